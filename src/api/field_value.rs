@@ -1,0 +1,90 @@
+//! Field values: the values of a label, and the metrics that are counters or gauges.
+
+use crate::api::datasource::Datasource;
+use crate::api::{Call, condition, field_range, not_negative};
+use crate::catalog::{self, Kind};
+use crate::error::Error;
+use crate::log;
+use crate::prometheus::{Metadata, Session};
+use crate::promql::{self, METRIC_NAME};
+use crate::query::Matcher;
+use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
+use crate::wire::response::{CompleteValue, FieldValuesResponse};
+
+/// Answers with the values of a field that go with the conditions, less those on the field itself.
+///
+/// # Errors
+/// When the request is invalid or Prometheus does not answer it.
+pub(super) fn answer(
+    call: &mut Call<'_>,
+    request: &QueryRequest<FieldValuesQuery>,
+) -> Result<FieldValuesResponse, Error> {
+    let datasource = Datasource::new(&request.connection_details)?;
+    let query = &request.query;
+    let field = query.field.field_name.as_str();
+    let others = |condition: &&Condition| condition.key != field;
+    let asked = Asked {
+        matchers: condition::matchers(query.conditions.iter().flatten().filter(others))?,
+        prefix: query.field_value_prefix.as_deref().unwrap_or_default(),
+        range: field_range(query.start_time, query.end_time)?,
+        offset: not_negative(query.offset, "offset")?.unwrap_or(0),
+        limit: not_negative(query.limit, "limit")?,
+    };
+    let session = call.open(&datasource);
+    let values = match field {
+        condition::COUNTER => metrics(session, &asked, Kind::Counter)?,
+        condition::GAUGE => metrics(session, &asked, Kind::Gauge)?,
+        condition::EXPRESSION => Vec::new(),
+        label => label_values(session, &asked, label)?,
+    };
+    Ok(asked.page(values))
+}
+
+/// Which values are asked for, whatever the field.
+struct Asked<'r> {
+    matchers: Vec<Matcher>,
+    prefix: &'r str,
+    range: (i64, i64),
+    offset: usize,
+    limit: Option<usize>,
+}
+
+impl Asked<'_> {
+    /// The page of a whole list of values.
+    fn page(&self, mut values: Vec<String>) -> FieldValuesResponse {
+        values.retain(|value| value.starts_with(self.prefix));
+        values.sort_unstable();
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let is_partial = values.len() > self.offset.saturating_add(limit);
+        let page = values.into_iter().skip(self.offset).take(limit);
+        FieldValuesResponse { values: page.map(|value| CompleteValue { value }).collect(), is_partial }
+    }
+
+    fn fetch(&self, session: &mut Session<'_>, label: &str, limit: Option<usize>) -> Result<Vec<String>, Error> {
+        let selector = promql::match_selector(&self.matchers, Some((label, self.prefix)));
+        let (start, end) = self.range;
+        Ok(session.label_values(label, selector.as_deref(), start, end, limit)?)
+    }
+}
+
+fn label_values(session: &mut Session<'_>, asked: &Asked<'_>, label: &str) -> Result<Vec<String>, Error> {
+    // One above what is needed tells whether the limit cuts.
+    let needed = asked.limit.map(|limit| asked.offset.saturating_add(limit).saturating_add(1));
+    asked.fetch(session, label, needed)
+}
+
+fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: Kind) -> Result<Vec<String>, Error> {
+    // No limit: which of the names are of the kind is only known here.
+    let mut names = asked.fetch(session, METRIC_NAME, None)?;
+    let metadata = declared_types(session);
+    names.retain(|name| catalog::is_offered(name, kind, &metadata));
+    Ok(names)
+}
+
+/// What the metadata API says, which is only a hint: many servers do not have it.
+fn declared_types(session: &mut Session<'_>) -> Metadata {
+    session.metadata(None).unwrap_or_else(|error| {
+        log::debug(|| log::Line::new("no metadata").text("error", &error.to_string()));
+        Metadata::new()
+    })
+}

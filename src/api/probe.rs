@@ -1,0 +1,108 @@
+//! What has to be learnt about an upstream or a metric before a query can be planned, each by a small query, and
+//! remembered for some minutes.
+
+use std::time::{Duration, Instant};
+
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::plan::{RangeBounds, UNKNOWN_INTERVAL_MS};
+use crate::prometheus::{self, ErrorKind, Labels, Session, Upstream};
+use crate::promql;
+use crate::query::{Matcher, Selector};
+use crate::rate;
+
+/// How many answers of a kind are remembered, and for how long.
+const CAPACITY: usize = 1_024;
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// The ranges in which two neighbouring samples are looked for, in milliseconds: the first has them for any usual scrape
+/// interval, the others for a rare one, or for a metric that ended before the time that is asked for.
+const LOOK_BACKS_MS: [i64; 3] = [600_000, 3_600_000, 86_400_000];
+
+/// Answers about different hours are remembered apart: an interval may have been another one last year.
+const HOUR_MS: i64 = 3_600_000;
+
+/// What was learnt so far.
+#[derive(Debug)]
+pub(super) struct Probes {
+    bounds: Cache<Upstream, RangeBounds>,
+    intervals: Cache<(Upstream, String, i64), i64>,
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
+        Probes { bounds: Cache::new(CAPACITY, LIFETIME), intervals: Cache::new(CAPACITY, LIFETIME) }
+    }
+}
+
+impl Probes {
+    /// Whether the ranges of an upstream's engine include their left end.
+    ///
+    /// A subquery over a constant tells, without a look at any data: four evaluations lie in a closed range of three
+    /// steps, three in a left-open one. An engine that refuses it is taken for a newer one.
+    ///
+    /// # Errors
+    /// When the upstream does not answer.
+    pub(super) fn range_bounds(&self, session: &mut Session<'_>) -> Result<RangeBounds, Error> {
+        if let Some(known) = self.bounds.get(session.upstream(), Instant::now()) {
+            return Ok(known);
+        }
+        /// Any multiple of the subquery's step.
+        const AT_MS: i64 = 1_200_000_000_000;
+        let bounds = match session.query("count_over_time(vector(0)[60s:20s])", AT_MS) {
+            Ok(series) => {
+                let count = series.first().and_then(|one| one.samples.first()).map(|sample| sample.value);
+                if count == Some(4.0) { RangeBounds::Closed } else { RangeBounds::LeftOpen }
+            }
+            Err(prometheus::Error { kind: ErrorKind::Api { .. }, .. }) => RangeBounds::LeftOpen,
+            Err(other) => return Err(other.into()),
+        };
+        self.bounds.put(session.upstream().clone(), bounds, Instant::now());
+        Ok(bounds)
+    }
+
+    /// How often a metric is scraped, in milliseconds: the median spacing of its newest samples up to a time, or
+    /// [`UNKNOWN_INTERVAL_MS`] when it has too few.
+    ///
+    /// # Errors
+    /// When the upstream does not answer.
+    pub(super) fn scrape_interval(&self, session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<i64, Error> {
+        let key = (session.upstream().clone(), promql::selector(of), at_ms / HOUR_MS);
+        if let Some(known) = self.intervals.get(&key, Instant::now()) {
+            return Ok(known);
+        }
+        let Some(measured) = measure(session, of, at_ms)? else {
+            return Ok(UNKNOWN_INTERVAL_MS);
+        };
+        self.intervals.put(key, measured, Instant::now());
+        Ok(measured)
+    }
+}
+
+fn measure(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<Option<i64>, Error> {
+    for look_back in LOOK_BACKS_MS {
+        let series = match session.query(&promql::samples(of, look_back), at_ms) {
+            Ok(series) => series,
+            // A metric of very many series: one of them stands for all.
+            Err(prometheus::Error { kind: ErrorKind::TooLarge(_), .. }) => {
+                let newest = session.query(&promql::newest_series(of), at_ms)?;
+                let Some(one) = newest.into_iter().next() else { return Ok(None) };
+                session.query(&promql::samples(&only(of, &one.labels), look_back), at_ms)?
+            }
+            Err(other) => return Err(other.into()),
+        };
+        if let Some(spacing) = rate::median_spacing(&series) {
+            return Ok(Some(spacing));
+        }
+    }
+    Ok(None)
+}
+
+/// The selector of the series of a metric that has these labels.
+fn only(of: &Selector, labels: &Labels) -> Selector {
+    let matchers = labels.iter().filter(|(label, _)| *label != promql::METRIC_NAME);
+    Selector {
+        metric: of.metric.clone(),
+        matchers: matchers.map(|(label, value)| Matcher::equal(label, value)).collect(),
+    }
+}

@@ -1,0 +1,104 @@
+//! Which metrics are offered as `__counter__` and which as `__gauge__`.
+//!
+//! The metadata of Prometheus is keyed by family and knows current targets only, so it is a hint: where it says nothing,
+//! the naming rules of the exposition formats decide (translation rules, "Fields").
+
+use crate::prometheus::{Metadata, MetricType};
+
+/// The two ways to fetch a metric by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// As a rate per second.
+    Counter,
+    /// As it is.
+    Gauge,
+}
+
+/// Whether a metric is offered as this kind. One that nothing is known of is offered as both.
+pub fn is_offered(name: &str, kind: Kind, metadata: &Metadata) -> bool {
+    let mut declared = declared_kinds(name, metadata).peekable();
+    if declared.peek().is_some() {
+        return declared.any(|offered| offered == Some(kind));
+    }
+    let is_counter_by_name = ["_total", "_bucket", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix));
+    !is_counter_by_name || kind == Kind::Counter
+}
+
+/// What the declarations of its own name and of the families it may be a part of make of a metric; `None` for one that
+/// neither kind can show.
+fn declared_kinds<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Option<Kind>> + 'm {
+    const PARTS: [&str; 6] = ["", "_total", "_bucket", "_count", "_sum", "_created"];
+    PARTS
+        .into_iter()
+        .filter_map(move |part| Some((part, metadata.get(name.strip_suffix(part)?)?)))
+        .flat_map(|(part, types)| types.iter().filter_map(move |&declared| kind_of(declared, part)))
+}
+
+/// What a part of a family of a declared type is; `None` when the type does not have such a part.
+fn kind_of(declared: MetricType, part: &str) -> Option<Option<Kind>> {
+    match (declared, part) {
+        (MetricType::Counter, "" | "_total") => Some(Some(Kind::Counter)),
+        (MetricType::Gauge, "") => Some(Some(Kind::Gauge)),
+        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Some(Kind::Counter)),
+        (MetricType::Histogram, "_bucket") => Some(Some(Kind::Counter)),
+        (MetricType::GaugeHistogram, "_bucket") => Some(Some(Kind::Gauge)),
+        // The quantiles of a summary stand under its own name.
+        (MetricType::Summary, "") => Some(Some(Kind::Gauge)),
+        // Under a histogram's own name stand native histograms, which are no numbers.
+        (MetricType::Histogram, "") => Some(None),
+        (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => Some(Some(Kind::Gauge)),
+        _ => None,
+    }
+}
+
+/// Whether a metric is declared to be a family of several series, whose own name has no samples.
+pub fn is_histogram_or_summary(name: &str, metadata: &Metadata) -> bool {
+    let types = metadata.get(name).map_or(&[][..], Vec::as_slice);
+    types
+        .iter()
+        .any(|declared| matches!(declared, MetricType::Histogram | MetricType::GaugeHistogram | MetricType::Summary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declared_type_decides_and_the_name_where_there_is_none() {
+        let metadata: Metadata = [
+            ("http_requests_total", vec![MetricType::Counter]),
+            ("odd_counter", vec![MetricType::Counter]),
+            ("om", vec![MetricType::Counter]),
+            ("queue_count", vec![MetricType::Gauge]),
+            ("latency", vec![MetricType::Histogram]),
+            ("gc", vec![MetricType::Summary]),
+            ("gauges", vec![MetricType::GaugeHistogram]),
+            ("untyped_total", vec![MetricType::Unknown]),
+            ("disputed", vec![MetricType::Counter, MetricType::Gauge]),
+        ]
+        .into_iter()
+        .map(|(name, types)| (name.to_owned(), types))
+        .collect();
+        let check = |name: &str, as_counter: bool, as_gauge: bool| {
+            let found = (is_offered(name, Kind::Counter, &metadata), is_offered(name, Kind::Gauge, &metadata));
+            assert_eq!(found, (as_counter, as_gauge), "{name}");
+        };
+        check("http_requests_total", true, false);
+        check("odd_counter", true, false);
+        check("om_total", true, false);
+        check("om_created", false, true);
+        check("queue_count", false, true);
+        check("latency_bucket", true, false);
+        check("latency_count", true, false);
+        check("latency_sum", true, false);
+        check("latency", false, false);
+        check("gc", false, true);
+        check("gc_sum", true, false);
+        check("gauges_bucket", false, true);
+        check("disputed", true, true);
+        // Nothing declared, or nothing that tells.
+        check("untyped_total", true, false);
+        check("unheard_of", true, true);
+        check("unheard_of_bucket", true, false);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a request can end with instead of an answer, and how StackState is told.
+
+use std::fmt;
+
+use crate::prometheus;
+use crate::query::Invalid;
+use crate::telemetry::{OffGrid, TooMany};
+use crate::wire::response::ErrorBody;
+
+/// Why a request has no answer. The texts are written for the StackState admin who reads them.
+#[derive(Debug)]
+pub enum Error {
+    /// Prometheus cannot be reached, refuses us, answers too late, or what answers is no Prometheus.
+    Connection(String),
+    /// No such metric, or the query names none.
+    MetricNotFound {
+        /// The metric's name; empty when none is named.
+        metric: String,
+        /// What to do about it.
+        details: String,
+    },
+    /// A type that Prometheus labels, or one list of points, cannot hold.
+    UnsupportedFieldType {
+        /// The type as StackState, or Prometheus, calls it.
+        mirror_type: String,
+    },
+    /// Anything else within the contract.
+    Remote {
+        /// A few words.
+        summary: &'static str,
+        /// What failed and what to change.
+        details: String,
+    },
+    /// A body that is not this request.
+    BadRequest(String),
+    /// Another path.
+    NoSuchPath(String),
+    /// Another verb; those that the path takes.
+    VerbNotAllowed(&'static str),
+    /// A body over this many bytes.
+    BodyTooLarge(usize),
+    /// A body that does not arrive.
+    BodyNotReceived,
+    /// No worker will be free soon.
+    Overloaded,
+    /// A fault of the mirror's own.
+    Internal,
+}
+
+/// The seconds after which an overloaded mirror may be asked again.
+pub const RETRY_AFTER_S: u32 = 1;
+
+impl Error {
+    /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::BadRequest(_) => 400,
+            Error::NoSuchPath(_) => 404,
+            Error::VerbNotAllowed(_) => 405,
+            Error::BodyNotReceived => 408,
+            Error::BodyTooLarge(_) => 413,
+            Error::Overloaded => 503,
+            _ => 500,
+        }
+    }
+
+    /// What StackState is sent.
+    pub fn body(&self) -> ErrorBody {
+        let remote =
+            |summary: &str, details: String| ErrorBody::RemoteMirrorError { summary: summary.to_owned(), details };
+        match self {
+            Error::Connection(details) => ErrorBody::MetricStoreConnectionError { details: details.clone() },
+            Error::MetricNotFound { metric, details } => {
+                ErrorBody::MetricNotFoundError { metric: metric.clone(), details: details.clone() }
+            }
+            Error::UnsupportedFieldType { mirror_type } => {
+                ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
+            }
+            Error::Remote { summary, details } => remote(summary, details.clone()),
+            Error::BadRequest(_) => remote("Bad request.", self.to_string()),
+            Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
+            Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
+            Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
+            Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
+            Error::Overloaded => remote("Overloaded.", self.to_string()),
+            Error::Internal => remote("Internal error.", self.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Connection(details) | Error::MetricNotFound { details, .. } | Error::Remote { details, .. } => {
+                f.write_str(details)
+            }
+            Error::UnsupportedFieldType { mirror_type } => write!(f, "values of type {mirror_type} are not supported"),
+            Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
+            Error::NoSuchPath(path) => write!(
+                f,
+                "there is nothing at {path}; the mirror answers /api/connection, /api/field/name, \
+                 /api/field/value and /api/metric: check the DataSourceUrl"
+            ),
+            Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
+            Error::BodyNotReceived => f.write_str("the body of the request did not arrive"),
+            Error::BodyTooLarge(limit) => write!(f, "the body is longer than the {limit} bytes that are allowed"),
+            Error::Overloaded => f.write_str(
+                "all workers are busy and the queue is full; ask again later, or raise the number of workers",
+            ),
+            Error::Internal => f.write_str("a fault of the mirror's own; its log says more"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        let details = invalid.to_string();
+        match invalid {
+            Invalid::Sources { .. } | Invalid::SourceValue { .. } => {
+                Error::MetricNotFound { metric: String::new(), details }
+            }
+            Invalid::ValueType { mirror_type } => Error::UnsupportedFieldType { mirror_type },
+            _ => Error::Remote { summary: "Invalid query.", details },
+        }
+    }
+}
+
+impl From<prometheus::Error> for Error {
+    fn from(error: prometheus::Error) -> Error {
+        if error.is_refused_query() {
+            Error::Remote { summary: "Prometheus refused the query.", details: error.to_string() }
+        } else {
+            Error::Connection(error.to_string())
+        }
+    }
+}
+
+impl Error {
+    /// Several series where one list of points has room for one.
+    pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &prometheus::Upstream) -> Error {
+        let remedy = match too_many.differing.first() {
+            Some((label, value)) if !value.is_empty() => {
+                format!(
+                    "add a condition on one of these labels, such as {label} = {value:?}, or aggregate in a ~ expression"
+                )
+            }
+            _ => "aggregate them in a ~ expression, for example with sum(...)".to_owned(),
+        };
+        Error::Remote {
+            summary: "Too many metrics.",
+            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {promql}"),
+        }
+    }
+
+    /// Values for other instants than those asked for.
+    pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &prometheus::Upstream) -> Error {
+        Error::Remote {
+            summary: "Times were moved.",
+            details: format!(
+                "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so its \
+                 buckets would be shown at wrong times: ask Prometheus itself, or switch off the alignment of range \
+                 queries in what stands before it; asked for: {promql}",
+                stray.at
+            ),
+        }
+    }
+}

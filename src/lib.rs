@@ -1,0 +1,52 @@
+//! **prometheusmirror**: a gateway that lets StackState use the telemetry of a Prometheus without copying it.
+//!
+//! StackState asks in its Mirror API, four POST methods with JSON. The mirror turns each question into PromQL, asks
+//! Prometheus over HTTP, turns counters into rates, and answers with points. It keeps no state but small caches.
+//!
+//! # The map
+//!
+//! | room | what it owns |
+//! |---|---|
+//! | `main` | settings in, server up, exit code out |
+//! | [`settings`] | one table of settings: flag, variable, default, check, help |
+//! | [`server`] | `listener`, the tiny_http edge, and `pool`, the workers |
+//! | [`api`] | the route table, a handler a file, the reply with its key |
+//! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
+//! | `api/probe` | what has to be learnt about an upstream or a metric first: range bounds, scrape interval |
+//! | [`wire`] | what StackState sends and gets: `request`, `response` |
+//! | [`query`] | the validated query: selector, source, time range, aggregation |
+//! | [`promql`] | from the query to PromQL text, escaping included |
+//! | [`plan`] | which instants and windows to ask for, in which order |
+//! | [`rate`] | from a counter's samples to rates |
+//! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
+//! | [`catalog`] | which metrics are offered as counters and which as gauges |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client; `response` its JSON, `upstream` its address |
+//! | [`cache`] | a bounded memory of what was learnt |
+//! | [`error`] | what a request can end with, and how StackState is told |
+//! | [`log`] | lines to standard error |
+//!
+//! # The way of a request
+//!
+//! listener → pool → api → wire → query → promql and plan → prometheus → rate, telemetry → wire → listener
+//!
+//! # Who may import whom
+//!
+//! `query`, `promql`, `plan`, `rate`, `telemetry` and `catalog` are pure: no I/O, no clock, no logging. They know neither
+//! `wire` nor the transport of `prometheus`, only its sample types. `prometheus` knows nothing of StackState, `wire` nothing
+//! of Prometheus; only `api` knows both, and `error`, which says to the one what befell at the other. tiny_http appears only
+//! under `server`, ureq only in `prometheus`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
+
+pub mod api;
+pub mod cache;
+pub mod catalog;
+pub mod error;
+pub mod log;
+pub mod plan;
+pub mod prometheus;
+pub mod promql;
+pub mod query;
+pub mod rate;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+pub mod wire;

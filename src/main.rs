@@ -1,0 +1,33 @@
+//! The program: settings in, server up, exit code out.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use prometheusmirror::settings::{self, Command};
+use prometheusmirror::{log, server};
+
+/// The exit code of a bad setting, as usual for a wrong use of a command.
+const BAD_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    let settings = match settings::from_process() {
+        Ok(Command::Serve(settings)) => settings,
+        Ok(Command::Show(text)) => {
+            // A reader that has seen enough may close the pipe.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(bad) => {
+            eprintln!("prometheusmirror: {bad}");
+            return ExitCode::from(BAD_SETTING);
+        }
+    };
+    log::start(settings.log_level);
+    match server::run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error(|| log::Line::new("stopped").text("error", &error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What can go wrong between here and a Prometheus, and what the admin can do about it.
+
+use std::fmt;
+
+/// A failed call: to whom, what was asked, and why it failed.
+#[derive(Debug)]
+pub struct Error {
+    /// Host and port (and path prefix) of the upstream; never a password.
+    pub upstream: String,
+    /// What was asked: PromQL or a selector, if the call had one.
+    pub query: Option<String>,
+    /// What went wrong.
+    pub kind: ErrorKind,
+}
+
+/// What went wrong. No variant carries anything of a body that is not Prometheus's own.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// No connection, for the reason the system gives.
+    Unreachable(String),
+    /// The name has no address.
+    NameNotFound,
+    /// The connection was closed before the answer was whole.
+    Closed,
+    /// No TLS connection, for the reason the TLS library gives.
+    Tls(String),
+    /// No whole answer in time; the request's whole time in milliseconds.
+    Timeout(u128),
+    /// The upstream answers that it gave up in time, or is not able to answer now.
+    Unavailable(String),
+    /// A status that says we may not ask.
+    Refused(u16),
+    /// A redirect, which is not followed.
+    Redirected(u16),
+    /// An answer that is not one of the Prometheus HTTP API.
+    NotPrometheus {
+        /// The HTTP status, if the answer was HTTP.
+        status: Option<u16>,
+        /// In which way it is none.
+        why: String,
+    },
+    /// A response over this many bytes.
+    TooLarge(u64),
+    /// Prometheus understood and refuses: its status, its error type and its words, shortened.
+    Api {
+        /// The HTTP status.
+        status: u16,
+        /// `errorType` of the envelope.
+        error_type: String,
+        /// `error` of the envelope.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
+    pub fn is_refused_query(&self) -> bool {
+        matches!(self.kind, ErrorKind::Api { .. } | ErrorKind::TooLarge(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prometheus at {} {}", self.upstream, self.kind)?;
+        if let Some(query) = &self.query {
+            write!(f, "; asked for: {query}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::Unreachable(reason) => write!(
+                f,
+                "cannot be reached: {reason}; check host and port in the connection details, \
+                 and that this mirror may connect there"
+            ),
+            ErrorKind::NameNotFound => write!(
+                f,
+                "cannot be reached: the name has no address; check the host in the connection details, \
+                 as it is named where this mirror runs"
+            ),
+            ErrorKind::Closed => write!(
+                f,
+                "closed the connection before its answer was whole; check that it is running, \
+                 and that the port speaks the protocol that was asked (http or https)"
+            ),
+            ErrorKind::Tls(reason) => write!(
+                f,
+                "cannot be reached by TLS: {reason}; check that the port speaks https \
+                 and has a certificate of a public authority, or use http"
+            ),
+            ErrorKind::Timeout(ms) => write!(
+                f,
+                "did not answer within the request's {ms} ms; narrow the time range, widen the bucket, \
+                 or raise requestTimeout in the connection details"
+            ),
+            ErrorKind::Unavailable(message) => write!(
+                f,
+                "gave up or is not ready ({message}); narrow the query, raise requestTimeout in the connection details, \
+                 or look at the load of Prometheus"
+            ),
+            ErrorKind::Refused(status) => write!(
+                f,
+                "refuses to answer us (HTTP status {status}); allow this mirror to ask it, \
+                 or give the credentials as https://user:password@host/ in the url of the connection details"
+            ),
+            ErrorKind::Redirected(status) => write!(
+                f,
+                "redirects elsewhere (HTTP status {status}), which is not followed; \
+                 give the final address as url in the connection details"
+            ),
+            ErrorKind::NotPrometheus { status, why } => {
+                write!(f, "does not answer as a Prometheus does: {why}")?;
+                if let Some(status) = status {
+                    write!(f, " (HTTP status {status})")?;
+                }
+                write!(f, "; check host, port and path prefix in the connection details")
+            }
+            ErrorKind::TooLarge(limit) => write!(
+                f,
+                "answered with more than {limit} bytes; narrow the query: \
+                 a shorter time range, fewer series, or a wider bucket"
+            ),
+            ErrorKind::Api { status, error_type, message } => {
+                write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
+            }
+        }
+    }
+}

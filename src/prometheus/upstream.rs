@@ -1,0 +1,132 @@
+//! Which Prometheus to ask: the checked address of an upstream.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use ureq::http::Uri;
+
+/// The address of a Prometheus. `Display` gives host, port and path prefix, never a password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Scheme, credentials if given, host, port and path prefix, without a slash at the end.
+    base: String,
+    name: String,
+}
+
+/// Why something is no address; the sentence goes behind the name of the field.
+pub type BadAddress = &'static str;
+
+impl Upstream {
+    /// The Prometheus at a host, which is a name, an IPv4 address, or an IPv6 address with or without brackets.
+    ///
+    /// # Errors
+    /// When the host is none of these.
+    pub fn at_host(host: &str, port: u16) -> Result<Upstream, BadAddress> {
+        const EXPECTED: BadAddress =
+            "must be a name or an address alone; give the port as port, or scheme, port and path together as url";
+        let unbracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let name = if unbracketed.unwrap_or(host).parse::<Ipv6Addr>().is_ok() {
+            format!("[{}]:{port}", unbracketed.unwrap_or(host))
+        } else if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+            format!("{host}:{port}")
+        } else {
+            return Err(EXPECTED);
+        };
+        let base = format!("http://{name}");
+        base.parse::<Uri>().map_err(|_| EXPECTED)?;
+        Ok(Upstream { base, name })
+    }
+
+    /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
+    ///
+    /// # Errors
+    /// When it is no such URL.
+    pub fn at_url(url: &str) -> Result<Upstream, BadAddress> {
+        const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
+        if url.contains(['?', '#']) {
+            return Err("must be a base URL, without ? and #");
+        }
+        let uri: Uri = url.parse().map_err(|_| EXPECTED)?;
+        let scheme = uri.scheme_str().ok_or(EXPECTED)?;
+        let authority = uri.authority().ok_or(EXPECTED)?;
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err("must begin with http:// or https://"),
+        };
+        if authority.host().is_empty() {
+            return Err(EXPECTED);
+        }
+        let port = match authority.as_str().rsplit_once(':') {
+            // Behind the last colon stands a port, unless that colon is inside an IPv6 address or there is none.
+            Some((_, digits)) if !digits.contains([']', '@']) => {
+                digits.parse().ok().filter(|&port: &u16| port > 0).ok_or("must have a port from 1 to 65535, or none")?
+            }
+            _ => default_port,
+        };
+        let path = uri.path().trim_end_matches('/');
+        Ok(Upstream {
+            base: format!("{scheme}://{authority}{path}"),
+            name: format!("{}:{port}{path}", authority.host()),
+        })
+    }
+
+    /// The URL of an API path such as `/api/v1/query`. It may hold credentials: not for any eye.
+    pub(super) fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Upstream({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        let check = |host: &str, expected: &str| {
+            let upstream = Upstream::at_host(host, 9090).unwrap();
+            assert_eq!(upstream.to_string(), expected);
+            assert_eq!(upstream.endpoint("/x"), format!("http://{expected}/x"));
+        };
+        check("prometheus.monitoring.svc", "prometheus.monitoring.svc:9090");
+        check("my_host", "my_host:9090");
+        check("10.0.0.1", "10.0.0.1:9090");
+        check("::1", "[::1]:9090");
+        check("[::1]", "[::1]:9090");
+        for bad in ["", "http://a", "a:9090", "a/b", "u@a", "a b", "[a]", "[::1", "a?b", "é", "a\r\nb"] {
+            assert!(Upstream::at_host(bad, 9090).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_prefix_and_credentials_and_shows_no_credentials() {
+        let check = |url: &str, base: &str, name: &str| {
+            let upstream = Upstream::at_url(url).unwrap();
+            assert_eq!((upstream.endpoint(""), upstream.to_string()), (base.to_owned(), name.to_owned()));
+        };
+        check("http://p:9090", "http://p:9090", "p:9090");
+        check("http://p/", "http://p", "p:80");
+        check("https://p/select/0//", "https://p/select/0", "p:443/select/0");
+        check("https://u:pw@p:1/x", "https://u:pw@p:1/x", "p:1/x");
+        check("https://u:pw@p", "https://u:pw@p", "p:443");
+        check("http://[::1]", "http://[::1]", "[::1]:80");
+        check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090");
+        let bad =
+            ["", "p", "p:9090", "/x", "ftp://p", "http://", "http://p?x", "http://p#x", "http://p:0", "http://p:99999"];
+        for url in bad {
+            assert!(Upstream::at_url(url).is_err(), "{url:?}");
+        }
+    }
+}

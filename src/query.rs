@@ -1,0 +1,315 @@
+//! The validated query: what is asked, in Prometheus's own terms, once everything StackState sent has been checked.
+//!
+//! Owns the types that the pure rooms share and the rules that a value has to keep to become one of them. Must not know
+//! how StackState spells a query (that is `wire`, turned into these types by `api`) nor how PromQL does (`promql`).
+
+use std::fmt;
+
+/// The latest instant a query may name, in milliseconds since the epoch: the end of the year 9999. It keeps every sum of
+/// times far from the ends of `i64`.
+pub const LATEST_MS: i64 = 253_402_300_799_999;
+
+/// The most points that go into one answer, whatever `limit` says (translation rules, "For every metric query").
+pub const MAX_POINTS: usize = 1_000_000;
+
+/// A query for metric values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricQuery {
+    /// What to fetch.
+    pub source: Source,
+    /// From when to when.
+    pub range: TimeRange,
+    /// How samples are gathered into buckets; `None` asks for them raw.
+    pub aggregation: Option<Aggregation>,
+    /// The most points to answer with, at most [`MAX_POINTS`].
+    pub limit: usize,
+    /// Which end of the range comes first, and is kept when the limit cuts.
+    pub order: Order,
+}
+
+/// What to fetch: the condition `__gauge__`, `__counter__` or `~` with the label conditions beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The samples of a metric as they are.
+    Gauge(Selector),
+    /// The samples of a metric as a rate per second.
+    Counter(Selector),
+    /// Any PromQL expression.
+    Expression(String),
+}
+
+/// A metric and the matchers that narrow its series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// The metric's name; never empty.
+    pub metric: String,
+    /// All of these hold for a selected series.
+    pub matchers: Vec<Matcher>,
+}
+
+/// A label and the values it may have. A label a series does not have counts as empty, as everywhere in PromQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matcher {
+    /// The label's name.
+    pub label: String,
+    /// The values, of which one has to be the label's; never none.
+    pub any_of: Vec<String>,
+}
+
+impl Matcher {
+    /// The label has exactly this value.
+    pub fn equal(label: impl Into<String>, value: impl Into<String>) -> Matcher {
+        Matcher { label: label.into(), any_of: vec![value.into()] }
+    }
+}
+
+/// A range of time in milliseconds since the epoch, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeRange {
+    /// The first instant, 0 to [`LATEST_MS`].
+    pub start: i64,
+    /// The last instant, `start` to [`LATEST_MS`].
+    pub end: i64,
+}
+
+impl TimeRange {
+    /// A range with both ends checked.
+    ///
+    /// # Errors
+    /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end.
+    pub fn new(start: i64, end: i64) -> Result<TimeRange, Invalid> {
+        for (field, value) in [("startTime", start), ("endTime", end)] {
+            if !(0..=LATEST_MS).contains(&value) {
+                return Err(Invalid::Time { field, value });
+            }
+        }
+        if start > end {
+            return Err(Invalid::StartAfterEnd { start, end });
+        }
+        Ok(TimeRange { start, end })
+    }
+
+    /// The distance between both ends in milliseconds.
+    pub fn length(self) -> i64 {
+        self.end - self.start
+    }
+
+    /// Whether an instant lies in the range, its ends included.
+    pub fn contains(self, at: i64) -> bool {
+        (self.start..=self.end).contains(&at)
+    }
+}
+
+/// Which end of the range comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Points come oldest first and the limit keeps the oldest.
+    OldestFirst,
+    /// Points come newest first and the limit keeps the newest.
+    NewestFirst,
+}
+
+/// What a sample that is not a number becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NanInterpretation {
+    /// The number 0.
+    Zero,
+    /// No point.
+    None,
+}
+
+/// How samples are gathered into buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aggregation {
+    /// What is computed of a bucket's samples.
+    pub method: Method,
+    /// Whether a whole bucket without data is a point of value 0.
+    pub zero_fill: bool,
+    /// The length of a bucket in milliseconds, 1 to [`LATEST_MS`].
+    pub bucket_ms: i64,
+}
+
+/// What is computed of a bucket's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The arithmetic mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// A percentile, in percent.
+    Percentile(u8),
+    /// The sum; of a counter, its increase.
+    Sum,
+    /// How many there are.
+    EventCount,
+}
+
+/// The methods by the names the Mirror API gives them, and whether a bucket without data counts as zero.
+const METHODS: [(&str, Method, bool); 14] = [
+    ("MEAN", Method::Mean, false),
+    ("PERCENTILE_25", Method::Percentile(25), false),
+    ("PERCENTILE_50", Method::Percentile(50), false),
+    ("PERCENTILE_75", Method::Percentile(75), false),
+    ("PERCENTILE_90", Method::Percentile(90), false),
+    ("PERCENTILE_95", Method::Percentile(95), false),
+    ("PERCENTILE_98", Method::Percentile(98), false),
+    ("PERCENTILE_99", Method::Percentile(99), false),
+    ("MAX", Method::Max, false),
+    ("MIN", Method::Min, false),
+    ("SUM", Method::Sum, true),
+    ("EVENT_COUNT", Method::EventCount, true),
+    ("SUM_NO_ZEROS", Method::Sum, false),
+    ("EVENT_COUNT_NO_ZEROS", Method::EventCount, false),
+];
+
+impl Aggregation {
+    /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
+    ///
+    /// # Errors
+    /// When no method has that name, or the length is not within 1 to [`LATEST_MS`].
+    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, Invalid> {
+        let known = METHODS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
+        let Some(&(_, method, zero_fill)) = known else {
+            return Err(Invalid::Method(method.to_owned()));
+        };
+        if !(1..=LATEST_MS).contains(&bucket_ms) {
+            return Err(Invalid::Bucket(bucket_ms));
+        }
+        Ok(Aggregation { method, zero_fill, bucket_ms })
+    }
+}
+
+/// Why something StackState sent is no query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalid {
+    /// None, or more than one, of `__gauge__`, `__counter__` and `~` names what to fetch.
+    Sources {
+        /// How many there were.
+        count: usize,
+    },
+    /// One of the three keys has a value that names no single metric or expression.
+    SourceValue {
+        /// The key.
+        key: String,
+    },
+    /// Labels beside an expression, which has no room for them.
+    LabelsBesideExpression(Vec<String>),
+    /// A set of no values, which no series can match.
+    EmptySet {
+        /// The condition's key.
+        key: String,
+    },
+    /// A value of a type that labels cannot hold.
+    ValueType {
+        /// The type as StackState calls it.
+        mirror_type: String,
+    },
+    /// A time outside 0 to [`LATEST_MS`].
+    Time {
+        /// The field that holds it.
+        field: &'static str,
+        /// The time, in milliseconds since the epoch.
+        value: i64,
+    },
+    /// The range ends before it starts.
+    StartAfterEnd {
+        /// Milliseconds since the epoch.
+        start: i64,
+        /// Milliseconds since the epoch.
+        end: i64,
+    },
+    /// An aggregation method that the Mirror API does not have.
+    Method(String),
+    /// A bucket length that is not positive, or beyond all bounds; in milliseconds.
+    Bucket(i64),
+    /// A limit or offset below zero.
+    Negative {
+        /// The field that holds it.
+        field: &'static str,
+        /// The number.
+        value: i64,
+    },
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const KEYS: &str = "__gauge__ (a metric's values), __counter__ (a metric's rate per second) or ~ (PromQL)";
+        match self {
+            Invalid::Sources { count: 0 } => {
+                write!(f, "no condition names what to fetch: add exactly one of {KEYS}")
+            }
+            Invalid::Sources { count } => {
+                write!(f, "{count} conditions name what to fetch: keep exactly one of {KEYS}")
+            }
+            Invalid::SourceValue { key } => {
+                write!(
+                    f,
+                    "the condition {key} must have one non-empty text as its value; what to fetch is named by {KEYS}"
+                )
+            }
+            Invalid::LabelsBesideExpression(labels) => write!(
+                f,
+                "conditions on {} stand beside a ~ expression, which they cannot narrow: \
+                 write them into the expression as label matchers and remove the conditions",
+                labels.join(", ")
+            ),
+            Invalid::EmptySet { key } => {
+                write!(f, "the condition on {key} has an empty set of values, which no series can match: add a value")
+            }
+            Invalid::ValueType { mirror_type } => {
+                write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
+            }
+            Invalid::Time { field, value } => {
+                write!(f, "{field} must be milliseconds since 1970, from 0 to {LATEST_MS}, not {value}")
+            }
+            Invalid::StartAfterEnd { start, end } => {
+                write!(f, "startTime {start} comes after endTime {end}: swap them")
+            }
+            Invalid::Method(method) => {
+                let names: Vec<&str> = METHODS.iter().map(|(name, ..)| *name).collect();
+                write!(f, "aggregation method {method:?} is unknown: use one of {}", names.join(", "))
+            }
+            Invalid::Bucket(bucket) => {
+                write!(f, "bucketSizeMillis must be a number of milliseconds from 1 to {LATEST_MS}, not {bucket}")
+            }
+            Invalid::Negative { field, value } => write!(f, "{field} must not be negative, but is {value}"),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_found_without_regard_to_case() {
+        let found = Aggregation::new("sum_No_zeros", 60_000).unwrap();
+        assert_eq!(found, Aggregation { method: Method::Sum, zero_fill: false, bucket_ms: 60_000 });
+        assert!(Aggregation::new("SUM", 1).unwrap().zero_fill);
+    }
+
+    #[test]
+    fn an_unknown_method_is_told_the_known_ones() {
+        let error = Aggregation::new("AVERAGE", 60_000).unwrap_err().to_string();
+        assert!(error.contains("\"AVERAGE\"") && error.contains("PERCENTILE_98"), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_has_at_least_one_millisecond() {
+        assert_eq!(Aggregation::new("MEAN", 0), Err(Invalid::Bucket(0)));
+        assert_eq!(Aggregation::new("MEAN", i64::MIN), Err(Invalid::Bucket(i64::MIN)));
+        assert_eq!(Aggregation::new("MEAN", i64::MAX), Err(Invalid::Bucket(i64::MAX)));
+    }
+
+    #[test]
+    fn a_range_keeps_its_ends_in_order_and_in_bounds() {
+        assert!(TimeRange::new(5, 5).unwrap().contains(5));
+        assert_eq!(TimeRange::new(6, 5), Err(Invalid::StartAfterEnd { start: 6, end: 5 }));
+        assert_eq!(TimeRange::new(-1, 5), Err(Invalid::Time { field: "startTime", value: -1 }));
+        assert_eq!(TimeRange::new(0, i64::MAX), Err(Invalid::Time { field: "endTime", value: i64::MAX }));
+    }
+}

@@ -1,0 +1,96 @@
+//! The server: starts the listener and the workers, and keeps them going.
+
+mod listener;
+mod pool;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::api::Gateway;
+use crate::log;
+use crate::settings::Settings;
+
+use pool::Pool;
+
+/// How many connections the system keeps waiting until they are accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Why the server does not run.
+#[derive(Debug)]
+pub enum ServerError {
+    /// It cannot listen where it is told to.
+    Listen {
+        /// The address and port.
+        address: SocketAddr,
+        /// The system's reason.
+        reason: io::Error,
+    },
+    /// It no longer accepts connections.
+    Accept(io::Error),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerError::Listen { address, reason } => {
+                write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
+            }
+            ServerError::Accept(reason) => write!(f, "cannot accept connections any more: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// Serves until it cannot accept connections any more.
+///
+/// # Errors
+/// When it cannot listen, or not accept any more.
+pub fn run(settings: &Settings) -> Result<(), ServerError> {
+    let address = SocketAddr::new(settings.listen, settings.port);
+    let socket = listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
+    let bound = socket.local_addr().unwrap_or(address);
+    let gateway = Arc::new(Gateway::new(settings.api_key.clone(), settings.workers));
+    let pool = Pool::new(settings.workers);
+    log::info(|| {
+        log::Line::new("listening")
+            .text("address", &bound.to_string())
+            .text("version", env!("CARGO_PKG_VERSION"))
+            .number("workers", settings.workers as u64)
+    });
+    listener::serve(socket, &gateway, &pool).map_err(ServerError::Accept)
+}
+
+/// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
+/// machine that has no IPv6.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match bind(address) {
+        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() => {
+            bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
+        }
+        other => other,
+    }
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // Whatever the system's default is.
+        socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+    }
+    // A restart must not wait for the connections of the process before it to be forgotten.
+    socket.set_reuse_address(true)?;
+    // Accepted connections inherit it: the head and the body of a reply are two writes.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

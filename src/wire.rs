@@ -1,0 +1,4 @@
+//! What StackState sends and gets: serde types, no logic. The contract is the Mirror API; Prometheus is unknown here.
+
+pub mod request;
+pub mod response;

@@ -1,0 +1,132 @@
+//! What StackState gets.
+
+use serde::Serialize;
+
+/// `TestConnectionResponse`: the verdict is in `status`, the HTTP status is 200 either way.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type")]
+pub struct TestConnectionResponse {
+    /// The verdict.
+    pub status: ConnectionStatus,
+    /// Why it is a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
+}
+
+/// The verdict of a connection test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ConnectionStatus {
+    /// A Prometheus answers queries there.
+    Ok,
+    /// None does.
+    Failure,
+}
+
+/// `FieldNamesResponse`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type", rename_all = "camelCase")]
+pub struct FieldNamesResponse {
+    /// The fields.
+    pub fields: Vec<FieldDescriptor>,
+    /// Whether some were left out.
+    pub is_partial: bool,
+}
+
+/// `FieldDescriptor`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type", rename_all = "camelCase")]
+pub struct FieldDescriptor {
+    /// The field's name.
+    pub field_name: String,
+    /// Always `STRING`: labels are text.
+    pub field_type: &'static str,
+    /// Always false.
+    pub classified: bool,
+}
+
+/// `FieldValuesResponse`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type", rename_all = "camelCase")]
+pub struct FieldValuesResponse {
+    /// The values.
+    pub values: Vec<CompleteValue>,
+    /// Whether some were left out.
+    pub is_partial: bool,
+}
+
+/// `CompleteValue`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type")]
+pub struct CompleteValue {
+    /// The value.
+    pub value: String,
+}
+
+/// `MetricsResponse`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type")]
+pub struct MetricsResponse {
+    /// The points.
+    pub telemetry: Telemetry,
+}
+
+/// Points, raw or aggregated.
+#[derive(Debug, Serialize)]
+#[serde(tag = "_type", rename_all_fields = "camelCase")]
+pub enum Telemetry {
+    /// A value and its time in milliseconds since the epoch.
+    RawMetricTelemetry {
+        /// The points.
+        points: Vec<(f64, i64)>,
+        /// The meaning of a point's elements: [`RAW_FORMAT`].
+        data_format: [&'static str; 2],
+        /// Whether some were left out.
+        is_partial: bool,
+    },
+    /// A value and the start and end of its bucket in milliseconds since the epoch.
+    AggregatedMetricTelemetry {
+        /// The points.
+        points: Vec<(f64, i64, i64)>,
+        /// The meaning of a point's elements: [`AGGREGATED_FORMAT`].
+        data_format: [&'static str; 3],
+        /// Whether some were left out.
+        is_partial: bool,
+    },
+}
+
+/// The elements of a raw point.
+pub const RAW_FORMAT: [&str; 2] = ["value", "timestamp"];
+
+/// The elements of an aggregated point.
+pub const AGGREGATED_FORMAT: [&str; 3] = ["value", "startTimestamp", "endTimestamp"];
+
+/// A typed error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "_type", rename_all_fields = "camelCase")]
+pub enum ErrorBody {
+    /// Prometheus cannot be reached, refuses us, answers too late, or is none.
+    MetricStoreConnectionError {
+        /// For the admin.
+        details: String,
+    },
+    /// No such metric.
+    MetricNotFoundError {
+        /// The metric's name.
+        metric: String,
+        /// For the admin.
+        details: String,
+    },
+    /// A type that labels cannot hold, or that is no list of points.
+    UnsupportedFieldTypeError {
+        /// The type.
+        mirror_type: String,
+    },
+    /// Anything else.
+    RemoteMirrorError {
+        /// A few words.
+        summary: String,
+        /// For the admin.
+        details: String,
+    },
+}
