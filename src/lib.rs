@@ -9,18 +9,19 @@
 //! |---|---|
 //! | `main` | settings in, server up, exit code out |
 //! | [`settings`] | one table of settings: flag, variable, default, check, help |
-//! | [`server`] | `listener`, the tiny_http edge, and `pool`, the workers |
-//! | [`api`] | the route table, a handler a file, the reply with its key |
+//! | [`server`] | starts the whole; `server/listener` is the tiny_http edge, `server/sentinel` and `server/oversize` what tiny_http needs to keep going, `server/pool` the workers |
+//! | [`api`] | the route table, the reply with its key, the fence against panics |
+//! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
 //! | `api/probe` | what has to be learnt about an upstream or a metric first: range bounds, scrape interval |
-//! | [`wire`] | what StackState sends and gets: `request`, `response` |
+//! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` |
 //! | [`query`] | the validated query: selector, source, time range, aggregation |
 //! | [`promql`] | from the query to PromQL text, escaping included |
 //! | [`plan`] | which instants and windows to ask for, in which order |
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client; `response` its JSON, `upstream` its address |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/response` the JSON, `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error |

@@ -1,12 +1,14 @@
 //! The server: starts the listener and the workers, and keeps them going.
 
 mod listener;
+mod oversize;
 mod pool;
+mod sentinel;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -14,10 +16,16 @@ use crate::api::Gateway;
 use crate::log;
 use crate::settings::Settings;
 
+use listener::Listener;
 use pool::Pool;
+use sentinel::Watch;
 
 /// How many connections the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1_024;
+
+/// How long a connection may be silent, and how long a write to it may take. It bounds idle connections and heads of
+/// requests that do not arrive, for which tiny_http has no bound of its own.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Why the server does not run.
 #[derive(Debug)]
@@ -54,15 +62,17 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
-    let gateway = Arc::new(Gateway::new(settings.api_key.clone(), settings.workers));
-    let pool = Pool::new(settings.workers);
+    let watch = Watch::new();
+    sentinel::start(bound, watch.clone()).map_err(ServerError::Accept)?;
+    let gateway = Gateway::new(settings.api_key.clone(), settings.workers);
+    let listener = Listener::new(gateway, Pool::new(settings.workers), watch);
     log::info(|| {
         log::Line::new("listening")
             .text("address", &bound.to_string())
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    listener::serve(socket, &gateway, &pool).map_err(ServerError::Accept)
+    listener.serve(&socket).map_err(ServerError::Accept)
 }
 
 /// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
@@ -88,8 +98,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restart must not wait for the connections of the process before it to be forgotten.
     socket.set_reuse_address(true)?;
-    // Accepted connections inherit it: the head and the body of a reply are two writes.
+    // Accepted connections inherit these. The head and the body of a reply are two writes, which must not wait for each
+    // other's acknowledgement.
     socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
+    socket.set_write_timeout(Some(CONNECTION_TIMEOUT))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -15,7 +15,7 @@ impl Pool {
         Pool { threads: ThreadPool::with_name("worker".to_owned(), workers) }
     }
 
-    /// Whether one more job may wait. Only the thread that hands out jobs may rely on the answer.
+    /// Whether one more job may wait. Threads that ask at the same moment may exceed the bound by their number.
     pub(super) fn has_room(&self) -> bool {
         self.threads.queued_count() < self.threads.max_count() * QUEUED_PER_WORKER
     }
