@@ -216,6 +216,10 @@ fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    // A list would pass for an object whose fields are given by their places.
+    if body.trim_ascii_start().first().is_some_and(|&first| first == b'[') {
+        return Err(Error::BadRequest("a list where an object is expected".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| Error::BadRequest(error.to_string()))
 }
 

@@ -17,6 +17,8 @@ use ureq::{Agent, Body};
 use crate::cache::Cache;
 use crate::log;
 
+use response::{QueryResult, ResultType};
+
 pub use error::{Error, ErrorKind};
 pub use response::{Labels, Metadata, MetricType, Sample, Series};
 pub use upstream::{BadAddress, Upstream};
@@ -123,26 +125,21 @@ impl Session<'_> {
         self.last_query.as_deref()
     }
 
-    /// An instant query at a time in milliseconds since the epoch.
-    pub fn query(&mut self, promql: &str, time_ms: i64) -> Result<Vec<Series>, Error> {
-        self.evaluate("/api/v1/query", promql, vec![("time", seconds(time_ms))])
+    /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now.
+    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<Vec<Series>, Error> {
+        let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
+        self.evaluate("/api/v1/query", promql, time, &[ResultType::Scalar, ResultType::Vector])
     }
 
-    /// An instant query at the upstream's own time.
-    pub fn query_now(&mut self, promql: &str) -> Result<Vec<Series>, Error> {
-        self.evaluate("/api/v1/query", promql, Vec::new())
+    /// The stored samples that a range selector covers at a time in milliseconds since the epoch.
+    pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<Vec<Series>, Error> {
+        self.evaluate("/api/v1/query", range_selector, vec![("time", seconds(time_ms))], &[ResultType::Matrix])
     }
 
-    /// A range query; start and end in milliseconds since the epoch, the step in milliseconds.
-    pub fn query_range(
-        &mut self,
-        promql: &str,
-        start_ms: i64,
-        end_ms: i64,
-        step_ms: i64,
-    ) -> Result<Vec<Series>, Error> {
+    /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
+    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Vec<Series>, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", seconds(step_ms))];
-        self.evaluate("/api/v1/query_range", promql, times)
+        self.evaluate("/api/v1/query_range", promql, times, &[ResultType::Matrix])
     }
 
     /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds.
@@ -188,16 +185,26 @@ impl Session<'_> {
         Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
     }
 
-    fn evaluate(&mut self, path: &str, promql: &str, mut params: Params) -> Result<Vec<Series>, Error> {
+    fn evaluate(
+        &mut self,
+        path: &str,
+        promql: &str,
+        mut params: Params,
+        expected: &[ResultType],
+    ) -> Result<Vec<Series>, Error> {
         params.push(("query", promql.to_owned()));
         // Prometheus gives up by itself when nobody waits any more.
         params.push(("timeout", seconds(self.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
         params.push(("nocache", "1".to_owned()));
-        let result: Option<response::QueryResult> =
-            self.call(Call { path, params, query: Some(promql), by_post: true })?;
-        let no_data = || ErrorKind::NotPrometheus { status: None, why: "its answer has no data".to_owned() };
-        Ok(result.ok_or_else(|| self.error(Some(promql), no_data()))?.0)
+        let result: Option<QueryResult> = self.call(Call { path, params, query: Some(promql), by_post: true })?;
+        match result {
+            Some(result) if expected.contains(&result.kind) => Ok(result.series),
+            _ => {
+                let why = "its result is not of the type the query has".to_owned();
+                Err(self.error(Some(promql), ErrorKind::NotPrometheus { status: None, why }))
+            }
+        }
     }
 
     /// What is left of the request's time.
@@ -370,15 +377,22 @@ fn narrowing(selector: Option<&str>, start_ms: i64, end_ms: i64, limit: Option<u
     params
 }
 
-/// A label's name as one segment of a path, everything but letters, digits and `_` percent-encoded.
+/// A label's name as one segment of a path.
+///
+/// A name that a path cannot hold, percent-encoded or not (a slash, two dots), is written in the escaped form that
+/// Prometheus 3 reads ("UTF-8 names", `U__` and each odd character as its code point in hexadecimal). Servers before it
+/// have no such label, and find none.
 fn path_segment(label: &str) -> String {
-    label
-        .bytes()
-        .map(|byte| match byte {
-            b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if label.chars().all(is_plain) && !label.starts_with(['.', '-']) {
+        return label.to_owned();
+    }
+    let escaped = label.chars().map(|c| match c {
+        '_' => "__".to_owned(),
+        c if c.is_ascii_alphanumeric() => c.to_string(),
+        c => format!("_{:x}_", c as u32),
+    });
+    format!("U__{}", escaped.collect::<String>())
 }
 
 #[cfg(test)]
@@ -395,7 +409,8 @@ mod tests {
     #[test]
     fn a_label_is_one_segment_whatever_it_holds() {
         assert_eq!(path_segment("job_1"), "job_1");
-        assert_eq!(path_segment("../a b?é"), "%2E%2E%2Fa%20b%3F%C3%A9");
+        assert_eq!(path_segment("my.label-2"), "my.label-2");
+        assert_eq!(path_segment("../a_b?é"), "U___2e__2e__2f_a__b_3f__e9_");
     }
 
     #[test]

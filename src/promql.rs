@@ -63,6 +63,18 @@ pub fn newest_series(of: &Selector) -> String {
     format!("topk(1, timestamp({}))", selector(of))
 }
 
+/// When a metric was scraped last in the last `length_ms` milliseconds, in seconds since the epoch.
+///
+/// It looks every five minutes, which is as far as an instant selector looks back, and less often in a long range, so that
+/// it looks some ten thousand times at most.
+pub fn newest_timestamp(of: &Selector, length_ms: i64) -> String {
+    const LOOK_BACK_MS: i64 = 300_000;
+    const MAX_LOOKS: i64 = 10_000;
+    let length = length_ms.max(LOOK_BACK_MS);
+    let step = LOOK_BACK_MS.max(length / MAX_LOOKS);
+    format!("max(max_over_time(timestamp({})[{length}ms:{step}ms]))", selector(of))
+}
+
 /// The value of one bucket: the table of the translation rules, "Aggregated queries".
 pub fn aggregated(source: &Source, aggregation: Aggregation, windows: Windows) -> String {
     match source {
@@ -144,7 +156,10 @@ pub fn is_legacy_label_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A PromQL string literal. Only these three need an escape; PromQL has no `\u{..}`, so everything else goes as it is.
+/// A PromQL string literal. Only these need an escape; everything else goes as it is, for PromQL has no `\u{..}`.
+///
+/// The replacement character is the odd one: a label may hold it (exporters write it for broken text), but Prometheus's
+/// lexer takes it for broken text itself ("invalid UTF-8 rune") unless it is escaped the way Go does.
 fn quoted(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     literal.push('"');
@@ -153,6 +168,7 @@ fn quoted(text: &str) -> String {
             '\\' => literal.push_str("\\\\"),
             '"' => literal.push_str("\\\""),
             '\n' => literal.push_str("\\n"),
+            '\u{fffd}' => literal.push_str("\\ufffd"),
             other => literal.push(other),
         }
     }
@@ -194,6 +210,7 @@ mod tests {
         check("job", &["2", "2.0"], r#"job=~"2|2\\.0""#);
         check("job", &["a|b", "(c)"], r#"job=~"a\\|b|\\(c\\)""#);
         check("job", &["a\\b", "\n"], r#"job=~"a\\\\b|\n""#);
+        check("job", &["\u{fffd}"], r#"job="\ufffd""#);
         check("my.label", &["x"], r#""my.label"="x""#);
         check("0day", &["x"], r#""0day"="x""#);
     }

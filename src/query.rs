@@ -196,6 +196,8 @@ pub enum Invalid {
     },
     /// Labels beside an expression, which has no room for them.
     LabelsBesideExpression(Vec<String>),
+    /// A field without a name.
+    NoField,
     /// A set of no values, which no series can match.
     EmptySet {
         /// The condition's key.
@@ -255,6 +257,7 @@ impl fmt::Display for Invalid {
                  write them into the expression as label matchers and remove the conditions",
                 labels.join(", ")
             ),
+            Invalid::NoField => f.write_str("field.fieldName is empty: name the field whose values are asked for"),
             Invalid::EmptySet { key } => {
                 write!(f, "the condition on {key} has an empty set of values, which no series can match: add a value")
             }

@@ -16,6 +16,6 @@ pub(super) fn answer(call: &mut Call<'_>, request: &TestConnectionRequest) -> Te
 
 fn try_query(call: &mut Call<'_>, request: &TestConnectionRequest) -> Result<(), Error> {
     let datasource = Datasource::new(&request.connection_details)?;
-    call.open(&datasource).query_now("1")?;
+    call.open(&datasource).instant("1", None)?;
     Ok(())
 }

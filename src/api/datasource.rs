@@ -87,7 +87,7 @@ fn number(value: &Option<Value>, field: &str, max: u64, unit: &str) -> Result<Op
     let whole = |float: f64| (float.fract() == 0.0 && float >= 0.0 && float <= max as f64).then_some(float as u64);
     let number = match given {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
-        Value::String(digits) => digits.trim().parse().ok(),
+        Value::String(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
         _ => None,
     };
     match number.filter(|number| (1..=max).contains(number)) {
@@ -170,6 +170,7 @@ mod tests {
         check(r#"{"host":"p","port":0}"#, &["port must be", "65535", "not 0"]);
         check(r#"{"host":"p","port":65536}"#, &["port must be", "not 65536"]);
         check(r#"{"host":"p","port":1.5}"#, &["port must be", "not 1.5"]);
+        check(r#"{"host":"p","port":"+1"}"#, &["port must be", "not \"+1\""]);
         check(r#"{"host":"p","port":"abc"}"#, &["port must be", "not \"abc\""]);
         check(r#"{"host":"p","port":[1]}"#, &["port must be", "not [1]"]);
         check(r#"{"host":"p","port":1,"requestTimeout":0}"#, &["requestTimeout must be", "600000", "not 0"]);

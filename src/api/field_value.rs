@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::log;
 use crate::prometheus::{Metadata, Session};
 use crate::promql::{self, METRIC_NAME};
-use crate::query::Matcher;
+use crate::query::{Invalid, Matcher};
 use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
@@ -22,6 +22,9 @@ pub(super) fn answer(
     let datasource = Datasource::new(&request.connection_details)?;
     let query = &request.query;
     let field = query.field.field_name.as_str();
+    if field.is_empty() {
+        return Err(Invalid::NoField.into());
+    }
     let others = |condition: &&Condition| condition.key != field;
     let asked = Asked {
         matchers: condition::matchers(query.conditions.iter().flatten().filter(others))?,

@@ -6,8 +6,8 @@ use crate::api::{Call, condition, not_negative, now_ms};
 use crate::catalog;
 use crate::error::Error;
 use crate::log;
-use crate::plan::{self, Grid, RawWindows};
-use crate::prometheus::{Sample, Series, Session};
+use crate::plan::{self, Grid, RangeBounds, RawWindows};
+use crate::prometheus::{self, Sample, Series, Session};
 use crate::promql;
 use crate::query::{Aggregation, MAX_POINTS, Matcher, MetricQuery, Order, Selector, Source, TimeRange};
 use crate::rate;
@@ -85,19 +85,23 @@ impl Search<'_, '_> {
         let interval = match (interval_ms, source) {
             (Some(given), _) => given,
             (None, Source::Counter(of)) if plan::needs_scrape_interval(source, aggregation) => {
-                probes.scrape_interval(self.session, of, self.range.end)?
+                probes.scrape_interval(self.session, of, self.range)?
             }
             _ => plan::EXPRESSION_INTERVAL_MS,
         };
-        let windows = plan::windows(aggregation, interval, probes.range_bounds(self.session)?);
-        let promql = promql::aggregated(source, aggregation, windows);
+        let promql = |bounds| promql::aggregated(source, aggregation, plan::windows(aggregation, interval, bounds));
+        let bounds = probes.range_bounds(self.session).map_err(|error| {
+            // The admin knows his query, not ours.
+            prometheus::Error { query: Some(promql(RangeBounds::LeftOpen)), ..error }
+        });
+        let promql = promql(bounds?);
         self.evaluated(&promql, Grid::of_buckets(self.range, aggregation.bucket_ms), aggregation.zero_fill)
     }
 
     /// Adds what an expression evaluates to at the instants of a grid.
     fn evaluated(&mut self, promql: &str, grid: Grid, zero_fill: bool) -> Result<(), Error> {
         for chunk in grid.chunks(self.order) {
-            let series = self.session.query_range(promql, chunk.first, chunk.last(), chunk.step)?;
+            let series = self.session.range(promql, chunk.first, chunk.last(), chunk.step)?;
             let samples = self.only(&series, promql)?;
             let added = self.points.add_evaluated(chunk, samples, zero_fill);
             added.map_err(|stray| Error::moved_grid(stray, promql, self.session.upstream()))?;
@@ -117,7 +121,7 @@ impl Search<'_, '_> {
                 let window = windows.ending_at(end);
                 // One millisecond more: the start of the window belongs to it, on engines with left-open ranges too.
                 let promql = promql::samples(of, window.length() + lead_ms + 1);
-                let series = self.session.query(&promql, window.end)?;
+                let series = self.session.stored(&promql, window.end)?;
                 let mut samples = convert(self.only(&series, &promql)?);
                 samples.retain(|sample| window.contains(sample.at));
                 self.points.add_samples(&samples);
@@ -132,7 +136,7 @@ impl Search<'_, '_> {
     /// Which windows of a long range have samples at all: a range may be decades long and the data in it days.
     fn occupied(&mut self, of: &Selector, ends: Grid) -> Result<Vec<i64>, Error> {
         let promql = promql::sample_count(of, plan::RAW_WINDOW_MS);
-        let counts = self.session.query_range(&promql, ends.first, ends.last(), ends.step)?;
+        let counts = self.session.range(&promql, ends.first, ends.last(), ends.step)?;
         let occupied: Vec<i64> = counts.iter().flat_map(|one| &one.samples).map(|sample| sample.at).collect();
         match occupied.iter().find(|&&at| !ends.contains(at)) {
             Some(&at) => Err(Error::moved_grid(crate::telemetry::OffGrid { at }, &promql, self.session.upstream())),

@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
-use crate::error::Error;
 use crate::plan::{RangeBounds, UNKNOWN_INTERVAL_MS};
 use crate::prometheus::{self, ErrorKind, Labels, Session, Upstream};
 use crate::promql;
-use crate::query::{Matcher, Selector};
+use crate::query::{Matcher, Selector, TimeRange};
 use crate::rate;
 
 /// How many answers of a kind are remembered, and for how long.
@@ -16,8 +15,8 @@ const CAPACITY: usize = 1_024;
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// The ranges in which two neighbouring samples are looked for, in milliseconds: the first has them for any usual scrape
-/// interval, the others for a rare one, or for a metric that ended before the time that is asked for.
-const LOOK_BACKS_MS: [i64; 3] = [600_000, 3_600_000, 86_400_000];
+/// interval, the second for a rare one.
+const LOOK_BACKS_MS: [i64; 2] = [600_000, 3_600_000];
 
 /// Answers about different hours are remembered apart: an interval may have been another one last year.
 const HOUR_MS: i64 = 3_600_000;
@@ -43,59 +42,77 @@ impl Probes {
     ///
     /// # Errors
     /// When the upstream does not answer.
-    pub(super) fn range_bounds(&self, session: &mut Session<'_>) -> Result<RangeBounds, Error> {
+    pub(super) fn range_bounds(&self, session: &mut Session<'_>) -> Result<RangeBounds, prometheus::Error> {
         if let Some(known) = self.bounds.get(session.upstream(), Instant::now()) {
             return Ok(known);
         }
         /// Any multiple of the subquery's step.
         const AT_MS: i64 = 1_200_000_000_000;
-        let bounds = match session.query("count_over_time(vector(0)[60s:20s])", AT_MS) {
+        let bounds = match session.instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
             Ok(series) => {
                 let count = series.first().and_then(|one| one.samples.first()).map(|sample| sample.value);
                 if count == Some(4.0) { RangeBounds::Closed } else { RangeBounds::LeftOpen }
             }
             Err(prometheus::Error { kind: ErrorKind::Api { .. }, .. }) => RangeBounds::LeftOpen,
-            Err(other) => return Err(other.into()),
+            Err(other) => return Err(other),
         };
         self.bounds.put(session.upstream().clone(), bounds, Instant::now());
         Ok(bounds)
     }
 
-    /// How often a metric is scraped, in milliseconds: the median spacing of its newest samples up to a time, or
-    /// [`UNKNOWN_INTERVAL_MS`] when it has too few.
+    /// How often a metric is scraped, in milliseconds: the median spacing of its newest samples up to the end of a range,
+    /// or [`UNKNOWN_INTERVAL_MS`] when it has too few.
     ///
     /// # Errors
     /// When the upstream does not answer.
-    pub(super) fn scrape_interval(&self, session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<i64, Error> {
-        let key = (session.upstream().clone(), promql::selector(of), at_ms / HOUR_MS);
+    pub(super) fn scrape_interval(
+        &self,
+        session: &mut Session<'_>,
+        of: &Selector,
+        range: TimeRange,
+    ) -> Result<i64, prometheus::Error> {
+        let key = (session.upstream().clone(), promql::selector(of), range.end / HOUR_MS);
         if let Some(known) = self.intervals.get(&key, Instant::now()) {
             return Ok(known);
         }
-        let Some(measured) = measure(session, of, at_ms)? else {
-            return Ok(UNKNOWN_INTERVAL_MS);
-        };
-        self.intervals.put(key, measured, Instant::now());
-        Ok(measured)
+        let mut measured = spacing_before(session, of, range.end)?;
+        if measured.is_none() {
+            // A metric that ended before the range does: a chart of a week shows what ended on its first day.
+            if let Some(newest_ms) = newest_sample(session, of, range)? {
+                measured = spacing_before(session, of, newest_ms)?;
+            }
+        }
+        if let Some(measured) = measured {
+            self.intervals.put(key, measured, Instant::now());
+        }
+        Ok(measured.unwrap_or(UNKNOWN_INTERVAL_MS))
     }
 }
 
-fn measure(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<Option<i64>, Error> {
+fn spacing_before(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<Option<i64>, prometheus::Error> {
     for look_back in LOOK_BACKS_MS {
-        let series = match session.query(&promql::samples(of, look_back), at_ms) {
+        let series = match session.stored(&promql::samples(of, look_back), at_ms) {
             Ok(series) => series,
             // A metric of very many series: one of them stands for all.
             Err(prometheus::Error { kind: ErrorKind::TooLarge(_), .. }) => {
-                let newest = session.query(&promql::newest_series(of), at_ms)?;
+                let newest = session.instant(&promql::newest_series(of), Some(at_ms))?;
                 let Some(one) = newest.into_iter().next() else { return Ok(None) };
-                session.query(&promql::samples(&only(of, &one.labels), look_back), at_ms)?
+                session.stored(&promql::samples(&only(of, &one.labels), look_back), at_ms)?
             }
-            Err(other) => return Err(other.into()),
+            Err(other) => return Err(other),
         };
         if let Some(spacing) = rate::median_spacing(&series) {
             return Ok(Some(spacing));
         }
     }
     Ok(None)
+}
+
+/// The time of the newest sample in a range, in milliseconds, as exactly as the range is short.
+fn newest_sample(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Option<i64>, prometheus::Error> {
+    let found = session.instant(&promql::newest_timestamp(of, range.length()), Some(range.end))?;
+    let seconds = found.first().and_then(|one| one.samples.first()).map(|sample| sample.value);
+    Ok(seconds.map(|seconds| (seconds * 1000.0).round() as i64))
 }
 
 /// The selector of the series of a metric that has these labels.

@@ -59,30 +59,48 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Envelope<T>, &'
     serde_json::from_slice(body).map_err(|_| "its answer is not one of the Prometheus HTTP API")
 }
 
-/// `data` of `/api/v1/query` and `/api/v1/query_range`: a vector, a matrix, or a scalar as one series without labels.
+/// What a query evaluates to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ResultType {
+    /// One value.
+    Scalar,
+    /// A value a series.
+    Vector,
+    /// A list of samples a series.
+    Matrix,
+}
+
+/// `data` of `/api/v1/query` and `/api/v1/query_range`. A scalar is one series without labels.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(try_from = "RawResult")]
-pub(super) struct QueryResult(pub Vec<Series>);
+pub(super) struct QueryResult {
+    pub(super) kind: ResultType,
+    pub(super) series: Vec<Series>,
+}
 
 #[derive(Deserialize)]
 struct RawResult {
     #[serde(rename = "resultType")]
-    kind: String,
+    kind: ResultType,
+    // May be `null`, but not missing.
+    #[serde(deserialize_with = "Option::deserialize")]
     result: Option<Elements>,
 }
 
 impl TryFrom<RawResult> for QueryResult {
-    type Error = String;
+    type Error = &'static str;
 
-    fn try_from(raw: RawResult) -> Result<QueryResult, String> {
-        match (raw.kind.as_str(), raw.result) {
-            ("vector" | "matrix", None) => Ok(QueryResult(Vec::new())),
-            ("vector" | "matrix", Some(Elements::Series(series))) => Ok(QueryResult(series)),
-            ("scalar", Some(Elements::Scalar(sample))) => {
-                Ok(QueryResult(vec![Series { samples: vec![sample], ..Series::default() }]))
+    fn try_from(RawResult { kind, result }: RawResult) -> Result<QueryResult, &'static str> {
+        let series = match (kind, result) {
+            (ResultType::Vector | ResultType::Matrix, None) => Vec::new(),
+            (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(series))) => series,
+            (ResultType::Scalar, Some(Elements::Scalar(sample))) => {
+                vec![Series { samples: vec![sample], ..Series::default() }]
             }
-            _ => Err("a result that does not have the form of its type".to_owned()),
-        }
+            _ => return Err("a result that does not have the form of its type"),
+        };
+        Ok(QueryResult { kind, series })
     }
 }
 
@@ -325,7 +343,7 @@ mod tests {
 
     fn result(data: &str) -> Result<Vec<Series>, &'static str> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
-        decode::<QueryResult>(body.as_bytes()).map(|envelope| envelope.data.unwrap().0)
+        decode::<QueryResult>(body.as_bytes()).map(|envelope| envelope.data.unwrap().series)
     }
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
@@ -377,6 +395,8 @@ mod tests {
         for data in [
             r#"{"resultType":"string","result":[1,"x"]}"#,
             r#"{"resultType":"scalar","result":[]}"#,
+            r#"{"resultType":"scalar","result":null}"#,
+            r#"{"resultType":"matrix"}"#,
             r#"{"resultType":"scalar","result":[1,"2",3]}"#,
             r#"{"resultType":"matrix","result":[1,"2"]}"#,
             r#"{"resultType":"matrix","result":[{"metric":{}}]}"#,
