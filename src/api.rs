@@ -148,9 +148,9 @@ impl Note {
 }
 
 impl Gateway {
-    /// A gateway that signs with a key and has as many workers.
-    pub fn new(api_key: String, workers: usize) -> Gateway {
-        Gateway { api_key, client: Client::new(workers), probes: Probes::default() }
+    /// A gateway that signs with a key and asks through a client.
+    pub fn new(api_key: String, client: Client) -> Gateway {
+        Gateway { api_key, client, probes: Probes::default() }
     }
 
     /// Finds what answers a verb and a request target, whose query string, repeated slashes and trailing slash do not

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::prometheus;
+use crate::prometheus::{self, shortened};
 use crate::query::Invalid;
 use crate::telemetry::{OffGrid, TooMany};
 use crate::wire::response::ErrorBody;
@@ -150,7 +150,7 @@ impl Error {
         };
         Error::Remote {
             summary: "Too many metrics.",
-            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {promql}"),
+            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {}", shortened(promql)),
         }
     }
 
@@ -161,8 +161,9 @@ impl Error {
             details: format!(
                 "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so its \
                  buckets would be shown at wrong times: ask Prometheus itself, or switch off the alignment of range \
-                 queries in what stands before it; asked for: {promql}",
-                stray.at
+                 queries in what stands before it; asked for: {}",
+                stray.at,
+                shortened(promql)
             ),
         }
     }

@@ -21,7 +21,7 @@
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/response` the JSON, `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error |

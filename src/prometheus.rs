@@ -4,64 +4,49 @@
 
 mod error;
 mod response;
+mod transport;
 mod upstream;
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use ureq::http::Response;
-use ureq::{Agent, Body};
 
 use crate::cache::Cache;
 use crate::log;
 
 use response::{QueryResult, ResultType};
+use transport::{Deadline, Exchange, Params, Transport, Verb};
 
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, shortened};
 pub use response::{Labels, Metadata, MetricType, Sample, Series};
+pub use transport::Authorities;
 pub use upstream::{BadAddress, Upstream};
-
-/// The most bytes of one response: 64 MiB.
-pub const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 
 /// How many upstreams are remembered to take only GET, and for how long; then POST is tried again.
 const GET_ONLY_UPSTREAMS: usize = 256;
 const GET_ONLY_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// How long an idle connection is kept.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
-
-/// The most characters of an error of Prometheus's that are passed on.
-const MAX_MESSAGE_CHARS: usize = 1_000;
-
 /// What all requests share: the kept connections and what was learnt about upstreams.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    transport: Transport,
     get_only: Cache<Upstream, ()>,
 }
 
 impl Client {
     /// A client for this many workers, each of which may keep a connection to any upstream.
-    pub fn new(workers: usize) -> Client {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .max_idle_connections(workers * 2)
-            .max_idle_connections_per_host(workers)
-            .max_idle_age(MAX_IDLE_AGE)
-            .user_agent(concat!("prometheusmirror/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Client { agent: config.new_agent(), get_only: Cache::new(GET_ONLY_UPSTREAMS, GET_ONLY_LIFETIME) }
+    pub fn new(workers: usize, authorities: Authorities) -> Client {
+        Client {
+            transport: Transport::new(workers, authorities),
+            get_only: Cache::new(GET_ONLY_UPSTREAMS, GET_ONLY_LIFETIME),
+        }
     }
 
     /// The calls of one request to one upstream, which together end before `accepted` plus `timeout`.
     pub fn session(&self, upstream: Upstream, accepted: Instant, timeout: Duration) -> Session<'_> {
-        Session { client: self, upstream, accepted, timeout, calls: 0, spent: Duration::ZERO, last_query: None }
+        let deadline = Deadline::new(accepted, timeout);
+        Session { client: self, upstream, deadline, calls: 0, spent: Duration::ZERO, last_query: None }
     }
 }
 
@@ -72,8 +57,7 @@ impl Client {
 pub struct Session<'c> {
     client: &'c Client,
     upstream: Upstream,
-    accepted: Instant,
-    timeout: Duration,
+    deadline: Deadline,
     calls: u32,
     spent: Duration,
     last_query: Option<String>,
@@ -87,21 +71,7 @@ struct Call<'a> {
     query: Option<&'a str>,
     /// Whether the endpoint takes a form by POST, which has no bound on its length.
     by_post: bool,
-}
-
-type Params = Vec<(&'static str, String)>;
-
-/// How a call is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Post,
-    Get,
-}
-
-/// What one exchange brought.
-struct Exchange {
-    status: u16,
-    body: Vec<u8>,
+    deadline: Deadline,
 }
 
 impl Session<'_> {
@@ -152,8 +122,8 @@ impl Session<'_> {
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
         let params = narrowing(selector, start_ms, end_ms, limit);
-        let names = self.call(Call { path: "/api/v1/labels", params, query: selector, by_post: true })?;
-        Ok(names.unwrap_or_default())
+        let call = Call { path: "/api/v1/labels", params, query: selector, by_post: true, deadline: self.deadline };
+        Ok(self.call(call)?.unwrap_or_default())
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -167,20 +137,17 @@ impl Session<'_> {
     ) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
         let params = narrowing(selector, start_ms, end_ms, limit);
-        let values = self.call(Call { path: &path, params, query: selector, by_post: false })?;
-        Ok(values.unwrap_or_default())
+        let call = Call { path: &path, params, query: selector, by_post: false, deadline: self.deadline };
+        Ok(self.call(call)?.unwrap_or_default())
     }
 
     /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
     /// call takes half of the remaining time at most.
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
-        let whole = self.timeout;
-        self.timeout = self.accepted.elapsed() + self.remaining() / 2;
-        let call = Call { path: "/api/v1/metadata", params, query: None, by_post: false };
-        let declarations = self.call(call);
-        self.timeout = whole;
-        let declarations: HashMap<String, Vec<response::Declaration>> = declarations?.unwrap_or_default();
+        let deadline = self.deadline.halved();
+        let call = Call { path: "/api/v1/metadata", params, query: None, by_post: false, deadline };
+        let declarations: HashMap<String, Vec<response::Declaration>> = self.call(call)?.unwrap_or_default();
         let typed = |list: Vec<response::Declaration>| list.into_iter().map(MetricType::from).collect();
         Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
     }
@@ -194,22 +161,17 @@ impl Session<'_> {
     ) -> Result<Vec<Series>, Error> {
         params.push(("query", promql.to_owned()));
         // Prometheus gives up by itself when nobody waits any more.
-        params.push(("timeout", seconds(self.remaining().as_millis().max(1) as i64)));
+        params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
         params.push(("nocache", "1".to_owned()));
-        let result: Option<QueryResult> = self.call(Call { path, params, query: Some(promql), by_post: true })?;
-        match result {
+        let call = Call { path, params, query: Some(promql), by_post: true, deadline: self.deadline };
+        match self.call::<QueryResult>(call)? {
             Some(result) if expected.contains(&result.kind) => Ok(result.series),
             _ => {
                 let why = "its result is not of the type the query has".to_owned();
                 Err(self.error(Some(promql), ErrorKind::NotPrometheus { status: None, why }))
             }
         }
-    }
-
-    /// What is left of the request's time.
-    fn remaining(&self) -> Duration {
-        self.timeout.saturating_sub(self.accepted.elapsed())
     }
 
     fn error(&self, query: Option<&str>, kind: ErrorKind) -> Error {
@@ -230,6 +192,7 @@ impl Session<'_> {
                 .text("path", call.path)
                 .text("promql", call.query.unwrap_or_default())
                 .millis("duration_ms", started.elapsed())
+                .text("error", &result.as_ref().err().map(ToString::to_string).unwrap_or_default())
         });
         let (data, warnings) = result.map_err(|kind| self.error(call.query, kind))?;
         for warning in warnings {
@@ -245,78 +208,22 @@ impl Session<'_> {
 
     /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not.
     fn exchange(&self, call: &Call<'_>) -> Result<Exchange, ErrorKind> {
+        let transport = &self.client.transport;
+        let send = |verb| transport.exchange(verb, &self.upstream, call.path, &call.params, call.deadline);
+        let is_refused = |exchange: &Exchange| matches!(exchange.status, 403 | 405 | 501);
+
         if !call.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
-            return self.send(Verb::Get, call);
+            return send(Verb::Get);
         }
-        let by_post = self.send(Verb::Post, call)?;
-        if !matches!(by_post.status, 403 | 405 | 501) {
+        let by_post = send(Verb::Post)?;
+        if !is_refused(&by_post) {
             return Ok(by_post);
         }
-        let by_get = self.send(Verb::Get, call)?;
-        if !matches!(by_get.status, 403 | 405 | 501) {
+        let by_get = send(Verb::Get)?;
+        if !is_refused(&by_get) {
             self.client.get_only.put(self.upstream.clone(), (), Instant::now());
         }
         Ok(by_get)
-    }
-
-    /// One exchange, with one more try when the connection is closed before an answer begins: a kept connection may have
-    /// been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
-    fn send(&self, verb: Verb, call: &Call<'_>) -> Result<Exchange, ErrorKind> {
-        let response = match self.begin(verb, call) {
-            Err(ErrorKind::Closed) => self.begin(verb, call)?,
-            other => other?,
-        };
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let mut reader = response.into_body().into_with_config().limit(MAX_RESPONSE_BYTES).reader();
-        reader.read_to_end(&mut body).map_err(|error| self.failure(error.into()))?;
-        Ok(Exchange { status, body })
-    }
-
-    fn begin(&self, verb: Verb, call: &Call<'_>) -> Result<Response<Body>, ErrorKind> {
-        let remaining = self.remaining();
-        if remaining.is_zero() {
-            return Err(self.timed_out());
-        }
-        let url = self.upstream.endpoint(call.path);
-        let agent = &self.client.agent;
-        let params = call.params.iter().map(|(name, value)| (*name, value.as_str()));
-        let sent = match verb {
-            Verb::Post => agent.post(url).config().timeout_global(Some(remaining)).build().send_form(params),
-            Verb::Get => agent.get(url).config().timeout_global(Some(remaining)).build().query_pairs(params).call(),
-        };
-        sent.map_err(|error| self.failure(error))
-    }
-
-    fn timed_out(&self) -> ErrorKind {
-        ErrorKind::Timeout(self.timeout.as_millis())
-    }
-
-    fn failure(&self, error: ureq::Error) -> ErrorKind {
-        use std::io::ErrorKind as Io;
-
-        let no_http = |why: &str| ErrorKind::NotPrometheus { status: None, why: why.to_owned() };
-        match error {
-            ureq::Error::Timeout(_) => self.timed_out(),
-            ureq::Error::HostNotFound => ErrorKind::NameNotFound,
-            ureq::Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
-            ureq::Error::Tls(reason) => ErrorKind::Tls(reason.to_owned()),
-            ureq::Error::Rustls(reason) => ErrorKind::Tls(reason.to_string()),
-            ureq::Error::Protocol(_) => no_http("its answer is not HTTP"),
-            ureq::Error::LargeResponseHeader(..) => no_http("the header of its answer is too large"),
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-                ErrorKind::Unreachable("the request does not fit into a URL".to_owned())
-            }
-            ureq::Error::Io(error) => match error.kind() {
-                Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Closed,
-                // rustls wraps what it cannot understand of the other side in this kind.
-                Io::InvalidData => ErrorKind::Tls(error.to_string()),
-                // The resolver's failures have no kind of their own in the standard library.
-                _ if error.to_string().starts_with("failed to lookup address information") => ErrorKind::NameNotFound,
-                _ => ErrorKind::Unreachable(error.to_string()),
-            },
-            other => ErrorKind::Unreachable(other.to_string()),
-        }
     }
 }
 
@@ -326,7 +233,8 @@ impl Session<'_> {
 fn interpret<T: DeserializeOwned>(exchange: &Exchange) -> Result<(Option<T>, Vec<String>), ErrorKind> {
     let status = exchange.status;
     match status {
-        401 | 403 | 407 | 429 => return Err(ErrorKind::Refused(status)),
+        429 => return Err(ErrorKind::Unavailable("it is asked too often, HTTP status 429".to_owned())),
+        401 | 403 | 407 => return Err(ErrorKind::Refused(status)),
         300..=399 => return Err(ErrorKind::Redirected(status)),
         _ => {}
     }
@@ -353,13 +261,6 @@ fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> 
         ErrorKind::Unavailable(message)
     } else {
         ErrorKind::Api { status, error_type: shortened(&error_type), message }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -8,12 +8,14 @@ mod sentinel;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::api::Gateway;
 use crate::log;
+use crate::prometheus::{Authorities, Client};
 use crate::settings::Settings;
 
 use listener::Listener;
@@ -30,6 +32,13 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 /// Why the server does not run.
 #[derive(Debug)]
 pub enum ServerError {
+    /// The file of authorities is of no use.
+    CaFile {
+        /// Its path.
+        path: PathBuf,
+        /// In which way.
+        reason: String,
+    },
     /// It cannot listen where it is told to.
     Listen {
         /// The address and port.
@@ -44,6 +53,9 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ServerError::CaFile { path, reason } => {
+                write!(f, "--ca-file must be the path of a PEM file, but {} {reason}", path.display())
+            }
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
@@ -59,12 +71,13 @@ impl std::error::Error for ServerError {}
 /// # Errors
 /// When it cannot listen, or not accept any more.
 pub fn run(settings: &Settings) -> Result<(), ServerError> {
+    let client = Client::new(settings.workers, authorities(settings)?);
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
     let watch = Watch::new();
     sentinel::start(bound, watch.clone()).map_err(ServerError::Accept)?;
-    let gateway = Gateway::new(settings.api_key.clone(), settings.workers);
+    let gateway = Gateway::new(settings.api_key.clone(), client);
     let listener = Listener::new(gateway, Pool::new(settings.workers), watch);
     log::info(|| {
         log::Line::new("listening")
@@ -73,6 +86,13 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .number("workers", settings.workers as u64)
     });
     listener.serve(&socket).map_err(ServerError::Accept)
+}
+
+fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
+    let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
+    let bad = |reason: String| ServerError::CaFile { path: path.clone(), reason };
+    let pem = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    Authorities::from_pem(&pem).map_err(|reason| bad(reason.to_owned()))
 }
 
 /// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
@@ -17,18 +18,29 @@ pub struct Setting {
     pub flag: &'static str,
     /// The environment variable, which counts when the flag is not given. An empty one counts as not given.
     pub variable: &'static str,
-    /// The default; `None` when it has to be given.
-    pub default: Option<&'static str>,
+    /// What holds when it is not given.
+    pub fallback: Fallback,
     /// What it may be.
     pub allowed: &'static str,
     /// What it is for.
     pub help: &'static str,
 }
 
+/// What holds when a setting is not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nothing: it has to be given.
+    Required,
+    /// It is off.
+    Off,
+    /// This value.
+    Value(&'static str),
+}
+
 const API_KEY: Setting = Setting {
     flag: "api-key",
     variable: "API_KEY",
-    default: None,
+    fallback: Fallback::Required,
     allowed: "1 to 1024 visible ASCII characters",
     help: "The key every reply carries, the Api Key of the datasource in StackState. Prefer the variable: flags can be \
            read in the list of processes.",
@@ -36,34 +48,43 @@ const API_KEY: Setting = Setting {
 const WORKERS: Setting = Setting {
     flag: "workers",
     variable: "WORKERS",
-    default: Some("20"),
+    fallback: Fallback::Value("20"),
     allowed: "a number from 1 to 1000",
     help: "How many requests are answered at the same time.",
 };
 const PORT: Setting = Setting {
     flag: "port",
     variable: "PORT",
-    default: Some("9900"),
+    fallback: Fallback::Value("9900"),
     allowed: "a port from 0 to 65535 (0: any free one)",
     help: "The TCP port to listen on.",
 };
 const LISTEN: Setting = Setting {
     flag: "listen",
     variable: "LISTEN",
-    default: Some("::"),
+    fallback: Fallback::Value("::"),
     allowed: "an IPv4 or IPv6 address",
     help: "The address to listen on. :: is all interfaces, IPv4 and IPv6.",
 };
 const LOG_LEVEL: Setting = Setting {
     flag: "log-level",
     variable: "LOG_LEVEL",
-    default: Some("info"),
+    fallback: Fallback::Value("info"),
     allowed: "one of error, warn, info, debug",
     help: "How much is logged to standard error.",
 };
 
+const CA_FILE: Setting = Setting {
+    flag: "ca-file",
+    variable: "CA_FILE",
+    fallback: Fallback::Off,
+    allowed: "the path of a PEM file",
+    help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
+           are built in.",
+};
+
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 5] = [&API_KEY, &WORKERS, &PORT, &LISTEN, &LOG_LEVEL];
+pub const TABLE: [&Setting; 6] = [&API_KEY, &WORKERS, &PORT, &LISTEN, &LOG_LEVEL, &CA_FILE];
 
 /// Checked settings.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,12 +99,20 @@ pub struct Settings {
     pub listen: IpAddr,
     /// How much is logged.
     pub log_level: LevelFilter,
+    /// The PEM file of authorities to check `https` upstreams against; the public ones when there is none.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { api_key: _, workers, port, listen, log_level } = self;
-        write!(f, "Settings {{ workers: {workers}, port: {port}, listen: {listen}, log_level: {log_level}, .. }}")
+        let Settings { api_key: _, workers, port, listen, log_level, ca_file } = self;
+        f.debug_struct("Settings")
+            .field("workers", workers)
+            .field("port", port)
+            .field("listen", listen)
+            .field("log_level", log_level)
+            .field("ca_file", ca_file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,43 +166,57 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         flags.insert(setting.flag, value);
     }
 
-    let given = |setting: &Setting| -> Result<(String, String), BadSetting> {
-        let flag = flags.get(setting.flag).map(|value| (format!("--{}", setting.flag), value.clone()));
-        if let Some(named) = flag {
-            return Ok(named);
-        }
-        if let Some(value) = variable(setting.variable).filter(|value| !value.is_empty()) {
+    let given = |setting: &'static Setting| -> Option<Given> {
+        let from_flag = flags.get(setting.flag).map(|value| Given::new(setting, format!("--{}", setting.flag), value));
+        from_flag.or_else(|| {
+            let value = variable(setting.variable).filter(|value| !value.is_empty())?;
             // What is no UTF-8 is no allowed value of any setting, so its check refuses it.
-            return Ok((setting.variable.to_owned(), value.to_string_lossy().into_owned()));
-        }
-        let default = setting.default.map(|default| (format!("--{}", setting.flag), default.to_owned()));
-        default.ok_or_else(|| {
-            let Setting { flag, variable, allowed, .. } = setting;
-            BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
+            Some(Given::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
         })
     };
+    let needed = |setting: &'static Setting| -> Result<Given, BadSetting> {
+        let Setting { flag, variable, fallback, allowed, .. } = setting;
+        match (given(setting), fallback) {
+            (Some(given), _) => Ok(given),
+            (None, Fallback::Value(default)) => Ok(Given::new(setting, format!("--{flag}"), default)),
+            (None, _) => Err(BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))),
+        }
+    };
     Ok(Command::Serve(Settings {
-        api_key: api_key(given(&API_KEY)?)?,
-        workers: checked(&WORKERS, given(&WORKERS)?, |text| text.parse().ok().filter(|n| (1..=1000).contains(n)))?,
-        port: checked(&PORT, given(&PORT)?, |text| text.parse().ok())?,
-        listen: checked(&LISTEN, given(&LISTEN)?, address)?,
-        log_level: checked(&LOG_LEVEL, given(&LOG_LEVEL)?, level)?,
+        api_key: needed(&API_KEY)?.api_key()?,
+        workers: needed(&WORKERS)?.checked(|text| text.parse().ok().filter(|n| (1..=1000).contains(n)))?,
+        port: needed(&PORT)?.checked(|text| text.parse().ok())?,
+        listen: needed(&LISTEN)?.checked(address)?,
+        log_level: needed(&LOG_LEVEL)?.checked(level)?,
+        ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
     }))
 }
 
-fn checked<T>(
-    setting: &Setting,
-    (name, value): (String, String),
-    check: impl Fn(&str) -> Option<T>,
-) -> Result<T, BadSetting> {
-    check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
+/// A value, and under which name it was given.
+struct Given {
+    setting: &'static Setting,
+    name: String,
+    value: String,
 }
 
-/// A key that can stand in a header and comes out of it as it went in. The text of a bad one is not repeated.
-fn api_key((name, key): (String, String)) -> Result<String, BadSetting> {
-    let is_good = (1..=1024).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    let refused = || BadSetting(format!("{name} must be {}; what it was given is not shown here", API_KEY.allowed));
-    if is_good { Ok(key) } else { Err(refused()) }
+impl Given {
+    fn new(setting: &'static Setting, name: String, value: &str) -> Given {
+        Given { setting, name, value: value.to_owned() }
+    }
+
+    fn checked<T>(self, check: impl Fn(&str) -> Option<T>) -> Result<T, BadSetting> {
+        let Given { setting, name, value } = self;
+        check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
+    }
+
+    /// A key that can stand in a header and comes out of it as it went in. The text of a bad one is not repeated.
+    fn api_key(self) -> Result<String, BadSetting> {
+        let Given { setting, name, value } = self;
+        if (1..=1024).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(value);
+        }
+        Err(BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed)))
+    }
 }
 
 fn address(text: &str) -> Option<IpAddr> {
@@ -209,9 +252,13 @@ fn help() -> String {
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
     );
-    for Setting { flag, variable, default, allowed, help } in TABLE {
-        let default = default.map_or("required".to_owned(), |default| format!("default {default}"));
-        text.push_str(&format!("  --{flag}, {variable} ({default})\n      {help}\n      Allowed: {allowed}.\n"));
+    for Setting { flag, variable, fallback, allowed, help } in TABLE {
+        let fallback = match fallback {
+            Fallback::Required => "required".to_owned(),
+            Fallback::Off => "off".to_owned(),
+            Fallback::Value(default) => format!("default {default}"),
+        };
+        text.push_str(&format!("  --{flag}, {variable} ({fallback})\n      {help}\n      Allowed: {allowed}.\n"));
     }
     text.push_str("  -h, --help\n      Shows this.\n  -V, --version\n      Shows the version.\n");
     text
@@ -242,6 +289,7 @@ mod tests {
             port: 9900,
             listen: "::".parse().unwrap(),
             log_level: LevelFilter::Info,
+            ca_file: None,
         };
         assert_eq!(settings(&["--api-key", "k"], &[]), expected);
         assert_eq!(settings(&[], &[("API_KEY", "k"), ("PORT", "")]), expected);

@@ -117,7 +117,7 @@ impl Search<'_, '_> {
         let windows = RawWindows::of(self.range);
         for chunk in windows.ends().chunks(self.order) {
             let occupied = if windows.are_several() { self.occupied(of, chunk)? } else { vec![chunk.first] };
-            for end in chunk.instants(self.order).filter(|end| occupied.contains(end)) {
+            for end in chunk.instants(self.order).filter(|end| occupied.binary_search(end).is_ok()) {
                 let window = windows.ending_at(end);
                 // One millisecond more: the start of the window belongs to it, on engines with left-open ranges too.
                 let promql = promql::samples(of, window.length() + lead_ms + 1);

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Tls(String),
     /// No whole answer in time; the request's whole time in milliseconds.
     Timeout(u128),
+    /// Not asked, for the request's time was over before; the whole of it in milliseconds.
+    NoTimeLeft(u128),
     /// The upstream answers that it gave up in time, or is not able to answer now.
     Unavailable(String),
     /// A status that says we may not ask.
@@ -52,6 +54,17 @@ pub enum ErrorKind {
     },
 }
 
+/// The most characters of a query, or of an error of Prometheus's, that an error shows.
+const MAX_SHOWN_CHARS: usize = 1_000;
+
+/// A text cut where it becomes too long to be read in an error.
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
@@ -63,7 +76,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prometheus at {} {}", self.upstream, self.kind)?;
         if let Some(query) = &self.query {
-            write!(f, "; asked for: {query}")?;
+            write!(f, "; asked for: {}", shortened(query))?;
         }
         Ok(())
     }
@@ -91,17 +104,22 @@ impl fmt::Display for ErrorKind {
             ),
             ErrorKind::Tls(reason) => write!(
                 f,
-                "cannot be reached by TLS: {reason}; check that the port speaks https \
-                 and has a certificate of a public authority, or use http"
+                "cannot be reached by TLS: {reason}; check that the port speaks https, and that its certificate is of a \
+                 public authority or of one in the --ca-file of this mirror"
             ),
             ErrorKind::Timeout(ms) => write!(
                 f,
                 "did not answer within the request's {ms} ms; narrow the time range, widen the bucket, \
                  or raise requestTimeout in the connection details"
             ),
+            ErrorKind::NoTimeLeft(ms) => write!(
+                f,
+                "was not asked: the request's {ms} ms were over before, while it waited for a worker or for earlier \
+                 questions; raise requestTimeout in the connection details, or the number of workers of this mirror"
+            ),
             ErrorKind::Unavailable(message) => write!(
                 f,
-                "gave up or is not ready ({message}); narrow the query, raise requestTimeout in the connection details, \
+                "cannot answer now ({message}); narrow the query, raise requestTimeout in the connection details, \
                  or look at the load of Prometheus"
             ),
             ErrorKind::Refused(status) => write!(

@@ -3,14 +3,19 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
 /// The address of a Prometheus. `Display` gives host, port and path prefix, never a password.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// Scheme, credentials if given, host, port and path prefix, without a slash at the end.
+    /// Scheme, host, port and path prefix, without a slash at the end.
     base: String,
     name: String,
+    /// The value of the header `Authorization`, when there are credentials.
+    authorization: Option<String>,
 }
 
 /// Why something is no address; the sentence goes behind the name of the field.
@@ -34,7 +39,7 @@ impl Upstream {
         };
         let base = format!("http://{name}");
         base.parse::<Uri>().map_err(|_| EXPECTED)?;
-        Ok(Upstream { base, name })
+        Ok(Upstream { base, name, authorization: None })
     }
 
     /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
@@ -64,17 +69,38 @@ impl Upstream {
             }
             _ => default_port,
         };
+        let (credentials, host_and_port) = match authority.as_str().rsplit_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
+            None => (None, authority.as_str()),
+        };
         let path = uri.path().trim_end_matches('/');
         Ok(Upstream {
-            base: format!("{scheme}://{authority}{path}"),
+            base: format!("{scheme}://{host_and_port}{path}"),
             name: format!("{}:{port}{path}", authority.host()),
+            authorization: credentials.map(basic),
         })
     }
 
-    /// The URL of an API path such as `/api/v1/query`. It may hold credentials: not for any eye.
+    /// The value of the header `Authorization`, if there is to be one: not for any eye.
+    pub(super) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// The URL of an API path such as `/api/v1/query`.
     pub(super) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// The basic authentication (RFC 7617) of `user:password` as it stands in a URL, percent-encoded.
+///
+/// ureq would take it from the URL, but as it stands there, so that no password could hold a slash.
+fn basic(credentials: &str) -> String {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let mut plain: Vec<u8> = percent_decode_str(user).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(password));
+    format!("Basic {}", BASE64_STANDARD.encode(plain))
 }
 
 impl fmt::Display for Upstream {
@@ -112,17 +138,21 @@ mod tests {
 
     #[test]
     fn a_url_keeps_prefix_and_credentials_and_shows_no_credentials() {
-        let check = |url: &str, base: &str, name: &str| {
+        let check = |url: &str, base: &str, name: &str, authorization: Option<&str>| {
             let upstream = Upstream::at_url(url).unwrap();
             assert_eq!((upstream.endpoint(""), upstream.to_string()), (base.to_owned(), name.to_owned()));
+            assert_eq!(upstream.authorization(), authorization);
+            assert_eq!(format!("{upstream:?}"), format!("Upstream({name})"));
         };
-        check("http://p:9090", "http://p:9090", "p:9090");
-        check("http://p/", "http://p", "p:80");
-        check("https://p/select/0//", "https://p/select/0", "p:443/select/0");
-        check("https://u:pw@p:1/x", "https://u:pw@p:1/x", "p:1/x");
-        check("https://u:pw@p", "https://u:pw@p", "p:443");
-        check("http://[::1]", "http://[::1]", "[::1]:80");
-        check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090");
+        check("http://p:9090", "http://p:9090", "p:9090", None);
+        check("http://p/", "http://p", "p:80", None);
+        check("https://p/select/0//", "https://p/select/0", "p:443/select/0", None);
+        // The example of RFC 7617.
+        let aladdin = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        check("https://Aladdin:open%20sesame@p:1/x", "https://p:1/x", "p:1/x", aladdin);
+        check("https://u@p", "https://p", "p:443", Some("Basic dTo="));
+        check("http://[::1]", "http://[::1]", "[::1]:80", None);
+        check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090", None);
         let bad =
             ["", "p", "p:9090", "/x", "ftp://p", "http://", "http://p?x", "http://p#x", "http://p:0", "http://p:99999"];
         for url in bad {

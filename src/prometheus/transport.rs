@@ -1,0 +1,193 @@
+//! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::http::Response;
+use ureq::tls::{self, PemItem, RootCerts, TlsConfig};
+use ureq::{Agent, Body, RequestBuilder};
+
+use super::error::ErrorKind;
+use super::upstream::Upstream;
+
+/// The most bytes of one response: 64 MiB.
+const MAX_RESPONSE_BYTES: u64 = 64 << 20;
+
+/// How long an idle connection is kept.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// The authorities that `https` upstreams are checked against; by default the public ones, which are built in.
+#[derive(Debug, Clone)]
+pub struct Authorities(RootCerts);
+
+impl Default for Authorities {
+    fn default() -> Authorities {
+        Authorities(RootCerts::WebPki)
+    }
+}
+
+impl Authorities {
+    /// Those of a PEM text, and no others.
+    ///
+    /// # Errors
+    /// When it has no certificate, or a broken one; the sentence goes behind the name of its file.
+    pub fn from_pem(pem: &[u8]) -> Result<Authorities, &'static str> {
+        let mut certificates = Vec::new();
+        for item in tls::parse_pem(pem) {
+            if let PemItem::Certificate(certificate) = item.map_err(|_| "is no PEM file, or a broken one")? {
+                certificates.push(certificate);
+            }
+        }
+        if certificates.is_empty() {
+            return Err("has no certificate in it");
+        }
+        Ok(Authorities(RootCerts::Specific(Arc::new(certificates))))
+    }
+}
+
+/// When a request's time is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    accepted: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    pub(super) fn new(accepted: Instant, timeout: Duration) -> Deadline {
+        Deadline { accepted, timeout }
+    }
+
+    /// What is left.
+    pub(super) fn remaining(self) -> Duration {
+        self.timeout.saturating_sub(self.accepted.elapsed())
+    }
+
+    /// The whole time in milliseconds, for the admin who set it.
+    pub(super) fn whole_ms(self) -> u128 {
+        self.timeout.as_millis()
+    }
+
+    /// An earlier one that leaves half of what is left.
+    pub(super) fn halved(self) -> Deadline {
+        Deadline { timeout: self.accepted.elapsed() + self.remaining() / 2, ..self }
+    }
+}
+
+/// Parameters of a call, by POST in a form, by GET in the URL.
+pub(super) type Params = Vec<(&'static str, String)>;
+
+/// How a call is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Post,
+    Get,
+}
+
+/// What one exchange brought.
+pub(super) struct Exchange {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+/// The kept connections.
+#[derive(Debug)]
+pub(super) struct Transport {
+    agent: Agent,
+}
+
+impl Transport {
+    pub(super) fn new(workers: usize, authorities: Authorities) -> Transport {
+        let config = Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(authorities.0).build())
+            // A refusal has a body worth reading.
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // None from the environment either.
+            .proxy(None)
+            .max_idle_connections(workers * 2)
+            .max_idle_connections_per_host(workers)
+            .max_idle_age(MAX_IDLE_AGE)
+            .user_agent(concat!("prometheusmirror/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Transport { agent: config.new_agent() }
+    }
+
+    /// One exchange, with one more try when the connection is closed before an answer begins: a kept connection may have
+    /// been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
+    pub(super) fn exchange(
+        &self,
+        verb: Verb,
+        upstream: &Upstream,
+        path: &str,
+        params: &Params,
+        deadline: Deadline,
+    ) -> Result<Exchange, ErrorKind> {
+        let begin = || self.begin(verb, upstream, path, params, deadline);
+        let response = match begin() {
+            Err(ErrorKind::Closed) => begin()?,
+            other => other?,
+        };
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        let mut reader = response.into_body().into_with_config().limit(MAX_RESPONSE_BYTES).reader();
+        reader.read_to_end(&mut body).map_err(|error| failure(error.into(), deadline))?;
+        Ok(Exchange { status, body })
+    }
+
+    fn begin(
+        &self,
+        verb: Verb,
+        upstream: &Upstream,
+        path: &str,
+        params: &Params,
+        deadline: Deadline,
+    ) -> Result<Response<Body>, ErrorKind> {
+        let remaining = deadline.remaining();
+        if remaining.is_zero() {
+            return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
+        }
+        let url = upstream.endpoint(path);
+        let params = params.iter().map(|(name, value)| (*name, value.as_str()));
+        let sent = match verb {
+            Verb::Post => prepared(self.agent.post(url), upstream, remaining).send_form(params),
+            Verb::Get => prepared(self.agent.get(url), upstream, remaining).query_pairs(params).call(),
+        };
+        sent.map_err(|error| failure(error, deadline))
+    }
+}
+
+/// A request with its credentials and its time.
+fn prepared<B>(request: RequestBuilder<B>, upstream: &Upstream, remaining: Duration) -> RequestBuilder<B> {
+    let request = request.config().timeout_global(Some(remaining)).build();
+    match upstream.authorization() {
+        Some(authorization) => request.header("Authorization", authorization),
+        None => request,
+    }
+}
+
+/// What a failure of ureq's means here. None of its texts is passed on that could hold a URL, and so a password.
+fn failure(error: ureq::Error, deadline: Deadline) -> ErrorKind {
+    use std::io::ErrorKind as Io;
+
+    let no_http = |why: &str| ErrorKind::NotPrometheus { status: None, why: why.to_owned() };
+    match error {
+        ureq::Error::Timeout(_) => ErrorKind::Timeout(deadline.whole_ms()),
+        ureq::Error::HostNotFound => ErrorKind::NameNotFound,
+        ureq::Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
+        ureq::Error::Tls(reason) => ErrorKind::Tls(reason.to_owned()),
+        ureq::Error::Rustls(reason) => ErrorKind::Tls(reason.to_string()),
+        ureq::Error::Protocol(_) => no_http("its answer is not HTTP"),
+        ureq::Error::LargeResponseHeader(..) => no_http("the header of its answer is too large"),
+        ureq::Error::Io(error) => match error.kind() {
+            Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Closed,
+            // rustls wraps what it cannot understand of the other side in this kind.
+            Io::InvalidData => ErrorKind::Tls(error.to_string()),
+            // The resolver's failures have no kind of their own in the standard library.
+            _ if error.to_string().starts_with("failed to lookup address information") => ErrorKind::NameNotFound,
+            _ => ErrorKind::Unreachable(error.to_string()),
+        },
+        _ => ErrorKind::Unreachable("the request cannot be sent, its URL may be too long".to_owned()),
+    }
+}

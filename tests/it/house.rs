@@ -1,0 +1,126 @@
+//! The rules of the house that no compiler holds: who may import whom, and one table of settings.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prometheusmirror::settings::{Fallback, TABLE};
+
+/// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
+const FORBIDDEN: [(&[&str], &[&str]); 6] = [
+    // The pure rooms: no other side, no I/O, no clock, no logging.
+    (
+        &["query", "promql", "plan", "rate", "telemetry", "catalog"],
+        &[
+            "crate::wire",
+            "crate::api",
+            "crate::server",
+            "crate::log",
+            "crate::cache",
+            "crate::error",
+            "crate::settings",
+            "crate::prometheus::Client",
+            "crate::prometheus::Session",
+            "std::io",
+            "std::net",
+            "std::fs",
+            "std::time",
+            "log::",
+        ],
+    ),
+    // Neither side knows the other.
+    (&["prometheus", "cache"], &["crate::wire", "crate::api", "crate::query", "crate::server", "crate::error"]),
+    (
+        &["wire"],
+        &["crate::prometheus", "crate::promql", "crate::query", "crate::api", "crate::plan", "crate::telemetry"],
+    ),
+    // Libraries that belong to one room.
+    (&["!server"], &["tiny_http", "threadpool", "socket2"]),
+    (&["!prometheus"], &["ureq"]),
+    (&["!settings"], &["std::env", "lexopt"]),
+];
+
+#[test]
+fn every_room_imports_only_what_it_may() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&src);
+    assert!(files.len() > 20, "the scan found the sources: {files:?}");
+    let mut breaches = Vec::new();
+    for file in files {
+        let room = room_of(&src, &file);
+        let text = fs::read_to_string(&file).unwrap();
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        // A list of rooms in braces would hide from this scan.
+        breaches.extend(code.iter().filter(|line| line.contains("crate::{")).map(|line| line.trim().to_owned()));
+        for (rooms, names) in FORBIDDEN {
+            let applies = rooms.iter().any(|rule| match rule.strip_prefix('!') {
+                Some(owner) => room != owner,
+                None => room == *rule,
+            });
+            for name in names.iter().filter(|_| applies) {
+                let found = code.iter().filter(|line| names_path(line, name));
+                breaches.extend(found.map(|line| format!("{}: {}", file.display(), line.trim())));
+            }
+        }
+    }
+    assert_eq!(breaches, Vec::<String>::new());
+}
+
+#[test]
+fn the_map_in_the_library_names_every_room() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let map = fs::read_to_string(src.join("lib.rs")).unwrap();
+    for file in rust_files(&src) {
+        let room = file.strip_prefix(&src).unwrap().with_extension("");
+        let room = room.to_str().unwrap();
+        assert!(map.contains(&format!("`{room}`")) || room == "lib", "{room} is not in the map of lib.rs");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_settings() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
+    let expected: Vec<String> = TABLE
+        .iter()
+        .map(|setting| {
+            let fallback = match setting.fallback {
+                Fallback::Required => "required".to_owned(),
+                Fallback::Off => "off".to_owned(),
+                Fallback::Value(default) => format!("`{default}`"),
+            };
+            let (flag, variable) = (setting.flag, setting.variable);
+            format!("| `--{flag}` | `{variable}` | {fallback} | {} | {} |", setting.allowed, setting.help)
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+/// Whether a line names a path: `log::` is not part of `crate::log::` here, `crate::api` not of `crate::apiary`.
+fn names_path(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + name.len()..].chars().next();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let starts = before.is_none_or(|c| !is_part(c) && (c != ':' || name.starts_with("crate")));
+        starts && (name.ends_with(':') || after.is_none_or(|c| !is_part(c)))
+    })
+}
+
+/// The first part of a file's path below `src`, without its extension.
+fn room_of(src: &Path, file: &Path) -> String {
+    let first = file.strip_prefix(src).unwrap().components().next().unwrap();
+    first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
