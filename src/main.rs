@@ -23,11 +23,7 @@ fn main() -> ExitCode {
         }
     };
     log::start(settings.log_level);
-    match server::run(&settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error(|| log::Line::new("stopped").text("error", &error.to_string()));
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = server::run(&settings);
+    log::error(|| log::Line::new("stopped").text("error", &error.to_string()));
+    ExitCode::FAILURE
 }

@@ -5,6 +5,7 @@ mod oversize;
 mod pool;
 mod sentinel;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -46,8 +47,8 @@ pub enum ServerError {
         /// The system's reason.
         reason: io::Error,
     },
-    /// It no longer accepts connections.
-    Accept(io::Error),
+    /// There is no thread to be had.
+    Thread(io::Error),
 }
 
 impl fmt::Display for ServerError {
@@ -59,24 +60,26 @@ impl fmt::Display for ServerError {
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
-            ServerError::Accept(reason) => write!(f, "cannot accept connections any more: {reason}"),
+            ServerError::Thread(reason) => {
+                write!(f, "cannot start a thread: {reason}; allow this process more of them")
+            }
         }
     }
 }
 
 impl std::error::Error for ServerError {}
 
-/// Serves until it cannot accept connections any more.
+/// Serves for ever.
 ///
 /// # Errors
-/// When it cannot listen, or not accept any more.
-pub fn run(settings: &Settings) -> Result<(), ServerError> {
+/// When it cannot start: a setting names something that is of no use, or there is no listening there.
+pub fn run(settings: &Settings) -> Result<Infallible, ServerError> {
     let client = Client::new(settings.workers, authorities(settings)?);
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
     let watch = Watch::new();
-    sentinel::start(bound, watch.clone()).map_err(ServerError::Accept)?;
+    sentinel::start(bound, watch.clone()).map_err(ServerError::Thread)?;
     let gateway = Gateway::new(settings.api_key.clone(), client);
     let listener = Listener::new(gateway, Pool::new(settings.workers), watch);
     log::info(|| {
@@ -85,7 +88,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    listener.serve(&socket).map_err(ServerError::Accept)
+    listener.serve(&socket)
 }
 
 fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {

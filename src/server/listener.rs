@@ -29,6 +29,15 @@ const BODY_DEADLINE: Duration = Duration::from_secs(8);
 /// Up to this length, tiny_http has read a body before it hands the request over.
 const PREFETCHED_BYTES: usize = 1_024;
 
+/// Up to this length, the system takes a reply at once, however slow its reader is.
+const UNBLOCKING_BYTES: usize = 16 * 1024;
+
+/// How long to wait before trying again to take over a socket, for want of a descriptor for example.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a connection can be silent between two requests: it may be waiting for the longest answer there can be.
+const RETIREMENT: Duration = Duration::from_secs(660);
+
 /// What serving a request takes.
 pub(super) struct Listener {
     gateway: Arc<Gateway>,
@@ -41,13 +50,23 @@ impl Listener {
         Arc::new(Listener { gateway: Arc::new(gateway), pool, watch })
     }
 
-    /// Serves requests until the listening socket cannot be used any more.
+    /// Serves requests for ever.
     ///
-    /// tiny_http stops accepting for good when a single `accept` fails, for want of a descriptor for example; then another
-    /// server takes over the same socket.
-    pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> io::Result<()> {
+    /// tiny_http stops accepting for good when it fails to accept a single connection, for want of a descriptor for
+    /// example. It says so, or the sentinel notices; then another server takes over the same socket.
+    pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> ! {
         loop {
-            let server = Server::from_listener(socket.try_clone()?, None).map_err(io::Error::other)?;
+            let server =
+                socket.try_clone().and_then(|socket| Server::from_listener(socket, None).map_err(io::Error::other));
+            let server = match server {
+                Ok(server) => Arc::new(server),
+                Err(error) => {
+                    log::error(|| log::Line::new("cannot accept").text("error", &error.to_string()));
+                    thread::sleep(RETRY_INTERVAL);
+                    continue;
+                }
+            };
+            self.watch.guard(&server);
             let stopped = loop {
                 match server.recv() {
                     Ok(request) => self.dispatch(request),
@@ -55,6 +74,14 @@ impl Listener {
                 }
             };
             log::warn(|| log::Line::new("accepting anew").text("error", &stopped.to_string()));
+            self.aside(move |listener| listener.retire(&server));
+        }
+    }
+
+    /// Serves the connections that a server has accepted before it stopped to, until they are silent.
+    fn retire(self: &Arc<Listener>, server: &Server) {
+        while let Ok(Some(request)) = server.recv_timeout(RETIREMENT) {
+            self.dispatch(request);
         }
     }
 
@@ -62,7 +89,7 @@ impl Listener {
         let accepted = Instant::now();
         if oversize::is_beyond_bounds(&request) {
             let reply = self.gateway.refuse(&Error::BodyTooLarge(MAX_BODY_BYTES));
-            log::warn(|| reply.note.add_to(line_of(&request, &reply)));
+            log::warn(|| reply.note.add_to(line_of(&request, &reply).millis("duration_ms", accepted.elapsed())));
             return self.aside(move |_| oversize::answer_for_good(request, response_of(reply)));
         }
         let routed = self.gateway.route(request.method().as_str(), request.url());
@@ -90,7 +117,11 @@ impl Listener {
                 let listener = Arc::clone(self);
                 return self.pool.execute(move || {
                     let reply = listener.gateway.perform(job, &body, accepted);
-                    listener.finish(request, reply, accepted);
+                    if reply.body.len() <= UNBLOCKING_BYTES {
+                        listener.finish(request, reply, accepted);
+                    } else {
+                        listener.aside(move |listener| listener.finish(request, reply, accepted));
+                    }
                 });
             }
             Ok(_) => Error::Overloaded,
@@ -135,32 +166,48 @@ fn response_of(reply: Reply) -> Response<Cursor<Vec<u8>>> {
     headers.fold(response, Response::with_header).with_chunked_threshold(usize::MAX)
 }
 
-/// Whether reading the body waits for nobody.
+/// Whether reading the body waits for nobody. With `Connection: upgrade`, which some clients send with every request, what
+/// tiny_http gives as the body is the bare connection.
 fn is_prefetched(request: &Request) -> bool {
-    let has_header = |name: &'static str| request.headers().iter().any(|header| header.field.equiv(name));
-    request.body_length().unwrap_or(0) <= PREFETCHED_BYTES && !has_header("Transfer-Encoding") && !has_header("Expect")
+    let length = request.body_length().unwrap_or(0);
+    let waits = has_header(request, "Transfer-Encoding", "") || has_header(request, "Expect", "");
+    !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
+}
+
+/// Whether a request has a header whose value holds a word, in whatever case.
+fn has_header(request: &Request, name: &'static str, word: &str) -> bool {
+    let holds = |value: &str| value.to_ascii_lowercase().contains(word);
+    request.headers().iter().any(|header| header.field.equiv(name) && holds(header.value.as_str()))
 }
 
 fn body_of(request: &mut Request, deadline: Instant) -> Result<Vec<u8>, Error> {
-    if request.body_length().is_some_and(|length| length > MAX_BODY_BYTES) {
+    let announced = request.body_length();
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(Error::BodyTooLarge(MAX_BODY_BYTES));
     }
+    let is_chunked = has_header(request, "Transfer-Encoding", "");
+    if is_chunked && has_header(request, "Connection", "upgrade") {
+        return Err(Error::BadRequest("Connection: upgrade and Transfer-Encoding do not go together".to_owned()));
+    }
+    // One byte over the limit tells a chunked body that is too long.
+    let longest = if is_chunked { MAX_BODY_BYTES + 1 } else { announced.unwrap_or(0) };
     let mut body = Vec::new();
     let mut chunk = [0; 16 * 1024];
-    loop {
-        let count = request.as_reader().read(&mut chunk).map_err(|_| Error::BodyNotReceived)?;
+    while body.len() < longest {
+        let wanted = chunk.len().min(longest - body.len());
+        let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|_| Error::BodyNotReceived)?;
         if count == 0 {
             break;
         }
         body.extend_from_slice(&chunk[..count]);
-        if body.len() > MAX_BODY_BYTES {
-            return Err(Error::BodyTooLarge(MAX_BODY_BYTES));
-        }
         if Instant::now() > deadline {
             return Err(Error::BodyNotReceived);
         }
     }
-    if request.body_length().is_some_and(|length| length != body.len()) {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Error::BodyTooLarge(MAX_BODY_BYTES));
+    }
+    if announced.is_some_and(|length| length != body.len()) {
         return Err(Error::BodyNotReceived);
     }
     Ok(body)

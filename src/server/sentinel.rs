@@ -2,19 +2,20 @@
 //!
 //! tiny_http gives connections that arrive together to as many threads as looked idle a moment before. When fewer were,
 //! the others wait behind connections that may stay open for ever, although nothing is busy. A further connection that
-//! comes and goes sets one of them free. And since the timeout that the listening socket hands down to its connections
-//! applies to its own `accept` as well, something has to arrive now and then.
+//! comes and goes sets one of them free. Since the timeout that the listening socket hands down to its connections applies
+//! to its own `accept` as well, something has to arrive now and then. And when tiny_http's thread that accepts has died,
+//! nobody is told but who visits in vain.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tiny_http::Request;
+use tiny_http::{Request, Server};
 
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -26,8 +27,11 @@ const MOST_VISITS: u64 = 64;
 /// How many visits each request since the last time is worth: where some were answered, others may be waiting.
 const VISITS_PER_REQUEST: u64 = 4;
 
-/// How long a visit may take.
+/// How long a round of visits may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// After so many rounds of visits of which none was answered, the server is taken for dead.
+const ROUNDS_IN_VAIN: u32 = 3;
 
 /// The header by which a visit is known, with a value that nobody else can know.
 const HEADER: &str = "X-Sentinel";
@@ -37,6 +41,7 @@ const HEADER: &str = "X-Sentinel";
 pub(super) struct Watch {
     secret: String,
     requests: AtomicU64,
+    guarded: Mutex<Weak<Server>>,
 }
 
 impl Watch {
@@ -44,7 +49,18 @@ impl Watch {
         // Each of these starts from the system's randomness.
         let random = || RandomState::new().build_hasher().finish();
         let secret = format!("{:016x}{:016x}", random(), random());
-        Arc::new(Watch { secret, requests: AtomicU64::new(0) })
+        Arc::new(Watch { secret, requests: AtomicU64::new(0), guarded: Mutex::new(Weak::new()) })
+    }
+
+    /// Which server to unblock when no visit is answered any more.
+    pub(super) fn guard(&self, server: &Arc<Server>) {
+        *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(server);
+    }
+
+    fn give_up_server(&self) {
+        if let Some(server) = self.guarded.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
+            server.unblock();
+        }
     }
 
     /// Whether a request is a visit of the sentinel's.
@@ -68,12 +84,17 @@ pub(super) fn start(listening: SocketAddr, watch: Arc<Watch>) -> std::io::Result
     let request =
         format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
     let visits = move || {
+        let mut rounds_in_vain = 0;
         loop {
             let requests = watch.requests.swap(0, Ordering::Relaxed);
             let visits = (FEWEST_VISITS + requests.saturating_mul(VISITS_PER_REQUEST)).min(MOST_VISITS);
-            let open: Vec<TcpStream> = (0..visits).filter_map(|_| begin(address, &request)).collect();
-            for mut stream in open {
-                let _ = stream.read_to_end(&mut Vec::new());
+            let deadline = Instant::now() + PATIENCE;
+            let open: Vec<TcpStream> = (0..visits).filter_map(|_| begin(address, &request, deadline)).collect();
+            let answered = open.into_iter().filter_map(|stream| is_answered(stream, deadline)).count();
+            rounds_in_vain = if answered > 0 { 0 } else { rounds_in_vain + 1 };
+            if rounds_in_vain == ROUNDS_IN_VAIN {
+                rounds_in_vain = 0;
+                watch.give_up_server();
             }
             thread::sleep(INTERVAL);
         }
@@ -81,11 +102,20 @@ pub(super) fn start(listening: SocketAddr, watch: Arc<Watch>) -> std::io::Result
     thread::Builder::new().name("sentinel".to_owned()).spawn(visits).map(drop)
 }
 
-fn begin(address: SocketAddr, request: &str) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     Some(stream)
+}
+
+fn is_answered(mut stream: TcpStream, deadline: Instant) -> Option<()> {
+    stream.set_read_timeout(Some(remaining(deadline))).ok()?;
+    stream.read_exact(&mut [0]).ok()
+}
+
+/// What is left until a deadline; a moment when nothing is, for a timeout of zero is none.
+fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
 /// Where a listening address is reached from here.
