@@ -10,9 +10,10 @@ mod field_name;
 mod field_value;
 mod metric;
 mod probe;
+mod search;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -104,6 +105,8 @@ pub struct Call<'g> {
     client: &'g Client,
     accepted: Instant,
     session: Option<Session<'g>>,
+    /// What failed in a request that is answered all the same, for the log.
+    failure: Option<String>,
 }
 
 impl<'g> Call<'g> {
@@ -130,16 +133,24 @@ pub struct Reply {
 /// What the log says of a reply.
 #[derive(Debug, Default)]
 pub struct Note {
-    /// Which upstream was asked, how often and for how long, and the PromQL.
-    upstream: Option<(String, u32, std::time::Duration, String)>,
+    asked: Option<Asked>,
     /// Why there is no answer.
     error: Option<String>,
+}
+
+/// What was asked of an upstream.
+#[derive(Debug)]
+struct Asked {
+    upstream: String,
+    calls: u32,
+    spent: Duration,
+    promql: String,
 }
 
 impl Note {
     /// Adds the note to a line of the log.
     pub fn add_to(&self, mut line: log::Line) -> log::Line {
-        if let Some((upstream, calls, spent, promql)) = &self.upstream {
+        if let Some(Asked { upstream, calls, spent, promql }) = &self.asked {
             line = line.text("upstream", upstream).number("upstream_calls", *calls).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
         }
@@ -173,27 +184,25 @@ impl Gateway {
 
     /// Does a job on the calling thread. A panic in it is a fault of ours, which costs its request and nothing else.
     pub fn perform(&self, job: Job, body: &[u8], accepted: Instant) -> Reply {
-        let mut call = Call { client: &self.client, accepted, session: None };
+        let mut call = Call { client: &self.client, accepted, session: None, failure: None };
         let handled = catch_unwind(AssertUnwindSafe(|| (job.0)(self, &mut call, body)));
-        let result = handled.unwrap_or(Err(Error::Internal));
-        let upstream = call.session.map(|session| {
-            let promql = session.last_query().unwrap_or_default().to_owned();
-            (session.upstream().to_string(), session.calls(), session.spent(), promql)
+        let mut reply = match handled.unwrap_or(Err(Error::Internal)) {
+            Ok(body) => self.reply(200, JSON, body, Note { asked: None, error: call.failure }),
+            Err(error) => self.refuse(&error),
+        };
+        reply.note.asked = call.session.map(|session| Asked {
+            upstream: session.upstream().to_string(),
+            calls: session.calls(),
+            spent: session.spent(),
+            promql: session.last_query().unwrap_or_default().to_owned(),
         });
-        match result {
-            Ok(body) => self.reply(200, JSON, body, Note { upstream, error: None }),
-            Err(error) => {
-                let mut reply = self.refuse(&error);
-                reply.note.upstream = upstream;
-                reply
-            }
-        }
+        reply
     }
 
     /// The reply that tells of an error.
     pub fn refuse(&self, error: &Error) -> Reply {
         let body = json(&error.body()).unwrap_or_default();
-        let note = Note { upstream: None, error: Some(error.to_string()) };
+        let note = Note { asked: None, error: Some(error.to_string()) };
         let mut reply = self.reply(error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
@@ -220,13 +229,26 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if body.trim_ascii_start().first().is_some_and(|&first| first == b'[') {
         return Err(Error::BadRequest("a list where an object is expected".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| Error::BadRequest(error.to_string()))
+    serde_json::from_slice(body).map_err(|error| Error::BadRequest(reason(&error)))
+}
+
+/// Why something is no request, without the values that serde's reasons begin with: one may be a password.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => text,
+    }
 }
 
 /// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
-/// `//api/metric` is a real request.
+/// `//api/metric` is a real request. A whole URL is a target, too (RFC 9112, "absolute-form").
 fn normal_path(target: &str) -> String {
     let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {
+        Some(whole) => whole.split_once('/').map_or("", |(_, path)| path),
+        None => path,
+    };
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     format!("/{}", segments.join("/"))
 }
@@ -253,7 +275,7 @@ fn now_ms() -> i64 {
 /// the last day only when it is not.
 fn field_range(start: Option<Integer>, end: Option<Integer>) -> Result<(i64, i64), Error> {
     let start = start.map_or(0, |start| start.0);
-    let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(now_ms);
+    let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
     let range = TimeRange::new(start, end)?;
     Ok((range.start, range.end))
 }
@@ -277,5 +299,19 @@ mod tests {
         check("/", "/");
         check("", "/");
         check("//?", "/");
+        check("http://mirror:9900/api/metric/", "/api/metric");
+        check("http://mirror:9900", "/");
+    }
+
+    #[test]
+    fn why_a_body_is_no_request_repeats_nothing_of_it() {
+        let check = |body: &str, part: &str| {
+            let error = parsed::<crate::wire::request::TestConnectionRequest>(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("hush"), "{body}: {error}");
+        };
+        check(r#"{"connectionDetails":"https://u:hush@p"}"#, "expected struct ConnectionDetails");
+        check(r#"{"_type":"hush"}"#, "missing field `connectionDetails`");
+        check(r#"{"hush"#, "EOF");
+        check(r#"["hush"]"#, "a list");
     }
 }

@@ -16,37 +16,48 @@ pub enum Kind {
 
 /// Whether a metric is offered as this kind. One that nothing is known of is offered as both.
 pub fn is_offered(name: &str, kind: Kind, metadata: &Metadata) -> bool {
-    let mut declared = declared_kinds(name, metadata).peekable();
+    let mut declared = declared_places(name, metadata).peekable();
     if declared.peek().is_some() {
-        return declared.any(|offered| offered == Some(kind));
+        return declared.any(|place| place == Place::With(kind));
     }
     let is_counter_by_name = ["_total", "_bucket", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix));
     !is_counter_by_name || kind == Kind::Counter
 }
 
-/// What the declarations of its own name and of the families it may be a part of make of a metric; `None` for one that
-/// neither kind can show.
-fn declared_kinds<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Option<Kind>> + 'm {
+/// Where a declared metric belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// With the metrics of a kind.
+    With(Kind),
+    /// Nowhere, for neither kind can show it.
+    Nowhere,
+}
+
+/// What the declarations of its own name and of the families it may be a part of make of a metric.
+fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Place> + 'm {
     const PARTS: [&str; 6] = ["", "_total", "_bucket", "_count", "_sum", "_created"];
     PARTS
         .into_iter()
         .filter_map(move |part| Some((part, metadata.get(name.strip_suffix(part)?)?)))
-        .flat_map(|(part, types)| types.iter().filter_map(move |&declared| kind_of(declared, part)))
+        .flat_map(|(part, types)| types.iter().filter_map(move |&declared| place_of(declared, part)))
 }
 
-/// What a part of a family of a declared type is; `None` when the type does not have such a part.
-fn kind_of(declared: MetricType, part: &str) -> Option<Option<Kind>> {
+/// Where a part of a family of a declared type belongs; `None` when the type does not have such a part.
+fn place_of(declared: MetricType, part: &str) -> Option<Place> {
     match (declared, part) {
-        (MetricType::Counter, "" | "_total") => Some(Some(Kind::Counter)),
-        (MetricType::Gauge, "") => Some(Some(Kind::Gauge)),
-        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Some(Kind::Counter)),
-        (MetricType::Histogram, "_bucket") => Some(Some(Kind::Counter)),
-        (MetricType::GaugeHistogram, "_bucket") => Some(Some(Kind::Gauge)),
+        (MetricType::Counter, "" | "_total") => Some(Place::With(Kind::Counter)),
+        (MetricType::Gauge, "") => Some(Place::With(Kind::Gauge)),
+        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Place::With(Kind::Counter)),
+        (MetricType::Histogram, "_bucket") => Some(Place::With(Kind::Counter)),
+        (MetricType::GaugeHistogram, "_bucket") => Some(Place::With(Kind::Gauge)),
         // The quantiles of a summary stand under its own name.
-        (MetricType::Summary, "") => Some(Some(Kind::Gauge)),
+        (MetricType::Summary, "") => Some(Place::With(Kind::Gauge)),
         // Under a histogram's own name stand native histograms, which are no numbers.
-        (MetricType::Histogram, "") => Some(None),
-        (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => Some(Some(Kind::Gauge)),
+        (MetricType::Histogram, "") => Some(Place::Nowhere),
+        // When a counter, a histogram or a summary was made.
+        (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => {
+            Some(Place::With(Kind::Gauge))
+        }
         _ => None,
     }
 }

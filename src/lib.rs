@@ -12,6 +12,7 @@
 //! | [`server`] | starts the whole; `server/listener` is the tiny_http edge, `server/sentinel` and `server/oversize` what tiny_http needs to keep going, `server/pool` the workers |
 //! | [`api`] | the route table, the reply with its key, the fence against panics |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
+//! | `api/search` | a metrics query under way: which calls are made, and what becomes of what they find |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
 //! | `api/probe` | what has to be learnt about an upstream or a metric first: range bounds, scrape interval |
 //! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` |

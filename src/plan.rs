@@ -8,6 +8,13 @@ use crate::query::{Aggregation, Method, Order, Source, TimeRange};
 /// The most steps Prometheus computes in one range query ("exceeded maximum resolution of 11,000 points").
 pub const MAX_STEPS: i64 = 11_000;
 
+/// The most steps asked for in one range query: fewer, so that one can go on a little (see [`Grid::reaching`]).
+pub const CHUNK_STEPS: i64 = 10_900;
+
+/// The longest time one range query spans, in milliseconds: a century. Prometheus counts durations in nanoseconds, and
+/// one that spans more than the 292 years that fit silently finds nothing.
+const MAX_SPAN_MS: i64 = 100 * 365 * 86_400_000;
+
 /// The longest range of raw samples fetched at once, in milliseconds: 4 days, some 23,000 samples of a 15 s scrape. Longer
 /// ranges are split, so that memory stays bounded whatever the range.
 pub const RAW_WINDOW_MS: i64 = 4 * 24 * 3_600_000;
@@ -78,14 +85,35 @@ impl Grid {
         })
     }
 
-    /// The same instants as grids of at most [`MAX_STEPS`], in an order.
+    /// The same instants as grids that one range query can span each, in an order.
     pub fn chunks(self, order: Order) -> impl Iterator<Item = Grid> {
-        let pieces = Grid { first: 0, step: MAX_STEPS, count: (self.count + MAX_STEPS - 1) / MAX_STEPS };
-        pieces.instants(order).map(move |skipped| Grid {
-            first: self.at(skipped),
-            step: self.step,
-            count: (self.count - skipped).min(MAX_STEPS),
-        })
+        self.chunk_ends().instants(order).map(move |end| self.chunk_ending_at(end))
+    }
+
+    /// The last instant of each of [`Grid::chunks`], were the last of them as long as the others.
+    pub fn chunk_ends(self) -> Grid {
+        let steps = self.chunk_steps();
+        Grid {
+            first: self.at(steps - 1),
+            step: self.step * steps,
+            count: self.count / steps + i64::from(self.count % steps > 0),
+        }
+    }
+
+    /// The chunk that ends at one of [`Grid::chunk_ends`], or at the end of the grid.
+    pub fn chunk_ending_at(self, end: i64) -> Grid {
+        let first = end - (self.chunk_steps() - 1) * self.step;
+        Grid { first, step: self.step, count: (end.min(self.last()) - first) / self.step + 1 }
+    }
+
+    fn chunk_steps(self) -> i64 {
+        (MAX_SPAN_MS / self.step).clamp(1, CHUNK_STEPS)
+    }
+
+    /// The same grid, going on until it has an instant after another one, as far as Prometheus takes so many steps.
+    pub fn reaching(self, at: i64) -> Grid {
+        let missing = (at - self.last()).max(0) / self.step + 1;
+        Grid { count: (self.count + missing).min(MAX_STEPS), ..self }
     }
 
     fn at(self, nth: i64) -> i64 {
@@ -171,16 +199,36 @@ mod tests {
 
     #[test]
     fn chunks_lie_on_one_grid_in_either_order() {
-        let grid = Grid { first: 7, step: 3, count: 2 * MAX_STEPS + 5 };
-        for order in [Order::OldestFirst, Order::NewestFirst] {
-            let chunks: Vec<Grid> = grid.chunks(order).collect();
-            assert_eq!(chunks.len(), 3);
-            assert!(chunks.iter().all(|chunk| chunk.count <= MAX_STEPS && chunk.count > 0));
-            let joined = chunks.iter().flat_map(|chunk| chunk.instants(order));
-            assert!(joined.eq(grid.instants(order)));
+        const DAY_MS: i64 = 86_400_000;
+        for (step, count, expected) in [
+            (3, 2 * CHUNK_STEPS + 5, 3),
+            (3, CHUNK_STEPS, 1),
+            (3, CHUNK_STEPS + 1, 2),
+            (3, 0, 0),
+            // A century of 36,500 days.
+            (10 * DAY_MS, 3_650, 1),
+            (10 * DAY_MS, 3_651, 2),
+            (40_000 * DAY_MS, 5, 5),
+        ] {
+            let grid = Grid { first: 7, step, count };
+            for order in [Order::OldestFirst, Order::NewestFirst] {
+                let chunks: Vec<Grid> = grid.chunks(order).collect();
+                assert_eq!(chunks.len(), expected, "{grid:?}");
+                assert!(chunks.iter().all(|chunk| chunk.count <= CHUNK_STEPS && chunk.count > 0));
+                assert!(chunks.iter().all(|chunk| chunk.last() - chunk.first < MAX_SPAN_MS));
+                let joined = chunks.iter().flat_map(|chunk| chunk.instants(order));
+                assert!(joined.eq(grid.instants(order)));
+            }
         }
-        assert_eq!(Grid { count: 0, ..grid }.chunks(Order::NewestFirst).count(), 0);
-        assert_eq!(Grid { count: MAX_STEPS, ..grid }.chunks(Order::NewestFirst).count(), 1);
+    }
+
+    #[test]
+    fn a_grid_goes_on_until_it_is_past_an_instant() {
+        let grid = Grid { first: 0, step: 10, count: 3 };
+        for (at, last) in [(19, 30), (20, 30), (21, 30), (29, 30), (30, 40), (31, 40)] {
+            assert_eq!(grid.reaching(at).last(), last, "{at}");
+        }
+        assert_eq!(grid.reaching(i64::MAX / 2).count, MAX_STEPS);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use response::{QueryResult, ResultType};
 use transport::{Deadline, Exchange, Params, Transport, Verb};
 
 pub use error::{Error, ErrorKind, shortened};
-pub use response::{Labels, Metadata, MetricType, Sample, Series};
+pub use response::{Found, Labels, Metadata, MetricType, Sample, Series};
 pub use transport::Authorities;
 pub use upstream::{BadAddress, Upstream};
 
@@ -64,11 +64,13 @@ pub struct Session<'c> {
 }
 
 /// Where a call goes, and what it carries.
-struct Call<'a> {
+struct Request<'a> {
     path: &'a str,
     params: Params,
     /// The PromQL or selector, for the error.
     query: Option<&'a str>,
+    /// Whether that is evaluated, not a question about what there is.
+    is_evaluation: bool,
     /// Whether the endpoint takes a form by POST, which has no bound on its length.
     by_post: bool,
     deadline: Deadline,
@@ -90,24 +92,24 @@ impl Session<'_> {
         self.spent
     }
 
-    /// The PromQL or selector asked for last.
+    /// The PromQL evaluated last, or the selector of a question that had none.
     pub fn last_query(&self) -> Option<&str> {
         self.last_query.as_deref()
     }
 
     /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now.
-    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<Vec<Series>, Error> {
+    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<Found, Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
         self.evaluate("/api/v1/query", promql, time, &[ResultType::Scalar, ResultType::Vector])
     }
 
     /// The stored samples that a range selector covers at a time in milliseconds since the epoch.
-    pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<Vec<Series>, Error> {
+    pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<Found, Error> {
         self.evaluate("/api/v1/query", range_selector, vec![("time", seconds(time_ms))], &[ResultType::Matrix])
     }
 
     /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
-    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Vec<Series>, Error> {
+    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Found, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", seconds(step_ms))];
         self.evaluate("/api/v1/query_range", promql, times, &[ResultType::Matrix])
     }
@@ -122,8 +124,15 @@ impl Session<'_> {
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
         let params = narrowing(selector, start_ms, end_ms, limit);
-        let call = Call { path: "/api/v1/labels", params, query: selector, by_post: true, deadline: self.deadline };
-        Ok(self.call(call)?.unwrap_or_default())
+        let request = Request {
+            path: "/api/v1/labels",
+            params,
+            query: selector,
+            is_evaluation: false,
+            by_post: true,
+            deadline: self.deadline,
+        };
+        Ok(self.call(request)?.unwrap_or_default())
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -137,8 +146,15 @@ impl Session<'_> {
     ) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
         let params = narrowing(selector, start_ms, end_ms, limit);
-        let call = Call { path: &path, params, query: selector, by_post: false, deadline: self.deadline };
-        Ok(self.call(call)?.unwrap_or_default())
+        let request = Request {
+            path: &path,
+            params,
+            query: selector,
+            is_evaluation: false,
+            by_post: false,
+            deadline: self.deadline,
+        };
+        Ok(self.call(request)?.unwrap_or_default())
     }
 
     /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
@@ -146,8 +162,9 @@ impl Session<'_> {
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
         let deadline = self.deadline.halved();
-        let call = Call { path: "/api/v1/metadata", params, query: None, by_post: false, deadline };
-        let declarations: HashMap<String, Vec<response::Declaration>> = self.call(call)?.unwrap_or_default();
+        let request =
+            Request { path: "/api/v1/metadata", params, query: None, is_evaluation: false, by_post: false, deadline };
+        let declarations: HashMap<String, Vec<response::Declaration>> = self.call(request)?.unwrap_or_default();
         let typed = |list: Vec<response::Declaration>| list.into_iter().map(MetricType::from).collect();
         Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
     }
@@ -158,15 +175,16 @@ impl Session<'_> {
         promql: &str,
         mut params: Params,
         expected: &[ResultType],
-    ) -> Result<Vec<Series>, Error> {
+    ) -> Result<Found, Error> {
         params.push(("query", promql.to_owned()));
         // Prometheus gives up by itself when nobody waits any more.
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
         params.push(("nocache", "1".to_owned()));
-        let call = Call { path, params, query: Some(promql), by_post: true, deadline: self.deadline };
-        match self.call::<QueryResult>(call)? {
-            Some(result) if expected.contains(&result.kind) => Ok(result.series),
+        let request =
+            Request { path, params, query: Some(promql), is_evaluation: true, by_post: true, deadline: self.deadline };
+        match self.call::<QueryResult>(request)? {
+            Some(result) if expected.contains(&result.kind) => Ok(result.found),
             _ => {
                 let why = "its result is not of the type the query has".to_owned();
                 Err(self.error(Some(promql), ErrorKind::NotPrometheus { status: None, why }))
@@ -179,40 +197,42 @@ impl Session<'_> {
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
-    fn call<T: DeserializeOwned>(&mut self, call: Call<'_>) -> Result<Option<T>, Error> {
+    fn call<T: DeserializeOwned>(&mut self, request: Request<'_>) -> Result<Option<T>, Error> {
         let started = Instant::now();
-        self.last_query = call.query.map(str::to_owned).or(self.last_query.take());
-        let exchange = self.exchange(&call);
+        if request.is_evaluation || self.last_query.is_none() {
+            self.last_query = request.query.map(str::to_owned);
+        }
+        let exchange = self.exchange(&request);
         self.calls += 1;
         self.spent += started.elapsed();
         let result = exchange.and_then(|exchange| interpret(&exchange));
         log::debug(|| {
             log::Line::new("upstream")
                 .text("upstream", &self.upstream.to_string())
-                .text("path", call.path)
-                .text("promql", call.query.unwrap_or_default())
+                .text("path", request.path)
+                .text("promql", request.query.unwrap_or_default())
                 .millis("duration_ms", started.elapsed())
                 .text("error", &result.as_ref().err().map(ToString::to_string).unwrap_or_default())
         });
-        let (data, warnings) = result.map_err(|kind| self.error(call.query, kind))?;
+        let (data, warnings) = result.map_err(|kind| self.error(request.query, kind))?;
         for warning in warnings {
             log::warn(|| {
                 log::Line::new("Prometheus warns")
                     .text("upstream", &self.upstream.to_string())
                     .text("warning", &shortened(&warning))
-                    .text("promql", call.query.unwrap_or_default())
+                    .text("promql", request.query.unwrap_or_default())
             });
         }
         Ok(data)
     }
 
     /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not.
-    fn exchange(&self, call: &Call<'_>) -> Result<Exchange, ErrorKind> {
+    fn exchange(&self, request: &Request<'_>) -> Result<Exchange, ErrorKind> {
         let transport = &self.client.transport;
-        let send = |verb| transport.exchange(verb, &self.upstream, call.path, &call.params, call.deadline);
+        let send = |verb| transport.exchange(verb, &self.upstream, request.path, &request.params, request.deadline);
         let is_refused = |exchange: &Exchange| matches!(exchange.status, 403 | 405 | 501);
 
-        if !call.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
+        if !request.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
             return send(Verb::Get);
         }
         let by_post = send(Verb::Post)?;
@@ -253,8 +273,12 @@ fn interpret<T: DeserializeOwned>(exchange: &Exchange) -> Result<(Option<T>, Vec
     }
 }
 
+/// An error that has an error type is Prometheus's own, and its words may be passed on.
 fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
-    let error_type = error_type.unwrap_or_else(|| "unknown".to_owned());
+    let Some(error_type) = error_type else {
+        let why = "its error has no errorType".to_owned();
+        return ErrorKind::NotPrometheus { status: Some(status), why };
+    };
     let message = shortened(&message.unwrap_or_default());
     let gave_up = matches!(status, 503 | 504) || matches!(error_type.as_str(), "timeout" | "canceled" | "unavailable");
     if gave_up {
@@ -274,6 +298,8 @@ fn seconds(ms: i64) -> String {
 fn narrowing(selector: Option<&str>, start_ms: i64, end_ms: i64, limit: Option<usize>) -> Params {
     let mut params = vec![("start", seconds(start_ms)), ("end", seconds(end_ms))];
     params.extend(selector.map(|selector| ("match[]", selector.to_owned())));
+    // A limit beyond 31 bits is none, and not all servers can read it.
+    let limit = limit.filter(|&limit| limit < i32::MAX as usize);
     params.extend(limit.map(|limit| ("limit", limit.to_string())));
     params
 }
@@ -335,6 +361,7 @@ mod tests {
         check(500, &envelope("internal"), api(500, "internal"));
         check(503, &envelope("timeout"), Err(ErrorKind::Unavailable("why".into())));
         check(422, &envelope("canceled"), Err(ErrorKind::Unavailable("why".into())));
+        check(500, r#"{"status":"error","error":"hush"}"#, none(500, "its error has no errorType"));
         check(401, &envelope("bad_data"), Err(ErrorKind::Refused(401)));
         check(302, "", Err(ErrorKind::Redirected(302)));
         check(200, "<html>", none(200, WHY));

@@ -1,6 +1,6 @@
 //! From a validated query to PromQL text. Nothing else builds PromQL.
 //!
-//! Everything that came from outside goes through [`quoted`] or [`pattern`], so that no value can leave its string. An
+//! Everything that came from outside goes through `quoted` or `pattern`, so that no value can leave its string. An
 //! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
 
 use crate::query::{Aggregation, Matcher, Method, Selector, Source};
@@ -56,6 +56,11 @@ pub fn samples(of: &Selector, length_ms: i64) -> String {
 /// How many samples the last `length_ms` milliseconds hold, all series together; nothing when there are none.
 pub fn sample_count(of: &Selector, length_ms: i64) -> String {
     format!("sum(count_over_time({}[{length_ms}ms]))", selector(of))
+}
+
+/// How many series have samples in the last `length_ms` milliseconds; nothing when there are none.
+pub fn series_count(of: &Selector, length_ms: i64) -> String {
+    format!("count(count_over_time({}[{length_ms}ms]))", selector(of))
 }
 
 /// The series that was scraped last, of those that have a sample in the last five minutes.

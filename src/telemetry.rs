@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::plan::Grid;
-use crate::prometheus::{Labels, Sample, Series};
+use crate::prometheus::{Found, Labels, Sample};
 use crate::query::{NanInterpretation, Order};
 
 /// The points of an answer, gathered in the order they are answered in.
@@ -149,20 +149,21 @@ pub struct TooMany {
 const MAX_NAMED_LABELS: usize = 10;
 
 impl SeriesSeen {
-    /// Takes note of the series of one more call, and gives the samples of the only one.
+    /// Takes note of what one more call found, and gives the samples of the only series.
     ///
     /// # Errors
     /// When there is more than one series in this call and those before it.
-    pub fn only<'a>(&mut self, series: &'a [Series]) -> Result<&'a [Sample], TooMany> {
-        for one in series {
+    pub fn only<'a>(&mut self, found: &'a Found) -> Result<&'a [Sample], TooMany> {
+        for one in &found.series {
             if !self.0.contains(&one.labels) {
                 self.0.insert(one.labels.clone());
             }
         }
-        if self.0.len() > 1 {
-            return Err(TooMany { count: self.0.len(), differing: differing_labels(&self.0) });
+        let count = self.0.len().max(found.total);
+        if count > 1 {
+            return Err(TooMany { count, differing: differing_labels(&self.0) });
         }
-        Ok(series.first().map_or(&[], |one| &one.samples))
+        Ok(found.series.first().map_or(&[], |one| &one.samples))
     }
 }
 
@@ -200,6 +201,7 @@ impl std::error::Error for TooMany {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::Series;
 
     const GRID: Grid = Grid { first: 9, step: 10, count: 4 };
 
@@ -207,11 +209,9 @@ mod tests {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
     }
 
-    fn series(labels: &[(&str, &str)]) -> Series {
-        Series {
-            labels: labels.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
-            ..Series::default()
-        }
+    fn found(labels: &[(&str, &str)]) -> Found {
+        let labels = labels.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        Found { series: vec![Series { labels, ..Series::default() }], total: 1 }
     }
 
     #[test]
@@ -276,12 +276,12 @@ mod tests {
     #[test]
     fn several_series_are_told_apart_by_the_labels_that_differ() {
         let mut seen = SeriesSeen::default();
-        assert!(seen.only(&[]).is_ok());
-        let one = series(&[("job", "a"), ("pod", "1")]);
-        assert!(seen.only(std::slice::from_ref(&one)).is_ok());
-        assert!(seen.only(&[one]).is_ok());
+        assert!(seen.only(&Found::default()).is_ok());
+        let one = found(&[("job", "a"), ("pod", "1")]);
+        assert!(seen.only(&one).is_ok());
+        assert!(seen.only(&one).is_ok());
         // Another series in a later call is another series all the same.
-        let error = seen.only(&[series(&[("job", "a"), ("pod", "2"), ("zone", "z")])]).unwrap_err();
+        let error = seen.only(&found(&[("job", "a"), ("pod", "2"), ("zone", "z")])).unwrap_err();
         let differing = vec![("pod".into(), "2".into()), ("zone".into(), "z".into())];
         assert_eq!(error, TooMany { count: 2, differing });
         assert!(error.to_string().ends_with("they differ in pod, zone"), "{error}");

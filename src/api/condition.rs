@@ -96,7 +96,10 @@ fn scalar_values(value: &Value, kind: Option<&str>) -> Result<Vec<String>, Inval
                 Value::Array(_) => "list",
                 _ => "object",
             };
-            Err(Invalid::ValueType { mirror_type: kind.unwrap_or(json_kind).to_owned() })
+            // What StackState calls it, unless it calls it a type that labels can hold.
+            const HELD: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
+            let mirror_type = kind.filter(|kind| !HELD.contains(kind)).unwrap_or(json_kind);
+            Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
         }
     }
 }
@@ -151,6 +154,7 @@ mod tests {
         check(r#"{"value":null,"_type":"NullValue"}"#, "NullValue");
         check(r#"{"value":{"a":1},"_type":"MapValue"}"#, "MapValue");
         check(r#"{"value":{}}"#, "object");
+        check(r#"{"value":null,"_type":"StringValue"}"#, "null");
         check(r#"{"_type":"TimeValue"}"#, "TimeValue");
         check("null", "null");
         check(r#"{"value":[["a"]],"_type":"InSetValue"}"#, "list");

@@ -10,7 +10,10 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 pub(super) fn answer(call: &mut Call<'_>, request: &TestConnectionRequest) -> TestConnectionResponse {
     match try_query(call, request) {
         Ok(()) => TestConnectionResponse { status: ConnectionStatus::Ok, error: None },
-        Err(error) => TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) },
+        Err(error) => {
+            call.failure = Some(error.to_string());
+            TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) }
+        }
     }
 }
 

@@ -68,7 +68,11 @@ fn upstream(details: &ConnectionDetails) -> Result<Upstream, Error> {
             Err(invalid("connectionDetails has url as well as host or port: remove one of the two".to_owned()))
         }
         (None, Some(host), Some(port)) => {
-            Upstream::at_host(host, port as u16).map_err(|expected| bad("host", expected, &details.host))
+            Upstream::at_host(host, port as u16).map_err(|expected| match host.contains(['@', '/']) {
+                // A URL in the wrong place, with a password perhaps.
+                true => invalid(format!("connectionDetails.host {expected}")),
+                false => bad("host", expected, &details.host),
+            })
         }
         (None, Some(_), None) => {
             Err(invalid("connectionDetails.port is missing: add the port of Prometheus, usually 9090".to_owned()))
@@ -166,7 +170,7 @@ mod tests {
         check(r#"{"port":9090}"#, &["host is missing"]);
         check(r#"{"host":"p"}"#, &["port is missing"]);
         check(r#"{"host":5,"port":1}"#, &["host must be a text", "not 5"]);
-        check(r#"{"host":"http://p","port":1}"#, &["host must be a name", "http://p"]);
+        check(r#"{"host":"a b","port":1}"#, &["host must be a name", "not \"a b\""]);
         check(r#"{"host":"p","port":0}"#, &["port must be", "65535", "not 0"]);
         check(r#"{"host":"p","port":65536}"#, &["port must be", "not 65536"]);
         check(r#"{"host":"p","port":1.5}"#, &["port must be", "not 1.5"]);
@@ -180,6 +184,8 @@ mod tests {
         check(r#"{"host":"p","url":"http://p"}"#, &["url as well as host"]);
         check(r#"{"port":5,"url":"http://p"}"#, &["url as well as host or port"]);
         check(r#"{"url":"ftp://u:secret@p"}"#, &["url must begin with"]);
-        assert!(!datasource(r#"{"url":"ftp://u:secret@p"}"#).unwrap_err().contains("secret"));
+        for json in [r#"{"url":"ftp://u:secret@p"}"#, r#"{"host":"https://u:secret@p","port":1}"#] {
+            assert!(!datasource(json).unwrap_err().contains("secret"), "{json}");
+        }
     }
 }

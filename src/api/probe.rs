@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::api::now_ms;
 use crate::cache::Cache;
 use crate::plan::{RangeBounds, UNKNOWN_INTERVAL_MS};
 use crate::prometheus::{self, ErrorKind, Labels, Session, Upstream};
@@ -10,8 +11,9 @@ use crate::promql;
 use crate::query::{Matcher, Selector, TimeRange};
 use crate::rate;
 
-/// How many answers of a kind are remembered, and for how long.
+/// How many answers of a kind are remembered, about selectors of which length, and for how long.
 const CAPACITY: usize = 1_024;
+const MAX_KEY_BYTES: usize = 4_096;
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// The ranges in which two neighbouring samples are looked for, in milliseconds: the first has them for any usual scrape
@@ -49,11 +51,12 @@ impl Probes {
         /// Any multiple of the subquery's step.
         const AT_MS: i64 = 1_200_000_000_000;
         let bounds = match session.instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
-            Ok(series) => {
-                let count = series.first().and_then(|one| one.samples.first()).map(|sample| sample.value);
-                if count == Some(4.0) { RangeBounds::Closed } else { RangeBounds::LeftOpen }
+            Ok(found) if found.first_value() == Some(4.0) => RangeBounds::Closed,
+            Ok(_) => RangeBounds::LeftOpen,
+            // Not remembered, for it was not seen.
+            Err(prometheus::Error { kind: ErrorKind::Api { status: 400 | 422, .. }, .. }) => {
+                return Ok(RangeBounds::LeftOpen);
             }
-            Err(prometheus::Error { kind: ErrorKind::Api { .. }, .. }) => RangeBounds::LeftOpen,
             Err(other) => return Err(other),
         };
         self.bounds.put(session.upstream().clone(), bounds, Instant::now());
@@ -71,18 +74,22 @@ impl Probes {
         of: &Selector,
         range: TimeRange,
     ) -> Result<i64, prometheus::Error> {
-        let key = (session.upstream().clone(), promql::selector(of), range.end / HOUR_MS);
+        // There are no samples in the future.
+        let end = range.end.min(now_ms());
+        let key = (session.upstream().clone(), promql::selector(of), end / HOUR_MS);
         if let Some(known) = self.intervals.get(&key, Instant::now()) {
             return Ok(known);
         }
-        let mut measured = spacing_before(session, of, range.end)?;
+        let mut measured = spacing_before(session, of, end)?;
         if measured.is_none() {
             // A metric that ended before the range does: a chart of a week shows what ended on its first day.
-            if let Some(newest_ms) = newest_sample(session, of, range)? {
+            if let Some(newest_ms) = newest_sample(session, of, range.start, end)? {
                 measured = spacing_before(session, of, newest_ms)?;
             }
         }
-        if let Some(measured) = measured {
+        if let Some(measured) = measured
+            && key.1.len() <= MAX_KEY_BYTES
+        {
             self.intervals.put(key, measured, Instant::now());
         }
         Ok(measured.unwrap_or(UNKNOWN_INTERVAL_MS))
@@ -91,17 +98,17 @@ impl Probes {
 
 fn spacing_before(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Result<Option<i64>, prometheus::Error> {
     for look_back in LOOK_BACKS_MS {
-        let series = match session.stored(&promql::samples(of, look_back), at_ms) {
-            Ok(series) => series,
+        let found = match session.stored(&promql::samples(of, look_back), at_ms) {
+            Ok(found) => found,
             // A metric of very many series: one of them stands for all.
             Err(prometheus::Error { kind: ErrorKind::TooLarge(_), .. }) => {
                 let newest = session.instant(&promql::newest_series(of), Some(at_ms))?;
-                let Some(one) = newest.into_iter().next() else { return Ok(None) };
+                let Some(one) = newest.series.into_iter().next() else { return Ok(None) };
                 session.stored(&promql::samples(&only(of, &one.labels), look_back), at_ms)?
             }
             Err(other) => return Err(other),
         };
-        if let Some(spacing) = rate::median_spacing(&series) {
+        if let Some(spacing) = rate::median_spacing(&found.series) {
             return Ok(Some(spacing));
         }
     }
@@ -109,10 +116,14 @@ fn spacing_before(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Resul
 }
 
 /// The time of the newest sample in a range, in milliseconds, as exactly as the range is short.
-fn newest_sample(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<Option<i64>, prometheus::Error> {
-    let found = session.instant(&promql::newest_timestamp(of, range.length()), Some(range.end))?;
-    let seconds = found.first().and_then(|one| one.samples.first()).map(|sample| sample.value);
-    Ok(seconds.map(|seconds| (seconds * 1000.0).round() as i64))
+fn newest_sample(
+    session: &mut Session<'_>,
+    of: &Selector,
+    start: i64,
+    end: i64,
+) -> Result<Option<i64>, prometheus::Error> {
+    let found = session.instant(&promql::newest_timestamp(of, end.saturating_sub(start)), Some(end))?;
+    Ok(found.first_value().map(|seconds| (seconds * 1000.0).round() as i64))
 }
 
 /// The selector of the series of a metric that has these labels.

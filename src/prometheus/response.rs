@@ -32,6 +32,33 @@ pub struct Series {
     pub has_native_histograms: bool,
 }
 
+/// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
+/// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
+const MAX_SERIES: usize = 100;
+
+/// What a query finds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// The series, the first hundred of them.
+    pub series: Vec<Series>,
+    /// How many there are.
+    pub total: usize,
+}
+
+impl Found {
+    /// The first value of the first series.
+    pub fn first_value(&self) -> Option<f64> {
+        Some(self.series.first()?.samples.first()?.value)
+    }
+
+    /// Leaves out the series for which something does not hold.
+    pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
+        let before = self.series.len();
+        self.series.retain_mut(holds);
+        self.total -= before - self.series.len();
+    }
+}
+
 /// What surrounds every answer of the API.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<T> {
@@ -76,7 +103,7 @@ pub(super) enum ResultType {
 #[serde(try_from = "RawResult")]
 pub(super) struct QueryResult {
     pub(super) kind: ResultType,
-    pub(super) series: Vec<Series>,
+    pub(super) found: Found,
 }
 
 #[derive(Deserialize)]
@@ -92,21 +119,21 @@ impl TryFrom<RawResult> for QueryResult {
     type Error = &'static str;
 
     fn try_from(RawResult { kind, result }: RawResult) -> Result<QueryResult, &'static str> {
-        let series = match (kind, result) {
-            (ResultType::Vector | ResultType::Matrix, None) => Vec::new(),
-            (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(series))) => series,
+        let found = match (kind, result) {
+            (ResultType::Vector | ResultType::Matrix, None) => Found::default(),
+            (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(found))) => found,
             (ResultType::Scalar, Some(Elements::Scalar(sample))) => {
-                vec![Series { samples: vec![sample], ..Series::default() }]
+                Found { series: vec![Series { samples: vec![sample], ..Series::default() }], total: 1 }
             }
             _ => return Err("a result that does not have the form of its type"),
         };
-        Ok(QueryResult { kind, series })
+        Ok(QueryResult { kind, found })
     }
 }
 
 /// `result`: what its first element is tells which of the two it is.
 enum Elements {
-    Series(Vec<Series>),
+    Series(Found),
     Scalar(Sample),
 }
 
@@ -122,21 +149,26 @@ impl<'de> Deserialize<'de> for Elements {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements, A::Error> {
-                let mut series = Vec::new();
-                match list.next_element::<Element>()? {
-                    None => return Ok(Elements::Series(series)),
-                    Some(Element::Series(first)) => series.push(first),
+                let mut series = match list.next_element::<Element>()? {
+                    None => Vec::new(),
+                    Some(Element::Series(first)) => vec![first],
                     Some(Element::Time(time)) => {
                         let value: SampleValue =
                             list.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
                         end_of(list)?;
                         return Ok(Elements::Scalar(Sample { at: time.0, value: value.0 }));
                     }
-                }
-                while let Some(next) = list.next_element()? {
+                };
+                while series.len() < MAX_SERIES
+                    && let Some(next) = list.next_element()?
+                {
                     series.push(next);
                 }
-                Ok(Elements::Series(series))
+                let mut total = series.len();
+                while total >= MAX_SERIES && list.next_element::<IgnoredAny>()?.is_some() {
+                    total += 1;
+                }
+                Ok(Elements::Series(Found { series, total }))
             }
         }
 
@@ -214,14 +246,16 @@ impl<'de> Visitor<'de> for SeriesVisitor {
             }
         }
         let labels = labels.ok_or_else(|| A::Error::missing_field("metric"))?;
-        let samples = match samples {
+        let mut samples: Vec<Sample> = match samples {
             Some(samples) => samples,
             None if has_native_histograms => Vec::new(),
             None => return Err(A::Error::missing_field("values")),
         };
-        if !samples.is_sorted_by(|a: &Sample, b: &Sample| a.at < b.at) {
+        if !samples.is_sorted_by_key(|sample| sample.at) {
             return Err(A::Error::custom("samples out of order"));
         }
+        // VictoriaMetrics shows a sample as often as it was written, when it is not told to deduplicate.
+        samples.dedup_by_key(|sample| sample.at);
         Ok(Series { labels, samples, has_native_histograms })
     }
 }
@@ -343,7 +377,7 @@ mod tests {
 
     fn result(data: &str) -> Result<Vec<Series>, &'static str> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
-        decode::<QueryResult>(body.as_bytes()).map(|envelope| envelope.data.unwrap().series)
+        decode::<QueryResult>(body.as_bytes()).map(|envelope| envelope.data.unwrap().found.series)
     }
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
@@ -369,6 +403,24 @@ mod tests {
                 .value
                 .is_nan()
         );
+    }
+
+    #[test]
+    fn a_sample_that_is_there_twice_is_one() {
+        let twice = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"5"],[1,"5"],[2,"6"]]}]}"#;
+        assert_eq!(result(twice).unwrap()[0].samples, samples(&[(1_000, 5.0), (2_000, 6.0)]));
+    }
+
+    #[test]
+    fn of_very_many_series_the_first_are_kept_and_all_are_counted() {
+        for total in [1, MAX_SERIES - 1, MAX_SERIES, MAX_SERIES + 1, 3 * MAX_SERIES] {
+            let one = |nth| format!(r#"{{"metric":{{"nth":"{nth}"}},"value":[1,"2"]}}"#);
+            let list: Vec<String> = (0..total).map(one).collect();
+            let body =
+                format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, list.join(","));
+            let found = decode::<QueryResult>(body.as_bytes()).unwrap().data.unwrap().found;
+            assert_eq!((found.series.len(), found.total), (total.min(MAX_SERIES), total));
+        }
     }
 
     #[test]

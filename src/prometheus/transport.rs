@@ -124,9 +124,10 @@ impl Transport {
         params: &Params,
         deadline: Deadline,
     ) -> Result<Exchange, ErrorKind> {
-        let begin = || self.begin(verb, upstream, path, params, deadline);
-        let response = match begin() {
-            Err(ErrorKind::Closed) => begin()?,
+        let begin = |max_idle_age| self.begin(verb, upstream, path, params, deadline, max_idle_age);
+        let response = match begin(MAX_IDLE_AGE) {
+            // On a new connection: where one is dead, the others are.
+            Err(ErrorKind::Closed) => begin(Duration::ZERO)?,
             other => other?,
         };
         let status = response.status().as_u16();
@@ -143,6 +144,7 @@ impl Transport {
         path: &str,
         params: &Params,
         deadline: Deadline,
+        max_idle_age: Duration,
     ) -> Result<Response<Body>, ErrorKind> {
         let remaining = deadline.remaining();
         if remaining.is_zero() {
@@ -151,16 +153,21 @@ impl Transport {
         let url = upstream.endpoint(path);
         let params = params.iter().map(|(name, value)| (*name, value.as_str()));
         let sent = match verb {
-            Verb::Post => prepared(self.agent.post(url), upstream, remaining).send_form(params),
-            Verb::Get => prepared(self.agent.get(url), upstream, remaining).query_pairs(params).call(),
+            Verb::Post => prepared(self.agent.post(url), upstream, remaining, max_idle_age).send_form(params),
+            Verb::Get => prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call(),
         };
         sent.map_err(|error| failure(error, deadline))
     }
 }
 
-/// A request with its credentials and its time.
-fn prepared<B>(request: RequestBuilder<B>, upstream: &Upstream, remaining: Duration) -> RequestBuilder<B> {
-    let request = request.config().timeout_global(Some(remaining)).build();
+/// A request with its credentials, its time, and the age of the connections it may use.
+fn prepared<B>(
+    request: RequestBuilder<B>,
+    upstream: &Upstream,
+    remaining: Duration,
+    max_idle_age: Duration,
+) -> RequestBuilder<B> {
+    let request = request.config().timeout_global(Some(remaining)).max_idle_age(max_idle_age).build();
     match upstream.authorization() {
         Some(authorization) => request.header("Authorization", authorization),
         None => request,
