@@ -1,0 +1,218 @@
+//! Conditions: what names the metric, what matches labels, and what happens when nothing is found.
+
+use serde_json::{Value, json};
+
+use crate::support::ask::{Gateway, Query, assert_error, assert_points, error_text};
+use crate::support::exporter;
+use crate::support::mirror::{condition, typed_condition};
+use crate::support::oracle::{self, Nan};
+use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, T0, one, select};
+
+/// The condition selects exactly the series of `name` whose label has one of these values.
+fn check(gateway: &Gateway, name: &str, condition: Value, expected: &[&str]) {
+    let query = Query::gauge(name).and(condition.clone()).between(T0, T0 + MINUTE).aggregated("SUM_NO_ZEROS", MINUTE);
+    // Each series has its own power of two.
+    let is_one_of = |value: &String| expected.contains(&value.as_str());
+    let chosen = select(name, &[]).into_iter().filter(|series| series.labels.values().any(is_one_of));
+    let sum: f64 = chosen.map(|series| series.samples[0].value).sum();
+    let what = format!("{name} {condition}");
+    assert_points(&gateway.ask(&query), &[vec![sum, T0 as f64, (T0 + MINUTE) as f64]], 0.0, &what);
+}
+
+#[test]
+fn each_awkward_label_value_selects_exactly_its_series() {
+    let gateway = Gateway::to_prometheus();
+    for text in AWKWARD {
+        check(&gateway, "awkward_info", condition("text", text), &[text]);
+        let series = one("awkward_info", &[("text", text)]);
+        let answer = gateway.ask(&Query::gauge("awkward_info").label("text", text).between(T0, T0 + HOUR));
+        assert_points(&answer, &oracle::raw(series, T0, T0 + HOUR, Nan::None), 0.0, text);
+    }
+}
+
+#[test]
+fn a_set_selects_exactly_its_members() {
+    let gateway = Gateway::to_prometheus();
+    let set = |items: &[Value]| typed_condition("text", json!(items), "InSetValue");
+    for text in AWKWARD {
+        check(&gateway, "awkward_info", set(&[json!(text)]), &[text]);
+        check(&gateway, "awkward_info", set(&[json!(text), json!("no such text")]), &[text]);
+    }
+    for pair in AWKWARD.windows(2) {
+        check(&gateway, "awkward_info", set(&[json!(pair[0]), json!(pair[1])]), pair);
+    }
+    let all: Vec<Value> = AWKWARD.iter().map(|text| json!({"value": text, "_type": "StringValue"})).collect();
+    check(&gateway, "awkward_info", set(&all), AWKWARD);
+    let mixed = json!([{"value": 2.0, "_type": "DoubleValue"}, 0.5, true, {"value": "20", "_type": "StringValue"}]);
+    check(&gateway, "sized_info", typed_condition("size", mixed, "InSetValue"), &["2", "2.0", "0.5", "true", "20"]);
+    let empty = Query::gauge("awkward_info").and(set(&[])).between(T0, T0 + HOUR);
+    assert_error(&gateway.ask(&empty), "RemoteMirrorError", &["text"]);
+}
+
+#[test]
+fn a_number_matches_the_ways_a_label_may_write_it_and_nothing_else() {
+    let gateway = Gateway::to_prometheus();
+    let check = |value: Value, expected: &[&str]| {
+        check(&gateway, "sized_info", typed_condition("size", value, "DoubleValue"), expected);
+    };
+    check(json!(2.0), &["2", "2.0"]);
+    check(json!(2), &["2", "2.0"]);
+    check(json!(20), &["20"]);
+    check(json!(0.5), &["0.5"]);
+    check(json!(-3.0), &["-3", "-3.0"]);
+}
+
+#[test]
+fn a_boolean_matches_its_lower_case_word() {
+    let gateway = Gateway::to_prometheus();
+    for (value, word) in [(true, "true"), (false, "false")] {
+        check(&gateway, "sized_info", typed_condition("size", json!(value), "BooleanValue"), &[word]);
+    }
+}
+
+#[test]
+fn a_value_of_unknown_type_is_read_by_its_json_kind() {
+    let gateway = Gateway::to_prometheus();
+    let bare = |value: Value| json!({"key": "size", "value": {"value": value}, "_type": "EqualityCondition"});
+    for (value, expected) in [
+        (json!("2"), &["2"][..]),
+        (json!(2.0), &["2", "2.0"]),
+        (json!(0.5), &["0.5"]),
+        (json!(true), &["true"]),
+        (json!(["20", "0.5"]), &["20", "0.5"]),
+    ] {
+        check(&gateway, "sized_info", typed_condition("size", value.clone(), "NovelValue"), expected);
+        check(&gateway, "sized_info", bare(value), expected);
+    }
+}
+
+#[test]
+fn what_no_label_can_hold_is_an_unsupported_type() {
+    let gateway = Gateway::to_prometheus();
+    for value in [Value::Null, json!({"a": 1})] {
+        for kind in ["NovelValue", "StringValue", "DoubleValue", "BooleanValue"] {
+            let query = Query::gauge("sized_info").and(typed_condition("size", value.clone(), kind));
+            let answer = gateway.ask(&query.between(T0, T0 + HOUR));
+            assert_error(&answer, "UnsupportedFieldTypeError", &[]);
+            assert!(answer.json["mirrorType"].as_str().is_some_and(|kind| !kind.is_empty()), "{}", answer.text);
+        }
+    }
+}
+
+#[test]
+fn all_conditions_have_to_hold() {
+    let gateway = Gateway::to_prometheus();
+    let query = Query::gauge("queue_depth").between(T0, T0 + HOUR);
+    let expected = oracle::raw(one("queue_depth", &[("pod", "a")]), T0, T0 + HOUR, Nan::None);
+    let both = query.clone().label("pod", "a").label("namespace", "shop");
+    assert_points(&gateway.ask(&both), &expected, 0.0, "both hold");
+    assert_error(&gateway.ask(&query.clone().label("pod", "a").label("namespace", "bar")), "MetricNotFoundError", &[]);
+    assert_error(&gateway.ask(&query.clone().label("pod", "a").label("pod", "b")), "MetricNotFoundError", &[]);
+    // A label that no series has is the same as an empty one.
+    assert_points(&gateway.ask(&query.label("pod", "a").label("rack", "")), &expected, 0.0, "an empty label");
+}
+
+#[test]
+fn none_or_several_of_the_three_keys_is_an_error_that_names_them() {
+    let gateway = Gateway::to_prometheus();
+    let gauge = condition("__gauge__", "room_celsius");
+    let counter = condition("__counter__", "jobs_15s_total");
+    let expression = condition("~", "vector(1)");
+    for conditions in [
+        vec![],
+        vec![condition("pod", "a")],
+        vec![gauge.clone(), counter.clone()],
+        vec![gauge.clone(), gauge.clone()],
+        vec![counter.clone(), expression.clone()],
+        vec![gauge, counter, expression],
+    ] {
+        let answer = gateway.ask(&Query::of(conditions).between(T0, T0 + HOUR));
+        assert_error(&answer, "MetricNotFoundError", &["__gauge__", "__counter__", "~"]);
+    }
+}
+
+#[test]
+fn a_metric_that_never_existed_is_not_found() {
+    let gateway = Gateway::to_prometheus();
+    let texts: Vec<_> = each_kind("no_such_metric", &[])
+        .iter()
+        .map(|query| {
+            let answer = gateway.ask(query);
+            assert_error(&answer, "MetricNotFoundError", &["no_such_metric"]);
+            assert_eq!(answer.json["metric"], "no_such_metric");
+            error_text(&answer.json)
+        })
+        .collect();
+    // It exists with other labels: the same error, and a hint.
+    for (query, text) in each_kind("queue_depth", &[("pod", "zzz")]).iter().zip(texts) {
+        let answer = gateway.ask(query);
+        assert_error(&answer, "MetricNotFoundError", &["exists", "pod", "zzz"]);
+        assert_eq!(answer.json["metric"], "queue_depth");
+        assert_ne!(error_text(&answer.json).replace("queue_depth", "no_such_metric"), text);
+    }
+}
+
+#[test]
+fn no_text_gets_out_of_its_string() {
+    let gateway = Gateway::to_prometheus();
+    for name in ["x\"} or vector(1) #", "back\\", "line\nbreak", "{}", "queue_depth{pod=\"a\"}", "queue_depth|x", ".+"]
+    {
+        let answer = gateway.ask(&Query::gauge(name).between(T0, T0 + HOUR));
+        assert_error(&answer, "MetricNotFoundError", &[]);
+        assert_eq!(answer.json["metric"], name);
+    }
+    // Prometheus 2 has no such label names, and says so.
+    for label in ["my.label", "pod=\"a\"} or {x", "pod=~"] {
+        let answer = gateway.ask(&Query::gauge("queue_depth").label(label, "x").between(T0, T0 + HOUR));
+        assert_error(&answer, "RemoteMirrorError", &["parse error", "127.0.0.1"]);
+    }
+}
+
+#[test]
+fn a_metric_without_samples_in_the_range_is_an_empty_list_or_zeros() {
+    let gateway = Gateway::to_prometheus();
+    for (start, end) in [(T0 - 2 * DAY, T0 - DAY), (T0 + 20 * DAY, T0 + 21 * DAY)] {
+        let zeros: Vec<_> =
+            (0..24).map(|hour| vec![0.0, (start + hour * HOUR) as f64, (start + (hour + 1) * HOUR) as f64]).collect();
+        for query in [Query::gauge("queue_depth").label("pod", "a"), Query::counter("jobs_15s_total")] {
+            let query = query.between(start, end);
+            assert_points(&gateway.ask(&query), &[], 0.0, "raw");
+            for method in ["MEAN", "MAX", "PERCENTILE_50", "SUM_NO_ZEROS", "EVENT_COUNT_NO_ZEROS"] {
+                assert_points(&gateway.ask(&query.clone().aggregated(method, HOUR)), &[], 0.0, method);
+            }
+            for method in ["SUM", "EVENT_COUNT"] {
+                assert_points(&gateway.ask(&query.clone().aggregated(method, HOUR)), &zeros, 0.0, method);
+            }
+        }
+    }
+    // The same for the part of a range that has samples.
+    let answer = gateway.ask(&Query::gauge("late_level").between(T0, T0 + DAY));
+    assert_points(&answer, &[], 0.0, "late_level");
+}
+
+#[test]
+fn the_name_of_a_histogram_or_summary_leads_to_histogram_quantile() {
+    let gateway = Gateway::to(exporter::scraped().details());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    for query in [Query::gauge("latency_seconds"), Query::counter("latency_seconds")] {
+        for query in [query.clone(), query.aggregated("MEAN", 10_000)] {
+            let answer = gateway.ask(&query.between(now - MINUTE, now));
+            assert_error(&answer, "MetricNotFoundError", &["histogram_quantile", "~"]);
+            assert_eq!(answer.json["metric"], "latency_seconds");
+        }
+    }
+}
+
+/// A raw and aggregated queries of a metric, as a gauge and as a counter.
+fn each_kind(name: &str, labels: &[(&str, &str)]) -> Vec<Query> {
+    let mut queries = Vec::new();
+    for query in [Query::gauge(name), Query::counter(name)] {
+        let query = labels.iter().fold(query, |query, (key, value)| query.label(key, value)).between(T0, T0 + HOUR);
+        queries.push(query.clone());
+        queries.extend(
+            ["MEAN", "MAX", "SUM", "EVENT_COUNT", "PERCENTILE_50"]
+                .map(|method| query.clone().aggregated(method, MINUTE)),
+        );
+    }
+    queries
+}

@@ -1,0 +1,116 @@
+//! The test connection, and the connection details of every request.
+
+use serde_json::{Value, json};
+
+use crate::support::ask::{Gateway, Query, assert_error, assert_points};
+use crate::support::exporter;
+use crate::support::oracle::{self, Nan};
+use crate::support::process::free_port;
+use crate::support::prometheus::{self, Prometheus, Samples};
+use crate::support::samples::{HOUR, MINUTE, T0, one};
+
+/// The test fails as a failed test should: HTTP 200, this kind of error, and all these words in it.
+fn check_failure(gateway: &Gateway, kind: &str, words: &[&str]) {
+    let answer = gateway.connection();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (status, error) = (&answer.json["status"], &answer.json["error"]);
+    assert_eq!(
+        (status, &answer.json["_type"]),
+        (&json!("FAILURE"), &json!("TestConnectionResponse")),
+        "{}",
+        answer.text
+    );
+    assert_eq!(error["_type"], kind, "{}", answer.text);
+    assert!(words.iter().all(|word| error.to_string().contains(word)), "no {words:?} in: {error}");
+}
+
+fn check_ok(details: Value) {
+    let gateway = Gateway::to(details);
+    let answer = gateway.connection();
+    assert_eq!((answer.status, &answer.json), (200, &json!({"status": "OK", "_type": "TestConnectionResponse"})));
+    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_points(&answer, &oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None), 0.0, "room_celsius");
+}
+
+#[test]
+fn a_prometheus_that_answers_queries_is_ok() {
+    let prometheus = prometheus::shared();
+    let port = &prometheus.details()["port"];
+    check_ok(prometheus.details());
+    check_ok(json!({"host": "localhost", "port": port}));
+    check_ok(json!({"host": "127.0.0.1", "port": port.to_string()}));
+    check_ok(json!({"host": "127.0.0.1", "port": port, "requestTimeout": 5000, "unknown": {"a": 1}, "url": null}));
+    check_ok(json!({"url": prometheus.url("")}));
+    check_ok(json!({"url": prometheus.url("/")}));
+}
+
+#[test]
+fn a_url_may_have_a_path_prefix() {
+    // Another one that has nothing to say at the root.
+    let prefixed = Prometheus::start(
+        "",
+        Samples::Loaded,
+        &["--web.route-prefix=/some/prom", "--web.external-url=http://localhost/some/prom"],
+    );
+    check_ok(json!({"url": prefixed.url("")}));
+    check_ok(json!({"url": prefixed.url("/")}));
+    let gateway = Gateway::to(json!({"url": prefixed.url("")}));
+    let (values, _) = gateway.field_values("room", json!({"conditions": []}));
+    assert_eq!(values, ["attic"]);
+    check_failure(&Gateway::to(prefixed.details()), "MetricStoreConnectionError", &["127.0.0.1"]);
+}
+
+#[test]
+fn a_refused_connection_is_a_failure_that_says_where() {
+    let port = free_port();
+    let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": port}));
+    check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
+    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_error(&answer, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
+}
+
+#[test]
+fn what_is_no_prometheus_is_a_failure() {
+    let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": exporter::serve()}));
+    check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1"]);
+    // The page is not ours to show.
+    assert!(!gateway.connection().text.contains("legacy_requests"));
+}
+
+#[test]
+fn connection_details_that_make_no_sense_are_named() {
+    let good = prometheus::shared().details();
+    let check = |key: &str, value: Value| {
+        let gateway = Gateway::to(good.clone()).with(key, value);
+        check_failure(&gateway, "RemoteMirrorError", &[key]);
+        let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
+        assert_error(&answer, "RemoteMirrorError", &[key]);
+    };
+    check("host", Value::Null);
+    check("host", json!(""));
+    check("host", json!(7));
+    check("host", json!("a b"));
+    check("host", json!("127.0.0.1/x?y=#"));
+    check("port", Value::Null);
+    check("port", json!(0));
+    check("port", json!(65_536));
+    check("port", json!(-1));
+    check("port", json!(90.5));
+    check("port", json!("http"));
+    check("requestTimeout", json!(0));
+    check("requestTimeout", json!(-5));
+    check("requestTimeout", json!("soon"));
+    check("nan_interpretation", json!("MAYBE"));
+    check("scrapeInterval", json!(0));
+    check("scrapeInterval", json!(-15_000));
+    // Instead of host and port, not beside them.
+    check("url", json!(prometheus::shared().url("")));
+}
+
+#[test]
+fn a_url_that_is_none_is_named() {
+    for url in ["127.0.0.1:9090", "ftp://127.0.0.1/", "http://", "not a url"] {
+        let gateway = Gateway::to(json!({"url": url}));
+        check_failure(&gateway, "RemoteMirrorError", &["url"]);
+    }
+}

@@ -1,0 +1,194 @@
+//! The source `~`: any PromQL, at steps or in buckets, against the same expression asked from Prometheus directly.
+
+use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_points};
+use crate::support::oracle::{self, Nan};
+use crate::support::prometheus;
+use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, select};
+
+/// Rounding of a sum in another order.
+const ROUNDING: f64 = 1e-9;
+
+/// Expressions with one result: over a histogram, with text that a careless embedding breaks.
+const EXPRESSIONS: &[&str] = &[
+    "room_celsius",
+    "sum(rate(http_requests_total{code=\"200\"}[2m]))",
+    "histogram_quantile(0.9, sum by (le) (rate(request_seconds_bucket[5m])))",
+    "rpc_seconds{quantile=\"0.9\"}",
+    "sum(queue_depth) # the comment of a careful admin",
+    "sum(awkward_info{text=\"# comment\"})",
+    "# before\n  sum(queue_depth)\n# after",
+    "max(queue_depth) - min(queue_depth) or vector(0)",
+    "avg_over_time(sum(queue_depth)[10m:1m] offset 5m)",
+    "sum(queue_depth{pod=~\"a|b\"} > 25)",
+    "vector(7)",
+];
+
+#[test]
+fn raw_points_are_the_expression_at_every_step() {
+    let check = |promql: &str, given: Option<i64>, start: i64, end: i64| {
+        let mut gateway = Gateway::to_prometheus();
+        if let Some(interval) = given {
+            gateway = gateway.with("scrapeInterval", interval);
+        }
+        let expected = prometheus::shared().values(promql, start, end, given.unwrap_or(15_000));
+        let answer = gateway.ask(&Query::expression(promql).between(start, end));
+        assert_points(&answer, &expected, ROUNDING, &format!("{promql} by {given:?} from {start} to {end}"));
+    };
+    for promql in EXPRESSIONS {
+        check(promql, None, T0, T0 + 30 * MINUTE);
+        check(promql, Some(20_500), T0 + 7123, T0 + 30 * MINUTE + 1);
+    }
+    // A scalar makes points, too, though no buckets.
+    check("time() - 1.6e9", None, T0, T0 + HOUR);
+    // Both ends are steps; a range shorter than a step has one.
+    check("room_celsius", None, T0 + 45_000, T0 + 60_000);
+    check("room_celsius", None, T0 + 45_000, T0 + 59_999);
+    check("room_celsius", None, T0 + 45_000, T0 + 45_000);
+    // More steps than Prometheus answers at once.
+    check("ten_days_level", None, T0 + 1, T0 + 10 * DAY);
+    check("ten_days_level", Some(60_000), T0, T0 + 11_000 * MINUTE);
+}
+
+#[test]
+fn raw_points_are_cut_at_the_limit() {
+    let gateway = Gateway::to_prometheus();
+    let (start, end) = (T0 - HOUR, T0 + 10 * DAY + HOUR);
+    let all = prometheus::shared().values("ten_days_level", start, end, 15_000);
+    for limit in [1, 11_000, 30_000, all.len() - 1, all.len()] {
+        for latest_first in [false, true] {
+            let query = Query::expression("ten_days_level").between(start, end).limit(limit).latest_first(latest_first);
+            let expected = oracle::cut(all.clone(), limit, latest_first);
+            assert_cut(&gateway.ask(&query), &expected, 0.0, &format!("limit {limit}, latest first {latest_first}"));
+        }
+    }
+}
+
+/// What each method becomes, written out: function, its first argument.
+const METHODS: &[(&str, &str)] = &[
+    ("MEAN", "avg_over_time("),
+    ("MAX", "max_over_time("),
+    ("MIN", "min_over_time("),
+    ("PERCENTILE_25", "quantile_over_time(0.25, "),
+    ("PERCENTILE_50", "quantile_over_time(0.5, "),
+    ("PERCENTILE_75", "quantile_over_time(0.75, "),
+    ("PERCENTILE_90", "quantile_over_time(0.9, "),
+    ("PERCENTILE_95", "quantile_over_time(0.95, "),
+    ("PERCENTILE_98", "quantile_over_time(0.98, "),
+    ("PERCENTILE_99", "quantile_over_time(0.99, "),
+    ("SUM_NO_ZEROS", "sum_over_time("),
+    ("EVENT_COUNT_NO_ZEROS", "count_over_time("),
+];
+
+/// In buckets of `bucket`, every method gives its function over a subquery of the width and resolution in `window`.
+fn check_buckets(given: Option<i64>, promql: &str, start: i64, end: i64, bucket: i64, window: &str) {
+    let mut gateway = Gateway::to_prometheus();
+    if let Some(interval) = given {
+        gateway = gateway.with("scrapeInterval", interval);
+    }
+    for (method, function) in METHODS {
+        let direct = format!("{function}(\n{promql}\n)[{window}])");
+        let expected = prometheus::shared().buckets(&direct, start, end, bucket);
+        let answer = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
+        assert_points(&answer, &expected, ROUNDING, &format!("{method} by {bucket} ms from {start}: {direct}"));
+    }
+}
+
+#[test]
+fn each_method_is_its_function_over_a_subquery() {
+    for promql in EXPRESSIONS {
+        check_buckets(None, promql, T0 + 7123, T0 + 30 * MINUTE, 5 * MINUTE, "300s:15s");
+    }
+    check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + HOUR, 5 * MINUTE, "300s:60s");
+    // Never finer than 120 evaluations a bucket, never coarser than the bucket.
+    check_buckets(None, "sum(queue_depth)", T0, T0 + 3 * HOUR, HOUR, "3600s:30s");
+    check_buckets(None, "sum(queue_depth)", T0, T0 + 10 * MINUTE, 10 * SECOND, "10s:10s");
+    check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + 10 * MINUTE, 20 * SECOND, "20s:20s");
+}
+
+#[test]
+fn an_evaluation_a_millisecond_before_the_bucket_is_not_in_it() {
+    // Buckets that begin 1 ms after an evaluation: on closed ranges a width of 60 s would hold five of them.
+    check_buckets(None, "room_celsius", T0 + 1, T0 + 10 * MINUTE + 1, MINUTE, "59999ms:15s");
+    let gateway = Gateway::to_prometheus();
+    let query = Query::expression("vector(1)").between(T0 + 1, T0 + 10 * MINUTE + 1).aggregated("EVENT_COUNT", MINUTE);
+    let points = gateway.ask(&query).points();
+    assert_eq!((points.len(), points.iter().all(|point| point[0] == 4.0)), (10, true), "{points:?}");
+}
+
+#[test]
+fn sum_and_event_count_give_zero_where_the_expression_has_nothing() {
+    let gateway = Gateway::to_prometheus();
+    let (start, end, bucket) = (T0 - HOUR, T0 + HOUR, 10 * MINUTE);
+    for (method, function) in [("SUM", "sum_over_time"), ("EVENT_COUNT", "count_over_time")] {
+        let found = prometheus::shared().buckets(&format!("{function}(room_celsius[600s:15s])"), start, end, bucket);
+        assert_eq!(found.len(), 6);
+        let empty =
+            (0..6).map(|index| start + index * bucket).map(|from| vec![0.0, from as f64, (from + bucket) as f64]);
+        let answer = gateway.ask(&Query::expression("room_celsius").between(start, end).aggregated(method, bucket));
+        assert_points(&answer, &empty.chain(found).collect::<Vec<_>>(), ROUNDING, method);
+    }
+}
+
+#[test]
+fn an_expression_that_finds_nothing_is_an_empty_list() {
+    let gateway = Gateway::to_prometheus();
+    for promql in ["no_such_metric", "sum(rate(no_such_metric_total[5m]))", "room_celsius > 1e9"] {
+        let query = Query::expression(promql).between(T0, T0 + HOUR);
+        assert_points(&gateway.ask(&query), &[], 0.0, promql);
+        // Not even zeros: nobody can tell an expression that is wrong from one that has nothing to say.
+        for method in ["MEAN", "SUM", "EVENT_COUNT"] {
+            assert_points(&gateway.ask(&query.clone().aggregated(method, MINUTE)), &[], 0.0, promql);
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_of_an_expression_are_dropped_or_zero() {
+    let range = (T0, T0 + MINUTE);
+    for (nan, expected) in [(Nan::None, None), (Nan::Zero, Some(0.0))] {
+        let gateway = Gateway::to_prometheus().with_nan(nan);
+        let points: Vec<_> = (0..5).filter_map(|index| Some(vec![expected?, (T0 + index * 15_000) as f64])).collect();
+        let answer = gateway.ask(&Query::expression("vector(0) / 0").between(range.0, range.1));
+        assert_points(&answer, &points, 0.0, &format!("{nan:?}"));
+        let answer = gateway.ask(&Query::expression("vector(1) / 0").between(range.0, range.1));
+        assert_points(&answer, &[], 0.0, &format!("{nan:?}"));
+    }
+}
+
+#[test]
+fn several_results_in_buckets_are_an_error() {
+    let gateway = Gateway::to_prometheus();
+    for method in ["MEAN", "MAX", "SUM", "EVENT_COUNT", "PERCENTILE_50"] {
+        let query = Query::expression("queue_depth").between(T0, T0 + 3 * HOUR).aggregated(method, 5 * MINUTE);
+        let answer = gateway.ask(&query);
+        assert_error(&answer, "RemoteMirrorError", &["3", "pod"]);
+        assert_eq!(answer.json["summary"], "Too many metrics.");
+    }
+    assert_eq!(select("queue_depth", &[]).len(), 3);
+}
+
+#[test]
+fn a_label_condition_beside_an_expression_is_an_error_that_names_it() {
+    let gateway = Gateway::to_prometheus();
+    for query in [Query::expression("queue_depth"), Query::expression("queue_depth").aggregated("MEAN", MINUTE)] {
+        let query = query.label("pod", "a").label("namespace", "shop").between(T0, T0 + HOUR);
+        assert_error(&gateway.ask(&query), "RemoteMirrorError", &["pod", "namespace", "expression"]);
+    }
+}
+
+#[test]
+fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
+    let gateway = Gateway::to_prometheus();
+    for promql in ["sum(", "rate(queue_depth)", "queue_depth{", "no_such_function(queue_depth)", "queue_depth[5m]"] {
+        let answer = gateway.ask(&Query::expression(promql).between(T0, T0 + HOUR));
+        let port = prometheus::shared().details()["port"].to_string();
+        assert_error(&answer, "RemoteMirrorError", &["127.0.0.1", &port, promql]);
+        if promql == "queue_depth[5m]" {
+            continue; // Right as an instant query, so there is no message to compare with.
+        }
+        // Behind the position, which may differ.
+        let message = prometheus::shared().error(promql);
+        let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
+        assert_error(&answer, "RemoteMirrorError", &[message]);
+    }
+}

@@ -1,0 +1,272 @@
+//! An upstream in trouble, of every kind we know: the mirror always answers with the right typed error, within
+//! `requestTimeout` and half a second, repeats nothing of what it got from something that is no Prometheus, and serves
+//! the next good request as if nothing had been.
+//!
+//! Here are faults of the connection; `answers` has those of what is said over it, `client` how the mirror asks, and
+//! `lists` what it makes of servers that differ without being wrong.
+
+mod answers;
+mod client;
+mod lists;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::mirror::{API_KEY, Answer, Mirror, condition};
+use crate::support::stub::{After, Reply, Request, Stub, good};
+
+/// The `requestTimeout` of these tests.
+const TIMEOUT: Duration = Duration::from_millis(600);
+
+/// How much later than `requestTimeout` an answer may come.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Stands in every body that the mirror must not repeat.
+const MARKER: &str = "MARKER-5ca1ab1e";
+
+/// The range of the metrics queries, in milliseconds.
+const START: i64 = 1_700_000_000_123;
+const END: i64 = START + 600_000;
+
+/// A request of one kind.
+#[derive(Debug, Clone)]
+struct Question {
+    path: &'static str,
+    query: Value,
+    /// What the details of an error name: a piece of the PromQL.
+    promql: &'static str,
+}
+
+impl Question {
+    /// A metrics query of one condition over [START, END], its aggregation in buckets of a minute.
+    fn metric(key: &str, value: &'static str, method: Option<&str>) -> Question {
+        let aggregation = method.map(|method| json!({"method": method, "bucketSizeMillis": 60_000}));
+        let query = json!({
+            "conditions": [condition(key, value)], "startTime": START, "endTime": END, "aggregation": aggregation
+        });
+        Question { path: "/api/metric", query, promql: value }
+    }
+
+    /// A query for the values of a field.
+    fn values(field: &str) -> Question {
+        let query = json!({"conditions": [], "field": {"fieldName": field}});
+        Question { path: "/api/field/value", query, promql: "" }
+    }
+
+    /// Asks it.
+    fn ask(&self, mirror: &Mirror, details: &Value) -> Answer {
+        mirror.post(self.path, &json!({"connectionDetails": details, "query": self.query}))
+    }
+}
+
+/// One question of every kind that the mirror needs its upstream for.
+fn questions() -> Vec<Question> {
+    let names = json!({"conditions": [condition("job", "a")]});
+    vec![
+        Question { path: "/api/connection", query: json!({}), promql: "" },
+        Question { path: "/api/field/name", query: json!({"conditions": []}), promql: "" },
+        Question { path: "/api/field/name", query: names, promql: "" },
+        Question::values("job"),
+        Question::values("__counter__"),
+        Question::metric("__gauge__", "stub_metric", None),
+        Question::metric("__counter__", "stub_metric", None),
+        Question::metric("~", "avg(stub_metric)", None),
+        Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+        Question::metric("__counter__", "stub_metric", Some("SUM")),
+        Question::metric("~", "avg(stub_metric)", Some("PERCENTILE_95")),
+    ]
+}
+
+/// A mirror for each of the questions, so that all can be asked at once and none waits for another.
+fn mirrors() -> Vec<Mirror> {
+    questions().iter().map(|_| Mirror::start()).collect()
+}
+
+/// Connection details with the timeout of these tests.
+fn in_time(details: Value) -> Value {
+    let mut details = details;
+    details["requestTimeout"] = json!(TIMEOUT.as_millis() as u64);
+    details
+}
+
+/// Host and port of connection details.
+fn address(details: &Value) -> Vec<String> {
+    match details["url"].as_str() {
+        Some(url) => url.trim_start_matches("https://").trim_end_matches('/').split(':').map(str::to_owned).collect(),
+        None => vec![details["host"].as_str().unwrap().to_owned(), details["port"].to_string()],
+    }
+}
+
+/// The error of an answer, wherever the method puts it.
+fn error_of(answer: &Answer) -> &Value {
+    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{answer:?}");
+    match answer.status {
+        200 => {
+            assert_eq!(answer.json["status"], "FAILURE", "no error: {}", answer.text);
+            &answer.json["error"]
+        }
+        status => {
+            assert_eq!(status, 500, "{}", answer.text);
+            &answer.json
+        }
+    }
+}
+
+/// Whether an answer is no error.
+fn is_good(answer: &Answer) -> bool {
+    answer.status == 200 && answer.json["status"] != "FAILURE"
+}
+
+/// Asks a question that has to end in a typed error in time.
+fn check_error(mirror: &Mirror, details: &Value, question: &Question, fault: &str, expected: &str) {
+    let begin = Instant::now();
+    let answer = question.ask(mirror, details);
+    let took = begin.elapsed();
+    let context = format!("{fault}: {question:?}\n{} {}", answer.status, answer.text);
+    assert!(!is_good(&answer), "no error: {context}");
+    assert!(took < TIMEOUT + GRACE, "took {took:?}: {context}");
+    let error = error_of(&answer);
+    assert_eq!(error["_type"], expected, "{context}");
+    assert!(!answer.text.contains(MARKER), "repeats the body: {context}");
+    let text = error["details"].as_str().unwrap_or_else(|| panic!("no details: {context}"));
+    for part in address(details) {
+        assert!(text.contains(&part), "does not name {part}: {context}");
+    }
+    assert!(text.contains(question.promql), "does not name the PromQL: {context}");
+}
+
+/// Asks all of these questions at once, each of which has to end in a typed error in time.
+fn check_errors(mirrors: &[Mirror], details: &Value, questions: &[Question], fault: &str, expected: &str) {
+    let details = &in_time(details.clone());
+    std::thread::scope(|scope| {
+        for (question, mirror) in questions.iter().zip(mirrors) {
+            scope.spawn(move || check_error(mirror, details, question, fault, expected));
+        }
+    });
+}
+
+/// Puts all questions to an upstream with a fault, and then to the same upstream in good order.
+fn check_fault(
+    mirrors: &[Mirror],
+    fault: &str,
+    behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    expected: &str,
+) {
+    let stub = Stub::start(behaviour);
+    check_errors(mirrors, &stub.details(), &questions(), fault, expected);
+    stub.behave(good);
+    for (question, mirror) in questions().iter().zip(mirrors) {
+        let answer = question.ask(mirror, &stub.details());
+        assert!(is_good(&answer), "after {fault}: {question:?}\n{} {}", answer.status, answer.text);
+    }
+}
+
+/// Lets the connection go wrong in one way, whatever is asked.
+fn check_reply(mirrors: &[Mirror], fault: &str, reply: Reply) {
+    check_fault(mirrors, fault, move |_| reply.clone(), "MetricStoreConnectionError");
+}
+
+fn head(lines: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{lines}")
+}
+
+#[test]
+fn a_connection_that_fails_is_a_connection_error_in_time() {
+    let mirrors = mirrors();
+    let head = head("Content-Length: 1000\r\n\r\n");
+    let begun = format!(r#"{{"status":"success","data":"{MARKER}"#);
+    for (fault, bytes) in [
+        ("no answer at all", String::new()),
+        ("half a status line", "HTTP/1.1 20".to_owned()),
+        ("a head without a body", head.clone()),
+        ("a body cut short", format!("{head}{begun}")),
+        ("chunks cut short", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{begun}")),
+    ] {
+        for after in [After::Reset, After::Close, After::Hang] {
+            check_reply(&mirrors, &format!("{fault}, then {after:?}"), Reply::raw(bytes.clone()).then(after));
+        }
+    }
+}
+
+#[test]
+fn an_upstream_that_is_too_slow_is_a_connection_error_in_time() {
+    let mirrors = mirrors();
+    let answer = Reply::success(json!({"resultType": "vector", "result": []}));
+    check_reply(&mirrors, "a byte every 100 ms", answer.clone().dripping(Duration::from_millis(100)));
+    check_reply(&mirrors, "a right answer too late", answer.delayed(TIMEOUT + GRACE));
+}
+
+#[test]
+fn an_upstream_that_never_ends_is_a_connection_error_in_time() {
+    let mirrors = mirrors();
+    for (fault, begin, over_and_over) in [
+        ("endless headers", head(""), format!("X-Padding: {MARKER}\r\n")),
+        ("an endless header", head("X-Padding: "), MARKER.to_owned()),
+        ("an endless status line", "HTTP/1.1 200 ".to_owned(), MARKER.to_owned()),
+        ("continue, for ever", String::new(), "HTTP/1.1 100 Continue\r\n\r\n".to_owned()),
+        ("endless garbage", String::new(), format!("{MARKER}\n")),
+    ] {
+        check_reply(&mirrors, fault, Reply::raw(begin).then(After::Repeat(over_and_over.repeat(100).into_bytes())));
+    }
+}
+
+#[test]
+fn a_result_that_never_ends_is_refused_at_a_bound_with_advice() {
+    let mirror = Mirror::start();
+    let stub = Stub::start(|request| match request.path.as_str() {
+        "/api/v1/query_range" => {
+            let begin = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]"#;
+            let samples = r#",[1,"1"]"#.repeat(10_000).into_bytes();
+            Reply::raw(format!("{}\r\n{begin}", head(""))).then(After::Repeat(samples))
+        }
+        _ => good(request),
+    });
+    let question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+    let answer = question.ask(&mirror, &stub.details());
+    let error = error_of(&answer);
+    assert_eq!(error["_type"], "RemoteMirrorError", "{}", answer.text);
+    let details = error["details"].as_str().unwrap();
+    for part in ["narrow", "stub_metric", "127.0.0.1", &stub.port().to_string()] {
+        assert!(details.contains(part), "{part} is not in {details}");
+    }
+    stub.behave(good);
+    assert!(is_good(&question.ask(&mirror, &stub.details())));
+}
+
+#[test]
+fn an_address_where_no_prometheus_answers_is_a_connection_error_in_time() {
+    let mirrors = mirrors();
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let unaccepted = TcpListener::bind("127.0.0.1:0").unwrap();
+    for details in [
+        json!({"host": "127.0.0.1", "port": refused, "scrapeInterval": 15_000}),
+        json!({"host": "127.0.0.1", "port": unaccepted.local_addr().unwrap().port(), "scrapeInterval": 15_000}),
+        json!({"host": "no-such-host.invalid", "port": 9090, "scrapeInterval": 15_000}),
+    ] {
+        check_errors(&mirrors, &details, &questions(), "a wrong address", "MetricStoreConnectionError");
+    }
+}
+
+#[test]
+fn tls_where_none_is_expected_and_the_reverse_are_connection_errors_in_time() {
+    let mirrors = mirrors();
+    // An alert of level fatal: unexpected message.
+    let alert = Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a");
+    check_reply(&mirrors, "a TLS alert, open", alert.clone().then(After::Hang));
+    check_reply(&mirrors, "a TLS alert, closed", alert.clone().then(After::Close));
+
+    let plain = Reply::http(400, "text/plain", format!("{MARKER}: an HTTP request was expected")).then(After::Close);
+    for (fault, reply) in [
+        ("plain HTTP", plain),
+        ("an alert", alert.then(After::Close)),
+        ("silence", Reply::raw("").then(After::Hang)),
+        ("a reset", Reply::raw("").then(After::Reset)),
+    ] {
+        let stub = Stub::start(move |_| reply.clone());
+        let details = json!({"url": format!("https://127.0.0.1:{}/", stub.port()), "scrapeInterval": 15_000});
+        check_errors(&mirrors, &details, &questions(), &format!("https to {fault}"), "MetricStoreConnectionError");
+        assert!(stub.requests().iter().all(|request| request.method.is_empty()), "a request went out in plain text");
+    }
+}

@@ -1,0 +1,138 @@
+//! What the mirror makes of servers that differ without being wrong: metadata missing, `limit` honoured or ignored.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{GRACE, Question, TIMEOUT, error_of, in_time};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{After, Reply, Request, Stub, good};
+
+#[test]
+fn metadata_that_is_missing_or_broken_changes_nothing() {
+    let names = ["a_total", "b_bucket", "c_count", "d_sum", "e"];
+    for (fault, metadata) in [
+        ("{}", Reply::json(&json!({}))),
+        ("no families", Reply::success(json!({}))),
+        ("404", Reply::http(404, "text/plain", "404 page not found")),
+        ("500", Reply::error(500, "internal", "no")),
+        ("garbage", Reply::success(json!([5]))),
+        ("a reset", Reply::raw("").then(After::Reset)),
+        ("silence", Reply::raw("").then(After::Hang)),
+    ] {
+        let mirror = Mirror::start();
+        let stub = Stub::start(move |request| match request.path.as_str() {
+            "/api/v1/metadata" => metadata.clone(),
+            "/api/v1/label/__name__/values" => Reply::success(json!(names)),
+            _ => good(request),
+        });
+        for (field, expected) in [("__counter__", &names[..]), ("__gauge__", &["e"])] {
+            let begin = Instant::now();
+            let answer = Question::values(field).ask(&mirror, &in_time(stub.details()));
+            assert!(begin.elapsed() < TIMEOUT + GRACE, "{fault}: took {:?}", begin.elapsed());
+            assert_eq!(values(&answer.json), expected, "metadata gives {fault}: {}", answer.text);
+        }
+    }
+}
+
+#[test]
+fn a_metric_that_metadata_calls_a_histogram_is_not_found_with_advice() {
+    for kind in ["histogram", "summary"] {
+        let mirror = Mirror::start();
+        let stub = Stub::start(move |request| match request.path.as_str() {
+            "/api/v1/metadata" => Reply::success(json!({"stub_metric": [{"type": kind, "help": "", "unit": ""}]})),
+            "/api/v1/label/__name__/values" if request.parameter("match[]").is_none() => {
+                Reply::success(json!(["stub_metric_count", "stub_metric_sum"]))
+            }
+            "/api/v1/series" => Reply::success(json!([])),
+            "/api/v1/query" | "/api/v1/query_range" if request.promql().contains("stub_metric") => {
+                let matrix = request.path.ends_with("range") || request.promql().ends_with(']');
+                let kind = if matrix { "matrix" } else { "vector" };
+                Reply::success(json!({"resultType": kind, "result": []}))
+            }
+            path if path.starts_with("/api/v1/label/") => Reply::success(json!([])),
+            _ => good(request),
+        });
+        for (key, method) in [("__gauge__", None), ("__gauge__", Some("MEAN")), ("__counter__", None)] {
+            let answer = Question::metric(key, "stub_metric", method).ask(&mirror, &stub.details());
+            let error = error_of(&answer);
+            assert_eq!(error["_type"], "MetricNotFoundError", "{}", answer.text);
+            assert_eq!(error["metric"], "stub_metric", "{}", answer.text);
+            assert!(error["details"].as_str().unwrap().contains("histogram_quantile"), "{}", answer.text);
+        }
+    }
+}
+
+/// The values of a `FieldValuesResponse`.
+fn values(response: &Value) -> Vec<&str> {
+    let values = response["values"].as_array().unwrap_or_else(|| panic!("no values in {response}"));
+    values.iter().map(|value| value["value"].as_str().unwrap()).collect()
+}
+
+/// The answer of a server to a list request that honours `limit`, or of one that ignores it.
+fn list(request: &Request, honours: bool, all: &[&str]) -> Reply {
+    let limit = request.parameter("limit").map_or(0, |limit| limit.parse().unwrap());
+    let cut = honours && limit > 0;
+    Reply::success(json!(&all[..if cut { all.len().min(limit) } else { all.len() }]))
+}
+
+#[test]
+fn servers_that_honour_limit_and_those_that_ignore_it_lead_to_the_same_values() {
+    const JOBS: [&str; 5] = ["a", "b", "ca", "cb", "cc"];
+    const NAMES: [&str; 5] = ["a_total", "b_total", "c", "d_total", "e"];
+    let stub_of = |honours| {
+        Stub::start(move |request| match request.path.as_str() {
+            "/api/v1/label/job/values" => {
+                // Only a server that was told the prefix can apply it before its limit.
+                let told = request.parameter("match[]").is_some_and(|selector| selector.contains("job=~\"c"));
+                list(request, honours, if told { &JOBS[2..] } else { &JOBS })
+            }
+            "/api/v1/label/__name__/values" => list(request, honours, &NAMES),
+            _ => good(request),
+        })
+    };
+    let mirror = Mirror::start();
+    for stub in [true, false].map(stub_of) {
+        for (field, prefix, all) in [
+            ("job", "", &JOBS[..]),
+            ("job", "c", &JOBS[2..]),
+            ("__counter__", "", &NAMES[..]),
+            ("__gauge__", "", &["c", "e"]),
+            ("__gauge__", "e", &["e"]),
+        ] {
+            for offset in 0..4 {
+                for limit in [1, 2, 3, 5, 6, 2_147_483_647_usize] {
+                    let mut question = Question::values(field);
+                    question.query["fieldValuePrefix"] = json!(prefix);
+                    question.query["offset"] = json!(offset);
+                    question.query["limit"] = json!(limit);
+                    let answer = question.ask(&mirror, &stub.details());
+                    let rest = all.get(offset..).unwrap_or_default();
+                    assert_eq!(values(&answer.json), rest[..rest.len().min(limit)], "{question:?}");
+                    assert_eq!(answer.is_partial(), rest.len() > limit, "{question:?}: {}", answer.text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn field_names_are_the_same_whether_the_server_honours_limit_or_not() {
+    const LABELS: [&str; 5] = ["__name__", "a", "b", "c", "d"];
+    let mirror = Mirror::start();
+    for honours in [true, false] {
+        let stub = Stub::start(move |request| match request.path.as_str() {
+            "/api/v1/labels" => list(request, honours, &LABELS),
+            _ => good(request),
+        });
+        let all = ["__counter__", "__gauge__", "~", "a", "b", "c", "d"];
+        for limit in 1..=8 {
+            let question = Question { path: "/api/field/name", query: json!({"limit": limit}), promql: "" };
+            let answer = question.ask(&mirror, &stub.details());
+            let names: Vec<&Value> =
+                answer.json["fields"].as_array().unwrap().iter().map(|f| &f["fieldName"]).collect();
+            assert_eq!(names, all[..all.len().min(limit)], "limit {limit}: {}", answer.text);
+            assert_eq!(answer.is_partial(), all.len() > limit, "limit {limit}: {}", answer.text);
+        }
+    }
+}

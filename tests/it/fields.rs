@@ -1,0 +1,242 @@
+//! Field names and field values: what StackState offers the admin who builds a query.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::ask::Gateway;
+use crate::support::exporter;
+use crate::support::mirror::{condition, typed_condition};
+use crate::support::samples::{self, AWKWARD, DAY, HOUR, Series, T0};
+
+/// The keys that name what to fetch; they come first.
+const KEYS: [&str; 3] = ["__counter__", "__gauge__", "~"];
+
+/// A field query with these conditions and no time range.
+fn query(conditions: &[Value]) -> Value {
+    json!({"conditions": conditions})
+}
+
+/// A query with some more members.
+fn and(mut query: Value, more: Value) -> Value {
+    query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    query
+}
+
+/// The three keys and the labels of the series, sorted.
+fn names_of<'a>(series: impl Iterator<Item = &'a Series>) -> Vec<String> {
+    let labels: BTreeSet<_> = series.flat_map(|series| series.labels.keys().copied()).collect();
+    KEYS.into_iter().chain(labels).map(str::to_owned).collect()
+}
+
+/// The values of a label of the series, sorted.
+fn values_of<'a>(series: impl Iterator<Item = &'a Series>, label: &str) -> Vec<String> {
+    series.filter_map(|series| series.labels.get(label)).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The names of the metrics, sorted.
+fn metrics_of<'a>(series: impl Iterator<Item = &'a Series>) -> Vec<String> {
+    series.map(|series| series.name.to_owned()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Series with a sample in the range.
+fn during(start: i64, end: i64) -> impl Iterator<Item = &'static Series> {
+    samples::all().iter().filter(move |series| series.samples.iter().any(|s| start <= s.time && s.time <= end))
+}
+
+fn named(name: &str) -> impl Iterator<Item = &'static Series> {
+    samples::all().iter().filter(move |series| series.name == name)
+}
+
+#[test]
+fn field_names_are_the_three_keys_and_then_the_labels() {
+    let gateway = Gateway::to_prometheus();
+    let all = names_of(samples::all().iter());
+    assert_eq!(gateway.field_names(query(&[])), (all.clone(), false));
+    assert_eq!(gateway.field_names(and(query(&[]), json!({"startTime": 0, "endTime": 0}))), (all, false));
+}
+
+#[test]
+fn a_field_name_is_a_descriptor_of_a_string() {
+    let gateway = Gateway::to_prometheus();
+    let request =
+        json!({"connectionDetails": gateway.details, "query": query(&[condition("__gauge__", "queue_depth")])});
+    let answer = gateway.mirror.post("/api/field/name", &request);
+    let fields = ["__counter__", "__gauge__", "~", "namespace", "pod"]
+        .map(|name| json!({"_type": "FieldDescriptor", "classified": false, "fieldName": name, "fieldType": "STRING"}));
+    assert_eq!(answer.json, json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
+}
+
+#[test]
+fn field_names_are_narrowed_by_the_conditions() {
+    let gateway = Gateway::to_prometheus();
+    let check = |conditions: &[Value], expected: &mut dyn Iterator<Item = &'static Series>| {
+        assert_eq!(gateway.field_names(query(conditions)), (names_of(expected), false), "{conditions:?}");
+    };
+    check(&[condition("__gauge__", "queue_depth")], &mut named("queue_depth"));
+    check(&[condition("__counter__", "http_requests_total")], &mut named("http_requests_total"));
+    let shop = |series: &&Series| series.labels.get("namespace").is_some_and(|value| value == "shop");
+    check(&[condition("namespace", "shop")], &mut samples::all().iter().filter(shop));
+    check(&[condition("text", "two\nlines")], &mut named("awkward_info"));
+    check(&[typed_condition("size", json!(2.0), "DoubleValue")], &mut named("sized_info"));
+    check(&[condition("__gauge__", "no_such_metric")], &mut std::iter::empty());
+    // An expression narrows nothing.
+    check(&[condition("~", "queue_depth")], &mut samples::all().iter());
+    check(&[condition("~", "sum("), condition("__gauge__", "queue_depth")], &mut named("queue_depth"));
+}
+
+#[test]
+fn fields_are_narrowed_by_the_time_range() {
+    let gateway = Gateway::to_prometheus();
+    for (start, end) in [(T0, T0 + HOUR), (T0 + 9 * DAY, T0 + 9 * DAY + HOUR), (T0 + 30 * DAY, T0 + 31 * DAY)] {
+        let query = and(query(&[]), json!({"startTime": start, "endTime": end}));
+        assert_eq!(gateway.field_names(query.clone()), (names_of(during(start, end)), false), "{start} to {end}");
+        let pods = values_of(during(start, end), "pod");
+        assert_eq!(gateway.field_values("pod", query), (pods, false), "{start} to {end}");
+    }
+}
+
+#[test]
+fn a_limit_of_field_names_counts_the_three_keys_too() {
+    let gateway = Gateway::to_prometheus();
+    let all = names_of(samples::all().iter());
+    for limit in [1, 3, 4, all.len() - 1, all.len(), all.len() + 1, 2_147_483_647] {
+        let (names, partial) = gateway.field_names(and(query(&[]), json!({"limit": limit})));
+        assert_eq!((&names[..], partial), (&all[..limit.min(all.len())], limit < all.len()), "limit {limit}");
+    }
+}
+
+#[test]
+fn field_values_are_the_values_of_the_label_sorted() {
+    let gateway = Gateway::to_prometheus();
+    for label in ["pod", "text", "size", "le", "code", "no_such_label"] {
+        let expected = values_of(samples::all().iter(), label);
+        assert_eq!(gateway.field_values(label, query(&[])), (expected, false), "{label}");
+    }
+}
+
+#[test]
+fn a_field_value_is_complete() {
+    let gateway = Gateway::to_prometheus();
+    let field = json!({"fieldName": "room", "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"});
+    let request = json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": field}});
+    let values = json!([{"value": "attic", "_type": "CompleteValue"}]);
+    let answer = gateway.mirror.post("/api/field/value", &request);
+    assert_eq!(answer.json, json!({"values": values, "isPartial": false, "_type": "FieldValuesResponse"}));
+}
+
+#[test]
+fn field_values_are_narrowed_by_all_conditions_but_the_one_on_the_field_itself() {
+    let gateway = Gateway::to_prometheus();
+    let check = |label: &str, conditions: &[Value], expected: &[&str]| {
+        let (values, partial) = gateway.field_values(label, query(conditions));
+        assert_eq!(
+            (values, partial),
+            (expected.iter().map(|v| (*v).to_owned()).collect(), false),
+            "{label} {conditions:?}"
+        );
+    };
+    let queue = condition("__gauge__", "queue_depth");
+    check("pod", std::slice::from_ref(&queue), &["a", "b", "c"]);
+    check("pod", &[queue.clone(), condition("pod", "b")], &["a", "b", "c"]);
+    check("namespace", &[queue, condition("pod", "b")], &["shop"]);
+    check("pod", &[condition("shelf", "s1")], &["early", "late"]);
+    check("pod", &[condition("shelf", "s2")], &[]);
+    check("code", &[condition("__counter__", "http_requests_total"), condition("pod", "a")], &["200", "500"]);
+    check("code", &[condition("__counter__", "jobs_15s_total")], &[]);
+    check("pod", &[condition("~", "vector(1)"), condition("shelf", "s1")], &["early", "late"]);
+}
+
+#[test]
+fn field_values_have_the_prefix_asked_for() {
+    let gateway = Gateway::to_prometheus();
+    let all = values_of(samples::all().iter(), "text");
+    for prefix in AWKWARD.iter().copied().chain(["", "two", "a", "caf", "C:\\", "nothing begins like this"]) {
+        let expected = all.iter().filter(|text| text.starts_with(prefix)).cloned().collect();
+        let query = and(query(&[]), json!({"fieldValuePrefix": prefix}));
+        assert_eq!(gateway.field_values("text", query), (expected, false), "{prefix}");
+    }
+}
+
+#[test]
+fn field_values_are_cut_by_offset_and_limit_after_the_prefix() {
+    let gateway = Gateway::to_prometheus();
+    let all = values_of(samples::all().iter(), "text");
+    for prefix in ["", "a"] {
+        let all: Vec<_> = all.iter().filter(|text| text.starts_with(prefix)).cloned().collect();
+        let count = all.len();
+        for offset in [0, 1, count - 1, count, count + 1] {
+            for limit in [1, 2, count - 1, count, count + 1, 2_147_483_647] {
+                let rest = &all[offset.min(count)..];
+                let more = json!({"fieldValuePrefix": prefix, "offset": offset, "limit": limit});
+                let expected = (rest[..limit.min(rest.len())].to_vec(), rest.len() > limit);
+                assert_eq!(gateway.field_values("text", and(query(&[]), more.clone())), expected, "{more}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_expression_has_no_values() {
+    let gateway = Gateway::to_prometheus();
+    assert_eq!(gateway.field_values("~", query(&[])), (vec![], false));
+    assert_eq!(gateway.field_values("~", query(&[condition("pod", "a")])), (vec![], false));
+}
+
+#[test]
+fn a_field_that_no_label_can_be_is_not_blamed_on_the_connection() {
+    let gateway = Gateway::to_prometheus();
+    for name in ["", "a/b", "../status/config", "a b", "a?x=1", "a%2Fb"] {
+        let request =
+            json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": {"fieldName": name}}});
+        let answer = gateway.mirror.post("/api/field/value", &request);
+        let nothing = answer.json["values"].as_array().is_some_and(Vec::is_empty);
+        assert!(nothing || answer.json["_type"] == "RemoteMirrorError", "`{name}`: {}", answer.text);
+    }
+}
+
+/// Without metadata, these endings make a counter; anything else may be both.
+fn is_counter_by_name(name: &str) -> bool {
+    ["_total", "_bucket", "_count", "_sum"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[test]
+fn without_metadata_the_names_sort_metrics_into_counters_and_gauges() {
+    let gateway = Gateway::to_prometheus();
+    let check = |conditions: &[Value], series: &mut dyn Iterator<Item = &'static Series>| {
+        let counters = metrics_of(series);
+        let gauges: Vec<_> = counters.iter().filter(|name| !is_counter_by_name(name)).cloned().collect();
+        assert_eq!(gateway.field_values("__counter__", query(conditions)), (counters, false), "{conditions:?}");
+        assert_eq!(gateway.field_values("__gauge__", query(conditions)), (gauges, false), "{conditions:?}");
+    };
+    check(&[], &mut samples::all().iter());
+    let carries = |label: &'static str, text: &'static str| {
+        samples::all().iter().filter(move |series| series.labels.get(label).is_some_and(|value| value == text))
+    };
+    check(&[condition("namespace", "shop")], &mut carries("namespace", "shop"));
+    check(&[condition("job", "shop")], &mut carries("job", "shop"));
+    check(&[condition("pod", "a"), condition("~", "vector(1)")], &mut carries("pod", "a"));
+    // A condition on the field itself does not narrow it.
+    let itself = condition("__counter__", "jobs_15s_total");
+    let (counters, _) = gateway.field_values("__counter__", query(&[itself, condition("worker", "w1")]));
+    assert_eq!(counters, metrics_of(carries("worker", "w1")));
+}
+
+#[test]
+fn metric_names_are_cut_like_other_values() {
+    let gateway = Gateway::to_prometheus();
+    let all = metrics_of(samples::all().iter().filter(|series| !is_counter_by_name(series.name)));
+    let more = json!({"offset": 2, "limit": 3});
+    assert_eq!(gateway.field_values("__gauge__", and(query(&[]), more)), (all[2..5].to_vec(), true));
+    let tens = json!({"fieldValuePrefix": "ten_days"});
+    assert_eq!(gateway.field_values("__gauge__", and(query(&[]), tens)), (vec!["ten_days_level".to_owned()], false));
+}
+
+#[test]
+fn metadata_sorts_metrics_into_counters_and_gauges_whatever_their_names() {
+    let gateway = Gateway::to(exporter::scraped().details());
+    let zone = query(&[condition("zone", "z1")]);
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(gateway.field_values("__counter__", zone.clone()), (owned(&exporter::COUNTERS), false));
+    assert_eq!(gateway.field_values("__gauge__", zone), (owned(&exporter::GAUGES), false));
+}

@@ -1,0 +1,299 @@
+//! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
+//! so that no client library tidies them up.
+//!
+//! `requests` has what is read leniently and what is refused, `responses` the exact shapes, `settings` the start, `log`
+//! what the operator reads, and `stalls` clients that are silent or many.
+
+mod log;
+mod requests;
+mod responses;
+mod settings;
+mod stalls;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::stub::{Stub, good};
+
+/// No answer takes longer here.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The most bytes of a request's body.
+const MAX_BODY: usize = 1 << 20;
+
+/// Writes bytes to an address and reads until the other side closes.
+fn exchange(address: &str, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).expect("connect to the mirror");
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    // A mirror that refuses a body need not read it to its end.
+    let _ = stream.write_all(request);
+    read_answer(stream)
+}
+
+/// Reads an answer until the other side closes.
+fn read_answer(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    let end = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}, {end:?}"));
+    let mut lines = head.lines();
+    let status_line = lines.next().unwrap_or_default();
+    let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let headers: Vec<(String, String)> = lines
+        .map(|line| line.split_once(':').unwrap_or_else(|| panic!("no header: {line}")))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    Answer {
+        status: status.unwrap_or_else(|| panic!("no status in {status_line:?}")),
+        json: serde_json::from_str(body).unwrap_or_default(),
+        key: header(&headers, "x-mirror-api-key").map(str::to_owned),
+        text: body.to_owned(),
+        headers,
+    }
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// Sends one request with a body and wants the key back, as with every reply.
+fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
+    let length = body.len();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let answer = exchange(address(mirror), &[head.as_bytes(), body].concat());
+    assert_eq!(answer.key.as_deref(), Some(API_KEY), "the key of {method} {target}: {answer:?}");
+    answer
+}
+
+fn address(mirror: &Mirror) -> &str {
+    mirror.base().trim_start_matches("http://")
+}
+
+/// The error of a reply outside the contract: always typed JSON.
+fn check_refusal(answer: &Answer, status: u16, context: &str) {
+    assert_eq!(answer.status, status, "{context}: {answer:?}");
+    assert_eq!(answer.json["_type"], "RemoteMirrorError", "{context}: {}", answer.text);
+    assert!(!answer.json["summary"].as_str().unwrap().is_empty(), "{context}: {}", answer.text);
+    assert!(!answer.json["details"].as_str().unwrap().is_empty(), "{context}: {}", answer.text);
+    assert_eq!(header(&answer.headers, "content-type"), Some("application/json"), "{context}");
+}
+
+/// A good test connection to a stub.
+fn connection_request(stub: &Stub) -> Vec<u8> {
+    json!({"connectionDetails": stub.details()}).to_string().into_bytes()
+}
+
+const GOT: [&str; 4] = ["/", "/-/healthy", "/-/ready", "/healthcheck"];
+const POSTED: [&str; 4] = ["/api/connection", "/api/field/name", "/api/field/value", "/api/metric"];
+
+#[test]
+fn the_pages_of_the_mirror_itself_are_got() {
+    let mirror = Mirror::start();
+    for path in GOT {
+        let answer = send(&mirror, "GET", path, b"");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert!(!answer.text.is_empty(), "{path}");
+    }
+    let page = send(&mirror, "GET", "/", b"").text;
+    assert!(page.contains("prometheusmirror") && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
+}
+
+#[test]
+fn head_gives_the_head_of_get() {
+    let mirror = Mirror::start();
+    for path in GOT {
+        let (head, get) = (send(&mirror, "HEAD", path, b""), send(&mirror, "GET", path, b""));
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+        for name in ["content-type", "content-length"] {
+            assert_eq!(header(&head.headers, name), header(&get.headers, name), "{name} of {path}");
+        }
+    }
+}
+
+#[test]
+fn another_path_is_404_whatever_the_verb() {
+    let mirror = Mirror::start();
+    for path in
+        ["/x", "/api", "/api/", "/api/metrics", "/api/metric/x", "/API/METRIC", "/-/", "/..", "/%2e", "/?/api/metric"]
+    {
+        for method in ["GET", "POST", "PUT"] {
+            // `/` with a query string is `/`, which takes no POST.
+            if path != "/?/api/metric" {
+                check_refusal(&send(&mirror, method, path, b"{}"), 404, &format!("{method} {path}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn another_verb_is_405_and_says_which_is_right() {
+    let mirror = Mirror::start();
+    let check = |path: &str, wrong: &[&str], right: &[&str]| {
+        for method in wrong {
+            let answer = send(&mirror, method, path, b"{}");
+            if *method == "HEAD" {
+                assert_eq!((answer.status, answer.text.as_str()), (405, ""), "{method} {path}");
+            } else {
+                check_refusal(&answer, 405, &format!("{method} {path}"));
+            }
+            let allow = header(&answer.headers, "allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
+            let allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
+            assert_eq!(allowed, right, "{method} {path}");
+        }
+    };
+    for path in GOT {
+        check(path, &["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"], &["GET", "HEAD"]);
+    }
+    for path in POSTED {
+        check(path, &["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"], &["POST"]);
+    }
+}
+
+#[test]
+fn slashes_and_query_strings_are_forgiven() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for target in [
+        "/api/connection",
+        "//api/connection",
+        "///api///connection//",
+        "/api/connection/",
+        "/api/connection?x=1",
+        "//api/connection/?x=/y/&z",
+        "/api/connection?",
+    ] {
+        let answer = send(&mirror, "POST", target, &connection_request(&stub));
+        assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{target}: {}", answer.text);
+    }
+    for target in ["//", "/?x", "//-/healthy/", "/healthcheck?probe=1"] {
+        assert_eq!(send(&mirror, "GET", target, b"").status, 200, "{target}");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_this_request_is_400() {
+    let mirror = Mirror::start();
+    let details = json!({"host": "h", "port": 1});
+    let not_json: [&[u8]; 8] =
+        [b"", b" ", b"{", b"not JSON", b"{} {}", b"{'a':1}", b"{\"a\":\"\xff\"}", &[b'['; 100_000]];
+    let wrong: Vec<Value> = vec![
+        json!(null),
+        json!([]),
+        json!("text"),
+        json!(5),
+        json!({}),
+        json!({"query": {}}),
+        json!({"connectionDetails": null}),
+        json!({"connectionDetails": 5}),
+        json!({"connectionDetails": []}),
+        json!([details, {"field": {"fieldName": "job"}}]),
+    ];
+    for path in POSTED {
+        for body in
+            not_json.iter().map(|body| body.to_vec()).chain(wrong.iter().map(|body| body.to_string().into_bytes()))
+        {
+            let context = format!("{path} {:.80}", String::from_utf8_lossy(&body));
+            check_refusal(&send(&mirror, "POST", path, &body), 400, &context);
+        }
+    }
+    let field = json!({"fieldName": "job"});
+    let condition = |key: Value, value: Value| json!([{"key": key, "value": value}]);
+    for (path, query) in [
+        ("/api/field/name", json!(null)),
+        ("/api/field/name", json!("text")),
+        ("/api/field/name", json!({"conditions": "text"})),
+        ("/api/field/name", json!({"conditions": [5]})),
+        ("/api/field/name", json!({"conditions": [{}]})),
+        ("/api/field/name", json!({"conditions": condition(json!(5), json!({"value": "x"}))})),
+        ("/api/field/name", json!({"conditions": condition(json!("job"), json!("x"))})),
+        ("/api/field/name", json!({"limit": "ten"})),
+        ("/api/field/name", json!({"startTime": "today"})),
+        ("/api/field/value", json!({})),
+        ("/api/field/value", json!({"field": "job"})),
+        ("/api/field/value", json!({"field": {}})),
+        ("/api/field/value", json!({"field": {"fieldName": 5}})),
+        ("/api/field/value", json!({"field": field, "fieldValuePrefix": 5})),
+        ("/api/field/value", json!({"field": field, "offset": "one"})),
+        ("/api/metric", json!(null)),
+        ("/api/metric", json!({"conditions": []})),
+        ("/api/metric", json!({"conditions": [], "startTime": 1})),
+        ("/api/metric", json!({"conditions": [], "endTime": 1})),
+        ("/api/metric", json!({"conditions": [], "startTime": null, "endTime": 1})),
+        ("/api/metric", json!({"conditions": [], "startTime": 1, "endTime": 1, "latestFirst": "yes"})),
+        ("/api/metric", json!({"conditions": [], "startTime": 1, "endTime": 1, "aggregation": "MEAN"})),
+        ("/api/metric", json!({"conditions": [], "startTime": 1, "endTime": 1, "aggregation": {"method": 5}})),
+    ] {
+        let body = json!({"connectionDetails": details, "query": query}).to_string();
+        check_refusal(&send(&mirror, "POST", path, body.as_bytes()), 400, &format!("{path} {body}"));
+    }
+}
+
+#[test]
+fn a_body_may_have_a_mebibyte_and_no_more() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let mut body = connection_request(&stub);
+    body.resize(MAX_BODY, b' ');
+    let answer = send(&mirror, "POST", "/api/connection", &body);
+    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+
+    body.push(b' ');
+    for path in POSTED {
+        check_refusal(&send(&mirror, "POST", path, &body), 413, path);
+    }
+    // Announced is enough: nobody needs to send it.
+    let announced = b"POST /api/metric HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n";
+    let answer = exchange(address(&mirror), announced);
+    check_refusal(&answer, 413, "announced");
+    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+}
+
+#[test]
+fn a_body_may_come_in_chunks_within_the_same_bound() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let chunked = |body: &[u8]| {
+        let head =
+            "POST /api/connection HTTP/1.1\r\nHost: m\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let chunks = body
+            .chunks(60_000)
+            .flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        let request: Vec<u8> = head.bytes().chain(chunks).chain(*b"0\r\n\r\n").collect();
+        exchange(address(&mirror), &request)
+    };
+    let mut body = connection_request(&stub);
+    let answer = chunked(&body);
+    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+    body.resize(MAX_BODY + 1, b' ');
+    let answer = chunked(&body);
+    check_refusal(&answer, 413, "chunks");
+    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+}
+
+#[test]
+fn a_client_that_waits_for_continue_gets_it() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let body = connection_request(&stub);
+    let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let length = body.len();
+    let head =
+        format!("POST /api/connection HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 100 "));
+    stream.write_all(&body).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
+}
+
+/// Reads up to the empty line that ends a head.
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    String::from_utf8(head).unwrap()
+}

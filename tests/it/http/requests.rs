@@ -1,0 +1,206 @@
+//! What the mirror reads leniently, and which connection details it refuses by name.
+
+use serde_json::{Value, json};
+
+use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::stub::{Stub, good};
+
+const START: i64 = 1_700_000_000_000;
+
+/// A raw query of the stub's metric.
+fn query() -> Value {
+    json!({"conditions": [condition("__gauge__", "stub_metric")], "startTime": START, "endTime": START + 60_000})
+}
+
+/// Connection details, changed in one field.
+fn with(details: &Value, field: &str, value: Value) -> Value {
+    let mut details = details.clone();
+    details[field] = value;
+    details
+}
+
+fn is_ok(answer: &Answer) -> bool {
+    answer.status == 200 && answer.json["status"] == "OK"
+}
+
+fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
+    mirror.post("/api/connection", &json!({"connectionDetails": details}))
+}
+
+/// Wants connection details refused with an error that names the field: as a failed test connection, and as an error of
+/// every other method.
+fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
+    let names_it = |error: &Value, context: &str| {
+        assert_eq!(error["_type"], "RemoteMirrorError", "{details}: {context}");
+        let text = format!("{} {}", error["summary"], error["details"]);
+        assert!(text.contains(field), "{details}: the error does not name {field}: {context}");
+    };
+    let answer = test_connection(mirror, details);
+    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{details}: {}", answer.text);
+    names_it(&answer.json["error"], &answer.text);
+    let values = json!({"field": {"fieldName": "job"}});
+    for (path, query) in [("/api/field/name", json!({})), ("/api/field/value", values), ("/api/metric", query())] {
+        let answer = mirror.post(path, &json!({"connectionDetails": details, "query": query}));
+        assert_eq!(answer.status, 500, "{details}: {}", answer.text);
+        names_it(&answer.json, &answer.text);
+    }
+}
+
+#[test]
+fn types_may_be_missing_and_unknown_fields_are_ignored() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let plain = json!({"connectionDetails": stub.details(), "query": query()});
+    let expected = mirror.post("/api/metric", &plain);
+    assert_eq!(expected.points().len(), 2, "{}", expected.text);
+
+    let mut unknown = plain.clone();
+    let mut typed = plain.clone();
+    let places = ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"];
+    for place in places {
+        unknown.pointer_mut(place).unwrap()["somethingNew"] = json!({"a": [1, null]});
+        typed.pointer_mut(place).unwrap()["_type"] = json!("StringValue");
+    }
+    let mut untyped = plain.clone();
+    untyped["query"]["conditions"] = json!([{"key": "__gauge__", "value": {"value": "stub_metric"}}]);
+    for request in [unknown, typed, untyped] {
+        let answer = mirror.post("/api/metric", &request);
+        assert_eq!((answer.status, answer.text), (200, expected.text.clone()), "{request}");
+    }
+}
+
+#[test]
+fn optional_fields_may_be_null() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let check = |path: &str, place: &str, fields: &[&str], query: Value| {
+        let plain = json!({"connectionDetails": stub.details(), "query": query});
+        let expected = mirror.post(path, &plain);
+        assert_eq!(expected.status, 200, "{}", expected.text);
+        for field in fields {
+            let mut request = plain.clone();
+            request.pointer_mut(place).unwrap()[*field] = Value::Null;
+            let answer = mirror.post(path, &request);
+            assert_eq!((answer.status, &answer.text), (200, &expected.text), "{field} in {request}");
+        }
+    };
+    let values = json!({"field": {"fieldName": "job"}});
+    let optional = ["requestTimeout", "nan_interpretation", "url", "scrapeInterval"];
+    check("/api/connection", "/connectionDetails", &optional, json!({}));
+    check("/api/field/name", "/query", &["conditions", "startTime", "endTime", "limit", "latestFirst"], json!({}));
+    let optional = ["conditions", "startTime", "endTime", "limit", "latestFirst", "fieldValuePrefix", "offset"];
+    check("/api/field/value", "/query", &optional, values.clone());
+    check("/api/field/value", "/query/field", &["fieldType", "classified", "_type"], values);
+    check("/api/metric", "/query", &["limit", "latestFirst", "aggregation", "metricField"], query());
+    check("/api/metric", "/query/conditions/0/value", &["_type"], query());
+}
+
+#[test]
+fn a_port_is_a_number_or_a_string_of_digits() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let details = stub.details();
+    for port in [json!(stub.port()), json!(stub.port().to_string())] {
+        let answer = test_connection(&mirror, &with(&details, "port", port.clone()));
+        assert!(is_ok(&answer), "{port}: {}", answer.text);
+    }
+    for port in [
+        json!(0),
+        json!(-1),
+        json!(65_536),
+        json!(4_295_032_256_u64),
+        json!(1.5),
+        json!("0"),
+        json!("65536"),
+        json!("abc"),
+        json!(""),
+        json!("+1"),
+        json!("1e3"),
+        json!(null),
+        json!(true),
+        json!([9090]),
+        json!({}),
+    ] {
+        check_bad_details(&mirror, &with(&details, "port", port), "port");
+    }
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address_and_has_to_be_there() {
+    let mirror = Mirror::start();
+    check_bad_details(&mirror, &json!({"port": 9090}), "host");
+    check_bad_details(&mirror, &json!({}), "host");
+    for host in ["", " ", "a b", "http://a", "a:9090", "a/b", "u@a", "a?b", "a#b", "a\r\nX: y", "[::1", "[a]"] {
+        check_bad_details(&mirror, &json!({"host": host, "port": 9090}), "host");
+    }
+    for host in [json!(null), json!(5), json!(["a"]), json!({}), json!(false)] {
+        check_bad_details(&mirror, &json!({"host": host, "port": 9090}), "host");
+    }
+}
+
+#[test]
+fn the_other_connection_details_are_checked_by_name_too() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let check = |field: &str, bad: &[Value]| {
+        for value in bad {
+            check_bad_details(&mirror, &with(&stub.details(), field, value.clone()), field);
+        }
+    };
+    let no_duration = [json!(0), json!(-1), json!(-0.5), json!("soon"), json!(true), json!([1]), json!({})];
+    check("requestTimeout", &no_duration);
+    check("scrapeInterval", &no_duration);
+    check("nan_interpretation", &[json!("MAYBE"), json!(0), json!(["NONE"])]);
+    let no_url = ["x", "/x", "ftp://h", "http://", "http://h:0", "http://h:65536", "http://h?q=1", "http://h/#f"];
+    for url in no_url.iter().map(|url| json!(url)).chain([json!(5), json!({}), json!([])]) {
+        check_bad_details(&mirror, &json!({"url": url}), "url");
+    }
+}
+
+#[test]
+fn good_values_of_the_other_connection_details_are_taken() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for (field, value) in [
+        ("requestTimeout", json!(5000)),
+        ("requestTimeout", json!(5000.0)),
+        ("requestTimeout", json!(600_000)),
+        ("scrapeInterval", json!(1)),
+        ("scrapeInterval", json!(86_400_000)),
+        ("nan_interpretation", json!("ZERO")),
+        ("nan_interpretation", json!("NONE")),
+    ] {
+        let answer = test_connection(&mirror, &with(&stub.details(), field, value.clone()));
+        assert!(is_ok(&answer), "{field} {value}: {}", answer.text);
+    }
+}
+
+#[test]
+fn a_url_is_taken_instead_of_host_and_port_with_its_path_prefix() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let prefixed = Stub::start(|request| {
+        let mut request = request.clone();
+        request.path = request.path.strip_prefix("/select/0/prometheus").unwrap_or("/not/here").to_owned();
+        good(&request)
+    });
+    for (stub, path) in
+        [(&stub, ""), (&stub, "/"), (&prefixed, "/select/0/prometheus"), (&prefixed, "/select/0/prometheus/")]
+    {
+        let url = format!("http://127.0.0.1:{}{path}", stub.port());
+        let answer = test_connection(&mirror, &json!({"url": url}));
+        assert!(is_ok(&answer), "{url}: {}", answer.text);
+    }
+}
+
+#[test]
+fn an_ipv6_host_may_be_in_brackets_or_not() {
+    let mirror = Mirror::start();
+    let stub = Stub::start_on("::1".parse().unwrap(), good);
+    let port = stub.port();
+    for details in [
+        json!({"host": "::1", "port": port}),
+        json!({"host": "[::1]", "port": port}),
+        json!({"host": "0:0:0:0:0:0:0:1", "port": port.to_string()}),
+        json!({"url": format!("http://[::1]:{port}/")}),
+    ] {
+        let answer = test_connection(&mirror, &details);
+        assert!(is_ok(&answer), "{details}: {}", answer.text);
+    }
+    let hosts: Vec<String> = stub.requests().iter().map(|request| request.header("host").unwrap().to_owned()).collect();
+    assert!(hosts.iter().all(|host| host.starts_with('[') && host.ends_with(&format!("]:{port}"))), "{hosts:?}");
+}

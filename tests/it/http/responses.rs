@@ -1,0 +1,132 @@
+//! The exact shapes of all responses: every key with its type, none missing, none more.
+
+use serde_json::{Value, json};
+
+use super::{connection_request, header, send};
+use crate::support::mirror::{Answer, Mirror, condition, typed_condition};
+use crate::support::stub::{After, Reply, Stub, good};
+
+const START: i64 = 1_700_000_000_000;
+const END: i64 = START + 120_000;
+
+/// Wants exactly this answer, as JSON and with the right type of content.
+fn check(answer: &Answer, status: u16, expected: &Value) {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    assert_eq!(&answer.json, expected);
+    assert_eq!(header(&answer.headers, "content-type"), Some("application/json"));
+}
+
+/// Wants exactly these keys beside `_type`, all texts. (A query that names no metric has none to name back.)
+fn check_error(error: &Value, kind: &str, texts: &[&str]) {
+    assert_eq!(error["_type"], kind, "{error}");
+    let mut keys: Vec<&str> =
+        error.as_object().unwrap().keys().map(String::as_str).filter(|key| *key != "_type").collect();
+    keys.sort();
+    assert_eq!(keys, texts, "{error}");
+    for key in texts {
+        assert!(error[*key].as_str().is_some_and(|text| *key == "metric" || !text.is_empty()), "{key} of {error}");
+    }
+}
+
+fn metric(mirror: &Mirror, stub: &Stub, query: Value) -> Answer {
+    mirror.metric(&stub.details(), query)
+}
+
+fn gauge(aggregation: Value) -> Value {
+    let conditions = json!([condition("__gauge__", "stub_metric")]);
+    json!({"conditions": conditions, "startTime": START, "endTime": END, "aggregation": aggregation})
+}
+
+#[test]
+fn a_test_connection_is_ok_or_a_failure_with_its_error() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let request = connection_request(&stub);
+    let test = || send(&mirror, "POST", "/api/connection", &request);
+    check(&test(), 200, &json!({"status": "OK", "_type": "TestConnectionResponse"}));
+
+    stub.behave(|_| Reply::raw("").then(After::Close));
+    let answer = test();
+    let error = answer.json["error"].clone();
+    check(&answer, 200, &json!({"status": "FAILURE", "error": error, "_type": "TestConnectionResponse"}));
+    check_error(&error, "MetricStoreConnectionError", &["details"]);
+}
+
+#[test]
+fn field_names_have_their_shape() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let answer = mirror.post("/api/field/name", &json!({"connectionDetails": stub.details(), "query": {}}));
+    let fields = ["__counter__", "__gauge__", "~", "instance", "job"]
+        .map(|name| json!({"fieldName": name, "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"}));
+    check(&answer, 200, &json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
+}
+
+#[test]
+fn field_values_have_their_shape() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let ask = |field: &str, limit: Option<u32>| {
+        let query = json!({"field": {"fieldName": field}, "limit": limit});
+        mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}))
+    };
+    let response = |values: &[&str], partial: bool| {
+        let values: Vec<Value> = values.iter().map(|value| json!({"value": value, "_type": "CompleteValue"})).collect();
+        json!({"values": values, "isPartial": partial, "_type": "FieldValuesResponse"})
+    };
+    check(&ask("job", None), 200, &response(&["a", "b", "c"], false));
+    check(&ask("job", Some(2)), 200, &response(&["a", "b"], true));
+    check(&ask("~", None), 200, &response(&[], false));
+}
+
+#[test]
+fn metric_values_have_their_shapes() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let response = |points: Value, format: &[&str], partial: bool, kind: &str| {
+        let telemetry = json!({"points": points, "dataFormat": format, "isPartial": partial, "_type": kind});
+        json!({"telemetry": telemetry, "_type": "MetricsResponse"})
+    };
+    let raw = |points, partial| response(points, &["value", "timestamp"], partial, "RawMetricTelemetry");
+    let bucketed = |points, partial| {
+        response(points, &["value", "startTimestamp", "endTimestamp"], partial, "AggregatedMetricTelemetry")
+    };
+    let limited = |aggregation| {
+        let mut query = gauge(aggregation);
+        query["limit"] = json!(1);
+        query
+    };
+    let mean = json!({"method": "MEAN", "bucketSizeMillis": 60_000});
+    let first = json!([1.5, START, START + 60_000]);
+    let second = json!([1.5, START + 60_000, END]);
+
+    let answer = metric(&mirror, &stub, gauge(Value::Null));
+    check(&answer, 200, &raw(json!([[1.5, END - 1000], [1.5, END]]), false));
+    let answer = metric(&mirror, &stub, limited(Value::Null));
+    check(&answer, 200, &raw(json!([[1.5, END - 1000]]), true));
+    let answer = metric(&mirror, &stub, gauge(mean.clone()));
+    check(&answer, 200, &bucketed(json!([first, second]), false));
+    let answer = metric(&mirror, &stub, limited(mean));
+    check(&answer, 200, &bucketed(json!([first]), true));
+}
+
+#[test]
+fn errors_have_their_shapes() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let check = |query: Value, kind: &str, texts: &[&str]| {
+        let answer = metric(&mirror, &stub, query);
+        assert_eq!(answer.status, 500, "{}", answer.text);
+        assert_eq!(header(&answer.headers, "content-type"), Some("application/json"));
+        check_error(&answer.json, kind, texts);
+        answer.json
+    };
+    let mut two = gauge(Value::Null);
+    two["conditions"] = json!([condition("__gauge__", "a"), condition("~", "b")]);
+    check(two, "MetricNotFoundError", &["details", "metric"]);
+
+    let mut null = gauge(Value::Null);
+    null["conditions"] = json!([condition("__gauge__", "a"), typed_condition("job", Value::Null, "Odd")]);
+    check(null, "UnsupportedFieldTypeError", &["mirrorType"]);
+
+    let backwards = json!({"conditions": [condition("__gauge__", "a")], "startTime": END, "endTime": START});
+    check(backwards, "RemoteMirrorError", &["details", "summary"]);
+
+    stub.behave(|_| Reply::http(502, "text/html", "<html>"));
+    check(gauge(Value::Null), "MetricStoreConnectionError", &["details"]);
+}

@@ -1,0 +1,22 @@
+//! The integration tests: one binary, a module a concern, every one of them against the real program.
+//!
+//! What the numbers mean is judged by a real Prometheus and a real VictoriaMetrics with samples of the tests' making;
+//! a stub stands in for the upstream only where it has to misbehave. If a program is missing, the tests fail and say
+//! what to install; they never skip.
+#![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
+
+mod support;
+
+mod aggregated;
+mod conditions;
+mod connection;
+mod counter;
+mod expression;
+mod faults;
+mod fields;
+mod house;
+mod http;
+mod properties;
+mod raw;
+mod tls;
+mod victoria;

@@ -1,0 +1,175 @@
+//! The mirror under test: the real binary on a free port, asked over HTTP as StackState does.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// The key every mirror of the tests is started with.
+pub const API_KEY: &str = "test-key-e7f1";
+
+/// How long a mirror may take to say that it listens.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A running mirror; it is killed when dropped.
+pub struct Mirror {
+    child: Child,
+    base: String,
+    log: Arc<Mutex<String>>,
+    agent: ureq::Agent,
+}
+
+/// An answer of the mirror.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, `null` when it is no JSON.
+    pub json: Value,
+    /// The body as text.
+    pub text: String,
+    /// The value of `X-MIRROR-API-KEY`, if there.
+    pub key: Option<String>,
+    /// All headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Mirror {
+    /// Starts a mirror on a free port of the loopback address.
+    pub fn start() -> Mirror {
+        Mirror::start_with(&[])
+    }
+
+    /// Starts a mirror with further flags.
+    pub fn start_with(flags: &[&str]) -> Mirror {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_prometheusmirror"))
+            .args(["--listen", "127.0.0.1", "--port", "0", "--log-level", "debug"])
+            .args(flags)
+            .env_clear()
+            .env("API_KEY", API_KEY)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start the mirror");
+        let stderr = child.stderr.take().expect("a piped stderr");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, receiver) = mpsc::channel();
+        let copy = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("msg=listening address=") {
+                    let address = rest.split_whitespace().next().unwrap_or_default();
+                    let _ = sender.send(address.to_owned());
+                }
+                let mut log = copy.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let Ok(address) = receiver.recv_timeout(START_DEADLINE) else {
+            let _ = child.kill();
+            panic!("the mirror did not start:\n{}", log.lock().unwrap());
+        };
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(120)))
+            .build()
+            .new_agent();
+        Mirror { child, base: format!("http://{address}"), log, agent }
+    }
+
+    /// The base URL, without a trailing slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Posts a JSON value to a path such as `/api/metric`.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_bytes(path, body.to_string().as_bytes())
+    }
+
+    /// Posts any bytes to a path.
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+        let url = format!("{}{path}", self.base);
+        answer(self.agent.post(&url).header("Content-Type", "application/json").send(body))
+    }
+
+    /// Gets a path.
+    pub fn get(&self, path: &str) -> Answer {
+        answer(self.agent.get(format!("{}{path}", self.base)).call())
+    }
+
+    /// Asks for metric values: `query` is the inside of `"query"`, `upstream` the connection details.
+    pub fn metric(&self, upstream: &Value, query: Value) -> Answer {
+        let mut query = query;
+        query["_type"] = json!("MetricsQuery");
+        self.post("/api/metric", &json!({"_type": "MetricsRequest", "connectionDetails": upstream, "query": query}))
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the mirror's log\n{}", self.log());
+        }
+    }
+}
+
+impl Answer {
+    /// The points of a `MetricsResponse`; panics with the whole answer when it is none.
+    pub fn points(&self) -> Vec<Vec<f64>> {
+        let points = self.json["telemetry"]["points"].as_array();
+        points
+            .unwrap_or_else(|| panic!("no points in {} {}", self.status, self.text))
+            .iter()
+            .map(|point| point.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect())
+            .collect()
+    }
+
+    /// The `isPartial` of a response, wherever the method puts it.
+    pub fn is_partial(&self) -> bool {
+        let telemetry = &self.json["telemetry"]["isPartial"];
+        let flag = if telemetry.is_null() { &self.json["isPartial"] } else { telemetry };
+        flag.as_bool().unwrap_or_else(|| panic!("no isPartial in {} {}", self.status, self.text))
+    }
+}
+
+fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = result.expect("the mirror answers");
+    let status = response.status().as_u16();
+    let headers: Vec<(String, String)> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
+        .collect();
+    let key = headers.iter().find(|(name, _)| name == "x-mirror-api-key").map(|(_, v)| v.clone());
+    let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Answer { status, json, text, key, headers }
+}
+
+/// One equality condition of the Mirror API with a string value.
+pub fn condition(key: &str, value: &str) -> Value {
+    typed_condition(key, json!(value), "StringValue")
+}
+
+/// One equality condition with any value and type.
+pub fn typed_condition(key: &str, value: Value, kind: &str) -> Value {
+    json!({"key": key, "value": {"value": value, "_type": kind}, "_type": "EqualityCondition"})
+}

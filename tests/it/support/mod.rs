@@ -1,0 +1,11 @@
+//! What the tests share: the mirror as a process, the upstreams, the samples and the oracle.
+
+pub mod ask;
+pub mod exporter;
+pub mod mirror;
+pub mod oracle;
+pub mod process;
+pub mod prometheus;
+pub mod samples;
+pub mod stub;
+pub mod victoria;

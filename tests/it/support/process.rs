@@ -1,0 +1,114 @@
+//! The servers that the tests run beside the mirror: started on a free port, gone when the test process is gone.
+//!
+//! A static is never dropped, and a test process may be killed, so the end cannot hang on a destructor. A small shell
+//! stands between instead: it reads from a pipe that only the test process holds open, and once that closes, whatever
+//! the reason, it kills the server and removes its directory.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Kills the program after `$0` (a directory) and removes that directory once standard input closes.
+const GUARD: &str = r#"trap '' INT
+"$@" >"$0/log" 2>&1 </dev/null &
+read -r _
+kill -9 $!
+wait
+rm -rf "$0""#;
+
+/// How long a server may take until it answers.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running server on a port of the loopback address, with a directory of its own.
+pub struct Server {
+    guard: Child,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    /// Starts `program`, which the Debian package `package` brings, with the arguments that `arguments` makes of the
+    /// server's directory and port.
+    pub fn start(program: &str, package: &str, arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Server {
+        require(program, package);
+        let directory = tempfile::Builder::new().prefix(program).tempdir().expect("a temporary directory").keep();
+        let port = free_port();
+        let guard = Command::new("sh")
+            .args(["-c", GUARD])
+            .arg(&directory)
+            .arg(program)
+            .args(arguments(&directory, port))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start sh");
+        Server { guard, directory, port }
+    }
+
+    /// Waits until a GET of `path` answers 200.
+    pub fn wait_ready(&self, path: &str) {
+        let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        wait_until(
+            || format!("{} answers; its log:\n{}", self.url(path), log()),
+            || agent().get(self.url(path)).call().is_ok_and(|response| response.status() == 200),
+        );
+    }
+
+    /// The URL of a path on this server.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The `connectionDetails` that point a mirror at this server.
+    pub fn details(&self) -> Value {
+        json!({"host": "127.0.0.1", "port": self.port})
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Fails with a sentence that says what to install when `program` is missing.
+pub fn require(program: &str, package: &str) {
+    if let Err(error) = Command::new(program).arg("--version").output() {
+        panic!("these tests need the program `{program}`: install the Debian package `{package}` ({error})");
+    }
+}
+
+/// Waits until `condition` holds; panics with what was waited for after a minute.
+pub fn wait_until(what: impl Fn() -> String, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + START_DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {START_DEADLINE:?} in vain until {}", what());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that nobody listens on now. It lies below the range from which the kernel serves everyone who asks for any
+/// port, so that nobody gets it by chance before the server binds it.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 1000) as u16 * 20;
+    (0..20_000)
+        .map(|_| 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+/// A client for the tests' own questions to the servers; an error status is an answer like any other.
+pub fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent()
+}

@@ -1,0 +1,136 @@
+//! A real Prometheus, loaded with the tests' samples, and a direct way to ask it: the judge of what rates and
+//! expressions mean.
+
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::process::{Server, agent, require};
+use super::samples;
+
+const PACKAGE: &str = "prometheus";
+
+/// The Prometheus that holds the tests' samples; one for all tests.
+pub fn shared() -> &'static Prometheus {
+    static SHARED: OnceLock<Prometheus> = OnceLock::new();
+    SHARED.get_or_init(|| Prometheus::start("", Samples::Loaded, &[]))
+}
+
+/// What is in a Prometheus when it starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Samples {
+    /// The samples of [`samples::all`].
+    Loaded,
+    /// Nothing.
+    None,
+}
+
+/// A running Prometheus.
+pub struct Prometheus {
+    server: Server,
+    prefix: String,
+    agent: ureq::Agent,
+}
+
+impl Prometheus {
+    /// Starts one with this configuration file, which may be empty, and further flags.
+    pub fn start(config: &str, content: Samples, flags: &[&str]) -> Prometheus {
+        let prefix =
+            flags.iter().find_map(|flag| flag.strip_prefix("--web.route-prefix=")).unwrap_or_default().to_owned();
+        let server = Server::start("prometheus", PACKAGE, |directory, port| {
+            let data = directory.join("data");
+            std::fs::write(directory.join("prometheus.yml"), config).unwrap();
+            if content == Samples::Loaded {
+                require("promtool", PACKAGE);
+                let text = directory.join("samples.txt");
+                std::fs::write(&text, samples::openmetrics()).unwrap();
+                // Long blocks load faster than the usual two hours; several remain, so that ranges are cut as usual.
+                let load = Command::new("promtool")
+                    .args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=54h"])
+                    .args([&text, &data])
+                    .output()
+                    .expect("run promtool");
+                assert!(load.status.success(), "promtool: {}", String::from_utf8_lossy(&load.stderr));
+            }
+            let mut arguments = vec![
+                format!("--config.file={}", directory.join("prometheus.yml").display()),
+                format!("--storage.tsdb.path={}", data.display()),
+                "--storage.tsdb.retention.time=100y".to_owned(),
+                // Keep the blocks as they were made.
+                "--storage.tsdb.min-block-duration=2h".to_owned(),
+                "--storage.tsdb.max-block-duration=2h".to_owned(),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+            ];
+            arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+            arguments
+        });
+        server.wait_ready(&format!("{prefix}/-/ready"));
+        Prometheus { server, prefix, agent: agent() }
+    }
+
+    /// The `connectionDetails` that point a mirror here.
+    pub fn details(&self) -> Value {
+        self.server.details()
+    }
+
+    /// The URL of a path, below the path prefix.
+    pub fn url(&self, path: &str) -> String {
+        self.server.url(&format!("{}{path}", self.prefix))
+    }
+
+    /// What an API path answers to these parameters.
+    pub fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let request = self.agent.get(self.url(path)).query_pairs(parameters.iter().copied());
+        let mut answer = request.call().expect("Prometheus answers");
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    /// The value of an expression with at most one result, at a time in milliseconds.
+    pub fn value(&self, promql: &str, time: i64) -> Option<f64> {
+        let answer = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
+        let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+        assert!(results.len() <= 1, "{promql} has {} results", results.len());
+        results.first().map(|result| number(&result["value"][1]))
+    }
+
+    /// The values of an expression with at most one result at `start`, `start + step` and so on, as `[value, time]`.
+    pub fn values(&self, promql: &str, start: i64, end: i64, step: i64) -> Vec<Vec<f64>> {
+        let mut points = Vec::new();
+        // Prometheus refuses more than 11,000 steps in one query.
+        for start in (start..=end).step_by((10_000 * step) as usize) {
+            let end = end.min(start + 9_999 * step);
+            let [start, end, step] = [start, end, step].map(seconds);
+            let parameters = [("query", promql), ("start", &start), ("end", &end), ("step", &step)];
+            let answer = self.api("/api/v1/query_range", &parameters);
+            let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+            assert!(results.len() <= 1, "{promql} has {} results", results.len());
+            for pair in results.iter().flat_map(|result| result["values"].as_array().unwrap()) {
+                points.push(vec![number(&pair[1]), (pair[0].as_f64().unwrap() * 1000.0).round()]);
+            }
+        }
+        points
+    }
+
+    /// The error message that the answer to an instant query carries.
+    pub fn error(&self, promql: &str) -> String {
+        let answer = self.api("/api/v1/query", &[("query", promql)]);
+        answer["error"].as_str().unwrap_or_else(|| panic!("{promql}: {answer}")).to_owned()
+    }
+
+    /// The value of an expression for each whole bucket of a range, asked one by one at the bucket's last millisecond.
+    pub fn buckets(&self, promql: &str, start: i64, end: i64, bucket: i64) -> Vec<Vec<f64>> {
+        let starts = (0..(end - start) / bucket).map(|index| start + index * bucket);
+        let ask = |start| Some(vec![self.value(promql, start + bucket - 1)?, start as f64, (start + bucket) as f64]);
+        starts.filter_map(ask).collect()
+    }
+}
+
+fn seconds(millis: i64) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+fn number(value: &Value) -> f64 {
+    let text = value.as_str().unwrap();
+    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}

@@ -1,0 +1,318 @@
+//! The samples that every upstream of the tests is loaded with: the same ones at every run, made by fixed arithmetic.
+//!
+//! Time starts at [`T0`], a midnight. Most series live for three hours; a few are longer or far away. What a metric is
+//! there for stands beside it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::OnceLock;
+
+/// Milliseconds.
+pub const SECOND: i64 = 1_000;
+/// Milliseconds of a minute.
+pub const MINUTE: i64 = 60 * SECOND;
+/// Milliseconds of an hour.
+pub const HOUR: i64 = 60 * MINUTE;
+/// Milliseconds of a day.
+pub const DAY: i64 = 24 * HOUR;
+
+/// Where the samples begin: 2020-09-14 00:00:00 UTC, in milliseconds.
+pub const T0: i64 = 1_600_041_600_000;
+
+/// Label values that escaping gets wrong; most have a decoy beside them that a careless regular expression matches.
+pub const AWKWARD: &[&str] = &[
+    "say \"hi\"",
+    "\"",
+    "C:\\temp\\new",
+    "\\",
+    "two\nlines",
+    "two\\nlines",
+    "a.b|c",
+    "axb|c",
+    "axb",
+    "c",
+    ".*",
+    ".+",
+    "^(x)+[y]{2}?$",
+    "xy",
+    "café",
+    "cafe\u{301}",
+    "🦀 żółć 漢字",
+    " ",
+    " padded ",
+    "padded",
+    "tab\there",
+    "carriage\rreturn",
+    "'single' `tick`",
+    "{job=\"x\"}",
+    "# comment",
+    "100% $1 %s {{.}}",
+    "a,b",
+    "+Inf",
+];
+
+/// One scraped value.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Epoch milliseconds.
+    pub time: i64,
+    /// The value, possibly NaN or infinite.
+    pub value: f64,
+}
+
+/// One time series.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// The metric's name.
+    pub name: &'static str,
+    /// The labels, without the name.
+    pub labels: BTreeMap<&'static str, String>,
+    /// The samples, oldest first.
+    pub samples: Vec<Sample>,
+}
+
+/// All series.
+pub fn all() -> &'static [Series] {
+    static ALL: OnceLock<Vec<Series>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut random = Random(42);
+        [gauges(&mut random), counters(&mut random), labelled(), composed(&mut random)].concat()
+    })
+}
+
+/// The series of a metric that carry all these labels.
+pub fn select(name: &str, labels: &[(&str, &str)]) -> Vec<&'static Series> {
+    let carries =
+        |series: &&Series| labels.iter().all(|(key, value)| series.labels.get(key).is_some_and(|v| v == value));
+    let found: Vec<_> = all().iter().filter(|series| series.name == name).filter(carries).collect();
+    assert!(!found.is_empty(), "the samples have no {name} {labels:?}");
+    found
+}
+
+/// The only series of a metric that carries all these labels.
+pub fn one(name: &str, labels: &[(&str, &str)]) -> &'static Series {
+    let found = select(name, labels);
+    assert_eq!(found.len(), 1, "series of {name} {labels:?}");
+    found[0]
+}
+
+/// All samples in the OpenMetrics format, whose timestamps are seconds.
+pub fn openmetrics() -> String {
+    // Prometheus reads a float and cuts off below the millisecond: half a millisecond more keeps it on the right one.
+    lines(|time| format!("{}.{:03}5", time / 1000, time % 1000)) + "# EOF\n"
+}
+
+/// All samples in the text format of Prometheus, whose timestamps are milliseconds.
+pub fn exposition() -> String {
+    lines(|time| time.to_string())
+}
+
+fn lines(timestamp: impl Fn(i64) -> String) -> String {
+    let mut text = String::new();
+    for series in all() {
+        let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<_> = series.labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
+        let selector = format!("{}{{{}}}", series.name, labels.join(","));
+        for Sample { time, value } in &series.samples {
+            let value =
+                if value.is_infinite() { format!("{value:+}").replace("inf", "Inf") } else { value.to_string() };
+            writeln!(text, "{selector} {value} {}", timestamp(*time)).unwrap();
+        }
+    }
+    text
+}
+
+fn gauges(random: &mut Random) -> Vec<Series> {
+    let mut steady = |name, labels, start, end, interval, jitter| {
+        let times = scrapes(random, start, end, interval, jitter);
+        let samples = times.into_iter().map(|time| Sample { time, value: random.between(20.0, 30.0) }).collect();
+        series(name, labels, samples)
+    };
+    let mut gauges = vec![
+        // Scraped exactly on the boundaries of every bucket that starts at T0.
+        steady("room_celsius", &[("room", "attic"), ("floor", "3")], T0, T0 + 3 * HOUR, 15 * SECOND, 0),
+        // Several series: one of another interval, one that is there for a while only.
+        steady("queue_depth", &[("pod", "a"), ("namespace", "shop")], T0, T0 + 3 * HOUR, 15 * SECOND, 300),
+        steady("queue_depth", &[("pod", "b"), ("namespace", "shop")], T0, T0 + 3 * HOUR, 30 * SECOND, 300),
+        steady("queue_depth", &[("pod", "c"), ("namespace", "shop")], T0 + HOUR, T0 + 2 * HOUR, 15 * SECOND, 300),
+        // Buckets of a second need more than 11,000 steps here.
+        steady("sparse_level", &[("rack", "r1")], T0, T0 + 12 * HOUR, 97 * SECOND, 9 * SECOND),
+        // Longer than any window a long range may be split into.
+        steady("ten_days_level", &[("rack", "r1")], T0, T0 + 10 * DAY, MINUTE, 0),
+        // Two series with so many days between them that no window of a long range holds both.
+        steady("turns_level", &[("pod", "early"), ("shelf", "s1")], T0, T0 + 2 * DAY, 10 * MINUTE, 300),
+        steady("turns_level", &[("pod", "late"), ("shelf", "s1")], T0 + 8 * DAY, T0 + 10 * DAY, 10 * MINUTE, 300),
+        // A label that exists on the ninth day only.
+        steady("late_level", &[("cabinet", "k9")], T0 + 9 * DAY, T0 + 9 * DAY + HOUR, MINUTE, 0),
+        // A name that is no counter's, with colons.
+        steady("shop:queue_depth:mean5m", &[], T0, T0 + HOUR, MINUTE, 0),
+    ];
+    // Silence of 12 minutes in every half hour.
+    let mut gappy = steady("gappy_level", &[("rack", "r2")], T0, T0 + 3 * HOUR, 30 * SECOND, 300);
+    gappy.samples.retain(|sample| (sample.time - T0) % (30 * MINUTE) < 18 * MINUTE);
+    gauges.push(gappy);
+    // One sample exactly on each minute, one 1 ms before it, one in the middle.
+    let minutes = (1..120).map(|minute| T0 + minute * MINUTE);
+    let times = minutes.flat_map(|minute| [minute - 1, minute, minute + 30 * SECOND]);
+    let edges = times.map(|time| Sample { time, value: random.between(1.0, 1000.0) }).collect();
+    gauges.push(series("edge_level", &[("rack", "r1")], edges));
+    gauges.push(series("odd_level", &[("rack", "r1")], odd(random, 0)));
+    // Two that are odd at different times.
+    gauges.push(series("odd_levels", &[("rack", "r1")], odd(random, 0)));
+    gauges.push(series("odd_levels", &[("rack", "r2")], odd(random, 1)));
+    // Numbers that lose something when they are written with fewer digits than they need.
+    let digits = [
+        0.1 + 0.2,
+        1.0 / 3.0,
+        1e300,
+        5e-324,
+        -1.5e-7,
+        9_007_199_254_740_993.0,
+        1e21,
+        f64::MAX,
+        0.0,
+        123_456.789_012_345_6,
+    ];
+    let exact = (0..).zip(digits).map(|(minute, value)| Sample { time: T0 + minute * MINUTE, value }).collect();
+    gauges.push(series("exact_level", &[("rack", "r1")], exact));
+    gauges
+}
+
+/// An hour of samples every 15 s in which every minute shows another oddity, the first of them in minute `-shift`.
+fn odd(random: &mut Random, shift: i64) -> Vec<Sample> {
+    let value = |index: i64, plain: f64| match ((index / 4 + shift) % 6, index % 4) {
+        (1, 2) | (2, _) => Some(f64::NAN),
+        (3, 1) | (4, 0) => Some(f64::INFINITY),
+        (4, 2) => Some(f64::NEG_INFINITY),
+        (5, _) => None,
+        _ => Some(plain),
+    };
+    let sample = |index| {
+        let value = value(index, random.between(50.0, 51.0))?;
+        Some(Sample { time: T0 + 5 * SECOND + index * 15 * SECOND, value })
+    };
+    (0..240).filter_map(sample).collect()
+}
+
+fn counters(random: &mut Random) -> Vec<Series> {
+    let mut counters = Vec::new();
+    for (pod, resets) in [("a", &[101, 102, 555][..]), ("b", &[300][..]), ("c", &[][..])] {
+        for (code, rate) in [("200", 40.0), ("500", 0.7)] {
+            let times = scrapes(random, T0, T0 + 3 * HOUR, 15 * SECOND, 300);
+            let labels = [("pod", pod), ("code", code), ("namespace", "shop")];
+            counters.push(series("http_requests_total", &labels, counted(random, &times, rate, resets)));
+        }
+    }
+    // No jitter, so that everyone measures the same interval; off the minute by 3.217 s.
+    for (name, interval) in [("jobs_15s_total", 15), ("jobs_30s_total", 30), ("jobs_60s_total", 60)] {
+        let times = scrapes(random, T0 + 3217, T0 + 3 * HOUR, interval * SECOND, 0);
+        counters.push(series(name, &[("worker", "w1")], counted(random, &times, 3.0, &[77])));
+    }
+    // The same at two intervals within one metric.
+    for (worker, interval) in [("fast", 15), ("slow", 60)] {
+        let times = scrapes(random, T0 + 3217, T0 + 3 * HOUR, interval * SECOND, 0);
+        counters.push(series("uneven_total", &[("worker", worker)], counted(random, &times, 3.0, &[])));
+    }
+    // The silences around the five minutes that end a rate, and resets right after one.
+    let silences =
+        [15_000, 300_000, 15_000, 300_001, 15_000, 299_999, 15_000, 1_200_000, 15_000, 15_000, 301_000, 15_000];
+    let mut times = vec![T0 + 41];
+    times.extend(silences.iter().cycle().take(48).scan(T0 + 41, |time, silence| {
+        *time += silence;
+        Some(*time)
+    }));
+    counters.push(series("gappy_total", &[("worker", "w1")], counted(random, &times, 2.0, &[4, 20, 33])));
+    // Values that no counter should have.
+    let values = [1.0, 5.0, f64::NAN, 9.0, 12.0, f64::NAN, f64::NAN, 2.0, 4.0, f64::INFINITY, 6.0, 8.0, 8.0, 0.0, 3.0];
+    let odd = (0..).zip(values).map(|(index, value)| Sample { time: T0 + index * 15 * SECOND, value }).collect();
+    counters.push(series("odd_total", &[("worker", "w1")], odd));
+    // As steady as can be, over many days: its rate is one half everywhere.
+    let times = scrapes(random, T0, T0 + 10 * DAY, MINUTE, 0);
+    let samples = (1..).zip(times).map(|(count, time)| Sample { time, value: 30.0 * f64::from(count) }).collect();
+    counters.push(series("ten_days_total", &[("worker", "w1")], samples));
+    // One host takes over from another within less than five minutes.
+    for (host, start, end) in [("old", T0, T0 + HOUR + 1), ("new", T0 + HOUR + 30 * SECOND, T0 + 2 * HOUR)] {
+        let times = scrapes(random, start, end, 15 * SECOND, 0);
+        counters.push(series("handover_total", &[("host", host)], counted(random, &times, 3.0, &[])));
+    }
+    counters
+}
+
+/// Series that are told apart by their labels; each has a power of two for its value, so that a sum tells of which.
+fn labelled() -> Vec<Series> {
+    let sizes = ["2", "2.0", "2x0", "20", "2.00", "0.5", "0x5", "-3", "-3.0", "true", "false", "True"];
+    let info = |name, key, value: &str, number: i32| {
+        let samples = (0..4).map(|index| Sample { time: T0 + index * MINUTE, value: f64::powi(2.0, number) }).collect();
+        series(name, &[(key, value)], samples)
+    };
+    let awkward = AWKWARD.iter().zip(0..).map(|(text, number)| info("awkward_info", "text", text, number));
+    let sized = sizes.iter().zip(0..).map(|(size, number)| info("sized_info", "size", size, number));
+    awkward.chain(sized).collect()
+}
+
+/// A histogram and a summary: several metrics each.
+fn composed(random: &mut Random) -> Vec<Series> {
+    let times = scrapes(random, T0, T0 + HOUR, 15 * SECOND, 300);
+    let mut part = |name, labels: &[_], rate| series(name, labels, counted(random, &times, rate, &[]));
+    let mut composed = vec![
+        part("request_seconds_sum", &[("job", "shop")], 5.0),
+        part("request_seconds_count", &[("job", "shop")], 10.0),
+        part("rpc_seconds_sum", &[("job", "shop")], 2.0),
+        part("rpc_seconds_count", &[("job", "shop")], 9.0),
+    ];
+    for quantile in ["0.5", "0.9"] {
+        composed.push(part("rpc_seconds", &[("job", "shop"), ("quantile", quantile)], 1.0));
+    }
+    // Each bucket of a histogram holds all that the one before it holds.
+    let mut below = vec![0.0; times.len()];
+    for bound in ["0.1", "0.5", "1", "+Inf"] {
+        let mut bucket = part("request_seconds_bucket", &[("job", "shop"), ("le", bound)], 3.0);
+        for (sample, below) in bucket.samples.iter_mut().zip(&mut below) {
+            sample.value += *below;
+            *below = sample.value;
+        }
+        composed.push(bucket);
+    }
+    composed
+}
+
+fn series(name: &'static str, labels: &[(&'static str, &str)], samples: Vec<Sample>) -> Series {
+    Series { name, labels: labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(), samples }
+}
+
+/// Scrape times: one every `interval` in `[start, end)`, each moved by up to `jitter` to either side.
+fn scrapes(random: &mut Random, start: i64, end: i64, interval: i64, jitter: i64) -> Vec<i64> {
+    let moved = |time| time + ((2.0 * random.next() - 1.0) * jitter as f64) as i64;
+    (0..(end - start + interval - 1) / interval).map(|index| start + index * interval).map(moved).collect()
+}
+
+/// The values of a counter that grows by about `rate` a second and starts over at the given samples.
+fn counted(random: &mut Random, times: &[i64], rate: f64, resets: &[usize]) -> Vec<Sample> {
+    let mut value = 1000.0;
+    let mut previous = times[0];
+    let mut sample = |(index, time): (usize, &i64)| {
+        if resets.contains(&index) {
+            value = 0.0;
+        }
+        value += ((time - previous) as f64 / 1000.0 * rate * (0.8 + 0.4 * random.next())).round();
+        previous = *time;
+        Sample { time: *time, value }
+    };
+    times.iter().enumerate().map(&mut sample).collect()
+}
+
+/// A linear congruential generator (Knuth's constants): all the chance these tests need.
+struct Random(u64);
+
+impl Random {
+    /// The next number of `[0, 1)`.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number of `[from, to)` with six decimals at most, which the JSON parser of these tests reads to the last bit.
+    fn between(&mut self, from: f64, to: f64) -> f64 {
+        ((from + (to - from) * self.next()) * 1e6).floor() / 1e6
+    }
+}

@@ -1,0 +1,246 @@
+//! An upstream that misbehaves as told: plain sockets, a thread a connection, every byte of an answer in the test's
+//! hand. It records the requests it saw, and ends when dropped. What numbers mean is never judged with it; for that
+//! there are real servers.
+
+mod request;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use request::Request;
+
+/// No read or write of the stub waits longer, whatever the mirror does.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running stub.
+pub struct Stub {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+type Behaviour = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
+
+struct Shared {
+    behaviour: Mutex<Behaviour>,
+    requests: Mutex<Vec<Request>>,
+    open: Mutex<HashMap<usize, TcpStream>>,
+    stopping: AtomicBool,
+}
+
+/// What the stub does upon a request.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    bytes: Vec<u8>,
+    delay: Duration,
+    pause: Option<Duration>,
+    after: After,
+}
+
+/// What happens once the bytes of a reply are written.
+#[derive(Debug, Clone)]
+pub enum After {
+    /// The connection waits for its next request.
+    Serve,
+    /// It is closed.
+    Close,
+    /// It is reset.
+    Reset,
+    /// It stays open and silent until the mirror closes it.
+    Hang,
+    /// These bytes follow, over and over.
+    Repeat(Vec<u8>),
+}
+
+impl Reply {
+    /// Bytes as they are.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Reply {
+        Reply { bytes: bytes.into(), delay: Duration::ZERO, pause: None, after: After::Serve }
+    }
+
+    /// An HTTP response of any kind.
+    pub fn http(status: u16, content_type: &str, body: impl AsRef<[u8]>) -> Reply {
+        let length = body.as_ref().len();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n");
+        Reply::raw([head.as_bytes(), body.as_ref()].concat())
+    }
+
+    /// JSON with status 200.
+    pub fn json(body: &Value) -> Reply {
+        Reply::http(200, "application/json", body.to_string())
+    }
+
+    /// The `data` of a success in Prometheus's envelope.
+    pub fn success(data: Value) -> Reply {
+        Reply::json(&json!({"status": "success", "data": data}))
+    }
+
+    /// An error in Prometheus's envelope.
+    pub fn error(status: u16, kind: &str, message: &str) -> Reply {
+        let body = json!({"status": "error", "errorType": kind, "error": message});
+        Reply::http(status, "application/json", body.to_string())
+    }
+
+    /// The same, but then the connection does this.
+    pub fn then(self, after: After) -> Reply {
+        Reply { after, ..self }
+    }
+
+    /// The same, but this much later.
+    pub fn delayed(self, delay: Duration) -> Reply {
+        Reply { delay, ..self }
+    }
+
+    /// The same, but one byte at a time with this pause after each.
+    pub fn dripping(self, pause: Duration) -> Reply {
+        Reply { pause: Some(pause), ..self }
+    }
+}
+
+impl Stub {
+    /// Starts a stub on a free port of 127.0.0.1.
+    pub fn start(behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stub {
+        Stub::start_on(Ipv4Addr::LOCALHOST.into(), behaviour)
+    }
+
+    /// Starts a stub on a free port of this address.
+    pub fn start_on(address: IpAddr, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stub {
+        let listener = TcpListener::bind((address, 0)).expect("a free port");
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            behaviour: Mutex::new(Arc::new(behaviour)),
+            requests: Mutex::default(),
+            open: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        });
+        let of_acceptor = Arc::clone(&shared);
+        let acceptor = std::thread::spawn(move || accept(&listener, &of_acceptor));
+        Stub { address, shared, acceptor: Some(acceptor) }
+    }
+
+    /// Behaves like this from now on, and forgets what it saw.
+    pub fn behave(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        *self.shared.behaviour.lock().unwrap() = Arc::new(behaviour);
+        self.shared.requests.lock().unwrap().clear();
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Connection details that lead here. They say the scrape interval, so that the mirror need not measure it.
+    pub fn details(&self) -> Value {
+        json!({"host": self.address.ip().to_string(), "port": self.port(), "scrapeInterval": 15_000})
+    }
+
+    /// The requests seen since the start or the last change of behaviour.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Those of them whose PromQL contains this text.
+    pub fn queries(&self, text: &str) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.promql().contains(text)).collect()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes the acceptor, which then sees that it is to end.
+        let _ = TcpStream::connect(self.address);
+        for stream in self.shared.open.lock().unwrap().values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for (connection, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+        let mut open = shared.open.lock().unwrap();
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        open.insert(connection, stream.try_clone().expect("a second handle"));
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            // Whatever goes wrong here (the mirror hung up, mostly) ends the connection and nothing else.
+            let _ = serve(&stream, connection, &shared);
+            // Both handles have to go, or the mirror never sees the end.
+            shared.open.lock().unwrap().remove(&connection);
+        });
+    }
+}
+
+fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io::Result<()> {
+    for nth in 0.. {
+        let Some(request) = request::read(stream)? else { return Ok(()) };
+        let request = Request { connection, nth, ..request };
+        shared.requests.lock().unwrap().push(request.clone());
+        let behaviour = Arc::clone(&shared.behaviour.lock().unwrap());
+        let reply = behaviour(&request);
+        std::thread::sleep(reply.delay);
+        match reply.pause {
+            None => stream.write_all(&reply.bytes)?,
+            Some(pause) => {
+                for byte in reply.bytes {
+                    stream.write_all(&[byte])?;
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+        match reply.after {
+            After::Serve => {}
+            After::Close => return Ok(()),
+            After::Reset => return socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            After::Hang => return std::io::copy(&mut stream, &mut std::io::sink()).map(drop),
+            After::Repeat(bytes) => loop {
+                stream.write_all(&bytes)?;
+            },
+        }
+    }
+    Ok(())
+}
+
+/// A small Prometheus in good order: one series `stub_metric{job="a"}`, of value 1.5 wherever it is asked for.
+pub fn good(request: &Request) -> Reply {
+    let labels = json!({"__name__": "stub_metric", "job": "a"});
+    let seconds = |millis: i64| millis as f64 / 1000.0;
+    match request.path.as_str() {
+        "/api/v1/query" if request.promql().ends_with(']') => {
+            let end = request.millis("time");
+            let samples = json!([[seconds(end - 1000), "1.5"], [seconds(end), "1.5"]]);
+            Reply::success(json!({"resultType": "matrix", "result": [{"metric": labels, "values": samples}]}))
+        }
+        "/api/v1/query" => {
+            let sample = json!([1_700_000_000, "1.5"]);
+            Reply::success(json!({"resultType": "vector", "result": [{"metric": labels, "value": sample}]}))
+        }
+        "/api/v1/query_range" => {
+            let step = request.parameter("step").map_or(15.0, |step| step.trim_end_matches('s').parse().unwrap());
+            let times = (request.millis("start")..=request.millis("end")).step_by((step * 1000.0) as usize);
+            let samples: Vec<Value> = times.map(|time| json!([seconds(time), "1.5"])).collect();
+            Reply::success(json!({"resultType": "matrix", "result": [{"metric": labels, "values": samples}]}))
+        }
+        "/api/v1/series" => Reply::success(json!([labels])),
+        "/api/v1/labels" => Reply::success(json!(["__name__", "instance", "job"])),
+        "/api/v1/metadata" => Reply::success(json!({})),
+        "/api/v1/label/__name__/values" => Reply::success(json!(["stub_metric", "stub_requests_total"])),
+        path if path.starts_with("/api/v1/label/") => Reply::success(json!(["a", "b", "c"])),
+        _ => Reply::http(404, "text/plain", "404 page not found"),
+    }
+}

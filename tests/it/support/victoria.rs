@@ -1,0 +1,43 @@
+//! A real VictoriaMetrics with the same samples: an upstream that speaks the same API with left-open ranges.
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use super::process::{Server, agent, wait_until};
+use super::samples;
+
+/// The VictoriaMetrics that holds the tests' samples; one for all tests.
+pub fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(start)
+}
+
+fn start() -> Server {
+    let server = Server::start("victoria-metrics", "victoria-metrics", |directory, port| {
+        vec![
+            format!("-storageDataPath={}", directory.join("data").display()),
+            "-retentionPeriod=100y".to_owned(),
+            format!("-httpListenAddr=127.0.0.1:{port}"),
+            "-memory.allowedBytes=256MB".to_owned(),
+        ]
+    });
+    server.wait_ready("/health");
+    let import = agent().post(server.url("/api/v1/import/prometheus")).send(samples::exposition()).expect("an import");
+    assert_eq!(import.status(), 204, "the import into VictoriaMetrics");
+    // It keeps no NaN.
+    let expected = samples::all().iter().flat_map(|series| &series.samples).filter(|s| !s.value.is_nan()).count();
+    let stored = || {
+        agent().get(server.url("/internal/force_flush")).call().expect("a flush");
+        let query = r#"sum(count_over_time({__name__!=""}[30d]))"#;
+        let form = [("query", query.to_owned()), ("time", (samples::T0 / 1000 + 30 * 86_400 - 3600).to_string())];
+        let mut answer = agent().post(server.url("/api/v1/query")).send_form(form).expect("an answer");
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        answer["data"]["result"][0]["value"][1].clone()
+    };
+    wait_until(
+        || format!("VictoriaMetrics counts {expected} samples, not {}", stored()),
+        || stored() == json!(expected.to_string()),
+    );
+    server
+}
