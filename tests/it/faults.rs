@@ -8,6 +8,7 @@
 mod answers;
 mod client;
 mod lists;
+mod recovery;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -9,6 +9,7 @@ mod requests;
 mod responses;
 mod settings;
 mod stalls;
+mod strange;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

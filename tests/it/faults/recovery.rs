@@ -1,0 +1,83 @@
+//! What the mirror keeps from one request for the next: connections that die, probes that fail, labels forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Question, error_of, is_good};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{After, Reply, Request, Stub, good};
+
+#[test]
+fn of_several_dead_connections_only_one_costs_a_try() {
+    let mirror = Mirror::start();
+    // Every connection is closed upon its second request, when the mirror has taken it for a good one.
+    let stub = Stub::start(|request: &Request| match request.nth {
+        0 => good(request).delayed(Duration::from_millis(300)),
+        _ => Reply::raw("").then(After::Close),
+    });
+    let question = Question::values("job");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(is_good(&question.ask(&mirror, &stub.details()))));
+        }
+    });
+    assert_eq!(stub.requests().len(), 4);
+    let answer = question.ask(&mirror, &stub.details());
+    assert!(is_good(&answer), "{}", answer.text);
+}
+
+#[test]
+fn a_probe_that_failed_is_asked_again() {
+    let mirror = Mirror::start();
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let broken = Arc::clone(&is_broken);
+    // An engine with closed ranges, once it answers.
+    let stub = Stub::start(move |request| {
+        let four = json!({"resultType": "vector", "result": [{"metric": {}, "value": [0, "4"]}]});
+        match request.promql().contains("vector(0)") {
+            true if broken.load(Ordering::SeqCst) => Reply::error(500, "internal", "not now"),
+            true => Reply::success(four),
+            false => good(request),
+        }
+    });
+    let question = Question::metric("__gauge__", "stub_metric", Some("SUM"));
+    let answer = question.ask(&mirror, &stub.details());
+    assert_eq!(error_of(&answer)["_type"], "RemoteMirrorError", "{}", answer.text);
+    is_broken.store(false, Ordering::SeqCst);
+    assert!(is_good(&question.ask(&mirror, &stub.details())));
+    assert_eq!(stub.queries("sum_over_time(")[0].promql(), r#"sum(sum_over_time({__name__="stub_metric"}[59999ms]))"#);
+}
+
+/// An instant query's matrix of so many series.
+fn matrix(series: usize) -> Value {
+    let one = |nth| json!({"metric": {"job": "a", "pod": format!("p{nth}")}, "values": [[1_700_000_100, "1"]]});
+    json!({"resultType": "matrix", "result": (0..series).map(one).collect::<Vec<_>>()})
+}
+
+#[test]
+fn too_many_metrics_says_how_many_however_many() {
+    let mirror = Mirror::start();
+    let question = Question::metric("__gauge__", "stub_metric", None);
+    for count in [2, 100, 101, 5_000] {
+        let stub = Stub::start(move |_| Reply::success(matrix(count)));
+        let error = question.ask(&mirror, &stub.details()).json;
+        assert_eq!(error["summary"], "Too many metrics.", "{error}");
+        let details = error["details"].as_str().unwrap();
+        assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
+    }
+}
+
+#[test]
+fn an_answer_too_large_for_its_many_series_says_too_many_metrics() {
+    let mirror = Mirror::start();
+    let stub = Stub::start(|request| match request.promql().starts_with("count(") {
+        true => Reply::success(json!({"resultType": "vector", "result": [{"metric": {}, "value": [0, "70000"]}]})),
+        false => Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])),
+    });
+    let error = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
+    assert_eq!(error["summary"], "Too many metrics.", "{error}");
+    assert!(error["details"].as_str().unwrap().starts_with("70000 series"), "{error}");
+}
