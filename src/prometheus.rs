@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::log;
 
 use response::{QueryResult, ResultType};
-use transport::{Deadline, Exchange, Params, Transport, Verb};
+use transport::{Deadline, Exchange, Params, Question, Transport, Verb};
 
 pub use error::{Error, ErrorKind, shortened};
 pub use response::{Found, Labels, Metadata, MetricType, Sample, Series};
@@ -228,8 +228,9 @@ impl Session<'_> {
 
     /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not.
     fn exchange(&self, request: &Request<'_>) -> Result<Exchange, ErrorKind> {
-        let transport = &self.client.transport;
-        let send = |verb| transport.exchange(verb, &self.upstream, request.path, &request.params, request.deadline);
+        let Request { path, params, deadline, .. } = request;
+        let question = Question { upstream: &self.upstream, path, params, deadline: *deadline };
+        let send = |verb| self.client.transport.exchange(verb, question);
         let is_refused = |exchange: &Exchange| matches!(exchange.status, 403 | 405 | 501);
 
         if !request.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {

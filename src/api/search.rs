@@ -53,7 +53,7 @@ impl<'s, 'c> Search<'s, 'c> {
             Source::Counter(of) => self.stored(of, plan::MAX_GAP_MS, rate::rates),
             Source::Expression(text) => {
                 let step = interval_ms.unwrap_or(plan::EXPRESSION_INTERVAL_MS);
-                self.evaluated(text, Grid::of_steps(self.range, step), false)
+                self.evaluated(text, Grid::of_steps(self.range, step), false, None)
             }
         }
     }
@@ -82,41 +82,32 @@ impl<'s, 'c> Search<'s, 'c> {
         let windows = windows(bounds?);
         let promql = promql::aggregated(source, aggregation, windows);
         let grid = Grid::of_buckets(self.range, aggregation.bucket_ms);
-        match source {
-            Source::Gauge(of) | Source::Counter(of) if grid.chunk_ends().count > MAX_UNSEEN_CHUNKS => {
-                self.evaluated_where_there_is_data(&promql, grid, aggregation.zero_fill, of, windows.rate)
-            }
-            _ => self.evaluated(&promql, grid, aggregation.zero_fill),
-        }
+        let of = match source {
+            Source::Gauge(of) | Source::Counter(of) => Some(of),
+            Source::Expression(_) => None,
+        };
+        let data = of.filter(|_| grid.chunk_ends().count > MAX_UNSEEN_CHUNKS).map(|of| (of, windows.rate));
+        self.evaluated(&promql, grid, aggregation.zero_fill, data)
     }
 
-    /// Adds what an expression evaluates to at the instants of a grid.
-    fn evaluated(&mut self, promql: &str, grid: Grid, zero_fill: bool) -> Result<(), Error> {
-        for chunk in grid.chunks(self.order) {
-            self.evaluated_chunk(promql, chunk, zero_fill)?;
-            if self.points.is_partial() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The same for a long grid of an expression about one metric, evaluated only where that has samples, or had some
-    /// `lead_ms` before.
-    fn evaluated_where_there_is_data(
+    /// Adds what an expression evaluates to at the instants of a grid. When it is known of which metric it is made, and of
+    /// how many milliseconds before a chunk, only the chunks for which that has samples are asked for.
+    fn evaluated(
         &mut self,
         promql: &str,
         grid: Grid,
         zero_fill: bool,
-        of: &Selector,
-        lead_ms: i64,
+        data: Option<(&Selector, i64)>,
     ) -> Result<(), Error> {
         let ends = grid.chunk_ends();
-        for chunks in ends.chunks(self.order) {
-            let occupied = self.occupied(of, chunks, ends.step + lead_ms)?;
-            for end in chunks.instants(self.order) {
+        for some_ends in ends.chunks(self.order) {
+            let occupied = match data {
+                Some((of, lead_ms)) => Some(self.occupied(of, some_ends, ends.step + lead_ms)?),
+                None => None,
+            };
+            for end in some_ends.instants(self.order) {
                 let chunk = grid.chunk_ending_at(end);
-                if occupied.binary_search(&end).is_ok() {
+                if occupied.as_ref().is_none_or(|occupied| occupied.binary_search(&end).is_ok()) {
                     self.evaluated_chunk(promql, chunk, zero_fill)?;
                 } else {
                     self.add(promql, chunk, &[], zero_fill)?;

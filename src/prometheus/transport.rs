@@ -77,11 +77,21 @@ impl Deadline {
 /// Parameters of a call, by POST in a form, by GET in the URL.
 pub(super) type Params = Vec<(&'static str, String)>;
 
-/// How a call is sent.
+/// How a question is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Post,
     Get,
+}
+
+/// What is asked of whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) upstream: &'a Upstream,
+    /// Such as `/api/v1/query`.
+    pub(super) path: &'a str,
+    pub(super) params: &'a Params,
+    pub(super) deadline: Deadline,
 }
 
 /// What one exchange brought.
@@ -116,36 +126,21 @@ impl Transport {
 
     /// One exchange, with one more try when the connection is closed before an answer begins: a kept connection may have
     /// been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
-    pub(super) fn exchange(
-        &self,
-        verb: Verb,
-        upstream: &Upstream,
-        path: &str,
-        params: &Params,
-        deadline: Deadline,
-    ) -> Result<Exchange, ErrorKind> {
-        let begin = |max_idle_age| self.begin(verb, upstream, path, params, deadline, max_idle_age);
-        let response = match begin(MAX_IDLE_AGE) {
+    pub(super) fn exchange(&self, verb: Verb, question: Question<'_>) -> Result<Exchange, ErrorKind> {
+        let response = match self.begin(verb, question, MAX_IDLE_AGE) {
             // On a new connection: where one is dead, the others are.
-            Err(ErrorKind::Closed) => begin(Duration::ZERO)?,
+            Err(ErrorKind::Closed) => self.begin(verb, question, Duration::ZERO)?,
             other => other?,
         };
         let status = response.status().as_u16();
         let mut body = Vec::new();
         let mut reader = response.into_body().into_with_config().limit(MAX_RESPONSE_BYTES).reader();
-        reader.read_to_end(&mut body).map_err(|error| failure(error.into(), deadline))?;
+        reader.read_to_end(&mut body).map_err(|error| failure(error.into(), question.deadline))?;
         Ok(Exchange { status, body })
     }
 
-    fn begin(
-        &self,
-        verb: Verb,
-        upstream: &Upstream,
-        path: &str,
-        params: &Params,
-        deadline: Deadline,
-        max_idle_age: Duration,
-    ) -> Result<Response<Body>, ErrorKind> {
+    fn begin(&self, verb: Verb, question: Question<'_>, max_idle_age: Duration) -> Result<Response<Body>, ErrorKind> {
+        let Question { upstream, path, params, deadline } = question;
         let remaining = deadline.remaining();
         if remaining.is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));

@@ -40,14 +40,14 @@ const RETIREMENT: Duration = Duration::from_secs(660);
 
 /// What serving a request takes.
 pub(super) struct Listener {
-    gateway: Arc<Gateway>,
+    gateway: Gateway,
     pool: Pool,
     watch: Arc<Watch>,
 }
 
 impl Listener {
     pub(super) fn new(gateway: Gateway, pool: Pool, watch: Arc<Watch>) -> Arc<Listener> {
-        Arc::new(Listener { gateway: Arc::new(gateway), pool, watch })
+        Arc::new(Listener { gateway, pool, watch })
     }
 
     /// Serves requests for ever.
