@@ -1,4 +1,4 @@
-//! A thread that keeps tiny_http 0.12 going by visiting it, ten times a second.
+//! A thread that keeps tiny_http 0.12 going by visiting it, five times a second.
 //!
 //! tiny_http gives connections that arrive together to as many threads as looked idle a moment before. When fewer were,
 //! the others wait behind connections that may stay open for ever, although nothing is busy. A further connection that
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
 /// How often tiny_http is visited.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How many visits there are at a time when nothing goes on, and at most.
-const FEWEST_VISITS: u64 = 2;
+const FEWEST_VISITS: u64 = 1;
 const MOST_VISITS: u64 = 64;
 
 /// How many visits each request since the last time is worth: where some were answered, others may be waiting.

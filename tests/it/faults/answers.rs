@@ -217,7 +217,8 @@ fn keys_in_another_order_and_further_keys_are_understood() {
     let mirror = Mirror::start();
     let result = format!(r#"[{{"values":[[{}.5,"2.5"]],"more":[],"metric":{{"job":"a"}}}}]"#, START / 1000 + 1);
     let body = format!(
-        r#" {{"warnings":["w"],"data":{{"stats":{{"a":[1]}},"result":{result},"resultType":"matrix"}},"infos":[],"status":"success"}} "#
+        " {{\"warnings\":[\"w\"],\"data\":{{\"stats\":{{\"a\":[1]}},\"result\":{result},\"resultType\":\"matrix\"}},\
+         \"infos\":[],\"status\":\"success\"}} "
     );
     let stub = Stub::start(move |request| match request.path.as_str() {
         "/api/v1/query" if request.promql().contains("stub_metric") => Reply::http(200, "text/plain", &body),

@@ -143,7 +143,8 @@ fn the_key_is_never_logged() {
     let body = json!({"connectionDetails": stub.details()}).to_string();
     let length = body.len();
     let head = format!(
-        "POST /api/connection HTTP/1.1\r\nHost: m\r\nX-MIRROR-API-KEY: {API_KEY}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        "POST /api/connection HTTP/1.1\r\nHost: m\r\nX-MIRROR-API-KEY: {API_KEY}\r\n\
+         Connection: close\r\nContent-Length: {length}\r\n\r\n"
     );
     assert_eq!(super::exchange(super::address(&mirror), (head + &body).as_bytes()).status, 200);
     send(&mirror, "GET", "/done", b"");
