@@ -68,18 +68,6 @@ pub fn newest_series(of: &Selector) -> String {
     format!("topk(1, timestamp({}))", selector(of))
 }
 
-/// When a metric was scraped last in the last `length_ms` milliseconds, in seconds since the epoch.
-///
-/// It looks every five minutes, which is as far as an instant selector looks back, and less often in a long range, so that
-/// it looks some ten thousand times at most.
-pub fn newest_timestamp(of: &Selector, length_ms: i64) -> String {
-    const LOOK_BACK_MS: i64 = 300_000;
-    const MAX_LOOKS: i64 = 10_000;
-    let length = length_ms.max(LOOK_BACK_MS);
-    let step = LOOK_BACK_MS.max(length / MAX_LOOKS);
-    format!("max(max_over_time(timestamp({})[{length}ms:{step}ms]))", selector(of))
-}
-
 /// The value of one bucket: the table of the translation rules, "Aggregated queries".
 pub fn aggregated(source: &Source, aggregation: Aggregation, windows: Windows) -> String {
     match source {

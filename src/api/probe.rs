@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::now_ms;
 use crate::cache::Cache;
-use crate::plan::{RangeBounds, UNKNOWN_INTERVAL_MS};
+use crate::plan::{Grid, RangeBounds, UNKNOWN_INTERVAL_MS};
 use crate::prometheus::{self, ErrorKind, Labels, Session, Upstream};
 use crate::promql;
 use crate::query::{Matcher, Selector, TimeRange};
@@ -115,15 +115,25 @@ fn spacing_before(session: &mut Session<'_>, of: &Selector, at_ms: i64) -> Resul
     Ok(None)
 }
 
-/// The time of the newest sample in a range, in milliseconds, as exactly as the range is short.
+/// An instant not long after the newest sample in a range: no longer than the first of the look-backs.
+///
+/// Each query divides what is left of the range, and so of a range of decades three find the minute.
 fn newest_sample(
     session: &mut Session<'_>,
     of: &Selector,
-    start: i64,
-    end: i64,
+    mut start: i64,
+    mut end: i64,
 ) -> Result<Option<i64>, prometheus::Error> {
-    let found = session.instant(&promql::newest_timestamp(of, end.saturating_sub(start)), Some(end))?;
-    Ok(found.first_value().map(|seconds| (seconds * 1000.0).round() as i64))
+    /// Into how many parts.
+    const PARTS: i64 = 1_000;
+    while end - start > LOOK_BACKS_MS[0] {
+        let step = (end - start) / PARTS + 1;
+        let parts = Grid { first: start + step, step, count: PARTS };
+        let found = session.range(&promql::sample_count(of, step), parts.first, parts.last(), step)?;
+        let Some(newest) = found.series.first().and_then(|one| one.samples.last()) else { return Ok(None) };
+        (start, end) = (newest.at - step, newest.at);
+    }
+    Ok(Some(end))
 }
 
 /// The selector of the series of a metric that has these labels.
