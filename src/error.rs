@@ -141,12 +141,10 @@ impl Error {
     /// Several series where one list of points has room for one.
     pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &prometheus::Upstream) -> Error {
         let remedy = match too_many.differing.first() {
-            Some((label, value)) if !value.is_empty() => {
-                format!(
-                    "add a condition on one of these labels, such as {label} = {value:?}, or aggregate in a ~ expression"
-                )
-            }
-            _ => "aggregate them in a ~ expression, for example with sum(...)".to_owned(),
+            Some((label, value)) => format!(
+                "add a condition on one of these labels, such as {label} = {value:?}, or aggregate in a ~ expression"
+            ),
+            None => "add a condition on a label, or aggregate in a ~ expression, for example with sum(...)".to_owned(),
         };
         Error::Remote {
             summary: "Too many metrics.",

@@ -141,7 +141,7 @@ pub struct SeriesSeen(BTreeSet<Labels>);
 pub struct TooMany {
     /// How many series there are.
     pub count: usize,
-    /// The labels that tell them apart, each with one of its values (empty when a series lacks the label).
+    /// The labels that tell them apart, each with one of its values, which is not empty; none when only their number is known.
     pub differing: Vec<(String, String)>,
 }
 
@@ -187,12 +187,8 @@ fn differing_labels(sets: &BTreeSet<Labels>) -> Vec<(String, String)> {
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.differing.iter().map(|(name, _)| name.as_str()).collect();
-        write!(
-            f,
-            "{} series where one list of points has room for one; they differ in {}",
-            self.count,
-            names.join(", ")
-        )
+        write!(f, "{} series where one list of points has room for one", self.count)?;
+        if names.is_empty() { Ok(()) } else { write!(f, "; they differ in {}", names.join(", ")) }
     }
 }
 
@@ -285,5 +281,7 @@ mod tests {
         let differing = vec![("pod".into(), "2".into()), ("zone".into(), "z".into())];
         assert_eq!(error, TooMany { count: 2, differing });
         assert!(error.to_string().ends_with("they differ in pod, zone"), "{error}");
+        let counted = TooMany { count: 70_000, differing: Vec::new() };
+        assert_eq!(counted.to_string(), "70000 series where one list of points has room for one");
     }
 }

@@ -80,5 +80,9 @@ fn an_answer_too_large_for_its_many_series_says_too_many_metrics() {
     });
     let error = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
     assert_eq!(error["summary"], "Too many metrics.", "{error}");
-    assert!(error["details"].as_str().unwrap().starts_with("70000 series"), "{error}");
+    let details = error["details"].as_str().unwrap();
+    assert!(
+        details.starts_with("70000 series where one list of points has room for one: add a condition"),
+        "{details}"
+    );
 }
