@@ -3,7 +3,7 @@
 //! Pure arithmetic on checked bounds; what the calls say is `promql`'s, sending them is `prometheus`'s.
 
 use crate::promql::Windows;
-use crate::query::{Aggregation, Method, Order, Source, TimeRange};
+use crate::query::{Aggregation, Method, Order, Selector, Source, TimeRange};
 
 /// The most steps Prometheus computes in one range query ("exceeded maximum resolution of 11,000 points").
 pub const MAX_STEPS: i64 = 11_000;
@@ -150,9 +150,12 @@ impl RawWindows {
     }
 }
 
-/// Whether the windows of a query depend on how often the metric is scraped.
-pub fn needs_scrape_interval(source: &Source, aggregation: Aggregation) -> bool {
-    matches!(source, Source::Counter(_)) && aggregation.method != Method::EventCount
+/// The metric on whose scrape interval the windows of a query depend, if they depend on one's.
+pub fn depends_on_interval_of(source: &Source, aggregation: Aggregation) -> Option<&Selector> {
+    match source {
+        Source::Counter(of) if aggregation.method != Method::EventCount => Some(of),
+        _ => None,
+    }
 }
 
 /// The windows of an aggregated query; `interval_ms`, the scrape interval, is at least 1.

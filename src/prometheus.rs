@@ -123,16 +123,7 @@ impl Session<'_> {
         end_ms: i64,
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
-        let params = narrowing(selector, start_ms, end_ms, limit);
-        let request = Request {
-            path: "/api/v1/labels",
-            params,
-            query: selector,
-            is_evaluation: false,
-            by_post: true,
-            deadline: self.deadline,
-        };
-        Ok(self.call(request)?.unwrap_or_default())
+        self.list("/api/v1/labels", true, selector, narrowing(selector, start_ms, end_ms, limit))
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -145,16 +136,7 @@ impl Session<'_> {
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
-        let params = narrowing(selector, start_ms, end_ms, limit);
-        let request = Request {
-            path: &path,
-            params,
-            query: selector,
-            is_evaluation: false,
-            by_post: false,
-            deadline: self.deadline,
-        };
-        Ok(self.call(request)?.unwrap_or_default())
+        self.list(&path, false, selector, narrowing(selector, start_ms, end_ms, limit))
     }
 
     /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
@@ -167,6 +149,17 @@ impl Session<'_> {
         let declarations: HashMap<String, Vec<response::Declaration>> = self.call(request)?.unwrap_or_default();
         let typed = |list: Vec<response::Declaration>| list.into_iter().map(MetricType::from).collect();
         Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
+    }
+
+    fn list(
+        &mut self,
+        path: &str,
+        by_post: bool,
+        selector: Option<&str>,
+        params: Params,
+    ) -> Result<Vec<String>, Error> {
+        let request = Request { path, params, query: selector, is_evaluation: false, by_post, deadline: self.deadline };
+        Ok(self.call(request)?.unwrap_or_default())
     }
 
     fn evaluate(

@@ -66,12 +66,10 @@ impl<'s, 'c> Search<'s, 'c> {
         aggregation: Aggregation,
         interval_ms: Option<i64>,
     ) -> Result<(), Error> {
-        let interval = match (interval_ms, source) {
+        let interval = match (interval_ms, plan::depends_on_interval_of(source, aggregation)) {
             (Some(given), _) => given,
-            (None, Source::Counter(of)) if plan::needs_scrape_interval(source, aggregation) => {
-                probes.scrape_interval(self.session, of, self.range)?
-            }
-            _ => plan::EXPRESSION_INTERVAL_MS,
+            (None, Some(of)) => probes.scrape_interval(self.session, of, self.range)?,
+            (None, None) => plan::EXPRESSION_INTERVAL_MS,
         };
         let windows = |bounds| plan::windows(aggregation, interval, bounds);
         let bounds = probes.range_bounds(self.session).map_err(|error| {
