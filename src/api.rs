@@ -10,28 +10,34 @@ mod field_name;
 mod field_value;
 mod metric;
 mod probe;
+mod reply;
 mod search;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, RETRY_AFTER_S};
-use crate::log;
+use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
+use crate::key::Keyring;
+use crate::metrics::{self, Metrics};
 use crate::prometheus::{Client, Session};
 use crate::query::{Invalid, TimeRange};
 use crate::wire::request::Integer;
 
 use datasource::Datasource;
 use probe::Probes;
+use reply::Asked;
 
-/// The header that StackState compares with the key of its datasource.
-pub const KEY_HEADER: &str = "X-MIRROR-API-KEY";
+pub use reply::{Note, Reply, SignedReply};
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
 struct Route {
+    /// What the metrics call it.
+    name: &'static str,
     path: &'static str,
     allow: &'static str,
     action: Action,
@@ -42,54 +48,77 @@ struct Route {
 enum Action {
     /// A method of the Mirror API, which asks Prometheus and therefore needs a worker.
     Method(Handler),
-    /// A text about the mirror itself, at once.
-    Page(fn() -> String),
+    /// A text about the mirror itself, at once; its type.
+    Page(&'static str, fn(&Gateway) -> Result<String, Error>),
 }
 
 type Handler = fn(&Gateway, &mut Call<'_>, &[u8]) -> Result<Vec<u8>, Error>;
 
+/// The paths that the key may be required for begin like this.
+const METHODS: &str = "/api/";
+
+/// What the metrics call a path that there is nothing at.
+const OTHER: &str = "other";
+
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 
-const ROUTES: [Route; 8] = [
+const ROUTES: [Route; 9] = [
     Route {
+        name: "connection",
         path: "/api/connection",
         allow: POST,
         action: Action::Method(|_, call, body| json(&connection::answer(call, &parsed(body)?))),
     },
     Route {
+        name: "field_name",
         path: "/api/field/name",
         allow: POST,
         action: Action::Method(|_, call, body| json(&field_name::answer(call, &parsed(body)?)?)),
     },
     Route {
+        name: "field_value",
         path: "/api/field/value",
         allow: POST,
         action: Action::Method(|_, call, body| json(&field_value::answer(call, &parsed(body)?)?)),
     },
     Route {
+        name: "metric",
         path: "/api/metric",
         allow: POST,
         action: Action::Method(|gateway, call, body| json(&metric::answer(&gateway.probes, call, &parsed(body)?)?)),
     },
-    Route { path: "/", allow: GET, action: Action::Page(about) },
-    Route { path: "/-/healthy", allow: GET, action: Action::Page(healthy) },
-    Route { path: "/-/ready", allow: GET, action: Action::Page(healthy) },
+    Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
+    Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
     // What some earlier mirrors call it.
-    Route { path: "/healthcheck", allow: GET, action: Action::Page(healthy) },
+    Route { name: "healthy", path: "/healthcheck", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
+    Route { name: "ready", path: "/-/ready", allow: GET, action: Action::Page(TEXT, Gateway::ready) },
+    Route {
+        name: "metrics",
+        path: "/metrics",
+        allow: GET,
+        action: Action::Page(metrics::CONTENT_TYPE, |gateway| Ok(gateway.metrics.page())),
+    },
 ];
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct Gateway {
-    api_key: String,
+    keyring: Arc<Keyring>,
+    /// Whether requests of the Mirror API must carry the key.
+    requires_key: bool,
     client: Client,
     probes: Probes,
+    metrics: Arc<Metrics>,
+    is_shutting_down: AtomicBool,
 }
 
 /// A request that needs a worker.
 #[derive(Clone, Copy)]
-pub struct Job(Handler);
+pub struct Job {
+    method: &'static str,
+    handler: Handler,
+}
 
 /// What a request comes to before a worker is needed.
 pub enum Routed {
@@ -103,6 +132,7 @@ pub enum Routed {
 #[derive(Debug)]
 pub struct Call<'g> {
     client: &'g Client,
+    metrics: &'g Metrics,
     accepted: Instant,
     session: Option<Session<'g>>,
     /// What failed in a request that is answered all the same, for the log.
@@ -117,78 +147,55 @@ impl<'g> Call<'g> {
     }
 }
 
-/// A reply, ready to be written.
-#[derive(Debug)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers, without those of the body's length.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// What the log says of it besides method, path, status and duration.
-    pub note: Note,
-}
-
-/// What the log says of a reply.
-#[derive(Debug, Default)]
-pub struct Note {
-    asked: Option<Asked>,
-    /// Why there is no answer.
-    error: Option<String>,
-}
-
-/// What was asked of an upstream.
-#[derive(Debug)]
-struct Asked {
-    upstream: String,
-    calls: u32,
-    spent: Duration,
-    promql: String,
-}
-
-impl Note {
-    /// Adds the note to a line of the log.
-    pub fn add_to(&self, mut line: log::Line) -> log::Line {
-        if let Some(Asked { upstream, calls, spent, promql }) = &self.asked {
-            line = line.text("upstream", upstream).number("upstream_calls", *calls).millis("upstream_ms", *spent);
-            line = line.text("promql", promql);
-        }
-        line.text("error", self.error.as_deref().unwrap_or_default())
-    }
-}
-
 impl Gateway {
-    /// A gateway that signs with a key and asks through a client.
-    pub fn new(api_key: String, client: Client) -> Gateway {
-        Gateway { api_key, client, probes: Probes::default() }
+    /// A gateway that signs with a key, which requests of the Mirror API may be required to carry, and asks through a
+    /// client.
+    pub fn new(keyring: Arc<Keyring>, requires_key: bool, client: Client, metrics: Arc<Metrics>) -> Gateway {
+        let is_shutting_down = AtomicBool::new(false);
+        Gateway { keyring, requires_key, client, probes: Probes::default(), metrics, is_shutting_down }
+    }
+
+    /// From now on, requests of the Mirror API are turned away, and the mirror is not ready.
+    pub fn shut_down(&self) {
+        self.is_shutting_down.store(true, Ordering::SeqCst);
     }
 
     /// Finds what answers a verb and a request target, whose query string, repeated slashes and trailing slash do not
-    /// matter.
-    pub fn route(&self, verb: &str, target: &str) -> Routed {
+    /// matter. `key` is what the request carries in [`KEY_HEADER`].
+    pub fn route(&self, verb: &str, target: &str, key: Option<&str>) -> Routed {
         let path = normal_path(target);
+        if self.requires_key && path.starts_with(METHODS) && !key.is_some_and(|key| self.keyring.current().is(key)) {
+            return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
+        }
         let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
-            return Routed::Reply(self.refuse(&Error::NoSuchPath(path)));
+            return Routed::Reply(self.refuse(OTHER, &Error::NoSuchPath(path)));
         };
+        let method = route.name;
         if !route.allow.split(", ").any(|allowed| allowed == verb) {
-            return Routed::Reply(self.refuse(&Error::VerbNotAllowed(route.allow)));
+            return Routed::Reply(self.refuse(method, &Error::VerbNotAllowed(route.allow)));
         }
         match route.action {
-            Action::Method(handler) => Routed::Job(Job(handler)),
-            Action::Page(page) => {
-                Routed::Reply(self.reply(200, "text/plain; charset=utf-8", page().into_bytes(), Note::default()))
+            Action::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
+                Routed::Reply(self.refuse(method, &Error::ShuttingDown))
             }
+            Action::Method(handler) => Routed::Job(Job { method, handler }),
+            Action::Page(content_type, page) => Routed::Reply(match page(self) {
+                Ok(text) => Reply::new(method, 200, content_type, text.into_bytes(), Note::default()),
+                Err(error) => self.refuse(method, &error),
+            }),
         }
     }
 
     /// Does a job on the calling thread. A panic in it is a fault of ours, which costs its request and nothing else.
     pub fn perform(&self, job: Job, body: &[u8], accepted: Instant) -> Reply {
-        let mut call = Call { client: &self.client, accepted, session: None, failure: None };
-        let handled = catch_unwind(AssertUnwindSafe(|| (job.0)(self, &mut call, body)));
+        let mut call = Call { client: &self.client, metrics: &self.metrics, accepted, session: None, failure: None };
+        let handled = catch_unwind(AssertUnwindSafe(|| (job.handler)(self, &mut call, body)));
         let mut reply = match handled.unwrap_or(Err(Error::Internal)) {
-            Ok(body) => self.reply(200, JSON, body, Note { asked: None, error: call.failure }),
-            Err(error) => self.refuse(&error),
+            Ok(body) => {
+                let note = Note { error: call.failure, ..Note::default() };
+                Reply::new(job.method, 200, JSON, body, note)
+            }
+            Err(error) => self.refuse(job.method, &error),
         };
         reply.note.asked = call.session.map(|session| Asked {
             upstream: session.upstream().to_string(),
@@ -199,25 +206,50 @@ impl Gateway {
         reply
     }
 
+    /// The reply to a job that cannot be done.
+    pub fn refuse_job(&self, job: Job, error: &Error) -> Reply {
+        self.refuse(job.method, error)
+    }
+
     /// The reply that tells of an error.
-    pub fn refuse(&self, error: &Error) -> Reply {
+    fn refuse(&self, method: &'static str, error: &Error) -> Reply {
         let body = json(&error.body()).unwrap_or_default();
-        let note = Note { asked: None, error: Some(error.to_string()) };
-        let mut reply = self.reply(error.status(), JSON, body, note);
+        let note = Note { error: Some(error.to_string()), rejection: error.rejection(), ..Note::default() };
+        let mut reply = Reply::new(method, error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
-            Error::Overloaded => reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string())),
+            Error::Overloaded | Error::ShuttingDown => {
+                reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
+            }
+            Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),
             _ => {}
         }
         reply
     }
 
-    fn reply(&self, status: u16, content_type: &str, body: Vec<u8>, note: Note) -> Reply {
-        let headers = vec![(KEY_HEADER, self.api_key.clone()), ("Content-Type", content_type.to_owned())];
-        Reply { status, headers, body, note }
+    /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where it has to, only those
+    /// who have the key are given it, or anybody could ask for it.
+    pub fn sign(&self, reply: Reply, key: Option<&str>) -> SignedReply {
+        let current = self.keyring.current();
+        let may_know = !self.requires_key || key.is_some_and(|key| current.is(key));
+        reply.signed(may_know.then_some(&*current))
+    }
+
+    /// Counts a reply that was written, `took` after its request was taken in.
+    pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
+        self.metrics.answered(method, status, took);
+        if let Some(reason) = note.rejection {
+            self.metrics.rejected(reason);
+        }
+    }
+
+    fn ready(&self) -> Result<String, Error> {
+        if self.is_shutting_down.load(Ordering::SeqCst) { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
     }
 }
 
+const TEXT: &str = "text/plain; charset=utf-8";
+const OK: &str = "ok\n";
 const JSON: &str = "application/json";
 
 fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -262,10 +294,6 @@ fn about() -> String {
     .to_owned()
 }
 
-fn healthy() -> String {
-    "ok\n".to_owned()
-}
-
 /// The time now, in milliseconds since the epoch.
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
@@ -287,7 +315,96 @@ fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<u
 
 #[cfg(test)]
 mod tests {
+    use crate::key::Key;
+    use crate::prometheus::Authorities;
+
     use super::*;
+
+    const KEY: &str = "key-of-tests";
+
+    fn gateway(requires_key: bool) -> Gateway {
+        let metrics = Arc::new(Metrics::new(1, 1));
+        let keyring = Arc::new(Keyring::fixed(Key::new(KEY).unwrap()));
+        let client = Client::new(1, "*".parse().unwrap(), Authorities::default(), Arc::clone(&metrics));
+        Gateway::new(keyring, requires_key, client, metrics)
+    }
+
+    fn key_of(reply: SignedReply) -> Option<String> {
+        let headers = reply.into_reply().headers;
+        headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn a_panic_is_an_internal_error_with_the_key() {
+        let gateway = gateway(false);
+        let job = Job { method: "metric", handler: |_, _, _| panic!("on purpose") };
+        let reply = gateway.perform(job, b"", Instant::now());
+        assert_eq!(reply.status, 500);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["_type"], "RemoteMirrorError", "{body}");
+        assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
+        assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
+    }
+
+    #[test]
+    fn where_the_key_is_required_only_those_who_have_it_are_answered_and_given_it() {
+        let check = |requires_key: bool, target: &str, key: Option<&str>, status: Option<u16>, is_signed: bool| {
+            let gateway = gateway(requires_key);
+            let verb = if target.starts_with("/api") { "POST" } else { "GET" };
+            let reply = match gateway.route(verb, target, key) {
+                Routed::Reply(reply) => reply,
+                Routed::Job(job) => {
+                    assert_eq!(status, None, "{target}");
+                    gateway.refuse_job(job, &Error::Overloaded)
+                }
+            };
+            assert_eq!(reply.status, status.unwrap_or(503), "{target}");
+            assert_eq!(key_of(gateway.sign(reply, key)), is_signed.then(|| KEY.to_owned()), "{target} {key:?}");
+        };
+        for key in [None, Some(""), Some("wrong"), Some(KEY)] {
+            check(false, "/api/metric", key, None, true);
+            check(false, "/-/healthy", key, Some(200), true);
+            check(false, "/api/nothing", key, Some(404), true);
+        }
+        for key in [None, Some(""), Some("wrong"), Some("key-of-test"), Some("key-of-testsx")] {
+            check(true, "/api/metric", key, Some(401), false);
+            check(true, "//api//metric/?x", key, Some(401), false);
+            check(true, "/api/nothing", key, Some(401), false);
+            check(true, "/-/healthy", key, Some(200), false);
+            check(true, "/nothing", key, Some(404), false);
+        }
+        check(true, "/api/metric", Some(KEY), None, true);
+        check(true, "/api/nothing", Some(KEY), Some(404), true);
+        check(true, "/-/healthy", Some(KEY), Some(200), true);
+    }
+
+    #[test]
+    fn who_shuts_down_takes_no_jobs_and_is_not_ready() {
+        let gateway = gateway(false);
+        let status = |verb: &str, target: &str| match gateway.route(verb, target, None) {
+            Routed::Job(_) => 0,
+            Routed::Reply(reply) => reply.status,
+        };
+        assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (0, 200));
+        gateway.shut_down();
+        assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (503, 503));
+        assert_eq!((status("GET", "/-/healthy"), status("GET", "/metrics")), (200, 200));
+    }
+
+    #[test]
+    fn every_rejection_has_a_name_that_the_metrics_know() {
+        let rejections = [
+            Error::BadRequest(String::new()),
+            Error::NoSuchPath(String::new()),
+            Error::VerbNotAllowed(""),
+            Error::BodyTooLarge(0),
+            Error::BodyNotReceived,
+            Error::Overloaded,
+            Error::ShuttingDown,
+            Error::Unauthorized,
+        ];
+        assert_eq!(rejections.map(|error| error.rejection()), metrics::REJECTIONS.map(Some));
+    }
 
     #[test]
     fn slashes_and_query_strings_do_not_matter() {

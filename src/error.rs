@@ -43,9 +43,16 @@ pub enum Error {
     BodyNotReceived,
     /// No worker will be free soon.
     Overloaded,
+    /// The mirror is about to end.
+    ShuttingDown,
+    /// A request without the key, where it has to have it.
+    Unauthorized,
     /// A fault of the mirror's own.
     Internal,
 }
+
+/// The header that carries the key: in every reply, by which StackState knows its mirror, and in requests where it has to.
+pub const KEY_HEADER: &str = "X-MIRROR-API-KEY";
 
 /// The seconds after which an overloaded mirror may be asked again.
 pub const RETRY_AFTER_S: u32 = 1;
@@ -55,12 +62,28 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::BadRequest(_) => 400,
+            Error::Unauthorized => 401,
             Error::NoSuchPath(_) => 404,
             Error::VerbNotAllowed(_) => 405,
             Error::BodyNotReceived => 408,
             Error::BodyTooLarge(_) => 413,
-            Error::Overloaded => 503,
+            Error::Overloaded | Error::ShuttingDown => 503,
             _ => 500,
+        }
+    }
+
+    /// Why the request was turned away before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
+    pub fn rejection(&self) -> Option<&'static str> {
+        match self {
+            Error::BadRequest(_) => Some("bad_request"),
+            Error::NoSuchPath(_) => Some("no_such_path"),
+            Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
+            Error::BodyTooLarge(_) => Some("body_too_large"),
+            Error::BodyNotReceived => Some("body_not_received"),
+            Error::Overloaded => Some("overloaded"),
+            Error::ShuttingDown => Some("shutting_down"),
+            Error::Unauthorized => Some("unauthorized"),
+            _ => None,
         }
     }
 
@@ -83,6 +106,8 @@ impl Error {
             Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
             Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
             Error::Overloaded => remote("Overloaded.", self.to_string()),
+            Error::ShuttingDown => remote("Shutting down.", self.to_string()),
+            Error::Unauthorized => remote("Unauthorized.", self.to_string()),
             Error::Internal => remote("Internal error.", self.to_string()),
         }
     }
@@ -103,9 +128,19 @@ impl fmt::Display for Error {
             ),
             Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
             Error::BodyNotReceived => f.write_str("the body of the request did not arrive"),
-            Error::BodyTooLarge(limit) => write!(f, "the body is longer than the {limit} bytes that are allowed"),
+            Error::BodyTooLarge(limit) => write!(
+                f,
+                "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \
+                 --max-request-bytes of the mirror"
+            ),
             Error::Overloaded => f.write_str(
-                "all workers are busy and the queue is full; ask again later, or raise the number of workers",
+                "all workers are busy and the queue is full; ask again later, or raise --workers or --queue of the mirror",
+            ),
+            Error::ShuttingDown => f.write_str("the mirror is shutting down; ask again, another will answer"),
+            Error::Unauthorized => write!(
+                f,
+                "requests to this mirror must carry its key in the header {KEY_HEADER}, as its setting --require-api-key \
+                 demands; switch that off if StackState does not send the key"
             ),
             Error::Internal => f.write_str("a fault of the mirror's own; its log says more"),
         }

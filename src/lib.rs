@@ -8,9 +8,13 @@
 //! | room | what it owns |
 //! |---|---|
 //! | `main` | settings in, server up, exit code out |
-//! | [`settings`] | one table of settings: flag, variable, default, check, help |
-//! | [`server`] | starts the whole; `server/listener` is the tiny_http edge, `server/sentinel` and `server/oversize` what tiny_http needs to keep going, `server/pool` the workers |
-//! | [`api`] | the route table, the reply with its key, the fence against panics |
+//! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
+//! | [`key`] | the API key: compared, and read again when its file changes |
+//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to |
+//! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
+//! | `server/pool` | the workers and the bounded queue before them |
+//! | `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |
+//! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
 //! | `api/search` | a metrics query under way: which calls are made, and what becomes of what they find |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
@@ -22,14 +26,15 @@
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
-//! | [`log`] | lines to standard error |
+//! | [`log`] | lines to standard error, `log/format` how they are written |
+//! | [`metrics`] | what the mirror tells of itself, `metrics/process` what the system knows of it |
 //!
 //! # The way of a request
 //!
-//! listener → pool → api → wire → query → promql and plan → prometheus → rate, telemetry → wire → listener
+//! listener → exchange → pool → api → wire → query → promql and plan → prometheus → rate, telemetry → wire → listener
 //!
 //! # Who may import whom
 //!
@@ -42,7 +47,9 @@ pub mod api;
 pub mod cache;
 pub mod catalog;
 pub mod error;
+pub mod key;
 pub mod log;
+pub mod metrics;
 pub mod plan;
 pub mod prometheus;
 pub mod promql;

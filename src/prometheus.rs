@@ -2,22 +2,26 @@
 //!
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" in Prometheus's documentation.
 
+mod allowlist;
 mod error;
 mod response;
 mod transport;
 mod upstream;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::cache::Cache;
 use crate::log;
+use crate::metrics::Metrics;
 
 use response::{QueryResult, ResultType};
 use transport::{Deadline, Exchange, Params, Question, Transport, Verb};
 
+pub use allowlist::{Allowlist, BadAllowlist};
 pub use error::{Error, ErrorKind, shortened};
 pub use response::{Found, Labels, Metadata, MetricType, Sample, Series};
 pub use transport::Authorities;
@@ -32,14 +36,16 @@ const GET_ONLY_LIFETIME: Duration = Duration::from_secs(3600);
 pub struct Client {
     transport: Transport,
     get_only: Cache<Upstream, ()>,
+    metrics: Arc<Metrics>,
 }
 
 impl Client {
-    /// A client for this many workers, each of which may keep a connection to any upstream.
-    pub fn new(workers: usize, authorities: Authorities) -> Client {
+    /// A client for this many workers, each of which may keep a connection to any upstream that may be asked.
+    pub fn new(workers: usize, allowlist: Allowlist, authorities: Authorities, metrics: Arc<Metrics>) -> Client {
         Client {
-            transport: Transport::new(workers, authorities),
+            transport: Transport::new(workers, allowlist, authorities),
             get_only: Cache::new(GET_ONLY_UPSTREAMS, GET_ONLY_LIFETIME),
+            metrics,
         }
     }
 
@@ -65,6 +71,8 @@ pub struct Session<'c> {
 
 /// Where a call goes, and what it carries.
 struct Request<'a> {
+    /// What the metrics call the endpoint.
+    endpoint: &'static str,
     path: &'a str,
     params: Params,
     /// The PromQL or selector, for the error.
@@ -100,18 +108,18 @@ impl Session<'_> {
     /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now.
     pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<Found, Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
-        self.evaluate("/api/v1/query", promql, time, &[ResultType::Scalar, ResultType::Vector])
+        self.evaluate("query", promql, time, &[ResultType::Scalar, ResultType::Vector])
     }
 
     /// The stored samples that a range selector covers at a time in milliseconds since the epoch.
     pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<Found, Error> {
-        self.evaluate("/api/v1/query", range_selector, vec![("time", seconds(time_ms))], &[ResultType::Matrix])
+        self.evaluate("query", range_selector, vec![("time", seconds(time_ms))], &[ResultType::Matrix])
     }
 
     /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
     pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Found, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", seconds(step_ms))];
-        self.evaluate("/api/v1/query_range", promql, times, &[ResultType::Matrix])
+        self.evaluate("query_range", promql, times, &[ResultType::Matrix])
     }
 
     /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds.
@@ -123,7 +131,7 @@ impl Session<'_> {
         end_ms: i64,
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
-        self.list("/api/v1/labels", true, selector, narrowing(selector, start_ms, end_ms, limit))
+        self.list("labels", "/api/v1/labels", true, selector, narrowing(selector, start_ms, end_ms, limit))
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -136,7 +144,7 @@ impl Session<'_> {
         limit: Option<usize>,
     ) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
-        self.list(&path, false, selector, narrowing(selector, start_ms, end_ms, limit))
+        self.list("label_values", &path, false, selector, narrowing(selector, start_ms, end_ms, limit))
     }
 
     /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
@@ -144,8 +152,15 @@ impl Session<'_> {
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
         let deadline = self.deadline.halved();
-        let request =
-            Request { path: "/api/v1/metadata", params, query: None, is_evaluation: false, by_post: false, deadline };
+        let request = Request {
+            endpoint: "metadata",
+            path: "/api/v1/metadata",
+            params,
+            query: None,
+            is_evaluation: false,
+            by_post: false,
+            deadline,
+        };
         let declarations: HashMap<String, Vec<response::Declaration>> = self.call(request)?.unwrap_or_default();
         let typed = |list: Vec<response::Declaration>| list.into_iter().map(MetricType::from).collect();
         Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
@@ -153,18 +168,20 @@ impl Session<'_> {
 
     fn list(
         &mut self,
+        endpoint: &'static str,
         path: &str,
         by_post: bool,
         selector: Option<&str>,
         params: Params,
     ) -> Result<Vec<String>, Error> {
-        let request = Request { path, params, query: selector, is_evaluation: false, by_post, deadline: self.deadline };
+        let deadline = self.deadline;
+        let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
         Ok(self.call(request)?.unwrap_or_default())
     }
 
     fn evaluate(
         &mut self,
-        path: &str,
+        endpoint: &'static str,
         promql: &str,
         mut params: Params,
         expected: &[ResultType],
@@ -174,8 +191,9 @@ impl Session<'_> {
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
         params.push(("nocache", "1".to_owned()));
-        let request =
-            Request { path, params, query: Some(promql), is_evaluation: true, by_post: true, deadline: self.deadline };
+        let path = &format!("/api/v1/{endpoint}");
+        let (query, deadline) = (Some(promql), self.deadline);
+        let request = Request { endpoint, path, params, query, is_evaluation: true, by_post: true, deadline };
         match self.call::<QueryResult>(request)? {
             Some(result) if expected.contains(&result.kind) => Ok(result.found),
             _ => {
@@ -199,20 +217,22 @@ impl Session<'_> {
         self.calls += 1;
         self.spent += started.elapsed();
         let result = exchange.and_then(|exchange| interpret(&exchange));
+        let outcome = result.as_ref().err().map_or("ok", ErrorKind::name);
+        self.client.metrics.asked(request.endpoint, outcome, started.elapsed());
         log::debug(|| {
             log::Line::new("upstream")
-                .text("upstream", &self.upstream.to_string())
+                .text("upstream", &self.upstream)
                 .text("path", request.path)
                 .text("promql", request.query.unwrap_or_default())
                 .millis("duration_ms", started.elapsed())
-                .text("error", &result.as_ref().err().map(ToString::to_string).unwrap_or_default())
+                .text("error", result.as_ref().err().map(ToString::to_string).unwrap_or_default())
         });
         let (data, warnings) = result.map_err(|kind| self.error(request.query, kind))?;
         for warning in warnings {
             log::warn(|| {
                 log::Line::new("Prometheus warns")
-                    .text("upstream", &self.upstream.to_string())
-                    .text("warning", &shortened(&warning))
+                    .text("upstream", &self.upstream)
+                    .text("warning", shortened(&warning))
                     .text("promql", request.query.unwrap_or_default())
             });
         }

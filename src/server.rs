@@ -1,38 +1,45 @@
-//! The server: starts the listener and the workers, and keeps them going.
+//! The server: starts the listener and the workers, keeps them going, and ends them in order.
 
+mod body;
+mod exchange;
 mod listener;
 mod oversize;
+mod panics;
 mod pool;
 mod sentinel;
+mod shutdown;
+mod socket;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 use crate::api::Gateway;
+use crate::key::{BadKeyFile, Keyring};
 use crate::log;
+use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, Client};
-use crate::settings::Settings;
+use crate::settings::{KeySource, Settings};
 
 use listener::Listener;
 use pool::Pool;
 use sentinel::Watch;
+use shutdown::Shutdown;
 
-/// How many connections the system keeps waiting until they are accepted.
-const BACKLOG: i32 = 1_024;
+pub use shutdown::Ending;
 
-/// How long a connection may be silent, and how long a write to it may take. It bounds idle connections and heads of
-/// requests that do not arrive, for which tiny_http has no bound of its own.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// How often the file of the key is read again.
+const KEY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the server does not run.
 #[derive(Debug)]
 pub enum ServerError {
+    /// The file of the key is of no use.
+    KeyFile(BadKeyFile),
     /// The file of authorities is of no use.
     CaFile {
         /// Its path.
@@ -47,6 +54,8 @@ pub enum ServerError {
         /// The system's reason.
         reason: io::Error,
     },
+    /// Signals cannot be waited for.
+    Signals(io::Error),
     /// There is no thread to be had.
     Thread(io::Error),
 }
@@ -54,12 +63,14 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ServerError::KeyFile(bad) => write!(f, "{bad}; give another --api-key-file"),
             ServerError::CaFile { path, reason } => {
                 write!(f, "--ca-file must be the path of a PEM file, but {} {reason}", path.display())
             }
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
+            ServerError::Signals(reason) => write!(f, "cannot wait for signals: {reason}"),
             ServerError::Thread(reason) => {
                 write!(f, "cannot start a thread: {reason}; allow this process more of them")
             }
@@ -69,26 +80,85 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// Serves for ever.
+/// Serves until a signal ends it.
 ///
 /// # Errors
 /// When it cannot start: a setting names something that is of no use, or there is no listening there.
-pub fn run(settings: &Settings) -> Result<Infallible, ServerError> {
-    let client = Client::new(settings.workers, authorities(settings)?);
-    let address = SocketAddr::new(settings.listen, settings.port);
-    let socket = listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
-    let bound = socket.local_addr().unwrap_or(address);
+pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
+    let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
+    raise_descriptor_limit();
+    let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
     let watch = Watch::new();
-    sentinel::start(bound, watch.clone()).map_err(ServerError::Thread)?;
-    let gateway = Gateway::new(settings.api_key.clone(), client);
-    let listener = Listener::new(gateway, Pool::new(settings.workers), watch);
+    panics::watch(Arc::clone(&metrics), Arc::clone(&watch));
+
+    let keyring = Arc::new(keyring(settings)?);
+    let allowlist = settings.allow_upstream.clone();
+    let client = Client::new(settings.workers, allowlist, authorities(settings)?, Arc::clone(&metrics));
+    let gateway = Gateway::new(Arc::clone(&keyring), settings.require_api_key, client, Arc::clone(&metrics));
+    let gateway = Arc::new(gateway);
+
+    let address = SocketAddr::new(settings.listen, settings.port);
+    let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
+    let bound = socket.local_addr().unwrap_or(address);
+    let listener = Arc::new(Listener {
+        gateway: Arc::clone(&gateway),
+        pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)),
+        watch: Arc::clone(&watch),
+        metrics: Arc::clone(&metrics),
+        max_request_bytes: settings.max_request_bytes,
+    });
+    if let KeySource::File(_) = settings.api_key {
+        start("key-file", move || refresh_for_ever(&keyring))?;
+    }
+    start("sentinel", move || sentinel::visit_for_ever(bound, &watch))?;
+    start("listener", move || listener.serve(&socket))?;
     log::info(|| {
         log::Line::new("listening")
-            .text("address", &bound.to_string())
+            .text("address", bound)
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    listener.serve(&socket)
+    Ok(shutdown.wait(&gateway, &metrics.underway, settings.shutdown_grace))
+}
+
+/// A connection takes two descriptors, and many systems allow 1,024 until one asks for more. Where more are not to be had,
+/// there are fewer connections.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        log::warn(|| log::Line::new("few descriptors").text("error", &error));
+    }
+}
+
+fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), ServerError> {
+    let named = thread::Builder::new().name(name.to_owned());
+    named.spawn(move || drop(work())).map(drop).map_err(ServerError::Thread)
+}
+
+fn keyring(settings: &Settings) -> Result<Keyring, ServerError> {
+    match &settings.api_key {
+        KeySource::Given(key) => Ok(Keyring::fixed(key.clone())),
+        KeySource::File(path) => Keyring::from_file(path.clone()).map_err(ServerError::KeyFile),
+    }
+}
+
+/// Takes over what the file of the key holds. A trouble with it is logged when it begins or changes.
+fn refresh_for_ever(keyring: &Keyring) {
+    let mut trouble = String::new();
+    loop {
+        thread::sleep(KEY_INTERVAL);
+        let now = match keyring.refresh() {
+            Ok(true) => {
+                log::info(|| log::Line::new("key file").text("key", "taken over"));
+                String::new()
+            }
+            Ok(false) => String::new(),
+            Err(bad) => bad.to_string(),
+        };
+        if now != trouble && !now.is_empty() {
+            log::warn(|| log::Line::new("key file").text("error", &now).text("key", "kept as it was"));
+        }
+        trouble = now;
+    }
 }
 
 fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
@@ -96,37 +166,4 @@ fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
     let bad = |reason: String| ServerError::CaFile { path: path.clone(), reason };
     let pem = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
     Authorities::from_pem(&pem).map_err(|reason| bad(reason.to_owned()))
-}
-
-/// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
-/// machine that has no IPv6.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    match bind(address) {
-        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() => {
-            bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))
-        }
-        other => other,
-    }
-}
-
-fn has_ipv6() -> bool {
-    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // Whatever the system's default is.
-        socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
-    }
-    // A restart must not wait for the connections of the process before it to be forgotten.
-    socket.set_reuse_address(true)?;
-    // Accepted connections inherit these. The head and the body of a reply are two writes, which must not wait for each
-    // other's acknowledgement.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
-    socket.set_write_timeout(Some(CONNECTION_TIMEOUT))?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

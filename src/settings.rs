@@ -1,118 +1,75 @@
-//! The settings: one table, from which the flags, the environment variables, the help text and the checks all come.
+//! The settings: from the table of them to what they are, checked.
 //!
 //! The only room that reads the environment. What comes out is checked: nothing listens before every setting is good.
+
+mod table;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
-/// A setting: how it is given and what it may be. The README has the same table; a test compares the two.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The flag, without its dashes.
-    pub flag: &'static str,
-    /// The environment variable, which counts when the flag is not given. An empty one counts as not given.
-    pub variable: &'static str,
-    /// What holds when it is not given.
-    pub fallback: Fallback,
-    /// What it may be.
-    pub allowed: &'static str,
-    /// What it is for.
-    pub help: &'static str,
-}
+use crate::key::Key;
+use crate::log::Format;
+use crate::prometheus::Allowlist;
 
-/// What holds when a setting is not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fallback {
-    /// Nothing: it has to be given.
-    Required,
-    /// It is off.
-    Off,
-    /// This value.
-    Value(&'static str),
-}
-
-const API_KEY: Setting = Setting {
-    flag: "api-key",
-    variable: "API_KEY",
-    fallback: Fallback::Required,
-    allowed: "1 to 1024 visible ASCII characters",
-    help: "The key every reply carries, the Api Key of the datasource in StackState. Prefer the variable: flags can be \
-           read in the list of processes.",
-};
-const WORKERS: Setting = Setting {
-    flag: "workers",
-    variable: "WORKERS",
-    fallback: Fallback::Value("20"),
-    allowed: "a number from 1 to 1000",
-    help: "How many requests are answered at the same time.",
-};
-const PORT: Setting = Setting {
-    flag: "port",
-    variable: "PORT",
-    fallback: Fallback::Value("9900"),
-    allowed: "a port from 0 to 65535 (0: any free one)",
-    help: "The TCP port to listen on.",
-};
-const LISTEN: Setting = Setting {
-    flag: "listen",
-    variable: "LISTEN",
-    fallback: Fallback::Value("::"),
-    allowed: "an IPv4 or IPv6 address",
-    help: "The address to listen on. :: is all interfaces, IPv4 and IPv6.",
-};
-const LOG_LEVEL: Setting = Setting {
-    flag: "log-level",
-    variable: "LOG_LEVEL",
-    fallback: Fallback::Value("info"),
-    allowed: "one of error, warn, info, debug",
-    help: "How much is logged to standard error.",
+use table::{
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, PORT, QUEUE,
+    REQUIRE_API_KEY, SHUTDOWN_GRACE, WORKERS,
 };
 
-const CA_FILE: Setting = Setting {
-    flag: "ca-file",
-    variable: "CA_FILE",
-    fallback: Fallback::Off,
-    allowed: "the path of a PEM file",
-    help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
-           are built in.",
-};
-
-/// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 6] = [&API_KEY, &WORKERS, &PORT, &LISTEN, &LOG_LEVEL, &CA_FILE];
+pub use table::{Fallback, Setting, TABLE};
 
 /// Checked settings.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The key every reply carries.
-    pub api_key: String,
-    /// How many requests are answered at the same time, 1 to 1000.
-    pub workers: usize,
+    /// Where the key comes from that replies carry.
+    pub api_key: KeySource,
+    /// Whether requests of the Mirror API must carry the key as well.
+    pub require_api_key: bool,
+    /// Which upstreams may be asked.
+    pub allow_upstream: Allowlist,
+    /// The PEM file of authorities to check `https` upstreams against; the public ones when there is none.
+    pub ca_file: Option<PathBuf>,
     /// The TCP port to listen on; 0 for any free one.
     pub port: u16,
     /// The address to listen on.
     pub listen: IpAddr,
+    /// How many requests are answered at the same time, 1 to 1000.
+    pub workers: usize,
+    /// How many requests may wait for a worker, at most 100,000.
+    pub queue: usize,
+    /// The most bytes of a request's body, 1 KiB to 64 MiB.
+    pub max_request_bytes: usize,
+    /// How long requests under way may go on after a signal to end, at most an hour.
+    pub shutdown_grace: Duration,
     /// How much is logged.
     pub log_level: LevelFilter,
-    /// The PEM file of authorities to check `https` upstreams against; the public ones when there is none.
-    pub ca_file: Option<PathBuf>,
+    /// How a line of the log is written.
+    pub log_format: Format,
 }
 
-impl fmt::Debug for Settings {
+/// Where the key comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// It was given itself.
+    Given(Key),
+    /// It stands in a file.
+    File(PathBuf),
+}
+
+impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { api_key: _, workers, port, listen, log_level, ca_file } = self;
-        f.debug_struct("Settings")
-            .field("workers", workers)
-            .field("port", port)
-            .field("listen", listen)
-            .field("log_level", log_level)
-            .field("ca_file", ca_file)
-            .finish_non_exhaustive()
+        match self {
+            KeySource::Given(_) => f.write_str("Given(..)"),
+            KeySource::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
     }
 }
 
@@ -120,7 +77,7 @@ impl fmt::Debug for Settings {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     /// To serve.
-    Serve(Settings),
+    Serve(Box<Settings>),
     /// To show a text, which is the help or the version.
     Show(String),
 }
@@ -175,22 +132,43 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         })
     };
     let needed = |setting: &'static Setting| -> Result<Given, BadSetting> {
-        let Setting { flag, variable, fallback, allowed, .. } = setting;
-        match (given(setting), fallback) {
+        match (given(setting), setting.fallback) {
             (Some(given), _) => Ok(given),
-            (None, Fallback::Value(default)) => Ok(Given::new(setting, format!("--{flag}"), default)),
-            (None, _) => Err(BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))),
+            (None, Fallback::Value(default)) => Ok(Given::new(setting, format!("--{}", setting.flag), default)),
+            (None, _) => Err(must_be_given(setting)),
         }
     };
-    Ok(Command::Serve(Settings {
-        api_key: needed(&API_KEY)?.api_key()?,
-        workers: needed(&WORKERS)?.checked(|text| text.parse().ok().filter(|n| (1..=1000).contains(n)))?,
+    let api_key = match (given(&API_KEY), given(&API_KEY_FILE)) {
+        (Some(key), None) => KeySource::Given(key.api_key()?),
+        (None, Some(file)) => KeySource::File(PathBuf::from(file.value)),
+        (Some(key), Some(file)) => {
+            return Err(BadSetting(format!("{} and {} are given both: choose one", key.name, file.name)));
+        }
+        (None, None) => {
+            let Setting { flag, variable, .. } = API_KEY_FILE;
+            let either = must_be_given(&API_KEY).0;
+            return Err(BadSetting(format!("{either}; or --{flag} or {variable}: {}", API_KEY_FILE.allowed)));
+        }
+    };
+    let workers = needed(&WORKERS)?.number(1..=1_000)?;
+    Ok(Command::Serve(Box::new(Settings {
+        api_key,
+        require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
+        allow_upstream: needed(&ALLOW_UPSTREAM)?.checked(|text| text.parse().ok())?,
+        ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
         port: needed(&PORT)?.checked(|text| text.parse().ok())?,
         listen: needed(&LISTEN)?.checked(address)?,
+        workers,
+        queue: given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
+        max_request_bytes: needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
+        shutdown_grace: Duration::from_secs(needed(&SHUTDOWN_GRACE)?.number(0..=3_600)? as u64),
         log_level: needed(&LOG_LEVEL)?.checked(level)?,
-        ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
-    }))
+        log_format: needed(&LOG_FORMAT)?.checked(format_named)?,
+    })))
 }
+
+/// How many requests may wait for each worker, when it is not said how many may wait.
+const QUEUED_PER_WORKER: usize = 10;
 
 /// A value, and under which name it was given.
 struct Given {
@@ -209,13 +187,15 @@ impl Given {
         check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
     }
 
-    /// A key that can stand in a header and comes out of it as it went in. The text of a bad one is not repeated.
-    fn api_key(self) -> Result<String, BadSetting> {
+    fn number(self, allowed: RangeInclusive<usize>) -> Result<usize, BadSetting> {
+        self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
+    }
+
+    /// A key. The text of a bad one is not repeated.
+    fn api_key(self) -> Result<Key, BadSetting> {
         let Given { setting, name, value } = self;
-        if (1..=1024).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Ok(value);
-        }
-        Err(BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed)))
+        let bad = || BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed));
+        Key::new(&value).ok_or_else(bad)
     }
 }
 
@@ -237,6 +217,18 @@ fn level(text: &str) -> Option<LevelFilter> {
     }
 }
 
+fn format_named(text: &str) -> Option<Format> {
+    match text.to_ascii_lowercase().as_str() {
+        "logfmt" => Some(Format::Logfmt),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+fn must_be_given(Setting { flag, variable, allowed, .. }: &Setting) -> BadSetting {
+    BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
+}
+
 fn unknown(flag: &str) -> BadSetting {
     BadSetting(format!("there is no flag {flag}; --help lists the flags"))
 }
@@ -253,12 +245,10 @@ fn help() -> String {
         env!("CARGO_PKG_DESCRIPTION")
     );
     for Setting { flag, variable, fallback, allowed, help } in TABLE {
-        let fallback = match fallback {
-            Fallback::Required => "required".to_owned(),
-            Fallback::Off => "off".to_owned(),
-            Fallback::Value(default) => format!("default {default}"),
-        };
-        text.push_str(&format!("  --{flag}, {variable} ({fallback})\n      {help}\n      Allowed: {allowed}.\n"));
+        let fallback = fallback.to_string().replace('`', "");
+        text.push_str(&format!(
+            "  --{flag}, {variable} (default: {fallback})\n      {help}\n      Allowed: {allowed}.\n"
+        ));
     }
     text.push_str("  -h, --help\n      Shows this.\n  -V, --version\n      Shows the version.\n");
     text
@@ -276,7 +266,7 @@ mod tests {
 
     fn settings(args: &[&str], variables: &[(&str, &str)]) -> Settings {
         match resolved(args, variables) {
-            Ok(Command::Serve(settings)) => settings,
+            Ok(Command::Serve(settings)) => *settings,
             other => panic!("{other:?}"),
         }
     }
@@ -284,12 +274,18 @@ mod tests {
     #[test]
     fn defaults_are_those_promised() {
         let expected = Settings {
-            api_key: "k".into(),
-            workers: 20,
+            api_key: KeySource::Given(Key::new("k").unwrap()),
+            require_api_key: false,
+            allow_upstream: "*".parse().unwrap(),
+            ca_file: None,
             port: 9900,
             listen: "::".parse().unwrap(),
+            workers: 20,
+            queue: 200,
+            max_request_bytes: 1_048_576,
+            shutdown_grace: Duration::from_secs(25),
             log_level: LevelFilter::Info,
-            ca_file: None,
+            log_format: Format::Logfmt,
         };
         assert_eq!(settings(&["--api-key", "k"], &[]), expected);
         assert_eq!(settings(&[], &[("API_KEY", "k"), ("PORT", "")]), expected);
@@ -312,6 +308,14 @@ mod tests {
         let key = ("API_KEY", "k");
         check(&[], &[], &["--api-key or API_KEY must be given"]);
         check(&[], &[("API_KEY", "")], &["--api-key or API_KEY must be given"]);
+        check(&[], &[], &["--api-key-file or API_KEY_FILE"]);
+        check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "choose one"]);
+        check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
+        check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "\"a,/8\""]);
+        check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
+        check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
+        check(&["--shutdown-grace", "3601"], &[key], &["--shutdown-grace must be", "3600", "\"3601\""]);
+        check(&["--log-format", "xml"], &[key], &["--log-format must be", "logfmt, json", "\"xml\""]);
         check(&["--workers", "0"], &[key], &["--workers must be", "1 to 1000", "\"0\""]);
         check(&[], &[key, ("WORKERS", "many")], &["WORKERS must be", "1 to 1000", "\"many\""]);
         check(&["--port", "70000"], &[key], &["--port must be", "65535", "\"70000\""]);

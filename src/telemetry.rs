@@ -100,6 +100,11 @@ impl Points {
         self.dropped
     }
 
+    /// How many points there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// Forgets all points.
     pub fn clear(&mut self) {
         self.list.clear();

@@ -87,7 +87,7 @@ fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: Kind) -> Result<V
 /// What the metadata API says, which is only a hint: many servers do not have it.
 fn declared_types(session: &mut Session<'_>) -> Metadata {
     session.metadata(None).unwrap_or_else(|error| {
-        log::debug(|| log::Line::new("no metadata").text("error", &error.to_string()));
+        log::debug(|| log::Line::new("no metadata").text("error", &error));
         Metadata::new()
     })
 }

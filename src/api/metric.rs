@@ -21,6 +21,7 @@ pub(super) fn answer(
 ) -> Result<MetricsResponse, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
     let query = validated(&request.query)?;
+    let metrics = call.metrics;
     let nan = datasource.nan;
     let interval_ms = datasource.scrape_interval_ms;
     let mut search = Search::new(call.open(&datasource), &query, nan);
@@ -29,6 +30,8 @@ pub(super) fn answer(
         Some(aggregation) => search.buckets(probes, &query.source, aggregation, interval_ms)?,
     }
     let points = search.finish(&query.source)?;
+    let dropped = points.dropped();
+    metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
     Ok(MetricsResponse { telemetry: telemetry(points, query.aggregation) })
 }
 

@@ -16,6 +16,8 @@ pub struct Error {
 /// What went wrong. No variant carries anything of a body that is not Prometheus's own.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// Not asked, for this mirror may not.
+    NotAllowed,
     /// No connection, for the reason the system gives.
     Unreachable(String),
     /// The name has no address.
@@ -72,6 +74,27 @@ impl Error {
     }
 }
 
+impl ErrorKind {
+    /// What the metrics call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ErrorKind::NotAllowed => "not_allowed",
+            ErrorKind::Unreachable(_) => "unreachable",
+            ErrorKind::NameNotFound => "name_not_found",
+            ErrorKind::Closed => "closed",
+            ErrorKind::Tls(_) => "tls",
+            ErrorKind::Timeout(_) => "timeout",
+            ErrorKind::NoTimeLeft(_) => "no_time_left",
+            ErrorKind::Unavailable(_) => "unavailable",
+            ErrorKind::Refused(_) => "refused",
+            ErrorKind::Redirected(_) => "redirected",
+            ErrorKind::NotPrometheus { .. } => "not_prometheus",
+            ErrorKind::TooLarge(_) => "too_large",
+            ErrorKind::Api { .. } => "api_error",
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prometheus at {} {}", self.upstream, self.kind)?;
@@ -87,6 +110,10 @@ impl std::error::Error for Error {}
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ErrorKind::NotAllowed => f.write_str(
+                "was not asked: this mirror may not connect there; check host and port in the connection details, \
+                 or have whoever runs the mirror add them to --allow-upstream",
+            ),
             ErrorKind::Unreachable(reason) => write!(
                 f,
                 "cannot be reached: {reason}; check host and port in the connection details, \

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Response;
 use ureq::tls::{self, PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::allowlist::{AllowedResolver, Allowlist, NotAllowed};
 use super::error::ErrorKind;
 use super::upstream::Upstream;
 
@@ -107,7 +110,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(workers: usize, authorities: Authorities) -> Transport {
+    pub(super) fn new(workers: usize, allowlist: Allowlist, authorities: Authorities) -> Transport {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(authorities.0).build())
             // A refusal has a body worth reading.
@@ -121,7 +124,8 @@ impl Transport {
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(concat!("prometheusmirror/", env!("CARGO_PKG_VERSION")))
             .build();
-        Transport { agent: config.new_agent() }
+        let resolver = AllowedResolver { allowlist, system: DefaultResolver::default() };
+        Transport { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 
     /// One exchange, with one more try when the connection is closed before an answer begins: a kept connection may have
@@ -177,6 +181,7 @@ fn failure(error: ureq::Error, deadline: Deadline) -> ErrorKind {
     match error {
         ureq::Error::Timeout(_) => ErrorKind::Timeout(deadline.whole_ms()),
         ureq::Error::HostNotFound => ErrorKind::NameNotFound,
+        ureq::Error::Other(error) if error.is::<NotAllowed>() => ErrorKind::NotAllowed,
         ureq::Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
         ureq::Error::Tls(reason) => ErrorKind::Tls(reason.to_owned()),
         ureq::Error::Rustls(reason) => ErrorKind::Tls(reason.to_string()),

@@ -8,7 +8,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -46,8 +46,6 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new() -> Arc<Watch> {
-        // Each of these starts from the system's randomness.
-        let random = || RandomState::new().build_hasher().finish();
         let secret = format!("{:016x}{:016x}", random(), random());
         Arc::new(Watch { secret, requests: AtomicU64::new(0), guarded: Mutex::new(Weak::new()) })
     }
@@ -57,7 +55,13 @@ impl Watch {
         *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(server);
     }
 
-    fn give_up_server(&self) {
+    /// There is no server to unblock any more.
+    pub(super) fn release(&self) {
+        *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Weak::new();
+    }
+
+    /// Has another server take over from the one that is guarded.
+    pub(super) fn give_up_server(&self) {
         if let Some(server) = self.guarded.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
             server.unblock();
         }
@@ -75,42 +79,64 @@ impl Watch {
     }
 }
 
-/// Starts the visits to a listening address.
-///
-/// # Errors
-/// When there is no thread for them.
-pub(super) fn start(listening: SocketAddr, watch: Arc<Watch>) -> std::io::Result<()> {
+/// Visits a listening address for ever.
+pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     let address = SocketAddr::new(reachable(listening.ip()), listening.port());
     let request =
         format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
-    let visits = move || {
-        let mut rounds_in_vain = 0;
-        loop {
-            let requests = watch.requests.swap(0, Ordering::Relaxed);
-            let visits = (FEWEST_VISITS + requests.saturating_mul(VISITS_PER_REQUEST)).min(MOST_VISITS);
-            let deadline = Instant::now() + PATIENCE;
-            let open: Vec<TcpStream> = (0..visits).filter_map(|_| begin(address, &request, deadline)).collect();
-            let answered = open.into_iter().filter_map(|stream| is_answered(stream, deadline)).count();
-            rounds_in_vain = if answered > 0 { 0 } else { rounds_in_vain + 1 };
-            if rounds_in_vain == ROUNDS_IN_VAIN {
-                rounds_in_vain = 0;
-                watch.give_up_server();
-            }
-            thread::sleep(INTERVAL);
+    let mut rounds_in_vain = 0;
+    loop {
+        let requests = watch.requests.swap(0, Ordering::Relaxed);
+        let visits = (FEWEST_VISITS + requests.saturating_mul(VISITS_PER_REQUEST)).min(MOST_VISITS);
+        let deadline = Instant::now() + PATIENCE;
+        let begun: Vec<_> = (0..visits).map(|_| begin(address, &request, deadline)).collect();
+        let outcomes: Vec<Visit> = begun.into_iter().map(|begun| outcome(begun, deadline)).collect();
+        if outcomes.contains(&Visit::Answered) {
+            rounds_in_vain = 0;
+        } else if outcomes.contains(&Visit::InVain) {
+            rounds_in_vain += 1;
         }
+        if rounds_in_vain == ROUNDS_IN_VAIN {
+            rounds_in_vain = 0;
+            watch.give_up_server();
+        }
+        thread::sleep(INTERVAL);
+    }
+}
+
+/// What became of a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    Answered,
+    InVain,
+    /// For a reason of our own, such as the want of a descriptor, which tells nothing of the server.
+    NotBegun,
+}
+
+fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Result<TcpStream, Visit> {
+    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).map_err(|error| match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::TimedOut => Visit::InVain,
+        _ => Visit::NotBegun,
+    })?;
+    stream.write_all(request.as_bytes()).map_err(|_| Visit::InVain)?;
+    Ok(stream)
+}
+
+fn outcome(begun: Result<TcpStream, Visit>, deadline: Instant) -> Visit {
+    let answer = |mut stream: TcpStream| {
+        stream.set_read_timeout(Some(remaining(deadline)))?;
+        stream.read_exact(&mut [0])
     };
-    thread::Builder::new().name("sentinel".to_owned()).spawn(visits).map(drop)
+    match begun {
+        Ok(stream) => answer(stream).map_or(Visit::InVain, |()| Visit::Answered),
+        Err(visit) => visit,
+    }
 }
 
-fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).ok()?;
-    stream.write_all(request.as_bytes()).ok()?;
-    Some(stream)
-}
-
-fn is_answered(mut stream: TcpStream, deadline: Instant) -> Option<()> {
-    stream.set_read_timeout(Some(remaining(deadline))).ok()?;
-    stream.read_exact(&mut [0]).ok()
+/// A number that nobody can foresee.
+pub(super) fn random() -> u64 {
+    // Each of these starts from the system's randomness.
+    RandomState::new().build_hasher().finish()
 }
 
 /// What is left until a deadline; a moment when nothing is, for a timeout of zero is none.

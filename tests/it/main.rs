@@ -8,6 +8,7 @@
 mod support;
 
 mod aggregated;
+mod allowlist;
 mod conditions;
 mod connection;
 mod counter;

@@ -144,12 +144,14 @@ fn settings() -> Vec<(String, String, String)> {
 fn help_lists_every_setting_with_flag_variable_and_default() {
     let settings = settings();
     for (flag, state) in [
-        ("--api-key", "required"),
-        ("--listen", "default "),
-        ("--port", "default "),
-        ("--workers", "default "),
-        ("--log-level", "default "),
-        ("--ca-file", "off"),
+        ("--api-key", "default: this or --api-key-file"),
+        ("--api-key-file", "default: this or --api-key"),
+        ("--listen", "default: ::"),
+        ("--port", "default: 9900"),
+        ("--workers", "default: 20"),
+        ("--queue", "default: ten a worker"),
+        ("--log-level", "default: info"),
+        ("--ca-file", "default: off"),
     ] {
         let found = settings.iter().find(|(known, ..)| known == flag);
         let (_, _, line) = found.unwrap_or_else(|| panic!("{flag} is not in {settings:?}"));

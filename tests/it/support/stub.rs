@@ -7,7 +7,7 @@ mod request;
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,6 +32,7 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     requests: Mutex<Vec<Request>>,
     open: Mutex<HashMap<usize, TcpStream>>,
+    connections: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -118,6 +119,7 @@ impl Stub {
             behaviour: Mutex::new(Arc::new(behaviour)),
             requests: Mutex::default(),
             open: Mutex::default(),
+            connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let of_acceptor = Arc::clone(&shared);
@@ -146,6 +148,11 @@ impl Stub {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// How many connections were made since the start.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
     /// Those of them whose PromQL contains this text.
     pub fn queries(&self, text: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.promql().contains(text)).collect()
@@ -172,6 +179,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
+        shared.connections.fetch_add(1, Ordering::SeqCst);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();

@@ -1,0 +1,75 @@
+//! A reply on its way out, and what is said of it in the log.
+
+use std::time::Duration;
+
+use crate::error::KEY_HEADER;
+use crate::key::Key;
+use crate::log;
+
+/// A reply, ready to be signed.
+#[derive(Debug)]
+pub struct Reply {
+    /// Which method or page was asked for, as the metrics call it.
+    pub method: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, without those of the body's length and without the key.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the log says of it besides verb, path, status and duration.
+    pub note: Note,
+}
+
+/// A reply, ready to be written: the only kind there is that can be.
+#[derive(Debug)]
+pub struct SignedReply(Reply);
+
+impl Reply {
+    pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>, note: Note) -> Reply {
+        Reply { method, status, headers: vec![("Content-Type", content_type.to_owned())], body, note }
+    }
+
+    /// Signs it with a key, or, if it is not to be known, with none.
+    pub(super) fn signed(mut self, key: Option<&Key>) -> SignedReply {
+        self.headers.extend(key.map(|key| (KEY_HEADER, key.reveal().to_owned())));
+        SignedReply(self)
+    }
+}
+
+impl SignedReply {
+    /// The reply with what it was signed with in its headers.
+    pub fn into_reply(self) -> Reply {
+        self.0
+    }
+}
+
+/// What the log says of a reply.
+#[derive(Debug, Default)]
+pub struct Note {
+    pub(super) asked: Option<Asked>,
+    /// Why there is no answer.
+    pub(super) error: Option<String>,
+    /// Why it was turned away before it was looked into.
+    pub(super) rejection: Option<&'static str>,
+}
+
+/// What was asked of an upstream.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) upstream: String,
+    pub(super) calls: u32,
+    pub(super) spent: Duration,
+    pub(super) promql: String,
+}
+
+impl Note {
+    /// Adds the note to a line of the log.
+    pub fn add_to(&self, mut line: log::Line) -> log::Line {
+        if let Some(Asked { upstream, calls, spent, promql }) = &self.asked {
+            line = line.text("upstream", upstream).number("upstream_calls", *calls).millis("upstream_ms", *spent);
+            line = line.text("promql", promql);
+        }
+        line.text("error", self.error.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,174 @@
+//! The API key: what it may be, how a request's is compared with it, and how a changed file is taken over.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use subtle::ConstantTimeEq;
+
+/// The most characters of a key.
+const MAX_LENGTH: usize = 1_024;
+
+/// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters. Not for any
+/// eye: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// A key, if the text can be one.
+    pub fn new(text: &str) -> Option<Key> {
+        let is_good = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_good.then(|| Key(text.to_owned()))
+    }
+
+    /// Whether a text is the key, found out in a time that tells nothing of the key but its length.
+    pub fn is(&self, text: &str) -> bool {
+        self.0.as_bytes().ct_eq(text.as_bytes()).into()
+    }
+
+    /// The key as a header carries it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// Why the file of the key is of no use. Nothing of what stands in it is repeated.
+#[derive(Debug)]
+pub struct BadKeyFile {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Unreadable(io::Error),
+    Empty,
+    NoKey,
+}
+
+impl fmt::Display for BadKeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file of the key, {}, ", self.path.display())?;
+        match &self.reason {
+            Reason::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Reason::Empty => f.write_str("is empty"),
+            Reason::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
+        }
+    }
+}
+
+impl std::error::Error for BadKeyFile {}
+
+/// The key in force, which may change while requests are answered.
+#[derive(Debug)]
+pub struct Keyring {
+    current: RwLock<Arc<Key>>,
+    file: Option<PathBuf>,
+}
+
+impl Keyring {
+    /// A key that stays.
+    pub fn fixed(key: Key) -> Keyring {
+        Keyring { current: RwLock::new(Arc::new(key)), file: None }
+    }
+
+    /// The key in a file, the end of its last line apart.
+    ///
+    /// # Errors
+    /// When there is none in it.
+    pub fn from_file(path: PathBuf) -> Result<Keyring, BadKeyFile> {
+        let key = read(&path)?;
+        Ok(Keyring { file: Some(path), ..Keyring::fixed(key) })
+    }
+
+    /// The key in force.
+    pub fn current(&self) -> Arc<Key> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the file again, if there is one, and takes over a key that has changed: whether one has.
+    ///
+    /// # Errors
+    /// When there is no key in it any more; the one before stays in force.
+    pub fn refresh(&self) -> Result<bool, BadKeyFile> {
+        let Some(path) = &self.file else { return Ok(false) };
+        let key = read(path)?;
+        if *self.current() == key {
+            return Ok(false);
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        Ok(true)
+    }
+}
+
+/// Opens the file anew each time: a mounted secret is changed by renaming.
+fn read(path: &Path) -> Result<Key, BadKeyFile> {
+    let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
+    let mut text = Vec::new();
+    // A little more than a key and the end of a line, whatever the file is.
+    let read = File::open(path).and_then(|file| file.take(2 * MAX_LENGTH as u64).read_to_end(&mut text));
+    read.map_err(|error| bad(Reason::Unreadable(error)))?;
+    let text = String::from_utf8(text).map_err(|_| bad(Reason::NoKey))?;
+    let key = text.trim_end_matches(['\n', '\r']);
+    if key.is_empty() {
+        return Err(bad(Reason::Empty));
+    }
+    Key::new(key).ok_or_else(|| bad(Reason::NoKey))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_visible_ascii_and_not_shown() {
+        for good in ["k", "!~", &"k".repeat(1_024)] {
+            assert!(Key::new(good).is_some_and(|key| key.is(good) && !key.is("other") && !key.is("")), "{good}");
+        }
+        for bad in ["", " ", "two words", "k\n", "ké", &"k".repeat(1_025)] {
+            assert_eq!(Key::new(bad), None, "{bad:?}");
+        }
+        assert_eq!(format!("{:?}", Keyring::fixed(Key::new("hush").unwrap())).matches("hush").count(), 0);
+    }
+
+    #[test]
+    fn a_changed_file_is_taken_over_and_a_bad_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let write = |text: &str| {
+            // As Kubernetes does it: another file under the same name.
+            let next = folder.path().join("next");
+            std::fs::write(&next, text).unwrap();
+            std::fs::rename(&next, &path).unwrap();
+        };
+        assert!(Keyring::from_file(path.clone()).is_err());
+        write("first\r\n");
+        let keyring = Keyring::from_file(path.clone()).unwrap();
+        let check = |refreshed: Option<bool>, key: &str| {
+            let found = keyring.refresh();
+            assert_eq!((found.ok(), keyring.current().reveal()), (refreshed, key));
+        };
+        check(Some(false), "first");
+        write("second\n\n");
+        check(Some(true), "second");
+        for bad in ["", "\n", "two words", "tw\no", &"k".repeat(5_000)] {
+            write(bad);
+            check(None, "second");
+            let error = keyring.refresh().unwrap_err().to_string();
+            assert!(error.contains("next") || error.contains("key") && !error.contains("two"), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        check(None, "second");
+        write("second");
+        check(Some(false), "second");
+        assert_eq!(Keyring::fixed(Key::new("k").unwrap()).refresh().ok(), Some(false));
+    }
+}

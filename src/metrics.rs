@@ -1,0 +1,323 @@
+//! What the mirror tells of itself at `/metrics`, in Prometheus's text format ("Exposition formats", version 0.0.4).
+//!
+//! Every label has a fixed set of values, so that no client can make up series.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::{Metric, Registry};
+
+mod process;
+
+/// The type of the page, for the header `Content-Type`.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The upper bounds of the buckets of a duration, in seconds: from what a cache answers to the longest `requestTimeout`.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// A gauge of a number that is not negative.
+pub type Level = Gauge<u64, AtomicU64>;
+
+/// One more in a gauge, until it is dropped.
+#[derive(Debug)]
+pub struct Held(Level);
+
+impl Held {
+    /// Counts one more.
+    pub fn new(level: &Level) -> Held {
+        level.inc();
+        Held(level.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// All of it.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Total>,
+    request_seconds: Durations<ByMethod>,
+    upstream_requests: Family<Asked, Total>,
+    upstream_seconds: Durations<ByEndpoint>,
+    /// Requests of the Mirror API from their arrival until their replies are written.
+    pub underway: Level,
+    /// Workers that are busy with a request.
+    pub busy_workers: Level,
+    /// Requests that wait for a worker.
+    pub queue_length: Level,
+    rejected: Family<ByReason, Total>,
+    points_sent: Total,
+    points_dropped: Family<ByReason, Total>,
+    panics: Total,
+    listener_restarts: Total,
+    resident_bytes: Level,
+    open_descriptors: Level,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByMethod {
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByEndpoint {
+    endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
+impl Metrics {
+    /// Counts from zero, for a pool of so many workers with a queue of this length.
+    pub fn new(workers: usize, queue: usize) -> Metrics {
+        let mut registry = Registry::default();
+        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
+        let requests = registered(&mut registry, "requests_total", "Requests answered", Family::default());
+        let request_seconds = registered(
+            &mut registry,
+            "request_duration_seconds",
+            "From taking a request in to its answer being written",
+            Family::new_with_constructor(histogram),
+        );
+        let upstream_requests = registered(
+            &mut registry,
+            "upstream_requests_total",
+            "Requests to a Prometheus, and what came of them",
+            Family::default(),
+        );
+        let upstream_seconds = registered(
+            &mut registry,
+            "upstream_request_duration_seconds",
+            "From asking a Prometheus to having its answer",
+            Family::new_with_constructor(histogram),
+        );
+        let underway = registered(
+            &mut registry,
+            "requests_underway",
+            "Requests of the Mirror API that are not answered yet",
+            Level::default(),
+        );
+        let busy_workers = registered(&mut registry, "busy_workers", "Workers busy with a request", Level::default());
+        let queue_length = registered(&mut registry, "queue_length", "Requests waiting for a worker", Level::default());
+        let rejected: Family<ByReason, Total> = registered(
+            &mut registry,
+            "rejected_requests_total",
+            "Requests turned away before they were looked into",
+            Family::default(),
+        );
+        let points_sent = registered(&mut registry, "points_sent_total", "Points sent to StackState", Total::default());
+        let points_dropped: Family<ByReason, Total> = registered(
+            &mut registry,
+            "points_dropped_total",
+            "Samples that became no point for their value",
+            Family::default(),
+        );
+        let panics = registered(&mut registry, "panics_total", "Faults of the mirror's own", Total::default());
+        let listener_restarts = registered(
+            &mut registry,
+            "listener_restarts_total",
+            "Times that accepting connections had to be begun anew",
+            Total::default(),
+        );
+        let constant = |registry: &mut Registry, name: &str, help: &str, value: u64| {
+            registered(registry, name, help, Level::default()).set(value);
+        };
+        constant(&mut registry, "workers", "Workers there are", workers as u64);
+        constant(&mut registry, "queue_capacity", "Requests that may wait for a worker", queue as u64);
+        let build = registered(&mut registry, "build_info", "Which mirror this is", Family::<_, Level>::default());
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+
+        // Those that every program has have the names that every program gives them.
+        let started: Gauge<f64, AtomicU64> = Gauge::default();
+        started.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        registry.register("process_start_time_seconds", "When the process started, since the epoch", started);
+        let (resident_bytes, open_descriptors, max_descriptors) = <(Level, Level, Level)>::default();
+        max_descriptors.set(process::max_descriptors());
+        registry.register("process_resident_memory_bytes", "Resident memory", resident_bytes.clone());
+        registry.register("process_open_fds", "Open file descriptors", open_descriptors.clone());
+        registry.register("process_max_fds", "File descriptors there may be", max_descriptors);
+
+        // What is alerted on has to be there before it first happens, or its first time is no increase.
+        for reason in REJECTIONS {
+            rejected.get_or_create(&ByReason { reason }).0.inc_by(0);
+        }
+        for reason in [NAN, INFINITE] {
+            points_dropped.get_or_create(&ByReason { reason }).0.inc_by(0);
+        }
+        Metrics {
+            registry,
+            requests,
+            request_seconds,
+            upstream_requests,
+            upstream_seconds,
+            underway,
+            busy_workers,
+            queue_length,
+            rejected,
+            points_sent,
+            points_dropped,
+            panics,
+            listener_restarts,
+            resident_bytes,
+            open_descriptors,
+        }
+    }
+
+    /// A request was answered: which method or page it asked for, with which status, after how long.
+    pub fn answered(&self, method: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Answered { method, status }).0.inc();
+        self.request_seconds.get_or_create(&ByMethod { method }).observe(took.as_secs_f64());
+    }
+
+    /// A request was turned away, for one of the [`REJECTIONS`].
+    pub fn rejected(&self, reason: &'static str) {
+        self.rejected.get_or_create(&ByReason { reason }).0.inc();
+    }
+
+    /// A Prometheus was asked at an endpoint, with this outcome after this time.
+    pub fn asked(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
+        self.upstream_requests.get_or_create(&Asked { endpoint, outcome }).0.inc();
+        self.upstream_seconds.get_or_create(&ByEndpoint { endpoint }).observe(took.as_secs_f64());
+    }
+
+    /// Points were sent, others could not be for their values.
+    pub fn points(&self, sent: u64, nan: u64, infinite: u64) {
+        self.points_sent.0.inc_by(sent);
+        self.points_dropped.get_or_create(&ByReason { reason: NAN }).0.inc_by(nan);
+        self.points_dropped.get_or_create(&ByReason { reason: INFINITE }).0.inc_by(infinite);
+    }
+
+    /// Something panicked.
+    pub fn panicked(&self) {
+        self.panics.0.inc();
+    }
+
+    /// Accepting connections was begun anew.
+    pub fn listener_restarted(&self) {
+        self.listener_restarts.0.inc();
+    }
+
+    /// The page.
+    pub fn page(&self) -> String {
+        self.resident_bytes.set(process::resident_bytes());
+        self.open_descriptors.set(process::open_descriptors());
+        let mut page = String::new();
+        // Writing to a string does not fail.
+        let _ = text::encode_registry(&mut page, &self.registry);
+        page
+    }
+}
+
+/// Why requests are turned away.
+pub const REJECTIONS: [&str; 8] = [
+    "bad_request",
+    "no_such_path",
+    "verb_not_allowed",
+    "body_too_large",
+    "body_not_received",
+    "overloaded",
+    "shutting_down",
+    "unauthorized",
+];
+
+const NAN: &str = "nan";
+const INFINITE: &str = "infinite";
+
+/// Registers a metric of the mirror's own under a name that begins with the mirror's.
+fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(format!("prometheusmirror_{name}"), help, metric.clone());
+    metric
+}
+
+/// A counter that is called what it is registered as. The library's own is made for OpenMetrics, where the name of a counter
+/// lacks the `_total` of its samples; in Prometheus's text format it does not.
+#[derive(Debug, Clone, Default)]
+struct Total(Counter);
+
+impl TypedMetric for Total {
+    const TYPE: MetricType = MetricType::Counter;
+}
+
+impl EncodeMetric for Total {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        // Which writes the name as it is.
+        encoder.encode_gauge(&self.0.get())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_tells_what_was_counted() {
+        let metrics = Metrics::new(4, 40);
+        metrics.answered("metric", 200, Duration::from_millis(3));
+        metrics.answered("metric", 200, Duration::from_secs(3));
+        metrics.answered("other", 404, Duration::ZERO);
+        metrics.rejected("no_such_path");
+        metrics.asked("query", "ok", Duration::from_millis(1));
+        metrics.points(5, 1, 2);
+        metrics.points(5, 0, 0);
+        metrics.panicked();
+        metrics.listener_restarted();
+        metrics.busy_workers.inc();
+        let page = metrics.page();
+        for line in [
+            "# TYPE prometheusmirror_requests_total counter",
+            r#"prometheusmirror_requests_total{method="metric",status="200"} 2"#,
+            r#"prometheusmirror_requests_total{method="other",status="404"} 1"#,
+            "# TYPE prometheusmirror_request_duration_seconds histogram",
+            r#"prometheusmirror_request_duration_seconds_bucket{le="0.005",method="metric"} 1"#,
+            r#"prometheusmirror_request_duration_seconds_bucket{le="+Inf",method="metric"} 2"#,
+            r#"prometheusmirror_request_duration_seconds_count{method="metric"} 2"#,
+            r#"prometheusmirror_upstream_requests_total{endpoint="query",outcome="ok"} 1"#,
+            r#"prometheusmirror_upstream_request_duration_seconds_count{endpoint="query"} 1"#,
+            "prometheusmirror_workers 4",
+            "prometheusmirror_busy_workers 1",
+            "prometheusmirror_queue_capacity 40",
+            "prometheusmirror_queue_length 0",
+            r#"prometheusmirror_rejected_requests_total{reason="no_such_path"} 1"#,
+            r#"prometheusmirror_rejected_requests_total{reason="overloaded"} 0"#,
+            "prometheusmirror_points_sent_total 10",
+            r#"prometheusmirror_points_dropped_total{reason="nan"} 1"#,
+            r#"prometheusmirror_points_dropped_total{reason="infinite"} 2"#,
+            "prometheusmirror_panics_total 1",
+            "prometheusmirror_listener_restarts_total 1",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+    }
+}

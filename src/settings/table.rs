@@ -1,0 +1,151 @@
+//! The table of settings, from which the flags, the environment variables and the help text all come.
+
+use std::fmt;
+
+/// A setting: how it is given and what it may be. The README has the same table; a test compares the two.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// The environment variable, which counts when the flag is not given. An empty one counts as not given.
+    pub variable: &'static str,
+    /// What holds when it is not given.
+    pub fallback: Fallback,
+    /// What it may be.
+    pub allowed: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// What holds when a setting is not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// It is off.
+    Off,
+    /// This value.
+    Value(&'static str),
+    /// A value that follows from another setting, in words.
+    Derived(&'static str),
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fallback::Off => f.write_str("off"),
+            Fallback::Value(value) => write!(f, "`{value}`"),
+            Fallback::Derived(how) => f.write_str(how),
+        }
+    }
+}
+
+pub(super) const API_KEY: Setting = Setting {
+    flag: "api-key",
+    variable: "API_KEY",
+    fallback: Fallback::Derived("this or `--api-key-file`"),
+    allowed: "1 to 1024 visible ASCII characters",
+    help: "The key every reply carries, the Api Key of the datasource in StackState. Prefer the file or the variable: \
+           flags can be read in the list of processes.",
+};
+pub(super) const API_KEY_FILE: Setting = Setting {
+    flag: "api-key-file",
+    variable: "API_KEY_FILE",
+    fallback: Fallback::Derived("this or `--api-key`"),
+    allowed: "the path of a file that holds the key and nothing else",
+    help: "Where the key stands instead, such as a mounted secret. A changed file is taken over within a minute.",
+};
+pub(super) const REQUIRE_API_KEY: Setting = Setting {
+    flag: "require-api-key",
+    variable: "REQUIRE_API_KEY",
+    fallback: Fallback::Value("false"),
+    allowed: "true or false",
+    help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. Then only replies to requests \
+           that carry it do so too.",
+};
+pub(super) const ALLOW_UPSTREAM: Setting = Setting {
+    flag: "allow-upstream",
+    variable: "ALLOW_UPSTREAM",
+    fallback: Fallback::Value("*"),
+    allowed: "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
+    help: "Which hosts may be asked, whatever the connection details say.",
+};
+pub(super) const WORKERS: Setting = Setting {
+    flag: "workers",
+    variable: "WORKERS",
+    fallback: Fallback::Value("20"),
+    allowed: "a number from 1 to 1000",
+    help: "How many requests are answered at the same time.",
+};
+pub(super) const QUEUE: Setting = Setting {
+    flag: "queue",
+    variable: "QUEUE",
+    fallback: Fallback::Derived("ten a worker"),
+    allowed: "a number from 0 to 100000",
+    help: "How many requests may wait for a worker. Those beyond are turned away at once.",
+};
+pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
+    flag: "max-request-bytes",
+    variable: "MAX_REQUEST_BYTES",
+    fallback: Fallback::Value("1048576"),
+    allowed: "a number from 1024 to 67108864",
+    help: "The most bytes of a request's body.",
+};
+pub(super) const SHUTDOWN_GRACE: Setting = Setting {
+    flag: "shutdown-grace",
+    variable: "SHUTDOWN_GRACE",
+    fallback: Fallback::Value("25"),
+    allowed: "a number of seconds from 0 to 3600",
+    help: "How long requests under way may go on after SIGTERM or SIGINT, in seconds.",
+};
+pub(super) const PORT: Setting = Setting {
+    flag: "port",
+    variable: "PORT",
+    fallback: Fallback::Value("9900"),
+    allowed: "a port from 0 to 65535 (0: any free one)",
+    help: "The TCP port to listen on.",
+};
+pub(super) const LISTEN: Setting = Setting {
+    flag: "listen",
+    variable: "LISTEN",
+    fallback: Fallback::Value("::"),
+    allowed: "an IPv4 or IPv6 address",
+    help: "The address to listen on. :: is all interfaces, IPv4 and IPv6.",
+};
+pub(super) const LOG_LEVEL: Setting = Setting {
+    flag: "log-level",
+    variable: "LOG_LEVEL",
+    fallback: Fallback::Value("info"),
+    allowed: "one of error, warn, info, debug",
+    help: "How much is logged to standard error.",
+};
+pub(super) const LOG_FORMAT: Setting = Setting {
+    flag: "log-format",
+    variable: "LOG_FORMAT",
+    fallback: Fallback::Value("logfmt"),
+    allowed: "one of logfmt, json",
+    help: "How a line of the log is written.",
+};
+pub(super) const CA_FILE: Setting = Setting {
+    flag: "ca-file",
+    variable: "CA_FILE",
+    fallback: Fallback::Off,
+    allowed: "the path of a PEM file",
+    help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
+           are built in.",
+};
+
+/// All settings, in the order they are listed in.
+pub const TABLE: [&Setting; 13] = [
+    &API_KEY,
+    &API_KEY_FILE,
+    &REQUIRE_API_KEY,
+    &ALLOW_UPSTREAM,
+    &CA_FILE,
+    &PORT,
+    &LISTEN,
+    &WORKERS,
+    &QUEUE,
+    &MAX_REQUEST_BYTES,
+    &SHUTDOWN_GRACE,
+    &LOG_LEVEL,
+    &LOG_FORMAT,
+];
