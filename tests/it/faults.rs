@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod lists;
 mod recovery;
+mod restart;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 //! stands between instead: it reads from a pipe that only the test process holds open, and once that closes, whatever
 //! the reason, it kills the server and removes its directory.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -11,10 +12,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Kills the program after `$0` (a directory) and removes that directory once standard input closes.
+/// Runs the program after `$0` (a directory), does to it what standard input says (a signal's name, or `start` to have it
+/// started again after its end), kills it and removes the directory once standard input closes.
 const GUARD: &str = r#"trap '' INT
 "$@" >"$0/log" 2>&1 </dev/null &
-read -r _
+while read -r order; do
+    case $order in
+    start)
+        wait
+        "$@" >>"$0/log" 2>&1 </dev/null &
+        ;;
+    *) kill -s "$order" $! ;;
+    esac
+done
 kill -9 $!
 wait
 rm -rf "$0""#;
@@ -56,6 +66,12 @@ impl Server {
             || format!("{} answers; its log:\n{}", self.url(path), log()),
             || agent().get(self.url(path)).call().is_ok_and(|response| response.status() == 200),
         );
+    }
+
+    /// Sends it a signal, such as `KILL`, or with `start` starts it again after its end, on the same port and data.
+    pub fn order(&self, order: &str) {
+        let mut guard = self.guard.stdin.as_ref().expect("a piped stdin");
+        writeln!(guard, "{order}").unwrap();
     }
 
     /// The URL of a path on this server.

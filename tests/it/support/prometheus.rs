@@ -69,6 +69,17 @@ impl Prometheus {
         Prometheus { server, prefix, agent: agent() }
     }
 
+    /// Sends it a signal, such as `KILL`.
+    pub fn signal(&self, name: &str) {
+        self.server.order(name);
+    }
+
+    /// Starts it again after its end, and waits until it answers.
+    pub fn start_again(&self) {
+        self.server.order("start");
+        self.server.wait_ready(&format!("{}/-/ready", self.prefix));
+    }
+
     /// The `connectionDetails` that point a mirror here.
     pub fn details(&self) -> Value {
         self.server.details()
