@@ -1,11 +1,11 @@
 //! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Header, Request, Response, Server};
+use tiny_http::{Header, Request, Response, Server, StatusCode};
 
 use crate::api::{Gateway, Job, Note, Reply, Routed, SignedReply};
 use crate::error::{Error, KEY_HEADER};
@@ -19,8 +19,13 @@ const ID_HEADER: &str = "X-Request-Id";
 /// The most characters of an id that is taken over.
 const MAX_ID_LENGTH: usize = 128;
 
-/// How long a whole body may take to arrive. Between two of its bytes, `server`'s timeout holds.
+/// How long a whole body may take to arrive. Between two of its bytes,
+/// `server/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
+/// `server/socket`'s timeout holds.
+const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A request under way.
 pub(super) struct Exchange {
@@ -101,11 +106,52 @@ fn new_id() -> String {
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
-fn response(reply: SignedReply, id: &str) -> (Response<Cursor<Vec<u8>>>, Note) {
+fn response(reply: SignedReply, id: &str) -> (Response<Timely>, Note) {
     let Reply { status, headers, body, note, .. } = reply.into_reply();
-    let response = Response::from_data(body).with_status_code(status);
+    let length = body.len();
+    let body = Timely { body: Cursor::new(body), deadline: Instant::now() + REPLY_DEADLINE };
     let headers = headers.into_iter().chain([(ID_HEADER, id.to_owned())]);
-    let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
+    let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
+    let response = Response::new(StatusCode(status), headers, body, Some(length), None);
     // A reply has a known length, so it is sent in one piece however long it is.
-    (headers.fold(response, Response::with_header).with_chunked_threshold(usize::MAX), note)
+    (response.with_chunked_threshold(usize::MAX), note)
+}
+
+/// A body that its client has to take in before a deadline: what is left then is not sent, and not kept.
+struct Timely {
+    body: Cursor<Vec<u8>>,
+    deadline: Instant,
+}
+
+impl Read for Timely {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() > self.deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
+        }
+        self.body.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_sent_until_its_deadline() {
+        let mut body = Timely { body: Cursor::new(vec![1; 10]), deadline: Instant::now() + REPLY_DEADLINE };
+        assert_eq!(body.read(&mut [0; 4]).unwrap(), 4);
+        body.deadline = Instant::now() - Duration::from_millis(1);
+        assert_eq!(body.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_id_is_visible_ascii_of_a_bounded_length_and_ours_is_one() {
+        for good in ["a", "3f2504e0-4f89-11d3", "!~", &"x".repeat(128), &new_id()] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", "two words", "a\nb", "é", &"x".repeat(129)] {
+            assert!(!is_id(bad), "{bad:?}");
+        }
+        assert_ne!(new_id(), new_id());
+    }
 }

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -81,7 +82,12 @@ impl Listener {
         }
     }
 
+    /// A panic here would be a fault of ours, which costs this request and nothing else.
     fn dispatch(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(request, server)));
+    }
+
+    fn take_in(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
         if self.watch.is_own(&request) {
             return self.aside(move |_| drop(request.respond(Response::empty(200))));
         }

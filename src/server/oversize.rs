@@ -22,7 +22,7 @@ pub(super) fn is_beyond_bounds(request: &Request) -> bool {
 }
 
 /// Answers a request, on a thread that is lost to it. The answer is JSON, to which blanks at its end do not matter.
-pub(super) fn answer_for_good(request: Request, response: Response<Cursor<Vec<u8>>>) {
+pub(super) fn answer_for_good(request: Request, response: Response<impl Read>) {
     let mut body = response.data_length().map(Vec::with_capacity).unwrap_or_default();
     let headers = response.headers().to_vec();
     let status = response.status_code();
