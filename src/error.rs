@@ -134,7 +134,8 @@ impl fmt::Display for Error {
                  --max-request-bytes of the mirror"
             ),
             Error::Overloaded => f.write_str(
-                "all workers are busy and the queue is full; ask again later, or raise --workers or --queue of the mirror",
+                "the mirror has as many requests as its workers and its queue can hold; ask again later, or raise --workers or \
+                 --queue of the mirror",
             ),
             Error::ShuttingDown => f.write_str("the mirror is shutting down; ask again, another will answer"),
             Error::Unauthorized => write!(

@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, Client};
 use crate::settings::{KeySource, Settings};
 
+use body::Bounds;
 use listener::Listener;
 use pool::Pool;
 use sentinel::Watch;
@@ -105,7 +106,7 @@ pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),
-        max_request_bytes: settings.max_request_bytes,
+        bounds: Bounds::new(settings.max_request_bytes),
     });
     if let KeySource::File(_) = settings.api_key {
         start("key-file", move || refresh_for_ever(&keyring))?;

@@ -1,5 +1,7 @@
-//! Reading the body of a request: within a bound, and within a deadline for the whole of it.
+//! Reading the body of a request: within a bound for it and one for all there are, and within a deadline for the whole of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tiny_http::Request;
@@ -17,38 +19,78 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
 }
 
-/// The body, at most so many bytes of it, unless it does not arrive in time.
+/// How many bodies of the greatest length are held at the same time at most, whether their requests arrive, wait or run.
+const MAX_GREAT_BODIES: usize = 64;
+
+/// What bodies may hold.
+pub(super) struct Bounds {
+    /// The most bytes of one.
+    most_bytes: usize,
+    /// The bytes of all that there are.
+    held: AtomicUsize,
+}
+
+impl Bounds {
+    pub(super) fn new(most_bytes: usize) -> Arc<Bounds> {
+        Arc::new(Bounds { most_bytes, held: AtomicUsize::new(0) })
+    }
+}
+
+/// A body, which counts as held until it is dropped.
+pub(super) struct Body {
+    bytes: Vec<u8>,
+    bounds: Arc<Bounds>,
+}
+
+impl Body {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn extend(&mut self, more: &[u8]) -> Result<(), Error> {
+        let Bounds { most_bytes, held } = &*self.bounds;
+        self.bytes.extend_from_slice(more);
+        if held.fetch_add(more.len(), Ordering::SeqCst) + more.len() > most_bytes * MAX_GREAT_BODIES {
+            return Err(Error::Overloaded);
+        }
+        if self.bytes.len() > *most_bytes { Err(Error::BodyTooLarge(*most_bytes)) } else { Ok(()) }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.bounds.held.fetch_sub(self.bytes.len(), Ordering::SeqCst);
+    }
+}
+
+/// Reads the body of a request, unless it does not arrive in time.
 ///
 /// # Errors
-/// When it is longer, by what is announced or by what comes; when it does not come, or not whole.
-pub(super) fn read(request: &mut Request, most_bytes: usize, deadline: Instant) -> Result<Vec<u8>, Error> {
+/// When it is too long, by what is announced or by what comes; when there are too many; when it does not come, or not whole.
+pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instant) -> Result<Body, Error> {
     let announced = request.body_length();
-    if announced.is_some_and(|length| length > most_bytes) {
-        return Err(Error::BodyTooLarge(most_bytes));
+    if announced.is_some_and(|length| length > bounds.most_bytes) {
+        return Err(Error::BodyTooLarge(bounds.most_bytes));
     }
     let is_chunked = has_header(request, "Transfer-Encoding", "");
     if is_chunked && has_header(request, "Connection", "upgrade") {
         return Err(Error::BadRequest("Connection: upgrade and Transfer-Encoding do not go together".to_owned()));
     }
-    // One byte over the limit tells a chunked body that is too long.
-    let longest = if is_chunked { most_bytes + 1 } else { announced.unwrap_or(0) };
-    let mut body = Vec::new();
+    let end = if is_chunked { usize::MAX } else { announced.unwrap_or(0) };
+    let mut body = Body { bytes: Vec::new(), bounds: Arc::clone(bounds) };
     let mut chunk = [0; 16 * 1024];
-    while body.len() < longest {
-        let wanted = chunk.len().min(longest - body.len());
+    while body.bytes.len() < end {
+        let wanted = chunk.len().min(end - body.bytes.len());
         let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|_| Error::BodyNotReceived)?;
         if count == 0 {
             break;
         }
-        body.extend_from_slice(&chunk[..count]);
+        body.extend(&chunk[..count])?;
         if Instant::now() > deadline {
             return Err(Error::BodyNotReceived);
         }
     }
-    if body.len() > most_bytes {
-        return Err(Error::BodyTooLarge(most_bytes));
-    }
-    if announced.is_some_and(|length| length != body.len()) {
+    if announced.is_some_and(|length| length != body.bytes.len()) {
         return Err(Error::BodyNotReceived);
     }
     Ok(body)
@@ -58,4 +100,26 @@ pub(super) fn read(request: &mut Request, most_bytes: usize, deadline: Instant) 
 fn has_header(request: &Request, name: &'static str, word: &str) -> bool {
     let holds = |value: &str| value.to_ascii_lowercase().contains(word);
     request.headers().iter().any(|header| header.field.equiv(name) && holds(header.value.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_bounded_one_by_one_and_together() {
+        let bounds = Bounds::new(10);
+        let body = || Body { bytes: Vec::new(), bounds: Arc::clone(&bounds) };
+        let mut bodies: Vec<Body> = (0..MAX_GREAT_BODIES).map(|_| body()).collect();
+        for body in &mut bodies {
+            assert!(body.extend(&[0; 4]).is_ok() && body.extend(&[0; 6]).is_ok());
+        }
+        assert!(matches!(body().extend(&[0]), Err(Error::Overloaded)));
+        drop(bodies.pop());
+        assert!(matches!(body().extend(&[0; 11]), Err(Error::Overloaded)));
+        drop(bodies.pop());
+        assert!(matches!(body().extend(&[0; 11]), Err(Error::BodyTooLarge(10))));
+        drop(bodies);
+        assert_eq!(bounds.held.load(Ordering::SeqCst), 0);
+    }
 }

@@ -10,6 +10,7 @@ use tiny_http::{Header, Request, Response, Server, StatusCode};
 use crate::api::{Gateway, Job, Note, Reply, Routed, SignedReply};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
+use crate::server::body::{Body, Bounds};
 use crate::server::sentinel::random;
 use crate::server::{body, oversize};
 
@@ -55,8 +56,8 @@ impl Exchange {
     }
 
     /// Reads its body.
-    pub(super) fn read_body(&mut self, most_bytes: usize) -> Result<Vec<u8>, Error> {
-        body::read(&mut self.request, most_bytes, self.accepted + BODY_DEADLINE)
+    pub(super) fn read_body(&mut self, bounds: &Arc<Bounds>) -> Result<Body, Error> {
+        body::read(&mut self.request, bounds, self.accepted + BODY_DEADLINE)
     }
 
     /// Does its job, which may take as long as its client allows.

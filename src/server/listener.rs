@@ -18,6 +18,7 @@ use crate::api::{Gateway, Job, Routed};
 use crate::error::Error;
 use crate::log;
 use crate::metrics::{Held, Metrics};
+use crate::server::body::Bounds;
 use crate::server::exchange::Exchange;
 use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
@@ -43,8 +44,7 @@ pub(super) struct Listener {
     pub(super) pool: Pool,
     pub(super) watch: Arc<Watch>,
     pub(super) metrics: Arc<Metrics>,
-    /// The most bytes of a request's body.
-    pub(super) max_request_bytes: usize,
+    pub(super) bounds: Arc<Bounds>,
 }
 
 impl Listener {
@@ -116,7 +116,7 @@ impl Listener {
 
     /// Reads the body and gives the job to a worker, whose time no slow client takes that way.
     fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, underway: Held) {
-        let place = exchange.read_body(self.max_request_bytes).and_then(|body| {
+        let place = exchange.read_body(&self.bounds).and_then(|body| {
             let place = self.pool.place().ok_or(Error::Overloaded)?;
             Ok((body, place))
         });
@@ -129,7 +129,7 @@ impl Listener {
         };
         let listener = Arc::clone(self);
         place.run(move || {
-            let reply = exchange.perform(job, &body);
+            let reply = exchange.perform(job, body.bytes());
             drop(body);
             let is_small = reply.body.len() <= UNBLOCKING_BYTES;
             let finish = move || {
