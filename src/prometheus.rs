@@ -3,12 +3,14 @@
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" in Prometheus's documentation.
 
 mod allowlist;
+mod bounded;
 mod error;
+mod metadata;
 mod response;
+mod series;
 mod transport;
 mod upstream;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,18 +20,26 @@ use crate::cache::Cache;
 use crate::log;
 use crate::metrics::Metrics;
 
-use response::{QueryResult, ResultType};
+use bounded::{First, Text};
+use metadata::Families;
+use response::{Envelope, QueryResult, ResultType, Undecoded};
 use transport::{Deadline, Exchange, Params, Question, Transport, Verb};
 
 pub use allowlist::{Allowlist, BadAllowlist};
 pub use error::{Error, ErrorKind, shortened};
-pub use response::{Found, Labels, Metadata, MetricType, Sample, Series};
+pub use metadata::{Metadata, MetricType};
+pub use response::Found;
+pub use series::{Labels, Sample, Series};
 pub use transport::Authorities;
 pub use upstream::{BadAddress, Upstream};
 
 /// How many upstreams are remembered to take only GET, and for how long; then POST is tried again.
 const GET_ONLY_UPSTREAMS: usize = 256;
 const GET_ONLY_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
+/// have as many in memory.
+const MAX_NAMES: usize = 250_000;
 
 /// What all requests share: the kept connections and what was learnt about upstreams.
 #[derive(Debug)]
@@ -161,9 +171,8 @@ impl Session<'_> {
             by_post: false,
             deadline,
         };
-        let declarations: HashMap<String, Vec<response::Declaration>> = self.call(request)?.unwrap_or_default();
-        let typed = |list: Vec<response::Declaration>| list.into_iter().map(MetricType::from).collect();
-        Ok(declarations.into_iter().map(|(family, list)| (family, typed(list))).collect())
+        let Families(metadata) = self.call(request)?.unwrap_or_default();
+        Ok(metadata)
     }
 
     fn list(
@@ -176,7 +185,11 @@ impl Session<'_> {
     ) -> Result<Vec<String>, Error> {
         let deadline = self.deadline;
         let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
-        Ok(self.call(request)?.unwrap_or_default())
+        let names: First<Text, MAX_NAMES> = self.call(request)?.unwrap_or_default();
+        if names.total > names.kept.len() {
+            return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
+        }
+        Ok(texts(names.kept))
     }
 
     fn evaluate(
@@ -213,10 +226,9 @@ impl Session<'_> {
         if request.is_evaluation || self.last_query.is_none() {
             self.last_query = request.query.map(str::to_owned);
         }
-        let exchange = self.exchange(&request);
+        let result = self.exchange(&request).and_then(interpret);
         self.calls += 1;
         self.spent += started.elapsed();
-        let result = exchange.and_then(|exchange| interpret(&exchange));
         let outcome = result.as_ref().err().map_or("ok", ErrorKind::name);
         self.client.metrics.asked(request.endpoint, outcome, started.elapsed());
         log::debug(|| {
@@ -239,7 +251,7 @@ impl Session<'_> {
         Ok(data)
     }
 
-    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not.
+    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The answer has only begun.
     fn exchange(&self, request: &Request<'_>) -> Result<Exchange, ErrorKind> {
         let Request { path, params, deadline, .. } = request;
         let question = Question { upstream: &self.upstream, path, params, deadline: *deadline };
@@ -253,6 +265,8 @@ impl Session<'_> {
         if !is_refused(&by_post) {
             return Ok(by_post);
         }
+        // With it goes its connection, on which the rest of the refusal may never come.
+        drop(by_post);
         let by_get = send(Verb::Get)?;
         if !is_refused(&by_get) {
             self.client.get_only.put(self.upstream.clone(), (), Instant::now());
@@ -264,7 +278,7 @@ impl Session<'_> {
 /// What an exchange means: the data and the warnings of a success, or why it is none.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
-fn interpret<T: DeserializeOwned>(exchange: &Exchange) -> Result<(Option<T>, Vec<String>), ErrorKind> {
+fn interpret<T: DeserializeOwned>(exchange: Exchange) -> Result<(Option<T>, Vec<String>), ErrorKind> {
     let status = exchange.status;
     match status {
         429 => return Err(ErrorKind::Unavailable("it is asked too often, HTTP status 429".to_owned())),
@@ -274,26 +288,41 @@ fn interpret<T: DeserializeOwned>(exchange: &Exchange) -> Result<(Option<T>, Vec
     }
     let no_prometheus = |why: &str| ErrorKind::NotPrometheus { status: Some(status), why: why.to_owned() };
     if !(200..=299).contains(&status) {
-        let envelope = response::decode::<IgnoredAny>(&exchange.body).map_err(no_prometheus)?;
+        let envelope = envelope::<IgnoredAny>(exchange)?;
         return Err(match envelope.status {
             response::Status::Error => refusal(status, envelope.error_type, envelope.error),
             response::Status::Success => no_prometheus("it claims success with a status of failure"),
         });
     }
-    let envelope = response::decode::<T>(&exchange.body).map_err(no_prometheus)?;
+    let envelope = envelope::<T>(exchange)?;
     match envelope.status {
         response::Status::Error => Err(refusal(status, envelope.error_type, envelope.error)),
-        response::Status::Success => Ok((envelope.data, envelope.warnings.unwrap_or_default())),
+        response::Status::Success => Ok((envelope.data, texts(envelope.warnings.unwrap_or_default().kept))),
     }
 }
 
+fn envelope<T: DeserializeOwned>(exchange: Exchange) -> Result<Envelope<T>, ErrorKind> {
+    let Exchange { status, mut body } = exchange;
+    response::decode(&mut body).map_err(|undecoded| match undecoded {
+        Undecoded::Unread(error) => body.failure(error),
+        Undecoded::Foreign => {
+            let why = "its answer is not one of the Prometheus HTTP API".to_owned();
+            ErrorKind::NotPrometheus { status: Some(status), why }
+        }
+    })
+}
+
+fn texts(list: Vec<Text>) -> Vec<String> {
+    list.into_iter().map(|Text(text)| text).collect()
+}
+
 /// An error that has an error type is Prometheus's own, and its words may be passed on.
-fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
-    let Some(error_type) = error_type else {
+fn refusal(status: u16, error_type: Option<Text>, message: Option<Text>) -> ErrorKind {
+    let Some(Text(error_type)) = error_type else {
         let why = "its error has no errorType".to_owned();
         return ErrorKind::NotPrometheus { status: Some(status), why };
     };
-    let message = shortened(&message.unwrap_or_default());
+    let message = message.map(|Text(message)| shortened(&message)).unwrap_or_default();
     let gave_up = matches!(status, 503 | 504) || matches!(error_type.as_str(), "timeout" | "canceled" | "unavailable");
     if gave_up {
         ErrorKind::Unavailable(message)
@@ -339,6 +368,7 @@ fn path_segment(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use transport::Body;
 
     #[test]
     fn times_have_exactly_three_decimals() {
@@ -357,8 +387,9 @@ mod tests {
     #[test]
     fn the_status_and_the_envelope_tell_what_an_answer_means() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
-            let exchange = Exchange { status, body: body.as_bytes().to_vec() };
-            assert_eq!(interpret::<Vec<String>>(&exchange).map(|(data, _)| data), expected, "{status} {body}");
+            let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
+            let exchange = Exchange { status, body: Body::new(ureq::Body::builder().data(body), deadline) };
+            assert_eq!(interpret::<Vec<String>>(exchange).map(|(data, _)| data), expected, "{status} {body}");
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })

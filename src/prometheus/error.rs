@@ -45,6 +45,8 @@ pub enum ErrorKind {
     },
     /// A response over this many bytes.
     TooLarge(u64),
+    /// A list of more than this many names or values.
+    TooManyNames(usize),
     /// Prometheus understood and refuses: its status, its error type and its words, shortened.
     Api {
         /// The HTTP status.
@@ -70,7 +72,7 @@ pub fn shortened(text: &str) -> String {
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
-        matches!(self.kind, ErrorKind::Api { .. } | ErrorKind::TooLarge(_))
+        matches!(self.kind, ErrorKind::Api { .. } | ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_))
     }
 }
 
@@ -89,7 +91,7 @@ impl ErrorKind {
             ErrorKind::Refused(_) => "refused",
             ErrorKind::Redirected(_) => "redirected",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
-            ErrorKind::TooLarge(_) => "too_large",
+            ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
             ErrorKind::Api { .. } => "api_error",
         }
     }
@@ -170,6 +172,11 @@ impl fmt::Display for ErrorKind {
                 f,
                 "answered with more than {limit} bytes; narrow the query: \
                  a shorter time range, fewer series, or a wider bucket"
+            ),
+            ErrorKind::TooManyNames(limit) => write!(
+                f,
+                "answered with more than {limit} names or values; narrow the query: \
+                 a longer prefix, more conditions, or a shorter time range"
             ),
             ErrorKind::Api { status, error_type, message } => {
                 write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")

@@ -1,36 +1,16 @@
-//! The JSON of the Prometheus HTTP API, decoded straight into samples.
+//! The JSON of the Prometheus HTTP API, decoded while it arrives.
 //!
 //! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. What does not have that
 //! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io::{self, BufReader, Read};
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// The labels of a series, `__name__` included where Prometheus gives it.
-pub type Labels = BTreeMap<String, String>;
-
-/// A value at an instant.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    /// Milliseconds since the epoch.
-    pub at: i64,
-    /// The value; it may be NaN or infinite.
-    pub value: f64,
-}
-
-/// A series of a result.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Series {
-    /// What identifies it.
-    pub labels: Labels,
-    /// Its samples, each later than the one before.
-    pub samples: Vec<Sample>,
-    /// Whether it also has, or only has, native histograms, which are left out of `samples`.
-    pub has_native_histograms: bool,
-}
+use super::bounded::{First, Text};
+use super::series::{Sample, SampleValue, Series, SeriesVisitor, Time, end_of};
 
 /// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
 /// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
@@ -59,15 +39,18 @@ impl Found {
     }
 }
 
+/// The most warnings of an answer that are kept, for the log; there they repeat themselves soon.
+const MAX_WARNINGS: usize = 10;
+
 /// What surrounds every answer of the API.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<T> {
     pub(super) status: Status,
     pub(super) data: Option<T>,
     #[serde(rename = "errorType")]
-    pub(super) error_type: Option<String>,
-    pub(super) error: Option<String>,
-    pub(super) warnings: Option<Vec<String>>,
+    pub(super) error_type: Option<Text>,
+    pub(super) error: Option<Text>,
+    pub(super) warnings: Option<First<Text, MAX_WARNINGS>>,
 }
 
 /// Whether the API did what it was asked.
@@ -78,12 +61,47 @@ pub(super) enum Status {
     Error,
 }
 
-/// Decodes a body as an answer with data of type `T`.
+/// Why there is no envelope.
+#[derive(Debug)]
+pub(super) enum Undecoded {
+    /// The body cannot be read to its end.
+    Unread(io::Error),
+    /// It is not one of the Prometheus HTTP API.
+    Foreign,
+}
+
+impl From<io::Error> for Undecoded {
+    fn from(error: io::Error) -> Undecoded {
+        Undecoded::Unread(error)
+    }
+}
+
+impl From<serde_json::Error> for Undecoded {
+    fn from(error: serde_json::Error) -> Undecoded {
+        if error.is_io() { Undecoded::Unread(error.into()) } else { Undecoded::Foreign }
+    }
+}
+
+/// How much of a body is read before it is decoded: 1 MiB, so that most answers (11,000 steps, or four days of samples)
+/// are whole then. From memory, JSON is decoded in some three fifths of the time that it takes from a reader.
+const READ_AHEAD_BYTES: usize = 1 << 20;
+
+/// How much of a longer body is read at a time.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Reads a body to its end and decodes it as an answer with data of type `T`, keeping nothing but that.
 ///
 /// # Errors
-/// When it is none, with a reason that repeats nothing of it.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<Envelope<T>, &'static str> {
-    serde_json::from_slice(body).map_err(|_| "its answer is not one of the Prometheus HTTP API")
+/// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
+pub(super) fn decode<T: DeserializeOwned>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
+    let mut start = Vec::new();
+    body.take(READ_AHEAD_BYTES as u64).read_to_end(&mut start)?;
+    let envelope = if start.len() < READ_AHEAD_BYTES {
+        serde_json::from_slice(&start)
+    } else {
+        serde_json::from_reader(BufReader::with_capacity(BUFFER_BYTES, start.chain(body)))
+    };
+    Ok(envelope?)
 }
 
 /// What a query evaluates to.
@@ -149,7 +167,7 @@ impl<'de> Deserialize<'de> for Elements {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements, A::Error> {
-                let mut series = match list.next_element::<Element>()? {
+                let first = match list.next_element::<Element>()? {
                     None => Vec::new(),
                     Some(Element::Series(first)) => vec![first],
                     Some(Element::Time(time)) => {
@@ -159,16 +177,8 @@ impl<'de> Deserialize<'de> for Elements {
                         return Ok(Elements::Scalar(Sample { at: time.0, value: value.0 }));
                     }
                 };
-                while series.len() < MAX_SERIES
-                    && let Some(next) = list.next_element()?
-                {
-                    series.push(next);
-                }
-                let mut total = series.len();
-                while total >= MAX_SERIES && list.next_element::<IgnoredAny>()?.is_some() {
-                    total += 1;
-                }
-                Ok(Elements::Series(Found { series, total }))
+                let First { kept, total } = First::<Series, MAX_SERIES>::after(first, list)?;
+                Ok(Elements::Series(Found { series: kept, total }))
             }
         }
 
@@ -214,170 +224,14 @@ impl<'de> Deserialize<'de> for Element {
     }
 }
 
-impl<'de> Deserialize<'de> for Series {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Series, D::Error> {
-        deserializer.deserialize_map(SeriesVisitor)
-    }
-}
-
-struct SeriesVisitor;
-
-impl<'de> Visitor<'de> for SeriesVisitor {
-    type Value = Series;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a series")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Series, A::Error> {
-        let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "metric" => labels = Some(map.next_value()?),
-                "value" => samples = Some(vec![map.next_value()?]),
-                "values" => samples = Some(map.next_value()?),
-                "histogram" | "histograms" => {
-                    map.next_value::<IgnoredAny>()?;
-                    has_native_histograms = true;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let labels = labels.ok_or_else(|| A::Error::missing_field("metric"))?;
-        let mut samples: Vec<Sample> = match samples {
-            Some(samples) => samples,
-            None if has_native_histograms => Vec::new(),
-            None => return Err(A::Error::missing_field("values")),
-        };
-        if !samples.is_sorted_by_key(|sample| sample.at) {
-            return Err(A::Error::custom("samples out of order"));
-        }
-        // VictoriaMetrics shows a sample as often as it was written, when it is not told to deduplicate.
-        samples.dedup_by_key(|sample| sample.at);
-        Ok(Series { labels, samples, has_native_histograms })
-    }
-}
-
-impl<'de> Deserialize<'de> for Sample {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sample, D::Error> {
-        struct PairVisitor;
-
-        impl<'de> Visitor<'de> for PairVisitor {
-            type Value = Sample;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time and a value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Sample, A::Error> {
-                let time: Time = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
-                let value: SampleValue = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
-                end_of(pair)?;
-                Ok(Sample { at: time.0, value: value.0 })
-            }
-        }
-
-        deserializer.deserialize_seq(PairVisitor)
-    }
-}
-
-/// A time given in seconds, kept in milliseconds.
-struct Time(i64);
-
-impl Time {
-    fn from_seconds<E: serde::de::Error>(seconds: f64) -> Result<Time, E> {
-        let ms = (seconds * 1000.0).round();
-        // Within 2^53 every millisecond is exact; no time of a query comes near.
-        if ms.abs() < 9e15 { Ok(Time(ms as i64)) } else { Err(E::invalid_value(Unexpected::Float(seconds), &"a time")) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        Time::from_seconds(f64::deserialize(deserializer)?)
-    }
-}
-
-/// A value, which the API writes as a string so that it can be `NaN`, `+Inf` or `-Inf`.
-struct SampleValue(f64);
-
-impl<'de> Deserialize<'de> for SampleValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SampleValue, D::Error> {
-        struct ValueVisitor;
-
-        impl Visitor<'_> for ValueVisitor {
-            type Value = SampleValue;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number as a string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SampleValue, E> {
-                text.parse().map(SampleValue).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-
-        deserializer.deserialize_str(ValueVisitor)
-    }
-}
-
-/// Refuses a list that goes on.
-fn end_of<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
-    match list.next_element::<IgnoredAny>()? {
-        None => Ok(()),
-        Some(_) => Err(A::Error::custom("a longer list than expected")),
-    }
-}
-
-/// The type that a metric's exporter declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricType {
-    /// Only goes up, or starts anew at zero.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Cumulative buckets, a count and a sum.
-    Histogram,
-    /// A histogram whose buckets are gauges.
-    GaugeHistogram,
-    /// Quantiles, a count and a sum.
-    Summary,
-    /// Untyped, or a type that tells nothing about how to read its values.
-    Unknown,
-}
-
-/// The declared types by metric family: several when targets disagree.
-pub type Metadata = HashMap<String, Vec<MetricType>>;
-
-/// One target's declaration, as `/api/v1/metadata` gives it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Declaration {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-impl From<Declaration> for MetricType {
-    fn from(declaration: Declaration) -> MetricType {
-        match declaration.kind.as_deref() {
-            Some("counter") => MetricType::Counter,
-            Some("gauge" | "info" | "stateset") => MetricType::Gauge,
-            Some("histogram") => MetricType::Histogram,
-            Some("gaugehistogram") => MetricType::GaugeHistogram,
-            Some("summary") => MetricType::Summary,
-            _ => MetricType::Unknown,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn result(data: &str) -> Result<Vec<Series>, &'static str> {
+    fn result(data: &str) -> Option<Vec<Series>> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
-        decode::<QueryResult>(body.as_bytes()).map(|envelope| envelope.data.unwrap().found.series)
+        let envelope = decode::<QueryResult>(&mut body.as_bytes()).ok()?;
+        Some(envelope.data?.found.series)
     }
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
@@ -418,7 +272,7 @@ mod tests {
             let list: Vec<String> = (0..total).map(one).collect();
             let body =
                 format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, list.join(","));
-            let found = decode::<QueryResult>(body.as_bytes()).unwrap().data.unwrap().found;
+            let found = decode::<QueryResult>(&mut body.as_bytes()).unwrap().data.unwrap().found;
             assert_eq!((found.series.len(), found.total), (total.min(MAX_SERIES), total));
         }
     }
@@ -426,8 +280,8 @@ mod tests {
     #[test]
     fn nothing_found_is_an_empty_result() {
         for kind in ["vector", "matrix"] {
-            assert_eq!(result(&format!(r#"{{"resultType":"{kind}","result":[]}}"#)), Ok(vec![]));
-            assert_eq!(result(&format!(r#"{{"resultType":"{kind}","result":null}}"#)), Ok(vec![]));
+            assert_eq!(result(&format!(r#"{{"resultType":"{kind}","result":[]}}"#)), Some(vec![]));
+            assert_eq!(result(&format!(r#"{{"resultType":"{kind}","result":null}}"#)), Some(vec![]));
         }
     }
 
@@ -463,9 +317,9 @@ mod tests {
             r#"[]"#,
             r#"5"#,
         ] {
-            assert!(result(data).is_err(), "{data}");
+            assert_eq!(result(data), None, "{data}");
         }
-        assert!(result("<html>").is_err());
-        assert!(result(&"[".repeat(100_000)).is_err());
+        assert_eq!(result("<html>"), None);
+        assert_eq!(result(&"[".repeat(100_000)), None);
     }
 }

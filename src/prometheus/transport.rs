@@ -1,6 +1,6 @@
 //! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,15 @@ use ureq::http::Response;
 use ureq::tls::{self, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, RequestBuilder};
+use ureq::{Agent, BodyReader, RequestBuilder};
 
 use super::allowlist::{AllowedResolver, Allowlist, NotAllowed};
 use super::error::ErrorKind;
 use super::upstream::Upstream;
 
-/// The most bytes of one response: 64 MiB.
-const MAX_RESPONSE_BYTES: u64 = 64 << 20;
+/// The most bytes of one response: 32 MiB, in which a million samples have room. What is kept of them takes at most
+/// half as much again, so that eight workers stay under 400 MiB whatever they are sent.
+const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
@@ -97,10 +98,34 @@ pub(super) struct Question<'a> {
     pub(super) deadline: Deadline,
 }
 
-/// What one exchange brought.
+/// An answer that has begun.
 pub(super) struct Exchange {
     pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
+}
+
+/// The body of an answer as it arrives, up to the deadline and to [`MAX_RESPONSE_BYTES`]. Once it is read to its end,
+/// the connection can be used again; dropped before that, it is closed.
+pub(super) struct Body {
+    reader: BodyReader<'static>,
+    deadline: Deadline,
+}
+
+impl Body {
+    pub(super) fn new(body: ureq::Body, deadline: Deadline) -> Body {
+        Body { reader: body.into_with_config().limit(MAX_RESPONSE_BYTES).reader(), deadline }
+    }
+
+    /// What it means that it cannot be read further.
+    pub(super) fn failure(&self, error: io::Error) -> ErrorKind {
+        failure(error.into(), self.deadline)
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
 }
 
 /// The kept connections.
@@ -128,8 +153,8 @@ impl Transport {
         Transport { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 
-    /// One exchange, with one more try when the connection is closed before an answer begins: a kept connection may have
-    /// been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
+    /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
+    /// may have been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
     pub(super) fn exchange(&self, verb: Verb, question: Question<'_>) -> Result<Exchange, ErrorKind> {
         let response = match self.begin(verb, question, MAX_IDLE_AGE) {
             // On a new connection: where one is dead, the others are.
@@ -137,13 +162,15 @@ impl Transport {
             other => other?,
         };
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let mut reader = response.into_body().into_with_config().limit(MAX_RESPONSE_BYTES).reader();
-        reader.read_to_end(&mut body).map_err(|error| failure(error.into(), question.deadline))?;
-        Ok(Exchange { status, body })
+        Ok(Exchange { status, body: Body::new(response.into_body(), question.deadline) })
     }
 
-    fn begin(&self, verb: Verb, question: Question<'_>, max_idle_age: Duration) -> Result<Response<Body>, ErrorKind> {
+    fn begin(
+        &self,
+        verb: Verb,
+        question: Question<'_>,
+        max_idle_age: Duration,
+    ) -> Result<Response<ureq::Body>, ErrorKind> {
         let Question { upstream, path, params, deadline } = question;
         let remaining = deadline.remaining();
         if remaining.is_zero() {

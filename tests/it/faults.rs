@@ -2,12 +2,15 @@
 //! `requestTimeout` and half a second, repeats nothing of what it got from something that is no Prometheus, and serves
 //! the next good request as if nothing had been.
 //!
-//! Here are faults of the connection; `answers` has those of what is said over it, `client` how the mirror asks, and
-//! `lists` what it makes of servers that differ without being wrong.
+//! Here are faults of the connection; `answers` has those of what is said over it, `long` those of an answer that is
+//! decoded while it arrives, and `endless` those of one that never ends. `client` has how the mirror asks, `recovery` what
+//! it keeps from one request for the next, and `lists` what it makes of servers that differ without being wrong.
 
 mod answers;
 mod client;
+mod endless;
 mod lists;
+mod long;
 mod recovery;
 mod restart;
 
@@ -198,6 +201,14 @@ fn an_upstream_that_is_too_slow_is_a_connection_error_in_time() {
     let answer = Reply::success(json!({"resultType": "vector", "result": []}));
     check_reply(&mirrors, "a byte every 100 ms", answer.clone().dripping(Duration::from_millis(100)));
     check_reply(&mirrors, "a right answer too late", answer.delayed(TIMEOUT + GRACE));
+    for (fault, begin, piece) in [
+        ("a byte of the head every 200 ms", "HTTP/1.1 200 O".to_owned(), "K"),
+        ("a byte of the body every 200 ms", head("\r\n"), " "),
+        ("a chunk every 200 ms", head("Transfer-Encoding: chunked\r\n\r\n"), "1\r\n \r\n"),
+    ] {
+        let trickle = After::Trickle(piece.as_bytes().to_vec(), Duration::from_millis(200));
+        check_reply(&mirrors, fault, Reply::raw(begin).then(trickle));
+    }
 }
 
 #[test]
@@ -259,16 +270,80 @@ fn tls_where_none_is_expected_and_the_reverse_are_connection_errors_in_time() {
     check_reply(&mirrors, "a TLS alert, open", alert.clone().then(After::Hang));
     check_reply(&mirrors, "a TLS alert, closed", alert.clone().then(After::Close));
 
+    let drip = After::Trickle(vec![0], Duration::from_millis(200));
     let plain = Reply::http(400, "text/plain", format!("{MARKER}: an HTTP request was expected")).then(After::Close);
     for (fault, reply) in [
         ("plain HTTP", plain),
         ("an alert", alert.then(After::Close)),
         ("silence", Reply::raw("").then(After::Hang)),
         ("a reset", Reply::raw("").then(After::Reset)),
+        // A record that is said to be of 16 KiB.
+        ("a byte every 200 ms", Reply::raw(*b"\x16\x03\x03\x40\x00").then(drip)),
     ] {
         let stub = Stub::start(move |_| reply.clone());
         let details = json!({"url": format!("https://127.0.0.1:{}/", stub.port()), "scrapeInterval": 15_000});
         check_errors(&mirrors, &details, &questions(), &format!("https to {fault}"), "MetricStoreConnectionError");
         assert!(stub.requests().iter().all(|request| request.method.is_empty()), "a request went out in plain text");
     }
+}
+
+/// Asks for a connection test, which has to end in an error that says this.
+fn check_says(mirror: &Mirror, details: Value, says: &str) {
+    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
+    let answer = question.ask(mirror, &in_time(details));
+    let text = error_of(&answer)["details"].as_str().unwrap_or_default();
+    assert!(text.contains(says) && !text.contains(MARKER), "does not say {says:?}: {text}");
+}
+
+#[test]
+fn each_fault_is_called_by_its_name() {
+    let mirror = Mirror::start();
+    let html = |status| Reply::http(status, "text/html", format!("<html>{MARKER}</html>"));
+    let api = |status, kind| Reply::error(status, kind, "the reason given");
+    for (reply, says) in [
+        (
+            Reply::raw("").then(After::Close),
+            "closed the connection before its answer was whole; check that it is running",
+        ),
+        (Reply::raw("").then(After::Reset), "closed the connection before its answer was whole"),
+        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; narrow"),
+        (
+            Reply::raw(MARKER).then(After::Close),
+            "does not answer as a Prometheus does: its answer is not HTTP; check host",
+        ),
+        (Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close), "its answer is not HTTP"),
+        (
+            Reply::raw(head("X-Padding: ")).then(After::Repeat(vec![b'x'; 1 << 16])),
+            "the header of its answer is too large",
+        ),
+        (
+            html(200),
+            "does not answer as a Prometheus does: its answer is not one of the Prometheus HTTP API (HTTP status 200)",
+        ),
+        (html(404), "its answer is not one of the Prometheus HTTP API (HTTP status 404)"),
+        (html(502), "its answer is not one of the Prometheus HTTP API (HTTP status 502)"),
+        (html(302), "redirects elsewhere (HTTP status 302), which is not followed; give the final address"),
+        (html(401), "refuses to answer us (HTTP status 401); allow this mirror to ask it"),
+        (html(403), "refuses to answer us (HTTP status 403)"),
+        // What says it all in its head is not waited for.
+        (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "refuses to answer us"),
+        (Reply::raw("HTTP/1.1 302 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "redirects elsewhere"),
+        (html(429), "cannot answer now (it is asked too often, HTTP status 429)"),
+        (api(422, "execution"), "refuses the query (execution, HTTP status 422): the reason given"),
+        (api(503, "timeout"), "cannot answer now (the reason given); narrow the query"),
+    ] {
+        let stub = Stub::start(move |_| reply.clone());
+        check_says(&mirror, stub.details(), says);
+    }
+
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    check_says(&mirror, json!({"host": "127.0.0.1", "port": nowhere}), "cannot be reached: Connection refused");
+    check_says(
+        &mirror,
+        json!({"host": "no-such-host.invalid", "port": 1}),
+        "cannot be reached: the name has no address",
+    );
+    let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
+    let url = format!("https://127.0.0.1:{}/", plain.port());
+    check_says(&mirror, json!({"url": url}), "cannot be reached by TLS");
 }

@@ -116,6 +116,31 @@ fn connections_are_kept_and_used_again() {
 }
 
 #[test]
+fn a_connection_is_used_again_after_an_answer_of_any_length() {
+    let names = |count: usize| {
+        let names: Vec<String> = (0..count).map(|nth| format!("a name of thirty bytes {nth:07}")).collect();
+        json!({"status": "success", "data": names})
+    };
+    for (what, reply) in [
+        ("a short answer", Reply::json(&names(3))),
+        ("a short answer in chunks", Reply::chunked(&names(3))),
+        ("300 KB", Reply::json(&names(10_000))),
+        ("300 KB in chunks", Reply::chunked(&names(10_000))),
+        ("3 MB", Reply::json(&names(100_000))),
+        ("3 MB in chunks", Reply::chunked(&names(100_000))),
+        ("a refusal", Reply::error(422, "execution", "no")),
+        ("no Prometheus", Reply::http(404, "text/plain", "404 page not found")),
+    ] {
+        let (mirror, stub) = (Mirror::start(), Stub::start(move |_| reply.clone()));
+        for _ in 0..3 {
+            Question::values("job").ask(&mirror, &stub.details());
+        }
+        let seen: Vec<(usize, usize)> = stub.requests().iter().map(|seen| (seen.connection, seen.nth)).collect();
+        assert_eq!(seen, [(0, 0), (0, 1), (0, 2)], "after {what}");
+    }
+}
+
+#[test]
 fn every_query_carries_the_time_that_is_left_and_asks_for_no_cache() {
     let each = Duration::from_millis(50);
     let (mirror, stub) = (Mirror::start(), Stub::start(move |request| good(request).delayed(each)));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Question, error_of, is_good};
+use super::{Question, error_of, in_time, is_good};
 use crate::support::mirror::Mirror;
+use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
 #[test]
@@ -28,6 +29,49 @@ fn of_several_dead_connections_only_one_costs_a_try() {
     assert!(stub.requests().len() >= 4);
     let answer = question.ask(&mirror, &stub.details());
     assert!(is_good(&answer), "{}", answer.text);
+}
+
+#[test]
+fn faults_leave_no_connection_open() {
+    /// How many ask at the same time.
+    const CLIENTS: usize = 8;
+    let mirror = Mirror::start();
+    let stub = Stub::start(good);
+    let ask_at_once = |details: &Value| {
+        let answers = std::thread::scope(|scope| {
+            let ask = || Question::values("job").ask(&mirror, details);
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        });
+        answers.iter().filter(|answer| is_good(answer)).count()
+    };
+    // Each of them has a connection of its own then.
+    stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
+    assert_eq!(ask_at_once(&stub.details()), CLIENTS);
+    let before = open_descriptors(mirror.pid());
+
+    let begun = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{";
+    for (fault, reply) in [
+        ("no answer", Reply::raw("").then(After::Close)),
+        ("a reset", Reply::raw("").then(After::Reset)),
+        ("silence", Reply::raw("").then(After::Hang)),
+        ("half an answer, closed", Reply::raw(begun).then(After::Close)),
+        ("half an answer, reset", Reply::raw(begun).then(After::Reset)),
+        ("half an answer, silent", Reply::raw(begun).then(After::Hang)),
+        ("garbage", Reply::raw("garbage").then(After::Hang)),
+        ("HTML without an end", Reply::raw("HTTP/1.1 200 OK\r\n\r\n").then(After::Repeat(vec![b'<'; 1 << 16]))),
+        ("a refusal", Reply::http(403, "text/plain", "no")),
+        ("a refusal without an end", Reply::raw("HTTP/1.1 401 X\r\n\r\n").then(After::Repeat(vec![b' '; 1 << 16]))),
+        ("a redirect", Reply::http(302, "text/plain", "elsewhere")),
+    ] {
+        stub.behave(move |_| reply.clone());
+        assert_eq!(ask_at_once(&in_time(stub.details())), 0, "{fault}");
+    }
+    stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
+    assert_eq!(ask_at_once(&stub.details()), CLIENTS);
+    // Those of clients end some time after their last reply. One connection for each fault would be eleven too many.
+    let (most, now) = (before + 4, || open_descriptors(mirror.pid()));
+    wait_until(|| format!("of {} descriptors no more than {most} are open", now()), || now() <= most);
 }
 
 #[test]

@@ -72,14 +72,13 @@ impl Mirror {
             let _ = child.kill();
             panic!("the mirror did not start:\n{}", log.lock().unwrap());
         };
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(120)))
-            .build()
-            .new_agent();
-        Mirror { child, base: format!("http://{address}"), log, agent }
+        Mirror { child, base: format!("http://{address}"), log, agent: agent() }
+    }
+
+    /// Asks on new connections from here on. A kept one on which a request took longer than a connection may be silent is
+    /// closed some time after the reply, and a next request must not meet with that.
+    pub fn forget_connections(&mut self) {
+        self.agent = agent();
     }
 
     /// The base URL, without a trailing slash.
@@ -148,6 +147,16 @@ impl Answer {
         let flag = if telemetry.is_null() { &self.json["isPartial"] } else { telemetry };
         flag.as_bool().unwrap_or_else(|| panic!("no isPartial in {} {}", self.status, self.text))
     }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .max_redirects(0)
+        .timeout_global(Some(Duration::from_secs(120)))
+        .build()
+        .new_agent()
 }
 
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {

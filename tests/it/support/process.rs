@@ -128,3 +128,15 @@ pub fn agent() -> ureq::Agent {
         .build()
         .new_agent()
 }
+
+/// The most memory that a process has ever had, in bytes.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux has the field");
+    peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") << 10
+}
+
+/// How many descriptors a process has open.
+pub fn open_descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs").count()
+}

@@ -58,6 +58,10 @@ pub enum After {
     Hang,
     /// These bytes follow, over and over.
     Repeat(Vec<u8>),
+    /// The same with this pause before each time.
+    Trickle(Vec<u8>, Duration),
+    /// What this makes of 0, 1, 2 and so on follows, without an end.
+    Count(fn(usize) -> Vec<u8>),
 }
 
 impl Reply {
@@ -71,6 +75,17 @@ impl Reply {
         let length = body.as_ref().len();
         let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n");
         Reply::raw([head.as_bytes(), body.as_ref()].concat())
+    }
+
+    /// JSON with status 200, in chunks of 16 KiB.
+    pub fn chunked(body: &Value) -> Reply {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut bytes = head.as_bytes().to_vec();
+        for chunk in body.to_string().as_bytes().chunks(16 << 10) {
+            bytes.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        }
+        bytes.extend(b"0\r\n\r\n");
+        Reply::raw(bytes)
     }
 
     /// JSON with status 200.
@@ -219,6 +234,15 @@ fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io:
             After::Repeat(bytes) => loop {
                 stream.write_all(&bytes)?;
             },
+            After::Trickle(bytes, pause) => loop {
+                std::thread::sleep(pause);
+                stream.write_all(&bytes)?;
+            },
+            After::Count(bytes) => {
+                for nth in 0.. {
+                    stream.write_all(&bytes(nth))?;
+                }
+            }
         }
     }
     Ok(())

@@ -1,0 +1,233 @@
+//! Answers without an end, in every place of one that can go on: the mirror reads them up to a bound, keeps little of
+//! them, and stays under 400 MiB with eight workers that each read one.
+
+use serde_json::{Value, json};
+
+use super::{Question, START, error_of, head, is_good};
+use crate::support::mirror::{Answer, Mirror};
+use crate::support::process::peak_memory;
+use crate::support::stub::{After, Reply, Stub, good};
+
+/// How many are read at the same time, and the bytes of memory that the mirror may ever have had then.
+const WORKERS: usize = 8;
+const MAX_MEMORY: u64 = 400 << 20;
+
+/// How many milliseconds the mirror has for each: plenty, so that it is the bounds that end them.
+const PATIENCE: u64 = 100_000;
+
+/// What an answer without an end comes to.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    /// An error that says how many bytes are too many.
+    TooLarge,
+    /// An error that says that this is no Prometheus.
+    Foreign,
+    /// No error: the mirror does without it.
+    Missed,
+}
+
+/// An answer that begins like this and goes on without an end.
+struct Endless {
+    what: &'static str,
+    path: &'static str,
+    begin: String,
+    after: After,
+    outcome: Outcome,
+}
+
+const RANGE: &str = "/api/v1/query_range";
+const VALUES: &str = "/api/v1/label/job/values";
+const METADATA: &str = "/api/v1/metadata";
+
+impl Endless {
+    /// The data of an answer, as which or in which something goes on.
+    fn data(what: &'static str, path: &'static str, begin: &str, after: After) -> Endless {
+        let outcome = if path == METADATA { Outcome::Missed } else { Outcome::TooLarge };
+        Endless { what, path, begin: format!(r#"{{"status":"success","data":{begin}"#), after, outcome }
+    }
+
+    /// A matrix; it begins with the labels of its first series.
+    fn matrix(what: &'static str, begin: &str, after: After) -> Endless {
+        let begin = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{{begin}"#);
+        Endless::data(what, RANGE, &begin, after)
+    }
+
+    /// An answer that is not a success, or is none yet.
+    fn other(what: &'static str, begin: &str, after: After) -> Endless {
+        Endless { what, path: VALUES, begin: begin.to_owned(), after, outcome: Outcome::TooLarge }
+    }
+
+    fn question(&self) -> Question {
+        match self.path {
+            RANGE => Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+            METADATA => Question::values("__gauge__"),
+            _ => Question::values("job"),
+        }
+    }
+
+    /// An upstream that gives this answer, and good ones at other paths.
+    fn stub(&self) -> Stub {
+        let path = self.path;
+        let reply = Reply::raw(format!("{}\r\n{}", head(""), self.begin)).then(self.after.clone());
+        Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) })
+    }
+
+    /// Gets it, and wants the right outcome.
+    fn check(&self, mirror: &Mirror, details: &Value) {
+        let mut details = details.clone();
+        details["requestTimeout"] = json!(PATIENCE);
+        let answer = self.question().ask(mirror, &details);
+        let check_error = |kind: &str, says: &str| {
+            let error = error_of(&answer);
+            assert_eq!(error["_type"], kind, "{}: {}", self.what, answer.text);
+            assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, answer.text);
+        };
+        match self.outcome {
+            Outcome::TooLarge => check_error("RemoteMirrorError", "more than 33554432 bytes; narrow the query"),
+            Outcome::Foreign => check_error("MetricStoreConnectionError", "does not answer as a Prometheus does"),
+            Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
+        }
+    }
+}
+
+/// This text over and over.
+fn repeat(text: &str) -> After {
+    After::Repeat(text.repeat(100_000 / text.len()).into_bytes())
+}
+
+/// The elements of this many numbers, a thousand at a time.
+fn thousand(block: usize, element: impl Fn(usize) -> String) -> Vec<u8> {
+    (1000 * block..1000 * (block + 1)).map(element).collect::<String>().into_bytes()
+}
+
+fn rising_samples() -> Endless {
+    let samples = After::Count(|block| thousand(block, |nth| format!(r#",[{nth},"1"]"#)));
+    Endless::matrix("samples of rising times", r#"},"values":[[-1,"1"]"#, samples)
+}
+
+fn long_value() -> Endless {
+    Endless::matrix("a label's value", r#""a":""#, repeat("b"))
+}
+
+/// One of each kind.
+fn all_kinds() -> Vec<Endless> {
+    let long_name = format!(r#"["{}""#, "x".repeat(30 << 20));
+    vec![
+        rising_samples(),
+        Endless::matrix("samples of one time", r#"},"values":[[1,"1"]"#, repeat(r#",[1,"1"]"#)),
+        Endless::matrix("series", r#"},"values":[]}"#, repeat(r#",{"metric":{"a":"b"},"values":[[1,"1"],[2,"2"]]}"#)),
+        Endless {
+            outcome: Outcome::Foreign,
+            ..Endless::matrix(
+                "labels",
+                r#""a":"b""#,
+                After::Count(|block| thousand(block, |nth| format!(r#","l{nth}":"""#))),
+            )
+        },
+        long_value(),
+        Endless::matrix("a time", r#"},"values":[[1"#, repeat("1")),
+        Endless::matrix("a sample's value", r#"},"values":[[1,""#, repeat("1")),
+        Endless::data("names", VALUES, r#"["""#, repeat(r#","""#)),
+        Endless::data("long names", VALUES, r#"["""#, repeat(&format!(r#","{}""#, "y".repeat(100)))),
+        Endless {
+            outcome: Outcome::Foreign,
+            ..Endless::data("one very long name", VALUES, &long_name, repeat(r#","""#))
+        },
+        Endless::data(
+            "families",
+            METADATA,
+            r#"{"f":[]"#,
+            After::Count(|block| thousand(block, |nth| format!(r#","f{nth}":[{{"type":"gauge"}}]"#))),
+        ),
+        Endless::data("declarations of one family", METADATA, r#"{"f":[{}"#, repeat(",{}")),
+        Endless::other("warnings", r#"{"warnings":["""#, repeat(r#","""#)),
+        Endless::other("an error", r#"{"status":"error","error":""#, repeat("e")),
+        Endless::other("a text of no meaning", r#"{"u":""#, repeat("u")),
+        Endless::other("white space", "{", repeat(" \n")),
+        Endless::other("lists in lists", r#"{"deep":"#, repeat("[")),
+        Endless { outcome: Outcome::Foreign, ..Endless::other("lists for an envelope", "", repeat("[")) },
+        Endless { outcome: Outcome::Foreign, ..Endless::other("garbage", "", repeat("garbage")) },
+    ]
+}
+
+/// A mirror with as many workers as answers are to be read at the same time.
+fn mirror() -> Mirror {
+    Mirror::start_with(&["--workers", &WORKERS.to_string()])
+}
+
+/// Gets these at the same time, one for each worker.
+fn check_at_once(mirror: &mut Mirror, answers: &[Endless]) {
+    assert!(answers.len() <= WORKERS);
+    let stubs: Vec<Stub> = answers.iter().map(Endless::stub).collect();
+    std::thread::scope(|scope| {
+        for (endless, stub) in answers.iter().zip(&stubs) {
+            scope.spawn(|| endless.check(mirror, &stub.details()));
+        }
+    });
+    let peak = peak_memory(mirror.pid());
+    assert!(peak < MAX_MEMORY, "{} MiB of memory", peak >> 20);
+    mirror.forget_connections();
+    for (endless, stub) in answers.iter().zip(&stubs) {
+        stub.behave(good);
+        let answer = endless.question().ask(mirror, &stub.details());
+        assert!(is_good(&answer), "after {}: {}", endless.what, answer.text);
+    }
+}
+
+#[test]
+fn an_answer_without_an_end_is_ended_at_a_bound_wherever_it_goes_on() {
+    let mut mirror = mirror();
+    for some in all_kinds().chunks(WORKERS) {
+        check_at_once(&mut mirror, some);
+    }
+}
+
+#[test]
+fn eight_answers_without_an_end_stay_in_bounded_memory() {
+    let mut mirror = mirror();
+    // Those of which the most is kept, and those of which the most is read before anything can be decoded.
+    check_at_once(&mut mirror, &[(); WORKERS].map(|()| rising_samples()));
+    check_at_once(&mut mirror, &[(); WORKERS].map(|()| long_value()));
+}
+
+#[test]
+fn what_is_not_kept_of_an_answer_takes_no_memory() {
+    const BYTES: usize = 30 << 20;
+    let mirror = mirror();
+    let at = json!([START / 1000 + 1, "7"]).to_string();
+    let again = format!(",{at}");
+    let samples = format!("{at}{}", again.repeat(BYTES / again.len()));
+    let result = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{samples}]}}]}}"#);
+    let reply = Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{result}}}"#));
+    let stub = Stub::start(move |request| if request.promql().ends_with(']') { reply.clone() } else { good(request) });
+    let mut details = stub.details();
+    details["requestTimeout"] = json!(PATIENCE);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let answer = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &details);
+                assert_eq!(answer.points(), [[7.0, ((START / 1000 + 1) * 1000) as f64]]);
+            });
+        }
+    });
+    let peak = peak_memory(mirror.pid());
+    assert!(peak < 2 * BYTES as u64, "{} MiB of memory", peak >> 20);
+}
+
+/// Asks for the values of a label of which there are so many.
+fn many_values(mirror: &Mirror, count: usize) -> Answer {
+    let names: Vec<String> = (0..count).map(|nth| nth.to_string()).collect();
+    let stub = Stub::start(move |_| Reply::success(json!(names)));
+    Question::values("job").ask(mirror, &stub.details())
+}
+
+#[test]
+fn a_list_of_more_names_than_are_kept_is_refused_with_advice() {
+    let mirror = Mirror::start();
+    let whole = many_values(&mirror, 250_000);
+    assert_eq!(whole.json["values"].as_array().map(Vec::len), Some(250_000), "{:.300}", whole.text);
+    let refused = many_values(&mirror, 250_001);
+    let error = error_of(&refused);
+    assert_eq!(error["_type"], "RemoteMirrorError", "{}", refused.text);
+    assert!(error["details"].as_str().unwrap().contains("more than 250000 names or values; narrow"), "{error}");
+}

@@ -1,0 +1,73 @@
+//! Faults in the middle of an answer so long that it is decoded while it arrives: the same errors as in short ones.
+
+use std::time::{Duration, Instant};
+
+use super::{GRACE, MARKER, Question, TIMEOUT, error_of, head, in_time, is_good};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{After, Reply, Stub, good};
+
+/// A matrix that has begun with this much more than is read before the decoding begins.
+fn begun() -> String {
+    let samples: String = (1..80_000).map(|nth| format!(r#",[{nth},"{nth}"]"#)).collect();
+    assert!(samples.len() > 1 << 20);
+    format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[[0,"0"]{samples}"#
+    )
+}
+
+/// Lets a range query be answered by this, and wants an error that says this.
+fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
+    let reply = Reply::raw(bytes).then(after);
+    let stub = Stub::start(move |request| match request.path.as_str() {
+        "/api/v1/query_range" => reply.clone(),
+        _ => good(request),
+    });
+    let question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+    let must_time_out = says.starts_with("did not answer within");
+    let details = if must_time_out { in_time(stub.details()) } else { stub.details() };
+    let begin = Instant::now();
+    let answer = question.ask(mirror, &details);
+    let took = begin.elapsed();
+    assert!(!must_time_out || took < TIMEOUT + GRACE, "{fault}: took {took:?}");
+    let error = error_of(&answer);
+    assert_eq!(error["_type"], "MetricStoreConnectionError", "{fault}: {}", answer.text);
+    assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
+    assert!(!answer.text.contains(MARKER), "{fault}: repeats the body: {}", answer.text);
+    stub.behave(good);
+    assert!(is_good(&question.ask(mirror, &stub.details())), "after {fault}");
+}
+
+#[test]
+fn a_fault_in_a_long_answer_is_called_by_its_name() {
+    let mirror = Mirror::start();
+    let begun = begun();
+    let whole = format!(r#"{begun}]}}]}}}}"#);
+    let in_length = |body: &str| format!("{}{body}", head("Content-Length: 90000000\r\n\r\n"));
+    let in_chunks = |body: &str| format!("{}{:x}\r\n{body}", head("Transfer-Encoding: chunked\r\n\r\n"), 90_000_000);
+    let to_the_end = |body: &str| format!("{}{body}", head("Connection: close\r\n\r\n"));
+    let silent = format!("did not answer within the request's {} ms", TIMEOUT.as_millis());
+    let closed = "closed the connection before its answer was whole";
+    let foreign = "its answer is not one of the Prometheus HTTP API (HTTP status 200)";
+    for bytes in [in_length(&begun), in_chunks(&begun)] {
+        check(&mirror, "closed", bytes.clone(), After::Close, closed);
+        check(&mirror, "reset", bytes.clone(), After::Reset, closed);
+        check(&mirror, "silent", bytes.clone(), After::Hang, &silent);
+        let sample = format!(r#",[80000,"{MARKER}"]"#).into_bytes();
+        check(&mirror, "wrong", bytes, After::Repeat(sample), foreign);
+    }
+    check(&mirror, "cut off", to_the_end(&begun), After::Close, foreign);
+    check(&mirror, "followed by more", to_the_end(&(whole.clone() + MARKER)), After::Hang, foreign);
+    check(&mirror, "whole, but not ended", in_length(&whole), After::Close, closed);
+    check(&mirror, "whole, but never ended", in_length(&whole), After::Hang, &silent);
+}
+
+#[test]
+fn a_long_answer_that_trickles_ends_in_time_although_bytes_keep_coming() {
+    let mirror = Mirror::start();
+    let silent = format!("did not answer within the request's {} ms", TIMEOUT.as_millis());
+    let begun = format!("{}{}", head("\r\n"), begun());
+    for (bytes, pause_ms) in [(&b" "[..], 200), (b" ", 20), (br#",[80000,"1"]"#, 1)] {
+        let trickle = After::Trickle(bytes.to_vec(), Duration::from_millis(pause_ms));
+        check(&mirror, &format!("{bytes:?} every {pause_ms} ms"), begun.clone(), trickle, &silent);
+    }
+}
