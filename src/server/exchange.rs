@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Header, Request, Response, Server, StatusCode};
+use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::api::{Gateway, Job, Note, Reply, Routed, SignedReply};
+use crate::api::{Gateway, Job, Reply, Routed};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::server::body::{Body, Bounds};
@@ -73,21 +73,25 @@ impl Exchange {
             .text("path", request.url().split('?').next().unwrap_or_default())
             .number("status", reply.status);
         let (method, status) = (reply.method, reply.status);
-        let (response, note) = response(gateway.sign(reply, header(&request, KEY_HEADER)), &id);
+        let has_body = *request.method() != Method::Head;
+        let signed = gateway.sign(reply, header(&request, KEY_HEADER));
+        let Reply { headers, body, note, .. } = signed.into_reply();
+        let headers = headers.into_iter().chain([(ID_HEADER, id.clone())]);
 
-        let account = |not_written: String| {
+        let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
             gateway.count(method, status, &note, took);
             log::in_request(&id, || {
-                log::info(|| note.add_to(line.millis("duration_ms", took)).text("not_written", not_written));
+                let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
+                log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));
             });
-        };
+        });
+        let response = response(status, headers, Outgoing::new(body, account));
         if oversize::is_beyond_bounds(&request) {
-            account(String::new());
             return oversize::answer_for_good(request, response);
         }
-        let written = request.respond(response);
-        account(written.err().map(|error| error.to_string()).unwrap_or_default());
+        // Whether it was written has been accounted for.
+        let _ = request.respond(response);
     }
 }
 
@@ -107,29 +111,47 @@ fn new_id() -> String {
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
-fn response(reply: SignedReply, id: &str) -> (Response<Timely>, Note) {
-    let Reply { status, headers, body, note, .. } = reply.into_reply();
-    let length = body.len();
-    let body = Timely { body: Cursor::new(body), deadline: Instant::now() + REPLY_DEADLINE };
-    let headers = headers.into_iter().chain([(ID_HEADER, id.to_owned())]);
+fn response(status: u16, headers: impl Iterator<Item = (&'static str, String)>, body: Outgoing) -> Response<Outgoing> {
     let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
-    let response = Response::new(StatusCode(status), headers, body, Some(length), None);
+    let length = body.bytes.get_ref().len();
     // A reply has a known length, so it is sent in one piece however long it is.
-    (response.with_chunked_threshold(usize::MAX), note)
+    Response::new(StatusCode(status), headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
 }
+
+/// Is told once, when a reply is written or given up, whether all of it was written.
+type Account = Box<dyn FnOnce(bool) + Send>;
 
 /// A body that its client has to take in before a deadline: what is left then is not sent, and not kept.
-struct Timely {
-    body: Cursor<Vec<u8>>,
+///
+/// It accounts for itself when tiny_http is done with it, since tiny_http goes on to read, perhaps for long, what is left of
+/// the request's body.
+struct Outgoing {
+    bytes: Cursor<Vec<u8>>,
     deadline: Instant,
+    account: Option<Account>,
 }
 
-impl Read for Timely {
+impl Outgoing {
+    fn new(bytes: Vec<u8>, account: Account) -> Outgoing {
+        Outgoing { bytes: Cursor::new(bytes), deadline: Instant::now() + REPLY_DEADLINE, account: Some(account) }
+    }
+}
+
+impl Read for Outgoing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if Instant::now() > self.deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
         }
-        self.body.read(buffer)
+        self.bytes.read(buffer)
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        let is_whole = self.bytes.position() == self.bytes.get_ref().len() as u64;
+        if let Some(account) = self.account.take() {
+            account(is_whole);
+        }
     }
 }
 
@@ -138,11 +160,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_sent_until_its_deadline() {
-        let mut body = Timely { body: Cursor::new(vec![1; 10]), deadline: Instant::now() + REPLY_DEADLINE };
+    fn a_body_is_sent_until_its_deadline_and_accounts_for_itself() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let outgoing = || {
+            let sender = sender.clone();
+            Outgoing::new(vec![1; 10], Box::new(move |is_whole| sender.send(is_whole).unwrap()))
+        };
+        let mut body = outgoing();
+        assert_eq!(body.read_to_end(&mut Vec::new()).unwrap(), 10);
+        drop(body);
+        assert_eq!(receiver.try_recv(), Ok(true));
+
+        let mut body = outgoing();
         assert_eq!(body.read(&mut [0; 4]).unwrap(), 4);
         body.deadline = Instant::now() - Duration::from_millis(1);
         assert_eq!(body.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(body);
+        assert_eq!(receiver.try_recv(), Ok(false));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::server::body::Bounds;
 use crate::server::exchange::Exchange;
 use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
-use crate::server::socket::SILENCE_TIMEOUT;
+use crate::server::socket::CONNECTION_TIMEOUT;
 
 /// Up to this length, the system takes a reply at once, however slow its reader is.
 const UNBLOCKING_BYTES: usize = 16 * 1024;
@@ -36,7 +36,7 @@ const SPARE_DESCRIPTORS: usize = 16;
 
 /// After so long without a request, a server that does not accept any more has no open connections but those that wait for
 /// an answer.
-const RETIREMENT: Duration = SILENCE_TIMEOUT.saturating_add(Duration::from_secs(2));
+const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// What serving a request takes.
 pub(super) struct Listener {
@@ -124,7 +124,10 @@ impl Listener {
             Ok(ready) => ready,
             Err(error) => {
                 let reply = self.gateway.refuse_job(job, &error);
-                return self.aside(move |_| exchange.finish(reply));
+                return self.aside(move |_| {
+                    exchange.finish(reply);
+                    drop(underway);
+                });
             }
         };
         let listener = Arc::clone(self);

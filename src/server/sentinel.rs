@@ -20,18 +20,20 @@ use tiny_http::{Request, Server};
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How many visits there are at a time when nothing goes on, and at most.
-const FEWEST_VISITS: u64 = 1;
+/// How many visits there are at a time when nothing goes on.
+const IDLE_VISITS: u64 = 1;
+
+/// How many visits each request since the last time is worth: where some were answered, others may be waiting. And the fewest
+/// and the most there are at a time then.
+const VISITS_PER_REQUEST: u64 = 4;
+const FEWEST_VISITS: u64 = 16;
 const MOST_VISITS: u64 = 64;
 
-/// How many visits each request since the last time is worth: where some were answered, others may be waiting.
-const VISITS_PER_REQUEST: u64 = 4;
+/// How long a round of visits may take. A visit may have to wait behind others itself, and then another sets it free.
+const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a round of visits may take.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// After so many rounds of visits of which none was answered, the server is taken for dead.
-const ROUNDS_IN_VAIN: u32 = 3;
+/// After so many rounds of visits of which none was answered, some four seconds, the server is taken for dead.
+const ROUNDS_IN_VAIN: u32 = 8;
 
 /// The header by which a visit is known, with a value that nobody else can know.
 const HEADER: &str = "X-Sentinel";
@@ -87,7 +89,10 @@ pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     let mut rounds_in_vain = 0;
     loop {
         let requests = watch.requests.swap(0, Ordering::Relaxed);
-        let visits = (FEWEST_VISITS + requests.saturating_mul(VISITS_PER_REQUEST)).min(MOST_VISITS);
+        let visits = match requests {
+            0 => IDLE_VISITS,
+            _ => requests.saturating_mul(VISITS_PER_REQUEST).clamp(FEWEST_VISITS, MOST_VISITS),
+        };
         let deadline = Instant::now() + PATIENCE;
         let begun: Vec<_> = (0..visits).map(|_| begin(address, &request, deadline)).collect();
         let outcomes: Vec<Visit> = begun.into_iter().map(|begun| outcome(begun, deadline)).collect();

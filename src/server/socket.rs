@@ -9,16 +9,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// How many connections the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1_024;
 
-/// How long a connection may be silent before the next request, or in the middle of one: 22 s. It bounds idle connections and
-/// heads that do not arrive, for which tiny_http has no bound of its own.
+/// How long a connection may be silent, before the next request or in the middle of one, and how long a write to it may wait:
+/// 8 s. It bounds idle connections and heads that do not arrive, for which tiny_http has no bound of its own.
 ///
-/// tiny_http waits for the next request while it answers one, and when none begins in time, it closes the connection right
-/// after the answer, which a client that uses it again at once would only notice by its request failing. So this is a
-/// little longer than a request takes at most, with the default `requestTimeout` of 20 s.
-pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_secs(22);
-
-/// How long a write to a connection may wait for its client.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
+/// A longer one would serve clients with requests that take longer: tiny_http waits for the next request while it answers
+/// one, and when none begins in time, it closes the connection right after the answer. But it waits three times for a
+/// client that stops in the middle of a body: for the body, for what is to be discarded of it, and for the next head.
+pub(super) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
 /// machine that has no IPv6.
@@ -46,8 +43,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted connections inherit these. The head and the body of a reply are two writes, which must not wait for each
     // other's acknowledgement.
     socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(SILENCE_TIMEOUT))?;
-    socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
+    socket.set_write_timeout(Some(CONNECTION_TIMEOUT))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -1,14 +1,12 @@
 //! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
 //! so that no client library tidies them up.
 //!
-//! `requests` has what is read leniently and what is refused, `responses` the exact shapes, `settings` the start, `log`
-//! what the operator reads, and `stalls` clients that are silent or many.
+//! `requests` has what is read leniently and what is refused, `responses` the exact shapes, `settings` the start, and
+//! `strange` clients that do little wrong.
 
-mod log;
 mod requests;
 mod responses;
-mod settings;
-mod stalls;
+pub mod settings;
 mod strange;
 
 use std::io::{Read, Write};
@@ -27,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_BODY: usize = 1 << 20;
 
 /// Writes bytes to an address and reads until the other side closes.
-fn exchange(address: &str, request: &[u8]) -> Answer {
+pub fn exchange(address: &str, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).expect("connect to the mirror");
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     // A mirror that refuses a body need not read it to its end.
@@ -36,11 +34,27 @@ fn exchange(address: &str, request: &[u8]) -> Answer {
 }
 
 /// Reads an answer until the other side closes.
-fn read_answer(mut stream: TcpStream) -> Answer {
+pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("UTF-8");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}, {end:?}"));
+    answer_of(head, body)
+}
+
+/// Reads one answer, which has a length, from a connection that may stay open.
+pub fn read_one_answer(stream: &mut TcpStream) -> std::io::Result<Answer> {
+    let head = read_head(stream)?;
+    let mut answer = answer_of(head.trim_end(), "");
+    let length = header(&answer.headers, "content-length").expect("a length").parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    answer.text = String::from_utf8(body).expect("UTF-8");
+    answer.json = serde_json::from_str(&answer.text).unwrap_or_default();
+    Ok(answer)
+}
+
+fn answer_of(head: &str, body: &str) -> Answer {
     let mut lines = head.lines();
     let status_line = lines.next().unwrap_or_default();
     let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -57,12 +71,13 @@ fn read_answer(mut stream: TcpStream) -> Answer {
     }
 }
 
-fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+/// The value of a header, by its name in lower case.
+pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
 /// Sends one request with a body and wants the key back, as with every reply.
-fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
+pub fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
     let length = body.len();
     let head =
         format!("{method} {target} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
@@ -71,12 +86,13 @@ fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
     answer
 }
 
-fn address(mirror: &Mirror) -> &str {
+/// Where a mirror listens.
+pub fn address(mirror: &Mirror) -> &str {
     mirror.base().trim_start_matches("http://")
 }
 
 /// The error of a reply outside the contract: always typed JSON.
-fn check_refusal(answer: &Answer, status: u16, context: &str) {
+pub fn check_refusal(answer: &Answer, status: u16, context: &str) {
     assert_eq!(answer.status, status, "{context}: {answer:?}");
     assert_eq!(answer.json["_type"], "RemoteMirrorError", "{context}: {}", answer.text);
     assert!(!answer.json["summary"].as_str().unwrap().is_empty(), "{context}: {}", answer.text);
@@ -85,7 +101,7 @@ fn check_refusal(answer: &Answer, status: u16, context: &str) {
 }
 
 /// A good test connection to a stub.
-fn connection_request(stub: &Stub) -> Vec<u8> {
+pub fn connection_request(stub: &Stub) -> Vec<u8> {
     json!({"connectionDetails": stub.details()}).to_string().into_bytes()
 }
 
@@ -283,18 +299,18 @@ fn a_client_that_waits_for_continue_gets_it() {
     let head =
         format!("POST /api/connection HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
-    assert!(read_head(&mut stream).starts_with("HTTP/1.1 100 "));
+    assert!(read_head(&mut stream).unwrap().starts_with("HTTP/1.1 100 "));
     stream.write_all(&body).unwrap();
-    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
+    assert!(read_head(&mut stream).unwrap().starts_with("HTTP/1.1 200 "));
 }
 
 /// Reads up to the empty line that ends a head.
-fn read_head(stream: &mut TcpStream) -> String {
+fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
+        stream.read_exact(&mut byte)?;
         head.extend(byte);
     }
-    String::from_utf8(head).unwrap()
+    Ok(String::from_utf8(head).expect("UTF-8"))
 }

@@ -17,6 +17,7 @@ mod faults;
 mod fields;
 mod house;
 mod http;
+mod operation;
 mod properties;
 mod raw;
 mod tls;

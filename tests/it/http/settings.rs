@@ -61,7 +61,7 @@ impl Drop for Started {
 }
 
 /// Wants the start refused in one line that contains all of these.
-fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]) {
+pub fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]) {
     let output = run(flags, environment);
     let text = String::from_utf8(output.stderr).unwrap();
     let context = format!("{flags:?} {environment:?}: {} {text}", output.status);

@@ -1,12 +1,14 @@
 //! The mirror under test: the real binary on a free port, asked over HTTP as StackState does.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use super::process;
 
 /// The key every mirror of the tests is started with.
 pub const API_KEY: &str = "test-key-e7f1";
@@ -14,9 +16,13 @@ pub const API_KEY: &str = "test-key-e7f1";
 /// How long a mirror may take to say that it listens.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The program.
+const BINARY: &str = env!("CARGO_BIN_EXE_prometheusmirror");
+
 /// A running mirror; it is killed when dropped.
 pub struct Mirror {
-    child: Child,
+    child: Mutex<Child>,
+    pid: u32,
     base: String,
     log: Arc<Mutex<String>>,
     agent: ureq::Agent,
@@ -45,23 +51,28 @@ impl Mirror {
 
     /// Starts a mirror with further flags.
     pub fn start_with(flags: &[&str]) -> Mirror {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_prometheusmirror"))
-            .args(["--listen", "127.0.0.1", "--port", "0", "--log-level", "debug"])
-            .args(flags)
-            .env_clear()
-            .env("API_KEY", API_KEY)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start the mirror");
+        Mirror::start_under(&[], flags)
+    }
+
+    /// Starts a mirror with further flags by a command that runs what its last arguments say, such as `taskset -c 0`.
+    /// The key is in the environment unless a flag says where else it is.
+    pub fn start_under(wrapper: &[&str], flags: &[&str]) -> Mirror {
+        let line: Vec<&str> = wrapper.iter().copied().chain([BINARY]).collect();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(["--listen", "127.0.0.1", "--port", "0", "--log-level", "debug"]).args(flags);
+        command.env_clear();
+        if !flags.contains(&"--api-key-file") {
+            command.env("API_KEY", API_KEY);
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{line:?}: {error}"));
         let stderr = child.stderr.take().expect("a piped stderr");
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, receiver) = mpsc::channel();
         let copy = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("msg=listening address=") {
-                    let address = rest.split_whitespace().next().unwrap_or_default();
-                    let _ = sender.send(address.to_owned());
+                if let Some(address) = listening_address(&line) {
+                    let _ = sender.send(address);
                 }
                 let mut log = copy.lock().unwrap();
                 log.push_str(&line);
@@ -72,7 +83,8 @@ impl Mirror {
             let _ = child.kill();
             panic!("the mirror did not start:\n{}", log.lock().unwrap());
         };
-        Mirror { child, base: format!("http://{address}"), log, agent: agent() }
+        let pid = process::running(BINARY, child.id());
+        Mirror { child: Mutex::new(child), pid, base: format!("http://{address}"), log, agent: agent() }
     }
 
     /// Asks on new connections from here on. A kept one on which a request took longer than a connection may be silent is
@@ -93,7 +105,29 @@ impl Mirror {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
+    }
+
+    /// Sends the mirror a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        process::signal(self.pid, name);
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&self) -> bool {
+        self.child.lock().unwrap().try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end; panics when it still runs after this time.
+    pub fn end(&self, within: Duration) -> ExitStatus {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "still runs after {within:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Posts a JSON value to a path such as `/api/metric`.
@@ -122,8 +156,9 @@ impl Mirror {
 
 impl Drop for Mirror {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let child = self.child.get_mut().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
         if std::thread::panicking() {
             eprintln!("--- the mirror's log\n{}", self.log());
         }
@@ -157,6 +192,15 @@ fn agent() -> ureq::Agent {
         .timeout_global(Some(Duration::from_secs(120)))
         .build()
         .new_agent()
+}
+
+/// The address in the line of the log that says where the mirror listens, in whichever format.
+fn listening_address(line: &str) -> Option<String> {
+    if let Ok(line) = serde_json::from_str::<Value>(line) {
+        return line["address"].as_str().filter(|_| line["msg"] == "listening").map(str::to_owned);
+    }
+    let (_, rest) = line.split_once("msg=listening address=")?;
+    rest.split_whitespace().next().map(str::to_owned)
 }
 
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {

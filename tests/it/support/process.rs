@@ -108,6 +108,35 @@ pub fn wait_until(what: impl Fn() -> String, condition: impl Fn() -> bool) {
     }
 }
 
+/// Sends a signal, such as `TERM`, to a process.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    let sent = status.expect("these tests need the program `kill`: install the Debian package `procps`");
+    assert!(sent.success(), "kill -s {name} {pid}");
+}
+
+/// The text of a file below `/proc/PID`, such as `status`.
+pub fn proc_file(pid: u32, name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_else(|error| panic!("{name} of {pid}: {error}"))
+}
+
+/// A field of `/proc/PID/status`, without its name.
+pub fn status_field(pid: u32, name: &str) -> String {
+    let status = proc_file(pid, "status");
+    let field = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    field.unwrap_or_else(|| panic!("no {name} in {status}")).trim().to_owned()
+}
+
+/// The id of the process that runs a program: this one, or else the one that it started.
+pub fn running(program: &str, pid: u32) -> u32 {
+    let runs = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(program));
+    let started =
+        || proc_file(pid, &format!("task/{pid}/children")).split_whitespace().next().unwrap().parse().unwrap();
+    let found = if runs(pid) { pid } else { started() };
+    assert!(runs(found), "{found} does not run {program}");
+    found
+}
+
 /// A port that nobody listens on now. It lies below the range from which the kernel serves everyone who asks for any
 /// port, so that nobody gets it by chance before the server binds it.
 pub fn free_port() -> u16 {

@@ -1,0 +1,112 @@
+//! How the mirror is run: what it does when there is too much of something, whom it lets in, how it ends, and what it
+//! tells its operator.
+//!
+//! `bursts`, `clients`, `bodies` and `descriptors` have clients that are many, slow or large, `overload` the queue before
+//! the workers, `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
+//! operator reads; `page` reads `/metrics` as Prometheus does.
+
+mod bodies;
+mod bursts;
+mod clients;
+mod descriptors;
+mod key;
+mod log;
+mod metrics;
+mod overload;
+mod page;
+mod shutdown;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::http::{address, exchange};
+use crate::support::mirror::{Answer, Mirror};
+use crate::support::process::wait_until;
+use crate::support::stub::{Stub, good};
+
+/// "At once": what needs no worker and no upstream is answered within this, however busy the machine.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A stub that holds every answer back until it is released.
+struct Held {
+    stub: Stub,
+    gate: Arc<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Held {
+    fn start() -> Held {
+        let gate = Arc::new(Gate::default());
+        let of_stub = Arc::clone(&gate);
+        let stub = Stub::start(move |request| {
+            let is_open = of_stub.is_open.lock().unwrap();
+            let _open = of_stub.opened.wait_while(is_open, |is_open| !*is_open).unwrap();
+            good(request)
+        });
+        Held { stub, gate }
+    }
+
+    /// Waits until it holds so many answers.
+    fn wait_for(&self, answers: usize) {
+        let seen = || self.stub.requests().len();
+        wait_until(|| format!("{answers} answers are held; it is {}", seen()), || seen() >= answers);
+    }
+
+    /// Lets all answers go, those to come too.
+    fn release(&self) {
+        *self.gate.is_open.lock().unwrap() = true;
+        self.gate.opened.notify_all();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// A POST of JSON, with further lines of the head, each with its end.
+fn post(path: &str, lines: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: m\r\n{lines}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// A test connection, after which the connection to the mirror is closed.
+fn test_connection(details: &Value) -> Vec<u8> {
+    post("/api/connection", "Connection: close\r\n", &json!({"connectionDetails": details}))
+}
+
+/// A GET, after which the connection to the mirror is closed.
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// Sends a request on a thread of its own.
+fn exchange_aside(mirror: &Mirror, request: Vec<u8>) -> JoinHandle<Answer> {
+    let address = address(mirror).to_owned();
+    std::thread::spawn(move || exchange(&address, &request))
+}
+
+/// Connects and writes; reads from the connection wait so long.
+fn begin(mirror: &Mirror, bytes: &[u8], patience: Duration) -> TcpStream {
+    let mut stream = TcpStream::connect(address(mirror)).unwrap();
+    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+/// Wants a test connection that went well.
+fn check_ok(answer: &Answer) {
+    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+}

@@ -1,0 +1,133 @@
+//! Request bodies that are too long, or do not arrive.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::{AT_ONCE, begin, check_ok, test_connection};
+use crate::http::settings::check_refused;
+use crate::http::{check_refusal, read_answer, read_one_answer};
+use crate::support::mirror::{API_KEY, Mirror};
+use crate::support::stub::{Stub, good};
+
+/// Reads from a mirror wait no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Within this a client that does everything right is answered, whatever others do.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// How long a whole body may take to arrive, and how much later it may be cut: the mirror waits for one more byte.
+const BODY_DEADLINE: Duration = Duration::from_secs(8);
+const LATENESS: Duration = Duration::from_secs(5);
+
+/// The head of a test connection.
+fn head(line: &str) -> Vec<u8> {
+    format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{line}\r\n\r\n").into_bytes()
+}
+
+/// A request of which only the first bytes of the body come.
+fn half() -> Vec<u8> {
+    [head("Content-Length: 5000"), b"{\"a\":".to_vec()].concat()
+}
+
+/// Wants a refusal on a connection that stays open, at once.
+fn check_cut(mut stream: TcpStream, begin: Instant, status: u16, context: &str) {
+    let answer = read_one_answer(&mut stream).unwrap_or_else(|error| panic!("{context}: {error}"));
+    check_refusal(&answer, status, context);
+    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
+    assert!(begin.elapsed() < AT_ONCE, "{context} took {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_body_announced_too_long_is_413_before_a_byte_of_it_has_come() {
+    let check = |limit: &str, announced: u64| {
+        let mirror = Mirror::start_with(&["--max-request-bytes", limit]);
+        let now = Instant::now();
+        let stream = begin(&mirror, &head(&format!("Content-Length: {announced}")), PATIENCE);
+        check_cut(stream, now, 413, &format!("{announced} of {limit}"));
+    };
+    check("1024", 1025);
+    check("1048576", 1_048_577);
+    check("67108864", 67_108_865);
+    check("1024", 1 << 40);
+}
+
+#[test]
+fn a_chunked_body_is_413_once_it_is_too_long_though_it_has_no_end() {
+    let mirror = Mirror::start_with(&["--max-request-bytes", "4096"]);
+    for chunk in [1, 100, 4097] {
+        let chunks = format!("{chunk:x}\r\n{}\r\n", " ".repeat(chunk)).repeat(4096 / chunk + 1);
+        let now = Instant::now();
+        let request = [head("Transfer-Encoding: chunked"), chunks.into_bytes()].concat();
+        check_cut(begin(&mirror, &request, PATIENCE), now, 413, &format!("chunks of {chunk}"));
+    }
+}
+
+#[test]
+fn a_body_may_be_as_long_as_is_set() {
+    let stub = Stub::start(good);
+    let check = |limit: usize| {
+        let mirror = Mirror::start_with(&["--max-request-bytes", &limit.to_string()]);
+        let json = serde_json::json!({"connectionDetails": stub.details()}).to_string();
+        let body = json.clone() + &" ".repeat(limit - json.len());
+        let whole =
+            [head(&format!("Connection: close\r\nContent-Length: {limit}")), body.clone().into_bytes()].concat();
+        check_ok(&read_answer(begin(&mirror, &whole, PATIENCE)));
+        let chunked = format!("{limit:x}\r\n{body}\r\n0\r\n\r\n");
+        let chunked = [head("Connection: close\r\nTransfer-Encoding: chunked"), chunked.into_bytes()].concat();
+        check_ok(&read_answer(begin(&mirror, &chunked, PATIENCE)));
+    };
+    check(1_024);
+    check(3_000_000);
+}
+
+#[test]
+fn the_longest_body_is_from_a_kibibyte_to_64_mebibytes() {
+    let key = [("API_KEY", API_KEY)];
+    for value in ["0", "1023", "67108865", "-1", "1MiB"] {
+        check_refused(&["--max-request-bytes", value], &key, &["--max-request-bytes", value, "1024", "67108864"]);
+    }
+    check_refused(&[], &[key[0], ("MAX_REQUEST_BYTES", "5")], &["MAX_REQUEST_BYTES", "1024"]);
+}
+
+#[test]
+fn bodies_that_do_not_arrive_hold_no_worker() {
+    let (mirror, stub) = (Mirror::start_with(&["--workers", "1"]), Stub::start(good));
+    let _stalled: Vec<TcpStream> = (0..4).map(|_| begin(&mirror, &half(), PROMPT)).collect();
+    check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PROMPT)));
+}
+
+#[test]
+fn a_body_that_does_not_arrive_is_408() {
+    let mirror = Mirror::start();
+    let now = Instant::now();
+    let answer = read_one_answer(&mut begin(&mirror, &half(), PATIENCE)).unwrap();
+    check_refusal(&answer, 408, "half a body");
+    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+    assert!(now.elapsed() < BODY_DEADLINE + LATENESS, "took {:?}", now.elapsed());
+}
+
+#[test]
+fn a_body_that_trickles_is_cut_by_a_deadline_for_the_whole() {
+    let mirror = Mirror::start();
+    let check = |line: &str, byte: &'static [u8]| {
+        let mut stream = begin(&mirror, &head(line), PATIENCE);
+        let mut writer = stream.try_clone().unwrap();
+        let now = Instant::now();
+        let trickle = std::thread::spawn(move || {
+            while now.elapsed() < 3 * BODY_DEADLINE && writer.write_all(byte).is_ok() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        let answer = read_one_answer(&mut stream);
+        let took = now.elapsed();
+        check_refusal(&answer.unwrap(), 408, line);
+        assert!(BODY_DEADLINE <= took && took < BODY_DEADLINE + LATENESS, "{line}: {took:?}");
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+        trickle.join().unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| check("Content-Length: 60000", b" "));
+        scope.spawn(|| check("Transfer-Encoding: chunked", b"1\r\n \r\n"));
+    });
+}

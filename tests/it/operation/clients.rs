@@ -1,0 +1,89 @@
+//! Clients that are slow, silent or many take nothing from the others, and do not stay.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::page::Page;
+use super::{begin, check_ok, test_connection};
+use crate::http::{read_answer, read_one_answer};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{Stub, good};
+
+/// How many clients do not go on.
+const SLOW: usize = 80;
+
+/// Within this each of them is closed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much a good request is delayed by them at most.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// How long a connection may be silent between two requests, and how much longer it may take to be closed.
+const IDLE: Duration = Duration::from_secs(8);
+const LATENESS: Duration = Duration::from_secs(5);
+
+/// Half a head, and bodies of which one byte comes: a short one, which tiny_http reads itself, and a longer one.
+const HALVES: [&[u8]; 4] = [
+    b"G",
+    b"POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Le",
+    b"POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{",
+    b"POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: 5000\r\n\r\n{",
+];
+
+/// Reads until the connection is closed, in whichever way: whether that came to pass in time.
+fn is_closed(stream: &mut TcpStream, deadline: Instant) -> bool {
+    let mut buffer = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_read_timeout(Some(left)).unwrap();
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[test]
+fn slow_clients_delay_nobody_hold_no_worker_and_are_closed() {
+    let (mirror, stub) = (Mirror::start_with(&["--workers", "4"]), Stub::start(good));
+    let connected = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..SLOW).map(|nth| begin(&mirror, HALVES[nth % HALVES.len()], PATIENCE)).collect();
+    let deadline = connected + PATIENCE;
+
+    std::thread::scope(|scope| {
+        let closed =
+            scope.spawn(|| slow.iter_mut().filter_map(|stream| is_closed(stream, deadline).then_some(())).count());
+        while !closed.is_finished() {
+            // The last good request may not have let go of its worker yet.
+            assert!(Page::of(&mirror).only("prometheusmirror_busy_workers") <= 1.0);
+            let now = Instant::now();
+            check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
+            assert!(now.elapsed() < DELAY, "a good request took {:?}", now.elapsed());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(closed.join().unwrap(), SLOW, "so many are closed within {PATIENCE:?}");
+    });
+}
+
+#[test]
+fn a_connection_stays_for_as_long_as_it_is_used_and_not_much_longer() {
+    let mirror = Mirror::start();
+    let request = b"GET / HTTP/1.1\r\nHost: m\r\n\r\n";
+    let opened = Instant::now();
+    let [mut idle, mut used] = [(); 2].map(|()| begin(&mirror, request, PATIENCE));
+    assert_eq!(read_one_answer(&mut idle).unwrap().status, 200);
+    let closed = std::thread::spawn(move || {
+        assert!(is_closed(&mut idle, opened + IDLE + LATENESS), "still open");
+        opened.elapsed()
+    });
+    while opened.elapsed() < IDLE + IDLE / 4 {
+        assert_eq!(read_one_answer(&mut used).unwrap().status, 200);
+        std::thread::sleep(IDLE / 4);
+        used.write_all(request).unwrap();
+    }
+    assert_eq!(read_one_answer(&mut used).unwrap().status, 200);
+    let after = closed.join().unwrap();
+    assert!(after > IDLE / 2, "closed after {after:?}");
+}

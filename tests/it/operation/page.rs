@@ -1,0 +1,93 @@
+//! `/metrics`, read as Prometheus reads it.
+
+use std::collections::BTreeMap;
+
+use crate::http::{address, exchange};
+use crate::operation::get;
+use crate::support::mirror::{Answer, Mirror};
+use crate::support::process::wait_until;
+
+/// What the page said at one moment.
+#[derive(Debug)]
+pub struct Page {
+    pub answer: Answer,
+    pub samples: Vec<Sample>,
+}
+
+/// A line of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+impl Page {
+    /// Asks a mirror for it.
+    pub fn of(mirror: &Mirror) -> Page {
+        let answer = exchange(address(mirror), &get("/metrics"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let samples = answer.text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
+        Page { answer, samples }
+    }
+
+    /// Asks until something holds of it.
+    pub fn wait(mirror: &Mirror, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
+        wait_until(|| format!("{what} in\n{}", Page::of(mirror).answer.text), || holds(&Page::of(mirror)));
+        Page::of(mirror)
+    }
+
+    /// The sum over the series of a name that have these labels, and perhaps others; 0 when there are none.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let is_it = |sample: &&Sample| {
+            sample.name == name
+                && labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|v| v == value))
+        };
+        self.samples.iter().filter(is_it).map(|sample| sample.value).sum()
+    }
+
+    /// The value of a metric that has one series and no labels.
+    pub fn only(&self, name: &str) -> f64 {
+        let found: Vec<&Sample> = self.samples.iter().filter(|sample| sample.name == name).collect();
+        match found[..] {
+            [Sample { labels, value, .. }] if labels.is_empty() => *value,
+            _ => panic!("{name} is {found:?} in\n{}", self.answer.text),
+        }
+    }
+
+    /// The type that a `# TYPE` line gives a name.
+    pub fn type_of(&self, name: &str) -> Option<&str> {
+        self.answer.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
+    }
+}
+
+/// Reads `name{label="value",...} number`.
+fn sample(line: &str) -> Sample {
+    let end = line.find(['{', ' ']).unwrap_or_else(|| panic!("no sample: {line:?}"));
+    let (name, mut rest) = line.split_at(end);
+    let mut labels = BTreeMap::new();
+    while let Some(inner) = rest.strip_prefix(['{', ',']) {
+        let (label, quoted) = inner.split_once("=\"").unwrap_or_else(|| panic!("no label: {inner:?} in {line:?}"));
+        let (value, tail) = unquoted(quoted);
+        assert!(labels.insert(label.to_owned(), value).is_none(), "{label} twice in {line:?}");
+        rest = tail.strip_prefix('}').unwrap_or(tail);
+    }
+    let value = rest.trim().parse().unwrap_or_else(|_| panic!("no number: {rest:?} in {line:?}"));
+    Sample { name: name.to_owned(), labels, value }
+}
+
+/// The text up to the closing quote, and what follows that.
+fn unquoted(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut rest = quoted.chars();
+    loop {
+        match rest.next().unwrap_or_else(|| panic!("no end of {quoted:?}")) {
+            '"' => return (text, rest.as_str()),
+            '\\' => match rest.next() {
+                Some('n') => text.push('\n'),
+                other => text.extend(other),
+            },
+            other => text.push(other),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The end: what runs is finished, nothing new is begun, and nobody waits for longer than the grace.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+
+use super::{AT_ONCE, Held, begin, check_ok, exchange_aside, get, post, test_connection};
+use crate::http::settings::check_refused;
+use crate::http::{address, check_refusal, exchange, header, read_one_answer};
+use crate::operation::metrics::is_busy;
+use crate::support::mirror::{API_KEY, Mirror, condition};
+use crate::support::process::{require, status_field, wait_until};
+use crate::support::stub::{Reply, Stub};
+
+/// How soon the mirror ends when nothing is left to do.
+const SOON: Duration = Duration::from_secs(3);
+
+/// Reads from a mirror wait no longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A command under which the mirror has the process id 1, as in a container. It passes the exit code on.
+fn as_first_process() -> Vec<&'static str> {
+    require("unshare", "util-linux");
+    let plain = ["unshare", "--pid", "--fork", "--kill-child"];
+    // Who is not root has to be root of a namespace of users first.
+    let as_root = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
+    let works = |line: &[&str]| Command::new(line[0]).args(&line[1..]).arg("true").output().unwrap().status.success();
+    [plain.to_vec(), as_root.to_vec()]
+        .into_iter()
+        .find(|line| works(line))
+        .expect("these tests need a namespace of processes: run them as root, or where users may make namespaces")
+}
+
+/// Whether the mirror says that it can be sent requests.
+fn readiness(mirror: &Mirror) -> u16 {
+    exchange(address(mirror), &get("/-/ready")).status
+}
+
+/// Sends the first signal and waits until it has been taken note of.
+fn begin_end(mirror: &Mirror, signal: &str) {
+    assert_eq!(readiness(mirror), 200);
+    mirror.signal(signal);
+    wait_until(|| format!("{signal} turns ready to 503"), || readiness(mirror) == 503);
+}
+
+fn check_code(status: ExitStatus, code: i32, context: &str) {
+    assert_eq!(status.code(), Some(code), "{context}: {status}");
+}
+
+fn check_graceful(wrapper: &[&str], signal: &str) {
+    let context = format!("{signal} under {wrapper:?}");
+    let mirror = Mirror::start_under(wrapper, &["--workers", "1", "--queue", "5"]);
+    let held = Held::start();
+    let running = exchange_aside(&mirror, test_connection(&held.stub.details()));
+    is_busy(&mirror, 1, 0);
+    let waiting = exchange_aside(&mirror, test_connection(&held.stub.details()));
+    is_busy(&mirror, 1, 1);
+    let mut kept = begin(&mirror, b"GET / HTTP/1.1\r\nHost: m\r\n\r\n", PATIENCE);
+    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+
+    begin_end(&mirror, signal);
+    assert_eq!(exchange(address(&mirror), &get("/-/healthy")).status, 200, "{context}");
+    let fresh = exchange(address(&mirror), &test_connection(&held.stub.details()));
+    kept.write_all(&post("/api/connection", "", &json!({"connectionDetails": held.stub.details()}))).unwrap();
+    for answer in [fresh, read_one_answer(&mut kept).unwrap()] {
+        check_refusal(&answer, 503, &context);
+        assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
+        let seconds = header(&answer.headers, "retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|seconds| seconds > 0), "{context}: {answer:?}");
+    }
+    assert!(mirror.is_running(), "{context}");
+
+    held.release();
+    check_ok(&running.join().unwrap());
+    check_ok(&waiting.join().unwrap());
+    check_code(mirror.end(SOON), 0, &context);
+    assert_eq!(held.stub.requests().len(), 2, "{context}: what is refused is not sent upstream");
+}
+
+#[test]
+fn after_a_first_signal_what_runs_and_waits_is_answered_and_nothing_new_begun() {
+    check_graceful(&[], "TERM");
+    check_graceful(&[], "INT");
+}
+
+#[test]
+fn the_first_process_of_a_container_ends_like_any_other() {
+    let wrapper = as_first_process();
+    let mirror = Mirror::start_under(&wrapper, &[]);
+    let ids = status_field(mirror.pid(), "NSpid");
+    assert_eq!(ids.split_whitespace().last(), Some("1"), "not the first of its namespace: {ids}");
+    mirror.signal("TERM");
+    check_code(mirror.end(SOON), 0, "idle");
+    check_graceful(&wrapper, "TERM");
+    check_graceful(&wrapper, "INT");
+    check_second(&wrapper, "TERM", "TERM", 143);
+    check_second(&wrapper, "INT", "INT", 130);
+}
+
+#[test]
+fn a_mirror_with_nothing_to_do_ends_soon_whoever_is_connected() {
+    for signal in ["TERM", "INT"] {
+        let mirror = Mirror::start();
+        let starts: [&[u8]; 3] = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: m\r\n\r\n"];
+        let mut idle: Vec<TcpStream> = (0..9).map(|nth| begin(&mirror, starts[nth % starts.len()], PATIENCE)).collect();
+        assert_eq!(read_one_answer(&mut idle[2]).unwrap().status, 200);
+        mirror.signal(signal);
+        check_code(mirror.end(SOON), 0, signal);
+    }
+}
+
+#[test]
+fn the_grace_bounds_how_long_what_runs_may_go_on() {
+    let check = |grace: u64| {
+        let mirror = Mirror::start_with(&["--shutdown-grace", &grace.to_string()]);
+        let held = Held::start();
+        let _running = begin(&mirror, &test_connection(&held.stub.details()), PATIENCE);
+        held.wait_for(1);
+        let now = Instant::now();
+        mirror.signal("TERM");
+        let status = mirror.end(Duration::from_secs(grace) + SOON);
+        check_code(status, 0, "the grace is over");
+        assert!(now.elapsed() >= Duration::from_secs(grace), "ended after {:?}", now.elapsed());
+    };
+    check(0);
+    check(2);
+}
+
+fn check_second(wrapper: &[&str], first: &str, second: &str, code: i32) {
+    let mirror = Mirror::start_under(wrapper, &[]);
+    let held = Held::start();
+    let _running = begin(&mirror, &test_connection(&held.stub.details()), PATIENCE);
+    held.wait_for(1);
+    begin_end(&mirror, first);
+    assert!(mirror.is_running());
+    mirror.signal(second);
+    check_code(mirror.end(AT_ONCE), code, &format!("{first} and {second} under {wrapper:?}"));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_with_the_code_of_the_signal() {
+    check_second(&[], "TERM", "TERM", 143);
+    check_second(&[], "INT", "INT", 130);
+    check_second(&[], "TERM", "INT", 130);
+    check_second(&[], "INT", "TERM", 143);
+}
+
+#[test]
+fn an_answer_under_way_is_written_to_its_end() {
+    const SAMPLES: i64 = 600_000;
+    let mirror = Mirror::start();
+    let samples: Vec<_> = (0..SAMPLES).map(|nth| json!([nth as f64 / 2.0, "1.5"])).collect();
+    let long = json!({"resultType": "matrix", "result": [{"metric": {}, "values": samples}]});
+    let stub = Stub::start(move |_| Reply::success(long.clone()));
+    let query = json!({"conditions": [condition("__gauge__", "m")], "startTime": 0, "endTime": 300_000_000});
+    let request = json!({"connectionDetails": stub.details(), "query": query});
+    // The answer is far longer than what the system takes in on its own, on the way out and here.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(1 << 16).unwrap();
+    socket.connect(&address(&mirror).parse::<SocketAddr>().unwrap().into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&post("/api/metric", "Connection: close\r\n", &request)).unwrap();
+    // It has begun.
+    let mut answer = vec![0; 16];
+    stream.read_exact(&mut answer).unwrap();
+    begin_end(&mirror, "TERM");
+    assert!(mirror.is_running(), "ended while an answer was written");
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8(answer).unwrap();
+    let body: serde_json::Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole answer");
+    assert_eq!(body["telemetry"]["points"].as_array().unwrap().len(), SAMPLES as usize);
+    check_code(mirror.end(SOON), 0, "the answer is written");
+}
+
+#[test]
+fn the_grace_is_a_number_of_seconds() {
+    let key = [("API_KEY", API_KEY)];
+    for value in ["-1", "soon", "25s", "99999999999999999999"] {
+        check_refused(&["--shutdown-grace", value], &key, &["--shutdown-grace", value, "seconds"]);
+    }
+}
