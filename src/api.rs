@@ -206,6 +206,11 @@ impl Gateway {
         reply
     }
 
+    /// The reply to what is not even looked at.
+    pub fn refuse_unseen(&self, error: &Error) -> Reply {
+        self.refuse(OTHER, error)
+    }
+
     /// The reply to a job that cannot be done.
     pub fn refuse_job(&self, job: Job, error: &Error) -> Reply {
         self.refuse(job.method, error)

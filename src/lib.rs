@@ -10,7 +10,7 @@
 //! | `main` | settings in, server up, exit code out |
 //! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
 //! | [`key`] | the API key: compared, and read again when its file changes |
-//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to |
+//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process |
 //! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
 //! | `server/pool` | the workers and the bounded queue before them |
 //! | `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |

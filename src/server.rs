@@ -1,6 +1,7 @@
 //! The server: starts the listener and the workers, keeps them going, and ends them in order.
 
 mod body;
+mod descriptors;
 mod exchange;
 mod listener;
 mod oversize;
@@ -25,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, Client};
 use crate::settings::{KeySource, Settings};
 
-use body::Bounds;
+use exchange::Edge;
 use listener::Listener;
 use pool::Pool;
 use sentinel::Watch;
@@ -87,26 +88,25 @@ impl std::error::Error for ServerError {}
 /// When it cannot start: a setting names something that is of no use, or there is no listening there.
 pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
     let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
-    let watch = Watch::new();
-    panics::watch(Arc::clone(&metrics), Arc::clone(&watch));
+    panics::watch(Arc::clone(&metrics));
 
     let keyring = Arc::new(keyring(settings)?);
     let allowlist = settings.allow_upstream.clone();
     let client = Client::new(settings.workers, allowlist, authorities(settings)?, Arc::clone(&metrics));
     let gateway = Gateway::new(Arc::clone(&keyring), settings.require_api_key, client, Arc::clone(&metrics));
-    let gateway = Arc::new(gateway);
+    let edge = Edge::new(gateway, settings.max_request_bytes);
 
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
+    let watch = Watch::new();
     let listener = Arc::new(Listener {
-        gateway: Arc::clone(&gateway),
+        edge: Arc::clone(&edge),
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),
-        bounds: Bounds::new(settings.max_request_bytes),
     });
     if let KeySource::File(_) = settings.api_key {
         start("key-file", move || refresh_for_ever(&keyring))?;
@@ -119,15 +119,7 @@ pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    Ok(shutdown.wait(&gateway, &metrics.underway, settings.shutdown_grace))
-}
-
-/// A connection takes two descriptors, and many systems allow 1,024 until one asks for more. Where more are not to be had,
-/// there are fewer connections.
-fn raise_descriptor_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        log::warn(|| log::Line::new("few descriptors").text("error", &error));
-    }
+    Ok(shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_grace))
 }
 
 fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), ServerError> {

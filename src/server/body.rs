@@ -15,7 +15,7 @@ const PREFETCHED_BYTES: usize = 1_024;
 /// tiny_http gives as the body is the bare connection.
 pub(super) fn is_prefetched(request: &Request) -> bool {
     let length = request.body_length().unwrap_or(0);
-    let waits = has_header(request, "Transfer-Encoding", "") || has_header(request, "Expect", "");
+    let waits = is_chunked(request) || has_header(request, "Expect", "");
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
 }
 
@@ -72,7 +72,7 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
     if announced.is_some_and(|length| length > bounds.most_bytes) {
         return Err(Error::BodyTooLarge(bounds.most_bytes));
     }
-    let is_chunked = has_header(request, "Transfer-Encoding", "");
+    let is_chunked = is_chunked(request);
     if is_chunked && has_header(request, "Connection", "upgrade") {
         return Err(Error::BadRequest("Connection: upgrade and Transfer-Encoding do not go together".to_owned()));
     }
@@ -94,6 +94,11 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
         return Err(Error::BodyNotReceived);
     }
     Ok(body)
+}
+
+/// Whether a body comes in chunks. tiny_http takes every transfer encoding for that.
+pub(super) fn is_chunked(request: &Request) -> bool {
+    has_header(request, "Transfer-Encoding", "")
 }
 
 /// Whether a request has a header whose value holds a word, in whatever case.

@@ -1,6 +1,7 @@
 //! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
 
 use std::io::{self, Cursor, Read};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::api::{Gateway, Job, Reply, Routed};
+use crate::cache::Cache;
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::server::body::{Body, Bounds};
@@ -28,26 +30,53 @@ const BODY_DEADLINE: Duration = Duration::from_secs(8);
 /// `server/socket`'s timeout holds.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How many connections are remembered to be out of step, and for how long. A connection may be kept that long by one who
+/// means harm; one that is made anew from the same address and port seldom comes so soon.
+const OUT_OF_STEP: usize = 10_000;
+const OUT_OF_STEP_LIFETIME: Duration = Duration::from_secs(600);
+
+/// What all exchanges share.
+pub(super) struct Edge {
+    pub(super) gateway: Gateway,
+    bounds: Arc<Bounds>,
+    /// The clients of connections on which what comes may be the rest of a body, not a request: tiny_http discards what is
+    /// left of a body whose length was announced, but goes on with what is left of chunks. Behind a proxy that has many
+    /// clients share a connection, one of them could ask in the name of another.
+    out_of_step: Cache<SocketAddr, ()>,
+}
+
+impl Edge {
+    pub(super) fn new(gateway: Gateway, max_request_bytes: usize) -> Arc<Edge> {
+        let out_of_step = Cache::new(OUT_OF_STEP, OUT_OF_STEP_LIFETIME);
+        Arc::new(Edge { gateway, bounds: Bounds::new(max_request_bytes), out_of_step })
+    }
+}
+
 /// A request under way.
 pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
     id: String,
-    gateway: Arc<Gateway>,
+    edge: Arc<Edge>,
     /// The server it came from, which has to be there until it is answered.
     server: Arc<Server>,
+    has_whole_body: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(request: Request, server: Arc<Server>, gateway: Arc<Gateway>) -> Exchange {
+    pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(str::to_owned);
-        Exchange { accepted: Instant::now(), id: given.unwrap_or_else(new_id), request, gateway, server }
+        let has_whole_body = !body::is_chunked(&request);
+        Exchange { accepted: Instant::now(), id: given.unwrap_or_else(new_id), request, edge, server, has_whole_body }
     }
 
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
-        let Exchange { request, gateway, .. } = self;
-        gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
+        let Exchange { request, accepted, edge, .. } = self;
+        if request.remote_addr().is_some_and(|client| edge.out_of_step.get(client, *accepted).is_some()) {
+            return Routed::Reply(edge.gateway.refuse_unseen(&Error::OutOfStep));
+        }
+        edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
     }
 
     /// Whether reading its body waits for nobody.
@@ -56,31 +85,36 @@ impl Exchange {
     }
 
     /// Reads its body.
-    pub(super) fn read_body(&mut self, bounds: &Arc<Bounds>) -> Result<Body, Error> {
-        body::read(&mut self.request, bounds, self.accepted + BODY_DEADLINE)
+    pub(super) fn read_body(&mut self) -> Result<Body, Error> {
+        let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
+        self.has_whole_body = true;
+        Ok(body)
     }
 
     /// Does its job, which may take as long as its client allows.
     pub(super) fn perform(&self, job: Job, body: &[u8]) -> Reply {
-        log::in_request(&self.id, || self.gateway.perform(job, body, self.accepted))
+        log::in_request(&self.id, || self.edge.gateway.perform(job, body, self.accepted))
     }
 
     /// Writes its reply, which may take as long as its client is slow.
     pub(super) fn finish(self, reply: Reply) {
-        let Exchange { request, accepted, id, gateway, server: _server } = self;
+        let Exchange { request, accepted, id, edge, server: _server, has_whole_body } = self;
+        if let Some(client) = request.remote_addr().filter(|_| !has_whole_body) {
+            edge.out_of_step.put(*client, (), Instant::now());
+        }
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", request.url().split('?').next().unwrap_or_default())
             .number("status", reply.status);
         let (method, status) = (reply.method, reply.status);
         let has_body = *request.method() != Method::Head;
-        let signed = gateway.sign(reply, header(&request, KEY_HEADER));
+        let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, .. } = signed.into_reply();
         let headers = headers.into_iter().chain([(ID_HEADER, id.clone())]);
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
-            gateway.count(method, status, &note, took);
+            edge.gateway.count(method, status, &note, took);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
                 log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));

@@ -10,22 +10,25 @@ use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Response, Server};
 
-use crate::api::{Gateway, Job, Routed};
+use crate::api::{Job, Routed};
 use crate::error::Error;
 use crate::log;
 use crate::metrics::{Held, Metrics};
-use crate::server::body::Bounds;
-use crate::server::exchange::Exchange;
+use crate::server::descriptors::Descriptor;
+use crate::server::exchange::{Edge, Exchange};
 use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
 use crate::server::socket::CONNECTION_TIMEOUT;
 
 /// Up to this length, the system takes a reply at once, however slow its reader is.
 const UNBLOCKING_BYTES: usize = 16 * 1024;
+
+/// How often it is looked whether connections are still accepted.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long to wait before trying again to take over a socket, for want of descriptors for example.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -40,32 +43,46 @@ const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_se
 
 /// What serving a request takes.
 pub(super) struct Listener {
-    pub(super) gateway: Arc<Gateway>,
+    pub(super) edge: Arc<Edge>,
     pub(super) pool: Pool,
     pub(super) watch: Arc<Watch>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) bounds: Arc<Bounds>,
 }
 
 impl Listener {
     /// Serves requests for ever.
     ///
     /// tiny_http stops accepting for good when it fails to accept a single connection, for want of a descriptor for
-    /// example. It says so, or it panics, or the sentinel notices; then another server takes over the same socket.
+    /// example. Then another server takes over the same socket.
     pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> ! {
         loop {
-            let server = Arc::new(take_over(socket));
-            self.watch.guard(&server);
-            let stopped = loop {
-                match server.recv() {
-                    Ok(request) => self.dispatch(request, &server),
-                    Err(stopped) => break stopped,
-                }
-            };
-            self.watch.release();
+            let (server, acceptor) = take_over(socket);
+            let server = Arc::new(server);
+            let stopped = self.serve_with(&server, acceptor.as_ref());
             self.metrics.listener_restarted();
             log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
             self.aside(move |listener| listener.retire(&server));
+        }
+    }
+
+    /// Serves requests until no more are accepted, and says why not.
+    ///
+    /// tiny_http tells so, unless its thread that accepts has panicked, as it does when it has accepted a connection with the
+    /// last descriptor there was. Then its descriptor of the socket, `acceptor`, is closed.
+    fn serve_with(self: &Arc<Listener>, server: &Arc<Server>, acceptor: Option<&Descriptor>) -> io::Error {
+        let mut looked = Instant::now();
+        loop {
+            match server.recv_timeout(LOOK_INTERVAL) {
+                Ok(Some(request)) => self.dispatch(request, server),
+                Ok(None) => {}
+                Err(stopped) => return stopped,
+            }
+            if looked.elapsed() >= LOOK_INTERVAL {
+                if acceptor.is_some_and(|acceptor| !acceptor.is_open()) {
+                    return io::Error::other("the thread that accepts connections has ended");
+                }
+                looked = Instant::now();
+            }
         }
     }
 
@@ -94,7 +111,7 @@ impl Listener {
         self.watch.saw_request();
         // Before it is routed, which a shutdown may turn against it.
         let underway = Held::new(&self.metrics.underway);
-        let exchange = Exchange::new(request, Arc::clone(server), Arc::clone(&self.gateway));
+        let exchange = Exchange::new(request, Arc::clone(server), Arc::clone(&self.edge));
         match exchange.route() {
             Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, underway),
             Routed::Job(job) => self.aside(move |listener| listener.read_and_hand_over(exchange, job, underway)),
@@ -116,14 +133,14 @@ impl Listener {
 
     /// Reads the body and gives the job to a worker, whose time no slow client takes that way.
     fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, underway: Held) {
-        let place = exchange.read_body(&self.bounds).and_then(|body| {
+        let place = exchange.read_body().and_then(|body| {
             let place = self.pool.place().ok_or(Error::Overloaded)?;
             Ok((body, place))
         });
         let (body, place) = match place {
             Ok(ready) => ready,
             Err(error) => {
-                let reply = self.gateway.refuse_job(job, &error);
+                let reply = self.edge.gateway.refuse_job(job, &error);
                 return self.aside(move |_| {
                     exchange.finish(reply);
                     drop(underway);
@@ -144,13 +161,13 @@ impl Listener {
     }
 }
 
-/// Another server on the same socket, as soon as there can be one.
-fn take_over(socket: &TcpListener) -> Server {
+/// Another server on the same socket, as soon as there can be one, and the descriptor by which it accepts, if that is told.
+fn take_over(socket: &TcpListener) -> (Server, Option<Descriptor>) {
     let mut is_first = true;
     loop {
         let spare: io::Result<Vec<TcpListener>> = (0..SPARE_DESCRIPTORS).map(|_| socket.try_clone()).collect();
         // The spare ones are closed before the server takes the first connection.
-        match spare.map(drop).and_then(|()| server_on(socket)) {
+        match spare.map(drop).and_then(|()| server_on(socket.try_clone()?)) {
             Ok(server) => return server,
             Err(error) if is_first => log::error(|| log::Line::new("cannot accept").text("error", &error)),
             Err(_) => {}
@@ -160,6 +177,7 @@ fn take_over(socket: &TcpListener) -> Server {
     }
 }
 
-fn server_on(socket: &TcpListener) -> io::Result<Server> {
-    Server::from_listener(socket.try_clone()?, None).map_err(io::Error::other)
+fn server_on(socket: TcpListener) -> io::Result<(Server, Option<Descriptor>)> {
+    let acceptor = Descriptor::of(&socket).ok();
+    Ok((Server::from_listener(socket, None).map_err(io::Error::other)?, acceptor))
 }

@@ -1,5 +1,4 @@
-//! What is done about a panic, besides what becomes of its thread: it is logged and counted, and when it is the thread that
-//! accepts connections that has died of it, another one takes over.
+//! What is done about a panic, besides what becomes of its thread: it is logged, and counted if it is ours.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
@@ -7,19 +6,17 @@ use std::thread;
 
 use crate::log;
 use crate::metrics::Metrics;
-use crate::server::sentinel::Watch;
 
 /// Watches over all panics from now on.
-pub(super) fn watch(metrics: Arc<Metrics>, watch: Arc<Watch>) {
+pub(super) fn watch(metrics: Arc<Metrics>) {
     panic::set_hook(Box::new(move |panic| {
-        let line = || line_of(panic);
-        // Its thread that accepts connections panics when it has accepted one with the last descriptor there was.
+        // tiny_http panics when a client has gone before its request is taken in, which is nobody's concern, and when it
+        // has accepted a connection with the last descriptor there was, which the sentinel sees to.
         if panic.location().is_some_and(|location| location.file().contains("tiny_http")) {
-            log::warn(line);
-            watch.give_up_server();
+            log::debug(|| line_of(panic));
         } else {
             metrics.panicked();
-            log::error(line);
+            log::error(|| line_of(panic));
         }
     }));
 }

@@ -3,19 +3,18 @@
 //! tiny_http gives connections that arrive together to as many threads as looked idle a moment before. When fewer were,
 //! the others wait behind connections that may stay open for ever, although nothing is busy. A further connection that
 //! comes and goes sets one of them free. Since the timeout that the listening socket hands down to its connections applies
-//! to its own `accept` as well, something has to arrive now and then. And when tiny_http's thread that accepts has died,
-//! nobody is told but who visits in vain.
+//! to its own `accept` as well, something has to arrive now and then.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tiny_http::{Request, Server};
+use tiny_http::Request;
 
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -32,9 +31,6 @@ const MOST_VISITS: u64 = 64;
 /// How long a round of visits may take. A visit may have to wait behind others itself, and then another sets it free.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// After so many rounds of visits of which none was answered, some four seconds, the server is taken for dead.
-const ROUNDS_IN_VAIN: u32 = 8;
-
 /// The header by which a visit is known, with a value that nobody else can know.
 const HEADER: &str = "X-Sentinel";
 
@@ -43,30 +39,11 @@ const HEADER: &str = "X-Sentinel";
 pub(super) struct Watch {
     secret: String,
     requests: AtomicU64,
-    guarded: Mutex<Weak<Server>>,
 }
 
 impl Watch {
     pub(super) fn new() -> Arc<Watch> {
-        let secret = format!("{:016x}{:016x}", random(), random());
-        Arc::new(Watch { secret, requests: AtomicU64::new(0), guarded: Mutex::new(Weak::new()) })
-    }
-
-    /// Which server to unblock when no visit is answered any more.
-    pub(super) fn guard(&self, server: &Arc<Server>) {
-        *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(server);
-    }
-
-    /// There is no server to unblock any more.
-    pub(super) fn release(&self) {
-        *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Weak::new();
-    }
-
-    /// Has another server take over from the one that is guarded.
-    pub(super) fn give_up_server(&self) {
-        if let Some(server) = self.guarded.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
-            server.unblock();
-        }
+        Arc::new(Watch { secret: format!("{:016x}{:016x}", random(), random()), requests: AtomicU64::new(0) })
     }
 
     /// Whether a request is a visit of the sentinel's.
@@ -86,56 +63,29 @@ pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     let address = SocketAddr::new(reachable(listening.ip()), listening.port());
     let request =
         format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
-    let mut rounds_in_vain = 0;
     loop {
-        let requests = watch.requests.swap(0, Ordering::Relaxed);
-        let visits = match requests {
+        let visits = match watch.requests.swap(0, Ordering::Relaxed) {
             0 => IDLE_VISITS,
-            _ => requests.saturating_mul(VISITS_PER_REQUEST).clamp(FEWEST_VISITS, MOST_VISITS),
+            requests => requests.saturating_mul(VISITS_PER_REQUEST).clamp(FEWEST_VISITS, MOST_VISITS),
         };
         let deadline = Instant::now() + PATIENCE;
-        let begun: Vec<_> = (0..visits).map(|_| begin(address, &request, deadline)).collect();
-        let outcomes: Vec<Visit> = begun.into_iter().map(|begun| outcome(begun, deadline)).collect();
-        if outcomes.contains(&Visit::Answered) {
-            rounds_in_vain = 0;
-        } else if outcomes.contains(&Visit::InVain) {
-            rounds_in_vain += 1;
-        }
-        if rounds_in_vain == ROUNDS_IN_VAIN {
-            rounds_in_vain = 0;
-            watch.give_up_server();
+        let begun: Vec<_> = (0..visits).filter_map(|_| begin(address, &request, deadline)).collect();
+        for visit in begun {
+            await_answer(visit, deadline);
         }
         thread::sleep(INTERVAL);
     }
 }
 
-/// What became of a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Visit {
-    Answered,
-    InVain,
-    /// For a reason of our own, such as the want of a descriptor, which tells nothing of the server.
-    NotBegun,
+fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    Some(stream)
 }
 
-fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Result<TcpStream, Visit> {
-    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).map_err(|error| match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::TimedOut => Visit::InVain,
-        _ => Visit::NotBegun,
-    })?;
-    stream.write_all(request.as_bytes()).map_err(|_| Visit::InVain)?;
-    Ok(stream)
-}
-
-fn outcome(begun: Result<TcpStream, Visit>, deadline: Instant) -> Visit {
-    let answer = |mut stream: TcpStream| {
-        stream.set_read_timeout(Some(remaining(deadline)))?;
-        stream.read_exact(&mut [0])
-    };
-    match begun {
-        Ok(stream) => answer(stream).map_or(Visit::InVain, |()| Visit::Answered),
-        Err(visit) => visit,
-    }
+/// Keeps a visit from ending before it is answered, which some do not live to see.
+fn await_answer(mut visit: TcpStream, deadline: Instant) {
+    let _ = visit.set_read_timeout(Some(remaining(deadline))).and_then(|()| visit.read_exact(&mut [0]));
 }
 
 /// A number that nobody can foresee.

@@ -64,6 +64,33 @@ fn a_chunked_body_is_413_once_it_is_too_long_though_it_has_no_end() {
 }
 
 #[test]
+fn what_is_left_of_refused_chunks_is_not_taken_for_a_request() {
+    let mirror = Mirror::start_with(&["--max-request-bytes", "4096"]);
+    let inner = "GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n";
+    let check = |head: &str, begun: String, status: u16| {
+        let mut stream =
+            begin(&mirror, format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{begun}").as_bytes(), PATIENCE);
+        assert_eq!(read_one_answer(&mut stream).unwrap().status, status, "{head}");
+        // A proxy would pass this on as a part of the chunk.
+        stream.write_all(inner.as_bytes()).unwrap();
+        let answer = read_one_answer(&mut stream).unwrap();
+        check_refusal(&answer, 400, head);
+        assert!(answer.json["details"].as_str().unwrap().contains("connect anew"), "{}", answer.text);
+    };
+    let long = |head: &str| check(head, format!("{:x}\r\n{}", 4097 + inner.len(), " ".repeat(4097)), 413);
+    long("POST /api/metric HTTP/1.1\r\nHost: m");
+    // Nothing at all is read of these.
+    check("POST /nowhere HTTP/1.1\r\nHost: m", String::new(), 404);
+    check("GET /-/healthy HTTP/1.1\r\nHost: m", String::new(), 200);
+    // Other connections are not concerned, nor is this one when its chunks came to their end.
+    let mut stream =
+        begin(&mirror, &[head("Transfer-Encoding: chunked"), b"2\r\n[]\r\n0\r\n\r\n".to_vec()].concat(), PATIENCE);
+    assert_eq!(read_one_answer(&mut stream).unwrap().json["summary"], "Bad request.");
+    stream.write_all(inner.as_bytes()).unwrap();
+    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
+}
+
+#[test]
 fn a_body_may_be_as_long_as_is_set() {
     let stub = Stub::start(good);
     let check = |limit: usize| {

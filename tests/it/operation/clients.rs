@@ -8,6 +8,7 @@ use super::page::Page;
 use super::{begin, check_ok, test_connection};
 use crate::http::{read_answer, read_one_answer};
 use crate::support::mirror::Mirror;
+use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
 /// How many clients do not go on.
@@ -86,4 +87,29 @@ fn a_connection_stays_for_as_long_as_it_is_used_and_not_much_longer() {
     assert_eq!(read_one_answer(&mut used).unwrap().status, 200);
     let after = closed.join().unwrap();
     assert!(after > IDLE / 2, "closed after {after:?}");
+}
+
+#[test]
+fn clients_that_reset_their_connections_leave_nothing_behind() {
+    const RESETS: usize = 500;
+    let mirror = Mirror::start();
+    let threads = || status_field(mirror.pid(), "Threads").parse::<usize>().unwrap();
+    let (threads_before, descriptors_before) = (threads(), open_descriptors(mirror.pid()));
+    for nth in 0..RESETS {
+        let stream = begin(&mirror, b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n", PATIENCE);
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        // Others come in between, and are answered.
+        if nth % 10 == 0 {
+            assert_eq!(mirror.get("/-/healthy").status, 200);
+        }
+    }
+    // tiny_http keeps a thread for some seconds after its connection.
+    wait_until(
+        || format!("{} threads and {} descriptors are few", threads(), open_descriptors(mirror.pid())),
+        || threads() <= threads_before + 40 && open_descriptors(mirror.pid()) <= descriptors_before + 10,
+    );
+    let page = Page::of(&mirror);
+    assert_eq!(page.only("prometheusmirror_listener_restarts_total"), 0.0);
+    assert_eq!(page.only("prometheusmirror_panics_total"), 0.0);
 }
