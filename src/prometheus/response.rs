@@ -31,11 +31,14 @@ impl Found {
         Some(self.series.first()?.samples.first()?.value)
     }
 
-    /// Leaves out the series for which something does not hold.
+    /// Leaves out the series for which something does not hold. When there are more than are kept, nobody knows of how many
+    /// it holds, so that all go on counting.
     pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
-        let before = self.series.len();
+        let are_all_kept = self.total == self.series.len();
         self.series.retain_mut(holds);
-        self.total -= before - self.series.len();
+        if are_all_kept {
+            self.total = self.series.len();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Question, error_of, in_time, is_good};
-use crate::support::mirror::Mirror;
+use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
@@ -112,6 +112,29 @@ fn too_many_metrics_says_how_many_however_many() {
         assert_eq!(error["summary"], "Too many metrics.", "{error}");
         let details = error["details"].as_str().unwrap();
         assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
+    }
+}
+
+#[test]
+fn of_more_series_than_are_kept_none_is_taken_for_the_only_one() {
+    let mirror = Mirror::start();
+    // A counter whose earlier series have ended in the five minutes before the range, and one that lives.
+    let (start, at) = (1_700_000_000_000_i64, |second: i64| 1_700_000_000 + second);
+    let query = json!({"conditions": [condition("__counter__", "c")], "startTime": start, "endTime": start + 60_000});
+    for ended in [0, 99, 100, 101, 150] {
+        let series = |pod: String, samples: Value| json!({"metric": {"__name__": "c", "pod": pod}, "values": samples});
+        let old = |nth| series(format!("old{nth}"), json!([[at(-200), "1"], [at(-100), "2"]]));
+        let living = series("living".to_owned(), json!([[at(10), "10"], [at(20), "40"]]));
+        let result: Vec<Value> = (0..ended).map(old).chain([living]).collect();
+        let stub = Stub::start(move |_| Reply::success(json!({"resultType": "matrix", "result": result})));
+        let answer = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
+        if ended < 100 {
+            assert_eq!(answer.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{ended}: {}", answer.text);
+        } else {
+            assert_eq!(answer.json["summary"], "Too many metrics.", "{ended}: {}", answer.text);
+            let details = answer.json["details"].as_str().unwrap();
+            assert!(details.starts_with(&format!("{} series", ended + 1)), "{details}");
+        }
     }
 }
 
