@@ -160,6 +160,11 @@ impl Gateway {
         self.is_shutting_down.store(true, Ordering::SeqCst);
     }
 
+    /// Whether it has come to that.
+    pub fn is_shutting_down(&self) -> bool {
+        self.is_shutting_down.load(Ordering::SeqCst)
+    }
+
     /// Finds what answers a verb and a request target, whose query string, repeated slashes and trailing slash do not
     /// matter. `key` is what the request carries in [`KEY_HEADER`].
     pub fn route(&self, verb: &str, target: &str, key: Option<&str>) -> Routed {
@@ -175,9 +180,7 @@ impl Gateway {
             return Routed::Reply(self.refuse(method, &Error::VerbNotAllowed(route.allow)));
         }
         match route.action {
-            Action::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
-                Routed::Reply(self.refuse(method, &Error::ShuttingDown))
-            }
+            Action::Method(_) if self.is_shutting_down() => Routed::Reply(self.refuse(method, &Error::ShuttingDown)),
             Action::Method(handler) => Routed::Job(Job { method, handler }),
             Action::Page(content_type, page) => Routed::Reply(match page(self) {
                 Ok(text) => Reply::new(method, 200, content_type, text.into_bytes(), Note::default()),
@@ -249,7 +252,7 @@ impl Gateway {
     }
 
     fn ready(&self) -> Result<String, Error> {
-        if self.is_shutting_down.load(Ordering::SeqCst) { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
+        if self.is_shutting_down() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
     }
 }
 
@@ -280,7 +283,7 @@ fn reason(error: &serde_json::Error) -> String {
 
 /// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
 /// `//api/metric` is a real request. A whole URL is a target, too (RFC 9112, "absolute-form").
-fn normal_path(target: &str) -> String {
+pub fn normal_path(target: &str) -> String {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {
         Some(whole) => whole.split_once('/').map_or("", |(_, path)| path),

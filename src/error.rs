@@ -33,8 +33,8 @@ pub enum Error {
     },
     /// A body that is not this request.
     BadRequest(String),
-    /// What may be the rest of a body that was refused, not a request.
-    OutOfStep,
+    /// A body whose announced length is no number, or several.
+    BadLength,
     /// Another path.
     NoSuchPath(String),
     /// Another verb; those that the path takes.
@@ -63,7 +63,7 @@ impl Error {
     /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
     pub fn status(&self) -> u16 {
         match self {
-            Error::BadRequest(_) | Error::OutOfStep => 400,
+            Error::BadRequest(_) | Error::BadLength => 400,
             Error::Unauthorized => 401,
             Error::NoSuchPath(_) => 404,
             Error::VerbNotAllowed(_) => 405,
@@ -77,7 +77,7 @@ impl Error {
     /// Why the request was turned away before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
     pub fn rejection(&self) -> Option<&'static str> {
         match self {
-            Error::BadRequest(_) | Error::OutOfStep => Some("bad_request"),
+            Error::BadRequest(_) | Error::BadLength => Some("bad_request"),
             Error::NoSuchPath(_) => Some("no_such_path"),
             Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
@@ -102,7 +102,7 @@ impl Error {
                 ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
             }
             Error::Remote { summary, details } => remote(summary, details.clone()),
-            Error::BadRequest(_) | Error::OutOfStep => remote("Bad request.", self.to_string()),
+            Error::BadRequest(_) | Error::BadLength => remote("Bad request.", self.to_string()),
             Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
             Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
@@ -123,10 +123,7 @@ impl fmt::Display for Error {
             }
             Error::UnsupportedFieldType { mirror_type } => write!(f, "values of type {mirror_type} are not supported"),
             Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
-            Error::OutOfStep => f.write_str(
-                "an earlier request on this connection was refused before all of its body had come in chunks, so that what \
-                 follows may be the rest of it; connect anew",
-            ),
+            Error::BadLength => f.write_str("the header Content-Length must be there once, and hold a number of bytes"),
             Error::NoSuchPath(path) => write!(
                 f,
                 "there is nothing at {path}; the mirror answers /api/connection, /api/field/name, \

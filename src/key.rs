@@ -1,7 +1,7 @@
 //! The API key: what it may be, how a request's is compared with it, and how a changed file is taken over.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -50,6 +50,7 @@ pub struct BadKeyFile {
 #[derive(Debug)]
 enum Reason {
     Unreadable(io::Error),
+    NoFile,
     Empty,
     NoKey,
 }
@@ -59,6 +60,7 @@ impl fmt::Display for BadKeyFile {
         write!(f, "the file of the key, {}, ", self.path.display())?;
         match &self.reason {
             Reason::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Reason::NoFile => f.write_str("is no regular file"),
             Reason::Empty => f.write_str("is empty"),
             Reason::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
         }
@@ -112,6 +114,11 @@ impl Keyring {
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Key, BadKeyFile> {
     let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
+    let metadata = fs::metadata(path).map_err(|error| bad(Reason::Unreadable(error)))?;
+    if !metadata.is_file() {
+        // Opening a pipe could wait for ever.
+        return Err(bad(Reason::NoFile));
+    }
     let mut text = Vec::new();
     // A little more than a key and the end of a line, whatever the file is.
     let read = File::open(path).and_then(|file| file.take(2 * MAX_LENGTH as u64).read_to_end(&mut text));
@@ -146,8 +153,8 @@ mod tests {
         let write = |text: &str| {
             // As Kubernetes does it: another file under the same name.
             let next = folder.path().join("next");
-            std::fs::write(&next, text).unwrap();
-            std::fs::rename(&next, &path).unwrap();
+            fs::write(&next, text).unwrap();
+            fs::rename(&next, &path).unwrap();
         };
         assert!(Keyring::from_file(path.clone()).is_err());
         write("first\r\n");
@@ -165,8 +172,11 @@ mod tests {
             let error = keyring.refresh().unwrap_err().to_string();
             assert!(error.contains("next") || error.contains("key") && !error.contains("two"), "{error}");
         }
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         check(None, "second");
+        fs::create_dir(&path).unwrap();
+        check(None, "second");
+        fs::remove_dir(&path).unwrap();
         write("second");
         check(Some(false), "second");
         assert_eq!(Keyring::fixed(Key::new("k").unwrap()).refresh().ok(), Some(false));

@@ -10,10 +10,10 @@
 //! | `main` | settings in, server up, exit code out |
 //! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
 //! | [`key`] | the API key: compared, and read again when its file changes |
-//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process |
+//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/random` numbers nobody can foresee |
 //! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
-//! | `server/pool` | the workers and the bounded queue before them |
-//! | `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |
+//! | `server/pool`, `server/aside` | the workers and the bounded queue before them; threads for what may wait for a client |
+//! | `server/turns`, `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |
 //! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
 //! | `api/search` | a metrics query under way: which calls are made, and what becomes of what they find |

@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use prometheusmirror::log;
-use prometheusmirror::server::{self, Ending};
 use prometheusmirror::settings::{self, Command};
+use prometheusmirror::{log, server};
 
 /// The exit code of a bad setting, as usual for a wrong use of a command.
 const BAD_SETTING: u8 = 2;
@@ -25,9 +24,7 @@ fn main() -> ExitCode {
     };
     log::start(settings.log_level, settings.log_format);
     match server::run(&settings) {
-        Ok(Ending::InOrder) => ExitCode::SUCCESS,
-        // As a shell says of a process that a signal ended.
-        Ok(Ending::AtOnce(signal)) => ExitCode::from(128 + u8::try_from(signal).unwrap_or(0)),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error(|| log::Line::new("stopped").text("error", &error));
             ExitCode::FAILURE

@@ -53,7 +53,7 @@ pub struct Metrics {
     request_seconds: Durations<ByMethod>,
     upstream_requests: Family<Asked, Total>,
     upstream_seconds: Durations<ByEndpoint>,
-    /// Requests of the Mirror API from their arrival until their replies are written.
+    /// Requests from their arrival until their replies are written.
     pub underway: Level,
     /// Workers that are busy with a request.
     pub busy_workers: Level,
@@ -107,7 +107,7 @@ impl Metrics {
             "From taking a request in to its answer being written",
             Family::new_with_constructor(histogram),
         );
-        let upstream_requests = registered(
+        let upstream_requests: Family<Asked, Total> = registered(
             &mut registry,
             "upstream_requests_total",
             "Requests to a Prometheus, and what came of them",
@@ -122,7 +122,7 @@ impl Metrics {
         let underway = registered(
             &mut registry,
             "requests_underway",
-            "Requests of the Mirror API that are not answered yet",
+            "Requests that are not answered yet, this one included",
             Level::default(),
         );
         let busy_workers = registered(&mut registry, "busy_workers", "Workers busy with a request", Level::default());
@@ -168,6 +168,9 @@ impl Metrics {
         // What is alerted on has to be there before it first happens, or its first time is no increase.
         for reason in REJECTIONS {
             rejected.get_or_create(&ByReason { reason }).0.inc_by(0);
+        }
+        for endpoint in ENDPOINTS {
+            upstream_requests.get_or_create(&Asked { endpoint, outcome: NOT_ALLOWED }).0.inc_by(0);
         }
         for reason in [NAN, INFINITE] {
             points_dropped.get_or_create(&ByReason { reason }).0.inc_by(0);
@@ -247,6 +250,12 @@ pub const REJECTIONS: [&str; 8] = [
     "shutting_down",
     "unauthorized",
 ];
+
+/// What of a Prometheus is asked.
+const ENDPOINTS: [&str; 5] = ["query", "query_range", "labels", "label_values", "metadata"];
+
+/// The outcome of what was not asked, for this mirror may not.
+pub const NOT_ALLOWED: &str = "not_allowed";
 
 const NAN: &str = "nan";
 const INFINITE: &str = "infinite";

@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use bounded::{First, Text};
 use metadata::Families;
 use response::{Envelope, QueryResult, ResultType, Undecoded};
-use transport::{Deadline, Exchange, Params, Question, Transport, Verb};
+use transport::{Answer, Deadline, Params, Question, Transport, Verb};
 
 pub use allowlist::{Allowlist, BadAllowlist};
 pub use error::{Error, ErrorKind, shortened};
@@ -252,11 +252,11 @@ impl Session<'_> {
     }
 
     /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The answer has only begun.
-    fn exchange(&self, request: &Request<'_>) -> Result<Exchange, ErrorKind> {
+    fn exchange(&self, request: &Request<'_>) -> Result<Answer, ErrorKind> {
         let Request { path, params, deadline, .. } = request;
         let question = Question { upstream: &self.upstream, path, params, deadline: *deadline };
         let send = |verb| self.client.transport.exchange(verb, question);
-        let is_refused = |exchange: &Exchange| matches!(exchange.status, 403 | 405 | 501);
+        let is_refused = |answer: &Answer| matches!(answer.status, 403 | 405 | 501);
 
         if !request.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
             return send(Verb::Get);
@@ -278,8 +278,8 @@ impl Session<'_> {
 /// What an exchange means: the data and the warnings of a success, or why it is none.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
-fn interpret<T: DeserializeOwned>(exchange: Exchange) -> Result<(Option<T>, Vec<String>), ErrorKind> {
-    let status = exchange.status;
+fn interpret<T: DeserializeOwned>(answer: Answer) -> Result<(Option<T>, Vec<String>), ErrorKind> {
+    let status = answer.status;
     match status {
         429 => return Err(ErrorKind::Unavailable("it is asked too often, HTTP status 429".to_owned())),
         401 | 403 | 407 => return Err(ErrorKind::Refused(status)),
@@ -288,21 +288,21 @@ fn interpret<T: DeserializeOwned>(exchange: Exchange) -> Result<(Option<T>, Vec<
     }
     let no_prometheus = |why: &str| ErrorKind::NotPrometheus { status: Some(status), why: why.to_owned() };
     if !(200..=299).contains(&status) {
-        let envelope = envelope::<IgnoredAny>(exchange)?;
+        let envelope = envelope::<IgnoredAny>(answer)?;
         return Err(match envelope.status {
             response::Status::Error => refusal(status, envelope.error_type, envelope.error),
             response::Status::Success => no_prometheus("it claims success with a status of failure"),
         });
     }
-    let envelope = envelope::<T>(exchange)?;
+    let envelope = envelope::<T>(answer)?;
     match envelope.status {
         response::Status::Error => Err(refusal(status, envelope.error_type, envelope.error)),
         response::Status::Success => Ok((envelope.data, texts(envelope.warnings.unwrap_or_default().kept))),
     }
 }
 
-fn envelope<T: DeserializeOwned>(exchange: Exchange) -> Result<Envelope<T>, ErrorKind> {
-    let Exchange { status, mut body } = exchange;
+fn envelope<T: DeserializeOwned>(answer: Answer) -> Result<Envelope<T>, ErrorKind> {
+    let Answer { status, mut body } = answer;
     response::decode(&mut body).map_err(|undecoded| match undecoded {
         Undecoded::Unread(error) => body.failure(error),
         Undecoded::Foreign => {
@@ -388,8 +388,8 @@ mod tests {
     fn the_status_and_the_envelope_tell_what_an_answer_means() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
             let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
-            let exchange = Exchange { status, body: Body::new(ureq::Body::builder().data(body), deadline) };
-            assert_eq!(interpret::<Vec<String>>(exchange).map(|(data, _)| data), expected, "{status} {body}");
+            let answer = Answer { status, body: Body::new(ureq::Body::builder().data(body), deadline) };
+            assert_eq!(interpret::<Vec<String>>(answer).map(|(data, _)| data), expected, "{status} {body}");
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })

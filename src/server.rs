@@ -1,5 +1,6 @@
 //! The server: starts the listener and the workers, keeps them going, and ends them in order.
 
+mod aside;
 mod body;
 mod descriptors;
 mod exchange;
@@ -7,9 +8,11 @@ mod listener;
 mod oversize;
 mod panics;
 mod pool;
+mod random;
 mod sentinel;
 mod shutdown;
 mod socket;
+mod turns;
 
 use std::fmt;
 use std::io;
@@ -26,13 +29,13 @@ use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, Client};
 use crate::settings::{KeySource, Settings};
 
+use aside::Aside;
 use exchange::Edge;
 use listener::Listener;
 use pool::Pool;
 use sentinel::Watch;
 use shutdown::Shutdown;
-
-pub use shutdown::Ending;
+use turns::Turns;
 
 /// How often the file of the key is read again.
 const KEY_INTERVAL: Duration = Duration::from_secs(5);
@@ -86,7 +89,7 @@ impl std::error::Error for ServerError {}
 ///
 /// # Errors
 /// When it cannot start: a setting names something that is of no use, or there is no listening there.
-pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
+pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
     descriptors::raise_limit();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
@@ -96,7 +99,7 @@ pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
     let allowlist = settings.allow_upstream.clone();
     let client = Client::new(settings.workers, allowlist, authorities(settings)?, Arc::clone(&metrics));
     let gateway = Gateway::new(Arc::clone(&keyring), settings.require_api_key, client, Arc::clone(&metrics));
-    let edge = Edge::new(gateway, settings.max_request_bytes);
+    let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes);
 
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
@@ -104,7 +107,9 @@ pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
     let watch = Watch::new();
     let listener = Arc::new(Listener {
         edge: Arc::clone(&edge),
-        pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)),
+        pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
+        aside: Aside::start().map_err(ServerError::Thread)?,
+        turns: Turns::new(),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),
     });
@@ -119,7 +124,8 @@ pub fn run(settings: &Settings) -> Result<Ending, ServerError> {
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    Ok(shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_grace))
+    shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_grace);
+    Ok(())
 }
 
 fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), ServerError> {

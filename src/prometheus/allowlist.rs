@@ -59,7 +59,10 @@ impl FromStr for Rule {
             return Ok(Rule::Everything);
         }
         if rule.contains('/') {
-            return rule.parse().map(Rule::Network).map_err(|_| BadAllowlist);
+            let network = rule.parse().map_err(|_| BadAllowlist)?;
+            // Addresses are compared as the IPv4 ones they are.
+            let is_mapped = matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some());
+            return if is_mapped { Err(BadAllowlist) } else { Ok(Rule::Network(network)) };
         }
         let port_of = |digits: &str| digits.parse().ok().filter(|&port: &u16| port > 0).ok_or(BadAllowlist);
         let (host, port) = match rule.rsplit_once(':') {
@@ -73,7 +76,10 @@ impl FromStr for Rule {
             Some(domain) if domain.starts_with('.') => {
                 is_name(&domain[1..]).then(|| Host::Below(normal_name(domain))).ok_or(BadAllowlist)?
             }
-            _ => Host::named(host).ok_or(BadAllowlist)?,
+            // The dot of a name's end makes no name of an address.
+            _ => Host::named(host)
+                .filter(|_| address(host.trim_end_matches('.')).is_none() || !host.ends_with('.'))
+                .ok_or(BadAllowlist)?,
         };
         Ok(Rule::Host(host, port))
     }
@@ -101,8 +107,12 @@ fn address(host: &str) -> Option<IpAddr> {
     unbracketed.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
+/// Whether a text is a name, of labels that are not empty, perhaps with a dot at its end.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    text.strip_suffix('.').unwrap_or(text).split('.').all(is_label)
 }
 
 fn normal_name(name: &str) -> String {

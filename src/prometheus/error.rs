@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::metrics::NOT_ALLOWED;
+
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
 pub struct Error {
@@ -80,7 +82,7 @@ impl ErrorKind {
     /// What the metrics call it.
     pub fn name(&self) -> &'static str {
         match self {
-            ErrorKind::NotAllowed => "not_allowed",
+            ErrorKind::NotAllowed => NOT_ALLOWED,
             ErrorKind::Unreachable(_) => "unreachable",
             ErrorKind::NameNotFound => "name_not_found",
             ErrorKind::Closed => "closed",

@@ -99,7 +99,7 @@ pub(super) struct Question<'a> {
 }
 
 /// An answer that has begun.
-pub(super) struct Exchange {
+pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Body,
 }
@@ -155,14 +155,14 @@ impl Transport {
 
     /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
     /// may have been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
-    pub(super) fn exchange(&self, verb: Verb, question: Question<'_>) -> Result<Exchange, ErrorKind> {
+    pub(super) fn exchange(&self, verb: Verb, question: Question<'_>) -> Result<Answer, ErrorKind> {
         let response = match self.begin(verb, question, MAX_IDLE_AGE) {
             // On a new connection: where one is dead, the others are.
             Err(ErrorKind::Closed) => self.begin(verb, question, Duration::ZERO)?,
             other => other?,
         };
         let status = response.status().as_u16();
-        Ok(Exchange { status, body: Body::new(response.into_body(), question.deadline) })
+        Ok(Answer { status, body: Body::new(response.into_body(), question.deadline) })
     }
 
     fn begin(

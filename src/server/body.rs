@@ -19,6 +19,20 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
 }
 
+/// Whether the body of a request comes to an end by itself: tiny_http discards what nobody reads of a body whose length was
+/// announced, but what is left of chunks it takes for further requests, and so a body whose length it cannot read.
+pub(super) fn ends(request: &Request) -> bool {
+    !is_chunked(request) && has_good_length(request)
+}
+
+/// Whether the length of the body is announced once and as a number, if at all (RFC 9112, "Message Body Length").
+pub(super) fn has_good_length(request: &Request) -> bool {
+    let mut lengths = request.headers().iter().filter(|header| header.field.equiv("Content-Length"));
+    let first = lengths.next().map(|header| header.value.as_str());
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<usize>().is_ok();
+    first.is_none_or(is_number) && lengths.next().is_none()
+}
+
 /// How many bodies of the greatest length are held at the same time at most, whether their requests arrive, wait or run.
 const MAX_GREAT_BODIES: usize = 64;
 
@@ -97,7 +111,7 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
 }
 
 /// Whether a body comes in chunks. tiny_http takes every transfer encoding for that.
-pub(super) fn is_chunked(request: &Request) -> bool {
+fn is_chunked(request: &Request) -> bool {
     has_header(request, "Transfer-Encoding", "")
 }
 

@@ -1,19 +1,19 @@
 //! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
 
 use std::io::{self, Cursor, Read};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::api::{Gateway, Job, Reply, Routed};
-use crate::cache::Cache;
+use crate::api::{Gateway, Job, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
+use crate::metrics::{Held, Level};
 use crate::server::body::{Body, Bounds};
-use crate::server::sentinel::random;
+use crate::server::random::random;
+use crate::server::socket::CONNECTION_TIMEOUT;
 use crate::server::{body, oversize};
 
 /// The header that carries the id of a request, and of its reply.
@@ -30,25 +30,19 @@ const BODY_DEADLINE: Duration = Duration::from_secs(8);
 /// `server/socket`'s timeout holds.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How many connections are remembered to be out of step, and for how long. A connection may be kept that long by one who
-/// means harm; one that is made anew from the same address and port seldom comes so soon.
-const OUT_OF_STEP: usize = 10_000;
-const OUT_OF_STEP_LIFETIME: Duration = Duration::from_secs(600);
+/// After so long, tiny_http may close a connection as soon as it has the answer, and surely will not keep it long.
+const LONG: Duration = CONNECTION_TIMEOUT.saturating_sub(Duration::from_secs(1));
 
 /// What all exchanges share.
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
+    underway: Level,
     bounds: Arc<Bounds>,
-    /// The clients of connections on which what comes may be the rest of a body, not a request: tiny_http discards what is
-    /// left of a body whose length was announced, but goes on with what is left of chunks. Behind a proxy that has many
-    /// clients share a connection, one of them could ask in the name of another.
-    out_of_step: Cache<SocketAddr, ()>,
 }
 
 impl Edge {
-    pub(super) fn new(gateway: Gateway, max_request_bytes: usize) -> Arc<Edge> {
-        let out_of_step = Cache::new(OUT_OF_STEP, OUT_OF_STEP_LIFETIME);
-        Arc::new(Edge { gateway, bounds: Bounds::new(max_request_bytes), out_of_step })
+    pub(super) fn new(gateway: Gateway, underway: Level, max_request_bytes: usize) -> Arc<Edge> {
+        Arc::new(Edge { gateway, underway, bounds: Bounds::new(max_request_bytes) })
     }
 }
 
@@ -60,21 +54,26 @@ pub(super) struct Exchange {
     edge: Arc<Edge>,
     /// The server it came from, which has to be there until it is answered.
     server: Arc<Server>,
+    /// Until it is answered, a shutdown waits for it.
+    underway: Held,
+    /// Whether nothing is left of its body that could be taken for a further request.
     has_whole_body: bool,
 }
 
 impl Exchange {
     pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(str::to_owned);
-        let has_whole_body = !body::is_chunked(&request);
-        Exchange { accepted: Instant::now(), id: given.unwrap_or_else(new_id), request, edge, server, has_whole_body }
+        let underway = Held::new(&edge.underway);
+        let has_whole_body = body::ends(&request);
+        let (accepted, id) = (Instant::now(), given.unwrap_or_else(new_id));
+        Exchange { request, accepted, id, edge, server, underway, has_whole_body }
     }
 
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
-        let Exchange { request, accepted, edge, .. } = self;
-        if request.remote_addr().is_some_and(|client| edge.out_of_step.get(client, *accepted).is_some()) {
-            return Routed::Reply(edge.gateway.refuse_unseen(&Error::OutOfStep));
+        let Exchange { request, edge, .. } = self;
+        if !body::has_good_length(request) {
+            return Routed::Reply(edge.gateway.refuse_unseen(&Error::BadLength));
         }
         edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
     }
@@ -98,23 +97,23 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow.
     pub(super) fn finish(self, reply: Reply) {
-        let Exchange { request, accepted, id, edge, server: _server, has_whole_body } = self;
-        if let Some(client) = request.remote_addr().filter(|_| !has_whole_body) {
-            edge.out_of_step.put(*client, (), Instant::now());
-        }
+        let Exchange { request, accepted, id, edge, server, underway, has_whole_body } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
-            .text("path", request.url().split('?').next().unwrap_or_default())
+            .text("path", normal_path(request.url()))
             .number("status", reply.status);
         let (method, status) = (reply.method, reply.status);
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, .. } = signed.into_reply();
-        let headers = headers.into_iter().chain([(ID_HEADER, id.clone())]);
+        let is_last = !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_shutting_down();
+        let id_header = if is_last { closing(&id) } else { id.clone() };
+        let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
             edge.gateway.count(method, status, &note, took);
+            drop(underway);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
                 log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));
@@ -122,6 +121,7 @@ impl Exchange {
         });
         let response = response(status, headers, Outgoing::new(body, account));
         if oversize::is_beyond_bounds(&request) {
+            drop(server);
             return oversize::answer_for_good(request, response);
         }
         // Whether it was written has been accounted for.
@@ -143,6 +143,15 @@ fn new_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(random);
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The value of a header that is followed by `Connection: close`. tiny_http lets nobody set that header, but writes values as
+/// they are.
+///
+/// A client, or a proxy that has many clients share a connection, must not use this one again: it may be closed at any time,
+/// or what is left of the request's body may be taken for a request.
+fn closing(value: &str) -> String {
+    format!("{value}\r\nConnection: close")
 }
 
 fn response(status: u16, headers: impl Iterator<Item = (&'static str, String)>, body: Outgoing) -> Response<Outgoing> {

@@ -1,12 +1,11 @@
 //! The tiny_http edge: takes requests in and hands those that need one to a worker.
 //!
-//! The thread that takes requests in never waits for a client: bodies are read, and replies outside the Mirror API are
-//! written, on threads of their own (there are never more of them than open connections, each of which has a thread of
-//! tiny_http's already). What tiny_http 0.12 does not bound by itself is bounded by the options that `server/socket` sets
-//! and by the `sentinel`.
+//! Neither the thread that takes requests in nor a worker ever waits for a client: bodies are read and replies written
+//! aside. What tiny_http 0.12 does not bound by itself is bounded by the options that `server/socket` sets, by `turns`, and
+//! by the `sentinel`.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -14,18 +13,17 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Response, Server};
 
-use crate::api::{Job, Routed};
+use crate::api::{Job, Reply, Routed};
 use crate::error::Error;
 use crate::log;
-use crate::metrics::{Held, Metrics};
+use crate::metrics::Metrics;
+use crate::server::aside::Aside;
 use crate::server::descriptors::Descriptor;
 use crate::server::exchange::{Edge, Exchange};
 use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
 use crate::server::socket::CONNECTION_TIMEOUT;
-
-/// Up to this length, the system takes a reply at once, however slow its reader is.
-const UNBLOCKING_BYTES: usize = 16 * 1024;
+use crate::server::turns::Turns;
 
 /// How often it is looked whether connections are still accepted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -45,8 +43,30 @@ const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_se
 pub(super) struct Listener {
     pub(super) edge: Arc<Edge>,
     pub(super) pool: Pool,
+    pub(super) aside: Arc<Aside>,
+    pub(super) turns: Turns<Arrival>,
     pub(super) watch: Arc<Watch>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// A request, and the server it came from.
+pub(super) struct Arrival {
+    request: Request,
+    server: Arc<Server>,
+}
+
+/// The turn of a connection's request. When it ends, the next is taken up.
+struct Turn {
+    listener: Arc<Listener>,
+    client: SocketAddr,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(next) = self.listener.turns.end(self.client) {
+            self.listener.take_up(next, self.client);
+        }
+    }
 }
 
 impl Listener {
@@ -61,7 +81,8 @@ impl Listener {
             let stopped = self.serve_with(&server, acceptor.as_ref());
             self.metrics.listener_restarted();
             log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
-            self.aside(move |listener| listener.retire(&server));
+            let listener = Arc::clone(self);
+            self.aside.run(move || listener.retire(&server));
         }
     }
 
@@ -99,64 +120,63 @@ impl Listener {
         }
     }
 
-    /// A panic here would be a fault of ours, which costs this request and nothing else.
     fn dispatch(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(request, server)));
-    }
-
-    fn take_in(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
         if self.watch.is_own(&request) {
-            return self.aside(move |_| drop(request.respond(Response::empty(200))));
+            return self.aside.run(move || drop(request.respond(Response::empty(200))));
         }
         self.watch.saw_request();
-        // Before it is routed, which a shutdown may turn against it.
-        let underway = Held::new(&self.metrics.underway);
-        let exchange = Exchange::new(request, Arc::clone(server), Arc::clone(&self.edge));
+        let arrival = Arrival { server: Arc::clone(server), request };
+        // tiny_http has always asked the system for it.
+        let Some(&client) = arrival.request.remote_addr() else { return };
+        if let Some(first) = self.turns.begin(client, arrival) {
+            self.take_up(first, client);
+        }
+    }
+
+    /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
+    fn take_up(self: &Arc<Listener>, arrival: Arrival, client: SocketAddr) {
+        let turn = Turn { listener: Arc::clone(self), client };
+        let _ = catch_unwind(AssertUnwindSafe(|| self.route(arrival, turn)));
+    }
+
+    fn route(self: &Arc<Listener>, arrival: Arrival, turn: Turn) {
+        let Arrival { request, server } = arrival;
+        let exchange = Exchange::new(request, server, Arc::clone(&self.edge));
         match exchange.route() {
-            Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, underway),
-            Routed::Job(job) => self.aside(move |listener| listener.read_and_hand_over(exchange, job, underway)),
-            Routed::Reply(reply) => {
-                drop(underway);
-                self.aside(move |_| exchange.finish(reply));
+            Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
+            Routed::Job(job) => {
+                let listener = Arc::clone(self);
+                self.aside.run(move || listener.read_and_hand_over(exchange, job, turn));
             }
+            Routed::Reply(reply) => self.finish(exchange, reply, turn),
         }
     }
 
-    /// Does something that may wait for a client.
-    fn aside(self: &Arc<Listener>, task: impl FnOnce(&Arc<Listener>) + Send + 'static) {
-        let listener = Arc::clone(self);
-        let spawned = thread::Builder::new().name("intake".to_owned()).spawn(move || task(&listener));
-        if let Err(error) = spawned {
-            log::error(|| log::Line::new("request abandoned").text("error", &error));
-        }
-    }
-
-    /// Reads the body and gives the job to a worker, whose time no slow client takes that way.
-    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, underway: Held) {
-        let place = exchange.read_body().and_then(|body| {
+    /// Reads the body and gives the job to a worker.
+    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, turn: Turn) {
+        let ready = exchange.read_body().and_then(|body| {
             let place = self.pool.place().ok_or(Error::Overloaded)?;
             Ok((body, place))
         });
-        let (body, place) = match place {
+        let (body, place) = match ready {
             Ok(ready) => ready,
             Err(error) => {
                 let reply = self.edge.gateway.refuse_job(job, &error);
-                return self.aside(move |_| {
-                    exchange.finish(reply);
-                    drop(underway);
-                });
+                return self.finish(exchange, reply, turn);
             }
         };
         let listener = Arc::clone(self);
         place.run(move || {
             let reply = exchange.perform(job, body.bytes());
             drop(body);
-            let is_small = reply.body.len() <= UNBLOCKING_BYTES;
-            let finish = move || {
-                exchange.finish(reply);
-                drop(underway);
-            };
-            if is_small { finish() } else { listener.aside(move |_| finish()) }
+            listener.finish(exchange, reply, turn);
+        });
+    }
+
+    fn finish(&self, exchange: Exchange, reply: Reply, turn: Turn) {
+        self.aside.run(move || {
+            exchange.finish(reply);
+            drop(turn);
         });
     }
 }
@@ -179,5 +199,8 @@ fn take_over(socket: &TcpListener) -> (Server, Option<Descriptor>) {
 
 fn server_on(socket: TcpListener) -> io::Result<(Server, Option<Descriptor>)> {
     let acceptor = Descriptor::of(&socket).ok();
-    Ok((Server::from_listener(socket, None).map_err(io::Error::other)?, acceptor))
+    // It panics when there is no thread to be had.
+    let server = catch_unwind(|| Server::from_listener(socket, None));
+    let server = server.map_err(|_| io::Error::other("it has panicked, perhaps for want of a thread"))?;
+    Ok((server.map_err(io::Error::other)?, acceptor))
 }

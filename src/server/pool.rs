@@ -1,5 +1,7 @@
 //! The workers: a fixed number of threads, and a bounded queue before them.
 
+use std::io;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,9 +19,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> Pool {
-        let threads = ThreadPool::with_name("worker".to_owned(), workers);
-        Pool { threads, jobs: Arc::default(), most: workers + queue, metrics }
+    /// # Errors
+    /// When there are not so many threads to be had.
+    pub(super) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
+        let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
+        let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
+        Ok(Pool { threads, jobs: Arc::default(), most: workers + queue, metrics })
     }
 
     /// A place for one more job, if there is one.
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn there_are_as_many_places_as_workers_and_waiting_jobs() {
         let metrics = Arc::new(Metrics::new(2, 3));
-        let pool = Pool::new(2, 3, Arc::clone(&metrics));
+        let pool = Pool::new(2, 3, Arc::clone(&metrics)).unwrap();
         let (go, started) = (mpsc::channel::<()>(), mpsc::channel::<()>());
         let (go_on, wait) = (go.0, Arc::new(std::sync::Mutex::new(go.1)));
         for _ in 0..5 {
@@ -96,7 +101,7 @@ mod tests {
     #[test]
     fn a_job_that_panics_gives_its_place_back_and_costs_no_worker() {
         let metrics = Arc::new(Metrics::new(1, 0));
-        let pool = Pool::new(1, 0, Arc::clone(&metrics));
+        let pool = Pool::new(1, 0, Arc::clone(&metrics)).unwrap();
         for _ in 0..3 {
             pool.place().unwrap().run(|| panic!("on purpose"));
             pool.threads.join();

@@ -5,8 +5,6 @@
 //! comes and goes sets one of them free. Since the timeout that the listening socket hands down to its connections applies
 //! to its own `accept` as well, something has to arrive now and then.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,6 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tiny_http::Request;
+
+use crate::server::random::random;
 
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -60,7 +60,7 @@ impl Watch {
 
 /// Visits a listening address for ever.
 pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
-    let address = SocketAddr::new(reachable(listening.ip()), listening.port());
+    let addresses = reachable(listening);
     let request =
         format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
     loop {
@@ -69,7 +69,7 @@ pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
             requests => requests.saturating_mul(VISITS_PER_REQUEST).clamp(FEWEST_VISITS, MOST_VISITS),
         };
         let deadline = Instant::now() + PATIENCE;
-        let begun: Vec<_> = (0..visits).filter_map(|_| begin(address, &request, deadline)).collect();
+        let begun: Vec<_> = (0..visits).filter_map(|_| begin(&addresses, &request, deadline)).collect();
         for visit in begun {
             await_answer(visit, deadline);
         }
@@ -77,8 +77,9 @@ pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     }
 }
 
-fn begin(address: SocketAddr, request: &str, deadline: Instant) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, remaining(deadline)).ok()?;
+fn begin(addresses: &[SocketAddr], request: &str, deadline: Instant) -> Option<TcpStream> {
+    let connect = |address| TcpStream::connect_timeout(address, remaining(deadline)).ok();
+    let mut stream = addresses.iter().find_map(connect)?;
     stream.write_all(request.as_bytes()).ok()?;
     Some(stream)
 }
@@ -88,22 +89,19 @@ fn await_answer(mut visit: TcpStream, deadline: Instant) {
     let _ = visit.set_read_timeout(Some(remaining(deadline))).and_then(|()| visit.read_exact(&mut [0]));
 }
 
-/// A number that nobody can foresee.
-pub(super) fn random() -> u64 {
-    // Each of these starts from the system's randomness.
-    RandomState::new().build_hasher().finish()
-}
-
 /// What is left until a deadline; a moment when nothing is, for a timeout of zero is none.
 fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
-/// Where a listening address is reached from here.
-fn reachable(listening: IpAddr) -> IpAddr {
-    match listening {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        other => other,
-    }
+/// Where a listening address is reached from here, the first that works. All interfaces of IPv6 are those of IPv4, too, and
+/// there may be a machine with either loopback address missing.
+fn reachable(listening: SocketAddr) -> Vec<SocketAddr> {
+    let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
+    let addresses = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![v4],
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![v4, v6],
+        other => vec![other],
+    };
+    addresses.into_iter().map(|ip| SocketAddr::new(ip, listening.port())).collect()
 }

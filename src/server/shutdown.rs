@@ -1,10 +1,13 @@
 //! The end of the process: what a signal asks for, and in which order it happens.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::api::Gateway;
@@ -14,46 +17,34 @@ use crate::metrics::Level;
 /// How often it is looked whether everything is done.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How the process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// In order: what was under way has been answered, or has had its time.
-    InOrder,
-    /// At once, upon a second signal; its number.
-    AtOnce(i32),
-}
-
-/// The signals that end the process. From now on they do so only through [`Shutdown::wait`], also where the process is the
-/// first of its system, which signals do nothing to by themselves.
+/// The signals that end the process, also where it is the first of its system, which signals do nothing to by themselves.
 pub(super) struct Shutdown(Signals);
 
 impl Shutdown {
+    /// From now on, the first of these signals ends [`Shutdown::wait`], and the second one the process, at once, whatever it
+    /// is busy with; its exit code is then the one that shells give, 128 and the signal's number.
     pub(super) fn new() -> io::Result<Shutdown> {
+        let has_begun = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // Each signal does both in this order, so that the first does not find what it leaves.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&has_begun))?;
+            flag::register(signal, Arc::clone(&has_begun))?;
+        }
         Signals::new([SIGTERM, SIGINT]).map(Shutdown)
     }
 
-    /// Waits for a signal, then until no request is under way any more, for `grace` at most, or for another signal.
-    pub(super) fn wait(mut self, gateway: &Gateway, underway: &Level, grace: Duration) -> Ending {
-        let Some(signal) = self.0.forever().next() else { return Ending::InOrder };
+    /// Waits for a signal, then until no request is under way any more, for `grace` at most.
+    pub(super) fn wait(mut self, gateway: &Gateway, underway: &Level, grace: Duration) {
+        let signal = self.0.forever().next();
         gateway.shut_down();
-        log::info(|| log::Line::new("shutting down").text("signal", name(signal)).number("requests", underway.get()));
+        let name = if signal == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
+        log::info(|| log::Line::new("shutting down").text("signal", name).number("requests", underway.get()));
         let deadline = Instant::now() + grace;
-        while underway.get() > 0 {
-            if let Some(second) = self.0.pending().next() {
-                log::warn(|| log::Line::new("ended").text("signal", name(second)).number("abandoned", underway.get()));
-                return Ending::AtOnce(second);
-            }
-            if Instant::now() > deadline {
-                log::warn(|| log::Line::new("grace is over").number("abandoned", underway.get()));
-                return Ending::InOrder;
-            }
+        while underway.get() > 0 && Instant::now() < deadline {
             thread::sleep(INTERVAL);
         }
-        log::info(|| log::Line::new("ended"));
-        Ending::InOrder
+        // What has just been answered may have a last write before it.
+        thread::sleep(INTERVAL);
+        log::info(|| log::Line::new("ended").number("abandoned", underway.get()));
     }
-}
-
-fn name(signal: i32) -> &'static str {
-    if signal == SIGINT { "SIGINT" } else { "SIGTERM" }
 }

@@ -1,7 +1,7 @@
 //! How the mirror is run: what it does when there is too much of something, whom it lets in, how it ends, and what it
 //! tells its operator.
 //!
-//! `bursts`, `clients`, `bodies` and `descriptors` have clients that are many, slow or large, `overload` the queue before
+//! `bursts`, `clients`, `pipelining`, `bodies` and `descriptors` have clients that are many, slow or large, `overload` the queue before
 //! the workers, `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
 //! operator reads; `page` reads `/metrics` as Prometheus does.
 
@@ -14,6 +14,7 @@ mod log;
 mod metrics;
 mod overload;
 mod page;
+mod pipelining;
 mod shutdown;
 
 use std::io::Write;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{AT_ONCE, begin, check_ok, test_connection};
 use crate::http::settings::check_refused;
-use crate::http::{check_refusal, read_answer, read_one_answer};
+use crate::http::{check_refusal, header, read_answer, read_one_answer};
 use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::stub::{Stub, good};
 
@@ -64,30 +64,35 @@ fn a_chunked_body_is_413_once_it_is_too_long_though_it_has_no_end() {
 }
 
 #[test]
-fn what_is_left_of_refused_chunks_is_not_taken_for_a_request() {
+fn a_connection_is_not_to_be_used_again_when_something_of_a_body_is_left() {
     let mirror = Mirror::start_with(&["--max-request-bytes", "4096"]);
-    let inner = "GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n";
-    let check = |head: &str, begun: String, status: u16| {
-        let mut stream =
-            begin(&mirror, format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{begun}").as_bytes(), PATIENCE);
-        assert_eq!(read_one_answer(&mut stream).unwrap().status, status, "{head}");
-        // A proxy would pass this on as a part of the chunk.
-        stream.write_all(inner.as_bytes()).unwrap();
-        let answer = read_one_answer(&mut stream).unwrap();
-        check_refusal(&answer, 400, head);
-        assert!(answer.json["details"].as_str().unwrap().contains("connect anew"), "{}", answer.text);
+    let check = |head: &str, body: &str, status: u16, is_last: bool| {
+        let request = format!("{head} HTTP/1.1\r\nHost: m\r\n{body}");
+        let answer = read_one_answer(&mut begin(&mirror, request.as_bytes(), PATIENCE)).unwrap();
+        assert_eq!(answer.status, status, "{request}: {answer:?}");
+        let connection: Vec<&str> =
+            answer.headers.iter().filter(|(name, _)| name == "connection").map(|(_, value)| value.as_str()).collect();
+        assert_eq!(connection, if is_last { vec!["close"] } else { vec![] }, "{request}");
+        assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request}");
+        assert!(
+            header(&answer.headers, "x-request-id").is_some_and(|id| !id.contains(char::is_whitespace)),
+            "{answer:?}"
+        );
     };
-    let long = |head: &str| check(head, format!("{:x}\r\n{}", 4097 + inner.len(), " ".repeat(4097)), 413);
-    long("POST /api/metric HTTP/1.1\r\nHost: m");
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    let too_long = format!("{chunked}2000\r\n{}", " ".repeat(4097));
+    check("POST /api/metric", &too_long, 413, true);
     // Nothing at all is read of these.
-    check("POST /nowhere HTTP/1.1\r\nHost: m", String::new(), 404);
-    check("GET /-/healthy HTTP/1.1\r\nHost: m", String::new(), 200);
-    // Other connections are not concerned, nor is this one when its chunks came to their end.
-    let mut stream =
-        begin(&mirror, &[head("Transfer-Encoding: chunked"), b"2\r\n[]\r\n0\r\n\r\n".to_vec()].concat(), PATIENCE);
-    assert_eq!(read_one_answer(&mut stream).unwrap().json["summary"], "Bad request.");
-    stream.write_all(inner.as_bytes()).unwrap();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
+    check("POST /nowhere", chunked, 404, true);
+    check("GET /-/healthy", chunked, 200, true);
+    check("POST /api/metric", &format!("{chunked}2\r\n[]\r\n0\r\n\r\n"), 400, false);
+    check("POST /api/metric", "Content-Length: 2\r\n\r\n[]", 400, false);
+    check("POST /nowhere", "Content-Length: 2\r\n\r\n[]", 404, false);
+    check("GET /-/healthy", "\r\n", 200, false);
+    // How long these are, nobody can tell.
+    for length in ["abc", "-1", "+2", "2, 2", "", "99999999999999999999999", "2\r\nContent-Length: 3"] {
+        check("POST /api/metric", &format!("Content-Length: {length}\r\n\r\n[]"), 400, true);
+    }
 }
 
 #[test]

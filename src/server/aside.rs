@@ -1,0 +1,126 @@
+//! Threads for what may have to wait for a client, so that neither the thread that takes requests in nor a worker does.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::log;
+
+/// How long a thread waits for a task before it ends.
+const IDLE: Duration = Duration::from_secs(5);
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// As many threads as there are tasks, which are no more than open connections.
+pub(super) struct Aside {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// How many threads wait for a task. One that has been called and has not come yet counts, but so does its task.
+    idle: usize,
+}
+
+impl Aside {
+    /// Starts with one thread, which stays: when no more are to be had, tasks wait for it.
+    ///
+    /// # Errors
+    /// When not even that is to be had.
+    pub(super) fn start() -> io::Result<Arc<Aside>> {
+        let aside = Arc::new(Aside { state: Mutex::default(), changed: Condvar::new() });
+        aside.start_thread(true)?;
+        Ok(aside)
+    }
+
+    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else.
+    pub(super) fn run(self: &Arc<Aside>, task: impl FnOnce() + Send + 'static) {
+        let mut state = self.state();
+        state.tasks.push_back(Box::new(task));
+        let has_thread = state.tasks.len() <= state.idle;
+        drop(state);
+        if has_thread {
+            self.changed.notify_one();
+        } else if let Err(error) = self.start_thread(false) {
+            log::warn(|| log::Line::new("few threads").text("error", &error));
+        }
+    }
+
+    fn start_thread(self: &Arc<Aside>, stays: bool) -> io::Result<()> {
+        let aside = Arc::clone(self);
+        let work = move || {
+            while let Some(task) = aside.next(stays) {
+                let _ = catch_unwind(AssertUnwindSafe(task));
+            }
+        };
+        thread::Builder::new().name("aside".to_owned()).spawn(work).map(drop)
+    }
+
+    /// The next task, or none when there has been none for long and the thread need not stay.
+    fn next(&self, stays: bool) -> Option<Task> {
+        let mut state = self.state();
+        loop {
+            if let Some(task) = state.tasks.pop_front() {
+                return Some(task);
+            }
+            state.idle += 1;
+            let (woken, waited) = self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.tasks.is_empty() && !stays {
+                return None;
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn every_task_has_a_thread_at_once_though_others_wait() {
+        let aside = Aside::start().unwrap();
+        let (done, all) = mpsc::channel();
+        for _ in 0..3 {
+            let gates: Vec<mpsc::Sender<()>> = (0..20)
+                .map(|nth| {
+                    let (gate, opened) = mpsc::channel();
+                    let done = done.clone();
+                    aside.run(move || {
+                        opened.recv().unwrap();
+                        done.send(nth).unwrap();
+                    });
+                    gate
+                })
+                .collect();
+            // The last goes first: none waits for one before it.
+            for (nth, gate) in gates.iter().enumerate().rev() {
+                gate.send(()).unwrap();
+                assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(nth));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_no_other_task() {
+        let aside = Aside::start().unwrap();
+        let (done, all) = mpsc::channel();
+        for _ in 0..5 {
+            aside.run(|| panic!("on purpose"));
+        }
+        aside.run(move || done.send(()).unwrap());
+        assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(()));
+    }
+}

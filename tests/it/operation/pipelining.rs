@@ -1,0 +1,99 @@
+//! Clients that send further requests on a connection before they have the answer to the first.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::metrics::is_busy;
+use super::page::Page;
+use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
+use crate::http::{header, read_answer, read_one_answer};
+use crate::support::mirror::Mirror;
+use crate::support::process::status_field;
+use crate::support::stub::{Stub, good};
+
+/// Reads from a mirror wait no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many requests are sent behind one that takes long.
+const REQUESTS: usize = 500;
+
+/// The request of this number.
+fn numbered(line: &str, nth: usize, rest: &str) -> Vec<u8> {
+    format!("{line} HTTP/1.1\r\nHost: m\r\nX-Request-Id: {nth}\r\n{rest}").into_bytes()
+}
+
+/// Wants the answers to so many requests, in their order.
+fn check_answers(stream: &mut TcpStream, requests: usize) {
+    for nth in 0..requests {
+        let answer = read_one_answer(stream).unwrap_or_else(|error| panic!("{nth}: {error}"));
+        assert_eq!(header(&answer.headers, "x-request-id"), Some(nth.to_string().as_str()), "{answer:?}");
+    }
+}
+
+#[test]
+fn requests_behind_one_that_takes_long_hold_neither_threads_nor_workers() {
+    let (mirror, held, stub) = (Mirror::start_with(&["--workers", "2"]), Held::start(), Stub::start(good));
+    let threads = || status_field(mirror.pid(), "Threads").parse::<usize>().unwrap();
+    let mut stream =
+        begin(&mirror, &post("/api/connection", "", &json!({"connectionDetails": held.stub.details()})), PATIENCE);
+    is_busy(&mirror, 1, 0);
+    let before = threads();
+    for nth in 0..REQUESTS {
+        let request = match nth % 3 {
+            0 => numbered("GET /-/healthy", nth, "\r\n"),
+            1 => numbered("POST /api/connection", nth, "Content-Length: 2\r\n\r\n{}"),
+            _ => numbered("PUT /nowhere", nth, "\r\n"),
+        };
+        stream.write_all(&request).unwrap();
+    }
+    // Enough for all of them to be taken in.
+    for _ in 0..20 {
+        let now = Instant::now();
+        check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
+        assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(Page::of(&mirror).only("prometheusmirror_busy_workers"), 1.0);
+    assert!(threads() < before + 60, "{} threads, {before} before", threads());
+    held.release();
+    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
+    check_answers(&mut stream, REQUESTS);
+}
+
+#[test]
+fn a_client_that_reads_no_answers_holds_no_worker() {
+    let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue", "1"]), Stub::start(good));
+    let mut unread = begin(&mirror, b"", PATIENCE);
+    socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
+    let request = numbered("POST /api/connection", 0, "Content-Length: 2\r\n\r\n{}");
+    unread.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    for _ in 0..20_000 {
+        // Until its answers fill whatever lies between.
+        if unread.write_all(&request).is_err() {
+            break;
+        }
+    }
+    for _ in 0..20 {
+        let now = Instant::now();
+        let answer = read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE));
+        // For a moment its requests may take both places.
+        if answer.status != 503 {
+            check_ok(&answer);
+        }
+        assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_answer_that_took_long_says_that_the_connection_is_closed() {
+    const LONG: Duration = Duration::from_millis(7_500);
+    let (mirror, stub) = (Mirror::start(), Stub::start(|request| good(request).delayed(LONG)));
+    let request = post("/api/connection", "", &json!({"connectionDetails": stub.details()}));
+    let answer = read_one_answer(&mut begin(&mirror, &request, PATIENCE)).unwrap();
+    check_ok(&answer);
+    assert_eq!(header(&answer.headers, "connection"), Some("close"));
+}
