@@ -58,15 +58,17 @@ pub(super) struct Exchange {
     underway: Held,
     /// Whether nothing is left of its body that could be taken for a further request.
     has_whole_body: bool,
+    /// Whether those behind it on its connection are not answered any more.
+    is_last: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>) -> Exchange {
+    pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(str::to_owned);
         let underway = Held::new(&edge.underway);
         let has_whole_body = body::ends(&request);
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(new_id));
-        Exchange { request, accepted, id, edge, server, underway, has_whole_body }
+        Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_last }
     }
 
     /// What answers it.
@@ -97,7 +99,7 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow.
     pub(super) fn finish(self, reply: Reply) {
-        let Exchange { request, accepted, id, edge, server, underway, has_whole_body } = self;
+        let Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_last } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", normal_path(request.url()))
@@ -106,7 +108,7 @@ impl Exchange {
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, .. } = signed.into_reply();
-        let is_last = !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_shutting_down();
+        let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_shutting_down();
         let id_header = if is_last { closing(&id) } else { id.clone() };
         let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
 

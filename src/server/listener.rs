@@ -23,7 +23,7 @@ use crate::server::exchange::{Edge, Exchange};
 use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
 use crate::server::socket::CONNECTION_TIMEOUT;
-use crate::server::turns::Turns;
+use crate::server::turns::{Place, Turns, Waiting};
 
 /// How often it is looked whether connections are still accepted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -128,20 +128,23 @@ impl Listener {
         let arrival = Arrival { server: Arc::clone(server), request };
         // tiny_http has always asked the system for it.
         let Some(&client) = arrival.request.remote_addr() else { return };
-        if let Some(first) = self.turns.begin(client, arrival) {
-            self.take_up(first, client);
+        match self.turns.begin(client, arrival) {
+            Place::First(arrival) => self.take_up(Waiting { request: arrival, is_last: false }, client),
+            Place::Behind => {}
+            // Nothing is written, so that the answers to those before it stay in order. Dropping it may wait for its body.
+            Place::Beyond(arrival) => self.aside.run(move || drop(arrival.request.into_writer())),
         }
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
-    fn take_up(self: &Arc<Listener>, arrival: Arrival, client: SocketAddr) {
+    fn take_up(self: &Arc<Listener>, next: Waiting<Arrival>, client: SocketAddr) {
         let turn = Turn { listener: Arc::clone(self), client };
-        let _ = catch_unwind(AssertUnwindSafe(|| self.route(arrival, turn)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.route(next, turn)));
     }
 
-    fn route(self: &Arc<Listener>, arrival: Arrival, turn: Turn) {
-        let Arrival { request, server } = arrival;
-        let exchange = Exchange::new(request, server, Arc::clone(&self.edge));
+    fn route(self: &Arc<Listener>, next: Waiting<Arrival>, turn: Turn) {
+        let Waiting { request: Arrival { request, server }, is_last } = next;
+        let exchange = Exchange::new(request, server, Arc::clone(&self.edge), is_last);
         match exchange.route() {
             Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
             Routed::Job(job) => {

@@ -2,33 +2,59 @@
 //!
 //! tiny_http reads on while a request is being answered, and takes a reply only when those before it are written. So a
 //! connection on which requests come without an end, or on which the first takes long, would hold a thread or a worker for
-//! each. Here all but the first wait, and cost their heads.
+//! each. Here all but the first wait, and cost their heads; and when very many do, the last of them is also the last that is
+//! answered.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// How many requests may wait on one connection. Whoever sends that many before an answer does not mean well.
+const MAX_WAITING: usize = 100;
+
 /// Connections on which a request is being answered, by the client's address, and what waits there.
-pub(super) struct Turns<T>(Mutex<HashMap<SocketAddr, VecDeque<T>>>);
+pub(super) struct Turns<T>(Mutex<HashMap<SocketAddr, VecDeque<Waiting<T>>>>);
+
+/// A request that waits for its turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Waiting<T> {
+    pub(super) request: T,
+    /// Whether there may be requests behind it that are not answered.
+    pub(super) is_last: bool,
+}
+
+/// What is to be done with a request that has arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place<T> {
+    /// It is its turn.
+    First(T),
+    /// It waits.
+    Behind,
+    /// Too many wait already.
+    Beyond(T),
+}
 
 impl<T> Turns<T> {
     pub(super) fn new() -> Turns<T> {
         Turns(Mutex::new(HashMap::new()))
     }
 
-    /// Gives a request back if it is its turn, else keeps it until then.
-    pub(super) fn begin(&self, client: SocketAddr, request: T) -> Option<T> {
+    /// Begins a request's turn, or keeps it until then.
+    pub(super) fn begin(&self, client: SocketAddr, request: T) -> Place<T> {
         let mut underway = self.underway();
-        if let Some(waiting) = underway.get_mut(&client) {
-            waiting.push_back(request);
-            return None;
+        let Some(waiting) = underway.get_mut(&client) else {
+            underway.insert(client, VecDeque::new());
+            return Place::First(request);
+        };
+        if waiting.len() == MAX_WAITING {
+            return Place::Beyond(request);
         }
-        underway.insert(client, VecDeque::new());
-        Some(request)
+        waiting.push_back(Waiting { request, is_last: waiting.len() + 1 == MAX_WAITING });
+        Place::Behind
     }
 
     /// Ends a turn, and gives the request whose turn it is then.
-    pub(super) fn end(&self, client: SocketAddr) -> Option<T> {
+    pub(super) fn end(&self, client: SocketAddr) -> Option<Waiting<T>> {
         let mut underway = self.underway();
         let next = underway.get_mut(&client)?.pop_front();
         if next.is_none() {
@@ -37,7 +63,7 @@ impl<T> Turns<T> {
         next
     }
 
-    fn underway(&self) -> MutexGuard<'_, HashMap<SocketAddr, VecDeque<T>>> {
+    fn underway(&self) -> MutexGuard<'_, HashMap<SocketAddr, VecDeque<Waiting<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,11 +76,26 @@ mod tests {
     fn a_request_waits_for_those_before_it_on_its_connection_only() {
         let turns = Turns::new();
         let [a, b] = ["10.0.0.1:1", "10.0.0.1:2"].map(|client| client.parse().unwrap());
-        assert_eq!((turns.begin(a, 1), turns.begin(a, 2), turns.begin(a, 3)), (Some(1), None, None));
-        assert_eq!(turns.begin(b, 4), Some(4));
-        assert_eq!((turns.end(a), turns.begin(a, 5)), (Some(2), None));
-        assert_eq!((turns.end(a), turns.end(a), turns.end(a)), (Some(3), Some(5), None));
-        assert_eq!((turns.begin(a, 6), turns.end(b)), (Some(6), None));
+        let next = |client| turns.end(client).map(|waiting| waiting.request);
+        assert_eq!([1, 2, 3].map(|nth| turns.begin(a, nth)), [Place::First(1), Place::Behind, Place::Behind]);
+        assert_eq!(turns.begin(b, 4), Place::First(4));
+        assert_eq!((next(a), turns.begin(a, 5)), (Some(2), Place::Behind));
+        assert_eq!((next(a), next(a), next(a)), (Some(3), Some(5), None));
+        assert_eq!((turns.begin(a, 6), next(b)), (Place::First(6), None));
         assert_eq!(turns.underway().len(), 1);
+    }
+
+    #[test]
+    fn the_last_that_may_wait_is_told_so() {
+        let (turns, client) = (Turns::new(), "10.0.0.1:1".parse().unwrap());
+        assert_eq!(turns.begin(client, 0), Place::First(0));
+        for nth in 1..=MAX_WAITING {
+            assert_eq!(turns.begin(client, nth), Place::Behind);
+        }
+        assert_eq!(turns.begin(client, 1_000), Place::Beyond(1_000));
+        for nth in 1..=MAX_WAITING {
+            assert_eq!(turns.end(client), Some(Waiting { request: nth, is_last: nth == MAX_WAITING }));
+        }
+        assert_eq!(turns.end(client), None);
     }
 }
