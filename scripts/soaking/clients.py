@@ -1,0 +1,80 @@
+"""All the clients, and the processes that they are."""
+
+import json
+import multiprocessing
+import random
+import signal
+import time
+from dataclasses import astuple
+
+from bad import NO_METRICS, NO_REQUESTS, NO_UPSTREAMS, bad
+from bounds import REQUEST_TIMEOUT_MS, SLACK_S
+from good import good
+from probe import probe
+from programs import end_all
+from record import MISSING, Record
+from slow import STALLS, stall, unread, vanishing
+
+SEED = 3
+
+# All of them: a name under which it is judged, and what it does.
+CLIENTS = [
+    *[("good", good(keeps=True))] * 4,
+    *[("good", good(keeps=False))] * 2,
+    ("bad", bad(NO_REQUESTS, 0.1)),
+    ("bad", bad(NO_METRICS, 0.1)),
+    ("bad", bad(NO_UPSTREAMS, 0.2)),
+    ("bad", bad(["never answers", "never connects"], 0.5)),
+    ("bad", bad(["endless body"], 1.0)),
+    *[("slow", stall(what)) for what in STALLS],
+    ("slow", unread),
+    ("vanishing", vanishing),
+    ("probe", probe),
+]
+
+
+class Clients:
+    """A process for each client, which writes what it sees into a file of its own."""
+
+    def __init__(self, scene):
+        self.scene = scene
+        context = multiprocessing.get_context("fork")
+        self.processes = [context.Process(target=self.run, args=(number,)) for number in range(len(CLIENTS))]
+
+    def start(self):
+        for process in self.processes:
+            process.start()
+
+    def stop(self):
+        end_all(self.processes)
+
+    def run(self, number):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        client, behave = CLIENTS[number]
+        with open(self.scene.work / f"{number}.records", "w", encoding="utf-8") as file:
+
+            def record(what, started, ended, bound, outcome, details=""):
+                one = Record(client, what, started, ended - started, bound, outcome, details[:500])
+                # Line by line, for the process may be ended at any time.
+                file.write(json.dumps(astuple(one)) + "\n")
+                file.flush()
+
+            behave(self.scene, random.Random(f"{SEED} {number}"), record)
+
+    def finish(self):
+        """Has all of them end, those that are stuck in the middle of something too; what they have recorded."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000 + 2 * SLACK_S
+        for process in self.processes:
+            process.join(max(0, deadline - time.monotonic()))
+        exit_codes = [process.exitcode for process in self.processes]
+        self.stop()
+        records = []
+        for number, (client, _) in enumerate(CLIENTS):
+            lines = (self.scene.work / f"{number}.records").read_text(encoding="utf-8").splitlines()
+            records += [Record(*json.loads(line)) for line in lines]
+            # Only slow ones may have been in the middle of something.
+            if exit_codes[number] != 0 and not (exit_codes[number] is None and client == "slow"):
+                why = "it failed, as it has printed" if exit_codes[number] else "it was still waiting at the end"
+                records.append(Record(client, "the client itself", self.scene.end, 0, 0, MISSING, why))
+        return records

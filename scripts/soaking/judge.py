@@ -1,0 +1,63 @@
+"""What is judged. A fault is its kind and an example of it."""
+
+from bounds import WORKERS
+from clients import CLIENTS
+from record import FINE, UNREACHABLE
+from size import fifths, median
+
+# What is flat has grown by no more than a tenth and so much.
+ROOM = {"rss_kib": 5 * 1024, "threads": 10, "descriptors": 10}
+# The mirror visits itself five times a second, which keeps as many of tiny_http's threads from ending as there are
+# visits in the five seconds that one of them waits. And two connections a worker may be kept to upstreams.
+ROOM_AFTER_REST = {"threads": 10 + 5 * 5, "descriptors": 10 + 2 * WORKERS}
+
+
+def faults_of_answers(begun, records, outages):
+    faults = [
+        (kind, f"{record.started - begun:.1f} s into the run, {example}")
+        for record in records
+        for kind, example in faults_of_answer(record, outages)
+    ]
+    for client in sorted({client for client, _ in CLIENTS}):
+        if not any(record.client == client and record.outcome == FINE for record in records):
+            faults.append((f"{client}: nothing went well", "none of its requests did"))
+    return faults
+
+
+def faults_of_answer(record, outages):
+    ended = record.started + record.took
+    is_away = any(gone <= ended and record.started <= back for gone, back in outages)
+    if record.outcome != FINE and not (record.outcome == UNREACHABLE and is_away):
+        yield f"{record.client}: {record.outcome}", f"{record.what}: {record.details}"
+    if record.took > record.bound:
+        yield f"{record.client}: late", f"{record.what}: after {record.took:.3f} s, allowed are {record.bound} s"
+
+
+def faults_of_size(before, sizes, after):
+    second, last = fifths(sizes)
+    faults = [
+        (f"{name} not flat", f"{median(second, name):.0f} in the second fifth, {median(last, name):.0f} in the last")
+        for name, room in ROOM.items()
+        if median(last, name) > 1.1 * median(second, name) + room
+    ]
+    faults += [
+        (f"{name} left", f"{getattr(before, name)} before the run, {getattr(after, name)} after a rest")
+        for name, room in ROOM_AFTER_REST.items()
+        if getattr(after, name) > 1.1 * getattr(before, name) + room
+    ]
+    return faults
+
+
+def faults_of_process(mirror):
+    """Ends the mirror, as it should have to be ended."""
+    if not mirror.is_alive():
+        return [("the mirror died", f"exit code {mirror.process.returncode}\n{mirror.end_of_log()}")]
+    faults = []
+    for name in ("prometheusmirror_panics_total", "prometheusmirror_listener_restarts_total"):
+        total = mirror.metric(name)
+        if total != "0":
+            faults.append((name, f"{total}; the first warning of the log:\n{mirror.first_warning()}"))
+    exit_code = mirror.terminate()
+    if exit_code != 0:
+        faults.append(("exit code after SIGTERM", f"{exit_code}\n{mirror.end_of_log()}"))
+    return faults

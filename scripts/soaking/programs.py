@@ -1,0 +1,69 @@
+"""Programs and processes: how they are started, waited for and ended."""
+
+import contextlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+
+def launched(command, log, **environment):
+    """Starts a program that ends at the latest when this one does, however that may come about."""
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+        )
+
+
+def kill(process):
+    if process:
+        process.kill()
+        process.wait()
+
+
+def end_all(clients):
+    for process in clients:
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def waited(seconds, as_long_as):
+    """Waits, and tells whether what has to hold did so until the end."""
+    deadline = time.monotonic() + seconds
+    while as_long_as():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(left, 0.2))
+    return False
+
+
+def until_ready(what, port, process, log):
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1).close()
+            return
+        time.sleep(0.02)
+    sys.exit(f"soak: {what} is not ready; its log ends with\n{end_of(log)}")
+
+
+def end_of(log):
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
+
+def free_port():
+    """A port on which nobody listens. It is none of those that connections begin at, for one might take it later."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port

@@ -1,0 +1,71 @@
+"""What is printed."""
+
+import collections
+import math
+
+from judge import ROOM, faults_of_answer
+from record import FINE, UNREACHABLE
+from size import fifths, median
+
+HEAD = [
+    "minute | good bad slow vanishing away faulty | p50 p99 max | probes p50 p99 max | RSS threads fds CPU".split(),
+    "- | - - - - - - | ms ms ms | - ms ms ms | MiB - - s".split(),
+]
+
+
+def report_minutes(begun, records, outages, before, sizes):
+    """Requests are counted where they went well, else as `away` (no Prometheus just then) or `faulty`."""
+    rows = list(HEAD)
+    sizes_by_minute = by_minute(sizes, begun, lambda size: size.at)
+    for minute, some in sorted(by_minute(records, begun, lambda record: record.started).items()):
+        fine = collections.Counter(record.client for record in some if record.outcome == FINE)
+        unreachable = sum(record.outcome == UNREACHABLE for record in some)
+        faulty = sum(any(True for _ in faults_of_answer(record, outages)) for record in some)
+        now = sizes_by_minute.get(minute) or sizes[-1:]
+        rows.append(
+            [minute + 1, "|", fine["good"], fine["bad"], fine["slow"], fine["vanishing"], unreachable, faulty]
+            + ["|", *latencies(some, "good"), "|", fine["probe"], *latencies(some, "probe"), "|"]
+            + [f"{median(now, 'rss_kib') / 1024:.1f}", int(median(now, "threads")), int(median(now, "descriptors"))]
+            + [f"{now[-1].cpu_s - before.cpu_s:.1f}"]
+        )
+        before = now[-1]
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths)))
+
+
+def by_minute(things, begun, time_of):
+    minutes = collections.defaultdict(list)
+    for thing in things:
+        minutes[int((time_of(thing) - begun) / 60)].append(thing)
+    return minutes
+
+
+def latencies(records, client):
+    """The median, the 99th percentile and the longest of what went well, in milliseconds."""
+    took = sorted(1000 * record.took for record in records if record.client == client and record.outcome == FINE)
+    if not took:
+        return ["-"] * 3
+    return [f"{took[math.ceil(share * len(took)) - 1]:.1f}" for share in (0.5, 0.99, 1)]
+
+
+def report_sizes(before, sizes, after):
+    second, last = fifths(sizes)
+    print("\n            before  second fifth  last fifth  after a rest")
+    for name in ROOM:
+        cells = getattr(before, name), median(second, name), median(last, name), getattr(after, name)
+        print(f"{name:11} {cells[0]:6.0f} {cells[1]:13.0f} {cells[2]:11.0f} {cells[3]:13.0f}")
+
+
+def report_verdict(records, faults):
+    if not faults:
+        print(f"\nverdict: sound, in {len(records)} requests and connections")
+        return
+    print(f"\nverdict: {len(faults)} faults in {len(records)} requests and connections")
+    examples = collections.defaultdict(list)
+    for kind, example in faults:
+        examples[kind].append(example)
+    for kind, some in examples.items():
+        print(f"  {kind}: {len(some)}")
+        for example in some[:3]:
+            print(f"    {example[:2000]}")
