@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use prometheusmirror::settings::TABLE;
 
 /// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
-const FORBIDDEN: [(&[&str], &[&str]); 6] = [
+const FORBIDDEN: [(&[&str], &[&str]); 7] = [
     // The pure rooms: no other side, no I/O, no clock, no logging.
     (
         &["query", "promql", "plan", "rate", "telemetry", "catalog"],
@@ -34,7 +34,8 @@ const FORBIDDEN: [(&[&str], &[&str]); 6] = [
         &["crate::prometheus", "crate::promql", "crate::query", "crate::api", "crate::plan", "crate::telemetry"],
     ),
     // Libraries that belong to one room.
-    (&["!server"], &["tiny_http", "threadpool", "socket2"]),
+    (&["!server"], &["tiny_http", "threadpool", "socket2", "signal_hook"]),
+    (&["!metrics"], &["prometheus_client"]),
     (&["!prometheus"], &["ureq"]),
     (&["!settings"], &["std::env", "lexopt"]),
 ];
