@@ -97,8 +97,8 @@ impl Exchange {
         log::in_request(&self.id, || self.edge.gateway.perform(job, body, self.accepted))
     }
 
-    /// Writes its reply, which may take as long as its client is slow.
-    pub(super) fn finish(self, reply: Reply) {
+    /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
+    pub(super) fn finish<T>(self, reply: Reply, turn: T) {
         let Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_last } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
@@ -123,11 +123,13 @@ impl Exchange {
         });
         let response = response(status, headers, Outgoing::new(body, account));
         if oversize::is_beyond_bounds(&request) {
-            drop(server);
+            // No further request comes on this connection, and it is never done.
+            drop((server, turn));
             return oversize::answer_for_good(request, response);
         }
         // Whether it was written has been accounted for.
         let _ = request.respond(response);
+        drop(turn);
     }
 }
 

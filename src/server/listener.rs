@@ -122,7 +122,9 @@ impl Listener {
 
     fn dispatch(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
         if self.watch.is_own(&request) {
-            return self.aside.run(move || drop(request.respond(Response::empty(200))));
+            // The first reply on a connection does not wait for its client.
+            let _ = request.respond(Response::empty(200));
+            return;
         }
         self.watch.saw_request();
         let arrival = Arrival { server: Arc::clone(server), request };
@@ -177,10 +179,7 @@ impl Listener {
     }
 
     fn finish(&self, exchange: Exchange, reply: Reply, turn: Turn) {
-        self.aside.run(move || {
-            exchange.finish(reply);
-            drop(turn);
-        });
+        self.aside.run(move || exchange.finish(reply, turn));
     }
 }
 
