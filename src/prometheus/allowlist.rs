@@ -14,6 +14,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use super::upstream::unbracketed;
+
 /// The upstreams that may be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowlist(Vec<Rule>);
@@ -76,10 +78,9 @@ impl FromStr for Rule {
             Some(domain) if domain.starts_with('.') => {
                 is_name(&domain[1..]).then(|| Host::Below(normal_name(domain))).ok_or(BadAllowlist)?
             }
-            // The dot of a name's end makes no name of an address.
-            _ => Host::named(host)
-                .filter(|_| address(host.trim_end_matches('.')).is_none() || !host.ends_with('.'))
-                .ok_or(BadAllowlist)?,
+            // With the dot that ends names, an address is neither.
+            _ if host.strip_suffix('.').is_some_and(|bare| address(bare).is_some()) => return Err(BadAllowlist),
+            _ => Host::named(host).ok_or(BadAllowlist)?,
         };
         Ok(Rule::Host(host, port))
     }
@@ -103,8 +104,7 @@ impl Host {
 
 /// An address in one form only: an IPv4 address may be written as an IPv6 one, and IPv6 ones stand in brackets in a URL.
 fn address(host: &str) -> Option<IpAddr> {
-    let unbracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    unbracketed.parse().ok().map(|ip: IpAddr| ip.to_canonical())
+    unbracketed(host).parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
 /// Whether a text is a name, of labels that are not empty, perhaps with a dot at its end.
@@ -184,7 +184,7 @@ impl Resolver for AllowedResolver {
         }
         let found = match address(host) {
             // Known already; the system's resolver would be asked on a thread of its own.
-            Some(ip) => std::slice::from_ref(&SocketAddr::new(ip, port)).to_vec(),
+            Some(ip) => vec![SocketAddr::new(ip, port)],
             None => self.system.resolve(uri, config, timeout)?.to_vec(),
         };
         let mut allowed = self.empty();

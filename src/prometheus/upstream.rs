@@ -29,9 +29,8 @@ impl Upstream {
     pub fn at_host(host: &str, port: u16) -> Result<Upstream, BadAddress> {
         const EXPECTED: BadAddress =
             "must be a name or an address alone; give the port as port, or scheme, port and path together as url";
-        let unbracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let name = if unbracketed.unwrap_or(host).parse::<Ipv6Addr>().is_ok() {
-            format!("[{}]:{port}", unbracketed.unwrap_or(host))
+        let name = if unbracketed(host).parse::<Ipv6Addr>().is_ok() {
+            format!("[{}]:{port}", unbracketed(host))
         } else if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
             format!("{host}:{port}")
         } else {
@@ -90,6 +89,11 @@ impl Upstream {
     pub(super) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+pub(super) fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 /// The basic authentication (RFC 7617) of `user:password` as it stands in a URL, percent-encoded.

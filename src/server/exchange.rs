@@ -22,8 +22,7 @@ const ID_HEADER: &str = "X-Request-Id";
 /// The most characters of an id that is taken over.
 const MAX_ID_LENGTH: usize = 128;
 
-/// How long a whole body may take to arrive. Between two of its bytes,
-/// `server/socket`'s timeout holds.
+/// How long a whole body may take to arrive. Between two of its bytes, `server/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,

@@ -28,10 +28,22 @@ use serde_json::{Value, json};
 use crate::http::{address, exchange};
 use crate::support::mirror::{Answer, Mirror};
 use crate::support::process::wait_until;
-use crate::support::stub::{Stub, good};
+use crate::support::stub::{Reply, Stub, good};
 
 /// "At once": what needs no worker and no upstream is answered within this, however busy the machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A stub whose metrics have these raw samples, one a second from a start in milliseconds on.
+fn stub_with(values: &'static [&'static str], start: i64) -> Stub {
+    Stub::start(move |request| {
+        if !request.promql().ends_with(']') {
+            return good(request);
+        }
+        let samples: Vec<Value> =
+            values.iter().zip(1..).map(|(value, nth)| json!([start / 1000 + nth, value])).collect();
+        Reply::success(json!({"resultType": "matrix", "result": [{"metric": {}, "values": samples}]}))
+    })
+}
 
 /// A stub that holds every answer back until it is released.
 struct Held {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::post;
+use super::{post, stub_with};
 use crate::http::{address, exchange, header, send};
 use crate::support::mirror::{API_KEY, Answer, Mirror, condition};
 use crate::support::process::wait_until;
@@ -263,15 +263,7 @@ fn every_reply_carries_the_id_whatever_its_status() {
 fn every_line_of_a_request_has_its_id() {
     for format in FORMATS {
         let mirror = mirror_with(format);
-        let values = ["1.5", "NaN", "+Inf"];
-        let stub = Stub::start(move |request| {
-            if !request.promql().ends_with(']') {
-                return good(request);
-            }
-            let samples: Vec<Value> =
-                values.iter().zip(1..).map(|(value, nth)| json!([START / 1000 + nth, value])).collect();
-            Reply::success(json!({"resultType": "matrix", "result": [{"metric": {}, "values": samples}]}))
-        });
+        let stub = stub_with(&["1.5", "NaN", "+Inf"], START);
         assert_eq!(ask_with_id(&mirror, &stub, "only-one").status, 200);
         line_with(&mirror, &[("msg", "request")]);
         let log = mirror.log();

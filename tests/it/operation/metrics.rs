@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::page::Page;
-use super::{Held, begin, check_ok, exchange_aside, get, post, test_connection};
+use super::{Held, begin, check_ok, exchange_aside, get, post, stub_with, test_connection};
 use crate::http::{address, exchange, header, read_one_answer};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{free_port, proc_file, require, status_field};
@@ -370,15 +370,7 @@ fn requests_turned_away_for_the_state_of_the_mirror_are_counted_by_reason() {
 
 #[test]
 fn points_are_counted_as_they_are_sent_and_dropped() {
-    let values = ["1.5", "NaN", "+Inf", "2.5", "-Inf", "NaN", "3.5"];
-    let stub = Stub::start(move |request| {
-        if !request.promql().ends_with(']') {
-            return good(request);
-        }
-        let samples: Vec<Value> =
-            values.iter().zip(1..).map(|(value, nth)| json!([START / 1000 + nth, value])).collect();
-        Reply::success(json!({"resultType": "matrix", "result": [{"metric": {}, "values": samples}]}))
-    });
+    let stub = stub_with(&["1.5", "NaN", "+Inf", "2.5", "-Inf", "NaN", "3.5"], START);
     let check = |nan: &str, sent: usize, dropped: [f64; 2]| {
         let mirror = Mirror::start();
         let mut details = stub.details();

@@ -11,7 +11,7 @@ use super::page::Page;
 use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
 use crate::http::{header, read_answer, read_one_answer};
 use crate::support::mirror::Mirror;
-use crate::support::process::status_field;
+use crate::support::process::{memory, status_field};
 use crate::support::stub::{Stub, good};
 
 /// Reads from a mirror wait no longer.
@@ -69,15 +69,14 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
     let details = json!({"connectionDetails": held.stub.details()});
     let mut stream = begin(&mirror, &post("/api/connection", "", &details), PATIENCE);
     is_busy(&mirror, 1, 0);
-    let memory = || status_field(mirror.pid(), "VmRSS").trim_end_matches(" kB").parse::<usize>().unwrap();
-    let before = memory();
+    let before = memory(mirror.pid(), "VmRSS");
     for nth in 0..100_000 {
         stream.write_all(&numbered("GET /-/healthy", nth, "\r\n")).unwrap();
     }
     // The last of them has been taken in when one on another connection is answered.
     assert_eq!(mirror.get("/-/healthy").status, 200);
-    let grown = memory().saturating_sub(before);
-    assert!(grown < 50 << 10, "{grown} KiB more");
+    let grown = memory(mirror.pid(), "VmRSS").saturating_sub(before);
+    assert!(grown < 50 << 20, "{grown} bytes more");
     held.release();
     assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
     check_answers(&mut stream, REQUESTS - 1);

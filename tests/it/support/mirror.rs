@@ -87,12 +87,6 @@ impl Mirror {
         Mirror { child: Mutex::new(child), pid, base: format!("http://{address}"), log, agent: agent() }
     }
 
-    /// Asks on new connections from here on. A kept one on which a request took longer than a connection may be silent is
-    /// closed some time after the reply, and a next request must not meet with that.
-    pub fn forget_connections(&mut self) {
-        self.agent = agent();
-    }
-
     /// The base URL, without a trailing slash.
     pub fn base(&self) -> &str {
         &self.base

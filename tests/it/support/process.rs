@@ -158,11 +158,9 @@ pub fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-/// The most memory that a process has ever had, in bytes.
-pub fn peak_memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux has the field");
-    peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") << 10
+/// A field of `/proc/PID/status` that is an amount of memory, such as `VmHWM`, the most there ever was; in bytes.
+pub fn memory(pid: u32, name: &str) -> u64 {
+    status_field(pid, name).trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") << 10
 }
 
 /// How many descriptors a process has open.
