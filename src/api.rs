@@ -110,6 +110,7 @@ pub struct Gateway {
     client: Client,
     probes: Probes,
     metrics: Arc<Metrics>,
+    is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
 }
 
@@ -151,17 +152,27 @@ impl Gateway {
     /// A gateway that signs with a key, which requests of the Mirror API may be required to carry, and asks through a
     /// client.
     pub fn new(keyring: Arc<Keyring>, requires_key: bool, client: Client, metrics: Arc<Metrics>) -> Gateway {
-        let is_shutting_down = AtomicBool::new(false);
-        Gateway { keyring, requires_key, client, probes: Probes::default(), metrics, is_shutting_down }
+        let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
+        Gateway { keyring, requires_key, client, probes: Probes::default(), metrics, is_leaving, is_shutting_down }
     }
 
-    /// From now on, requests of the Mirror API are turned away, and the mirror is not ready.
-    pub fn shut_down(&self) {
-        self.is_shutting_down.store(true, Ordering::SeqCst);
+    /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::SeqCst);
     }
 
     /// Whether it has come to that.
-    pub fn is_shutting_down(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::SeqCst)
+    }
+
+    /// From now on, requests of the Mirror API are turned away as well.
+    pub fn shut_down(&self) {
+        self.leave();
+        self.is_shutting_down.store(true, Ordering::SeqCst);
+    }
+
+    fn is_shutting_down(&self) -> bool {
         self.is_shutting_down.load(Ordering::SeqCst)
     }
 
@@ -252,7 +263,7 @@ impl Gateway {
     }
 
     fn ready(&self) -> Result<String, Error> {
-        if self.is_shutting_down() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
+        if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
     }
 }
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `main` | settings in, server up, exit code out |
 //! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
+//! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/random` numbers nobody can foresee |
 //! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
@@ -41,11 +42,12 @@
 //! `query`, `promql`, `plan`, `rate`, `telemetry` and `catalog` are pure: no I/O, no clock, no logging. They know neither
 //! `wire` nor the transport of `prometheus`, only its sample types. `prometheus` knows nothing of StackState, `wire` nothing
 //! of Prometheus; only `api` knows both, and `error`, which says to the one what befell at the other. tiny_http appears only
-//! under `server`, ureq only in `prometheus`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
+//! under `server`, ureq only in `prometheus` and `check`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
 
 pub mod api;
 pub mod cache;
 pub mod catalog;
+pub mod check;
 pub mod error;
 pub mod key;
 pub mod log;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use prometheusmirror::settings::{self, Command};
-use prometheusmirror::{log, server};
+use prometheusmirror::{check, log, server};
 
 /// The exit code of a bad setting, as usual for a wrong use of a command.
 const BAD_SETTING: u8 = 2;
@@ -12,10 +12,15 @@ const BAD_SETTING: u8 = 2;
 fn main() -> ExitCode {
     let settings = match settings::from_process() {
         Ok(Command::Serve(settings)) => settings,
-        Ok(Command::Show(text)) => {
-            // A reader that has seen enough may close the pipe.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
+        Ok(Command::Show(text)) => return show(&text),
+        Ok(Command::Check(check)) => {
+            return match check::run(&check) {
+                Ok(line) => show(&format!("{line}\n")),
+                Err(error) => {
+                    eprintln!("prometheusmirror: {error}");
+                    ExitCode::FAILURE
+                }
+            };
         }
         Err(bad) => {
             eprintln!("prometheusmirror: {bad}");
@@ -30,4 +35,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn show(text: &str) -> ExitCode {
+    // A reader that has seen enough may close the pipe.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

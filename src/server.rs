@@ -124,7 +124,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
     });
-    shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_grace);
+    shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_delay, settings.shutdown_grace);
     Ok(())
 }
 

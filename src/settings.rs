@@ -7,7 +7,7 @@ mod table;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::prometheus::Allowlist;
 
 use table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, PORT, QUEUE,
-    REQUIRE_API_KEY, SHUTDOWN_GRACE, WORKERS,
+    REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
 };
 
 pub use table::{Fallback, Setting, TABLE};
@@ -47,7 +47,9 @@ pub struct Settings {
     pub queue: usize,
     /// The most bytes of a request's body, 1 KiB to 64 MiB.
     pub max_request_bytes: usize,
-    /// How long requests under way may go on after a signal to end, at most an hour.
+    /// How long new requests are still taken in after a signal to end, at most an hour.
+    pub shutdown_delay: Duration,
+    /// How long requests under way may go on then, at most an hour.
     pub shutdown_grace: Duration,
     /// How much is logged.
     pub log_level: LevelFilter,
@@ -73,11 +75,22 @@ impl fmt::Debug for KeySource {
     }
 }
 
+/// Which mirror to check, and what is known of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its URL; what `check` makes of it is said there.
+    pub url: String,
+    /// Where the key comes from that it must have, if that is known here.
+    pub api_key: Option<KeySource>,
+}
+
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     /// To serve.
     Serve(Box<Settings>),
+    /// To check whether a mirror serves.
+    Check(Check),
     /// To show a text, which is the help or the version.
     Show(String),
 }
@@ -104,14 +117,15 @@ pub fn from_process() -> Result<Command, BadSetting> {
 
 fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Result<Command, BadSetting> {
     let mut flags: HashMap<&str, String> = HashMap::new();
+    let mut words: Vec<OsString> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
         let name = match arg {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Show(help())),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Show(version())),
             Arg::Long(name) => name.to_owned(),
-            // The value is not repeated: it may be a key that lost its flag.
-            Arg::Value(_) => {
-                return Err(BadSetting("there is a value without a flag; --help lists the flags".to_owned()));
+            Arg::Value(word) => {
+                words.push(word);
+                continue;
             }
             Arg::Short(letter) => return Err(unknown(&format!("-{letter}"))),
         };
@@ -139,33 +153,50 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         }
     };
     let api_key = match (given(&API_KEY), given(&API_KEY_FILE)) {
-        (Some(key), None) => KeySource::Given(key.api_key()?),
-        (None, Some(file)) => KeySource::File(PathBuf::from(file.value)),
+        (Some(key), None) => Some(KeySource::Given(key.api_key()?)),
+        (None, Some(file)) => Some(KeySource::File(PathBuf::from(file.value))),
         (Some(key), Some(file)) => {
             return Err(BadSetting(format!("{} and {} are given both: choose one", key.name, file.name)));
         }
-        (None, None) => {
-            let Setting { flag, variable, .. } = API_KEY_FILE;
-            let either = must_be_given(&API_KEY).0;
-            return Err(BadSetting(format!("{either}; or --{flag} or {variable}: {}", API_KEY_FILE.allowed)));
-        }
+        (None, None) => None,
     };
+    let port = needed(&PORT)?.checked(|text| text.parse().ok())?;
+    let listen = needed(&LISTEN)?.checked(address)?;
+    let checked = match words.as_slice() {
+        [] => None,
+        [word] if word == CHECK => Some(local_url(listen, port)?),
+        [word, url] if word == CHECK => Some(url.to_string_lossy().into_owned()),
+        // The value is not repeated: it may be a key that lost its flag.
+        _ => return Err(BadSetting("there is a value without a flag; --help lists the flags".to_owned())),
+    };
+    if let Some(url) = checked {
+        return Ok(Command::Check(Check { url, api_key }));
+    }
+    let api_key = api_key.ok_or_else(|| {
+        let Setting { flag, variable, .. } = API_KEY_FILE;
+        let either = must_be_given(&API_KEY).0;
+        BadSetting(format!("{either}; or --{flag} or {variable}: {}", API_KEY_FILE.allowed))
+    })?;
     let workers = needed(&WORKERS)?.number(1..=1_000)?;
     Ok(Command::Serve(Box::new(Settings {
         api_key,
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
         allow_upstream: needed(&ALLOW_UPSTREAM)?.checked(|text| text.parse().ok())?,
         ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
-        port: needed(&PORT)?.checked(|text| text.parse().ok())?,
-        listen: needed(&LISTEN)?.checked(address)?,
+        port,
+        listen,
         workers,
         queue: given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
         max_request_bytes: needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
-        shutdown_grace: Duration::from_secs(needed(&SHUTDOWN_GRACE)?.number(0..=3_600)? as u64),
+        shutdown_delay: needed(&SHUTDOWN_DELAY)?.seconds()?,
+        shutdown_grace: needed(&SHUTDOWN_GRACE)?.seconds()?,
         log_level: needed(&LOG_LEVEL)?.checked(level)?,
         log_format: needed(&LOG_FORMAT)?.checked(format_named)?,
     })))
 }
+
+/// The word that asks for a check instead of a server.
+const CHECK: &str = "check";
 
 /// How many requests may wait for each worker, when it is not said how many may wait.
 const QUEUED_PER_WORKER: usize = 10;
@@ -191,12 +222,26 @@ impl Given {
         self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
     }
 
+    fn seconds(self) -> Result<Duration, BadSetting> {
+        self.number(0..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
+    }
+
     /// A key. The text of a bad one is not repeated.
     fn api_key(self) -> Result<Key, BadSetting> {
         let Given { setting, name, value } = self;
         let bad = || BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed));
         Key::new(&value).ok_or_else(bad)
     }
+}
+
+/// Where a mirror with these settings is reached on its own machine.
+fn local_url(listen: IpAddr, port: u16) -> Result<String, BadSetting> {
+    if port == 0 {
+        return Err(BadSetting("with port 0 nobody knows where the mirror listens: give check its URL".to_owned()));
+    }
+    // All interfaces of IPv6 are those of IPv4, too.
+    let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
+    Ok(format!("http://{}/", SocketAddr::new(ip, port)))
 }
 
 fn address(text: &str) -> Option<IpAddr> {
@@ -239,8 +284,10 @@ fn version() -> String {
 
 fn help() -> String {
     let mut text = format!(
-        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n\nEach flag can be given as an environment variable instead; \
-         the flag wins.\n\n",
+        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n\nThe second asks a mirror \
+         whether it is ready, at URL or else the one that the same flags would start here. It ends with 0 if it is, \
+         with 1 if not, and looks whether the reply has the key, if that is given.\n\nEach flag can be given as an \
+         environment variable instead; the flag wins.\n\n",
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
     );
@@ -283,6 +330,7 @@ mod tests {
             workers: 20,
             queue: 200,
             max_request_bytes: 1_048_576,
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(25),
             log_level: LevelFilter::Info,
             log_format: Format::Logfmt,
@@ -314,6 +362,7 @@ mod tests {
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "\"a,/8\""]);
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
+        check(&["--shutdown-delay", "5s"], &[key], &["--shutdown-delay must be", "3600", "\"5s\""]);
         check(&["--shutdown-grace", "3601"], &[key], &["--shutdown-grace must be", "3600", "\"3601\""]);
         check(&["--log-format", "xml"], &[key], &["--log-format must be", "logfmt, json", "\"xml\""]);
         check(&["--workers", "0"], &[key], &["--workers must be", "1 to 1000", "\"0\""]);
@@ -324,6 +373,28 @@ mod tests {
         check(&["--nonsense"], &[key], &["--nonsense", "--help"]);
         check(&["--port"], &[key], &["--port must be followed by"]);
         check(&["-x"], &[key], &["-x", "--help"]);
+    }
+
+    #[test]
+    fn check_takes_a_url_or_finds_the_local_mirror() {
+        let check = |args: &[&str], variables: &[(&str, &str)], url: &str, api_key: Option<KeySource>| {
+            let expected = Command::Check(Check { url: url.to_owned(), api_key });
+            assert_eq!(resolved(args, variables), Ok(expected), "{args:?} {variables:?}");
+        };
+        let key = || Some(KeySource::Given(Key::new("k").unwrap()));
+        check(&["check"], &[], "http://127.0.0.1:9900/", None);
+        check(&["check"], &[("PORT", "80"), ("API_KEY", "k"), ("LISTEN", "0.0.0.0")], "http://127.0.0.1:80/", key());
+        check(&["check", "--listen", "::1", "--port=1"], &[], "http://[::1]:1/", None);
+        check(&["--api-key", "k", "check", "http://m/"], &[("PORT", "0")], "http://m/", key());
+        check(&["check"], &[("API_KEY_FILE", "f")], "http://127.0.0.1:9900/", Some(KeySource::File("f".into())));
+        for (args, part) in [
+            (vec!["check", "--port", "0"], "give check its URL"),
+            (vec!["check", "http://m/", "hush"], "a value without a flag"),
+            (vec!["http://m/", "check"], "a value without a flag"),
+        ] {
+            let error = resolved(&args, &[]).unwrap_err();
+            assert!(error.contains(part) && !error.contains("hush"), "{args:?}: {error}");
+        }
     }
 
     #[test]

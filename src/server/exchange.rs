@@ -107,7 +107,7 @@ impl Exchange {
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, .. } = signed.into_reply();
-        let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_shutting_down();
+        let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_leaving();
         let id_header = if is_last { closing(&id) } else { id.clone() };
         let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
 

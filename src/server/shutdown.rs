@@ -33,11 +33,17 @@ impl Shutdown {
         Signals::new([SIGTERM, SIGINT]).map(Shutdown)
     }
 
-    /// Waits for a signal, then until no request is under way any more, for `grace` at most.
-    pub(super) fn wait(mut self, gateway: &Gateway, underway: &Level, grace: Duration) {
+    /// Waits for a signal, then for `delay`, in which the mirror only says that it is leaving: who sends it requests may
+    /// learn so late. Then until no request is under way any more, for `grace` at most.
+    pub(super) fn wait(mut self, gateway: &Gateway, underway: &Level, delay: Duration, grace: Duration) {
         let signal = self.0.forever().next();
-        gateway.shut_down();
         let name = if signal == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
+        gateway.leave();
+        if !delay.is_zero() {
+            log::info(|| log::Line::new("leaving").text("signal", name).number("delay_s", delay.as_secs()));
+            thread::sleep(delay);
+        }
+        gateway.shut_down();
         log::info(|| log::Line::new("shutting down").text("signal", name).number("requests", underway.get()));
         let deadline = Instant::now() + grace;
         while underway.get() > 0 && Instant::now() < deadline {

@@ -89,12 +89,20 @@ pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
     allowed: "a number from 1024 to 67108864",
     help: "The most bytes of a request's body.",
 };
+pub(super) const SHUTDOWN_DELAY: Setting = Setting {
+    flag: "shutdown-delay",
+    variable: "SHUTDOWN_DELAY",
+    fallback: Fallback::Value("0"),
+    allowed: "a number of seconds from 0 to 3600",
+    help: "How long new requests are still taken in after SIGTERM or SIGINT, in seconds, while /-/ready says that no more \
+           should be sent.",
+};
 pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     flag: "shutdown-grace",
     variable: "SHUTDOWN_GRACE",
     fallback: Fallback::Value("25"),
     allowed: "a number of seconds from 0 to 3600",
-    help: "How long requests under way may go on after SIGTERM or SIGINT, in seconds.",
+    help: "How long requests under way may go on then, in seconds.",
 };
 pub(super) const PORT: Setting = Setting {
     flag: "port",
@@ -134,7 +142,7 @@ pub(super) const CA_FILE: Setting = Setting {
 };
 
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 13] = [
+pub const TABLE: [&Setting; 14] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
@@ -145,6 +153,7 @@ pub const TABLE: [&Setting; 13] = [
     &WORKERS,
     &QUEUE,
     &MAX_REQUEST_BYTES,
+    &SHUTDOWN_DELAY,
     &SHUTDOWN_GRACE,
     &LOG_LEVEL,
     &LOG_FORMAT,

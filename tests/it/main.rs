@@ -9,6 +9,7 @@ mod support;
 
 mod aggregated;
 mod allowlist;
+mod check;
 mod conditions;
 mod connection;
 mod counter;

@@ -14,7 +14,7 @@ use crate::http::{address, check_refusal, exchange, header, read_one_answer};
 use crate::operation::metrics::is_busy;
 use crate::support::mirror::{API_KEY, Mirror, condition};
 use crate::support::process::{require, status_field, wait_until};
-use crate::support::stub::{Reply, Stub};
+use crate::support::stub::{Reply, Stub, good};
 
 /// How soon the mirror ends when nothing is left to do.
 const SOON: Duration = Duration::from_secs(3);
@@ -128,6 +128,30 @@ fn the_grace_bounds_how_long_what_runs_may_go_on() {
     };
     check(0);
     check(2);
+}
+
+#[test]
+fn a_mirror_that_leaves_late_is_not_ready_and_still_answers_for_that_long() {
+    const DELAY: Duration = Duration::from_secs(3);
+    let mirror = Mirror::start_with(&["--shutdown-delay", "3"]);
+    let stub = Stub::start(good);
+    let now = Instant::now();
+    begin_end(&mirror, "TERM");
+    let request = post("/api/connection", "", &json!({"connectionDetails": stub.details()}));
+    let answer = read_one_answer(&mut begin(&mirror, &request, PATIENCE)).unwrap();
+    check_ok(&answer);
+    assert_eq!(header(&answer.headers, "connection"), Some("close"), "its client is to go elsewhere: {answer:?}");
+    check_code(mirror.end(DELAY + SOON), 0, "after the delay");
+    assert!(now.elapsed() >= DELAY, "ended after {:?}", now.elapsed());
+    assert_eq!(stub.requests().len(), 1);
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_delay() {
+    let mirror = Mirror::start_with(&["--shutdown-delay", "60"]);
+    begin_end(&mirror, "TERM");
+    mirror.signal("TERM");
+    check_code(mirror.end(AT_ONCE), 143, "a second signal while leaving");
 }
 
 fn check_second(wrapper: &[&str], first: &str, second: &str, code: i32) {

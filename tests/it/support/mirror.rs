@@ -17,7 +17,7 @@ pub const API_KEY: &str = "test-key-e7f1";
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program.
-const BINARY: &str = env!("CARGO_BIN_EXE_prometheusmirror");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_prometheusmirror");
 
 /// A running mirror; it is killed when dropped.
 pub struct Mirror {
