@@ -1,4 +1,10 @@
-# Sourced by the scripts beside it: brings the machine what a script needs.
+# Sourced by the scripts beside it: brings the machine what a script needs, and says what is being built.
+
+# fail SENTENCE: ends with it.
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
 
 # have COMMAND: whether a command is on the machine.
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -8,10 +14,7 @@ need() {
     local command=$1
     shift
     have "$command" && return
-    have apt-get || {
-        echo "$0: $command is missing, and there is no apt-get to install it with: install $*" >&2
-        exit 1
-    }
+    have apt-get || fail "$command is missing, and there is no apt-get to install it with: install $*"
     echo "$0: installing $*" >&2
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
@@ -30,16 +33,21 @@ as_root() {
     elif have sudo; then
         sudo "$@"
     else
-        echo "$0: root is needed to run: $*" >&2
-        exit 1
+        fail "root is needed to run: $*"
     fi
 }
 
 # need_rust: a toolchain and what it needs to link.
 need_rust() {
-    have cargo || {
-        echo "$0: cargo is missing: install Rust 1.88 or newer, see https://rustup.rs" >&2
-        exit 1
-    }
+    have cargo || fail "cargo is missing: install Rust 1.88 or newer, see https://rustup.rs"
     need cc gcc libc6-dev
 }
+
+# version: that of the program, as Cargo.toml has it.
+version() { sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1; }
+
+# revision: the commit that is built, and whether the files are no longer what it says.
+revision() { git describe --always --dirty --abbrev=40 --match '' 2>/dev/null || echo unknown; }
+
+# source_date: when the commit was made, in seconds since 1970, so that what is built of it twice is dated the same.
+source_date() { echo "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"; }
