@@ -1,15 +1,18 @@
 //! The API key: what it may be, how a request's is compared with it, and how a changed file is taken over.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use subtle::ConstantTimeEq;
 
+use crate::file::{self, Unreadable};
+
 /// The most characters of a key.
 const MAX_LENGTH: usize = 1_024;
+
+/// The most bytes of a file that holds one: a little more, for the end of a line.
+const MAX_FILE_BYTES: u64 = 2 * MAX_LENGTH as u64;
 
 /// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters. Not for any
 /// eye: `Debug` does not show it.
@@ -49,8 +52,7 @@ pub struct BadKeyFile {
 
 #[derive(Debug)]
 enum Reason {
-    Unreadable(io::Error),
-    NoFile,
+    Unreadable(Unreadable),
     Empty,
     NoKey,
 }
@@ -59,8 +61,7 @@ impl fmt::Display for BadKeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the file of the key, {}, ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(error) => write!(f, "cannot be read: {error}"),
-            Reason::NoFile => f.write_str("is no regular file"),
+            Reason::Unreadable(why) => write!(f, "{why}"),
             Reason::Empty => f.write_str("is empty"),
             Reason::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
         }
@@ -114,15 +115,7 @@ impl Keyring {
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Key, BadKeyFile> {
     let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
-    let metadata = fs::metadata(path).map_err(|error| bad(Reason::Unreadable(error)))?;
-    if !metadata.is_file() {
-        // Opening a pipe could wait for ever.
-        return Err(bad(Reason::NoFile));
-    }
-    let mut text = Vec::new();
-    // A little more than a key and the end of a line, whatever the file is.
-    let read = File::open(path).and_then(|file| file.take(2 * MAX_LENGTH as u64).read_to_end(&mut text));
-    read.map_err(|error| bad(Reason::Unreadable(error)))?;
+    let text = file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
     let text = String::from_utf8(text).map_err(|_| bad(Reason::NoKey))?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
@@ -133,6 +126,8 @@ fn read(path: &Path) -> Result<Key, BadKeyFile> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

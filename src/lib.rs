@@ -11,6 +11,7 @@
 //! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
 //! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | [`key`] | the API key: compared, and read again when its file changes |
+//! | [`file`](mod@file) | files that settings name, read up to a bound |
 //! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/random` numbers nobody can foresee |
 //! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
 //! | `server/pool`, `server/aside` | the workers and the bounded queue before them; threads for what may wait for a client |
@@ -27,7 +28,7 @@
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/format` how they are written |
@@ -49,6 +50,7 @@ pub mod cache;
 pub mod catalog;
 pub mod check;
 pub mod error;
+pub mod file;
 pub mod key;
 pub mod log;
 pub mod metrics;

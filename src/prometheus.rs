@@ -3,6 +3,7 @@
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" in Prometheus's documentation.
 
 mod allowlist;
+mod authorities;
 mod bounded;
 mod error;
 mod metadata;
@@ -26,11 +27,11 @@ use response::{Envelope, QueryResult, ResultType, Undecoded};
 use transport::{Answer, Deadline, Params, Question, Transport, Verb};
 
 pub use allowlist::{Allowlist, BadAllowlist};
+pub use authorities::{Authorities, BadAuthorities};
 pub use error::{Error, ErrorKind, shortened};
 pub use metadata::{Metadata, MetricType};
 pub use response::Found;
 pub use series::{Labels, Sample, Series};
-pub use transport::Authorities;
 pub use upstream::{BadAddress, Upstream};
 
 /// How many upstreams are remembered to take only GET, and for how long; then POST is tried again.

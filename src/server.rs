@@ -17,7 +17,6 @@ mod turns;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -26,7 +25,7 @@ use crate::api::Gateway;
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::metrics::Metrics;
-use crate::prometheus::{Authorities, Client};
+use crate::prometheus::{Authorities, BadAuthorities, Client};
 use crate::settings::{KeySource, Settings};
 
 use aside::Aside;
@@ -45,13 +44,8 @@ const KEY_INTERVAL: Duration = Duration::from_secs(5);
 pub enum ServerError {
     /// The file of the key is of no use.
     KeyFile(BadKeyFile),
-    /// The file of authorities is of no use.
-    CaFile {
-        /// Its path.
-        path: PathBuf,
-        /// In which way.
-        reason: String,
-    },
+    /// A file of authorities is of no use.
+    CaFile(BadAuthorities),
     /// It cannot listen where it is told to.
     Listen {
         /// The address and port.
@@ -69,8 +63,8 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerError::KeyFile(bad) => write!(f, "{bad}; give another --api-key-file"),
-            ServerError::CaFile { path, reason } => {
-                write!(f, "--ca-file must be the path of a PEM file, but {} {reason}", path.display())
+            ServerError::CaFile(bad) => {
+                write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
             }
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
@@ -162,7 +156,5 @@ fn refresh_for_ever(keyring: &Keyring) {
 
 fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
     let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
-    let bad = |reason: String| ServerError::CaFile { path: path.clone(), reason };
-    let pem = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
-    Authorities::from_pem(&pem).map_err(|reason| bad(reason.to_owned()))
+    Authorities::from_path(path).map_err(ServerError::CaFile)
 }

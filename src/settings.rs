@@ -35,7 +35,8 @@ pub struct Settings {
     pub require_api_key: bool,
     /// Which upstreams may be asked.
     pub allow_upstream: Allowlist,
-    /// The PEM file of authorities to check `https` upstreams against; the public ones when there is none.
+    /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
+    /// there is none.
     pub ca_file: Option<PathBuf>,
     /// The TCP port to listen on; 0 for any free one.
     pub port: u16,

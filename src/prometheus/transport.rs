@@ -1,16 +1,16 @@
 //! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::http::Response;
-use ureq::tls::{self, PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, BodyReader, RequestBuilder};
 
 use super::allowlist::{AllowedResolver, Allowlist, NotAllowed};
+use super::authorities::Authorities;
 use super::error::ErrorKind;
 use super::upstream::Upstream;
 
@@ -20,35 +20,6 @@ const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
-
-/// The authorities that `https` upstreams are checked against; by default the public ones, which are built in.
-#[derive(Debug, Clone)]
-pub struct Authorities(RootCerts);
-
-impl Default for Authorities {
-    fn default() -> Authorities {
-        Authorities(RootCerts::WebPki)
-    }
-}
-
-impl Authorities {
-    /// Those of a PEM text, and no others.
-    ///
-    /// # Errors
-    /// When it has no certificate, or a broken one; the sentence goes behind the name of its file.
-    pub fn from_pem(pem: &[u8]) -> Result<Authorities, &'static str> {
-        let mut certificates = Vec::new();
-        for item in tls::parse_pem(pem) {
-            if let PemItem::Certificate(certificate) = item.map_err(|_| "is no PEM file, or a broken one")? {
-                certificates.push(certificate);
-            }
-        }
-        if certificates.is_empty() {
-            return Err("has no certificate in it");
-        }
-        Ok(Authorities(RootCerts::Specific(Arc::new(certificates))))
-    }
-}
 
 /// When a request's time is over.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +108,7 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(workers: usize, allowlist: Allowlist, authorities: Authorities) -> Transport {
         let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(authorities.0).build())
+            .tls_config(TlsConfig::builder().root_certs(authorities.into_roots()).build())
             // A refusal has a body worth reading.
             .http_status_as_error(false)
             .max_redirects(0)

@@ -136,9 +136,9 @@ pub(super) const CA_FILE: Setting = Setting {
     flag: "ca-file",
     variable: "CA_FILE",
     fallback: Fallback::Off,
-    allowed: "the path of a PEM file",
+    allowed: "the path of a PEM file, or of a directory of PEM files",
     help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
-           are built in.",
+           are built in. Of a directory, all files whose names begin with no dot are read.",
 };
 
 /// All settings, in the order they are listed in.

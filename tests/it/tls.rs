@@ -1,75 +1,19 @@
 //! A real Prometheus that speaks only https and asks for a password, with a certificate of an authority of our own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::mirror::Mirror;
+use crate::http::settings::check_refused;
+use crate::support::certificates::{Certificates, ENCODED, PASSWORD};
+use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::{Server, wait_until};
 
-const PASSWORD: &str = "ever/so:hush";
-/// The same, as it stands in a URL.
-const ENCODED: &str = "ever%2Fso%3Ahush";
-/// The same, as bcrypt keeps it.
-const HASH: &str = "$2b$04$U8D66NyKaDD/cdGl8YejYeU6eMDFYJE1sVYUak3cYn1zqoMQXXRtC";
-
-/// An authority, a certificate of its for `localhost`, and the key that belongs to that, as PEM files.
-struct Certificates {
-    _directory: TempDir,
-    authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Certificates {
-    fn make() -> Certificates {
-        let mut authority = CertificateParams::new(vec![]).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().unwrap();
-        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-        let issuer = Issuer::new(authority, authority_key);
-        let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: String| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        Certificates {
-            authority: file("authority.pem", authority_pem),
-            certificate: file("certificate.pem", certificate.pem()),
-            key: file("key.pem", key.serialize_pem()),
-            _directory: directory,
-        }
-    }
-
-    /// A mirror that trusts the authority.
-    fn trusting_mirror(&self) -> Mirror {
-        Mirror::start_with(&["--ca-file", self.authority.to_str().unwrap()])
-    }
-
-    /// A Prometheus that shows the certificate, and whose only user is `ever`.
-    fn prometheus(&self) -> Server {
-        let Certificates { certificate, key, .. } = self;
-        Server::start("prometheus", "prometheus", |directory, port| {
-            let web = directory.join("web.yml");
-            let tls =
-                format!("tls_server_config: {{cert_file: {}, key_file: {}}}", certificate.display(), key.display());
-            std::fs::write(&web, format!("{tls}\nbasic_auth_users: {{ever: \"{HASH}\"}}\n")).unwrap();
-            std::fs::write(directory.join("prometheus.yml"), "").unwrap();
-            vec![
-                format!("--config.file={}", directory.join("prometheus.yml").display()),
-                format!("--storage.tsdb.path={}", directory.join("data").display()),
-                format!("--web.config.file={}", web.display()),
-                format!("--web.listen-address=127.0.0.1:{port}"),
-            ]
-        })
-    }
+/// A mirror that trusts the authorities in a file, or in a directory.
+fn trusting(path: &Path) -> Mirror {
+    Mirror::start_with(&["--ca-file", path.to_str().unwrap()])
 }
 
 fn url(server: &Server, host: &str, credentials: &str) -> Value {
@@ -86,8 +30,8 @@ fn verdict(mirror: &Mirror, details: &Value) -> String {
 
 #[test]
 fn an_upstream_may_speak_https_and_ask_for_a_password() {
-    let certificates = Certificates::make();
-    let (mirror, prometheus) = (certificates.trusting_mirror(), certificates.prometheus());
+    let certificates = Certificates::of("localhost");
+    let (mirror, prometheus) = (trusting(&certificates.authority), certificates.prometheus());
     let with_password = url(&prometheus, "localhost", &format!("ever:{ENCODED}@"));
     wait_until(
         || format!("the connection is good: {}", verdict(&mirror, &with_password)),
@@ -112,17 +56,71 @@ fn an_upstream_may_speak_https_and_ask_for_a_password() {
 }
 
 #[test]
-fn a_file_of_authorities_that_is_none_stops_the_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let empty = directory.path().join("empty.pem");
-    std::fs::write(&empty, "no certificate").unwrap();
-    for path in [empty, directory.path().join("missing.pem")] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_prometheusmirror"))
-            .args(["--api-key", "k", "--port", "0", "--ca-file", path.to_str().unwrap()])
-            .output()
-            .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success());
-        assert!(error.contains("--ca-file") && error.contains(path.to_str().unwrap()), "{error}");
+fn authorities_may_stand_in_the_files_of_a_directory_as_kubernetes_mounts_them() {
+    let (ours, other) = (Certificates::of("localhost"), Certificates::of("localhost"));
+    let (prometheus, of_other) = (ours.prometheus(), other.prometheus());
+    // The entries are links into a directory that is replaced as a whole when the ConfigMap changes.
+    let folder = tempfile::tempdir().unwrap();
+    let (mounted, data) = (folder.path(), folder.path().join("..2026_01_02_03_04_05.678"));
+    fs::create_dir(&data).unwrap();
+    symlink(data.file_name().unwrap(), mounted.join("..data")).unwrap();
+    for (name, certificates) in [("a.crt", &other), ("b.crt", &ours)] {
+        fs::copy(&certificates.authority, data.join(name)).unwrap();
+        symlink(Path::new("..data").join(name), mounted.join(name)).unwrap();
     }
+    // What is no entry of the ConfigMap is not read.
+    fs::write(mounted.join(".hidden"), "no certificate").unwrap();
+    fs::create_dir(mounted.join("directory")).unwrap();
+
+    let mirror = trusting(mounted);
+    for server in [&prometheus, &of_other] {
+        let url = url(server, "localhost", &format!("ever:{ENCODED}@"));
+        wait_until(
+            || format!("the connection is good: {}", verdict(&mirror, &url)),
+            || verdict(&mirror, &url) == "\"OK\"",
+        );
+    }
+    let without = trusting(&ours.authority);
+    let refused = verdict(&without, &url(&of_other, "localhost", &format!("ever:{ENCODED}@")));
+    assert!(refused.contains("--ca-file"), "{refused}");
+}
+
+#[test]
+fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
+    let certificates = Certificates::of("localhost");
+    // Beside a good file; without a culprit it is the directory itself.
+    let check = |make: &dyn Fn(&Path), culprit: Option<&str>, says: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(&certificates.authority, folder.path().join("good.pem")).unwrap();
+        make(folder.path());
+        let culprit = culprit.map_or(folder.path().to_owned(), |name| folder.path().join(name));
+        let expected = format!("but {} {says}", culprit.display());
+        let good = format!("{} ", folder.path().join("good.pem").display());
+        for path in [folder.path(), culprit.as_path()] {
+            let flags = ["--ca-file", path.to_str().unwrap(), "--port", "0"];
+            let text = check_refused(&flags, &[("API_KEY", API_KEY)], &["--ca-file must be", &expected]);
+            assert!(!text.contains(&good), "names the good one: {text}");
+        }
+    };
+    let file = |name: &'static str, content: &'static [u8]| move |at: &Path| fs::write(at.join(name), content).unwrap();
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n");
+    check(&file("a.pem", b"no certificate"), Some("a.pem"), "has no certificate in it");
+    check(&file("z.pem", b""), Some("z.pem"), "has no certificate in it");
+    check(&file("cacerts.jks", b"\xfe\xed\xfe\xed\0\0\0\x02"), Some("cacerts.jks"), "has no certificate in it");
+    check(
+        &|at| fs::write(at.join("b"), format!("{begin}*****\n{end}")).unwrap(),
+        Some("b"),
+        "is no PEM file, or a broken one",
+    );
+    check(
+        &|at| fs::write(at.join("b"), format!("{begin}AAAA\n")).unwrap(),
+        Some("b"),
+        "is no PEM file, or a broken one",
+    );
+    check(&|at| fs::write(at.join("b"), vec![b'x'; (1 << 20) + 1]).unwrap(), Some("b"), "is longer than 1048576 bytes");
+    check(&|at| symlink("gone", at.join("link")).unwrap(), Some("link"), "cannot be read: No such file");
+    check(&|at| drop(std::os::unix::net::UnixListener::bind(at.join("s")).unwrap()), Some("s"), "is no regular file");
+    check(&|at| fs::remove_file(at.join("good.pem")).unwrap(), None, "has no file in it");
+    let many = |at: &Path| (0..1_000).for_each(|nth| fs::write(at.join(format!("{nth}.pem")), "").unwrap());
+    check(&many, None, "has more than 1000 files in it");
 }

@@ -60,8 +60,8 @@ impl Drop for Started {
     }
 }
 
-/// Wants the start refused in one line that contains all of these.
-pub fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]) {
+/// Wants the start refused in one line that contains all of these, and gives the line.
+pub fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]) -> String {
     let output = run(flags, environment);
     let text = String::from_utf8(output.stderr).unwrap();
     let context = format!("{flags:?} {environment:?}: {} {text}", output.status);
@@ -72,6 +72,7 @@ pub fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]
         assert!(text.contains(part), "does not say {part}: {context}");
     }
     assert!(!text.contains(API_KEY), "shows the key: {context}");
+    text
 }
 
 const KEY: [(&str, &str); 1] = [("API_KEY", API_KEY)];

@@ -1,0 +1,73 @@
+//! Files that settings name: read whole, up to a bound.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Why a file cannot be read; the words go behind its name.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// For the reason the system gives.
+    System(io::Error),
+    /// It is a directory, a pipe or a device.
+    NoFile,
+    /// It has more than this many bytes.
+    TooLong(u64),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::System(error) => write!(f, "cannot be read: {error}"),
+            Unreadable::NoFile => f.write_str("is no regular file"),
+            Unreadable::TooLong(most) => write!(f, "is longer than {most} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Unreadable {
+        Unreadable::System(error)
+    }
+}
+
+/// What stands in a file, or in the one that a symbolic link leads to.
+///
+/// # Errors
+/// When it cannot be read, or has more than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+    if !fs::metadata(path)?.is_file() {
+        // Opening a pipe could wait for ever.
+        return Err(Unreadable::NoFile);
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > most { Err(Unreadable::TooLong(most)) } else { Ok(content) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "four").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(read(&file, 4).unwrap(), b"four");
+        assert_eq!(read(&link, 5).unwrap(), b"four");
+        for (path, most, expected) in [
+            (file.as_path(), 3, "is longer than 3 bytes"),
+            (folder.path(), 4, "is no regular file"),
+            (Path::new("/dev/zero"), 4, "is no regular file"),
+            (&folder.path().join("missing"), 4, "cannot be read: No such file"),
+        ] {
+            let error = read(path, most).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{}: {error}", path.display());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The authorities that `https` upstreams are checked against.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ureq::tls::{self, Certificate, PemItem, RootCerts};
+
+use crate::file::{self, Unreadable};
+
+/// The most files of a directory that are read: twice what a Linux system has in its directory of public authorities.
+const MAX_FILES: usize = 1_000;
+
+/// The most bytes of one file: 1 MiB, as much as a ConfigMap can hold, and four times what all the public authorities take.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The authorities; by default the public ones, which are built in.
+#[derive(Debug, Clone)]
+pub struct Authorities(RootCerts);
+
+impl Default for Authorities {
+    fn default() -> Authorities {
+        Authorities(RootCerts::WebPki)
+    }
+}
+
+impl Authorities {
+    /// Those in a PEM file, or in all of a directory's, and no others.
+    ///
+    /// # Errors
+    /// When there is none, or a file is of no use.
+    pub fn from_path(path: &Path) -> Result<Authorities, BadAuthorities> {
+        let files = if path.is_dir() { files(path)? } else { vec![path.to_owned()] };
+        let mut certificates = Vec::new();
+        for file in files {
+            let found = certificates_in(&file).map_err(|reason| BadAuthorities { path: file, reason })?;
+            certificates.extend(found);
+        }
+        Ok(Authorities(RootCerts::Specific(Arc::new(certificates))))
+    }
+
+    pub(super) fn into_roots(self) -> RootCerts {
+        self.0
+    }
+}
+
+/// The files of a directory in the order of their names, but for those that begin with a dot: there Kubernetes keeps what
+/// the entries of a mounted ConfigMap lead to.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
+    let bad = |reason| BadAuthorities { path: directory.to_owned(), reason };
+    let unreadable = |error| bad(Reason::Unreadable(Unreadable::System(error)));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        // A link that leads nowhere is no directory either, and is named when it cannot be read.
+        if entry.file_name().as_bytes().starts_with(b".") || entry.path().is_dir() {
+            continue;
+        }
+        if files.len() == MAX_FILES {
+            return Err(bad(Reason::TooManyFiles));
+        }
+        files.push(entry.path());
+    }
+    if files.is_empty() {
+        return Err(bad(Reason::NoFiles));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn certificates_in(file: &Path) -> Result<Vec<Certificate<'static>>, Reason> {
+    let pem = file::read(file, MAX_FILE_BYTES).map_err(Reason::Unreadable)?;
+    let mut certificates = Vec::new();
+    for item in tls::parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|_| Reason::NoPem)? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() { Err(Reason::NoCertificate) } else { Ok(certificates) }
+}
+
+/// A file, or a directory, that has no authorities.
+#[derive(Debug)]
+pub struct BadAuthorities {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Unreadable(Unreadable),
+    NoPem,
+    NoCertificate,
+    NoFiles,
+    TooManyFiles,
+}
+
+impl fmt::Display for BadAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.path.display())?;
+        match &self.reason {
+            Reason::Unreadable(why) => write!(f, "{why}"),
+            Reason::NoPem => f.write_str("is no PEM file, or a broken one"),
+            Reason::NoCertificate => f.write_str("has no certificate in it"),
+            Reason::NoFiles => f.write_str("has no file in it"),
+            Reason::TooManyFiles => write!(f, "has more than {MAX_FILES} files in it"),
+        }
+    }
+}
+
+impl std::error::Error for BadAuthorities {}
