@@ -10,6 +10,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -17,7 +18,7 @@ use log::LevelFilter;
 
 use crate::key::Key;
 use crate::log::Format;
-use crate::prometheus::Allowlist;
+use crate::prometheus::{Allowlist, BadHost};
 
 use table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, PORT, QUEUE,
@@ -182,7 +183,7 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
     Ok(Command::Serve(Box::new(Settings {
         api_key,
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
-        allow_upstream: needed(&ALLOW_UPSTREAM)?.checked(|text| text.parse().ok())?,
+        allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
         ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
         port,
         listen,
@@ -225,6 +226,13 @@ impl Given {
 
     fn seconds(self) -> Result<Duration, BadSetting> {
         self.number(0..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
+    }
+
+    /// A list of hosts. Of a bad one, the entry is named that is none.
+    fn hosts<T: FromStr<Err = BadHost>>(self) -> Result<T, BadSetting> {
+        let Given { setting, name, value } = self;
+        let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
+        value.parse().map_err(bad)
     }
 
     /// A key. The text of a bad one is not repeated.
@@ -360,7 +368,7 @@ mod tests {
         check(&[], &[], &["--api-key-file or API_KEY_FILE"]);
         check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "choose one"]);
         check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
-        check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "\"a,/8\""]);
+        check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
         check(&["--shutdown-delay", "5s"], &[key], &["--shutdown-delay must be", "3600", "\"5s\""]);

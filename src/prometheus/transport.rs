@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, BodyReader, RequestBuilder};
 
-use super::allowlist::{AllowedResolver, Allowlist, NotAllowed};
+use super::allowlist::Allowlist;
 use super::authorities::Authorities;
 use super::error::ErrorKind;
+use super::resolver::{AllowedResolver, NotAllowed};
 use super::upstream::Upstream;
 
 /// The most bytes of one response: 32 MiB, in which a million samples have room. What is kept of them takes at most
@@ -120,8 +120,7 @@ impl Transport {
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(concat!("prometheusmirror/", env!("CARGO_PKG_VERSION")))
             .build();
-        let resolver = AllowedResolver { allowlist, system: DefaultResolver::default() };
-        Transport { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
+        Transport { agent: Agent::with_parts(config, DefaultConnector::default(), AllowedResolver::new(allowlist)) }
     }
 
     /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
