@@ -6,12 +6,15 @@ mod allowlist;
 mod authorities;
 mod bounded;
 mod error;
+mod failure;
 mod hosts;
 mod metadata;
+mod proxy;
 mod resolver;
 mod response;
 mod series;
 mod transport;
+mod tunnel;
 mod upstream;
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ pub use authorities::{Authorities, BadAuthorities};
 pub use error::{Error, ErrorKind, shortened};
 pub use hosts::BadHost;
 pub use metadata::{Metadata, MetricType};
+pub use proxy::{BadProxyFile, NoProxy, Proxy};
 pub use response::Found;
 pub use series::{Labels, Sample, Series};
 pub use upstream::{BadAddress, Upstream};
@@ -55,9 +59,15 @@ pub struct Client {
 
 impl Client {
     /// A client for this many workers, each of which may keep a connection to any upstream that may be asked.
-    pub fn new(workers: usize, allowlist: Allowlist, authorities: Authorities, metrics: Arc<Metrics>) -> Client {
+    pub fn new(
+        workers: usize,
+        allowlist: Allowlist,
+        authorities: Authorities,
+        proxy: Option<Proxy>,
+        metrics: Arc<Metrics>,
+    ) -> Client {
         Client {
-            transport: Transport::new(workers, allowlist, authorities),
+            transport: Transport::new(workers, allowlist, authorities, proxy),
             get_only: Cache::new(GET_ONLY_UPSTREAMS, GET_ONLY_LIFETIME),
             metrics,
         }

@@ -25,8 +25,8 @@ use crate::api::Gateway;
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::metrics::Metrics;
-use crate::prometheus::{Authorities, BadAuthorities, Client};
-use crate::settings::{KeySource, Settings};
+use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, Client, Proxy};
+use crate::settings::{KeySource, ProxySource, Settings};
 
 use aside::Aside;
 use exchange::Edge;
@@ -46,6 +46,8 @@ pub enum ServerError {
     KeyFile(BadKeyFile),
     /// A file of authorities is of no use.
     CaFile(BadAuthorities),
+    /// The file of the proxy is of no use.
+    ProxyFile(BadProxyFile),
     /// It cannot listen where it is told to.
     Listen {
         /// The address and port.
@@ -66,6 +68,7 @@ impl fmt::Display for ServerError {
             ServerError::CaFile(bad) => {
                 write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
             }
+            ServerError::ProxyFile(bad) => write!(f, "{bad}; give another --proxy"),
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
@@ -91,7 +94,9 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
 
     let keyring = Arc::new(keyring(settings)?);
     let allowlist = settings.allow_upstream.clone();
-    let client = Client::new(settings.workers, allowlist, authorities(settings)?, Arc::clone(&metrics));
+    let proxy = proxy(settings)?;
+    let proxy_name = proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
+    let client = Client::new(settings.workers, allowlist, authorities(settings)?, proxy, Arc::clone(&metrics));
     let gateway = Gateway::new(Arc::clone(&keyring), settings.require_api_key, client, Arc::clone(&metrics));
     let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes);
 
@@ -117,6 +122,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("address", bound)
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
+            .text("proxy", proxy_name)
     });
     shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_delay, settings.shutdown_grace);
     Ok(())
@@ -157,4 +163,14 @@ fn refresh_for_ever(keyring: &Keyring) {
 fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
     let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
     Authorities::from_path(path).map_err(ServerError::CaFile)
+}
+
+fn proxy(settings: &Settings) -> Result<Option<Proxy>, ServerError> {
+    let Some(source) = &settings.proxy else { return Ok(None) };
+    match source {
+        ProxySource::Given(proxy) => Ok(Some(proxy.clone())),
+        ProxySource::File(path, no_proxy) => {
+            Proxy::from_file(path, no_proxy.clone()).map(Some).map_err(ServerError::ProxyFile)
+        }
+    }
 }

@@ -18,11 +18,11 @@ use log::LevelFilter;
 
 use crate::key::Key;
 use crate::log::Format;
-use crate::prometheus::{Allowlist, BadHost};
+use crate::prometheus::{Allowlist, BadHost, NoProxy, Proxy};
 
 use table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, PORT, QUEUE,
-    REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, NO_PROXY, PORT,
+    PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
 };
 
 pub use table::{Fallback, Setting, TABLE};
@@ -39,6 +39,8 @@ pub struct Settings {
     /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
     /// there is none.
     pub ca_file: Option<PathBuf>,
+    /// Where the proxy comes from that upstreams are asked through, if they are.
+    pub proxy: Option<ProxySource>,
     /// The TCP port to listen on; 0 for any free one.
     pub port: u16,
     /// The address to listen on.
@@ -75,6 +77,15 @@ impl fmt::Debug for KeySource {
             KeySource::File(path) => f.debug_tuple("File").field(path).finish(),
         }
     }
+}
+
+/// Where the proxy comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxySource {
+    /// It was given itself.
+    Given(Proxy),
+    /// It stands in a file; with it, what is asked directly nevertheless.
+    File(PathBuf, NoProxy),
 }
 
 /// Which mirror to check, and what is known of it.
@@ -185,6 +196,11 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
         allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
         ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
+        proxy: match given(&PROXY) {
+            // Many sites set NO_PROXY everywhere; without a proxy of ours it is none of our business.
+            Some(proxy) => Some(proxy.proxy(needed(&NO_PROXY)?.hosts()?)?),
+            None => None,
+        },
         port,
         listen,
         workers,
@@ -235,11 +251,22 @@ impl Given {
         value.parse().map_err(bad)
     }
 
-    /// A key. The text of a bad one is not repeated.
+    fn proxy(self, no_proxy: NoProxy) -> Result<ProxySource, BadSetting> {
+        let text = self.value.trim();
+        if text.starts_with('/') {
+            return Ok(ProxySource::File(PathBuf::from(text), no_proxy));
+        }
+        Proxy::at_url(text, no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
+    }
+
     fn api_key(self) -> Result<Key, BadSetting> {
-        let Given { setting, name, value } = self;
-        let bad = || BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed));
-        Key::new(&value).ok_or_else(bad)
+        Key::new(&self.value).ok_or_else(|| self.bad_secret())
+    }
+
+    /// Says what is allowed, but does not repeat what was given.
+    fn bad_secret(&self) -> BadSetting {
+        let Given { setting, name, .. } = self;
+        BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
     }
 }
 
@@ -334,6 +361,7 @@ mod tests {
             require_api_key: false,
             allow_upstream: "*".parse().unwrap(),
             ca_file: None,
+            proxy: None,
             port: 9900,
             listen: "::".parse().unwrap(),
             workers: 20,
@@ -356,6 +384,24 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_is_a_url_or_the_absolute_path_of_a_file() {
+        let check = |args: &[&str], variables: &[(&str, &str)], expected: Option<ProxySource>| {
+            let variables = [&[("API_KEY", "k")], variables].concat();
+            assert_eq!(settings(args, &variables).proxy, expected, "{args:?} {variables:?}");
+        };
+        let given = |no_proxy: &str| {
+            Some(ProxySource::Given(Proxy::at_url("http://u:p@q:1", no_proxy.parse().unwrap()).unwrap()))
+        };
+        let default = ".svc,.cluster.local,127.0.0.0/8,::1";
+        check(&[], &[("PROXY", ""), ("HTTP_PROXY", "http://q:1"), ("NO_PROXY", "10.*")], None);
+        check(&["--proxy", "http://u:p@q:1"], &[("PROXY", "spoilt"), ("NO_PROXY", "")], given(default));
+        check(&["--no-proxy", "a"], &[("PROXY", " http://u:p@q:1\n"), ("NO_PROXY", "10.*")], given("a"));
+        check(&["--no-proxy", ""], &[("PROXY", "http://u:p@q:1/")], given(""));
+        let file = ProxySource::File("/run/proxy".into(), "a".parse().unwrap());
+        check(&[], &[("PROXY", "/run/proxy"), ("NO_PROXY", "a")], Some(file));
+    }
+
+    #[test]
     fn a_bad_setting_is_named_with_what_it_was_given_and_what_is_allowed() {
         let check = |args: &[&str], variables: &[(&str, &str)], parts: &[&str]| {
             let error = resolved(args, variables).unwrap_err();
@@ -369,6 +415,8 @@ mod tests {
         check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "choose one"]);
         check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
+        let proxy = ("PROXY", "http://p:1");
+        check(&["--no-proxy", "a,10.*"], &[key, proxy], &["--no-proxy must be", "10.0.0.0/8", "not \"10.*\""]);
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
         check(&["--shutdown-delay", "5s"], &[key], &["--shutdown-delay must be", "3600", "\"5s\""]);
@@ -407,12 +455,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_never_repeated() {
+    fn a_key_and_the_password_of_a_proxy_are_never_repeated() {
         for (args, variables) in [
             (vec!["--api-key", "hush hush"], vec![]),
             (vec![], vec![("API_KEY", "hush\n")]),
             (vec!["hush"], vec![("API_KEY", "k")]),
             (vec!["--api-key", ""], vec![]),
+            (vec!["--proxy", "http://u:hush@"], vec![("API_KEY", "k")]),
+            (vec!["--proxy", "u:hush@p:1"], vec![("API_KEY", "k")]),
         ] {
             let error = resolved(&args, &variables).unwrap_err();
             assert!(!error.contains("hush"), "{error}");

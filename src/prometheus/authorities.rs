@@ -1,4 +1,4 @@
-//! The authorities that `https` upstreams are checked against.
+//! The authorities that `https` upstreams, and an `https` proxy, are checked against.
 
 use std::fmt;
 use std::fs;

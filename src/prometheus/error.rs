@@ -20,6 +20,15 @@ pub struct Error {
 pub enum ErrorKind {
     /// Not asked, for this mirror may not.
     NotAllowed,
+    /// Not asked, for only its address could allow it, which the mirror does not learn through this proxy.
+    AddressUnknown(String),
+    /// No way to it, for what went wrong at the proxy.
+    AtProxy {
+        /// Host and port of the proxy; never a password.
+        proxy: String,
+        /// What went wrong, as it is called where an upstream is at fault. A status of the proxy's own is `Refused`.
+        failure: Box<ErrorKind>,
+    },
     /// No connection, for the reason the system gives.
     Unreachable(String),
     /// The name has no address.
@@ -82,7 +91,8 @@ impl ErrorKind {
     /// What the metrics call it.
     pub fn name(&self) -> &'static str {
         match self {
-            ErrorKind::NotAllowed => NOT_ALLOWED,
+            ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => NOT_ALLOWED,
+            ErrorKind::AtProxy { .. } => "proxy",
             ErrorKind::Unreachable(_) => "unreachable",
             ErrorKind::NameNotFound => "name_not_found",
             ErrorKind::Closed => "closed",
@@ -118,6 +128,16 @@ impl fmt::Display for ErrorKind {
                 "was not asked: this mirror may not connect there; check host and port in the connection details, \
                  or have whoever runs the mirror add them to --allow-upstream",
             ),
+            ErrorKind::AddressUnknown(proxy) => write!(
+                f,
+                "was not asked: --allow-upstream of this mirror could allow it by its address only, which it does not \
+                 learn through the proxy {proxy}; have whoever runs the mirror add the name to --allow-upstream, \
+                 or to --no-proxy, where the name is to be asked directly"
+            ),
+            ErrorKind::AtProxy { proxy, failure } => {
+                write!(f, "cannot be reached through the proxy {proxy}: ")?;
+                write_failure_of_proxy(f, failure)
+            }
             ErrorKind::Unreachable(reason) => write!(
                 f,
                 "cannot be reached: {reason}; check host and port in the connection details, \
@@ -184,5 +204,54 @@ impl fmt::Display for ErrorKind {
                 write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
             }
         }
+    }
+}
+
+/// What went wrong at a proxy, and what whoever runs the mirror can do about it.
+fn write_failure_of_proxy(f: &mut fmt::Formatter<'_>, failure: &ErrorKind) -> fmt::Result {
+    match failure {
+        ErrorKind::NameNotFound => f.write_str("its name has no address; check --proxy of this mirror"),
+        ErrorKind::Unreachable(reason) => write!(
+            f,
+            "{reason}; check --proxy of this mirror, that the proxy is running, and that this mirror may connect to it"
+        ),
+        ErrorKind::Closed => f.write_str(
+            "it closed the connection before it answered; check that it is running, and that --proxy of this mirror \
+             has its port and its protocol (http or https)",
+        ),
+        ErrorKind::Tls(reason) => write!(
+            f,
+            "{reason}; check that its port speaks https, as --proxy of this mirror says, and that its certificate is of \
+             a public authority or of one in the --ca-file of this mirror"
+        ),
+        ErrorKind::Timeout(ms) => write!(
+            f,
+            "it opened no way there within the request's {ms} ms; check that it is running and may connect to this host \
+             and port, or have a host that is not behind it added to --no-proxy of this mirror"
+        ),
+        ErrorKind::Refused(status @ (401 | 407)) => write!(
+            f,
+            "it does not take our credentials (HTTP status {status}); check user and password in --proxy of this mirror, \
+             as http://user:password@host:port"
+        ),
+        ErrorKind::Refused(403) => f.write_str(
+            "it denies us this host or port (HTTP status 403); have whoever runs the proxy allow CONNECT there (many \
+             allow it to port 443 only), or have a host that is not behind it added to --no-proxy of this mirror",
+        ),
+        ErrorKind::Refused(status @ (500 | 502..=504)) => write!(
+            f,
+            "it cannot connect there (HTTP status {status}); check host and port in the connection details, as they are \
+             named where the proxy runs, or have a host that is not behind it added to --no-proxy of this mirror"
+        ),
+        ErrorKind::Refused(status) => write!(
+            f,
+            "it does not answer as a proxy does (HTTP status {status}); check that --proxy of this mirror leads to one \
+             that takes CONNECT"
+        ),
+        ErrorKind::NotPrometheus { why, .. } => {
+            write!(f, "{why}; check that --proxy of this mirror has its port and its protocol (http or https)")
+        }
+        // Nothing else goes wrong before there is an upstream.
+        other => write!(f, "{}", other.name()),
     }
 }

@@ -1,17 +1,21 @@
 //! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, BodyReader, RequestBuilder};
 
 use super::allowlist::Allowlist;
 use super::authorities::Authorities;
 use super::error::ErrorKind;
-use super::resolver::{AllowedResolver, NotAllowed};
+use super::failure::failure;
+use super::proxy::Proxy;
+use super::resolver::AllowedResolver;
+use super::tunnel::Tunnel;
 use super::upstream::Upstream;
 
 /// The most bytes of one response: 32 MiB, in which a million samples have room. What is kept of them takes at most
@@ -20,6 +24,9 @@ const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// What the mirror calls itself.
+pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
 
 /// When a request's time is over.
 #[derive(Debug, Clone, Copy)]
@@ -106,21 +113,28 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(workers: usize, allowlist: Allowlist, authorities: Authorities) -> Transport {
+    pub(super) fn new(
+        workers: usize,
+        allowlist: Allowlist,
+        authorities: Authorities,
+        proxy: Option<Proxy>,
+    ) -> Transport {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(authorities.into_roots()).build())
             // A refusal has a body worth reading.
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // None from the environment either.
+            // Ours is a connector; none is taken from the environment.
             .proxy(None)
             .max_idle_connections(workers * 2)
             .max_idle_connections_per_host(workers)
             .max_idle_age(MAX_IDLE_AGE)
-            .user_agent(concat!("prometheusmirror/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build();
-        Transport { agent: Agent::with_parts(config, DefaultConnector::default(), AllowedResolver::new(allowlist)) }
+        let proxy = proxy.map(Arc::new);
+        let connector = Tunnel::new(proxy.clone()).chain(TcpConnector::default()).chain(RustlsConnector::default());
+        Transport { agent: Agent::with_parts(config, connector, AllowedResolver::new(allowlist, proxy)) }
     }
 
     /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
@@ -167,31 +181,5 @@ fn prepared<B>(
     match upstream.authorization() {
         Some(authorization) => request.header("Authorization", authorization),
         None => request,
-    }
-}
-
-/// What a failure of ureq's means here. None of its texts is passed on that could hold a URL, and so a password.
-fn failure(error: ureq::Error, deadline: Deadline) -> ErrorKind {
-    use std::io::ErrorKind as Io;
-
-    let no_http = |why: &str| ErrorKind::NotPrometheus { status: None, why: why.to_owned() };
-    match error {
-        ureq::Error::Timeout(_) => ErrorKind::Timeout(deadline.whole_ms()),
-        ureq::Error::HostNotFound => ErrorKind::NameNotFound,
-        ureq::Error::Other(error) if error.is::<NotAllowed>() => ErrorKind::NotAllowed,
-        ureq::Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
-        ureq::Error::Tls(reason) => ErrorKind::Tls(reason.to_owned()),
-        ureq::Error::Rustls(reason) => ErrorKind::Tls(reason.to_string()),
-        ureq::Error::Protocol(_) => no_http("its answer is not HTTP"),
-        ureq::Error::LargeResponseHeader(..) => no_http("the header of its answer is too large"),
-        ureq::Error::Io(error) => match error.kind() {
-            Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Closed,
-            // rustls wraps what it cannot understand of the other side in this kind.
-            Io::InvalidData => ErrorKind::Tls(error.to_string()),
-            // The resolver's failures have no kind of their own in the standard library.
-            _ if error.to_string().starts_with("failed to lookup address information") => ErrorKind::NameNotFound,
-            _ => ErrorKind::Unreachable(error.to_string()),
-        },
-        _ => ErrorKind::Unreachable("the request cannot be sent, its URL may be too long".to_owned()),
     }
 }

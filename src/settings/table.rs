@@ -140,14 +140,34 @@ pub(super) const CA_FILE: Setting = Setting {
     help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
            are built in. Of a directory, all files whose names begin with no dot are read.",
 };
+pub(super) const PROXY: Setting = Setting {
+    flag: "proxy",
+    variable: "PROXY",
+    fallback: Fallback::Off,
+    allowed: "a URL such as http://user:password@proxy.example:3128 (http or https), or the absolute path of a file that \
+              holds one and nothing else",
+    help: "The proxy through which Prometheus is asked, by CONNECT. Prefer the file where there is a password: it is read \
+           once, at the start. HTTP_PROXY and the like are not used.",
+};
+pub(super) const NO_PROXY: Setting = Setting {
+    flag: "no-proxy",
+    variable: "NO_PROXY",
+    fallback: Fallback::Value(".svc,.cluster.local,127.0.0.0/8,::1"),
+    allowed: "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
+              or * for everything",
+    help: "With --proxy, which hosts are asked directly nevertheless, as the connection details write them. Names without a \
+           dot always are.",
+};
 
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 14] = [
+pub const TABLE: [&Setting; 16] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
     &ALLOW_UPSTREAM,
     &CA_FILE,
+    &PROXY,
+    &NO_PROXY,
     &PORT,
     &LISTEN,
     &WORKERS,

@@ -20,6 +20,7 @@ mod house;
 mod http;
 mod operation;
 mod properties;
+mod proxy;
 mod raw;
 mod tls;
 mod victoria;

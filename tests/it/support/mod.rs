@@ -9,4 +9,5 @@ pub mod process;
 pub mod prometheus;
 pub mod samples;
 pub mod stub;
+pub mod tinyproxy;
 pub mod victoria;

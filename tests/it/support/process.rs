@@ -61,9 +61,8 @@ impl Server {
 
     /// Waits until a GET of `path` answers 200.
     pub fn wait_ready(&self, path: &str) {
-        let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
         wait_until(
-            || format!("{} answers; its log:\n{}", self.url(path), log()),
+            || format!("{} answers; its log:\n{}", self.url(path), self.log()),
             || agent().get(self.url(path)).call().is_ok_and(|response| response.status() == 200),
         );
     }
@@ -72,6 +71,16 @@ impl Server {
     pub fn order(&self, order: &str) {
         let mut guard = self.guard.stdin.as_ref().expect("a piped stdin");
         writeln!(guard, "{order}").unwrap();
+    }
+
+    /// Everything it wrote so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// The port that it was told to listen on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of a path on this server.

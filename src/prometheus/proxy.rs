@@ -1,0 +1,196 @@
+//! The proxy that upstreams are asked through, and those that are asked directly nevertheless. `tunnel` goes through it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ureq::http::Uri;
+
+use crate::file::{self, Unreadable};
+
+use super::hosts::{BadHost, Host, Hosts, Rule};
+use super::upstream::Upstream;
+
+/// The most bytes of a file that holds a proxy's URL.
+const MAX_FILE_BYTES: u64 = 4_096;
+
+/// A proxy. `Display` gives host and port, neither shows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    uri: Uri,
+    address: Upstream,
+    no_proxy: NoProxy,
+}
+
+impl Proxy {
+    /// The proxy at a URL, `http` or `https`, with credentials if it needs them; for everything that is not asked directly.
+    pub fn at_url(url: &str, no_proxy: NoProxy) -> Option<Proxy> {
+        // Written as the address of a Prometheus is, but for the path.
+        let address = Upstream::at_url(url).ok()?;
+        let uri: Uri = address.endpoint("").parse().ok()?;
+        (uri.path() == "/").then_some(Proxy { uri, address, no_proxy })
+    }
+
+    /// The proxy at the URL that stands in a file.
+    ///
+    /// # Errors
+    /// When there is none in it.
+    pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, BadProxyFile> {
+        let bad = |reason| BadProxyFile { path: path.to_owned(), reason };
+        let text = file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
+        let url = std::str::from_utf8(&text).map_err(|_| bad(Reason::NoUrl))?;
+        Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(Reason::NoUrl))
+    }
+
+    /// Whether an upstream is asked through it. A name without a dot has a meaning only here, so it never is.
+    pub(super) fn leads_to(&self, host: &str, port: u16) -> bool {
+        let is_local = matches!(Host::named(host), Some(Host::Name(name)) if !name.contains('.'));
+        !is_local && !self.no_proxy.0.cover(host, port)
+    }
+
+    /// Where it is.
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The value of the header `Proxy-Authorization`, if there is to be one: not for any eye.
+    pub(super) fn authorization(&self) -> Option<&str> {
+        self.address.authorization()
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({}, {:?})", self.address, self.no_proxy)
+    }
+}
+
+/// The upstreams that are asked directly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoProxy(Hosts);
+
+impl FromStr for NoProxy {
+    type Err = BadHost;
+
+    /// Reads what other programs take as `NO_PROXY`, too: hosts separated by commas or spaces. Unlike in a list of upstreams
+    /// that may be asked, a name stands for all names below it as well, `.domain` is another way to write `*.domain`, and an
+    /// entry may be empty, since such lists are often put together by templates.
+    fn from_str(list: &str) -> Result<NoProxy, BadHost> {
+        let mut rules = Vec::new();
+        for entry in list.split([',', ' ']).filter(|entry| !entry.is_empty()) {
+            let bad = |_| BadHost(entry.to_owned());
+            let rule = match entry.strip_prefix('.') {
+                Some(domain) => format!("*.{domain}").parse().map_err(bad)?,
+                None => entry.parse()?,
+            };
+            if let Rule::Host(Host::Name(name), port) = &rule {
+                rules.push(Rule::Host(Host::Below(format!(".{name}")), *port));
+            }
+            rules.push(rule);
+        }
+        Ok(NoProxy(rules.into_iter().collect()))
+    }
+}
+
+/// Why the file of the proxy is of no use. Nothing of what stands in it is repeated.
+#[derive(Debug)]
+pub struct BadProxyFile {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Unreadable(Unreadable),
+    NoUrl,
+}
+
+impl fmt::Display for BadProxyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file of the proxy, {}, ", self.path.display())?;
+        match &self.reason {
+            Reason::Unreadable(why) => write!(f, "{why}"),
+            Reason::NoUrl => {
+                f.write_str("must hold a URL such as http://user:password@proxy.example:3128 and nothing else")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BadProxyFile {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(url: &str, no_proxy: &str) -> Option<Proxy> {
+        Proxy::at_url(url, no_proxy.parse().unwrap())
+    }
+
+    #[test]
+    fn a_proxy_has_a_url_without_a_path() {
+        let check = |url: &str, uri: &str, name: &str, authorization: Option<&str>| {
+            let proxy = proxy(url, "").unwrap();
+            assert_eq!((proxy.uri().to_string(), proxy.to_string()), (uri.to_owned(), name.to_owned()));
+            assert_eq!(proxy.authorization(), authorization);
+        };
+        check("http://proxy.example:3128", "http://proxy.example:3128/", "proxy.example:3128", None);
+        check("http://proxy.example/", "http://proxy.example/", "proxy.example:80", None);
+        check("https://[::1]", "https://[::1]/", "[::1]:443", None);
+        // The example of RFC 7617.
+        let aladdin = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        check("http://Aladdin:open%20sesame@p:1", "http://p:1/", "p:1", aladdin);
+        for bad in
+            ["", "p", "p:3128", "socks5://p:1080", "http://", "http://p/x", "http://p?x", "http://p:0", "http://é"]
+        {
+            assert_eq!(proxy(bad, ""), None, "{bad:?}");
+        }
+        let shown = format!("{:?}", proxy("http://user:hush@p:1", "").unwrap());
+        assert!(!shown.contains("hush") && !shown.contains("aHVzaA"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_listed_and_what_has_no_dot_is_asked_directly() {
+        let check = |no_proxy: &str, host: &str, port: u16, is_direct: bool| {
+            let proxy = proxy("http://p:1", no_proxy).unwrap();
+            assert_eq!(proxy.leads_to(host, port), !is_direct, "{no_proxy}: {host}:{port}");
+        };
+        check("", "prometheus", 1, true);
+        check("", "Prometheus.", 1, true);
+        check("", "prometheus.monitoring", 1, false);
+        check("", "127.0.0.1", 1, false);
+        check("", "[::1]", 1, false);
+        check("a.b", "a.b", 1, true);
+        check("a.b", "c.A.B", 1, true);
+        check("a.b", "ca.b", 1, false);
+        check(".b", "a.b", 1, true);
+        check("*.b", "a.b", 1, true);
+        check(".a.b", "a.b", 1, false);
+        check("*.a.b", "a.b", 1, false);
+        check("svc", "prometheus.monitoring.svc", 1, true);
+        check("a.b:9090", "a.b", 9090, true);
+        check("a.b:9090", "c.a.b", 9090, true);
+        check("a.b:9090", "a.b", 1, false);
+        check(".b:9090", "a.b", 9090, true);
+        check("10.0.0.1", "10.0.0.1", 1, true);
+        check("10.0.0.0/8", "10.0.0.1", 1, true);
+        check("10.0.0.0/8", "11.0.0.1", 1, false);
+        check("::1,[::2]:9090", "[::2]", 9090, true);
+        check("*", "a.b", 1, true);
+        check(", ,.svc,,10.0.0.0/8 a.b ,", "a.b", 1, true);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_host_is_named() {
+        for bad in [".", "..b", "http://a", "10.0.0.0/33", "192.168.1.*", "a:", ".a:0"] {
+            let list = format!("localhost,{bad},.svc");
+            assert_eq!(list.parse::<NoProxy>(), Err(BadHost(bad.to_owned())), "{bad}");
+        }
+    }
+}

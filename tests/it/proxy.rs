@@ -1,0 +1,127 @@
+//! Upstreams asked through a proxy, with `--proxy` and `--no-proxy`: a real one before a real Prometheus.
+//!
+//! Here is what goes through and what goes past it; `allowlist` has what may not be asked through it, `faults` a proxy in
+//! trouble, and `secrets` how its password is kept.
+
+mod allowlist;
+mod faults;
+mod secrets;
+
+use serde_json::{Value, json};
+
+use crate::support::certificates::{Certificates, ENCODED};
+use crate::support::mirror::Mirror;
+use crate::support::process::{Server, free_port, wait_until};
+use crate::support::prometheus;
+use crate::support::tinyproxy::{PASSWORD, Tinyproxy, USER};
+
+/// A mirror that asks all but names without a dot through a proxy.
+fn mirror_behind(proxy: &str) -> Mirror {
+    Mirror::start_with(&["--proxy", proxy, "--no-proxy", ""])
+}
+
+/// A mirror that goes past a proxy to what is listed. Nobody listens where it is, which whoever is led there would notice.
+fn mirror_past_no_proxy(list: &str) -> Mirror {
+    Mirror::start_with(&["--proxy", &format!("http://127.0.0.1:{}", free_port()), "--no-proxy", list])
+}
+
+/// The verdict of a connection test: `OK`, or what its error says.
+fn verdict(mirror: &Mirror, details: &Value) -> String {
+    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    if answer.json["status"] == "OK" {
+        return "OK".to_owned();
+    }
+    assert_eq!(answer.json["error"]["_type"], "MetricStoreConnectionError", "{}", answer.text);
+    answer.json["error"]["details"].as_str().unwrap().to_owned()
+}
+
+/// Wants a connection test to fail with all of these words.
+fn check_fails(mirror: &Mirror, details: &Value, says: &[&str]) {
+    let verdict = verdict(mirror, details);
+    for part in says {
+        assert!(verdict.contains(part), "{part} is not in {verdict}");
+    }
+}
+
+/// Host and port of connection details, as a proxy is told them.
+fn target(details: &Value) -> String {
+    format!("{}:{}", details["host"].as_str().unwrap(), details["port"])
+}
+
+#[test]
+fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
+    let proxy = Tinyproxy::start("");
+    let (mirror, details) = (mirror_behind(&proxy.url()), prometheus::shared().details());
+    for _ in 0..5 {
+        assert_eq!(verdict(&mirror, &details), "OK");
+    }
+    assert_eq!(proxy.tunnels(&target(&details)), 1);
+    assert!(mirror.log().contains(&format!("proxy={}", proxy.address())), "{}", mirror.log());
+
+    // Whatever was open is gone with the proxy, and opened anew once it is there again.
+    proxy.kill();
+    check_fails(&mirror, &details, &["through the proxy", &proxy.address(), "Connection refused", "--proxy"]);
+    proxy.start_again();
+    assert_eq!(verdict(&mirror, &details), "OK");
+    assert_eq!(proxy.tunnels(&target(&details)), 2);
+}
+
+#[test]
+fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_https_too() {
+    let certificates = Certificates::of("127.0.0.1");
+    let (proxy, prometheus) = (Tinyproxy::start(""), certificates.prometheus());
+    // What the proxy lacks: it speaks TLS, and hands on what it is told.
+    let tls = Server::start("socat", "socat", |_, port| {
+        let Certificates { certificate, key, .. } = &certificates;
+        let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
+        vec![format!("OPENSSL-LISTEN:{port},bind=127.0.0.1,{files},fork"), format!("TCP:{}", proxy.address())]
+    });
+    let of_tls = format!("https://{USER}:{PASSWORD}@127.0.0.1:{}", tls.port());
+    let port = prometheus.port();
+    let details = json!({"url": format!("https://ever:{ENCODED}@127.0.0.1:{port}/")});
+    for (url, before) in [(proxy.url(), 0), (of_tls.clone(), 1)] {
+        let authority = certificates.authority.to_str().unwrap();
+        let mirror = Mirror::start_with(&["--proxy", &url, "--no-proxy", "", "--ca-file", authority]);
+        let good = || verdict(&mirror, &details) == "OK";
+        wait_until(|| format!("the connection is good: {}", verdict(&mirror, &details)), good);
+        assert!(proxy.tunnels(&format!("127.0.0.1:{port}")) > before, "{url}");
+    }
+
+    // One that does not trust the authority trusts neither end: it is said which one it met first.
+    let says = |url: &str| verdict(&mirror_behind(url), &details);
+    let (of_upstream, of_proxy) = (says(&proxy.url()), says(&of_tls));
+    assert!(of_upstream.contains("cannot be reached by TLS") && of_upstream.contains("--ca-file"), "{of_upstream}");
+    assert!(of_proxy.contains("through the proxy") && of_proxy.contains("--ca-file"), "{of_proxy}");
+}
+
+#[test]
+fn what_is_listed_and_what_has_no_dot_goes_past_the_proxy() {
+    let details = prometheus::shared().details();
+    let port = &details["port"];
+    let check = |list: &str, host: &str| {
+        let details = json!({"host": host, "port": port});
+        assert_eq!(verdict(&mirror_past_no_proxy(list), &details), "OK", "{list}: {host}");
+    };
+    check("127.0.0.1", "127.0.0.1");
+    check("127.0.0.0/8", "127.0.0.1");
+    check(&format!("10.0.0.0/8, 127.0.0.1:{port},.svc"), "127.0.0.1");
+    check("*", "127.0.0.1");
+    check("", "localhost");
+    check_fails(&mirror_past_no_proxy("127.0.0.2,127.0.0.1:1,localhost,.1"), &details, &["through the proxy"]);
+}
+
+#[test]
+fn the_variable_is_read_as_other_programs_read_it_and_counts_with_a_proxy_only() {
+    let details = prometheus::shared().details();
+    let start = |no_proxy: &str, flags: &[&str]| {
+        Mirror::start_under(&["env", &format!("NO_PROXY={no_proxy}"), "HTTP_PROXY=http://127.0.0.1:1"], flags)
+    };
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let with_proxy = ["--proxy", nobody.as_str()];
+    assert_eq!(verdict(&start(".svc,127.0.0.0/8,localhost,", &with_proxy), &details), "OK");
+    // It replaces the default, which has the loopback addresses in it.
+    check_fails(&start(".svc,10.0.0.0/8,localhost", &with_proxy), &details, &["through the proxy"]);
+    assert_eq!(verdict(&start("", &with_proxy), &details), "OK");
+    // A list that is none is of no interest where there is no proxy.
+    assert_eq!(verdict(&start("192.168.1.*", &[]), &details), "OK");
+}
