@@ -353,7 +353,8 @@ fn seconds(ms: i64) -> String {
 }
 
 fn narrowing(selector: Option<&str>, start_ms: i64, end_ms: i64, limit: Option<usize>) -> Params {
-    let mut params = vec![("start", seconds(start_ms)), ("end", seconds(end_ms))];
+    // VictoriaMetrics 1.145 takes a start of 0 for none, and then looks at the last day only.
+    let mut params = vec![("start", seconds(start_ms.max(1))), ("end", seconds(end_ms))];
     params.extend(selector.map(|selector| ("match[]", selector.to_owned())));
     // A limit beyond 31 bits is none, and not all servers can read it.
     let limit = limit.filter(|&limit| limit < i32::MAX as usize);
@@ -389,6 +390,16 @@ mod tests {
         for (ms, text) in [(0, "0.000"), (1_504_411_200_000, "1504411200.000"), (59_999, "59.999"), (-1, "-0.001")] {
             assert_eq!(seconds(ms), text);
         }
+    }
+
+    #[test]
+    fn a_list_of_all_times_has_a_start() {
+        let check = |start_ms: i64, start: &str| {
+            let expected = vec![("start", start.to_owned()), ("end", "7.000".to_owned())];
+            assert_eq!(narrowing(None, start_ms, 7_000, None), expected);
+        };
+        check(0, "0.001");
+        check(2_000, "2.000");
     }
 
     #[test]

@@ -81,7 +81,10 @@ pub fn serve() -> u16 {
             // The head of the request, up to its empty line.
             let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
             let _ = head.count();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", PAGE.len());
+            // Prometheus 3 takes no page whose type it does not know.
+            let kind = "Content-Type: text/plain; version=0.0.4";
+            let length = PAGE.len();
+            let head = format!("HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
             let _ = (&stream).write_all((head + PAGE).as_bytes());
         }
     });

@@ -97,6 +97,12 @@ impl Prometheus {
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    /// Its version, such as `2.42.0`.
+    pub fn version(&self) -> String {
+        let answer = self.api("/api/v1/status/buildinfo", &[]);
+        answer["data"]["version"].as_str().unwrap_or_else(|| panic!("no version: {answer}")).to_owned()
+    }
+
     /// The value of an expression with at most one result, at a time in milliseconds.
     pub fn value(&self, promql: &str, time: i64) -> Option<f64> {
         let answer = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
