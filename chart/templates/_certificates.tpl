@@ -1,0 +1,41 @@
+{{/*
+Your own authorities, as StackState's charts have them: either their certificates, or a ConfigMap that is there already.
+*/}}
+
+{{/* The name of the ConfigMap, or nothing. */}}
+{{- define "prometheusmirror.certificates.configMap" -}}
+{{- with .Values.global.customCertificates -}}
+{{- if .enabled -}}
+    {{- if and .pemData .configMapName -}}
+        {{- fail "global.customCertificates has pemData and configMapName: choose one" -}}
+    {{- else if .configMapName -}}
+        {{- .configMapName -}}
+    {{- else if .pemData -}}
+        {{- include "prometheusmirror.certificates.check" .pemData -}}
+        {{- printf "%s-certificates" (include "prometheusmirror.fullname" $) -}}
+    {{- else -}}
+        {{- fail (print
+            "global.customCertificates is enabled without certificates: give them with --set-file "
+            "global.customCertificates.pemData=FILE, or name a ConfigMap that holds them with --set "
+            "global.customCertificates.configMapName=NAME"
+        ) -}}
+    {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Takes PEM. What it holds becomes a ConfigMap, which many may read. */}}
+{{- define "prometheusmirror.certificates.check" -}}
+{{- if contains "PRIVATE KEY" . -}}
+    {{- fail (print
+        "global.customCertificates.pemData holds a private key, which a mirror does not need: leave only the "
+        "certificates in it"
+    ) -}}
+{{- end -}}
+{{- if not (contains "-----BEGIN CERTIFICATE-----" .) -}}
+    {{- fail (print
+        "global.customCertificates.pemData holds no certificate in PEM: its first line is -----BEGIN "
+        "CERTIFICATE-----"
+    ) -}}
+{{- end -}}
+{{- end }}

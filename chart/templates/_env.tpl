@@ -1,0 +1,118 @@
+{{/*
+The environment of the mirror: the settings that are values of the chart, and what users add.
+*/}}
+
+{{/* The port that the mirror listens on. Those below 1024 are not for everybody, and it runs as nobody special. */}}
+{{- define "prometheusmirror.containerPort" -}}
+{{- ge (int .Values.port) 1024 | ternary (int .Values.port) 9900 -}}
+{{- end }}
+
+{{- define "prometheusmirror.env" -}}
+{{- include "prometheusmirror.key.variable" . }}
+- name: REQUIRE_API_KEY
+  value: {{ quote .Values.requireApiKey }}
+- name: ALLOW_UPSTREAM
+  value: {{ join "," .Values.allowUpstream | quote }}
+- name: PORT
+  value: {{ include "prometheusmirror.containerPort" . | quote }}
+- name: WORKERS
+  value: {{ int64 .Values.workers | quote }}
+{{- if not (kindIs "invalid" .Values.queue) }}
+- name: QUEUE
+  value: {{ int64 .Values.queue | quote }}
+{{- end }}
+- name: MAX_REQUEST_BYTES
+  value: {{ int64 .Values.maxRequestBytes | quote }}
+- name: SHUTDOWN_DELAY
+  value: {{ int64 .Values.shutdownDelay | quote }}
+- name: SHUTDOWN_GRACE
+  value: {{ int64 .Values.shutdownGrace | quote }}
+- name: LOG_LEVEL
+  value: {{ quote .Values.logLevel }}
+- name: LOG_FORMAT
+  value: {{ quote .Values.logFormat }}
+{{- if include "prometheusmirror.certificates.configMap" . }}
+- name: CA_FILE
+  value: /etc/prometheusmirror/certificates
+{{- end }}
+{{- if include "prometheusmirror.proxy.url" . }}
+- name: PROXY
+  value: /etc/prometheusmirror/proxy/url
+- name: NO_PROXY
+  {{- /* An empty variable would count as not given, a list of nothing is what it says. */}}
+  value: {{ join "," .Values.noProxy | default "," | quote }}
+{{- end }}
+{{- include "prometheusmirror.extraEnv" . }}
+{{- end }}
+
+{{/* What users add. No name may be there twice: which one counts would be a matter of chance. */}}
+{{- define "prometheusmirror.extraEnv" -}}
+{{- $seen := dict -}}
+{{- $open := dict -}}
+{{- include "prometheusmirror.collect" (dict "root" . "from" "global.extraEnv.open" "into" $open) -}}
+{{- range $name, $value := $open }}
+{{- include "prometheusmirror.checkedVariable" (list $ "global.extraEnv.open" $name $seen) }}
+- name: {{ quote $name }}
+  value: {{ quote $value }}
+{{- end }}
+{{- range $name, $_ := include "prometheusmirror.secretEnv" . | fromYaml }}
+{{- include "prometheusmirror.checkedVariable" (list $ "global.extraEnv.secret" $name $seen) }}
+- name: {{ quote $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ printf "%s-env" (include "prometheusmirror.fullname" $) | quote }}
+      key: {{ quote $name }}
+{{- end }}
+{{- range $at, $variable := .Values.extraEnv }}
+{{- include "prometheusmirror.checkedVariable" (list $ "extraEnv" $variable.name $seen) }}
+{{- if hasKey $variable "value" }}
+{{- $text := include "prometheusmirror.text" (dict "of" $variable.value "name" (printf "extraEnv[%d].value" $at)) }}
+{{- $variable = set (deepCopy $variable) "value" $text }}
+{{- end }}
+{{ list $variable | toYaml }}
+{{- end }}
+{{- end }}
+
+{{/* The variables that are secret, as YAML; those that are null are left out. */}}
+{{- define "prometheusmirror.secretEnv" -}}
+{{- $variables := dict -}}
+{{- include "prometheusmirror.collect" (dict "root" . "from" "global.extraEnv.secret" "into" $variables) -}}
+{{- toYaml $variables -}}
+{{- end }}
+
+{{/* Takes a list: the root, the value in which a user adds a variable, its name, and those seen before. */}}
+{{- define "prometheusmirror.checkedVariable" -}}
+{{- $root := index . 0 }}{{ $in := index . 1 }}{{ $name := index . 2 }}{{ $seen := index . 3 -}}
+{{- if not (and (kindIs "string" $name) (regexMatch "^[-._a-zA-Z][-._a-zA-Z0-9]*$" (toString $name))) -}}
+    {{- printf (print
+        "%s: the name of a variable is a text of letters, digits, dashes, dots and underscores, and does not "
+        "begin with a digit; names such as Y and N need quotes"
+    ) $in | fail -}}
+{{- end -}}
+{{- $own := dict
+    "API_KEY" "global.apiKey"
+    "API_KEY_FILE" "global.apiKey"
+    "REQUIRE_API_KEY" "requireApiKey"
+    "ALLOW_UPSTREAM" "allowUpstream"
+    "CA_FILE" "global.customCertificates"
+    "PROXY" "global.proxy.url"
+    "NO_PROXY" "noProxy"
+    "PORT" "port"
+    "WORKERS" "workers"
+    "QUEUE" "queue"
+    "MAX_REQUEST_BYTES" "maxRequestBytes"
+    "SHUTDOWN_DELAY" "shutdownDelay"
+    "SHUTDOWN_GRACE" "shutdownGrace"
+    "LOG_LEVEL" "logLevel"
+    "LOG_FORMAT" "logFormat"
+-}}
+{{- /* Many sites set this one everywhere. Without a proxy of its own it does not concern the mirror. */ -}}
+{{- if not (include "prometheusmirror.proxy.url" $root) }}{{ $own = omit $own "NO_PROXY" }}{{ end -}}
+{{- if hasKey $own $name -}}
+    {{- printf "%s: %s is for the chart to set: use the value %s instead" $in $name (get $own $name) | fail -}}
+{{- end -}}
+{{- if hasKey $seen $name -}}
+    {{- printf "%s: %s is given twice: choose one" $in $name | fail -}}
+{{- end -}}
+{{- $_ := set $seen $name true -}}
+{{- end }}

@@ -1,0 +1,77 @@
+{{/*
+What things are called, and the image. The names of Services are the strictest there are, and all others follow theirs.
+*/}}
+
+{{- define "prometheusmirror.name" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- include "prometheusmirror.checkedName" (dict "name" $name "value" "nameOverride") -}}
+{{- end }}
+
+{{- define "prometheusmirror.fullname" -}}
+{{- $fullname := .Values.fullnameOverride -}}
+{{- if not $fullname -}}
+    {{- $name := include "prometheusmirror.name" . -}}
+    {{- /* The name of a release may have dots, that of a Service may not. */ -}}
+    {{- $release := replace "." "-" .Release.Name -}}
+    {{- $fullname = contains $name $release | ternary $release (printf "%s-%s" $release $name) -}}
+    {{- $fullname = $fullname | trunc 63 | regexFind "^.*[^-]" -}}
+{{- end -}}
+{{- include "prometheusmirror.checkedName" (dict "name" $fullname "value" "fullnameOverride") -}}
+{{- end }}
+
+{{/* A name as a Service may have it. Takes the name and the value by which another one can be given. */}}
+{{- define "prometheusmirror.checkedName" -}}
+{{- if or (gt (len .name) 63) (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .name)) -}}
+    {{- printf (print
+        "%q cannot be the name of a Service, which has at most 63 lower-case letters, digits and dashes, begins "
+        "with a letter and does not end with a dash: give another one with --set %s=NAME"
+    ) .name .value | fail -}}
+{{- end -}}
+{{- .name -}}
+{{- end }}
+
+{{/* The image, the same for every container. Takes the root. */}}
+{{- define "prometheusmirror.image" -}}
+{{- $image := .Values.image -}}
+{{- $registry := .Values.global.imageRegistry | default $image.registry | trimSuffix "/" -}}
+{{- if contains "://" $registry -}}
+    {{- fail (print
+        "global.imageRegistry and image.registry are the name of a registry without https://, such as "
+        "registry.example:5000/mirrored"
+    ) -}}
+{{- end -}}
+{{- /* 1.10 in a file is the number 1.1 by the time it is here. */ -}}
+{{- if kindIs "float64" $image.tag -}}
+    {{- fail "image.tag is a number, of which it cannot be told how it was written: put it in quotes" -}}
+{{- end -}}
+{{- $tag := include "prometheusmirror.text" (dict "of" $image.tag "name" "image.tag") -}}
+{{- $name := printf "%s/%s" $registry $image.repository -}}
+{{- if or $tag (not $image.digest) }}{{ $name = printf "%s:%s" $name ($tag | default .Chart.AppVersion) }}{{ end -}}
+{{- with $image.digest }}{{ $name = printf "%s@%s" $name . }}{{ end -}}
+{{- $host := "([-.a-zA-Z0-9]+|\\[[0-9a-fA-F:]+\\])(:[0-9]+)?" -}}
+{{- $path := "(/[a-z0-9]+([-._]+[a-z0-9]+)*)+" -}}
+{{- if not (regexMatch (printf "^%s%s(:[a-zA-Z0-9_][-.a-zA-Z0-9_]{0,127})?(@sha256:[0-9a-f]{64})?$" $host $path) $name) -}}
+    {{- printf (print
+        "%q cannot be the name of an image: see global.imageRegistry and image.registry, image.repository, "
+        "which has no tag in it, image.tag and image.digest"
+    ) $name | fail -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
+{{/* The secrets to pull images with, as a pod has them. Takes the root. */}}
+{{- define "prometheusmirror.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) -}}
+    {{- $name := . -}}
+    {{- if kindIs "map" . }}{{ $name = .name }}{{ end -}}
+    {{- if not (and $name (kindIs "string" $name)) -}}
+        {{- fail (print
+            "each of global.imagePullSecrets and imagePullSecrets is the name of a Secret, or a map such as "
+            "{name: NAME}"
+        ) -}}
+    {{- end -}}
+    {{- $names = append $names (dict "name" $name) -}}
+{{- end -}}
+{{- with $names }}{{ uniq . | toYaml }}{{ end -}}
+{{- end }}

@@ -1,0 +1,58 @@
+{{/*
+What the pods of the mirror and the one that tests it have in common: a cluster that accepts the one accepts the other.
+*/}}
+
+{{/* Fields of a pod. Takes the root. */}}
+{{- define "prometheusmirror.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.serviceAccount.name }}
+serviceAccountName: {{ quote . }}
+{{- end }}
+{{- with include "prometheusmirror.pullSecrets" . }}
+imagePullSecrets:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $nodes := dict }}
+{{- include "prometheusmirror.collect" (dict "root" . "from" "nodeSelector" "into" $nodes) }}
+{{- with $nodes }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Fields of a container. Takes the root. */}}
+{{- define "prometheusmirror.container" -}}
+image: {{ include "prometheusmirror.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+A number that changes with what the running mirror does not take over when it changes, so that its pods are replaced;
+nothing if there is no such thing. The key is none: that is read again. Takes the root.
+*/}}
+{{- define "prometheusmirror.restart" -}}
+{{- $given := dict -}}
+{{- with include "prometheusmirror.proxy.url" . }}{{ $_ := set $given "proxy" . }}{{ end -}}
+{{- with include "prometheusmirror.secretEnv" . | fromYaml }}{{ $_ := set $given "env" . }}{{ end -}}
+{{- if include "prometheusmirror.certificates.configMap" . -}}
+    {{- with .Values.global.customCertificates.pemData }}{{ $_ := set $given "certificates" . }}{{ end -}}
+{{- end -}}
+{{- with $given }}{{ toJson . | sha256sum }}{{ end -}}
+{{- end }}
