@@ -10,3 +10,5 @@
 #[allow(dead_code)]
 #[path = "../it/support/mod.rs"]
 mod support;
+
+mod chart;

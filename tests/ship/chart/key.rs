@@ -1,0 +1,152 @@
+//! The key: kept to the character, mounted as a file, and repeated by nobody.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::helm::{Install, KEY};
+
+/// What a text of a Secret stands for.
+pub fn decoded(text: &str) -> String {
+    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+}
+
+/// The key that an installation puts into its Secret.
+fn key_of(install: &Install) -> String {
+    decoded(install.render().only("Secret")["data"]["apiKey"].as_str().unwrap())
+}
+
+#[test]
+fn a_key_is_kept_to_the_character() {
+    let check = |install: Install, expected: &str| assert_eq!(key_of(&install), expected);
+    let new = Install::without_key;
+    let longest = "k".repeat(1_024);
+    for key in
+        ["k", "0", "7", "007", "67108864", "9007199254740993", "12345678901234567890", "1e3", "1.0", "0x1f", &longest]
+    {
+        check(new().with(&["--set", &format!("global.apiKey={key}")]), key);
+        check(new().with(&["--set-string", &format!("global.apiKey={key}")]), key);
+    }
+    for key in ["true", "null", "~", "a:b#c'd\"e\\f,g", "{{.Values}}", "%s%d", "$(HOME)"] {
+        check(new().with(&["--set-literal", &format!("global.apiKey={key}")]), key);
+    }
+    for key in ["0", "7", "67108864", "9007199254740991"] {
+        check(new().values(&format!("global: {{apiKey: {key}}}")), key);
+        check(new().with(&["--set-json", &format!("global.apiKey={key}")]), key);
+    }
+    for key in ["007", "1e3", "9007199254740993", "true", "yes"] {
+        check(new().values(&format!("global: {{apiKey: \"{key}\"}}")), key);
+    }
+}
+
+#[test]
+fn a_key_in_a_file_may_end_with_the_end_of_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for ending in ["", "\n", "\r\n"] {
+        std::fs::write(&file, format!("{KEY}{ending}")).unwrap();
+        let argument = format!("global.apiKey={}", file.display());
+        assert_eq!(key_of(&Install::without_key().with(&["--set-file", &argument])), KEY, "{ending:?}");
+    }
+}
+
+#[test]
+fn a_missing_key_is_asked_for_with_the_command_that_gives_it() {
+    let says = ["global.apiKey is missing", "helm install", "--set global.apiKey=API_KEY", "global.apiKey.fromSecret"];
+    let new = Install::without_key;
+    for install in [
+        new(),
+        new().set("global.apiKey="),
+        new().set("global.apiKey=null"),
+        new().values("global: {apiKey: }"),
+        new().values("global: {apiKey: \"\\n\"}"),
+    ] {
+        install.check_refused(&says);
+    }
+    new().named("mine").check_refused(&["helm install mine CHART"]);
+    new().with(&["--is-upgrade"]).check_refused(&["helm upgrade prometheusmirror CHART"]);
+}
+
+#[test]
+fn a_key_that_cannot_be_kept_is_refused_and_not_repeated() {
+    // What it was given, what is said of it, and what of it must not be seen.
+    let check = |install: Install, says: &[&str], hidden: &str| {
+        install.check_refused(&[&["global.apiKey"], says].concat());
+        for version in super::helm::HELMS {
+            let said = super::helm::text(&install.run(version, "template", &[]));
+            assert!(hidden.is_empty() || !said.contains(hidden), "repeats the key: {said}");
+        }
+    };
+    let new = Install::without_key;
+    let quotes = ["quotes", "--set-string"];
+    check(new().values("global: {apiKey: 9007199254740993}"), &quotes, "900719925474099");
+    check(new().values("global: {apiKey: 12345678901234567890}"), &quotes, "1234567890");
+    check(new().values("global: {apiKey: -9007199254740993}"), &quotes, "900719925474099");
+    check(new().values("global: {apiKey: 31415.5}"), &quotes, "31415");
+    check(new().values("global: {apiKey: true}"), &quotes, "");
+    check(new().values("global: {apiKey: [hush]}"), &["fromSecret"], "hush");
+    let allowed = ["1 to 1024 visible ASCII characters"];
+    check(new().values("global: {apiKey: hush hush}"), &allowed, "hush");
+    check(new().values("global: {apiKey: \"hush\\nhush\"}"), &allowed, "hush");
+    check(new().values("global: {apiKey: húsh}"), &allowed, "húsh");
+    check(new().values("global: {apiKey: \"hush\\u0007\"}"), &allowed, "hush");
+    check(new().set(&format!("global.apiKey={}", "k".repeat(1_025))), &allowed, "kkkk");
+}
+
+#[test]
+fn a_key_is_mounted_as_a_directory_and_is_in_no_variable() {
+    let check = |install: Install, secret: &str, entry: &str| {
+        let rendered = install.render();
+        for (name, pod) in rendered.pods() {
+            let container = &pod["containers"][0];
+            let volume = json!({
+                "name": "key",
+                "secret": {"secretName": secret, "defaultMode": 0o444, "items": [{"key": entry, "path": "apiKey"}]},
+            });
+            assert_eq!(pod["volumes"][0], volume, "{name}");
+            let mount = json!({"name": "key", "mountPath": "/etc/prometheusmirror/key", "readOnly": true});
+            assert_eq!(container["volumeMounts"][0], mount, "{name}");
+            let variable = json!({"name": "API_KEY_FILE", "value": "/etc/prometheusmirror/key/apiKey"});
+            assert_eq!(container["env"][0], variable, "{name}");
+            let variables = container["env"].as_array().unwrap();
+            assert!(variables.iter().all(|variable| variable["name"] != "API_KEY"), "{name}");
+            assert!(!pod.to_string().contains("subPath"), "{name}");
+        }
+    };
+    check(Install::promised(), "prometheusmirror", "apiKey");
+    check(Install::promised().named("mine"), "mine-prometheusmirror", "apiKey");
+    let from = |set: &str| Install::without_key().set(set);
+    check(from("global.apiKey.fromSecret=mine"), "mine", "apiKey");
+    check(from("global.apiKey.fromSecret=my.secret,global.apiKey.key=api.key_1"), "my.secret", "api.key_1");
+    check(from("global.apiKey.fromSecret=mine,global.apiKey.key="), "mine", "apiKey");
+    check(from("global.apiKey.fromSecret=mine,global.apiKey.key=null"), "mine", "apiKey");
+}
+
+#[test]
+fn a_secret_that_is_there_already_is_the_only_one() {
+    let rendered = Install::without_key().set("global.apiKey.fromSecret=mine").render();
+    assert!(rendered.find("Secret").is_none(), "{:?}", rendered.list());
+}
+
+#[test]
+fn a_map_that_names_no_secret_is_refused() {
+    let check = |yaml: &str, says: &[&str]| {
+        Install::without_key().values(&format!("global: {{apiKey: {yaml}}}")).check_refused(says);
+    };
+    check("{fromsecret: mine}", &["\"fromsecret\"", "{fromSecret: NAME, key: KEY}"]);
+    check("{fromSecret: mine, name: x}", &["\"name\"", "{fromSecret: NAME, key: KEY}"]);
+    check("{}", &["global.apiKey.fromSecret must be the name of a Secret"]);
+    check("{key: apiKey}", &["global.apiKey.fromSecret must be the name of a Secret"]);
+    check("{fromSecret: \"\"}", &["global.apiKey.fromSecret must be the name of a Secret"]);
+    check("{fromSecret: 5}", &["global.apiKey.fromSecret must be the name of a Secret"]);
+    check("{fromSecret: No_Name}", &["global.apiKey.fromSecret must be the name of a Secret"]);
+    check("{fromSecret: mine, key: a b}", &["global.apiKey.key must be the name of an entry"]);
+    check("{fromSecret: mine, key: 5}", &["global.apiKey.key must be the name of an entry"]);
+}
+
+#[test]
+fn another_key_leaves_the_pods_as_they_are() {
+    let pods =
+        |key: &str| Install::without_key().set(&format!("global.apiKey={key}")).render().only("Deployment").clone();
+    assert_eq!(pods("one"), pods("another"));
+}

@@ -1,0 +1,161 @@
+//! What things are called, and how they are labelled.
+
+use serde_json::{Value, json};
+
+use super::everything::everything;
+use super::helm::Install;
+use super::manifests::{Manifests, kind};
+
+/// The name of the Service, which is that of everything.
+fn name_of(install: &Install) -> String {
+    let rendered = install.render();
+    let name = rendered.only("Service")["metadata"]["name"].as_str().unwrap().to_owned();
+    assert_eq!(rendered.only("Deployment")["metadata"]["name"], *name);
+    for object in rendered.list() {
+        assert!(object.split_once('/').unwrap().1.starts_with(&name), "{object}");
+    }
+    name
+}
+
+#[test]
+fn the_promised_installation_has_the_promised_service() {
+    let rendered = Install::promised().render();
+    let service = rendered.only("Service");
+    assert_eq!(service["metadata"]["name"], "prometheusmirror");
+    assert_eq!(service["spec"]["ports"][0]["port"], 9900);
+    assert_eq!(service["spec"]["type"], "ClusterIP");
+    assert_eq!(rendered.variable("WORKERS"), Some("20"));
+}
+
+#[test]
+fn things_are_called_after_the_release() {
+    let check = |release: &str, expected: &str| assert_eq!(name_of(&Install::promised().named(release)), expected);
+    check("prometheusmirror", "prometheusmirror");
+    check("my-prometheusmirror-2", "my-prometheusmirror-2");
+    check("mine", "mine-prometheusmirror");
+    check("my.release", "my-release-prometheusmirror");
+    // Helm allows 53 characters, a Service 63.
+    let longest = "r".repeat(53);
+    check(&longest, &format!("{longest}-prometheu"));
+    check("true", "true-prometheusmirror");
+}
+
+#[test]
+fn names_can_be_chosen() {
+    let check = |set: &str, expected: &str| assert_eq!(name_of(&Install::promised().named("mine").set(set)), expected);
+    check("nameOverride=mirror", "mine-mirror");
+    check("nameOverride=mine", "mine");
+    check("fullnameOverride=mirror", "mirror");
+    check(&format!("fullnameOverride={}", "m".repeat(63)), &"m".repeat(63));
+    // Cut where a dash would be the last, of which there may be several.
+    let dashes = format!("{}---end", "m".repeat(56));
+    check(&format!("nameOverride={dashes}"), &format!("mine-{}", "m".repeat(56)));
+    let text = Install::promised().with(&["--set-string", "fullnameOverride=on"]);
+    assert_eq!(name_of(&text), "on");
+}
+
+#[test]
+fn a_name_that_no_service_may_have_is_refused_with_the_way_out() {
+    let check = |install: Install, says: &[&str]| install.check_refused(&[&["name of a Service"], says].concat());
+    check(Install::promised().named("9lives"), &["9lives-prometheusmirror", "--set fullnameOverride=NAME"]);
+    check(Install::promised().set("fullnameOverride=Mirror"), &["Mirror", "--set fullnameOverride=NAME"]);
+    check(Install::promised().set("fullnameOverride=my.mirror"), &["my.mirror", "--set fullnameOverride=NAME"]);
+    check(Install::promised().set("fullnameOverride=mirror-"), &["mirror-", "--set fullnameOverride=NAME"]);
+    check(Install::promised().set(&format!("fullnameOverride={}", "m".repeat(64))), &["--set fullnameOverride=NAME"]);
+    check(Install::promised().set("nameOverride=my_mirror"), &["my_mirror", "--set nameOverride=NAME"]);
+}
+
+/// Where labels stand: of every object, and of the pods of the Deployment.
+fn labels(rendered: &Manifests) -> Vec<(String, &Value)> {
+    let of_objects = rendered.all().iter().map(|object| (kind(object).to_owned(), &object["metadata"]["labels"]));
+    let of_pods = &rendered.only("Deployment")["spec"]["template"]["metadata"]["labels"];
+    of_objects.chain([("pods".to_owned(), of_pods)]).collect()
+}
+
+#[test]
+fn every_object_and_pod_is_labelled() {
+    let rendered = everything().render();
+    for (of, labels) in labels(&rendered) {
+        let component = if of == "Pod" { "test" } else { "mirror" };
+        let version = env!("CARGO_PKG_VERSION");
+        let mut expected = json!({
+            "app.kubernetes.io/name": "prometheusmirror",
+            "app.kubernetes.io/instance": "mirror",
+            "app.kubernetes.io/component": component,
+            "app.kubernetes.io/version": version,
+            "app.kubernetes.io/managed-by": "Helm",
+            "helm.sh/chart": format!("prometheusmirror-{version}"),
+            "team": "telemetry",
+            "cost-centre": "4711",
+        });
+        match of.as_str() {
+            "pods" => expected["example.com/tier"] = json!("2"),
+            "ServiceMonitor" => expected["release"] = json!("kube-prometheus-stack"),
+            _ => {}
+        }
+        assert_eq!(labels, &expected, "{of}");
+    }
+}
+
+/// Where pods are chosen by labels: the selectors of a rendering, wherever they stand.
+fn selectors(value: &Value, found: &mut Vec<Value>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| match name.as_str() {
+            "matchLabels" | "selector" if field.get("app.kubernetes.io/name").is_some() => found.push(field.clone()),
+            _ => selectors(field, found),
+        }),
+        Value::Array(items) => items.iter().for_each(|item| selectors(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn pods_are_found_by_three_labels_that_no_value_changes() {
+    let mut found = Vec::new();
+    let rendered = everything()
+        .set("global.commonLabels.app\\.kubernetes\\.io/component=other")
+        .set("podLabels.app\\.kubernetes\\.io/name=other")
+        .render();
+    rendered.all().iter().for_each(|object| selectors(object, &mut found));
+    let selector = |component: &str| {
+        json!({
+            "app.kubernetes.io/name": "prometheusmirror",
+            "app.kubernetes.io/instance": "mirror",
+            "app.kubernetes.io/component": component,
+        })
+    };
+    // Of the Service, the Deployment, its spread, the budget, the policy and the monitor; and of the policy the test's.
+    let of_mirror = found.iter().filter(|found| **found == selector("mirror")).count();
+    let of_test = found.iter().filter(|found| **found == selector("test")).count();
+    assert_eq!((of_mirror, of_test, found.len()), (6, 1, 7), "{found:?}");
+
+    let pods = &rendered.only("Deployment")["spec"]["template"]["metadata"]["labels"];
+    let test = &rendered.only("Pod")["metadata"]["labels"];
+    let covers = |labels: &Value, selector: Value| {
+        selector.as_object().unwrap().iter().all(|(name, value)| labels.get(name) == Some(value))
+    };
+    assert!(covers(pods, selector("mirror")) && !covers(test, selector("mirror")));
+    assert!(covers(test, selector("test")));
+}
+
+#[test]
+fn labels_and_annotations_are_texts_whatever_they_were_given_as() {
+    let rendered = Install::promised()
+        .values(
+            "global: {commonLabels: {number: 67108864, yes: true, none: null, empty: \"\"}}\n\
+             annotations: {number: 67108864}\npodAnnotations: {truth: false}\nservice: {annotations: {zero: 0}}",
+        )
+        .render();
+    for (of, labels) in labels(&rendered) {
+        assert_eq!((&labels["number"], &labels["empty"]), (&json!("67108864"), &json!("")), "{of}");
+        assert_eq!((&labels["true"], labels.get("none")), (&json!("true"), None), "{of}");
+    }
+    assert_eq!(rendered.only("Deployment")["metadata"]["annotations"], json!({"number": "67108864"}));
+    assert_eq!(rendered.only("Deployment")["spec"]["template"]["metadata"]["annotations"], json!({"truth": "false"}));
+    assert_eq!(rendered.only("Service")["metadata"]["annotations"], json!({"zero": "0"}));
+    let refused = |yaml: &str, name: &str| Install::promised().values(yaml).check_refused(&[name, "quotes"]);
+    refused("global: {commonLabels: {version: 1.10}}", "global.commonLabels.version");
+    refused("podAnnotations: {version: 1.10}", "podAnnotations.version");
+    let list = Install::promised().values("global: {commonLabels: {team: [a]}}");
+    list.check_refused(&["global.commonLabels.team", "not a map or a list"]);
+}

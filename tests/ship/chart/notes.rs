@@ -1,0 +1,71 @@
+//! The notes that follow an installation.
+
+use serde_json::Value;
+
+use super::everything::{SECRETS, everything};
+use super::helm::{Install, KEY};
+
+/// Wants the notes to have these, and not those.
+fn check(install: Install, says: &[&str], not: &[&str]) {
+    let notes = install.notes();
+    for part in says {
+        assert!(notes.contains(part), "do not say {part}: {notes}");
+    }
+    for part in not.iter().chain(&[KEY]).chain(&SECRETS) {
+        assert!(!notes.contains(part), "say {part}: {notes}");
+    }
+}
+
+#[test]
+fn the_notes_have_what_stackstate_asks_for() {
+    check(Install::promised(), &["\n  http://prometheusmirror.monitoring.svc.cluster.local:9900/\n"], &[]);
+    let other = Install::promised().named("mine").set("port=8080,clusterDomain=cluster.example");
+    check(other, &["\n  http://mine-prometheusmirror.monitoring.svc.cluster.example:8080/\n"], &[]);
+    let notes = Install::promised().notes();
+    let details = notes.lines().find(|line| line.trim_start().starts_with('{')).expect("connection details");
+    let details: Value = serde_json::from_str(details).unwrap();
+    for field in ["host", "port", "requestTimeout"] {
+        assert!(!details[field].is_null(), "{details}");
+    }
+}
+
+#[test]
+fn the_notes_say_how_to_read_the_key_but_not_the_key() {
+    let command = |secret: &str, entry: &str| {
+        format!(
+            "kubectl get secret --namespace monitoring {secret} \\\n    \
+             --output go-template='{{{{index .data \"{entry}\" | base64decode}}}}{{{{\"\\n\"}}}}'\n"
+        )
+    };
+    check(Install::promised(), &[&command("prometheusmirror", "apiKey")], &[]);
+    check(Install::promised().named("mine"), &[&command("mine-prometheusmirror", "apiKey")], &[]);
+    let existing = Install::without_key().set("global.apiKey.fromSecret=mine,global.apiKey.key=mirror.key");
+    check(existing, &[&command("mine", "mirror.key")], &[]);
+}
+
+#[test]
+fn the_notes_say_how_to_test() {
+    check(Install::promised().named("mine"), &["\n  helm test mine --namespace monitoring"], &[]);
+}
+
+#[test]
+fn the_notes_warn_where_something_is_open() {
+    let upstream = "connect to any host";
+    let policy = "No NetworkPolicy";
+    let key = "reads the key in the reply";
+    check(Install::promised(), &["Mind:", upstream, policy, key], &["Ingress", "gateway", "outside"]);
+    let named = "allowUpstream={prometheus.monitoring.svc}";
+    check(Install::promised().set(named), &[policy, key], &[upstream]);
+    check(Install::promised().set("allowUpstream={a,*}"), &[upstream], &[]);
+    check(Install::promised().set("networkPolicy.enabled=true"), &[upstream, key], &[policy]);
+    check(Install::promised().set("requireApiKey=true"), &[upstream, policy], &[key]);
+    check(Install::promised().set("service.type=NodePort"), &["is a NodePort", "outside"], &[]);
+    let ingress = "ingress.enabled=true,ingress.hosts={a.example}";
+    check(Install::promised().set(ingress), &["The Ingress has no TLS", "ingress.tls"], &[]);
+    check(Install::promised().set(ingress).set("ingress.tls[0].secretName=t"), &[], &["The Ingress has no TLS"]);
+    let route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
+    check(Install::promised().set(route), &["listener of the gateway without TLS"], &[]);
+    // Nothing to mind.
+    check(Install::promised().set(named).set("networkPolicy.enabled=true,requireApiKey=true"), &[], &["Mind"]);
+    check(everything(), &["is a LoadBalancer", "gateway"], &[upstream, policy, key, "no TLS"]);
+}

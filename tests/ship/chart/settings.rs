@@ -1,0 +1,148 @@
+//! The settings of the server: each that an operator may want is a value, with the server's own default.
+
+use std::collections::BTreeSet;
+
+use prometheusmirror::settings::{Fallback, TABLE};
+use serde_json::{Value, json};
+
+use super::everything::everything;
+use super::helm::{Install, chart};
+
+/// What is left to the server: as a variable the key would be seen by many, and it listens on all interfaces of a pod.
+const UNSET: [&str; 2] = ["API_KEY", "LISTEN"];
+
+/// Where the chart differs on purpose: in a cluster it takes some seconds until nobody sends to a pod that ends.
+const DIFFERENT: [(&str, &str); 1] = [("SHUTDOWN_DELAY", "5")];
+
+#[test]
+fn every_setting_is_set_by_a_value() {
+    let rendered = everything().render();
+    let set: BTreeSet<_> = rendered.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+    let wanted: BTreeSet<_> = TABLE.iter().map(|setting| setting.variable).collect();
+    let missing: Vec<_> = wanted.iter().filter(|variable| !set.contains(**variable)).collect();
+    assert_eq!(missing, UNSET.iter().collect::<Vec<_>>());
+    // And nothing else is set but what the values themselves name.
+    let others: Vec<_> = set.difference(&wanted).collect();
+    assert_eq!(others, ["GREETING", "NODE", "TOKEN"].iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_defaults_are_those_of_the_server() {
+    let rendered = Install::promised().render();
+    for setting in TABLE {
+        let name = setting.variable;
+        let different = DIFFERENT.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);
+        let expected = match setting.fallback {
+            Fallback::Value(value) => Some(different.unwrap_or(value)),
+            Fallback::Off | Fallback::Derived(_) => None,
+        };
+        match name {
+            "API_KEY_FILE" => assert!(rendered.variable(name).is_some()),
+            // A default that holds where there is a proxy is set where there is one.
+            "NO_PROXY" => {
+                let with_proxy = Install::promised().set("global.proxy.url=http://proxy.example").render();
+                assert_eq!((rendered.variable(name), with_proxy.variable(name)), (None, expected));
+            }
+            _ if UNSET.contains(&name) => assert_eq!(rendered.variable(name), None, "{name}"),
+            _ => assert_eq!(rendered.variable(name), expected, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn numbers_reach_the_server_to_the_digit() {
+    let check = |install: Install, name: &str, expected: &str| {
+        assert_eq!(install.render().variable(name), Some(expected), "{name}");
+    };
+    for (value, variable, numbers) in [
+        ("workers", "WORKERS", [1, 1_000]),
+        ("queue", "QUEUE", [0, 100_000]),
+        ("maxRequestBytes", "MAX_REQUEST_BYTES", [1_024, 67_108_864]),
+        ("shutdownDelay", "SHUTDOWN_DELAY", [0, 3_600]),
+        ("shutdownGrace", "SHUTDOWN_GRACE", [0, 3_600]),
+    ] {
+        for number in numbers {
+            check(Install::promised().set(&format!("{value}={number}")), variable, &number.to_string());
+            check(Install::promised().values(&format!("{value}: {number}")), variable, &number.to_string());
+        }
+    }
+}
+
+#[test]
+fn texts_and_choices_reach_the_server() {
+    let check = |set: &str, name: &str, expected: Option<&str>| {
+        assert_eq!(Install::promised().set(set).render().variable(name), expected, "{set}");
+    };
+    check("requireApiKey=true", "REQUIRE_API_KEY", Some("true"));
+    check("logLevel=debug", "LOG_LEVEL", Some("debug"));
+    check("logFormat=json", "LOG_FORMAT", Some("json"));
+    check("allowUpstream={prometheus.monitoring.svc}", "ALLOW_UPSTREAM", Some("prometheus.monitoring.svc"));
+    check("allowUpstream={*.svc,p:9090,fd00::/8}", "ALLOW_UPSTREAM", Some("*.svc,p:9090,fd00::/8"));
+    check("queue=null", "QUEUE", None);
+}
+
+#[test]
+fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
+    let check = |set: &str, says: &[&str]| Install::promised().set(set).check_refused(says);
+    check("workers=0", &["workers"]);
+    check("workers=1001", &["workers"]);
+    check("workers=many", &["workers"]);
+    check("queue=100001", &["queue"]);
+    check("maxRequestBytes=1023", &["maxRequestBytes"]);
+    check("shutdownDelay=3601", &["shutdownDelay"]);
+    check("shutdownGrace=-1", &["shutdownGrace"]);
+    check("logLevel=loud", &["logLevel", "error", "debug"]);
+    check("logFormat=xml", &["logFormat", "logfmt", "json"]);
+    check("requireApiKey=maybe", &["requireApiKey"]);
+    check("port=0", &["port"]);
+    check("port=65536", &["port"]);
+    // An empty variable counts as not given, and what is not given allows everything.
+    for nothing in ["allowUpstream=null", "allowUpstream={}", "allowUpstream=", "allowUpstream={a\\,b}"] {
+        check(nothing, &["allowUpstream"]);
+    }
+    Install::promised().with(&["--set-json", "allowUpstream=[]"]).check_refused(&["allowUpstream"]);
+}
+
+#[test]
+fn the_bounds_of_the_schema_are_those_of_the_server() {
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap();
+    let allowed = |variable: &str| TABLE.iter().find(|setting| setting.variable == variable).unwrap().allowed;
+    for (value, variable) in [
+        ("workers", "WORKERS"),
+        ("queue", "QUEUE"),
+        ("maxRequestBytes", "MAX_REQUEST_BYTES"),
+        ("shutdownDelay", "SHUTDOWN_DELAY"),
+        ("shutdownGrace", "SHUTDOWN_GRACE"),
+    ] {
+        let bounds = &schema["properties"][value];
+        let range = format!("from {} to {}", bounds["minimum"], bounds["maximum"]);
+        assert!(allowed(variable).ends_with(&range), "{value}: {range}");
+    }
+    for (value, variable) in [("logLevel", "LOG_LEVEL"), ("logFormat", "LOG_FORMAT")] {
+        let choices: Vec<_> = schema["properties"][value]["enum"].as_array().unwrap().iter().collect();
+        let choices = choices.iter().map(|choice| choice.as_str().unwrap()).collect::<Vec<_>>().join(", ");
+        assert_eq!(allowed(variable), format!("one of {choices}"));
+    }
+}
+
+#[test]
+fn the_port_is_that_of_the_service_and_a_low_one_is_mapped() {
+    let check = |port: u16, of_container: u16| {
+        let rendered = Install::promised().set(&format!("port={port}")).render();
+        let ports = json!([{"name": "http", "containerPort": of_container, "protocol": "TCP"}]);
+        assert_eq!(rendered.container()["ports"], ports);
+        assert_eq!(rendered.variable("PORT"), Some(of_container.to_string().as_str()));
+        let ports = json!([
+            {"name": "http", "port": port, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"},
+        ]);
+        assert_eq!(rendered.only("Service")["spec"]["ports"], ports);
+    };
+    check(9900, 9900);
+    check(8080, 8080);
+    check(1024, 1024);
+    check(65535, 65535);
+    check(1023, 9900);
+    check(80, 9900);
+    check(1, 9900);
+}

@@ -1,0 +1,76 @@
+//! The chart as a part of another one, which shares `global` with it and decides whether it is there.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::helm::{Install, KEY, chart, copy_folder};
+use super::key::decoded;
+
+/// A chart that has this one as a dependency, and a manifest of its own.
+struct Parent(TempDir);
+
+impl Parent {
+    fn new(values: &str) -> Parent {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        write(
+            "Chart.yaml",
+            &format!(
+                "apiVersion: v2\nname: parent\nversion: 1.0.0\ndependencies:\n\
+                 - {{name: prometheusmirror, version: {version}, condition: prometheusmirror.enabled}}\n"
+            ),
+        );
+        write("values.yaml", values);
+        fs::create_dir(folder.path().join("templates")).unwrap();
+        write("templates/own.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n");
+        fs::create_dir(folder.path().join("charts")).unwrap();
+        copy_folder(&chart(), &folder.path().join("charts/prometheusmirror"));
+        Parent(folder)
+    }
+
+    fn install(&self) -> Install {
+        Install::of(self.0.path()).named("stack")
+    }
+}
+
+#[test]
+fn a_parent_shares_its_global_values_and_sets_others() {
+    let parent = Parent::new(&format!(
+        "global: {{apiKey: {KEY}, imageRegistry: registry.example/all, commonLabels: {{team: a}}, other: [1]}}\n\
+         prometheusmirror: {{enabled: true, workers: 3}}"
+    ));
+    let rendered = parent.install().set("prometheusmirror.port=8080").render();
+    let name = "stack-prometheusmirror";
+    assert_eq!(rendered.only("Service")["metadata"]["name"], name);
+    assert_eq!(decoded(rendered.only("Secret")["data"]["apiKey"].as_str().unwrap()), KEY);
+    assert_eq!((rendered.variable("WORKERS"), rendered.variable("PORT")), (Some("3"), Some("8080")));
+    let image = rendered.container()["image"].as_str().unwrap();
+    assert!(image.starts_with("registry.example/all/stackstate/prometheusmirror:"), "{image}");
+    assert_eq!(rendered.only("Deployment")["metadata"]["labels"]["team"], "a");
+}
+
+#[test]
+fn a_parent_may_name_a_secret_and_set_globals_to_null() {
+    let parent = Parent::new("global: {apiKey: {fromSecret: mine}, imagePullSecrets: null, imageRegistry: null}");
+    let rendered = parent.install().render();
+    assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine");
+    assert!(rendered.find("Secret").is_none());
+}
+
+#[test]
+fn a_parent_decides_whether_it_is_there() {
+    for (enabled, count) in [("true", 5), ("false", 1)] {
+        let parent = Parent::new(&format!("global: {{apiKey: {KEY}}}\nprometheusmirror: {{enabled: {enabled}}}"));
+        assert_eq!(parent.install().render().all().len(), count, "{enabled}");
+        assert_eq!(parent.install().set("prometheusmirror.enabled=false").render().list(), ["ConfigMap/own"]);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_of_the_chart_in_the_parent_too() {
+    let parent = Parent::new("prometheusmirror: {workerz: 3}");
+    parent.install().check_refused(&["prometheusmirror", "workerz"]);
+    Parent::new("{}").install().check_refused(&["global.apiKey is missing"]);
+}

@@ -1,0 +1,84 @@
+//! What the schemas of Kubernetes say to the manifests, from the oldest version that the chart is for to the newest.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::everything::everything;
+use super::helm::{Install, text, tool};
+use super::manifests::{Manifests, kind};
+
+/// The versions.
+const VERSIONS: [&str; 3] = ["1.25", "1.30", "1.37"];
+
+/// Kinds that Kubernetes itself does not know; tests elsewhere look at each of their fields.
+const CUSTOM: [&str; 2] = ["HTTPRoute", "ServiceMonitor"];
+
+/// What is validated, by a name.
+fn cases() -> Vec<(&'static str, Install)> {
+    let autoscaling = "autoscaling.enabled=true,ingress.enabled=true,ingress.hosts={mirror.example}";
+    vec![
+        ("defaults", Install::promised()),
+        ("everything", everything()),
+        ("existing-secret", Install::without_key().set("global.apiKey.fromSecret=mine,global.apiKey.key=key")),
+        ("registry", Install::promised().set("global.imageRegistry=registry.example:5000/mirrored")),
+        ("key-of-digits", Install::without_key().set("global.apiKey=12345")),
+        ("workers", Install::promised().set("workers=40")),
+        ("port", Install::promised().set("port=443")),
+        ("several", Install::promised().set("replicaCount=3,networkPolicy.enabled=true")),
+        ("scaled", Install::promised().set(autoscaling)),
+        // What YAML would take for something else than text without quotes.
+        ("odd-names", Install::promised().named("on").with(&["--set-string", "fullnameOverride=y,podLabels.a=1e3"])),
+        ("nothing-optional", Install::promised().set("resources=null,strategy=null,securityContext=null")),
+    ]
+}
+
+/// Writes what Kubernetes knows of a rendering into a file, and says how many objects that are.
+fn write(rendered: &Manifests, path: &Path) -> usize {
+    let documents: Vec<_> = rendered.text().split("\n---\n").collect();
+    let objects: Vec<_> =
+        rendered.all().iter().zip(documents).filter(|(object, _)| !CUSTOM.contains(&kind(object))).collect();
+    let text: String = objects.iter().map(|(_, document)| format!("---\n{document}\n")).collect();
+    fs::write(path, text).unwrap();
+    objects.len()
+}
+
+/// Wants every object of every case to be valid for a version, with no field that it does not know.
+fn check(version: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = 0;
+    let mut files = Vec::new();
+    for (name, install) in cases() {
+        let path = folder.path().join(name);
+        expected += write(&install.with(&["--kube-version", version]).render(), &path);
+        files.push(path);
+    }
+    let package = tool("kubernetes-validate-1.37.0");
+    let output = Command::new("python3")
+        .args(["-m", "kubernetes_validate", "--strict", "--kubernetes-version", version])
+        .args(files)
+        .env("PYTHONPATH", package)
+        .output()
+        .expect("these tests need the program `python3`: install the Debian package `python3`");
+    let said = text(&output);
+    assert!(output.status.success(), "{version}: {said}");
+    // What it has no schema for it only warns of.
+    let passed = said.lines().filter(|line| line.contains(" passed for resource ")).count();
+    assert_eq!((passed, said.lines().count()), (expected, expected), "{version}: {said}");
+    assert!(expected > 40, "{version}: {said}");
+}
+
+#[test]
+fn every_manifest_is_valid_for_kubernetes_1_25() {
+    check(VERSIONS[0]);
+}
+
+#[test]
+fn every_manifest_is_valid_for_kubernetes_1_30() {
+    check(VERSIONS[1]);
+}
+
+#[test]
+fn every_manifest_is_valid_for_kubernetes_1_37() {
+    check(VERSIONS[2]);
+}
