@@ -64,7 +64,14 @@ impl Mirror {
         if !flags.contains(&"--api-key-file") {
             command.env("API_KEY", API_KEY);
         }
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        let mut mirror = Mirror::start_by(command);
+        mirror.pid = process::running(BINARY, mirror.pid);
+        mirror
+    }
+
+    /// Starts a mirror by a command that becomes one, with the key of the tests, on any port of the loopback address.
+    pub fn start_by(mut command: Command) -> Mirror {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stderr = child.stderr.take().expect("a piped stderr");
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, receiver) = mpsc::channel();
@@ -83,7 +90,7 @@ impl Mirror {
             let _ = child.kill();
             panic!("the mirror did not start:\n{}", log.lock().unwrap());
         };
-        let pid = process::running(BINARY, child.id());
+        let pid = child.id();
         Mirror { child: Mutex::new(child), pid, base: format!("http://{address}"), log, agent: agent() }
     }
 
