@@ -5,7 +5,7 @@ mod certificates;
 mod environment;
 mod everything;
 mod exposure;
-mod helm;
+pub mod helm;
 mod images;
 mod key;
 mod manifests;

@@ -11,4 +11,10 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod builds;
+mod bundle;
 mod chart;
+mod licences;
+mod load;
+mod sbom;
+mod site;
