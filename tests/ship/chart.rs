@@ -8,7 +8,7 @@ mod exposure;
 pub mod helm;
 mod images;
 mod key;
-mod manifests;
+pub mod manifests;
 mod names;
 mod network;
 mod notes;

@@ -14,6 +14,8 @@ mod support;
 mod builds;
 mod bundle;
 mod chart;
+mod compose;
+mod image;
 mod licences;
 mod load;
 mod sbom;

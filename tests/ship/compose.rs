@@ -1,0 +1,46 @@
+//! `compose.yaml`: read by a real compose, and in step with what it starts. No engine runs containers here.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use prometheusmirror::settings::TABLE;
+
+use crate::builds::run;
+use crate::chart::manifests;
+use crate::support::process::require;
+
+/// What compose makes of the file.
+fn services() -> Value {
+    require("docker-compose", "docker-compose");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose.yaml");
+    let understood = run("docker-compose", |compose: &mut Command| compose.arg("--file").arg(file).arg("config"));
+    manifests::parse(&understood.unwrap())[0]["services"].clone()
+}
+
+#[test]
+fn compose_starts_the_image_of_this_version_as_locked_down_as_it_can_be() {
+    let mirror = &services()["mirror"];
+    let image = concat!("docker.io/stackstate/prometheusmirror:", env!("CARGO_PKG_VERSION"));
+    assert_eq!(mirror["image"], image);
+    assert_eq!(mirror["build"]["context"], env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(mirror["ports"][0]["target"], 9900);
+    assert_eq!(mirror["read_only"], true);
+    assert_eq!(mirror["cap_drop"], json!(["ALL"]));
+    assert_eq!(mirror["security_opt"], json!(["no-new-privileges:true"]));
+}
+
+#[test]
+fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_asked() {
+    let services = services();
+    let variables = services["mirror"]["environment"].as_object().unwrap();
+    for name in variables.keys() {
+        assert!(TABLE.iter().any(|setting| setting.variable == name), "{name} is no setting");
+    }
+    let secret = services["mirror"]["secrets"][0]["source"].as_str().unwrap();
+    assert_eq!(variables["API_KEY_FILE"], format!("/run/secrets/{secret}"));
+    assert_eq!(variables.get("API_KEY"), None);
+    let (host, port) = variables["ALLOW_UPSTREAM"].as_str().unwrap().split_once(':').unwrap();
+    assert!(services[host].is_object() && port == "9090", "{services}");
+}
