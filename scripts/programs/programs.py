@@ -53,7 +53,7 @@ def until_ready(what, port, process, log):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1).close()
             return
         time.sleep(0.02)
-    sys.exit(f"soak: {what} is not ready; its log ends with\n{end_of(log)}")
+    sys.exit(f"{what} is not ready; its log ends with\n{end_of(log)}")
 
 
 def end_of(log):

@@ -1,0 +1,201 @@
+"""The work of scripts/bench: python3 -B scripts/benching MIRROR ROUNDS, with nothing but Python's standard library.
+
+What is measured
+    rows        The same question is put to Prometheus *directly*, through *nginx* and through the *mirror*, for two
+                seconds each and in turns, ROUNDS times. A ratio is the median of the ratios of the rounds, and stands
+                between the least and the greatest of them. Each row says what is aimed at.
+    latency     What nginx and the mirror add to the median latency of a single client.
+    points      How the time of an answer, and the mirror's part of it, grow with the points of the answer.
+    clients     How throughput and latency change from 1 client to 256.
+    size        The mirror's peak memory after the rows, its binary, its time from the start to the first answer.
+
+What is not
+    All take part in one machine, wrk as well, so that what the mirror costs is taken from Prometheus, too. On a machine
+    of its own Prometheus would be faster, and so would be the whole.
+"""
+
+import contextlib
+import pathlib
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from load import run
+from questions import Questions
+from samples import History
+from servers import WORKERS, Mirror, Nginx, Prometheus, start_to_answer_ms
+from tables import printed, spread
+
+RUN_S = 2
+STARTS = 11
+
+
+def main(binary, rounds):
+    stop_when_interrupted()
+    with contextlib.ExitStack() as stack:
+        work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+
+        def started(one):
+            # What began to start is to be stopped, too.
+            stack.callback(one.stop)
+            one.start()
+            return one
+
+        history = History()
+        questions = Questions(history)
+        prometheus = started(Prometheus(work, history))
+        nginx = started(Nginx(work, prometheus))
+        bench = Bench(work, prometheus, nginx, started(Mirror(work, binary)), rounds)
+        for question in questions.all()[:4]:
+            question.check(bench.mirror.port, prometheus.port)
+        machine()
+        bench.rows(questions)
+        bench.latency(questions.hour)
+        bench.size(binary, questions.hour)
+        bench.clients(questions.hour)
+        # Another mirror, for this one is not to be blamed for the memory of what nobody asked in a row.
+        bench.mirror = started(Mirror(work, binary))
+        for question in questions.growing:
+            question.check(bench.mirror.port, prometheus.port)
+        bench.points(questions.growing)
+    return 0
+
+
+class Bench:
+    def __init__(self, work, prometheus, nginx, mirror, rounds):
+        self.work = work
+        self.prometheus = prometheus
+        self.nginx = nginx
+        self.mirror = mirror
+        self.rounds = rounds
+
+    def ask(self, server, question, clients, seconds=RUN_S):
+        to_mirror = server is self.mirror
+        request = question.to_mirror(self.prometheus.port) if to_mirror else question.to_prometheus()
+        return run(self.work, server.port, request, clients, seconds)
+
+    def in_turns(self, question, clients):
+        """The runs of each server, one a round. Who begins changes from round to round."""
+        servers = [self.prometheus, self.nginx, self.mirror]
+        runs = {server: [] for server in servers}
+        for server in servers:
+            self.ask(server, question, clients, 1)
+        for nth in range(self.rounds):
+            for server in servers[nth % 3 :] + servers[: nth % 3]:
+                runs[server].append(self.ask(server, question, clients))
+        return runs
+
+    def rows(self, questions):
+        lines = []
+        for question, clients, of_direct, of_nginx in (
+            (questions.hour, 16, 0.65, 0.90),
+            (questions.long, 4, 0.75, 0.95),
+            (questions.counter, 4, 0.75, 0.95),
+            (questions.buckets, 16, 0.65, 0.90),
+        ):
+            cpu, asked, accepted = self.mirror.cpu_s(), self.upstream_requests(), self.prometheus.accepted()
+            runs = self.in_turns(question, clients)
+            direct, nginx, mirror = runs.values()
+            answers = self.upstream_requests() - asked
+            lines.append(
+                [question.name, len(question.points), clients]
+                + [f"{statistics.median(one.per_second for one in some):.0f}" for some in runs.values()]
+                + [*ratio(mirror, direct), of_direct, *ratio(nginx, direct), *ratio(mirror, nginx), of_nginx]
+                + [f"{1000 * (self.mirror.cpu_s() - cpu) / answers:.3f}"]
+                + [sum(one.errors for some in runs.values() for one in some)]
+            )
+            lines[-1].append(f"{self.prometheus.accepted() - accepted:.0f}")
+        head = "question,points,clients,direct/s,nginx/s,mirror/s,of direct,spread,goal,nginx of direct,spread"
+        head += ",of nginx,spread,goal,CPU s/1000,errors"
+        printed("Answers a second", head.split(","), [line[:-1] for line in lines])
+
+    def latency(self, question):
+        runs = self.in_turns(question, 1)
+        direct, *others = runs.values()
+        p50 = [statistics.median(one.p50_ms for one in some) for some in runs.values()]
+        lines = [["direct", f"{p50[0]:.3f}", "", "", ""]]
+        for name, some, middle, goal in zip(("nginx", "mirror"), others, p50[1:], ("", "0.20")):
+            added = [one.p50_ms - base.p50_ms for one, base in zip(some, direct)]
+            lines.append([name, f"{middle:.3f}", f"{statistics.median(added):.3f}", spread(added, 3), goal])
+        printed(f"Latency of one client: {question.name}", ["", "p50 ms", "added ms", "spread", "goal"], lines)
+
+    def size(self, binary, question):
+        starts = [start_to_answer_ms(self.work, binary, question, self.prometheus) for _ in range(STARTS)]
+        lines = [
+            [f"peak memory with {WORKERS} workers, MiB", f"{self.mirror.peak_mib():.1f}", "", "20"],
+            ["start to first answer, ms", f"{statistics.median(starts):.1f}", spread(starts, 1), "50"],
+            ["binary, MB", f"{pathlib.Path(binary).stat().st_size / 1e6:.2f}", "", "4"],
+        ]
+        asked, accepted = self.upstream_requests(), self.prometheus.accepted()
+        self.ask(self.mirror, question, 16, 5)
+        asked, accepted = self.upstream_requests() - asked, self.prometheus.accepted() - accepted
+        # One of them was the page that tells of them.
+        reused = f"{asked:.0f} requests on {accepted - 1:.0f} new connections"
+        lines.append(["upstream connections under load", reused, "", "0"])
+        printed("Size", ["", "", "spread", "under"], lines)
+
+    def clients(self, question):
+        lines = []
+        for clients in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+            line = [clients]
+            for server in (self.prometheus, self.nginx, self.mirror):
+                one = self.ask(server, question, clients, 3)
+                line += [f"{one.per_second:.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", one.errors]
+            lines.append(line)
+        columns = [f"{name} {what}" for name in ("direct", "nginx", "mirror") for what in ("/s", "p50", "p99", "errors")]
+        printed(f"Clients (latency in ms): {question.name}", ["clients", *columns], lines)
+
+    def points(self, questions):
+        lines = []
+        for question in questions:
+            count = len(question.points)
+            seconds = 3 if count < 100_000 else 12
+            direct = self.ask(self.prometheus, question, 1, seconds)
+            nginx = self.ask(self.nginx, question, 1, seconds)
+            cpu = self.mirror.cpu_s()
+            mirror = self.ask(self.mirror, question, 1, seconds)
+            cpu = (self.mirror.cpu_s() - cpu) / mirror.answers
+            errors = direct.errors + nginx.errors + mirror.errors
+            took = [one.p50_ms for one in (direct, nginx, mirror)]
+            lines.append([count, *(f"{one:.2f}" for one in took), f"{took[2] / took[0]:.2f}"])
+            lines[-1] += [f"{1e9 * cpu / count:.0f}", f"{self.mirror.peak_mib():.1f}", errors]
+        head = "points,direct p50 ms,nginx p50 ms,mirror p50 ms,of direct,mirror CPU ns/point,peak MiB,errors"
+        printed("Points of an answer, one client", head.split(","), lines)
+
+    def upstream_requests(self):
+        return self.mirror.metric("prometheusmirror_upstream_requests_total")
+
+
+def ratio(some, others):
+    ratios = [one.per_second / other.per_second for one, other in zip(some, others)]
+    return f"{statistics.median(ratios):.3f}", spread(ratios, 2)
+
+
+def machine():
+    cpu = next(line for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("model name"))
+    memory = next(line for line in open("/proc/meminfo", encoding="ascii") if line.startswith("MemTotal"))
+    cores = subprocess.run(["nproc"], check=True, capture_output=True, text=True).stdout.strip()
+    prometheus = subprocess.run(["prometheus", "--version"], capture_output=True, text=True)
+    version = (prometheus.stdout or prometheus.stderr).split(" (")[0]
+    nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().removeprefix("nginx version: ")
+    print(f"{cores} cores of {cpu.split(': ')[1].strip()}, {int(memory.split()[1]) // 1024} MiB, {platform.system()}")
+    print(f"{version}; {nginx}")
+
+
+def stop_when_interrupted():
+    """Whatever asks for the end, what was started is stopped and what was written removed."""
+
+    def stop(number, _):
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,174 @@
+"""What is asked: Prometheus, nginx as a plain proxy before it, and the mirror."""
+
+import http.client
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.request
+
+from programs import end_of, free_port, kill, launched, until_ready
+
+WORKERS = 20
+
+
+class Server:
+    """A program that listens, and what the system knows of its processes."""
+
+    def __init__(self, work, name):
+        self.name = name
+        self.log = work / f"{name}.log"
+        self.port = free_port()
+        self.process = None
+
+    def launch(self, command, **environment):
+        self.process = launched(command, self.log, **environment)
+        until_ready(self.name, self.port, self.process, self.log)
+
+    def stop(self):
+        kill(self.process)
+
+    def processes(self):
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [str(pid), *children]
+
+    def cpu_s(self):
+        """The time its processes have spent, on whatever core."""
+        ticks = 0
+        for pid in self.processes():
+            # Behind the name, which may hold anything, come the state and, ten places on, the time in ticks.
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, stat[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Prometheus(Server):
+    def __init__(self, work, history):
+        super().__init__(work, "prometheus")
+        self.work = work
+        self.history = history
+
+    def start(self):
+        samples, config, data = self.work / "samples", self.work / "prometheus.yml", self.work / "data"
+        with open(samples, "w", encoding="ascii") as file:
+            file.writelines(self.history.openmetrics())
+        # Whatever it scraped would cost time at times.
+        config.write_text("scrape_configs: []\n")
+        load = ["promtool", "tsdb", "create-blocks-from", "openmetrics", samples, data]
+        subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
+        samples.unlink()
+        command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}"]
+        command += ["--storage.tsdb.retention.time=1y", "--log.level=warn"]
+        self.launch([*command, f"--web.listen-address=127.0.0.1:{self.port}"])
+
+    def accepted(self):
+        """How many connections it has accepted so far."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        name = 'net_conntrack_listener_conn_accepted_total{listener_name="http"} '
+        return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+class Nginx(Server):
+    """Set up as by an admin who wants it fast: connections kept on both sides, room for whole answers, nothing logged."""
+
+    def __init__(self, work, prometheus):
+        super().__init__(work, "nginx")
+        self.work = work
+        self.prometheus = prometheus
+
+    def start(self):
+        config = self.work / "nginx.conf"
+        config.write_text(
+            f"""
+            daemon off;
+            worker_processes auto;
+            pid {self.work}/nginx.pid;
+            error_log stderr warn;
+            events {{ worker_connections 2048; }}
+            http {{
+                access_log off;
+                tcp_nodelay on;
+                keepalive_requests 100000000;
+                client_body_temp_path {self.work}/nginx-body;
+                proxy_temp_path {self.work}/nginx-proxy;
+                fastcgi_temp_path {self.work}/nginx-fastcgi;
+                uwsgi_temp_path {self.work}/nginx-uwsgi;
+                scgi_temp_path {self.work}/nginx-scgi;
+                upstream prometheus {{
+                    server 127.0.0.1:{self.prometheus.port};
+                    keepalive 256;
+                    keepalive_requests 100000000;
+                }}
+                server {{
+                    listen 127.0.0.1:{self.port};
+                    location / {{
+                        proxy_pass http://prometheus;
+                        proxy_http_version 1.1;
+                        proxy_set_header Connection "";
+                        proxy_buffer_size 16k;
+                        proxy_buffers 16 64k;
+                        proxy_busy_buffers_size 256k;
+                        proxy_max_temp_file_size 0;
+                    }}
+                }}
+            }}
+            """
+        )
+        self.launch(["nginx", "-e", "stderr", "-c", config])
+
+    def stop(self):
+        # The first process ends the others, unless it is killed.
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+
+
+class Mirror(Server):
+    def __init__(self, work, binary):
+        super().__init__(work, "mirror")
+        self.binary = binary
+
+    def command(self):
+        return [self.binary, "--listen", "127.0.0.1", "--port", str(self.port), "--workers", str(WORKERS)]
+
+    def start(self):
+        self.launch(self.command(), API_KEY="bench")
+
+    def peak_mib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+    def metric(self, name):
+        """The sum of all series of a counter or gauge."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
+def start_to_answer_ms(work, binary, question, prometheus):
+    """From starting a mirror to having its first answer to a question, in milliseconds."""
+    mirror = Mirror(work, binary)
+    path, content_type, body = question.to_mirror(prometheus.port)
+    began = time.monotonic()
+    mirror.process = launched(mirror.command(), mirror.log, API_KEY="bench")
+    try:
+        while mirror.process.poll() is None and time.monotonic() < began + 10:
+            connection = http.client.HTTPConnection("127.0.0.1", mirror.port, timeout=10)
+            try:
+                connection.request("POST", path, body, {"Content-Type": content_type})
+                answer = connection.getresponse()
+                answer.read()
+            except ConnectionRefusedError:
+                time.sleep(0.0005)
+                continue
+            finally:
+                connection.close()
+            if answer.status == 200:
+                return 1000 * (time.monotonic() - began)
+            break
+    finally:
+        mirror.stop()
+    raise SystemExit(f"the mirror does not answer; its log ends with\n{end_of(mirror.log)}")
