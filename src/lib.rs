@@ -28,7 +28,7 @@
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/response` the JSON, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/json` how an answer is read, `prometheus/compact` the fast way through its samples, `prometheus/response`, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/format` how they are written |

@@ -5,9 +5,11 @@
 mod allowlist;
 mod authorities;
 mod bounded;
+mod compact;
 mod error;
 mod failure;
 mod hosts;
+mod json;
 mod metadata;
 mod proxy;
 mod resolver;
@@ -20,15 +22,14 @@ mod upstream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::{DeserializeOwned, IgnoredAny};
-
 use crate::cache::Cache;
 use crate::log;
 use crate::metrics::Metrics;
 
-use bounded::{First, Text};
+use bounded::First;
+use json::{Decode, Undecoded};
 use metadata::Families;
-use response::{Envelope, QueryResult, ResultType, Undecoded};
+use response::{Envelope, Ignored, QueryResult, ResultType};
 use transport::{Answer, Deadline, Params, Question, Transport, Verb};
 
 pub use allowlist::Allowlist;
@@ -199,11 +200,11 @@ impl Session<'_> {
     ) -> Result<Vec<String>, Error> {
         let deadline = self.deadline;
         let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
-        let names: First<Text, MAX_NAMES> = self.call(request)?.unwrap_or_default();
+        let names: First<String, MAX_NAMES> = self.call(request)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
         }
-        Ok(texts(names.kept))
+        Ok(names.kept)
     }
 
     fn evaluate(
@@ -235,7 +236,7 @@ impl Session<'_> {
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
-    fn call<T: DeserializeOwned>(&mut self, request: Request<'_>) -> Result<Option<T>, Error> {
+    fn call<T: Decode>(&mut self, request: Request<'_>) -> Result<Option<T>, Error> {
         let started = Instant::now();
         if request.is_evaluation || self.last_query.is_none() {
             self.last_query = request.query.map(str::to_owned);
@@ -292,7 +293,7 @@ impl Session<'_> {
 /// What an exchange means: the data and the warnings of a success, or why it is none.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
-fn interpret<T: DeserializeOwned>(answer: Answer) -> Result<(Option<T>, Vec<String>), ErrorKind> {
+fn interpret<T: Decode>(answer: Answer) -> Result<(Option<T>, Vec<String>), ErrorKind> {
     let status = answer.status;
     match status {
         429 => return Err(ErrorKind::Unavailable("it is asked too often, HTTP status 429".to_owned())),
@@ -302,7 +303,7 @@ fn interpret<T: DeserializeOwned>(answer: Answer) -> Result<(Option<T>, Vec<Stri
     }
     let no_prometheus = |why: &str| ErrorKind::NotPrometheus { status: Some(status), why: why.to_owned() };
     if !(200..=299).contains(&status) {
-        let envelope = envelope::<IgnoredAny>(answer)?;
+        let envelope = envelope::<Ignored>(answer)?;
         return Err(match envelope.status {
             response::Status::Error => refusal(status, envelope.error_type, envelope.error),
             response::Status::Success => no_prometheus("it claims success with a status of failure"),
@@ -311,11 +312,11 @@ fn interpret<T: DeserializeOwned>(answer: Answer) -> Result<(Option<T>, Vec<Stri
     let envelope = envelope::<T>(answer)?;
     match envelope.status {
         response::Status::Error => Err(refusal(status, envelope.error_type, envelope.error)),
-        response::Status::Success => Ok((envelope.data, texts(envelope.warnings.unwrap_or_default().kept))),
+        response::Status::Success => Ok((envelope.data, envelope.warnings)),
     }
 }
 
-fn envelope<T: DeserializeOwned>(answer: Answer) -> Result<Envelope<T>, ErrorKind> {
+fn envelope<T: Decode>(answer: Answer) -> Result<Envelope<T>, ErrorKind> {
     let Answer { status, mut body } = answer;
     response::decode(&mut body).map_err(|undecoded| match undecoded {
         Undecoded::Unread(error) => body.failure(error),
@@ -326,17 +327,13 @@ fn envelope<T: DeserializeOwned>(answer: Answer) -> Result<Envelope<T>, ErrorKin
     })
 }
 
-fn texts(list: Vec<Text>) -> Vec<String> {
-    list.into_iter().map(|Text(text)| text).collect()
-}
-
 /// An error that has an error type is Prometheus's own, and its words may be passed on.
-fn refusal(status: u16, error_type: Option<Text>, message: Option<Text>) -> ErrorKind {
-    let Some(Text(error_type)) = error_type else {
+fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
+    let Some(error_type) = error_type else {
         let why = "its error has no errorType".to_owned();
         return ErrorKind::NotPrometheus { status: Some(status), why };
     };
-    let message = message.map(|Text(message)| shortened(&message)).unwrap_or_default();
+    let message = message.map(|message| shortened(&message)).unwrap_or_default();
     let gave_up = matches!(status, 503 | 504) || matches!(error_type.as_str(), "timeout" | "canceled" | "unavailable");
     if gave_up {
         ErrorKind::Unavailable(message)
@@ -414,7 +411,11 @@ mod tests {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
             let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
             let answer = Answer { status, body: Body::new(ureq::Body::builder().data(body), deadline) };
-            assert_eq!(interpret::<Vec<String>>(answer).map(|(data, _)| data), expected, "{status} {body}");
+            assert_eq!(
+                interpret::<First<String, 9>>(answer).map(|(data, _)| data.map(|list| list.kept)),
+                expected,
+                "{status} {body}"
+            );
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })

@@ -1,12 +1,8 @@
 //! What `/api/v1/metadata` says of the types of metrics, decoded straight into them.
 
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use super::bounded::Text;
+use super::json::{Decode, Json, Undecoded, once};
 
 /// The type that a metric's exporter declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,89 +32,59 @@ const MAX_FAMILIES: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Families(pub(super) Metadata);
 
-impl<'de> Deserialize<'de> for Families {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Families, D::Error> {
-        struct FamiliesVisitor;
-
-        impl<'de> Visitor<'de> for FamiliesVisitor {
-            type Value = Families;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("declarations by metric family")
+impl Decode for Families {
+    fn decode(json: &mut Json<'_>) -> Result<Families, Undecoded> {
+        let mut families = Metadata::new();
+        json.entries(|json, family| {
+            if families.len() == MAX_FAMILIES {
+                return json.skip();
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Families, A::Error> {
-                let mut families = Metadata::new();
-                while families.len() < MAX_FAMILIES
-                    && let Some((Text(family), DistinctTypes(types))) = map.next_entry()?
-                {
-                    families.insert(family, types);
-                }
-                while families.len() >= MAX_FAMILIES && map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Families(families))
-            }
-        }
-
-        deserializer.deserialize_map(FamiliesVisitor)
+            families.insert(family, distinct_types(json)?);
+            Ok(())
+        })?;
+        Ok(Families(families))
     }
 }
 
 /// What the targets declare of a family: thousands of them mostly the same.
-struct DistinctTypes(Vec<MetricType>);
-
-impl<'de> Deserialize<'de> for DistinctTypes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DistinctTypes, D::Error> {
-        struct TypesVisitor;
-
-        impl<'de> Visitor<'de> for TypesVisitor {
-            type Value = DistinctTypes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of declarations")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<DistinctTypes, A::Error> {
-                let mut types = Vec::new();
-                while let Some(declaration) = list.next_element::<Declaration>()? {
-                    let declared = MetricType::from(declaration);
-                    if !types.contains(&declared) {
-                        types.push(declared);
-                    }
-                }
-                Ok(DistinctTypes(types))
-            }
+fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
+    let mut types = Vec::new();
+    json.list(|json| {
+        let declared = MetricType::decode(json)?;
+        if !types.contains(&declared) {
+            types.push(declared);
         }
-
-        deserializer.deserialize_seq(TypesVisitor)
-    }
+        Ok(())
+    })?;
+    Ok(types)
 }
 
 /// One target's declaration.
-#[derive(Deserialize)]
-struct Declaration {
-    #[serde(rename = "type")]
-    kind: Option<Text>,
-}
-
-impl From<Declaration> for MetricType {
-    fn from(declaration: Declaration) -> MetricType {
-        match declaration.kind.as_ref().map(|Text(kind)| kind.as_str()) {
+impl Decode for MetricType {
+    fn decode(json: &mut Json<'_>) -> Result<MetricType, Undecoded> {
+        let mut declared = None;
+        json.fields(&["type"], |json, name| match name {
+            Some(_) => once(&mut declared, json.optional::<String>()?),
+            None => json.skip(),
+        })?;
+        Ok(match declared.flatten().as_deref() {
             Some("counter") => MetricType::Counter,
             Some("gauge" | "info" | "stateset") => MetricType::Gauge,
             Some("histogram") => MetricType::Histogram,
             Some("gaugehistogram") => MetricType::GaugeHistogram,
             Some("summary") => MetricType::Summary,
             _ => MetricType::Unknown,
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::decoded;
     use super::*;
 
-    fn decode(data: &str) -> Result<Metadata, serde_json::Error> {
-        serde_json::from_str(data).map(|Families(metadata)| metadata)
+    fn decode(data: &str) -> Result<Metadata, Undecoded> {
+        decoded(data).map(|Families(metadata)| metadata)
     }
 
     #[test]

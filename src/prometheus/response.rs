@@ -3,14 +3,11 @@
 //! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. What does not have that
 //! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
 
-use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::Read;
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-
-use super::bounded::{First, Text};
-use super::series::{Sample, SampleValue, Series, SeriesVisitor, Time, end_of};
+use super::bounded::First;
+use super::json::{Decode, Json, Undecoded, once};
+use super::series::{Sample, Series};
 
 /// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
 /// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
@@ -46,70 +43,75 @@ impl Found {
 const MAX_WARNINGS: usize = 10;
 
 /// What surrounds every answer of the API.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Envelope<T> {
     pub(super) status: Status,
     pub(super) data: Option<T>,
-    #[serde(rename = "errorType")]
-    pub(super) error_type: Option<Text>,
-    pub(super) error: Option<Text>,
-    pub(super) warnings: Option<First<Text, MAX_WARNINGS>>,
+    pub(super) error_type: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Whether the API did what it was asked.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Success,
     Error,
 }
 
-/// Why there is no envelope.
-#[derive(Debug)]
-pub(super) enum Undecoded {
-    /// The body cannot be read to its end.
-    Unread(io::Error),
-    /// It is not one of the Prometheus HTTP API.
-    Foreign,
-}
+/// Data that nobody wants to know.
+pub(super) struct Ignored;
 
-impl From<io::Error> for Undecoded {
-    fn from(error: io::Error) -> Undecoded {
-        Undecoded::Unread(error)
+impl Decode for Ignored {
+    fn decode(json: &mut Json<'_>) -> Result<Ignored, Undecoded> {
+        json.skip().map(|()| Ignored)
     }
 }
-
-impl From<serde_json::Error> for Undecoded {
-    fn from(error: serde_json::Error) -> Undecoded {
-        if error.is_io() { Undecoded::Unread(error.into()) } else { Undecoded::Foreign }
-    }
-}
-
-/// How much of a body is read before it is decoded: 1 MiB, so that most answers (11,000 steps, or four days of samples)
-/// are whole then. From memory, JSON is decoded in some three fifths of the time that it takes from a reader.
-const READ_AHEAD_BYTES: usize = 1 << 20;
-
-/// How much of a longer body is read at a time.
-const BUFFER_BYTES: usize = 64 << 10;
 
 /// Reads a body to its end and decodes it as an answer with data of type `T`, keeping nothing but that.
 ///
 /// # Errors
 /// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
-pub(super) fn decode<T: DeserializeOwned>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
-    let mut start = Vec::new();
-    body.take(READ_AHEAD_BYTES as u64).read_to_end(&mut start)?;
-    let envelope = if start.len() < READ_AHEAD_BYTES {
-        serde_json::from_slice(&start)
-    } else {
-        serde_json::from_reader(BufReader::with_capacity(BUFFER_BYTES, start.chain(body)))
-    };
-    Ok(envelope?)
+pub(super) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
+    let mut json = Json::new(body);
+    let envelope = Envelope::decode(&mut json)?;
+    json.end()?;
+    Ok(envelope)
+}
+
+impl<T: Decode> Decode for Envelope<T> {
+    fn decode(json: &mut Json<'_>) -> Result<Envelope<T>, Undecoded> {
+        let (mut status, mut data, mut error_type, mut error, mut warnings) = (None, None, None, None, None);
+        json.fields(&["status", "data", "errorType", "error", "warnings"], |json, name| match name {
+            Some("status") => once(&mut status, Status::decode(json)?),
+            Some("data") => once(&mut data, json.optional()?),
+            Some("errorType") => once(&mut error_type, json.optional()?),
+            Some("error") => once(&mut error, json.optional()?),
+            Some(_) => once(&mut warnings, json.optional::<First<String, MAX_WARNINGS>>()?),
+            None => json.skip(),
+        })?;
+        Ok(Envelope {
+            status: status.ok_or(Undecoded::Foreign)?,
+            data: data.flatten(),
+            error_type: error_type.flatten(),
+            error: error.flatten(),
+            warnings: warnings.flatten().unwrap_or_default().kept,
+        })
+    }
+}
+
+impl Decode for Status {
+    fn decode(json: &mut Json<'_>) -> Result<Status, Undecoded> {
+        match json.text()? {
+            "success" => Ok(Status::Success),
+            "error" => Ok(Status::Error),
+            _ => Err(Undecoded::Foreign),
+        }
+    }
 }
 
 /// What a query evaluates to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResultType {
     /// One value.
     Scalar,
@@ -119,34 +121,41 @@ pub(super) enum ResultType {
     Matrix,
 }
 
+impl Decode for ResultType {
+    fn decode(json: &mut Json<'_>) -> Result<ResultType, Undecoded> {
+        match json.text()? {
+            "scalar" => Ok(ResultType::Scalar),
+            "vector" => Ok(ResultType::Vector),
+            "matrix" => Ok(ResultType::Matrix),
+            _ => Err(Undecoded::Foreign),
+        }
+    }
+}
+
 /// `data` of `/api/v1/query` and `/api/v1/query_range`. A scalar is one series without labels.
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(try_from = "RawResult")]
+#[derive(Debug, PartialEq)]
 pub(super) struct QueryResult {
     pub(super) kind: ResultType,
     pub(super) found: Found,
 }
 
-#[derive(Deserialize)]
-struct RawResult {
-    #[serde(rename = "resultType")]
-    kind: ResultType,
-    // May be `null`, but not missing.
-    #[serde(deserialize_with = "Option::deserialize")]
-    result: Option<Elements>,
-}
-
-impl TryFrom<RawResult> for QueryResult {
-    type Error = &'static str;
-
-    fn try_from(RawResult { kind, result }: RawResult) -> Result<QueryResult, &'static str> {
+impl Decode for QueryResult {
+    fn decode(json: &mut Json<'_>) -> Result<QueryResult, Undecoded> {
+        let (mut kind, mut result) = (None, None);
+        json.fields(&["resultType", "result"], |json, name| match name {
+            Some("resultType") => once(&mut kind, ResultType::decode(json)?),
+            // May be `null`, but not missing.
+            Some(_) => once(&mut result, json.optional()?),
+            None => json.skip(),
+        })?;
+        let (kind, result) = (kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?);
         let found = match (kind, result) {
             (ResultType::Vector | ResultType::Matrix, None) => Found::default(),
             (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(found))) => found,
             (ResultType::Scalar, Some(Elements::Scalar(sample))) => {
                 Found { series: vec![Series { samples: vec![sample], ..Series::default() }], total: 1 }
             }
-            _ => return Err("a result that does not have the form of its type"),
+            _ => return Err(Undecoded::Foreign),
         };
         Ok(QueryResult { kind, found })
     }
@@ -158,72 +167,17 @@ enum Elements {
     Scalar(Sample),
 }
 
-impl<'de> Deserialize<'de> for Elements {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Elements, D::Error> {
-        struct ElementsVisitor;
-
-        impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of series, or a time and a value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements, A::Error> {
-                let first = match list.next_element::<Element>()? {
-                    None => Vec::new(),
-                    Some(Element::Series(first)) => vec![first],
-                    Some(Element::Time(time)) => {
-                        let value: SampleValue =
-                            list.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
-                        end_of(list)?;
-                        return Ok(Elements::Scalar(Sample { at: time.0, value: value.0 }));
-                    }
-                };
-                let First { kept, total } = First::<Series, MAX_SERIES>::after(first, list)?;
-                Ok(Elements::Series(Found { series: kept, total }))
-            }
+impl Decode for Elements {
+    fn decode(json: &mut Json<'_>) -> Result<Elements, Undecoded> {
+        json.expect(b'[')?;
+        if json.is_next(b'{')? || json.is_next(b']')? {
+            let mut first = First::<Series, MAX_SERIES>::default();
+            json.elements(b']', |json| first.take(json))?;
+            return Ok(Elements::Series(Found { series: first.kept, total: first.total }));
         }
-
-        deserializer.deserialize_seq(ElementsVisitor)
-    }
-}
-
-/// The first element of a result.
-enum Element {
-    Series(Series),
-    Time(Time),
-}
-
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Element, D::Error> {
-        struct ElementVisitor;
-
-        impl<'de> Visitor<'de> for ElementVisitor {
-            type Value = Element;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a series or a time")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element, A::Error> {
-                SeriesVisitor.visit_map(map).map(Element::Series)
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Element, E> {
-                Time::from_seconds(seconds).map(Element::Time)
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Element, E> {
-                self.visit_f64(seconds as f64)
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Element, E> {
-                self.visit_f64(seconds as f64)
-            }
-        }
-
-        deserializer.deserialize_any(ElementVisitor)
+        let sample = Sample::decode_inside(json)?;
+        json.expect(b']')?;
+        Ok(Elements::Scalar(sample))
     }
 }
 

@@ -1,12 +1,9 @@
 //! A series of a result and its samples, decoded one by one as they arrive.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
-
-use super::bounded::Text;
+use super::compact;
+use super::json::{Decode, Json, Undecoded, number};
 
 /// The labels of a series, `__name__` included where Prometheus gives it.
 pub type Labels = BTreeMap<String, String>;
@@ -31,192 +28,115 @@ pub struct Series {
     pub has_native_histograms: bool,
 }
 
-impl<'de> Deserialize<'de> for Series {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Series, D::Error> {
-        deserializer.deserialize_map(SeriesVisitor)
-    }
-}
-
-pub(super) struct SeriesVisitor;
-
-/// What a series is described by.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Field {
-    Metric,
-    Value,
-    Values,
-    Histogram,
-    Histograms,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Visitor<'de> for SeriesVisitor {
-    type Value = Series;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a series")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Series, A::Error> {
-        let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::Metric => labels = Some(map.next_value::<LabelSet>()?.0),
-                Field::Value => samples = Some(vec![map.next_value()?]),
-                Field::Values => samples = Some(map.next_value::<Rising>()?.0),
-                Field::Histogram | Field::Histograms => {
-                    map.next_value::<IgnoredAny>()?;
-                    has_native_histograms = true;
-                }
-                Field::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let labels = labels.ok_or_else(|| A::Error::missing_field("metric"))?;
-        let samples = match samples {
-            Some(samples) => samples,
-            None if has_native_histograms => Vec::new(),
-            None => return Err(A::Error::missing_field("values")),
-        };
-        Ok(Series { labels, samples, has_native_histograms })
-    }
-}
-
 /// The most labels of a series, many times what one has. What has more is no series, but an object without an end.
 const MAX_LABELS: usize = 1_000;
 
-/// At most [`MAX_LABELS`] labels.
-struct LabelSet(Labels);
-
-impl<'de> Deserialize<'de> for LabelSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LabelSet, D::Error> {
-        struct LabelsVisitor;
-
-        impl<'de> Visitor<'de> for LabelsVisitor {
-            type Value = LabelSet;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "at most {MAX_LABELS} labels")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LabelSet, A::Error> {
-                let mut labels = Labels::new();
-                while let Some((Text(name), Text(value))) = map.next_entry()? {
-                    labels.insert(name, value);
-                    if labels.len() > MAX_LABELS {
-                        return Err(A::Error::invalid_length(labels.len(), &self));
-                    }
+impl Decode for Series {
+    fn decode(json: &mut Json<'_>) -> Result<Series, Undecoded> {
+        let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
+        json.fields(&["metric", "value", "values", "histogram", "histograms"], |json, name| {
+            match name {
+                Some("metric") => labels = Some(labels_of(json)?),
+                Some("value") => samples = Some(vec![Sample::decode(json)?]),
+                Some("values") => samples = Some(rising(json)?),
+                Some(_) => {
+                    has_native_histograms = true;
+                    json.skip()?;
                 }
-                Ok(LabelSet(labels))
+                None => json.skip()?,
             }
-        }
-
-        deserializer.deserialize_map(LabelsVisitor)
+            Ok(())
+        })?;
+        let samples = samples.or_else(|| has_native_histograms.then(Vec::new));
+        Ok(Series {
+            labels: labels.ok_or(Undecoded::Foreign)?,
+            samples: samples.ok_or(Undecoded::Foreign)?,
+            has_native_histograms,
+        })
     }
+}
+
+fn labels_of(json: &mut Json<'_>) -> Result<Labels, Undecoded> {
+    let mut labels = Labels::new();
+    json.entries(|json, name| {
+        labels.insert(name, json.text()?.to_owned());
+        if labels.len() > MAX_LABELS { Err(Undecoded::Foreign) } else { Ok(()) }
+    })?;
+    Ok(labels)
 }
 
 /// Samples of rising times.
-struct Rising(Vec<Sample>);
-
-impl<'de> Deserialize<'de> for Rising {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rising, D::Error> {
-        struct RisingVisitor;
-
-        impl<'de> Visitor<'de> for RisingVisitor {
-            type Value = Rising;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of samples")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rising, A::Error> {
-                let mut samples: Vec<Sample> = Vec::new();
-                while let Some(next) = list.next_element::<Sample>()? {
-                    match samples.last() {
-                        Some(last) if next.at < last.at => return Err(A::Error::custom("samples out of order")),
-                        // VictoriaMetrics shows a sample as often as it was written, unless it is told to deduplicate.
-                        Some(last) if next.at == last.at => {}
-                        _ => samples.push(next),
-                    }
-                }
-                Ok(Rising(samples))
-            }
+fn rising(json: &mut Json<'_>) -> Result<Vec<Sample>, Undecoded> {
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut add = |next: Sample| {
+        match samples.last() {
+            Some(last) if next.at < last.at => return Err(Undecoded::Foreign),
+            // VictoriaMetrics shows a sample as often as it was written, unless it is told to deduplicate.
+            Some(last) if next.at == last.at => {}
+            _ => samples.push(next),
         }
+        Ok(())
+    };
+    json.list(|json| {
+        let length = compact::samples(json.ahead(), &mut add)?;
+        json.pass(length);
+        add(Sample::decode(json)?)
+    })?;
+    Ok(samples)
+}
 
-        deserializer.deserialize_seq(RisingVisitor)
+impl Decode for Sample {
+    fn decode(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
+        json.expect(b'[')?;
+        let sample = Sample::decode_inside(json)?;
+        json.expect(b']')?;
+        Ok(sample)
     }
 }
 
-impl<'de> Deserialize<'de> for Sample {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sample, D::Error> {
-        struct PairVisitor;
+impl Sample {
+    /// Takes time and value, which stand in a list: the time in seconds, and the value as a text, so that it can be `NaN`,
+    /// `+Inf` or `-Inf`.
+    pub(super) fn decode_inside(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
+        let at = time(json)?;
+        json.expect(b',')?;
+        let value = json.text()?.parse().map_err(|_| Undecoded::Foreign)?;
+        Ok(Sample { at, value })
+    }
+}
 
-        impl<'de> Visitor<'de> for PairVisitor {
-            type Value = Sample;
+/// Takes a time in seconds and gives it in milliseconds.
+fn time(json: &mut Json<'_>) -> Result<i64, Undecoded> {
+    let token = json.number_token()?;
+    if let Some(ms) = plain_ms(token) {
+        return Ok(ms);
+    }
+    let ms = (number(token)? * 1000.0).round();
+    // Within 2^53 every millisecond is exact; no time of a query comes near.
+    if ms.abs() < 9e15 { Ok(ms as i64) } else { Err(Undecoded::Foreign) }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time and a value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Sample, A::Error> {
-                let time: Time = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
-                let value: SampleValue = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
-                end_of(pair)?;
-                Ok(Sample { at: time.0, value: value.0 })
-            }
+/// The milliseconds of a time as all write it: digits, and no more than three behind a point.
+fn plain_ms(token: &[u8]) -> Option<i64> {
+    /// So many digits are far from overflowing.
+    const MAX_DIGITS: usize = 15;
+    let mut whole = token;
+    let mut fraction: &[u8] = &[];
+    if let Some(point) = token.iter().position(|&byte| byte == b'.') {
+        (whole, fraction) = (&token[..point], &token[point + 1..]);
+        if fraction.is_empty() || fraction.len() > 3 {
+            return None;
         }
-
-        deserializer.deserialize_seq(PairVisitor)
     }
-}
-
-/// A time given in seconds, kept in milliseconds.
-pub(super) struct Time(pub(super) i64);
-
-impl Time {
-    pub(super) fn from_seconds<E: serde::de::Error>(seconds: f64) -> Result<Time, E> {
-        let ms = (seconds * 1000.0).round();
-        // Within 2^53 every millisecond is exact; no time of a query comes near.
-        if ms.abs() < 9e15 { Ok(Time(ms as i64)) } else { Err(E::invalid_value(Unexpected::Float(seconds), &"a time")) }
+    if whole.is_empty() || whole.len() > MAX_DIGITS - 3 || whole.len() > 1 && whole[0] == b'0' {
+        return None;
     }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        Time::from_seconds(f64::deserialize(deserializer)?)
-    }
-}
-
-/// A value, which the API writes as a string so that it can be `NaN`, `+Inf` or `-Inf`.
-pub(super) struct SampleValue(pub(super) f64);
-
-impl<'de> Deserialize<'de> for SampleValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SampleValue, D::Error> {
-        struct ValueVisitor;
-
-        impl Visitor<'_> for ValueVisitor {
-            type Value = SampleValue;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number as a string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SampleValue, E> {
-                text.parse().map(SampleValue).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
+    let mut ms = 0;
+    for &byte in whole.iter().chain(fraction) {
+        if !byte.is_ascii_digit() {
+            return None;
         }
-
-        deserializer.deserialize_str(ValueVisitor)
+        ms = ms * 10 + i64::from(byte - b'0');
     }
-}
-
-/// Refuses a list that goes on.
-pub(super) fn end_of<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
-    match list.next_element::<IgnoredAny>()? {
-        None => Ok(()),
-        Some(_) => Err(A::Error::custom("a longer list than expected")),
-    }
+    Some(ms * [1000, 100, 10, 1][fraction.len()])
 }

@@ -1,0 +1,377 @@
+//! JSON as it arrives: a reader that hands out an answer piece by piece and keeps none of it (RFC 8259).
+//!
+//! A decoder for any type, as serde's are, takes several times as long for the samples, which are nearly all there is in a
+//! long answer. What an answer has to look like, its types say: each takes its own [`Json`] apart.
+
+use std::io::{self, Read};
+use std::str;
+
+/// How much is read at a time.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// The longest text: 1 MiB, many times what a label's value has.
+pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// How deep in each other lists and objects may be that nobody wants to know.
+const MAX_DEPTH: usize = 128;
+
+/// Why something cannot be decoded.
+#[derive(Debug)]
+pub(super) enum Undecoded {
+    /// The body cannot be read to its end.
+    Unread(io::Error),
+    /// It is not what is expected. Nothing in here repeats anything of it.
+    Foreign,
+}
+
+impl From<io::Error> for Undecoded {
+    fn from(error: io::Error) -> Undecoded {
+        Undecoded::Unread(error)
+    }
+}
+
+/// What can be decoded.
+pub(super) trait Decode: Sized {
+    /// Takes the next value.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what is expected.
+    fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded>;
+}
+
+impl Decode for String {
+    fn decode(json: &mut Json<'_>) -> Result<String, Undecoded> {
+        json.text().map(str::to_owned)
+    }
+}
+
+/// A text of JSON, and how much of it is taken. Every failure is for good.
+pub(super) struct Json<'r> {
+    source: &'r mut dyn Read,
+    /// What was read last; from `at` to `end` it is not taken yet.
+    buffer: Box<[u8]>,
+    at: usize,
+    end: usize,
+    /// A token that is not in one piece in the buffer, or was written with escapes.
+    token: Vec<u8>,
+}
+
+impl<'r> Json<'r> {
+    pub(super) fn new(source: &'r mut dyn Read) -> Json<'r> {
+        Json { source, buffer: vec![0; BUFFER_BYTES].into(), at: 0, end: 0, token: Vec::new() }
+    }
+
+    /// Takes an object: `take` takes the value of each field, whose name it is given if that is one of `names`.
+    pub(super) fn fields(
+        &mut self,
+        names: &[&'static str],
+        mut take: impl FnMut(&mut Self, Option<&'static str>) -> Result<(), Undecoded>,
+    ) -> Result<(), Undecoded> {
+        self.expect(b'{')?;
+        self.elements(b'}', |json| {
+            let name = json.text()?;
+            let name = names.iter().find(|&&known| known == name).copied();
+            json.expect(b':')?;
+            take(json, name)
+        })
+    }
+
+    /// Takes an object whose fields may have any name.
+    pub(super) fn entries(
+        &mut self,
+        mut take: impl FnMut(&mut Self, String) -> Result<(), Undecoded>,
+    ) -> Result<(), Undecoded> {
+        self.expect(b'{')?;
+        self.elements(b'}', |json| {
+            let name = json.text()?.to_owned();
+            json.expect(b':')?;
+            take(json, name)
+        })
+    }
+
+    /// Takes a list: `take` takes each element.
+    pub(super) fn list(&mut self, take: impl FnMut(&mut Self) -> Result<(), Undecoded>) -> Result<(), Undecoded> {
+        self.expect(b'[')?;
+        self.elements(b']', take)
+    }
+
+    /// Takes what stands between commas, up to the byte that closes it.
+    pub(super) fn elements(
+        &mut self,
+        close: u8,
+        mut take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
+    ) -> Result<(), Undecoded> {
+        if self.is_next(close)? {
+            return self.expect(close);
+        }
+        loop {
+            take(self)?;
+            if self.is_next(close)? {
+                return self.expect(close);
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    /// Takes a text.
+    pub(super) fn text(&mut self) -> Result<&str, Undecoded> {
+        self.expect(b'"')?;
+        self.token.clear();
+        loop {
+            let window = &self.buffer[self.at..self.end];
+            let Some(length) = window.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+                self.keep(window.len())?;
+                self.fill()?;
+                continue;
+            };
+            match window[length] {
+                b'"' if self.token.is_empty() => {
+                    let start = self.at;
+                    self.at += length + 1;
+                    return utf8(&self.buffer[start..start + length]);
+                }
+                b'"' => {
+                    self.keep(length)?;
+                    self.at += 1;
+                    return utf8(&self.token);
+                }
+                b'\\' => {
+                    self.keep(length)?;
+                    self.at += 1;
+                    self.escaped()?;
+                }
+                _ => return Err(Undecoded::Foreign),
+            }
+        }
+    }
+
+    /// Takes a number as it is written, or something that is none but of the same letters.
+    pub(super) fn number_token(&mut self) -> Result<&[u8], Undecoded> {
+        self.peek()?;
+        self.token.clear();
+        loop {
+            let window = &self.buffer[self.at..self.end];
+            let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
+            let found = window.iter().position(|byte| !is_of_number(byte));
+            if let Some(length) = found
+                && self.token.is_empty()
+            {
+                let start = self.at;
+                self.at += length;
+                return Ok(&self.buffer[start..start + length]);
+            }
+            self.keep(found.unwrap_or(window.len()))?;
+            // A number may be all there is.
+            if found.is_some() || !self.is_filled()? {
+                return Ok(&self.token);
+            }
+        }
+    }
+
+    /// Takes a value that nobody wants to know.
+    pub(super) fn skip(&mut self) -> Result<(), Undecoded> {
+        self.skip_at(0)
+    }
+
+    fn skip_at(&mut self, depth: usize) -> Result<(), Undecoded> {
+        if depth > MAX_DEPTH {
+            return Err(Undecoded::Foreign);
+        }
+        match self.peek()? {
+            b'{' => self.fields(&[], |json, _| json.skip_at(depth + 1)),
+            b'[' => self.list(|json| json.skip_at(depth + 1)),
+            b'"' => self.text().map(drop),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => number(self.number_token()?).map(drop),
+        }
+    }
+
+    /// Takes a value, or nothing where there is `null`.
+    pub(super) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
+        if self.is_next(b'n')? {
+            return self.word("null").map(|()| None);
+        }
+        T::decode(self).map(Some)
+    }
+
+    /// The next bytes, as far as they are read.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.buffer[self.at..self.end]
+    }
+
+    /// Takes so many of [`Json::ahead`], which somebody else has understood.
+    pub(super) fn pass(&mut self, length: usize) {
+        self.at = (self.at + length).min(self.end);
+    }
+
+    /// Whether a list or object opens or closes next, or what else the byte begins.
+    pub(super) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
+        Ok(self.peek()? == byte)
+    }
+
+    /// Takes one byte that has to be there.
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Undecoded> {
+        if !self.is_next(byte)? {
+            return Err(Undecoded::Foreign);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Makes sure that there is nothing more.
+    pub(super) fn end(&mut self) -> Result<(), Undecoded> {
+        while self.at < self.end || self.is_filled()? {
+            match self.buffer[self.at] {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                _ => return Err(Undecoded::Foreign),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next byte that is no blank.
+    fn peek(&mut self) -> Result<u8, Undecoded> {
+        loop {
+            while self.at < self.end {
+                match self.buffer[self.at] {
+                    b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                    other => return Ok(other),
+                }
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Takes the next bytes of a token that is not in one piece.
+    fn keep(&mut self, length: usize) -> Result<(), Undecoded> {
+        self.token.extend_from_slice(&self.buffer[self.at..self.at + length]);
+        self.at += length;
+        if self.token.len() > MAX_TEXT_BYTES { Err(Undecoded::Foreign) } else { Ok(()) }
+    }
+
+    /// Reads on when everything is taken.
+    fn fill(&mut self) -> Result<(), Undecoded> {
+        if self.is_filled()? { Ok(()) } else { Err(Undecoded::Foreign) }
+    }
+
+    /// Reads on when everything is taken; false at the end.
+    fn is_filled(&mut self) -> Result<bool, Undecoded> {
+        self.at = 0;
+        self.end = 0;
+        self.end = loop {
+            match self.source.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        Ok(self.end > 0)
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Undecoded> {
+        self.peek()?;
+        for &byte in word.as_bytes() {
+            if self.byte()? != byte {
+                return Err(Undecoded::Foreign);
+            }
+        }
+        Ok(())
+    }
+
+    fn byte(&mut self) -> Result<u8, Undecoded> {
+        if self.at == self.end {
+            self.fill()?;
+        }
+        self.at += 1;
+        Ok(self.buffer[self.at - 1])
+    }
+
+    /// Takes what is behind a backslash.
+    fn escaped(&mut self) -> Result<(), Undecoded> {
+        let plain = match self.byte()? {
+            byte @ (b'"' | b'\\' | b'/') => char::from(byte),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => self.code_point()?,
+            _ => return Err(Undecoded::Foreign),
+        };
+        self.token.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
+    }
+
+    /// Takes what is behind `\u`: a character, or the first of the two halves that one beyond 16 bits is written in.
+    fn code_point(&mut self) -> Result<char, Undecoded> {
+        let first = self.hexadecimal()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if (self.byte()?, self.byte()?) != (b'\\', b'u') {
+                    return Err(Undecoded::Foreign);
+                }
+                let second = self.hexadecimal()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return Err(Undecoded::Foreign);
+                }
+                0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            other => other,
+        };
+        char::from_u32(code).ok_or(Undecoded::Foreign)
+    }
+
+    fn hexadecimal(&mut self) -> Result<u32, Undecoded> {
+        (0..4).try_fold(0, |code, _| {
+            let digit = char::from(self.byte()?).to_digit(16).ok_or(Undecoded::Foreign)?;
+            Ok(code * 16 + digit)
+        })
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Undecoded> {
+    str::from_utf8(bytes).map_err(|_| Undecoded::Foreign)
+}
+
+/// Takes note of what a field holds, which must not be there twice.
+pub(super) fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Undecoded> {
+    if field.replace(value).is_some() { Err(Undecoded::Foreign) } else { Ok(()) }
+}
+
+/// What a number as it is written comes to; one that is too great for 64 bits is infinite.
+pub(super) fn number(token: &[u8]) -> Result<f64, Undecoded> {
+    if is_number(token) { utf8(token)?.parse().map_err(|_| Undecoded::Foreign) } else { Err(Undecoded::Foreign) }
+}
+
+/// Whether something is a number: `-`, digits without a 0 before others, a fraction, an exponent.
+fn is_number(token: &[u8]) -> bool {
+    let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = token.strip_prefix(b"-").unwrap_or(token);
+    let whole = digits(rest);
+    if whole == 0 || whole > 1 && rest[0] == b'0' {
+        return false;
+    }
+    rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let length = digits(fraction);
+        if length == 0 {
+            return false;
+        }
+        rest = &fraction[length..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent);
+        return !exponent.is_empty() && digits(exponent) == exponent.len();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+pub(super) fn decoded<T: Decode>(text: &str) -> Result<T, Undecoded> {
+    let mut text = text.as_bytes();
+    let mut json = Json::new(&mut text);
+    let value = T::decode(&mut json)?;
+    json.end()?;
+    Ok(value)
+}
