@@ -7,20 +7,21 @@ use crate::prometheus::{Sample, Series};
 ///
 /// A drop of the value is a reset, after which the counter has counted from 0, so the increase is the value itself. Across
 /// more than [`MAX_GAP_MS`] there is no rate: nobody knows what happened in between (translation rules, "Raw queries").
-pub fn rates(samples: &[Sample]) -> Vec<Sample> {
+pub fn rates(mut samples: Vec<Sample>) -> Vec<Sample> {
+    let mut before: Option<Sample> = None;
+    // In their place, for they may be very many.
+    samples.retain_mut(|sample| {
+        let Some(previous) = before.replace(*sample) else { return false };
+        let elapsed_ms = sample.at - previous.at;
+        if elapsed_ms <= 0 || elapsed_ms > MAX_GAP_MS {
+            return false;
+        }
+        let is_reset = sample.value < previous.value;
+        let increase = if is_reset { sample.value } else { sample.value - previous.value };
+        sample.value = increase / (elapsed_ms as f64 / 1000.0);
+        true
+    });
     samples
-        .windows(2)
-        .filter_map(|pair| {
-            let (previous, sample) = (pair[0], pair[1]);
-            let elapsed_ms = sample.at - previous.at;
-            if elapsed_ms <= 0 || elapsed_ms > MAX_GAP_MS {
-                return None;
-            }
-            let is_reset = sample.value < previous.value;
-            let increase = if is_reset { sample.value } else { sample.value - previous.value };
-            Some(Sample { at: sample.at, value: increase / (elapsed_ms as f64 / 1000.0) })
-        })
-        .collect()
 }
 
 /// The median distance of neighbouring samples of a series, over all series, in milliseconds (at least 1); `None` when no
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn a_rate_is_the_increase_over_the_time_since_the_sample_before() {
         let check = |given: &[(i64, f64)], expected: &[(i64, f64)]| {
-            assert_eq!(rates(&samples(given)), samples(expected));
+            assert_eq!(rates(samples(given)), samples(expected));
         };
         check(&[], &[]);
         check(&[(0, 1.0)], &[]);
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_spoils_both_rates_it_takes_part_in() {
-        let found = rates(&samples(&[(0, 1.0), (1_000, f64::NAN), (2_000, 3.0), (3_000, 4.0)]));
+        let found = rates(samples(&[(0, 1.0), (1_000, f64::NAN), (2_000, 3.0), (3_000, 4.0)]));
         assert!(found[0].value.is_nan() && found[1].value.is_nan());
         assert_eq!(found[2], Sample { at: 3_000, value: 1.0 });
     }

@@ -51,13 +51,20 @@ impl Points {
     }
 
     /// Adds samples, given oldest first, each at its own time.
-    pub fn add_samples(&mut self, samples: &[Sample]) {
-        let len = samples.len();
-        for nth in 0..len {
-            self.add(match self.order {
-                Order::OldestFirst => samples[nth],
-                Order::NewestFirst => samples[len - 1 - nth],
-            });
+    pub fn add_samples(&mut self, mut samples: Vec<Sample>) {
+        samples.retain_mut(|sample| self.is_point(sample));
+        if self.order == Order::NewestFirst {
+            samples.reverse();
+        }
+        // Mostly there are none yet, and then these are the points, without a copy.
+        if self.list.is_empty() {
+            self.list = samples;
+        } else {
+            self.list.append(&mut samples);
+        }
+        if self.list.len() > self.limit {
+            self.list.truncate(self.limit);
+            self.is_partial = true;
         }
     }
 
@@ -65,7 +72,7 @@ impl Points {
     ///
     /// # Errors
     /// When a sample does not lie on the grid; nothing has been added then.
-    pub fn add_evaluated(&mut self, grid: Grid, samples: &[Sample], zero_fill: bool) -> Result<(), OffGrid> {
+    pub fn add_evaluated(&mut self, grid: Grid, mut samples: Vec<Sample>, zero_fill: bool) -> Result<(), OffGrid> {
         if let Some(stray) = samples.iter().find(|sample| !grid.contains(sample.at)) {
             return Err(OffGrid { at: stray.at });
         }
@@ -78,7 +85,8 @@ impl Points {
                 break;
             }
             match samples.binary_search_by_key(&at, |sample| sample.at) {
-                Ok(nth) => self.add(samples[nth]),
+                Ok(nth) if !self.is_point(&mut samples[nth]) => {}
+                Ok(nth) => self.push(samples[nth]),
                 Err(_) => self.push(Sample { at, value: 0.0 }),
             }
         }
@@ -115,17 +123,22 @@ impl Points {
         self.list
     }
 
-    fn add(&mut self, sample: Sample) {
+    /// Takes note of a sample, and makes a point of it if it can be one.
+    fn is_point(&mut self, sample: &mut Sample) -> bool {
         self.found_data = true;
+        if sample.value.is_finite() {
+            return true;
+        }
         if sample.value.is_infinite() {
             self.dropped.infinite += 1;
-        } else if !sample.value.is_nan() {
-            self.push(sample);
-        } else if self.nan == NanInterpretation::Zero {
-            self.push(Sample { value: 0.0, ..sample });
-        } else {
-            self.dropped.nan += 1;
+            return false;
         }
+        if self.nan == NanInterpretation::Zero {
+            sample.value = 0.0;
+            return true;
+        }
+        self.dropped.nan += 1;
+        false
     }
 
     fn push(&mut self, sample: Sample) {
@@ -158,17 +171,17 @@ impl SeriesSeen {
     ///
     /// # Errors
     /// When there is more than one series in this call and those before it.
-    pub fn only<'a>(&mut self, found: &'a Found) -> Result<&'a [Sample], TooMany> {
-        for one in &found.series {
-            if !self.0.contains(&one.labels) {
-                self.0.insert(one.labels.clone());
-            }
+    pub fn only(&mut self, found: Found) -> Result<Vec<Sample>, TooMany> {
+        let mut samples = Vec::new();
+        for one in found.series {
+            self.0.insert(one.labels);
+            samples = one.samples;
         }
         let count = self.0.len().max(found.total);
         if count > 1 {
             return Err(TooMany { count, differing: differing_labels(&self.0) });
         }
-        Ok(found.series.first().map_or(&[], |one| &one.samples))
+        Ok(samples)
     }
 }
 
@@ -219,7 +232,7 @@ mod tests {
     fn the_limit_keeps_what_comes_first() {
         let check = |limit, order, expected: &[i64], partial| {
             let mut points = Points::new(limit, order, NanInterpretation::None);
-            points.add_samples(&samples(&[(1, 1.0), (2, 2.0), (3, 3.0)]));
+            points.add_samples(samples(&[(1, 1.0), (2, 2.0), (3, 3.0)]));
             assert_eq!(points.is_partial(), partial);
             assert_eq!(points.into_list().iter().map(|p| p.at).collect::<Vec<_>>(), expected);
         };
@@ -234,12 +247,12 @@ mod tests {
     fn what_is_no_json_number_is_no_point_and_counted() {
         let odd = samples(&[(1, f64::NAN), (2, f64::INFINITY), (3, f64::NEG_INFINITY), (4, 4.0)]);
         let mut none = Points::new(9, Order::OldestFirst, NanInterpretation::None);
-        none.add_samples(&odd);
+        none.add_samples(odd.clone());
         assert_eq!(none.dropped(), Dropped { nan: 1, infinite: 2 });
         assert_eq!(none.into_list(), samples(&[(4, 4.0)]));
 
         let mut zero = Points::new(9, Order::OldestFirst, NanInterpretation::Zero);
-        zero.add_samples(&odd);
+        zero.add_samples(odd);
         assert_eq!(zero.dropped(), Dropped { nan: 0, infinite: 2 });
         assert_eq!(zero.into_list(), samples(&[(1, 0.0), (4, 4.0)]));
     }
@@ -249,7 +262,7 @@ mod tests {
         let found = samples(&[(19, 2.0), (29, f64::NAN)]);
         let check = |order, zero_fill, expected: &[(i64, f64)]| {
             let mut points = Points::new(9, order, NanInterpretation::None);
-            points.add_evaluated(GRID, &found, zero_fill).unwrap();
+            points.add_evaluated(GRID, found.clone(), zero_fill).unwrap();
             assert!(points.found_data());
             assert_eq!(points.into_list(), samples(expected));
         };
@@ -261,7 +274,7 @@ mod tests {
     #[test]
     fn zeros_alone_are_no_data() {
         let mut points = Points::new(9, Order::OldestFirst, NanInterpretation::None);
-        points.add_evaluated(GRID, &[], true).unwrap();
+        points.add_evaluated(GRID, Vec::new(), true).unwrap();
         assert!(!points.found_data());
         assert_eq!(points.into_list().len(), 4);
     }
@@ -270,19 +283,19 @@ mod tests {
     fn a_sample_off_the_grid_is_refused() {
         for at in [8, 10, 49, -1] {
             let mut points = Points::new(9, Order::OldestFirst, NanInterpretation::None);
-            assert_eq!(points.add_evaluated(GRID, &samples(&[(at, 1.0)]), false), Err(OffGrid { at }));
+            assert_eq!(points.add_evaluated(GRID, samples(&[(at, 1.0)]), false), Err(OffGrid { at }));
         }
     }
 
     #[test]
     fn several_series_are_told_apart_by_the_labels_that_differ() {
         let mut seen = SeriesSeen::default();
-        assert!(seen.only(&Found::default()).is_ok());
+        assert!(seen.only(Found::default()).is_ok());
         let one = found(&[("job", "a"), ("pod", "1")]);
-        assert!(seen.only(&one).is_ok());
-        assert!(seen.only(&one).is_ok());
+        assert!(seen.only(one.clone()).is_ok());
+        assert!(seen.only(one.clone()).is_ok());
         // Another series in a later call is another series all the same.
-        let error = seen.only(&found(&[("job", "a"), ("pod", "2"), ("zone", "z")])).unwrap_err();
+        let error = seen.only(found(&[("job", "a"), ("pod", "2"), ("zone", "z")])).unwrap_err();
         let differing = vec![("pod".into(), "2".into()), ("zone".into(), "z".into())];
         assert_eq!(error, TooMany { count: 2, differing });
         assert!(error.to_string().ends_with("they differ in pod, zone"), "{error}");

@@ -48,7 +48,7 @@ impl<'s, 'c> Search<'s, 'c> {
     /// Finds the samples of a metric, or the values of an expression, as they are.
     pub(super) fn raw(&mut self, source: &Source, interval_ms: Option<i64>) -> Result<(), Error> {
         match source {
-            Source::Gauge(of) => self.stored(of, 0, <[Sample]>::to_vec),
+            Source::Gauge(of) => self.stored(of, 0, |samples| samples),
             // The first rate needs the sample before it.
             Source::Counter(of) => self.stored(of, plan::MAX_GAP_MS, rate::rates),
             Source::Expression(text) => {
@@ -108,7 +108,7 @@ impl<'s, 'c> Search<'s, 'c> {
                 if occupied.as_ref().is_none_or(|occupied| occupied.binary_search(&end).is_ok()) {
                     self.evaluated_chunk(promql, chunk, zero_fill)?;
                 } else {
-                    self.add(promql, chunk, &[], zero_fill)?;
+                    self.add(promql, chunk, Vec::new(), zero_fill)?;
                 }
                 if self.points.is_partial() {
                     return Ok(());
@@ -129,17 +129,17 @@ impl<'s, 'c> Search<'s, 'c> {
                 one.has_native_histograms || !one.samples.is_empty()
             });
         }
-        let samples = self.only(&found, promql)?;
+        let samples = self.only(found, promql)?;
         self.add(promql, chunk, samples, zero_fill)
     }
 
-    fn add(&mut self, promql: &str, chunk: Grid, samples: &[Sample], zero_fill: bool) -> Result<(), Error> {
+    fn add(&mut self, promql: &str, chunk: Grid, samples: Vec<Sample>, zero_fill: bool) -> Result<(), Error> {
         let added = self.points.add_evaluated(chunk, samples, zero_fill);
         added.map_err(|stray| Error::moved_grid(stray, promql, self.session.upstream()))
     }
 
     /// Adds the stored samples of the range, converted together with those of `lead_ms` before them.
-    fn stored(&mut self, of: &Selector, lead_ms: i64, convert: fn(&[Sample]) -> Vec<Sample>) -> Result<(), Error> {
+    fn stored(&mut self, of: &Selector, lead_ms: i64, convert: fn(Vec<Sample>) -> Vec<Sample>) -> Result<(), Error> {
         let windows = RawWindows::of(self.range);
         for chunk in windows.ends().chunks(self.order) {
             let occupied = match windows.are_several() {
@@ -155,9 +155,9 @@ impl<'s, 'c> Search<'s, 'c> {
                 found.retain(|one| {
                     one.has_native_histograms || one.samples.last().is_some_and(|newest| newest.at >= window.start)
                 });
-                let mut samples = convert(self.only(&found, &promql::samples(of, length))?);
+                let mut samples = convert(self.only(found, &promql::samples(of, length))?);
                 samples.retain(|sample| window.contains(sample.at));
-                self.points.add_samples(&samples);
+                self.points.add_samples(samples);
                 if self.points.is_partial() {
                     return Ok(());
                 }
@@ -196,7 +196,7 @@ impl<'s, 'c> Search<'s, 'c> {
     }
 
     /// The samples of the only series.
-    fn only<'a>(&mut self, found: &'a Found, promql: &str) -> Result<&'a [Sample], Error> {
+    fn only(&mut self, found: Found, promql: &str) -> Result<Vec<Sample>, Error> {
         if found.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
         }
