@@ -8,6 +8,7 @@ mod bounded;
 mod compact;
 mod error;
 mod failure;
+mod gathered;
 mod hosts;
 mod json;
 mod metadata;

@@ -13,6 +13,7 @@ use super::allowlist::Allowlist;
 use super::authorities::Authorities;
 use super::error::ErrorKind;
 use super::failure::failure;
+use super::gathered::Gather;
 use super::proxy::Proxy;
 use super::resolver::AllowedResolver;
 use super::tunnel::Tunnel;
@@ -24,6 +25,11 @@ const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// How much of an answer is taken from the system at a time, and how much of a question is given to it. Every connection has
+/// so much memory for as long as it is kept.
+const INPUT_BYTES: usize = 64 << 10;
+const OUTPUT_BYTES: usize = 16 << 10;
 
 /// What the mirror calls itself.
 pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
@@ -131,9 +137,12 @@ impl Transport {
             .max_idle_connections_per_host(workers)
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
+            .input_buffer_size(INPUT_BYTES)
+            .output_buffer_size(OUTPUT_BYTES)
             .build();
         let proxy = proxy.map(Arc::new);
-        let connector = Tunnel::new(proxy.clone()).chain(TcpConnector::default()).chain(RustlsConnector::default());
+        let connector =
+            Tunnel::new(proxy.clone()).chain(TcpConnector::default()).chain(RustlsConnector::default()).chain(Gather);
         Transport { agent: Agent::with_parts(config, connector, AllowedResolver::new(allowlist, proxy)) }
     }
 
