@@ -13,8 +13,8 @@
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |
 //! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/random` numbers nobody can foresee |
-//! | `server/listener`, `server/exchange`, `server/body` | the tiny_http edge: taking requests in; one from arrival to written reply; its body |
-//! | `server/pool`, `server/aside` | the workers and the bounded queue before them; threads for what may wait for a client |
+//! | `server/listener`, `server/exchange`, `server/body`, `server/outgoing` | the tiny_http edge: taking requests in; one from arrival to written reply; its body; its reply |
+//! | `server/pool`, `server/aside`, `server/writers` | the workers and the bounded queue before them; threads for what may wait for a client; how many workers write their replies themselves |
 //! | `server/turns`, `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |
 //! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
@@ -28,7 +28,7 @@
 //! | [`rate`] | from a counter's samples to rates |
 //! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
 //! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/json` how an answer is read, `prometheus/compact` the fast way through its samples, `prometheus/response`, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/json` how an answer is read, `prometheus/compact` the fast way through its samples, `prometheus/response`, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/format` how they are written |

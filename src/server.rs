@@ -5,6 +5,7 @@ mod body;
 mod descriptors;
 mod exchange;
 mod listener;
+mod outgoing;
 mod oversize;
 mod panics;
 mod pool;
@@ -13,6 +14,7 @@ mod sentinel;
 mod shutdown;
 mod socket;
 mod turns;
+mod writers;
 
 use std::fmt;
 use std::io;
@@ -35,6 +37,7 @@ use pool::Pool;
 use sentinel::Watch;
 use shutdown::Shutdown;
 use turns::Turns;
+use writers::Writers;
 
 /// How often the file of the key is read again.
 const KEY_INTERVAL: Duration = Duration::from_secs(5);
@@ -108,6 +111,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         edge: Arc::clone(&edge),
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         aside: Aside::start().map_err(ServerError::Thread)?,
+        writers: Writers::among(settings.workers),
         turns: Turns::new(),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),

@@ -92,7 +92,7 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
     }
     let end = if is_chunked { usize::MAX } else { announced.unwrap_or(0) };
     let mut body = Body { bytes: Vec::new(), bounds: Arc::clone(bounds) };
-    let mut chunk = [0; 16 * 1024];
+    let mut chunk = [0; 4 * 1024];
     while body.bytes.len() < end {
         let wanted = chunk.len().min(end - body.bytes.len());
         let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|_| Error::BodyNotReceived)?;

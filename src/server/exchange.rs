@@ -1,17 +1,17 @@
 //! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
 
-use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+use tiny_http::{Method, Request, Server};
 
 use crate::api::{Gateway, Job, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
 use crate::server::body::{Body, Bounds};
+use crate::server::outgoing::Outgoing;
 use crate::server::random::random;
 use crate::server::socket::CONNECTION_TIMEOUT;
 use crate::server::{body, oversize};
@@ -24,10 +24,6 @@ const MAX_ID_LENGTH: usize = 128;
 
 /// How long a whole body may take to arrive. Between two of its bytes, `server/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
-
-/// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
-/// `server/socket`'s timeout holds.
-const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// After so long, tiny_http may close a connection as soon as it has the answer, and surely will not keep it long.
 const LONG: Duration = CONNECTION_TIMEOUT.saturating_sub(Duration::from_secs(1));
@@ -120,14 +116,18 @@ impl Exchange {
                 log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));
             });
         });
-        let response = response(status, headers, Outgoing::new(body, account));
+        let outgoing = Outgoing::new(status, headers, body, account);
         if oversize::is_beyond_bounds(&request) {
             // No further request comes on this connection, and it is never done.
             drop((server, turn));
-            return oversize::answer_for_good(request, response);
+            return oversize::answer_for_good(request, outgoing.into_response());
         }
-        // Whether it was written has been accounted for.
-        let _ = request.respond(response);
+        if has_whole_body {
+            outgoing.write_at_once(request);
+        } else {
+            // Whether it was written has been accounted for.
+            let _ = request.respond(outgoing.into_response());
+        }
         drop(turn);
     }
 }
@@ -157,73 +157,9 @@ fn closing(value: &str) -> String {
     format!("{value}\r\nConnection: close")
 }
 
-fn response(status: u16, headers: impl Iterator<Item = (&'static str, String)>, body: Outgoing) -> Response<Outgoing> {
-    let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
-    let length = body.bytes.get_ref().len();
-    // A reply has a known length, so it is sent in one piece however long it is.
-    Response::new(StatusCode(status), headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
-}
-
-/// Is told once, when a reply is written or given up, whether all of it was written.
-type Account = Box<dyn FnOnce(bool) + Send>;
-
-/// A body that its client has to take in before a deadline: what is left then is not sent, and not kept.
-///
-/// It accounts for itself when tiny_http is done with it, since tiny_http goes on to read, perhaps for long, what is left of
-/// the request's body.
-struct Outgoing {
-    bytes: Cursor<Vec<u8>>,
-    deadline: Instant,
-    account: Option<Account>,
-}
-
-impl Outgoing {
-    fn new(bytes: Vec<u8>, account: Account) -> Outgoing {
-        Outgoing { bytes: Cursor::new(bytes), deadline: Instant::now() + REPLY_DEADLINE, account: Some(account) }
-    }
-}
-
-impl Read for Outgoing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() > self.deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
-        }
-        self.bytes.read(buffer)
-    }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        let is_whole = self.bytes.position() == self.bytes.get_ref().len() as u64;
-        if let Some(account) = self.account.take() {
-            account(is_whole);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_is_sent_until_its_deadline_and_accounts_for_itself() {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let outgoing = || {
-            let sender = sender.clone();
-            Outgoing::new(vec![1; 10], Box::new(move |is_whole| sender.send(is_whole).unwrap()))
-        };
-        let mut body = outgoing();
-        assert_eq!(body.read_to_end(&mut Vec::new()).unwrap(), 10);
-        drop(body);
-        assert_eq!(receiver.try_recv(), Ok(true));
-
-        let mut body = outgoing();
-        assert_eq!(body.read(&mut [0; 4]).unwrap(), 4);
-        body.deadline = Instant::now() - Duration::from_millis(1);
-        assert_eq!(body.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
-        drop(body);
-        assert_eq!(receiver.try_recv(), Ok(false));
-    }
 
     #[test]
     fn an_id_is_visible_ascii_of_a_bounded_length_and_ours_is_one() {

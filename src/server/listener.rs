@@ -1,7 +1,7 @@
 //! The tiny_http edge: takes requests in and hands those that need one to a worker.
 //!
-//! Neither the thread that takes requests in nor a worker ever waits for a client: bodies are read and replies written
-//! aside. What tiny_http 0.12 does not bound by itself is bounded by the options that `server/socket` sets, by `turns`, and
+//! The thread that takes requests in never waits for a client, and no more than a few workers do (`writers`): bodies are read
+//! and replies written aside. What tiny_http 0.12 does not bound by itself is bounded by the options that `server/socket` sets, by `turns`, and
 //! by the `sentinel`.
 
 use std::io;
@@ -24,6 +24,7 @@ use crate::server::pool::Pool;
 use crate::server::sentinel::Watch;
 use crate::server::socket::CONNECTION_TIMEOUT;
 use crate::server::turns::{Place, Turns, Waiting};
+use crate::server::writers::Writers;
 
 /// How often it is looked whether connections are still accepted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -44,6 +45,7 @@ pub(super) struct Listener {
     pub(super) edge: Arc<Edge>,
     pub(super) pool: Pool,
     pub(super) aside: Arc<Aside>,
+    pub(super) writers: Writers,
     pub(super) turns: Turns<Arrival>,
     pub(super) watch: Arc<Watch>,
     pub(super) metrics: Arc<Metrics>,
@@ -126,10 +128,10 @@ impl Listener {
             let _ = request.respond(Response::empty(200));
             return;
         }
-        self.watch.saw_request();
         let arrival = Arrival { server: Arc::clone(server), request };
         // tiny_http has always asked the system for it.
         let Some(&client) = arrival.request.remote_addr() else { return };
+        self.watch.saw_request(client);
         match self.turns.begin(client, arrival) {
             Place::First(arrival) => self.take_up(Waiting { request: arrival, is_last: false }, client),
             Place::Behind => {}
@@ -174,7 +176,10 @@ impl Listener {
         place.run(move || {
             let reply = exchange.perform(job, body.bytes());
             drop(body);
-            listener.finish(exchange, reply, turn);
+            match listener.writers.begin() {
+                Some(_writing) => exchange.finish(reply, turn),
+                None => listener.finish(exchange, reply, turn),
+            }
         });
     }
 

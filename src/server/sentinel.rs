@@ -5,6 +5,7 @@
 //! comes and goes sets one of them free. Since the timeout that the listening socket hands down to its connections applies
 //! to its own `accept` as well, something has to arrive now and then.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -22,11 +23,17 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// How many visits there are at a time when nothing goes on.
 const IDLE_VISITS: u64 = 1;
 
-/// How many visits each request since the last time is worth: where some were answered, others may be waiting. And the fewest
-/// and the most there are at a time then.
-const VISITS_PER_REQUEST: u64 = 4;
+/// How many there are when there were requests since the last time, but only on connections that had brought some before.
+const USUAL_VISITS: u64 = 4;
+
+/// How many visits each new connection since the last time is worth: where some were answered, others may be waiting. And the
+/// fewest and the most there are at a time then.
+const VISITS_PER_CONNECTION: u64 = 4;
 const FEWEST_VISITS: u64 = 16;
 const MOST_VISITS: u64 = 64;
+
+/// How many connections are remembered, of all that have the same place one. One that is forgotten counts as new.
+const REMEMBERED: usize = 1_024;
 
 /// How long a round of visits may take. A visit may have to wait behind others itself, and then another sets it free.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -39,11 +46,21 @@ const HEADER: &str = "X-Sentinel";
 pub(super) struct Watch {
     secret: String,
     requests: AtomicU64,
+    new_connections: AtomicU64,
+    /// By the hash of the client's address.
+    connections: Box<[AtomicU64]>,
+    hasher: RandomState,
 }
 
 impl Watch {
     pub(super) fn new() -> Arc<Watch> {
-        Arc::new(Watch { secret: format!("{:016x}{:016x}", random(), random()), requests: AtomicU64::new(0) })
+        Arc::new(Watch {
+            secret: format!("{:016x}{:016x}", random(), random()),
+            requests: AtomicU64::new(0),
+            new_connections: AtomicU64::new(0),
+            connections: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        })
     }
 
     /// Whether a request is a visit of the sentinel's.
@@ -52,9 +69,24 @@ impl Watch {
         request.headers().iter().any(is_secret)
     }
 
-    /// Takes note of a request of somebody else's.
-    pub(super) fn saw_request(&self) {
+    /// Takes note of a request of somebody else's, whose address is another one on each connection.
+    pub(super) fn saw_request(&self, client: SocketAddr) {
+        let hash = self.hasher.hash_one(client);
+        let place = &self.connections[hash as usize % REMEMBERED];
+        if place.swap(hash, Ordering::Relaxed) != hash {
+            self.new_connections.fetch_add(1, Ordering::Relaxed);
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many visits are due.
+    fn visits(&self) -> u64 {
+        let requests = self.requests.swap(0, Ordering::Relaxed);
+        match self.new_connections.swap(0, Ordering::Relaxed) {
+            0 if requests == 0 => IDLE_VISITS,
+            0 => USUAL_VISITS,
+            new => new.saturating_mul(VISITS_PER_CONNECTION).clamp(FEWEST_VISITS, MOST_VISITS),
+        }
     }
 }
 
@@ -64,12 +96,8 @@ pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     let request =
         format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
     loop {
-        let visits = match watch.requests.swap(0, Ordering::Relaxed) {
-            0 => IDLE_VISITS,
-            requests => requests.saturating_mul(VISITS_PER_REQUEST).clamp(FEWEST_VISITS, MOST_VISITS),
-        };
         let deadline = Instant::now() + PATIENCE;
-        let begun: Vec<_> = (0..visits).filter_map(|_| begin(&addresses, &request, deadline)).collect();
+        let begun: Vec<_> = (0..watch.visits()).filter_map(|_| begin(&addresses, &request, deadline)).collect();
         for visit in begun {
             await_answer(visit, deadline);
         }
@@ -104,4 +132,28 @@ fn reachable(listening: SocketAddr) -> Vec<SocketAddr> {
         other => vec![other],
     };
     addresses.into_iter().map(|ip| SocketAddr::new(ip, listening.port())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+
+    #[test]
+    fn where_connections_are_new_others_may_wait() {
+        let watch = Watch::new();
+        let saw = |ports: Range<u16>| {
+            for port in ports {
+                watch.saw_request(SocketAddr::from(([127, 0, 0, 1], port)));
+            }
+            watch.visits()
+        };
+        assert_eq!(saw(0..0), IDLE_VISITS);
+        assert_eq!(saw(1..2), FEWEST_VISITS);
+        assert_eq!(saw(1..2), USUAL_VISITS);
+        assert_eq!(saw(0..0), IDLE_VISITS);
+        assert_eq!(saw(1..11), 36);
+        assert_eq!(saw(1..500), MOST_VISITS);
+    }
 }

@@ -1,0 +1,162 @@
+//! A reply on its way to its client, written in as few pieces as there can be and given up when it takes too long.
+
+use std::io::{self, Cursor, Read, Write};
+use std::time::{Duration, Instant};
+
+use tiny_http::{Header, Request, Response, StatusCode};
+
+/// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
+/// `server/socket`'s timeout holds.
+const REPLY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Up to this length, 32 KiB, a body is copied behind its head, so that both are one packet for small ones, and one call.
+const COPIED_BYTES: usize = 32 << 10;
+
+/// More than a head has.
+const HEAD_BYTES: usize = 512;
+
+/// Is told once, when a reply is written or given up, whether all of its body was written.
+pub(super) type Account = Box<dyn FnOnce(bool) + Send>;
+
+/// A reply that its client has to take in before a deadline: what is left then is not sent, and not kept.
+pub(super) struct Outgoing {
+    status: StatusCode,
+    headers: Vec<Header>,
+    body: Body,
+}
+
+/// A body that accounts for itself.
+struct Body {
+    bytes: Cursor<Vec<u8>>,
+    deadline: Instant,
+    account: Option<Account>,
+}
+
+impl Outgoing {
+    pub(super) fn new(
+        status: u16,
+        headers: impl Iterator<Item = (&'static str, String)>,
+        body: Vec<u8>,
+        account: Account,
+    ) -> Outgoing {
+        let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
+        Outgoing { status: StatusCode(status), headers, body: Body::new(body, account) }
+    }
+
+    /// The reply as tiny_http writes it, eight kilobytes at a time. It accounts for itself when tiny_http is done with it, since
+    /// tiny_http goes on to read, perhaps for long, what is left of the request's body.
+    pub(super) fn into_response(self) -> Response<impl Read> {
+        let length = self.body.length();
+        response(self.status, self.headers, self.body, length)
+    }
+
+    /// Answers a request of whose body nothing is left to read.
+    pub(super) fn write_at_once(self, request: Request) {
+        let Outgoing { status, headers, mut body } = self;
+        let has_body = *request.method() != tiny_http::Method::Head;
+        let length = body.length();
+        let mut head = Vec::with_capacity(HEAD_BYTES + if has_body { length.min(COPIED_BYTES) } else { 0 });
+        let (version, of_request) = (request.http_version().clone(), request.headers());
+        // Writing to memory does not fail.
+        let _ = response(status, headers, io::empty(), length).raw_print(&mut head, version, of_request, true, None);
+        let mut writer = request.into_writer();
+        // Whether it was written is accounted for.
+        let _ = match has_body {
+            true => body.write_behind(head, &mut writer),
+            false => writer.write_all(&head),
+        }
+        .and_then(|()| writer.flush());
+    }
+}
+
+fn response<R: Read>(status: StatusCode, headers: Vec<Header>, body: R, length: usize) -> Response<R> {
+    // A reply has a known length, so it is sent in one piece however long it is.
+    Response::new(status, headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
+}
+
+impl Body {
+    fn new(bytes: Vec<u8>, account: Account) -> Body {
+        Body { bytes: Cursor::new(bytes), deadline: Instant::now() + REPLY_DEADLINE, account: Some(account) }
+    }
+
+    fn length(&self) -> usize {
+        self.bytes.get_ref().len()
+    }
+
+    fn write_behind(&mut self, mut head: Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
+        if self.length() > COPIED_BYTES {
+            writer.write_all(&head)?;
+            return self.write_to(writer);
+        }
+        head.extend_from_slice(self.bytes.get_ref());
+        writer.write_all(&head)?;
+        writer.flush()?;
+        self.bytes.set_position(self.length() as u64);
+        Ok(())
+    }
+
+    /// Writes all, as much at a time as the system takes before the client has to take some in.
+    fn write_to(&mut self, writer: &mut impl Write) -> io::Result<()> {
+        loop {
+            let left = &self.bytes.get_ref()[self.bytes.position() as usize..];
+            if left.is_empty() {
+                return Ok(());
+            }
+            self.in_time()?;
+            match writer.write(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.bytes.set_position(self.bytes.position() + count as u64),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn in_time(&self) -> io::Result<()> {
+        if Instant::now() > self.deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_time()?;
+        self.bytes.read(buffer)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let is_whole = self.bytes.position() == self.bytes.get_ref().len() as u64;
+        if let Some(account) = self.account.take() {
+            account(is_whole);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_sent_until_its_deadline_and_accounts_for_itself() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let body = || {
+            let sender = sender.clone();
+            Body::new(vec![1; 10], Box::new(move |is_whole| sender.send(is_whole).unwrap()))
+        };
+        let mut whole = body();
+        assert_eq!(whole.read_to_end(&mut Vec::new()).unwrap(), 10);
+        drop(whole);
+        assert_eq!(receiver.try_recv(), Ok(true));
+
+        let mut late = body();
+        assert_eq!(late.read(&mut [0; 4]).unwrap(), 4);
+        late.deadline = Instant::now() - Duration::from_millis(1);
+        assert_eq!(late.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(late);
+        assert_eq!(receiver.try_recv(), Ok(false));
+    }
+}
