@@ -25,13 +25,14 @@ use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
 use crate::metrics::{self, Metrics};
 use crate::prometheus::{Client, Session};
-use crate::query::{Invalid, TimeRange};
+use crate::query::{Aggregation, Invalid, MetricQuery, TimeRange};
+use crate::telemetry::Points;
 use crate::wire::request::Integer;
 
-use datasource::Datasource;
 use probe::Probes;
 use reply::Asked;
 
+pub use datasource::Datasource;
 pub use reply::{Note, Reply, SignedReply};
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
@@ -270,6 +271,23 @@ impl Gateway {
 const TEXT: &str = "text/plain; charset=utf-8";
 const OK: &str = "ok\n";
 const JSON: &str = "application/json";
+
+/// Whom a body of `POST /api/metric` asks, and what: all that happens to it before Prometheus is asked. A fuzz target looks at
+/// this.
+///
+/// # Errors
+/// When it is no valid request.
+pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
+    metric::checked(&parsed(body)?)
+}
+
+/// The body that points are answered with. A bench looks at this.
+///
+/// # Errors
+/// Never, for a point is a number.
+pub fn metric_body(points: Points, aggregation: Option<Aggregation>) -> Result<Vec<u8>, Error> {
+    json(&metric::response(points, aggregation))
+}
 
 fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(response).map_err(|_| Error::Internal)

@@ -20,6 +20,7 @@ mod transport;
 mod tunnel;
 mod upstream;
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ use crate::metrics::Metrics;
 use bounded::First;
 use json::{Decode, Undecoded};
 use metadata::Families;
-use response::{Envelope, Ignored, QueryResult, ResultType};
+use response::{Envelope, Ignored, QueryResult};
 use transport::{Answer, Deadline, Params, Question, Transport, Verb};
 
 pub use allowlist::Allowlist;
@@ -39,7 +40,7 @@ pub use error::{Error, ErrorKind, shortened};
 pub use hosts::BadHost;
 pub use metadata::{Metadata, MetricType};
 pub use proxy::{BadProxyFile, NoProxy, Proxy};
-pub use response::Found;
+pub use response::{Found, ResultType};
 pub use series::{Labels, Sample, Series};
 pub use upstream::{BadAddress, Upstream};
 
@@ -325,6 +326,34 @@ fn envelope<T: Decode>(answer: Answer) -> Result<Envelope<T>, ErrorKind> {
             let why = "its answer is not one of the Prometheus HTTP API".to_owned();
             ErrorKind::NotPrometheus { status: Some(status), why }
         }
+    })
+}
+
+/// The answer to a query as it stands in a body. Fuzz targets and benches look at this; what it means, with its HTTP status,
+/// only a [`Session`] tells.
+#[derive(Debug, PartialEq)]
+pub struct Decoded {
+    /// Whether the API did what it was asked.
+    pub is_success: bool,
+    /// What the query evaluates to, if there is anything.
+    pub result: Option<(ResultType, Found)>,
+    /// What kind of error it is.
+    pub error_type: Option<String>,
+    /// What the error is.
+    pub error: Option<String>,
+    /// The first of its warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Decodes the answer to a query; `None` when it cannot be read, or is none.
+pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
+    let envelope = response::decode::<QueryResult>(body).ok()?;
+    Some(Decoded {
+        is_success: envelope.status == response::Status::Success,
+        result: envelope.data.map(|result| (result.kind, result.found)),
+        error_type: envelope.error_type,
+        error: envelope.error,
+        warnings: envelope.warnings,
     })
 }
 

@@ -20,7 +20,7 @@ pub(super) const MAX_SCRAPE_INTERVAL_MS: u64 = 86_400_000;
 
 /// Which Prometheus to ask, and how.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Datasource {
+pub struct Datasource {
     /// The address.
     pub upstream: Upstream,
     /// The bound on the whole request.

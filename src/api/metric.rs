@@ -19,8 +19,7 @@ pub(super) fn answer(
     call: &mut Call<'_>,
     request: &QueryRequest<MetricsQuery>,
 ) -> Result<MetricsResponse, Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
-    let query = validated(&request.query)?;
+    let (datasource, query) = checked(request)?;
     let metrics = call.metrics;
     let nan = datasource.nan;
     let interval_ms = datasource.scrape_interval_ms;
@@ -32,7 +31,16 @@ pub(super) fn answer(
     let points = search.finish(&query.source)?;
     let dropped = points.dropped();
     metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
-    Ok(MetricsResponse { telemetry: telemetry(points, query.aggregation) })
+    Ok(response(points, query.aggregation))
+}
+
+/// Whom a request asks, and what.
+///
+/// # Errors
+/// When it is invalid.
+pub(super) fn checked(request: &QueryRequest<MetricsQuery>) -> Result<(Datasource, MetricQuery), Error> {
+    let datasource = Datasource::new(&request.connection_details)?;
+    Ok((datasource, validated(&request.query)?))
 }
 
 fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
@@ -47,10 +55,11 @@ fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
     })
 }
 
-fn telemetry(points: Points, aggregation: Option<Aggregation>) -> Telemetry {
+/// What a query is answered with.
+pub(super) fn response(points: Points, aggregation: Option<Aggregation>) -> MetricsResponse {
     let is_partial = points.is_partial();
     let samples = points.into_list().into_iter();
-    match aggregation {
+    let telemetry = match aggregation {
         None => Telemetry::RawMetricTelemetry {
             points: samples.map(|sample| (sample.value, sample.at)).collect(),
             data_format: RAW_FORMAT,
@@ -62,5 +71,6 @@ fn telemetry(points: Points, aggregation: Option<Aggregation>) -> Telemetry {
             data_format: AGGREGATED_FORMAT,
             is_partial,
         },
-    }
+    };
+    MetricsResponse { telemetry }
 }

@@ -112,7 +112,7 @@ impl Decode for Status {
 
 /// What a query evaluates to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ResultType {
+pub enum ResultType {
     /// One value.
     Scalar,
     /// A value a series.
