@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
 use crate::metrics::{self, Metrics};
+use crate::object::Object;
 use crate::prometheus::{Client, Session};
 use crate::query::{Aggregation, Invalid, MetricQuery, TimeRange};
 use crate::telemetry::Points;
@@ -294,11 +295,8 @@ fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // A list would pass for an object whose fields are given by their places.
-    if body.trim_ascii_start().first().is_some_and(|&first| first == b'[') {
-        return Err(Error::BadRequest("a list where an object is expected".to_owned()));
-    }
-    serde_json::from_slice(body).map_err(|error| Error::BadRequest(reason(&error)))
+    let request: Result<Object<T>, _> = serde_json::from_slice(body);
+    request.map(|Object(request)| request).map_err(|error| Error::BadRequest(reason(&error)))
 }
 
 /// Why something is no request, without the values that serde's reasons begin with: one may be a password.
@@ -463,9 +461,9 @@ mod tests {
             let error = parsed::<crate::wire::request::TestConnectionRequest>(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("hush"), "{body}: {error}");
         };
-        check(r#"{"connectionDetails":"https://u:hush@p"}"#, "expected struct ConnectionDetails");
+        check(r#"{"connectionDetails":"https://u:hush@p"}"#, "expected an object");
         check(r#"{"_type":"hush"}"#, "missing field `connectionDetails`");
         check(r#"{"hush"#, "EOF");
-        check(r#"["hush"]"#, "a list");
+        check(r#"["hush"]"#, "expected an object");
     }
 }

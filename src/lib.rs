@@ -22,6 +22,7 @@
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
 //! | `api/probe` | what has to be learnt about an upstream or a metric first: range bounds, scrape interval |
 //! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` |
+//! | [`object`] | JSON objects that are no lists |
 //! | [`query`] | the validated query: selector, source, time range, aggregation |
 //! | [`promql`] | from the query to PromQL text, escaping included |
 //! | [`plan`] | which instants and windows to ask for, in which order |
@@ -54,6 +55,7 @@ pub mod file;
 pub mod key;
 pub mod log;
 pub mod metrics;
+pub mod object;
 pub mod plan;
 pub mod prometheus;
 pub mod promql;

@@ -7,21 +7,26 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::object::{object, optional, optional_list};
+
 /// `TestConnectionRequest`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TestConnectionRequest {
     /// Which Prometheus to ask.
+    #[serde(deserialize_with = "object")]
     pub connection_details: ConnectionDetails,
 }
 
 /// `FieldNamesRequest`, `FieldValuesRequest` or `MetricsRequest`.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", bound(deserialize = "Q: Deserialize<'de>"))]
 pub struct QueryRequest<Q> {
     /// Which Prometheus to ask.
+    #[serde(deserialize_with = "object")]
     pub connection_details: ConnectionDetails,
     /// What to ask it.
+    #[serde(deserialize_with = "object")]
     pub query: Q,
 }
 
@@ -49,6 +54,7 @@ pub struct ConnectionDetails {
 #[serde(rename_all = "camelCase")]
 pub struct FieldNamesQuery {
     /// What the fields have to go with.
+    #[serde(default, deserialize_with = "optional_list")]
     pub conditions: Option<Vec<Condition>>,
     /// Milliseconds since the epoch.
     pub start_time: Option<Integer>,
@@ -63,6 +69,7 @@ pub struct FieldNamesQuery {
 #[serde(rename_all = "camelCase")]
 pub struct FieldValuesQuery {
     /// What the values have to go with.
+    #[serde(default, deserialize_with = "optional_list")]
     pub conditions: Option<Vec<Condition>>,
     /// Milliseconds since the epoch.
     pub start_time: Option<Integer>,
@@ -75,6 +82,7 @@ pub struct FieldValuesQuery {
     /// What the values begin with.
     pub field_value_prefix: Option<String>,
     /// Whose values are asked for.
+    #[serde(deserialize_with = "object")]
     pub field: Field,
 }
 
@@ -91,6 +99,7 @@ pub struct Field {
 #[serde(rename_all = "camelCase")]
 pub struct MetricsQuery {
     /// What to fetch, and of which series.
+    #[serde(default, deserialize_with = "optional_list")]
     pub conditions: Option<Vec<Condition>>,
     /// Milliseconds since the epoch.
     pub start_time: Integer,
@@ -101,6 +110,7 @@ pub struct MetricsQuery {
     /// Whether the newest points come first, and are kept.
     pub latest_first: Option<bool>,
     /// How to gather samples; absent for a raw query.
+    #[serde(default, deserialize_with = "optional")]
     pub aggregation: Option<Aggregation>,
 }
 
@@ -120,6 +130,7 @@ pub struct Condition {
     /// A label's name, or one of the keys that name what to fetch.
     pub key: String,
     /// What the label equals.
+    #[serde(default, deserialize_with = "optional")]
     pub value: Option<ConditionValue>,
 }
 
