@@ -271,12 +271,17 @@ mod tests {
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}"#,
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[2,"1"],[1,"1"]]}]}"#,
             r#"{"resultType":"matrix","result":{"metric":{}}}"#,
+            r#"["vector",[]]"#,
+            r#"{"resultType":{"vector":null},"result":[]}"#,
             r#"[]"#,
             r#"5"#,
         ] {
             assert_eq!(result(data), None, "{data}");
         }
-        assert_eq!(result("<html>"), None);
-        assert_eq!(result(&"[".repeat(100_000)), None);
+        let foreign = |body: &str| assert!(decode::<QueryResult>(&mut body.as_bytes()).is_err(), "{body}");
+        foreign("<html>");
+        foreign(r#"["success",{"resultType":"vector","result":[]},null,null,null]"#);
+        foreign(r#"{"status":{"success":null}}"#);
+        foreign(&"[".repeat(100_000));
     }
 }

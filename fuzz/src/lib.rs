@@ -1,0 +1,24 @@
+//! What the fuzz targets check: the mirror beside slow, obvious references that were written from the rules of the
+//! Mirror API, the translation and the Prometheus API, not from the mirror's code. A difference is a panic, which the
+//! fuzzer reports.
+//!
+//! `scripts/fuzz` runs the targets. One input again: `cargo +nightly fuzz run --sanitizer none TARGET FILE`.
+
+pub mod json;
+pub mod number;
+pub mod promql;
+pub mod request;
+pub mod response;
+mod written;
+
+/// Why a reference has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The input does not have the form.
+    Form,
+    /// It has the form, but makes no sense.
+    Meaning,
+    /// The input lies where serde_json may do one thing or the other: a number that it may read a little off, or a
+    /// depth that it may give up at.
+    Unsure,
+}

@@ -1,0 +1,351 @@
+//! Requests for metric values: what the mirror understands, and what a reader of the whole tree understands by the
+//! rules of the Mirror API and of its translation.
+
+mod described;
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use prometheusmirror::api::{Datasource, metric_query};
+use prometheusmirror::prometheus::Upstream;
+use prometheusmirror::query::{Aggregation, Matcher, Method, MetricQuery, NanInterpretation, Order};
+use prometheusmirror::query::{Selector, Source, TimeRange};
+
+use crate::Refused;
+use crate::json::{self, Json};
+use crate::number;
+use crate::written;
+
+/// Checks a body, or the body that the input describes.
+pub fn check(input: &[u8]) {
+    let Some(body) = written::body(input, described::written) else { return };
+    let found = metric_query(&body);
+    // What was described is seen here only.
+    let text = String::from_utf8_lossy(&body);
+    match (&found, json::checked(&body).and_then(|tree| reference(&tree))) {
+        (_, Err(Refused::Unsure)) => {}
+        // The status tells whose fault it is: 400 that of who wrote the request, 500 that of who typed its parts.
+        (Err(error), Err(why)) => {
+            let status = if why == Refused::Form { 400 } else { 500 };
+            assert_eq!(error.status(), status, "{error:?} of {text}");
+        }
+        (Ok((datasource, query)), Ok(expected)) => {
+            assert_eq!(*query, expected.query, "{text}");
+            assert_eq!(*datasource, expected.datasource, "{text}");
+            assert_eq!(datasource.upstream.to_string(), expected.name, "{text}");
+        }
+        (_, expected) => panic!("one of the two refuses it: found {found:#?}, expected {expected:#?} of {text}"),
+    }
+}
+
+/// What a request means.
+#[derive(Debug)]
+struct Meaning {
+    datasource: Datasource,
+    /// The upstream's host, port and path prefix.
+    name: String,
+    query: MetricQuery,
+}
+
+fn reference(tree: &Json) -> Result<Meaning, Refused> {
+    // First whether it is this request, then whether it makes sense.
+    let request = Request::of(tree)?;
+    let (datasource, name) = datasource(&request.details)?;
+    Ok(Meaning { datasource, name, query: query(&request)? })
+}
+
+/// A request by its form alone. Fields that nobody knows may be anything; none that is known may be there twice.
+struct Request<'j> {
+    details: Details<'j>,
+    conditions: Vec<Condition<'j>>,
+    start: i128,
+    end: i128,
+    limit: Option<i128>,
+    latest_first: bool,
+    aggregation: Option<(&'j str, i128)>,
+}
+
+/// The connection details, as they were typed.
+struct Details<'j> {
+    host: Option<&'j Json>,
+    port: Option<&'j Json>,
+    request_timeout: Option<&'j Json>,
+    nan_interpretation: Option<&'j Json>,
+    url: Option<&'j Json>,
+    scrape_interval: Option<&'j Json>,
+}
+
+struct Condition<'j> {
+    key: &'j str,
+    value: &'j Json,
+}
+
+impl<'j> Request<'j> {
+    fn of(tree: &'j Json) -> Result<Request<'j>, Refused> {
+        let [details, query] = once(tree, ["connectionDetails", "query"])?;
+        let [host, port, request_timeout, nan_interpretation, url, scrape_interval] = once(
+            details.ok_or(Refused::Form)?,
+            ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval"],
+        )?;
+        if [host, port, request_timeout, nan_interpretation, url, scrape_interval]
+            .iter()
+            .flatten()
+            .any(|typed| !typed.is_sound())
+        {
+            return Err(Refused::Form);
+        }
+        let [conditions, start, end, limit, latest_first, aggregation] = once(
+            query.ok_or(Refused::Form)?,
+            ["conditions", "startTime", "endTime", "limit", "latestFirst", "aggregation"],
+        )?;
+        let conditions = match conditions {
+            None => &[][..],
+            Some(Json::List(items)) => items,
+            Some(_) => return Err(Refused::Form),
+        };
+        let latest_first = match latest_first {
+            None => false,
+            Some(Json::Bool(first)) => *first,
+            Some(_) => return Err(Refused::Form),
+        };
+        let aggregation = aggregation.map(|aggregation| {
+            let [method, size] = once(aggregation, ["method", "bucketSizeMillis"])?;
+            Ok((text(method.ok_or(Refused::Form)?)?, integer(size.ok_or(Refused::Form)?)?))
+        });
+        Ok(Request {
+            details: Details { host, port, request_timeout, nan_interpretation, url, scrape_interval },
+            conditions: conditions.iter().map(Condition::of).collect::<Result<_, _>>()?,
+            start: integer(start.ok_or(Refused::Form)?)?,
+            end: integer(end.ok_or(Refused::Form)?)?,
+            limit: limit.map(integer).transpose()?,
+            latest_first,
+            aggregation: aggregation.transpose()?,
+        })
+    }
+}
+
+impl<'j> Condition<'j> {
+    fn of(tree: &'j Json) -> Result<Condition<'j>, Refused> {
+        let [key, outer] = once(tree, ["key", "value"])?;
+        let mut value = &Json::Null;
+        if let Some(outer) = outer {
+            let [inner, kind] = once(outer, ["value", "_type"])?;
+            kind.map(text).transpose()?;
+            value = inner.unwrap_or(&Json::Null);
+        }
+        if !value.is_sound() {
+            return Err(Refused::Form);
+        }
+        Ok(Condition { key: text(key.ok_or(Refused::Form)?)?, value })
+    }
+}
+
+/// The fields of these names, none of which may be there twice; `null` is the same as absent.
+fn once<'j, const COUNT: usize>(object: &'j Json, names: [&str; COUNT]) -> Result<[Option<&'j Json>; COUNT], Refused> {
+    let fields = object.fields().ok_or(Refused::Form)?;
+    let count = |name: &str| fields.iter().filter(|(key, _)| *key == name).count();
+    if names.iter().any(|name| count(name) > 1) {
+        return Err(Refused::Form);
+    }
+    let value = |name| fields.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    Ok(names.map(|name| value(name).filter(|value| **value != Json::Null)))
+}
+
+fn text(json: &Json) -> Result<&str, Refused> {
+    match json {
+        Json::Text(Some(text)) => Ok(text),
+        _ => Err(Refused::Form),
+    }
+}
+
+/// A whole number, `5.0` too, of 64 bits; with a fraction or an exponent of zero at most 9e15.
+fn integer(json: &Json) -> Result<i128, Refused> {
+    let Json::Number(text) = json else { return Err(Refused::Form) };
+    let number = number::decimal(text)?;
+    let most = if number.is_integer { i128::from(i64::MAX) } else { 9_000_000_000_000_000 - 1 };
+    let least = if number.is_integer { i128::from(i64::MIN) } else { -most };
+    number.whole().filter(|whole| (least..=most).contains(whole)).ok_or(Refused::Form)
+}
+
+fn query(request: &Request) -> Result<MetricQuery, Refused> {
+    let latest_time = 253_402_300_799_999;
+    let (start, end) = (request.start, request.end);
+    if start < 0 || start > end || end > latest_time {
+        return Err(Refused::Meaning);
+    }
+    let limit = request.limit.unwrap_or(i128::MAX);
+    if limit < 0 {
+        return Err(Refused::Meaning);
+    }
+    Ok(MetricQuery {
+        source: source(&request.conditions)?,
+        range: TimeRange { start: start as i64, end: end as i64 },
+        aggregation: request.aggregation.map(aggregation).transpose()?,
+        limit: limit.min(1_000_000) as usize,
+        order: if request.latest_first { Order::NewestFirst } else { Order::OldestFirst },
+    })
+}
+
+fn aggregation((method, size): (&str, i128)) -> Result<Aggregation, Refused> {
+    let upper = method.to_ascii_uppercase();
+    let (name, zero_fill) = match upper.strip_suffix("_NO_ZEROS") {
+        Some(name @ ("SUM" | "EVENT_COUNT")) => (name, false),
+        _ => (upper.as_str(), matches!(upper.as_str(), "SUM" | "EVENT_COUNT")),
+    };
+    let percentile = name.strip_prefix("PERCENTILE_");
+    let method = match (name, percentile) {
+        ("MEAN", _) => Method::Mean,
+        ("MAX", _) => Method::Max,
+        ("MIN", _) => Method::Min,
+        ("SUM", _) => Method::Sum,
+        ("EVENT_COUNT", _) => Method::EventCount,
+        (_, Some(p @ ("25" | "50" | "75" | "90" | "95" | "98" | "99"))) => Method::Percentile(p.parse().unwrap()),
+        _ => return Err(Refused::Meaning),
+    };
+    let bucket_ms = i64::try_from(size).ok().filter(|size| (1..=253_402_300_799_999).contains(size));
+    Ok(Aggregation { method, zero_fill, bucket_ms: bucket_ms.ok_or(Refused::Meaning)? })
+}
+
+const SOURCES: [&str; 3] = ["__gauge__", "__counter__", "~"];
+
+/// Exactly one condition names what to fetch; the others are label matchers, for which an expression has no room.
+fn source(conditions: &[Condition]) -> Result<Source, Refused> {
+    let naming: Vec<&Condition> = conditions.iter().filter(|one| SOURCES.contains(&one.key)).collect();
+    let labels: Vec<&Condition> = conditions.iter().filter(|one| !SOURCES.contains(&one.key)).collect();
+    let [naming] = naming[..] else { return Err(Refused::Meaning) };
+    // What stands for one text is a name, be it spelt as a number. A blank one is none.
+    let [name] = &label_values(naming.value)?[..] else { return Err(Refused::Meaning) };
+    if name.chars().all(char::is_whitespace) {
+        return Err(Refused::Meaning);
+    }
+    if naming.key == "~" {
+        return if labels.is_empty() { Ok(Source::Expression(name.clone())) } else { Err(Refused::Meaning) };
+    }
+    let mut matchers = Vec::new();
+    for one in labels {
+        let any_of = label_values(one.value)?;
+        if any_of.is_empty() {
+            return Err(Refused::Meaning);
+        }
+        matchers.push(Matcher { label: one.key.to_owned(), any_of });
+    }
+    let selector = Selector { metric: name.clone(), matchers };
+    Ok(if naming.key == "__counter__" { Source::Counter(selector) } else { Source::Gauge(selector) })
+}
+
+/// The texts by which a label may hold a value. The items of a set may be bare, or with a type.
+fn label_values(value: &Json) -> Result<Vec<String>, Refused> {
+    let Json::List(items) = value else { return one_value(value) };
+    let mut values = Vec::new();
+    for item in items {
+        let fields = item.fields().unwrap_or_default();
+        let inner = fields.iter().rev().find(|(key, _)| *key == "value");
+        values.extend(one_value(inner.map_or(item, |(_, inner)| inner))?);
+    }
+    Ok(values)
+}
+
+fn one_value(value: &Json) -> Result<Vec<String>, Refused> {
+    match value {
+        Json::Text(Some(text)) => Ok(vec![text.clone()]),
+        Json::Bool(true) => Ok(vec!["true".to_owned()]),
+        Json::Bool(false) => Ok(vec!["false".to_owned()]),
+        Json::Number(text) => {
+            let number = number::decimal(text)?;
+            let plain = number.plain();
+            // A whole one with and without a decimal.
+            Ok(if number.whole().is_some() { vec![plain.clone(), format!("{plain}.0")] } else { vec![plain] })
+        }
+        _ => Err(Refused::Meaning),
+    }
+}
+
+fn datasource(details: &Details) -> Result<(Datasource, String), Refused> {
+    let timeout = typed_number(details.request_timeout, 600_000)?.unwrap_or(20_000);
+    let nan = match typed_text(details.nan_interpretation)?.map(str::to_ascii_uppercase).as_deref() {
+        None | Some("NONE") => NanInterpretation::None,
+        Some("ZERO") => NanInterpretation::Zero,
+        Some(_) => return Err(Refused::Meaning),
+    };
+    let interval = typed_number(details.scrape_interval, 86_400_000)?;
+    let host = typed_text(details.host)?;
+    let port = typed_number(details.port, 65_535)?;
+    let (upstream, name) = match (typed_text(details.url)?, host, port) {
+        (Some(url), None, None) => (Upstream::at_url(url), url_name(url)),
+        (None, Some(host), Some(port)) => (Upstream::at_host(host, port as u16), host_name(host, port)),
+        _ => return Err(Refused::Meaning),
+    };
+    // How it connects is compared by what the address is made of; whether it is one, by the name.
+    let name = name?;
+    let datasource = Datasource {
+        upstream: upstream.map_err(|_| Refused::Meaning)?,
+        timeout: Duration::from_millis(timeout),
+        nan,
+        scrape_interval_ms: interval.map(|ms| ms as i64),
+    };
+    Ok((datasource, name))
+}
+
+/// A number from 1 to `max`, or its digits as a text.
+fn typed_number(typed: Option<&Json>, max: i128) -> Result<Option<u64>, Refused> {
+    let Some(typed) = typed else { return Ok(None) };
+    let number = match typed {
+        Json::Number(text) => number::decimal(text)?.whole(),
+        Json::Text(Some(text)) => {
+            let digits = text.trim();
+            let are_digits = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+            // Zeros in front do not matter.
+            let digits = digits.trim_start_matches('0');
+            if are_digits && digits.len() <= 20 { format!("0{digits}").parse().ok() } else { None }
+        }
+        _ => None,
+    };
+    let number = number.filter(|number| (1..=max).contains(number)).ok_or(Refused::Meaning)?;
+    Ok(Some(number as u64))
+}
+
+/// A text without the blanks around it; nothing left is the same as absent.
+fn typed_text(typed: Option<&Json>) -> Result<Option<&str>, Refused> {
+    match typed {
+        None => Ok(None),
+        Some(Json::Text(Some(text))) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(_) => Err(Refused::Meaning),
+    }
+}
+
+fn host_name(host: &str, port: u64) -> Result<String, Refused> {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if inner.parse::<Ipv6Addr>().is_ok() {
+        return Ok(format!("[{inner}]:{port}"));
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if !host.is_empty() && host.chars().all(is_plain) { Ok(format!("{host}:{port}")) } else { Err(Refused::Meaning) }
+}
+
+/// `scheme://user:password@host:port/path`, with user and password, port and path left out or not.
+///
+/// What is more than letters, digits and the usual marks is refused or not by the rules of RFC 3986, which are not
+/// written again here.
+fn url_name(url: &str) -> Result<String, Refused> {
+    if url.contains(['?', '#']) {
+        return Err(Refused::Meaning);
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(Refused::Meaning)?;
+    let default_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "80",
+        "https" => "443",
+        _ => return Err(Refused::Meaning),
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:/@".contains(c);
+    if !rest.chars().all(is_plain) {
+        return Err(Refused::Unsure);
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let (host, port) = place.split_once(':').unwrap_or((place, default_port));
+    let port: u16 = port.parse().map_err(|_| Refused::Meaning)?;
+    if host.is_empty() || port == 0 || authority.matches('@').count() > 1 {
+        return Err(Refused::Meaning);
+    }
+    Ok(format!("{host}:{port}{}", path.trim_end_matches('/')))
+}
