@@ -1,0 +1,132 @@
+//! What a sample costs on its way: decoded, turned into a rate, encoded. `cargo bench` measures all of it: time,
+//! bytes and samples per second, allocations. `cargo bench -- decode` measures a part.
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{AllocProfiler, Bencher, black_box};
+
+use prometheusmirror::api::metric_body;
+use prometheusmirror::prometheus::{Found, Sample, decoded};
+use prometheusmirror::query::{Aggregation, NanInterpretation, Order};
+use prometheusmirror::rate::rates;
+use prometheusmirror::telemetry::{Points, SeriesSeen};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// An hour of samples, the most steps of a range query, and far more than is read at once.
+const SIZES: [usize; 3] = [240, 11_000, 100_000];
+
+/// Who writes an answer.
+#[derive(Debug, Clone, Copy)]
+enum Server {
+    Prometheus,
+    VictoriaMetrics,
+}
+
+/// Samples of a scrape every 15 seconds: a gauge with two decimals, or a counter with resets.
+fn samples(count: usize, is_counter: bool) -> Vec<Sample> {
+    let value = |nth: usize| match is_counter {
+        true => ((nth * 37) % 250_000) as f64,
+        false => 2_000.0 + ((nth * 7_919) % 10_007) as f64 / 100.0,
+    };
+    (0..count).map(|nth| Sample { at: 1_700_000_000_620 + 15_000 * nth as i64, value: value(nth) }).collect()
+}
+
+/// An answer with one series, as the server writes it.
+fn body(server: Server, samples: &[Sample]) -> Vec<u8> {
+    let pair = |sample: &Sample| {
+        let time = format!("{}.{:03}", sample.at / 1000, sample.at % 1000);
+        let time = match server {
+            Server::Prometheus => time.as_str(),
+            Server::VictoriaMetrics => time.trim_end_matches('0'),
+        };
+        format!("[{time},\"{}\"]", sample.value)
+    };
+    let pairs: Vec<String> = samples.iter().map(pair).collect();
+    let labels =
+        r#""__name__":"node_load","instance":"10.0.0.7:9100","job":"node","namespace":"shop","pod":"node-7x2x9""#;
+    let stats = match server {
+        Server::Prometheus => "",
+        Server::VictoriaMetrics => r#","stats":{"seriesFetched":"1","executionTimeMsec":3}"#,
+    };
+    let series = format!(r#"{{"metric":{{{labels}}},"values":[{}]}}"#, pairs.join(","));
+    let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
+    format!(r#"{{"status":"success","data":{data}{stats}}}"#).into_bytes()
+}
+
+fn found(mut body: &[u8]) -> Found {
+    decoded(&mut body).expect("an answer").result.expect("a result").1
+}
+
+fn points(samples: &[Sample]) -> Points {
+    let mut points = Points::new(1_000_000, Order::OldestFirst, NanInterpretation::None);
+    points.add_samples(samples);
+    points
+}
+
+fn decode(bencher: Bencher, server: Server, count: usize) {
+    let body = body(server, &samples(count, false));
+    assert_eq!(found(&body).series[0].samples.len(), count);
+    let bencher = bencher.counter(BytesCount::of_slice(&body)).counter(ItemsCount::new(count));
+    bencher.bench_local(|| decoded(&mut black_box(body.as_slice())));
+}
+
+#[divan::bench(args = SIZES)]
+fn decode_prometheus(bencher: Bencher, count: usize) {
+    decode(bencher, Server::Prometheus, count);
+}
+
+#[divan::bench(args = SIZES)]
+fn decode_victoriametrics(bencher: Bencher, count: usize) {
+    decode(bencher, Server::VictoriaMetrics, count);
+}
+
+#[divan::bench(args = [11_000])]
+fn rate(bencher: Bencher, count: usize) {
+    let samples = samples(count, true);
+    bencher.counter(ItemsCount::new(count)).bench_local(|| rates(black_box(&samples)));
+}
+
+fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {
+    let samples = samples(count, false);
+    let size = metric_body(points(&samples), aggregation).expect("a body").len();
+    let bencher = bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(count));
+    bencher.with_inputs(|| points(&samples)).bench_local_values(|points| metric_body(points, aggregation));
+}
+
+#[divan::bench(args = [240, 11_000])]
+fn encode_raw(bencher: Bencher, count: usize) {
+    encode(bencher, count, None);
+}
+
+#[divan::bench(args = [96])]
+fn encode_aggregated(bencher: Bencher, count: usize) {
+    encode(bencher, count, Aggregation::new("MEAN", 900_000).ok());
+}
+
+/// From the bytes of Prometheus to those for StackState; the bytes counted are those of Prometheus.
+fn whole_way(bencher: Bencher, count: usize, is_counter: bool) {
+    let body = body(Server::Prometheus, &samples(count, is_counter));
+    let bencher = bencher.counter(BytesCount::of_slice(&body)).counter(ItemsCount::new(count));
+    bencher.bench_local(|| {
+        let found = found(black_box(&body));
+        let mut seen = SeriesSeen::default();
+        let samples = seen.only(&found).expect("one series");
+        let points = if is_counter { points(&rates(samples)) } else { points(samples) };
+        metric_body(points, None)
+    });
+}
+
+#[divan::bench(args = [240, 11_000])]
+fn whole_way_gauge(bencher: Bencher, count: usize) {
+    whole_way(bencher, count, false);
+}
+
+#[divan::bench(args = [240, 11_000])]
+fn whole_way_counter(bencher: Bencher, count: usize) {
+    whole_way(bencher, count, true);
+}
