@@ -62,7 +62,7 @@ fn found(mut body: &[u8]) -> Found {
     decoded(&mut body).expect("an answer").result.expect("a result").1
 }
 
-fn points(samples: &[Sample]) -> Points {
+fn points(samples: Vec<Sample>) -> Points {
     let mut points = Points::new(1_000_000, Order::OldestFirst, NanInterpretation::None);
     points.add_samples(samples);
     points
@@ -88,14 +88,14 @@ fn decode_victoriametrics(bencher: Bencher, count: usize) {
 #[divan::bench(args = [11_000])]
 fn rate(bencher: Bencher, count: usize) {
     let samples = samples(count, true);
-    bencher.counter(ItemsCount::new(count)).bench_local(|| rates(black_box(&samples)));
+    bencher.counter(ItemsCount::new(count)).with_inputs(|| samples.clone()).bench_local_values(rates);
 }
 
 fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {
     let samples = samples(count, false);
-    let size = metric_body(points(&samples), aggregation).expect("a body").len();
+    let size = metric_body(points(samples.clone()), aggregation).expect("a body").len();
     let bencher = bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(count));
-    bencher.with_inputs(|| points(&samples)).bench_local_values(|points| metric_body(points, aggregation));
+    bencher.with_inputs(|| points(samples.clone())).bench_local_values(|points| metric_body(points, aggregation));
 }
 
 #[divan::bench(args = [240, 11_000])]
@@ -115,9 +115,9 @@ fn whole_way(bencher: Bencher, count: usize, is_counter: bool) {
     bencher.bench_local(|| {
         let found = found(black_box(&body));
         let mut seen = SeriesSeen::default();
-        let samples = seen.only(&found).expect("one series");
-        let points = if is_counter { points(&rates(samples)) } else { points(samples) };
-        metric_body(points, None)
+        let samples = seen.only(found).expect("one series");
+        let samples = if is_counter { rates(samples) } else { samples };
+        metric_body(points(samples), None)
     });
 }
 

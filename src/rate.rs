@@ -8,20 +8,27 @@ use crate::prometheus::{Sample, Series};
 /// A drop of the value is a reset, after which the counter has counted from 0, so the increase is the value itself. Across
 /// more than [`MAX_GAP_MS`] there is no rate: nobody knows what happened in between (translation rules, "Raw queries").
 pub fn rates(mut samples: Vec<Sample>) -> Vec<Sample> {
-    let mut before: Option<Sample> = None;
     // In their place, for they may be very many.
-    samples.retain_mut(|sample| {
-        let Some(previous) = before.replace(*sample) else { return false };
-        let elapsed_ms = sample.at - previous.at;
-        if elapsed_ms <= 0 || elapsed_ms > MAX_GAP_MS {
-            return false;
+    let mut count = 0;
+    for nth in 1..samples.len() {
+        // What is written lies before what is still to be read.
+        if let Some(rate) = rate(samples[nth - 1], samples[nth]) {
+            samples[count] = rate;
+            count += 1;
         }
-        let is_reset = sample.value < previous.value;
-        let increase = if is_reset { sample.value } else { sample.value - previous.value };
-        sample.value = increase / (elapsed_ms as f64 / 1000.0);
-        true
-    });
+    }
+    samples.truncate(count);
     samples
+}
+
+fn rate(previous: Sample, sample: Sample) -> Option<Sample> {
+    let elapsed_ms = sample.at - previous.at;
+    if elapsed_ms <= 0 || elapsed_ms > MAX_GAP_MS {
+        return None;
+    }
+    let is_reset = sample.value < previous.value;
+    let increase = if is_reset { sample.value } else { sample.value - previous.value };
+    Some(Sample { at: sample.at, value: increase / (elapsed_ms as f64 / 1000.0) })
 }
 
 /// The median distance of neighbouring samples of a series, over all series, in milliseconds (at least 1); `None` when no

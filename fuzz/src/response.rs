@@ -12,11 +12,11 @@ use crate::json::{self, Json};
 use crate::number;
 use crate::written;
 
-/// The decoder reads this much before it decides how to decode.
-const READ_AHEAD_BYTES: usize = 1 << 20;
+/// The decoder reads this much at a time.
+const BUFFER_BYTES: usize = 16 << 10;
 
-/// One input of every so many is put across the end of what is read ahead, which takes time.
-const ONE_IN: u16 = 1024;
+/// One input of every so many is put across the end of what is read at first, which takes time.
+const ONE_IN: u16 = 16;
 
 /// Checks a body, or the body that the input describes.
 pub fn check(input: &[u8]) {
@@ -43,7 +43,7 @@ fn check_body(body: &[u8], choices: &[u8]) {
     let choice = choices.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
     if choice.is_multiple_of(ONE_IN) && !body.is_empty() {
         let before = choices.len().wrapping_mul(31).wrapping_add(usize::from(choice)) % body.len();
-        let blanks = vec![b' '; READ_AHEAD_BYTES - before];
+        let blanks = vec![b' '; BUFFER_BYTES - before];
         let long = decoded(&mut blanks.chain(Pieces { rest: body, choices, nth: 0 }));
         assert!(are_same(&found, &long), "found {found:#?}, behind very many blanks {long:#?} of {text}");
     }

@@ -48,7 +48,11 @@ fn sample(text: &[u8]) -> Option<(Sample, usize)> {
     }
     let seconds = (first * 10 + digit(text[9])?) * 10 + digit(text[10])?;
     let (ms, at) = match text[11] {
-        b'.' => ((digit(text[12])? * 10 + digit(text[13])?) * 10 + digit(text[14])?, 15),
+        b'.' => {
+            let (fraction, length) = eight(text, 12)?;
+            // Prometheus writes all three digits, VictoriaMetrics no more than it has to.
+            (fraction * [0, 100, 10, 1].get(length).filter(|_| length > 0)?, 12 + length)
+        }
         _ => (0, 11),
     };
     if text[at..at + 2] != *b",\"" {
@@ -166,6 +170,8 @@ mod tests {
             for (seconds, ms) in [
                 ("1700000059", 1_700_000_059_000),
                 ("1700000059.781", 1_700_000_059_781),
+                ("1700000059.05", 1_700_000_059_050),
+                ("1700000059.7", 1_700_000_059_700),
                 ("9999999999.001", 9_999_999_999_001),
             ] {
                 let text = format!("[{seconds},\"{value}\"]");
@@ -179,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_written_otherwise_is_left_to_others() {
         for text in [
-            "[1700000059.7,\"1\"]",
+            "[1700000059.,\"1\"]",
             "[1700000059.7812,\"1\"]",
             "[170000005,\"1\"]",
             "[17000000590,\"1\"]",
