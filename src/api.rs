@@ -26,14 +26,14 @@ use crate::key::Keyring;
 use crate::metrics::{self, Metrics};
 use crate::object::Object;
 use crate::prometheus::{Client, Session};
-use crate::query::{Aggregation, Invalid, MetricQuery, TimeRange};
-use crate::telemetry::Points;
+use crate::query::{Invalid, MetricQuery, TimeRange};
 use crate::wire::request::Integer;
 
 use probe::Probes;
 use reply::Asked;
 
 pub use datasource::Datasource;
+pub use metric::body as metric_body;
 pub use reply::{Note, Reply, SignedReply};
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
@@ -88,7 +88,7 @@ const ROUTES: [Route; 9] = [
         name: "metric",
         path: "/api/metric",
         allow: POST,
-        action: Action::Method(|gateway, call, body| json(&metric::answer(&gateway.probes, call, &parsed(body)?)?)),
+        action: Action::Method(|gateway, call, body| metric::answer(&gateway.probes, call, &parsed(body)?)),
     },
     Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
     Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
@@ -280,14 +280,6 @@ const JSON: &str = "application/json";
 /// When it is no valid request.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
     metric::checked(&parsed(body)?)
-}
-
-/// The body that points are answered with. A bench looks at this.
-///
-/// # Errors
-/// Never, for a point is a number.
-pub fn metric_body(points: Points, aggregation: Option<Aggregation>) -> Result<Vec<u8>, Error> {
-    json(&metric::response(points, aggregation))
 }
 
 fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
