@@ -12,9 +12,6 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// The longest text: 1 MiB, many times what a label's value has.
 pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
 
-/// How deep in each other lists and objects may be that nobody wants to know.
-const MAX_DEPTH: usize = 128;
-
 /// Why something cannot be decoded.
 #[derive(Debug)]
 pub(super) enum Undecoded {
@@ -54,11 +51,18 @@ pub(super) struct Json<'r> {
     end: usize,
     /// A token that is not in one piece in the buffer, or was written with escapes.
     token: Vec<u8>,
+    /// How much was read.
+    read: u64,
 }
 
 impl<'r> Json<'r> {
     pub(super) fn new(source: &'r mut dyn Read) -> Json<'r> {
-        Json { source, buffer: vec![0; BUFFER_BYTES].into(), at: 0, end: 0, token: Vec::new() }
+        Json { source, buffer: vec![0; BUFFER_BYTES].into(), at: 0, end: 0, token: Vec::new(), read: 0 }
+    }
+
+    /// How many bytes were read so far.
+    pub(super) fn read(&self) -> u64 {
+        self.read
     }
 
     /// Takes an object: `take` takes the value of each field, whose name it is given if that is one of `names`.
@@ -120,7 +124,7 @@ impl<'r> Json<'r> {
         loop {
             let window = &self.buffer[self.at..self.end];
             let Some(length) = window.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
-                self.keep(window.len())?;
+                self.keep(window.len());
                 self.fill()?;
                 continue;
             };
@@ -131,12 +135,12 @@ impl<'r> Json<'r> {
                     return utf8(&self.buffer[start..start + length]);
                 }
                 b'"' => {
-                    self.keep(length)?;
+                    self.keep(length);
                     self.at += 1;
-                    return utf8(&self.token);
+                    return utf8(self.kept()?);
                 }
                 b'\\' => {
-                    self.keep(length)?;
+                    self.keep(length);
                     self.at += 1;
                     self.escaped()?;
                 }
@@ -160,32 +164,58 @@ impl<'r> Json<'r> {
                 self.at += length;
                 return Ok(&self.buffer[start..start + length]);
             }
-            self.keep(found.unwrap_or(window.len()))?;
+            self.keep(found.unwrap_or(window.len()));
             // A number may be all there is.
             if found.is_some() || !self.is_filled()? {
-                return Ok(&self.token);
+                return self.kept();
             }
         }
     }
 
-    /// Takes a value that nobody wants to know.
+    /// Takes a value that nobody wants to know, however deep in each other lists and objects in it are.
     pub(super) fn skip(&mut self) -> Result<(), Undecoded> {
-        self.skip_at(0)
+        // What closes those that are open.
+        let mut closes = Vec::new();
+        loop {
+            match self.peek()? {
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    closes.push(if open == b'{' { b'}' } else { b']' });
+                    if !self.is_next(closes[closes.len() - 1])? {
+                        self.skip_name(&closes)?;
+                        continue;
+                    }
+                }
+                b'"' => {
+                    self.text()?;
+                }
+                b't' => self.word("true")?,
+                b'f' => self.word("false")?,
+                b'n' => self.word("null")?,
+                _ => {
+                    number(self.number_token()?)?;
+                }
+            }
+            loop {
+                let Some(&close) = closes.last() else { return Ok(()) };
+                if !self.is_next(close)? {
+                    break;
+                }
+                self.at += 1;
+                closes.pop();
+            }
+            self.expect(b',')?;
+            self.skip_name(&closes)?;
+        }
     }
 
-    fn skip_at(&mut self, depth: usize) -> Result<(), Undecoded> {
-        if depth > MAX_DEPTH {
-            return Err(Undecoded::Foreign);
+    /// Takes what stands before a value in an object.
+    fn skip_name(&mut self, closes: &[u8]) -> Result<(), Undecoded> {
+        if closes.last() == Some(&b'}') {
+            self.text()?;
+            self.expect(b':')?;
         }
-        match self.peek()? {
-            b'{' => self.fields(&[], |json, _| json.skip_at(depth + 1)),
-            b'[' => self.list(|json| json.skip_at(depth + 1)),
-            b'"' => self.text().map(drop),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            _ => number(self.number_token()?).map(drop),
-        }
+        Ok(())
     }
 
     /// Takes a value, or nothing where there is `null`.
@@ -244,11 +274,18 @@ impl<'r> Json<'r> {
         }
     }
 
-    /// Takes the next bytes of a token that is not in one piece.
-    fn keep(&mut self, length: usize) -> Result<(), Undecoded> {
-        self.token.extend_from_slice(&self.buffer[self.at..self.at + length]);
+    /// Takes the next bytes of a token that is not in one piece. One that is too long is taken to its end, but not kept: it may
+    /// be without one, and then that is what is wrong.
+    fn keep(&mut self, length: usize) {
+        if self.token.len() <= MAX_TEXT_BYTES {
+            self.token.extend_from_slice(&self.buffer[self.at..self.at + length]);
+        }
         self.at += length;
-        if self.token.len() > MAX_TEXT_BYTES { Err(Undecoded::Foreign) } else { Ok(()) }
+    }
+
+    /// The token that was kept.
+    fn kept(&self) -> Result<&[u8], Undecoded> {
+        if self.token.len() <= MAX_TEXT_BYTES { Ok(&self.token) } else { Err(Undecoded::Foreign) }
     }
 
     /// Reads on when everything is taken.
@@ -266,6 +303,7 @@ impl<'r> Json<'r> {
                 other => break other?,
             }
         };
+        self.read += self.end as u64;
         Ok(self.end > 0)
     }
 
@@ -374,4 +412,135 @@ pub(super) fn decoded<T: Decode>(text: &str) -> Result<T, Undecoded> {
     let value = T::decode(&mut json)?;
     json.end()?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that gives so many bytes at a time, so that every token is cut somewhere.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(length);
+            buffer[..length].copy_from_slice(now);
+            self.0 = later;
+            Ok(length)
+        }
+    }
+
+    /// What is skipped whole, whatever pieces it comes in.
+    fn is_value(text: &str) -> bool {
+        let mut results = [1, 2, 3, 7, 1 << 20].map(|length| {
+            let mut source = Pieces(text.as_bytes(), length);
+            let mut json = Json::new(&mut source);
+            json.skip().and_then(|()| json.end()).is_ok()
+        });
+        results.sort_unstable();
+        assert_eq!(results[0], results[4], "{text} depends on how it arrives");
+        results[0]
+    }
+
+    #[test]
+    fn a_value_is_what_serde_json_takes_for_one() {
+        for text in [
+            "null",
+            "true",
+            "false",
+            "tru",
+            "truee",
+            "nul",
+            "0",
+            "-0",
+            "01",
+            "-",
+            "1.",
+            ".1",
+            "1.5",
+            "1e5",
+            "1E+5",
+            "1e-5",
+            "1e",
+            "1e+",
+            "+1",
+            "1.5e3.2",
+            "1-2",
+            "--1",
+            "\"\"",
+            "\"a",
+            "\"\\\"\"",
+            "\"\\x\"",
+            "\"\\u00e9\"",
+            "\"\\u00g9\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ude00\"",
+            "\"\n\"",
+            "\"é\"",
+            "[]",
+            "[1]",
+            "[1,2]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[",
+            "]",
+            "[1",
+            "[}",
+            "{}",
+            "{\"a\":1}",
+            "{\"a\":1,\"b\":[{}]}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "{1:1}",
+            "{]",
+            "{",
+            " [ 1 , { \"a\" : null } ] ",
+            "\t\r\n1\n",
+            "",
+            " ",
+            "1 1",
+            "[] []",
+            "\u{b}1",
+            "[[[[[[]]]]]]",
+            "[[[[[[]]]]]",
+            "[{\"a\":[{\"b\":[]}]},[]]",
+        ] {
+            assert_eq!(is_value(text), serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text:?}");
+        }
+        let deep = 100_000;
+        assert!(is_value(&("[".repeat(deep) + &"]".repeat(deep))));
+        assert!(!is_value(&("[".repeat(deep) + &"]".repeat(deep - 1))));
+    }
+
+    #[test]
+    fn a_text_is_what_is_written_wherever_it_is_cut() {
+        for text in [r#""""#, r#""plain""#, r#""é\u00e9\ud83d\ude00""#, r#""\"\\\/\b\f\n\r\t""#, r#""a\u0000b""#] {
+            let expected: String = serde_json::from_str(text).unwrap();
+            for length in 1..=text.len() {
+                let mut source = Pieces(text.as_bytes(), length);
+                assert_eq!(Json::new(&mut source).text().unwrap(), expected, "{text} by {length}");
+            }
+        }
+        assert!(matches!(Json::new(&mut [b'"', 0xff, b'"'].as_slice()).text(), Err(Undecoded::Foreign)));
+    }
+
+    #[test]
+    fn a_text_is_taken_up_to_a_mebibyte_and_a_longer_one_to_its_end() {
+        let taken = |length: usize| {
+            let text = format!("\"{}\"", "é".repeat(length / 2));
+            let mut source = text.as_bytes();
+            let mut json = Json::new(&mut source);
+            let taken = json.text().map(str::len).ok();
+            (taken, json.at == json.end)
+        };
+        assert_eq!(taken(1_048_576), (Some(1_048_576), true));
+        assert_eq!(taken(1_048_578), (None, true));
+        assert_eq!(taken(5_000_000), (None, true));
+    }
 }

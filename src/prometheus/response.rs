@@ -3,7 +3,7 @@
 //! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. What does not have that
 //! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::bounded::First;
 use super::json::{Decode, Json, Undecoded, once};
@@ -68,15 +68,21 @@ impl Decode for Ignored {
     }
 }
 
+/// How much is read of what is no answer, 1 MiB: mostly it ends before, and its connection can be used again.
+const MAX_FOREIGN_BYTES: u64 = 1 << 20;
+
 /// Reads a body to its end and decodes it as an answer with data of type `T`, keeping nothing but that.
 ///
 /// # Errors
 /// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
 pub(super) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
     let mut json = Json::new(body);
-    let envelope = Envelope::decode(&mut json)?;
-    json.end()?;
-    Ok(envelope)
+    let envelope = Envelope::decode(&mut json).and_then(|envelope| json.end().map(|()| envelope));
+    let read = json.read();
+    if matches!(envelope, Err(Undecoded::Foreign)) {
+        io::copy(&mut body.take(MAX_FOREIGN_BYTES.saturating_sub(read)), &mut io::sink())?;
+    }
+    envelope
 }
 
 impl<T: Decode> Decode for Envelope<T> {

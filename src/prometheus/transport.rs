@@ -26,9 +26,7 @@ const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
-/// How much of an answer is taken from the system at a time, and how much of a question is given to it. Every connection has
-/// so much memory for as long as it is kept.
-const INPUT_BYTES: usize = 64 << 10;
+/// How much of a question is given to the system at a time. Every connection has so much memory for as long as it is kept.
 const OUTPUT_BYTES: usize = 16 << 10;
 
 /// What the mirror calls itself.
@@ -137,7 +135,6 @@ impl Transport {
             .max_idle_connections_per_host(workers)
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
-            .input_buffer_size(INPUT_BYTES)
             .output_buffer_size(OUTPUT_BYTES)
             .build();
         let proxy = proxy.map(Arc::new);

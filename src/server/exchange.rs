@@ -53,6 +53,8 @@ pub(super) struct Exchange {
     underway: Held,
     /// Whether nothing is left of its body that could be taken for a further request.
     has_whole_body: bool,
+    /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
+    is_read: bool,
     /// Whether those behind it on its connection are not answered any more.
     is_last: bool,
 }
@@ -61,9 +63,9 @@ impl Exchange {
     pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(str::to_owned);
         let underway = Held::new(&edge.underway);
-        let has_whole_body = body::ends(&request);
+        let (has_whole_body, is_read) = (body::ends(&request), body::is_prefetched(&request));
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(new_id));
-        Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_last }
+        Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_read, is_last }
     }
 
     /// What answers it.
@@ -84,6 +86,7 @@ impl Exchange {
     pub(super) fn read_body(&mut self) -> Result<Body, Error> {
         let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
         self.has_whole_body = true;
+        self.is_read = true;
         Ok(body)
     }
 
@@ -94,7 +97,7 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish<T>(self, reply: Reply, turn: T) {
-        let Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_last } = self;
+        let Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_read, is_last } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", normal_path(request.url()))
@@ -122,7 +125,7 @@ impl Exchange {
             drop((server, turn));
             return oversize::answer_for_good(request, outgoing.into_response());
         }
-        if has_whole_body {
+        if is_read {
             outgoing.write_at_once(request);
         } else {
             // Whether it was written has been accounted for.

@@ -50,7 +50,7 @@ impl Outgoing {
         response(self.status, self.headers, self.body, length)
     }
 
-    /// Answers a request of whose body nothing is left to read.
+    /// Answers a request of whose body nothing is left to wait for, which tiny_http would do before the reply is written.
     pub(super) fn write_at_once(self, request: Request) {
         let Outgoing { status, headers, mut body } = self;
         let has_body = *request.method() != tiny_http::Method::Head;
