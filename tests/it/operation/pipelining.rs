@@ -12,7 +12,7 @@ use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
 use crate::http::{header, read_answer, read_one_answer};
 use crate::support::mirror::Mirror;
 use crate::support::process::{memory, status_field};
-use crate::support::stub::{Stub, good};
+use crate::support::stub::{Reply, Request, Stub, good};
 
 /// Reads from a mirror wait no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +84,20 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
     assert_eq!(header(&last.headers, "connection"), Some("close"), "{last:?}");
 }
 
+/// Wants good answers at once, again and again.
+fn check_prompt(mirror: &Mirror, stub: &Stub) {
+    for _ in 0..20 {
+        let now = Instant::now();
+        let answer = read_answer(begin(mirror, &test_connection(&stub.details()), PATIENCE));
+        // For a moment its requests may take all places.
+        if answer.status != 503 {
+            check_ok(&answer);
+        }
+        assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_client_that_reads_no_answers_holds_no_worker() {
     let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue", "1"]), Stub::start(good));
@@ -97,16 +111,49 @@ fn a_client_that_reads_no_answers_holds_no_worker() {
             break;
         }
     }
-    for _ in 0..20 {
-        let now = Instant::now();
-        let answer = read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE));
-        // For a moment its requests may take both places.
-        if answer.status != 503 {
-            check_ok(&answer);
-        }
-        assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
+    check_prompt(&mirror, &stub);
+}
+
+/// Answers queries for one metric with what becomes megabytes of points.
+fn many_points(request: &Request) -> Reply {
+    if !request.parameter("query").is_some_and(|query| query.contains("many")) {
+        return good(request);
+    }
+    let samples: Vec<String> = (1..200_000).map(|nth| format!(r#"[{nth},"{nth}.5"]"#)).collect();
+    let series = format!(r#"{{"metric":{{}},"values":[{}]}}"#, samples.join(","));
+    let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
+    Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{data}}}"#))
+}
+
+#[test]
+fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
+    const DAY: u64 = 86_400_000;
+    let (mirror, stub) = (Mirror::start_with(&["--workers", "8"]), Stub::start(many_points));
+    let many = json!({
+        "connectionDetails": stub.details(),
+        "query": {
+            "conditions": [{"key": "__gauge__", "value": {"value": "many"}}],
+            "startTime": 0,
+            "endTime": 3 * DAY,
+        },
+    });
+    let many = post("/api/metric", "", &many);
+    let _unread: Vec<TcpStream> = (0..10)
+        .map(|_| {
+            let mut unread = begin(&mirror, b"", PATIENCE);
+            socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
+            // The system keeps no more than four megabytes for a client.
+            (0..3).for_each(|_| unread.write_all(&many).unwrap());
+            unread
+        })
+        .collect();
+    let busy = || Page::of(&mirror).only("prometheusmirror_busy_workers");
+    let begun = Instant::now();
+    while busy() != 2.0 {
+        assert!(begun.elapsed() < Duration::from_secs(7), "{} workers write", busy());
         std::thread::sleep(Duration::from_millis(50));
     }
+    check_prompt(&mirror, &stub);
 }
 
 #[test]
