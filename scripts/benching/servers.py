@@ -127,12 +127,14 @@ class Nginx(Server):
 
 
 class Mirror(Server):
-    def __init__(self, work, binary):
+    def __init__(self, work, binary, *flags):
         super().__init__(work, "mirror")
         self.binary = binary
+        self.flags = flags
 
     def command(self):
-        return [self.binary, "--listen", "127.0.0.1", "--port", str(self.port), "--workers", str(WORKERS)]
+        address = ["--listen", "127.0.0.1", "--port", str(self.port)]
+        return [self.binary, *address, "--workers", str(WORKERS), *self.flags]
 
     def start(self):
         self.launch(self.command(), API_KEY="bench")

@@ -1,4 +1,5 @@
-//! Threads for what may have to wait for a client, so that neither the thread that takes requests in nor a worker does.
+//! Threads for what may have to wait for a client, so that the thread that takes requests in never does, and workers hardly
+//! ever (see `server/writers`).
 
 use std::collections::VecDeque;
 use std::io;
