@@ -23,6 +23,9 @@ pub(super) enum Value {
     Millis(Duration),
 }
 
+/// More than most lines have.
+const USUAL_BYTES: usize = 512;
+
 /// The most characters of one value; a PromQL that StackState sends is far shorter.
 const MAX_VALUE_CHARS: usize = 4_096;
 
@@ -33,22 +36,26 @@ pub(super) fn written(format: Format, time: SystemTime, level: &str, fields: &[(
         Format::Json => ("{", ",", "}\n"),
     };
     let head = [("ts", Value::Text(timestamp(time))), ("level", Value::Text(level.to_owned()))];
-    let mut line = begin.to_owned();
+    let mut line = String::with_capacity(USUAL_BYTES);
+    line.push_str(begin);
     for (nth, (key, value)) in head.iter().chain(fields).enumerate() {
         if nth > 0 {
             line.push_str(separator);
         }
         match format {
-            Format::Logfmt => line.push_str(&format!("{key}=")),
-            Format::Json => line.push_str(&format!("\"{key}\":")),
+            Format::Logfmt => line.extend([key, "="]),
+            Format::Json => line.extend(["\"", key, "\":"]),
         }
         match value {
             Value::Text(text) if format == Format::Logfmt && is_plain(text) => line.push_str(text),
             Value::Text(text) => quote(&mut line, text, format),
-            Value::Number(number) => line.push_str(&number.to_string()),
+            // Writing to a string does not fail.
+            Value::Number(number) => {
+                let _ = write!(line, "{number}");
+            }
             Value::Millis(duration) => {
                 let micros = duration.as_micros();
-                line.push_str(&format!("{}.{:03}", micros / 1000, micros % 1000));
+                let _ = write!(line, "{}.{:03}", micros / 1000, micros % 1000);
             }
         }
     }
