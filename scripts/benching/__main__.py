@@ -17,13 +17,13 @@ What is not
 import contextlib
 import pathlib
 import platform
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 
 from load import run
+from programs import stop_when_interrupted
 from questions import Questions
 from samples import History
 from servers import WORKERS, Mirror, Nginx, Prometheus, start_to_answer_ms
@@ -184,18 +184,6 @@ def machine():
     nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().removeprefix("nginx version: ")
     print(f"{cores} cores of {cpu.split(': ')[1].strip()}, {int(memory.split()[1]) // 1024} MiB, {platform.system()}")
     print(f"{version}; {nginx}")
-
-
-def stop_when_interrupted():
-    """Whatever asks for the end, what was started is stopped and what was written removed."""
-
-    def stop(number, _):
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, stop)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,24 @@
 import contextlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+
+
+def stop_when_interrupted():
+    """Whatever asks for the end, what was started is stopped and what was written removed."""
+
+    def stop(number, _):
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, stop)
 
 
 def launched(command, log, **environment):

@@ -24,7 +24,6 @@ What is judged
 import contextlib
 import os
 import pathlib
-import signal
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ import time
 from clients import Clients
 from judge import faults_of_answers, faults_of_process, faults_of_size
 from mirror import Mirror
-from programs import waited
+from programs import stop_when_interrupted, waited
 from prometheus import Prometheus
 from report import report_minutes, report_sizes, report_verdict
 from scene import Scene
@@ -80,18 +79,6 @@ def main(binary, minutes):
     report_sizes(before, measuring.sizes, after)
     report_verdict(records, faults)
     return 1 if faults else 0
-
-
-def stop_when_interrupted():
-    """Whatever asks for the end, what was started is stopped and what was written removed."""
-
-    def stop(number, _):
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, stop)
 
 
 if __name__ == "__main__":
