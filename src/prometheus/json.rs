@@ -10,7 +10,7 @@ use std::str;
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// The longest text: 1 MiB, many times what a label's value has.
-pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// Why something cannot be decoded.
 #[derive(Debug)]
@@ -253,7 +253,7 @@ impl<'r> Json<'r> {
         self.at = (self.at + length).min(self.end);
     }
 
-    /// Whether a list or object opens or closes next, or what else the byte begins.
+    /// Whether this byte is the next that is no blank.
     pub(super) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
         Ok(self.peek()? == byte)
     }

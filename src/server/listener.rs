@@ -1,8 +1,8 @@
 //! The tiny_http edge: takes requests in and hands those that need one to a worker.
 //!
-//! The thread that takes requests in never waits for a client, and no more than a few workers do (`writers`): bodies are read
-//! and replies written aside. What tiny_http 0.12 does not bound by itself is bounded by the options that `server/socket` sets, by `turns`, and
-//! by the `sentinel`.
+//! The thread that takes requests in never waits for a client, and no more than a few workers do (`writers`): else bodies
+//! are read and replies written aside. What tiny_http 0.12 does not bound by itself is bounded by the options that
+//! `server/socket` sets, by `turns`, and by the `sentinel`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
