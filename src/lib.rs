@@ -12,7 +12,7 @@
 //! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |
-//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/random` numbers nobody can foresee |
+//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/scheduling` how its threads take turns, `server/random` numbers nobody can foresee |
 //! | `server/listener`, `server/exchange`, `server/body`, `server/outgoing` | the tiny_http edge: taking requests in; one from arrival to written reply; its body; its reply |
 //! | `server/pool`, `server/aside`, `server/writers` | the workers and the bounded queue before them; threads for what may wait for a client; how many workers write their replies themselves |
 //! | `server/turns`, `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |

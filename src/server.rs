@@ -10,6 +10,7 @@ mod oversize;
 mod panics;
 mod pool;
 mod random;
+mod scheduling;
 mod sentinel;
 mod shutdown;
 mod socket;
@@ -92,6 +93,7 @@ impl std::error::Error for ServerError {}
 pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
     descriptors::raise_limit();
+    scheduling::do_not_interrupt();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
     panics::watch(Arc::clone(&metrics));
 

@@ -15,6 +15,7 @@ mod metrics;
 mod overload;
 mod page;
 mod pipelining;
+mod scheduling;
 mod shutdown;
 
 use std::io::Write;
