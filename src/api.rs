@@ -13,6 +13,7 @@ mod probe;
 mod reply;
 mod search;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,7 +187,7 @@ impl Gateway {
             return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
         }
         let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
-            return Routed::Reply(self.refuse(OTHER, &Error::NoSuchPath(path)));
+            return Routed::Reply(self.refuse(OTHER, &Error::NoSuchPath(path.into_owned())));
         };
         let method = route.name;
         if !route.allow.split(", ").any(|allowed| allowed == verb) {
@@ -302,14 +303,19 @@ fn reason(error: &serde_json::Error) -> String {
 
 /// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
 /// `//api/metric` is a real request. A whole URL is a target, too (RFC 9112, "absolute-form").
-pub fn normal_path(target: &str) -> String {
+pub fn normal_path(target: &str) -> Cow<'_, str> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {
         Some(whole) => whole.split_once('/').map_or("", |(_, path)| path),
+        None if is_normal(path) => return Cow::Borrowed(path),
         None => path,
     };
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    format!("/{}", segments.join("/"))
+    Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+fn is_normal(path: &str) -> bool {
+    path.starts_with('/') && !path.contains("//") && !(path.len() > 1 && path.ends_with('/'))
 }
 
 fn about() -> String {

@@ -32,7 +32,7 @@
 //! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/json` how an answer is read, `prometheus/compact` the fast way through its samples, `prometheus/response`, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
-//! | [`log`] | lines to standard error, `log/format` how they are written |
+//! | [`log`] | lines to standard error, `log/fields` how they are written |
 //! | [`metrics`] | what the mirror tells of itself, `metrics/process` what the system knows of it |
 //!
 //! # The way of a request

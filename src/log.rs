@@ -1,25 +1,25 @@
-//! Log lines to standard error, one an event: a message and its fields, in logfmt or JSON (`log/format`).
+//! Log lines to standard error, one an event: a message and its fields, in logfmt or JSON (`log/fields`).
 //!
 //! A line that is written while a request is being answered carries the request's id, whoever writes it.
 
-mod format;
+mod fields;
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-pub use format::Format;
-use format::Value;
+use fields::Fields;
+pub use fields::Format;
 
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
 thread_local! {
     /// The request that this thread is busy with.
-    static REQUEST_ID: RefCell<Option<String>> = const { RefCell::new(None) };
+    static REQUEST_ID: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
 /// Starts logging: our own events from `level` on, those of libraries from warnings on (their details could hold what
@@ -32,9 +32,9 @@ pub fn start(level: LevelFilter, format: Format) {
 }
 
 /// Does some work of a request's: what is logged meanwhile, on this thread, carries its id.
-pub fn in_request<T>(id: &str, work: impl FnOnce() -> T) -> T {
+pub fn in_request<T>(id: &Arc<str>, work: impl FnOnce() -> T) -> T {
     /// Puts the id back that was there before, also when the work panics.
-    struct Before(Option<String>);
+    struct Before(Option<Arc<str>>);
 
     impl Drop for Before {
         fn drop(&mut self) {
@@ -42,7 +42,7 @@ pub fn in_request<T>(id: &str, work: impl FnOnce() -> T) -> T {
         }
     }
 
-    let _before = Before(REQUEST_ID.replace(Some(id.to_owned())));
+    let _before = Before(REQUEST_ID.replace(Some(Arc::clone(id))));
     work()
 }
 
@@ -74,44 +74,39 @@ fn event(level: Level, line: impl FnOnce() -> Line) {
 
 /// An event: a message and its fields, in the order they are added.
 #[derive(Debug)]
-pub struct Line(Vec<(&'static str, Value)>);
+pub struct Line(Fields);
 
 impl Line {
     /// An event with its message.
     pub fn new(message: &str) -> Line {
-        Line(Vec::new()).text("msg", message)
+        Line(Fields::new(FORMAT.get().copied().unwrap_or_default())).text("msg", message)
     }
 
     /// Adds a text, escaped where it has to be. An empty one is left out.
     pub fn text(mut self, key: &'static str, value: impl Display) -> Line {
-        let value = value.to_string();
-        if !value.is_empty() {
-            self.0.push((key, Value::Text(value)));
-        }
+        self.0.text(key, value);
         self
     }
 
     /// Adds a number.
     pub fn number(mut self, key: &'static str, value: impl Into<u64>) -> Line {
-        self.0.push((key, Value::Number(value.into())));
+        self.0.number(key, value.into());
         self
     }
 
     /// Adds a duration in milliseconds, to the microsecond.
     pub fn millis(mut self, key: &'static str, value: Duration) -> Line {
-        self.0.push((key, Value::Millis(value)));
+        self.0.millis(key, value);
         self
     }
 }
 
 fn write(level: Level, line: Line) {
-    let line = match REQUEST_ID.with_borrow(Option::clone) {
+    let Line(fields) = REQUEST_ID.with_borrow(|id| match id {
         Some(id) => line.text("request_id", id),
         None => line,
-    };
-    let level = level.as_str().to_ascii_lowercase();
-    let format = FORMAT.get().copied().unwrap_or_default();
-    let text = format::written(format, SystemTime::now(), &level, &line.0);
+    });
+    let text = fields.into_line(SystemTime::now(), level);
     // In one piece, that lines of several threads do not mix. Nobody can be told when standard error is gone.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::str;
 
 /// How much is read at a time.
-const BUFFER_BYTES: usize = 16 << 10;
+pub(super) const BUFFER_BYTES: usize = 16 << 10;
 
 /// The longest text: 1 MiB, many times what a label's value has.
 const MAX_TEXT_BYTES: usize = 1 << 20;
@@ -46,7 +46,7 @@ impl Decode for String {
 pub(super) struct Json<'r> {
     source: &'r mut dyn Read,
     /// What was read last; from `at` to `end` it is not taken yet.
-    buffer: Box<[u8]>,
+    buffer: &'r mut [u8],
     at: usize,
     end: usize,
     /// A token that is not in one piece in the buffer, or was written with escapes.
@@ -56,8 +56,9 @@ pub(super) struct Json<'r> {
 }
 
 impl<'r> Json<'r> {
-    pub(super) fn new(source: &'r mut dyn Read) -> Json<'r> {
-        Json { source, buffer: vec![0; BUFFER_BYTES].into(), at: 0, end: 0, token: Vec::new(), read: 0 }
+    /// That of a source, read by way of a buffer, which may hold anything but must not be empty.
+    pub(super) fn new(source: &'r mut dyn Read, buffer: &'r mut [u8]) -> Json<'r> {
+        Json { source, buffer, at: 0, end: 0, token: Vec::new(), read: 0 }
     }
 
     /// How many bytes were read so far.
@@ -315,7 +316,7 @@ impl<'r> Json<'r> {
         self.at = 0;
         self.end = 0;
         self.end = loop {
-            match self.source.read(&mut self.buffer) {
+            match self.source.read(self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }
@@ -426,8 +427,8 @@ fn is_number(token: &[u8]) -> bool {
 
 #[cfg(test)]
 pub(super) fn decoded<T: Decode>(text: &str) -> Result<T, Undecoded> {
-    let mut text = text.as_bytes();
-    let mut json = Json::new(&mut text);
+    let (mut text, mut buffer) = (text.as_bytes(), [0; BUFFER_BYTES]);
+    let mut json = Json::new(&mut text, &mut buffer);
     let value = T::decode(&mut json)?;
     json.end()?;
     Ok(value)
@@ -454,7 +455,8 @@ mod tests {
     fn is_value(text: &str) -> bool {
         let mut results = [1, 2, 3, 7, 1 << 20].map(|length| {
             let mut source = Pieces(text.as_bytes(), length);
-            let mut json = Json::new(&mut source);
+            let mut buffer = [0; BUFFER_BYTES];
+            let mut json = Json::new(&mut source, &mut buffer);
             json.skip().and_then(|()| json.end()).is_ok()
         });
         results.sort_unstable();
@@ -543,10 +545,17 @@ mod tests {
             let expected: String = serde_json::from_str(text).unwrap();
             for length in 1..=text.len() {
                 let mut source = Pieces(text.as_bytes(), length);
-                assert_eq!(Json::new(&mut source).text().unwrap(), expected, "{text} by {length}");
+                assert_eq!(
+                    Json::new(&mut source, &mut [0; BUFFER_BYTES]).text().unwrap(),
+                    expected,
+                    "{text} by {length}"
+                );
             }
         }
-        assert!(matches!(Json::new(&mut [b'"', 0xff, b'"'].as_slice()).text(), Err(Undecoded::Foreign)));
+        assert!(matches!(
+            Json::new(&mut [b'"', 0xff, b'"'].as_slice(), &mut [0; BUFFER_BYTES]).text(),
+            Err(Undecoded::Foreign)
+        ));
     }
 
     #[test]
@@ -555,7 +564,8 @@ mod tests {
             let check = |length: usize, expected: Option<usize>| {
                 let text = format!("\"{}\"", character.repeat(length / 2));
                 let mut source = text.as_bytes();
-                let mut json = Json::new(&mut source);
+                let mut buffer = [0; BUFFER_BYTES];
+                let mut json = Json::new(&mut source, &mut buffer);
                 assert_eq!(json.text().map(str::len).ok(), expected, "{length} bytes of {character}");
                 assert!(json.end().is_ok() && json.token.capacity() < 3 * MAX_TEXT_BYTES);
             };

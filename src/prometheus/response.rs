@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use super::bounded::First;
-use super::json::{Decode, Json, Undecoded, once};
+use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
 use super::series::{Sample, Series};
 
 /// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
@@ -76,7 +76,8 @@ const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 /// # Errors
 /// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
 pub(super) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
-    let mut json = Json::new(body);
+    let mut buffer = [0; BUFFER_BYTES];
+    let mut json = Json::new(body, &mut buffer);
     let envelope = Envelope::decode(&mut json).and_then(|envelope| json.end().map(|()| envelope));
     let read = json.read();
     if matches!(envelope, Err(Undecoded::Foreign)) {

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
@@ -28,6 +29,12 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
 /// How much of a question is given to the system at a time. Every connection has so much memory for as long as it is kept.
 const OUTPUT_BYTES: usize = 16 << 10;
+
+/// What of a form's values is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// More than most forms have.
+const USUAL_FORM_BYTES: usize = 512;
 
 /// What the mirror calls itself.
 pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
@@ -167,13 +174,28 @@ impl Transport {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
         let url = upstream.endpoint(path);
-        let params = params.iter().map(|(name, value)| (*name, value.as_str()));
         let sent = match verb {
-            Verb::Post => prepared(self.agent.post(url), upstream, remaining, max_idle_age).send_form(params),
-            Verb::Get => prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call(),
+            Verb::Post => prepared(self.agent.post(url), upstream, remaining, max_idle_age)
+                .content_type("application/x-www-form-urlencoded")
+                .send(form(params)),
+            Verb::Get => {
+                let params = params.iter().map(|(name, value)| (*name, value.as_str()));
+                prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call()
+            }
         };
         sent.map_err(|error| failure(error, deadline))
     }
+}
+
+/// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
+fn form(params: &Params) -> String {
+    let mut form = String::with_capacity(USUAL_FORM_BYTES);
+    for (name, value) in params {
+        let separator = if form.is_empty() { "" } else { "&" };
+        form.extend([separator, name, "="]);
+        form.extend(utf8_percent_encode(value, ESCAPED));
+    }
+    form
 }
 
 /// A request with its credentials, its time, and the age of the connections it may use.
@@ -187,5 +209,18 @@ fn prepared<B>(
     match upstream.authorization() {
         Some(authorization) => request.header("Authorization", authorization),
         None => request,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_holds_any_value() {
+        let params =
+            vec![("query", "{a=\"ä b\",c!=\"&+%\"}".to_owned()), ("time", "1.5".to_owned()), ("empty", String::new())];
+        assert_eq!(form(&params), "query=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty=");
+        assert_eq!(form(&Vec::new()), "");
     }
 }

@@ -45,7 +45,7 @@ impl Edge {
 pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
-    id: String,
+    id: Arc<str>,
     edge: Arc<Edge>,
     /// The server it came from, which has to be there until it is answered.
     server: Arc<Server>,
@@ -61,10 +61,10 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
-        let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(str::to_owned);
+        let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
         let (has_whole_body, is_read) = (body::ends(&request), body::is_prefetched(&request));
-        let (accepted, id) = (Instant::now(), given.unwrap_or_else(new_id));
+        let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
         Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_read, is_last }
     }
 
@@ -107,7 +107,7 @@ impl Exchange {
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, .. } = signed.into_reply();
         let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_leaving();
-        let id_header = if is_last { closing(&id) } else { id.clone() };
+        let id_header = if is_last { closing(&id) } else { id.to_string() };
         let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
 
         let account = Box::new(move |is_whole| {

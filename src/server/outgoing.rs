@@ -9,8 +9,9 @@ use tiny_http::{Header, Request, Response, StatusCode};
 /// `server/socket`'s timeout holds.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Up to this length, 32 KiB, a body is copied behind its head, so that both are one packet for small ones, and one call.
-const COPIED_BYTES: usize = 32 << 10;
+/// Up to this length, 32 KiB, a body is moved to make room for its head, so that both are one packet for small ones, and
+/// one call.
+const MOVED_BYTES: usize = 32 << 10;
 
 /// More than a head has.
 const HEAD_BYTES: usize = 512;
@@ -55,7 +56,7 @@ impl Outgoing {
         let Outgoing { status, headers, mut body } = self;
         let has_body = *request.method() != tiny_http::Method::Head;
         let length = body.length();
-        let mut head = Vec::with_capacity(HEAD_BYTES + if has_body { length.min(COPIED_BYTES) } else { 0 });
+        let mut head = Vec::with_capacity(HEAD_BYTES);
         let (version, of_request) = (request.http_version().clone(), request.headers());
         // Writing to memory does not fail.
         let _ = response(status, headers, io::empty(), length).raw_print(&mut head, version, of_request, true, None);
@@ -83,13 +84,13 @@ impl Body {
         self.bytes.get_ref().len()
     }
 
-    fn write_behind(&mut self, mut head: Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
-        if self.length() > COPIED_BYTES {
+    fn write_behind(&mut self, head: Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
+        if self.length() > MOVED_BYTES {
             writer.write_all(&head)?;
             return self.write_to(writer);
         }
-        head.extend_from_slice(self.bytes.get_ref());
-        writer.write_all(&head)?;
+        self.bytes.get_mut().splice(..0, head);
+        writer.write_all(self.bytes.get_ref())?;
         writer.flush()?;
         self.bytes.set_position(self.length() as u64);
         Ok(())

@@ -2,8 +2,10 @@
 //!
 //! Whatever a client or an upstream sent is quoted and escaped, so that no text of theirs can pass for a line of ours.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use log::Level;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,52 +17,75 @@ pub enum Format {
     Json,
 }
 
-/// What a field holds.
-#[derive(Debug)]
-pub(super) enum Value {
-    Text(String),
-    Number(u64),
-    Millis(Duration),
-}
-
-/// More than most lines have.
+/// More than the fields of most lines have.
 const USUAL_BYTES: usize = 512;
+
+/// More than time and level have with what surrounds them.
+const HEAD_BYTES: usize = 64;
 
 /// The most characters of one value; a PromQL that StackState sends is far shorter.
 const MAX_VALUE_CHARS: usize = 4_096;
 
-/// A whole line with its end.
-pub(super) fn written(format: Format, time: SystemTime, level: &str, fields: &[(&'static str, Value)]) -> String {
-    let (begin, separator, end) = match format {
-        Format::Logfmt => ("", " ", "\n"),
-        Format::Json => ("{", ",", "}\n"),
-    };
-    let head = [("ts", Value::Text(timestamp(time))), ("level", Value::Text(level.to_owned()))];
-    let mut line = String::with_capacity(USUAL_BYTES);
-    line.push_str(begin);
-    for (nth, (key, value)) in head.iter().chain(fields).enumerate() {
-        if nth > 0 {
-            line.push_str(separator);
-        }
-        match format {
-            Format::Logfmt => line.extend([key, "="]),
-            Format::Json => line.extend(["\"", key, "\":"]),
-        }
-        match value {
-            Value::Text(text) if format == Format::Logfmt && is_plain(text) => line.push_str(text),
-            Value::Text(text) => quote(&mut line, text, format),
-            // Writing to a string does not fail.
-            Value::Number(number) => {
-                let _ = write!(line, "{number}");
-            }
-            Value::Millis(duration) => {
-                let micros = duration.as_micros();
-                let _ = write!(line, "{}.{:03}", micros / 1000, micros % 1000);
-            }
+/// The fields of a line as they are written, behind what stands between each and the one before.
+#[derive(Debug)]
+pub(super) struct Fields {
+    format: Format,
+    written: String,
+}
+
+impl Fields {
+    /// None yet.
+    pub(super) fn new(format: Format) -> Fields {
+        Fields { format, written: String::with_capacity(USUAL_BYTES) }
+    }
+
+    /// Adds a text, but not an empty one.
+    pub(super) fn text(&mut self, key: &str, value: impl Display) {
+        let before = self.written.len();
+        self.begin(key);
+        let start = self.written.len();
+        // Writing to a string does not fail, here and below.
+        let _ = write!(self.written, "{value}");
+        let value = &self.written[start..];
+        if value.is_empty() {
+            self.written.truncate(before);
+        } else if self.format == Format::Json || !is_plain(value) {
+            let value = self.written.split_off(start);
+            quote(&mut self.written, &value, self.format);
         }
     }
-    line.push_str(end);
-    line
+
+    /// Adds a number.
+    pub(super) fn number(&mut self, key: &str, value: u64) {
+        self.begin(key);
+        let _ = write!(self.written, "{value}");
+    }
+
+    /// Adds a duration in milliseconds, to the microsecond.
+    pub(super) fn millis(&mut self, key: &str, value: Duration) {
+        self.begin(key);
+        let micros = value.as_micros();
+        let _ = write!(self.written, "{}.{:03}", micros / 1000, micros % 1000);
+    }
+
+    fn begin(&mut self, key: &str) {
+        match self.format {
+            Format::Logfmt => self.written.extend([" ", key, "="]),
+            Format::Json => self.written.extend([",\"", key, "\":"]),
+        }
+    }
+
+    /// The whole line with its end: first the time and the level, then the fields.
+    pub(super) fn into_line(self, time: SystemTime, level: Level) -> String {
+        let level = level.as_str().to_ascii_lowercase();
+        let time = Timestamp(time);
+        let mut line = String::with_capacity(HEAD_BYTES + self.written.len());
+        let _ = match self.format {
+            Format::Logfmt => writeln!(line, "ts={time} level={level}{}", self.written),
+            Format::Json => writeln!(line, r#"{{"ts":"{time}","level":"{level}"{}}}"#, self.written),
+        };
+        line
+    }
 }
 
 /// Whether a value needs no quotes in logfmt.
@@ -96,18 +121,17 @@ fn quote(line: &mut String, value: &str, format: Format) {
     line.push('"');
 }
 
-/// A time as `2026-11-23T01:02:03.004Z`.
-fn timestamp(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil_date(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
+/// A time that is written as `2026-11-23T01:02:03.004Z`.
+struct Timestamp(SystemTime);
+
+impl Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = civil_date(days);
+        let (hour, minute, second, ms) = (second / 3600, second / 60 % 60, second % 60, since.subsec_millis());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01: 400 years of the Gregorian calendar have 146,097 days, and
@@ -128,8 +152,10 @@ mod tests {
     use super::*;
 
     /// A line without its `ts` and `level`.
-    fn line(format: Format, fields: &[(&'static str, Value)]) -> String {
-        let line = written(format, UNIX_EPOCH, "info", fields);
+    fn line(format: Format, add: impl FnOnce(&mut Fields)) -> String {
+        let mut fields = Fields::new(format);
+        add(&mut fields);
+        let line = fields.into_line(UNIX_EPOCH, Level::Info);
         let head = match format {
             Format::Logfmt => "ts=1970-01-01T00:00:00.000Z level=info ",
             Format::Json => r#"{"ts":"1970-01-01T00:00:00.000Z","level":"info","#,
@@ -140,9 +166,9 @@ mod tests {
     #[test]
     fn a_text_that_is_not_plain_is_quoted_and_cannot_end_the_line() {
         let check = |value: &str, expected: &str| {
-            assert_eq!(line(Format::Logfmt, &[("k", Value::Text(value.to_owned()))]), format!("k={expected}"));
-            let json = written(Format::Json, UNIX_EPOCH, "info", &[("k", Value::Text(value.to_owned()))]);
-            assert_eq!(json.chars().filter(|c| c.is_control()).collect::<String>(), "\n", "{json:?}");
+            assert_eq!(line(Format::Logfmt, |fields| fields.text("k", value)), format!("k={expected}"));
+            let json = format!("{{{}", line(Format::Json, |fields| fields.text("k", value)));
+            assert!(!json.contains(char::is_control), "{json:?}");
             let read: serde_json::Value = serde_json::from_str(&json).unwrap();
             let kept: String = value.chars().take(4_096).collect();
             assert!(read["k"].as_str().unwrap().starts_with(&kept), "{json}");
@@ -156,20 +182,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_durations_follow_the_message() {
-        let fields = [
-            ("msg", Value::Text("request".to_owned())),
-            ("status", Value::Number(200)),
-            ("duration_ms", Value::Millis(Duration::from_micros(1_234_005))),
-        ];
-        assert_eq!(line(Format::Logfmt, &fields), "msg=request status=200 duration_ms=1234.005");
-        assert_eq!(line(Format::Json, &fields), r#""msg":"request","status":200,"duration_ms":1234.005}"#);
+    fn numbers_and_durations_follow_the_message_and_an_empty_text_is_left_out() {
+        let add = |fields: &mut Fields| {
+            fields.text("msg", "request");
+            fields.text("cut", "");
+            fields.number("status", 200);
+            fields.millis("duration_ms", Duration::from_micros(1_234_005));
+        };
+        assert_eq!(line(Format::Logfmt, add), "msg=request status=200 duration_ms=1234.005");
+        assert_eq!(line(Format::Json, add), r#""msg":"request","status":200,"duration_ms":1234.005}"#);
     }
 
     #[test]
     fn a_timestamp_is_the_utc_date_and_time() {
         let check = |ms: u64, expected: &str| {
-            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_millis(ms)), expected);
+            assert_eq!(Timestamp(UNIX_EPOCH + Duration::from_millis(ms)).to_string(), expected);
         };
         // As `date -u -d @… +%FT%T` prints them.
         check(0, "1970-01-01T00:00:00.000Z");
