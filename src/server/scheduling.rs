@@ -12,9 +12,9 @@ use crate::log;
 /// Has this thread, and all it starts from now on, not interrupt others when they are woken (`SCHED_BATCH`, see sched(7)).
 ///
 /// A request goes through the hands of several threads. Each that is woken would interrupt the one that has woken it and
-/// has not finished yet, or the upstream on the same machine; so a third of what the system spends on a request would go
-/// to changing between them. On a core that is busy they wait for their turn instead, some milliseconds at most; their
-/// part of the time stays the same. Who has set the policy or the niceness himself has decided otherwise.
+/// has not finished yet, or an upstream on the same machine; a short answer would take a quarter more CPU. On a core that
+/// is busy they wait for their turn instead, some milliseconds at most, and their part of the time stays the same.
+/// Who has set the policy or the niceness himself has decided otherwise.
 pub(super) fn do_not_interrupt() {
     if usual_scheduling() != Some(true) {
         return;

@@ -34,7 +34,7 @@ const FORBIDDEN: [(&[&str], &[&str]); 7] = [
         &["crate::prometheus", "crate::promql", "crate::query", "crate::api", "crate::plan", "crate::telemetry"],
     ),
     // Libraries that belong to one room, or two.
-    (&["!server"], &["tiny_http", "threadpool", "socket2", "signal_hook"]),
+    (&["!server"], &["tiny_http", "threadpool", "socket2", "signal_hook", "thread_priority"]),
     (&["!metrics"], &["prometheus_client"]),
     (&["!prometheus|check"], &["ureq"]),
     (&["!settings"], &["std::env", "lexopt"]),
