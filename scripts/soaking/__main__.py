@@ -41,8 +41,8 @@ from upstreams import BadUpstreams
 OUTAGE_INTERVAL_S = 45.0
 REST_S = 15.0
 
-# Each fifth of the run has so many measurements, which makes one every five seconds in a run of ten minutes.
-MEASUREMENTS_A_FIFTH = 24
+# Each fifth of the run has so many measurements, which makes one every five seconds in a run of fifteen minutes.
+MEASUREMENTS_A_FIFTH = 36
 
 
 def main(binary, minutes):
