@@ -443,6 +443,7 @@ mod tests {
     fn slashes_and_query_strings_do_not_matter() {
         let check = |target: &str, expected: &str| assert_eq!(normal_path(target), expected, "{target}");
         check("/api/metric", "/api/metric");
+        check("/api/metric/", "/api/metric");
         check("//api/metric", "/api/metric");
         check("//api///metric/", "/api/metric");
         check("/api/metric?x=/y", "/api/metric");

@@ -438,15 +438,29 @@ pub(super) fn decoded<T: Decode>(text: &str) -> Result<T, Undecoded> {
 mod tests {
     use super::*;
 
-    /// A source that gives so many bytes at a time, so that every token is cut somewhere.
-    struct Pieces<'a>(&'a [u8], usize);
+    /// A source that gives so many bytes at a time, so that every token is cut somewhere, and is interrupted before each.
+    struct Pieces<'a> {
+        left: &'a [u8],
+        length: usize,
+        is_interrupted: bool,
+    }
+
+    impl Pieces<'_> {
+        fn of(text: &str, length: usize) -> Pieces<'_> {
+            Pieces { left: text.as_bytes(), length, is_interrupted: false }
+        }
+    }
 
     impl Read for Pieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.1.min(self.0.len()).min(buffer.len());
-            let (now, later) = self.0.split_at(length);
+            self.is_interrupted = !self.is_interrupted;
+            if self.is_interrupted {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let length = self.length.min(self.left.len()).min(buffer.len());
+            let (now, later) = self.left.split_at(length);
             buffer[..length].copy_from_slice(now);
-            self.0 = later;
+            self.left = later;
             Ok(length)
         }
     }
@@ -454,7 +468,7 @@ mod tests {
     /// What is skipped whole, whatever pieces it comes in.
     fn is_value(text: &str) -> bool {
         let mut results = [1, 2, 3, 7, 1 << 20].map(|length| {
-            let mut source = Pieces(text.as_bytes(), length);
+            let mut source = Pieces::of(text, length);
             let mut buffer = [0; BUFFER_BYTES];
             let mut json = Json::new(&mut source, &mut buffer);
             json.skip().and_then(|()| json.end()).is_ok()
@@ -544,18 +558,19 @@ mod tests {
         for text in [r#""""#, r#""plain""#, r#""é\u00e9\ud83d\ude00""#, r#""\"\\\/\b\f\n\r\t""#, r#""a\u0000b""#] {
             let expected: String = serde_json::from_str(text).unwrap();
             for length in 1..=text.len() {
-                let mut source = Pieces(text.as_bytes(), length);
-                assert_eq!(
-                    Json::new(&mut source, &mut [0; BUFFER_BYTES]).text().unwrap(),
-                    expected,
-                    "{text} by {length}"
-                );
+                let (mut source, mut buffer) = (Pieces::of(text, length), [0; BUFFER_BYTES]);
+                assert_eq!(Json::new(&mut source, &mut buffer).text().unwrap(), expected, "{text} by {length}");
             }
         }
-        assert!(matches!(
-            Json::new(&mut [b'"', 0xff, b'"'].as_slice(), &mut [0; BUFFER_BYTES]).text(),
-            Err(Undecoded::Foreign)
-        ));
+    }
+
+    #[test]
+    fn half_a_character_is_no_text() {
+        let halves = [r#""\ud83d""#, r#""\ud83dA""#, r#""\ud83d\u0041""#, r#""\ud83d\ud83d""#, r#""\ude00""#];
+        for text in halves.map(str::as_bytes).into_iter().chain([&[b'"', 0xff, b'"'][..], &[b'"', 0xc3, b'"']]) {
+            let (mut source, mut buffer) = (text, [0; BUFFER_BYTES]);
+            assert!(matches!(Json::new(&mut source, &mut buffer).text(), Err(Undecoded::Foreign)), "{text:?}");
+        }
     }
 
     #[test]

@@ -278,6 +278,8 @@ mod tests {
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}"#,
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[2,"1"],[1,"1"]]}]}"#,
             r#"{"resultType":"matrix","result":{"metric":{}}}"#,
+            r#"{"resultType":"matrix","resultType":"matrix","result":[]}"#,
+            r#"{"resultType":"matrix","result":[],"result":[]}"#,
             r#"["vector",[]]"#,
             r#"{"resultType":{"vector":null},"result":[]}"#,
             r#"[]"#,
