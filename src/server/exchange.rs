@@ -79,7 +79,7 @@ impl Exchange {
 
     /// Whether reading its body waits for nobody.
     pub(super) fn is_prefetched(&self) -> bool {
-        body::is_prefetched(&self.request)
+        self.is_read
     }
 
     /// Reads its body.

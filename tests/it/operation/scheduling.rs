@@ -3,7 +3,6 @@
 use std::fs;
 
 use crate::support::mirror::Mirror;
-use crate::support::process::proc_file;
 
 /// `SCHED_OTHER` and `SCHED_BATCH`, as sched(7) numbers them.
 const USUAL: &str = "0";
@@ -13,11 +12,11 @@ const BATCH: &str = "3";
 fn scheduling(mirror: &Mirror) -> Vec<(String, String)> {
     let threads = fs::read_dir(format!("/proc/{}/task", mirror.pid())).expect("the process runs");
     let mut found: Vec<(String, String)> = threads
-        .map(|thread| {
-            let id = thread.expect("a thread").file_name().into_string().expect("a number");
-            let stat = proc_file(mirror.pid(), &format!("task/{id}/stat"));
+        .filter_map(|thread| {
+            // One of tiny_http's may end meanwhile.
+            let stat = fs::read_to_string(thread.expect("a thread").path().join("stat")).ok()?;
             let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
-            (fields[41 - 3].to_owned(), fields[19 - 3].to_owned())
+            Some((fields[41 - 3].to_owned(), fields[19 - 3].to_owned()))
         })
         .collect();
     assert!(found.len() > 4, "the workers run");
