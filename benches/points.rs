@@ -5,10 +5,11 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
 
 use prometheusmirror::api::metric_body;
-use prometheusmirror::prometheus::{Found, Sample, decoded};
-use prometheusmirror::query::{Aggregation, NanInterpretation, Order};
-use prometheusmirror::rate::rates;
-use prometheusmirror::telemetry::{Points, SeriesSeen};
+use prometheusmirror::compute::points::{Points, SeriesSeen};
+use prometheusmirror::compute::rate::rates;
+use prometheusmirror::model::query::{Aggregation, NanInterpretation, Order};
+use prometheusmirror::model::sample::{Sample, SeriesSet};
+use prometheusmirror::prometheus::decoded;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -58,7 +59,7 @@ fn body(server: Server, samples: &[Sample]) -> Vec<u8> {
     format!(r#"{{"status":"success","data":{data}{stats}}}"#).into_bytes()
 }
 
-fn found(mut body: &[u8]) -> Found {
+fn found(mut body: &[u8]) -> SeriesSet {
     decoded(&mut body).expect("an answer").result.expect("a result").1
 }
 

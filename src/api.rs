@@ -25,9 +25,10 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
 use crate::metrics::{self, Metrics};
+use crate::model::query::{Invalid, MetricQuery};
+use crate::model::time::TimeRange;
 use crate::object::Object;
 use crate::prometheus::{Client, Session};
-use crate::query::{Invalid, MetricQuery, TimeRange};
 use crate::wire::request::Integer;
 
 use probe::Probes;
@@ -337,7 +338,7 @@ fn now_ms() -> i64 {
 fn field_range(start: Option<Integer>, end: Option<Integer>) -> Result<(i64, i64), Error> {
     let start = start.map_or(0, |start| start.0);
     let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
-    let range = TimeRange::new(start, end)?;
+    let range = TimeRange::new(start, end).map_err(Invalid::from)?;
     Ok((range.start, range.end))
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use crate::compute::points::{OffGrid, TooMany};
+use crate::model::query::Invalid;
 use crate::prometheus::{self, shortened};
-use crate::query::Invalid;
-use crate::telemetry::{OffGrid, TooMany};
 use crate::wire::response::ErrorBody;
 
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.

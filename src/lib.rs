@@ -23,13 +23,9 @@
 //! | `api/probe` | what has to be learnt about an upstream or a metric first: range bounds, scrape interval |
 //! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` |
 //! | [`object`] | JSON objects that are no lists |
-//! | [`query`] | the validated query: selector, source, time range, aggregation |
-//! | [`promql`] | from the query to PromQL text, escaping included |
-//! | [`plan`] | which instants and windows to ask for, in which order |
-//! | [`rate`] | from a counter's samples to rates |
-//! | [`telemetry`] | from series to points: zero fill, NaN, limit, order |
-//! | [`catalog`] | which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/json` how an answer is read, `prometheus/compact` the fast way through its samples, `prometheus/response`, `prometheus/series` and `prometheus/metadata` what it carries, `prometheus/bounded` how much of it is kept, `prometheus/failure` and `prometheus/error` what goes wrong |
+//! | [`model`] | what is asked and what was found, plain data: `model/query` the validated query, `model/time` instants and ranges, `model/sample` series and samples, `model/metric_type` declared types |
+//! | [`compute`] | the arithmetic: `compute/promql` from the query to PromQL text, `compute/plan` which instants and windows to ask for, `compute/rate` from a counter's samples to rates, `compute/points` limit, order and zero fill, `compute/metric_kind` which metrics are offered as counters and which as gauges |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/decode` how answers are read (`prometheus/decode/json` the JSON, `prometheus/decode/sample_fast_path` the fast way through its samples, `prometheus/decode/envelope`, `prometheus/decode/series` and `prometheus/decode/metadata` what it carries, `prometheus/decode/lists` how much of a list is kept), `prometheus/failure` and `prometheus/error` what goes wrong |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/fields` how they are written |
@@ -37,31 +33,26 @@
 //!
 //! # The way of a request
 //!
-//! listener → exchange → pool → api → wire → query → promql and plan → prometheus → rate, telemetry → wire → listener
+//! listener → exchange → pool → api → wire → model → compute → prometheus → compute → wire → listener
 //!
 //! # Who may import whom
 //!
-//! `query`, `promql`, `plan`, `rate`, `telemetry` and `catalog` are pure: no I/O, no clock, no logging. They know neither
-//! `wire` nor the transport of `prometheus`, only its sample types. `prometheus` knows nothing of StackState, `wire` nothing
+//! `model` imports nothing of ours, `compute` only `model`; both are pure: no I/O, no clock, no logging. `prometheus` knows nothing of StackState, `wire` nothing
 //! of Prometheus; only `api` knows both, and `error`, which says to the one what befell at the other. tiny_http appears only
 //! under `server`, ureq only in `prometheus` and `check`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
 
 pub mod api;
 pub mod cache;
-pub mod catalog;
 pub mod check;
+pub mod compute;
 pub mod error;
 pub mod file;
 pub mod key;
 pub mod log;
 pub mod metrics;
+pub mod model;
 pub mod object;
-pub mod plan;
 pub mod prometheus;
-pub mod promql;
-pub mod query;
-pub mod rate;
 pub mod server;
 pub mod settings;
-pub mod telemetry;
 pub mod wire;

@@ -4,18 +4,13 @@
 
 mod allowlist;
 mod authorities;
-mod bounded;
-mod compact;
+mod decode;
 mod error;
 mod failure;
 mod gathered;
 mod hosts;
-mod json;
-mod metadata;
 mod proxy;
 mod resolver;
-mod response;
-mod series;
 mod transport;
 mod tunnel;
 mod upstream;
@@ -28,20 +23,21 @@ use crate::cache::Cache;
 use crate::log;
 use crate::metrics::Metrics;
 
-use bounded::First;
-use json::{Decode, Undecoded};
-use metadata::Families;
-use response::{Envelope, Ignored, QueryResult};
+use crate::model::metric_type::Metadata;
+use crate::model::sample::SeriesSet;
+
+use decode::envelope::{self, Envelope, Ignored, QueryResult};
+use decode::json::{Decode, Undecoded};
+use decode::lists::BoundedList;
+use decode::metadata::Families;
 use transport::{Answer, Deadline, Params, Question, Transport, Verb};
 
 pub use allowlist::Allowlist;
 pub use authorities::{Authorities, BadAuthorities};
+pub use decode::envelope::ResultType;
 pub use error::{Error, ErrorKind, shortened};
 pub use hosts::BadHost;
-pub use metadata::{Metadata, MetricType};
 pub use proxy::{BadProxyFile, NoProxy, Proxy};
-pub use response::{Found, ResultType};
-pub use series::{Labels, Sample, Series};
 pub use upstream::{BadAddress, Upstream};
 
 /// How many upstreams are remembered to take only GET, and for how long; then POST is tried again.
@@ -133,18 +129,18 @@ impl Session<'_> {
     }
 
     /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now.
-    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<Found, Error> {
+    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<SeriesSet, Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
         self.evaluate("query", promql, time, &[ResultType::Scalar, ResultType::Vector])
     }
 
     /// The stored samples that a range selector covers at a time in milliseconds since the epoch.
-    pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<Found, Error> {
+    pub fn stored(&mut self, range_selector: &str, time_ms: i64) -> Result<SeriesSet, Error> {
         self.evaluate("query", range_selector, vec![("time", seconds(time_ms))], &[ResultType::Matrix])
     }
 
     /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
-    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Found, Error> {
+    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", seconds(step_ms))];
         self.evaluate("query_range", promql, times, &[ResultType::Matrix])
     }
@@ -202,7 +198,7 @@ impl Session<'_> {
     ) -> Result<Vec<String>, Error> {
         let deadline = self.deadline;
         let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
-        let names: First<String, MAX_NAMES> = self.call(request)?.unwrap_or_default();
+        let names: BoundedList<String, MAX_NAMES> = self.call(request)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
         }
@@ -215,7 +211,7 @@ impl Session<'_> {
         promql: &str,
         mut params: Params,
         expected: &[ResultType],
-    ) -> Result<Found, Error> {
+    ) -> Result<SeriesSet, Error> {
         params.push(("query", promql.to_owned()));
         // Prometheus gives up by itself when nobody waits any more.
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
@@ -307,20 +303,20 @@ fn interpret<T: Decode>(answer: Answer) -> Result<(Option<T>, Vec<String>), Erro
     if !(200..=299).contains(&status) {
         let envelope = envelope::<Ignored>(answer)?;
         return Err(match envelope.status {
-            response::Status::Error => refusal(status, envelope.error_type, envelope.error),
-            response::Status::Success => no_prometheus("it claims success with a status of failure"),
+            envelope::Status::Error => refusal(status, envelope.error_type, envelope.error),
+            envelope::Status::Success => no_prometheus("it claims success with a status of failure"),
         });
     }
     let envelope = envelope::<T>(answer)?;
     match envelope.status {
-        response::Status::Error => Err(refusal(status, envelope.error_type, envelope.error)),
-        response::Status::Success => Ok((envelope.data, envelope.warnings)),
+        envelope::Status::Error => Err(refusal(status, envelope.error_type, envelope.error)),
+        envelope::Status::Success => Ok((envelope.data, envelope.warnings)),
     }
 }
 
 fn envelope<T: Decode>(answer: Answer) -> Result<Envelope<T>, ErrorKind> {
     let Answer { status, mut body } = answer;
-    response::decode(&mut body).map_err(|undecoded| match undecoded {
+    envelope::decode(&mut body).map_err(|undecoded| match undecoded {
         Undecoded::Unread(error) => body.failure(error),
         Undecoded::Foreign => {
             let why = "its answer is not one of the Prometheus HTTP API".to_owned();
@@ -336,7 +332,7 @@ pub struct Decoded {
     /// Whether the API did what it was asked.
     pub is_success: bool,
     /// What the query evaluates to, if there is anything.
-    pub result: Option<(ResultType, Found)>,
+    pub result: Option<(ResultType, SeriesSet)>,
     /// What kind of error it is.
     pub error_type: Option<String>,
     /// What the error is.
@@ -347,9 +343,9 @@ pub struct Decoded {
 
 /// Decodes the answer to a query; `None` when it cannot be read, or is none.
 pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
-    let envelope = response::decode::<QueryResult>(body).ok()?;
+    let envelope = envelope::decode::<QueryResult>(body).ok()?;
     Some(Decoded {
-        is_success: envelope.status == response::Status::Success,
+        is_success: envelope.status == envelope::Status::Success,
         result: envelope.data.map(|result| (result.kind, result.found)),
         error_type: envelope.error_type,
         error: envelope.error,
@@ -442,7 +438,7 @@ mod tests {
             let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
             let answer = Answer { status, body: Body::new(ureq::Body::builder().data(body), deadline) };
             assert_eq!(
-                interpret::<First<String, 9>>(answer).map(|(data, _)| data.map(|list| list.kept)),
+                interpret::<BoundedList<String, 9>>(answer).map(|(data, _)| data.map(|list| list.kept)),
                 expected,
                 "{status} {body}"
             );

@@ -3,8 +3,9 @@
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::promql::{self, Windows};
-use prometheusmirror::query::{Aggregation, LATEST_MS, Matcher, Selector, Source};
+use prometheusmirror::compute::promql::{self, Windows};
+use prometheusmirror::model::query::{Aggregation, Matcher, Selector, Source};
+use prometheusmirror::model::time::LATEST_MS;
 
 use reader::{Expr, Match, Operator, read};
 

@@ -7,9 +7,10 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use prometheusmirror::api::{Datasource, metric_query};
+use prometheusmirror::model::query::{Aggregation, Matcher, Method, MetricQuery, NanInterpretation, Order};
+use prometheusmirror::model::query::{Selector, Source};
+use prometheusmirror::model::time::TimeRange;
 use prometheusmirror::prometheus::Upstream;
-use prometheusmirror::query::{Aggregation, Matcher, Method, MetricQuery, NanInterpretation, Order};
-use prometheusmirror::query::{Selector, Source, TimeRange};
 
 use crate::Refused;
 use crate::json::{self, Json};

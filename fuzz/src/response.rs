@@ -5,7 +5,8 @@ mod answer;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use prometheusmirror::prometheus::{Decoded, Found, ResultType, Sample, Series, decoded};
+use prometheusmirror::model::sample::{Sample, Series, SeriesSet};
+use prometheusmirror::prometheus::{Decoded, ResultType, decoded};
 
 use crate::Refused;
 use crate::json::{self, Json};
@@ -147,18 +148,18 @@ fn texts(json: &Json) -> Result<Vec<String>, Refused> {
     list(json)?.iter().take(MAX_WARNINGS).map(text).collect()
 }
 
-fn result(data: &Json) -> Result<(ResultType, Found), Refused> {
+fn result(data: &Json) -> Result<(ResultType, SeriesSet), Refused> {
     let [kind, result] = once(data, ["resultType", "result"])?;
     let (kind, result) = (text(kind.ok_or(Refused::Form)?)?, result.ok_or(Refused::Form)?);
     let found = match (kind.as_str(), result) {
         ("scalar", pair) => {
-            Found { series: vec![Series { samples: vec![sample(pair)?], ..Series::default() }], total: 1 }
+            SeriesSet { series: vec![Series { samples: vec![sample(pair)?], ..Series::default() }], total: 1 }
         }
-        ("vector" | "matrix", Json::Null) => Found::default(),
+        ("vector" | "matrix", Json::Null) => SeriesSet::default(),
         ("vector" | "matrix", found) => {
             let all = list(found)?;
             let series = all.iter().take(MAX_SERIES).map(series).collect::<Result<_, _>>()?;
-            Found { series, total: all.len() }
+            SeriesSet { series, total: all.len() }
         }
         _ => return Err(Refused::Form),
     };

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::promql::METRIC_NAME;
-use crate::query::{Invalid, Matcher, Selector, Source};
+use crate::compute::promql::METRIC_NAME;
+use crate::model::query::{Invalid, Matcher, Selector, Source};
 use crate::wire::request::{Condition, ConditionValue};
 
 /// The key of a metric fetched as a rate.

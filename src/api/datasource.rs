@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::model::query::NanInterpretation;
 use crate::prometheus::Upstream;
-use crate::query::NanInterpretation;
 use crate::wire::request::ConnectionDetails;
 
 /// The bound on a request when the connection details give none, in milliseconds (Mirror API, "Requests").

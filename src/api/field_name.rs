@@ -2,8 +2,8 @@
 
 use crate::api::datasource::Datasource;
 use crate::api::{Call, condition, field_range, not_negative};
+use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
-use crate::promql::{self, METRIC_NAME};
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
 use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 

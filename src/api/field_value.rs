@@ -2,12 +2,13 @@
 
 use crate::api::datasource::Datasource;
 use crate::api::{Call, condition, field_range, not_negative};
-use crate::catalog::{self, Kind};
+use crate::compute::metric_kind::{self, Kind};
+use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::log;
-use crate::prometheus::{Metadata, Session};
-use crate::promql::{self, METRIC_NAME};
-use crate::query::{Invalid, Matcher};
+use crate::model::metric_type::Metadata;
+use crate::model::query::{Invalid, Matcher};
+use crate::prometheus::Session;
 use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
@@ -80,7 +81,7 @@ fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: Kind) -> Result<V
     // No limit: which of the names are of the kind is only known here.
     let mut names = asked.fetch(session, METRIC_NAME, None)?;
     let metadata = declared_types(session);
-    names.retain(|name| catalog::is_offered(name, kind, &metadata));
+    names.retain(|name| metric_kind::is_offered(name, kind, &metadata));
     Ok(names)
 }
 

@@ -4,9 +4,10 @@ use crate::api::datasource::Datasource;
 use crate::api::probe::Probes;
 use crate::api::search::Search;
 use crate::api::{Call, condition, not_negative};
+use crate::compute::points::Points;
 use crate::error::Error;
-use crate::query::{Aggregation, MAX_POINTS, MetricQuery, Order, TimeRange};
-use crate::telemetry::Points;
+use crate::model::query::{Aggregation, Invalid, MAX_POINTS, MetricQuery, Order};
+use crate::model::time::TimeRange;
 use crate::wire::request::{MetricsQuery, QueryRequest};
 use crate::wire::response::{AGGREGATED_FORMAT, MetricsResponse, RAW_FORMAT, Telemetry};
 
@@ -55,7 +56,7 @@ fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
     let aggregation = query.aggregation.as_ref();
     Ok(MetricQuery {
         source: condition::source(conditions)?,
-        range: TimeRange::new(query.start_time.0, query.end_time.0)?,
+        range: TimeRange::new(query.start_time.0, query.end_time.0).map_err(Invalid::from)?,
         aggregation: aggregation.map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0)).transpose()?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::api::now_ms;
 use crate::cache::Cache;
-use crate::plan::{Grid, RangeBounds, UNKNOWN_INTERVAL_MS};
-use crate::prometheus::{self, ErrorKind, Labels, Session, Upstream};
-use crate::promql;
-use crate::query::{Matcher, Selector, TimeRange};
-use crate::rate;
+use crate::compute::plan::{Grid, RangeBounds, UNKNOWN_INTERVAL_MS};
+use crate::compute::promql;
+use crate::compute::rate;
+use crate::model::query::{Matcher, Selector};
+use crate::model::sample::Labels;
+use crate::model::time::TimeRange;
+use crate::prometheus::{self, ErrorKind, Session, Upstream};
 
 /// How many answers of a kind are remembered, about selectors of which length, and for how long.
 const CAPACITY: usize = 1_024;

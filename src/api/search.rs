@@ -2,15 +2,17 @@
 
 use crate::api::now_ms;
 use crate::api::probe::Probes;
-use crate::catalog;
+use crate::compute::metric_kind;
+use crate::compute::plan::{self, Grid, RangeBounds, RawWindows};
+use crate::compute::points::{OffGrid, Points, SeriesSeen, TooMany};
+use crate::compute::promql;
+use crate::compute::rate;
 use crate::error::Error;
 use crate::log;
-use crate::plan::{self, Grid, RangeBounds, RawWindows};
-use crate::prometheus::{self, ErrorKind, Found, Sample, Session};
-use crate::promql;
-use crate::query::{Aggregation, Matcher, MetricQuery, NanInterpretation, Order, Selector, Source, TimeRange};
-use crate::rate;
-use crate::telemetry::{OffGrid, Points, SeriesSeen, TooMany};
+use crate::model::query::{Aggregation, Matcher, MetricQuery, NanInterpretation, Order, Selector, Source};
+use crate::model::sample::{Sample, SeriesSet};
+use crate::model::time::TimeRange;
+use crate::prometheus::{self, ErrorKind, Session};
 
 /// Range queries of more chunks than this are asked where there is data at all first.
 const MAX_UNSEEN_CHUNKS: i64 = 3;
@@ -167,7 +169,7 @@ impl<'s, 'c> Search<'s, 'c> {
     }
 
     /// The stored samples of the last `length_ms` milliseconds before a time.
-    fn samples(&mut self, of: &Selector, length_ms: i64, at_ms: i64) -> Result<Found, Error> {
+    fn samples(&mut self, of: &Selector, length_ms: i64, at_ms: i64) -> Result<SeriesSet, Error> {
         let promql = promql::samples(of, length_ms);
         let too_large = match self.session.stored(&promql, at_ms) {
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => error,
@@ -196,7 +198,7 @@ impl<'s, 'c> Search<'s, 'c> {
     }
 
     /// The samples of the only series.
-    fn only(&mut self, found: Found, promql: &str) -> Result<Vec<Sample>, Error> {
+    fn only(&mut self, found: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
         if found.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
         }
@@ -262,6 +264,6 @@ impl<'s, 'c> Search<'s, 'c> {
 
     fn is_declared_as_family(&mut self, metric: &str) -> bool {
         let metadata = self.session.metadata(Some(metric));
-        metadata.is_ok_and(|metadata| catalog::is_histogram_or_summary(metric, &metadata))
+        metadata.is_ok_and(|metadata| metric_kind::is_histogram_or_summary(metric, &metadata))
     }
 }

@@ -1,7 +1,7 @@
 //! Counters: from the samples a counter shows to its rate, and from samples to the interval they were scraped at.
 
-use crate::plan::MAX_GAP_MS;
-use crate::prometheus::{Sample, Series};
+use crate::compute::plan::MAX_GAP_MS;
+use crate::model::sample::{Sample, Series};
 
 /// The rate per second at each sample that has one before it: the increase since then, divided by the time since then.
 ///

@@ -1,13 +1,11 @@
 //! The validated query: what is asked, in Prometheus's own terms, once everything StackState sent has been checked.
 //!
 //! Owns the types that the pure rooms share and the rules that a value has to keep to become one of them. Must not know
-//! how StackState spells a query (that is `wire`, turned into these types by `api`) nor how PromQL does (`promql`).
+//! how StackState spells a query (that is `wire`, turned into these types by `api`) nor how PromQL does (`compute::promql`).
 
 use std::fmt;
 
-/// The latest instant a query may name, in milliseconds since the epoch: the end of the year 9999. It keeps every sum of
-/// times far from the ends of `i64`.
-pub const LATEST_MS: i64 = 253_402_300_799_999;
+use super::time::{BadRange, LATEST_MS, TimeRange};
 
 /// The most points that go into one answer, whatever `limit` says (translation rules, "For every metric query").
 pub const MAX_POINTS: usize = 1_000_000;
@@ -60,43 +58,6 @@ impl Matcher {
     /// The label has exactly this value.
     pub fn equal(label: impl Into<String>, value: impl Into<String>) -> Matcher {
         Matcher { label: label.into(), any_of: vec![value.into()] }
-    }
-}
-
-/// A range of time in milliseconds since the epoch, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeRange {
-    /// The first instant, 0 to [`LATEST_MS`].
-    pub start: i64,
-    /// The last instant, `start` to [`LATEST_MS`].
-    pub end: i64,
-}
-
-impl TimeRange {
-    /// A range with both ends checked.
-    ///
-    /// # Errors
-    /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end.
-    pub fn new(start: i64, end: i64) -> Result<TimeRange, Invalid> {
-        for (field, value) in [("startTime", start), ("endTime", end)] {
-            if !(0..=LATEST_MS).contains(&value) {
-                return Err(Invalid::Time { field, value });
-            }
-        }
-        if start > end {
-            return Err(Invalid::StartAfterEnd { start, end });
-        }
-        Ok(TimeRange { start, end })
-    }
-
-    /// The distance between both ends in milliseconds.
-    pub fn length(self) -> i64 {
-        self.end - self.start
-    }
-
-    /// Whether an instant lies in the range, its ends included.
-    pub fn contains(self, at: i64) -> bool {
-        (self.start..=self.end).contains(&at)
     }
 }
 
@@ -208,20 +169,8 @@ pub enum Invalid {
         /// The type as StackState calls it.
         mirror_type: String,
     },
-    /// A time outside 0 to [`LATEST_MS`].
-    Time {
-        /// The field that holds it.
-        field: &'static str,
-        /// The time, in milliseconds since the epoch.
-        value: i64,
-    },
-    /// The range ends before it starts.
-    StartAfterEnd {
-        /// Milliseconds since the epoch.
-        start: i64,
-        /// Milliseconds since the epoch.
-        end: i64,
-    },
+    /// No range of time.
+    Range(BadRange),
     /// An aggregation method that the Mirror API does not have.
     Method(String),
     /// A bucket length that is not positive, or beyond all bounds; in milliseconds.
@@ -264,12 +213,7 @@ impl fmt::Display for Invalid {
             Invalid::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
             }
-            Invalid::Time { field, value } => {
-                write!(f, "{field} must be milliseconds since 1970, from 0 to {LATEST_MS}, not {value}")
-            }
-            Invalid::StartAfterEnd { start, end } => {
-                write!(f, "startTime {start} comes after endTime {end}: swap them")
-            }
+            Invalid::Range(range) => range.fmt(f),
             Invalid::Method(method) => {
                 let names: Vec<&str> = METHODS.iter().map(|(name, ..)| *name).collect();
                 write!(f, "aggregation method {method:?} is unknown: use one of {}", names.join(", "))
@@ -283,6 +227,12 @@ impl fmt::Display for Invalid {
 }
 
 impl std::error::Error for Invalid {}
+
+impl From<BadRange> for Invalid {
+    fn from(range: BadRange) -> Invalid {
+        Invalid::Range(range)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -306,13 +256,5 @@ mod tests {
         assert_eq!(Aggregation::new("MEAN", 0), Err(Invalid::Bucket(0)));
         assert_eq!(Aggregation::new("MEAN", i64::MIN), Err(Invalid::Bucket(i64::MIN)));
         assert_eq!(Aggregation::new("MEAN", i64::MAX), Err(Invalid::Bucket(i64::MAX)));
-    }
-
-    #[test]
-    fn a_range_keeps_its_ends_in_order_and_in_bounds() {
-        assert!(TimeRange::new(5, 5).unwrap().contains(5));
-        assert_eq!(TimeRange::new(6, 5), Err(Invalid::StartAfterEnd { start: 6, end: 5 }));
-        assert_eq!(TimeRange::new(-1, 5), Err(Invalid::Time { field: "startTime", value: -1 }));
-        assert_eq!(TimeRange::new(0, i64::MAX), Err(Invalid::Time { field: "endTime", value: i64::MAX }));
     }
 }

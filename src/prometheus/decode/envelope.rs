@@ -5,62 +5,37 @@
 
 use std::io::{self, Read};
 
-use super::bounded::First;
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
-use super::series::{Sample, Series};
+use super::lists::BoundedList;
+use super::series::time_and_value;
+use crate::model::sample::{Sample, Series, SeriesSet};
 
 /// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
 /// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
 const MAX_SERIES: usize = 100;
-
-/// What a query finds.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
-    /// The series, the first hundred of them.
-    pub series: Vec<Series>,
-    /// How many there are.
-    pub total: usize,
-}
-
-impl Found {
-    /// The first value of the first series.
-    pub fn first_value(&self) -> Option<f64> {
-        Some(self.series.first()?.samples.first()?.value)
-    }
-
-    /// Leaves out the series for which something does not hold. When there are more than are kept, nobody knows of how many
-    /// it holds, so that all go on counting.
-    pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
-        let are_all_kept = self.total == self.series.len();
-        self.series.retain_mut(holds);
-        if are_all_kept {
-            self.total = self.series.len();
-        }
-    }
-}
 
 /// The most warnings of an answer that are kept, for the log; there they repeat themselves soon.
 const MAX_WARNINGS: usize = 10;
 
 /// What surrounds every answer of the API.
 #[derive(Debug)]
-pub(super) struct Envelope<T> {
-    pub(super) status: Status,
-    pub(super) data: Option<T>,
-    pub(super) error_type: Option<String>,
-    pub(super) error: Option<String>,
-    pub(super) warnings: Vec<String>,
+pub(in crate::prometheus) struct Envelope<T> {
+    pub(in crate::prometheus) status: Status,
+    pub(in crate::prometheus) data: Option<T>,
+    pub(in crate::prometheus) error_type: Option<String>,
+    pub(in crate::prometheus) error: Option<String>,
+    pub(in crate::prometheus) warnings: Vec<String>,
 }
 
 /// Whether the API did what it was asked.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(in crate::prometheus) enum Status {
     Success,
     Error,
 }
 
 /// Data that nobody wants to know.
-pub(super) struct Ignored;
+pub(in crate::prometheus) struct Ignored;
 
 impl Decode for Ignored {
     fn decode(json: &mut Json<'_>) -> Result<Ignored, Undecoded> {
@@ -75,7 +50,7 @@ const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
-pub(super) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
+pub(in crate::prometheus) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
     let mut buffer = [0; BUFFER_BYTES];
     let mut json = Json::new(body, &mut buffer);
     let envelope = Envelope::decode(&mut json).and_then(|envelope| json.end().map(|()| envelope));
@@ -94,7 +69,7 @@ impl<T: Decode> Decode for Envelope<T> {
             Some("data") => once(&mut data, json.optional()?),
             Some("errorType") => once(&mut error_type, json.optional()?),
             Some("error") => once(&mut error, json.optional()?),
-            Some(_) => once(&mut warnings, json.optional::<First<String, MAX_WARNINGS>>()?),
+            Some(_) => once(&mut warnings, json.optional::<BoundedList<String, MAX_WARNINGS>>()?),
             None => json.skip(),
         })?;
         Ok(Envelope {
@@ -141,9 +116,9 @@ impl Decode for ResultType {
 
 /// `data` of `/api/v1/query` and `/api/v1/query_range`. A scalar is one series without labels.
 #[derive(Debug, PartialEq)]
-pub(super) struct QueryResult {
-    pub(super) kind: ResultType,
-    pub(super) found: Found,
+pub(in crate::prometheus) struct QueryResult {
+    pub(in crate::prometheus) kind: ResultType,
+    pub(in crate::prometheus) found: SeriesSet,
 }
 
 impl Decode for QueryResult {
@@ -157,10 +132,10 @@ impl Decode for QueryResult {
         })?;
         let (kind, result) = (kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?);
         let found = match (kind, result) {
-            (ResultType::Vector | ResultType::Matrix, None) => Found::default(),
+            (ResultType::Vector | ResultType::Matrix, None) => SeriesSet::default(),
             (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(found))) => found,
             (ResultType::Scalar, Some(Elements::Scalar(sample))) => {
-                Found { series: vec![Series { samples: vec![sample], ..Series::default() }], total: 1 }
+                SeriesSet { series: vec![Series { samples: vec![sample], ..Series::default() }], total: 1 }
             }
             _ => return Err(Undecoded::Foreign),
         };
@@ -170,7 +145,7 @@ impl Decode for QueryResult {
 
 /// `result`: what its first element is tells which of the two it is.
 enum Elements {
-    Series(Found),
+    Series(SeriesSet),
     Scalar(Sample),
 }
 
@@ -178,11 +153,11 @@ impl Decode for Elements {
     fn decode(json: &mut Json<'_>) -> Result<Elements, Undecoded> {
         json.expect(b'[')?;
         if json.is_next(b'{')? || json.is_next(b']')? {
-            let mut first = First::<Series, MAX_SERIES>::default();
+            let mut first = BoundedList::<Series, MAX_SERIES>::default();
             json.elements(b']', |json| first.take(json))?;
-            return Ok(Elements::Series(Found { series: first.kept, total: first.total }));
+            return Ok(Elements::Series(SeriesSet { series: first.kept, total: first.total }));
         }
-        let sample = Sample::decode_inside(json)?;
+        let sample = time_and_value(json)?;
         json.expect(b']')?;
         Ok(Elements::Scalar(sample))
     }

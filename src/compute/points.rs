@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::plan::Grid;
-use crate::prometheus::{Found, Labels, Sample};
-use crate::query::{NanInterpretation, Order};
+use crate::compute::plan::Grid;
+use crate::model::query::{NanInterpretation, Order};
+use crate::model::sample::{Labels, Sample, SeriesSet};
 
 /// The points of an answer, gathered in the order they are answered in.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl SeriesSeen {
     ///
     /// # Errors
     /// When there is more than one series in this call and those before it.
-    pub fn only(&mut self, found: Found) -> Result<Vec<Sample>, TooMany> {
+    pub fn only(&mut self, found: SeriesSet) -> Result<Vec<Sample>, TooMany> {
         let mut samples = Vec::new();
         for one in found.series {
             self.0.insert(one.labels);
@@ -215,7 +215,7 @@ impl std::error::Error for TooMany {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::Series;
+    use crate::model::sample::Series;
 
     const GRID: Grid = Grid { first: 9, step: 10, count: 4 };
 
@@ -223,9 +223,9 @@ mod tests {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
     }
 
-    fn found(labels: &[(&str, &str)]) -> Found {
+    fn found(labels: &[(&str, &str)]) -> SeriesSet {
         let labels = labels.iter().map(|&(name, value)| (name.into(), value.into())).collect();
-        Found { series: vec![Series { labels, ..Series::default() }], total: 1 }
+        SeriesSet { series: vec![Series { labels, ..Series::default() }], total: 1 }
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn several_series_are_told_apart_by_the_labels_that_differ() {
         let mut seen = SeriesSeen::default();
-        assert!(seen.only(Found::default()).is_ok());
+        assert!(seen.only(SeriesSet::default()).is_ok());
         let one = found(&[("job", "a"), ("pod", "1")]);
         assert!(seen.only(one.clone()).is_ok());
         assert!(seen.only(one.clone()).is_ok());

@@ -3,7 +3,7 @@
 //! Everything that came from outside goes through `quoted` or `pattern`, so that no value can leave its string. An
 //! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
 
-use crate::query::{Aggregation, Matcher, Method, Selector, Source};
+use crate::model::query::{Aggregation, Matcher, Method, Selector, Source};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";

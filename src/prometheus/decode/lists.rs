@@ -6,20 +6,20 @@ use super::json::{Decode, Json, Undecoded};
 
 /// The first `MOST` elements of a list, and how many it has.
 #[derive(Debug, PartialEq)]
-pub(super) struct First<T, const MOST: usize> {
-    pub(super) kept: Vec<T>,
-    pub(super) total: usize,
+pub(in crate::prometheus) struct BoundedList<T, const MOST: usize> {
+    pub(in crate::prometheus) kept: Vec<T>,
+    pub(in crate::prometheus) total: usize,
 }
 
-impl<T, const MOST: usize> Default for First<T, MOST> {
+impl<T, const MOST: usize> Default for BoundedList<T, MOST> {
     fn default() -> Self {
-        First { kept: Vec::new(), total: 0 }
+        BoundedList { kept: Vec::new(), total: 0 }
     }
 }
 
-impl<T: Decode, const MOST: usize> First<T, MOST> {
+impl<T: Decode, const MOST: usize> BoundedList<T, MOST> {
     /// Takes the next element of the list.
-    pub(super) fn take(&mut self, json: &mut Json<'_>) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn take(&mut self, json: &mut Json<'_>) -> Result<(), Undecoded> {
         self.total += 1;
         if self.kept.len() == MOST {
             return json.skip();
@@ -29,9 +29,9 @@ impl<T: Decode, const MOST: usize> First<T, MOST> {
     }
 }
 
-impl<T: Decode, const MOST: usize> Decode for First<T, MOST> {
+impl<T: Decode, const MOST: usize> Decode for BoundedList<T, MOST> {
     fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded> {
-        let mut first = First::default();
+        let mut first = BoundedList::default();
         json.list(|json| first.take(json))?;
         Ok(first)
     }
@@ -50,9 +50,9 @@ mod tests {
             (r#"["a","b"]"#, &["a", "b"], 2),
             (r#"["a","b",3,4,5]"#, &["a", "b"], 5),
         ] {
-            let first: First<String, 2> = decoded(list).unwrap();
+            let first: BoundedList<String, 2> = decoded(list).unwrap();
             assert!(first.kept == kept && first.total == total, "{list}");
         }
-        assert!(decoded::<First<String, 2>>(r#"["a","b",3"#).is_err(), "what is not kept still has to be a list");
+        assert!(decoded::<BoundedList<String, 2>>(r#"["a","b",3"#).is_err(), "what is not kept still has to be a list");
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Pure arithmetic on checked bounds; what the calls say is `promql`'s, sending them is `prometheus`'s.
 
-use crate::promql::Windows;
-use crate::query::{Aggregation, Method, Order, Selector, Source, TimeRange};
+use crate::compute::promql::Windows;
+use crate::model::query::{Aggregation, Method, Order, Selector, Source};
+use crate::model::time::TimeRange;
 
 /// The most steps Prometheus computes in one range query ("exceeded maximum resolution of 11,000 points").
 pub const MAX_STEPS: i64 = 11_000;

@@ -7,14 +7,14 @@ use std::io::{self, Read};
 use std::str;
 
 /// How much is read at a time.
-pub(super) const BUFFER_BYTES: usize = 16 << 10;
+pub(in crate::prometheus) const BUFFER_BYTES: usize = 16 << 10;
 
 /// The longest text: 1 MiB, many times what a label's value has.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// Why something cannot be decoded.
 #[derive(Debug)]
-pub(super) enum Undecoded {
+pub(in crate::prometheus) enum Undecoded {
     /// The body cannot be read to its end.
     Unread(io::Error),
     /// It is not what is expected. Nothing in here repeats anything of it.
@@ -28,7 +28,7 @@ impl From<io::Error> for Undecoded {
 }
 
 /// What can be decoded.
-pub(super) trait Decode: Sized {
+pub(in crate::prometheus) trait Decode: Sized {
     /// Takes the next value.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Decode for String {
 }
 
 /// A text of JSON, and how much of it is taken. Every failure is for good.
-pub(super) struct Json<'r> {
+pub(in crate::prometheus) struct Json<'r> {
     source: &'r mut dyn Read,
     /// What was read last; from `at` to `end` it is not taken yet.
     buffer: &'r mut [u8],
@@ -57,17 +57,17 @@ pub(super) struct Json<'r> {
 
 impl<'r> Json<'r> {
     /// That of a source, read by way of a buffer, which may hold anything but must not be empty.
-    pub(super) fn new(source: &'r mut dyn Read, buffer: &'r mut [u8]) -> Json<'r> {
+    pub(in crate::prometheus) fn new(source: &'r mut dyn Read, buffer: &'r mut [u8]) -> Json<'r> {
         Json { source, buffer, at: 0, end: 0, token: Vec::new(), read: 0 }
     }
 
     /// How many bytes were read so far.
-    pub(super) fn read(&self) -> u64 {
+    pub(in crate::prometheus) fn read(&self) -> u64 {
         self.read
     }
 
     /// Takes an object: `take` takes the value of each field, whose name it is given if that is one of `names`.
-    pub(super) fn fields(
+    pub(in crate::prometheus) fn fields(
         &mut self,
         names: &[&'static str],
         mut take: impl FnMut(&mut Self, Option<&'static str>) -> Result<(), Undecoded>,
@@ -82,7 +82,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes an object whose fields may have any name.
-    pub(super) fn entries(
+    pub(in crate::prometheus) fn entries(
         &mut self,
         mut take: impl FnMut(&mut Self, String) -> Result<(), Undecoded>,
     ) -> Result<(), Undecoded> {
@@ -95,13 +95,16 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a list: `take` takes each element.
-    pub(super) fn list(&mut self, take: impl FnMut(&mut Self) -> Result<(), Undecoded>) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn list(
+        &mut self,
+        take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
+    ) -> Result<(), Undecoded> {
         self.expect(b'[')?;
         self.elements(b']', take)
     }
 
     /// Takes what stands between commas, up to the byte that closes it.
-    pub(super) fn elements(
+    pub(in crate::prometheus) fn elements(
         &mut self,
         close: u8,
         mut take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
@@ -119,7 +122,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a text.
-    pub(super) fn text(&mut self) -> Result<&str, Undecoded> {
+    pub(in crate::prometheus) fn text(&mut self) -> Result<&str, Undecoded> {
         self.expect(b'"')?;
         self.token.clear();
         loop {
@@ -151,7 +154,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a number as it is written, or something that is none but of the same letters.
-    pub(super) fn number_token(&mut self) -> Result<&[u8], Undecoded> {
+    pub(in crate::prometheus) fn number_token(&mut self) -> Result<&[u8], Undecoded> {
         self.peek()?;
         self.token.clear();
         loop {
@@ -174,7 +177,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a value that nobody wants to know, however deep in each other lists and objects in it are.
-    pub(super) fn skip(&mut self) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn skip(&mut self) -> Result<(), Undecoded> {
         // What closes those that are open.
         let mut closes = Vec::new();
         loop {
@@ -237,7 +240,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a value, or nothing where there is `null`.
-    pub(super) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
+    pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
         if self.is_next(b'n')? {
             return self.word("null").map(|()| None);
         }
@@ -245,22 +248,22 @@ impl<'r> Json<'r> {
     }
 
     /// The next bytes, as far as they are read.
-    pub(super) fn ahead(&self) -> &[u8] {
+    pub(in crate::prometheus) fn ahead(&self) -> &[u8] {
         &self.buffer[self.at..self.end]
     }
 
     /// Takes so many of [`Json::ahead`], which somebody else has understood.
-    pub(super) fn pass(&mut self, length: usize) {
+    pub(in crate::prometheus) fn pass(&mut self, length: usize) {
         self.at = (self.at + length).min(self.end);
     }
 
     /// Whether this byte is the next that is no blank.
-    pub(super) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
+    pub(in crate::prometheus) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
         Ok(self.peek()? == byte)
     }
 
     /// Takes one byte that has to be there.
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn expect(&mut self, byte: u8) -> Result<(), Undecoded> {
         if !self.is_next(byte)? {
             return Err(Undecoded::Foreign);
         }
@@ -269,7 +272,7 @@ impl<'r> Json<'r> {
     }
 
     /// Makes sure that there is nothing more.
-    pub(super) fn end(&mut self) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn end(&mut self) -> Result<(), Undecoded> {
         while self.at < self.end || self.is_filled()? {
             match self.buffer[self.at] {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
@@ -393,12 +396,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Undecoded> {
 }
 
 /// Takes note of what a field holds, which must not be there twice.
-pub(super) fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Undecoded> {
+pub(in crate::prometheus) fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Undecoded> {
     if field.replace(value).is_some() { Err(Undecoded::Foreign) } else { Ok(()) }
 }
 
 /// What a number as it is written comes to; one that is too great for 64 bits is infinite.
-pub(super) fn number(token: &[u8]) -> Result<f64, Undecoded> {
+pub(in crate::prometheus) fn number(token: &[u8]) -> Result<f64, Undecoded> {
     if is_number(token) { utf8(token)?.parse().map_err(|_| Undecoded::Foreign) } else { Err(Undecoded::Foreign) }
 }
 

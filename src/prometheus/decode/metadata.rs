@@ -1,28 +1,7 @@
 //! What `/api/v1/metadata` says of the types of metrics, decoded straight into them.
 
-use std::collections::HashMap;
-
 use super::json::{Decode, Json, Undecoded, once};
-
-/// The type that a metric's exporter declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricType {
-    /// Only goes up, or starts anew at zero.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Cumulative buckets, a count and a sum.
-    Histogram,
-    /// A histogram whose buckets are gauges.
-    GaugeHistogram,
-    /// Quantiles, a count and a sum.
-    Summary,
-    /// Untyped, or a type that tells nothing about how to read its values.
-    Unknown,
-}
-
-/// The declared types by metric family: several when targets disagree, each of them once.
-pub type Metadata = HashMap<String, Vec<MetricType>>;
+use crate::model::metric_type::{Metadata, MetricType};
 
 /// The most families that are kept, several times what a large Prometheus has. What is declared is a hint, so a metric
 /// of a further family is told by its name, like one without a declaration.
@@ -30,7 +9,7 @@ const MAX_FAMILIES: usize = 100_000;
 
 /// `data` of `/api/v1/metadata`.
 #[derive(Debug, Default)]
-pub(super) struct Families(pub(super) Metadata);
+pub(in crate::prometheus) struct Families(pub(in crate::prometheus) Metadata);
 
 impl Decode for Families {
     fn decode(json: &mut Json<'_>) -> Result<Families, Undecoded> {

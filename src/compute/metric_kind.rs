@@ -3,7 +3,7 @@
 //! The metadata of Prometheus is keyed by family and knows current targets only, so it is a hint: where it says nothing,
 //! the naming rules of the exposition formats decide (translation rules, "Fields").
 
-use crate::prometheus::{Metadata, MetricType};
+use crate::model::metric_type::{Metadata, MetricType};
 
 /// The two ways to fetch a metric by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,32 +1,8 @@
 //! A series of a result and its samples, decoded one by one as they arrive.
 
-use std::collections::BTreeMap;
-
-use super::compact;
 use super::json::{Decode, Json, Undecoded, number};
-
-/// The labels of a series, `__name__` included where Prometheus gives it.
-pub type Labels = BTreeMap<String, String>;
-
-/// A value at an instant.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    /// Milliseconds since the epoch.
-    pub at: i64,
-    /// The value; it may be NaN or infinite.
-    pub value: f64,
-}
-
-/// A series of a result.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Series {
-    /// What identifies it.
-    pub labels: Labels,
-    /// Its samples, each later than the one before.
-    pub samples: Vec<Sample>,
-    /// Whether it also has, or only has, native histograms, which are left out of `samples`.
-    pub has_native_histograms: bool,
-}
+use super::sample_fast_path;
+use crate::model::sample::{Labels, Sample, Series};
 
 /// The most labels of a series, many times what one has. What has more is no series, but an object without an end.
 const MAX_LABELS: usize = 1_000;
@@ -82,7 +58,7 @@ fn rising(json: &mut Json<'_>) -> Result<Vec<Sample>, Undecoded> {
         Ok(())
     };
     json.list(|json| {
-        let length = compact::samples(json.ahead(), &mut add)?;
+        let length = sample_fast_path::samples(json.ahead(), &mut add)?;
         json.pass(length);
         add(Sample::decode(json)?)
     })?;
@@ -92,21 +68,19 @@ fn rising(json: &mut Json<'_>) -> Result<Vec<Sample>, Undecoded> {
 impl Decode for Sample {
     fn decode(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
         json.expect(b'[')?;
-        let sample = Sample::decode_inside(json)?;
+        let sample = time_and_value(json)?;
         json.expect(b']')?;
         Ok(sample)
     }
 }
 
-impl Sample {
-    /// Takes time and value, which stand in a list: the time in seconds, and the value as a text, so that it can be `NaN`,
-    /// `+Inf` or `-Inf`.
-    pub(super) fn decode_inside(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
-        let at = time(json)?;
-        json.expect(b',')?;
-        let value = json.text()?.parse().map_err(|_| Undecoded::Foreign)?;
-        Ok(Sample { at, value })
-    }
+/// Takes time and value, which stand in a list: the time in seconds, and the value as a text, so that it can be `NaN`,
+/// `+Inf` or `-Inf`.
+pub(super) fn time_and_value(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
+    let at = time(json)?;
+    json.expect(b',')?;
+    let value = json.text()?.parse().map_err(|_| Undecoded::Foreign)?;
+    Ok(Sample { at, value })
 }
 
 /// Takes a time in seconds and gives it in milliseconds.

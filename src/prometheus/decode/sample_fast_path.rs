@@ -3,7 +3,7 @@
 //! An answer is nearly all samples, and one taken apart by bytes costs several times as much. What is written in any other
 //! way is none here and left to [`json`](super::json), which reads whatever is allowed; both come to the same.
 
-use super::series::Sample;
+use crate::model::sample::Sample;
 
 /// So many bytes are looked at, which the samples that are taken here have room in.
 const MAX_BYTES: usize = 64;

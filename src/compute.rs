@@ -1,0 +1,9 @@
+//! The arithmetic between the two sides: from a query to what is asked of Prometheus, and from samples to points.
+//!
+//! Pure: no I/O, no clock, no log. The same samples give the same answer, whatever was asked before.
+
+pub mod metric_kind;
+pub mod plan;
+pub mod points;
+pub mod promql;
+pub mod rate;

@@ -1,0 +1,6 @@
+//! What is asked and what was found: plain data that every other folder may use. Imports nothing of ours.
+
+pub mod metric_type;
+pub mod query;
+pub mod sample;
+pub mod time;

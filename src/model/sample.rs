@@ -1,0 +1,52 @@
+//! What is read of a Prometheus: series and their samples.
+
+use std::collections::BTreeMap;
+
+/// The labels of a series, `__name__` included where Prometheus gives it.
+pub type Labels = BTreeMap<String, String>;
+
+/// A value at an instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    /// The value; it may be NaN or infinite.
+    pub value: f64,
+}
+
+/// A series of a result.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Series {
+    /// What identifies it.
+    pub labels: Labels,
+    /// Its samples, each later than the one before.
+    pub samples: Vec<Sample>,
+    /// Whether it also has, or only has, native histograms, which are left out of `samples`.
+    pub has_native_histograms: bool,
+}
+
+/// What a query finds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeriesSet {
+    /// The series, the first hundred of them.
+    pub series: Vec<Series>,
+    /// How many there are.
+    pub total: usize,
+}
+
+impl SeriesSet {
+    /// The first value of the first series.
+    pub fn first_value(&self) -> Option<f64> {
+        Some(self.series.first()?.samples.first()?.value)
+    }
+
+    /// Leaves out the series for which something does not hold. When there are more than are kept, nobody knows of how many
+    /// it holds, so that all go on counting.
+    pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
+        let are_all_kept = self.total == self.series.len();
+        self.series.retain_mut(holds);
+        if are_all_kept {
+            self.total = self.series.len();
+        }
+    }
+}

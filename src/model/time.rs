@@ -1,0 +1,87 @@
+//! Instants and ranges of time, in milliseconds since the epoch.
+
+use std::fmt;
+
+/// The latest instant a query may name, in milliseconds since the epoch: the end of the year 9999. It keeps every sum of
+/// times far from the ends of `i64`.
+pub const LATEST_MS: i64 = 253_402_300_799_999;
+
+/// A range of time in milliseconds since the epoch, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeRange {
+    /// The first instant, 0 to [`LATEST_MS`].
+    pub start: i64,
+    /// The last instant, `start` to [`LATEST_MS`].
+    pub end: i64,
+}
+
+impl TimeRange {
+    /// A range with both ends checked.
+    ///
+    /// # Errors
+    /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end.
+    pub fn new(start: i64, end: i64) -> Result<TimeRange, BadRange> {
+        for (field, value) in [("startTime", start), ("endTime", end)] {
+            if !(0..=LATEST_MS).contains(&value) {
+                return Err(BadRange::Outside { field, value });
+            }
+        }
+        if start > end {
+            return Err(BadRange::Reversed { start, end });
+        }
+        Ok(TimeRange { start, end })
+    }
+
+    /// The distance between both ends in milliseconds.
+    pub fn length(self) -> i64 {
+        self.end - self.start
+    }
+
+    /// Whether an instant lies in the range, its ends included.
+    pub fn contains(self, at: i64) -> bool {
+        (self.start..=self.end).contains(&at)
+    }
+}
+
+/// Why two instants are no range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRange {
+    /// One is outside 0 to [`LATEST_MS`].
+    Outside {
+        /// The field that holds it.
+        field: &'static str,
+        /// The instant, in milliseconds since the epoch.
+        value: i64,
+    },
+    /// The range ends before it starts.
+    Reversed {
+        /// Milliseconds since the epoch.
+        start: i64,
+        /// Milliseconds since the epoch.
+        end: i64,
+    },
+}
+
+impl fmt::Display for BadRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadRange::Outside { field, value } => {
+                write!(f, "{field} must be milliseconds since 1970, from 0 to {LATEST_MS}, not {value}")
+            }
+            BadRange::Reversed { start, end } => write!(f, "startTime {start} comes after endTime {end}: swap them"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_keeps_its_ends_in_order_and_in_bounds() {
+        assert!(TimeRange::new(5, 5).unwrap().contains(5));
+        assert_eq!(TimeRange::new(6, 5), Err(BadRange::Reversed { start: 6, end: 5 }));
+        assert_eq!(TimeRange::new(-1, 5), Err(BadRange::Outside { field: "startTime", value: -1 }));
+        assert_eq!(TimeRange::new(0, i64::MAX), Err(BadRange::Outside { field: "endTime", value: i64::MAX }));
+    }
+}

@@ -1,0 +1,8 @@
+//! The answers of the Prometheus HTTP API, decoded while they arrive. Knows nothing of HTTP, only of bytes.
+
+pub(super) mod envelope;
+pub(super) mod json;
+pub(super) mod lists;
+pub(super) mod metadata;
+mod sample_fast_path;
+pub(super) mod series;
