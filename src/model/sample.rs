@@ -1,6 +1,7 @@
 //! What is read of a Prometheus: series and their samples.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// The labels of a series, `__name__` included where Prometheus gives it.
 pub type Labels = BTreeMap<String, String>;
@@ -49,4 +50,15 @@ impl SeriesSet {
             self.total = self.series.len();
         }
     }
+}
+
+/// What takes samples as they are read, series after series, so that nobody has to hold them.
+pub trait SampleSink {
+    /// A series begins that has at least one sample. Whoever wants its labels has `labels` make them.
+    fn begin(&mut self, labels: impl FnOnce() -> Labels);
+
+    /// Samples of the series that began last: never none, each later than the one before and than all given earlier.
+    ///
+    /// After a break nothing more is given: the sink has seen enough.
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()>;
 }
