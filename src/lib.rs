@@ -25,7 +25,8 @@
 //! | [`object`] | JSON objects that are no lists |
 //! | [`model`] | what is asked and what was found, plain data: `model/query` the validated query, `model/time` instants and ranges, `model/sample` series and samples, `model/metric_type` declared types |
 //! | [`compute`] | the arithmetic: `compute/promql` from the query to PromQL text, `compute/plan` which instants and windows to ask for, `compute/rate` from a counter's samples to rates, `compute/points` limit, order and zero fill, `compute/metric_kind` which metrics are offered as counters and which as gauges |
-//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/decode` how answers are read (`prometheus/decode/json` the JSON, `prometheus/decode/sample_fast_path` the fast way through its samples, `prometheus/decode/envelope`, `prometheus/decode/series` and `prometheus/decode/metadata` what it carries, `prometheus/decode/lists` how much of a list is kept; `prometheus/decode/xor_chunk` how samples are packed, `prometheus/decode/protobuf` how messages are; `prometheus/decode/xor_chunk/reference` writes chunks for tests), `prometheus/failure` and `prometheus/error` what goes wrong |
+//! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/allowlist` whether it may be asked, `prometheus/proxy` whether through the proxy, `prometheus/hosts` what both lists are made of, `prometheus/resolver` and `prometheus/tunnel` which hold to them, `prometheus/authorities` what certificates are checked against, `prometheus/transport` the HTTP, `prometheus/gathered` how a question goes out in one piece, `prometheus/decode` how answers are read (`prometheus/decode/json` the JSON, `prometheus/decode/sample_fast_path` the fast way through its samples, `prometheus/decode/envelope`, `prometheus/decode/series` and `prometheus/decode/metadata` what it carries, `prometheus/decode/lists` how much of a list is kept; `prometheus/decode/remote_read` the samples of a remote read: `prometheus/decode/remote_read/request` the question, `prometheus/decode/remote_read/frames` the pieces of the response, `prometheus/decode/remote_read/series_labels` whose samples they are, `prometheus/decode/remote_read/chunk_merge` their order in time, `prometheus/decode/remote_read/failure` what goes wrong; `prometheus/decode/xor_chunk` how samples are packed, `prometheus/decode/protobuf` how messages are; `prometheus/decode/xor_chunk/reference` and `prometheus/decode/remote_read/reference` write both for tests), `prometheus/failure` and `prometheus/error` what goes wrong |
+//! | `internals`, `prometheus/internals` | what fuzz targets and benchmarks reach of the private parts |
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/fields` how they are written |
@@ -56,3 +57,9 @@ pub mod prometheus;
 pub mod server;
 pub mod settings;
 pub mod wire;
+
+/// What fuzz targets and benchmarks reach of the private parts. Not an interface: it may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::prometheus::internals::*;
+}

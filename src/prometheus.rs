@@ -9,6 +9,8 @@ mod error;
 mod failure;
 mod gathered;
 mod hosts;
+#[doc(hidden)]
+pub mod internals;
 mod proxy;
 mod resolver;
 mod transport;

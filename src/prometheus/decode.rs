@@ -4,5 +4,8 @@ pub(super) mod envelope;
 pub(super) mod json;
 pub(super) mod lists;
 pub(super) mod metadata;
+mod protobuf;
+pub(super) mod remote_read;
 mod sample_fast_path;
 pub(super) mod series;
+mod xor_chunk;

@@ -1,0 +1,284 @@
+//! The frames of a streamed response: the length of a message as a varint, its CRC-32C in four bytes, the message.
+//!
+//! Knows nothing of what the messages say. The format is that of `ChunkedReader` in Prometheus's `storage/remote`.
+
+use std::io::{ErrorKind, Read};
+
+use super::super::protobuf;
+use super::failure::{Breach, ReadFailure};
+
+/// The longest message: 16 MiB. Prometheus and Mimir begin a new frame after 1 MiB.
+const MAX_FRAME_BYTES: usize = 16 << 20;
+
+/// The longest stream: 512 MiB, some 300 million samples of a steady counter.
+const MAX_STREAM_BYTES: u64 = 512 << 20;
+
+/// The longest length of a message, in bytes: a length that fits into 28 bits.
+const MAX_LENGTH_BYTES: usize = 4;
+
+const CHECKSUM_BYTES: usize = 4;
+
+/// How much is read at a time, unless a frame is longer.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// The frames of a body.
+pub(super) struct Frames<'r, R> {
+    body: &'r mut R,
+    /// What was read last; from `at` to `end` it is not taken yet.
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+    /// How many bytes were read.
+    read: u64,
+}
+
+impl<'r, R: Read> Frames<'r, R> {
+    pub(super) fn of(body: &'r mut R) -> Self {
+        Frames { body, buffer: vec![0; BUFFER_BYTES], at: 0, end: 0, read: 0 }
+    }
+
+    /// How many bytes were read so far.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The next message, whose checksum is right; none at the end of the stream.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadFailure> {
+        if self.at == self.end && !self.is_ahead(1)? {
+            return Ok(None);
+        }
+        let length = self.length()?;
+        if length > MAX_FRAME_BYTES {
+            return Err(Breach::FrameLength.into());
+        }
+        let frame = self.take(CHECKSUM_BYTES + length)?;
+        let (checksum, message) = frame.split_at(CHECKSUM_BYTES);
+        if crc32c::crc32c(message).to_be_bytes() != checksum {
+            return Err(Breach::Checksum.into());
+        }
+        Ok(Some(message))
+    }
+
+    /// Takes the length of the next message.
+    fn length(&mut self) -> Result<usize, ReadFailure> {
+        for bytes in 1..=MAX_LENGTH_BYTES {
+            if !self.is_ahead(bytes)? {
+                return Err(Breach::Cut.into());
+            }
+            if self.buffer[self.at + bytes - 1] < 0x80 {
+                let length = protobuf::varint(&mut self.take(bytes)?)?;
+                return usize::try_from(length).map_err(|_| Breach::FrameLength.into());
+            }
+        }
+        Err(Breach::FrameLength.into())
+    }
+
+    /// Takes so many bytes, which have to be there.
+    fn take(&mut self, length: usize) -> Result<&[u8], ReadFailure> {
+        if !self.is_ahead(length)? {
+            return Err(Breach::Cut.into());
+        }
+        let start = self.at;
+        self.at += length;
+        Ok(&self.buffer[start..self.at])
+    }
+
+    /// Reads on until so many bytes are there to be taken; false when the stream ends before.
+    fn is_ahead(&mut self, length: usize) -> Result<bool, ReadFailure> {
+        while self.end - self.at < length {
+            if self.end == self.buffer.len() {
+                self.make_room(length);
+            }
+            let read = match self.body.read(&mut self.buffer[self.end..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            if read == 0 {
+                return Ok(false);
+            }
+            self.end += read;
+            self.read += read as u64;
+            if self.read > MAX_STREAM_BYTES {
+                return Err(ReadFailure::TooLong);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves what is not taken to the front of the buffer, which grows only as a long frame arrives: an announced length
+    /// alone takes no memory.
+    fn make_room(&mut self, length: usize) {
+        if self.at > 0 {
+            self.buffer.copy_within(self.at..self.end, 0);
+            self.end -= self.at;
+            self.at = 0;
+        } else {
+            self.buffer.resize(length.min(2 * self.buffer.len()), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::super::reference::{frame, varint};
+    use super::*;
+
+    /// The messages of a stream that arrives in pieces of this length, each after an interruption, and what ends it.
+    fn messages(stream: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<ReadFailure>) {
+        let mut body = Pieces { left: stream, piece, is_interrupted: false };
+        let mut frames = Frames::of(&mut body);
+        let mut messages = Vec::new();
+        loop {
+            match frames.next() {
+                Ok(Some(message)) => messages.push(message.to_vec()),
+                Ok(None) => {
+                    assert_eq!(frames.read(), stream.len() as u64);
+                    return (messages, None);
+                }
+                Err(failure) => return (messages, Some(failure)),
+            }
+        }
+    }
+
+    struct Pieces<'a> {
+        left: &'a [u8],
+        piece: usize,
+        is_interrupted: bool,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.is_interrupted = !self.is_interrupted;
+            if self.is_interrupted {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let length = self.piece.min(buffer.len());
+            (&mut self.left).take(length as u64).read(buffer)
+        }
+    }
+
+    fn ends_with(stream: &[u8], breach: Breach) {
+        for piece in [1, 7, usize::MAX] {
+            let failure = messages(stream, piece).1;
+            assert!(matches!(failure, Some(ReadFailure::Broken(found)) if found == breach), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_what_was_sent_however_they_arrive() {
+        let sent: Vec<Vec<u8>> =
+            [0, 1, 100, 127, 128, BUFFER_BYTES - 7, BUFFER_BYTES, 3, 5 * BUFFER_BYTES, 1 << 20, 0, 9]
+                .iter()
+                .map(|&length| (0..length).map(|nth| (nth % 251) as u8).collect())
+                .collect();
+        let stream: Vec<u8> = sent.iter().flat_map(|message| frame(message)).collect();
+        for piece in [1, 2, 1_000, 16_383, 1 << 20, usize::MAX] {
+            let (messages, failure) = messages(&stream, piece);
+            assert!(failure.is_none() && messages == sent, "pieces of {piece}");
+        }
+        assert!(matches!(messages(&[], 1), (none, None) if none.is_empty()));
+    }
+
+    #[test]
+    fn a_stream_that_ends_inside_a_frame_is_cut() {
+        let stream = frame(&[7; 300]);
+        for length in 1..stream.len() {
+            ends_with(&stream[..length], Breach::Cut);
+            ends_with(&[&frame(b"whole"), &stream[..length]].concat(), Breach::Cut);
+        }
+    }
+
+    #[test]
+    fn a_message_has_its_checksum() {
+        let stream = frame(&[7; 300]);
+        for bit in 16..8 * stream.len() {
+            let mut flipped = stream.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            ends_with(&flipped, Breach::Checksum);
+        }
+    }
+
+    #[test]
+    fn a_length_has_a_bound() {
+        let longest = vec![1; 16 << 20];
+        assert!(matches!(messages(&frame(&longest), usize::MAX), (found, None) if found == [longest]));
+        // What follows does not matter: nothing of it is read.
+        for length in [(16 << 20) + 1, 1 << 28, u64::from(u32::MAX), u64::MAX] {
+            ends_with(&[varint(length), vec![0; 100]].concat(), Breach::FrameLength);
+        }
+        ends_with(&[0x80; 100], Breach::FrameLength);
+        // Written longer than it has to be.
+        assert!(messages(&[0x80, 0x80, 0x80, 0, 0, 0, 0, 0], 1).1.is_none());
+    }
+
+    #[test]
+    fn an_announced_length_takes_no_memory_before_the_message_arrives() {
+        let mut stream = &[&varint(16 << 20)[..], &[0; 1_000]].concat()[..];
+        let mut frames = Frames::of(&mut stream);
+        assert!(matches!(frames.next(), Err(ReadFailure::Broken(Breach::Cut))));
+        assert_eq!(frames.buffer.len(), BUFFER_BYTES);
+    }
+
+    #[test]
+    fn a_stream_has_a_bound() {
+        let frame = frame(&vec![1; (8 << 20) - 8]);
+        assert_eq!(frame.len(), 8 << 20);
+        // How many frames are read of so many, and whether that is all.
+        let check = |sent: usize, expected: usize, is_all: bool| {
+            let mut body = Repeated { bytes: &frame, at: 0, left: sent };
+            let mut frames = Frames::of(&mut body);
+            for _ in 0..expected {
+                assert!(matches!(frames.next(), Ok(Some(_))));
+            }
+            match frames.next() {
+                Ok(None) => assert!(is_all),
+                Err(ReadFailure::TooLong) => assert!(!is_all),
+                other => panic!("{other:?}"),
+            }
+        };
+        check(64, 64, true);
+        check(65, 64, false);
+    }
+
+    struct Repeated<'a> {
+        bytes: &'a [u8],
+        at: usize,
+        left: usize,
+    }
+
+    impl Read for Repeated<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.at == self.bytes.len() {
+                self.at = 0;
+                self.left -= 1;
+            }
+            if self.left == 0 {
+                return Ok(0);
+            }
+            let length = (&self.bytes[self.at..]).read(buffer)?;
+            self.at += length;
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn an_error_while_reading_is_passed_on() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(ErrorKind::TimedOut.into())
+            }
+        }
+        let stream = frame(b"whole");
+        for length in 0..=stream.len() {
+            let mut body = stream[..length].chain(Broken);
+            let mut frames = Frames::of(&mut body);
+            if length == stream.len() {
+                assert_eq!(frames.next().unwrap(), Some(&b"whole"[..]));
+            }
+            assert!(matches!(frames.next(), Err(ReadFailure::Unread(error)) if error.kind() == ErrorKind::TimedOut));
+        }
+    }
+}
