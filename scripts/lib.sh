@@ -27,6 +27,11 @@ need() {
     done
 }
 
+# put FOLDER PLACE: moves a folder to its place, unless another process was faster.
+put() {
+    mv --no-target-directory "$1" "$2" 2>/dev/null || [ -d "$2" ] || fail "$2 cannot be written"
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
