@@ -13,6 +13,7 @@ mod check;
 mod conditions;
 mod connection;
 mod counter;
+mod engines;
 mod expression;
 mod faults;
 mod fields;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::builds::{Bundle, bundles, run};
 use crate::bundle::referred;
-use crate::chart::helm::{HELMS, tool};
+use crate::chart::helm::HELMS;
 use crate::site::{Machine, Outcome, PASSWORD, Registry, USER};
-use crate::support::process::{free_port, require};
+use crate::support::process::{free_port, require, tool};
 
 /// The image, as its name ends in a registry.
 const NAME: &str = "stackstate/prometheusmirror";

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::builds::{bundles, run};
 use crate::bundle::files;
-use crate::chart::helm::tool;
+use crate::support::process::tool;
 
 /// This crate, and the crates that are linked into the binary or were needed to compile it, with their licences; each as
 /// its name and version.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::engine::Engine;
 use super::mirror::{API_KEY, Answer, Mirror, condition};
 use super::oracle::{Nan, close};
 use super::{prometheus, victoria};
@@ -39,6 +40,11 @@ impl Gateway {
     /// In front of the VictoriaMetrics that holds the tests' samples.
     pub fn to_victoria() -> Gateway {
         Gateway::to(victoria::shared().details())
+    }
+
+    /// In front of an engine that holds the tests' samples.
+    pub fn to_engine(engine: Engine) -> Gateway {
+        Gateway::to(engine.details())
     }
 
     /// With any connection details.

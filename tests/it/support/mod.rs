@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod certificates;
+pub mod engine;
 pub mod exporter;
 pub mod mirror;
 pub mod oracle;

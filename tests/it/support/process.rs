@@ -40,11 +40,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program`, which the Debian package `package` brings, with the arguments that `arguments` makes of the
-    /// server's directory and port.
+    /// Starts `program`, a command or a path, which the Debian package `package` brings, with the arguments that
+    /// `arguments` makes of the server's directory and port.
     pub fn start(program: &str, package: &str, arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Server {
         require(program, package);
-        let directory = tempfile::Builder::new().prefix(program).tempdir().expect("a temporary directory").keep();
+        let name = Path::new(program).file_name().expect("a program");
+        let directory = tempfile::Builder::new().prefix(name).tempdir().expect("a temporary directory").keep();
         let port = free_port();
         let guard = Command::new("sh")
             .args(["-c", GUARD])
@@ -106,6 +107,15 @@ pub fn require(program: &str, package: &str) {
     if let Err(error) = Command::new(program).arg("--version").output() {
         panic!("these tests need the program `{program}`: install the Debian package `{package}` ({error})");
     }
+}
+
+/// A file that `scripts/tools` has fetched; fails with a sentence that says so when it is missing.
+pub fn tool(name: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"));
+    let path = cache.join("prometheusmirror").join(name);
+    assert!(path.exists(), "these tests need {}: run scripts/tools", path.display());
+    path
 }
 
 /// Waits until `condition` holds; panics with what was waited for after a minute.

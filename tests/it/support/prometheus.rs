@@ -6,15 +6,22 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::engine::Engine;
 use super::process::{Server, agent, require};
 use super::samples;
 
 const PACKAGE: &str = "prometheus";
 
-/// The Prometheus that holds the tests' samples; one for all tests.
+/// The Prometheus 2 that holds the tests' samples; one for all tests.
 pub fn shared() -> &'static Prometheus {
     static SHARED: OnceLock<Prometheus> = OnceLock::new();
     SHARED.get_or_init(|| Prometheus::start("", Samples::Loaded, &[]))
+}
+
+/// The Prometheus 3 that holds the same samples.
+pub fn shared_3() -> &'static Prometheus {
+    static SHARED: OnceLock<Prometheus> = OnceLock::new();
+    SHARED.get_or_init(|| Prometheus::start_engine(Engine::Prometheus3, "", Samples::Loaded, &[]))
 }
 
 /// What is in a Prometheus when it starts.
@@ -34,18 +41,23 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one with this configuration file, which may be empty, and further flags.
+    /// Starts a Prometheus 2 with this configuration file, which may be empty, and further flags.
     pub fn start(config: &str, content: Samples, flags: &[&str]) -> Prometheus {
+        Prometheus::start_engine(Engine::Prometheus2, config, content, flags)
+    }
+
+    /// Starts one of either version.
+    pub fn start_engine(engine: Engine, config: &str, content: Samples, flags: &[&str]) -> Prometheus {
         let prefix =
             flags.iter().find_map(|flag| flag.strip_prefix("--web.route-prefix=")).unwrap_or_default().to_owned();
-        let server = Server::start("prometheus", PACKAGE, |directory, port| {
+        let server = Server::start(&engine.program(), PACKAGE, |directory, port| {
             let data = directory.join("data");
             std::fs::write(directory.join("prometheus.yml"), config).unwrap();
             if content == Samples::Loaded {
                 require("promtool", PACKAGE);
                 let text = directory.join("samples.txt");
                 std::fs::write(&text, samples::openmetrics()).unwrap();
-                // Long blocks load faster than the usual two hours; several remain, so that ranges are cut as usual.
+                // Both versions read the blocks that this promtool makes. Long blocks load faster than the usual two hours; several remain, so that ranges are cut as usual.
                 let load = Command::new("promtool")
                     .args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=54h"])
                     .args([&text, &data])
@@ -78,6 +90,11 @@ impl Prometheus {
     pub fn start_again(&self) {
         self.server.order("start");
         self.server.wait_ready(&format!("{}/-/ready", self.prefix));
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// The `connectionDetails` that point a mirror here.

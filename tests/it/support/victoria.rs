@@ -1,20 +1,27 @@
-//! A real VictoriaMetrics with the same samples: an upstream that speaks the same API with left-open ranges.
+//! Real VictoriaMetrics servers with the same samples: upstreams that speak the same API with left-open ranges.
 
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
+use super::engine::Engine;
 use super::process::{Server, agent, wait_until};
 use super::samples;
 
-/// The VictoriaMetrics that holds the tests' samples; one for all tests.
+/// The VictoriaMetrics of the system that holds the tests' samples; one for all tests.
 pub fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
-    SHARED.get_or_init(start)
+    SHARED.get_or_init(|| start(Engine::Victoria))
 }
 
-fn start() -> Server {
-    let server = Server::start("victoria-metrics", "victoria-metrics", |directory, port| {
+/// The newer VictoriaMetrics that holds the same samples.
+pub fn shared_newer() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| start(Engine::NewerVictoria))
+}
+
+fn start(engine: Engine) -> Server {
+    let server = Server::start(&engine.program(), "victoria-metrics", |directory, port| {
         vec![
             format!("-storageDataPath={}", directory.join("data").display()),
             "-retentionPeriod=100y".to_owned(),

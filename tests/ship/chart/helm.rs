@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::manifests::Manifests;
+use crate::support::process::tool;
 
 /// The helms that render everything: the newest, and one of the line before.
 pub const HELMS: [&str; 2] = ["4.3.1", "3.17.3"];
@@ -16,15 +17,6 @@ pub const KEY: &str = "the-key-of-the-tests";
 /// The chart.
 pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("chart")
-}
-
-/// A file that `scripts/tools` has fetched.
-pub fn tool(name: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"));
-    let path = cache.join("prometheusmirror").join(name);
-    assert!(path.exists(), "these tests need {}: run scripts/tools", path.display());
-    path
 }
 
 /// Runs a helm, which reads what `input` says from its standard input.

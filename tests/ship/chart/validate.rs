@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::everything::everything;
-use super::helm::{Install, text, tool};
+use super::helm::{Install, text};
 use super::manifests::{Manifests, kind};
+use crate::support::process::tool;
 
 /// The versions.
 const VERSIONS: [&str; 3] = ["1.25", "1.30", "1.37"];
