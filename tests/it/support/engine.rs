@@ -90,10 +90,10 @@ impl Engine {
         results.iter().map(|result| (labels(&result["metric"]), samples(&result["values"]))).collect()
     }
 
-    /// A series as it is stored: VictoriaMetrics drops a NaN that is ingested.
+    /// A series as it is stored: VictoriaMetrics drops a NaN that is ingested, unless it is a staleness marker.
     pub fn stored(self, series: &Series) -> Series {
         let mut stored = series.clone();
-        stored.samples.retain(|sample| !self.is_victoria() || !sample.value.is_nan());
+        stored.samples.retain(|sample| !self.is_victoria() || sample.is_stale() || !sample.value.is_nan());
         stored
     }
 }

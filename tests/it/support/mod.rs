@@ -8,6 +8,7 @@ pub mod mirror;
 pub mod oracle;
 pub mod process;
 pub mod prometheus;
+pub mod remote_write;
 pub mod samples;
 pub mod stub;
 pub mod tinyproxy;

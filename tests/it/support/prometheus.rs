@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::engine::Engine;
 use super::process::{Server, agent, require};
+use super::remote_write::remote_write;
 use super::samples;
 
 const PACKAGE: &str = "prometheus";
@@ -72,12 +73,16 @@ impl Prometheus {
                 // Keep the blocks as they were made.
                 "--storage.tsdb.min-block-duration=2h".to_owned(),
                 "--storage.tsdb.max-block-duration=2h".to_owned(),
+                "--web.enable-remote-write-receiver".to_owned(),
                 format!("--web.listen-address=127.0.0.1:{port}"),
             ];
             arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
             arguments
         });
         server.wait_ready(&format!("{prefix}/-/ready"));
+        if content == Samples::Loaded {
+            samples::marked().for_each(|series| remote_write(&server.url("/api/v1/write"), series));
+        }
         Prometheus { server, prefix, agent: agent() }
     }
 

@@ -3,9 +3,13 @@
 //! Time starts at [`T0`], a midnight. Most series live for three hours; a few are longer or far away. What a metric is
 //! there for stands beside it.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::OnceLock;
+
+use numbers::{numbers, stale};
 
 /// Milliseconds.
 pub const SECOND: i64 = 1_000;
@@ -51,6 +55,9 @@ pub const AWKWARD: &[&str] = &[
     "+Inf",
 ];
 
+/// The value that says that a series is no longer scraped: one NaN of many, known by its bits.
+pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
 /// One scraped value.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
@@ -58,6 +65,13 @@ pub struct Sample {
     pub time: i64,
     /// The value, possibly NaN or infinite.
     pub value: f64,
+}
+
+impl Sample {
+    /// Whether it is a staleness marker and no sample at all.
+    pub fn is_stale(&self) -> bool {
+        self.value.to_bits() == STALE.to_bits()
+    }
 }
 
 /// One time series.
@@ -76,7 +90,7 @@ pub fn all() -> &'static [Series] {
     static ALL: OnceLock<Vec<Series>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut random = Random(42);
-        [gauges(&mut random), counters(&mut random), labelled(), composed(&mut random)].concat()
+        [gauges(&mut random), counters(&mut random), labelled(), composed(&mut random), numbers(), stale()].concat()
     })
 }
 
@@ -96,20 +110,25 @@ pub fn one(name: &str, labels: &[(&str, &str)]) -> &'static Series {
     found[0]
 }
 
-/// All samples in the OpenMetrics format, whose timestamps are seconds.
+/// All samples of unmarked series in the OpenMetrics format, whose timestamps are seconds.
 pub fn openmetrics() -> String {
     // Prometheus reads a float and cuts off below the millisecond: half a millisecond more keeps it on the right one.
     lines(|time| format!("{}.{:03}5", time / 1000, time % 1000)) + "# EOF\n"
 }
 
-/// All samples in the text format of Prometheus, whose timestamps are milliseconds.
+/// All samples of unmarked series in the text format of Prometheus, whose timestamps are milliseconds.
 pub fn exposition() -> String {
     lines(|time| time.to_string())
 }
 
+/// The series with staleness markers, which no text format can hold: they are written remotely.
+pub fn marked() -> impl Iterator<Item = &'static Series> {
+    all().iter().filter(|series| series.samples.iter().any(Sample::is_stale))
+}
+
 fn lines(timestamp: impl Fn(i64) -> String) -> String {
     let mut text = String::new();
-    for series in all() {
+    for series in all().iter().filter(|series| !series.samples.iter().any(Sample::is_stale)) {
         let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let labels: Vec<_> = series.labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
         let selector = format!("{}{{{}}}", series.name, labels.join(","));
@@ -276,7 +295,8 @@ fn composed(random: &mut Random) -> Vec<Series> {
     composed
 }
 
-fn series(name: &'static str, labels: &[(&'static str, &str)], samples: Vec<Sample>) -> Series {
+/// A series.
+pub fn series(name: &'static str, labels: &[(&'static str, &str)], samples: Vec<Sample>) -> Series {
     Series { name, labels: labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(), samples }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::process::{Server, agent, wait_until};
+use super::remote_write::remote_write;
 use super::samples;
 
 /// The VictoriaMetrics of the system that holds the tests' samples; one for all tests.
@@ -32,7 +33,8 @@ fn start(engine: Engine) -> Server {
     server.wait_ready("/health");
     let import = agent().post(server.url("/api/v1/import/prometheus")).send(samples::exposition()).expect("an import");
     assert_eq!(import.status(), 204, "the import into VictoriaMetrics");
-    // It keeps no NaN.
+    samples::marked().for_each(|series| remote_write(&server.url("/api/v1/write"), series));
+    // It keeps no NaN, and does not count staleness markers.
     let expected = samples::all().iter().flat_map(|series| &series.samples).filter(|s| !s.value.is_nan()).count();
     let stored = || {
         agent().get(server.url("/internal/force_flush")).call().expect("a flush");

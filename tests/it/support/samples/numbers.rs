@@ -1,0 +1,94 @@
+//! Series for the rules of the numbers: each holds what a wrong rule gets wrong.
+
+use super::{DAY, HOUR, MINUTE, SECOND, STALE, Sample, Series, T0, series};
+
+/// Of these no random numbers are drawn.
+pub fn numbers() -> Vec<Series> {
+    let mut all = Vec::new();
+    let mut add = |name, labels: &[(&'static str, &str)], samples: Vec<Sample>| all.push(series(name, labels, samples));
+
+    // Its only increment lies between the last scrape of one minute and the first of the next.
+    add(
+        "burst_total",
+        &[("shift", "late")],
+        every(T0 + 7 * SECOND, 15 * SECOND, 12, |n| if n < 4 { 0.0 } else { 100.0 }),
+    );
+    // A hundred that count to one each, at a hundred times.
+    for which in 0..100 {
+        let value = |n| if n > 3 + which % 75 { 6.0 } else { 5.0 };
+        add("once_total", &[("item", &which.to_string())], every(T0 + 131 * i64::from(which), 15 * SECOND, 80, value));
+    }
+    // One a second and a hundred a second, scraped at different intervals.
+    add("req_total", &[("job", "quick")], every(T0 + 5 * SECOND, 15 * SECOND, 240, |n| f64::from(15 * n)));
+    add("req_total", &[("job", "slow")], every(T0 + 33 * SECOND, 60 * SECOND, 60, |n| f64::from(6000 * n)));
+    // One a second; scraped each minute on the first day, four times a minute on the second.
+    let first = every(T0 + 56 * SECOND, 60 * SECOND, 1440, |n| f64::from(60 * n));
+    let second = every(T0 + DAY + 11 * SECOND, 15 * SECOND, 5760, |n| 86_355.0 + f64::from(15 * n));
+    add("changed_total", &[("shift", "both")], [first, second].concat());
+    // A scrape interval of exactly the longest gap that a rate survives by itself, but for a jitter of 1 to 3 ms.
+    let jitter = |n: i32| i64::from(1 + n % 3);
+    let mut samples = every(T0, 5 * MINUTE, 20, |n| f64::from(300 * n));
+    (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += jitter(n));
+    add("each_5m_total", &[("shift", "late")], samples);
+    add("each_10m_total", &[("shift", "late")], every(T0 + 3 * SECOND, 10 * MINUTE, 20, |n| f64::from(600 * n)));
+    // Scraped each 100 s with a silence of 6 min 40 s, four times the interval, and one of a millisecond more.
+    let silences = |n: i32| {
+        if n < 10 {
+            0
+        } else if n < 20 {
+            300_000
+        } else {
+            600_001
+        }
+    };
+    let mut samples = every(T0 + 3 * SECOND, 100 * SECOND, 30, |n| f64::from(n * n));
+    (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silences(n));
+    add("each_100s_total", &[("shift", "late")], samples);
+    // Numbers that are none, and numbers that overflow when they are added.
+    let of = |values: [f64; 4]| every(T0 + 5 * SECOND, 15 * SECOND, 4, move |n| values[n as usize]);
+    add("below_level", &[("shift", "late")], of([f64::NAN, -6.0, -7.0, -8.0]));
+    add("above_level", &[("shift", "late")], of([10.0, f64::NAN, 20.0, 30.0]));
+    add("huge_level", &[("shift", "late")], of([1.2e308; 4]));
+    // One scrape of ten is infinite, another NaN.
+    let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
+    add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
+    // Silences of half an hour and of more than an hour, in which it counts.
+    let silent = |n: i32| {
+        if n < 20 {
+            0
+        } else if n < 40 {
+            HOUR / 2
+        } else {
+            2 * HOUR
+        }
+    };
+    let mut samples = every(T0 + 3 * SECOND, 15 * SECOND, 60, |n| f64::from(7 * n));
+    (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silent(n));
+    add("silent_total", &[("shift", "late")], samples);
+    all
+}
+
+/// Series that went away and came back, with the markers that Prometheus then writes: after the last block of the others,
+/// since only there a Prometheus takes samples that are written to it.
+pub fn stale() -> Vec<Series> {
+    let start = T0 + 20 * DAY + 5 * SECOND;
+    let samples = || {
+        let mut samples = every(start, 15 * SECOND, 40, |n| f64::from(1000 + 30 * n));
+        // In the place of a scrape, between two scrapes, and before a silence.
+        samples[6].value = STALE;
+        samples[12].time -= 5 * SECOND;
+        samples[12].value = STALE;
+        samples.drain(21..25);
+        samples[20].value = STALE;
+        samples
+    };
+    vec![
+        series("marked_level", &[("shift", "late")], samples()),
+        series("marked_total", &[("shift", "late")], samples()),
+    ]
+}
+
+/// So many samples, one every `interval`, with the value that `value` makes of 0, 1, 2 and so on.
+fn every(start: i64, interval: i64, count: i32, value: impl Fn(i32) -> f64) -> Vec<Sample> {
+    (0..count).map(|n| Sample { time: start + i64::from(n) * interval, value: value(n) }).collect()
+}
