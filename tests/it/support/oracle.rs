@@ -1,44 +1,277 @@
-//! What the right answer is, computed from the samples: slow, obvious, and sharing nothing with the mirror.
+//! What the right answer is, computed from the samples by the rules of docs/numbers.md: slow, obvious, and sharing nothing
+//! with the mirror. `numbers::by_hand` checks it against values worked out on paper.
 //!
 //! Points look as they do in an answer: `[value, time]` of a raw query, `[value, bucket start, bucket end]` of an
-//! aggregated one. Counters in buckets are not here: how a rate is extrapolated is Prometheus's own business, so the
-//! tests ask it.
+//! aggregated one.
 
-use super::samples::{MINUTE, Sample, Series};
+use super::samples::{HOUR, MINUTE, Sample, Series};
 
-/// What a NaN becomes: `nan_interpretation` of the connection details.
+/// What a NaN of a gauge becomes: `nan_interpretation` of the connection details.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nan {
-    /// No point.
+    /// No sample.
     None,
     /// The number zero.
     Zero,
 }
 
-/// The samples of a series as they were scraped, both ends of the range included.
+/// The source that a query names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// `__gauge__`
+    Gauge,
+    /// `__counter__`
+    Counter,
+}
+
+/// What decides over an answer, besides the samples and the query.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The source.
+    pub kind: Kind,
+    /// `nan_interpretation`.
+    pub nan: Nan,
+    /// `scrapeInterval`, in milliseconds, if the connection details say it.
+    pub scrape_interval: Option<i64>,
+    /// How long before the start of the range the samples of counters are read, in milliseconds; as long as the mirror
+    /// does by itself if absent.
+    pub look_back: Option<i64>,
+}
+
+/// A gauge of which NaN is left out.
+pub const GAUGE: Rules = Rules { kind: Kind::Gauge, nan: Nan::None, scrape_interval: None, look_back: None };
+
+/// A counter.
+pub const COUNTER: Rules = Rules { kind: Kind::Counter, ..GAUGE };
+
+/// A counter as the rules read it.
+struct Counter {
+    /// The samples that count, oldest first.
+    samples: Vec<Sample>,
+    /// The intervals between them, however long.
+    intervals: Vec<Interval>,
+    /// The longest time between two samples that still makes a rate, in milliseconds.
+    longest: i64,
+}
+
+/// The time between two neighbouring samples of a counter.
+#[derive(Clone, Copy)]
+struct Interval {
+    from: i64,
+    to: i64,
+    increase: f64,
+}
+
+impl Rules {
+    /// The points of a raw query, both ends of the range included.
+    pub fn raw(self, series: &Series, start: i64, end: i64) -> Vec<Vec<f64>> {
+        let points: Vec<(i64, f64)> = match self.kind {
+            Kind::Gauge => self.counting(series).iter().map(|sample| (sample.time, sample.value)).collect(),
+            Kind::Counter => {
+                let counters = self.read(&[series], 5 * MINUTE, start, end);
+                let counter = &counters[0];
+                let intervals = counter.intervals.iter().filter(|interval| counter.has_rate(interval));
+                intervals.map(|interval| (interval.to, interval.rate())).collect()
+            }
+        };
+        let inside = points.into_iter().filter(|(time, _)| start <= *time && *time <= end);
+        inside.map(|(time, value)| vec![value, time as f64]).collect()
+    }
+
+    /// The points of an aggregated query: one for each whole bucket `[s, s + bucket)` of the range that has a value.
+    pub fn buckets(self, series: &[&Series], method: &str, range: (i64, i64), bucket: i64) -> Vec<Vec<f64>> {
+        let (start, end) = range;
+        let look_back = if method.starts_with("SUM") { HOUR } else { 15 * MINUTE };
+        let gauges: Vec<Vec<Sample>> = series.iter().map(|series| self.counting(series)).collect();
+        let counters = self.read(series, look_back, start, end);
+        let mut points = Vec::new();
+        let mut from = start;
+        while from + bucket <= end {
+            let value = match self.kind {
+                Kind::Gauge => of_gauges(&gauges, method, from, from + bucket),
+                Kind::Counter => of_counters(&counters, method, from, from + bucket),
+            };
+            // A value that no JSON number can hold makes no point.
+            let value = value.filter(|value| value.is_finite());
+            points.extend(value.map(|value| vec![value, from as f64, (from + bucket) as f64]));
+            from += bucket;
+        }
+        points
+    }
+
+    /// The samples that count: of a counter the finite ones, of a gauge those and perhaps NaN as zero.
+    fn counting(self, series: &Series) -> Vec<Sample> {
+        let zero = self.kind == Kind::Gauge && self.nan == Nan::Zero;
+        let mut counting = Vec::new();
+        for sample in series.samples.iter().filter(|sample| !sample.is_stale()) {
+            if sample.value.is_finite() {
+                counting.push(*sample);
+            } else if sample.value.is_nan() && zero {
+                counting.push(Sample { value: 0.0, ..*sample });
+            }
+        }
+        counting
+    }
+
+    /// The counters from so long before `start` until `end`; from an hour before it if one of them is sampled so rarely that
+    /// longer gaps than five minutes make a rate.
+    fn read(self, series: &[&Series], look_back: i64, start: i64, end: i64) -> Vec<Counter> {
+        let read = |look_back: i64| -> Vec<Counter> {
+            let mut counters = Vec::new();
+            for series in series {
+                let mut samples = self.counting(series);
+                samples.retain(|sample| start - look_back <= sample.time && sample.time <= end);
+                let longest = [5 * MINUTE, 4 * median_spacing(&samples), 4 * self.scrape_interval.unwrap_or(0)];
+                let (intervals, longest) = (intervals(&samples), longest.into_iter().max().unwrap());
+                counters.push(Counter { samples, intervals, longest });
+            }
+            counters
+        };
+        let counters = read(self.look_back.unwrap_or(look_back));
+        let is_rare = counters.iter().any(|counter| counter.longest > 5 * MINUTE);
+        if is_rare && self.look_back.is_none() { read(HOUR) } else { counters }
+    }
+}
+
+impl Counter {
+    /// Whether an interval is short enough for a rate.
+    fn has_rate(&self, interval: &Interval) -> bool {
+        interval.to - interval.from <= self.longest
+    }
+
+    /// The rate last known at a time.
+    fn rate_at(&self, time: i64) -> Option<f64> {
+        let ended = self.intervals.partition_point(|interval| interval.to <= time);
+        let newest = self.intervals[..ended].iter().rfind(|interval| self.has_rate(interval))?;
+        let is_known = time - newest.to <= 2 * (newest.to - newest.from);
+        is_known.then(|| newest.rate())
+    }
+}
+
+impl Interval {
+    fn seconds(&self) -> f64 {
+        (self.to - self.from) as f64 / 1000.0
+    }
+
+    fn rate(&self) -> f64 {
+        self.increase / self.seconds()
+    }
+}
+
+/// The intervals between neighbouring samples of a counter.
+fn intervals(samples: &[Sample]) -> Vec<Interval> {
+    let interval = |pair: &[Sample]| {
+        let grown = pair[1].value - pair[0].value;
+        // After a drop it counts from zero.
+        let increase = if pair[1].value < pair[0].value { pair[1].value } else { grown };
+        Interval { from: pair[0].time, to: pair[1].time, increase }
+    };
+    samples.windows(2).map(interval).collect()
+}
+
+/// The median of the times between neighbouring samples; of an even number of them, the mean of the two in the middle.
+fn median_spacing(samples: &[Sample]) -> i64 {
+    let mut spacings: Vec<i64> = samples.windows(2).map(|pair| pair[1].time - pair[0].time).collect();
+    spacings.sort_unstable();
+    let half = spacings.len() / 2;
+    match spacings.len() {
+        0 => 0,
+        odd if odd % 2 == 1 => spacings[half],
+        _ => (spacings[half - 1] + spacings[half]) / 2,
+    }
+}
+
+/// The value of the bucket `[from, to)` of gauges, if it has one.
+fn of_gauges(gauges: &[Vec<Sample>], method: &str, from: i64, to: i64) -> Option<f64> {
+    let inside = |sample: &&Sample| from <= sample.time && sample.time < to;
+    let values: Vec<f64> = gauges.iter().flatten().filter(inside).map(|sample| sample.value).collect();
+    let count = values.len() as f64;
+    let sum = values.iter().sum::<f64>();
+    match method {
+        "SUM" => Some(sum),
+        "EVENT_COUNT" => Some(count),
+        _ if values.is_empty() => None,
+        "SUM_NO_ZEROS" => Some(sum),
+        "EVENT_COUNT_NO_ZEROS" => Some(count),
+        // Divided first, so that the sum cannot overflow.
+        "MEAN" => Some(values.iter().map(|value| value / count).sum()),
+        _ => order_statistic(method, values),
+    }
+}
+
+/// The value of the bucket `[from, to)` of counters, if it has one.
+fn of_counters(counters: &[Counter], method: &str, from: i64, to: i64) -> Option<f64> {
+    let inside = |time: i64| from <= time && time < to;
+    let mut times: Vec<i64> = counters.iter().flat_map(|counter| &counter.samples).map(|sample| sample.time).collect();
+    times.retain(|time| inside(*time));
+    match method {
+        "SUM_NO_ZEROS" | "EVENT_COUNT_NO_ZEROS" if times.is_empty() => None,
+        "EVENT_COUNT" | "EVENT_COUNT_NO_ZEROS" => Some(times.len() as f64),
+        "SUM" | "SUM_NO_ZEROS" => {
+            let all = counters.iter().flat_map(|counter| &counter.intervals);
+            Some(all.filter(|interval| inside(interval.to)).map(|interval| interval.increase).sum())
+        }
+        "MEAN" => {
+            let means = counters.iter().filter_map(|counter| {
+                let intervals = counter.intervals.iter().filter(|interval| counter.has_rate(interval));
+                let ended: Vec<_> = intervals.filter(|interval| inside(interval.to)).collect();
+                if ended.is_empty() {
+                    return counter.rate_at(to - 1);
+                }
+                let increase: f64 = ended.iter().map(|interval| interval.increase).sum();
+                let seconds: f64 = ended.iter().map(|interval| interval.seconds()).sum();
+                Some(increase / seconds)
+            });
+            total(means)
+        }
+        _ => {
+            times.sort_unstable();
+            times.dedup();
+            if times.is_empty() {
+                times.push(to - 1);
+            }
+            let at = |time: i64| total(counters.iter().filter_map(|counter| counter.rate_at(time)));
+            order_statistic(method, times.into_iter().filter_map(at).collect())
+        }
+    }
+}
+
+/// The sum of some numbers, if there are any.
+fn total(values: impl Iterator<Item = f64>) -> Option<f64> {
+    values.reduce(|sum, value| sum + value)
+}
+
+/// `MAX`, `MIN`, or `PERCENTILE_p`, which interpolates between the neighbours of rank `p * (n - 1)`.
+fn order_statistic(method: &str, mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    let percent = match method {
+        "MIN" => 0.0,
+        "MAX" => 100.0,
+        _ => {
+            let percent = method.strip_prefix("PERCENTILE_").unwrap_or_else(|| panic!("no method {method}"));
+            percent.parse::<f64>().unwrap()
+        }
+    };
+    let rank = percent / 100.0 * last as f64;
+    let (lower, upper) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
+    let weight = rank - rank.floor();
+    Some(lower * (1.0 - weight) + upper * weight)
+}
+
+/// The samples of a gauge, both ends of the range included.
 pub fn raw(series: &Series, start: i64, end: i64, nan: Nan) -> Vec<Vec<f64>> {
-    points(series.samples.iter().map(|sample| (sample.time, sample.value)), start, end, nan)
+    Rules { nan, ..GAUGE }.raw(series, start, end)
 }
 
 /// The rates of a counter, a second, both ends of the range included.
 pub fn rates(series: &Series, start: i64, end: i64, nan: Nan) -> Vec<Vec<f64>> {
-    let rates = series.samples.windows(2).filter(|pair| pair[1].time - pair[0].time <= 5 * MINUTE);
-    points(rates.map(|pair| (pair[1].time, step(pair) / seconds(pair[1].time - pair[0].time))), start, end, nan)
+    Rules { nan, ..COUNTER }.raw(series, start, end)
 }
 
-/// One value for each whole bucket `[s, s + bucket)` of the range, of all samples of some gauges together.
+/// One value for each whole bucket of the range, of all samples of some gauges together.
 pub fn buckets(gauges: &[&Series], method: &str, range: (i64, i64), bucket: i64, nan: Nan) -> Vec<Vec<f64>> {
-    let (start, end) = range;
-    let mut points = Vec::new();
-    let mut from = start;
-    while from + bucket <= end {
-        let inside = |sample: &&Sample| from <= sample.time && sample.time < from + bucket;
-        let samples = gauges.iter().flat_map(|gauge| gauge.samples.iter().filter(inside).map(|sample| sample.value));
-        let value = aggregate(method, samples.collect()).and_then(|value| presentable(value, nan));
-        points.extend(value.map(|value| vec![value, from as f64, (from + bucket) as f64]));
-        from += bucket;
-    }
-    points
+    Rules { nan, ..GAUGE }.buckets(gauges, method, range, bucket)
 }
 
 /// The points in the order asked for, at most `limit` of them, and whether any were left out.
@@ -53,69 +286,17 @@ pub fn cut(mut points: Vec<Vec<f64>>, limit: usize, latest_first: bool) -> (Vec<
 
 /// By how much some counters grew between two times, if each grows evenly between two samples.
 pub fn increase(counters: &[&Series], start: i64, end: i64) -> f64 {
-    let part = |pair: &[Sample]| {
-        let (from, to) = (pair[0].time.max(start), pair[1].time.min(end));
-        let share = (to - from).max(0) as f64 / (pair[1].time - pair[0].time) as f64;
-        step(pair) * share
-    };
-    counters.iter().flat_map(|counter| counter.samples.windows(2).map(part)).sum()
+    let mut total = 0.0;
+    for counter in counters {
+        for interval in intervals(&COUNTER.counting(counter)) {
+            let inside = interval.to.min(end) - interval.from.max(start);
+            total += interval.increase * inside.max(0) as f64 / (interval.to - interval.from) as f64;
+        }
+    }
+    total
 }
 
 /// Whether two numbers are the same up to a relative error.
 pub fn close(a: f64, b: f64, tolerance: f64) -> bool {
     a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs())
-}
-
-/// The increase from one sample of a counter to the next; after a reset it counts from zero.
-fn step(pair: &[Sample]) -> f64 {
-    if pair[1].value < pair[0].value { pair[1].value } else { pair[1].value - pair[0].value }
-}
-
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1000.0
-}
-
-fn points(values: impl Iterator<Item = (i64, f64)>, start: i64, end: i64, nan: Nan) -> Vec<Vec<f64>> {
-    let inside = values.filter(|(time, _)| start <= *time && *time <= end);
-    inside.filter_map(|(time, value)| Some(vec![presentable(value, nan)?, time as f64])).collect()
-}
-
-/// What becomes of a value that JSON may not have a number for.
-fn presentable(value: f64, nan: Nan) -> Option<f64> {
-    match nan {
-        Nan::Zero if value.is_nan() => Some(0.0),
-        _ => value.is_finite().then_some(value),
-    }
-}
-
-/// The value of a bucket with these samples, if it has one.
-fn aggregate(method: &str, samples: Vec<f64>) -> Option<f64> {
-    let count = samples.len() as f64;
-    let sum = || samples.iter().sum::<f64>();
-    match method {
-        "SUM" => Some(sum()),
-        "EVENT_COUNT" => Some(count),
-        _ if samples.is_empty() => None,
-        "SUM_NO_ZEROS" => Some(sum()),
-        "EVENT_COUNT_NO_ZEROS" => Some(count),
-        "MEAN" => Some(sum() / count),
-        // These two pass over NaN unless there is nothing else.
-        "MAX" => samples.iter().copied().reduce(f64::max),
-        "MIN" => samples.iter().copied().reduce(f64::min),
-        _ => {
-            let percent = method.strip_prefix("PERCENTILE_").unwrap_or_else(|| panic!("no method {method}"));
-            Some(quantile(percent.parse::<f64>().unwrap() / 100.0, samples))
-        }
-    }
-}
-
-/// The quantile as Prometheus has it: linear between the neighbours of rank `p * (n - 1)`, NaN below everything. It
-/// weighs the upper neighbour even by nothing, which makes NaN of an infinite one.
-fn quantile(p: f64, mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
-    let rank = p * (samples.len() - 1) as f64;
-    let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(samples.len() - 1);
-    let weight = rank - rank.floor();
-    samples[lower] * (1.0 - weight) + samples[upper] * weight
 }
