@@ -19,6 +19,7 @@ mod faults;
 mod fields;
 mod house;
 mod http;
+mod numbers;
 mod operation;
 mod properties;
 mod proxy;
