@@ -1,6 +1,7 @@
 //! What holds for any input. Here: a label value reaches Prometheus as it is, and a real one judges that; `wild` has
 //! clients and upstreams that send anything.
 
+mod numbers;
 mod wild;
 
 use proptest::prelude::*;

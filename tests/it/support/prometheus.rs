@@ -81,7 +81,7 @@ impl Prometheus {
         });
         server.wait_ready(&format!("{prefix}/-/ready"));
         if content == Samples::Loaded {
-            samples::marked().for_each(|series| remote_write(&server.url("/api/v1/write"), series));
+            samples::marked().for_each(|series| remote_write(&server.url(&format!("{prefix}/api/v1/write")), series));
         }
         Prometheus { server, prefix, agent: agent() }
     }

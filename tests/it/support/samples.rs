@@ -1,9 +1,11 @@
-//! The samples that every upstream of the tests is loaded with: the same ones at every run, made by fixed arithmetic.
+//! The samples that every upstream of the tests is loaded with: the same ones at every run, made by fixed arithmetic, but
+//! for those in `random`.
 //!
 //! Time starts at [`T0`], a midnight. Most series live for three hours; a few are longer or far away. What a metric is
 //! there for stands beside it.
 
 mod numbers;
+pub mod random;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -90,7 +92,16 @@ pub fn all() -> &'static [Series] {
     static ALL: OnceLock<Vec<Series>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut random = Random(42);
-        [gauges(&mut random), counters(&mut random), labelled(), composed(&mut random), numbers(), stale()].concat()
+        [
+            gauges(&mut random),
+            counters(&mut random),
+            labelled(),
+            composed(&mut random),
+            numbers(),
+            stale(),
+            random::random(random::seed()),
+        ]
+        .concat()
     })
 }
 
@@ -322,17 +333,42 @@ fn counted(random: &mut Random, times: &[i64], rate: f64, resets: &[usize]) -> V
 }
 
 /// A linear congruential generator (Knuth's constants): all the chance these tests need.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// Another sequence of numbers for each seed.
+    pub fn new(seed: u64) -> Random {
+        let mut random = Random(seed);
+        // The first few are alike for seeds that are.
+        for _ in 0..10 {
+            random.next();
+        }
+        random
+    }
+
     /// The next number of `[0, 1)`.
-    fn next(&mut self) -> f64 {
+    pub fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A number of `[from, to)` with six decimals at most, which the JSON parser of these tests reads to the last bit.
-    fn between(&mut self, from: f64, to: f64) -> f64 {
+    pub fn between(&mut self, from: f64, to: f64) -> f64 {
         ((from + (to - from) * self.next()) * 1e6).floor() / 1e6
+    }
+
+    /// A number of `0..count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        (self.next() * count as f64) as usize
+    }
+
+    /// Any of these.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+
+    /// Whether something with this probability happens.
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.next() < probability
     }
 }
