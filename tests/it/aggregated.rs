@@ -2,7 +2,7 @@
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points, error_text};
 use crate::support::oracle::{self, Nan};
-use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, one, select};
+use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
 
 /// Rounding of a sum in another order.
 const ROUNDING: f64 = 1e-9;
@@ -16,11 +16,6 @@ fn check(gateway: &Gateway, query: &Query, gauges: &[&Series], methods: &[&str],
         let what = format!("{method} of {} by {bucket} ms from {start} to {end}", gauges[0].name);
         assert_points(&answer, &expected, ROUNDING, &what);
     }
-}
-
-/// The methods that can pool several gauges.
-fn pooled() -> Vec<&'static str> {
-    METHODS.into_iter().filter(|method| !method.starts_with("PERCENTILE")).collect()
 }
 
 #[test]
@@ -55,8 +50,7 @@ fn every_method_of_one_gauge_covers_exactly_its_buckets() {
 fn buckets_of_a_few_milliseconds_are_exact_too() {
     let gateway = Gateway::to_prometheus();
     let (query, gauges) = (Query::gauge("edge_level"), select("edge_level", &[]));
-    // Not of one: Prometheus 2 has no range that covers a single millisecond.
-    for bucket in [2, 3, 5] {
+    for bucket in [1, 2, 3, 5] {
         let range = (T0 + MINUTE - 6, T0 + MINUTE + 6, bucket);
         check(&gateway, &query, &gauges, &METHODS, range, Nan::None);
     }
@@ -67,34 +61,18 @@ fn several_gauges_are_pooled() {
     let gateway = Gateway::to_prometheus();
     let (query, gauges) = (Query::gauge("queue_depth").label("namespace", "shop"), select("queue_depth", &[]));
     for (start, bucket) in [(T0, MINUTE), (T0 + 7123, 5 * MINUTE), (T0 - HOUR, 37 * MINUTE), (T0, 10 * SECOND)] {
-        check(&gateway, &query, &gauges, &pooled(), (start, T0 + 3 * HOUR, bucket), Nan::None);
+        check(&gateway, &query, &gauges, &METHODS, (start, T0 + 3 * HOUR, bucket), Nan::None);
     }
 }
 
 #[test]
-fn a_percentile_of_several_gauges_is_an_error_that_names_the_labels_that_tell_them_apart() {
-    let gateway = Gateway::to_prometheus();
-    for method in METHODS.into_iter().filter(|method| method.starts_with("PERCENTILE")) {
-        let query = Query::gauge("queue_depth").between(T0, T0 + 3 * HOUR).aggregated(method, MINUTE);
-        let answer = gateway.ask(&query);
-        assert_error(&answer, "RemoteMirrorError", &["3", "pod"]);
-        assert_eq!(answer.json["summary"], "Too many metrics.");
-        assert!(!answer.text.contains("namespace"), "the namespace is the same in all: {}", answer.text);
-    }
-    // Where only one of them has samples there is nothing to pool.
-    let only = one("turns_level", &[("pod", "late")]);
-    let range = (T0 + 8 * DAY, T0 + 9 * DAY, HOUR);
-    check(&gateway, &Query::gauge("turns_level"), &[only], &["PERCENTILE_50"], range, Nan::None);
-}
-
-#[test]
-fn nan_and_infinities_go_through_prometheus_own_functions() {
+fn nan_and_infinity_are_left_out_or_zero() {
     for nan in [Nan::None, Nan::Zero] {
         let gateway = Gateway::to_prometheus().with_nan(nan);
         for (start, bucket) in [(T0, MINUTE), (T0 + 20_001, 45 * SECOND), (T0, 10 * SECOND)] {
             let range = (start, T0 + HOUR, bucket);
             check(&gateway, &Query::gauge("odd_level"), &select("odd_level", &[]), &METHODS, range, nan);
-            check(&gateway, &Query::gauge("odd_levels"), &select("odd_levels", &[]), &pooled(), range, nan);
+            check(&gateway, &Query::gauge("odd_levels"), &select("odd_levels", &[]), &METHODS, range, nan);
         }
     }
 }
