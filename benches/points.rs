@@ -1,14 +1,17 @@
-//! What a sample costs on its way: decoded, turned into a rate, encoded. `cargo bench` measures all of it: time,
-//! bytes and samples per second, allocations. `cargo bench -- decode` measures a part.
+//! What a sample costs on its way: decoded from JSON, turned into a rate, aggregated, encoded. `cargo bench` measures all of it:
+//! time, bytes and samples per second, allocations. `cargo bench -- decode` measures a part.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
 
 use prometheusmirror::api::metric_body;
-use prometheusmirror::compute::points::{Points, SeriesSeen};
-use prometheusmirror::compute::rate::rates;
+use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
+use prometheusmirror::compute::points::Points;
+use prometheusmirror::compute::raw::{RawPlan, RawReader};
+use prometheusmirror::compute::screen::Kind;
 use prometheusmirror::model::query::{Aggregation, NanInterpretation, Order};
-use prometheusmirror::model::sample::{Sample, SeriesSet};
+use prometheusmirror::model::sample::{Labels, Sample, SampleSink, SeriesSet};
+use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 use prometheusmirror::prometheus::decoded;
 
 #[global_allocator]
@@ -64,7 +67,7 @@ fn found(mut body: &[u8]) -> SeriesSet {
 }
 
 fn points(samples: Vec<Sample>) -> Points {
-    let mut points = Points::new(1_000_000, Order::OldestFirst, NanInterpretation::None);
+    let mut points = Points::new(1_000_000, Order::OldestFirst);
     points.add_samples(samples);
     points
 }
@@ -86,10 +89,52 @@ fn decode_victoriametrics(bencher: Bencher, count: usize) {
     decode(bencher, Server::VictoriaMetrics, count);
 }
 
+/// Whatever is asked for, this is within.
+const ALL: TimeRange = TimeRange { start: 0, end: LATEST_MS };
+
+/// Samples of a series, a chunk at a time, as they are read.
+fn hand_on<S: SampleSink>(mut sink: S, samples: &[Sample]) -> S {
+    sink.begin(Labels::new);
+    let _ = samples.chunks(120).try_for_each(|chunk| match sink.take(chunk).is_continue() {
+        true => Ok(()),
+        false => Err(()),
+    });
+    sink
+}
+
+fn raw(samples: &[Sample], is_counter: bool) -> Vec<Sample> {
+    let kind = if is_counter { Kind::Counter(None) } else { Kind::Gauge(NanInterpretation::None) };
+    hand_on(RawReader::new(RawPlan::new(kind, ALL)), samples).into_answer().points
+}
+
 #[divan::bench(args = [11_000])]
 fn rate(bencher: Bencher, count: usize) {
     let samples = samples(count, true);
-    bencher.counter(ItemsCount::new(count)).with_inputs(|| samples.clone()).bench_local_values(rates);
+    bencher.counter(ItemsCount::new(count)).bench_local(|| raw(black_box(&samples), true));
+}
+
+/// Samples of four days in buckets of an hour.
+fn aggregate(bencher: Bencher, kind: Kind, method: &str) {
+    const SAMPLES: usize = 23_040;
+    let samples = samples(SAMPLES, kind != Kind::Gauge(NanInterpretation::None));
+    let range = TimeRange { start: samples[0].at, end: samples[SAMPLES - 1].at };
+    let aggregation = Aggregation::new(method, 3_600_000).expect("a method");
+    let plan = AggregatePlan::new(kind, aggregation, range, 1_000, Order::OldestFirst);
+    bencher.counter(ItemsCount::new(SAMPLES)).bench_local(|| {
+        let mut aggregator = hand_on(Aggregator::new(plan), black_box(&samples));
+        aggregator.end();
+        aggregator.into_points().map(Points::into_list)
+    });
+}
+
+#[divan::bench(args = ["EVENT_COUNT", "SUM", "MEAN", "MAX", "PERCENTILE_95"])]
+fn aggregate_gauge(bencher: Bencher, method: &str) {
+    aggregate(bencher, Kind::Gauge(NanInterpretation::None), method);
+}
+
+#[divan::bench(args = ["SUM", "MEAN", "MAX", "PERCENTILE_95"])]
+fn aggregate_counter(bencher: Bencher, method: &str) {
+    aggregate(bencher, Kind::Counter(None), method);
 }
 
 fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {
@@ -115,10 +160,7 @@ fn whole_way(bencher: Bencher, count: usize, is_counter: bool) {
     let bencher = bencher.counter(BytesCount::of_slice(&body)).counter(ItemsCount::new(count));
     bencher.bench_local(|| {
         let found = found(black_box(&body));
-        let mut seen = SeriesSeen::default();
-        let samples = seen.only(found).expect("one series");
-        let samples = if is_counter { rates(samples) } else { samples };
-        metric_body(points(samples), None)
+        metric_body(points(raw(&found.series[0].samples, is_counter)), None)
     });
 }
 

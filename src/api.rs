@@ -6,12 +6,16 @@
 mod condition;
 mod connection;
 mod datasource;
+mod evaluation;
+mod existence;
+mod expression;
 mod field_name;
 mod field_value;
 mod metric;
 mod probe;
+mod promql_answer;
 mod reply;
-mod search;
+mod samples;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +35,6 @@ use crate::object::Object;
 use crate::prometheus::{Client, Session};
 use crate::wire::request::Integer;
 
-use probe::Probes;
 use reply::Asked;
 
 pub use datasource::Datasource;
@@ -56,7 +59,7 @@ enum Action {
     Page(&'static str, fn(&Gateway) -> Result<String, Error>),
 }
 
-type Handler = fn(&Gateway, &mut Call<'_>, &[u8]) -> Result<Vec<u8>, Error>;
+type Handler = fn(&mut Call<'_>, &[u8]) -> Result<Vec<u8>, Error>;
 
 /// The paths that the key may be required for begin like this.
 const METHODS: &str = "/api/";
@@ -72,25 +75,25 @@ const ROUTES: [Route; 9] = [
         name: "connection",
         path: "/api/connection",
         allow: POST,
-        action: Action::Method(|_, call, body| json(&connection::answer(call, &parsed(body)?))),
+        action: Action::Method(|call, body| json(&connection::answer(call, &parsed(body)?))),
     },
     Route {
         name: "field_name",
         path: "/api/field/name",
         allow: POST,
-        action: Action::Method(|_, call, body| json(&field_name::answer(call, &parsed(body)?)?)),
+        action: Action::Method(|call, body| json(&field_name::answer(call, &parsed(body)?)?)),
     },
     Route {
         name: "field_value",
         path: "/api/field/value",
         allow: POST,
-        action: Action::Method(|_, call, body| json(&field_value::answer(call, &parsed(body)?)?)),
+        action: Action::Method(|call, body| json(&field_value::answer(call, &parsed(body)?)?)),
     },
     Route {
         name: "metric",
         path: "/api/metric",
         allow: POST,
-        action: Action::Method(|gateway, call, body| metric::answer(&gateway.probes, call, &parsed(body)?)),
+        action: Action::Method(|call, body| metric::answer(call, &parsed(body)?)),
     },
     Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
     Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
@@ -112,7 +115,6 @@ pub struct Gateway {
     /// Whether requests of the Mirror API must carry the key.
     requires_key: bool,
     client: Client,
-    probes: Probes,
     metrics: Arc<Metrics>,
     is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
@@ -147,7 +149,8 @@ pub struct Call<'g> {
 impl<'g> Call<'g> {
     /// Opens the way to a datasource: what is left of the request's time bounds everything asked there.
     fn open(&mut self, datasource: &Datasource) -> &mut Session<'g> {
-        let session = self.client.session(datasource.upstream.clone(), self.accepted, datasource.timeout);
+        let Datasource { upstream, timeout, partial, .. } = datasource;
+        let session = self.client.session(upstream.clone(), self.accepted, *timeout, *partial);
         self.session.insert(session)
     }
 }
@@ -157,7 +160,7 @@ impl Gateway {
     /// client.
     pub fn new(keyring: Arc<Keyring>, requires_key: bool, client: Client, metrics: Arc<Metrics>) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway { keyring, requires_key, client, probes: Probes::default(), metrics, is_leaving, is_shutting_down }
+        Gateway { keyring, requires_key, client, metrics, is_leaving, is_shutting_down }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -207,7 +210,7 @@ impl Gateway {
     /// Does a job on the calling thread. A panic in it is a fault of ours, which costs its request and nothing else.
     pub fn perform(&self, job: Job, body: &[u8], accepted: Instant) -> Reply {
         let mut call = Call { client: &self.client, metrics: &self.metrics, accepted, session: None, failure: None };
-        let handled = catch_unwind(AssertUnwindSafe(|| (job.handler)(self, &mut call, body)));
+        let handled = catch_unwind(AssertUnwindSafe(|| (job.handler)(&mut call, body)));
         let mut reply = match handled.unwrap_or(Err(Error::Internal)) {
             Ok(body) => {
                 let note = Note { error: call.failure, ..Note::default() };
@@ -333,13 +336,11 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// The time range of a field query: all time when both ends are 0 or absent. It is always sent, since some servers look at
-/// the last day only when it is not.
-fn field_range(start: Option<Integer>, end: Option<Integer>) -> Result<(i64, i64), Error> {
+/// A range of time as requests give it: since the beginning when the start is 0 or absent, until now when the end is.
+fn time_range(start: Option<Integer>, end: Option<Integer>) -> Result<TimeRange, Error> {
     let start = start.map_or(0, |start| start.0);
     let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
-    let range = TimeRange::new(start, end).map_err(Invalid::from)?;
-    Ok((range.start, range.end))
+    Ok(TimeRange::new(start, end).map_err(Invalid::from)?)
 }
 
 fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<usize>, Error> {
@@ -371,7 +372,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_internal_error_with_the_key() {
         let gateway = gateway(false);
-        let job = Job { method: "metric", handler: |_, _, _| panic!("on purpose") };
+        let job = Job { method: "metric", handler: |_, _| panic!("on purpose") };
         let reply = gateway.perform(job, b"", Instant::now());
         assert_eq!(reply.status, 500);
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();

@@ -60,6 +60,8 @@ pub struct Metrics {
     /// Requests that wait for a worker.
     pub queue_length: Level,
     rejected: Family<ByReason, Total>,
+    sample_reads: Family<BySource, Total>,
+    partial_responses: Total,
     points_sent: Total,
     points_dropped: Family<ByReason, Total>,
     panics: Total,
@@ -88,6 +90,11 @@ struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByEndpoint {
     endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySource {
+    source: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -133,6 +140,18 @@ impl Metrics {
             "Requests turned away before they were looked into",
             Family::default(),
         );
+        let sample_reads: Family<BySource, Total> = registered(
+            &mut registry,
+            "sample_reads_total",
+            "Calls that read samples, by the way they came",
+            Family::default(),
+        );
+        let partial_responses = registered(
+            &mut registry,
+            "partial_responses_total",
+            "Answers of a Prometheus taken although they say that data is missing",
+            Total::default(),
+        );
         let points_sent = registered(&mut registry, "points_sent_total", "Points sent to StackState", Total::default());
         let points_dropped: Family<ByReason, Total> = registered(
             &mut registry,
@@ -172,6 +191,9 @@ impl Metrics {
         for endpoint in ENDPOINTS {
             upstream_requests.get_or_create(&Asked { endpoint, outcome: NOT_ALLOWED }).0.inc_by(0);
         }
+        for source in [SampleSource::RemoteRead, SampleSource::RangeSelector, SampleSource::PromQl] {
+            sample_reads.get_or_create(&BySource { source: source.name() }).0.inc_by(0);
+        }
         for reason in [NAN, INFINITE] {
             points_dropped.get_or_create(&ByReason { reason }).0.inc_by(0);
         }
@@ -185,6 +207,8 @@ impl Metrics {
             busy_workers,
             queue_length,
             rejected,
+            sample_reads,
+            partial_responses,
             points_sent,
             points_dropped,
             panics,
@@ -209,6 +233,16 @@ impl Metrics {
     pub fn asked(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
         self.upstream_requests.get_or_create(&Asked { endpoint, outcome }).0.inc();
         self.upstream_seconds.get_or_create(&ByEndpoint { endpoint }).observe(took.as_secs_f64());
+    }
+
+    /// Samples were read, or PromQL was asked in the place of them.
+    pub fn samples_read(&self, source: SampleSource) {
+        self.sample_reads.get_or_create(&BySource { source: source.name() }).0.inc();
+    }
+
+    /// An answer was taken that says that data is missing in it.
+    pub fn partial_response_taken(&self) {
+        self.partial_responses.0.inc();
     }
 
     /// Points were sent, others could not be for their values.
@@ -239,6 +273,27 @@ impl Metrics {
     }
 }
 
+/// Where the numbers of gauges and counters come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleSource {
+    /// Samples by remote read.
+    RemoteRead,
+    /// Samples as JSON, by a range selector.
+    RangeSelector,
+    /// No samples, for there are too many: PromQL computes the answer.
+    PromQl,
+}
+
+impl SampleSource {
+    fn name(self) -> &'static str {
+        match self {
+            SampleSource::RemoteRead => "remote_read",
+            SampleSource::RangeSelector => "range_selector",
+            SampleSource::PromQl => "promql",
+        }
+    }
+}
+
 /// Why requests are turned away.
 pub const REJECTIONS: [&str; 8] = [
     "bad_request",
@@ -252,7 +307,7 @@ pub const REJECTIONS: [&str; 8] = [
 ];
 
 /// What of a Prometheus is asked.
-const ENDPOINTS: [&str; 5] = ["query", "query_range", "labels", "label_values", "metadata"];
+const ENDPOINTS: [&str; 6] = ["read", "query", "query_range", "labels", "label_values", "metadata"];
 
 /// The outcome of what was not asked, for this mirror may not.
 pub const NOT_ALLOWED: &str = "not_allowed";

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::compute::promql::METRIC_NAME;
-use crate::model::query::{Invalid, Matcher, Selector, Source};
+use crate::model::decimal::Decimal;
+use crate::model::query::{Invalid, LabelValue, Matcher, Selector, Source};
 use crate::wire::request::{Condition, ConditionValue};
 
 /// The key of a metric fetched as a rate.
@@ -62,14 +63,14 @@ fn matcher(condition: &Condition) -> Result<Matcher, Invalid> {
 
 fn single_text(condition: &Condition) -> Result<String, Invalid> {
     match label_values(condition)?.as_slice() {
-        [text] if !text.trim().is_empty() => Ok(text.clone()),
+        [LabelValue::Text(text)] if !text.trim().is_empty() => Ok(text.clone()),
         _ => Err(Invalid::SourceValue { key: condition.key.clone() }),
     }
 }
 
 /// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; a set is any
 /// of its items, which may themselves be values with a type.
-fn label_values(condition: &Condition) -> Result<Vec<String>, Invalid> {
+fn label_values(condition: &Condition) -> Result<Vec<LabelValue>, Invalid> {
     let none = ConditionValue { value: Value::Null, kind: None };
     let given = condition.value.as_ref().unwrap_or(&none);
     match &given.value {
@@ -77,19 +78,23 @@ fn label_values(condition: &Condition) -> Result<Vec<String>, Invalid> {
             let mut values = Vec::with_capacity(items.len());
             for item in items {
                 let unwrapped = item.get("value").unwrap_or(item);
-                values.extend(scalar_values(unwrapped, item.get("_type").and_then(Value::as_str))?);
+                values.push(label_value(unwrapped, item.get("_type").and_then(Value::as_str))?);
             }
             Ok(values)
         }
-        scalar => scalar_values(scalar, given.kind.as_deref()),
+        scalar => Ok(vec![label_value(scalar, given.kind.as_deref())?]),
     }
 }
 
-fn scalar_values(value: &Value, kind: Option<&str>) -> Result<Vec<String>, Invalid> {
+fn label_value(value: &Value, kind: Option<&str>) -> Result<LabelValue, Invalid> {
     match value {
-        Value::String(text) => Ok(vec![text.clone()]),
-        Value::Bool(truth) => Ok(vec![truth.to_string()]),
-        Value::Number(number) => Ok(number_texts(number)),
+        Value::String(text) => Ok(LabelValue::Text(text.clone())),
+        Value::Bool(truth) => Ok(LabelValue::Text(truth.to_string())),
+        // A label may hold it in any of its spellings.
+        Value::Number(number) => {
+            let text = number.to_string();
+            Ok(Decimal::parse(&text).map_or(LabelValue::Text(text), LabelValue::Number))
+        }
         Value::Null | Value::Array(_) | Value::Object(_) => {
             let json_kind = match value {
                 Value::Null => "null",
@@ -104,17 +109,6 @@ fn scalar_values(value: &Value, kind: Option<&str>) -> Result<Vec<String>, Inval
     }
 }
 
-/// The texts by which a label may hold a number: a whole one with and without a decimal (translation rules, "Conditions").
-fn number_texts(number: &serde_json::Number) -> Vec<String> {
-    if number.is_i64() || number.is_u64() {
-        return vec![number.to_string(), format!("{number}.0")];
-    }
-    let float = number.as_f64().unwrap_or_default();
-    // Written out in full, never with an exponent; -0 is 0.
-    let text = if float == 0.0 { "0".to_owned() } else { format!("{float}") };
-    if float.fract() == 0.0 { vec![text.clone(), format!("{text}.0")] } else { vec![text] }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,27 +117,29 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    fn values(json: &str) -> Result<Vec<String>, Invalid> {
+    fn values(json: &str) -> Result<Vec<LabelValue>, Invalid> {
         let list = conditions(&format!(r#"[{{"key":"k","value":{json}}}]"#));
         label_values(&list[0])
     }
 
     #[test]
-    fn a_value_stands_for_the_texts_a_label_may_hold() {
-        let check = |json: &str, expected: &[&str]| {
-            assert_eq!(values(json).unwrap(), expected, "{json}");
+    fn a_value_stands_for_what_a_label_may_hold() {
+        let check = |json: &str, texts: &[&str], numbers: &[&str]| {
+            let texts = texts.iter().map(|&text| LabelValue::Text(text.to_owned()));
+            let numbers = numbers.iter().map(|text| LabelValue::Number(Decimal::parse(text).unwrap()));
+            assert_eq!(values(json).unwrap(), texts.chain(numbers).collect::<Vec<_>>(), "{json}");
         };
-        check(r#"{"value":"x","_type":"StringValue"}"#, &["x"]);
-        check(r#"{"value":2.0,"_type":"DoubleValue"}"#, &["2", "2.0"]);
-        check(r#"{"value":2,"_type":"DoubleValue"}"#, &["2", "2.0"]);
-        check(r#"{"value":0.5,"_type":"DoubleValue"}"#, &["0.5"]);
-        check(r#"{"value":-0.0}"#, &["0", "0.0"]);
-        check(r#"{"value":1e21}"#, &["1000000000000000000000", "1000000000000000000000.0"]);
-        check(r#"{"value":18446744073709551615}"#, &["18446744073709551615", "18446744073709551615.0"]);
-        check(r#"{"value":true,"_type":"BooleanValue"}"#, &["true"]);
-        check(r#"{"value":["a",1,false],"_type":"InSetValue"}"#, &["a", "1", "1.0", "false"]);
-        check(r#"{"value":[{"value":"a","_type":"StringValue"}],"_type":"InSetValue"}"#, &["a"]);
-        check(r#"{"value":[]}"#, &[]);
+        check(r#"{"value":"x","_type":"StringValue"}"#, &["x"], &[]);
+        check(r#"{"value":2.0,"_type":"DoubleValue"}"#, &[], &["2"]);
+        check(r#"{"value":2,"_type":"DoubleValue"}"#, &[], &["2"]);
+        check(r#"{"value":1e-5}"#, &[], &["0.00001"]);
+        check(r#"{"value":-0.0}"#, &[], &["0"]);
+        check(r#"{"value":1e21}"#, &[], &["1e21"]);
+        check(r#"{"value":18446744073709551615}"#, &[], &["18446744073709551615"]);
+        check(r#"{"value":true,"_type":"BooleanValue"}"#, &["true"], &[]);
+        check(r#"{"value":["a",false,1,0.5],"_type":"InSetValue"}"#, &["a", "false"], &["1", "0.5"]);
+        check(r#"{"value":[{"value":"a","_type":"StringValue"}],"_type":"InSetValue"}"#, &["a"], &[]);
+        check(r#"{"value":[]}"#, &[], &[]);
     }
 
     #[test]

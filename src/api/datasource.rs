@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::model::query::NanInterpretation;
+use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::prometheus::Upstream;
 use crate::wire::request::ConnectionDetails;
 
@@ -29,6 +29,8 @@ pub struct Datasource {
     pub nan: NanInterpretation,
     /// How often metrics are scraped, in milliseconds; to be measured when not given.
     pub scrape_interval_ms: Option<i64>,
+    /// What becomes of an answer that the upstream itself calls partial.
+    pub partial: PartialResponse,
 }
 
 impl Datasource {
@@ -47,11 +49,18 @@ impl Datasource {
                 return Err(bad("nan_interpretation", "must be \"ZERO\" or \"NONE\"", &details.nan_interpretation));
             }
         };
+        let partial = match text(&details.partial_response, "partialResponse")? {
+            None => PartialResponse::Deny,
+            Some(word) if word.eq_ignore_ascii_case("deny") => PartialResponse::Deny,
+            Some(word) if word.eq_ignore_ascii_case("allow") => PartialResponse::Allow,
+            Some(_) => return Err(bad("partialResponse", "must be \"deny\" or \"allow\"", &details.partial_response)),
+        };
         Ok(Datasource {
             upstream: upstream(details)?,
             timeout: Duration::from_millis(timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)),
             nan,
             scrape_interval_ms: interval_ms.map(|ms| ms as i64),
+            partial,
         })
     }
 }
@@ -136,6 +145,7 @@ mod tests {
             timeout: Duration::from_secs(20),
             nan: NanInterpretation::None,
             scrape_interval_ms: None,
+            partial: PartialResponse::Deny,
         };
         for json in [
             r#"{"host":"p","port":9090}"#,
@@ -149,13 +159,13 @@ mod tests {
 
     #[test]
     fn every_field_is_taken_over() {
-        let json =
-            r#"{"url":"https://p/x","requestTimeout":1500,"nan_interpretation":"zero","scrapeInterval":"30000"}"#;
+        let json = r#"{"url":"https://p/x","requestTimeout":1500,"nan_interpretation":"zero","scrapeInterval":"30000","partialResponse":"allow"}"#;
         let expected = Datasource {
             upstream: Upstream::at_url("https://p/x").unwrap(),
             timeout: Duration::from_millis(1500),
             nan: NanInterpretation::Zero,
             scrape_interval_ms: Some(30_000),
+            partial: PartialResponse::Allow,
         };
         assert_eq!(datasource(json), Ok(expected));
     }
@@ -181,6 +191,7 @@ mod tests {
         check(r#"{"host":"p","port":1,"requestTimeout":-5}"#, &["requestTimeout must be", "not -5"]);
         check(r#"{"host":"p","port":1,"scrapeInterval":1e99}"#, &["scrapeInterval must be"]);
         check(r#"{"host":"p","port":1,"nan_interpretation":"MAYBE"}"#, &["ZERO", "NONE", "MAYBE"]);
+        check(r#"{"host":"p","port":1,"partialResponse":"maybe"}"#, &["deny", "allow", "maybe"]);
         check(r#"{"host":"p","url":"http://p"}"#, &["url as well as host"]);
         check(r#"{"port":5,"url":"http://p"}"#, &["url as well as host or port"]);
         check(r#"{"url":"ftp://u:secret@p"}"#, &["url must begin with"]);

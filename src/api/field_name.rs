@@ -1,7 +1,7 @@
 //! Field names: the keys that name what to fetch, then the labels.
 
 use crate::api::datasource::Datasource;
-use crate::api::{Call, condition, field_range, not_negative};
+use crate::api::{Call, condition, existence, not_negative, time_range};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
@@ -18,13 +18,13 @@ pub(super) fn answer(
     let datasource = Datasource::new(&request.connection_details)?;
     let query = &request.query;
     let matchers = condition::matchers(query.conditions.iter().flatten())?;
-    let (start, end) = field_range(query.start_time, query.end_time)?;
+    let range = time_range(query.start_time, query.end_time)?;
     let limit = not_negative(query.limit, "limit")?;
 
-    // The server's list holds the metric's name, which is left out here; one more tells whether the limit cuts.
-    let needed = limit.map(|limit| limit.saturating_add(2));
     let selector = promql::match_selector(&matchers, None);
-    let mut labels = call.open(&datasource).labels(selector.as_deref(), start, end, needed)?;
+    let mut labels = existence::in_range(call.open(&datasource), range, |session, start| {
+        session.labels(selector.as_deref(), start, range.end)
+    })?;
     labels.retain(|label| label != METRIC_NAME);
     labels.sort_unstable();
 

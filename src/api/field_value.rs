@@ -1,13 +1,14 @@
 //! Field values: the values of a label, and the metrics that are counters or gauges.
 
 use crate::api::datasource::Datasource;
-use crate::api::{Call, condition, field_range, not_negative};
-use crate::compute::metric_kind::{self, Kind};
+use crate::api::{Call, condition, existence, not_negative, time_range};
+use crate::compute::metric_kind::{self, MetricKind};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::log;
 use crate::model::metric_type::Metadata;
 use crate::model::query::{Invalid, Matcher};
+use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
@@ -30,16 +31,16 @@ pub(super) fn answer(
     let asked = Asked {
         matchers: condition::matchers(query.conditions.iter().flatten().filter(others))?,
         prefix: query.field_value_prefix.as_deref().unwrap_or_default(),
-        range: field_range(query.start_time, query.end_time)?,
+        range: time_range(query.start_time, query.end_time)?,
         offset: not_negative(query.offset, "offset")?.unwrap_or(0),
         limit: not_negative(query.limit, "limit")?,
     };
     let session = call.open(&datasource);
     let values = match field {
-        condition::COUNTER => metrics(session, &asked, Kind::Counter)?,
-        condition::GAUGE => metrics(session, &asked, Kind::Gauge)?,
+        condition::COUNTER => metrics(session, &asked, MetricKind::Counter)?,
+        condition::GAUGE => metrics(session, &asked, MetricKind::Gauge)?,
         condition::EXPRESSION => Vec::new(),
-        label => label_values(session, &asked, label)?,
+        label => asked.fetch(session, label)?,
     };
     Ok(asked.page(values))
 }
@@ -48,7 +49,7 @@ pub(super) fn answer(
 struct Asked<'r> {
     matchers: Vec<Matcher>,
     prefix: &'r str,
-    range: (i64, i64),
+    range: TimeRange,
     offset: usize,
     limit: Option<usize>,
 }
@@ -64,22 +65,18 @@ impl Asked<'_> {
         FieldValuesResponse { values: page.map(|value| CompleteValue { value }).collect(), is_partial }
     }
 
-    fn fetch(&self, session: &mut Session<'_>, label: &str, limit: Option<usize>) -> Result<Vec<String>, Error> {
+    /// All values: an upstream's own limit means any so many, not the first.
+    fn fetch(&self, session: &mut Session<'_>, label: &str) -> Result<Vec<String>, Error> {
         let selector = promql::match_selector(&self.matchers, Some((label, self.prefix)));
-        let (start, end) = self.range;
-        Ok(session.label_values(label, selector.as_deref(), start, end, limit)?)
+        let fetched = existence::in_range(session, self.range, |session, start| {
+            session.label_values(label, selector.as_deref(), start, self.range.end)
+        });
+        Ok(fetched?)
     }
 }
 
-fn label_values(session: &mut Session<'_>, asked: &Asked<'_>, label: &str) -> Result<Vec<String>, Error> {
-    // One above what is needed tells whether the limit cuts.
-    let needed = asked.limit.map(|limit| asked.offset.saturating_add(limit).saturating_add(1));
-    asked.fetch(session, label, needed)
-}
-
-fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: Kind) -> Result<Vec<String>, Error> {
-    // No limit: which of the names are of the kind is only known here.
-    let mut names = asked.fetch(session, METRIC_NAME, None)?;
+fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: MetricKind) -> Result<Vec<String>, Error> {
+    let mut names = asked.fetch(session, METRIC_NAME)?;
     let metadata = declared_types(session);
     names.retain(|name| metric_kind::is_offered(name, kind, &metadata));
     Ok(names)

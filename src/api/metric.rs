@@ -1,13 +1,12 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::Datasource;
-use crate::api::probe::Probes;
-use crate::api::search::Search;
-use crate::api::{Call, condition, not_negative};
+use crate::api::{Call, condition, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
+use crate::compute::screen::{Dropped, Kind};
 use crate::error::Error;
-use crate::model::query::{Aggregation, Invalid, MAX_POINTS, MetricQuery, Order};
-use crate::model::time::TimeRange;
+use crate::log;
+use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, Order, Source};
 use crate::wire::request::{MetricsQuery, QueryRequest};
 use crate::wire::response::{AGGREGATED_FORMAT, MetricsResponse, RAW_FORMAT, Telemetry};
 
@@ -18,26 +17,37 @@ const AGGREGATED_POINT_BYTES: usize = 50;
 /// What a body has besides its points.
 const FRAME_BYTES: usize = 256;
 
+/// What a query finds.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The points.
+    pub(super) points: Points,
+    /// What became no point for its value.
+    pub(super) dropped: Dropped,
+}
+
 /// Answers with the points of a query.
 ///
 /// # Errors
 /// When the request is invalid, Prometheus does not answer it, several series match, or no such metric ever existed.
-pub(super) fn answer(
-    probes: &Probes,
-    call: &mut Call<'_>,
-    request: &QueryRequest<MetricsQuery>,
-) -> Result<Vec<u8>, Error> {
+pub(super) fn answer(call: &mut Call<'_>, request: &QueryRequest<MetricsQuery>) -> Result<Vec<u8>, Error> {
     let (datasource, query) = checked(request)?;
     let metrics = call.metrics;
-    let nan = datasource.nan;
-    let interval_ms = datasource.scrape_interval_ms;
-    let mut search = Search::new(call.open(&datasource), &query, nan);
-    match query.aggregation {
-        None => search.raw(&query.source, interval_ms)?,
-        Some(aggregation) => search.buckets(probes, &query.source, aggregation, interval_ms)?,
+    let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
+    let session = call.open(&datasource);
+    let Found { points, dropped } = match &query.source {
+        Source::Gauge(of) => samples::found(session, of, Kind::Gauge(nan), &query)?,
+        Source::Counter(of) => samples::found(session, of, Kind::Counter(interval_ms), &query)?,
+        Source::Expression(text) => expression::found(session, text, &query, nan, interval_ms)?,
+    };
+    if dropped.nan + dropped.infinite > 0 {
+        log::info(|| {
+            log::Line::new("samples dropped")
+                .number("nan", dropped.nan)
+                .number("infinite", dropped.infinite)
+                .text("promql", session.last_query().unwrap_or_default())
+        });
     }
-    let points = search.finish(&query.source)?;
-    let dropped = points.dropped();
     metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
     body(points, query.aggregation)
 }
@@ -56,7 +66,7 @@ fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
     let aggregation = query.aggregation.as_ref();
     Ok(MetricQuery {
         source: condition::source(conditions)?,
-        range: TimeRange::new(query.start_time.0, query.end_time.0).map_err(Invalid::from)?,
+        range: time_range(query.start_time, query.end_time)?,
         aggregation: aggregation.map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0)).transpose()?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
@@ -85,9 +95,8 @@ fn telemetry(points: Points, aggregation: Option<Aggregation>) -> Telemetry {
             data_format: RAW_FORMAT,
             is_partial,
         },
-        // A bucket is evaluated at its last millisecond.
         Some(Aggregation { bucket_ms, .. }) => Telemetry::AggregatedMetricTelemetry {
-            points: samples.map(|sample| (sample.value, sample.at + 1 - bucket_ms, sample.at + 1)).collect(),
+            points: samples.map(|sample| (sample.value, sample.at, sample.at + bucket_ms)).collect(),
             data_format: AGGREGATED_FORMAT,
             is_partial,
         },

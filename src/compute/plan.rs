@@ -2,8 +2,7 @@
 //!
 //! Pure arithmetic on checked bounds; what the calls say is `promql`'s, sending them is `prometheus`'s.
 
-use crate::compute::promql::Windows;
-use crate::model::query::{Aggregation, Method, Order, Selector, Source};
+use crate::model::query::Order;
 use crate::model::time::TimeRange;
 
 /// The most steps Prometheus computes in one range query ("exceeded maximum resolution of 11,000 points").
@@ -16,26 +15,11 @@ pub const CHUNK_STEPS: i64 = 10_900;
 /// one that spans more than the 292 years that fit silently finds nothing.
 const MAX_SPAN_MS: i64 = 100 * 365 * 86_400_000;
 
-/// The longest range of raw samples fetched at once, in milliseconds: 4 days, some 23,000 samples of a 15 s scrape. Longer
-/// ranges are split, so that memory stays bounded whatever the range.
-pub const RAW_WINDOW_MS: i64 = 4 * 24 * 3_600_000;
-
-/// How far apart two samples of a counter may lie for a rate between them, in milliseconds; what lies further apart starts
-/// anew. It is Prometheus's own look-back.
-pub const MAX_GAP_MS: i64 = 300_000;
-
 /// The scrape interval assumed of expressions, in milliseconds, when the connection details give none.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 
-/// The scrape interval assumed of a counter that has too few samples to measure it, in milliseconds: Prometheus's default
-/// `scrape_interval`. Too long only smooths, too short finds no two samples in a window.
-pub const UNKNOWN_INTERVAL_MS: i64 = 60_000;
-
 /// The most evaluations a subquery makes in one bucket.
 const MAX_EVALUATIONS: i64 = 120;
-
-/// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
-const RATE_INTERVALS: i64 = 4;
 
 /// Whether a range selector of the engine that is asked includes the instant at its left end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +50,20 @@ impl Grid {
     /// The instants of a range from its start on, its end included if a step hits it.
     pub fn of_steps(range: TimeRange, step_ms: i64) -> Grid {
         Grid { first: range.start, step: step_ms, count: range.length() / step_ms + 1 }
+    }
+
+    /// The first instants in an order, at most `most` of them.
+    pub fn first(self, most: usize, order: Order) -> Grid {
+        let count = self.count.min(i64::try_from(most).unwrap_or(i64::MAX));
+        match order {
+            Order::OldestFirst => Grid { count, ..self },
+            Order::NewestFirst => Grid { first: self.at(self.count - count), count, ..self },
+        }
+    }
+
+    /// The same instants, so many milliseconds later.
+    pub fn later_by(self, ms: i64) -> Grid {
+        Grid { first: self.first + ms, ..self }
     }
 
     /// The last instant; the first when there is none.
@@ -122,62 +120,88 @@ impl Grid {
     }
 }
 
-/// The windows of at most [`RAW_WINDOW_MS`] that a raw range is fetched in: they follow each other without a gap.
+/// The windows in which a range is read, from the end that comes first on: one, unless it turns out that this is too much.
 #[derive(Debug, Clone, Copy)]
-pub struct RawWindows {
-    range: TimeRange,
-    starts: Grid,
+pub struct Windows {
+    left: Option<TimeRange>,
+    length_ms: i64,
+    /// Where the next window ends, if sooner than after this length.
+    next_end: i64,
+    order: Order,
 }
 
-impl RawWindows {
-    /// The windows of a range.
-    pub fn of(range: TimeRange) -> RawWindows {
-        RawWindows { range, starts: Grid::of_steps(range, RAW_WINDOW_MS) }
+impl Windows {
+    /// The whole of a range as one window.
+    pub fn over(range: TimeRange, order: Order) -> Windows {
+        Windows { left: Some(range), length_ms: range.length(), next_end: range.end, order }
     }
 
-    /// Whether there is more than one.
-    pub fn are_several(self) -> bool {
-        self.starts.count > 1
+    /// The window to read now; none when all is read.
+    pub fn next(&self) -> Option<TimeRange> {
+        let left = self.left?;
+        Some(match self.order {
+            Order::OldestFirst => TimeRange { end: left.end.min(self.next_end), ..left },
+            Order::NewestFirst => TimeRange { start: left.start.max(left.end - self.length_ms), ..left },
+        })
     }
 
-    /// The instants at which a range selector of [`RAW_WINDOW_MS`] covers each window.
-    pub fn ends(self) -> Grid {
-        Grid { first: self.starts.first + RAW_WINDOW_MS - 1, ..self.starts }
+    /// Makes the windows shorter, for in the one of now there are more samples than can be kept. As many as can be kept were
+    /// read, from its oldest on, and lie in `read`. False if it is as short as can be.
+    pub fn shorten(&mut self, read: TimeRange) -> bool {
+        let Some(window) = self.next().filter(|window| window.length() > 0) else { return false };
+        self.length_ms = (read.length() / 2).clamp(0, window.length() - 1);
+        // The very samples that were read fit.
+        self.next_end = (read.end - 1).clamp(window.start, window.end - 1);
+        true
     }
 
-    /// The window that ends at one of [`RawWindows::ends`], cut at the end of the range.
-    pub fn ending_at(self, end: i64) -> TimeRange {
-        TimeRange { start: end - RAW_WINDOW_MS + 1, end: end.min(self.range.end) }
+    /// The window of now is read.
+    pub fn pass(&mut self) {
+        let (Some(left), Some(read)) = (self.left, self.next()) else { return };
+        let left = match self.order {
+            Order::OldestFirst => TimeRange { start: read.end + 1, ..left },
+            Order::NewestFirst => TimeRange { end: read.start - 1, ..left },
+        };
+        self.next_end = left.start.saturating_add(self.length_ms);
+        self.left = Some(left).filter(|left| left.start <= left.end);
     }
 }
 
-/// The metric on whose scrape interval the windows of a query depend, if they depend on one's.
-pub fn depends_on_interval_of(source: &Source, aggregation: Aggregation) -> Option<&Selector> {
-    match source {
-        Source::Counter(of) if aggregation.method != Method::EventCount => Some(of),
-        _ => None,
+/// How an expression is evaluated in the buckets of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subquery {
+    /// The length of the range before the last millisecond of a bucket, in milliseconds.
+    pub length_ms: i64,
+    /// The distance of two evaluations, in milliseconds.
+    pub resolution_ms: i64,
+}
+
+impl Subquery {
+    /// How the buckets of a length are evaluated; `interval_ms` is the distance of two evaluations that is asked for.
+    ///
+    /// A bucket `[s, s + B)` is evaluated at its last millisecond. There a left-open `[B]` covers exactly it, while a closed one
+    /// would also hold an evaluation at `s - 1 ms`, which belongs to the bucket before; one millisecond less is exact. (A closed
+    /// range of a single millisecond cannot be written: `[0ms]` is refused.)
+    pub fn of(bucket_ms: i64, interval_ms: Option<i64>, bounds: RangeBounds) -> Subquery {
+        let wanted_ms = interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS);
+        let length_ms = match bounds {
+            RangeBounds::Closed => (bucket_ms - 1).max(1),
+            RangeBounds::LeftOpen => bucket_ms,
+        };
+        let least_ms = (bucket_ms + MAX_EVALUATIONS - 1) / MAX_EVALUATIONS;
+        Subquery { length_ms, resolution_ms: wanted_ms.max(least_ms).min(bucket_ms) }
+    }
+
+    /// Whether it matters for any bucket of a range which of its ends a range includes. It does if an evaluation can fall on
+    /// the millisecond before a bucket, for evaluations lie at multiples of their distance.
+    pub fn depends_on_bounds(bucket_ms: i64, interval_ms: Option<i64>, range_start: i64) -> bool {
+        let resolution_ms = Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen).resolution_ms;
+        (range_start - 1) % greatest_common_divisor(bucket_ms, resolution_ms) == 0
     }
 }
 
-/// The windows of an aggregated query; `interval_ms`, the scrape interval, is at least 1.
-///
-/// A bucket `[s, s+B)` is evaluated at its last millisecond. There a left-open `[B]` covers exactly it, while a closed one
-/// would also count a sample at `s - 1 ms`, which belongs to the bucket before; one millisecond less is exact. (A closed
-/// range of a single millisecond cannot be written: `[0ms]` is refused.)
-pub fn windows(aggregation: Aggregation, interval_ms: i64, bounds: RangeBounds) -> Windows {
-    let b = aggregation.bucket_ms;
-    let survives_a_lost_scrape = interval_ms.saturating_mul(RATE_INTERVALS);
-    Windows {
-        bucket: match bounds {
-            RangeBounds::Closed => (b - 1).max(1),
-            RangeBounds::LeftOpen => b,
-        },
-        rate: match aggregation.method {
-            Method::Mean | Method::Sum => survives_a_lost_scrape.max(b),
-            _ => survives_a_lost_scrape,
-        },
-        resolution: interval_ms.max((b + MAX_EVALUATIONS - 1) / MAX_EVALUATIONS).min(b),
-    }
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]
@@ -236,33 +260,66 @@ mod tests {
     }
 
     #[test]
-    fn raw_windows_cover_a_range_without_gap_or_overlap() {
-        for length in [0, 1, RAW_WINDOW_MS - 1, RAW_WINDOW_MS, 3 * RAW_WINDOW_MS, 3 * RAW_WINDOW_MS + 1] {
-            let whole = range(5_000, 5_000 + length);
-            let windows = RawWindows::of(whole);
-            let mut next = whole.start;
-            for end in windows.ends().instants(Order::OldestFirst) {
-                let window = windows.ending_at(end);
-                assert_eq!(window.start, next);
-                assert!(window.length() < RAW_WINDOW_MS);
-                next = window.end + 1;
+    fn windows_cover_a_range_without_gap_or_overlap() {
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            for length in [0, 1, 2, 9, 100, 1_000] {
+                // So many samples, one each millisecond from the middle of the range on, can be kept.
+                for kept in [1, 2, 10, 1_001] {
+                    let whole = range(5_000, 5_000 + length);
+                    let first = whole.start + length / 2;
+                    let mut windows = Windows::over(whole, order);
+                    assert_eq!(windows.next(), Some(whole));
+                    let (mut covered, mut calls) = (Vec::new(), 0);
+                    while let Some(window) = windows.next() {
+                        calls += 1;
+                        let oldest = first.max(window.start);
+                        let samples = (window.end - oldest + 1).max(0);
+                        let read = TimeRange { start: oldest, end: oldest + kept };
+                        if samples > kept && windows.shorten(read) {
+                            continue;
+                        }
+                        assert!(samples <= kept, "{samples} samples in {window:?}");
+                        covered.push(window);
+                        windows.pass();
+                    }
+                    if order == Order::NewestFirst {
+                        covered.reverse();
+                    }
+                    let instants: Vec<i64> = covered.iter().flat_map(|window| window.start..=window.end).collect();
+                    assert_eq!(instants, (whole.start..=whole.end).collect::<Vec<_>>());
+                    assert!(calls <= 4 + 4 * length / kept, "{calls} calls for {length} by {kept}");
+                }
             }
-            assert_eq!(next, whole.end + 1);
-            assert_eq!(windows.are_several(), length >= RAW_WINDOW_MS);
         }
+        assert!(!Windows::over(range(7, 7), Order::OldestFirst).shorten(range(7, 7)));
     }
 
     #[test]
-    fn windows_follow_the_bucket_and_the_scrape_interval() {
-        let check = |method, bucket, interval, bounds, expected: (i64, i64, i64)| {
-            let found = windows(Aggregation::new(method, bucket).unwrap(), interval, bounds);
-            assert_eq!((found.bucket, found.rate, found.resolution), expected);
+    fn a_subquery_follows_the_bucket_and_the_interval() {
+        let check = |bucket, interval, bounds, expected: (i64, i64)| {
+            let found = Subquery::of(bucket, interval, bounds);
+            assert_eq!((found.length_ms, found.resolution_ms), expected);
         };
-        check("MEAN", 300_000, 15_000, RangeBounds::LeftOpen, (300_000, 300_000, 15_000));
-        check("MEAN", 30_000, 15_000, RangeBounds::Closed, (29_999, 60_000, 15_000));
-        check("MAX", 3_600_000, 15_000, RangeBounds::LeftOpen, (3_600_000, 60_000, 30_000));
-        check("MAX", 3_600_001, 15_000, RangeBounds::LeftOpen, (3_600_001, 60_000, 30_001));
-        check("MAX", 10_000, 15_000, RangeBounds::LeftOpen, (10_000, 60_000, 10_000));
-        check("SUM", 1, 15_000, RangeBounds::Closed, (1, 60_000, 1));
+        check(300_000, None, RangeBounds::LeftOpen, (300_000, 15_000));
+        check(30_000, Some(20_000), RangeBounds::Closed, (29_999, 20_000));
+        check(3_600_000, None, RangeBounds::LeftOpen, (3_600_000, 30_000));
+        check(3_600_001, None, RangeBounds::LeftOpen, (3_600_001, 30_001));
+        check(10_000, None, RangeBounds::LeftOpen, (10_000, 10_000));
+        check(1, None, RangeBounds::Closed, (1, 1));
+    }
+
+    #[test]
+    fn the_bounds_matter_where_an_evaluation_can_fall_on_the_millisecond_before_a_bucket() {
+        for bucket in [1, 2, 7, 10, 60, 61, 100, 240, 1_000] {
+            for interval in [1, 3, 10, 15] {
+                for start in 0..200 {
+                    let resolution = Subquery::of(bucket, Some(interval), RangeBounds::Closed).resolution_ms;
+                    // Of so many buckets, each remainder that there is occurs.
+                    let expected = (0..resolution).any(|nth| (start + nth * bucket - 1) % resolution == 0);
+                    let found = Subquery::depends_on_bounds(bucket, Some(interval), start);
+                    assert_eq!(found, expected, "{bucket} {interval} {start}");
+                }
+            }
+        }
     }
 }

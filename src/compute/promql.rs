@@ -3,21 +3,12 @@
 //! Everything that came from outside goes through `quoted` or `pattern`, so that no value can leave its string. An
 //! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
 
-use crate::model::query::{Aggregation, Matcher, Method, Selector, Source};
+use crate::compute::plan::Subquery;
+use crate::model::decimal::Decimal;
+use crate::model::query::{LabelValue, Matcher, Method, Selector};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
-
-/// The lengths of time that an aggregated query is written with, in milliseconds (see `plan`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windows {
-    /// The range selector that covers exactly one bucket.
-    pub bucket: i64,
-    /// The window of a counter's `rate`.
-    pub rate: i64,
-    /// The resolution of a subquery.
-    pub resolution: i64,
-}
 
 /// The selector of a metric's series: `{__name__="m",job="x"}`, right for every metric name on every version.
 pub fn selector(selector: &Selector) -> String {
@@ -33,7 +24,7 @@ pub fn selector(selector: &Selector) -> String {
 /// matchers all admit an absent label also says that the series has a name, as every series does.
 pub fn match_selector(matchers: &[Matcher], label_prefix: Option<(&str, &str)>) -> Option<String> {
     let mut texts: Vec<String> = matchers.iter().map(matcher).collect();
-    let mut selective = matchers.iter().any(|matcher| !matcher.any_of.iter().any(String::is_empty));
+    let mut selective = matchers.iter().any(|matcher| !matcher.any_of.iter().any(LabelValue::is_empty));
     if let Some((label, prefix)) = label_prefix.filter(|(_, prefix)| !prefix.is_empty()) {
         // `(?s:.*)`: a value may hold line breaks, which a plain dot does not match on every version.
         texts.push(format!("{}=~{}", label_name(label), quoted(&format!("{}(?s:.*)", pattern(prefix)))));
@@ -55,64 +46,79 @@ pub fn samples(of: &Selector, length_ms: i64) -> String {
 
 /// How many samples the last `length_ms` milliseconds hold, all series together; nothing when there are none.
 pub fn sample_count(of: &Selector, length_ms: i64) -> String {
-    format!("sum(count_over_time({}[{length_ms}ms]))", selector(of))
+    format!("sum(count_over_time({}))", samples(of, length_ms))
 }
 
 /// How many series have samples in the last `length_ms` milliseconds; nothing when there are none.
 pub fn series_count(of: &Selector, length_ms: i64) -> String {
-    format!("count(count_over_time({}[{length_ms}ms]))", selector(of))
+    format!("count(count_over_time({}))", samples(of, length_ms))
 }
 
-/// The series that was scraped last, of those that have a sample in the last five minutes.
-pub fn newest_series(of: &Selector) -> String {
-    format!("topk(1, timestamp({}))", selector(of))
+/// The patterns that the labels of a metric's series match, by label (RE2, anchored at both ends).
+pub fn label_patterns(of: &Selector) -> Vec<(String, String)> {
+    of.matchers.iter().map(|matcher| (matcher.label.clone(), any_of(&matcher.any_of))).collect()
 }
 
-/// The value of one bucket: the table of the translation rules, "Aggregated queries".
-pub fn aggregated(source: &Source, aggregation: Aggregation, windows: Windows) -> String {
-    match source {
-        Source::Gauge(of) => gauge(&selector(of), aggregation.method, windows),
-        Source::Counter(of) => counter(&selector(of), aggregation, windows),
-        Source::Expression(text) => {
-            // The line break ends a comment that the expression may end with.
-            let body = if text.contains('#') { format!("({text}\n)") } else { format!("({text})") };
-            over_subquery(&body, aggregation.method, windows)
-        }
-    }
+/// The value of a bucket of an expression: what a method makes of its values there.
+pub fn in_bucket(expression: &str, method: Method, subquery: Subquery) -> String {
+    over_subquery(&in_parentheses(expression), method, subquery, 0)
 }
 
-fn gauge(s: &str, method: Method, windows: Windows) -> String {
-    let b = windows.bucket;
+/// A scalar expression as a vector of one element, which a subquery demands.
+pub fn as_vector(expression: &str) -> String {
+    format!("vector{}", in_parentheses(expression))
+}
+
+fn in_parentheses(expression: &str) -> String {
+    // The line break ends a comment that the expression may end with.
+    if expression.contains('#') { format!("({expression}\n)") } else { format!("({expression})") }
+}
+
+/// The value of a bucket of gauges, all series pooled, for when there are too many samples to be read.
+///
+/// `length_ms` is that of the range that covers the bucket, `offset_ms` how long after its last millisecond it is evaluated. Of
+/// several gauges, a percentile has one value each.
+pub fn gauges_in_bucket(of: &Selector, method: Method, length_ms: i64, offset_ms: i64) -> String {
+    let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
     match method {
-        Method::Mean => format!("sum(sum_over_time({s}[{b}ms])) / sum(count_over_time({s}[{b}ms]))"),
-        Method::Max => format!("max(max_over_time({s}[{b}ms]))"),
-        Method::Min => format!("min(min_over_time({s}[{b}ms]))"),
-        Method::Percentile(p) => format!("quantile_over_time({}, {s}[{b}ms])", quantile(p)),
-        Method::Sum => format!("sum(sum_over_time({s}[{b}ms]))"),
-        Method::EventCount => format!("sum(count_over_time({s}[{b}ms]))"),
+        Method::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
+        Method::Max => format!("max(max_over_time({range}))"),
+        Method::Min => format!("min(min_over_time({range}))"),
+        Method::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
+        Method::Sum => format!("sum(sum_over_time({range}))"),
+        Method::EventCount => format!("sum(count_over_time({range}))"),
     }
 }
 
-fn counter(s: &str, aggregation: Aggregation, windows: Windows) -> String {
-    let rate = format!("sum(rate({s}[{}ms]))", windows.rate);
-    match aggregation.method {
-        Method::Mean => rate,
-        Method::Sum => format!("{rate} * {}", seconds(aggregation.bucket_ms)),
-        Method::EventCount => gauge(s, Method::EventCount, windows),
-        Method::Max | Method::Min | Method::Percentile(_) => over_subquery(&rate, aggregation.method, windows),
+/// The mean rate of counters in a window, or if `times_s` is given, what they count in so many seconds at that rate.
+pub fn rate_in_bucket(of: &Selector, window_ms: i64, offset_ms: i64, times_ms: Option<i64>) -> String {
+    let rate = format!("sum(rate({}{}))", samples(of, window_ms), offset(offset_ms));
+    match times_ms {
+        Some(ms) => format!("{rate} * {}", seconds(ms)),
+        None => rate,
     }
 }
 
-fn over_subquery(body: &str, method: Method, windows: Windows) -> String {
-    let range = format!("{body}[{}ms:{}ms]", windows.bucket, windows.resolution);
+/// What a method makes of the rates of counters in a bucket, each of them in a window.
+pub fn rates_in_bucket(of: &Selector, method: Method, window_ms: i64, subquery: Subquery, offset_ms: i64) -> String {
+    over_subquery(&format!("sum(rate({}))", samples(of, window_ms)), method, subquery, offset_ms)
+}
+
+fn over_subquery(body: &str, method: Method, subquery: Subquery, offset_ms: i64) -> String {
+    let Subquery { length_ms, resolution_ms } = subquery;
+    let range = format!("{body}[{length_ms}ms:{resolution_ms}ms]{}", offset(offset_ms));
     match method {
         Method::Mean => format!("avg_over_time({range})"),
         Method::Max => format!("max_over_time({range})"),
         Method::Min => format!("min_over_time({range})"),
-        Method::Percentile(p) => format!("quantile_over_time({}, {range})", quantile(p)),
+        Method::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
         Method::Sum => format!("sum_over_time({range})"),
         Method::EventCount => format!("count_over_time({range})"),
     }
+}
+
+fn offset(offset_ms: i64) -> String {
+    if offset_ms == 0 { String::new() } else { format!(" offset {offset_ms}ms") }
 }
 
 fn quantile(percent: u8) -> f64 {
@@ -128,12 +134,17 @@ fn seconds(ms: i64) -> String {
 fn matcher(matcher: &Matcher) -> String {
     let label = label_name(&matcher.label);
     match matcher.any_of.as_slice() {
-        [value] => format!("{label}={}", quoted(value)),
-        values => {
-            let patterns: Vec<String> = values.iter().map(|value| pattern(value)).collect();
-            format!("{label}=~{}", quoted(&patterns.join("|")))
-        }
+        [LabelValue::Text(value)] => format!("{label}={}", quoted(value)),
+        values => format!("{label}=~{}", quoted(&any_of(values))),
     }
+}
+
+fn any_of(values: &[LabelValue]) -> String {
+    let patterns = values.iter().map(|value| match value {
+        LabelValue::Text(text) => pattern(text),
+        LabelValue::Number(number) => number_pattern(number),
+    });
+    patterns.collect::<Vec<_>>().join("|")
 }
 
 /// A label's name as it stands in a selector: bare when it is a legacy identifier, else quoted, which Prometheus 3 and
@@ -181,12 +192,51 @@ fn pattern(text: &str) -> String {
     escaped
 }
 
+/// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, whole ones with
+/// `.0` or without, as Go, Java, Python and C write them (`2`, `2.0`, `1e-05`, `0.00001`, `1.0E6`).
+fn number_pattern(number: &Decimal) -> String {
+    let Decimal { is_negative, digits, exponent } = number;
+    if digits.is_empty() {
+        return r"-?0(\.0)?([eE][-+]?0+)?".to_owned();
+    }
+    let sign = if *is_negative { "-" } else { "" };
+    format!("{sign}({}|{})", written_out(digits, *exponent), with_exponent(digits, *exponent))
+}
+
+fn written_out(digits: &str, exponent: i32) -> String {
+    if exponent >= 0 {
+        return format!(r"{digits}{}(\.0)?", zeros(exponent));
+    }
+    let decimals = exponent.unsigned_abs() as usize;
+    match digits.len().checked_sub(decimals).filter(|&whole| whole > 0) {
+        Some(whole) => format!(r"{}\.{}", &digits[..whole], &digits[whole..]),
+        None => format!(r"0\.{}{digits}", zeros((decimals - digits.len()) as i32)),
+    }
+}
+
+fn with_exponent(digits: &str, exponent: i32) -> String {
+    let (first, rest) = digits.split_at(1);
+    let decimals = if rest.is_empty() { r"(\.0)?".to_owned() } else { format!(r"\.{rest}") };
+    let power = exponent + rest.len() as i32;
+    let power = match power {
+        0 => "[-+]?0+".to_owned(),
+        1.. => format!(r"\+?0*{power}"),
+        _ => format!("-0*{}", power.unsigned_abs()),
+    };
+    format!("{first}{decimals}[eE]{power}")
+}
+
+/// So many zeros, by their number where they are many.
+fn zeros(count: i32) -> String {
+    if count > 3 { format!("0{{{count}}}") } else { "0".repeat(count as usize) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn any_of(label: &str, values: &[&str]) -> Matcher {
-        Matcher { label: label.into(), any_of: values.iter().map(|&v| v.into()).collect() }
+        Matcher { label: label.into(), any_of: values.iter().map(|&v| LabelValue::Text(v.into())).collect() }
     }
 
     #[test]
@@ -206,6 +256,19 @@ mod tests {
         check("job", &["\u{fffd}"], r#"job="\ufffd""#);
         check("my.label", &["x"], r#""my.label"="x""#);
         check("0day", &["x"], r#""0day"="x""#);
+    }
+
+    #[test]
+    fn a_number_is_written_as_a_pattern_of_its_spellings() {
+        let check = |number: &str, expected: &str| {
+            assert_eq!(number_pattern(&Decimal::parse(number).unwrap()), expected, "{number}");
+        };
+        check("0", r"-?0(\.0)?([eE][-+]?0+)?");
+        check("2", r"(2(\.0)?|2(\.0)?[eE][-+]?0+)");
+        check("-1e6", r"-(10{6}(\.0)?|1(\.0)?[eE]\+?0*6)");
+        check("1e-5", r"(0\.0{4}1|1(\.0)?[eE]-0*5)");
+        check("12.5", r"(12\.5|1\.25[eE]\+?0*1)");
+        check("0.25", r"(0\.25|2\.5[eE]-0*1)");
     }
 
     #[test]
@@ -240,12 +303,12 @@ mod tests {
 
     #[test]
     fn a_comment_does_not_swallow_the_parenthesis() {
-        let windows = Windows { bucket: 60_000, rate: 60_000, resolution: 15_000 };
-        let aggregation = Aggregation::new("MAX", 60_000).unwrap();
         let check = |text: &str, expected: &str| {
-            assert_eq!(aggregated(&Source::Expression(text.into()), aggregation, windows), expected);
+            let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
+            assert_eq!(in_bucket(text, Method::Max, subquery), expected);
         };
         check("up", "max_over_time((up)[60000ms:15000ms])");
         check("up # all", "max_over_time((up # all\n)[60000ms:15000ms])");
+        assert_eq!(as_vector("1 # one"), "vector(1 # one\n)");
     }
 }

@@ -15,6 +15,8 @@ pub enum MetricType {
     GaugeHistogram,
     /// Quantiles, a count and a sum.
     Summary,
+    /// Labels that say something; its value is always 1.
+    Info,
     /// Untyped, or a type that tells nothing about how to read its values.
     Unknown,
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::decimal::Decimal;
 use super::time::{BadRange, LATEST_MS, TimeRange};
 
 /// The most points that go into one answer, whatever `limit` says (translation rules, "For every metric query").
@@ -51,13 +52,29 @@ pub struct Matcher {
     /// The label's name.
     pub label: String,
     /// The values, of which one has to be the label's; never none.
-    pub any_of: Vec<String>,
+    pub any_of: Vec<LabelValue>,
+}
+
+/// What a label's value has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelValue {
+    /// Exactly this text.
+    Text(String),
+    /// Any spelling of this number.
+    Number(Decimal),
+}
+
+impl LabelValue {
+    /// Whether a label that a series does not have counts as this.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, LabelValue::Text(text) if text.is_empty())
+    }
 }
 
 impl Matcher {
     /// The label has exactly this value.
     pub fn equal(label: impl Into<String>, value: impl Into<String>) -> Matcher {
-        Matcher { label: label.into(), any_of: vec![value.into()] }
+        Matcher { label: label.into(), any_of: vec![LabelValue::Text(value.into())] }
     }
 }
 
@@ -77,6 +94,15 @@ pub enum NanInterpretation {
     Zero,
     /// No point.
     None,
+}
+
+/// What becomes of an answer that the upstream itself calls partial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartialResponse {
+    /// It is an error.
+    Deny,
+    /// It is taken, logged and counted.
+    Allow,
 }
 
 /// How samples are gathered into buckets.

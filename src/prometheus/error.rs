@@ -58,6 +58,14 @@ pub enum ErrorKind {
     TooLarge(u64),
     /// A list of more than this many names or values.
     TooManyNames(usize),
+    /// Not asked, for the question has made as many calls as it may.
+    TooManyCalls,
+    /// An answer that itself says that data is missing in it, in its own words.
+    MissingData(String),
+    /// A remote read whose answer is damaged or cut short, and how.
+    Damaged(String),
+    /// Native histograms where numbers were expected.
+    NativeHistogram,
     /// Prometheus understood and refuses: its status, its error type and its words, shortened.
     Api {
         /// The HTTP status.
@@ -83,7 +91,8 @@ pub fn shortened(text: &str) -> String {
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
-        matches!(self.kind, ErrorKind::Api { .. } | ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_))
+        use ErrorKind::{Api, NativeHistogram, TooLarge, TooManyCalls, TooManyNames};
+        matches!(self.kind, Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram)
     }
 }
 
@@ -104,6 +113,10 @@ impl ErrorKind {
             ErrorKind::Redirected(_) => "redirected",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
             ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
+            ErrorKind::TooManyCalls => "too_many_calls",
+            ErrorKind::MissingData(_) => "missing_data",
+            ErrorKind::Damaged(_) => "damaged",
+            ErrorKind::NativeHistogram => "native_histogram",
             ErrorKind::Api { .. } => "api_error",
         }
     }
@@ -200,6 +213,23 @@ impl fmt::Display for ErrorKind {
                 "answered with more than {limit} names or values; narrow the query: \
                  a longer prefix, more conditions, or a shorter time range"
             ),
+            ErrorKind::TooManyCalls => write!(
+                f,
+                "was not queried again: one question may make {} calls; give a later startTime, a longer bucket, or a smaller \
+                 limit",
+                super::client::MAX_CALLS
+            ),
+            ErrorKind::MissingData(why) => write!(
+                f,
+                "says that data is missing in its answer ({why}); repair what it reads from, or set partialResponse in the \
+                 connection details to \"allow\" to take such answers"
+            ),
+            ErrorKind::Damaged(why) => write!(
+                f,
+                "sent samples that cannot be read: {why}; ask again, and if it stays so, check what stands between this mirror \
+                 and it"
+            ),
+            ErrorKind::NativeHistogram => f.write_str("has native histograms where numbers are expected"),
             ErrorKind::Api { status, error_type, message } => {
                 write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
             }

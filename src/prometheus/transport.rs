@@ -20,9 +20,8 @@ use super::resolver::AllowedResolver;
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
 
-/// The most bytes of one response: 32 MiB, in which a million samples have room. What is kept of them takes at most
-/// half as much again, so that eight workers stay under 400 MiB whatever they are sent.
-const MAX_RESPONSE_BYTES: u64 = 32 << 20;
+/// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
+const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
@@ -70,11 +69,15 @@ impl Deadline {
 /// Parameters of a call, by POST in a form, by GET in the URL.
 pub(super) type Params = Vec<(&'static str, String)>;
 
-/// How a question is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Post,
-    Get,
+/// What is sent, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// Parameters by POST, as a form.
+    Form(&'a Params),
+    /// Parameters by GET, in the URL.
+    Query(&'a Params),
+    /// The body of a remote read, by POST.
+    RemoteRead(&'a [u8]),
 }
 
 /// What is asked of whom.
@@ -83,17 +86,23 @@ pub(super) struct Question<'a> {
     pub(super) upstream: &'a Upstream,
     /// Such as `/api/v1/query`.
     pub(super) path: &'a str,
-    pub(super) params: &'a Params,
+    pub(super) content: Content<'a>,
     pub(super) deadline: Deadline,
+    /// The most bytes of the answer's body.
+    pub(super) max_bytes: u64,
 }
 
 /// An answer that has begun.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// The header `Content-Type`.
+    pub(super) content_type: Option<String>,
+    /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
+    pub(super) is_victoria_metrics: bool,
     pub(super) body: Body,
 }
 
-/// The body of an answer as it arrives, up to the deadline and to [`MAX_RESPONSE_BYTES`]. Once it is read to its end,
+/// The body of an answer as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
 /// the connection can be used again; dropped before that, it is closed.
 pub(super) struct Body {
     reader: BodyReader<'static>,
@@ -101,8 +110,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(body: ureq::Body, deadline: Deadline) -> Body {
-        Body { reader: body.into_with_config().limit(MAX_RESPONSE_BYTES).reader(), deadline }
+    pub(super) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
+        Body { reader: body.into_with_config().limit(max_bytes).reader(), deadline }
     }
 
     /// What it means that it cannot be read further.
@@ -152,33 +161,37 @@ impl Transport {
 
     /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
     /// may have been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
-    pub(super) fn exchange(&self, verb: Verb, question: Question<'_>) -> Result<Answer, ErrorKind> {
-        let response = match self.begin(verb, question, MAX_IDLE_AGE) {
+    pub(super) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
+        let response = match self.begin(question, MAX_IDLE_AGE) {
             // On a new connection: where one is dead, the others are.
-            Err(ErrorKind::Closed) => self.begin(verb, question, Duration::ZERO)?,
+            Err(ErrorKind::Closed) => self.begin(question, Duration::ZERO)?,
             other => other?,
         };
-        let status = response.status().as_u16();
-        Ok(Answer { status, body: Body::new(response.into_body(), question.deadline) })
+        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Answer {
+            status: response.status().as_u16(),
+            content_type: text("Content-Type"),
+            is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
+            body: Body::new(response.into_body(), question.deadline, question.max_bytes),
+        })
     }
 
-    fn begin(
-        &self,
-        verb: Verb,
-        question: Question<'_>,
-        max_idle_age: Duration,
-    ) -> Result<Response<ureq::Body>, ErrorKind> {
-        let Question { upstream, path, params, deadline } = question;
+    fn begin(&self, question: Question<'_>, max_idle_age: Duration) -> Result<Response<ureq::Body>, ErrorKind> {
+        let Question { upstream, path, content, deadline, .. } = question;
         let remaining = deadline.remaining();
         if remaining.is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
         let url = upstream.endpoint(path);
-        let sent = match verb {
-            Verb::Post => prepared(self.agent.post(url), upstream, remaining, max_idle_age)
-                .content_type("application/x-www-form-urlencoded")
-                .send(form(params)),
-            Verb::Get => {
+        let post = |url: String| prepared(self.agent.post(url), upstream, remaining, max_idle_age);
+        let sent = match content {
+            Content::Form(params) => post(url).content_type("application/x-www-form-urlencoded").send(form(params)),
+            Content::RemoteRead(body) => post(url)
+                .content_type("application/x-protobuf")
+                .header("Content-Encoding", "snappy")
+                .header("X-Prometheus-Remote-Read-Version", "0.1.0")
+                .send(body),
+            Content::Query(params) => {
                 let params = params.iter().map(|(name, value)| (*name, value.as_str()));
                 prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call()
             }

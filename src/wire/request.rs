@@ -47,6 +47,9 @@ pub struct ConnectionDetails {
     /// How often metrics are scraped, in milliseconds.
     #[serde(rename = "scrapeInterval")]
     pub scrape_interval: Option<Value>,
+    /// `"deny"` or `"allow"`.
+    #[serde(rename = "partialResponse")]
+    pub partial_response: Option<Value>,
 }
 
 /// `FieldNamesQuery`.
@@ -101,10 +104,10 @@ pub struct MetricsQuery {
     /// What to fetch, and of which series.
     #[serde(default, deserialize_with = "optional_list")]
     pub conditions: Option<Vec<Condition>>,
-    /// Milliseconds since the epoch.
-    pub start_time: Integer,
-    /// Milliseconds since the epoch.
-    pub end_time: Integer,
+    /// Milliseconds since the epoch; absent or 0: since the beginning.
+    pub start_time: Option<Integer>,
+    /// Milliseconds since the epoch; absent or 0: until now.
+    pub end_time: Option<Integer>,
     /// The most points.
     pub limit: Option<Integer>,
     /// Whether the newest points come first, and are kept.

@@ -4,11 +4,13 @@
 //! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
 
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
 use super::lists::BoundedList;
 use super::series::time_and_value;
-use crate::model::sample::{Sample, Series, SeriesSet};
+use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
+use crate::model::time::TimeRange;
 
 /// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
 /// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
@@ -25,6 +27,8 @@ pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) error_type: Option<String>,
     pub(in crate::prometheus) error: Option<String>,
     pub(in crate::prometheus) warnings: Vec<String>,
+    /// Whether VictoriaMetrics says that something is missing.
+    pub(in crate::prometheus) is_partial: bool,
 }
 
 /// Whether the API did what it was asked.
@@ -34,26 +38,20 @@ pub(in crate::prometheus) enum Status {
     Error,
 }
 
-/// Data that nobody wants to know.
-pub(in crate::prometheus) struct Ignored;
-
-impl Decode for Ignored {
-    fn decode(json: &mut Json<'_>) -> Result<Ignored, Undecoded> {
-        json.skip().map(|()| Ignored)
-    }
-}
-
 /// How much is read of what is no answer, 1 MiB: mostly it ends before, and its connection can be used again.
 const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 
-/// Reads a body to its end and decodes it as an answer with data of type `T`, keeping nothing but that.
+/// Reads a body to its end and decodes it as an answer whose data `data` takes, keeping nothing but what that makes of it.
 ///
 /// # Errors
-/// When it cannot be read, or is no such answer; nothing in them repeats anything of it.
-pub(in crate::prometheus) fn decode<T: Decode>(body: &mut impl Read) -> Result<Envelope<T>, Undecoded> {
+/// When it cannot be read, or is no such answer; nothing in them repeats anything of it. When `data` has seen enough.
+pub(in crate::prometheus) fn decode<T>(
+    body: &mut impl Read,
+    data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+) -> Result<Envelope<T>, Undecoded> {
     let mut buffer = [0; BUFFER_BYTES];
     let mut json = Json::new(body, &mut buffer);
-    let envelope = Envelope::decode(&mut json).and_then(|envelope| json.end().map(|()| envelope));
+    let envelope = Envelope::taken(&mut json, data).and_then(|envelope| json.end().map(|()| envelope));
     let read = json.read();
     if matches!(envelope, Err(Undecoded::Foreign)) {
         io::copy(&mut body.take(MAX_FOREIGN_BYTES.saturating_sub(read)), &mut io::sink())?;
@@ -61,14 +59,20 @@ pub(in crate::prometheus) fn decode<T: Decode>(body: &mut impl Read) -> Result<E
     envelope
 }
 
-impl<T: Decode> Decode for Envelope<T> {
-    fn decode(json: &mut Json<'_>) -> Result<Envelope<T>, Undecoded> {
+impl<T> Envelope<T> {
+    fn taken(
+        json: &mut Json<'_>,
+        mut take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    ) -> Result<Envelope<T>, Undecoded> {
         let (mut status, mut data, mut error_type, mut error, mut warnings) = (None, None, None, None, None);
-        json.fields(&["status", "data", "errorType", "error", "warnings"], |json, name| match name {
+        let mut is_partial = None;
+        let names = ["status", "data", "errorType", "error", "warnings", "isPartial"];
+        json.fields(&names, |json, name| match name {
             Some("status") => once(&mut status, Status::decode(json)?),
-            Some("data") => once(&mut data, json.optional()?),
+            Some("data") => once(&mut data, json.optional_by(&mut take_data)?),
             Some("errorType") => once(&mut error_type, json.optional()?),
             Some("error") => once(&mut error, json.optional()?),
+            Some("isPartial") => once(&mut is_partial, json.boolean()?),
             Some(_) => once(&mut warnings, json.optional::<BoundedList<String, MAX_WARNINGS>>()?),
             None => json.skip(),
         })?;
@@ -78,6 +82,7 @@ impl<T: Decode> Decode for Envelope<T> {
             error_type: error_type.flatten(),
             error: error.flatten(),
             warnings: warnings.flatten().unwrap_or_default().kept,
+            is_partial: is_partial.unwrap_or_default(),
         })
     }
 }
@@ -143,6 +148,68 @@ impl Decode for QueryResult {
     }
 }
 
+/// Takes the `data` of a range selector and hands its samples to a sink, those of them that lie in a range.
+///
+/// # Errors
+/// As for any data; and [`Undecoded::Enough`] when the sink has seen enough.
+pub(in crate::prometheus) fn take_samples(
+    json: &mut Json<'_>,
+    range: TimeRange,
+    are_nan_stale: bool,
+    sink: &mut impl SampleSink,
+) -> Result<Streamed, Undecoded> {
+    let (mut kind, mut result) = (None, None);
+    let mut streamed = Streamed::default();
+    json.fields(&["resultType", "result"], |json, name| match name {
+        Some("resultType") => once(&mut kind, ResultType::decode(json)?),
+        // May be `null`, but not missing.
+        Some(_) => {
+            let taken = json.optional_by(|json| {
+                json.list(|json| streamed.take(Series::decode(json)?, range, are_nan_stale, sink))
+            })?;
+            once(&mut result, taken)
+        }
+        None => json.skip(),
+    })?;
+    match (kind, result) {
+        (Some(ResultType::Matrix), Some(_)) => Ok(streamed),
+        _ => Err(Undecoded::Foreign),
+    }
+}
+
+/// What was found by a range selector.
+#[derive(Debug, Default)]
+pub(in crate::prometheus) struct Streamed {
+    /// Whether there were native histograms, which are no numbers.
+    pub(in crate::prometheus) has_native_histograms: bool,
+}
+
+impl Streamed {
+    fn take(
+        &mut self,
+        mut series: Series,
+        range: TimeRange,
+        are_nan_stale: bool,
+        sink: &mut impl SampleSink,
+    ) -> Result<(), Undecoded> {
+        self.has_native_histograms |= series.has_native_histograms;
+        if are_nan_stale {
+            series.samples.retain(|sample| !sample.value.is_nan());
+        }
+        // Samples come in the order of time. A closed range has one at its left end that was not asked for.
+        let first = series.samples.partition_point(|sample| sample.at < range.start);
+        let end = series.samples.partition_point(|sample| sample.at <= range.end);
+        if first >= end {
+            return Ok(());
+        }
+        sink.begin(|| series.labels);
+        match sink.take(&series.samples[first..end]) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Undecoded::Enough),
+        }
+    }
+}
+
 /// `result`: what its first element is tells which of the two it is.
 enum Elements {
     Series(SeriesSet),
@@ -169,7 +236,7 @@ mod tests {
 
     fn result(data: &str) -> Option<Vec<Series>> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
-        let envelope = decode::<QueryResult>(&mut body.as_bytes()).ok()?;
+        let envelope = decode(&mut body.as_bytes(), QueryResult::decode).ok()?;
         Some(envelope.data?.found.series)
     }
 
@@ -211,7 +278,7 @@ mod tests {
             let list: Vec<String> = (0..total).map(one).collect();
             let body =
                 format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, list.join(","));
-            let found = decode::<QueryResult>(&mut body.as_bytes()).unwrap().data.unwrap().found;
+            let found = decode(&mut body.as_bytes(), QueryResult::decode).unwrap().data.unwrap().found;
             assert_eq!((found.series.len(), found.total), (total.min(MAX_SERIES), total));
         }
     }
@@ -262,7 +329,7 @@ mod tests {
         ] {
             assert_eq!(result(data), None, "{data}");
         }
-        let foreign = |body: &str| assert!(decode::<QueryResult>(&mut body.as_bytes()).is_err(), "{body}");
+        let foreign = |body: &str| assert!(decode(&mut body.as_bytes(), QueryResult::decode).is_err(), "{body}");
         foreign("<html>");
         foreign(r#"["success",{"resultType":"vector","result":[]},null,null,null]"#);
         foreign(r#"{"status":{"success":null}}"#);

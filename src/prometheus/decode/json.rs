@@ -19,6 +19,8 @@ pub(in crate::prometheus) enum Undecoded {
     Unread(io::Error),
     /// It is not what is expected. Nothing in here repeats anything of it.
     Foreign,
+    /// Whoever it is read for has seen enough.
+    Enough,
 }
 
 impl From<io::Error> for Undecoded {
@@ -241,10 +243,25 @@ impl<'r> Json<'r> {
 
     /// Takes a value, or nothing where there is `null`.
     pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
+        self.optional_by(T::decode)
+    }
+
+    /// The same of a value that `take` takes.
+    pub(in crate::prometheus) fn optional_by<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Self) -> Result<T, Undecoded>,
+    ) -> Result<Option<T>, Undecoded> {
         if self.is_next(b'n')? {
             return self.word("null").map(|()| None);
         }
-        T::decode(self).map(Some)
+        take(self).map(Some)
+    }
+
+    /// Takes `true` or `false`.
+    pub(in crate::prometheus) fn boolean(&mut self) -> Result<bool, Undecoded> {
+        let is_true = self.is_next(b't')?;
+        self.word(if is_true { "true" } else { "false" })?;
+        Ok(is_true)
     }
 
     /// The next bytes, as far as they are read.

@@ -48,7 +48,8 @@ impl Decode for MetricType {
         })?;
         Ok(match declared.flatten().as_deref() {
             Some("counter") => MetricType::Counter,
-            Some("gauge" | "info" | "stateset") => MetricType::Gauge,
+            Some("gauge" | "stateset") => MetricType::Gauge,
+            Some("info") => MetricType::Info,
             Some("histogram") => MetricType::Histogram,
             Some("gaugehistogram") => MetricType::GaugeHistogram,
             Some("summary") => MetricType::Summary,
@@ -76,7 +77,7 @@ mod tests {
         check(r#"[{"type":"counter","help":"h","unit":""}]"#, &[MetricType::Counter]);
         check(
             r#"[{"type":"gauge"},{"type":"counter"},{"type":"gauge"},{"type":"info"}]"#,
-            &[MetricType::Gauge, MetricType::Counter],
+            &[MetricType::Gauge, MetricType::Counter, MetricType::Info],
         );
         check(r#"[{},{"type":null},{"type":"new"},{"type":"unknown"}]"#, &[MetricType::Unknown]);
     }

@@ -1,6 +1,9 @@
 //! An upstream that misbehaves as told: plain sockets, a thread a connection, every byte of an answer in the test's
 //! hand. It records the requests it saw, and ends when dropped. What numbers mean is never judged with it; for that
 //! there are real servers.
+//!
+//! Most stubs have no remote read, and so their tests are about the range selectors that the mirror then asks for: a stub
+//! refuses reads by itself, and does not record them, unless it is told what to do upon them.
 
 mod request;
 
@@ -30,6 +33,8 @@ type Behaviour = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 struct Shared {
     behaviour: Mutex<Behaviour>,
+    upon_reads: Mutex<Behaviour>,
+    reads: AtomicUsize,
     requests: Mutex<Vec<Request>>,
     open: Mutex<HashMap<usize, TcpStream>>,
     connections: AtomicUsize,
@@ -132,6 +137,8 @@ impl Stub {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Arc::new(behaviour)),
+            upon_reads: Mutex::new(Arc::new(|_| Reply::http(404, "text/plain", "404 page not found"))),
+            reads: AtomicUsize::new(0),
             requests: Mutex::default(),
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -146,6 +153,17 @@ impl Stub {
     pub fn behave(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(behaviour);
         self.shared.requests.lock().unwrap().clear();
+    }
+
+    /// Does this upon remote reads from now on, and forgets how many it saw.
+    pub fn upon_reads(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        *self.shared.upon_reads.lock().unwrap() = Arc::new(behaviour);
+        self.shared.reads.store(0, Ordering::SeqCst);
+    }
+
+    /// How many remote reads were asked for.
+    pub fn reads(&self) -> usize {
+        self.shared.reads.load(Ordering::SeqCst)
     }
 
     /// The port.
@@ -213,8 +231,14 @@ fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io:
     for nth in 0.. {
         let Some(request) = request::read(stream)? else { return Ok(()) };
         let request = Request { connection, nth, ..request };
-        shared.requests.lock().unwrap().push(request.clone());
-        let behaviour = Arc::clone(&shared.behaviour.lock().unwrap());
+        let is_read = request.path == "/api/v1/read";
+        let behaviour = if is_read { &shared.upon_reads } else { &shared.behaviour };
+        let behaviour = Arc::clone(&behaviour.lock().unwrap());
+        if is_read {
+            shared.reads.fetch_add(1, Ordering::SeqCst);
+        } else {
+            shared.requests.lock().unwrap().push(request.clone());
+        }
         let reply = behaviour(&request);
         std::thread::sleep(reply.delay);
         match reply.pause {
@@ -263,7 +287,7 @@ pub fn good(request: &Request) -> Reply {
             Reply::success(json!({"resultType": "vector", "result": [{"metric": labels, "value": sample}]}))
         }
         "/api/v1/query_range" => {
-            let step = request.parameter("step").map_or(15.0, |step| step.trim_end_matches('s').parse().unwrap());
+            let step: f64 = request.parameter("step").map_or(15.0, |step| step.parse().unwrap());
             let times = (request.millis("start")..=request.millis("end")).step_by((step * 1000.0) as usize);
             let samples: Vec<Value> = times.map(|time| json!([seconds(time), "1.5"])).collect();
             Reply::success(json!({"resultType": "matrix", "result": [{"metric": labels, "values": samples}]}))

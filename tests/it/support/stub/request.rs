@@ -82,7 +82,8 @@ pub(super) fn read(mut stream: &TcpStream) -> std::io::Result<Option<Request>> {
             return Err(ErrorKind::UnexpectedEof.into());
         }
     }
-    let form = String::from_utf8_lossy(&bytes[head_end + 4..]).into_owned();
+    let is_form = find(&headers, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form"));
+    let form = if is_form { String::from_utf8_lossy(&bytes[head_end + 4..]).into_owned() } else { String::new() };
     let parameters = [query, &form].into_iter().flat_map(decode_parameters).collect();
     Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), parameters, headers, ..Request::default() }))
 }

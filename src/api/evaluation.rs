@@ -1,0 +1,150 @@
+//! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
+
+use crate::api::metric::Found;
+use crate::api::now_ms;
+use crate::compute::distinct::SeriesSeen;
+use crate::compute::plan::Grid;
+use crate::compute::points::Points;
+use crate::compute::screen::{Kind, Screen};
+use crate::error::Error;
+use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::sample::{Sample, SeriesSet};
+use crate::prometheus::{self, ErrorKind, MAX_CALLS, Session};
+
+/// How new an instant is whose value may still be another one, in milliseconds, and below which step.
+///
+/// VictoriaMetrics puts earlier values in the place of those of its newest half minute (`-search.latencyOffset`) when the
+/// step is shorter than a minute, unless the query goes on beyond now and a step. So it does, and what is beyond is cut.
+const UNSETTLED_MS: i64 = 60_000;
+
+/// How far the upstream's clock may be ahead of ours, in milliseconds.
+const CLOCK_SKEW_MS: i64 = 5_000;
+
+/// At which instants an expression is evaluated, and which points its values are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// The instants, the last milliseconds of the buckets if there are any.
+    pub(super) grid: Grid,
+    /// How much later than them the expression is evaluated, which looks back as far.
+    pub(super) offset_ms: i64,
+    /// The length of the buckets; 1 if the values are raw.
+    pub(super) bucket_ms: i64,
+    /// Whether 0 is put where there is no value.
+    pub(super) zero_fill: bool,
+    /// Whether the admin wrote the expression, and so is to change it if it has several results.
+    pub(super) is_admins: bool,
+}
+
+/// An evaluation under way: what was found so far.
+pub(super) struct Evaluation<'s, 'c> {
+    session: &'s mut Session<'c>,
+    shape: Shape,
+    seen: SeriesSeen,
+    points: Points,
+    screen: Screen,
+}
+
+impl<'s, 'c> Evaluation<'s, 'c> {
+    /// Makes ready for the points of a query.
+    ///
+    /// # Errors
+    /// When more calls would be needed than one question may make; `promql` is what would be asked.
+    pub(super) fn new(
+        session: &'s mut Session<'c>,
+        shape: Shape,
+        query: &MetricQuery,
+        nan: NanInterpretation,
+        promql: &str,
+    ) -> Result<Evaluation<'s, 'c>, Error> {
+        let mut shape = shape;
+        if shape.zero_fill {
+            // Each instant is a point, and one more tells whether some are left out.
+            shape.grid = shape.grid.first(query.limit.saturating_add(1), query.order);
+        }
+        let needed = shape.grid.chunk_ends().count;
+        if needed > i64::from(session.calls_left()) {
+            return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
+        }
+        let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
+        Ok(Evaluation { session, shape, seen, points, screen: Screen::of(Kind::Gauge(nan)) })
+    }
+
+    /// Evaluates an expression. If Prometheus refuses it, `instead` may give another one.
+    ///
+    /// # Errors
+    /// When Prometheus does not answer, or the expression has several results.
+    pub(super) fn run(
+        mut self,
+        promql: &str,
+        instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
+    ) -> Result<Found, Error> {
+        let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
+        let order = self.points.order();
+        for chunk in self.shape.grid.chunks(order) {
+            let found = match (self.ask(&promql, chunk), instead.take()) {
+                (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(self.session)? {
+                    Some(other) => {
+                        promql = other;
+                        self.ask(&promql, chunk)?
+                    }
+                    None => return Err(refused.into()),
+                },
+                (other, _) => other?,
+            };
+            let samples = self.only(found, &promql)?;
+            let Shape { bucket_ms, zero_fill, .. } = self.shape;
+            let added = self.points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut self.screen);
+            added.map_err(|stray| Error::moved_grid(stray, &promql, self.session.upstream()))?;
+            if self.points.is_partial() {
+                break;
+            }
+        }
+        Ok(Found { points: self.points, dropped: self.screen.dropped() })
+    }
+
+    /// Asks for the values at the instants of a part of the grid.
+    fn ask(&mut self, promql: &str, chunk: Grid) -> Result<SeriesSet, prometheus::Error> {
+        let asked = chunk.later_by(self.shape.offset_ms);
+        let now = now_ms();
+        let is_unsettled = asked.step < UNSETTLED_MS && asked.last() > now - UNSETTLED_MS;
+        let beyond_now = asked.reaching(now + asked.step + CLOCK_SKEW_MS);
+        let was_known = self.session.is_victoria_metrics();
+        let mut found = self.call(promql, if is_unsettled && was_known { beyond_now } else { asked })?;
+        if is_unsettled && !was_known && self.session.is_victoria_metrics() {
+            found = self.call(promql, beyond_now)?;
+        }
+        found.retain(|one| {
+            one.samples.retain(|sample| sample.at <= asked.last());
+            one.samples.iter_mut().for_each(|sample| sample.at -= self.shape.offset_ms);
+            one.has_native_histograms || !one.samples.is_empty()
+        });
+        Ok(found)
+    }
+
+    fn call(&mut self, promql: &str, grid: Grid) -> Result<SeriesSet, prometheus::Error> {
+        self.session.range(promql, grid.first, grid.last(), grid.step)
+    }
+
+    /// The samples of the only series.
+    fn only(&mut self, found: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
+        if found.series.iter().any(|one| one.has_native_histograms) {
+            return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
+        }
+        self.seen.count(found.total);
+        let mut samples = Vec::new();
+        for one in found.series {
+            self.seen.add(one.labels);
+            samples = one.samples;
+        }
+        self.seen.at_most_one().map_err(|too_many| match self.shape.is_admins {
+            true => Error::too_many_results(&too_many, promql, self.session.upstream()),
+            false => Error::too_many_metrics(&too_many, promql, self.session.upstream()),
+        })?;
+        Ok(samples)
+    }
+}
+
+/// Whether Prometheus has understood an expression and does not take it.
+fn is_refusal(error: &prometheus::Error) -> bool {
+    matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
+}

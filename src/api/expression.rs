@@ -1,0 +1,49 @@
+//! `~`: an expression of the admin's own, evaluated by Prometheus.
+
+use crate::api::evaluation::{Evaluation, Shape};
+use crate::api::metric::Found;
+use crate::api::probe;
+use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
+use crate::compute::{at_modifier, promql};
+use crate::error::Error;
+use crate::model::query::{Aggregation, MetricQuery, NanInterpretation};
+use crate::prometheus::{ResultType, Session};
+
+/// The points of an expression, raw or in buckets.
+///
+/// # Errors
+/// When Prometheus does not answer, the expression has several results, or too many calls would be needed.
+pub(super) fn found(
+    session: &mut Session<'_>,
+    expression: &str,
+    query: &MetricQuery,
+    nan: NanInterpretation,
+    interval_ms: Option<i64>,
+) -> Result<Found, Error> {
+    // The range is asked for in parts, each of which would have a start and an end of its own.
+    let expression = at_modifier::with_times(expression, query.range);
+    let Some(aggregation) = query.aggregation else {
+        let grid = Grid::of_steps(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
+        let shape = Shape { grid, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
+        return Evaluation::new(session, shape, query, nan, &expression)?.run(&expression, |_| Ok(None));
+    };
+    let Aggregation { method, bucket_ms, zero_fill } = aggregation;
+    let grid = Grid::of_buckets(query.range, bucket_ms);
+    let shape = Shape { grid, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
+    let in_buckets = |bounds: RangeBounds, expression: &str| {
+        promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
+    };
+    // Checked before the first call.
+    Evaluation::new(session, shape, query, nan, &expression)?;
+    let bounds = if Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start) {
+        probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
+    } else {
+        RangeBounds::LeftOpen
+    };
+    let promql = in_buckets(bounds, &expression);
+    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
+        // Some engines have no subquery of a scalar.
+        let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
+        Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
+    })
+}

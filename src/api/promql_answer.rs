@@ -1,0 +1,163 @@
+//! PromQL in the place of arithmetic: when a question covers more samples than can be read, Prometheus computes the answer.
+
+use std::ops::ControlFlow;
+
+use crate::api::evaluation::{Evaluation, Shape};
+use crate::api::metric::Found;
+use crate::api::{now_ms, probe, samples};
+use crate::compute::aggregate::MAX_KEPT_SAMPLES;
+use crate::compute::plan::{Grid, RangeBounds, Subquery};
+use crate::compute::promql;
+use crate::compute::rate::{CounterReader, LookBack};
+use crate::compute::screen::{Kind, Screen};
+use crate::error::Error;
+use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector};
+use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::time::TimeRange;
+use crate::prometheus::Session;
+
+/// How much of the end of a range is read for the scrape interval of its series, in milliseconds: an hour.
+const MEASURED_MS: i64 = 3_600_000;
+
+/// The scrape interval that is assumed where none can be measured, in milliseconds: Prometheus's default. Too long only
+/// smooths, too short finds no two samples in a window.
+const UNKNOWN_SPACING_MS: i64 = 60_000;
+
+/// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
+const RATE_INTERVALS: i64 = 4;
+
+/// The value of each bucket, computed by Prometheus. `spacing_ms` is the largest median distance of samples that any series read
+/// so far has.
+///
+/// # Errors
+/// When Prometheus does not answer, or PromQL cannot say what is asked.
+pub(super) fn found(
+    session: &mut Session<'_>,
+    of: &Selector,
+    kind: Kind,
+    aggregation: Aggregation,
+    query: &MetricQuery,
+    spacing_ms: Option<i64>,
+) -> Result<Found, Error> {
+    let Aggregation { bucket_ms, zero_fill, method } = aggregation;
+    let grid = Grid::of_buckets(query.range, bucket_ms);
+    // At multiples of the step, so that frontends that align to the step move nothing.
+    let offset_ms = (-grid.first).rem_euclid(bucket_ms);
+    let shape = Shape { grid, offset_ms, bucket_ms, zero_fill, is_admins: false };
+    let nan = match kind {
+        Kind::Gauge(nan) => nan,
+        Kind::Counter(_) => NanInterpretation::None,
+    };
+    let selector = promql::selector(of);
+    Evaluation::new(session, shape, query, nan, &selector)?;
+    let bounds = probe::range_bounds(session, &selector)?;
+    let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
+    session.answer_by_promql();
+    if let (Kind::Gauge(_), Method::Percentile(_)) = (kind, method) {
+        must_be_one(session, of, query.range)?;
+    }
+    let promql = match (kind, method) {
+        (Kind::Gauge(_), _) | (Kind::Counter(_), Method::EventCount) => {
+            promql::gauges_in_bucket(of, method, length_ms, offset_ms)
+        }
+        (Kind::Counter(interval_ms), _) => {
+            let spacing_ms = largest_spacing(session, of, query.range, interval_ms, spacing_ms)?;
+            counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
+        }
+    };
+    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
+}
+
+/// Makes sure that there is one gauge: PromQL has no percentile of the samples of several.
+fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
+    let length_ms = range.length() + 1;
+    let mut count = |promql: &str| -> Result<u64, Error> {
+        let (_, found) = session.instant(promql, Some(range.end))?;
+        Ok(found.first_value().unwrap_or_default() as u64)
+    };
+    let series = count(&promql::series_count(of, length_ms))?;
+    if series <= 1 {
+        return Ok(());
+    }
+    let promql = promql::sample_count(of, length_ms);
+    let samples = count(&promql)?;
+    Err(Error::too_many_samples(samples, series, &promql, session.upstream()))
+}
+
+fn counters_in_bucket(
+    session: &Session<'_>,
+    of: &Selector,
+    aggregation: Aggregation,
+    bounds: RangeBounds,
+    spacing_ms: i64,
+    offset_ms: i64,
+) -> String {
+    let Aggregation { method, bucket_ms, .. } = aggregation;
+    let least_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
+    // The increase since the sample before a bucket belongs to it. VictoriaMetrics looks at that sample by itself.
+    let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
+    match method {
+        Method::Mean => promql::rate_in_bucket(of, window_ms, offset_ms, None),
+        Method::Sum => promql::rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
+        _ => {
+            let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
+            promql::rates_in_bucket(of, method, least_ms, subquery, offset_ms)
+        }
+    }
+}
+
+/// The largest median distance of the samples of any series: of those read so far, and of those of the last hour of a range.
+fn largest_spacing(
+    session: &mut Session<'_>,
+    of: &Selector,
+    range: TimeRange,
+    interval_ms: Option<i64>,
+    spacing_ms: Option<i64>,
+) -> Result<i64, Error> {
+    if let Some(given) = interval_ms {
+        return Ok(given);
+    }
+    // There are no samples in the future.
+    let end = range.end.min(now_ms()).max(range.start);
+    let newest = TimeRange { start: (end - MEASURED_MS).max(0), end };
+    let measured = samples::read(session, of, newest, SpacingReader::default)?.sink.end();
+    Ok(spacing_ms.max(measured).unwrap_or(UNKNOWN_SPACING_MS))
+}
+
+/// Measures the distances of samples.
+#[derive(Debug)]
+struct SpacingReader {
+    screen: Screen,
+    reader: CounterReader,
+    samples: u64,
+}
+
+impl Default for SpacingReader {
+    fn default() -> SpacingReader {
+        let look_back = LookBack { start: 0, read_ms: 0, samples: 0 };
+        SpacingReader {
+            screen: Screen::of(Kind::Counter(None)),
+            reader: CounterReader::new(look_back, None),
+            samples: 0,
+        }
+    }
+}
+
+impl SpacingReader {
+    fn end(mut self) -> Option<i64> {
+        self.reader.end(|_| {});
+        self.reader.largest_spacing_ms()
+    }
+}
+
+impl SampleSink for SpacingReader {
+    fn begin(&mut self, _: impl FnOnce() -> Labels) {
+        self.reader.end(|_| {});
+    }
+
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.samples += samples.len() as u64;
+        self.reader.take(self.screen.counting(samples), |_| {});
+        if self.samples > MAX_KEPT_SAMPLES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -1,0 +1,151 @@
+//! Gauges and counters: which samples are read, and what becomes of them.
+
+use crate::api::metric::Found;
+use crate::api::{existence, promql_answer};
+use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
+use crate::compute::distinct::SeriesSeen;
+use crate::compute::plan::Windows;
+use crate::compute::points::Points;
+use crate::compute::promql;
+use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
+use crate::compute::screen::{Dropped, Kind};
+use crate::error::Error;
+use crate::model::query::{Aggregation, MetricQuery, Selector};
+use crate::model::sample::SampleSink;
+use crate::model::time::TimeRange;
+use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
+
+/// The points of a query of gauges or counters.
+///
+/// # Errors
+/// When Prometheus does not answer, several series match a raw query, there are too many samples, or no such metric ever
+/// existed.
+pub(super) fn found(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<Found, Error> {
+    let (found, has_series) = match query.aggregation {
+        None => raw(session, of, kind, query)?,
+        Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
+    };
+    if !has_series {
+        existence::must_exist(session, of, query.range)?;
+    }
+    Ok(found)
+}
+
+/// The samples of the only series, or the rates between them; and whether there is any series.
+///
+/// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
+/// reached in the first of them.
+fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<(Found, bool), Error> {
+    let mut seen = SeriesSeen::default();
+    let mut points = Points::new(query.limit, query.order);
+    let mut dropped = Dropped::default();
+    let mut windows = Windows::over(query.range, query.order);
+    while let Some(window) = windows.next()
+        && !points.is_partial()
+    {
+        match raw_window(session, of, RawPlan::new(kind, window), &mut seen)? {
+            Window::Read(answer) => {
+                points.add_samples(answer.points);
+                dropped.add(answer.dropped);
+                windows.pass();
+            }
+            Window::TooMuch(read) if windows.shorten(read) => {}
+            Window::TooMuch(_) => {
+                let promql = promql::samples(of, window.length() + 1);
+                return Err(Error::too_many_samples(MAX_KEPT_SAMPLES, 1, &promql, session.upstream()));
+            }
+        }
+    }
+    Ok((Found { points, dropped }, !seen.is_empty()))
+}
+
+/// What a raw query finds in a window.
+enum Window {
+    Read(RawAnswer),
+    /// More samples than can be kept, and where those lie that can be.
+    TooMuch(TimeRange),
+}
+
+fn raw_window(
+    session: &mut Session<'_>,
+    of: &Selector,
+    mut plan: RawPlan,
+    seen: &mut SeriesSeen,
+) -> Result<Window, Error> {
+    let mut is_first = true;
+    loop {
+        let range = plan.read_range();
+        let SamplesRead { sink: reader, too_large } = read(session, of, range, || RawReader::new(plan))?;
+        seen.add_all(reader.seen());
+        seen.at_most_one().map_err(|too_many| {
+            let promql = promql::samples(of, range.length() + 1);
+            Error::too_many_metrics(&too_many, &promql, session.upstream())
+        })?;
+        if reader.is_over_budget() || too_large.is_some() {
+            return match (reader.span(), too_large) {
+                (Some(read), _) => Ok(Window::TooMuch(read)),
+                (None, Some(too_large)) => Err(too_large.into()),
+                (None, None) => Err(Error::Internal),
+            };
+        }
+        let answer = reader.into_answer();
+        match answer.further_ms.filter(|_| is_first) {
+            Some(further_ms) => plan = plan.looking_back(further_ms),
+            None => return Ok(Window::Read(answer)),
+        }
+        is_first = false;
+    }
+}
+
+/// The value of each bucket; and whether there is any series.
+fn aggregated(
+    session: &mut Session<'_>,
+    of: &Selector,
+    kind: Kind,
+    aggregation: Aggregation,
+    query: &MetricQuery,
+) -> Result<(Found, bool), Error> {
+    let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
+    let mut is_first = true;
+    loop {
+        let Some(range) = plan.read_range() else {
+            let points = Points::new(query.limit, query.order);
+            return Ok((Found { points, dropped: Dropped::default() }, false));
+        };
+        let SamplesRead { sink: mut reader, too_large } = read(session, of, range, || Aggregator::new(plan))?;
+        let spacing_ms = reader.largest_spacing_ms();
+        let in_promql =
+            |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query, spacing_ms);
+        if reader.is_over_budget() || too_large.is_some() {
+            return in_promql(session).map(|found| (found, true));
+        }
+        match reader.end().filter(|_| is_first) {
+            Some(further_ms) => plan = plan.looking_back(further_ms),
+            None => {
+                let (has_series, dropped) = (reader.series() > 0, reader.dropped());
+                return match reader.into_points() {
+                    Ok(points) => Ok((Found { points, dropped }, has_series)),
+                    Err(_) => in_promql(session).map(|found| (found, true)),
+                };
+            }
+        }
+        is_first = false;
+    }
+}
+
+/// Reads the samples of a metric.
+pub(super) fn read<S: SampleSink>(
+    session: &mut Session<'_>,
+    of: &Selector,
+    range: TimeRange,
+    new_sink: impl Fn() -> S,
+) -> Result<SamplesRead<S>, Error> {
+    // One millisecond more: the start of the range belongs to it, on engines with left-open ranges, too.
+    let promql = promql::samples(of, range.length() + 1);
+    let label_patterns = promql::label_patterns(of);
+    let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
+    session.samples(&query, new_sink).map_err(|error| match error.kind {
+        ErrorKind::NativeHistogram => Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() },
+        _ => error.into(),
+    })
+}

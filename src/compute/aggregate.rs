@@ -1,0 +1,194 @@
+//! An aggregated query of gauges or counters: takes the samples of all series as they are read, and gives a point for each
+//! bucket that has a value.
+
+use std::ops::ControlFlow;
+
+use crate::compute::bucket_method::{BucketMethod, TooManyBuckets};
+use crate::compute::buckets::{BucketGrid, Frame};
+use crate::compute::counters::{Increases, MeanRates};
+use crate::compute::gauges;
+use crate::compute::points::Points;
+use crate::compute::rate::{self, CounterReader, LookBack};
+use crate::compute::rate_sweep::RateSweep;
+use crate::compute::screen::{Dropped, Kind, Screen};
+use crate::model::query::{Aggregation, Method, Order};
+use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::time::TimeRange;
+
+/// The most samples of a question. Beyond it, PromQL answers.
+pub const MAX_SAMPLES: u64 = 5_000_000;
+
+/// The most samples of a question for which all of them have to be kept until the last is read: percentiles, and extremes of
+/// counters.
+pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
+
+/// How far before a range the samples of counters are read for their increases, in milliseconds: an hour, so that what was
+/// counted during a gap is in the bucket in which the gap ends.
+pub const INCREASE_LOOK_BACK_MS: i64 = 3_600_000;
+
+/// What an aggregated query asks of the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AggregatePlan {
+    kind: Kind,
+    aggregation: Aggregation,
+    frame: Frame,
+    look_back: Option<LookBack>,
+}
+
+impl AggregatePlan {
+    /// The plan for at most `limit` points of a range.
+    pub fn new(kind: Kind, aggregation: Aggregation, range: TimeRange, limit: usize, order: Order) -> AggregatePlan {
+        // One more tells whether some are left out.
+        let most = limit.saturating_add(1);
+        let mut grid = BucketGrid::of(range, aggregation.bucket_ms);
+        if aggregation.zero_fill {
+            // Each bucket is a point, so that the others need not be read.
+            grid = grid.first(most, order);
+        }
+        let frame = Frame { grid, most, order };
+        AggregatePlan { kind, aggregation, frame, look_back: look_back(kind, aggregation.method, grid) }
+    }
+
+    /// The same, with samples read from at least so many milliseconds before the range.
+    pub fn looking_back(self, at_least_ms: i64) -> AggregatePlan {
+        let look_back =
+            self.look_back.map(|look_back| LookBack { read_ms: look_back.read_ms.max(at_least_ms), ..look_back });
+        AggregatePlan { look_back, ..self }
+    }
+
+    /// How far before the range samples are read, in milliseconds.
+    pub fn look_back_ms(self) -> i64 {
+        self.look_back.map_or(0, |look_back| look_back.read_ms)
+    }
+
+    /// From when to when samples have to be read; none if there is no whole bucket.
+    pub fn read_range(self) -> Option<TimeRange> {
+        let span = self.frame.grid.span()?;
+        Some(TimeRange { start: (span.start - self.look_back_ms()).max(0), end: span.end })
+    }
+
+    /// The most samples that are read.
+    pub fn max_samples(self) -> u64 {
+        match (self.kind, self.aggregation.method) {
+            (_, Method::Percentile(_)) | (Kind::Counter(_), Method::Max | Method::Min) => MAX_KEPT_SAMPLES,
+            _ => MAX_SAMPLES,
+        }
+    }
+
+    fn method(self) -> Box<dyn BucketMethod> {
+        let AggregatePlan { frame, aggregation: Aggregation { method, .. }, .. } = self;
+        let (Kind::Counter(interval_ms), Some(look_back)) = (self.kind, self.look_back) else {
+            return gauges::pooled(method, frame);
+        };
+        let reader = CounterReader::new(look_back, interval_ms);
+        match method {
+            Method::EventCount => gauges::pooled(method, frame),
+            Method::Sum => Increases::boxed(reader, frame),
+            Method::Mean => MeanRates::boxed(reader, frame),
+            Method::Max | Method::Min | Method::Percentile(_) => RateSweep::boxed(reader, method, frame),
+        }
+    }
+}
+
+/// Which samples before the buckets a method needs; none if it needs none.
+fn look_back(kind: Kind, method: Method, grid: BucketGrid) -> Option<LookBack> {
+    let Kind::Counter(interval_ms) = kind else { return None };
+    let gap_ms = rate::sure_gap_ms(interval_ms);
+    let (samples, read_ms) = match method {
+        Method::EventCount => return None,
+        Method::Sum => (1, LookBack::reach_ms(1, gap_ms).max(INCREASE_LOOK_BACK_MS)),
+        _ => (2, LookBack::reach_ms(2, gap_ms)),
+    };
+    Some(LookBack { start: grid.start_of(0), read_ms, samples })
+}
+
+/// Takes samples as they are read, and aggregates them.
+#[derive(Debug)]
+pub struct Aggregator {
+    plan: AggregatePlan,
+    screen: Screen,
+    method: Box<dyn BucketMethod>,
+    series: u64,
+    samples: u64,
+}
+
+impl Aggregator {
+    /// An aggregator that has read nothing yet.
+    pub fn new(plan: AggregatePlan) -> Aggregator {
+        Aggregator { plan, screen: Screen::of(plan.kind), method: plan.method(), series: 0, samples: 0 }
+    }
+
+    /// How many series were read.
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// Whether there are more samples than may be read.
+    pub fn is_over_budget(&self) -> bool {
+        self.samples > self.plan.max_samples()
+    }
+
+    /// The largest median distance of samples that a series read so far has, in milliseconds, if the samples are of counters.
+    pub fn largest_spacing_ms(&self) -> Option<i64> {
+        self.method.largest_spacing_ms()
+    }
+
+    /// What was left out so far.
+    pub fn dropped(&self) -> Dropped {
+        self.screen.dropped()
+    }
+
+    /// No more samples come. Gives how far before the range they should have been read, in milliseconds, if farther than they
+    /// were.
+    pub fn end(&mut self) -> Option<i64> {
+        if self.series > 0 {
+            self.method.end_series();
+        }
+        self.method.further_ms()
+    }
+
+    /// The points, once no more samples come.
+    ///
+    /// # Errors
+    /// When far more buckets have a value than an answer has points.
+    pub fn into_points(self) -> Result<Points, TooManyBuckets> {
+        let Frame { grid, most, order } = self.plan.frame;
+        let mut points = Points::new(most - 1, order);
+        let values = self.method.values()?;
+        let at = |index: i64, value: f64| Sample { at: grid.start_of(index), value };
+        if self.plan.aggregation.zero_fill {
+            let mut values = values.peekable();
+            for index in grid.indices(order) {
+                let value = values.next_if(|&(used, _)| used == index).map_or(0.0, |(_, value)| value);
+                if points.push(at(index, value)).is_break() {
+                    break;
+                }
+            }
+        } else {
+            for (index, value) in values {
+                if points.push(at(index, value)).is_break() {
+                    break;
+                }
+            }
+        }
+        Ok(points)
+    }
+}
+
+impl SampleSink for Aggregator {
+    fn begin(&mut self, _: impl FnOnce() -> Labels) {
+        if self.series > 0 {
+            self.method.end_series();
+        }
+        self.series += 1;
+    }
+
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.samples += samples.len() as u64;
+        if self.is_over_budget() {
+            return ControlFlow::Break(());
+        }
+        self.method.take(self.screen.counting(samples));
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,98 @@
+//! `start()` and `end()` in an expression, which mean the start and the end of the question.
+//!
+//! Prometheus takes them for those of the call, and a question can make several calls.
+
+use crate::model::time::TimeRange;
+
+/// An expression with the times of a range in the place of `start()` and `end()`, in seconds. Strings and comments stay as they
+/// are.
+pub fn with_times(expression: &str, range: TimeRange) -> String {
+    let mut written = String::with_capacity(expression.len());
+    let mut rest = expression;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' | '\'' => quoted_length(rest, first, true),
+            '`' => quoted_length(rest, first, false),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            c if is_of_word(c) => {
+                let length = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+                if let Some((time_ms, length)) = time(rest, length, range) {
+                    written.push_str(&format!("{}.{:03}", time_ms / 1000, time_ms % 1000));
+                    rest = &rest[length..];
+                    continue;
+                }
+                length
+            }
+            other => other.len_utf8(),
+        };
+        written.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    written
+}
+
+/// Names of metrics may have colons, numbers letters and points.
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')
+}
+
+/// The time that stands at the start of a text, of which the first `word` bytes are a word, and how long its call is.
+fn time(text: &str, word: usize, range: TimeRange) -> Option<(i64, usize)> {
+    let time_ms = match &text[..word] {
+        name if name.eq_ignore_ascii_case("start") => range.start,
+        name if name.eq_ignore_ascii_case("end") => range.end,
+        _ => return None,
+    };
+    let rest = text[word..].trim_start().strip_prefix('(')?.trim_start().strip_prefix(')')?;
+    Some((time_ms, text.len() - rest.len()))
+}
+
+/// The length of the string that a text begins with, or of the whole text if it does not end.
+fn quoted_length(text: &str, quote: char, has_escapes: bool) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        if is_escaped {
+            is_escaped = false;
+        } else if has_escapes && c == '\\' {
+            is_escaped = true;
+        } else if c == quote {
+            return at + 1;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_and_end_become_the_times_of_the_question() {
+        let check = |expression: &str, expected: &str| {
+            assert_eq!(with_times(expression, TimeRange { start: 1_500, end: 2_000_000 }), expected);
+        };
+        check("x @ end()", "x @ 2000.000");
+        check("x - (x @ start())", "x - (x @ 1.500)");
+        check("rate(x[5m] @ END ( )) + y@start\n(\t)", "rate(x[5m] @ 2000.000) + y@1.500");
+        for same in [
+            "",
+            "start",
+            "end",
+            "sum by (end) (x)",
+            "start(x)",
+            "my_start() + a:end() + start:() + xend()",
+            "x{a=\"end()\"}",
+            "x{a='it\\'s end()'}",
+            "x{a=`end()\\`}",
+            "x # end()",
+            "x{a=\"\\\"end()\"}",
+            "\"end()",
+            "é # start()\n",
+        ] {
+            check(same, same);
+        }
+        check("x # it's\n@ end()", "x # it's\n@ 2000.000");
+        check("x{a=\"é#\"} @ end()", "x{a=\"é#\"} @ 2000.000");
+        check("x{a=`\\`} @ end()", "x{a=`\\`} @ 2000.000");
+    }
+}

@@ -1,0 +1,251 @@
+//! The buckets of an aggregated query: where they lie, and what is gathered in each of them.
+//!
+//! Knows nothing of what is gathered; that is for `gauges` and `counters` to say.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::model::query::Order;
+use crate::model::time::TimeRange;
+
+/// Up to so many buckets, each has a place of its own in a list; of more, only those in use are kept, in a tree.
+const MAX_LISTED: i64 = 1 << 16;
+
+/// The whole buckets `[start, start + bucket)`, `[start + bucket, start + 2 bucket)`, ... of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketGrid {
+    start: i64,
+    bucket_ms: i64,
+    count: i64,
+}
+
+impl BucketGrid {
+    /// The buckets that lie within a range; `bucket_ms`, the length of each in milliseconds, is at least 1.
+    pub fn of(range: TimeRange, bucket_ms: i64) -> BucketGrid {
+        BucketGrid { start: range.start, bucket_ms, count: range.length() / bucket_ms }
+    }
+
+    /// The first buckets in an order, at most `most` of them.
+    pub fn first(self, most: usize, order: Order) -> BucketGrid {
+        let count = self.count.min(i64::try_from(most).unwrap_or(i64::MAX));
+        match order {
+            Order::OldestFirst => BucketGrid { count, ..self },
+            Order::NewestFirst => BucketGrid { start: self.start_of(self.count - count), count, ..self },
+        }
+    }
+
+    /// How many buckets there are.
+    pub fn count(self) -> i64 {
+        self.count
+    }
+
+    /// The length of a bucket in milliseconds.
+    pub fn bucket_ms(self) -> i64 {
+        self.bucket_ms
+    }
+
+    /// The first instant of a bucket, which belongs to it.
+    pub fn start_of(self, index: i64) -> i64 {
+        self.start + index * self.bucket_ms
+    }
+
+    /// The last millisecond of a bucket.
+    pub fn last_of(self, index: i64) -> i64 {
+        self.start_of(index + 1) - 1
+    }
+
+    /// The bucket that an instant lies in, if it lies in one.
+    pub fn index_of(self, at: i64) -> Option<i64> {
+        let index = (at - self.start).div_euclid(self.bucket_ms);
+        (0..self.count).contains(&index).then_some(index)
+    }
+
+    /// The instants of all buckets together; none when there is no bucket.
+    pub fn span(self) -> Option<TimeRange> {
+        (self.count > 0).then(|| TimeRange { start: self.start, end: self.last_of(self.count - 1) })
+    }
+
+    /// The buckets in an order.
+    pub fn indices(self, order: Order) -> impl Iterator<Item = i64> {
+        (0..self.count).map(move |nth| match order {
+            Order::OldestFirst => nth,
+            Order::NewestFirst => self.count - 1 - nth,
+        })
+    }
+}
+
+/// The buckets of a query, and how many of them an answer has room for, counted from one end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Where the buckets lie.
+    pub grid: BucketGrid,
+    /// How many points are wanted; at least 1.
+    pub most: usize,
+    /// From which end on.
+    pub order: Order,
+}
+
+/// Something in each bucket that is in use.
+///
+/// When more buckets are in use than an answer has room for, those that are farthest from the end it is counted from are let
+/// go, for they cannot become points. So memory is bounded however many buckets there are.
+#[derive(Debug)]
+pub struct BucketMap<A> {
+    frame: Frame,
+    cells: Cells<A>,
+    /// The buckets that can still become points.
+    wanted: Range<i64>,
+}
+
+#[derive(Debug)]
+enum Cells<A> {
+    Listed(Vec<Option<A>>),
+    InTree(BTreeMap<i64, A>),
+}
+
+impl<A: Default> BucketMap<A> {
+    /// Nothing in any bucket.
+    pub fn new(frame: Frame) -> BucketMap<A> {
+        let count = frame.grid.count;
+        let cells = if count <= MAX_LISTED {
+            Cells::Listed((0..count).map(|_| None).collect())
+        } else {
+            Cells::InTree(BTreeMap::new())
+        };
+        BucketMap { frame, cells, wanted: 0..count }
+    }
+
+    /// Where the buckets lie.
+    pub fn grid(&self) -> BucketGrid {
+        self.frame.grid
+    }
+
+    /// The buckets that can still become points. They become fewer as buckets come into use.
+    pub fn wanted(&self) -> Range<i64> {
+        self.wanted.clone()
+    }
+
+    /// What is in a bucket, which comes into use by this; none if it cannot become a point.
+    pub fn cell(&mut self, index: i64) -> Option<&mut A> {
+        if !self.wanted.contains(&index) {
+            return None;
+        }
+        match &mut self.cells {
+            Cells::Listed(cells) => Some(cells.get_mut(index as usize)?.get_or_insert_default()),
+            Cells::InTree(cells) => {
+                if cells.len() >= self.frame.most && !cells.contains_key(&index) {
+                    // One more comes into use than an answer has room for.
+                    match self.frame.order {
+                        Order::OldestFirst => {
+                            let newest = *cells.last_key_value()?.0;
+                            self.wanted.end = newest.max(index);
+                            cells.remove(&self.wanted.end);
+                        }
+                        Order::NewestFirst => {
+                            let oldest = *cells.first_key_value()?.0;
+                            self.wanted.start = oldest.min(index) + 1;
+                            cells.remove(&(self.wanted.start - 1));
+                        }
+                    }
+                    if !self.wanted.contains(&index) {
+                        return None;
+                    }
+                }
+                Some(cells.entry(index).or_default())
+            }
+        }
+    }
+
+    /// The buckets in use and what is in them, in the order that was asked for.
+    pub fn into_cells(self) -> Box<dyn Iterator<Item = (i64, A)>>
+    where
+        A: 'static,
+    {
+        let order = self.frame.order;
+        match self.cells {
+            Cells::Listed(cells) => {
+                let cells = (0..).zip(cells).filter_map(|(index, cell)| Some((index, cell?)));
+                in_order(cells.collect::<Vec<_>>().into_iter(), order)
+            }
+            Cells::InTree(cells) => in_order(cells.into_iter(), order),
+        }
+    }
+}
+
+fn in_order<T>(ascending: impl DoubleEndedIterator<Item = T> + 'static, order: Order) -> Box<dyn Iterator<Item = T>> {
+    match order {
+        Order::OldestFirst => Box::new(ascending),
+        Order::NewestFirst => Box::new(ascending.rev()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(start: i64, end: i64, bucket: i64) -> BucketGrid {
+        BucketGrid::of(TimeRange::new(start, end).unwrap(), bucket)
+    }
+
+    #[test]
+    fn only_whole_buckets_count_and_each_instant_lies_in_one() {
+        let check = |start, end, bucket, starts: &[i64]| {
+            let grid = grid(start, end, bucket);
+            assert_eq!(grid.indices(Order::OldestFirst).map(|index| grid.start_of(index)).collect::<Vec<_>>(), starts);
+            for at in start - 2..=end + 2 {
+                let expected = starts.iter().position(|&from| (from..from + bucket).contains(&at));
+                assert_eq!(grid.index_of(at), expected.map(|index| index as i64), "{at} in {starts:?}");
+            }
+        };
+        check(1_000, 1_000, 10, &[]);
+        check(1_000, 1_009, 10, &[]);
+        check(1_000, 1_010, 10, &[1_000]);
+        check(1_000, 1_029, 10, &[1_000, 1_010]);
+        check(1_000, 1_003, 1, &[1_000, 1_001, 1_002]);
+        assert_eq!(grid(5, 5, 1).span(), None);
+        assert_eq!(grid(5, 27, 10).span(), Some(TimeRange { start: 5, end: 24 }));
+    }
+
+    #[test]
+    fn the_first_buckets_are_those_of_one_end() {
+        let all = grid(7, 47, 10);
+        let starts = |most, order| -> Vec<i64> {
+            let first = all.first(most, order);
+            first.indices(order).map(|index| first.start_of(index)).collect()
+        };
+        assert_eq!(starts(2, Order::OldestFirst), [7, 17]);
+        assert_eq!(starts(2, Order::NewestFirst), [37, 27]);
+        assert_eq!(starts(9, Order::OldestFirst), [7, 17, 27, 37]);
+        assert_eq!(starts(usize::MAX, Order::NewestFirst), [37, 27, 17, 7]);
+    }
+
+    #[test]
+    fn of_more_buckets_than_an_answer_has_room_for_the_first_are_kept() {
+        // The same in a list and in a tree, in whatever order the buckets come into use.
+        for count in [100, MAX_LISTED + 100] {
+            for (order, expected) in [(Order::OldestFirst, [3, 5, 8]), (Order::NewestFirst, [99, 70, 41])] {
+                for used in [[3, 5, 8, 41, 70, 99], [99, 70, 41, 8, 5, 3], [41, 3, 99, 8, 70, 5]] {
+                    let mut map = BucketMap::<u32>::new(Frame { grid: grid(0, count, 1), most: 3, order });
+                    for index in used.into_iter().chain(used) {
+                        if let Some(cell) = map.cell(index) {
+                            *cell += 1;
+                        }
+                    }
+                    let cells: Vec<(i64, u32)> = map.into_cells().take(3).collect();
+                    assert_eq!(cells, expected.map(|index| (index, 2)), "{count} {order:?} {used:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_keeps_no_more_than_it_has_to() {
+        let mut map = BucketMap::<u32>::new(Frame { grid: grid(0, 1 << 40, 1), most: 3, order: Order::OldestFirst });
+        for index in (0..1_000).rev() {
+            map.cell(index << 20);
+        }
+        assert_eq!(map.wanted(), 0..3 << 20);
+        assert!(map.cell(3 << 20).is_none());
+        assert!(matches!(map.cells, Cells::InTree(cells) if cells.len() == 3));
+    }
+}

@@ -1,0 +1,166 @@
+//! Counters in buckets: what they counted in a bucket, and how fast on average.
+
+use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, TooManyBuckets};
+use crate::compute::buckets::{BucketMap, Frame};
+use crate::compute::rate::{CounterReader, Interval, Reading};
+use crate::compute::sum::Sum;
+use crate::model::sample::Sample;
+
+/// The increases of counters: each belongs to the bucket of its later sample, so that it counts once wherever the buckets lie.
+#[derive(Debug)]
+pub(super) struct Increases {
+    reader: CounterReader,
+    map: BucketMap<Sum>,
+}
+
+impl Increases {
+    pub(super) fn boxed(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
+        Box::new(Increases { reader, map: BucketMap::new(frame) })
+    }
+}
+
+fn add_increase(map: &mut BucketMap<Sum>, reading: Reading) {
+    let Some(cell) = map.grid().index_of(reading.at).and_then(|index| map.cell(index)) else { return };
+    cell.add(reading.interval.map_or(0.0, |interval| interval.increase));
+}
+
+impl BucketMethod for Increases {
+    fn take(&mut self, samples: &[Sample]) {
+        let Increases { reader, map } = self;
+        reader.take(samples, |reading| add_increase(map, reading));
+    }
+
+    fn end_series(&mut self) {
+        let Increases { reader, map } = self;
+        reader.end(|reading| add_increase(map, reading));
+    }
+
+    fn further_ms(&self) -> Option<i64> {
+        self.reader.further_ms()
+    }
+
+    fn largest_spacing_ms(&self) -> Option<i64> {
+        self.reader.largest_spacing_ms()
+    }
+
+    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
+        Ok(Box::new(self.map.into_cells().map(|(index, sum)| (index, sum.value()))))
+    }
+}
+
+/// The mean rates of counters: the sum over the series of what each counted in the intervals that end in a bucket, divided by
+/// the time they took. A series of which none ends there goes on at its rate last known.
+#[derive(Debug)]
+pub(super) struct MeanRates {
+    reader: CounterReader,
+    buckets: RateBuckets,
+}
+
+impl MeanRates {
+    pub(super) fn boxed(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
+        let buckets = RateBuckets { map: BucketMap::new(frame), carried: 0, open: None, newest: None, next: 0 };
+        Box::new(MeanRates { reader, buckets })
+    }
+}
+
+impl BucketMethod for MeanRates {
+    fn take(&mut self, samples: &[Sample]) {
+        let MeanRates { reader, buckets } = self;
+        reader.take(samples, |reading| buckets.add(reading));
+    }
+
+    fn end_series(&mut self) {
+        let MeanRates { reader, buckets } = self;
+        reader.end(|reading| buckets.add(reading));
+        buckets.end_series();
+    }
+
+    fn further_ms(&self) -> Option<i64> {
+        self.reader.further_ms()
+    }
+
+    fn largest_spacing_ms(&self) -> Option<i64> {
+        self.reader.largest_spacing_ms()
+    }
+
+    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
+        if self.buckets.carried > MAX_CARRIED {
+            return Err(TooManyBuckets);
+        }
+        Ok(Box::new(self.buckets.map.into_cells().map(|(index, sum)| (index, sum.value()))))
+    }
+}
+
+#[derive(Debug)]
+struct RateBuckets {
+    map: BucketMap<Sum>,
+    /// How many buckets got a rate last known.
+    carried: u64,
+    /// The bucket in which the newest interval of the series ends, and the intervals that end in it.
+    open: Option<(i64, Together)>,
+    /// The newest interval of the series that has a rate.
+    newest: Option<Interval>,
+    /// The first bucket that the series has not contributed to yet.
+    next: i64,
+}
+
+/// Intervals taken together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Together {
+    increase: f64,
+    length_ms: i64,
+}
+
+impl RateBuckets {
+    fn add(&mut self, reading: Reading) {
+        let Some(interval) = reading.interval.filter(|interval| interval.has_rate) else { return };
+        let grid = self.map.grid();
+        let index = grid.index_of(interval.end);
+        if self.open.is_some_and(|(open, _)| Some(open) != index) {
+            self.close();
+        }
+        if let Some(index) = index {
+            self.carry_on(index);
+            let (_, together) = self.open.get_or_insert((index, Together::default()));
+            together.increase += interval.increase;
+            together.length_ms += interval.length_ms;
+        } else if interval.end > grid.last_of(grid.count() - 1) {
+            self.carry_on(grid.count());
+        }
+        self.newest = Some(interval);
+    }
+
+    /// Gives its share to the bucket in which intervals end.
+    fn close(&mut self) {
+        let Some((index, Together { increase, length_ms })) = self.open.take() else { return };
+        if let Some(cell) = self.map.cell(index) {
+            cell.add(increase / (length_ms as f64 / 1000.0));
+        }
+        self.next = index + 1;
+    }
+
+    /// Gives the rate last known to the buckets up to another one, as long as it is known.
+    fn carry_on(&mut self, until: i64) {
+        let wanted = self.map.wanted();
+        if let Some(newest) = self.newest {
+            let grid = self.map.grid();
+            for index in self.next.max(wanted.start)..until.min(wanted.end) {
+                if grid.last_of(index) > newest.known_until() || self.carried > MAX_CARRIED {
+                    break;
+                }
+                // The bucket may just have become one too many.
+                let Some(cell) = self.map.cell(index) else { continue };
+                cell.add(newest.rate());
+                self.carried += 1;
+            }
+        }
+        self.next = self.next.max(until);
+    }
+
+    fn end_series(&mut self) {
+        self.close();
+        self.carry_on(self.map.grid().count());
+        self.newest = None;
+        self.next = 0;
+    }
+}

@@ -1,0 +1,183 @@
+//! Several series where an answer has room for one, and what tells them apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::model::sample::Labels;
+
+/// The most series whose labels are kept.
+const MAX_NAMED_SERIES: usize = 100;
+
+/// How many of the labels that tell series apart an error names.
+const MAX_NAMED_LABELS: usize = 10;
+
+/// The series that a query has met. An answer has room for one.
+#[derive(Debug, Default)]
+pub struct SeriesSeen {
+    labels: BTreeSet<Labels>,
+    /// How many were in one result, where that is more than are kept.
+    in_one_result: usize,
+    /// Whether there may be more.
+    or_more: bool,
+}
+
+/// More than one series where one list of points has room for one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// How many series there are.
+    pub count: usize,
+    /// Whether there may be more.
+    pub or_more: bool,
+    /// The labels that tell them apart, each with one of its values, which is not empty.
+    pub differing: Vec<(String, String)>,
+    /// The labels that have to be empty to choose one of the series, all of whose other labels others have as well.
+    pub to_require_empty: Vec<String>,
+}
+
+impl SeriesSeen {
+    /// Takes note of a series.
+    pub fn add(&mut self, labels: Labels) {
+        if self.labels.len() < MAX_NAMED_SERIES {
+            self.labels.insert(labels);
+        }
+    }
+
+    /// Takes note of how many series one result has, of which not all may be given to [`SeriesSeen::add`].
+    pub fn count(&mut self, in_one_result: usize) {
+        self.in_one_result = self.in_one_result.max(in_one_result);
+    }
+
+    /// Takes note that there may be more.
+    pub fn or_more(&mut self) {
+        self.or_more = true;
+    }
+
+    /// Takes note of what another has met.
+    pub fn add_all(&mut self, other: &SeriesSeen) {
+        other.labels.iter().for_each(|labels| self.add(labels.clone()));
+        self.count(other.in_one_result);
+        self.or_more |= other.or_more;
+    }
+
+    /// How many there are, as far as they are kept.
+    pub fn len(&self) -> usize {
+        self.labels.len().max(self.in_one_result)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes sure that there is at most one.
+    ///
+    /// # Errors
+    /// When there are more.
+    pub fn at_most_one(&self) -> Result<(), TooMany> {
+        if self.len() <= 1 {
+            return Ok(());
+        }
+        Err(TooMany {
+            count: self.len(),
+            or_more: self.or_more,
+            differing: differing_labels(&self.labels),
+            to_require_empty: missing_labels(&self.labels),
+        })
+    }
+}
+
+/// The labels whose values are not the same in all label sets, an absent label counting as empty.
+fn differing_labels(sets: &BTreeSet<Labels>) -> Vec<(String, String)> {
+    let names: BTreeSet<&String> = sets.iter().flat_map(BTreeMap::keys).collect();
+    let values = |name: &String| -> BTreeSet<&str> {
+        sets.iter().map(|labels| labels.get(name).map_or("", String::as_str)).collect()
+    };
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let values = values(name);
+            let example = values.last().filter(|_| values.len() > 1)?;
+            Some((name.clone(), (*example).to_owned()))
+        })
+        .take(MAX_NAMED_LABELS)
+        .collect()
+}
+
+/// The labels that a series lacks whose own labels all belong to another as well: no condition on a value chooses it.
+fn missing_labels(sets: &BTreeSet<Labels>) -> Vec<String> {
+    let has_all = |set: &Labels, of: &Labels| of.iter().all(|(name, value)| set.get(name) == Some(value));
+    let contained = sets.iter().find_map(|set| {
+        let others = sets.iter().filter(|other| *other != set && has_all(other, set));
+        let missing: BTreeSet<&String> =
+            others.flat_map(|other| other.keys().find(|name| !set.contains_key(*name))).collect();
+        (!missing.is_empty()).then_some(missing)
+    });
+    contained.into_iter().flatten().take(MAX_NAMED_LABELS).cloned().collect()
+}
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.differing.iter().map(|(name, _)| name.as_str()).collect();
+        let or_more = if self.or_more { " or more" } else { "" };
+        write!(f, "{}{or_more} series where one list of points has room for one", self.count)?;
+        if names.is_empty() { Ok(()) } else { write!(f, "; they differ in {}", names.join(", ")) }
+    }
+}
+
+impl std::error::Error for TooMany {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(list: &[(&str, &str)]) -> Labels {
+        list.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn too_many(sets: &[&[(&str, &str)]]) -> Option<TooMany> {
+        let mut seen = SeriesSeen::default();
+        sets.iter().for_each(|set| seen.add(labels(set)));
+        seen.at_most_one().err()
+    }
+
+    #[test]
+    fn one_series_is_one_however_often_it_is_met() {
+        assert_eq!(too_many(&[]), None);
+        assert_eq!(too_many(&[&[("job", "a")], &[("job", "a")]]), None);
+    }
+
+    #[test]
+    fn several_series_are_told_apart_by_the_labels_that_differ() {
+        let check = |sets: &[&[(&str, &str)]], differing: &[(&str, &str)], to_require_empty: &[&str]| {
+            let found = too_many(sets).unwrap();
+            let differing: Vec<_> =
+                differing.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!((found.count, found.differing), (sets.len(), differing));
+            assert_eq!(found.to_require_empty, to_require_empty);
+        };
+        check(
+            &[&[("job", "a"), ("pod", "1")], &[("job", "a"), ("pod", "2"), ("zone", "z")]],
+            &[("pod", "2"), ("zone", "z")],
+            &[],
+        );
+        check(&[&[("job", "a")], &[("job", "a"), ("method", "GET")]], &[("method", "GET")], &["method"]);
+        check(
+            &[&[("job", "a")], &[("job", "a"), ("method", "GET")], &[("job", "a"), ("code", "5")]],
+            &[("code", "5"), ("method", "GET")],
+            &["code", "method"],
+        );
+        let error = too_many(&[&[("pod", "1")], &[("pod", "2")]]).unwrap().to_string();
+        assert!(error.ends_with("they differ in pod"), "{error}");
+    }
+
+    #[test]
+    fn of_very_many_series_all_are_counted() {
+        let mut seen = SeriesSeen::default();
+        (0..2 * MAX_NAMED_SERIES).for_each(|nth| seen.add(labels(&[("nth", &nth.to_string())])));
+        seen.count(70_000);
+        let says = |seen: &SeriesSeen| seen.at_most_one().unwrap_err().to_string();
+        assert!(says(&seen).starts_with("70000 series where"), "{}", says(&seen));
+        seen.or_more();
+        assert!(says(&seen).starts_with("70000 or more series where"), "{}", says(&seen));
+    }
+}

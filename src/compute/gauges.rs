@@ -1,0 +1,179 @@
+//! Gauges in buckets: the samples of all series pooled, and what a method makes of those in a bucket.
+
+use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
+use crate::compute::buckets::{BucketMap, Frame};
+use crate::compute::sum::Sum;
+use crate::model::query::Method;
+use crate::model::sample::Sample;
+
+/// Gauges in buckets, by a method.
+pub(super) fn pooled(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
+    match method {
+        Method::EventCount => Pooled::<Count>::boxed(method, frame),
+        Method::Sum => Pooled::<Sum>::boxed(method, frame),
+        Method::Mean => Pooled::<Mean>::boxed(method, frame),
+        Method::Max | Method::Min => Pooled::<Extremes>::boxed(method, frame),
+        Method::Percentile(_) => Pooled::<Values>::boxed(method, frame),
+    }
+}
+
+/// The pooled samples in buckets; of those in a bucket, what the method needs is kept.
+#[derive(Debug)]
+struct Pooled<A> {
+    map: BucketMap<A>,
+    method: Method,
+}
+
+impl<A: Accumulator> Pooled<A> {
+    fn boxed(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
+        Box::new(Pooled::<A> { map: BucketMap::new(frame), method })
+    }
+}
+
+impl<A: Accumulator> BucketMethod for Pooled<A> {
+    fn take(&mut self, samples: &[Sample]) {
+        let grid = self.map.grid();
+        let mut rest = samples;
+        while let Some(first) = rest.first() {
+            let Some(index) = grid.index_of(first.at) else {
+                // Before the buckets there may be others, behind them there are none.
+                rest = &rest[1..];
+                continue;
+            };
+            let last = grid.last_of(index);
+            let (inside, later) = rest.split_at(rest.iter().position(|sample| sample.at > last).unwrap_or(rest.len()));
+            if let Some(cell) = self.map.cell(index) {
+                inside.iter().for_each(|sample| cell.add(sample.value));
+            }
+            rest = later;
+        }
+    }
+
+    fn end_series(&mut self) {}
+
+    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
+        let method = self.method;
+        Ok(Box::new(self.map.into_cells().map(move |(index, cell)| (index, cell.value(method)))))
+    }
+}
+
+/// What is kept of the samples in one bucket.
+trait Accumulator: std::fmt::Debug + Default + 'static {
+    fn add(&mut self, value: f64);
+    fn value(self, method: Method) -> f64;
+}
+
+/// Their number.
+#[derive(Debug, Default)]
+struct Count(u64);
+
+impl Accumulator for Count {
+    fn add(&mut self, _: f64) {
+        self.0 += 1;
+    }
+
+    fn value(self, _: Method) -> f64 {
+        self.0 as f64
+    }
+}
+
+impl Accumulator for Sum {
+    fn add(&mut self, value: f64) {
+        Sum::add(self, value);
+    }
+
+    fn value(self, _: Method) -> f64 {
+        Sum::value(self)
+    }
+}
+
+/// Their sum and their number.
+#[derive(Debug, Default)]
+struct Mean {
+    sum: Sum,
+    count: u64,
+}
+
+impl Accumulator for Mean {
+    fn add(&mut self, value: f64) {
+        self.sum.add(value);
+        self.count += 1;
+    }
+
+    fn value(self, _: Method) -> f64 {
+        self.sum.divided(self.count as f64)
+    }
+}
+
+/// The largest and the smallest.
+#[derive(Debug)]
+struct Extremes {
+    max: f64,
+    min: f64,
+}
+
+impl Default for Extremes {
+    fn default() -> Extremes {
+        Extremes { max: f64::NEG_INFINITY, min: f64::INFINITY }
+    }
+}
+
+impl Accumulator for Extremes {
+    fn add(&mut self, value: f64) {
+        self.max = self.max.max(value);
+        self.min = self.min.min(value);
+    }
+
+    fn value(self, method: Method) -> f64 {
+        if method == Method::Min { self.min } else { self.max }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+struct Values(Vec<f64>);
+
+impl Accumulator for Values {
+    fn add(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    fn value(mut self, method: Method) -> f64 {
+        match method {
+            Method::Percentile(percent) => percentile(&mut self.0, percent),
+            _ => f64::NAN,
+        }
+    }
+}
+
+/// The percentile of values, interpolated linearly between the neighbours of rank `percent / 100 * (n - 1)`; there is at least
+/// one value, and all are finite.
+pub(super) fn percentile(values: &mut [f64], percent: u8) -> f64 {
+    let hundredths = (values.len() - 1) * usize::from(percent);
+    let (rank, weight) = (hundredths / 100, (hundredths % 100) as f64 / 100.0);
+    let (_, &mut lower, above) = values.select_nth_unstable_by(rank, f64::total_cmp);
+    match above.iter().copied().min_by(f64::total_cmp) {
+        Some(upper) if weight > 0.0 => lower * (1.0 - weight) + upper * weight,
+        _ => lower,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_lies_between_the_neighbours_of_its_rank() {
+        let check = |values: &[f64], percent: u8, expected: f64| {
+            assert_eq!(percentile(&mut values.to_vec(), percent), expected, "{percent} of {values:?}");
+        };
+        check(&[7.0], 25, 7.0);
+        check(&[7.0], 99, 7.0);
+        check(&[-6.0, -7.0, -8.0], 50, -7.0);
+        check(&[4.0, 1.0, 3.0, 2.0], 50, 2.5);
+        check(&[4.0, 1.0, 3.0, 2.0], 25, 1.75);
+        check(&[4.0, 1.0, 5.0, 3.0, 2.0], 75, 4.0);
+        check(&[0.0, 100.0], 98, 98.0);
+        check(&[f64::MAX, -f64::MAX], 50, 0.0);
+    }
+}

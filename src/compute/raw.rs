@@ -1,0 +1,149 @@
+//! A raw query of a gauge or a counter: the samples of the only series as they are, or the rates between them.
+
+use std::ops::ControlFlow;
+
+use crate::compute::aggregate::MAX_KEPT_SAMPLES;
+use crate::compute::distinct::SeriesSeen;
+use crate::compute::rate::{self, CounterReader, LookBack};
+use crate::compute::screen::{Dropped, Kind, Screen};
+use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::time::TimeRange;
+
+/// What a raw query asks of the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawPlan {
+    kind: Kind,
+    range: TimeRange,
+    look_back_ms: i64,
+}
+
+impl RawPlan {
+    /// The plan for a range.
+    pub fn new(kind: Kind, range: TimeRange) -> RawPlan {
+        let look_back_ms = match kind {
+            Kind::Gauge(_) => 0,
+            // The first rate needs the sample before it.
+            Kind::Counter(interval_ms) => LookBack::reach_ms(1, rate::sure_gap_ms(interval_ms)),
+        };
+        RawPlan { kind, range, look_back_ms }
+    }
+
+    /// The same, with samples read from at least so many milliseconds before the range.
+    pub fn looking_back(self, at_least_ms: i64) -> RawPlan {
+        RawPlan { look_back_ms: self.look_back_ms.max(at_least_ms), ..self }
+    }
+
+    /// From when to when samples have to be read.
+    pub fn read_range(self) -> TimeRange {
+        TimeRange { start: (self.range.start - self.look_back_ms).max(0), end: self.range.end }
+    }
+}
+
+/// Takes samples as they are read, and keeps those of the only series.
+#[derive(Debug)]
+pub struct RawReader {
+    plan: RawPlan,
+    /// The series that have samples in the range; what ended before it is none of them.
+    seen: SeriesSeen,
+    /// The labels of the series that is read, until it has a sample in the range.
+    labels: Option<Labels>,
+    /// The samples of the series that is read.
+    current: Vec<Sample>,
+    /// The samples of the first series that has some in the range.
+    only: Vec<Sample>,
+    /// How many series have some. Two of them may look alike, where labels of the upstream's own are added to all.
+    in_range: usize,
+    samples: u64,
+}
+
+/// What a raw query comes to.
+#[derive(Debug, PartialEq)]
+pub struct RawAnswer {
+    /// The points, oldest first.
+    pub points: Vec<Sample>,
+    /// What was left out.
+    pub dropped: Dropped,
+    /// How far before the range samples should have been read, in milliseconds, if farther than they were.
+    pub further_ms: Option<i64>,
+}
+
+impl RawReader {
+    /// A reader that has read nothing yet.
+    pub fn new(plan: RawPlan) -> RawReader {
+        let (current, only) = (Vec::new(), Vec::new());
+        RawReader { plan, seen: SeriesSeen::default(), labels: None, current, only, in_range: 0, samples: 0 }
+    }
+
+    /// Whether there are more samples than can be kept.
+    pub fn is_over_budget(&self) -> bool {
+        self.samples > MAX_KEPT_SAMPLES
+    }
+
+    /// From when to when there are samples, as far as they are read.
+    pub fn span(&self) -> Option<TimeRange> {
+        let samples = if self.only.is_empty() { &self.current } else { &self.only };
+        Some(TimeRange { start: samples.first()?.at, end: samples.last()?.at })
+    }
+
+    /// The series that have samples in the range, as far as they are read.
+    pub fn seen(&self) -> &SeriesSeen {
+        &self.seen
+    }
+
+    fn end_series(&mut self) {
+        // Its labels are gone when a sample of it lies in the range.
+        if self.labels.take().is_none() && self.only.is_empty() {
+            self.only = std::mem::take(&mut self.current);
+        }
+        self.current.clear();
+    }
+
+    /// The answer, once no more samples come.
+    pub fn into_answer(mut self) -> RawAnswer {
+        self.end_series();
+        let RawPlan { kind, range, look_back_ms } = self.plan;
+        let mut screen = Screen::of(kind);
+        let counting = screen.retain_counting(self.only);
+        let dropped = screen.dropped();
+        let Kind::Counter(interval_ms) = kind else {
+            return RawAnswer { points: counting, dropped, further_ms: None };
+        };
+        let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
+        let mut reader = CounterReader::new(look_back, interval_ms);
+        let mut points = Vec::with_capacity(counting.len());
+        let mut add = |reading: rate::Reading| {
+            let interval = reading.interval.filter(|interval| interval.has_rate && range.contains(interval.end));
+            points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
+        };
+        reader.take(&counting, &mut add);
+        reader.end(&mut add);
+        RawAnswer { points, dropped, further_ms: reader.further_ms() }
+    }
+}
+
+impl SampleSink for RawReader {
+    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
+        self.end_series();
+        self.labels = Some(labels());
+    }
+
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.samples += samples.len() as u64;
+        if self.is_over_budget() {
+            self.seen.or_more();
+            return ControlFlow::Break(());
+        }
+        if samples.last().is_some_and(|newest| newest.at >= self.plan.range.start)
+            && let Some(labels) = self.labels.take()
+        {
+            self.seen.add(labels);
+            self.in_range += 1;
+            self.seen.count(self.in_range);
+        }
+        // Of a second series it only matters that it is there.
+        if self.only.is_empty() {
+            self.current.extend_from_slice(samples);
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Which samples count: those that a JSON number can hold. The others are left out before anything is computed.
+
+use crate::model::query::NanInterpretation;
+use crate::model::sample::Sample;
+
+/// What the samples are of, and how they are scraped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Gauges, or values of an expression, and what a NaN of theirs becomes.
+    Gauge(NanInterpretation),
+    /// Counters, and every how many milliseconds they are scraped, if that is known.
+    Counter(Option<i64>),
+}
+
+/// How many samples were left out, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Samples that are not a number.
+    pub nan: u64,
+    /// Infinite samples, for which JSON has no number.
+    pub infinite: u64,
+}
+
+impl Dropped {
+    /// Adds what was left out elsewhere.
+    pub fn add(&mut self, other: Dropped) {
+        self.nan += other.nan;
+        self.infinite += other.infinite;
+    }
+}
+
+/// Leaves out the samples that do not count.
+#[derive(Debug)]
+pub struct Screen {
+    nan: NanInterpretation,
+    dropped: Dropped,
+    /// The samples that are left when some are left out.
+    left: Vec<Sample>,
+}
+
+impl Screen {
+    /// A screen for samples of a kind. What is no number is not a sample of a counter, whatever a NaN stands for elsewhere.
+    pub fn of(kind: Kind) -> Screen {
+        let nan = match kind {
+            Kind::Gauge(nan) => nan,
+            Kind::Counter(_) => NanInterpretation::None,
+        };
+        Screen { nan, dropped: Dropped::default(), left: Vec::new() }
+    }
+
+    /// The samples that count. Their values are finite.
+    pub fn counting<'s>(&'s mut self, samples: &'s [Sample]) -> &'s [Sample] {
+        if samples.iter().all(|sample| sample.value.is_finite()) {
+            return samples;
+        }
+        self.left.clear();
+        for &(mut sample) in samples {
+            if self.lets_through(&mut sample) {
+                self.left.push(sample);
+            }
+        }
+        &self.left
+    }
+
+    /// The same of a list that needs no copy.
+    pub fn retain_counting(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
+        samples.retain_mut(|sample| self.lets_through(sample));
+        samples
+    }
+
+    fn lets_through(&mut self, sample: &mut Sample) -> bool {
+        if sample.value.is_finite() {
+            return true;
+        }
+        if sample.value.is_infinite() {
+            self.dropped.infinite += 1;
+            return false;
+        }
+        if self.nan == NanInterpretation::Zero {
+            sample.value = 0.0;
+            return true;
+        }
+        self.dropped.nan += 1;
+        false
+    }
+
+    /// What was left out so far.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_and_infinities_are_left_out_and_counted() {
+        let check = |mut screen: Screen, expected: &[(i64, f64)], dropped: Dropped| {
+            let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 4.0, -0.0];
+            let given: Vec<Sample> = (1..).zip(values).map(|(at, value)| Sample { at, value }).collect();
+            let pairs = |left: &[Sample]| left.iter().map(|sample| (sample.at, sample.value)).collect::<Vec<_>>();
+            assert_eq!(pairs(screen.counting(&given)), expected);
+            assert_eq!(screen.counting(&given[3..]), &given[3..]);
+            assert_eq!(screen.dropped(), dropped);
+            assert_eq!(pairs(&screen.retain_counting(given)), expected);
+        };
+        let numbers = [(4, 4.0), (5, 0.0)];
+        check(Screen::of(Kind::Gauge(NanInterpretation::None)), &numbers, Dropped { nan: 1, infinite: 2 });
+        check(Screen::of(Kind::Counter(None)), &numbers, Dropped { nan: 1, infinite: 2 });
+        let with_zero = [(1, 0.0), (4, 4.0), (5, 0.0)];
+        check(Screen::of(Kind::Gauge(NanInterpretation::Zero)), &with_zero, Dropped { nan: 0, infinite: 2 });
+    }
+}

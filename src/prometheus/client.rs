@@ -1,0 +1,653 @@
+//! The calls of the Prometheus HTTP API: what is sent, what comes back, and what was learnt about upstreams on the way.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cache::Cache;
+use crate::log;
+use crate::metrics::{Metrics, SampleSource};
+use crate::model::metric_type::Metadata;
+use crate::model::query::PartialResponse;
+use crate::model::sample::{SampleSink, SeriesSet};
+use crate::model::time::TimeRange;
+
+use super::allowlist::Allowlist;
+use super::answer::{Unanswered, interpret};
+use super::authorities::Authorities;
+use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
+use super::decode::json::{Decode, Json, Undecoded};
+use super::decode::lists::BoundedList;
+use super::decode::metadata::Families;
+use super::decode::remote_read::{self, ReadFailure};
+use super::error::{Error, ErrorKind, shortened};
+use super::proxy::Proxy;
+use super::transport::{Answer, Content, Deadline, Params, Question, Transport};
+use super::upstream::Upstream;
+
+/// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
+/// read, that they are VictoriaMetrics. Then it is tried again.
+const LEARNT_UPSTREAMS: usize = 256;
+const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The most calls of one request.
+pub const MAX_CALLS: u32 = 100;
+
+/// The most bytes of an answer in JSON: 32 MiB, in which a million samples have room.
+const MAX_JSON_BYTES: u64 = 32 << 20;
+
+/// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
+/// have as many in memory.
+const MAX_NAMES: usize = 250_000;
+
+/// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
+const ABOUT_PROMQL: &str = "PromQL ";
+
+/// What all requests share: the kept connections and what was learnt about upstreams.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+    get_only: Cache<Upstream, ()>,
+    without_remote_read: Cache<Upstream, ()>,
+    victoria_metrics: Cache<Upstream, ()>,
+    metrics: Arc<Metrics>,
+}
+
+impl Client {
+    /// A client for this many workers, each of which may keep a connection to any upstream that may be asked.
+    pub fn new(
+        workers: usize,
+        allowlist: Allowlist,
+        authorities: Authorities,
+        proxy: Option<Proxy>,
+        metrics: Arc<Metrics>,
+    ) -> Client {
+        let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
+        Client {
+            transport: Transport::new(workers, allowlist, authorities, proxy),
+            get_only: learnt(),
+            without_remote_read: learnt(),
+            victoria_metrics: learnt(),
+            metrics,
+        }
+    }
+
+    /// The calls of one request to one upstream, which together end before `accepted` plus `timeout`.
+    pub fn session(
+        &self,
+        upstream: Upstream,
+        accepted: Instant,
+        timeout: Duration,
+        partial: PartialResponse,
+    ) -> Session<'_> {
+        Session {
+            client: self,
+            upstream,
+            deadline: Deadline::new(accepted, timeout),
+            partial,
+            calls: 0,
+            spent: Duration::ZERO,
+            last_query: None,
+            has_missing_data: false,
+        }
+    }
+}
+
+/// The calls of one request to one upstream.
+///
+/// Every call fails with an [`Error`] that names the upstream and the query.
+#[derive(Debug)]
+pub struct Session<'c> {
+    client: &'c Client,
+    upstream: Upstream,
+    deadline: Deadline,
+    partial: PartialResponse,
+    calls: u32,
+    spent: Duration,
+    last_query: Option<String>,
+    has_missing_data: bool,
+}
+
+/// Which samples are read.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleQuery<'a> {
+    /// A range selector that covers the range when it is evaluated at its end, and may cover a sample before it.
+    pub promql: &'a str,
+    /// The metric's name.
+    pub metric: &'a str,
+    /// Labels and the patterns that they match (RE2, anchored at both ends).
+    pub label_patterns: &'a [(String, String)],
+    /// From when to when, both ends included.
+    pub range: TimeRange,
+}
+
+/// Samples that were read.
+#[derive(Debug)]
+pub struct SamplesRead<S> {
+    /// What they were handed to.
+    pub sink: S,
+    /// That the answer was larger than what is read of one, so that samples are missing.
+    pub too_large: Option<Error>,
+}
+
+/// Where a call goes, and what it carries.
+struct Request<'a> {
+    /// What the metrics call the endpoint.
+    endpoint: &'static str,
+    path: &'a str,
+    params: Params,
+    /// The PromQL or selector, for the error.
+    query: Option<&'a str>,
+    /// Whether that is evaluated, not a question about what there is.
+    is_evaluation: bool,
+    /// Whether the endpoint takes a form by POST, which has no bound on its length.
+    by_post: bool,
+    deadline: Deadline,
+}
+
+impl Session<'_> {
+    /// The upstream that is asked.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// How many more calls may be made.
+    pub fn calls_left(&self) -> u32 {
+        MAX_CALLS.saturating_sub(self.calls)
+    }
+
+    /// The time spent on all calls.
+    pub fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// The PromQL evaluated last, or the selector of a question that had none.
+    pub fn last_query(&self) -> Option<&str> {
+        self.last_query.as_deref()
+    }
+
+    /// Whether an answer said that data is missing in it, and was taken nevertheless.
+    pub fn has_missing_data(&self) -> bool {
+        self.has_missing_data
+    }
+
+    /// Whether the upstream is known to be VictoriaMetrics.
+    pub fn is_victoria_metrics(&self) -> bool {
+        self.client.victoria_metrics.get(&self.upstream, Instant::now()).is_some()
+    }
+
+    /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now; and its type.
+    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<(ResultType, SeriesSet), Error> {
+        let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
+        self.evaluate("query", promql, time, &[ResultType::Scalar, ResultType::Vector])
+    }
+
+    /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
+    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
+        let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", step(step_ms))];
+        self.evaluate("query_range", promql, times, &[ResultType::Matrix]).map(|(_, found)| found)
+    }
+
+    /// Reads samples: by remote read, or by a range selector where the upstream has no remote read. `new_sink` makes what
+    /// they are handed to, anew for each try.
+    ///
+    /// # Errors
+    /// When they cannot be read; never because a sink has seen enough.
+    pub fn samples<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        new_sink: impl Fn() -> S,
+    ) -> Result<SamplesRead<S>, Error> {
+        let known = &self.client.without_remote_read;
+        if known.get(&self.upstream, Instant::now()).is_some() {
+            return self.samples_by_selector(query, new_sink());
+        }
+        let mut sink = new_sink();
+        match self.samples_by_remote_read(query, &mut sink)? {
+            RemoteRead::Read => Ok(SamplesRead { sink, too_large: None }),
+            RemoteRead::OutOfOrder => self.samples_by_selector(query, new_sink()),
+            RemoteRead::NotOffered => {
+                let read = self.samples_by_selector(query, new_sink())?;
+                // It is not just that the upstream is down.
+                self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
+                Ok(read)
+            }
+        }
+    }
+
+    fn samples_by_remote_read(
+        &mut self,
+        query: &SampleQuery<'_>,
+        sink: &mut impl SampleSink,
+    ) -> Result<RemoteRead, Error> {
+        let SampleQuery { promql, metric, label_patterns, range } = *query;
+        let call = self.begin(READ, READ_PATH, Some(promql), true)?;
+        let body = remote_read::request(metric, label_patterns, range.start, range.end);
+        let question = Question {
+            upstream: &self.upstream,
+            path: READ_PATH,
+            content: Content::RemoteRead(&body),
+            deadline: self.deadline,
+            // Bounded by whoever decodes it.
+            max_bytes: u64::MAX,
+        };
+        let result = self.client.transport.exchange(question).and_then(|answer| streamed(answer, range, sink));
+        self.end(&call, result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name), result.as_ref().err());
+        let read = result.map_err(|kind| self.error(Some(promql), kind))?;
+        if read == RemoteRead::Read {
+            self.client.metrics.samples_read(SampleSource::RemoteRead);
+        }
+        Ok(read)
+    }
+
+    fn samples_by_selector<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        mut sink: S,
+    ) -> Result<SamplesRead<S>, Error> {
+        let SampleQuery { promql, range, .. } = *query;
+        let params = self.evaluation_params(promql, vec![("time", seconds(range.end))]);
+        let request = Request {
+            endpoint: "query",
+            path: "/api/v1/query",
+            params,
+            query: Some(promql),
+            is_evaluation: true,
+            by_post: true,
+            deadline: self.deadline,
+        };
+        let taken = self.call_with(request, |answer| {
+            // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
+            let are_nan_stale = answer.is_victoria_metrics;
+            interpret(answer, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
+        });
+        self.client.metrics.samples_read(SampleSource::RangeSelector);
+        match taken {
+            Ok(Some(None)) => Err(self.wrong_type(promql)),
+            Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
+                Err(self.error(Some(promql), ErrorKind::NativeHistogram))
+            }
+            Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
+            Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
+                Ok(SamplesRead { sink, too_large: Some(error) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From now on PromQL is asked in the place of samples, of which there are too many.
+    pub fn answer_by_promql(&self) {
+        self.client.metrics.samples_read(SampleSource::PromQl);
+    }
+
+    /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
+    /// which the start may be left to the upstream.
+    pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Vec<String>, Error> {
+        self.list("labels", "/api/v1/labels", true, selector, narrowing(selector, start_ms, end_ms))
+    }
+
+    /// The values of a label, narrowed like [`Session::labels`].
+    pub fn label_values(
+        &mut self,
+        label: &str,
+        selector: Option<&str>,
+        start_ms: Option<i64>,
+        end_ms: i64,
+    ) -> Result<Vec<String>, Error> {
+        let path = format!("/api/v1/label/{}/values", path_segment(label));
+        self.list("label_values", &path, false, selector, narrowing(selector, start_ms, end_ms))
+    }
+
+    /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
+    /// call takes half of the remaining time at most.
+    pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
+        let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
+        let deadline = self.deadline.halved();
+        let request = Request {
+            endpoint: "metadata",
+            path: "/api/v1/metadata",
+            params,
+            query: None,
+            is_evaluation: false,
+            by_post: false,
+            deadline,
+        };
+        let Families(metadata) = self.call(request, Families::decode)?.unwrap_or_default();
+        Ok(metadata)
+    }
+
+    fn list(
+        &mut self,
+        endpoint: &'static str,
+        path: &str,
+        by_post: bool,
+        selector: Option<&str>,
+        mut params: Params,
+    ) -> Result<Vec<String>, Error> {
+        params.extend(self.partial_params());
+        let deadline = self.deadline;
+        let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
+        let names = self.call(request, BoundedList::<String, MAX_NAMES>::decode)?.unwrap_or_default();
+        if names.total > names.kept.len() {
+            return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
+        }
+        Ok(names.kept)
+    }
+
+    fn evaluate(
+        &mut self,
+        endpoint: &'static str,
+        promql: &str,
+        params: Params,
+        expected: &[ResultType],
+    ) -> Result<(ResultType, SeriesSet), Error> {
+        let params = self.evaluation_params(promql, params);
+        let path = &format!("/api/v1/{endpoint}");
+        let (query, deadline) = (Some(promql), self.deadline);
+        let request = Request { endpoint, path, params, query, is_evaluation: true, by_post: true, deadline };
+        match self.call(request, QueryResult::decode)? {
+            Some(result) if expected.contains(&result.kind) => Ok((result.kind, result.found)),
+            _ => Err(self.wrong_type(promql)),
+        }
+    }
+
+    fn evaluation_params(&self, promql: &str, mut params: Params) -> Params {
+        params.push(("query", promql.to_owned()));
+        // Prometheus gives up by itself when nobody waits any more.
+        params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
+        // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
+        params.push(("nocache", "1".to_owned()));
+        params.extend(self.partial_params());
+        params
+    }
+
+    /// What tells VictoriaMetrics clusters and Thanos what to do when data is missing. Others do not know it.
+    fn partial_params(&self) -> Params {
+        match self.partial {
+            PartialResponse::Deny => {
+                vec![("deny_partial_response", "1".to_owned()), ("partial_response", "false".to_owned())]
+            }
+            PartialResponse::Allow => vec![("partial_response", "true".to_owned())],
+        }
+    }
+
+    fn wrong_type(&self, promql: &str) -> Error {
+        let why = "its result is not of the type the query has".to_owned();
+        self.error(Some(promql), ErrorKind::NotPrometheus { status: None, why })
+    }
+
+    fn error(&self, query: Option<&str>, kind: ErrorKind) -> Error {
+        Error { upstream: self.upstream.to_string(), query: query.map(str::to_owned), kind }
+    }
+
+    /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
+    fn call<T>(
+        &mut self,
+        request: Request<'_>,
+        take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    ) -> Result<Option<T>, Error> {
+        let data = self.call_with(request, |answer| interpret(answer, take_data))?;
+        Ok(data.flatten())
+    }
+
+    /// Makes a call whose answer `interpret` reads. Gives nothing when that has seen enough.
+    fn call_with<T>(
+        &mut self,
+        request: Request<'_>,
+        interpret: impl FnOnce(Answer) -> Result<Envelope<T>, Unanswered>,
+    ) -> Result<Option<Option<T>>, Error> {
+        let call = self.begin(request.endpoint, request.path, request.query, request.is_evaluation)?;
+        let answer = self.exchange(&request);
+        if answer.as_ref().is_ok_and(|answer| answer.is_victoria_metrics) && !self.is_victoria_metrics() {
+            self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
+        }
+        let result = answer.map_err(Unanswered::Failed).and_then(interpret).and_then(|envelope| {
+            let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
+            missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
+        });
+        let failure = match &result {
+            Err(Unanswered::Failed(kind)) => Some(kind),
+            Ok(_) | Err(Unanswered::Enough) => None,
+        };
+        self.end(&call, failure.map_or("ok", ErrorKind::name), failure);
+        match result {
+            Ok(envelope) => {
+                self.note_warnings(&envelope, request.query);
+                Ok(Some(envelope.data))
+            }
+            Err(Unanswered::Enough) => Ok(None),
+            Err(Unanswered::Failed(kind)) => Err(self.error(request.query, kind)),
+        }
+    }
+
+    fn note_warnings<T>(&mut self, envelope: &Envelope<T>, query: Option<&str>) {
+        if missing_data(envelope).is_some() {
+            self.has_missing_data = true;
+            self.client.metrics.partial_response_taken();
+        }
+        let is_partial = envelope.is_partial.then(|| "isPartial".to_owned());
+        for warning in envelope.warnings.iter().chain(&is_partial) {
+            log::warn(|| {
+                log::Line::new("Prometheus warns")
+                    .text("upstream", &self.upstream)
+                    .text("warning", shortened(warning))
+                    .text("promql", query.unwrap_or_default())
+            });
+        }
+    }
+
+    /// Begins a call.
+    fn begin(
+        &mut self,
+        endpoint: &'static str,
+        path: &str,
+        query: Option<&str>,
+        is_evaluation: bool,
+    ) -> Result<Call, Error> {
+        if self.calls_left() == 0 {
+            return Err(self.error(query, ErrorKind::TooManyCalls));
+        }
+        if is_evaluation || self.last_query.is_none() {
+            self.last_query = query.map(str::to_owned);
+        }
+        Ok(Call { endpoint, path: path.to_owned(), query: query.map(str::to_owned), started: Instant::now() })
+    }
+
+    /// Ends a call: counts it and tells of it.
+    fn end(&mut self, call: &Call, outcome: &'static str, failure: Option<&ErrorKind>) {
+        let took = call.started.elapsed();
+        self.calls += 1;
+        self.spent += took;
+        self.client.metrics.asked(call.endpoint, outcome, took);
+        log::debug(|| {
+            log::Line::new("upstream")
+                .text("upstream", &self.upstream)
+                .text("path", &call.path)
+                .text("promql", call.query.as_deref().unwrap_or_default())
+                .millis("duration_ms", took)
+                .text("error", failure.map(ToString::to_string).unwrap_or_default())
+        });
+    }
+
+    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The answer has only begun.
+    fn exchange(&self, request: &Request<'_>) -> Result<Answer, ErrorKind> {
+        let Request { path, params, deadline, .. } = request;
+        let send = |content| {
+            let (upstream, deadline) = (&self.upstream, *deadline);
+            self.client.transport.exchange(Question { upstream, path, content, deadline, max_bytes: MAX_JSON_BYTES })
+        };
+        let is_refused = |answer: &Answer| matches!(answer.status, 403 | 405 | 501);
+
+        if !request.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
+            return send(Content::Query(params));
+        }
+        let by_post = send(Content::Form(params))?;
+        if !is_refused(&by_post) {
+            return Ok(by_post);
+        }
+        // With it goes its connection, on which the rest of the refusal may never come.
+        drop(by_post);
+        let by_get = send(Content::Query(params))?;
+        if !is_refused(&by_get) {
+            self.client.get_only.put(self.upstream.clone(), (), Instant::now());
+        }
+        Ok(by_get)
+    }
+}
+
+/// A call under way.
+struct Call {
+    endpoint: &'static str,
+    path: String,
+    query: Option<String>,
+    started: Instant,
+}
+
+/// What the metrics call the endpoint of remote read, and its path.
+const READ: &str = "read";
+const READ_PATH: &str = "/api/v1/read";
+
+/// How much is read of an answer that is no remote read.
+const MAX_REFUSAL_BYTES: u64 = 64 << 10;
+
+/// The type of an answer that streams chunks.
+const STREAMED: &str = "application/x-streamed-protobuf";
+
+/// What an upstream answers to a remote read.
+#[derive(Debug, PartialEq, Eq)]
+enum RemoteRead {
+    /// Samples, as many as were wanted.
+    Read,
+    /// Chunks in an order that they cannot be merged in.
+    OutOfOrder,
+    /// Something else: it has no remote read, or none that streams.
+    NotOffered,
+}
+
+impl RemoteRead {
+    /// What the metrics call it.
+    fn name(&self) -> &'static str {
+        match self {
+            RemoteRead::Read => "ok",
+            RemoteRead::OutOfOrder => "out_of_order",
+            RemoteRead::NotOffered => "no_remote_read",
+        }
+    }
+}
+
+/// Hands the samples of a streamed answer to a sink.
+fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
+    let Answer { status, content_type, mut body, .. } = answer;
+    let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
+    if status != 200 || !is_streamed {
+        // Read to its end, if that is near, its connection can be used again. If it cannot be read, that is no failure.
+        let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
+        return Ok(RemoteRead::NotOffered);
+    }
+    match remote_read::decode(&mut body, range, sink) {
+        Ok(_) => Ok(RemoteRead::Read),
+        Err(ReadFailure::Unsorted) => Ok(RemoteRead::OutOfOrder),
+        Err(ReadFailure::NativeHistogram) => Err(ErrorKind::NativeHistogram),
+        Err(ReadFailure::Unread(error)) => Err(body.failure(error)),
+        Err(damaged @ (ReadFailure::Broken(_) | ReadFailure::TooLong)) => Err(ErrorKind::Damaged(damaged.to_string())),
+    }
+}
+
+/// What an answer says of data that is missing in it.
+fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
+    if envelope.is_partial {
+        return Some("it says isPartial".to_owned());
+    }
+    let about_data = envelope.warnings.iter().find(|warning| !warning.starts_with(ABOUT_PROMQL));
+    about_data.map(|warning| shortened(warning))
+}
+
+/// Milliseconds as seconds with exactly three decimals: finer times are rounded by one server and cut by another.
+fn seconds(ms: i64) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    let ms = ms.unsigned_abs();
+    format!("{sign}{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// A step in seconds. The digit behind the milliseconds keeps it on the right one: engines multiply by a power of ten and cut
+/// off what is behind the point, which makes 2097 ms of 2.098 s.
+fn step(ms: i64) -> String {
+    let half = if ms % 1000 == 0 { "" } else { "5" };
+    format!("{}{half}", seconds(ms))
+}
+
+/// The parameters of a list. Without a limit: to an upstream that means any so many, not the first.
+fn narrowing(selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Params {
+    // VictoriaMetrics 1.145 takes a start of 0 for none, and then looks at the last day only.
+    let start = start_ms.map(|start_ms| ("start", seconds(start_ms.max(1))));
+    let mut params: Params = start.into_iter().chain([("end", seconds(end_ms))]).collect();
+    params.extend(selector.map(|selector| ("match[]", selector.to_owned())));
+    params
+}
+
+/// What a name begins with that is escaped.
+const ESCAPED: &str = "U__";
+
+/// A label's name as one segment of a path.
+///
+/// A name that a path cannot hold, percent-encoded or not (a slash, two dots), is written in the escaped form that
+/// Prometheus 3 reads ("UTF-8 names", `U__` and each odd character as its code point in hexadecimal), and so is one that looks
+/// escaped already. Servers before it have no such label, and find none.
+fn path_segment(label: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if label.chars().all(is_plain) && !label.starts_with(['.', '-']) && !label.starts_with(ESCAPED) {
+        return label.to_owned();
+    }
+    let escaped = label.chars().map(|c| match c {
+        '_' => "__".to_owned(),
+        c if c.is_ascii_alphanumeric() => c.to_string(),
+        c => format!("_{:x}_", c as u32),
+    });
+    format!("{ESCAPED}{}", escaped.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_exactly_three_decimals() {
+        for (ms, text) in [(0, "0.000"), (1_504_411_200_000, "1504411200.000"), (59_999, "59.999"), (-1, "-0.001")] {
+            assert_eq!(seconds(ms), text);
+        }
+    }
+
+    #[test]
+    fn a_step_is_cut_to_the_right_millisecond() {
+        for ms in 1..20_000 {
+            let nanoseconds = (step(ms).parse::<f64>().unwrap() * 1e9) as i64;
+            assert_eq!(nanoseconds / 1_000_000, ms);
+        }
+        assert_eq!((step(60_000).as_str(), step(2_098).as_str()), ("60.000", "2.0985"));
+    }
+
+    #[test]
+    fn a_list_of_all_times_has_a_start() {
+        let check = |start_ms: i64, start: &str| {
+            let expected = vec![("start", start.to_owned()), ("end", "7.000".to_owned())];
+            assert_eq!(narrowing(None, Some(start_ms), 7_000), expected);
+        };
+        assert_eq!(narrowing(None, None, 7_000), vec![("end", "7.000".to_owned())]);
+        check(0, "0.001");
+        check(2_000, "2.000");
+    }
+
+    #[test]
+    fn a_label_is_one_segment_whatever_it_holds() {
+        assert_eq!(path_segment("job_1"), "job_1");
+        assert_eq!(path_segment("my.label-2"), "my.label-2");
+        assert_eq!(path_segment("../a_b?é"), "U___2e__2e__2f_a__b_3f__e9_");
+        assert_eq!(path_segment("U__x"), "U__U____x");
+        assert_eq!(path_segment("U_x"), "U_x");
+    }
+}
