@@ -10,6 +10,7 @@ use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, Too
 use crate::compute::buckets::Frame;
 use crate::compute::gauges::percentile;
 use crate::compute::rate::{CounterReader, Interval, Reading};
+use crate::compute::sum::Twofold;
 use crate::model::query::{Method, Order};
 use crate::model::sample::Sample;
 
@@ -208,7 +209,7 @@ fn value(gathered: &mut [f64], method: Method) -> Option<f64> {
 /// which rates are taken away again, no rounding error stays behind.
 struct KnownRates {
     /// The sum of all is at 1, the halves of a sum at `n` are at `2n` and `2n + 1`, the rates behind the middle.
-    sums: Vec<f64>,
+    sums: Vec<Twofold>,
     is_known: Vec<bool>,
     known: usize,
 }
@@ -216,22 +217,22 @@ struct KnownRates {
 impl KnownRates {
     fn new(series: usize) -> KnownRates {
         let leaves = series.next_power_of_two();
-        KnownRates { sums: vec![0.0; 2 * leaves], is_known: vec![false; series], known: 0 }
+        KnownRates { sums: vec![Twofold::default(); 2 * leaves], is_known: vec![false; series], known: 0 }
     }
 
     fn set(&mut self, series: usize, rate: Option<f64>) {
         let was_known = std::mem::replace(&mut self.is_known[series], rate.is_some());
         self.known = self.known + usize::from(rate.is_some()) - usize::from(was_known);
         let mut at = self.sums.len() / 2 + series;
-        self.sums[at] = rate.unwrap_or_default();
+        self.sums[at] = Twofold::of(rate.unwrap_or_default());
         while at > 1 {
             at /= 2;
-            self.sums[at] = self.sums[2 * at] + self.sums[2 * at + 1];
+            self.sums[at] = self.sums[2 * at].plus(self.sums[2 * at + 1]);
         }
     }
 
     fn sum(&self) -> Option<f64> {
-        (self.known > 0).then(|| self.sums[1])
+        (self.known > 0).then(|| self.sums[1].value())
     }
 }
 
@@ -254,7 +255,7 @@ mod tests {
             (0..series).for_each(|one| rates.set(one, Some(0.25)));
             assert_eq!(rates.sum(), Some(0.25 * series as f64));
             (0..series).for_each(|one| rates.set(one, None));
-            assert_eq!((rates.sum(), rates.sums[1]), (None, 0.0));
+            assert_eq!((rates.sum(), rates.sums[1].value()), (None, 0.0));
         }
     }
 }

@@ -4,12 +4,46 @@
 /// to overflow again do not exist.
 const UNIT: f64 = 18_446_744_073_709_551_616.0;
 
-/// A sum, with what was lost by rounding (Neumaier's variant of Kahan's summation).
+/// A number with twice the usual digits: what a sum is rounded to, and what is lost by that. So the order in which numbers are
+/// added makes no difference that anybody sees.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Twofold {
+    high: f64,
+    low: f64,
+}
+
+impl Twofold {
+    /// A number of the usual digits.
+    pub(super) fn of(value: f64) -> Twofold {
+        Twofold { high: value, low: 0.0 }
+    }
+
+    /// The sum of two (Knuth's exact sum of the high parts, and the low parts with what that loses).
+    #[inline]
+    pub(super) fn plus(self, other: Twofold) -> Twofold {
+        let sum = self.high + other.high;
+        let of_other = sum - self.high;
+        let lost = (self.high - (sum - of_other)) + (other.high - of_other);
+        let low = lost + self.low + other.low;
+        let high = sum + low;
+        Twofold { high, low: low - (high - sum) }
+    }
+
+    /// The number as near as the usual digits come.
+    pub(super) fn value(self) -> f64 {
+        self.high
+    }
+
+    fn divided(self, by: f64) -> Twofold {
+        Twofold { high: self.high / by, low: self.low / by }
+    }
+}
+
+/// A sum of finite numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sum {
-    sum: f64,
-    lost: f64,
-    /// Whether both are counted in [`UNIT`]s.
+    sum: Twofold,
+    /// Whether it is counted in [`UNIT`]s.
     is_in_units: bool,
 }
 
@@ -17,21 +51,15 @@ impl Sum {
     /// Adds a finite number.
     #[inline]
     pub(super) fn add(&mut self, value: f64) {
-        if self.is_in_units {
-            return self.add_scaled(value / UNIT);
+        if !self.is_in_units {
+            let sum = self.sum.plus(Twofold::of(value));
+            if sum.high.is_finite() {
+                self.sum = sum;
+                return;
+            }
+            *self = Sum { sum: self.sum.divided(UNIT), is_in_units: true };
         }
-        if (self.sum + value).is_finite() {
-            return self.add_scaled(value);
-        }
-        *self = Sum { sum: self.sum / UNIT, lost: self.lost / UNIT, is_in_units: true };
-        self.add_scaled(value / UNIT);
-    }
-
-    #[inline]
-    fn add_scaled(&mut self, value: f64) {
-        let sum = self.sum + value;
-        self.lost += if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
-        self.sum = sum;
+        self.sum = self.sum.plus(Twofold::of(value / UNIT));
     }
 
     /// The sum; infinite if no number is as large.
@@ -41,7 +69,7 @@ impl Sum {
 
     /// The sum divided by a number.
     pub(super) fn divided(self, by: f64) -> f64 {
-        let quotient = (self.sum + self.lost) / by;
+        let quotient = self.sum.value() / by;
         if self.is_in_units { quotient * UNIT } else { quotient }
     }
 }

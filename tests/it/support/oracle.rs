@@ -169,15 +169,13 @@ fn intervals(samples: &[Sample]) -> Vec<Interval> {
     samples.windows(2).map(interval).collect()
 }
 
-/// The median of the times between neighbouring samples; of an even number of them, the mean of the two in the middle.
+/// The median of the times between neighbouring samples; of an even number of them, the smaller of the two in the middle.
 fn median_spacing(samples: &[Sample]) -> i64 {
     let mut spacings: Vec<i64> = samples.windows(2).map(|pair| pair[1].time - pair[0].time).collect();
     spacings.sort_unstable();
-    let half = spacings.len() / 2;
     match spacings.len() {
         0 => 0,
-        odd if odd % 2 == 1 => spacings[half],
-        _ => (spacings[half - 1] + spacings[half]) / 2,
+        some => spacings[(some - 1) / 2],
     }
 }
 
