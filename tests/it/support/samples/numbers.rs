@@ -44,6 +44,12 @@ pub fn numbers() -> Vec<Series> {
     let mut samples = every(T0 + 3 * SECOND, 100 * SECOND, 30, |n| f64::from(n * n));
     (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silences(n));
     add("each_100s_total", &[("shift", "late")], samples);
+    // Intervals of 100, 100 and 101 s and one of 402 or 403 s: four times their median are 402 s, since that lies in the
+    // middle of 100 and 101 s.
+    for gap in [402, 403] {
+        let at = |second: i64| Sample { time: T0 + 7 * SECOND + second * SECOND, value: second as f64 };
+        add("median_total", &[("item", &gap.to_string())], [0, 100, 200, 301, 301 + gap].map(at).to_vec());
+    }
     // Numbers that are none, and numbers that overflow when they are added.
     let of = |values: [f64; 4]| every(T0 + 5 * SECOND, 15 * SECOND, 4, move |n| values[n as usize]);
     add("below_level", &[("shift", "late")], of([f64::NAN, -6.0, -7.0, -8.0]));
