@@ -41,7 +41,7 @@ pub fn match_selector(matchers: &[Matcher], label_prefix: Option<(&str, &str)>) 
 
 /// The stored samples of the last `length_ms` milliseconds.
 pub fn samples(of: &Selector, length_ms: i64) -> String {
-    format!("{}[{length_ms}ms]", selector(of))
+    format!("{}[{}]", selector(of), duration(length_ms))
 }
 
 /// How many samples the last `length_ms` milliseconds hold, all series together; nothing when there are none.
@@ -105,8 +105,8 @@ pub fn rates_in_bucket(of: &Selector, method: Method, window_ms: i64, subquery: 
 }
 
 fn over_subquery(body: &str, method: Method, subquery: Subquery, offset_ms: i64) -> String {
-    let Subquery { length_ms, resolution_ms } = subquery;
-    let range = format!("{body}[{length_ms}ms:{resolution_ms}ms]{}", offset(offset_ms));
+    let (length, resolution) = (duration(subquery.length_ms), duration(subquery.resolution_ms));
+    let range = format!("{body}[{length}:{resolution}]{}", offset(offset_ms));
     match method {
         Method::Mean => format!("avg_over_time({range})"),
         Method::Max => format!("max_over_time({range})"),
@@ -118,7 +118,17 @@ fn over_subquery(body: &str, method: Method, subquery: Subquery, offset_ms: i64)
 }
 
 fn offset(offset_ms: i64) -> String {
-    if offset_ms == 0 { String::new() } else { format!(" offset {offset_ms}ms") }
+    if offset_ms == 0 { String::new() } else { format!(" offset {}", duration(offset_ms)) }
+}
+
+/// A duration as all engines read it to the millisecond: `60s`, `2s98ms`, `5ms`. VictoriaMetrics 1.79 makes a millisecond less of
+/// some that are written in milliseconds alone.
+fn duration(ms: i64) -> String {
+    match (ms / 1000, ms % 1000) {
+        (0, ms) => format!("{ms}ms"),
+        (s, 0) => format!("{s}s"),
+        (s, ms) => format!("{s}s{ms}ms"),
+    }
 }
 
 fn quantile(percent: u8) -> f64 {
@@ -302,13 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_has_seconds_and_milliseconds() {
+        for (ms, text) in [(1, "1ms"), (999, "999ms"), (1_000, "1s"), (128_617, "128s617ms"), (3_600_000, "3600s")] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+
+    #[test]
     fn a_comment_does_not_swallow_the_parenthesis() {
         let check = |text: &str, expected: &str| {
             let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
             assert_eq!(in_bucket(text, Method::Max, subquery), expected);
         };
-        check("up", "max_over_time((up)[60000ms:15000ms])");
-        check("up # all", "max_over_time((up # all\n)[60000ms:15000ms])");
+        check("up", "max_over_time((up)[60s:15s])");
+        check("up # all", "max_over_time((up # all\n)[60s:15s])");
         assert_eq!(as_vector("1 # one"), "vector(1 # one\n)");
     }
 }

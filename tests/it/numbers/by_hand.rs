@@ -141,8 +141,8 @@ fn gaps_have_no_rate_but_are_summed() {
             ("MAX", &[1.0, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, 1.0]),
         ],
     );
-    // The median of an even number is the mean of the middle ones: of 100 and 101 s it is 100.5 s, four times that 402 s.
-    for (gap, rates) in [(402, 4), (403, 3)] {
+    // The median of an even number is the smaller of the middle ones: of 100 and 101 s it is 100 s, four times that 400 s.
+    for (gap, rates) in [(400, 4), (401, 3)] {
         let times = [0, 100, 200, 301, 301 + gap];
         let b = of(&times.map(|time| (time, time as f64)));
         // The spacings are 100 100 101 and the gap.

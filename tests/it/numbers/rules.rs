@@ -82,10 +82,10 @@ fn rates_survive_four_scrape_intervals() {
     points("each_10m_total", 19);
     // Its silence of exactly four intervals is bridged, that of a millisecond more is not.
     points("each_100s_total", 28);
-    // Of an even number of intervals, the median is the mean of the two in the middle.
+    // Of an even number of intervals, the median is the smaller of the two in the middle.
     let row = Row::new(COUNTER, "median_total", (T0, T0 + HOUR));
-    check_values(&row.clone().label(&[("item", "402")]), &[1.0; 4]);
-    check_values(&row.label(&[("item", "403")]), &[1.0; 3]);
+    check_values(&row.clone().label(&[("item", "400")]), &[1.0; 4]);
+    check_values(&row.label(&[("item", "401")]), &[1.0; 3]);
     // One sample tells no interval, unless the connection details do.
     let third = one("each_5m_total", &[]).samples[2].time;
     let told = Rules { scrape_interval: Some(5 * MINUTE), ..COUNTER };

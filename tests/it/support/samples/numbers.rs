@@ -44,9 +44,9 @@ pub fn numbers() -> Vec<Series> {
     let mut samples = every(T0 + 3 * SECOND, 100 * SECOND, 30, |n| f64::from(n * n));
     (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silences(n));
     add("each_100s_total", &[("shift", "late")], samples);
-    // Intervals of 100, 100 and 101 s and one of 402 or 403 s: four times their median are 402 s, since that lies in the
-    // middle of 100 and 101 s.
-    for gap in [402, 403] {
+    // Intervals of 100, 100 and 101 s and one of 400 or 401 s: four times their median are 400 s, since of 100 and 101 s, which
+    // are in the middle, it is the smaller.
+    for gap in [400, 401] {
         let at = |second: i64| Sample { time: T0 + 7 * SECOND + second * SECOND, value: second as f64 };
         add("median_total", &[("item", &gap.to_string())], [0, 100, 200, 301, 301 + gap].map(at).to_vec());
     }
