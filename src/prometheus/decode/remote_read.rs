@@ -1,6 +1,8 @@
-//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, handed on while they arrive.
+//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, handed on while they
+//! arrive.
 //!
-//! Knows nothing of HTTP, only of bytes. The messages are those of Prometheus's `prompb/remote.proto` and `types.proto`:
+//! Knows nothing of HTTP, only of bytes. The messages are those of Prometheus's `prompb/remote.proto` and
+//! `types.proto`:
 //!
 //! ```text
 //! ChunkedReadResponse { 1: repeated ChunkedSeries, 2: query_index }
@@ -30,7 +32,8 @@ use series_labels::SeriesLabels;
 pub(in crate::prometheus) use failure::{Breach, ReadFailure};
 pub(in crate::prometheus) use request::request;
 
-/// The bits of the NaN that says that a series has ended (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
+/// The bits of the NaN that says that a series has ended (`StaleNaN` in Prometheus's `model/value`). It is not a
+/// sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 /// What was read of a response.
@@ -46,21 +49,22 @@ pub(in crate::prometheus) struct ReadSummary {
     pub(in crate::prometheus) bytes: u64,
 }
 
-/// Reads a response and gives its samples in the range to the sink, series after series. Nothing found is an empty response.
+/// Reads a response and gives its samples in the range to the sink, series after series. Nothing found is an empty
+/// response.
 ///
-/// The sink gets no staleness markers, but whatever else is stored, NaN and infinities included. Of several samples of a series at one time
-/// it gets the one that arrived first.
+/// The sink gets no staleness markers, but whatever else is stored, NaN and infinities included. Of several samples of
+/// a series at one time it gets the one that arrived first.
 ///
 /// At most one frame is in memory, and of the samples those of the chunks that overlap at one instant.
 ///
 /// Series that follow each other and have the same labels are one that is spread over several messages, and the later
-/// message has to begin after the end of the earlier one. Two series may look alike: Prometheus adds its external labels to all
-/// series, which may be what told them apart (prometheus/prometheus#12605). When they overlap, the reading fails as
-/// [`ReadFailure::Unsorted`].
+/// message has to begin after the end of the earlier one. Two series may look alike: Prometheus adds its external
+/// labels to all series, which may be what told them apart (prometheus/prometheus#12605). When they overlap, the
+/// reading fails as [`ReadFailure::Unsorted`].
 ///
 /// # Errors
-/// When the response cannot be read to its end, or anything in it is not as it should be. What the sink was given by then
-/// is not the answer.
+/// When the response cannot be read to its end, or anything in it is not as it should be. What the sink was given by
+/// then is not the answer.
 pub(in crate::prometheus) fn decode(
     body: &mut impl Read,
     range: TimeRange,
@@ -229,13 +233,16 @@ mod tests {
 
     const ALL: TimeRange = TimeRange { start: 0, end: 1 << 50 };
 
-    /// What a response of Prometheus 2.42 consists of, and the samples that it was loaded with; `tests/data/remote_read/make` made
-    /// both.
+    /// What a response of Prometheus 2.42 consists of, and the samples that it was loaded with;
+    /// `tests/data/remote_read/make` made both.
     const RESPONSE: &[u8] = include_bytes!("../../../tests/data/remote_read/response.bin");
     const SAMPLES: &str = include_str!("../../../tests/data/remote_read/samples.om");
 
-    /// A series as it was given to the sink, slice by slice, with the bits of its values.
-    type Given = (Labels, Vec<Vec<(i64, u64)>>);
+    /// Samples with the bits of their values, which can be compared.
+    type Plain = Vec<(i64, u64)>;
+
+    /// A series as it was given to the sink, slice by slice.
+    type Given = (Labels, Vec<Plain>);
 
     /// A sink that keeps what it is given, and breaks off after so many slices.
     struct Recorder {
@@ -269,7 +276,7 @@ mod tests {
     }
 
     /// The series of a stream: their labels, and their samples in one list.
-    fn found(stream: &[u8], range: TimeRange) -> Result<Vec<(Labels, Vec<(i64, u64)>)>, ReadFailure> {
+    fn found(stream: &[u8], range: TimeRange) -> Result<Vec<(Labels, Plain)>, ReadFailure> {
         let (given, _) = read(stream, range)?;
         Ok(given.into_iter().map(|(labels, slices)| (labels, slices.concat())).collect())
     }
@@ -290,7 +297,7 @@ mod tests {
         stream(&[&[series(&[("__name__", "up")], chunks)]])
     }
 
-    fn bits(samples: &[(i64, f64)]) -> Vec<(i64, u64)> {
+    fn bits(samples: &[(i64, f64)]) -> Plain {
         samples.iter().map(|&(at, value)| (at, value.to_bits())).collect()
     }
 
@@ -313,8 +320,8 @@ mod tests {
     const STALE_NAN: f64 = f64::from_bits(STALE);
 
     /// What samples.om says of each series: `stored{series="NAME"} VALUE SECONDS.MMM`.
-    fn loaded() -> BTreeMap<String, Vec<(i64, u64)>> {
-        let mut all = BTreeMap::<String, Vec<_>>::new();
+    fn loaded() -> BTreeMap<String, Plain> {
+        let mut all = BTreeMap::<String, Plain>::new();
         for line in SAMPLES.lines().filter(|line| !line.starts_with('#')) {
             let [series, value, time] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
             let value: f64 = value.parse().unwrap();
@@ -371,7 +378,7 @@ mod tests {
         for bit in 0..8 * RESPONSE.len() {
             let mut flipped = RESPONSE.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(found(&flipped, ALL).is_err() || found(&flipped, ALL).unwrap() == whole, "bit {bit}");
+            assert!(found(&flipped, ALL).map_or(true, |found| found == whole), "bit {bit}");
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows neither the series that a chunk belongs to nor what its values mean: a NaN keeps its bits.
 //!
-//! The format is Gorilla's ("Gorilla: A Fast, Scalable, In-Memory Time Series Database", section 4.1) with the changes of
-//! Prometheus's `tsdb/chunkenc/xor.go`:
+//! The format is Gorilla's ("Gorilla: A Fast, Scalable, In-Memory Time Series Database", section 4.1) with the changes
+//! of Prometheus's `tsdb/chunkenc/xor.go`:
 //!
 //! | part | how it is written |
 //! |---|---|
@@ -52,7 +52,8 @@ pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damag
     let mut bits = Bits::of(rest);
     let mut window = Window::WHOLE;
     let mut is_damaged = false;
-    // What is wrong is told at the end: a list that is extended by a known number of samples is not checked for room each time.
+    // Damage is told at the end: without a way out, the list is extended by a known number of samples and not checked
+    // for room each time.
     samples.extend((1..count).map(|nth| {
         if nth > 1 {
             distance = distance.wrapping_add(bits.change_of_distance());
@@ -83,7 +84,8 @@ struct Window {
 }
 
 impl Window {
-    /// All bits: the window before any was written. Prometheus refers to it when it goes on with a chunk that it has read.
+    /// All bits: the window before any was written. Prometheus refers to it when it goes on with a chunk that it has
+    /// read.
     const WHOLE: Window = Window { length: 64, below: 0 };
 }
 
@@ -93,7 +95,8 @@ struct Bits<'c> {
     data: &'c [u8],
     /// How many are taken.
     at: usize,
-    /// The next bits, the first being the highest. A look gives at least 57, and a time and the head of a value take at most 37.
+    /// The next bits, the first being the highest. A look gives at least 57, and a time and the head of a value take at
+    /// most 37.
     ahead: u64,
     /// The last 64 bits of the data, or all of them and zeros, and where they begin.
     last: u64,
@@ -196,8 +199,8 @@ impl Bits<'_> {
         change.wrapping_shl(window.below)
     }
 
-    /// Makes sure that all bits that were taken are there, and that those left only fill up: to a byte, and one byte more,
-    /// which Prometheus added now and then until prometheus/prometheus#14854.
+    /// Makes sure that all bits that were taken are there, and that those left only fill up: to a byte, and one byte
+    /// more, which Prometheus added now and then until prometheus/prometheus#14854.
     fn end(&self) -> Result<(), Damaged> {
         match (8 * self.data.len()).checked_sub(self.at) {
             Some(0..16) if self.all_ahead() == 0 => Ok(()),

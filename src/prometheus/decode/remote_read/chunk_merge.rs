@@ -1,17 +1,18 @@
 //! The samples of a series in the order of time, while its chunks arrive.
 //!
 //! Chunks reach beyond the range that is read, overlap and repeat each other. They arrive in the order of their first
-//! samples, so that what lies before the first sample of a chunk is final when that chunk arrives, and is handed on. Only the rest is held
-//! back. Knows neither the form of a chunk nor what its values mean.
+//! samples, so that what lies before the first sample of a chunk is final when that chunk arrives, and is handed on.
+//! Only the rest is held back. Knows neither the form of a chunk nor what its values mean.
 
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 
-/// The most chunks that may overlap at one instant: more replicas of a series than any server reads. One chunk has at most
-/// 65,535 samples, 1 MiB, and nearly always 120.
+/// The most chunks that may overlap at one instant: more replicas of a series than any server reads. One chunk has at
+/// most 65,535 samples, which take 1 MiB, and nearly always 120. With room for what is merged of them, 64 MiB at worst.
 const MAX_OVERLAPPING: usize = 32;
 
-/// Chunks that cannot be merged while they arrive: one has a sample in the past of what was handed on, or too many overlap.
+/// Chunks that cannot be merged while they arrive: one has a sample in the past of what was handed on, or too many
+/// overlap.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unsorted;
 

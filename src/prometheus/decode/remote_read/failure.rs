@@ -13,8 +13,8 @@ pub(in crate::prometheus) enum ReadFailure {
     Broken(Breach),
     /// The response is longer than a whole stream may be.
     TooLong,
-    /// The chunks of a series come in an order, or overlap to an extent, in which they cannot be merged while they arrive;
-    /// or two series have the same labels. A range selector still finds the samples.
+    /// The chunks of a series come in an order, or overlap to an extent, in which they cannot be merged while they
+    /// arrive; or two series have the same labels. A range selector still finds the samples.
     Unsorted,
     /// The range holds native histograms.
     NativeHistogram,

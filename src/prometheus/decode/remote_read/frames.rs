@@ -105,8 +105,8 @@ impl<'r, R: Read> Frames<'r, R> {
         Ok(true)
     }
 
-    /// Moves what is not taken to the front of the buffer, which grows only as a long frame arrives: an announced length
-    /// alone takes no memory.
+    /// Moves what is not taken to the front of the buffer, which grows only as a long frame arrives: an announced
+    /// length alone takes no memory.
     fn make_room(&mut self, length: usize) {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.end, 0);
@@ -215,10 +215,13 @@ mod tests {
 
     #[test]
     fn an_announced_length_takes_no_memory_before_the_message_arrives() {
-        let mut stream = &[&varint(16 << 20)[..], &[0; 1_000]].concat()[..];
-        let mut frames = Frames::of(&mut stream);
-        assert!(matches!(frames.next(), Err(ReadFailure::Broken(Breach::Cut))));
-        assert_eq!(frames.buffer.len(), BUFFER_BYTES);
+        for arrived in [1_000, 20_000, 100_000, 1_000_000] {
+            let stream = [&varint(16 << 20)[..], &vec![0; arrived]].concat();
+            let mut body = stream.as_slice();
+            let mut frames = Frames::of(&mut body);
+            assert!(matches!(frames.next(), Err(ReadFailure::Broken(Breach::Cut))));
+            assert!(frames.buffer.len() <= BUFFER_BYTES.max(2 * stream.len()), "{arrived} bytes arrived");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! XOR chunks for tests, written and read bit by bit from the description of the format alone: slow, obvious, and sharing
-//! nothing with the decoder. Benchmarks and fuzz targets include this file, too.
+//! XOR chunks for tests, written and read bit by bit from the description of the format alone: slow, obvious, and
+//! sharing nothing with the decoder. Benchmarks and fuzz targets include this file, too.
 
 use std::iter::Peekable;
 
@@ -39,7 +39,8 @@ pub(crate) fn chunk(samples: &[(i64, f64)]) -> Vec<u8> {
     data
 }
 
-/// A chunk of two or more samples that consists of these parts, the last as zeros and ones, whether that makes sense or not.
+/// A chunk of two or more samples that consists of these parts, the last as zeros and ones, whether that makes sense or
+/// not.
 pub(crate) fn chunk_of_parts(count: u16, first_ms: i64, first_bits: u64, distance: u64, rest: &[&str]) -> Vec<u8> {
     let head = varint(zigzagged(first_ms)) + &format!("{first_bits:064b}") + &varint(distance);
     let mut data = count.to_be_bytes().to_vec();
