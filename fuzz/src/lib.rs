@@ -6,7 +6,9 @@
 
 pub mod json;
 pub mod number;
+mod pieces;
 pub mod promql;
+pub mod remote_read;
 pub mod request;
 pub mod response;
 mod written;

@@ -3,7 +3,7 @@
 mod answer;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 
 use prometheusmirror::model::sample::{Sample, Series, SeriesSet};
 use prometheusmirror::prometheus::{Decoded, ResultType, decoded};
@@ -11,6 +11,7 @@ use prometheusmirror::prometheus::{Decoded, ResultType, decoded};
 use crate::Refused;
 use crate::json::{self, Json};
 use crate::number;
+use crate::pieces::Pieces;
 use crate::written;
 
 /// The decoder reads this much at a time.
@@ -39,36 +40,14 @@ fn check_body(body: &[u8], choices: &[u8]) {
     }
 
     // However it arrives, it is the same.
-    let pieces = decoded(&mut Pieces { rest: body, choices, nth: 0 });
+    let pieces = decoded(&mut Pieces::of(body, choices));
     assert!(are_same(&found, &pieces), "found {found:#?}, in pieces {pieces:#?} of {text}");
     let choice = choices.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
     if choice.is_multiple_of(ONE_IN) && !body.is_empty() {
         let before = choices.len().wrapping_mul(31).wrapping_add(usize::from(choice)) % body.len().min(BUFFER_BYTES);
         let blanks = vec![b' '; BUFFER_BYTES - before];
-        let long = decoded(&mut blanks.chain(Pieces { rest: body, choices, nth: 0 }));
+        let long = decoded(&mut blanks.chain(Pieces::of(body, choices)));
         assert!(are_same(&found, &long), "found {found:#?}, behind very many blanks {long:#?} of {text}");
-    }
-}
-
-/// A body that arrives in pieces, the sizes of which the input chooses, with an interruption now and then.
-struct Pieces<'a> {
-    rest: &'a [u8],
-    choices: &'a [u8],
-    nth: usize,
-}
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let choice = self.choices.get(self.nth % self.choices.len().max(1)).copied().unwrap_or(1);
-        self.nth += 1;
-        if choice == 0xff && self.nth.is_multiple_of(2) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let most = usize::from(choice % 16) + 1;
-        let (piece, rest) = self.rest.split_at(most.min(self.rest.len()).min(buffer.len()));
-        buffer[..piece.len()].copy_from_slice(piece);
-        self.rest = rest;
-        Ok(piece.len())
     }
 }
 
