@@ -139,7 +139,7 @@ fn aggregate_counter(bencher: Bencher, method: &str) {
 
 fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {
     let samples = samples(count, false);
-    let size = metric_body(points(samples.clone()), aggregation).expect("a body").len();
+    let size = metric_body(points(samples.clone()), aggregation).len();
     let bencher = bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(count));
     bencher.with_inputs(|| points(samples.clone())).bench_local_values(|points| metric_body(points, aggregation));
 }

@@ -24,7 +24,7 @@
 //! | `api/existence` | nothing found: told apart from what never existed |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
 //! | `api/probe` | whether the ranges of an engine include their left end |
-//! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` |
+//! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` and `wire/metrics_response` |
 //! | [`object`] | JSON objects that are no lists |
 //! | [`model`] | what is asked and what was found, plain data: `model/query` the validated query, `model/time` instants and ranges, `model/sample` series and samples, `model/metric_type` declared types, `model/decimal` numbers as they are written |
 //! | [`compute`] | the arithmetic: `compute/promql` from the query to PromQL text, `compute/at_modifier` the times in an expression, `compute/plan` which instants and windows to ask for, `compute/raw` raw samples and rates, `compute/aggregate` samples in buckets by the `compute/bucket_method` of `compute/gauges`, `compute/counters` or `compute/rate_sweep`, `compute/buckets` where buckets lie, `compute/rate` from a counter's samples to rates, `compute/screen` which samples count, `compute/sum` sums, `compute/distinct` several series where one is wanted, `compute/points` limit and order, `compute/metric_kind` which metrics are offered as counters and which as gauges |

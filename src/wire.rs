@@ -1,4 +1,5 @@
 //! What StackState sends and gets: serde types, no logic. The contract is the Mirror API; Prometheus is unknown here.
 
+pub mod metrics_response;
 pub mod request;
 pub mod response;

@@ -3,7 +3,10 @@
 What is measured
     rows        The same question is put to Prometheus *directly*, through *nginx* and through the *mirror*, for two
                 seconds each and in turns, ROUNDS times. A ratio is the median of the ratios of the rounds, and stands
-                between the least and the greatest of them. Each row says what is aimed at.
+                between the least and the greatest of them. Each row says what is aimed at. Prometheus has no percentile of
+                several series: it is asked for that of one, and the mirror's answers count as many times as it has series.
+    prometheus  What an answer costs Prometheus itself when it is asked directly and when the mirror asks it, and how many
+                bytes go from it to the mirror.
     latency     What nginx and the mirror add to the median latency of a single client.
     points      How the time of an answer, and the mirror's part of it, grow with the points of the answer.
     clients     How throughput and latency change from 1 client to 256.
@@ -49,7 +52,7 @@ def main(binary, rounds):
         prometheus = started(Prometheus(work, history))
         nginx = started(Nginx(work, prometheus))
         bench = Bench(work, prometheus, nginx, started(Mirror(work, binary)), rounds)
-        for question in questions.all()[:4]:
+        for question in questions.all()[:6]:
             question.check(bench.mirror.port, prometheus.port)
         machine()
         bench.rows(questions)
@@ -66,6 +69,18 @@ def main(binary, rounds):
     return 0
 
 
+class Asked:
+    """A run, and what each of its answers cost Prometheus."""
+
+    def __init__(self, found, prometheus_cpu_ms, prometheus_bytes):
+        self.found = found
+        self.prometheus_cpu_ms = prometheus_cpu_ms
+        self.prometheus_bytes = prometheus_bytes
+
+    def __getattr__(self, name):
+        return getattr(self.found, name)
+
+
 class Bench:
     def __init__(self, work, prometheus, nginx, mirror, rounds):
         self.work = work
@@ -77,7 +92,10 @@ class Bench:
     def ask(self, server, question, clients, seconds=RUN_S):
         to_mirror = server is self.mirror
         request = question.to_mirror(self.prometheus.port) if to_mirror else question.to_prometheus()
-        return run(self.work, server.port, request, clients, seconds)
+        cpu, sent = self.prometheus.cpu_s(), self.prometheus.sent_bytes()
+        found = run(self.work, server.port, request, clients, seconds)
+        cpu, sent = self.prometheus.cpu_s() - cpu, self.prometheus.sent_bytes() - sent
+        return Asked(found, 1000 * cpu / found.answers, sent / found.answers)
 
     def in_turns(self, question, clients):
         """The runs of each server, one a round. Who begins changes from round to round."""
@@ -91,12 +109,14 @@ class Bench:
         return runs
 
     def rows(self, questions):
-        lines = []
+        lines, costs = [], []
         for question, clients, of_direct, of_nginx in (
-            (questions.hour, 16, 0.65, 0.90),
-            (questions.long, 4, 0.75, 0.95),
-            (questions.counter, 4, 0.75, 0.95),
-            (questions.buckets, 16, 0.65, 0.90),
+            (questions.hour, 16, 0.95, 1.15),
+            (questions.long, 4, 3.0, 3.5),
+            (questions.counter, 4, 2.5, 3.0),
+            (questions.buckets, 16, 1.3, 1.3),
+            (questions.mean, 16, 1.5, 1.5),
+            (questions.percentile, 4, 1.0, ""),
         ):
             cpu, asked = self.mirror.cpu_s(), self.upstream_requests()
             runs = self.in_turns(question, clients)
@@ -105,20 +125,27 @@ class Bench:
             lines.append(
                 [question.name, len(question.points), clients]
                 + [f"{statistics.median(one.per_second for one in some):.0f}" for some in runs.values()]
-                + [*ratio(mirror, direct), of_direct, *ratio(nginx, direct), *ratio(mirror, nginx), of_nginx]
+                + [*ratio(mirror, direct, question.times), of_direct, *ratio(nginx, direct)]
+                + [*ratio(mirror, nginx, question.times), of_nginx]
                 + [f"{1000 * (self.mirror.cpu_s() - cpu) / answers:.3f}"]
                 + [sum(one.errors for some in runs.values() for one in some)]
             )
+            cpu_ms = [statistics.median(one.prometheus_cpu_ms for one in some) for some in (direct, mirror)]
+            sent = [statistics.median(one.prometheus_bytes for one in some) for some in (direct, mirror)]
+            costs.append([question.name, *(f"{ms:.3f}" for ms in cpu_ms), f"{cpu_ms[1] / cpu_ms[0] / question.times:.2f}"])
+            costs[-1] += [f"{size:.0f}" for size in sent]
         head = "question,points,clients,direct/s,nginx/s,mirror/s,of direct,spread,goal,nginx of direct,spread"
         head += ",of nginx,spread,goal,CPU s/1000,errors"
-        printed("Answers a second", head.split(","), lines)
+        printed("Answers a second", split(head), lines)
+        head = "question,direct CPU ms,for the mirror,of direct,direct bytes,for the mirror"
+        printed("What an answer costs Prometheus", split(head), costs)
 
     def latency(self, question):
         runs = self.in_turns(question, 1)
         direct, *others = runs.values()
         p50 = [statistics.median(one.p50_ms for one in some) for some in runs.values()]
         lines = [["direct", f"{p50[0]:.3f}", "", "", ""]]
-        for name, some, middle, goal in zip(("nginx", "mirror"), others, p50[1:], ("", "0.20")):
+        for name, some, middle, goal in zip(("nginx", "mirror"), others, p50[1:], ("", "0.10")):
             added = [one.p50_ms - base.p50_ms for one, base in zip(some, direct)]
             lines.append([name, f"{middle:.3f}", f"{statistics.median(added):.3f}", spread(added, 3), goal])
         printed(f"Latency of one client: {question.name}", ["", "p50 ms", "added ms", "spread", "goal"], lines)
@@ -126,9 +153,9 @@ class Bench:
     def size(self, binary, question):
         starts = [start_to_answer_ms(self.work, binary, question, self.prometheus) for _ in range(STARTS)]
         lines = [
-            [f"peak memory with {WORKERS} workers, MiB", f"{self.mirror.peak_mib():.1f}", "", "20"],
+            [f"peak memory with {WORKERS} workers, MiB", f"{self.mirror.peak_mib():.1f}", "", "24"],
             ["start to first answer, ms", f"{statistics.median(starts):.1f}", spread(starts, 1), "50"],
-            ["binary, MB", f"{pathlib.Path(binary).stat().st_size / 1e6:.2f}", "", "4"],
+            ["binary, MB", f"{pathlib.Path(binary).stat().st_size / 1e6:.2f}", "", "4.5"],
         ]
         asked, accepted = self.upstream_requests(), self.prometheus.accepted()
         self.ask(self.mirror, question, 16, 5)
@@ -164,14 +191,18 @@ class Bench:
             lines.append([count, *(f"{one:.2f}" for one in took), f"{took[2] / took[0]:.2f}"])
             lines[-1] += [f"{1e9 * cpu / count:.0f}", f"{self.mirror.peak_mib():.1f}", sum(errors)]
         head = "points,direct p50 ms,nginx p50 ms,mirror p50 ms,of direct,mirror CPU ns/point,peak MiB,errors"
-        printed("Points of an answer, one client", head.split(","), lines)
+        printed("Points of an answer, one client", split(head), lines)
 
     def upstream_requests(self):
         return self.mirror.metric("prometheusmirror_upstream_requests_total")
 
 
-def ratio(some, others):
-    ratios = [one.per_second / other.per_second for one, other in zip(some, others)]
+def split(head):
+    return head.split(",")
+
+
+def ratio(some, others, times=1):
+    ratios = [times * one.per_second / other.per_second for one, other in zip(some, others)]
     return f"{statistics.median(ratios):.3f}", spread(ratios, 2)
 
 

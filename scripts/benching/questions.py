@@ -6,7 +6,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
-from samples import DAY_MS, HOUR_MS
+from samples import DAY_MS, HOUR_MS, mean_rates, percentiles
 
 PATIENCE_S = 60
 TIMEOUT_MS = 30_000
@@ -21,6 +21,8 @@ class Question:
     # The query of StackState.
     query: dict
     points: list
+    # By how much more the mirror answers than Prometheus is asked for, where Prometheus has no such answer.
+    times: int = 1
 
     def to_prometheus(self):
         """Path, type and body of a request."""
@@ -68,6 +70,25 @@ def buckets_of_gauge(name, metric, start, end, bucket):
     return Question(name, "query_range", form, query, metric.maxima(start, end, bucket))
 
 
+def mean_of_counters(name, counters, start, end, bucket):
+    form = {"query": f"sum(rate({counters[0].name}[{bucket}ms]))", "step": seconds(bucket)}
+    form |= {"start": seconds(start + bucket - 1), "end": seconds(end - 1)}
+    query = metrics_query("__counter__", counters[0], start, end)
+    query["aggregation"] = {"method": "MEAN", "bucketSizeMillis": bucket, "_type": "Aggregation"}
+    return Question(name, "query_range", form, query, mean_rates(counters, start, end, bucket))
+
+
+def percentile_of_gauges(name, gauges, start, end, bucket):
+    # PromQL has no percentile over several series: it is asked for that of one of them.
+    selector = f'{gauges[0].name}{{pod="shop-0"}}'
+    form = {"query": f"quantile_over_time(0.95, {selector}[{bucket - 1}ms])", "step": seconds(bucket)}
+    form |= {"start": seconds(start + bucket - 1), "end": seconds(end - 1)}
+    query = metrics_query("__gauge__", gauges[0], start, end)
+    query["aggregation"] = {"method": "PERCENTILE_95", "bucketSizeMillis": bucket, "_type": "Aggregation"}
+    points = percentiles(gauges, 95, start, end, bucket)
+    return Question(name, "query_range", form, query, points, times=len(gauges))
+
+
 def seconds(ms):
     return f"{ms // 1000}.{ms % 1000:03d}"
 
@@ -84,10 +105,16 @@ class Questions:
         self.long = raw_gauge("raw gauge, 46 h", gauge, end - 46 * HOUR_MS, end - 1)
         self.counter = raw_counter("raw counter, 46 h", counter, end - 46 * HOUR_MS, end - 1)
         self.buckets = buckets_of_gauge("MAX of 1 h over 4 days", gauge, start, end, HOUR_MS)
+        self.mean = mean_of_counters(
+            f"MEAN of 5 min over 6 h, {len(history.counters)} counters", history.counters, end - 6 * HOUR_MS, end, 300_000
+        )
+        self.percentile = percentile_of_gauges(
+            f"PERCENTILE_95 of 1 h over 1 day, {len(history.gauges)} gauges", history.gauges, end - DAY_MS, end, HOUR_MS
+        )
         self.growing = [
             raw_gauge(f"{count:,} points", history.dense, end - count * 1_000, end - 1)
             for count in (1_000, 10_000, 100_000, 1_000_000)
         ]
 
     def all(self):
-        return [self.hour, self.long, self.counter, self.buckets, *self.growing]
+        return [self.hour, self.long, self.counter, self.buckets, self.mean, self.percentile, *self.growing]

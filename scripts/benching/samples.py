@@ -13,10 +13,12 @@ OFFSET_MS = 781
 class Metric:
     """One series of values that look like those of a busy machine."""
 
-    def __init__(self, name, interval_ms, start, end, increment=None):
+    def __init__(self, name, interval_ms, start, end, increment=None, pod=None):
         self.name = name
-        self.times = range(start + OFFSET_MS, end, interval_ms)
-        rng = random.Random(name)
+        self.pod = pod
+        # Not all are scraped at the same time.
+        self.times = range(start + OFFSET_MS + 37 * (pod or 0), end, interval_ms)
+        rng = random.Random(f"{name} {pod}")
         if increment:
             self.values, total = [], 0.0
             for _ in self.times:
@@ -48,13 +50,42 @@ class Metric:
         ]
 
     def openmetrics(self, kind):
-        yield f"# TYPE {self.name.removesuffix('_total')} {kind}\n"
+        if not self.pod:
+            yield f"# TYPE {self.name.removesuffix('_total')} {kind}\n"
+        pod = "" if self.pod is None else f',pod="shop-{self.pod}"'
         for at, value in zip(self.times, self.values):
-            yield f'{self.name}{{instance="10.1.2.3:9100",job="node"}} {value} {at // 1000}.{at % 1000:03d}\n'
+            yield f'{self.name}{{instance="10.1.2.3:9100",job="node"{pod}}} {value} {at // 1000}.{at % 1000:03d}\n'
+
+
+def mean_rates(counters, start, end, bucket):
+    """Of each bucket, the sum over the counters of what they counted in its intervals, divided by the time these took."""
+
+    def mean(counter, at):
+        first, last = counter.between(at, at + bucket - 1)
+        seconds = (last - first + 1) * counter.times.step / 1000
+        return (counter.values[last] - counter.values[first - 1]) / seconds
+
+    return [[sum(mean(one, at) for one in counters), at, at + bucket] for at in range(start, end, bucket)]
+
+
+def percentiles(gauges, percent, start, end, bucket):
+    """Of each bucket, a percentile of the samples of all gauges."""
+
+    def percentile(values):
+        rank = percent / 100 * (len(values) - 1)
+        lower, weight = int(rank), rank % 1
+        upper = min(lower + 1, len(values) - 1)
+        return values[lower] * (1 - weight) + values[upper] * weight
+
+    def pooled(at):
+        return sorted(value for one in gauges for value, _ in one.samples(at, at + bucket - 1))
+
+    return [[percentile(pooled(at)), at, at + bucket] for at in range(start, end, bucket)]
 
 
 class History:
-    """Four days of a gauge and of a counter, a sample every 15 seconds, and a million samples of a dense gauge."""
+    """Four days of a gauge and of a counter, a sample every 15 seconds, a million samples of a dense gauge, a day of 20 gauges,
+    and seven hours of 50 counters."""
 
     def __init__(self):
         self.end = int(time.time() * 1000) // HOUR_MS * HOUR_MS
@@ -64,9 +95,16 @@ class History:
         self.gauge = Metric("bench_load", 15_000, before, self.end)
         self.counter = Metric("bench_seconds_total", 15_000, before, self.end, increment=15)
         self.dense = Metric("bench_dense", 1_000, self.end - 1_000_000 * 1_000, self.end)
+        self.gauges = [Metric("bench_depth", 15_000, self.end - DAY_MS, self.end, pod=pod) for pod in range(20)]
+        hours = self.end - 7 * HOUR_MS
+        self.counters = [Metric("bench_jobs_total", 15_000, hours, self.end, increment=9, pod=pod) for pod in range(50)]
 
     def openmetrics(self):
         yield from self.gauge.openmetrics("gauge")
         yield from self.counter.openmetrics("counter")
         yield from self.dense.openmetrics("gauge")
+        for gauge in self.gauges:
+            yield from gauge.openmetrics("gauge")
+        for counter in self.counters:
+            yield from counter.openmetrics("counter")
         yield "# EOF\n"

@@ -63,12 +63,20 @@ class Prometheus(Server):
         command += ["--storage.tsdb.retention.time=1y", "--log.level=warn"]
         self.launch([*command, f"--web.listen-address=127.0.0.1:{self.port}"])
 
+    def page(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
+            return page.read().decode().splitlines()
+
     def accepted(self):
         """How many connections it has accepted so far."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
-            lines = page.read().decode().splitlines()
         name = 'net_conntrack_listener_conn_accepted_total{listener_name="http"} '
-        return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+        return next(float(line.removeprefix(name)) for line in self.page() if line.startswith(name))
+
+    def sent_bytes(self):
+        """The bytes of all its answers so far, but for those of such pages."""
+        name = "prometheus_http_response_size_bytes_sum{"
+        answers = (line for line in self.page() if line.startswith(name) and 'handler="/metrics"' not in line)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in answers)
 
 
 class Nginx(Server):

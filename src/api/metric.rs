@@ -7,15 +7,8 @@ use crate::compute::screen::{Dropped, Kind};
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, Order, Source};
+use crate::wire::metrics_response::metrics_response;
 use crate::wire::request::{MetricsQuery, QueryRequest};
-use crate::wire::response::{AGGREGATED_FORMAT, MetricsResponse, RAW_FORMAT, Telemetry};
-
-/// The most bytes that a point has, nearly always: a value of 17 digits with its sign and point, and 13 for each of its times.
-const RAW_POINT_BYTES: usize = 36;
-const AGGREGATED_POINT_BYTES: usize = 50;
-
-/// What a body has besides its points.
-const FRAME_BYTES: usize = 256;
 
 /// What a query finds.
 #[derive(Debug)]
@@ -49,7 +42,7 @@ pub(super) fn answer(call: &mut Call<'_>, request: &QueryRequest<MetricsQuery>) 
         });
     }
     metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
-    body(points, query.aggregation)
+    Ok(body(points, query.aggregation))
 }
 
 /// Whom a request asks, and what.
@@ -73,32 +66,9 @@ fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
     })
 }
 
-/// The body that points are answered with. It is written into memory that has room for all of it: half a megabyte that grows
-/// is copied and given back to the system on the way, which takes longer than to write it.
-///
-/// # Errors
-/// Never, for a point is a number.
-pub fn body(points: Points, aggregation: Option<Aggregation>) -> Result<Vec<u8>, Error> {
-    let point_bytes = if aggregation.is_none() { RAW_POINT_BYTES } else { AGGREGATED_POINT_BYTES };
-    let mut body = Vec::with_capacity(FRAME_BYTES + points.count() * point_bytes);
-    let response = MetricsResponse { telemetry: telemetry(points, aggregation) };
-    serde_json::to_writer(&mut body, &response).map_err(|_| Error::Internal)?;
-    Ok(body)
-}
-
-fn telemetry(points: Points, aggregation: Option<Aggregation>) -> Telemetry {
+/// The body that points are answered with.
+pub fn body(points: Points, aggregation: Option<Aggregation>) -> Vec<u8> {
     let is_partial = points.is_partial();
-    let samples = points.into_list().into_iter();
-    match aggregation {
-        None => Telemetry::RawMetricTelemetry {
-            points: samples.map(|sample| (sample.value, sample.at)).collect(),
-            data_format: RAW_FORMAT,
-            is_partial,
-        },
-        Some(Aggregation { bucket_ms, .. }) => Telemetry::AggregatedMetricTelemetry {
-            points: samples.map(|sample| (sample.value, sample.at, sample.at + bucket_ms)).collect(),
-            data_format: AGGREGATED_FORMAT,
-            is_partial,
-        },
-    }
+    let points = points.into_list().into_iter().map(|point| (point.value, point.at));
+    metrics_response(points, aggregation.map(|aggregation| aggregation.bucket_ms), is_partial)
 }

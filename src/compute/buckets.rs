@@ -60,6 +60,12 @@ impl BucketGrid {
         (0..self.count).contains(&index).then_some(index)
     }
 
+    /// The bucket that an instant lies in, if it lies in one, and its bounds.
+    pub fn bucket_at(self, at: i64) -> Option<Bucket> {
+        let index = self.index_of(at)?;
+        Some(Bucket { index, first: self.start_of(index), last: self.last_of(index) })
+    }
+
     /// The instants of all buckets together; none when there is no bucket.
     pub fn span(self) -> Option<TimeRange> {
         (self.count > 0).then(|| TimeRange { start: self.start, end: self.last_of(self.count - 1) })
@@ -71,6 +77,24 @@ impl BucketGrid {
             Order::OldestFirst => nth,
             Order::NewestFirst => self.count - 1 - nth,
         })
+    }
+}
+
+/// A bucket. Samples come in the order of time, so that the next one mostly lies in the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its number.
+    pub index: i64,
+    /// Its first instant, in milliseconds since the epoch.
+    pub first: i64,
+    /// Its last millisecond.
+    pub last: i64,
+}
+
+impl Bucket {
+    /// Whether an instant lies in it.
+    pub fn contains(self, at: i64) -> bool {
+        (self.first..=self.last).contains(&at)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counters in buckets: what they counted in a bucket, and how fast on average.
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, TooManyBuckets};
-use crate::compute::buckets::{BucketMap, Frame};
+use crate::compute::buckets::{Bucket, BucketMap, Frame};
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
@@ -10,29 +10,52 @@ use crate::model::sample::Sample;
 #[derive(Debug)]
 pub(super) struct Increases {
     reader: CounterReader,
+    buckets: IncreaseBuckets,
+}
+
+#[derive(Debug)]
+struct IncreaseBuckets {
     map: BucketMap<Sum>,
+    /// The bucket of the newest sample, and what was counted in it.
+    open: Option<(Bucket, Sum)>,
 }
 
 impl Increases {
     pub(super) fn boxed(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(Increases { reader, map: BucketMap::new(frame) })
+        Box::new(Increases { reader, buckets: IncreaseBuckets { map: BucketMap::new(frame), open: None } })
     }
 }
 
-fn add_increase(map: &mut BucketMap<Sum>, reading: Reading) {
-    let Some(cell) = map.grid().index_of(reading.at).and_then(|index| map.cell(index)) else { return };
-    cell.add(reading.interval.map_or(0.0, |interval| interval.increase));
+impl IncreaseBuckets {
+    fn add(&mut self, reading: Reading) {
+        if self.open.is_none_or(|(bucket, _)| !bucket.contains(reading.at)) {
+            self.close();
+            self.open = self.map.grid().bucket_at(reading.at).map(|bucket| (bucket, Sum::default()));
+        }
+        if let Some((_, sum)) = &mut self.open {
+            sum.add(reading.interval.map_or(0.0, |interval| interval.increase));
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((bucket, sum)) = self.open.take()
+            && let Some(cell) = self.map.cell(bucket.index)
+        {
+            cell.add_sum(sum);
+        }
+    }
 }
 
 impl BucketMethod for Increases {
     fn take(&mut self, samples: &[Sample]) {
-        let Increases { reader, map } = self;
-        reader.take(samples, |reading| add_increase(map, reading));
+        let Increases { reader, buckets } = self;
+        reader.take(samples, |reading| buckets.add(reading));
     }
 
     fn end_series(&mut self) {
-        let Increases { reader, map } = self;
-        reader.end(|reading| add_increase(map, reading));
+        let Increases { reader, buckets } = self;
+        reader.end(|reading| buckets.add(reading));
+        buckets.close();
     }
 
     fn further_ms(&self) -> Option<i64> {
@@ -44,7 +67,7 @@ impl BucketMethod for Increases {
     }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        Ok(Box::new(self.map.into_cells().map(|(index, sum)| (index, sum.value()))))
+        Ok(Box::new(self.buckets.map.into_cells().map(|(index, sum)| (index, sum.value()))))
     }
 }
 
@@ -97,7 +120,7 @@ struct RateBuckets {
     /// How many buckets got a rate last known.
     carried: u64,
     /// The bucket in which the newest interval of the series ends, and the intervals that end in it.
-    open: Option<(i64, Together)>,
+    open: Option<(Bucket, Together)>,
     /// The newest interval of the series that has a rate.
     newest: Option<Interval>,
     /// The first bucket that the series has not contributed to yet.
@@ -114,29 +137,37 @@ struct Together {
 impl RateBuckets {
     fn add(&mut self, reading: Reading) {
         let Some(interval) = reading.interval.filter(|interval| interval.has_rate) else { return };
-        let grid = self.map.grid();
-        let index = grid.index_of(interval.end);
-        if self.open.is_some_and(|(open, _)| Some(open) != index) {
+        if self.open.is_none_or(|(bucket, _)| !bucket.contains(interval.end)) {
             self.close();
+            self.open_at(interval.end);
         }
-        if let Some(index) = index {
-            self.carry_on(index);
-            let (_, together) = self.open.get_or_insert((index, Together::default()));
+        if let Some((_, together)) = &mut self.open {
             together.increase += interval.increase;
             together.length_ms += interval.length_ms;
-        } else if interval.end > grid.last_of(grid.count() - 1) {
-            self.carry_on(grid.count());
         }
         self.newest = Some(interval);
     }
 
+    /// Goes on to the bucket that an interval ends in.
+    fn open_at(&mut self, end: i64) {
+        let grid = self.map.grid();
+        match grid.bucket_at(end) {
+            Some(bucket) => {
+                self.carry_on(bucket.index);
+                self.open = Some((bucket, Together::default()));
+            }
+            None if end > grid.start_of(0) => self.carry_on(grid.count()),
+            None => {}
+        }
+    }
+
     /// Gives its share to the bucket in which intervals end.
     fn close(&mut self) {
-        let Some((index, Together { increase, length_ms })) = self.open.take() else { return };
-        if let Some(cell) = self.map.cell(index) {
+        let Some((bucket, Together { increase, length_ms })) = self.open.take() else { return };
+        if let Some(cell) = self.map.cell(bucket.index) {
             cell.add(increase / (length_ms as f64 / 1000.0));
         }
-        self.next = index + 1;
+        self.next = bucket.index + 1;
     }
 
     /// Gives the rate last known to the buckets up to another one, as long as it is known.

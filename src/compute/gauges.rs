@@ -35,14 +35,14 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
         let grid = self.map.grid();
         let mut rest = samples;
         while let Some(first) = rest.first() {
-            let Some(index) = grid.index_of(first.at) else {
+            let Some(bucket) = grid.bucket_at(first.at) else {
                 // Before the buckets there may be others, behind them there are none.
                 rest = &rest[1..];
                 continue;
             };
-            let last = grid.last_of(index);
-            let (inside, later) = rest.split_at(rest.iter().position(|sample| sample.at > last).unwrap_or(rest.len()));
-            if let Some(cell) = self.map.cell(index) {
+            let end = rest.iter().position(|sample| sample.at > bucket.last).unwrap_or(rest.len());
+            let (inside, later) = rest.split_at(end);
+            if let Some(cell) = self.map.cell(bucket.index) {
                 inside.iter().for_each(|sample| cell.add(sample.value));
             }
             rest = later;

@@ -4,8 +4,8 @@
 /// to overflow again do not exist.
 const UNIT: f64 = 18_446_744_073_709_551_616.0;
 
-/// A number with twice the usual digits: what a sum is rounded to, and what is lost by that. So the order in which numbers are
-/// added makes no difference that anybody sees.
+/// A number with twice the usual digits: a sum, and what was lost by rounding on the way. So the order in which numbers are added
+/// makes no difference that anybody sees.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Twofold {
     high: f64,
@@ -18,20 +18,18 @@ impl Twofold {
         Twofold { high: value, low: 0.0 }
     }
 
-    /// The sum of two (Knuth's exact sum of the high parts, and the low parts with what that loses).
+    /// The sum of two: that of the high parts and, by Knuth's exact sum, what it loses.
     #[inline]
     pub(super) fn plus(self, other: Twofold) -> Twofold {
-        let sum = self.high + other.high;
-        let of_other = sum - self.high;
-        let lost = (self.high - (sum - of_other)) + (other.high - of_other);
-        let low = lost + self.low + other.low;
-        let high = sum + low;
-        Twofold { high, low: low - (high - sum) }
+        let high = self.high + other.high;
+        let of_other = high - self.high;
+        let lost = (self.high - (high - of_other)) + (other.high - of_other);
+        Twofold { high, low: self.low + other.low + lost }
     }
 
     /// The number as near as the usual digits come.
     pub(super) fn value(self) -> f64 {
-        self.high
+        self.high + self.low
     }
 
     fn divided(self, by: f64) -> Twofold {
@@ -62,6 +60,15 @@ impl Sum {
         self.sum = self.sum.plus(Twofold::of(value / UNIT));
     }
 
+    /// Adds what was summed elsewhere.
+    pub(super) fn add_sum(&mut self, other: Sum) {
+        let in_units = |sum: Sum| if sum.is_in_units { sum.sum } else { sum.sum.divided(UNIT) };
+        let sum = self.sum.plus(other.sum);
+        let is_in_units = self.is_in_units || other.is_in_units || !sum.high.is_finite();
+        self.sum = if is_in_units { in_units(*self).plus(in_units(other)) } else { sum };
+        self.is_in_units = is_in_units;
+    }
+
     /// The sum; infinite if no number is as large.
     pub(super) fn value(self) -> f64 {
         self.divided(1.0)
@@ -90,6 +97,22 @@ mod tests {
         assert_eq!(sum(&[1.0, 1e100, 1.0, -1e100]).value(), 2.0);
         assert_eq!(sum(&[0.1; 10]).value(), 1.0);
         assert_eq!(sum(&[9_007_199_254_740_992.0, 1.0, 1.0]).value(), 9_007_199_254_740_994.0);
+    }
+
+    #[test]
+    fn sums_of_parts_add_up_to_the_sum_of_all() {
+        const BIG: f64 = 1.2e308;
+        for (one, other, expected) in [
+            (&[][..], &[][..], 0.0),
+            (&[1.0, 1e100], &[1.0, -1e100], 2.0),
+            (&[BIG], &[BIG, -BIG], BIG),
+            (&[BIG, BIG], &[-BIG], BIG),
+            (&[BIG, BIG], &[-BIG, -BIG, 5.0], 5.0),
+        ] {
+            let mut whole = sum(one);
+            whole.add_sum(sum(other));
+            assert_eq!(whole.value(), expected, "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -63,44 +63,6 @@ pub struct CompleteValue {
     pub value: String,
 }
 
-/// `MetricsResponse`.
-#[derive(Debug, Serialize)]
-#[serde(tag = "_type")]
-pub struct MetricsResponse {
-    /// The points.
-    pub telemetry: Telemetry,
-}
-
-/// Points, raw or aggregated.
-#[derive(Debug, Serialize)]
-#[serde(tag = "_type", rename_all_fields = "camelCase")]
-pub enum Telemetry {
-    /// A value and its time in milliseconds since the epoch.
-    RawMetricTelemetry {
-        /// The points.
-        points: Vec<(f64, i64)>,
-        /// The meaning of a point's elements: [`RAW_FORMAT`].
-        data_format: [&'static str; 2],
-        /// Whether some were left out.
-        is_partial: bool,
-    },
-    /// A value and the start and end of its bucket in milliseconds since the epoch.
-    AggregatedMetricTelemetry {
-        /// The points.
-        points: Vec<(f64, i64, i64)>,
-        /// The meaning of a point's elements: [`AGGREGATED_FORMAT`].
-        data_format: [&'static str; 3],
-        /// Whether some were left out.
-        is_partial: bool,
-    },
-}
-
-/// The elements of a raw point.
-pub const RAW_FORMAT: [&str; 2] = ["value", "timestamp"];
-
-/// The elements of an aggregated point.
-pub const AGGREGATED_FORMAT: [&str; 3] = ["value", "startTimestamp", "endTimestamp"];
-
 /// A typed error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "_type", rename_all_fields = "camelCase")]
