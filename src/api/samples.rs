@@ -77,6 +77,9 @@ fn raw_window(
         let range = plan.read_range();
         let SamplesRead { sink: reader, too_large } = read(session, of, range, || RawReader::new(plan))?;
         seen.add_all(reader.seen());
+        if too_large.is_some() {
+            seen.or_more();
+        }
         seen.at_most_one().map_err(|too_many| {
             let promql = promql::samples(of, range.length() + 1);
             Error::too_many_metrics(&too_many, &promql, session.upstream())
