@@ -130,14 +130,22 @@ fn sum_and_event_count_give_zero_where_the_expression_has_nothing() {
 }
 
 #[test]
-fn an_expression_that_finds_nothing_is_an_empty_list() {
+fn an_expression_that_finds_nothing_has_no_points_but_zeros_of_sum_and_event_count() {
     let gateway = Gateway::to_prometheus();
+    let zeros: Vec<_> =
+        (0..60).map(|nth| T0 + nth * MINUTE).map(|start| vec![0.0, start as f64, (start + MINUTE) as f64]).collect();
     for promql in ["no_such_metric", "sum(rate(no_such_metric_total[5m]))", "room_celsius > 1e9"] {
         let query = Query::expression(promql).between(T0, T0 + HOUR);
         assert_points(&gateway.ask(&query), &[], 0.0, promql);
-        // Not even zeros: nobody can tell an expression that is wrong from one that has nothing to say.
-        for method in ["MEAN", "SUM", "EVENT_COUNT"] {
-            assert_points(&gateway.ask(&query.clone().aggregated(method, MINUTE)), &[], 0.0, promql);
+        for (method, expected) in [
+            ("MEAN", &[][..]),
+            ("SUM", &zeros),
+            ("EVENT_COUNT", &zeros),
+            ("SUM_NO_ZEROS", &[]),
+            ("EVENT_COUNT_NO_ZEROS", &[]),
+        ] {
+            let answer = gateway.ask(&query.clone().aggregated(method, MINUTE));
+            assert_points(&answer, expected, 0.0, &format!("{method} of {promql}"));
         }
     }
 }

@@ -236,7 +236,7 @@ fn a_result_that_never_ends_is_refused_at_a_bound_with_advice() {
         }
         _ => good(request),
     });
-    let question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+    let question = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
     let answer = question.ask(&mirror, &stub.details());
     let error = error_of(&answer);
     assert_eq!(error["_type"], "RemoteMirrorError", "{}", answer.text);

@@ -86,10 +86,13 @@ fn check_body(mirrors: &[Mirror], path: &'static str, body: impl Into<Vec<u8>>) 
 
 fn questions_for(path: &str) -> Vec<Question> {
     match path {
-        "/api/v1/query" => vec![Question::metric("__gauge__", "stub_metric", None)],
+        "/api/v1/query" => vec![
+            Question::metric("__gauge__", "stub_metric", None),
+            Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+        ],
         "/api/v1/query_range" => vec![
             Question::metric("~", "avg(stub_metric)", None),
-            Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+            Question::metric("~", "avg(stub_metric)", Some("MEAN")),
         ],
         "/api/v1/labels" => vec![Question { path: "/api/field/name", query: json!({"conditions": []}), promql: "" }],
         _ => vec![Question::values("job")],
@@ -217,7 +220,7 @@ fn keys_in_another_order_and_further_keys_are_understood() {
     let mirror = Mirror::start();
     let result = format!(r#"[{{"values":[[{}.5,"2.5"]],"more":[],"metric":{{"job":"a"}}}}]"#, START / 1000 + 1);
     let body = format!(
-        " {{\"warnings\":[\"w\"],\"data\":{{\"stats\":{{\"a\":[1]}},\"result\":{result},\"resultType\":\"matrix\"}},\
+        " {{\"warnings\":[\"PromQL warning: w\"],\"data\":{{\"stats\":{{\"a\":[1]}},\"result\":{result},\"resultType\":\"matrix\"}},\
          \"infos\":[],\"status\":\"success\"}} "
     );
     let stub = Stub::start(move |request| match request.path.as_str() {

@@ -17,9 +17,9 @@ fn ask_all(mirror: &Mirror, details: &Value) {
     }
 }
 
-/// A range query of so many buckets of a second from START on.
+/// An expression in so many buckets of a second from START on.
 fn buckets(count: i64) -> Question {
-    let mut question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+    let mut question = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
     question.query["aggregation"]["bucketSizeMillis"] = json!(1000);
     question.query["endTime"] = json!(START + count * 1000);
     question
@@ -132,8 +132,11 @@ fn a_connection_is_used_again_after_an_answer_of_any_length() {
         ("no Prometheus", Reply::http(404, "text/plain", "404 page not found")),
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(move |_| reply.clone()));
+        // Since the beginning, a refusal would be followed by the same question without a start.
+        let mut question = Question::values("job");
+        question.query["startTime"] = json!(START);
         for _ in 0..3 {
-            Question::values("job").ask(&mirror, &stub.details());
+            question.ask(&mirror, &stub.details());
         }
         let seen: Vec<(usize, usize)> = stub.requests().iter().map(|seen| (seen.connection, seen.nth)).collect();
         assert_eq!(seen, [(0, 0), (0, 1), (0, 2)], "after {what}");
@@ -203,8 +206,6 @@ fn a_long_range_is_split_on_one_grid_within_prometheus_bound() {
             let steps = (request.millis("end") - request.millis("start")) / request.millis("step");
             assert!(steps <= 10_999, "{count} buckets: {request:?}");
         }
-        // What else is asked, to find out where data is, has another step.
-        asked.retain(|request| request.millis("step") == 1000);
         let mut ranges: Vec<(i64, i64)> = asked.iter().map(|r| (r.millis("start"), r.millis("end"))).collect();
         ranges.sort();
         assert!(ranges.len() <= 1 + count as usize / 10_000, "{count} buckets were asked for as {ranges:?}");

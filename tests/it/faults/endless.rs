@@ -1,12 +1,13 @@
 //! Answers without an end, in every place of one that can go on: the mirror reads them up to a bound, keeps little of
-//! them, and stays under 400 MiB with eight workers that each read one.
+//! them, and stays under 400 MiB with eight workers that each read one. Where PromQL or a shorter window can answer instead, it
+//! does.
 
 use serde_json::{Value, json};
 
 use super::{Question, START, error_of, head, is_good};
 use crate::support::mirror::{Answer, Mirror};
 use crate::support::process::memory;
-use crate::support::stub::{After, Reply, Stub, good};
+use crate::support::stub::{After, Reply, Request, Stub, good};
 
 /// How many are read at the same time, and the bytes of memory that the mirror may ever have had then.
 const WORKERS: usize = 8;
@@ -24,6 +25,8 @@ enum Outcome {
     Foreign,
     /// No error: the mirror does without it.
     Missed,
+    /// An error that says that there are several series.
+    Several,
 }
 
 /// An answer that begins like this and goes on without an end.
@@ -36,6 +39,7 @@ struct Endless {
 }
 
 const RANGE: &str = "/api/v1/query_range";
+const SAMPLES: &str = "/api/v1/query";
 const VALUES: &str = "/api/v1/label/job/values";
 const METADATA: &str = "/api/v1/metadata";
 
@@ -52,6 +56,11 @@ impl Endless {
         Endless::data(what, RANGE, &begin, after)
     }
 
+    /// The same where samples are asked for.
+    fn of_samples(self) -> Endless {
+        Endless { path: SAMPLES, ..self }
+    }
+
     /// An answer that is not a success, or is none yet.
     fn other(what: &'static str, begin: &str, after: After) -> Endless {
         Endless { what, path: VALUES, begin: begin.to_owned(), after, outcome: Outcome::TooLarge }
@@ -59,7 +68,8 @@ impl Endless {
 
     fn question(&self) -> Question {
         match self.path {
-            RANGE => Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+            RANGE => Question::metric("~", "avg(stub_metric)", Some("MEAN")),
+            SAMPLES => Question::metric("__gauge__", "stub_metric", None),
             METADATA => Question::values("__gauge__"),
             _ => Question::values("job"),
         }
@@ -67,9 +77,12 @@ impl Endless {
 
     /// An upstream that gives this answer, and good ones at other paths.
     fn stub(&self) -> Stub {
-        let path = self.path;
-        let reply = Reply::raw(format!("{}\r\n{}", head(""), self.begin)).then(self.after.clone());
+        let (path, reply) = (self.path, self.reply());
         Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) })
+    }
+
+    fn reply(&self) -> Reply {
+        Reply::raw(format!("{}\r\n{}", head(""), self.begin)).then(self.after.clone())
     }
 
     /// Gets it, and wants the right outcome.
@@ -86,6 +99,7 @@ impl Endless {
             Outcome::TooLarge => check_error("RemoteMirrorError", "more than 33554432 bytes; narrow the query"),
             Outcome::Foreign => check_error("MetricStoreConnectionError", "does not answer as a Prometheus does"),
             Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
+            Outcome::Several => check_error("RemoteMirrorError", "or more series where one list of points has room"),
         }
     }
 }
@@ -109,10 +123,25 @@ fn long_value() -> Endless {
     Endless::matrix("a label's value", r#""a":""#, repeat("b"))
 }
 
+/// Series of one sample each, which lies in the range that is asked for.
+fn series_in_range() -> Endless {
+    let at = START / 1000 + 1;
+    let series = After::Count(|block| {
+        thousand(block, |nth| format!(r#",{{"metric":{{"n":"{nth}"}},"values":[[{},"1"]]}}"#, START / 1000 + 1))
+    });
+    Endless::matrix("series in the range", &format!(r#"}},"values":[[{at},"1"]]}}"#), series)
+}
+
 /// One of each kind.
 fn all_kinds() -> Vec<Endless> {
     let long_name = format!(r#"["{}""#, "x".repeat(30 << 20));
     vec![
+        rising_samples().of_samples(),
+        Endless::matrix("samples of one time", r#"},"values":[[1,"1"]"#, repeat(r#",[1,"1"]"#)).of_samples(),
+        Endless::matrix("series before the range", r#"},"values":[]}"#, repeat(r#",{"metric":{},"values":[[1,"1"]]}"#))
+            .of_samples(),
+        Endless { outcome: Outcome::Several, ..series_in_range().of_samples() },
+        long_value().of_samples(),
         rising_samples(),
         Endless::matrix("samples of one time", r#"},"values":[[1,"1"]"#, repeat(r#",[1,"1"]"#)),
         Endless::matrix("series", r#"},"values":[]}"#, repeat(r#",{"metric":{"a":"b"},"values":[[1,"1"],[2,"2"]]}"#)),
@@ -186,7 +215,26 @@ fn eight_answers_without_an_end_stay_in_bounded_memory() {
     let mirror = mirror();
     // Those of which the most is kept, and those of which the most is read before anything can be decoded.
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples()));
+    check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples().of_samples()));
     check_at_once(&mirror, &[(); WORKERS].map(|()| long_value()));
+}
+
+#[test]
+fn a_gauge_whose_samples_have_no_end_is_aggregated_by_promql() {
+    let mirror = mirror();
+    for endless in [rising_samples(), series_in_range(), long_value()] {
+        let what = endless.what;
+        let promql = |request: &Request| request.promql().ends_with(']');
+        let reply = endless.reply();
+        let stub = Stub::start(move |request| if promql(request) { reply.clone() } else { good(request) });
+        let mut question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+        question.query["endTime"] = json!(START + 120_000);
+        let answer = question.ask(&mirror, &stub.details());
+        let expected = [START, START + 60_000].map(|start| vec![1.5, start as f64, (start + 60_000) as f64]);
+        assert_eq!(answer.points(), expected, "{what}");
+        let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
+        assert_eq!(asked, [SAMPLES, SAMPLES, RANGE], "{what}: the samples, the probe, PromQL");
+    }
 }
 
 #[test]

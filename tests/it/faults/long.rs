@@ -15,14 +15,21 @@ fn begun() -> String {
     )
 }
 
-/// Lets a range query be answered by this, and wants an error that says this.
+/// Lets the values of an expression and the samples of a metric be answered by this, and wants an error that says this.
 fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
-    let reply = Reply::raw(bytes).then(after);
-    let stub = Stub::start(move |request| match request.path.as_str() {
-        "/api/v1/query_range" => reply.clone(),
-        _ => good(request),
-    });
-    let question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
+    let expression = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
+    for (path, question) in [
+        ("/api/v1/query_range", expression),
+        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", None)),
+        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", Some("MEAN"))),
+    ] {
+        let reply = Reply::raw(bytes.clone()).then(after.clone());
+        check_at(mirror, path, &question, &format!("{fault} at {path}"), reply, says);
+    }
+}
+
+fn check_at(mirror: &Mirror, path: &'static str, question: &Question, fault: &str, reply: Reply, says: &str) {
+    let stub = Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) });
     let must_time_out = says.starts_with("did not answer within");
     let details = if must_time_out { in_time(stub.details()) } else { stub.details() };
     let begin = Instant::now();

@@ -1,12 +1,11 @@
-//! What the mirror keeps from one request for the next: connections that die, probes that fail, labels forgotten.
+//! What the mirror keeps from one request for the next: connections that die. What it does not keep: how an engine answers.
+//! And answers with more series than one.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Question, error_of, in_time, is_good};
+use super::{Question, START, error_of, in_time, is_good};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
@@ -74,26 +73,90 @@ fn faults_leave_no_connection_open() {
     wait_until(|| format!("of {} descriptors no more than {most} are open", now()), || now() <= most);
 }
 
+/// The answer to a probe of range bounds: how many evaluations so many engines count.
+fn counts(counts: &[&str]) -> Reply {
+    let result: Vec<Value> =
+        counts.iter().map(|count| json!({"metric": {"engine": count}, "value": [1_200_000_000, count]})).collect();
+    Reply::success(json!({"resultType": "vector", "result": result}))
+}
+
+/// A stub that answers the probe of range bounds like this, and all else well.
+fn probed(probe: &Reply) -> Stub {
+    let probe = probe.clone();
+    Stub::start(move |request| if is_probe(request) { probe.clone() } else { good(request) })
+}
+
+fn is_probe(request: &Request) -> bool {
+    request.promql().contains("vector(0)")
+}
+
+/// An expression in buckets of a minute, evaluated each 15 s, from a time on that is this much later than a whole minute.
+fn in_minutes_from(later_ms: i64) -> Question {
+    let mut question = Question::metric("~", "avg(stub_metric)", Some("SUM"));
+    let start = START / 60_000 * 60_000 + later_ms;
+    question.query["startTime"] = json!(start);
+    question.query["endTime"] = json!(start + 120_000);
+    question
+}
+
 #[test]
-fn a_probe_that_failed_is_asked_again() {
+fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
     let mirror = Mirror::start();
-    let is_broken = Arc::new(AtomicBool::new(true));
-    let broken = Arc::clone(&is_broken);
-    // An engine with closed ranges, once it answers.
-    let stub = Stub::start(move |request| {
-        let four = json!({"resultType": "vector", "result": [{"metric": {}, "value": [0, "4"]}]});
-        match request.promql().contains("vector(0)") {
-            true if broken.load(Ordering::SeqCst) => Reply::error(500, "internal", "not now"),
-            true => Reply::success(four),
-            false => good(request),
+    let refused = |status| Reply::error(status, "bad_data", "no subqueries here");
+    for (probe, width) in [
+        (counts(&["4"]), "59s999ms"),
+        (counts(&["4", "4"]), "59s999ms"),
+        (counts(&["3"]), "60s"),
+        (counts(&["3", "3"]), "60s"),
+        // An engine that does not take it is taken for a newer one.
+        (refused(400), "60s"),
+        (refused(422), "60s"),
+    ] {
+        // Only buckets that begin a millisecond after an evaluation could have one more.
+        for (later_ms, matters) in [(1, true), (15_001, true), (0, false), (2, false), (14_999, false), (123, false)] {
+            let stub = probed(&probe);
+            for _ in 0..2 {
+                let answer = in_minutes_from(later_ms).ask(&mirror, &stub.details());
+                assert!(is_good(&answer), "{later_ms}: {}", answer.text);
+            }
+            let width = if matters { width } else { "60s" };
+            let query = format!("sum_over_time((avg(stub_metric))[{width}:15s])");
+            let probes = stub.requests().iter().filter(|request| is_probe(request)).count();
+            assert_eq!(probes, if matters { 2 } else { 0 }, "{later_ms} {probe:?}");
+            assert_eq!(stub.queries(&query).len(), 2, "{later_ms} {probe:?}: no {query} in {:?}", stub.requests());
         }
-    });
-    let question = Question::metric("__gauge__", "stub_metric", Some("SUM"));
-    let answer = question.ask(&mirror, &stub.details());
-    assert_eq!(error_of(&answer)["_type"], "RemoteMirrorError", "{}", answer.text);
-    is_broken.store(false, Ordering::SeqCst);
-    assert!(is_good(&question.ask(&mirror, &stub.details())));
-    assert_eq!(stub.queries("sum_over_time(")[0].promql(), r#"sum(sum_over_time({__name__="stub_metric"}[59999ms]))"#);
+    }
+}
+
+#[test]
+fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
+    let mirror = Mirror::start();
+    for (probe, kind, says) in [
+        (Reply::error(500, "internal", "not now"), "RemoteMirrorError", "not now"),
+        (Reply::error(503, "timeout", "not now"), "MetricStoreConnectionError", "not now"),
+        (Reply::raw("").then(After::Close), "MetricStoreConnectionError", "closed the connection"),
+        (Reply::http(200, "text/html", "<html>"), "MetricStoreConnectionError", "not one of the Prometheus HTTP API"),
+        // A proxy over two versions answers as both at once.
+        (counts(&["4", "3"]), "RemoteMirrorError", "engines of different versions"),
+        (counts(&["3", "4"]), "RemoteMirrorError", "engines of different versions"),
+    ] {
+        let stub = probed(&probe);
+        let answer = in_minutes_from(1).ask(&mirror, &stub.details());
+        let error = error_of(&answer);
+        assert_eq!(error["_type"], kind, "{probe:?}: {}", answer.text);
+        let details = error["details"].as_str().unwrap();
+        // The admin knows his query, not the probe.
+        for part in [says, "[60s:15s]", "avg(stub_metric)", "127.0.0.1"] {
+            assert!(details.contains(part), "{part} is not in {details}");
+        }
+        assert!(!details.contains("vector(0)"), "{details}");
+        assert_eq!(stub.queries("stub_metric"), [], "{probe:?}: nothing was evaluated");
+        // Where it does not matter, it is not asked.
+        assert!(is_good(&in_minutes_from(2).ask(&mirror, &stub.details())), "{probe:?}");
+        stub.behave(|request| if is_probe(request) { counts(&["4"]) } else { good(request) });
+        assert!(is_good(&in_minutes_from(1).ask(&mirror, &stub.details())), "{probe:?}");
+        assert_eq!(stub.queries("[59s999ms:15s]").len(), 1, "{probe:?}");
+    }
 }
 
 /// An instant query's matrix of so many series.
@@ -105,51 +168,52 @@ fn matrix(series: usize) -> Value {
 #[test]
 fn too_many_metrics_says_how_many_however_many() {
     let mirror = Mirror::start();
-    let question = Question::metric("__gauge__", "stub_metric", None);
-    for count in [2, 100, 101, 5_000] {
-        let stub = Stub::start(move |_| Reply::success(matrix(count)));
-        let error = question.ask(&mirror, &stub.details()).json;
-        assert_eq!(error["summary"], "Too many metrics.", "{error}");
-        let details = error["details"].as_str().unwrap();
-        assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
-    }
-}
-
-#[test]
-fn of_more_series_than_are_kept_none_is_taken_for_the_only_one() {
-    let mirror = Mirror::start();
-    // A counter whose earlier series have ended in the five minutes before the range, and one that lives.
-    let (start, at) = (1_700_000_000_000_i64, |second: i64| 1_700_000_000 + second);
-    let query = json!({"conditions": [condition("__counter__", "c")], "startTime": start, "endTime": start + 60_000});
-    for ended in [0, 99, 100, 101, 150] {
-        let series = |pod: String, samples: Value| json!({"metric": {"__name__": "c", "pod": pod}, "values": samples});
-        let old = |nth| series(format!("old{nth}"), json!([[at(-200), "1"], [at(-100), "2"]]));
-        let living = series("living".to_owned(), json!([[at(10), "10"], [at(20), "40"]]));
-        let result: Vec<Value> = (0..ended).map(old).chain([living]).collect();
-        let stub = Stub::start(move |_| Reply::success(json!({"resultType": "matrix", "result": result})));
-        let answer = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
-        if ended < 100 {
-            assert_eq!(answer.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{ended}: {}", answer.text);
-        } else {
-            assert_eq!(answer.json["summary"], "Too many metrics.", "{ended}: {}", answer.text);
-            let details = answer.json["details"].as_str().unwrap();
-            assert!(details.starts_with(&format!("{} series", ended + 1)), "{details}");
+    for question in [Question::metric("__gauge__", "stub_metric", None), Question::metric("~", "stub_metric", None)] {
+        for count in [2, 100, 101, 5_000] {
+            let stub = Stub::start(move |_| Reply::success(matrix(count)));
+            let error = question.ask(&mirror, &stub.details()).json;
+            assert_eq!(error["summary"], "Too many metrics.", "{error}");
+            let details = error["details"].as_str().unwrap();
+            assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
         }
     }
 }
 
 #[test]
-fn an_answer_too_large_for_its_many_series_says_too_many_metrics() {
+fn series_that_ended_before_the_range_are_none_of_its_series_however_many() {
     let mirror = Mirror::start();
-    let stub = Stub::start(|request| match request.promql().starts_with("count(") {
-        true => Reply::success(json!({"resultType": "vector", "result": [{"metric": {}, "value": [0, "70000"]}]})),
-        false => Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])),
-    });
+    // A counter whose earlier series have ended in the five minutes before the range, and those that live.
+    let (start, at) = (1_700_000_000_000_i64, |second: i64| 1_700_000_000 + second);
+    let query = json!({"conditions": [condition("__counter__", "c")], "startTime": start, "endTime": start + 60_000});
+    for ended in [0, 1, 99, 100, 101, 150, 5_000] {
+        for living in [1, 2, 150] {
+            let series = |pod: String, samples: Value| json!({"metric": {"pod": pod}, "values": samples});
+            let old = |nth| series(format!("old{nth}"), json!([[at(-200), "1"], [at(-100), "2"]]));
+            let live = |nth| series(format!("living{nth}"), json!([[at(10), "10"], [at(20), "40"]]));
+            let result: Vec<Value> = (0..ended).map(old).chain((0..living).map(live)).collect();
+            let stub = Stub::start(move |_| Reply::success(json!({"resultType": "matrix", "result": result})));
+            let answer = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
+            let context = format!("{ended} ended, {living} live: {}", answer.text);
+            if living == 1 {
+                assert_eq!(answer.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{context}");
+            } else {
+                assert_eq!(answer.json["summary"], "Too many metrics.", "{context}");
+                let details = answer.json["details"].as_str().unwrap();
+                assert!(details.starts_with(&format!("{living} series where")), "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_too_large_of_which_no_sample_is_seen_says_so() {
+    let mirror = Mirror::start();
+    let stub =
+        Stub::start(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
     let error = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
-    assert_eq!(error["summary"], "Too many metrics.", "{error}");
+    assert_eq!(error["summary"], "Prometheus refused the query.", "{error}");
     let details = error["details"].as_str().unwrap();
-    assert!(
-        details.starts_with("70000 series where one list of points has room for one: add a condition"),
-        "{details}"
-    );
+    assert!(details.contains("more than 33554432 bytes; narrow the query"), "{details}");
+    // It is asked once, not for ever less.
+    assert_eq!(stub.queries("stub_metric").len(), 1);
 }
