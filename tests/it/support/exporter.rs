@@ -50,8 +50,9 @@ pub const COUNTERS: [&str; 12] = [
     "visits_total",
 ];
 
-/// The metrics of the page that belong to `__gauge__`, sorted.
-pub const GAUGES: [&str; 5] = ["bare", "files_count", "heat", "pages_total", "size_bytes"];
+/// The metrics of the page that belong to `__gauge__`, sorted. Those without a type belong to both.
+pub const GAUGES: [&str; 9] =
+    ["bare", "bare_bucket", "bare_count", "bare_sum", "bare_total", "files_count", "heat", "pages_total", "size_bytes"];
 
 /// A Prometheus that has scraped the page, every second anew.
 pub fn scraped() -> &'static Prometheus {
