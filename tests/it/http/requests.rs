@@ -1,5 +1,7 @@
 //! What the mirror reads leniently, and which connection details it refuses by name.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::support::mirror::{Answer, Mirror, condition};
@@ -147,6 +149,7 @@ fn the_other_connection_details_are_checked_by_name_too() {
     check("requestTimeout", &no_duration);
     check("scrapeInterval", &no_duration);
     check("nan_interpretation", &[json!("MAYBE"), json!(0), json!(["NONE"])]);
+    check("partialResponse", &[json!("maybe"), json!(1), json!(true), json!(["allow"])]);
     let no_url = ["x", "/x", "ftp://h", "http://", "http://h:0", "http://h:65536", "http://h?q=1", "http://h/#f"];
     for url in no_url.iter().map(|url| json!(url)).chain([json!(5), json!({}), json!([])]) {
         check_bad_details(&mirror, &json!({"url": url}), "url");
@@ -164,9 +167,48 @@ fn good_values_of_the_other_connection_details_are_taken() {
         ("scrapeInterval", json!(86_400_000)),
         ("nan_interpretation", json!("ZERO")),
         ("nan_interpretation", json!("NONE")),
+        ("partialResponse", json!("allow")),
+        ("partialResponse", json!("deny")),
     ] {
         let answer = test_connection(&mirror, &with(&stub.details(), field, value.clone()));
         assert!(is_ok(&answer), "{field} {value}: {}", answer.text);
+    }
+}
+
+#[test]
+fn a_time_that_is_absent_null_or_zero_is_the_beginning_or_now() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let now_ms = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let times = [None, Some(Value::Null), Some(json!(0))];
+    for (start, end) in times.iter().flat_map(|start| times.iter().map(move |end| (start, end))).chain([
+        (&Some(json!(START)), &None),
+        (&Some(json!(START)), &Some(json!(0))),
+        (&None, &Some(json!(START))),
+    ]) {
+        let mut query = query();
+        let fields = query.as_object_mut().unwrap();
+        for (name, time) in [("startTime", start), ("endTime", end)] {
+            fields.remove(name);
+            fields.extend(time.iter().map(|time| (name.to_owned(), time.clone())));
+        }
+        stub.behave(good);
+        let before = now_ms();
+        let answer = mirror.metric(&stub.details(), query.clone());
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        let asked = stub.requests().remove(0);
+        let (time, after) = (asked.millis("time"), now_ms());
+        if end == &Some(json!(START)) {
+            assert_eq!(time, START, "{query}");
+        } else {
+            assert!((before..=after).contains(&time), "{query}: {time}");
+        }
+        // The start belongs to the range, where that does not include its left end, too.
+        let length = time + 1 - if start == &Some(json!(START)) { START } else { 0 };
+        let selector = match (length / 1000, length % 1000) {
+            (s, 0) => format!("[{s}s]"),
+            (s, ms) => format!("[{s}s{ms}ms]"),
+        };
+        assert!(asked.promql().ends_with(&selector), "{query}: {} does not end with {selector}", asked.promql());
     }
 }
 

@@ -78,7 +78,17 @@ fn field_values_have_their_shape() {
 
 #[test]
 fn metric_values_have_their_shapes() {
-    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    // A sample in each of two buckets.
+    let sample = |at: i64| json!([at / 1000, "1.5"]);
+    let samples = json!([sample(START + 1000), sample(END - 1000)]);
+    let result = json!([{"metric": {"__name__": "stub_metric"}, "values": samples}]);
+    let (mirror, stub) = (
+        Mirror::start(),
+        Stub::start(move |request| match request.promql().ends_with(']') {
+            true => Reply::success(json!({"resultType": "matrix", "result": result})),
+            false => good(request),
+        }),
+    );
     let response = |points: Value, format: &[&str], partial: bool, kind: &str| {
         let telemetry = json!({"points": points, "dataFormat": format, "isPartial": partial, "_type": kind});
         json!({"telemetry": telemetry, "_type": "MetricsResponse"})
@@ -97,9 +107,9 @@ fn metric_values_have_their_shapes() {
     let second = json!([1.5, START + 60_000, END]);
 
     let answer = metric(&mirror, &stub, gauge(Value::Null));
-    check(&answer, 200, &raw(json!([[1.5, END - 1000], [1.5, END]]), false));
+    check(&answer, 200, &raw(json!([[1.5, START + 1000], [1.5, END - 1000]]), false));
     let answer = metric(&mirror, &stub, limited(Value::Null));
-    check(&answer, 200, &raw(json!([[1.5, END - 1000]]), true));
+    check(&answer, 200, &raw(json!([[1.5, START + 1000]]), true));
     let answer = metric(&mirror, &stub, gauge(mean.clone()));
     check(&answer, 200, &bucketed(json!([first, second]), false));
     let answer = metric(&mirror, &stub, limited(mean));

@@ -269,7 +269,9 @@ fn every_line_of_a_request_has_its_id() {
         let log = mirror.log();
         let lines: Vec<_> = log.lines().map(fields).collect();
         let of = |message: &str| lines.iter().filter(|line| field(line, "msg") == Some(message)).count();
-        assert_eq!((of("listening"), of("request"), of("upstream")), (1, 1, stub.requests().len()), "{log}");
+        let calls = stub.requests().len() + stub.reads();
+        assert_eq!((of("listening"), of("request"), of("upstream")), (1, 1, calls), "{log}");
+        assert_eq!(stub.reads(), 1);
         for line in lines.iter().filter(|line| field(line, "msg") != Some("listening")) {
             assert_eq!(field(line, "request_id"), Some("only-one"), "{line:?}");
         }

@@ -24,6 +24,8 @@ const REQUESTS: &str = "prometheusmirror_requests_total";
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
 const REJECTED: &str = "prometheusmirror_rejected_requests_total";
 const DROPPED: &str = "prometheusmirror_points_dropped_total";
+const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
+const PARTIAL_RESPONSES: &str = "prometheusmirror_partial_responses_total";
 
 /// Waits until so many workers are busy and so many requests wait for one.
 pub fn is_busy(mirror: &Mirror, workers: usize, waiting: usize) {
@@ -87,6 +89,8 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("prometheusmirror_queue_capacity", "gauge"),
         ("prometheusmirror_queue_length", "gauge"),
         (REJECTED, "counter"),
+        (SAMPLE_READS, "counter"),
+        (PARTIAL_RESPONSES, "counter"),
         ("prometheusmirror_points_sent_total", "counter"),
         (DROPPED, "counter"),
         ("prometheusmirror_panics_total", "counter"),
@@ -119,6 +123,9 @@ fn what_may_be_alerted_on_is_there_before_it_happens() {
     let reasons = reasons.into_iter().chain(["unauthorized", "verb_not_allowed"]);
     assert_eq!(values(REJECTED, "reason"), reasons.map(str::to_owned).collect());
     assert_eq!(values(DROPPED, "reason"), ["infinite", "nan"].map(str::to_owned).into());
+    let sources = ["promql", "range_selector", "remote_read"];
+    assert_eq!(values(SAMPLE_READS, "source"), sources.map(str::to_owned).into());
+    assert_eq!(page.only(PARTIAL_RESPONSES), 0.0);
 }
 
 #[test]
@@ -239,7 +246,8 @@ fn upstream_requests_are_counted_by_endpoint_as_the_upstream_saw_them() {
     for request in stub.requests() {
         *expected.entry(endpoint_of(&request)).or_default() += 1.0;
     }
-    assert_eq!(expected.len(), 5, "every endpoint was asked: {expected:?}");
+    expected.insert("read", stub.reads() as f64);
+    assert_eq!((expected.len(), stub.reads()), (6, 1), "every endpoint was asked: {expected:?}");
     let page = Page::of(&mirror);
     for (endpoint, count) in &expected {
         let label = ("endpoint", *endpoint);
