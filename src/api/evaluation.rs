@@ -99,7 +99,8 @@ impl<'s, 'c> Evaluation<'s, 'c> {
                 break;
             }
         }
-        Ok(Found { points: self.points, dropped: self.screen.dropped() })
+        let has_series = !self.seen.is_empty();
+        Ok(Found { points: self.points, dropped: self.screen.dropped(), has_series })
     }
 
     /// Asks for the values at the instants of a part of the grid.

@@ -6,7 +6,7 @@ use crate::api::probe;
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
-use crate::model::query::{Aggregation, MetricQuery, NanInterpretation};
+use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation};
 use crate::prometheus::{ResultType, Session};
 
 /// The points of an expression, raw or in buckets.
@@ -41,9 +41,19 @@ pub(super) fn found(
         RangeBounds::LeftOpen
     };
     let promql = in_buckets(bounds, &expression);
-    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
+    let found = Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
         // Some engines have no subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
-    })
+    })?;
+    // The functions for extremes pass over native histograms without a word, but they can be counted.
+    if !found.has_series && matches!(method, Method::Max | Method::Min | Method::Percentile(_)) {
+        let counted = promql::in_bucket(&expression, Method::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
+        let counts = Evaluation::new(session, shape, query, nan, &counted)?.run(&counted, |_| Ok(None));
+        // That they cannot be counted is no failure of what was asked.
+        if counts.is_ok_and(|counts| counts.has_series) {
+            return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
+        }
+    }
+    Ok(found)
 }

@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) points: Points,
     /// What became no point for its value.
     pub(super) dropped: Dropped,
+    /// Whether there was any series, whatever became of its samples.
+    pub(super) has_series: bool,
 }
 
 /// Answers with the points of a query.
@@ -28,11 +30,12 @@ pub(super) fn answer(call: &mut Call<'_>, request: &QueryRequest<MetricsQuery>) 
     let metrics = call.metrics;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
     let session = call.open(&datasource);
-    let Found { points, dropped } = match &query.source {
+    let Found { points, dropped, .. } = match &query.source {
         Source::Gauge(of) => samples::found(session, of, Kind::Gauge(nan), &query)?,
         Source::Counter(of) => samples::found(session, of, Kind::Counter(interval_ms), &query)?,
         Source::Expression(text) => expression::found(session, text, &query, nan, interval_ms)?,
     };
+    let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
     if dropped.nan + dropped.infinite > 0 {
         log::info(|| {
             log::Line::new("samples dropped")

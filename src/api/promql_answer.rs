@@ -8,15 +8,15 @@ use crate::api::{now_ms, probe, samples};
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::plan::{Grid, RangeBounds, Subquery};
 use crate::compute::promql;
-use crate::compute::rate::{CounterReader, LookBack};
-use crate::compute::screen::{Kind, Screen};
+use crate::compute::rate;
+use crate::compute::screen::Kind;
 use crate::error::Error;
 use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// How much of the end of a range is read for the scrape interval of its series, in milliseconds: an hour.
+/// How much of each end of a range is read for the scrape interval of its series, in milliseconds: an hour.
 const MEASURED_MS: i64 = 3_600_000;
 
 /// The scrape interval that is assumed where none can be measured, in milliseconds: Prometheus's default. Too long only
@@ -26,8 +26,7 @@ const UNKNOWN_SPACING_MS: i64 = 60_000;
 /// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
 const RATE_INTERVALS: i64 = 4;
 
-/// The value of each bucket, computed by Prometheus. `spacing_ms` is the largest median distance of samples that any series read
-/// so far has.
+/// The value of each bucket, computed by Prometheus.
 ///
 /// # Errors
 /// When Prometheus does not answer, or PromQL cannot say what is asked.
@@ -37,7 +36,6 @@ pub(super) fn found(
     kind: Kind,
     aggregation: Aggregation,
     query: &MetricQuery,
-    spacing_ms: Option<i64>,
 ) -> Result<Found, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
     let grid = Grid::of_buckets(query.range, bucket_ms);
@@ -61,7 +59,7 @@ pub(super) fn found(
             promql::gauges_in_bucket(of, method, length_ms, offset_ms)
         }
         (Kind::Counter(interval_ms), _) => {
-            let spacing_ms = largest_spacing(session, of, query.range, interval_ms, spacing_ms)?;
+            let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
             counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
         }
     };
@@ -106,58 +104,64 @@ fn counters_in_bucket(
     }
 }
 
-/// The largest median distance of the samples of any series: of those read so far, and of those of the last hour of a range.
+/// The largest median distance of the samples of any series in the first hour and in the last hour of a range: it may have
+/// changed meanwhile. Nothing is remembered of it, so that no answer depends on an earlier one.
 fn largest_spacing(
     session: &mut Session<'_>,
     of: &Selector,
     range: TimeRange,
     interval_ms: Option<i64>,
-    spacing_ms: Option<i64>,
 ) -> Result<i64, Error> {
     if let Some(given) = interval_ms {
         return Ok(given);
     }
     // There are no samples in the future.
     let end = range.end.min(now_ms()).max(range.start);
-    let newest = TimeRange { start: (end - MEASURED_MS).max(0), end };
-    let measured = samples::read(session, of, newest, SpacingReader::default)?.sink.end();
-    Ok(spacing_ms.max(measured).unwrap_or(UNKNOWN_SPACING_MS))
+    let oldest = TimeRange { start: range.start, end: end.min(range.start + MEASURED_MS) };
+    let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
+    let mut largest = None;
+    for hour in [oldest, newest] {
+        largest = largest.max(samples::read(session, of, hour, SpacingReader::default)?.sink.end());
+    }
+    Ok(largest.unwrap_or(UNKNOWN_SPACING_MS))
 }
 
 /// Measures the distances of samples.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SpacingReader {
-    screen: Screen,
-    reader: CounterReader,
+    previous_ms: Option<i64>,
+    /// Those of the series that is read.
+    spacings: Vec<u32>,
+    /// The largest median of a series.
+    largest_ms: Option<i64>,
     samples: u64,
 }
 
-impl Default for SpacingReader {
-    fn default() -> SpacingReader {
-        let look_back = LookBack { start: 0, read_ms: 0, samples: 0 };
-        SpacingReader {
-            screen: Screen::of(Kind::Counter(None)),
-            reader: CounterReader::new(look_back, None),
-            samples: 0,
-        }
-    }
-}
-
 impl SpacingReader {
+    fn end_series(&mut self) {
+        self.largest_ms = self.largest_ms.max(rate::median(&mut self.spacings));
+        self.spacings.clear();
+        self.previous_ms = None;
+    }
+
     fn end(mut self) -> Option<i64> {
-        self.reader.end(|_| {});
-        self.reader.largest_spacing_ms()
+        self.end_series();
+        self.largest_ms
     }
 }
 
 impl SampleSink for SpacingReader {
     fn begin(&mut self, _: impl FnOnce() -> Labels) {
-        self.reader.end(|_| {});
+        self.end_series();
     }
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        for sample in samples {
+            let previous_ms = self.previous_ms.replace(sample.at);
+            let spacing_ms = previous_ms.map(|previous_ms| sample.at - previous_ms);
+            self.spacings.extend(spacing_ms.map(|spacing_ms| u32::try_from(spacing_ms).unwrap_or(u32::MAX)));
+        }
         self.samples += samples.len() as u64;
-        self.reader.take(self.screen.counting(samples), |_| {});
         if self.samples > MAX_KEPT_SAMPLES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -21,21 +21,21 @@ use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
 /// When Prometheus does not answer, several series match a raw query, there are too many samples, or no such metric ever
 /// existed.
 pub(super) fn found(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<Found, Error> {
-    let (found, has_series) = match query.aggregation {
+    let found = match query.aggregation {
         None => raw(session, of, kind, query)?,
         Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
     };
-    if !has_series {
+    if !found.has_series {
         existence::must_exist(session, of, query.range)?;
     }
     Ok(found)
 }
 
-/// The samples of the only series, or the rates between them; and whether there is any series.
+/// The samples of the only series, or the rates between them.
 ///
 /// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
 /// reached in the first of them.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<(Found, bool), Error> {
+fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<Found, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
@@ -56,7 +56,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
             }
         }
     }
-    Ok((Found { points, dropped }, !seen.is_empty()))
+    Ok(Found { points, dropped, has_series: !seen.is_empty() })
 }
 
 /// What a raw query finds in a window.
@@ -100,35 +100,33 @@ fn raw_window(
     }
 }
 
-/// The value of each bucket; and whether there is any series.
+/// The value of each bucket.
 fn aggregated(
     session: &mut Session<'_>,
     of: &Selector,
     kind: Kind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<(Found, bool), Error> {
+) -> Result<Found, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
     let mut is_first = true;
     loop {
         let Some(range) = plan.read_range() else {
             let points = Points::new(query.limit, query.order);
-            return Ok((Found { points, dropped: Dropped::default() }, false));
+            return Ok(Found { points, dropped: Dropped::default(), has_series: false });
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, || Aggregator::new(plan))?;
-        let spacing_ms = reader.largest_spacing_ms();
-        let in_promql =
-            |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query, spacing_ms);
+        let in_promql = |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query);
         if reader.is_over_budget() || too_large.is_some() {
-            return in_promql(session).map(|found| (found, true));
+            return in_promql(session);
         }
         match reader.end().filter(|_| is_first) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => {
                 let (has_series, dropped) = (reader.series() > 0, reader.dropped());
                 return match reader.into_points() {
-                    Ok(points) => Ok((Found { points, dropped }, has_series)),
-                    Err(_) => in_promql(session).map(|found| (found, true)),
+                    Ok(points) => Ok(Found { points, dropped, has_series }),
+                    Err(_) => in_promql(session),
                 };
             }
         }

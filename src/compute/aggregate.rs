@@ -128,11 +128,6 @@ impl Aggregator {
         self.samples > self.plan.max_samples()
     }
 
-    /// The largest median distance of samples that a series read so far has, in milliseconds, if the samples are of counters.
-    pub fn largest_spacing_ms(&self) -> Option<i64> {
-        self.method.largest_spacing_ms()
-    }
-
     /// What was left out so far.
     pub fn dropped(&self) -> Dropped {
         self.screen.dropped()

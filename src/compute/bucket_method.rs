@@ -28,11 +28,6 @@ pub(super) trait BucketMethod: Debug {
         None
     }
 
-    /// The largest median distance of samples that a series has, in milliseconds, if the method looks at it.
-    fn largest_spacing_ms(&self) -> Option<i64> {
-        None
-    }
-
     /// The values of the buckets that have one.
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets>;
 }

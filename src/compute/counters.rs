@@ -62,10 +62,6 @@ impl BucketMethod for Increases {
         self.reader.further_ms()
     }
 
-    fn largest_spacing_ms(&self) -> Option<i64> {
-        self.reader.largest_spacing_ms()
-    }
-
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         Ok(Box::new(self.buckets.map.into_cells().map(|(index, sum)| (index, sum.value()))))
     }
@@ -100,10 +96,6 @@ impl BucketMethod for MeanRates {
 
     fn further_ms(&self) -> Option<i64> {
         self.reader.further_ms()
-    }
-
-    fn largest_spacing_ms(&self) -> Option<i64> {
-        self.reader.largest_spacing_ms()
     }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {

@@ -14,6 +14,8 @@ pub struct Points {
     limit: usize,
     order: Order,
     is_partial: bool,
+    /// How many values were no points, for no JSON number can hold them.
+    overflows: u64,
 }
 
 /// A sample at an instant that was not asked for: something between here and the store shifts the grid, so that every
@@ -27,7 +29,7 @@ pub struct OffGrid {
 impl Points {
     /// No points yet, and room for `limit` of them.
     pub fn new(limit: usize, order: Order) -> Points {
-        Points { list: Vec::new(), limit, order, is_partial: false }
+        Points { list: Vec::new(), limit, order, is_partial: false, overflows: 0 }
     }
 
     /// Adds the next point in the order they are answered in. A value that no JSON number can hold, such as a sum that is too
@@ -36,6 +38,7 @@ impl Points {
     /// After a break there is no use in adding more.
     pub fn push(&mut self, point: Sample) -> ControlFlow<()> {
         if !point.value.is_finite() {
+            self.overflows += 1;
             return ControlFlow::Continue(());
         }
         if self.list.len() == self.limit {
@@ -113,6 +116,11 @@ impl Points {
         self.is_partial
     }
 
+    /// How many values were no points, for no JSON number can hold them, such as a sum that is too large.
+    pub fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
     /// How many points there are.
     pub fn count(&self) -> usize {
         self.list.len()
@@ -158,6 +166,7 @@ mod tests {
             assert!(points.push(Sample { at: 1, value }).is_continue());
         }
         assert!(!points.is_partial());
+        assert_eq!(points.overflows(), 2);
         assert!(points.push(Sample { at: 2, value: 2.0 }).is_break());
         assert!(points.is_partial());
         assert_eq!(points.into_list(), samples(&[(1, 1.0)]));

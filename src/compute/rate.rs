@@ -84,8 +84,6 @@ pub struct CounterReader {
     look_back: LookBack,
     /// How far back the next reading of the samples should look, when this one turned out to be too short.
     further_ms: Option<i64>,
-    /// The largest median of the distances in a series, in milliseconds.
-    largest_spacing_ms: Option<i64>,
     previous: Option<Sample>,
     /// How many samples lie before the range.
     before: usize,
@@ -102,7 +100,6 @@ impl CounterReader {
             sure_gap_ms: sure_gap_ms(scrape_interval_ms),
             look_back,
             further_ms: None,
-            largest_spacing_ms: None,
             previous: None,
             before: 0,
             spacings: Vec::new(),
@@ -136,14 +133,14 @@ impl CounterReader {
         if self.previous.take().is_none() {
             return;
         }
-        let median_ms = median(&mut self.spacings);
-        self.largest_spacing_ms = self.largest_spacing_ms.max(median_ms);
-        let max_gap_ms = median_ms.map(|median_ms| median_ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
+        let lacks_samples = self.before < self.look_back.samples;
+        // Mostly nothing depends on the median.
+        let max_gap_ms = (lacks_samples || !self.deferred.is_empty()).then(|| self.max_gap_ms()).flatten();
         for mut interval in self.deferred.drain(..) {
             interval.has_rate = max_gap_ms.is_some_and(|max_gap_ms| interval.length_ms <= max_gap_ms);
             each(Reading { at: interval.end, interval: Some(interval) });
         }
-        if self.before < self.look_back.samples {
+        if lacks_samples {
             // One sample alone does not tell how far away the one before it may be.
             let reach_ms = max_gap_ms.map(|max_gap_ms| LookBack::reach_ms(self.look_back.samples, max_gap_ms));
             let read_ms = self.look_back.read_ms;
@@ -162,9 +159,10 @@ impl CounterReader {
         self.further_ms
     }
 
-    /// The largest median distance of the samples of a series, in milliseconds; of those that are at their end.
-    pub fn largest_spacing_ms(&self) -> Option<i64> {
-        self.largest_spacing_ms
+    /// The longest gap in milliseconds that a rate goes across; none if there is only one sample.
+    fn max_gap_ms(&mut self) -> Option<i64> {
+        let median_ms = median(&mut self.spacings)?;
+        Some(median_ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms))
     }
 }
 

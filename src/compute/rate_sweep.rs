@@ -68,10 +68,6 @@ impl BucketMethod for RateSweep {
         self.reader.further_ms()
     }
 
-    fn largest_spacing_ms(&self) -> Option<i64> {
-        self.reader.largest_spacing_ms()
-    }
-
     fn values(mut self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         // Each series is in order already, which this sort makes use of.
         self.events.sort_by_key(|event| event.at);

@@ -18,6 +18,22 @@ fn sum_counts_the_increment_between_two_buckets() {
 }
 
 #[test]
+fn the_worked_example_of_the_documentation_is_right() {
+    let text = include_str!("../../../docs/numbers.md");
+    let row = Row::new(COUNTER, "example_requests_total", (T0 + MINUTE, T0 + 2 * MINUTE));
+    for (method, value, written) in [
+        ("EVENT_COUNT", 5.0, "4 + 1 samples | 5 |"),
+        ("SUM", 6050.0, "15 + 5 + 15 + 15 + 6000 = 6050 |"),
+        ("MEAN", 50.0 / 60.0 + 100.0, "0.8333 + 100 = 100.8333 |"),
+        ("MAX", 101.0, "100 | 101 |"),
+        ("MIN", 5.0 / 15.0 + 100.0, "the same totals | 100.3333 |"),
+    ] {
+        assert!(text.contains(written), "{method}: {written}");
+        check_values(&row.clone().by(method, MINUTE), &[value]);
+    }
+}
+
+#[test]
 fn sum_of_a_hundred_counters_counts_one_for_each() {
     let row = Row::new(COUNTER, "once_total", (T0, T0 + HOUR)).by("SUM", MINUTE);
     for engine in Engine::ALL {

@@ -50,6 +50,11 @@ pub fn numbers() -> Vec<Series> {
         let at = |second: i64| Sample { time: T0 + 7 * SECOND + second * SECOND, value: second as f64 };
         add("median_total", &[("item", &gap.to_string())], [0, 100, 200, 301, 301 + gap].map(at).to_vec());
     }
+    // The worked example of docs/numbers.md; its clock begins at T0.
+    let api = [100.0, 115.0, 130.0, 145.0, 160.0, 5.0, 20.0, 35.0, 50.0];
+    add("example_requests_total", &[("job", "api")], every(T0 + 7 * SECOND, 15 * SECOND, 9, |n| api[n as usize]));
+    let batch = every(T0 + 7 * SECOND, 60 * SECOND, 3, |n| f64::from(6000 * (n + 1)));
+    add("example_requests_total", &[("job", "batch")], batch);
     // Numbers that are none, and numbers that overflow when they are added.
     let of = |values: [f64; 4]| every(T0 + 5 * SECOND, 15 * SECOND, 4, move |n| values[n as usize]);
     add("below_level", &[("shift", "late")], of([f64::NAN, -6.0, -7.0, -8.0]));
