@@ -48,21 +48,23 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     /// Makes ready for the points of a query.
     ///
     /// # Errors
-    /// When more calls would be needed than one question may make; `promql` is what would be asked.
+    /// When more calls would be needed than one question may make, those made already and `before`, which have to be made
+    /// before this one's, among them; `promql` is what would be asked.
     pub(super) fn new(
         session: &'s mut Session<'c>,
         shape: Shape,
         query: &MetricQuery,
         nan: NanInterpretation,
         promql: &str,
+        before: u32,
     ) -> Result<Evaluation<'s, 'c>, Error> {
         let mut shape = shape;
         if shape.zero_fill {
             // Each instant is a point, and one more tells whether some are left out.
             shape.grid = shape.grid.first(query.limit.saturating_add(1), query.order);
         }
-        let needed = shape.grid.chunk_ends().count;
-        if needed > i64::from(session.calls_left()) {
+        let needed = shape.grid.chunk_ends().count + i64::from(session.calls() + before);
+        if needed > i64::from(MAX_CALLS) {
             return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
         }
         let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));

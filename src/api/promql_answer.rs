@@ -47,7 +47,7 @@ pub(super) fn found(
         Kind::Counter(_) => NanInterpretation::None,
     };
     let selector = promql::selector(of);
-    Evaluation::new(session, shape, query, nan, &selector)?;
+    Evaluation::new(session, shape, query, nan, &selector, 1)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
@@ -63,7 +63,7 @@ pub(super) fn found(
             counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
         }
     };
-    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
+    Evaluation::new(session, shape, query, nan, &promql, 0)?.run(&promql, |_| Ok(None))
 }
 
 /// Makes sure that there is one gauge: PromQL has no percentile of the samples of several.
