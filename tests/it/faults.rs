@@ -11,6 +11,7 @@ mod client;
 mod endless;
 mod lists;
 mod long;
+mod reads;
 mod recovery;
 mod restart;
 

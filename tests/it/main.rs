@@ -24,5 +24,6 @@ mod operation;
 mod properties;
 mod proxy;
 mod raw;
+mod remote_read;
 mod tls;
 mod victoria;

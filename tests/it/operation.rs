@@ -13,7 +13,7 @@ mod key;
 mod log;
 mod metrics;
 mod overload;
-mod page;
+pub mod page;
 mod pipelining;
 mod scheduling;
 mod shutdown;

@@ -57,6 +57,41 @@ pub const AWKWARD: &[&str] = &[
     "+Inf",
 ];
 
+/// Numbers as exporters write them, and texts that look like one.
+pub const SPELLINGS: &[&str] = &[
+    "1e-05",
+    "0.00001",
+    "1E-5",
+    "1e-5",
+    "1.0E-5",
+    "1e+06",
+    "1000000",
+    "1e6",
+    "1.0e6",
+    "1E6",
+    "1000000.0",
+    "2",
+    "2.0",
+    "1e-6",
+    "1e+07",
+    "10000000",
+    "100000",
+    "1e+60",
+    "1e60",
+    "02",
+    "2e0x",
+    "1000000x",
+    "0.000010x",
+    "1,000,000",
+    "12",
+];
+
+/// Label values in no order.
+pub const DRAWERS: &[&str] = &["m", "c", "z", "a", "k", "t", "b", "x", "d", "q"];
+
+/// A label that begins as the escaped names of Prometheus 3 do.
+pub const ESCAPED_LABEL: &str = "U__x";
+
 /// The value that says that a series is no longer scraped: one NaN of many, known by its bits.
 pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
@@ -277,7 +312,10 @@ fn labelled() -> Vec<Series> {
     };
     let awkward = AWKWARD.iter().zip(0..).map(|(text, number)| info("awkward_info", "text", text, number));
     let sized = sizes.iter().zip(0..).map(|(size, number)| info("sized_info", "size", size, number));
-    awkward.chain(sized).collect()
+    let spelt = SPELLINGS.iter().zip(0..).map(|(size, number)| info("spelt_info", "size", size, number));
+    let drawers = DRAWERS.iter().zip(0..).map(|(drawer, number)| info("drawer_level", "drawer", drawer, number));
+    let escaped = info("escaped_level", ESCAPED_LABEL, "plain", 0);
+    awkward.chain(sized).chain(spelt).chain(drawers).chain([escaped]).collect()
 }
 
 /// A histogram and a summary: several metrics each.

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::process::agent;
+
 pub use request::Request;
 
 /// No read or write of the stub waits longer, whatever the mirror does.
@@ -34,7 +36,7 @@ type Behaviour = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 struct Shared {
     behaviour: Mutex<Behaviour>,
     upon_reads: Mutex<Behaviour>,
-    reads: AtomicUsize,
+    reads: Mutex<Vec<Request>>,
     requests: Mutex<Vec<Request>>,
     open: Mutex<HashMap<usize, TcpStream>>,
     connections: AtomicUsize,
@@ -109,6 +111,14 @@ impl Reply {
         Reply::http(status, "application/json", body.to_string())
     }
 
+    /// The same with another JSON body.
+    pub fn edited(self, edit: impl FnOnce(&mut Value)) -> Reply {
+        let head_end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let mut body = serde_json::from_slice(&self.bytes[head_end + 4..]).expect("a JSON body");
+        edit(&mut body);
+        Reply { bytes: Reply::json(&body).bytes, ..self }
+    }
+
     /// The same, but then the connection does this.
     pub fn then(self, after: After) -> Reply {
         Reply { after, ..self }
@@ -138,7 +148,7 @@ impl Stub {
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Arc::new(behaviour)),
             upon_reads: Mutex::new(Arc::new(|_| Reply::http(404, "text/plain", "404 page not found"))),
-            reads: AtomicUsize::new(0),
+            reads: Mutex::default(),
             requests: Mutex::default(),
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -149,21 +159,41 @@ impl Stub {
         Stub { address, shared, acceptor: Some(acceptor) }
     }
 
+    /// Starts a stub that hands on all but remote reads to a server at this URL, and gives its answers.
+    pub fn in_front_of(url: String) -> Stub {
+        Stub::start(move |request| {
+            let url = format!("{url}{}", request.path);
+            let parameters = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let answer = match request.method.as_str() {
+                "POST" => agent().post(url).send_form(parameters),
+                _ => agent().get(url).query_pairs(parameters).call(),
+            };
+            let mut answer = answer.expect("an answer of the server behind the stub");
+            let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+            Reply::http(answer.status().as_u16(), "application/json", text)
+        })
+    }
+
     /// Behaves like this from now on, and forgets what it saw.
     pub fn behave(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(behaviour);
         self.shared.requests.lock().unwrap().clear();
     }
 
-    /// Does this upon remote reads from now on, and forgets how many it saw.
+    /// Does this upon remote reads from now on, and forgets those it saw.
     pub fn upon_reads(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.upon_reads.lock().unwrap() = Arc::new(behaviour);
-        self.shared.reads.store(0, Ordering::SeqCst);
+        self.shared.reads.lock().unwrap().clear();
     }
 
     /// How many remote reads were asked for.
     pub fn reads(&self) -> usize {
-        self.shared.reads.load(Ordering::SeqCst)
+        self.read_requests().len()
+    }
+
+    /// The remote reads that were asked for.
+    pub fn read_requests(&self) -> Vec<Request> {
+        self.shared.reads.lock().unwrap().clone()
     }
 
     /// The port.
@@ -234,11 +264,8 @@ fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io:
         let is_read = request.path == "/api/v1/read";
         let behaviour = if is_read { &shared.upon_reads } else { &shared.behaviour };
         let behaviour = Arc::clone(&behaviour.lock().unwrap());
-        if is_read {
-            shared.reads.fetch_add(1, Ordering::SeqCst);
-        } else {
-            shared.requests.lock().unwrap().push(request.clone());
-        }
+        let seen = if is_read { &shared.reads } else { &shared.requests };
+        seen.lock().unwrap().push(request.clone());
         let reply = behaviour(&request);
         std::thread::sleep(reply.delay);
         match reply.pause {

@@ -55,6 +55,13 @@ pub fn numbers() -> Vec<Series> {
     add("example_requests_total", &[("job", "api")], every(T0 + 7 * SECOND, 15 * SECOND, 9, |n| api[n as usize]));
     let batch = every(T0 + 7 * SECOND, 60 * SECOND, 3, |n| f64::from(6000 * (n + 1)));
     add("example_requests_total", &[("job", "batch")], batch);
+    // The labels of one are all labels of another as well: no value of a label chooses it.
+    add("subset_level", &[("rack", "r1")], every(T0 + 5 * SECOND, 15 * SECOND, 20, f64::from));
+    add(
+        "subset_level",
+        &[("rack", "r1"), ("side", "left")],
+        every(T0 + 5 * SECOND, 15 * SECOND, 20, |n| f64::from(-n)),
+    );
     // Numbers that are none, and numbers that overflow when they are added.
     let of = |values: [f64; 4]| every(T0 + 5 * SECOND, 15 * SECOND, 4, move |n| values[n as usize]);
     add("below_level", &[("shift", "late")], of([f64::NAN, -6.0, -7.0, -8.0]));

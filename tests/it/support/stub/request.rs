@@ -13,6 +13,8 @@ pub struct Request {
     pub parameters: Vec<(String, String)>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// A body that is no form.
+    pub body: Vec<u8>,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
     /// How many requests came before it on that connection.
@@ -83,9 +85,12 @@ pub(super) fn read(mut stream: &TcpStream) -> std::io::Result<Option<Request>> {
         }
     }
     let is_form = find(&headers, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form"));
-    let form = if is_form { String::from_utf8_lossy(&bytes[head_end + 4..]).into_owned() } else { String::new() };
+    let body = bytes.split_off(head_end + 4);
+    let (form, body) =
+        if is_form { (String::from_utf8_lossy(&body).into_owned(), Vec::new()) } else { (String::new(), body) };
     let parameters = [query, &form].into_iter().flat_map(decode_parameters).collect();
-    Ok(Some(Request { method: method.to_owned(), path: path.to_owned(), parameters, headers, ..Request::default() }))
+    let (method, path) = (method.to_owned(), path.to_owned());
+    Ok(Some(Request { method, path, parameters, headers, body, ..Request::default() }))
 }
 
 fn decode_parameters(encoded: &str) -> Vec<(String, String)> {

@@ -1,0 +1,271 @@
+//! Samples by remote read: how it is asked for, what a stream is answered with, what is asked instead where an upstream has none,
+//! and that allow-list, proxy, credentials and deadline hold for it as for any call.
+//!
+//! Here and in `refused` a stub misbehaves; `both_ways` compares both ways on real servers. Faults of the connection and of a stream
+//! are in `faults::reads`.
+
+mod access;
+mod both_ways;
+mod many_counters;
+mod refused;
+
+use serde_json::json;
+
+use crate::operation::page::Page;
+use crate::support::ask::{Query, assert_error, assert_points};
+use crate::support::mirror::{Answer, Mirror};
+use crate::support::oracle::{self, Nan};
+use crate::support::protobuf::{bytes, fields, number, take_varint, text};
+use crate::support::samples::Series;
+use crate::support::streamed::{self, END, NAMES, START, frame, series, steady};
+use crate::support::stub::{After, Reply, Stub, good};
+
+const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
+const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
+
+/// The range of the questions here, in milliseconds.
+const RANGE: (i64, i64) = (START + 1_200_000, START + 1_800_000);
+
+/// The questions that read samples.
+fn questions() -> Vec<Query> {
+    let of = |query: Query| query.between(RANGE.0, RANGE.1);
+    vec![
+        of(Query::gauge("stub_metric")),
+        of(Query::counter("stub_metric")),
+        of(Query::gauge("stub_metric")).aggregated("MEAN", 60_000),
+        of(Query::counter("stub_metric")).aggregated("SUM", 60_000),
+        of(Query::counter("stub_metric")).aggregated("PERCENTILE_90", 60_000),
+    ]
+}
+
+/// A good stream: one series, with samples of this value from long before the range until its end.
+fn stream_of(value: f64) -> Reply {
+    let chunks: Vec<Vec<u8>> = (-3..3)
+        .map(|nth| steady(START + nth * 600_000, 10_000, 60, value))
+        .chain([steady(RANGE.1, 1, 1, value)])
+        .collect();
+    streamed::reply(frame(&series(&[("__name__", "stub_metric"), ("job", "a")], &chunks)))
+}
+
+fn ask(mirror: &Mirror, stub: &Stub, query: &Query) -> Answer {
+    mirror.metric(&stub.details(), query.0.clone())
+}
+
+/// How many reads of samples a mirror counts, by source: remote read, range selector, PromQL.
+fn counted(mirror: &Mirror) -> [f64; 3] {
+    let page = Page::of(mirror);
+    ["remote_read", "range_selector", "promql"].map(|source| page.sum(SAMPLE_READS, &[("source", source)]))
+}
+
+/// How many remote reads a mirror counts with this outcome.
+fn reads_with(mirror: &Mirror, outcome: &str) -> f64 {
+    Page::of(mirror).sum(UPSTREAM_REQUESTS, &[("endpoint", "read"), ("outcome", outcome)])
+}
+
+#[test]
+fn a_read_is_posted_once_for_a_question_as_the_protocol_says() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for (nth, query) in questions().iter().enumerate() {
+        stub.upon_reads(|_| stream_of(1.5));
+        let answer = ask(&mirror, &stub, query);
+        assert_eq!(answer.status, 200, "{query:?}: {}", answer.text);
+        let reads = stub.read_requests();
+        assert_eq!(reads.len(), 1, "{query:?}");
+        let read = &reads[0];
+        assert_eq!((read.method.as_str(), read.path.as_str(), &read.parameters[..]), ("POST", "/api/v1/read", &[][..]));
+        for (name, value) in [
+            ("content-type", "application/x-protobuf"),
+            ("content-encoding", "snappy"),
+            ("x-prometheus-remote-read-version", "0.1.0"),
+        ] {
+            assert_eq!(read.header(name), Some(value), "{read:?}");
+        }
+        assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, 0.0]);
+    }
+    assert_eq!(stub.requests(), [], "nothing else was asked");
+    assert_eq!(reads_with(&mirror, "ok"), questions().len() as f64);
+}
+
+#[test]
+fn a_read_asks_for_chunks_of_the_series_that_match_in_the_range() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    stub.upon_reads(|_| stream_of(1.5));
+    let query = Query::gauge("stub_metric").label("job", "a.b").between(RANGE.0, RANGE.1);
+    ask(&mirror, &stub, &query);
+    let matcher = |kind: u64, name: &str, value: &str| [number(1, kind), text(2, name), text(3, value)].concat();
+    // A regular expression for a label, since an external label changes what equality means.
+    let query = [
+        number(1, RANGE.0 as u64),
+        number(2, RANGE.1 as u64),
+        bytes(3, &matcher(0, "__name__", "stub_metric")),
+        bytes(3, &matcher(2, "job", r"a\.b")),
+    ];
+    let expected = [bytes(1, &query.concat()), number(2, 1)].concat();
+    let sent = snap::raw::Decoder::new().decompress_vec(&stub.read_requests()[0].body).unwrap();
+    assert_eq!(sent, expected, "{}", String::from_utf8_lossy(&sent));
+}
+
+#[test]
+fn a_path_prefix_comes_before_the_path_of_a_read() {
+    let stub = Stub::start(|request| match request.path.as_str() {
+        "/select/0/prometheus/api/v1/read" => stream_of(1.5),
+        _ => Reply::http(404, "text/plain", "404 page not found"),
+    });
+    let details = json!({"url": format!("http://127.0.0.1:{}/select/0/prometheus", stub.port())});
+    let answer = Mirror::start().metric(&details, questions()[0].0.clone());
+    assert_eq!(answer.points().len(), 61, "{}", answer.text);
+}
+
+/// The series of the real answer, as Prometheus was loaded with them.
+fn loaded(name: &str) -> Series {
+    crate::support::samples::series("stored", &[("series", name)], streamed::samples(name))
+}
+
+#[test]
+fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let ask = |query: Query, nan: Nan| {
+        let mut details = json!({"host": "127.0.0.1", "port": stub.port()});
+        details["nan_interpretation"] = json!(if nan == Nan::Zero { "ZERO" } else { "NONE" });
+        mirror.metric(&details, query.between(START, END).0)
+    };
+    for name in NAMES {
+        let frames = streamed::stored(name);
+        let whole = frames.concat();
+        for (how, reply) in [
+            ("in one piece", streamed::reply(&whole)),
+            ("a frame a chunk", streamed::in_chunks(&frames)),
+            ("a byte a chunk", streamed::in_chunks(&whole.iter().map(|byte| vec![*byte]).collect::<Vec<_>>())),
+            (
+                "to the end of the connection",
+                Reply::raw([streamed::head("Connection: close\r\n"), whole].concat()).then(After::Close),
+            ),
+        ] {
+            stub.upon_reads(move |_| reply.clone());
+            let (series, what) = (loaded(name), format!("{name} {how}"));
+            for nan in [Nan::None, Nan::Zero] {
+                let expected = oracle::raw(&series, START, END, nan);
+                // The JSON parser of the tests may miss the last bit.
+                assert_points(&ask(Query::gauge("stored"), nan), &expected, 1e-15, &what);
+                for method in ["EVENT_COUNT", "MAX", "PERCENTILE_75"] {
+                    let expected = oracle::buckets(&[&series], method, (START, END), 50_000_000, nan);
+                    let answer = ask(Query::gauge("stored").aggregated(method, 50_000_000), nan);
+                    assert_points(&answer, &expected, 1e-12, &what);
+                }
+            }
+            let expected = oracle::rates(&series, START, END, Nan::None);
+            assert_points(&ask(Query::counter("stored"), Nan::None), &expected, 1e-12, &what);
+        }
+    }
+    assert_eq!(stub.requests(), [], "nothing else was asked");
+
+    // All series together: too many where there is room for one, all of them in buckets.
+    stub.upon_reads(|_| streamed::reply(streamed::whole()));
+    let answer = ask(Query::gauge("stored"), Nan::None);
+    assert_error(&answer, "RemoteMirrorError", &["Too many metrics.", "7 series", "differ in series"]);
+    let all: Vec<Series> = NAMES.iter().map(|name| loaded(name)).collect();
+    let all: Vec<&Series> = all.iter().collect();
+    for method in ["EVENT_COUNT", "MIN", "PERCENTILE_50"] {
+        let expected = oracle::buckets(&all, method, (START, END), 50_000_000, Nan::None);
+        let answer = ask(Query::gauge("stored").aggregated(method, 50_000_000), Nan::None);
+        assert_points(&answer, &expected, 1e-12, method);
+    }
+}
+
+#[test]
+fn an_empty_stream_is_no_samples_and_not_asked_again_by_a_range_selector() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    stub.upon_reads(|_| streamed::reply(b""));
+    let zeros: Vec<Vec<f64>> =
+        (0..10).map(|nth| RANGE.0 + nth * 60_000).map(|at| vec![0.0, at as f64, (at + 60_000) as f64]).collect();
+    for (query, expected) in questions().iter().zip([&[][..], &[], &[], &zeros, &[]]) {
+        assert_points(&ask(&mirror, &stub, query), expected, 0.0, &format!("{query:?}"));
+    }
+    let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
+    assert!(asked.iter().all(|path| path == "/api/v1/label/__name__/values"), "whether it exists: {asked:?}");
+    assert_eq!(counted(&mirror)[1..], [0.0, 0.0]);
+}
+
+#[test]
+fn more_samples_than_the_budget_are_aggregated_by_promql() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    // Series without an end, each with 10,000 samples in the range.
+    let endless = After::Count(|block| {
+        let labels = [("__name__", "stub_metric"), ("pod", &*block.to_string())];
+        frame(&series(&labels, &[steady(RANGE.0, 1, 10_000, 2.5)]))
+    });
+    stub.upon_reads(move |_| Reply::raw(streamed::head("")).then(endless.clone()));
+    let minutes = |value: f64| -> Vec<Vec<f64>> {
+        (0..10).map(|nth| RANGE.0 + nth * 60_000).map(|at| vec![value, at as f64, (at + 60_000) as f64]).collect()
+    };
+    for (nth, query) in [
+        Query::gauge("stub_metric").aggregated("MEAN", 60_000),
+        Query::counter("stub_metric").aggregated("EVENT_COUNT", 60_000),
+        Query::counter("stub_metric").aggregated("MAX", 60_000),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = ask(&mirror, &stub, &query.between(RANGE.0, RANGE.1));
+        assert_points(&answer, &minutes(1.5), 0.0, "what PromQL says");
+        assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, nth as f64 + 1.0]);
+    }
+    // What PromQL cannot say is an error: how many there are, and what to do.
+    let query = Query::gauge("stub_metric").aggregated("PERCENTILE_90", 60_000).between(RANGE.0, RANGE.1);
+    stub.behave(|request| match request.promql() {
+        promql if promql.starts_with("count(") || promql.starts_with("sum(count_over") => {
+            Reply::success(json!({"resultType": "vector", "result": [{"metric": {}, "value": [0, "7000000"]}]}))
+        }
+        _ => good(request),
+    });
+    assert_error(
+        &ask(&mirror, &stub, &query),
+        "RemoteMirrorError",
+        &["Too many samples.", "7000000", "narrow the time range"],
+    );
+    let raw = ask(&mirror, &stub, &Query::gauge("stub_metric").between(RANGE.0, RANGE.1));
+    assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
+}
+
+#[test]
+fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
+    const EVERY_MS: i64 = 10;
+    const SAMPLES: i64 = 3_000_000;
+    let first = START;
+    let last = first + (SAMPLES - 1) * EVERY_MS;
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    // As many chunks as the range of the read asks for.
+    stub.upon_reads(move |request| {
+        let (from, to) = range_of(&request.body);
+        let (from, to) = (((from - first).max(0) + EVERY_MS - 1) / EVERY_MS, (to.min(last) - first) / EVERY_MS);
+        let chunk = |nth: i64| {
+            let count = (to - nth + 1).min(60_000);
+            frame(&series(
+                &[("__name__", "stub_metric")],
+                &[steady(first + nth * EVERY_MS, EVERY_MS, count as u16, 1.5)],
+            ))
+        };
+        streamed::reply((from..=to).step_by(60_000).flat_map(chunk).collect::<Vec<u8>>())
+    });
+    let query = Query::gauge("stub_metric").between(first, last + 7);
+    for latest_first in [false, true] {
+        let answer = ask(&mirror, &stub, &query.clone().latest_first(latest_first));
+        let points = answer.points();
+        assert_eq!((points.len(), answer.is_partial()), (1_000_000, true), "{latest_first}");
+        let at = |nth: i64| first + EVERY_MS * if latest_first { SAMPLES - 1 - nth } else { nth };
+        assert!((0..).zip(&points).all(|(nth, point)| *point == [1.5, at(nth) as f64]), "{latest_first}");
+    }
+    assert_eq!(stub.requests(), [], "nothing else was asked");
+    assert!((4..10).contains(&stub.reads()), "{}", stub.reads());
+}
+
+/// The start and the end that a read asks for.
+fn range_of(body: &[u8]) -> (i64, i64) {
+    let message = snap::raw::Decoder::new().decompress_vec(body).unwrap();
+    let mut query = fields(&message)[0].1;
+    let mut next = || {
+        take_varint(&mut query);
+        take_varint(&mut query) as i64
+    };
+    (next(), next())
+}

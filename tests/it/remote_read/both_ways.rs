@@ -1,0 +1,193 @@
+//! Remote read and range selectors give the same answers: each question is asked of a real server twice, and the second time a
+//! stub in front of it refuses reads. What PromQL finds is the judge of both.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::counted;
+use crate::support::ask::{Gateway, METHODS, Query, assert_error, assert_points};
+use crate::support::engine::Engine;
+use crate::support::mirror::{condition, typed_condition};
+use crate::support::process::Server;
+use crate::support::prometheus::{Prometheus, Samples};
+use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, SECOND, Sample, T0, all};
+use crate::support::stub::Stub;
+
+const ENGINES: [Engine; 2] = [Engine::Prometheus2, Engine::Prometheus3];
+
+/// A mirror that asks a server directly, and one that asks it through a stub that refuses reads.
+struct Ways {
+    reading: Gateway,
+    selecting: Gateway,
+    _stub: Stub,
+}
+
+impl Ways {
+    fn to(server: &Server) -> Ways {
+        let stub = Stub::in_front_of(server.url(""));
+        let details = json!({"host": "127.0.0.1", "port": stub.port()});
+        Ways { reading: Gateway::to(server.details()), selecting: Gateway::to(details), _stub: stub }
+    }
+
+    /// Asks by both ways, wants the same answer, and gives it.
+    fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Answer {
+        let (read, selected) = (self.reading.ask(query), self.selecting.ask(query));
+        if read.status == 200 {
+            assert_eq!(read.text, selected.text, "{what}: {query:?}");
+        } else {
+            // The errors name the port that was asked.
+            assert_eq!(
+                (read.status, &read.json["_type"]),
+                (selected.status, &selected.json["_type"]),
+                "{what}: {query:?}"
+            );
+            assert_eq!(read.json["summary"], selected.json["summary"], "{what}: {query:?}");
+        }
+        read
+    }
+
+    /// Each has gone the way that it is there for.
+    fn check_gone(&self) {
+        let (read, selected) = (counted(&self.reading.mirror), counted(&self.selecting.mirror));
+        assert!(read[0] > 0.0 && read[1..] == [0.0, 0.0], "{read:?}");
+        assert!(selected[1] > 0.0 && selected[0] == 0.0 && selected[2] == 0.0, "{selected:?}");
+    }
+}
+
+#[test]
+fn the_samples_of_every_series_are_those_that_a_range_selector_finds() {
+    for engine in ENGINES {
+        let ways = Ways::to(engine.shared());
+        let (start, end) = (T0 - HOUR, T0 + 21 * DAY);
+        for series in all() {
+            // A label that it lacks and another series of the metric has is empty.
+            let others = all().iter().filter(|other| other.name == series.name).flat_map(|other| other.labels.keys());
+            let keys: BTreeSet<_> = others.collect();
+            let conditions = keys.iter().map(|key| condition(key, series.labels.get(*key).map_or("", String::as_str)));
+            let query = |key| Query::of(conditions.clone().chain([condition(key, series.name)]).collect());
+            let what = format!("{} {} {:?}", engine.name(), series.name, series.labels);
+            let counts = |sample: &&Sample| sample.value.is_finite() && !sample.is_stale();
+            let counting = series.samples.iter().filter(counts);
+            let stored: Vec<Vec<f64>> = counting.map(|sample| vec![sample.value, sample.time as f64]).collect();
+            let answer = ways.ask(&query("__gauge__").between(start, end), &what);
+            assert_points(&answer, &stored, 0.0, &what);
+            let middle = series.samples[series.samples.len() / 2].time;
+            for range in [(middle, middle), (middle + 1, end), (middle - 20 * MINUTE, middle + 1)] {
+                for key in ["__gauge__", "__counter__"] {
+                    ways.ask(&query(key).between(range.0, range.1), &what);
+                }
+            }
+        }
+        ways.check_gone();
+    }
+}
+
+#[test]
+fn every_method_gives_the_same_in_both_ways() {
+    for engine in ENGINES {
+        let ways = Ways::to(engine.shared());
+        for name in ["queue_depth", "odd_levels", "edge_level", "http_requests_total", "once_total", "handover_total"] {
+            for method in METHODS {
+                for (start, bucket) in [(T0, MINUTE), (T0 + 7123, 61_003), (T0 + HOUR, HOUR), (T0 + MINUTE, 1)] {
+                    let range = (start, (start + 100 * bucket).min(start + 3 * HOUR));
+                    for query in [Query::gauge(name), Query::counter(name)] {
+                        ways.ask(&query.between(range.0, range.1).aggregated(method, bucket), engine.name());
+                    }
+                }
+            }
+        }
+        // The series with staleness markers are days later.
+        for method in METHODS {
+            for name in ["marked_level", "marked_total"] {
+                let (start, end) = (T0 + 20 * DAY, T0 + 20 * DAY + 20 * MINUTE);
+                ways.ask(&Query::gauge(name).between(start, end).aggregated(method, 30 * SECOND), engine.name());
+                ways.ask(&Query::counter(name).between(start, end).aggregated(method, 30 * SECOND), engine.name());
+            }
+        }
+        ways.check_gone();
+    }
+}
+
+#[test]
+fn conditions_choose_the_same_series_in_both_ways() {
+    let set = |key: &str, items: Value| typed_condition(key, items, "InSetValue");
+    let number = |value: Value| typed_condition("size", value, "DoubleValue");
+    let mut conditions: Vec<(&str, Vec<Value>)> = Vec::new();
+    for text in AWKWARD {
+        conditions.push(("awkward_info", vec![condition("text", text)]));
+        conditions.push(("awkward_info", vec![set("text", json!([text, "no such text"]))]));
+    }
+    for pair in AWKWARD.windows(2) {
+        conditions.push(("awkward_info", vec![set("text", json!(pair))]));
+    }
+    for value in [json!(2), json!(2.0), json!(20), json!(0.5), json!(-3), json!(0)] {
+        conditions.push(("sized_info", vec![number(value)]));
+    }
+    conditions.extend([
+        ("sized_info", vec![set("size", json!([2.0, 0.5, true, "20"]))]),
+        ("sized_info", vec![set("size", json!(["", "2"]))]),
+        // A label that no series has, one that all have, and one that some have.
+        ("queue_depth", vec![condition("rack", "")]),
+        ("queue_depth", vec![condition("pod", "")]),
+        ("queue_depth", vec![condition("rack", ""), condition("pod", "b")]),
+        ("queue_depth", vec![set("pod", json!(["a", ""]))]),
+        ("queue_depth", vec![condition("pod", "a"), condition("pod", "b")]),
+        ("queue_depth", vec![condition("__name__", "queue_depth"), condition("pod", "a")]),
+        ("subset_level", vec![condition("side", "")]),
+        ("subset_level", vec![condition("side", "left")]),
+        ("subset_level", vec![set("side", json!(["", "left"]))]),
+        ("no_such_metric", vec![condition("pod", "a")]),
+    ]);
+    for engine in ENGINES {
+        let ways = Ways::to(engine.shared());
+        for (name, conditions) in &conditions {
+            let query = conditions.iter().cloned().fold(Query::gauge(name), Query::and).between(T0, T0 + HOUR);
+            ways.ask(&query, engine.name());
+            for method in ["EVENT_COUNT", "SUM_NO_ZEROS", "PERCENTILE_50"] {
+                ways.ask(&query.clone().aggregated(method, 10 * MINUTE), engine.name());
+            }
+        }
+        ways.check_gone();
+    }
+}
+
+/// Prometheus adds its external labels to what it reads for others, and takes an equality with one of them for a wish to have
+/// it. PromQL knows nothing of them: it finds what has the label itself.
+#[test]
+fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
+    let config = "{global: {external_labels: {cluster: eu, pod: a, namespace: shop}}}";
+    for engine in ENGINES {
+        let prometheus = Prometheus::start_engine(engine, config, Samples::Loaded, &[]);
+        let ways = Ways::to(prometheus.server());
+        for (conditions, selector) in [
+            (vec![], "queue_depth"),
+            // Some series have it with this value, others with another one.
+            (vec![condition("pod", "a")], r#"queue_depth{pod="a"}"#),
+            (vec![condition("pod", "b")], r#"queue_depth{pod="b"}"#),
+            (vec![typed_condition("pod", json!(["a", "b"]), "InSetValue")], r#"queue_depth{pod=~"a|b"}"#),
+            (vec![typed_condition("pod", json!(["a", ""]), "InSetValue")], r#"queue_depth{pod=~"a|"}"#),
+            // All have it with this value.
+            (vec![condition("namespace", "shop")], r#"queue_depth{namespace="shop"}"#),
+            (vec![condition("namespace", "")], r#"queue_depth{namespace=""}"#),
+            // None has it.
+            (vec![condition("cluster", "eu")], r#"queue_depth{cluster="eu"}"#),
+            (vec![condition("cluster", "")], r#"queue_depth{cluster=""}"#),
+            (vec![condition("cluster", ""), condition("pod", "c")], r#"queue_depth{cluster="",pod="c"}"#),
+        ] {
+            let query = conditions.into_iter().fold(Query::gauge("queue_depth"), Query::and);
+            let count = query.clone().between(T0, T0 + 3 * HOUR).aggregated("EVENT_COUNT", 3 * HOUR);
+            let promql = format!("sum(count_over_time({selector}[10799999ms]))");
+            let answer = ways.ask(&count, engine.name());
+            match prometheus.value(&promql, T0 + 3 * HOUR - 1) {
+                Some(expected) => {
+                    let expected = [vec![expected, T0 as f64, (T0 + 3 * HOUR) as f64]];
+                    assert_points(&answer, &expected, 0.0, &format!("{} {selector}", engine.name()));
+                }
+                None => assert_error(&answer, "MetricNotFoundError", &["queue_depth", "exists"]),
+            }
+            ways.ask(&query.between(T0, T0 + HOUR), engine.name());
+        }
+        ways.check_gone();
+    }
+}
