@@ -9,6 +9,7 @@ mod support;
 
 mod aggregated;
 mod allowlist;
+mod calls;
 mod check;
 mod conditions;
 mod connection;
@@ -21,6 +22,7 @@ mod house;
 mod http;
 mod numbers;
 mod operation;
+mod partial;
 mod properties;
 mod proxy;
 mod raw;
