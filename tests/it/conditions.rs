@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::ask::{Gateway, Query, assert_error, assert_points, error_text};
+use crate::support::engine::Engine;
 use crate::support::exporter;
 use crate::support::mirror::{condition, typed_condition};
-use crate::support::oracle::{self, Nan};
+use crate::support::oracle::{self, COUNTER, GAUGE, Nan};
 use crate::support::prometheus;
-use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, T0, one, select};
+use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, SPELLINGS, T0, one, select};
 
 /// The condition selects exactly the series of `name` whose label has one of these values.
 fn check(gateway: &Gateway, name: &str, condition: Value, expected: &[&str]) {
@@ -61,6 +62,56 @@ fn a_number_matches_the_ways_a_label_may_write_it_and_nothing_else() {
     check(json!(20), &["20"]);
     check(json!(0.5), &["0.5"]);
     check(json!(-3.0), &["-3", "-3.0"]);
+}
+
+#[test]
+fn a_number_matches_every_spelling_of_exporters_on_each_engine() {
+    let small = &["1e-05", "0.00001", "1E-5", "1e-5", "1.0E-5"][..];
+    let million = &["1e+06", "1000000", "1e6", "1.0e6", "1E6", "1000000.0"][..];
+    let two = &["2", "2.0"][..];
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        let check = |value: Value, expected: &[&str]| {
+            let kind = if value.is_array() { "InSetValue" } else { "DoubleValue" };
+            check(&gateway, "spelt_info", typed_condition("size", value, kind), expected);
+        };
+        check(json!(1e-5), small);
+        check(json!(0.00001), small);
+        check(json!(1e6), million);
+        check(json!(1_000_000), million);
+        check(json!(1_000_000.0), million);
+        check(json!(2), two);
+        check(json!(2.0), two);
+        check(json!(1e-6), &["1e-6"]);
+        check(json!(1e7), &["1e+07", "10000000"]);
+        check(json!(1e5), &["100000"]);
+        check(json!(1e60), &["1e+60", "1e60"]);
+        check(json!(12), &["12"]);
+        check(json!([2, 1e6]), &[two, million].concat());
+        check(json!([{"value": 1e-5, "_type": "DoubleValue"}, "02"]), &[small, &["02"]].concat());
+    }
+    assert!(SPELLINGS.len() < 52, "a sum of powers of two is exact");
+}
+
+#[test]
+fn a_series_whose_labels_are_all_labels_of_another_is_chosen_by_what_it_lacks() {
+    let range = (T0, T0 + HOUR);
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        for (key, rules) in [("__gauge__", GAUGE), ("__counter__", COUNTER)] {
+            let query = Query::of(vec![condition(key, "subset_level")]).between(range.0, range.1);
+            let parts = ["Too many metrics.", "2 series", "differ in side", "side = \"\"", "side = \"left\""];
+            assert_error(&gateway.ask(&query), "RemoteMirrorError", &parts);
+            // What the error says to add leads to one or the other.
+            for (side, is_it) in [("", false), ("left", true)] {
+                let series =
+                    select("subset_level", &[]).into_iter().find(|one| one.labels.contains_key("side") == is_it);
+                let expected = rules.raw(series.unwrap(), range.0, range.1);
+                let answer = gateway.ask(&query.clone().label("side", side));
+                assert_points(&answer, &expected, engine.tolerance(), &format!("{} {key} {side:?}", engine.name()));
+            }
+        }
+    }
 }
 
 #[test]

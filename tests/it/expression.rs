@@ -1,9 +1,10 @@
 //! The source `~`: any PromQL, at steps or in buckets, against the same expression asked from Prometheus directly.
 
-use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_points};
-use crate::support::oracle::{self, Nan};
+use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points};
+use crate::support::engine::Engine;
+use crate::support::oracle::{self, GAUGE, Nan};
 use crate::support::prometheus;
-use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, select};
+use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Sample, T0, one, select, series};
 
 /// Rounding of a sum in another order.
 const ROUNDING: f64 = 1e-9;
@@ -64,7 +65,7 @@ fn raw_points_are_cut_at_the_limit() {
 }
 
 /// What each method becomes, written out: function, its first argument.
-const METHODS: &[(&str, &str)] = &[
+const FUNCTIONS: &[(&str, &str)] = &[
     ("MEAN", "avg_over_time("),
     ("MAX", "max_over_time("),
     ("MIN", "min_over_time("),
@@ -85,7 +86,7 @@ fn check_buckets(given: Option<i64>, promql: &str, start: i64, end: i64, bucket:
     if let Some(interval) = given {
         gateway = gateway.with("scrapeInterval", interval);
     }
-    for (method, function) in METHODS {
+    for (method, function) in FUNCTIONS {
         let direct = format!("{function}(\n{promql}\n)[{window}])");
         let expected = prometheus::shared().buckets(&direct, start, end, bucket);
         let answer = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
@@ -198,5 +199,75 @@ fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
         let message = prometheus::shared().error(promql);
         let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
         assert_error(&answer, "RemoteMirrorError", &[message]);
+    }
+}
+
+#[test]
+fn a_scalar_in_buckets_is_evaluated_like_any_expression() {
+    type ValueAt = fn(i64) -> f64;
+    let scalars: [(&str, ValueAt); 5] = [
+        ("1", |_| 1.0),
+        ("time()", |at| at as f64 / 1000.0),
+        ("time() - 1.6e9 # since then", |at| at as f64 / 1000.0 - 1.6e9),
+        ("scalar(vector(2)) * 3", |_| 6.0),
+        ("-time() % 7", |at| -(at as f64 / 1000.0) % 7.0),
+    ];
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        for (promql, value) in scalars {
+            // The first begins a millisecond after an evaluation.
+            for (start, bucket) in [(T0 + 1, MINUTE), (T0, MINUTE), (T0 + 7123, 61_003), (T0, 10 * SECOND), (T0, HOUR)]
+            {
+                let end = start + 5 * bucket;
+                let resolution = (15 * SECOND).min(bucket).max((bucket + 119) / 120);
+                let times = (start / resolution..=end / resolution).map(|nth| nth * resolution);
+                let evaluated =
+                    series("evaluated", &[], times.map(|time| Sample { time, value: value(time) }).collect());
+                for method in METHODS {
+                    let answer = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
+                    let expected = GAUGE.buckets(&[&evaluated], method, (start, end), bucket);
+                    let what = format!("{}: {method} of {promql} by {bucket} ms from {start}", engine.name());
+                    assert_points(&answer, &expected, ROUNDING, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn start_and_end_are_those_of_the_question_in_each_of_its_calls() {
+    let days = one("ten_days_level", &[]);
+    let newest = |time: i64| days.samples[days.samples.partition_point(|sample| sample.time <= time) - 1].value;
+    // More steps than one call has.
+    let (start, end) = (T0 + HOUR + 7123, T0 + 73 * HOUR + 7123);
+    let steps: Vec<i64> = (start..=end).step_by(15_000).collect();
+    assert!(steps.len() > 11_000);
+    for engine in [Engine::Prometheus2, Engine::Prometheus3] {
+        let gateway = Gateway::to_engine(engine);
+        let check = |promql: &str, value: &dyn Fn(i64) -> f64| {
+            let query = Query::expression(promql).between(start, end);
+            for latest_first in [false, true] {
+                let mut expected: Vec<_> = steps.iter().map(|time| vec![value(*time), *time as f64]).collect();
+                if latest_first {
+                    expected.reverse();
+                }
+                let what = format!("{}: {promql}, latest first {latest_first}", engine.name());
+                assert_points(&gateway.ask(&query.clone().latest_first(latest_first)), &expected, ROUNDING, &what);
+            }
+            // Each bucket has one evaluation, at a multiple of its length.
+            let buckets: Vec<_> = steps[..steps.len() - 1]
+                .iter()
+                .map(|from| vec![value((from + 14_999) / 15_000 * 15_000), *from as f64, (from + 15_000) as f64])
+                .collect();
+            // More buckets than one call has, too.
+            let answer = gateway.ask(&query.aggregated("MAX", 15_000));
+            assert_points(&answer, &buckets, ROUNDING, &format!("{}: {promql} in buckets", engine.name()));
+        };
+        check("ten_days_level @ end()", &|_| newest(end));
+        check("ten_days_level @ start()", &|_| newest(start));
+        check("ten_days_level - (ten_days_level @ start())", &|time| newest(time) - newest(start));
+        check("ten_days_level + 0 * max_over_time(ten_days_level[1h] @ end ( ))", &newest);
+        // No call of these: a comment, a string, and labels of that name.
+        check("sum by (end) (ten_days_level{rack!=\"end()\"}) # start()", &newest);
     }
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::ask::Gateway;
+use crate::support::ask::{Gateway, Query, assert_points};
+use crate::support::engine::Engine;
 use crate::support::exporter;
 use crate::support::mirror::{condition, typed_condition};
-use crate::support::samples::{self, AWKWARD, DAY, HOUR, Series, T0};
+use crate::support::oracle::{self, Nan};
+use crate::support::samples::{self, AWKWARD, DAY, DRAWERS, ESCAPED_LABEL, HOUR, Series, T0};
+use crate::support::stub::{Reply, Stub, good};
 
 /// The keys that name what to fetch; they come first.
 const KEYS: [&str; 3] = ["__counter__", "__gauge__", "~"];
@@ -236,4 +239,111 @@ fn metadata_sorts_metrics_into_counters_and_gauges_whatever_their_names() {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(gateway.field_values("__counter__", zone.clone()), (owned(&exporter::COUNTERS), false));
     assert_eq!(gateway.field_values("__gauge__", zone), (owned(&exporter::GAUGES), false));
+}
+
+#[test]
+fn the_parts_of_a_family_are_sorted_by_its_declared_type() {
+    let types = [
+        ("build", "info"),
+        ("release_info", "info"),
+        ("depth", "gaugehistogram"),
+        ("latency", "histogram"),
+        ("jobs", "counter"),
+        ("size", "summary"),
+        ("state", "stateset"),
+    ];
+    let metadata: Value = types
+        .map(|(name, kind)| (name.to_owned(), json!([{"type": kind, "help": "", "unit": ""}])))
+        .into_iter()
+        .collect();
+    // As a server happens to have them.
+    const NAMES: [&str; 20] = [
+        "state",
+        "depth_gsum",
+        "build_info",
+        "jobs_total",
+        "latency_sum",
+        "depth_bucket",
+        "size",
+        "jobs_created",
+        "latency",
+        "depth_gcount",
+        "latency_bucket",
+        "latency_count",
+        "release_info",
+        "size_sum",
+        "size_count",
+        "other_info",
+        "build",
+        "other_gcount",
+        "other_gsum",
+        "other_total",
+    ];
+    let stub = Stub::start(move |request| match request.path.as_str() {
+        "/api/v1/metadata" => Reply::success(metadata.clone()),
+        "/api/v1/label/__name__/values" => Reply::success(json!(NAMES)),
+        _ => good(request),
+    });
+    let gateway = Gateway::to(stub.details());
+    let both = ["other_gcount", "other_gsum", "other_info", "other_total"];
+    let sorted = |names: &[&str]| {
+        let mut names: Vec<_> = names.iter().chain(&both).map(|name| (*name).to_owned()).collect();
+        names.sort();
+        (names, false)
+    };
+    let counters = ["jobs_total", "latency_bucket", "latency_count", "latency_sum", "size_count", "size_sum"];
+    assert_eq!(gateway.field_values("__counter__", query(&[])), sorted(&counters));
+    let gauges = [
+        "build",
+        "build_info",
+        "depth_bucket",
+        "depth_gcount",
+        "depth_gsum",
+        "jobs_created",
+        "release_info",
+        "size",
+        "state",
+    ];
+    assert_eq!(gateway.field_values("__gauge__", query(&[])), sorted(&gauges));
+}
+
+#[test]
+fn pages_of_values_give_each_value_exactly_once_on_each_engine() {
+    let mut all: Vec<String> = DRAWERS.iter().map(|drawer| (*drawer).to_owned()).collect();
+    all.sort();
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        for (field, all) in [("drawer", &all), ("text", &values_of(samples::all().iter(), "text"))] {
+            let mut found = Vec::new();
+            for offset in (0..).step_by(2) {
+                let page = and(query(&[]), json!({"offset": offset, "limit": 2}));
+                let (values, is_partial) = gateway.field_values(field, page);
+                assert!(values.len() == 2 || !is_partial, "{}: {values:?}", engine.name());
+                assert_eq!(is_partial, offset + 2 < all.len(), "{} {offset}", engine.name());
+                found.extend(values);
+                if !is_partial {
+                    break;
+                }
+            }
+            assert_eq!(&found, all, "{}", engine.name());
+        }
+    }
+}
+
+#[test]
+fn a_label_that_begins_like_an_escaped_one_is_read_as_it_is_written() {
+    let gateway = Gateway::to_engine(Engine::Prometheus3);
+    let of_metric = query(&[condition("__gauge__", "escaped_level")]);
+    let names = KEYS.into_iter().chain([ESCAPED_LABEL]).map(str::to_owned).collect();
+    assert_eq!(gateway.field_names(of_metric.clone()), (names, false));
+    for query in [query(&[]), of_metric, and(query(&[]), json!({"fieldValuePrefix": "pl"}))] {
+        assert_eq!(gateway.field_values(ESCAPED_LABEL, query), (vec!["plain".to_owned()], false));
+    }
+    assert_eq!(gateway.field_values("U__y", query(&[])), (vec![], false));
+    // As a condition it is read so on each engine.
+    for engine in Engine::ALL {
+        let query = Query::gauge("escaped_level").label(ESCAPED_LABEL, "plain").between(T0, T0 + HOUR);
+        let expected = oracle::raw(samples::one("escaped_level", &[]), T0, T0 + HOUR, Nan::None);
+        assert_points(&Gateway::to_engine(engine).ask(&query), &expected, 0.0, engine.name());
+    }
 }

@@ -159,6 +159,66 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
     }
 }
 
+/// A server whose ranges include their left end, or not, as far as these tests ask it. The metric has a sample at each
+/// multiple of 15 s.
+fn engine(is_closed: bool) -> impl Fn(&Request) -> Reply {
+    const EVERY_MS: i64 = 15_000;
+    move |request| {
+        let promql = request.promql();
+        // Those of the last `length_ms` before a time.
+        let times = |length_ms: i64, at: i64| {
+            let first = if is_closed { at - length_ms } else { at - length_ms + 1 };
+            (first..=at).filter(|time| time % EVERY_MS == 0)
+        };
+        let second = |ms: i64| ms as f64 / 1000.0;
+        match request.path.as_str() {
+            _ if is_probe(request) => counts(&[if is_closed { "4" } else { "3" }]),
+            "/api/v1/query" => {
+                let values: Value =
+                    times(range_ms(promql), request.millis("time")).map(|time| json!([second(time), "1"])).collect();
+                Reply::success(json!({"resultType": "matrix", "result": [{"metric": {}, "values": values}]}))
+            }
+            "/api/v1/query_range" => {
+                let steps = (request.millis("start")..=request.millis("end")).step_by(request.millis("step") as usize);
+                let count = |at: i64| times(range_ms(promql), at).count().to_string();
+                let values: Value = steps.map(|at| json!([second(at), count(at)])).collect();
+                Reply::success(json!({"resultType": "matrix", "result": [{"metric": {}, "values": values}]}))
+            }
+            _ => good(request),
+        }
+    }
+}
+
+/// The length of the range that a query ends with: `[60s]`, `[59s999ms:15s]`.
+fn range_ms(promql: &str) -> i64 {
+    let (_, range) = promql.rsplit_once('[').unwrap_or_else(|| panic!("no range in {promql}"));
+    let length = range.split([':', ']']).next().unwrap();
+    let (seconds, ms) = length.split_once('s').unwrap_or_else(|| panic!("no seconds in {promql}"));
+    let ms = ms.strip_suffix("ms").map_or(0, |ms| ms.parse().unwrap());
+    seconds.parse::<i64>().unwrap() * 1000 + ms
+}
+
+#[test]
+fn another_version_at_the_same_address_changes_no_count() {
+    let mirror = Mirror::start();
+    let stub = Stub::start(engine(true));
+    for is_closed in [true, false, true, false, false, true] {
+        stub.behave(engine(is_closed));
+        for later_ms in [0, 1, 2, 15_001, 7_123] {
+            for (key, value) in
+                [("~", "avg(stub_metric)"), ("__gauge__", "stub_metric"), ("__counter__", "stub_metric")]
+            {
+                let mut question = Question::metric(key, value, Some("EVENT_COUNT"));
+                let start = START / 60_000 * 60_000 + later_ms;
+                (question.query["startTime"], question.query["endTime"]) = (json!(start), json!(start + 120_000));
+                let points = question.ask(&mirror, &stub.details()).points();
+                let expected = [0, 60_000].map(|at| vec![4.0, (start + at) as f64, (start + at + 60_000) as f64]);
+                assert_eq!(points, expected, "{key} {later_ms}, closed {is_closed}: {:?}", stub.requests());
+            }
+        }
+    }
+}
+
 /// An instant query's matrix of so many series.
 fn matrix(series: usize) -> Value {
     let one = |nth| json!({"metric": {"job": "a", "pod": format!("p{nth}")}, "values": [[1_700_000_100, "1"]]});
