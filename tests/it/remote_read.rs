@@ -18,7 +18,7 @@ use crate::support::oracle::{self, Nan};
 use crate::support::protobuf::{bytes, fields, number, take_varint, text};
 use crate::support::samples::Series;
 use crate::support::streamed::{self, END, NAMES, START, frame, series, steady};
-use crate::support::stub::{After, Reply, Stub, good};
+use crate::support::stub::{After, Reply, Request, Stub, good};
 
 const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
@@ -227,36 +227,60 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
 }
 
+/// Three million samples, one each 10 ms: more than can be kept, and more than fit into an answer in JSON.
+const EVERY_MS: i64 = 10;
+const MANY: i64 = 3_000_000;
+
+/// Which of them lie in a range.
+fn many_within(from: i64, to: i64) -> std::ops::RangeInclusive<i64> {
+    ((from - START).max(0) + EVERY_MS - 1) / EVERY_MS..=(to - START).div_euclid(EVERY_MS).min(MANY - 1)
+}
+
 #[test]
 fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
-    const EVERY_MS: i64 = 10;
-    const SAMPLES: i64 = 3_000_000;
-    let first = START;
-    let last = first + (SAMPLES - 1) * EVERY_MS;
-    let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    // As many chunks as the range of the read asks for.
-    stub.upon_reads(move |request| {
+    let streams = |request: &Request| {
         let (from, to) = range_of(&request.body);
-        let (from, to) = (((from - first).max(0) + EVERY_MS - 1) / EVERY_MS, (to.min(last) - first) / EVERY_MS);
+        let within = many_within(from, to);
+        let last = *within.end();
         let chunk = |nth: i64| {
-            let count = (to - nth + 1).min(60_000);
-            frame(&series(
-                &[("__name__", "stub_metric")],
-                &[steady(first + nth * EVERY_MS, EVERY_MS, count as u16, 1.5)],
-            ))
+            let chunk = steady(START + nth * EVERY_MS, EVERY_MS, (last - nth + 1).min(60_000) as u16, 1.5);
+            frame(&series(&[("__name__", "stub_metric")], &[chunk]))
         };
-        streamed::reply((from..=to).step_by(60_000).flat_map(chunk).collect::<Vec<u8>>())
-    });
-    let query = Query::gauge("stub_metric").between(first, last + 7);
-    for latest_first in [false, true] {
-        let answer = ask(&mirror, &stub, &query.clone().latest_first(latest_first));
-        let points = answer.points();
-        assert_eq!((points.len(), answer.is_partial()), (1_000_000, true), "{latest_first}");
-        let at = |nth: i64| first + EVERY_MS * if latest_first { SAMPLES - 1 - nth } else { nth };
-        assert!((0..).zip(&points).all(|(nth, point)| *point == [1.5, at(nth) as f64]), "{latest_first}");
+        streamed::reply(within.step_by(60_000).flat_map(chunk).collect::<Vec<u8>>())
+    };
+    let as_json = |request: &Request| {
+        let time = request.millis("time");
+        let (_, length) = request.promql().rsplit_once('[').unwrap();
+        let (seconds, ms) = length.trim_end_matches(']').trim_end_matches("ms").split_once('s').unwrap();
+        let length = seconds.parse::<i64>().unwrap() * 1000 + ms.parse::<i64>().unwrap_or_default();
+        let sample = |nth: i64| {
+            let at = START + nth * EVERY_MS;
+            format!(r#"[{}.{:03},"1.5"]"#, at / 1000, at % 1000)
+        };
+        let values = many_within(time - length + 1, time).map(sample).collect::<Vec<_>>().join(",");
+        let result = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{"job":"a"}},"values":[{values}]}}]}}"#);
+        Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{result}}}"#))
+    };
+    for (way, is_streamed) in [("remote read", true), ("range selector", false)] {
+        let (mirror, stub) = (Mirror::start(), Stub::start(as_json));
+        if is_streamed {
+            stub.upon_reads(streams);
+        }
+        let mut details = stub.details();
+        details["requestTimeout"] = json!(100_000);
+        for latest_first in [false, true] {
+            let query = Query::gauge("stub_metric").between(START, START + MANY * EVERY_MS).latest_first(latest_first);
+            let answer = mirror.metric(&details, query.0);
+            let points = answer.points();
+            let what = format!("{way}, latest first {latest_first}");
+            assert_eq!((points.len(), answer.is_partial()), (1_000_000, true), "{what}");
+            let at = |nth: i64| START + EVERY_MS * if latest_first { MANY - 1 - nth } else { nth };
+            assert!((0..).zip(&points).all(|(nth, point)| *point == [1.5, at(nth) as f64]), "{what}");
+        }
+        let calls = if is_streamed { stub.reads() } else { stub.requests().len() };
+        assert!((4..12).contains(&calls), "{way}: {calls} calls");
+        assert!(is_streamed == stub.requests().is_empty(), "{way}");
     }
-    assert_eq!(stub.requests(), [], "nothing else was asked");
-    assert!((4..10).contains(&stub.reads()), "{}", stub.reads());
 }
 
 /// The start and the end that a read asks for.

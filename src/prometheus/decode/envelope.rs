@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
 use super::lists::BoundedList;
-use super::series::time_and_value;
+use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
 use crate::model::time::TimeRange;
 
@@ -148,7 +148,7 @@ impl Decode for QueryResult {
     }
 }
 
-/// Takes the `data` of a range selector and hands its samples to a sink, those of them that lie in a range.
+/// Takes the `data` of a range selector and hands its samples to a sink while they arrive, those of them that lie in a range.
 ///
 /// # Errors
 /// As for any data; and [`Undecoded::Enough`] when the sink has seen enough.
@@ -164,9 +164,7 @@ pub(in crate::prometheus) fn take_samples(
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
         // May be `null`, but not missing.
         Some(_) => {
-            let taken = json.optional_by(|json| {
-                json.list(|json| streamed.take(Series::decode(json)?, range, are_nan_stale, sink))
-            })?;
+            let taken = json.optional_by(|json| json.list(|json| streamed.take(json, range, are_nan_stale, sink)))?;
             once(&mut result, taken)
         }
         None => json.skip(),
@@ -185,28 +183,35 @@ pub(in crate::prometheus) struct Streamed {
 }
 
 impl Streamed {
+    /// Takes a series.
     fn take(
         &mut self,
-        mut series: Series,
+        json: &mut Json<'_>,
         range: TimeRange,
         are_nan_stale: bool,
         sink: &mut impl SampleSink,
     ) -> Result<(), Undecoded> {
-        self.has_native_histograms |= series.has_native_histograms;
-        if are_nan_stale {
-            series.samples.retain(|sample| !sample.value.is_nan());
-        }
-        // Samples come in the order of time. A closed range has one at its left end that was not asked for.
-        let first = series.samples.partition_point(|sample| sample.at < range.start);
-        let end = series.samples.partition_point(|sample| sample.at <= range.end);
-        if first >= end {
-            return Ok(());
-        }
-        sink.begin(|| series.labels);
-        match sink.take(&series.samples[first..end]) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Undecoded::Enough),
-        }
+        let mut has_begun = false;
+        self.has_native_histograms |= series::stream(json, |labels, samples| {
+            if are_nan_stale {
+                samples.retain(|sample| !sample.value.is_nan());
+            }
+            // Samples come in the order of time. A closed range has one at its left end that was not asked for.
+            let first = samples.partition_point(|sample| sample.at < range.start);
+            let end = samples.partition_point(|sample| sample.at <= range.end);
+            if first >= end {
+                return Ok(());
+            }
+            if !has_begun {
+                has_begun = true;
+                sink.begin(|| labels.clone());
+            }
+            match sink.take(&samples[first..end]) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(Undecoded::Enough),
+            }
+        })?;
+        Ok(())
     }
 }
 
@@ -233,6 +238,7 @@ impl Decode for Elements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sample::Labels;
 
     fn result(data: &str) -> Option<Vec<Series>> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
@@ -263,6 +269,111 @@ mod tests {
                 .value
                 .is_nan()
         );
+    }
+
+    /// A sink that keeps what it is given, and breaks off after so many slices.
+    #[derive(Default)]
+    struct Recorder {
+        given: Vec<(Labels, Vec<usize>, Vec<Sample>)>,
+        left: Option<usize>,
+    }
+
+    impl SampleSink for Recorder {
+        fn begin(&mut self, labels: impl FnOnce() -> Labels) {
+            self.given.push((labels(), Vec::new(), Vec::new()));
+        }
+
+        fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+            let (_, slices, all) = self.given.last_mut().expect("a series");
+            slices.push(samples.len());
+            all.extend_from_slice(samples);
+            self.left = self.left.map(|left| left - 1);
+            if self.left == Some(0) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+
+    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut Recorder) -> Result<bool, Undecoded> {
+        let body = format!(r#"{{"status":"success","data":{data}}}"#);
+        let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
+        Ok(envelope.data.expect("data").has_native_histograms)
+    }
+
+    #[test]
+    fn samples_are_handed_on_while_they_arrive_and_cut_to_the_range() {
+        let list =
+            |count: i64| (0..count).map(|nth| format!(r#"[{nth},"{nth}"],[{nth},"7"]"#)).collect::<Vec<_>>().join(",");
+        for count in [1, 2, 4_095, 4_096, 4_097, 10_000] {
+            for (start, end) in [(0, i64::MAX), (1_000, 3_000), (4_095_000, 4_097_000), (5_000_000, 9_999_500)] {
+                let range = TimeRange { start, end };
+                let all: Vec<Sample> = (0..count).map(|nth| Sample { at: nth * 1000, value: nth as f64 }).collect();
+                let expected: Vec<Sample> = all.into_iter().filter(|sample| range.contains(sample.at)).collect();
+                let values = list(count);
+                for series in [
+                    format!(r#"{{"metric":{{"a":"b"}},"values":[{values}]}}"#),
+                    format!(r#"{{"values":[{values}],"more":[{{}}],"metric":{{"a":"b"}}}}"#),
+                ] {
+                    let data = format!(
+                        r#"{{"resultType":"matrix","result":[{series},{{"metric":{{}},"values":[]}},{series}]}}"#
+                    );
+                    let mut sink = Recorder::default();
+                    assert!(!taken(&data, range, false, &mut sink).unwrap());
+                    assert_eq!(sink.given.len(), if expected.is_empty() { 0 } else { 2 });
+                    for (labels, slices, samples) in sink.given {
+                        assert_eq!((labels.len(), &samples), (1, &expected));
+                        assert!(
+                            slices
+                                .iter()
+                                .all(|&length| length > 0 && (series.starts_with(r#"{"v"#) || length <= 4_096))
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sink_that_has_seen_enough_ends_the_reading() {
+        let values: Vec<String> = (0..20_000).map(|nth| format!(r#"[{nth},"1"]"#)).collect();
+        // What follows is no JSON, and not looked at.
+        let data = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}"#, values.join(","));
+        let mut sink = Recorder { left: Some(2), ..Recorder::default() };
+        let range = TimeRange { start: 0, end: i64::MAX };
+        assert!(matches!(taken(&data, range, false, &mut sink), Err(Undecoded::Enough)));
+        assert_eq!(sink.given[0].1, [4_096, 4_096]);
+    }
+
+    #[test]
+    fn nan_is_left_out_where_it_says_that_a_series_has_ended() {
+        let data = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"]]}]}"#;
+        for (are_nan_stale, count) in [(false, 3), (true, 2)] {
+            let mut sink = Recorder::default();
+            taken(data, TimeRange { start: 0, end: 9_000 }, are_nan_stale, &mut sink).unwrap();
+            assert_eq!(sink.given[0].2.len(), count);
+        }
+    }
+
+    #[test]
+    fn of_samples_what_does_not_have_the_form_of_the_api_is_refused_too() {
+        let check = |series: &str, expected: Option<bool>| {
+            let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
+            let range = TimeRange { start: 0, end: i64::MAX };
+            assert_eq!(taken(&data, range, false, &mut Recorder::default()).ok(), expected, "{series}");
+        };
+        check(r#"{"metric":{},"values":[[1,"1"]]}"#, Some(false));
+        check(r#"{"metric":{},"histograms":[]}"#, Some(true));
+        check(r#"{"metric":{},"values":[[1,"1"]],"histograms":[]}"#, Some(true));
+        for refused in [
+            r#"{"metric":{}}"#,
+            r#"{"values":[[1,"1"]]}"#,
+            r#"{"metric":{},"value":[1,"1"]}"#,
+            r#"{"metric":{},"values":[[2,"1"],[1,"1"]]}"#,
+            r#"{"metric":{},"values":[[1,"1"]],"values":[[2,"1"]]}"#,
+            r#"{"metric":{},"values":[[1,"1"]],"metric":{}}"#,
+            r#"{"metric":{},"values":[[1,1]]}"#,
+            "5",
+        ] {
+            check(refused, None);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A series of a result and its samples, decoded one by one as they arrive.
 
-use super::json::{Decode, Json, Undecoded, number};
+use super::json::{Decode, Json, Undecoded, number, once};
 use super::sample_fast_path;
 use crate::model::sample::{Labels, Sample, Series};
 
@@ -14,7 +14,7 @@ impl Decode for Series {
             match name {
                 Some("metric") => labels = Some(labels_of(json)?),
                 Some("value") => samples = Some(vec![Sample::decode(json)?]),
-                Some("values") => samples = Some(rising(json)?),
+                Some("values") => samples = Some(rising(json, usize::MAX, |_| Ok(()))?),
                 Some(_) => {
                     has_native_histograms = true;
                     json.skip()?;
@@ -32,6 +32,39 @@ impl Decode for Series {
     }
 }
 
+/// So many samples are handed on at a time, or fewer.
+const PIECE: usize = 4_096;
+
+/// Takes a series and hands on its samples with its labels while they arrive, or where the labels stand behind them, at its end.
+/// Gives whether it also has, or only has, native histograms.
+pub(super) fn stream(
+    json: &mut Json<'_>,
+    mut hand_on: impl FnMut(&Labels, &mut Vec<Sample>) -> Result<(), Undecoded>,
+) -> Result<bool, Undecoded> {
+    let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
+    json.fields(&["metric", "values", "histograms"], |json, name| match name {
+        Some("metric") => once(&mut labels, labels_of(json)?),
+        Some("values") => {
+            let rest = match &labels {
+                Some(labels) => rising(json, PIECE, |piece| hand_on(labels, piece))?,
+                None => rising(json, usize::MAX, |_| Ok(()))?,
+            };
+            once(&mut samples, rest)
+        }
+        Some(_) => {
+            has_native_histograms = true;
+            json.skip()
+        }
+        None => json.skip(),
+    })?;
+    match (labels, samples) {
+        (Some(labels), Some(mut samples)) => hand_on(&labels, &mut samples)?,
+        (Some(_), None) if has_native_histograms => {}
+        _ => return Err(Undecoded::Foreign),
+    }
+    Ok(has_native_histograms)
+}
+
 fn labels_of(json: &mut Json<'_>) -> Result<Labels, Undecoded> {
     let mut labels = Labels::new();
     json.entries(|json, name| {
@@ -44,17 +77,28 @@ fn labels_of(json: &mut Json<'_>) -> Result<Labels, Undecoded> {
 /// So many bytes have most samples, or more, the comma behind them included.
 const USUAL_BYTES: usize = 22;
 
-/// Samples of rising times.
-fn rising(json: &mut Json<'_>) -> Result<Vec<Sample>, Undecoded> {
+/// Samples of rising times. Whenever there are `piece` of them, they are handed on and forgotten; the rest is given.
+fn rising(
+    json: &mut Json<'_>,
+    piece: usize,
+    mut hand_on: impl FnMut(&mut Vec<Sample>) -> Result<(), Undecoded>,
+) -> Result<Vec<Sample>, Undecoded> {
     // Those that have arrived find room; a list that goes on doubles it.
     let mut samples: Vec<Sample> = Vec::with_capacity(json.ahead().len() / USUAL_BYTES);
+    let mut newest = None;
     let mut add = |next: Sample| {
-        match samples.last() {
-            Some(last) if next.at < last.at => return Err(Undecoded::Foreign),
+        match newest {
+            Some(newest) if next.at < newest => return Err(Undecoded::Foreign),
             // VictoriaMetrics shows a sample as often as it was written, unless it is told to deduplicate.
-            Some(last) if next.at == last.at => {}
-            _ => samples.push(next),
+            Some(newest) if next.at == newest => return Ok(()),
+            _ => {}
         }
+        if samples.len() == piece {
+            hand_on(&mut samples)?;
+            samples.clear();
+        }
+        newest = Some(next.at);
+        samples.push(next);
         Ok(())
     };
     json.list(|json| {

@@ -229,7 +229,9 @@ fn a_gauge_whose_samples_have_no_end_is_aggregated_by_promql() {
         let stub = Stub::start(move |request| if promql(request) { reply.clone() } else { good(request) });
         let mut question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
         question.query["endTime"] = json!(START + 120_000);
-        let answer = question.ask(&mirror, &stub.details());
+        let mut details = stub.details();
+        details["requestTimeout"] = json!(PATIENCE);
+        let answer = question.ask(&mirror, &details);
         let expected = [START, START + 60_000].map(|start| vec![1.5, start as f64, (start + 60_000) as f64]);
         assert_eq!(answer.points(), expected, "{what}");
         let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
