@@ -15,6 +15,10 @@ use crate::model::sample::SampleSink;
 use crate::model::time::TimeRange;
 use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
 
+/// How often the samples of a window are read at most, each time from farther before it, when it turns out that a series is
+/// scraped so seldom that this is needed.
+const TRIES: u32 = 3;
+
 /// The points of a query of gauges or counters.
 ///
 /// # Errors
@@ -72,8 +76,9 @@ fn raw_window(
     mut plan: RawPlan,
     seen: &mut SeriesSeen,
 ) -> Result<Window, Error> {
-    let mut is_first = true;
+    let mut tries = TRIES;
     loop {
+        tries -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: reader, too_large } = read(session, of, range, || RawReader::new(plan))?;
         seen.add_all(reader.seen());
@@ -92,11 +97,10 @@ fn raw_window(
             };
         }
         let answer = reader.into_answer();
-        match answer.further_ms.filter(|_| is_first) {
+        match answer.further_ms.filter(|_| tries > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => return Ok(Window::Read(answer)),
         }
-        is_first = false;
     }
 }
 
@@ -109,8 +113,9 @@ fn aggregated(
     query: &MetricQuery,
 ) -> Result<Found, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
-    let mut is_first = true;
+    let mut tries = TRIES;
     loop {
+        tries -= 1;
         let Some(range) = plan.read_range() else {
             let points = Points::new(query.limit, query.order);
             return Ok(Found { points, dropped: Dropped::default(), has_series: false });
@@ -120,7 +125,7 @@ fn aggregated(
         if reader.is_over_budget() || too_large.is_some() {
             return in_promql(session);
         }
-        match reader.end().filter(|_| is_first) {
+        match reader.end().filter(|_| tries > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => {
                 let (has_series, dropped) = (reader.series() > 0, reader.dropped());
@@ -130,7 +135,6 @@ fn aggregated(
                 };
             }
         }
-        is_first = false;
     }
 }
 

@@ -22,9 +22,9 @@ pub const MAX_SAMPLES: u64 = 5_000_000;
 /// counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
-/// How far before a range the samples of counters are read for their increases, in milliseconds: an hour, so that what was
-/// counted during a gap is in the bucket in which the gap ends.
-pub const INCREASE_LOOK_BACK_MS: i64 = 3_600_000;
+/// How far before a range the samples of counters are read at least, in milliseconds: an hour. So what was counted during a gap
+/// is in the bucket in which the gap ends, and a series that is scraped every 20 minutes has the rate that it is known for.
+const COUNTER_LOOK_BACK_MS: i64 = 3_600_000;
 
 /// What an aggregated query asks of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +93,12 @@ impl AggregatePlan {
 /// Which samples before the buckets a method needs; none if it needs none.
 fn look_back(kind: Kind, method: Method, grid: BucketGrid) -> Option<LookBack> {
     let Kind::Counter(interval_ms) = kind else { return None };
-    let gap_ms = rate::sure_gap_ms(interval_ms);
-    let (samples, read_ms) = match method {
+    let samples = match method {
         Method::EventCount => return None,
-        Method::Sum => (1, LookBack::reach_ms(1, gap_ms).max(INCREASE_LOOK_BACK_MS)),
-        _ => (2, LookBack::reach_ms(2, gap_ms)),
+        Method::Sum => 1,
+        _ => 2,
     };
+    let read_ms = LookBack::reach_ms(samples, rate::sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
     Some(LookBack { start: grid.start_of(0), read_ms, samples })
 }
 
@@ -150,7 +150,11 @@ impl Aggregator {
         let Frame { grid, most, order } = self.plan.frame;
         let mut points = Points::new(most - 1, order);
         let values = self.method.values()?;
-        let at = |index: i64, value: f64| Sample { at: grid.start_of(index), value };
+        let mut count = 0;
+        let mut at = |index: i64, value: f64| {
+            count += 1;
+            Sample { at: grid.start_of(index), value }
+        };
         if self.plan.aggregation.zero_fill {
             let mut values = values.peekable();
             for index in grid.indices(order) {
@@ -165,6 +169,10 @@ impl Aggregator {
                     break;
                 }
             }
+        }
+        if count >= most {
+            // As many buckets as an answer has room for, and one more, were looked at, of which some are no points.
+            points.leave_out();
         }
         Ok(points)
     }

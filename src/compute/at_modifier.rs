@@ -43,8 +43,19 @@ fn time(text: &str, word: usize, range: TimeRange) -> Option<(i64, usize)> {
         name if name.eq_ignore_ascii_case("end") => range.end,
         _ => return None,
     };
-    let rest = text[word..].trim_start().strip_prefix('(')?.trim_start().strip_prefix(')')?;
-    Some((time_ms, text.len() - rest.len()))
+    let rest = past_blanks(past_blanks(&text[word..]).strip_prefix('(')?).strip_prefix(')')?;
+    // A number that went on with what follows would be another one.
+    let ends = !rest.starts_with(is_of_word);
+    ends.then_some((time_ms, text.len() - rest.len()))
+}
+
+/// What follows blanks and comments.
+fn past_blanks(text: &str) -> &str {
+    let rest = text.trim_start_matches([' ', '\t', '\n', '\r']);
+    match rest.strip_prefix('#') {
+        Some(comment) => past_blanks(comment.split_once('\n').map_or("", |(_, rest)| rest)),
+        None => rest,
+    }
 }
 
 /// The length of the string that a text begins with, or of the whole text if it does not end.
@@ -74,7 +85,12 @@ mod tests {
         check("x @ end()", "x @ 2000.000");
         check("x - (x @ start())", "x - (x @ 1.500)");
         check("rate(x[5m] @ END ( )) + y@start\n(\t)", "rate(x[5m] @ 2000.000) + y@1.500");
+        check("x @ end # c\n()", "x @ 2000.000");
+        check("x @ end( # c\n # d\n )", "x @ 2000.000");
         for same in [
+            "x @ end()5",
+            "x @ end\u{a0}()",
+            "x @ end( # )",
             "",
             "start",
             "end",

@@ -54,7 +54,7 @@ impl BucketMethod for Increases {
 
     fn end_series(&mut self) {
         let Increases { reader, buckets } = self;
-        reader.end(|reading| buckets.add(reading));
+        reader.end();
         buckets.close();
     }
 
@@ -90,7 +90,7 @@ impl BucketMethod for MeanRates {
 
     fn end_series(&mut self) {
         let MeanRates { reader, buckets } = self;
-        reader.end(|reading| buckets.add(reading));
+        reader.end();
         buckets.end_series();
     }
 
@@ -122,7 +122,7 @@ struct RateBuckets {
 /// Intervals taken together.
 #[derive(Debug, Clone, Copy, Default)]
 struct Together {
-    increase: f64,
+    increase: Sum,
     length_ms: i64,
 }
 
@@ -134,7 +134,7 @@ impl RateBuckets {
             self.open_at(interval.end);
         }
         if let Some((_, together)) = &mut self.open {
-            together.increase += interval.increase;
+            together.increase.add(interval.increase);
             together.length_ms += interval.length_ms;
         }
         self.newest = Some(interval);
@@ -157,7 +157,7 @@ impl RateBuckets {
     fn close(&mut self) {
         let Some((bucket, Together { increase, length_ms })) = self.open.take() else { return };
         if let Some(cell) = self.map.cell(bucket.index) {
-            cell.add(increase / (length_ms as f64 / 1000.0));
+            cell.add(increase.divided(length_ms as f64 / 1000.0));
         }
         self.next = bucket.index + 1;
     }

@@ -111,6 +111,11 @@ impl Points {
         self.order
     }
 
+    /// Says that points had to be left out.
+    pub fn leave_out(&mut self) {
+        self.is_partial = true;
+    }
+
     /// Whether a point had to be left out, so that there is no use in adding more.
     pub fn is_partial(&self) -> bool {
         self.is_partial

@@ -1,7 +1,7 @@
 //! Counters: from the samples that a counter shows to what it counted between them, and how fast.
 //!
-//! All rules look back only, except for one: how long a gap may be for a rate across it depends on the median distance of
-//! the samples, which is known at the end of a series.
+//! All rules look back only, and not far: what is said of a sample depends on a few samples before it, and so neither on what
+//! comes later nor on where a question begins.
 
 use crate::model::sample::Sample;
 
@@ -11,6 +11,9 @@ pub const SURE_GAP_MS: i64 = 300_000;
 
 /// A rate goes across a gap of this many scrape intervals, which survives jitter and three lost scrapes.
 const GAP_INTERVALS: i64 = 4;
+
+/// By so many distances of neighbouring samples before it, it is told whether an interval is long for its series.
+const DISTANCES: usize = 5;
 
 /// How far before a range samples are read at least, in milliseconds, when less turns out to be too little: an hour.
 const FURTHER_LOOK_BACK_MS: i64 = 3_600_000;
@@ -76,6 +79,34 @@ impl LookBack {
     }
 }
 
+/// The distances of a few neighbouring samples, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Distances {
+    /// The newest of them, in no order.
+    list: [i64; DISTANCES],
+    /// How many there were.
+    count: usize,
+}
+
+impl Distances {
+    fn add(&mut self, distance_ms: i64) {
+        self.list[self.count % DISTANCES] = distance_ms;
+        self.count += 1;
+    }
+
+    fn are_enough(&self) -> bool {
+        self.count >= DISTANCES
+    }
+
+    /// The usual distance: their median, which of an even number is the smaller of the two in the middle. None of none.
+    fn usual_ms(&self) -> Option<i64> {
+        let mut list = self.list;
+        let known = &mut list[..self.count.min(DISTANCES)];
+        known.sort_unstable();
+        known.get(known.len().checked_sub(1)? / 2).copied()
+    }
+}
+
 /// Turns the samples of counters, one after another, into readings. Their values are finite.
 #[derive(Debug)]
 pub struct CounterReader {
@@ -87,10 +118,9 @@ pub struct CounterReader {
     previous: Option<Sample>,
     /// How many samples lie before the range.
     before: usize,
-    /// The distances of neighbouring samples in milliseconds, at most 2^32 - 1 (49 days).
-    spacings: Vec<u32>,
-    /// What follows a gap of which only the end of the series tells whether a rate goes across it.
-    deferred: Vec<Interval>,
+    /// The first distances of the series, and the newest.
+    first: Distances,
+    newest: Distances,
 }
 
 impl CounterReader {
@@ -102,67 +132,66 @@ impl CounterReader {
             further_ms: None,
             previous: None,
             before: 0,
-            spacings: Vec::new(),
-            deferred: Vec::new(),
+            first: Distances::default(),
+            newest: Distances::default(),
         }
     }
 
-    /// Takes samples of a series, each later than those before, and hands on the readings that are certain already.
+    /// Takes samples of a series, each later than those before, and hands on a reading for each.
     pub fn take(&mut self, samples: &[Sample], mut each: impl FnMut(Reading)) {
         for &sample in samples {
             self.before += usize::from(sample.at < self.look_back.start);
-            let Some(previous) = self.previous.replace(sample) else {
-                each(Reading { at: sample.at, interval: None });
-                continue;
-            };
-            let length_ms = sample.at - previous.at;
-            self.spacings.push(u32::try_from(length_ms).unwrap_or(u32::MAX));
-            let is_reset = sample.value < previous.value;
-            let increase = if is_reset { sample.value } else { sample.value - previous.value };
-            let interval = Interval { end: sample.at, length_ms, increase, has_rate: true };
-            if length_ms > self.sure_gap_ms || !self.deferred.is_empty() {
-                self.deferred.push(interval);
-            } else {
-                each(Reading { at: sample.at, interval: Some(interval) });
-            }
+            let interval = self.previous.replace(sample).map(|previous| self.interval(previous, sample));
+            each(Reading { at: sample.at, interval });
         }
     }
 
-    /// Ends a series: hands on the readings that are left, and makes ready for the next series.
-    pub fn end(&mut self, mut each: impl FnMut(Reading)) {
-        if self.previous.take().is_none() {
-            return;
+    fn interval(&mut self, previous: Sample, sample: Sample) -> Interval {
+        let length_ms = sample.at - previous.at;
+        let is_reset = sample.value < previous.value;
+        let increase = if is_reset { sample.value } else { sample.value - previous.value };
+        let has_rate = length_ms <= self.sure_gap_ms || self.is_usual(length_ms);
+        if !self.first.are_enough() {
+            self.first.add(length_ms);
         }
-        let lacks_samples = self.before < self.look_back.samples;
-        // Mostly nothing depends on the median.
-        let max_gap_ms = (lacks_samples || !self.deferred.is_empty()).then(|| self.max_gap_ms()).flatten();
-        for mut interval in self.deferred.drain(..) {
-            interval.has_rate = max_gap_ms.is_some_and(|max_gap_ms| interval.length_ms <= max_gap_ms);
-            each(Reading { at: interval.end, interval: Some(interval) });
+        self.newest.add(length_ms);
+        Interval { end: sample.at, length_ms, increase, has_rate }
+    }
+
+    /// Whether a long interval is not long for this series. Of the first interval of a series that cannot be told, and then it
+    /// is not held against it.
+    fn is_usual(&mut self, length_ms: i64) -> bool {
+        if !self.newest.are_enough() {
+            self.look_further(FURTHER_LOOK_BACK_MS);
         }
-        if lacks_samples {
+        self.newest.usual_ms().is_none_or(|usual_ms| length_ms <= usual_ms.saturating_mul(GAP_INTERVALS))
+    }
+
+    /// Ends a series, and makes ready for the next.
+    pub fn end(&mut self) {
+        if self.previous.take().is_some() && self.before < self.look_back.samples {
+            let gap_ms = self.first.usual_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
             // One sample alone does not tell how far away the one before it may be.
-            let reach_ms = max_gap_ms.map(|max_gap_ms| LookBack::reach_ms(self.look_back.samples, max_gap_ms));
-            let read_ms = self.look_back.read_ms;
-            if reach_ms.is_none_or(|reach_ms| reach_ms > read_ms) {
-                let further_ms = reach_ms.unwrap_or_default().clamp(FURTHER_LOOK_BACK_MS, MAX_LOOK_BACK_MS);
-                self.further_ms = self.further_ms.max(Some(further_ms).filter(|&further_ms| further_ms > read_ms));
+            let reach_ms =
+                gap_ms.map_or(FURTHER_LOOK_BACK_MS, |gap_ms| LookBack::reach_ms(self.look_back.samples, gap_ms));
+            if reach_ms > self.look_back.read_ms {
+                self.look_further(reach_ms.max(FURTHER_LOOK_BACK_MS));
             }
         }
         self.before = 0;
-        self.spacings.clear();
+        self.first = Distances::default();
+        self.newest = Distances::default();
+    }
+
+    fn look_further(&mut self, ms: i64) {
+        let further_ms = Some(ms.min(MAX_LOOK_BACK_MS)).filter(|&ms| ms > self.look_back.read_ms);
+        self.further_ms = self.further_ms.max(further_ms);
     }
 
     /// How far before the range samples should have been read, in milliseconds, if farther than they were: a series is scraped
-    /// so seldom that the sample before its first one may lie there.
+    /// so seldom that what is needed of it may lie there.
     pub fn further_ms(&self) -> Option<i64> {
         self.further_ms
-    }
-
-    /// The longest gap in milliseconds that a rate goes across; none if there is only one sample.
-    fn max_gap_ms(&mut self) -> Option<i64> {
-        let median_ms = median(&mut self.spacings)?;
-        Some(median_ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms))
     }
 }
 
@@ -171,8 +200,7 @@ pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
     scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
 }
 
-/// The median of distances in milliseconds, which of an even number is the smaller of the two in the middle: of a few distances,
-/// one long gap does not make the next one usual. None of none.
+/// The median of distances in milliseconds, which of an even number is the smaller of the two in the middle; none of none.
 pub fn median(spacings: &mut [u32]) -> Option<i64> {
     let last = spacings.len().checked_sub(1)?;
     let (_, &mut median, _) = spacings.select_nth_unstable(last / 2);
@@ -195,26 +223,17 @@ mod tests {
 
     /// Time, length, increase and whether there is a rate, of every reading that has an interval.
     fn intervals(given: &[(i64, f64)], scrape_interval_ms: Option<i64>) -> Vec<(i64, i64, f64, bool)> {
-        let mut whole = Vec::new();
-        for pieces in [given.len().max(1), 1, 2] {
-            let mut found = Vec::new();
-            let mut reader = reader(0, 0, 0, scrape_interval_ms);
-            // A series before it leaves no trace.
-            reader.take(&samples(&[(-5, 1e9), (400_000_000, 2e9), (400_000_001, 2e9)]), |_| {});
-            reader.end(|_| {});
-            let mut note = |reading: Reading| found.push(reading);
-            for piece in given.chunks(pieces) {
-                reader.take(&samples(piece), &mut note);
-            }
-            reader.end(&mut note);
-            let times: Vec<i64> = given.iter().map(|sample| sample.0).collect();
-            assert_eq!(found.iter().map(|reading| reading.at).collect::<Vec<_>>(), times);
-            assert!(found.first().is_none_or(|first| first.interval.is_none()));
-            let intervals = found.iter().filter_map(|reading| reading.interval);
-            whole.push(intervals.map(|i| (i.end, i.length_ms, i.increase, i.has_rate)).collect::<Vec<_>>());
-        }
-        assert!(whole.iter().all(|other| *other == whole[0]), "{given:?} depends on how it arrives");
-        whole.remove(0)
+        let mut reader = reader(0, 0, 0, scrape_interval_ms);
+        // A series before it leaves no trace.
+        reader.take(&samples(&[(-5, 1e9), (400_000_000, 2e9), (400_000_001, 2e9)]), |_| {});
+        reader.end();
+        let mut found = Vec::new();
+        given.chunks(2).for_each(|piece| reader.take(&samples(piece), |reading| found.push(reading)));
+        let times: Vec<i64> = given.iter().map(|sample| sample.0).collect();
+        assert_eq!(found.iter().map(|reading| reading.at).collect::<Vec<_>>(), times);
+        assert!(found.first().is_none_or(|first| first.interval.is_none()));
+        let intervals = found.iter().filter_map(|reading| reading.interval);
+        intervals.map(|i| (i.end, i.length_ms, i.increase, i.has_rate)).collect()
     }
 
     #[test]
@@ -245,18 +264,17 @@ mod tests {
             assert_eq!(found, expected, "{distances:?} {interval:?}");
         };
         check(&[15_000, 15_000, 300_000, 300_001, 15_000], None, &[true, true, true, false, true]);
-        // One distance alone is its own median.
-        check(&[300_001], None, &[true]);
-        // Medians of 75,000 and 75,001 ms: four times that is 300,000 and 300,004.
+        // Nothing is held against the first one.
+        check(&[3_600_000, 15_000], None, &[true, true]);
+        // Distances of 75,000 and 75,001 ms: four times that is 300,000 and 300,004.
         check(&[75_000, 75_000, 300_001], None, &[true, true, false]);
         check(&[75_001, 75_001, 300_004, 300_005], None, &[true, true, true, false]);
-        check(&[75_001, 75_001, 75_001, 300_004, 300_005], None, &[true, true, true, true, false]);
         // A series scraped every ten minutes, with a long silence.
-        check(
-            &[10 * MINUTE, 10 * MINUTE, 40 * MINUTE, 41 * MINUTE, 10 * MINUTE],
-            None,
-            &[true, true, true, false, true],
-        );
+        check(&[10 * MINUTE, 10 * MINUTE, 40 * MINUTE, 41 * MINUTE], None, &[true, true, true, false]);
+        // Every ten minutes, then every 15 s, and back: the five before an interval tell.
+        let (slow, fast) = (10 * MINUTE, 15_000);
+        let distances = [slow, slow, fast, fast, fast, slow, slow, slow, slow, slow];
+        check(&distances, None, &[true, true, true, true, true, false, false, false, true, true]);
         // What is known to be scraped seldom.
         check(&[15_000, 15_000, 15_000, 400_000, 400_001], Some(100_000), &[true, true, true, true, false]);
     }
@@ -266,7 +284,7 @@ mod tests {
         let check = |times: &[i64], read_ms: i64, needed: usize, expected: Option<i64>| {
             let mut reader = reader(0, read_ms, needed, None);
             reader.take(&samples(&times.iter().map(|&at| (at, 1.0)).collect::<Vec<_>>()), |_| {});
-            reader.end(|_| {});
+            reader.end();
             assert_eq!(reader.further_ms(), expected, "{times:?} {read_ms} {needed}");
         };
         const READ: i64 = 5 * MINUTE;
@@ -279,8 +297,10 @@ mod tests {
         check(&[0, 15_000], READ, 1, None);
         // Scraped every ten minutes: the one before may lie up to 40 minutes back.
         check(&[0, 10 * MINUTE], READ, 1, Some(60 * MINUTE));
-        check(&[-1, 10 * MINUTE], READ, 1, None);
-        check(&[0, 10 * MINUTE], 40 * MINUTE, 1, None);
+        check(&[0, 10 * MINUTE], 60 * MINUTE, 1, None);
+        // Whether the interval is a gap, more samples before it would tell.
+        check(&[-1, 10 * MINUTE], READ, 1, Some(60 * MINUTE));
+        check(&[-5, -4, -3, -2, -1, 0, 10 * MINUTE], READ, 1, None);
         check(&[0, 30 * MINUTE], READ, 1, Some(120 * MINUTE));
         check(&[0, 9_000_000_000], READ, 1, Some(7 * 24 * 60 * MINUTE));
         // For a rate that is known at the start, the whole interval has to be there.

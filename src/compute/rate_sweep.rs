@@ -57,7 +57,7 @@ impl BucketMethod for RateSweep {
 
     fn end_series(&mut self) {
         let RateSweep { reader, events, series, known_until, .. } = self;
-        reader.end(|reading| note(events, *series, known_until, reading));
+        reader.end();
         if let Some(until) = known_until.take() {
             events.push(Event { at: until + 1, series: *series, what: What::Forgotten });
         }

@@ -104,9 +104,8 @@ impl RawReader {
         let RawPlan { kind, range, look_back_ms } = self.plan;
         let mut screen = Screen::of(kind);
         let counting = screen.retain_counting(self.only);
-        let dropped = screen.dropped();
         let Kind::Counter(interval_ms) = kind else {
-            return RawAnswer { points: counting, dropped, further_ms: None };
+            return RawAnswer { points: counting, dropped: screen.dropped(), further_ms: None };
         };
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
         let mut reader = CounterReader::new(look_back, interval_ms);
@@ -116,8 +115,9 @@ impl RawReader {
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
         };
         reader.take(&counting, &mut add);
-        reader.end(&mut add);
-        RawAnswer { points, dropped, further_ms: reader.further_ms() }
+        reader.end();
+        // A rate may be larger than any number.
+        RawAnswer { points: screen.retain_counting(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
     }
 }
 

@@ -24,7 +24,9 @@ impl Twofold {
         let high = self.high + other.high;
         let of_other = high - self.high;
         let lost = (self.high - (high - of_other)) + (other.high - of_other);
-        Twofold { high, low: self.low + other.low + lost }
+        // What an infinite sum loses is not a number.
+        let low = if high.is_finite() { self.low + other.low + lost } else { 0.0 };
+        Twofold { high, low }
     }
 
     /// The number as near as the usual digits come.

@@ -50,8 +50,6 @@ struct Counter {
     samples: Vec<Sample>,
     /// The intervals between them, however long.
     intervals: Vec<Interval>,
-    /// The longest time between two samples that still makes a rate, in milliseconds.
-    longest: i64,
 }
 
 /// The time between two neighbouring samples of a counter.
@@ -60,6 +58,8 @@ struct Interval {
     from: i64,
     to: i64,
     increase: f64,
+    /// Whether it is short enough for a rate.
+    has_rate: bool,
 }
 
 impl Rules {
@@ -68,9 +68,8 @@ impl Rules {
         let points: Vec<(i64, f64)> = match self.kind {
             Kind::Gauge => self.counting(series).iter().map(|sample| (sample.time, sample.value)).collect(),
             Kind::Counter => {
-                let counters = self.read(&[series], 5 * MINUTE, start, end);
-                let counter = &counters[0];
-                let intervals = counter.intervals.iter().filter(|interval| counter.has_rate(interval));
+                let counters = self.read(&[series], start, end);
+                let intervals = counters[0].intervals.iter().filter(|interval| interval.has_rate);
                 intervals.map(|interval| (interval.to, interval.rate())).collect()
             }
         };
@@ -81,9 +80,8 @@ impl Rules {
     /// The points of an aggregated query: one for each whole bucket `[s, s + bucket)` of the range that has a value.
     pub fn buckets(self, series: &[&Series], method: &str, range: (i64, i64), bucket: i64) -> Vec<Vec<f64>> {
         let (start, end) = range;
-        let look_back = if method.starts_with("SUM") { HOUR } else { 15 * MINUTE };
         let gauges: Vec<Vec<Sample>> = series.iter().map(|series| self.counting(series)).collect();
-        let counters = self.read(series, look_back, start, end);
+        let counters = self.read(series, start, end);
         let mut points = Vec::new();
         let mut from = start;
         while from + bucket <= end {
@@ -113,36 +111,40 @@ impl Rules {
         counting
     }
 
-    /// The counters from so long before `start` until `end`; from an hour before it if one of them is sampled so rarely that
-    /// longer gaps than five minutes make a rate.
-    fn read(self, series: &[&Series], look_back: i64, start: i64, end: i64) -> Vec<Counter> {
-        let read = |look_back: i64| -> Vec<Counter> {
-            let mut counters = Vec::new();
-            for series in series {
-                let mut samples = self.counting(series);
-                samples.retain(|sample| start - look_back <= sample.time && sample.time <= end);
-                let longest = [5 * MINUTE, 4 * median_spacing(&samples), 4 * self.scrape_interval.unwrap_or(0)];
-                let (intervals, longest) = (intervals(&samples), longest.into_iter().max().unwrap());
-                counters.push(Counter { samples, intervals, longest });
-            }
-            counters
+    /// The counters from an hour before `start` until `end`. The mirror reads less where that makes no difference.
+    fn read(self, series: &[&Series], start: i64, end: i64) -> Vec<Counter> {
+        let look_back = self.look_back.unwrap_or(HOUR);
+        let read = |series: &&Series| {
+            let mut samples = self.counting(series);
+            samples.retain(|sample| start - look_back <= sample.time && sample.time <= end);
+            let intervals = self.intervals(&samples);
+            Counter { samples, intervals }
         };
-        let counters = read(self.look_back.unwrap_or(look_back));
-        let is_rare = counters.iter().any(|counter| counter.longest > 5 * MINUTE);
-        if is_rare && self.look_back.is_none() { read(HOUR) } else { counters }
+        series.iter().map(read).collect()
+    }
+
+    /// The intervals between neighbouring samples of a counter.
+    fn intervals(self, samples: &[Sample]) -> Vec<Interval> {
+        let lengths: Vec<i64> = samples.windows(2).map(|pair| pair[1].time - pair[0].time).collect();
+        let interval = |(index, pair): (usize, &[Sample])| {
+            let grown = pair[1].value - pair[0].value;
+            // After a drop it counts from zero.
+            let increase = if pair[1].value < pair[0].value { pair[1].value } else { grown };
+            // The five before it tell how long is long; of the first, nothing does.
+            let usual = median(&lengths[index.saturating_sub(5)..index]);
+            let bounds = [5 * MINUTE, 4 * usual.unwrap_or(i64::MAX / 4), 4 * self.scrape_interval.unwrap_or(0)];
+            let has_rate = bounds.iter().any(|bound| lengths[index] <= *bound);
+            Interval { from: pair[0].time, to: pair[1].time, increase, has_rate }
+        };
+        samples.windows(2).enumerate().map(interval).collect()
     }
 }
 
 impl Counter {
-    /// Whether an interval is short enough for a rate.
-    fn has_rate(&self, interval: &Interval) -> bool {
-        interval.to - interval.from <= self.longest
-    }
-
     /// The rate last known at a time.
     fn rate_at(&self, time: i64) -> Option<f64> {
         let ended = self.intervals.partition_point(|interval| interval.to <= time);
-        let newest = self.intervals[..ended].iter().rfind(|interval| self.has_rate(interval))?;
+        let newest = self.intervals[..ended].iter().rfind(|interval| interval.has_rate)?;
         let is_known = time - newest.to <= 2 * (newest.to - newest.from);
         is_known.then(|| newest.rate())
     }
@@ -158,25 +160,11 @@ impl Interval {
     }
 }
 
-/// The intervals between neighbouring samples of a counter.
-fn intervals(samples: &[Sample]) -> Vec<Interval> {
-    let interval = |pair: &[Sample]| {
-        let grown = pair[1].value - pair[0].value;
-        // After a drop it counts from zero.
-        let increase = if pair[1].value < pair[0].value { pair[1].value } else { grown };
-        Interval { from: pair[0].time, to: pair[1].time, increase }
-    };
-    samples.windows(2).map(interval).collect()
-}
-
-/// The median of the times between neighbouring samples; of an even number of them, the smaller of the two in the middle.
-fn median_spacing(samples: &[Sample]) -> i64 {
-    let mut spacings: Vec<i64> = samples.windows(2).map(|pair| pair[1].time - pair[0].time).collect();
-    spacings.sort_unstable();
-    match spacings.len() {
-        0 => 0,
-        some => spacings[(some - 1) / 2],
-    }
+/// The median; of an even number, the smaller of the two in the middle.
+fn median(lengths: &[i64]) -> Option<i64> {
+    let mut lengths = lengths.to_vec();
+    lengths.sort_unstable();
+    lengths.get(lengths.len().checked_sub(1)? / 2).copied()
 }
 
 /// The value of the bucket `[from, to)` of gauges, if it has one.
@@ -211,7 +199,7 @@ fn of_counters(counters: &[Counter], method: &str, from: i64, to: i64) -> Option
         }
         "MEAN" => {
             let means = counters.iter().filter_map(|counter| {
-                let intervals = counter.intervals.iter().filter(|interval| counter.has_rate(interval));
+                let intervals = counter.intervals.iter().filter(|interval| interval.has_rate);
                 let ended: Vec<_> = intervals.filter(|interval| inside(interval.to)).collect();
                 if ended.is_empty() {
                     return counter.rate_at(to - 1);
@@ -286,7 +274,7 @@ pub fn cut(mut points: Vec<Vec<f64>>, limit: usize, latest_first: bool) -> (Vec<
 pub fn increase(counters: &[&Series], start: i64, end: i64) -> f64 {
     let mut total = 0.0;
     for counter in counters {
-        for interval in intervals(&COUNTER.counting(counter)) {
+        for interval in COUNTER.intervals(&COUNTER.counting(counter)) {
             let inside = interval.to.min(end) - interval.from.max(start);
             total += interval.increase * inside.max(0) as f64 / (interval.to - interval.from) as f64;
         }
