@@ -49,9 +49,9 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
     {
         match raw_window(session, of, RawPlan::new(kind, window), &mut seen)? {
             Window::Read(answer) => {
+                windows.pass((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 points.add_samples(answer.points);
                 dropped.add(answer.dropped);
-                windows.pass();
             }
             Window::TooMuch(read) if windows.shorten(read) => {}
             Window::TooMuch(_) => {

@@ -127,13 +127,15 @@ pub struct Windows {
     length_ms: i64,
     /// Where the next window ends, if sooner than after this length.
     next_end: i64,
+    /// How many windows in a row had few samples.
+    sparse: u32,
     order: Order,
 }
 
 impl Windows {
     /// The whole of a range as one window.
     pub fn over(range: TimeRange, order: Order) -> Windows {
-        Windows { left: Some(range), length_ms: range.length(), next_end: range.end, order }
+        Windows { left: Some(range), length_ms: range.length(), next_end: range.end, sparse: 0, order }
     }
 
     /// The window to read now; none when all is read.
@@ -149,15 +151,25 @@ impl Windows {
     /// read, from its oldest on, and lie in `read`. False if it is as short as can be.
     pub fn shorten(&mut self, read: TimeRange) -> bool {
         let Some(window) = self.next().filter(|window| window.length() > 0) else { return false };
-        self.length_ms = (read.length() / 2).clamp(0, window.length() - 1);
+        self.length_ms = match self.order {
+            Order::OldestFirst => (read.length() / 2).clamp(0, window.length() - 1),
+            // Nothing tells where the newest samples lie, so that they are searched for.
+            Order::NewestFirst => window.length() / 2,
+        };
         // The very samples that were read fit.
         self.next_end = (read.end - 1).clamp(window.start, window.end - 1);
+        self.sparse = 0;
         true
     }
 
-    /// The window of now is read.
-    pub fn pass(&mut self) {
+    /// The window of now is read. If it `is_sparse`, has far fewer samples than can be kept, the windows become longer after a
+    /// while.
+    pub fn pass(&mut self, is_sparse: bool) {
         let (Some(left), Some(read)) = (self.left, self.next()) else { return };
+        self.sparse = if is_sparse { self.sparse + 1 } else { 0 };
+        if self.sparse > PATIENCE {
+            self.length_ms = self.length_ms.saturating_mul(2).max(1);
+        }
         let left = match self.order {
             Order::OldestFirst => TimeRange { start: read.end + 1, ..left },
             Order::NewestFirst => TimeRange { end: read.start - 1, ..left },
@@ -166,6 +178,9 @@ impl Windows {
         self.left = Some(left).filter(|left| left.start <= left.end);
     }
 }
+
+/// After so many windows in a row with few samples, the next ones are longer.
+const PATIENCE: u32 = 2;
 
 /// How an expression is evaluated in the buckets of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,39 +274,59 @@ mod tests {
         assert_eq!(grid.reaching(i64::MAX / 2).count, MAX_STEPS);
     }
 
+    /// Reads a range in windows, of which each may have so many samples; gives how many were read and with how many calls.
+    fn read_in_windows(whole: TimeRange, order: Order, samples: &[i64], kept: usize) -> (Vec<i64>, usize) {
+        let mut windows = Windows::over(whole, order);
+        assert_eq!(windows.next(), Some(whole));
+        let (mut next, mut found, mut calls) = (whole, Vec::new(), 0);
+        while let Some(window) = windows.next() {
+            calls += 1;
+            // It begins, or ends, where the one before ended, or began.
+            match order {
+                Order::OldestFirst => assert_eq!(window.start, next.start),
+                Order::NewestFirst => assert_eq!(window.end, next.end),
+            }
+            let inside: Vec<i64> = samples.iter().copied().filter(|&at| window.contains(at)).collect();
+            if inside.len() > kept && windows.shorten(TimeRange { start: inside[0], end: inside[kept] }) {
+                continue;
+            }
+            assert!(inside.len() <= kept, "{} samples in {window:?}", inside.len());
+            next = TimeRange { start: window.end + 1, end: window.start - 1 };
+            windows.pass(inside.len() < kept / 2);
+            found.extend(inside);
+        }
+        (found, calls)
+    }
+
     #[test]
     fn windows_cover_a_range_without_gap_or_overlap() {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             for length in [0, 1, 2, 9, 100, 1_000] {
-                // So many samples, one each millisecond from the middle of the range on, can be kept.
                 for kept in [1, 2, 10, 1_001] {
                     let whole = range(5_000, 5_000 + length);
-                    let first = whole.start + length / 2;
-                    let mut windows = Windows::over(whole, order);
-                    assert_eq!(windows.next(), Some(whole));
-                    let (mut covered, mut calls) = (Vec::new(), 0);
-                    while let Some(window) = windows.next() {
-                        calls += 1;
-                        let oldest = first.max(window.start);
-                        let samples = (window.end - oldest + 1).max(0);
-                        let read = TimeRange { start: oldest, end: oldest + kept };
-                        if samples > kept && windows.shorten(read) {
-                            continue;
-                        }
-                        assert!(samples <= kept, "{samples} samples in {window:?}");
-                        covered.push(window);
-                        windows.pass();
-                    }
-                    if order == Order::NewestFirst {
-                        covered.reverse();
-                    }
-                    let instants: Vec<i64> = covered.iter().flat_map(|window| window.start..=window.end).collect();
-                    assert_eq!(instants, (whole.start..=whole.end).collect::<Vec<_>>());
-                    assert!(calls <= 4 + 4 * length / kept, "{calls} calls for {length} by {kept}");
+                    // A sample each millisecond from the middle of the range on.
+                    let samples: Vec<i64> = (whole.start + length / 2..=whole.end).collect();
+                    let (mut found, _) = read_in_windows(whole, order, &samples, kept);
+                    found.sort_unstable();
+                    assert_eq!(found, samples, "{order:?} {length} {kept}");
                 }
             }
         }
         assert!(!Windows::over(range(7, 7), Order::OldestFirst).shorten(range(7, 7)));
+    }
+
+    #[test]
+    fn few_windows_find_samples_that_lie_close_together_in_decades() {
+        const KEPT: usize = 1_000;
+        let (now, decades_ago) = (1_700_000_000_000, 1_000_000_000_000);
+        for first in [1, decades_ago, now - 5_000] {
+            let samples: Vec<i64> = (first..first + 5_000).collect();
+            for order in [Order::OldestFirst, Order::NewestFirst] {
+                let (found, calls) = read_in_windows(range(0, now), order, &samples, KEPT);
+                assert_eq!(found.len(), samples.len());
+                assert!(calls < 100, "{calls} calls for samples at {first}, {order:?}");
+            }
+        }
     }
 
     #[test]

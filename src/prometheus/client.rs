@@ -211,6 +211,7 @@ impl Session<'_> {
         match self.samples_by_remote_read(query, &mut sink)? {
             RemoteRead::Read => Ok(SamplesRead { sink, too_large: None }),
             RemoteRead::OutOfOrder => self.samples_by_selector(query, new_sink()),
+            RemoteRead::NotNow => self.samples_by_selector(query, new_sink()),
             RemoteRead::NotOffered => {
                 let read = self.samples_by_selector(query, new_sink())?;
                 // It is not just that the upstream is down.
@@ -525,6 +526,8 @@ enum RemoteRead {
     Read,
     /// Chunks in an order that they cannot be merged in.
     OutOfOrder,
+    /// That it, or what stands before it, cannot answer now.
+    NotNow,
     /// Something else: it has no remote read, or none that streams.
     NotOffered,
 }
@@ -535,6 +538,7 @@ impl RemoteRead {
         match self {
             RemoteRead::Read => "ok",
             RemoteRead::OutOfOrder => "out_of_order",
+            RemoteRead::NotNow => "unavailable",
             RemoteRead::NotOffered => "no_remote_read",
         }
     }
@@ -547,7 +551,8 @@ fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Res
     if status != 200 || !is_streamed {
         // Read to its end, if that is near, its connection can be used again. If it cannot be read, that is no failure.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
-        return Ok(RemoteRead::NotOffered);
+        let is_passing = matches!(status, 408 | 429 | 502..=504);
+        return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });
     }
     match remote_read::decode(&mut body, range, sink) {
         Ok(_) => Ok(RemoteRead::Read),

@@ -215,8 +215,7 @@ impl fmt::Display for ErrorKind {
             ),
             ErrorKind::TooManyCalls => write!(
                 f,
-                "was not queried again: one question may make {} calls; give a later startTime, a longer bucket, or a smaller \
-                 limit",
+                "was not queried again: one question may make {} calls; narrow the time range, or lengthen the bucket",
                 super::client::MAX_CALLS
             ),
             ErrorKind::MissingData(why) => write!(
