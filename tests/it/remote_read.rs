@@ -227,58 +227,76 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
 }
 
-/// Three million samples, one each 10 ms: more than can be kept, and more than fit into an answer in JSON.
+/// Three million samples, one each 10 ms: more than can be kept, and more than fit into an answer in JSON. Of three blocks only
+/// one has numbers, so that a million points lie in nearly all of them.
 const EVERY_MS: i64 = 10;
 const MANY: i64 = 3_000_000;
+const BLOCK: i64 = 60_000;
 
-/// Which of them lie in a range.
-fn many_within(from: i64, to: i64) -> std::ops::RangeInclusive<i64> {
-    ((from - START).max(0) + EVERY_MS - 1) / EVERY_MS..=(to - START).div_euclid(EVERY_MS).min(MANY - 1)
+fn is_finite(nth: i64) -> bool {
+    nth / BLOCK % 3 == 0
+}
+
+fn time_of(nth: i64) -> i64 {
+    START + nth * EVERY_MS
+}
+
+/// Which of them lie in a range: from the first on, up to before the last.
+fn many_within(from: i64, to: i64) -> (i64, i64) {
+    (((from - START).max(0) + EVERY_MS - 1) / EVERY_MS, ((to - START).div_euclid(EVERY_MS) + 1).min(MANY))
+}
+
+/// Those that a remote read asks for, a block a chunk.
+fn many_streamed(request: &Request) -> Reply {
+    let (from, to) = range_of(&request.body);
+    let (first, end) = many_within(from, to);
+    let chunk = |block: i64| {
+        let (first, end) = (first.max(block * BLOCK), end.min((block + 1) * BLOCK));
+        let value = if is_finite(first) { 1.5 } else { f64::INFINITY };
+        let chunk = steady(time_of(first), EVERY_MS, (end - first) as u16, value);
+        frame(&series(&[("__name__", "stub_metric")], &[chunk]))
+    };
+    let blocks = if first < end { first / BLOCK..(end - 1) / BLOCK + 1 } else { 0..0 };
+    streamed::reply(blocks.flat_map(chunk).collect::<Vec<u8>>())
+}
+
+/// Those that a range selector asks for.
+fn many_as_json(request: &Request) -> Reply {
+    let time = request.millis("time");
+    let (_, length) = request.promql().rsplit_once('[').unwrap();
+    let (seconds, ms) = length.trim_end_matches(']').trim_end_matches("ms").split_once('s').unwrap();
+    let length = seconds.parse::<i64>().unwrap() * 1000 + ms.parse::<i64>().unwrap_or_default();
+    let sample = |nth: i64| {
+        let (at, value) = (time_of(nth), if is_finite(nth) { "1.5" } else { "+Inf" });
+        format!(r#"[{}.{:03},"{value}"]"#, at / 1000, at % 1000)
+    };
+    let (first, end) = many_within(time - length + 1, time);
+    let values = (first..end).map(sample).collect::<Vec<_>>().join(",");
+    let result = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{"job":"a"}},"values":[{values}]}}]}}"#);
+    Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{result}}}"#))
 }
 
 #[test]
 fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
-    let streams = |request: &Request| {
-        let (from, to) = range_of(&request.body);
-        let within = many_within(from, to);
-        let last = *within.end();
-        let chunk = |nth: i64| {
-            let chunk = steady(START + nth * EVERY_MS, EVERY_MS, (last - nth + 1).min(60_000) as u16, 1.5);
-            frame(&series(&[("__name__", "stub_metric")], &[chunk]))
-        };
-        streamed::reply(within.step_by(60_000).flat_map(chunk).collect::<Vec<u8>>())
-    };
-    let as_json = |request: &Request| {
-        let time = request.millis("time");
-        let (_, length) = request.promql().rsplit_once('[').unwrap();
-        let (seconds, ms) = length.trim_end_matches(']').trim_end_matches("ms").split_once('s').unwrap();
-        let length = seconds.parse::<i64>().unwrap() * 1000 + ms.parse::<i64>().unwrap_or_default();
-        let sample = |nth: i64| {
-            let at = START + nth * EVERY_MS;
-            format!(r#"[{}.{:03},"1.5"]"#, at / 1000, at % 1000)
-        };
-        let values = many_within(time - length + 1, time).map(sample).collect::<Vec<_>>().join(",");
-        let result = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{"job":"a"}},"values":[{values}]}}]}}"#);
-        Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{result}}}"#))
-    };
     for (way, is_streamed) in [("remote read", true), ("range selector", false)] {
-        let (mirror, stub) = (Mirror::start(), Stub::start(as_json));
+        let (mirror, stub) = (Mirror::start(), Stub::start(many_as_json));
         if is_streamed {
-            stub.upon_reads(streams);
+            stub.upon_reads(many_streamed);
         }
         let mut details = stub.details();
         details["requestTimeout"] = json!(100_000);
         for latest_first in [false, true] {
-            let query = Query::gauge("stub_metric").between(START, START + MANY * EVERY_MS).latest_first(latest_first);
+            let query = Query::gauge("stub_metric").between(START, time_of(MANY)).latest_first(latest_first);
             let answer = mirror.metric(&details, query.0);
             let points = answer.points();
             let what = format!("{way}, latest first {latest_first}");
+            let in_order = (0..MANY).map(|nth| if latest_first { MANY - 1 - nth } else { nth });
+            let times = in_order.filter(|nth| is_finite(*nth)).map(|nth| time_of(nth) as f64);
             assert_eq!((points.len(), answer.is_partial()), (1_000_000, true), "{what}");
-            let at = |nth: i64| START + EVERY_MS * if latest_first { MANY - 1 - nth } else { nth };
-            assert!((0..).zip(&points).all(|(nth, point)| *point == [1.5, at(nth) as f64]), "{what}");
+            assert!(times.zip(&points).all(|(time, point)| *point == [1.5, time]), "{what}");
         }
         let calls = if is_streamed { stub.reads() } else { stub.requests().len() };
-        assert!((4..12).contains(&calls), "{way}: {calls} calls");
+        assert!((5..20).contains(&calls), "{way}: {calls} calls");
         assert!(is_streamed == stub.requests().is_empty(), "{way}");
     }
 }

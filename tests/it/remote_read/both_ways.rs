@@ -9,9 +9,10 @@ use super::counted;
 use crate::support::ask::{Gateway, METHODS, Query, assert_error, assert_points};
 use crate::support::engine::Engine;
 use crate::support::mirror::{condition, typed_condition};
+use crate::support::oracle::{COUNTER, GAUGE, Nan, Rules};
 use crate::support::process::Server;
 use crate::support::prometheus::{Prometheus, Samples};
-use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, SECOND, Sample, T0, all};
+use crate::support::samples::{AWKWARD, DAY, HOUR, MINUTE, SECOND, Sample, T0, all, one};
 use crate::support::stub::Stub;
 
 const ENGINES: [Engine; 2] = [Engine::Prometheus2, Engine::Prometheus3];
@@ -28,6 +29,11 @@ impl Ways {
         let stub = Stub::in_front_of(server.url(""));
         let details = json!({"host": "127.0.0.1", "port": stub.port()});
         Ways { reading: Gateway::to(server.details()), selecting: Gateway::to(details), _stub: stub }
+    }
+
+    /// The same with this `nan_interpretation`.
+    fn with_nan(self, nan: Nan) -> Ways {
+        Ways { reading: self.reading.with_nan(nan), selecting: self.selecting.with_nan(nan), ..self }
     }
 
     /// Asks by both ways, wants the same answer, and gives it.
@@ -97,12 +103,24 @@ fn every_method_gives_the_same_in_both_ways() {
                 }
             }
         }
-        // The series with staleness markers are days later.
-        for method in METHODS {
-            for name in ["marked_level", "marked_total"] {
-                let (start, end) = (T0 + 20 * DAY, T0 + 20 * DAY + 20 * MINUTE);
-                ways.ask(&Query::gauge(name).between(start, end).aggregated(method, 30 * SECOND), engine.name());
-                ways.ask(&Query::counter(name).between(start, end).aggregated(method, 30 * SECOND), engine.name());
+        ways.check_gone();
+    }
+}
+
+#[test]
+fn a_staleness_marker_is_no_sample_in_either_way_nor_is_it_zero() {
+    let (start, end) = (T0 + 20 * DAY, T0 + 20 * DAY + 20 * MINUTE);
+    for engine in ENGINES {
+        let ways = Ways::to(engine.shared()).with_nan(Nan::Zero);
+        for (name, rules) in [("marked_level", GAUGE), ("marked_total", COUNTER)] {
+            let query = if name.ends_with("total") { Query::counter(name) } else { Query::gauge(name) };
+            let (query, series) = (query.between(start, end), one(name, &[]));
+            let rules = Rules { nan: Nan::Zero, ..rules };
+            assert_points(&ways.ask(&query, engine.name()), &rules.raw(series, start, end), 1e-12, name);
+            for method in METHODS {
+                let expected = rules.buckets(&[series], method, (start, end), 30 * SECOND);
+                let answer = ways.ask(&query.clone().aggregated(method, 30 * SECOND), engine.name());
+                assert_points(&answer, &expected, 1e-12, &format!("{}: {method} of {name}", engine.name()));
             }
         }
         ways.check_gone();
