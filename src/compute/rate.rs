@@ -73,7 +73,7 @@ pub struct LookBack {
 impl LookBack {
     /// How far before a range samples have to be read so that nothing of a counter is missed whose longest gap is this one.
     ///
-    /// A rate known at the start belongs to an interval that ended at most [`KNOWN_LENGTHS`] times its own length before.
+    /// A rate known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
     pub fn reach_ms(samples: usize, max_gap_ms: i64) -> i64 {
         if samples > 1 { max_gap_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { max_gap_ms }
     }
