@@ -20,12 +20,10 @@ fn refusals() -> Vec<(&'static str, Reply)> {
         ("405", text(405)),
         ("promxy", text(500)),
         ("501", text(501)),
-        ("502", Reply::http(502, "text/html", "<html>")),
         ("401", text(401)),
         ("403", text(403)),
         ("413", text(413)),
         ("415", text(415)),
-        ("429", text(429)),
         ("an error of the API", Reply::error(422, "execution", "remote read is disabled")),
         ("Cortex", Reply::http(200, "application/x-protobuf", b"\x00")),
         ("JSON", Reply::json(&json!({"status": "success"}))),
@@ -64,6 +62,21 @@ fn a_range_selector_is_asked_instead_and_that_is_remembered() {
         assert_eq!(stub.reads(), 1, "{what}: asked again");
         assert_eq!(counted(&mirror), [0.0, asked as f64 + 1.0, 0.0], "{what}");
         assert_eq!(reads_with(&mirror, "no_remote_read"), 1.0, "{what}");
+    }
+}
+
+#[test]
+fn a_refusal_that_passes_is_not_remembered() {
+    for status in [408, 429, 502, 503, 504] {
+        let (mirror, stub) = (Mirror::start(), Stub::start(good));
+        stub.upon_reads(move |_| Reply::http(status, "text/html", "<html>"));
+        for _ in 0..3 {
+            assert_eq!(ask(&mirror, &stub, &questions()[0]).status, 200, "{status}");
+        }
+        assert_eq!(stub.reads(), 3, "{status}");
+        assert_eq!(reads_with(&mirror, "unavailable"), 3.0, "{status}");
+        stub.upon_reads(|_| stream_of(2.5));
+        assert_eq!(ask(&mirror, &stub, &questions()[0]).points().last().unwrap()[0], 2.5, "{status}");
     }
 }
 
