@@ -1,5 +1,5 @@
 //! What the fuzz targets check: the mirror beside slow, obvious references that were written from the rules of the
-//! Mirror API, the translation and the Prometheus API, not from the mirror's code. A difference is a panic, which the
+//! Mirror API, of "Numbers" and of the Prometheus API, not from the mirror's code. A difference is a panic, which the
 //! fuzzer reports.
 //!
 //! `scripts/fuzz` runs the targets. One input again: `cargo +nightly fuzz run --sanitizer none TARGET FILE`.

@@ -1,4 +1,4 @@
-//! Numbers as they are spelt in JSON.
+//! Numbers as they are spelt, in JSON and in labels.
 //!
 //! serde_json reads a float a little off when it has many digits or a large exponent. Below that it is exact.
 
@@ -52,22 +52,75 @@ impl Decimal {
         let value = self.digits.saturating_mul(10_u128.pow(zeros)).min(i128::MAX as u128) as i128;
         Some(if self.is_negative { -value } else { value })
     }
+}
 
-    /// Written out in full, without an exponent, a fraction that is zero, or the sign of zero.
-    pub fn plain(&self) -> String {
-        let mut text = self.digits.to_string();
+/// A number of any length, as a decimal: `digits` times ten to the power of `exponent`. Neither end of `digits` is 0, so that
+/// there is one way to write it; zero has none, and no sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exact {
+    pub is_negative: bool,
+    pub digits: String,
+    pub exponent: i64,
+}
+
+impl Exact {
+    /// The number that a text is, such as `-12.50e+03`.
+    pub fn of(text: &str) -> Option<Exact> {
+        let is_negative = text.starts_with('-');
+        let text = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_digits(whole) || !are_digits(fraction) || !are_digits(power.trim_start_matches(['+', '-'])) {
+            return None;
+        }
+        let mut exponent = power.parse::<i64>().ok()? - fraction.len() as i64;
+        let mut digits = format!("{whole}{fraction}").trim_start_matches('0').to_owned();
+        while digits.ends_with('0') {
+            digits.pop();
+            exponent += 1;
+        }
+        if digits.is_empty() {
+            return Some(Exact { is_negative: false, digits, exponent: 0 });
+        }
+        Some(Exact { is_negative, digits, exponent })
+    }
+
+    /// The ways in which exporters write it: in full or with an exponent, as Go, Python, Java and C do.
+    pub fn spellings(&self) -> Vec<String> {
+        let (sign, digits) = (if self.is_negative { "-" } else { "" }, self.digits.as_str());
+        if digits.is_empty() {
+            return ["0", "0.0", "-0", "-0.0", "0e+00", "0e0", "0.0E0", "-0e+00"].map(str::to_owned).to_vec();
+        }
+        let mut spellings = Vec::new();
+        // Where the point is in the digits, if enough zeros stand around them.
+        let point = digits.len() as i64 + self.exponent;
         if self.exponent >= 0 {
-            text.push_str(&"0".repeat(self.exponent as usize));
+            let whole = format!("{sign}{digits}{}", "0".repeat(self.exponent as usize));
+            spellings.extend([format!("{whole}.0"), whole]);
+        } else if point > 0 {
+            let (whole, fraction) = digits.split_at(point as usize);
+            spellings.push(format!("{sign}{whole}.{fraction}"));
         } else {
-            let places = self.exponent.unsigned_abs() as usize;
-            let missing = (places + 1).saturating_sub(text.len());
-            text.insert_str(0, &"0".repeat(missing));
-            text.insert(text.len() - places, '.');
+            spellings.push(format!("{sign}0.{}{digits}", "0".repeat(-point as usize)));
         }
-        if self.is_negative && self.digits > 0 {
-            text.insert(0, '-');
+        let (first, rest) = digits.split_at(1);
+        let mantissas = if rest.is_empty() {
+            vec![first.to_owned(), format!("{first}.0")]
+        } else {
+            vec![format!("{first}.{rest}")]
+        };
+        let power = point - 1;
+        let mut powers = vec![format!("{power}"), format!("{power:+03}"), format!("{power:+04}")];
+        if power >= 0 {
+            powers.extend([format!("+{power}"), format!("{power:02}")]);
         }
-        text
+        for mantissa in mantissas {
+            for letter in ['e', 'E'] {
+                spellings.extend(powers.iter().map(|power| format!("{sign}{mantissa}{letter}{power}")));
+            }
+        }
+        spellings
     }
 }
 

@@ -1,12 +1,17 @@
-//! PromQL: what is read back from the text that is sent, beside what was asked and the table of the translation.
+//! PromQL: what is read back from the text that is sent, beside what was asked and the tables of "Numbers".
 
+mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::promql::{self, Windows};
-use prometheusmirror::model::query::{Aggregation, Matcher, Selector, Source};
+use prometheusmirror::compute::plan::Subquery;
+use prometheusmirror::compute::promql;
+use prometheusmirror::model::decimal::Decimal;
+use prometheusmirror::model::query::{LabelValue, Matcher, Method, Selector};
 use prometheusmirror::model::time::LATEST_MS;
 
+use crate::number::Exact;
+use pattern::Value;
 use reader::{Expr, Match, Operator, read};
 
 /// A query, described by the input.
@@ -14,55 +19,59 @@ use reader::{Expr, Match, Operator, read};
 struct Asked {
     selector: Selector,
     expression: String,
-    aggregation: Aggregation,
-    method: &'static str,
-    windows: Windows,
+    method: Method,
     length_ms: i64,
+    subquery: Subquery,
+    offset_ms: i64,
+    times_ms: Option<i64>,
     prefix: (String, String),
+    /// What a label may look like that is none of those that were asked for.
+    others: Vec<String>,
 }
 
-const METHODS: [&str; 14] = [
-    "MEAN",
-    "MAX",
-    "MIN",
-    "SUM",
-    "SUM_NO_ZEROS",
-    "EVENT_COUNT",
-    "EVENT_COUNT_NO_ZEROS",
-    "PERCENTILE_25",
-    "PERCENTILE_50",
-    "PERCENTILE_75",
-    "PERCENTILE_90",
-    "PERCENTILE_95",
-    "PERCENTILE_98",
-    "PERCENTILE_99",
+const METHODS: [Method; 8] = [
+    Method::Mean,
+    Method::Max,
+    Method::Min,
+    Method::Sum,
+    Method::EventCount,
+    Method::Percentile(25),
+    Method::Percentile(98),
+    Method::Percentile(99),
 ];
 
 impl<'a> Arbitrary<'a> for Asked {
     fn arbitrary(choices: &mut Unstructured<'a>) -> Result<Asked> {
-        let method = *choices.choose(&METHODS)?;
-        let mut length = || choices.int_in_range(1..=LATEST_MS);
-        let (bucket_ms, length_ms) = (length()?, length()?);
-        let windows = Windows { bucket: length()?, rate: length()?, resolution: length()? };
         let mut matchers = Vec::new();
         for _ in 0..choices.int_in_range(0..=3)? {
             let label = text(choices)?;
-            let mut any_of = vec![text(choices)?];
+            let mut any_of = vec![label_value(choices)?];
             while !choices.is_empty() && choices.int_in_range(0..=3)? == 3 {
-                any_of.push(text(choices)?);
+                any_of.push(label_value(choices)?);
             }
             matchers.push(Matcher { label, any_of });
         }
-        Ok(Asked {
+        let asked = Asked {
             selector: Selector { metric: text(choices)?, matchers },
-            aggregation: Aggregation::new(method, bucket_ms).unwrap(),
-            method,
-            windows,
-            length_ms,
+            method: *choices.choose(&METHODS)?,
+            length_ms: length(choices)?,
+            subquery: Subquery { length_ms: length(choices)?, resolution_ms: length(choices)? },
+            offset_ms: if choices.arbitrary()? { length(choices)? } else { 0 },
+            times_ms: if choices.arbitrary()? { Some(length(choices)?) } else { None },
             prefix: (text(choices)?, text(choices)?),
             expression: expression(choices)?,
-        })
+            others: Vec::new(),
+        };
+        let others = others(choices, &asked.selector)?;
+        Ok(Asked { others, ..asked })
     }
+}
+
+/// Milliseconds, mostly not too many.
+fn length(choices: &mut Unstructured) -> Result<i64> {
+    let most = *choices.choose(&[1_100, 60_000, 86_400_000, LATEST_MS])?;
+    let length = choices.int_in_range(1..=most)?;
+    Ok(if length > 1_000 && choices.arbitrary()? { length / 1_000 * 1_000 } else { length })
 }
 
 /// A text, of what means something to PromQL or RE2 or of anything.
@@ -74,6 +83,43 @@ fn text(choices: &mut Unstructured) -> Result<String> {
         text.push(if is_any { choices.arbitrary()? } else { *choices.choose(&marks)? });
     }
     Ok(text)
+}
+
+fn label_value(choices: &mut Unstructured) -> Result<LabelValue> {
+    if choices.int_in_range(0..=2)? < 2 { text(choices).map(LabelValue::Text) } else { number(choices) }
+}
+
+/// A number that a JSON number can be.
+fn number(choices: &mut Unstructured) -> Result<LabelValue> {
+    let most = *choices.choose(&[0_i64, 9, 99, 12_345, 1_000_000, 99_999_999_999_999_999])?;
+    let digits = choices.int_in_range(0..=most)?.to_string().trim_end_matches('0').to_owned();
+    if digits.is_empty() {
+        return Ok(LabelValue::Number(Decimal { is_negative: false, digits, exponent: 0 }));
+    }
+    let most = *choices.choose(&[2, 7, 22, 290])?;
+    let exponent = choices.int_in_range(-most..=most)?;
+    Ok(LabelValue::Number(Decimal { is_negative: choices.arbitrary()?, digits, exponent }))
+}
+
+/// Texts that are almost a value of a selector, and others.
+fn others(choices: &mut Unstructured, selector: &Selector) -> Result<Vec<String>> {
+    let mut others = vec![text(choices)?];
+    for value in selector.matchers.iter().flat_map(|matcher| &matcher.any_of) {
+        let mut near = match given(value) {
+            Value::Text(text) => text,
+            Value::Number(number) => choices.choose(&number.spellings())?.clone(),
+        };
+        let at = choices.choose_index(near.chars().count() + 1)?;
+        let at = near.char_indices().nth(at).map_or(near.len(), |(at, _)| at);
+        let mark = *choices.choose(&['0', '1', '.', 'e', '-', '+', '|', '\n', 'x'])?;
+        match choices.int_in_range(0..=2)? {
+            0 => near.insert(at, mark),
+            1 if at < near.len() => drop(near.remove(at)),
+            _ => near.truncate(at),
+        }
+        others.push(near);
+    }
+    Ok(others)
 }
 
 /// An expression as an admin writes one, mostly a right one, with comments and blanks.
@@ -90,24 +136,31 @@ fn expression(choices: &mut Unstructured) -> Result<String> {
 /// Checks every text that is made of a query.
 pub fn check(input: &[u8]) {
     let Ok(asked) = Asked::arbitrary(&mut Unstructured::new(input)) else { return };
-    let Asked { selector, aggregation, windows, length_ms, .. } = &asked;
+    let Asked { selector, method, length_ms, subquery, offset_ms, times_ms, .. } = &asked;
     let series = select(selector);
 
     same(&promql::selector(selector), &series);
-    let range = range(&series, *length_ms);
-    same(&promql::samples(selector, *length_ms), &range);
-    let counted = call("count_over_time", [range]);
+    let stored = range(&series, *length_ms);
+    same(&promql::samples(selector, *length_ms), &stored);
+    let counted = call("count_over_time", [stored.clone()]);
     same(&promql::sample_count(selector, *length_ms), &call("sum", [counted.clone()]));
     same(&promql::series_count(selector, *length_ms), &call("count", [counted]));
-    let newest = call("topk", [Expr::Number(1.0), call("timestamp", [series.clone()])]);
-    same(&promql::newest_series(selector), &newest);
 
-    let gauge = Source::Gauge(selector.clone());
-    same(&promql::aggregated(&gauge, *aggregation, *windows), &of_gauge(&asked, &series));
-    let counter = Source::Counter(selector.clone());
-    same(&promql::aggregated(&counter, *aggregation, *windows), &of_counter(&asked, &series));
+    let of_bucket = earlier(stored, *offset_ms);
+    let gauges = promql::gauges_in_bucket(selector, *method, *length_ms, *offset_ms);
+    same(&gauges, &of_gauges(*method, of_bucket.clone()));
+    // What is counted in so many seconds; a float of milliseconds divided by a thousand is the nearest to the decimal.
+    let rate = call("sum", [call("rate", [of_bucket])]);
+    let times = times_ms.map(|ms| Expr::Number(ms as f64 / 1000.0));
+    let expected = times.map_or(rate.clone(), |seconds| binary('*', rate, seconds));
+    same(&promql::rate_in_bucket(selector, *length_ms, *offset_ms, *times_ms), &expected);
+    let rate = call("sum", [call("rate", [range(&series, *length_ms)])]);
+    let rates = promql::rates_in_bucket(selector, *method, *length_ms, *subquery, *offset_ms);
+    same(&rates, &over_time(*method, earlier(every(rate, *subquery), *offset_ms)));
+
     check_expression(&asked);
     check_match_selector(&asked);
+    check_patterns(&asked);
 }
 
 fn same(text: &str, expected: &Expr) {
@@ -117,11 +170,13 @@ fn same(text: &str, expected: &Expr) {
 
 /// An expression is where it belongs, wholly: if it is one alone, then it is the same one there.
 fn check_expression(asked: &Asked) {
-    let source = Source::Expression(asked.expression.clone());
-    let text = promql::aggregated(&source, asked.aggregation, asked.windows);
-    assert!(text.contains(&asked.expression), "{text:?}");
-    if let Ok(alone) = read(&asked.expression) {
-        same(&text, &over_time(asked, alone));
+    let Asked { expression, method, subquery, .. } = asked;
+    let in_bucket = promql::in_bucket(expression, *method, *subquery);
+    let as_vector = promql::as_vector(expression);
+    assert!(in_bucket.contains(expression) && as_vector.contains(expression), "{in_bucket:?} {as_vector:?}");
+    if let Ok(alone) = read(expression) {
+        same(&in_bucket, &over_time(*method, every(alone.clone(), *subquery)));
+        same(&as_vector, &call("vector", [alone]));
     }
 }
 
@@ -131,13 +186,14 @@ fn check_match_selector(asked: &Asked) {
         let text = promql::match_selector(matchers, prefixed.then_some((label, prefix)));
         let mut expected: Vec<Match> = matchers.iter().map(matching).collect();
         if prefixed && !prefix.is_empty() {
-            expected.push(Match { label: label.into(), operator: Operator::Begins, values: vec![prefix.into()] });
+            let values = vec![Value::Text(prefix.into())];
+            expected.push(Match { label: label.into(), operator: Operator::Begins, values });
         }
         // Prometheus refuses a selector that a series without labels would match.
-        let admits_none = |one: &Match| one.operator == Operator::IsAny && one.values.iter().any(String::is_empty);
+        let none = Value::Text(String::new());
+        let admits_none = |one: &Match| one.operator == Operator::IsAny && one.values.contains(&none);
         if !expected.is_empty() && expected.iter().all(admits_none) {
-            let (label, values) = ("__name__".to_owned(), vec![String::new()]);
-            expected.push(Match { label, operator: Operator::IsNot, values });
+            expected.push(Match { label: "__name__".to_owned(), operator: Operator::IsNot, values: vec![none] });
         }
         match text {
             Some(text) => same(&text, &Expr::Select(expected)),
@@ -146,50 +202,63 @@ fn check_match_selector(asked: &Asked) {
     }
 }
 
-/// The gauge column of "Aggregated queries"; `S[B]` is the selector's range of a bucket.
-fn of_gauge(asked: &Asked, series: &Expr) -> Expr {
-    let s_b = |function: &str| call(function, [range(series, asked.windows.bucket)]);
-    let method = asked.method.trim_end_matches("_NO_ZEROS");
+/// The patterns match what was asked for, and nothing else.
+fn check_patterns(asked: &Asked) {
+    let matchers = &asked.selector.matchers;
+    let patterns = promql::label_patterns(&asked.selector);
+    assert_eq!(patterns.len(), matchers.len());
+    for ((label, pattern), matcher) in patterns.iter().zip(matchers) {
+        let expected = matching(matcher);
+        assert_eq!((label, pattern::values(pattern)), (&expected.label, Ok(expected.values.clone())), "{pattern:?}");
+        let whole = pattern::anchored(pattern).unwrap_or_else(|why| panic!("{why}: {pattern:?}"));
+        for value in &expected.values {
+            let spellings = match value {
+                Value::Text(text) => vec![text.clone()],
+                Value::Number(number) => number.spellings(),
+            };
+            for spelling in spellings {
+                assert!(whole.is_match(&spelling), "{pattern:?} does not match {spelling:?}");
+            }
+        }
+        for other in asked.others.iter().filter(|other| whole.is_match(other)) {
+            let number = Exact::of(other);
+            let is_asked = expected.values.iter().any(|value| match value {
+                Value::Text(text) => text == other,
+                Value::Number(expected) => number.as_ref() == Some(expected),
+            });
+            assert!(is_asked, "{pattern:?} matches {other:?}");
+        }
+    }
+}
+
+/// What PromQL computes of gauges in the place of arithmetic.
+fn of_gauges(method: Method, range: Expr) -> Expr {
+    let of_all = |aggregate: &str, function: &str| call(aggregate, [call(function, [range.clone()])]);
     match method {
-        "MEAN" => binary('/', call("sum", [s_b("sum_over_time")]), call("sum", [s_b("count_over_time")])),
-        "MAX" => call("max", [s_b("max_over_time")]),
-        "MIN" => call("min", [s_b("min_over_time")]),
-        "SUM" => call("sum", [s_b("sum_over_time")]),
-        "EVENT_COUNT" => call("sum", [s_b("count_over_time")]),
-        _ => call("quantile_over_time", [quantile(method), range(series, asked.windows.bucket)]),
+        Method::Mean => binary('/', of_all("sum", "sum_over_time"), of_all("sum", "count_over_time")),
+        Method::Max => of_all("max", "max_over_time"),
+        Method::Min => of_all("min", "min_over_time"),
+        Method::Sum => of_all("sum", "sum_over_time"),
+        Method::EventCount => of_all("sum", "count_over_time"),
+        // Asked for one gauge only.
+        Method::Percentile(_) => over_time(method, range),
     }
 }
 
-/// The counter column; R is the rate of all series together.
-fn of_counter(asked: &Asked, series: &Expr) -> Expr {
-    let r = call("sum", [call("rate", [range(series, asked.windows.rate)])]);
-    match asked.method.trim_end_matches("_NO_ZEROS") {
-        "MEAN" => r,
-        // B in seconds; a float of milliseconds divided by a thousand is the nearest to the decimal.
-        "SUM" => binary('*', r, Expr::Number(asked.aggregation.bucket_ms as f64 / 1000.0)),
-        "EVENT_COUNT" => of_gauge(asked, series),
-        _ => over_time(asked, r),
-    }
-}
-
-/// The column of expressions, which is a counter's for some methods.
-fn over_time(asked: &Asked, of: Expr) -> Expr {
-    let method = asked.method.trim_end_matches("_NO_ZEROS");
-    let Windows { bucket, resolution, .. } = asked.windows;
-    let subquery = Expr::Subquery(Box::new(of), bucket as u64, resolution as u64);
+/// What a method makes of the values in a range.
+fn over_time(method: Method, range: Expr) -> Expr {
     let function = match method {
-        "MEAN" => "avg_over_time",
-        "MAX" => "max_over_time",
-        "MIN" => "min_over_time",
-        "SUM" => "sum_over_time",
-        "EVENT_COUNT" => "count_over_time",
-        _ => return call("quantile_over_time", [quantile(method), subquery]),
+        Method::Mean => "avg_over_time",
+        Method::Max => "max_over_time",
+        Method::Min => "min_over_time",
+        Method::Sum => "sum_over_time",
+        Method::EventCount => "count_over_time",
+        Method::Percentile(percent) => {
+            let share = format!("0.{percent}").parse().unwrap();
+            return call("quantile_over_time", [Expr::Number(share), range]);
+        }
     };
-    call(function, [subquery])
-}
-
-fn quantile(method: &str) -> Expr {
-    Expr::Number(format!("0.{}", method.trim_start_matches("PERCENTILE_")).parse().unwrap())
+    call(function, [range])
 }
 
 fn select(selector: &Selector) -> Expr {
@@ -198,11 +267,29 @@ fn select(selector: &Selector) -> Expr {
 }
 
 fn matching(matcher: &Matcher) -> Match {
-    Match { label: matcher.label.clone(), operator: Operator::IsAny, values: matcher.any_of.clone() }
+    let values = matcher.any_of.iter().map(given).collect();
+    Match { label: matcher.label.clone(), operator: Operator::IsAny, values }
+}
+
+fn given(value: &LabelValue) -> Value {
+    match value {
+        LabelValue::Text(text) => Value::Text(text.clone()),
+        LabelValue::Number(Decimal { is_negative, digits, exponent }) => {
+            Value::Number(Exact { is_negative: *is_negative, digits: digits.clone(), exponent: i64::from(*exponent) })
+        }
+    }
 }
 
 fn range(of: &Expr, ms: i64) -> Expr {
     Expr::Range(Box::new(of.clone()), ms as u64)
+}
+
+fn every(of: Expr, Subquery { length_ms, resolution_ms }: Subquery) -> Expr {
+    Expr::Subquery(Box::new(of), length_ms as u64, resolution_ms as u64)
+}
+
+fn earlier(of: Expr, ms: i64) -> Expr {
+    if ms == 0 { of } else { Expr::Offset(Box::new(of), ms as u64) }
 }
 
 fn call<const COUNT: usize>(function: &str, arguments: [Expr; COUNT]) -> Expr {

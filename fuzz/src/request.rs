@@ -4,11 +4,12 @@
 mod described;
 
 use std::net::Ipv6Addr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheusmirror::api::{Datasource, metric_query};
-use prometheusmirror::model::query::{Aggregation, Matcher, Method, MetricQuery, NanInterpretation, Order};
-use prometheusmirror::model::query::{Selector, Source};
+use prometheusmirror::model::decimal::Decimal;
+use prometheusmirror::model::query::{Aggregation, LabelValue, Matcher, Method, MetricQuery, NanInterpretation, Order};
+use prometheusmirror::model::query::{PartialResponse, Selector, Source};
 use prometheusmirror::model::time::TimeRange;
 use prometheusmirror::prometheus::Upstream;
 
@@ -20,10 +21,18 @@ use crate::written;
 /// Checks a body, or the body that the input describes.
 pub fn check(input: &[u8]) {
     let Some(body) = written::body(input, described::written) else { return };
-    let found = metric_query(&body);
+    let before = now_ms();
+    let mut found = metric_query(&body);
+    let after = now_ms();
     // What was described is seen here only.
     let text = String::from_utf8_lossy(&body);
-    match (&found, json::checked(&body).and_then(|tree| reference(&tree))) {
+    let expected = json::checked(&body).and_then(|tree| reference(&tree));
+    if let (Ok((_, query)), Ok(Meaning { is_until_now: true, query: expected, .. })) = (&mut found, &expected) {
+        let TimeRange { start, end } = query.range;
+        assert!((before.max(start)..=after.max(start)).contains(&end), "until {end} in {text}");
+        query.range.end = expected.range.end;
+    }
+    match (&found, expected) {
         (_, Err(Refused::Unsure)) => {}
         // The status tells whose fault it is: 400 that of who wrote the request, 500 that of who typed its parts.
         (Err(error), Err(why)) => {
@@ -46,21 +55,28 @@ struct Meaning {
     /// The upstream's host, port and path prefix.
     name: String,
     query: MetricQuery,
+    /// Whether it ends now, for which the end of the query's range does not stand then.
+    is_until_now: bool,
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 fn reference(tree: &Json) -> Result<Meaning, Refused> {
     // First whether it is this request, then whether it makes sense.
     let request = Request::of(tree)?;
     let (datasource, name) = datasource(&request.details)?;
-    Ok(Meaning { datasource, name, query: query(&request)? })
+    let is_until_now = request.end.is_none_or(|end| end == 0);
+    Ok(Meaning { datasource, name, query: query(&request, is_until_now)?, is_until_now })
 }
 
 /// A request by its form alone. Fields that nobody knows may be anything; none that is known may be there twice.
 struct Request<'j> {
     details: Details<'j>,
     conditions: Vec<Condition<'j>>,
-    start: i128,
-    end: i128,
+    start: Option<i128>,
+    end: Option<i128>,
     limit: Option<i128>,
     latest_first: bool,
     aggregation: Option<(&'j str, i128)>,
@@ -74,6 +90,7 @@ struct Details<'j> {
     nan_interpretation: Option<&'j Json>,
     url: Option<&'j Json>,
     scrape_interval: Option<&'j Json>,
+    partial_response: Option<&'j Json>,
 }
 
 struct Condition<'j> {
@@ -84,17 +101,14 @@ struct Condition<'j> {
 impl<'j> Request<'j> {
     fn of(tree: &'j Json) -> Result<Request<'j>, Refused> {
         let [details, query] = once(tree, ["connectionDetails", "query"])?;
-        let [host, port, request_timeout, nan_interpretation, url, scrape_interval] = once(
+        let typed = once(
             details.ok_or(Refused::Form)?,
-            ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval"],
+            ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval", "partialResponse"],
         )?;
-        if [host, port, request_timeout, nan_interpretation, url, scrape_interval]
-            .iter()
-            .flatten()
-            .any(|typed| !typed.is_sound())
-        {
+        if typed.iter().flatten().any(|typed| !typed.is_sound()) {
             return Err(Refused::Form);
         }
+        let [host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response] = typed;
         let [conditions, start, end, limit, latest_first, aggregation] = once(
             query.ok_or(Refused::Form)?,
             ["conditions", "startTime", "endTime", "limit", "latestFirst", "aggregation"],
@@ -114,10 +128,18 @@ impl<'j> Request<'j> {
             Ok((text(method.ok_or(Refused::Form)?)?, integer(size.ok_or(Refused::Form)?)?))
         });
         Ok(Request {
-            details: Details { host, port, request_timeout, nan_interpretation, url, scrape_interval },
+            details: Details {
+                host,
+                port,
+                request_timeout,
+                nan_interpretation,
+                url,
+                scrape_interval,
+                partial_response,
+            },
             conditions: conditions.iter().map(Condition::of).collect::<Result<_, _>>()?,
-            start: integer(start.ok_or(Refused::Form)?)?,
-            end: integer(end.ok_or(Refused::Form)?)?,
+            start: start.map(integer).transpose()?,
+            end: end.map(integer).transpose()?,
             limit: limit.map(integer).transpose()?,
             latest_first,
             aggregation: aggregation.transpose()?,
@@ -168,9 +190,11 @@ fn integer(json: &Json) -> Result<i128, Refused> {
     number.whole().filter(|whole| (least..=most).contains(whole)).ok_or(Refused::Form)
 }
 
-fn query(request: &Request) -> Result<MetricQuery, Refused> {
+/// Without a start, it is the beginning of time.
+fn query(request: &Request, is_until_now: bool) -> Result<MetricQuery, Refused> {
     let latest_time = 253_402_300_799_999;
-    let (start, end) = (request.start, request.end);
+    let start = request.start.unwrap_or(0);
+    let end = if is_until_now { start } else { request.end.unwrap_or_default() };
     if start < 0 || start > end || end > latest_time {
         return Err(Refused::Meaning);
     }
@@ -214,8 +238,8 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
     let naming: Vec<&Condition> = conditions.iter().filter(|one| SOURCES.contains(&one.key)).collect();
     let labels: Vec<&Condition> = conditions.iter().filter(|one| !SOURCES.contains(&one.key)).collect();
     let [naming] = naming[..] else { return Err(Refused::Meaning) };
-    // What stands for one text is a name, be it spelt as a number. A blank one is none.
-    let [name] = &label_values(naming.value)?[..] else { return Err(Refused::Meaning) };
+    // A number is no name, but a truth is. A blank one is none.
+    let [LabelValue::Text(name)] = &label_values(naming.value)?[..] else { return Err(Refused::Meaning) };
     if name.chars().all(char::is_whitespace) {
         return Err(Refused::Meaning);
     }
@@ -234,28 +258,31 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
     Ok(if naming.key == "__counter__" { Source::Counter(selector) } else { Source::Gauge(selector) })
 }
 
-/// The texts by which a label may hold a value. The items of a set may be bare, or with a type.
-fn label_values(value: &Json) -> Result<Vec<String>, Refused> {
-    let Json::List(items) = value else { return one_value(value) };
+/// What a label may be. The items of a set may be bare, or with a type.
+fn label_values(value: &Json) -> Result<Vec<LabelValue>, Refused> {
+    let Json::List(items) = value else { return Ok(vec![label_value(value)?]) };
     let mut values = Vec::new();
     for item in items {
         let fields = item.fields().unwrap_or_default();
         let inner = fields.iter().rev().find(|(key, _)| *key == "value");
-        values.extend(one_value(inner.map_or(item, |(_, inner)| inner))?);
+        values.push(label_value(inner.map_or(item, |(_, inner)| inner))?);
     }
     Ok(values)
 }
 
-fn one_value(value: &Json) -> Result<Vec<String>, Refused> {
+fn label_value(value: &Json) -> Result<LabelValue, Refused> {
     match value {
-        Json::Text(Some(text)) => Ok(vec![text.clone()]),
-        Json::Bool(true) => Ok(vec!["true".to_owned()]),
-        Json::Bool(false) => Ok(vec!["false".to_owned()]),
+        Json::Text(Some(text)) => Ok(LabelValue::Text(text.clone())),
+        Json::Bool(true) => Ok(LabelValue::Text("true".to_owned())),
+        Json::Bool(false) => Ok(LabelValue::Text("false".to_owned())),
         Json::Number(text) => {
             let number = number::decimal(text)?;
-            let plain = number.plain();
-            // A whole one with and without a decimal.
-            Ok(if number.whole().is_some() { vec![plain.clone(), format!("{plain}.0")] } else { vec![plain] })
+            if number.digits == 0 {
+                let zero = Decimal { is_negative: false, digits: String::new(), exponent: 0 };
+                return Ok(LabelValue::Number(zero));
+            }
+            let (digits, exponent) = (number.digits.to_string(), number.exponent);
+            Ok(LabelValue::Number(Decimal { is_negative: number.is_negative, digits, exponent }))
         }
         _ => Err(Refused::Meaning),
     }
@@ -266,6 +293,11 @@ fn datasource(details: &Details) -> Result<(Datasource, String), Refused> {
     let nan = match typed_text(details.nan_interpretation)?.map(str::to_ascii_uppercase).as_deref() {
         None | Some("NONE") => NanInterpretation::None,
         Some("ZERO") => NanInterpretation::Zero,
+        Some(_) => return Err(Refused::Meaning),
+    };
+    let partial = match typed_text(details.partial_response)?.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("deny") => PartialResponse::Deny,
+        Some("allow") => PartialResponse::Allow,
         Some(_) => return Err(Refused::Meaning),
     };
     let interval = typed_number(details.scrape_interval, 86_400_000)?;
@@ -283,6 +315,7 @@ fn datasource(details: &Details) -> Result<(Datasource, String), Refused> {
         timeout: Duration::from_millis(timeout),
         nan,
         scrape_interval_ms: interval.map(|ms| ms as i64),
+        partial,
     };
     Ok((datasource, name))
 }

@@ -2,6 +2,8 @@
 
 use std::str::Chars;
 
+use super::pattern::{self, Value};
+
 /// An expression. Parentheses are not kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
@@ -12,6 +14,8 @@ pub enum Expr {
     Range(Box<Expr>, u64),
     /// Evaluated over so many milliseconds, every so many.
     Subquery(Box<Expr>, u64, u64),
+    /// So many milliseconds earlier.
+    Offset(Box<Expr>, u64),
     Call(String, Vec<Expr>),
     Binary(char, Box<Expr>, Box<Expr>),
 }
@@ -21,12 +25,12 @@ pub enum Expr {
 pub struct Match {
     pub label: String,
     pub operator: Operator,
-    pub values: Vec<String>,
+    pub values: Vec<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
-    /// `=`, or `=~` with a list of texts.
+    /// `=`, or `=~` with a list of texts and numbers.
     IsAny,
     /// `!=`.
     IsNot,
@@ -40,7 +44,7 @@ const ANYTHING: &str = "(?s:.*)";
 /// How deep parentheses go at most; an input that goes deeper is none of interest.
 const MAX_DEPTH: usize = 100;
 
-type Read<T> = Result<T, &'static str>;
+pub type Read<T> = Result<T, &'static str>;
 
 /// Reads an expression to the end of the text.
 pub fn read(text: &str) -> Read<Expr> {
@@ -108,6 +112,9 @@ impl<'a> Reader<'a> {
                 return Err("only a selector has a range");
             };
             self.must("]", "no end of a range")?;
+            if self.takes("offset") {
+                of = Expr::Offset(Box::new(of), self.duration()?);
+            }
         }
         Ok(of)
     }
@@ -148,7 +155,8 @@ impl<'a> Reader<'a> {
             return Ok(Expr::Call(name, arguments));
         }
         self.blanks();
-        let mut matches = vec![Match { label: "__name__".to_owned(), operator: Operator::IsAny, values: vec![name] }];
+        let (label, values) = ("__name__".to_owned(), vec![Value::Text(name)]);
+        let mut matches = vec![Match { label, operator: Operator::IsAny, values }];
         if self.rest.starts_with('{') {
             matches.extend(self.selector()?);
         }
@@ -168,11 +176,11 @@ impl<'a> Reader<'a> {
                 self.must(",", "no comma")?;
             }
             self.blanks();
-            let label = if self.rest.starts_with('"') { self.literal()? } else { self.word()? };
+            let label = if self.rest.starts_with('"') { self.quoted_label()? } else { self.word()? };
             let (operator, values) = match () {
-                () if self.takes("=~") => pattern(&self.literal()?)?,
-                () if self.takes("!=") => (Operator::IsNot, vec![self.literal()?]),
-                () if self.takes("=") => (Operator::IsAny, vec![self.literal()?]),
+                () if self.takes("=~") => matched_by(&self.literal()?)?,
+                () if self.takes("!=") => (Operator::IsNot, vec![Value::Text(self.literal()?)]),
+                () if self.takes("=") => (Operator::IsAny, vec![Value::Text(self.literal()?)]),
                 () => return Err("no operator"),
             };
             matches.push(Match { label, operator, values });
@@ -180,17 +188,32 @@ impl<'a> Reader<'a> {
         Ok(matches)
     }
 
+    /// The name of a label that has to be quoted: servers before Prometheus 3 take no quoted ones.
+    fn quoted_label(&mut self) -> Read<String> {
+        let label = self.literal()?;
+        let is_bare = Reader { rest: &label }.word().is_ok_and(|word| word == label);
+        if is_bare { Err("a label that could go without quotes") } else { Ok(label) }
+    }
+
+    /// Numbers with units, the larger units first. VictoriaMetrics 1.79 makes a millisecond less of some durations that are
+    /// written in milliseconds alone.
     fn duration(&mut self) -> Read<u64> {
         self.blanks();
-        let number: u64 = self.while_in(|c| c.is_ascii_digit()).parse().map_err(|_| "no duration")?;
-        let unit = match self.while_in(|c| c.is_ascii_alphabetic()) {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err("no unit"),
-        };
-        if number == 0 { Err("a duration of zero") } else { Ok(number * unit) }
+        let mut units = &[("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)][..];
+        let mut total = 0;
+        loop {
+            let number: u64 = self.while_in(|c| c.is_ascii_digit()).parse().map_err(|_| "no duration")?;
+            let unit = self.while_in(|c| c.is_ascii_alphabetic());
+            let nth = units.iter().position(|(name, _)| *name == unit).ok_or("no unit, or none that is smaller")?;
+            if unit == "ms" && number > 999 {
+                return Err("seconds written as milliseconds");
+            }
+            total += number * units[nth].1;
+            units = &units[nth + 1..];
+            if !self.rest.starts_with(|c: char| c.is_ascii_digit()) {
+                return if total == 0 { Err("a duration of zero") } else { Ok(total) };
+            }
+        }
     }
 
     /// A string literal: as in Go, but for the single quotes. Between backquotes nothing is escaped.
@@ -236,34 +259,11 @@ fn escaped(chars: &mut Chars, quote: char) -> Read<char> {
     })
 }
 
-/// What a pattern of RE2 matches that is a list of texts, or a text and anything behind it.
-fn pattern(pattern: &str) -> Read<(Operator, Vec<String>)> {
+/// What a pattern of RE2 matches that is a list of values, or a text and anything behind it.
+fn matched_by(pattern: &str) -> Read<(Operator, Vec<Value>)> {
     if let Some(beginning) = pattern.strip_suffix(ANYTHING) {
-        return match &alternatives(beginning)?[..] {
-            [text] => Ok((Operator::Begins, vec![text.clone()])),
-            _ => Err("the end of a pattern belongs to one alternative only"),
-        };
+        let text = pattern::text(beginning).ok_or("the end of a pattern belongs to one text only")?;
+        return Ok((Operator::Begins, vec![Value::Text(text)]));
     }
-    Ok((Operator::IsAny, alternatives(pattern)?))
-}
-
-fn alternatives(pattern: &str) -> Read<Vec<String>> {
-    let mut texts = vec![String::new()];
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        let literal = match c {
-            '|' => {
-                texts.push(String::new());
-                continue;
-            }
-            // Before a letter or a digit, a backslash means something else.
-            '\\' => chars.next().filter(char::is_ascii_punctuation).ok_or("an escape of RE2")?,
-            '.' | '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => {
-                return Err("RE2 reads more than text");
-            }
-            other => other,
-        };
-        texts.last_mut().unwrap().push(literal);
-    }
-    Ok(texts)
+    Ok((Operator::IsAny, pattern::values(pattern)?))
 }

@@ -11,13 +11,17 @@ pub fn written(choices: Choices) -> Result<String> {
         let label = if rarely(choices, 16)? { source(choices)? } else { label(choices)? };
         conditions.push(label);
     }
+    let mut query = vec![("conditions", list(choices, conditions)?)];
     let start = choices.int_in_range(0..=1_700_000_000_000)?;
     let end = start + choices.int_in_range(-1..=100_000_000)?;
-    let mut query = vec![
-        ("conditions", list(choices, conditions)?),
-        ("startTime", number(choices, start)?),
-        ("endTime", number(choices, end)?),
-    ];
+    for (name, time) in [("startTime", start), ("endTime", end)] {
+        match choices.int_in_range(0..=15)? {
+            15 => {}
+            14 => query.push((name, "null".to_owned())),
+            13 => query.push((name, number(choices, 0)?)),
+            _ => query.push((name, number(choices, time)?)),
+        }
+    }
     for (name, most) in [("limit", 2_000_000), ("offset", 10)] {
         if rarely(choices, 3)? {
             let given = choices.int_in_range(-1..=most)?;
@@ -80,7 +84,7 @@ fn value(choices: Choices) -> Result<String> {
 }
 
 fn scalar(choices: Choices) -> Result<String> {
-    Ok(match choices.int_in_range(0..=7)? {
+    Ok(match choices.int_in_range(0..=8)? {
         0..3 => any_text(choices)?,
         3 => (*choices.choose(&["true", "false"])?).to_owned(),
         4 => format!("{}", f64::from(choices.arbitrary::<i16>()?) / 100.0),
@@ -89,6 +93,8 @@ fn scalar(choices: Choices) -> Result<String> {
             let whole = choices.arbitrary()?;
             number(choices, whole)?
         }
+        7 => (*choices.choose(&["1e-5", "0.00001", "1E6", "1000000", "1.0e6", "-0.0", "-0", "2.0", "-12.50E+01"])?)
+            .to_owned(),
         _ => odd(choices)?,
     })
 }
@@ -115,6 +121,10 @@ fn details(choices: Choices) -> Result<String> {
     if rarely(choices, 3)? {
         let nan = *choices.choose(&["ZERO", "none", "Zero ", "", "MAYBE"])?;
         fields.push(("nan_interpretation", text(choices, nan)?));
+    }
+    if rarely(choices, 3)? {
+        let partial = *choices.choose(&["allow", "deny", " Allow", "DENY", "", "MAYBE"])?;
+        fields.push(("partialResponse", text(choices, partial)?));
     }
     object(choices, fields)
 }
