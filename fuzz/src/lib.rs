@@ -4,6 +4,7 @@
 //!
 //! `scripts/fuzz` runs the targets. One input again: `cargo +nightly fuzz run --sanitizer none TARGET FILE`.
 
+pub mod aggregate;
 pub mod at_modifier;
 pub mod json;
 pub mod number;
