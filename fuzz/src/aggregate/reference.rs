@@ -127,8 +127,6 @@ fn sure(value: f64) -> Number {
 struct Counter {
     samples: Vec<Sample>,
     intervals: Vec<Interval>,
-    /// A rate goes across no longer gap.
-    longest_ms: i64,
 }
 
 /// The time from one sample of a counter to the next.
@@ -137,24 +135,32 @@ struct Interval {
     from: i64,
     to: i64,
     increase: f64,
+    /// Whether it is short enough for a rate.
+    has_rate: bool,
 }
 
 impl Counter {
     fn of(samples: Vec<Sample>, scrape_interval_ms: Option<i64>) -> Counter {
-        let mut intervals = Vec::new();
+        let mut intervals: Vec<Interval> = Vec::new();
         for pair in samples.windows(2) {
             // After a drop it counts from zero.
             let increase = if pair[1].value < pair[0].value { pair[1].value } else { pair[1].value - pair[0].value };
-            intervals.push(Interval { from: pair[0].at, to: pair[1].at, increase });
+            let length_ms = pair[1].at - pair[0].at;
+            let sure_ms = (5 * MINUTE_MS).max(4 * scrape_interval_ms.unwrap_or(0));
+            // The five before it tell how long is long; of the first, nothing does.
+            let before = &intervals[intervals.len().saturating_sub(5)..];
+            let mut lengths: Vec<i64> = before.iter().map(Interval::length_ms).collect();
+            lengths.sort_unstable();
+            let usual_ms = lengths.get(lengths.len().saturating_sub(1) / 2);
+            let has_rate = length_ms <= sure_ms || usual_ms.is_none_or(|usual_ms| length_ms <= 4 * usual_ms);
+            intervals.push(Interval { from: pair[0].at, to: pair[1].at, increase, has_rate });
         }
-        let spacing_ms = median_spacing(&samples).unwrap_or(0);
-        let longest_ms = (5 * MINUTE_MS).max(4 * spacing_ms).max(4 * scrape_interval_ms.unwrap_or(0));
-        Counter { samples, intervals, longest_ms }
+        Counter { samples, intervals }
     }
 
     /// The intervals that are short enough for a rate.
     fn with_rate(&self) -> impl DoubleEndedIterator<Item = &Interval> {
-        self.intervals.iter().filter(|interval| interval.length_ms() <= self.longest_ms)
+        self.intervals.iter().filter(|interval| interval.has_rate)
     }
 
     /// The rate last known at a time.
@@ -178,13 +184,6 @@ impl Interval {
 
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// The median of the times between neighbouring samples, of an even number of them the smaller of the two in the middle.
-pub fn median_spacing(counting: &[Sample]) -> Option<i64> {
-    let mut spacings: Vec<i64> = counting.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
-    spacings.sort_unstable();
-    spacings.get(spacings.len().saturating_sub(1) / 2).copied()
 }
 
 /// From one time on until before another.
