@@ -35,6 +35,29 @@ pub(super) struct Shape {
     pub(super) is_admins: bool,
 }
 
+impl Shape {
+    /// The same without the instants that cannot become points of a query.
+    pub(super) fn needed_for(self, query: &MetricQuery) -> Shape {
+        if !self.zero_fill {
+            return self;
+        }
+        // Each instant is a point, and one more tells whether some are left out.
+        Shape { grid: self.grid.first(query.limit.saturating_add(1), query.order), ..self }
+    }
+
+    /// Makes sure that a session can make the calls of an evaluation after `before` other ones.
+    ///
+    /// # Errors
+    /// When these are more, with those made already, than one question may make; `promql` is what would be asked.
+    pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
+        let needed = self.grid.chunk_ends().count + i64::from(session.calls() + before);
+        if needed > i64::from(MAX_CALLS) {
+            return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
+        }
+        Ok(())
+    }
+}
+
 /// An evaluation under way: what was found so far.
 pub(super) struct Evaluation<'s, 'c> {
     session: &'s mut Session<'c>,
@@ -45,28 +68,19 @@ pub(super) struct Evaluation<'s, 'c> {
 }
 
 impl<'s, 'c> Evaluation<'s, 'c> {
-    /// Makes ready for the points of a query.
+    /// Prepares an evaluation for the points of a query.
     ///
     /// # Errors
-    /// When more calls would be needed than one question may make, those made already and `before`, which have to be made
-    /// before this one's, among them; `promql` is what would be asked.
+    /// When more calls would be needed than one question may make; `promql` is what would be asked.
     pub(super) fn new(
         session: &'s mut Session<'c>,
         shape: Shape,
         query: &MetricQuery,
         nan: NanInterpretation,
         promql: &str,
-        before: u32,
     ) -> Result<Evaluation<'s, 'c>, Error> {
-        let mut shape = shape;
-        if shape.zero_fill {
-            // Each instant is a point, and one more tells whether some are left out.
-            shape.grid = shape.grid.first(query.limit.saturating_add(1), query.order);
-        }
-        let needed = shape.grid.chunk_ends().count + i64::from(session.calls() + before);
-        if needed > i64::from(MAX_CALLS) {
-            return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
-        }
+        let shape = shape.needed_for(query);
+        shape.must_fit(session, 0, promql)?;
         let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
         Ok(Evaluation { session, shape, seen, points, screen: Screen::of(Kind::Gauge(nan)) })
     }

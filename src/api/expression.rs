@@ -25,7 +25,7 @@ pub(super) fn found(
     let Some(aggregation) = query.aggregation else {
         let grid = Grid::of_steps(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
         let shape = Shape { grid, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
-        return Evaluation::new(session, shape, query, nan, &expression, 0)?.run(&expression, |_| Ok(None));
+        return Evaluation::new(session, shape, query, nan, &expression)?.run(&expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
     let grid = Grid::of_buckets(query.range, bucket_ms);
@@ -35,14 +35,14 @@ pub(super) fn found(
     };
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Checked before the first call.
-    Evaluation::new(session, shape, query, nan, &expression, u32::from(depends_on_bounds))?;
+    shape.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
     let bounds = if depends_on_bounds {
         probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
     } else {
         RangeBounds::LeftOpen
     };
     let promql = in_buckets(bounds, &expression);
-    let found = Evaluation::new(session, shape, query, nan, &promql, 0)?.run(&promql, |session| {
+    let found = Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
         // Some engines have no subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
@@ -50,7 +50,7 @@ pub(super) fn found(
     // The functions for extremes pass over native histograms without a word, but they can be counted.
     if !found.has_series && matches!(method, Method::Max | Method::Min | Method::Percentile(_)) {
         let counted = promql::in_bucket(&expression, Method::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
-        let counts = Evaluation::new(session, shape, query, nan, &counted, 0)
+        let counts = Evaluation::new(session, shape, query, nan, &counted)
             .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
         // That they cannot be counted is no failure of what was asked.
         if counts.is_ok_and(|counts| counts.has_series) {

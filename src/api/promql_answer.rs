@@ -47,7 +47,8 @@ pub(super) fn found(
         Kind::Counter(_) => NanInterpretation::None,
     };
     let selector = promql::selector(of);
-    Evaluation::new(session, shape, query, nan, &selector, 1)?;
+    // The probe comes before.
+    shape.needed_for(query).must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
@@ -63,7 +64,7 @@ pub(super) fn found(
             counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
         }
     };
-    Evaluation::new(session, shape, query, nan, &promql, 0)?.run(&promql, |_| Ok(None))
+    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
 }
 
 /// Makes sure that there is one gauge: PromQL has no percentile of the samples of several.

@@ -1,7 +1,7 @@
 //! Counters: from the samples that a counter shows to what it counted between them, and how fast.
 //!
-//! All rules look back only, and not far: what is said of a sample depends on a few samples before it, and so neither on what
-//! comes later nor on where a question begins.
+//! All rules look back only: the reading of a sample depends on a few samples before it. It changes neither when later samples
+//! arrive nor when a question begins elsewhere.
 
 use crate::model::sample::Sample;
 

@@ -41,8 +41,8 @@ impl SeriesSet {
         Some(self.series.first()?.samples.first()?.value)
     }
 
-    /// Leaves out the series for which something does not hold. When there are more than are kept, nobody knows of how many
-    /// it holds, so that all go on counting.
+    /// Keeps the series for which `holds` is true. If only some of the series are in memory, the others cannot be judged, and
+    /// `total` stays as it is.
     pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
         let are_all_kept = self.total == self.series.len();
         self.series.retain_mut(holds);
@@ -52,7 +52,7 @@ impl SeriesSet {
     }
 }
 
-/// What takes samples as they are read, series after series, so that nobody has to hold them.
+/// Receives samples while they are read, series after series, so that they need not be held in memory.
 pub trait SampleSink {
     /// A series begins that has at least one sample. Whoever wants its labels has `labels` make them.
     fn begin(&mut self, labels: impl FnOnce() -> Labels);

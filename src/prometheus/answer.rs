@@ -70,8 +70,8 @@ fn envelope<T>(
     })
 }
 
-/// The answer to a query as it stands in a body. Fuzz targets and benches look at this; what it means, with its HTTP status,
-/// only a session tells.
+/// The answer to a query as decoded from a body, for fuzz targets and benches. Its meaning also depends on the HTTP status, see
+/// `interpret`.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
     /// Whether the API did what it was asked.

@@ -210,8 +210,7 @@ impl Session<'_> {
         let mut sink = new_sink();
         match self.samples_by_remote_read(query, &mut sink)? {
             RemoteRead::Read => Ok(SamplesRead { sink, too_large: None }),
-            RemoteRead::OutOfOrder => self.samples_by_selector(query, new_sink()),
-            RemoteRead::NotNow => self.samples_by_selector(query, new_sink()),
+            RemoteRead::OutOfOrder | RemoteRead::NotNow => self.samples_by_selector(query, new_sink()),
             RemoteRead::NotOffered => {
                 let read = self.samples_by_selector(query, new_sink())?;
                 // It is not just that the upstream is down.
@@ -359,7 +358,7 @@ impl Session<'_> {
 
     fn evaluation_params(&self, promql: &str, mut params: Params) -> Params {
         params.push(("query", promql.to_owned()));
-        // Prometheus gives up by itself when nobody waits any more.
+        // Prometheus stops evaluating once the mirror has stopped waiting.
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
         // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
         params.push(("nocache", "1".to_owned()));
@@ -513,7 +512,7 @@ struct Call {
 const READ: &str = "read";
 const READ_PATH: &str = "/api/v1/read";
 
-/// How much is read of an answer that is no remote read.
+/// How much of a refused remote read's body is read.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
 
 /// The type of an answer that streams chunks.
@@ -549,7 +548,7 @@ fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Res
     let Answer { status, content_type, mut body, .. } = answer;
     let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
-        // Read to its end, if that is near, its connection can be used again. If it cannot be read, that is no failure.
+        // The connection can be used again once a short body is read. A body that cannot be read does not matter.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
         let is_passing = matches!(status, 408 | 429 | 502..=504);
         return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });
