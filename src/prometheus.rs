@@ -3,28 +3,21 @@
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" and "Remote read" in Prometheus's
 //! documentation.
 
-mod allowlist;
+mod access;
 mod answer;
-mod authorities;
 mod client;
 mod decode;
 mod error;
-mod failure;
-mod gathered;
-mod hosts;
+mod http;
 pub(crate) mod internals;
-mod proxy;
-mod resolver;
-mod transport;
-mod tunnel;
 mod upstream;
 
-pub use allowlist::Allowlist;
+pub use access::allowlist::Allowlist;
+pub use access::authorities::{Authorities, BadAuthorities};
+pub use access::hosts::BadHost;
+pub use access::proxy::{BadProxyFile, NoProxy, Proxy};
 pub use answer::{Decoded, decoded};
-pub use authorities::{Authorities, BadAuthorities};
 pub use client::{Client, MAX_CALLS, SampleQuery, SamplesRead, Session};
 pub use decode::envelope::ResultType;
 pub use error::{Error, ErrorKind, shortened};
-pub use hosts::BadHost;
-pub use proxy::{BadProxyFile, NoProxy, Proxy};
 pub use upstream::{BadAddress, Upstream};

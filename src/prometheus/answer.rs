@@ -7,7 +7,7 @@ use crate::model::sample::SeriesSet;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::error::{ErrorKind, shortened};
-use super::transport::Answer;
+use super::http::transport::Answer;
 
 /// What an exchange means: the envelope of a success, or why it is none. `take_data` takes the data.
 ///
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::prometheus::decode::lists::BoundedList;
-    use crate::prometheus::transport::{Body, Deadline};
+    use crate::prometheus::http::transport::{Body, Deadline};
 
     #[test]
     fn the_status_and_the_envelope_tell_what_an_answer_means() {

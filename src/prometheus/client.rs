@@ -12,17 +12,17 @@ use crate::model::query::PartialResponse;
 use crate::model::sample::{SampleSink, SeriesSet};
 use crate::model::time::TimeRange;
 
-use super::allowlist::Allowlist;
+use super::access::allowlist::Allowlist;
+use super::access::authorities::Authorities;
+use super::access::proxy::Proxy;
 use super::answer::{Unanswered, interpret};
-use super::authorities::Authorities;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::BoundedList;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, shortened};
-use super::proxy::Proxy;
-use super::transport::{Answer, Content, Deadline, Params, Question, Transport};
+use super::http::transport::{Answer, Content, Deadline, Params, Question, Transport};
 use super::upstream::Upstream;
 
 /// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote

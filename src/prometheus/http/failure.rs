@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind as Io;
 
-use super::error::ErrorKind;
 use super::transport::Deadline;
+use crate::prometheus::error::ErrorKind;
 
 /// What the mirror's own resolver and connector fail with; ureq carries it through.
 #[derive(Debug)]

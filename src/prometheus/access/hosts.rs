@@ -6,15 +6,15 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use ureq::http::Uri;
 
-use super::upstream::unbracketed;
+use crate::prometheus::upstream::unbracketed;
 
 /// A list of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hosts(Vec<Rule>);
+pub(in crate::prometheus) struct Hosts(Vec<Rule>);
 
 /// Hosts of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(in crate::prometheus) enum Rule {
     Everything,
     /// A host as it is written, at one port or all.
     Host(Host, Option<u16>),
@@ -24,7 +24,7 @@ pub(super) enum Rule {
 
 /// A host as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Host {
+pub(in crate::prometheus) enum Host {
     /// A name in lower case, without a dot at the end.
     Name(String),
     /// All names that end in this one, which begins with a dot.
@@ -44,7 +44,7 @@ impl FromIterator<Rule> for Hosts {
 
 impl Hosts {
     /// Whether a host is in the list, judged by how it is written.
-    pub(super) fn cover(&self, host: &str, port: u16) -> bool {
+    pub(in crate::prometheus) fn cover(&self, host: &str, port: u16) -> bool {
         let asked = Host::named(host);
         self.0.iter().any(|rule| match rule {
             Rule::Everything => true,
@@ -56,13 +56,13 @@ impl Hosts {
     }
 
     /// Whether an address is in one of the networks of the list.
-    pub(super) fn have_network_of(&self, ip: IpAddr) -> bool {
+    pub(in crate::prometheus) fn have_network_of(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.0.iter().any(|rule| matches!(rule, Rule::Network(network) if network.contains(&ip)))
     }
 
     /// Whether there are networks in the list, so that the addresses of a name can bring it in.
-    pub(super) fn have_networks(&self) -> bool {
+    pub(in crate::prometheus) fn have_networks(&self) -> bool {
         self.0.iter().any(|rule| matches!(rule, Rule::Network(_)))
     }
 }
@@ -105,7 +105,7 @@ impl FromStr for Rule {
 
 impl Host {
     /// The host that is written like this, which is a name or an address.
-    pub(super) fn named(host: &str) -> Option<Host> {
+    pub(in crate::prometheus) fn named(host: &str) -> Option<Host> {
         match address(host) {
             Some(ip) => Some(Host::Address(ip)),
             None => is_name(host).then(|| Host::Name(normal_name(host))),
@@ -121,13 +121,13 @@ impl Host {
 }
 
 /// Host and port of a URL, the port its scheme has if it names none.
-pub(super) fn host_and_port(uri: &Uri) -> (&str, u16) {
+pub(in crate::prometheus) fn host_and_port(uri: &Uri) -> (&str, u16) {
     let of_scheme = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(of_scheme))
 }
 
 /// An address in one form only: an IPv4 address may be written as an IPv6 one, and IPv6 ones stand in brackets in a URL.
-pub(super) fn address(host: &str) -> Option<IpAddr> {
+pub(in crate::prometheus) fn address(host: &str) -> Option<IpAddr> {
     unbracketed(host).parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 

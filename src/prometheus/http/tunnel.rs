@@ -16,9 +16,9 @@ use ureq::unversioned::transport::{
 };
 
 use super::failure::Stop;
-use super::hosts::host_and_port;
-use super::proxy::Proxy;
 use super::transport::USER_AGENT;
+use crate::prometheus::access::hosts::host_and_port;
+use crate::prometheus::access::proxy::Proxy;
 
 /// The most bytes of a proxy's answer: 16 KiB, many times what a status and a few headers have.
 const MAX_HEAD_BYTES: usize = 16 << 10;

@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use crate::file::{self, Unreadable};
 
 use super::hosts::{BadHost, Host, Hosts, Rule};
-use super::upstream::Upstream;
+use crate::prometheus::upstream::Upstream;
 
 /// The most bytes of a file that holds a proxy's URL.
 const MAX_FILE_BYTES: u64 = 4_096;
@@ -43,18 +43,18 @@ impl Proxy {
     }
 
     /// Whether an upstream is asked through it. A name without a dot has a meaning only here, so it never is.
-    pub(super) fn leads_to(&self, host: &str, port: u16) -> bool {
+    pub(in crate::prometheus) fn leads_to(&self, host: &str, port: u16) -> bool {
         let is_local = matches!(Host::named(host), Some(Host::Name(name)) if !name.contains('.'));
         !is_local && !self.no_proxy.0.cover(host, port)
     }
 
     /// Where it is.
-    pub(super) fn uri(&self) -> &Uri {
+    pub(in crate::prometheus) fn uri(&self) -> &Uri {
         &self.uri
     }
 
     /// The value of the header `Proxy-Authorization`, if there is to be one: not for any eye.
-    pub(super) fn authorization(&self) -> Option<&str> {
+    pub(in crate::prometheus) fn authorization(&self) -> Option<&str> {
         self.address.authorization()
     }
 }

@@ -22,7 +22,7 @@ impl FromStr for Allowlist {
 
 /// What the list says of an upstream before anybody looks it up.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::prometheus) enum Verdict {
     Allowed,
     /// It is a name whose addresses decide.
     ByAddress,
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
 
 impl Allowlist {
     /// Judges an upstream by host and port.
-    pub(super) fn judge(&self, host: &str, port: u16) -> Verdict {
+    pub(in crate::prometheus) fn judge(&self, host: &str, port: u16) -> Verdict {
         if self.0.cover(host, port) {
             Verdict::Allowed
         } else if hosts::address(host).is_none() && self.0.have_networks() {
@@ -42,7 +42,7 @@ impl Allowlist {
     }
 
     /// Whether a name may be asked at this address, when its addresses decide.
-    pub(super) fn allows_at(&self, ip: IpAddr) -> bool {
+    pub(in crate::prometheus) fn allows_at(&self, ip: IpAddr) -> bool {
         self.0.have_network_of(ip)
     }
 }

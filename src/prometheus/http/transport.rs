@@ -10,15 +10,15 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, BodyReader, RequestBuilder};
 
-use super::allowlist::Allowlist;
-use super::authorities::Authorities;
-use super::error::ErrorKind;
 use super::failure::failure;
 use super::gathered::Gather;
-use super::proxy::Proxy;
 use super::resolver::AllowedResolver;
 use super::tunnel::Tunnel;
-use super::upstream::Upstream;
+use crate::prometheus::access::allowlist::Allowlist;
+use crate::prometheus::access::authorities::Authorities;
+use crate::prometheus::access::proxy::Proxy;
+use crate::prometheus::error::ErrorKind;
+use crate::prometheus::upstream::Upstream;
 
 /// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
@@ -36,42 +36,42 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const USUAL_FORM_BYTES: usize = 512;
 
 /// What the mirror calls itself.
-pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
+pub(in crate::prometheus) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
 
 /// When a request's time is over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
+pub(in crate::prometheus) struct Deadline {
     accepted: Instant,
     timeout: Duration,
 }
 
 impl Deadline {
-    pub(super) fn new(accepted: Instant, timeout: Duration) -> Deadline {
+    pub(in crate::prometheus) fn new(accepted: Instant, timeout: Duration) -> Deadline {
         Deadline { accepted, timeout }
     }
 
     /// What is left.
-    pub(super) fn remaining(self) -> Duration {
+    pub(in crate::prometheus) fn remaining(self) -> Duration {
         self.timeout.saturating_sub(self.accepted.elapsed())
     }
 
     /// The whole time in milliseconds, for the admin who set it.
-    pub(super) fn whole_ms(self) -> u128 {
+    pub(in crate::prometheus) fn whole_ms(self) -> u128 {
         self.timeout.as_millis()
     }
 
     /// An earlier one that leaves half of what is left.
-    pub(super) fn halved(self) -> Deadline {
+    pub(in crate::prometheus) fn halved(self) -> Deadline {
         Deadline { timeout: self.accepted.elapsed() + self.remaining() / 2, ..self }
     }
 }
 
 /// Parameters of a call, by POST in a form, by GET in the URL.
-pub(super) type Params = Vec<(&'static str, String)>;
+pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Content<'a> {
+pub(in crate::prometheus) enum Content<'a> {
     /// Parameters by POST, as a form.
     Form(&'a Params),
     /// Parameters by GET, in the URL.
@@ -82,40 +82,40 @@ pub(super) enum Content<'a> {
 
 /// What is asked of whom.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question<'a> {
-    pub(super) upstream: &'a Upstream,
+pub(in crate::prometheus) struct Question<'a> {
+    pub(in crate::prometheus) upstream: &'a Upstream,
     /// Such as `/api/v1/query`.
-    pub(super) path: &'a str,
-    pub(super) content: Content<'a>,
-    pub(super) deadline: Deadline,
+    pub(in crate::prometheus) path: &'a str,
+    pub(in crate::prometheus) content: Content<'a>,
+    pub(in crate::prometheus) deadline: Deadline,
     /// The most bytes of the answer's body.
-    pub(super) max_bytes: u64,
+    pub(in crate::prometheus) max_bytes: u64,
 }
 
 /// An answer that has begun.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(in crate::prometheus) struct Answer {
+    pub(in crate::prometheus) status: u16,
     /// The header `Content-Type`.
-    pub(super) content_type: Option<String>,
+    pub(in crate::prometheus) content_type: Option<String>,
     /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
-    pub(super) is_victoria_metrics: bool,
-    pub(super) body: Body,
+    pub(in crate::prometheus) is_victoria_metrics: bool,
+    pub(in crate::prometheus) body: Body,
 }
 
 /// The body of an answer as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
 /// the connection can be used again; dropped before that, it is closed.
-pub(super) struct Body {
+pub(in crate::prometheus) struct Body {
     reader: BodyReader<'static>,
     deadline: Deadline,
 }
 
 impl Body {
-    pub(super) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
+    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
         Body { reader: body.into_with_config().limit(max_bytes).reader(), deadline }
     }
 
     /// What it means that it cannot be read further.
-    pub(super) fn failure(&self, error: io::Error) -> ErrorKind {
+    pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
         failure(error.into(), self.deadline)
     }
 }
@@ -128,12 +128,12 @@ impl Read for Body {
 
 /// The kept connections.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub(in crate::prometheus) struct Transport {
     agent: Agent,
 }
 
 impl Transport {
-    pub(super) fn new(
+    pub(in crate::prometheus) fn new(
         workers: usize,
         allowlist: Allowlist,
         authorities: Authorities,
@@ -161,7 +161,7 @@ impl Transport {
 
     /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
     /// may have been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
-    pub(super) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
+    pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
         let response = match self.begin(question, MAX_IDLE_AGE) {
             // On a new connection: where one is dead, the others are.
             Err(ErrorKind::Closed) => self.begin(question, Duration::ZERO)?,

@@ -41,7 +41,7 @@ impl Authorities {
         Ok(Authorities(RootCerts::Specific(Arc::new(certificates))))
     }
 
-    pub(super) fn into_roots(self) -> RootCerts {
+    pub(in crate::prometheus) fn into_roots(self) -> RootCerts {
         self.0
     }
 }

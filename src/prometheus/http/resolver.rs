@@ -11,10 +11,10 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::allowlist::{Allowlist, Verdict};
 use super::failure::Stop;
-use super::hosts::{address, host_and_port};
-use super::proxy::Proxy;
+use crate::prometheus::access::allowlist::{Allowlist, Verdict};
+use crate::prometheus::access::hosts::{address, host_and_port};
+use crate::prometheus::access::proxy::Proxy;
 
 #[derive(Debug)]
 pub(super) struct AllowedResolver {

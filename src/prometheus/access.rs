@@ -1,0 +1,6 @@
+//! Which upstreams may be queried, whether through the proxy, and which certificate authorities are trusted.
+
+pub(super) mod allowlist;
+pub(super) mod authorities;
+pub(super) mod hosts;
+pub(super) mod proxy;
