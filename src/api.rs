@@ -28,15 +28,17 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
+use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
 use crate::model::query::{Invalid, MetricQuery};
 use crate::model::time::TimeRange;
 use crate::object::Object;
-use crate::prometheus::{Client, Session};
+use crate::prometheus::{self, Client, Deadline, Session};
 use crate::wire::request::Integer;
 
 use reply::Asked;
 
+pub use crate::prometheus::Lane;
 pub use datasource::Datasource;
 pub use metric::body as metric_body;
 pub use reply::{Note, Reply, SignedReply};
@@ -54,12 +56,31 @@ struct Route {
 #[derive(Clone, Copy)]
 enum Action {
     /// A method of the Mirror API, which asks Prometheus and therefore needs a worker.
-    Method(Handler),
+    Method(Method),
     /// A text about the mirror itself, at once; its type.
     Page(&'static str, fn(&Gateway) -> Result<String, Error>),
 }
 
-type Handler = fn(&mut Call<'_>, &[u8]) -> Result<Vec<u8>, Error>;
+/// A method of the Mirror API.
+#[derive(Clone, Copy)]
+struct Method {
+    /// Checks the body of a request: whom it asks, and how it is answered.
+    prepare: fn(&[u8]) -> Result<Checked, Error>,
+    /// The body of an answer that tells of an error in its own way, if it does.
+    recover: fn(&Error) -> Option<Vec<u8>>,
+}
+
+/// A request that is valid: whom it asks, and what asks it.
+type Checked = (Datasource, Box<dyn Ask>);
+
+/// What asks Prometheus.
+trait Ask: Send {
+    /// The expression or the selector that is asked for, if there is one.
+    fn query(&self) -> Option<String>;
+
+    /// Asks, and gives the body of the answer.
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error>;
+}
 
 /// The paths that the key may be required for begin like this.
 const METHODS: &str = "/api/";
@@ -75,25 +96,28 @@ const ROUTES: [Route; 9] = [
         name: "connection",
         path: "/api/connection",
         allow: POST,
-        action: Action::Method(|call, body| json(&connection::answer(call, &parsed(body)?))),
+        action: Action::Method(Method {
+            prepare: |body| connection::prepare(parsed(body)?),
+            recover: connection::failure,
+        }),
     },
     Route {
         name: "field_name",
         path: "/api/field/name",
         allow: POST,
-        action: Action::Method(|call, body| json(&field_name::answer(call, &parsed(body)?)?)),
+        action: Action::Method(Method { prepare: |body| field_name::prepare(parsed(body)?), recover: |_| None }),
     },
     Route {
         name: "field_value",
         path: "/api/field/value",
         allow: POST,
-        action: Action::Method(|call, body| json(&field_value::answer(call, &parsed(body)?)?)),
+        action: Action::Method(Method { prepare: |body| field_value::prepare(parsed(body)?), recover: |_| None }),
     },
     Route {
         name: "metric",
         path: "/api/metric",
         allow: POST,
-        action: Action::Method(|call, body| metric::answer(call, &parsed(body)?)),
+        action: Action::Method(Method { prepare: |body| metric::prepare(parsed(body)?), recover: |_| None }),
     },
     Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
     Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
@@ -104,7 +128,7 @@ const ROUTES: [Route; 9] = [
         name: "metrics",
         path: "/metrics",
         allow: GET,
-        action: Action::Page(metrics::CONTENT_TYPE, |gateway| Ok(gateway.metrics.page())),
+        action: Action::Page(metrics::CONTENT_TYPE, |gateway| Ok(gateway.metrics_page())),
     },
 ];
 
@@ -115,52 +139,69 @@ pub struct Gateway {
     /// Whether requests of the Mirror API must carry the key.
     requires_key: bool,
     client: Client,
+    memory: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
     is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
 }
 
-/// A request that needs a worker.
+/// A request of a method of the Mirror API, of which the body is not read yet.
 #[derive(Clone, Copy)]
 pub struct Job {
-    method: &'static str,
-    handler: Handler,
+    name: &'static str,
+    method: Method,
 }
 
 /// What a request comes to before a worker is needed.
 pub enum Routed {
-    /// It needs a worker, and its body.
+    /// Its body has to be read, and then it needs a worker.
     Job(Job),
     /// It is answered already.
     Reply(Reply),
 }
 
+/// What a request comes to once its body is read.
+pub enum Prepared {
+    /// It needs a worker.
+    Question(Question),
+    /// It is answered already.
+    Reply(Reply),
+}
+
+/// A checked request, which needs a worker.
+pub struct Question {
+    job: Job,
+    datasource: Datasource,
+    ask: Box<dyn Ask>,
+    deadline: Deadline,
+}
+
+impl Question {
+    /// When its timeout is over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline.instant()
+    }
+}
+
 /// One request under way.
 #[derive(Debug)]
 pub struct Call<'g> {
-    client: &'g Client,
+    session: Session<'g>,
     metrics: &'g Metrics,
-    accepted: Instant,
-    session: Option<Session<'g>>,
-    /// What failed in a request that is answered all the same, for the log.
-    failure: Option<String>,
-}
-
-impl<'g> Call<'g> {
-    /// Opens the way to a datasource: what is left of the request's time bounds everything asked there.
-    fn open(&mut self, datasource: &Datasource) -> &mut Session<'g> {
-        let Datasource { upstream, timeout, partial, .. } = datasource;
-        let session = self.client.session(upstream.clone(), self.accepted, *timeout, *partial);
-        self.session.insert(session)
-    }
 }
 
 impl Gateway {
     /// A gateway that signs with a key, which requests of the Mirror API may be required to carry, and asks through a
     /// client.
-    pub fn new(keyring: Arc<Keyring>, requires_key: bool, client: Client, metrics: Arc<Metrics>) -> Gateway {
+    pub fn new(
+        keyring: Arc<Keyring>,
+        requires_key: bool,
+        client: Client,
+        memory: Arc<MemoryBudget>,
+        metrics: Arc<Metrics>,
+    ) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway { keyring, requires_key, client, metrics, is_leaving, is_shutting_down }
+        Gateway { keyring, requires_key, client, memory, metrics, is_leaving, is_shutting_down }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -199,7 +240,7 @@ impl Gateway {
         }
         match route.action {
             Action::Method(_) if self.is_shutting_down() => Routed::Reply(self.refuse(method, &Error::ShuttingDown)),
-            Action::Method(handler) => Routed::Job(Job { method, handler }),
+            Action::Method(of_api) => Routed::Job(Job { name: method, method: of_api }),
             Action::Page(content_type, page) => Routed::Reply(match page(self) {
                 Ok(text) => Reply::new(method, 200, content_type, text.into_bytes(), Note::default()),
                 Err(error) => self.refuse(method, &error),
@@ -207,24 +248,70 @@ impl Gateway {
         }
     }
 
-    /// Does a job on the calling thread. A panic in it is a fault of ours, which costs its request and nothing else.
-    pub fn perform(&self, job: Job, body: &[u8], accepted: Instant) -> Reply {
-        let mut call = Call { client: &self.client, metrics: &self.metrics, accepted, session: None, failure: None };
-        let handled = catch_unwind(AssertUnwindSafe(|| (job.handler)(&mut call, body)));
-        let mut reply = match handled.unwrap_or(Err(Error::Internal)) {
-            Ok(body) => {
-                let note = Note { error: call.failure, ..Note::default() };
-                Reply::new(job.method, 200, JSON, body, note)
-            }
-            Err(error) => self.refuse(job.method, &error),
+    /// Checks a request, so that its upstream and its deadline are known. Gives the reply instead if it is invalid, or if its
+    /// upstream is known not to answer.
+    pub fn prepare(&self, job: Job, body: &[u8], accepted: Instant) -> Prepared {
+        let prepared = catch_unwind(AssertUnwindSafe(|| (job.method.prepare)(body))).unwrap_or(Err(Error::Internal));
+        let (datasource, ask) = match prepared {
+            Ok(checked) => checked,
+            Err(error) => return Prepared::Reply(self.failed(job, &error)),
         };
-        reply.note.asked = call.session.map(|session| Asked {
+        let deadline = Deadline::new(accepted, datasource.timeout);
+        if let Some(silent) = self.client.refusal(&datasource.upstream) {
+            let error = prometheus::Error { query: ask.query(), ..silent };
+            return Prepared::Reply(self.failed(job, &error.into()));
+        }
+        Prepared::Question(Question { job, datasource, ask, deadline })
+    }
+
+    /// How a question shares the workers with others.
+    pub fn lane(&self, question: &Question) -> Lane {
+        self.client.lane(&question.datasource.upstream)
+    }
+
+    /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
+    pub fn perform(&self, question: Question) -> Reply {
+        let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline } = question;
+        let memory = self.memory.question(deadline.instant());
+        let session = self.client.session(upstream, deadline, partial, memory);
+        let mut call = Call { session, metrics: &self.metrics };
+        let answered = catch_unwind(AssertUnwindSafe(|| ask.answer(&mut call))).unwrap_or(Err(Error::Internal));
+        let session = call.session;
+        let with_memory = answered.and_then(|body| {
+            let memory = session.memory().clone().into_answer(body.len()).map_err(|none| session.no_memory(none))?;
+            Ok((body, memory))
+        });
+        let mut reply = match with_memory {
+            Ok((body, memory)) => {
+                Reply { memory: Some(memory), ..Reply::new(job.name, 200, JSON, body, Note::default()) }
+            }
+            Err(error) => self.failed(job, &error),
+        };
+        reply.note.asked = Some(Asked {
             upstream: session.upstream().to_string(),
             calls: session.calls(),
             spent: session.spent(),
             promql: session.last_query().unwrap_or_default().to_owned(),
         });
         reply
+    }
+
+    /// The reply to a question that found no worker before its deadline, of whose upstream so many workers wait.
+    pub fn expire(&self, question: &Question, held_by_upstream: usize) -> Reply {
+        let Question { job, datasource, ask, deadline } = question;
+        let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
+        self.failed(*job, &prometheus::Error { query: ask.query(), ..no_worker }.into())
+    }
+
+    /// The reply of a method that tells of an error.
+    fn failed(&self, job: Job, error: &Error) -> Reply {
+        match (job.method.recover)(error) {
+            Some(body) => {
+                let note = Note { error: Some(error.to_string()), ..Note::default() };
+                Reply::new(job.name, 200, JSON, body, note)
+            }
+            None => self.refuse(job.name, error),
+        }
     }
 
     /// The reply to what is not even looked at.
@@ -234,7 +321,12 @@ impl Gateway {
 
     /// The reply to a job that cannot be done.
     pub fn refuse_job(&self, job: Job, error: &Error) -> Reply {
-        self.refuse(job.method, error)
+        self.refuse(job.name, error)
+    }
+
+    /// The reply to a question that is not asked.
+    pub fn refuse_question(&self, question: &Question, error: &Error) -> Reply {
+        self.refuse(question.job.name, error)
     }
 
     /// The reply that tells of an error.
@@ -267,6 +359,11 @@ impl Gateway {
         if let Some(reason) = note.rejection {
             self.metrics.rejected(reason);
         }
+    }
+
+    fn metrics_page(&self) -> String {
+        self.metrics.memory_held_bytes.set(self.memory.used() as u64);
+        self.metrics.page()
     }
 
     fn ready(&self) -> Result<String, Error> {
@@ -357,11 +454,14 @@ mod tests {
 
     const KEY: &str = "key-of-tests";
 
+    const METRIC_REQUEST: &[u8] = br#"{"connectionDetails":{"host":"p","port":9090},
+        "query":{"conditions":[{"key":"__gauge__","value":{"value":"x"}}]}}"#;
+
     fn gateway(requires_key: bool) -> Gateway {
         let metrics = Arc::new(Metrics::new(1, 1));
         let keyring = Arc::new(Keyring::fixed(Key::new(KEY).unwrap()));
         let client = Client::new(1, "*".parse().unwrap(), Authorities::default(), None, Arc::clone(&metrics));
-        Gateway::new(keyring, requires_key, client, metrics)
+        Gateway::new(keyring, requires_key, client, MemoryBudget::new(1 << 20), metrics)
     }
 
     fn key_of(reply: SignedReply) -> Option<String> {
@@ -369,16 +469,41 @@ mod tests {
         headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
     }
 
+    struct Panics;
+
+    impl Ask for Panics {
+        fn query(&self) -> Option<String> {
+            None
+        }
+
+        fn answer(&self, _: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+            panic!("on purpose")
+        }
+    }
+
     #[test]
     fn a_panic_is_an_internal_error_with_the_key() {
         let gateway = gateway(false);
-        let job = Job { method: "metric", handler: |_, _| panic!("on purpose") };
-        let reply = gateway.perform(job, b"", Instant::now());
-        assert_eq!(reply.status, 500);
-        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(body["_type"], "RemoteMirrorError", "{body}");
-        assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
-        assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
+        let check = |reply: Reply| {
+            assert_eq!(reply.status, 500);
+            let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(body["_type"], "RemoteMirrorError", "{body}");
+            assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
+            assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
+        };
+        let job = |prepare| Job { name: "metric", method: Method { prepare, recover: |_| None } };
+        match gateway.prepare(job(|_| panic!("on purpose")), b"", Instant::now()) {
+            Prepared::Reply(reply) => check(reply),
+            Prepared::Question(_) => panic!("it is no question"),
+        }
+        let prepare = |_: &[u8]| {
+            let (datasource, _) = metric_query(METRIC_REQUEST)?;
+            Ok((datasource, Box::new(Panics) as Box<dyn Ask>))
+        };
+        match gateway.prepare(job(prepare), b"", Instant::now()) {
+            Prepared::Question(question) => check(gateway.perform(question)),
+            Prepared::Reply(_) => panic!("it is answered already"),
+        }
     }
 
     #[test]

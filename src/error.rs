@@ -5,7 +5,7 @@ use std::fmt;
 use crate::compute::distinct::TooMany;
 use crate::compute::points::OffGrid;
 use crate::model::query::Invalid;
-use crate::prometheus::{self, Upstream, shortened};
+use crate::prometheus::{self, ErrorKind, Upstream, shortened};
 use crate::wire::response::ErrorBody;
 
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.
@@ -169,7 +169,9 @@ impl From<Invalid> for Error {
 
 impl From<prometheus::Error> for Error {
     fn from(error: prometheus::Error) -> Error {
-        if error.is_refused_query() {
+        if matches!(error.kind, ErrorKind::NoMemory(_)) {
+            Error::Remote { summary: "Not enough memory.", details: error.to_string() }
+        } else if error.is_refused_query() {
             Error::Remote { summary: "Prometheus refused the query.", details: error.to_string() }
         } else {
             Error::Connection(error.to_string())

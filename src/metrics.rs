@@ -59,6 +59,8 @@ pub struct Metrics {
     pub busy_workers: Level,
     /// Requests that wait for a worker.
     pub queue_length: Level,
+    /// The memory that requests hold of what they share, in bytes.
+    pub memory_held_bytes: Level,
     rejected: Family<ByReason, Total>,
     sample_reads: Family<BySource, Total>,
     partial_responses: Total,
@@ -134,6 +136,12 @@ impl Metrics {
         );
         let busy_workers = registered(&mut registry, "busy_workers", "Workers busy with a request", Level::default());
         let queue_length = registered(&mut registry, "queue_length", "Requests waiting for a worker", Level::default());
+        let memory_held_bytes = registered(
+            &mut registry,
+            "memory_held_bytes",
+            "Memory that requests hold of what they share",
+            Level::default(),
+        );
         let rejected: Family<ByReason, Total> = registered(
             &mut registry,
             "rejected_requests_total",
@@ -206,6 +214,7 @@ impl Metrics {
             underway,
             busy_workers,
             queue_length,
+            memory_held_bytes,
             rejected,
             sample_reads,
             partial_responses,

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::api::Gateway;
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
+use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, Client, Proxy};
 use crate::settings::{KeySource, ProxySource, Settings};
@@ -102,7 +103,13 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let proxy = proxy(settings)?;
     let proxy_name = proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
     let client = Client::new(settings.workers, allowlist, authorities(settings)?, proxy, Arc::clone(&metrics));
-    let gateway = Gateway::new(Arc::clone(&keyring), settings.require_api_key, client, Arc::clone(&metrics));
+    let gateway = Gateway::new(
+        Arc::clone(&keyring),
+        settings.require_api_key,
+        client,
+        MemoryBudget::new(settings.memory_budget_bytes),
+        Arc::clone(&metrics),
+    );
     let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes);
 
     let address = SocketAddr::new(settings.listen, settings.port);

@@ -21,8 +21,8 @@ use crate::log::Format;
 use crate::prometheus::{Allowlist, BadHost, NoProxy, Proxy};
 
 use table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES, NO_PROXY, PORT,
-    PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES,
+    MEMORY_BUDGET_MIB, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
 };
 
 pub use table::{Fallback, Setting, TABLE};
@@ -51,6 +51,8 @@ pub struct Settings {
     pub queue: usize,
     /// The most bytes of a request's body, 1 KiB to 64 MiB.
     pub max_request_bytes: usize,
+    /// The memory that all requests share, in bytes, 16 MiB to 64 GiB.
+    pub memory_budget_bytes: usize,
     /// How long new requests are still taken in after a signal to end, at most an hour.
     pub shutdown_delay: Duration,
     /// How long requests under way may go on then, at most an hour.
@@ -206,6 +208,7 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         workers,
         queue: given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
         max_request_bytes: needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
+        memory_budget_bytes: needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
         shutdown_delay: needed(&SHUTDOWN_DELAY)?.seconds()?,
         shutdown_grace: needed(&SHUTDOWN_GRACE)?.seconds()?,
         log_level: needed(&LOG_LEVEL)?.checked(level)?,
@@ -367,6 +370,7 @@ mod tests {
             workers: 20,
             queue: 200,
             max_request_bytes: 1_048_576,
+            memory_budget_bytes: 256 << 20,
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(25),
             log_level: LevelFilter::Info,
@@ -418,6 +422,7 @@ mod tests {
         let proxy = ("PROXY", "http://p:1");
         check(&["--no-proxy", "a,10.*"], &[key, proxy], &["--no-proxy must be", "10.0.0.0/8", "not \"10.*\""]);
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
+        check(&["--memory-budget-mib", "15"], &[key], &["--memory-budget-mib must be", "65536", "\"15\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
         check(&["--shutdown-delay", "5s"], &[key], &["--shutdown-delay must be", "3600", "\"5s\""]);
         check(&["--shutdown-grace", "3601"], &[key], &["--shutdown-grace must be", "3600", "\"3601\""]);

@@ -23,6 +23,8 @@ The environment of the mirror: the settings that are values of the chart, and wh
 {{- end }}
 - name: MAX_REQUEST_BYTES
   value: {{ int64 .Values.maxRequestBytes | quote }}
+- name: MEMORY_BUDGET_MIB
+  value: {{ int64 .Values.memoryBudgetMib | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ int64 .Values.shutdownDelay | quote }}
 - name: SHUTDOWN_GRACE
@@ -101,6 +103,7 @@ The environment of the mirror: the settings that are values of the chart, and wh
     "WORKERS" "workers"
     "QUEUE" "queue"
     "MAX_REQUEST_BYTES" "maxRequestBytes"
+    "MEMORY_BUDGET_MIB" "memoryBudgetMib"
     "SHUTDOWN_DELAY" "shutdownDelay"
     "SHUTDOWN_GRACE" "shutdownGrace"
     "LOG_LEVEL" "logLevel"

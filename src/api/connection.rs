@@ -1,24 +1,41 @@
 //! Test connection: does a Prometheus answer queries there?
 
-use crate::api::Call;
 use crate::api::datasource::Datasource;
+use crate::api::{Ask, Call, Checked, json};
 use crate::error::Error;
 use crate::wire::request::TestConnectionRequest;
 use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 
-/// Answers with the verdict; a failure is an answer, not an error, and says what is wrong, connection details included.
-pub(super) fn answer(call: &mut Call<'_>, request: &TestConnectionRequest) -> TestConnectionResponse {
-    match try_query(call, request) {
-        Ok(()) => TestConnectionResponse { status: ConnectionStatus::Ok, error: None },
-        Err(error) => {
-            call.failure = Some(error.to_string());
-            TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) }
-        }
+/// Checks a request. Whatever is wrong with it or with the connection, the answer says so ([`failure`]).
+///
+/// # Errors
+/// When the connection details are invalid.
+pub(super) fn prepare(request: TestConnectionRequest) -> Result<Checked, Error> {
+    let datasource = Datasource::new(&request.connection_details)?;
+    Ok((datasource, Box::new(ConnectionTest)))
+}
+
+/// A test whether a Prometheus answers queries.
+struct ConnectionTest;
+
+impl Ask for ConnectionTest {
+    fn query(&self) -> Option<String> {
+        Some(TRIVIAL_QUERY.to_owned())
+    }
+
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+        call.session.instant(TRIVIAL_QUERY, None)?;
+        json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
     }
 }
 
-fn try_query(call: &mut Call<'_>, request: &TestConnectionRequest) -> Result<(), Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
-    call.open(&datasource).instant("1", None)?;
-    Ok(())
+/// A query that every Prometheus can answer.
+const TRIVIAL_QUERY: &str = "1";
+
+/// The answer that tells of an error: a failed test is answered, not refused, except where the request is outside of the
+/// contract with StackState.
+pub(super) fn failure(error: &Error) -> Option<Vec<u8>> {
+    const WITHIN_CONTRACT: u16 = 500;
+    let response = || TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) };
+    (error.status() == WITHIN_CONTRACT).then(|| json(&response()).unwrap_or_default())
 }

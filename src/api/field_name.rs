@@ -1,39 +1,54 @@
 //! Field names: the keys that name what to fetch, then the labels.
 
 use crate::api::datasource::Datasource;
-use crate::api::{Call, condition, existence, not_negative, time_range};
+use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
+use crate::model::time::TimeRange;
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
 use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 
-/// Answers with `__counter__`, `__gauge__` and `~`, then the names of the labels that go with the conditions.
+/// Checks a request for the names of fields: `__counter__`, `__gauge__` and `~`, then the names of the labels that go with the
+/// conditions.
 ///
 /// # Errors
-/// When the request is invalid or Prometheus does not answer it.
-pub(super) fn answer(
-    call: &mut Call<'_>,
-    request: &QueryRequest<FieldNamesQuery>,
-) -> Result<FieldNamesResponse, Error> {
+/// When it is invalid.
+pub(super) fn prepare(request: QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
-    let query = &request.query;
+    let query = request.query;
     let matchers = condition::matchers(query.conditions.iter().flatten())?;
     let range = time_range(query.start_time, query.end_time)?;
     let limit = not_negative(query.limit, "limit")?;
+    Ok((datasource, Box::new(FieldNames { selector: promql::match_selector(&matchers, None), range, limit })))
+}
 
-    let selector = promql::match_selector(&matchers, None);
-    let mut labels = existence::in_range(call.open(&datasource), range, |session, start| {
-        session.labels(selector.as_deref(), start, range.end)
-    })?;
-    labels.retain(|label| label != METRIC_NAME);
-    labels.sort_unstable();
+/// A question for the names of fields.
+struct FieldNames {
+    selector: Option<String>,
+    range: TimeRange,
+    limit: Option<usize>,
+}
 
-    let limit = limit.unwrap_or(usize::MAX);
-    let keys = condition::SOURCE_KEYS.into_iter().map(str::to_owned);
-    let mut fields: Vec<FieldDescriptor> = keys.chain(labels).map(descriptor).collect();
-    let is_partial = fields.len() > limit;
-    fields.truncate(limit);
-    Ok(FieldNamesResponse { fields, is_partial })
+impl Ask for FieldNames {
+    fn query(&self) -> Option<String> {
+        self.selector.clone()
+    }
+
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+        let FieldNames { selector, range, limit } = self;
+        let mut labels = existence::in_range(&mut call.session, *range, |session, start| {
+            session.labels(selector.as_deref(), start, range.end)
+        })?;
+        labels.retain(|label| label != METRIC_NAME);
+        labels.sort_unstable();
+
+        let limit = limit.unwrap_or(usize::MAX);
+        let keys = condition::SOURCE_KEYS.into_iter().map(str::to_owned);
+        let mut fields: Vec<FieldDescriptor> = keys.chain(labels).map(descriptor).collect();
+        let is_partial = fields.len() > limit;
+        fields.truncate(limit);
+        json(&FieldNamesResponse { fields, is_partial })
+    }
 }
 
 fn descriptor(field_name: String) -> FieldDescriptor {

@@ -1,7 +1,7 @@
 //! Field values: the values of a label, and the metrics that are counters or gauges.
 
 use crate::api::datasource::Datasource;
-use crate::api::{Call, condition, existence, not_negative, time_range};
+use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
 use crate::compute::metric_kind::{self, MetricKind};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
@@ -13,51 +13,65 @@ use crate::prometheus::Session;
 use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
-/// Answers with the values of a field that go with the conditions, less those on the field itself.
+/// Checks a request for the values of a field that go with the conditions, less those on the field itself.
 ///
 /// # Errors
-/// When the request is invalid or Prometheus does not answer it.
-pub(super) fn answer(
-    call: &mut Call<'_>,
-    request: &QueryRequest<FieldValuesQuery>,
-) -> Result<FieldValuesResponse, Error> {
+/// When it is invalid.
+pub(super) fn prepare(request: QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
-    let query = &request.query;
-    let field = query.field.field_name.as_str();
+    let query = request.query;
+    let field = query.field.field_name;
     if field.is_empty() {
         return Err(Invalid::NoField.into());
     }
     let others = |condition: &&Condition| condition.key != field;
     let asked = Asked {
         matchers: condition::matchers(query.conditions.iter().flatten().filter(others))?,
-        prefix: query.field_value_prefix.as_deref().unwrap_or_default(),
+        prefix: query.field_value_prefix.unwrap_or_default(),
         range: time_range(query.start_time, query.end_time)?,
         offset: not_negative(query.offset, "offset")?.unwrap_or(0),
         limit: not_negative(query.limit, "limit")?,
     };
-    let session = call.open(&datasource);
-    let values = match field {
-        condition::COUNTER => metrics(session, &asked, MetricKind::Counter)?,
-        condition::GAUGE => metrics(session, &asked, MetricKind::Gauge)?,
-        condition::EXPRESSION => Vec::new(),
-        label => asked.fetch(session, label)?,
-    };
-    Ok(asked.page(values))
+    Ok((datasource, Box::new(FieldValues { field, asked })))
+}
+
+/// A question for the values of a field.
+struct FieldValues {
+    field: String,
+    asked: Asked,
+}
+
+impl Ask for FieldValues {
+    fn query(&self) -> Option<String> {
+        self.asked.selector(&self.field)
+    }
+
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+        let FieldValues { field, asked } = self;
+        let session = &mut call.session;
+        let values = match field.as_str() {
+            condition::COUNTER => metrics(session, asked, MetricKind::Counter)?,
+            condition::GAUGE => metrics(session, asked, MetricKind::Gauge)?,
+            condition::EXPRESSION => Vec::new(),
+            label => asked.fetch(session, label)?,
+        };
+        json(&asked.page(values))
+    }
 }
 
 /// Which values are asked for, whatever the field.
-struct Asked<'r> {
+struct Asked {
     matchers: Vec<Matcher>,
-    prefix: &'r str,
+    prefix: String,
     range: TimeRange,
     offset: usize,
     limit: Option<usize>,
 }
 
-impl Asked<'_> {
+impl Asked {
     /// The page of a whole list of values.
     fn page(&self, mut values: Vec<String>) -> FieldValuesResponse {
-        values.retain(|value| value.starts_with(self.prefix));
+        values.retain(|value| value.starts_with(&self.prefix));
         values.sort_unstable();
         let limit = self.limit.unwrap_or(usize::MAX);
         let is_partial = values.len() > self.offset.saturating_add(limit);
@@ -65,9 +79,13 @@ impl Asked<'_> {
         FieldValuesResponse { values: page.map(|value| CompleteValue { value }).collect(), is_partial }
     }
 
+    fn selector(&self, label: &str) -> Option<String> {
+        promql::match_selector(&self.matchers, Some((label, &self.prefix)))
+    }
+
     /// All values: an upstream's own limit means any so many, not the first.
     fn fetch(&self, session: &mut Session<'_>, label: &str) -> Result<Vec<String>, Error> {
-        let selector = promql::match_selector(&self.matchers, Some((label, self.prefix)));
+        let selector = self.selector(label);
         let fetched = existence::in_range(session, self.range, |session, start| {
             session.label_values(label, selector.as_deref(), start, self.range.end)
         });
@@ -75,7 +93,7 @@ impl Asked<'_> {
     }
 }
 
-fn metrics(session: &mut Session<'_>, asked: &Asked<'_>, kind: MetricKind) -> Result<Vec<String>, Error> {
+fn metrics(session: &mut Session<'_>, asked: &Asked, kind: MetricKind) -> Result<Vec<String>, Error> {
     let mut names = asked.fetch(session, METRIC_NAME)?;
     let metadata = declared_types(session);
     names.retain(|name| metric_kind::is_offered(name, kind, &metadata));

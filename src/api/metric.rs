@@ -1,13 +1,15 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::Datasource;
-use crate::api::{Call, condition, expression, not_negative, samples, time_range};
+use crate::api::{Ask, Call, Checked, condition, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
+use crate::compute::promql;
 use crate::compute::screen::{Dropped, Kind};
 use crate::error::Error;
 use crate::log;
-use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, Order, Source};
-use crate::wire::metrics_response::metrics_response;
+use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
+use crate::prometheus::Session;
+use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::{MetricsQuery, QueryRequest};
 
 /// What a query finds.
@@ -21,31 +23,59 @@ pub(super) struct Found {
     pub(super) has_series: bool,
 }
 
-/// Answers with the points of a query.
+/// Checks a request for points.
 ///
 /// # Errors
-/// When the request is invalid, Prometheus does not answer it, several series match, or no such metric ever existed.
-pub(super) fn answer(call: &mut Call<'_>, request: &QueryRequest<MetricsQuery>) -> Result<Vec<u8>, Error> {
-    let (datasource, query) = checked(request)?;
-    let metrics = call.metrics;
+/// When it is invalid.
+pub(super) fn prepare(request: QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
+    let (datasource, query) = checked(&request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
-    let session = call.open(&datasource);
-    let Found { points, dropped, .. } = match &query.source {
-        Source::Gauge(of) => samples::found(session, of, Kind::Gauge(nan), &query)?,
-        Source::Counter(of) => samples::found(session, of, Kind::Counter(interval_ms), &query)?,
-        Source::Expression(text) => expression::found(session, text, &query, nan, interval_ms)?,
-    };
-    let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
-    if dropped.nan + dropped.infinite > 0 {
-        log::info(|| {
-            log::Line::new("samples dropped")
-                .number("nan", dropped.nan)
-                .number("infinite", dropped.infinite)
-                .text("promql", session.last_query().unwrap_or_default())
-        });
+    Ok((datasource, Box::new(MetricPoints { query, nan, interval_ms })))
+}
+
+/// A question for points.
+struct MetricPoints {
+    query: MetricQuery,
+    nan: NanInterpretation,
+    interval_ms: Option<i64>,
+}
+
+impl Ask for MetricPoints {
+    fn query(&self) -> Option<String> {
+        Some(match &self.query.source {
+            Source::Gauge(of) | Source::Counter(of) => promql::selector(of),
+            Source::Expression(text) => text.clone(),
+        })
     }
-    metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
-    Ok(body(points, query.aggregation))
+
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+        let Call { session, metrics } = call;
+        let Found { points, dropped, .. } = self.found(session)?;
+        let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
+        if dropped.nan + dropped.infinite > 0 {
+            log::info(|| {
+                log::Line::new("samples dropped")
+                    .number("nan", dropped.nan)
+                    .number("infinite", dropped.infinite)
+                    .text("promql", session.last_query().unwrap_or_default())
+            });
+        }
+        metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
+        let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
+        session.hold(bytes)?;
+        Ok(body(points, self.query.aggregation))
+    }
+}
+
+impl MetricPoints {
+    fn found(&self, session: &mut Session<'_>) -> Result<Found, Error> {
+        let MetricPoints { query, nan, interval_ms } = self;
+        match &query.source {
+            Source::Gauge(of) => samples::found(session, of, Kind::Gauge(*nan), query),
+            Source::Counter(of) => samples::found(session, of, Kind::Counter(*interval_ms), query),
+            Source::Expression(text) => expression::found(session, text, query, *nan, *interval_ms),
+        }
+    }
 }
 
 /// Whom a request asks, and what.

@@ -122,7 +122,7 @@ fn largest_spacing(
     let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
     let mut largest = None;
     for hour in [oldest, newest] {
-        largest = largest.max(samples::read(session, of, hour, SpacingReader::default)?.sink.end());
+        largest = largest.max(samples::read(session, of, hour, 0, SpacingReader::default)?.sink.end());
     }
     Ok(largest.unwrap_or(UNKNOWN_SPACING_MS))
 }

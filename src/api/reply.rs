@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::KEY_HEADER;
 use crate::key::Key;
 use crate::log;
+use crate::memory::AnswerMemory;
 
 /// A reply, ready to be signed.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// What the log says of it besides verb, path, status and duration.
     pub note: Note,
+    /// The memory that its body has while it is written; none for a body that is always short.
+    pub memory: Option<AnswerMemory>,
 }
 
 /// A reply, ready to be written: the only kind there is that can be.
@@ -27,7 +30,7 @@ pub struct SignedReply(Reply);
 
 impl Reply {
     pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>, note: Note) -> Reply {
-        Reply { method, status, headers: vec![("Content-Type", content_type.to_owned())], body, note }
+        Reply { method, status, headers: vec![("Content-Type", content_type.to_owned())], body, note, memory: None }
     }
 
     /// Signs it with a key, or, if it is not to be known, with none.

@@ -1,5 +1,7 @@
 //! Gauges and counters: which samples are read, and what becomes of them.
 
+use std::ops::ControlFlow;
+
 use crate::api::metric::Found;
 use crate::api::{existence, promql_answer};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
@@ -10,8 +12,9 @@ use crate::compute::promql;
 use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
 use crate::compute::screen::{Dropped, Kind};
 use crate::error::Error;
+use crate::memory::{Memory, NoMemory};
 use crate::model::query::{Aggregation, MetricQuery, Selector};
-use crate::model::sample::SampleSink;
+use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
 
@@ -47,7 +50,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
     while let Some(window) = windows.next()
         && !points.is_partial()
     {
-        match raw_window(session, of, RawPlan::new(kind, window), &mut seen)? {
+        match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             Window::Read(answer) => {
                 windows.pass((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 points.add_samples(answer.points);
@@ -74,13 +77,14 @@ fn raw_window(
     session: &mut Session<'_>,
     of: &Selector,
     mut plan: RawPlan,
+    kept_bytes: usize,
     seen: &mut SeriesSeen,
 ) -> Result<Window, Error> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
         let range = plan.read_range();
-        let SamplesRead { sink: reader, too_large } = read(session, of, range, || RawReader::new(plan))?;
+        let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
         seen.add_all(reader.seen());
         if too_large.is_some() {
             seen.or_more();
@@ -120,7 +124,7 @@ fn aggregated(
             let points = Points::new(query.limit, query.order);
             return Ok(Found { points, dropped: Dropped::default(), has_series: false });
         };
-        let SamplesRead { sink: mut reader, too_large } = read(session, of, range, || Aggregator::new(plan))?;
+        let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
         let in_promql = |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query);
         if reader.is_over_budget() || too_large.is_some() {
             return in_promql(session);
@@ -138,19 +142,47 @@ fn aggregated(
     }
 }
 
-/// Reads the samples of a metric.
+/// Reads the samples of a metric into a sink, within the memory that the question may hold, which already holds so many bytes.
 pub(super) fn read<S: SampleSink>(
     session: &mut Session<'_>,
     of: &Selector,
     range: TimeRange,
+    held_bytes: usize,
     new_sink: impl Fn() -> S,
 ) -> Result<SamplesRead<S>, Error> {
     // One millisecond more: the start of the range belongs to it, on engines with left-open ranges, too.
     let promql = promql::samples(of, range.length() + 1);
     let label_patterns = promql::label_patterns(of);
     let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
-    session.samples(&query, new_sink).map_err(|error| match error.kind {
-        ErrorKind::NativeHistogram => Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() },
-        _ => error.into(),
-    })
+    let memory = session.memory().clone();
+    let bounded = || Bounded { sink: new_sink(), memory: memory.clone(), held_bytes, refused: None };
+    let SamplesRead { sink: Bounded { sink, refused, .. }, too_large } =
+        session.samples(&query, bounded).map_err(|error| match error.kind {
+            ErrorKind::NativeHistogram => Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() },
+            _ => error.into(),
+        })?;
+    match refused {
+        Some(none) => Err(session.no_memory(none).into()),
+        None => Ok(SamplesRead { sink, too_large }),
+    }
+}
+
+/// A sink that takes samples as long as there is memory for what it keeps.
+struct Bounded<S> {
+    sink: S,
+    memory: Memory,
+    held_bytes: usize,
+    refused: Option<NoMemory>,
+}
+
+impl<S: SampleSink> SampleSink for Bounded<S> {
+    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
+        self.sink.begin(labels);
+    }
+
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.sink.take(samples)?;
+        self.refused = self.memory.hold(self.held_bytes + self.sink.kept_bytes()).err();
+        if self.refused.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }

@@ -194,4 +194,10 @@ impl SampleSink for Aggregator {
         self.method.take(self.screen.counting(samples));
         ControlFlow::Continue(())
     }
+
+    fn kept_bytes(&self) -> usize {
+        let Frame { grid, most, .. } = self.plan.frame;
+        let points = usize::try_from(grid.count()).unwrap_or(usize::MAX).min(most);
+        self.method.kept_bytes() + points * size_of::<Sample>()
+    }
 }

@@ -23,6 +23,9 @@ pub(super) trait BucketMethod: Debug {
     /// The series is at its end.
     fn end_series(&mut self);
 
+    /// How many bytes it keeps, and needs to go through them, roughly.
+    fn kept_bytes(&self) -> usize;
+
     /// How far before the range samples should have been read, in milliseconds, if farther than they were.
     fn further_ms(&self) -> Option<i64> {
         None

@@ -180,6 +180,15 @@ impl<A: Default> BucketMap<A> {
         }
     }
 
+    /// How many bytes it takes, roughly.
+    pub fn kept_bytes(&self) -> usize {
+        match &self.cells {
+            Cells::Listed(cells) => cells.capacity() * size_of::<Option<A>>(),
+            // A tree's nodes are two thirds full on average, and have links.
+            Cells::InTree(cells) => cells.len() * 2 * size_of::<(i64, A)>(),
+        }
+    }
+
     /// The buckets in use and what is in them, in the order that was asked for.
     pub fn into_cells(self) -> Box<dyn Iterator<Item = (i64, A)>>
     where

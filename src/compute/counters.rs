@@ -58,6 +58,10 @@ impl BucketMethod for Increases {
         buckets.close();
     }
 
+    fn kept_bytes(&self) -> usize {
+        self.buckets.map.kept_bytes()
+    }
+
     fn further_ms(&self) -> Option<i64> {
         self.reader.further_ms()
     }
@@ -92,6 +96,10 @@ impl BucketMethod for MeanRates {
         let MeanRates { reader, buckets } = self;
         reader.end();
         buckets.end_series();
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.buckets.map.kept_bytes()
     }
 
     fn further_ms(&self) -> Option<i64> {

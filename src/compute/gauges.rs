@@ -22,11 +22,13 @@ pub(super) fn pooled(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
 struct Pooled<A> {
     map: BucketMap<A>,
     method: Method,
+    /// How many samples were put into buckets.
+    samples: usize,
 }
 
 impl<A: Accumulator> Pooled<A> {
     fn boxed(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(Pooled::<A> { map: BucketMap::new(frame), method })
+        Box::new(Pooled::<A> { map: BucketMap::new(frame), method, samples: 0 })
     }
 }
 
@@ -44,12 +46,17 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
             let (inside, later) = rest.split_at(end);
             if let Some(cell) = self.map.cell(bucket.index) {
                 inside.iter().for_each(|sample| cell.add(sample.value));
+                self.samples += inside.len();
             }
             rest = later;
         }
     }
 
     fn end_series(&mut self) {}
+
+    fn kept_bytes(&self) -> usize {
+        self.map.kept_bytes() + self.samples * A::BYTES_A_SAMPLE
+    }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         let method = self.method;
@@ -59,6 +66,9 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
 
 /// What is kept of the samples in one bucket.
 trait Accumulator: std::fmt::Debug + Default + 'static {
+    /// How many bytes a sample takes beside what every bucket has.
+    const BYTES_A_SAMPLE: usize = 0;
+
     fn add(&mut self, value: f64);
     fn value(self, method: Method) -> f64;
 }
@@ -134,6 +144,9 @@ impl Accumulator for Extremes {
 struct Values(Vec<f64>);
 
 impl Accumulator for Values {
+    // A list that grows has room for twice as many.
+    const BYTES_A_SAMPLE: usize = 2 * size_of::<f64>();
+
     fn add(&mut self, value: f64) {
         self.0.push(value);
     }

@@ -126,6 +126,11 @@ impl Points {
         self.overflows
     }
 
+    /// How many bytes they take.
+    pub fn kept_bytes(&self) -> usize {
+        self.list.len() * size_of::<Sample>()
+    }
+
     /// How many points there are.
     pub fn count(&self) -> usize {
         self.list.len()

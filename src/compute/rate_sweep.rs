@@ -64,6 +64,11 @@ impl BucketMethod for RateSweep {
         *series += 1;
     }
 
+    fn kept_bytes(&self) -> usize {
+        // Sorting them takes half as many more.
+        self.events.len() * size_of::<Event>() / 2 * 3
+    }
+
     fn further_ms(&self) -> Option<i64> {
         self.reader.further_ms()
     }

@@ -146,4 +146,10 @@ impl SampleSink for RawReader {
         }
         ControlFlow::Continue(())
     }
+
+    fn kept_bytes(&self) -> usize {
+        // The rates of a counter have a list of their own.
+        let lists = if let Kind::Counter(_) = self.plan.kind { 2 } else { 1 };
+        (self.only.len() + self.current.len()) * lists * size_of::<Sample>()
+    }
 }

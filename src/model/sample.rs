@@ -61,4 +61,9 @@ pub trait SampleSink {
     ///
     /// After a break nothing more is given: the sink has seen enough.
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()>;
+
+    /// How many bytes it keeps, and needs for its result, roughly.
+    fn kept_bytes(&self) -> usize {
+        0
+    }
 }

@@ -118,8 +118,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::prometheus::deadline::Deadline;
     use crate::prometheus::decode::lists::BoundedList;
-    use crate::prometheus::http::transport::{Body, Deadline};
+    use crate::prometheus::http::transport::Body;
 
     #[test]
     fn the_status_and_the_envelope_tell_what_an_answer_means() {

@@ -1,11 +1,13 @@
 //! The calls of the Prometheus HTTP API: what is sent, what comes back, and what was learnt about upstreams on the way.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
 use crate::log;
+use crate::memory::{Memory, NoMemory};
 use crate::metrics::{Metrics, SampleSource};
 use crate::model::metric_type::Metadata;
 use crate::model::query::PartialResponse;
@@ -16,13 +18,15 @@ use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
 use super::answer::{Unanswered, interpret};
+use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::BoundedList;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, shortened};
-use super::http::transport::{Answer, Content, Deadline, Params, Question, Transport};
+use super::health::{Admission, Health, Silence};
+use super::http::transport::{Answer, Content, Params, Question, Transport};
 use super::upstream::Upstream;
 
 /// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
@@ -50,6 +54,9 @@ pub struct Client {
     get_only: Cache<Upstream, ()>,
     without_remote_read: Cache<Upstream, ()>,
     victoria_metrics: Cache<Upstream, ()>,
+    health: Health,
+    lanes: RandomState,
+    workers: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -68,28 +75,63 @@ impl Client {
             get_only: learnt(),
             without_remote_read: learnt(),
             victoria_metrics: learnt(),
+            health: Health::default(),
+            lanes: RandomState::new(),
+            workers,
             metrics,
         }
     }
 
-    /// The calls of one request to one upstream, which together end before `accepted` plus `timeout`.
+    /// The calls of one request to one upstream, which together end before a deadline. What they find is held in `memory`.
     pub fn session(
         &self,
         upstream: Upstream,
-        accepted: Instant,
-        timeout: Duration,
+        deadline: Deadline,
         partial: PartialResponse,
+        memory: Memory,
     ) -> Session<'_> {
         Session {
             client: self,
             upstream,
-            deadline: Deadline::new(accepted, timeout),
+            deadline,
             partial,
+            memory,
+            is_admitted: false,
             calls: 0,
             spent: Duration::ZERO,
             last_query: None,
             has_missing_data: false,
         }
+    }
+}
+
+/// How a request shares the workers with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    /// A number of the server that it asks, whatever the path and the credentials.
+    pub upstream: u64,
+    /// Whether the upstream has answered lately.
+    pub is_known: bool,
+}
+
+impl Client {
+    /// How requests to an upstream share the workers with others.
+    pub fn lane(&self, upstream: &Upstream) -> Lane {
+        let is_known = self.health.is_known(upstream.name(), Instant::now());
+        Lane { upstream: self.lanes.hash_one(upstream.server()), is_known }
+    }
+
+    /// Why a request to an upstream need not wait for a worker: the upstream does not answer, and another request is finding out
+    /// whether it does again.
+    pub fn refusal(&self, upstream: &Upstream) -> Option<Error> {
+        let silence = self.health.refusal(upstream.name(), Instant::now())?;
+        Some(Error { upstream: upstream.to_string(), query: None, kind: ErrorKind::Silent(silence) })
+    }
+
+    /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
+    pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
+        let kind = ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers };
+        Error { upstream: upstream.to_string(), query: None, kind }
     }
 }
 
@@ -102,6 +144,9 @@ pub struct Session<'c> {
     upstream: Upstream,
     deadline: Deadline,
     partial: PartialResponse,
+    memory: Memory,
+    /// Whether the upstream is known to answer, or may be asked nevertheless.
+    is_admitted: bool,
     calls: u32,
     spent: Duration,
     last_query: Option<String>,
@@ -149,6 +194,24 @@ impl Session<'_> {
     /// The upstream that is asked.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
+    }
+
+    /// The memory that what is found may take.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Waits until what is found may take so many bytes of memory in all.
+    ///
+    /// # Errors
+    /// When they cannot be had in time.
+    pub fn hold(&self, bytes: usize) -> Result<(), Error> {
+        self.memory.hold(bytes).map_err(|none| self.no_memory(none))
+    }
+
+    /// The failure of a request that has no memory.
+    pub fn no_memory(&self, none: NoMemory) -> Error {
+        self.error(self.last_query(), ErrorKind::NoMemory(none))
     }
 
     /// How many calls were made.
@@ -391,7 +454,11 @@ impl Session<'_> {
         request: Request<'_>,
         take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
     ) -> Result<Option<T>, Error> {
-        let data = self.call_with(request, |answer| interpret(answer, take_data))?;
+        let memory = self.memory.clone();
+        let data = self.call_with(request, |mut answer| {
+            answer.body.charge(memory);
+            interpret(answer, take_data)
+        })?;
         Ok(data.flatten())
     }
 
@@ -452,15 +519,58 @@ impl Session<'_> {
         if self.calls_left() == 0 {
             return Err(self.error(query, ErrorKind::TooManyCalls));
         }
+        self.admit().map_err(|kind| self.error(query, kind))?;
         if is_evaluation || self.last_query.is_none() {
             self.last_query = query.map(str::to_owned);
         }
         Ok(Call { endpoint, path: path.to_owned(), query: query.map(str::to_owned), started: Instant::now() })
     }
 
+    /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
+    /// time.
+    fn admit(&mut self) -> Result<(), ErrorKind> {
+        if self.is_admitted {
+            return Ok(());
+        }
+        let client = self.client;
+        match client.health.admit(self.upstream.name(), Instant::now()) {
+            Admission::Free => {}
+            Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
+            Admission::Probe(probe) => self.probe(probe.silence)?,
+        }
+        self.is_admitted = true;
+        Ok(())
+    }
+
+    fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
+        let params = vec![("query", "1".to_owned())];
+        let question = Question {
+            upstream: &self.upstream,
+            path: "/api/v1/query",
+            content: Content::Query(&params),
+            deadline: self.deadline,
+            max_bytes: MAX_JSON_BYTES,
+        };
+        let began = Instant::now();
+        let answer = self.client.transport.exchange(question).map(|_| ());
+        self.note_health(began, answer.as_ref().err());
+        answer.map_err(|kind| if kind.is_silence() { ErrorKind::Silent(silence) } else { kind })
+    }
+
+    /// Notes whether an upstream has begun to answer.
+    fn note_health(&self, began: Instant, failure: Option<&ErrorKind>) {
+        let (health, upstream) = (&self.client.health, self.upstream.name());
+        match failure {
+            Some(kind) if kind.is_silence() => health.was_silent(upstream, began, Instant::now()),
+            Some(kind) if !kind.is_answer() => {}
+            _ => health.answered(upstream, Instant::now()),
+        }
+    }
+
     /// Ends a call: counts it and tells of it.
     fn end(&mut self, call: &Call, outcome: &'static str, failure: Option<&ErrorKind>) {
         let took = call.started.elapsed();
+        self.note_health(call.started, failure);
         self.calls += 1;
         self.spent += took;
         self.client.metrics.asked(call.endpoint, outcome, took);

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
+
+use super::health::Silence;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
@@ -41,6 +44,19 @@ pub enum ErrorKind {
     Timeout(u128),
     /// Not asked, for the request's time was over before; the whole of it in milliseconds.
     NoTimeLeft(u128),
+    /// Not queried: no worker was free before the deadline.
+    NoWorker {
+        /// The request's timeout in milliseconds.
+        timeout_ms: u128,
+        /// How many workers waited for the same upstream.
+        held_by_upstream: usize,
+        /// How many workers there are.
+        workers: usize,
+    },
+    /// It has not answered for some time, and is queried by one request at a time until it does.
+    Silent(Silence),
+    /// There is no memory for what it answers.
+    NoMemory(NoMemory),
     /// The upstream answers that it gave up in time, or is not able to answer now.
     Unavailable(String),
     /// A status that says we may not ask.
@@ -97,6 +113,25 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// Whether the upstream gave no sign of life in the time it had.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, ErrorKind::Timeout(_))
+    }
+
+    /// Whether the upstream answered, whatever it was.
+    pub(super) fn is_answer(&self) -> bool {
+        use ErrorKind::{
+            Api, Damaged, MissingData, NativeHistogram, NotPrometheus, Redirected, Refused, TooLarge, TooManyNames,
+            Unavailable,
+        };
+        match self {
+            Refused(_) | Redirected(_) | Api { .. } | Unavailable(_) => true,
+            TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,
+            NotPrometheus { status, .. } => status.is_some(),
+            _ => false,
+        }
+    }
+
     /// What the metrics call it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -108,6 +143,9 @@ impl ErrorKind {
             ErrorKind::Tls(_) => "tls",
             ErrorKind::Timeout(_) => "timeout",
             ErrorKind::NoTimeLeft(_) => "no_time_left",
+            ErrorKind::NoWorker { .. } => "no_worker",
+            ErrorKind::Silent(_) => "silent",
+            ErrorKind::NoMemory(_) => "no_memory",
             ErrorKind::Unavailable(_) => "unavailable",
             ErrorKind::Refused(_) => "refused",
             ErrorKind::Redirected(_) => "redirected",
@@ -181,6 +219,27 @@ impl fmt::Display for ErrorKind {
                 "was not asked: the request's {ms} ms were over before, while it waited for a worker or for earlier \
                  questions; raise requestTimeout in the connection details, or the number of workers of this mirror"
             ),
+            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers } => {
+                write!(
+                    f,
+                    "was not queried: the timeout of {timeout_ms} ms expired while the request waited for a worker; \
+                     {held_by_upstream} of {workers} workers were busy with this upstream; "
+                )?;
+                // It may have no more than three quarters, and then it is what is slow.
+                f.write_str(if held_by_upstream * 2 > *workers {
+                    "find out why it answers slowly, or raise --workers of this mirror"
+                } else {
+                    "the others were busy with other upstreams: raise --workers of this mirror, or requestTimeout in the \
+                     connection details"
+                })
+            }
+            ErrorKind::Silent(Silence { calls, lasted }) => write!(
+                f,
+                "was not queried: it left the last {calls} queries without an answer, since {} s; until it answers again, this \
+                 mirror sends it one query at a time; check that it is running, and what stands between this mirror and it",
+                lasted.as_secs()
+            ),
+            ErrorKind::NoMemory(none) => write_no_memory(f, *none),
             ErrorKind::Unavailable(message) => write!(
                 f,
                 "cannot answer now ({message}); narrow the query, raise requestTimeout in the connection details, \
@@ -233,6 +292,24 @@ impl fmt::Display for ErrorKind {
                 write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
             }
         }
+    }
+}
+
+fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
+    const MIB: usize = 1 << 20;
+    match none {
+        NoMemory::InTime { capacity } => write!(
+            f,
+            "has more data for this query than this mirror had memory for: other queries held its {} MiB until the timeout; ask \
+             again later, narrow the time range, or raise --memory-budget-mib of this mirror",
+            capacity / MIB
+        ),
+        NoMemory::TooMuch { most } => write!(
+            f,
+            "has more data for this query than the {} MiB that one query may hold; narrow the time range, add a condition on a \
+             label, or raise --memory-budget-mib of this mirror",
+            most / MIB
+        ),
     }
 }
 

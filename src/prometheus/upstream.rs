@@ -85,6 +85,16 @@ impl Upstream {
         self.authorization.as_deref()
     }
 
+    /// Host, port and path prefix; never a password.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Host and port in one spelling.
+    pub(super) fn server(&self) -> String {
+        self.name.split('/').next().unwrap_or_default().to_ascii_lowercase()
+    }
+
     /// The URL of an API path such as `/api/v1/query`.
     pub(super) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.base)

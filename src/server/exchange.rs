@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request, Server};
 
-use crate::api::{Gateway, Job, Reply, Routed, normal_path};
+use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -90,9 +90,14 @@ impl Exchange {
         Ok(body)
     }
 
-    /// Does its job, which may take as long as its client allows.
-    pub(super) fn perform(&self, job: Job, body: &[u8]) -> Reply {
-        log::in_request(&self.id, || self.edge.gateway.perform(job, body, self.accepted))
+    /// Checks what it asks.
+    pub(super) fn prepare(&self, job: Job, body: &[u8]) -> Prepared {
+        log::in_request(&self.id, || self.edge.gateway.prepare(job, body, self.accepted))
+    }
+
+    /// Answers what it asks, which may take as long as its client allows.
+    pub(super) fn perform(&self, question: Question) -> Reply {
+        log::in_request(&self.id, || self.edge.gateway.perform(question))
     }
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
@@ -105,7 +110,7 @@ impl Exchange {
         let (method, status) = (reply.method, reply.status);
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
-        let Reply { headers, body, note, .. } = signed.into_reply();
+        let Reply { headers, body, note, memory, .. } = signed.into_reply();
         let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_leaving();
         let id_header = if is_last { closing(&id) } else { id.to_string() };
         let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
@@ -119,7 +124,7 @@ impl Exchange {
                 log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));
             });
         });
-        let outgoing = Outgoing::new(status, headers, body, account);
+        let outgoing = Outgoing::new(status, headers, body, memory, account);
         if oversize::is_beyond_bounds(&request) {
             // No further request comes on this connection, and it is never done.
             drop((server, turn));

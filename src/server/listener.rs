@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Response, Server};
 
-use crate::api::{Job, Reply, Routed};
+use crate::api::{Job, Prepared, Question, Reply, Routed};
 use crate::error::Error;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::server::aside::Aside;
+use crate::server::body::Body;
 use crate::server::descriptors::Descriptor;
 use crate::server::exchange::{Edge, Exchange};
-use crate::server::pool::Pool;
+use crate::server::pool::{Outcome, Pool};
 use crate::server::sentinel::Watch;
 use crate::server::socket::CONNECTION_TIMEOUT;
 use crate::server::turns::{Place, Turns, Waiting};
@@ -161,26 +162,37 @@ impl Listener {
 
     /// Reads the body and gives the job to a worker.
     fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, turn: Turn) {
-        let ready = exchange.read_body().and_then(|body| {
-            let place = self.pool.place().ok_or(Error::Overloaded)?;
-            Ok((body, place))
-        });
-        let (body, place) = match ready {
-            Ok(ready) => ready,
+        let body = match exchange.read_body() {
+            Ok(body) => body,
             Err(error) => {
                 let reply = self.edge.gateway.refuse_job(job, &error);
                 return self.finish(exchange, reply, turn);
             }
         };
+        match exchange.prepare(job, body.bytes()) {
+            Prepared::Question(question) => self.hand_over(exchange, body, question, turn),
+            Prepared::Reply(reply) => self.finish(exchange, reply, turn),
+        }
+    }
+
+    /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
+    fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: Turn) {
+        let (lane, deadline) = (self.edge.gateway.lane(&question), question.deadline());
         let listener = Arc::clone(self);
-        place.run(move || {
-            let reply = exchange.perform(job, body.bytes());
+        let task = move |outcome| {
+            let reply = match outcome {
+                Outcome::Worker => exchange.perform(question),
+                Outcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
+                Outcome::NoRoom => listener.edge.gateway.refuse_question(&question, &Error::Overloaded),
+            };
             drop(body);
-            match listener.writers.begin() {
+            let writing = if outcome == Outcome::Worker { listener.writers.begin() } else { None };
+            match writing {
                 Some(_writing) => exchange.finish(reply, turn),
                 None => listener.finish(exchange, reply, turn),
             }
-        });
+        };
+        self.pool.run(lane, deadline, Box::new(task));
     }
 
     fn finish(&self, exchange: Exchange, reply: Reply, turn: Turn) {

@@ -3,6 +3,9 @@
 use std::io::{self, Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::memory::AnswerMemory;
+use crate::server::socket::CONNECTION_TIMEOUT;
+
 use tiny_http::{Header, Request, Response, StatusCode};
 
 /// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
@@ -29,7 +32,7 @@ pub(super) struct Outgoing {
 /// A body that accounts for itself.
 struct Body {
     bytes: Cursor<Vec<u8>>,
-    deadline: Instant,
+    pace: Pace,
     account: Option<Account>,
 }
 
@@ -38,10 +41,11 @@ impl Outgoing {
         status: u16,
         headers: impl Iterator<Item = (&'static str, String)>,
         body: Vec<u8>,
+        memory: Option<AnswerMemory>,
         account: Account,
     ) -> Outgoing {
         let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
-        Outgoing { status: StatusCode(status), headers, body: Body::new(body, account) }
+        Outgoing { status: StatusCode(status), headers, body: Body::new(body, memory, account) }
     }
 
     /// The reply as tiny_http writes it, eight kilobytes at a time. It accounts for itself when tiny_http is done with it, since
@@ -61,12 +65,7 @@ impl Outgoing {
         // Writing to memory does not fail.
         let _ = response(status, headers, io::empty(), length).raw_print(&mut head, version, of_request, true, None);
         let mut writer = request.into_writer();
-        // Whether it was written is accounted for.
-        let _ = match has_body {
-            true => body.write_behind(head, &mut writer),
-            false => writer.write_all(&head),
-        }
-        .and_then(|()| writer.flush());
+        let _ = body.write_behind(head, has_body, &mut writer);
     }
 }
 
@@ -76,45 +75,75 @@ fn response<R: Read>(status: StatusCode, headers: Vec<Header>, body: R, length: 
 }
 
 impl Body {
-    fn new(bytes: Vec<u8>, account: Account) -> Body {
-        Body { bytes: Cursor::new(bytes), deadline: Instant::now() + REPLY_DEADLINE, account: Some(account) }
+    fn new(bytes: Vec<u8>, memory: Option<AnswerMemory>, account: Account) -> Body {
+        let pace = Pace { deadline: Instant::now() + REPLY_DEADLINE, memory };
+        Body { bytes: Cursor::new(bytes), pace, account: Some(account) }
     }
 
     fn length(&self) -> usize {
         self.bytes.get_ref().len()
     }
 
-    fn write_behind(&mut self, head: Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
-        if self.length() > MOVED_BYTES {
-            writer.write_all(&head)?;
-            return self.write_to(writer);
+    /// Writes itself behind a head. Whether it was written is accounted for.
+    fn write_behind(&mut self, head: Vec<u8>, has_body: bool, writer: &mut impl Write) -> io::Result<()> {
+        let Body { bytes, pace, .. } = self;
+        if has_body && bytes.get_ref().len() <= MOVED_BYTES {
+            bytes.get_mut().splice(..0, head);
+        } else {
+            pace.write_all(&head, writer)?;
         }
-        self.bytes.get_mut().splice(..0, head);
-        writer.write_all(self.bytes.get_ref())?;
-        writer.flush()?;
-        self.bytes.set_position(self.length() as u64);
+        if has_body {
+            pace.write_all(bytes.get_ref(), writer)?;
+        }
+        pace.flush(writer)?;
+        if has_body {
+            bytes.set_position(bytes.get_ref().len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// How long a client may take.
+struct Pace {
+    deadline: Instant,
+    memory: Option<AnswerMemory>,
+}
+
+impl Pace {
+    /// Writes bytes, as many at a time as the system takes before the client has to take some in.
+    fn write_all(&self, mut bytes: &[u8], writer: &mut impl Write) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = self.patiently(|| writer.write(bytes))?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[count..];
+        }
         Ok(())
     }
 
-    /// Writes all, as much at a time as the system takes before the client has to take some in.
-    fn write_to(&mut self, writer: &mut impl Write) -> io::Result<()> {
+    fn flush(&self, writer: &mut impl Write) -> io::Result<()> {
+        self.patiently(|| writer.flush())
+    }
+
+    /// Tries to write until that succeeds, the client has been silent for too long, or there is no more time for it. The system
+    /// waits for the client a little each time (`WRITE_TIMEOUT`).
+    fn patiently<T>(&self, mut write: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let began = Instant::now();
         loop {
-            let left = &self.bytes.get_ref()[self.bytes.position() as usize..];
-            if left.is_empty() {
-                return Ok(());
-            }
-            self.in_time()?;
-            match writer.write(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.bytes.set_position(self.bytes.position() + count as u64),
+            self.check()?;
+            match write() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && began.elapsed() < CONNECTION_TIMEOUT => {}
+                other => return other,
             }
         }
     }
 
-    fn in_time(&self) -> io::Result<()> {
-        if Instant::now() > self.deadline {
+    /// Whether the client may still take the reply in.
+    fn check(&self) -> io::Result<()> {
+        let is_cut = self.memory.as_ref().is_some_and(AnswerMemory::is_cut);
+        if is_cut || Instant::now() > self.deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
         }
         Ok(())
@@ -123,7 +152,7 @@ impl Body {
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.in_time()?;
+        self.pace.check()?;
         self.bytes.read(buffer)
     }
 }
@@ -146,7 +175,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let body = || {
             let sender = sender.clone();
-            Body::new(vec![1; 10], Box::new(move |is_whole| sender.send(is_whole).unwrap()))
+            Body::new(vec![1; 10], None, Box::new(move |is_whole| sender.send(is_whole).unwrap()))
         };
         let mut whole = body();
         assert_eq!(whole.read_to_end(&mut Vec::new()).unwrap(), 10);
@@ -155,7 +184,7 @@ mod tests {
 
         let mut late = body();
         assert_eq!(late.read(&mut [0; 4]).unwrap(), 4);
-        late.deadline = Instant::now() - Duration::from_millis(1);
+        late.pace.deadline = Instant::now() - Duration::from_millis(1);
         assert_eq!(late.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(late);
         assert_eq!(receiver.try_recv(), Ok(false));

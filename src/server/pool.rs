@@ -1,190 +1,476 @@
-//! The workers: a fixed number of threads, and a bounded queue before them.
+//! The workers: a fixed number of threads, and the requests that wait for them in a bounded queue.
+//!
+//! Requests to one upstream have three quarters of the workers and of the queue at most, so that an upstream that does not
+//! answer leaves some to the others. All requests to upstreams that have not answered lately have seven eighths, so that
+//! many such upstreams leave some to those that answer. A request that has found no
+//! worker at its deadline is told so then.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 use threadpool::ThreadPool;
 
+use crate::api::Lane;
 use crate::metrics::{Held, Metrics};
 
-/// A fixed number of workers and the jobs that wait for them.
-pub(super) struct Pool {
-    queue: Arc<Queue>,
-    /// How many jobs there are, running or waiting, and how many there may be.
-    jobs: Arc<AtomicUsize>,
-    most: usize,
+/// A task. It is called once, with what has come of it; a panic in it costs nothing else.
+pub(super) type Task = Box<dyn FnOnce(Outcome) + Send>;
+
+/// What has come of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is on a worker, which does it.
+    Worker,
+    /// Its deadline has passed while it waited for a worker.
+    Expired {
+        /// How many workers its upstream holds.
+        held_by_upstream: usize,
+    },
+    /// Neither a worker nor the queue has room for it.
+    NoRoom,
+}
+
+/// A fixed number of workers, and the tasks that wait for them.
+pub(super) struct Pool(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Tells the watch over deadlines that there is an earlier one.
+    earlier: Condvar,
+    bounds: Bounds,
     metrics: Arc<Metrics>,
 }
 
+/// How many tasks there may be, on workers and in all.
+struct Bounds {
+    workers: Shares,
+    tasks: Shares,
+}
+
+/// How many tasks there may be.
+#[derive(Clone, Copy)]
+struct Shares {
+    all: usize,
+    /// Of one upstream: three quarters, rounded up; of fewer than four, all.
+    one_upstream: usize,
+    /// Of all upstreams that have not answered lately: seven eighths, rounded up.
+    unknown: usize,
+}
+
+impl Shares {
+    fn of(all: usize) -> Shares {
+        Shares { all, one_upstream: all - all / 4, unknown: all - all / 8 }
+    }
+
+    fn whole(all: usize) -> Shares {
+        Shares { all, one_upstream: all, unknown: all }
+    }
+}
+
+impl Bounds {
+    fn new(workers: usize, queue: usize) -> Bounds {
+        let tasks = workers + queue;
+        let workers = Shares::of(workers);
+        // Where one upstream may hold all workers, nothing is gained by leaving others a place in the queue.
+        let tasks = if workers.one_upstream == workers.all { Shares::whole(tasks) } else { Shares::of(tasks) };
+        Bounds { workers, tasks }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    idle: Vec<Thread>,
+    running: Counts,
+    /// All tasks, running or waiting.
+    tasks: Counts,
+    /// The deadline that the watch waits for.
+    watched: Option<Instant>,
+}
+
+impl State {
+    /// Whether the watch has to look for an earlier deadline.
+    fn is_unwatched(&self, deadline: Instant) -> bool {
+        self.watched.is_none_or(|watched| deadline < watched)
+    }
+}
+
+/// A task that waits.
+struct Waiting {
+    lane: Lane,
+    deadline: Instant,
+    task: Task,
+    /// Counts it in the metrics.
+    queued: Held,
+}
+
+/// How many tasks there are, by upstream.
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    unknown: usize,
+    by_upstream: HashMap<u64, usize>,
+}
+
+impl Counts {
+    fn add(&mut self, lane: Lane) {
+        self.all += 1;
+        self.unknown += usize::from(!lane.is_known);
+        *self.by_upstream.entry(lane.upstream).or_default() += 1;
+    }
+
+    fn remove(&mut self, lane: Lane) {
+        self.all -= 1;
+        self.unknown -= usize::from(!lane.is_known);
+        let left = self.of(lane) - 1;
+        match left {
+            0 => self.by_upstream.remove(&lane.upstream),
+            _ => self.by_upstream.insert(lane.upstream, left),
+        };
+    }
+
+    fn of(&self, lane: Lane) -> usize {
+        self.by_upstream.get(&lane.upstream).copied().unwrap_or_default()
+    }
+
+    /// Whether there may be one more.
+    fn have_room(&self, lane: Lane, most: Shares) -> bool {
+        let Shares { all, one_upstream, unknown } = most;
+        self.all < all && self.of(lane) < one_upstream && (lane.is_known || self.unknown < unknown)
+    }
+}
+
 impl Pool {
+    /// Workers, and a queue of so many tasks.
+    ///
     /// # Errors
     /// When there are not so many threads to be had.
     pub(super) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
         let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
         let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
-        let most = workers + queue;
-        let queue: Arc<Queue> = Arc::default();
+        let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), Bounds::new(workers, queue));
+        let shared = Arc::new(Shared { state, earlier, bounds, metrics });
         for _ in 0..workers {
-            let queue = Arc::clone(&queue);
-            threads.execute(move || queue.work_for_ever());
+            let shared = Arc::clone(&shared);
+            threads.execute(move || shared.work_for_ever());
         }
-        Ok(Pool { queue, jobs: Arc::default(), most, metrics })
+        let watch = Arc::clone(&shared);
+        thread::Builder::new().name("queue".to_owned()).spawn(move || watch.expire_for_ever())?;
+        Ok(Pool(shared))
     }
 
-    /// A place for one more job, if there is one.
-    pub(super) fn place(&self) -> Option<Place<'_>> {
-        let one_more = |jobs| (jobs < self.most).then_some(jobs + 1);
-        self.jobs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
-        Some(Place { pool: self, taken: Taken(Arc::clone(&self.jobs)) })
-    }
-}
-
-/// A place for a job.
-pub(super) struct Place<'p> {
-    pool: &'p Pool,
-    taken: Taken,
-}
-
-impl Place<'_> {
-    /// Has a worker do a job as soon as one is free.
-    pub(super) fn run(self, job: impl FnOnce() + Send + 'static) {
-        let Place { pool, taken } = self;
-        let metrics = Arc::clone(&pool.metrics);
-        let waiting = Held::new(&metrics.queue_length);
-        pool.queue.push(move || {
-            let _taken = taken;
-            let _busy = Held::new(&metrics.busy_workers);
-            drop(waiting);
-            job();
-        });
-    }
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Jobs, and the workers that have none. The pool's own queue would have each job wake a second worker, which then waits in the
-/// place of the first.
-#[derive(Default)]
-struct Queue(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    idle: Vec<Thread>,
-}
-
-impl Queue {
-    /// Adds a job, for which the worker that had one last is woken: the fewer of them are at work in turns, the less memory
-    /// they keep.
-    fn push(&self, job: impl FnOnce() + Send + 'static) {
-        let mut waiting = self.waiting();
-        waiting.jobs.push_back(Box::new(job));
-        let woken = waiting.idle.pop();
-        drop(waiting);
+    /// Has a worker do a task as soon as one is free.
+    pub(super) fn run(&self, lane: Lane, deadline: Instant, task: Task) {
+        let Pool(shared) = self;
+        let queued = Held::new(&shared.metrics.queue_length);
+        let mut state = shared.state();
+        if !state.tasks.have_room(lane, shared.bounds.tasks) {
+            drop((state, queued));
+            return task(Outcome::NoRoom);
+        }
+        state.tasks.add(lane);
+        state.waiting.push_back(Waiting { lane, deadline, task, queued });
+        // The worker that had a task last is woken: the fewer of them are at work in turns, the less memory they keep.
+        let woken = if shared.may_run(&state, lane) { state.idle.pop() } else { None };
+        let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
+        drop(state);
         if let Some(worker) = woken {
             worker.unpark();
         }
-    }
-
-    /// The work of a worker. A panic costs a job and nothing else.
-    fn work_for_ever(&self) -> ! {
-        loop {
-            let _ = catch_unwind(AssertUnwindSafe(self.next()));
+        if has_to_be_watched {
+            shared.earlier.notify_one();
         }
-    }
-
-    /// The next job, as soon as there is one.
-    fn next(&self) -> Job {
-        let this = thread::current();
-        let mut waiting = self.waiting();
-        loop {
-            // Parking may end for no reason, and then the worker is among the idle still.
-            let place = waiting.idle.iter().position(|idle| idle.id() == this.id());
-            if let Some(job) = waiting.jobs.pop_front() {
-                place.map(|place| waiting.idle.remove(place));
-                return job;
-            }
-            if place.is_none() {
-                waiting.idle.push(this.clone());
-            }
-            drop(waiting);
-            thread::park();
-            waiting = self.waiting();
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Gives a place back when dropped, a panic included.
-struct Taken(Arc<AtomicUsize>);
+impl Shared {
+    /// The work of a worker.
+    fn work_for_ever(self: &Arc<Shared>) -> ! {
+        loop {
+            let Waiting { lane, task, queued, .. } = self.next();
+            let _running = Running { shared: self, lane };
+            let _busy = Held::new(&self.metrics.busy_workers);
+            drop(queued);
+            let _ = catch_unwind(AssertUnwindSafe(|| task(Outcome::Worker)));
+        }
+    }
 
-impl Drop for Taken {
+    /// The next task that may run, as soon as there is one. It counts as running.
+    fn next(&self) -> Waiting {
+        let this = thread::current();
+        let mut state = self.state();
+        loop {
+            // Parking may end for no reason, and then the worker is still among the idle.
+            let place = state.idle.iter().position(|idle| idle.id() == this.id());
+            if let Some(waiting) = self.take(&mut state) {
+                place.map(|place| state.idle.remove(place));
+                // A task that had no room before may have some now.
+                let another = state.waiting.iter().any(|waiting| self.may_run(&state, waiting.lane));
+                let woken = if another { state.idle.pop() } else { None };
+                drop(state);
+                if let Some(worker) = woken {
+                    worker.unpark();
+                }
+                return waiting;
+            }
+            if place.is_none() {
+                state.idle.push(this.clone());
+            }
+            let has_to_be_watched = state.waiting.iter().any(|waiting| state.is_unwatched(waiting.deadline));
+            drop(state);
+            if has_to_be_watched {
+                self.earlier.notify_one();
+            }
+            thread::park();
+            state = self.state();
+        }
+    }
+
+    /// Takes the task to run next: of those whose upstreams have room, one whose upstream holds the fewest workers, and of
+    /// these the oldest.
+    fn take(&self, state: &mut State) -> Option<Waiting> {
+        let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| self.may_run(state, waiting.lane));
+        let (index, _) = runnable.min_by_key(|(_, waiting)| state.running.of(waiting.lane))?;
+        let waiting = state.waiting.remove(index)?;
+        state.running.add(waiting.lane);
+        Some(waiting)
+    }
+
+    fn may_run(&self, state: &State, lane: Lane) -> bool {
+        state.running.have_room(lane, self.bounds.workers)
+    }
+
+    /// Calls the tasks whose deadline has passed while they waited.
+    fn expire_for_ever(&self) -> ! {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            if let Some(index) = state.waiting.iter().position(|waiting| waiting.deadline <= now) {
+                let expired = state.waiting.remove(index);
+                let Some(Waiting { lane, task, queued, .. }) = expired else { continue };
+                state.tasks.remove(lane);
+                let outcome = Outcome::Expired { held_by_upstream: state.running.of(lane) };
+                drop(state);
+                drop(queued);
+                let _ = catch_unwind(AssertUnwindSafe(|| task(outcome)));
+                state = self.state();
+                continue;
+            }
+            state.watched = state.waiting.iter().map(|waiting| waiting.deadline).min();
+            state = match state.watched {
+                Some(deadline) => {
+                    self.earlier.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.earlier.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task on a worker, until it is done, with a panic, too.
+struct Running<'s> {
+    shared: &'s Shared,
+    lane: Lane,
+}
+
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let mut state = self.shared.state();
+        state.running.remove(self.lane);
+        state.tasks.remove(self.lane);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-    use std::sync::mpsc;
-    use std::time::{Duration, Instant};
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::time::Duration;
 
     use super::*;
 
-    fn all_done(pool: &Pool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while pool.jobs.load(Ordering::SeqCst) > 0 {
-            assert!(Instant::now() < deadline, "the jobs are not done");
-            thread::sleep(Duration::from_millis(1));
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn lane(upstream: u64) -> Lane {
+        Lane { upstream, is_known: true }
+    }
+
+    fn unknown(upstream: u64) -> Lane {
+        Lane { upstream, is_known: false }
+    }
+
+    /// The upstream of a task, and what has come of it.
+    type Begun = (u64, Outcome);
+
+    /// A pool whose tasks say that they begin, and wait until they may end.
+    struct Workshop {
+        pool: Pool,
+        metrics: Arc<Metrics>,
+        begun: Receiver<Begun>,
+        begin: Sender<Begun>,
+        gates: HashMap<u64, Vec<Sender<()>>>,
+    }
+
+    impl Workshop {
+        fn new(workers: usize, queue: usize) -> Workshop {
+            let metrics = Arc::new(Metrics::new(workers, queue));
+            let pool = Pool::new(workers, queue, Arc::clone(&metrics)).unwrap();
+            let (begin, begun) = mpsc::channel();
+            Workshop { pool, metrics, begun, begin, gates: HashMap::new() }
+        }
+
+        /// Whether there was room for a task.
+        fn run(&mut self, lane: Lane, within: Duration) -> bool {
+            let (gate, opened) = mpsc::channel();
+            let begun = self.begin.clone();
+            let (refusal, refused) = mpsc::channel();
+            let task = move |outcome| match outcome {
+                Outcome::NoRoom => refusal.send(()).unwrap(),
+                Outcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
+                Outcome::Worker => {
+                    begun.send((lane.upstream, outcome)).unwrap();
+                    let _ = opened.recv();
+                }
+            };
+            self.pool.run(lane, Instant::now() + within, Box::new(task));
+            let has_room = refused.try_recv().is_err();
+            if has_room {
+                self.gates.entry(lane.upstream).or_default().push(gate);
+            }
+            has_room
+        }
+
+        /// The next task that begins.
+        fn next(&self) -> Begun {
+            self.begun.recv_timeout(LONG).unwrap()
+        }
+
+        fn next_upstreams(&self, count: usize) -> Vec<u64> {
+            let mut upstreams: Vec<u64> = (0..count).map(|_| self.next().0).collect();
+            upstreams.sort_unstable();
+            upstreams
+        }
+
+        fn nothing_begins(&self) -> bool {
+            self.begun.recv_timeout(Duration::from_millis(30)).is_err()
+        }
+
+        /// Ends one task of an upstream, the oldest.
+        fn end_one(&mut self, upstream: u64) {
+            drop(self.gates.get_mut(&upstream).unwrap().remove(0));
+        }
+
+        fn end_all(&mut self) {
+            self.gates.clear();
+            let deadline = Instant::now() + LONG;
+            while self.pool.0.state().tasks.all > 0 {
+                assert!(Instant::now() < deadline, "the tasks are not done");
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert!(self.pool.0.state().running.by_upstream.is_empty() && self.pool.0.state().running.unknown == 0);
         }
     }
 
     #[test]
-    fn there_are_as_many_places_as_workers_and_waiting_jobs() {
-        let metrics = Arc::new(Metrics::new(2, 3));
-        let pool = Pool::new(2, 3, Arc::clone(&metrics)).unwrap();
-        let (go, started) = (mpsc::channel::<()>(), mpsc::channel::<()>());
-        let (go_on, wait) = (go.0, Arc::new(Mutex::new(go.1)));
-        for _ in 0..5 {
-            let (wait, started) = (Arc::clone(&wait), started.0.clone());
-            pool.place().unwrap().run(move || {
-                started.send(()).unwrap();
-                wait.lock().unwrap().recv().unwrap();
-            });
-        }
-        assert!(pool.place().is_none());
-        for _ in 0..2 {
-            started.1.recv().unwrap();
-        }
-        assert_eq!((metrics.busy_workers.get(), metrics.queue_length.get()), (2, 3));
-        for _ in 0..5 {
-            go_on.send(()).unwrap();
-        }
-        all_done(&pool);
-        assert_eq!((metrics.busy_workers.get(), metrics.queue_length.get()), (0, 0));
-        let places: Vec<Place<'_>> = iter::from_fn(|| pool.place()).collect();
-        assert_eq!(places.len(), 5);
+    fn there_is_room_for_as_many_tasks_as_workers_and_the_queue_have() {
+        let mut shop = Workshop::new(2, 3);
+        let runs: Vec<bool> = (0..6).map(|nth| shop.run(lane(nth), LONG)).collect();
+        assert_eq!(runs, [true, true, true, true, true, false]);
+        assert_eq!(shop.next_upstreams(2), [0, 1]);
+        assert_eq!((shop.metrics.busy_workers.get(), shop.metrics.queue_length.get()), (2, 3));
+        shop.end_all();
+        assert_eq!((shop.metrics.busy_workers.get(), shop.metrics.queue_length.get()), (0, 0));
+        assert!(shop.run(lane(9), LONG));
     }
 
     #[test]
-    fn a_job_that_panics_gives_its_place_back_and_costs_no_worker() {
+    fn one_upstream_has_three_quarters_of_the_workers_and_of_the_queue() {
+        for (workers, share_of_workers) in [(1, 1), (3, 3), (4, 3), (8, 6), (20, 15)] {
+            let mut shop = Workshop::new(workers, 3 * workers);
+            let accepted = (0..5 * workers).filter(|_| shop.run(lane(1), LONG)).count();
+            assert_eq!(accepted, if workers < 4 { 4 * workers } else { 3 * workers }, "{workers}");
+            assert_eq!(shop.next_upstreams(share_of_workers), vec![1; share_of_workers]);
+            assert!(shop.nothing_begins(), "{workers}");
+            // The others begin at once.
+            for other in 0..workers - share_of_workers {
+                assert!(shop.run(lane(100 + other as u64), LONG));
+                assert_eq!(shop.next(), (100 + other as u64, Outcome::Worker));
+            }
+            shop.end_one(1);
+            assert_eq!(shop.next(), (1, Outcome::Worker));
+            shop.end_all();
+        }
+    }
+
+    #[test]
+    fn all_unknown_upstreams_together_have_seven_eighths() {
+        let mut shop = Workshop::new(8, 24);
+        let accepted = (0..40).filter(|&nth| shop.run(unknown(nth), LONG)).count();
+        assert_eq!(accepted, 28);
+        shop.next_upstreams(7);
+        assert!(shop.nothing_begins());
+        assert!(shop.run(lane(100), LONG));
+        assert_eq!(shop.next(), (100, Outcome::Worker));
+        shop.end_all();
+    }
+
+    #[test]
+    fn the_upstream_that_holds_the_fewest_workers_comes_first() {
+        let mut shop = Workshop::new(2, 10);
+        let run_all = |shop: &mut Workshop, upstreams: &[u64]| {
+            upstreams.iter().for_each(|&upstream| assert!(shop.run(lane(upstream), LONG)));
+        };
+        run_all(&mut shop, &[1, 1]);
+        assert_eq!(shop.next_upstreams(2), [1, 1]);
+        run_all(&mut shop, &[1, 1, 2, 3, 2]);
+        shop.end_one(1);
+        // 1 holds the other worker still.
+        assert_eq!(shop.next(), (2, Outcome::Worker));
+        shop.end_one(1);
+        assert_eq!(shop.next(), (1, Outcome::Worker));
+        shop.end_one(2);
+        assert_eq!(shop.next(), (3, Outcome::Worker));
+        shop.end_all();
+    }
+
+    #[test]
+    fn a_task_that_waits_beyond_its_deadline_is_told_so_then() {
+        let mut shop = Workshop::new(4, 40);
+        for _ in 0..3 {
+            shop.run(lane(1), LONG);
+        }
+        shop.next_upstreams(3);
+        let began = Instant::now();
+        assert!(shop.run(lane(1), Duration::from_millis(300)));
+        assert!(shop.run(lane(1), Duration::from_millis(50)));
+        assert_eq!(shop.next(), (1, Outcome::Expired { held_by_upstream: 3 }));
+        let took = began.elapsed();
+        assert!((50..250).contains(&took.as_millis()), "{took:?}");
+        assert_eq!(shop.next(), (1, Outcome::Expired { held_by_upstream: 3 }));
+        assert!((300..2_000).contains(&began.elapsed().as_millis()));
+        assert_eq!(shop.metrics.queue_length.get(), 0);
+        shop.end_all();
+    }
+
+    #[test]
+    fn a_task_that_panics_costs_nothing_else() {
         let metrics = Arc::new(Metrics::new(1, 0));
         let pool = Pool::new(1, 0, Arc::clone(&metrics)).unwrap();
-        for _ in 0..3 {
-            pool.place().unwrap().run(|| panic!("on purpose"));
-            all_done(&pool);
-        }
-        assert_eq!((metrics.busy_workers.get(), pool.jobs.load(Ordering::SeqCst)), (0, 0));
         let (sender, receiver) = mpsc::channel();
-        pool.place().unwrap().run(move || sender.send(()).unwrap());
-        receiver.recv().unwrap();
+        for _ in 0..3 {
+            pool.run(lane(1), Instant::now() + LONG, Box::new(|_| panic!("on purpose")));
+            while pool.0.state().tasks.all > 0 {
+                thread::yield_now();
+            }
+        }
+        pool.run(lane(1), Instant::now() + LONG, Box::new(move |outcome| sender.send(outcome).unwrap()));
+        assert_eq!(receiver.recv_timeout(LONG), Ok(Outcome::Worker));
     }
 }

@@ -9,13 +9,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// How many connections the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1_024;
 
-/// How long a connection may be silent, before the next request or in the middle of one, and how long a write to it may wait:
-/// 8 s. It bounds idle connections and heads that do not arrive, for which tiny_http has no bound of its own.
+/// How long a connection may be silent, before the next request, in the middle of one, or while it takes in a reply: 8 s. It bounds idle connections and heads that do not arrive, for which tiny_http has no bound of its own.
 ///
 /// A longer one would serve clients with requests that take longer: tiny_http waits for the next request while it answers
 /// one, and when none begins in time, it closes the connection right after the answer. But it waits three times for a
 /// client that stops in the middle of a body: for the body, for what is to be discarded of it, and for the next head.
 pub(super) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a write waits for its client: half a second. Then it is looked whether the reply still has its time and its memory
+/// (`server/outgoing`).
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
 /// machine that has no IPv6.
@@ -44,7 +47,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // other's acknowledgement.
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
-    socket.set_write_timeout(Some(CONNECTION_TIMEOUT))?;
+    socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

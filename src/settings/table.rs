@@ -89,6 +89,14 @@ pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
     allowed: "a number from 1024 to 67108864",
     help: "The most bytes of a request's body.",
 };
+pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
+    flag: "memory-budget-mib",
+    variable: "MEMORY_BUDGET_MIB",
+    fallback: Fallback::Value("256"),
+    allowed: "a number from 16 to 65536",
+    help: "The memory that all requests share for samples, points and answers, in MiB. One query, and all answers that wait \
+           for slow clients together, may hold half of it each. Queries that find none wait for it within their timeouts.",
+};
 pub(super) const SHUTDOWN_DELAY: Setting = Setting {
     flag: "shutdown-delay",
     variable: "SHUTDOWN_DELAY",
@@ -160,7 +168,7 @@ pub(super) const NO_PROXY: Setting = Setting {
 };
 
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 16] = [
+pub const TABLE: [&Setting; 17] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
@@ -173,6 +181,7 @@ pub const TABLE: [&Setting; 16] = [
     &WORKERS,
     &QUEUE,
     &MAX_REQUEST_BYTES,
+    &MEMORY_BUDGET_MIB,
     &SHUTDOWN_DELAY,
     &SHUTDOWN_GRACE,
     &LOG_LEVEL,

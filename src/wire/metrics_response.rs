@@ -9,6 +9,11 @@ const BUCKET_POINT_BYTES: usize = 50;
 /// What a body has besides its points.
 const FRAME_BYTES: usize = 256;
 
+/// The bytes that a body of so many points has, nearly always at most.
+pub fn body_bytes(points: usize, is_aggregated: bool) -> usize {
+    FRAME_BYTES + points * if is_aggregated { BUCKET_POINT_BYTES } else { RAW_POINT_BYTES }
+}
+
 /// The body of an answer. A point is a value, which is finite, and its time in milliseconds since the epoch; if there are buckets,
 /// the time at which one of `bucket_ms` milliseconds starts.
 pub fn metrics_response(
@@ -16,12 +21,12 @@ pub fn metrics_response(
     bucket_ms: Option<i64>,
     is_partial: bool,
 ) -> Vec<u8> {
-    let (kind, format, point_bytes) = match bucket_ms {
-        None => ("RawMetricTelemetry", r#"["value","timestamp"]"#, RAW_POINT_BYTES),
-        Some(_) => ("AggregatedMetricTelemetry", r#"["value","startTimestamp","endTimestamp"]"#, BUCKET_POINT_BYTES),
+    let (kind, format) = match bucket_ms {
+        None => ("RawMetricTelemetry", r#"["value","timestamp"]"#),
+        Some(_) => ("AggregatedMetricTelemetry", r#"["value","startTimestamp","endTimestamp"]"#),
     };
     // With room for all of it: half a megabyte that grows is copied and given back to the system on the way.
-    let mut body = Vec::with_capacity(FRAME_BYTES + points.len() * point_bytes);
+    let mut body = Vec::with_capacity(body_bytes(points.len(), bucket_ms.is_some()));
     body.extend_from_slice(br#"{"_type":"MetricsResponse","telemetry":{"_type":""#);
     body.extend_from_slice(kind.as_bytes());
     body.extend_from_slice(br#"","points":["#);

@@ -2,15 +2,17 @@
 //! tells its operator.
 //!
 //! `bursts`, `clients`, `pipelining`, `bodies` and `descriptors` have clients that are many, slow or large, `overload` the queue before
-//! the workers, `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
+//! the workers, `isolation` upstreams that do not answer, `memory` what requests share of it, `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
 //! operator reads; `page` reads `/metrics` as Prometheus does.
 
 mod bodies;
 mod bursts;
 mod clients;
 mod descriptors;
+mod isolation;
 mod key;
 mod log;
+mod memory;
 mod metrics;
 mod overload;
 pub mod page;

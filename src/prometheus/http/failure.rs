@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind as Io;
 
-use super::transport::Deadline;
+use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 
 /// What the mirror's own resolver and connector fail with; ureq carries it through.

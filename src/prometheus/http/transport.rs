@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Response;
@@ -14,9 +14,11 @@ use super::failure::failure;
 use super::gathered::Gather;
 use super::resolver::AllowedResolver;
 use super::tunnel::Tunnel;
+use crate::memory::{Memory, NoMemory};
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::Proxy;
+use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::upstream::Upstream;
 
@@ -37,34 +39,6 @@ const USUAL_FORM_BYTES: usize = 512;
 
 /// What the mirror calls itself.
 pub(in crate::prometheus) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
-
-/// When a request's time is over.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct Deadline {
-    accepted: Instant,
-    timeout: Duration,
-}
-
-impl Deadline {
-    pub(in crate::prometheus) fn new(accepted: Instant, timeout: Duration) -> Deadline {
-        Deadline { accepted, timeout }
-    }
-
-    /// What is left.
-    pub(in crate::prometheus) fn remaining(self) -> Duration {
-        self.timeout.saturating_sub(self.accepted.elapsed())
-    }
-
-    /// The whole time in milliseconds, for the admin who set it.
-    pub(in crate::prometheus) fn whole_ms(self) -> u128 {
-        self.timeout.as_millis()
-    }
-
-    /// An earlier one that leaves half of what is left.
-    pub(in crate::prometheus) fn halved(self) -> Deadline {
-        Deadline { timeout: self.accepted.elapsed() + self.remaining() / 2, ..self }
-    }
-}
 
 /// Parameters of a call, by POST in a form, by GET in the URL.
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
@@ -107,22 +81,46 @@ pub(in crate::prometheus) struct Answer {
 pub(in crate::prometheus) struct Body {
     reader: BodyReader<'static>,
     deadline: Deadline,
+    charged: Option<Charged>,
 }
+
+/// What is made of a body that is read, and kept.
+struct Charged {
+    memory: Memory,
+    read_bytes: usize,
+}
+
+/// How many bytes of memory a byte of JSON takes at most once it is decoded, and answered with, roughly: it may be part of a
+/// short name, which is a text of its own.
+const DECODED_BYTES: usize = 3;
 
 impl Body {
     pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
-        Body { reader: body.into_with_config().limit(max_bytes).reader(), deadline }
+        Body { reader: body.into_with_config().limit(max_bytes).reader(), deadline, charged: None }
+    }
+
+    /// Counts what is made of it as held by a question.
+    pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
+        self.charged = Some(Charged { memory, read_bytes: 0 });
     }
 
     /// What it means that it cannot be read further.
     pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
-        failure(error.into(), self.deadline)
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
+            Some(&none) => ErrorKind::NoMemory(none),
+            None => failure(error.into(), self.deadline),
+        }
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer)
+        let count = self.reader.read(buffer)?;
+        if let Some(Charged { memory, read_bytes }) = &mut self.charged {
+            *read_bytes += count;
+            memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
+        }
+        Ok(count)
     }
 }
 

@@ -1,0 +1,410 @@
+//! The memory that all requests share: samples and points while an answer is computed, and answers while they are written.
+//!
+//! Small needs are free. Beyond them, a question that finds no memory waits for it within its timeout. No set of questions
+//! can block each other for good: memory is granted only if afterwards some question could still grow to the most that one
+//! may hold, and so comes to its end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What every question may hold without asking, in bytes: more than nearly all need.
+const FREE_BYTES: usize = 1 << 20;
+
+/// Memory is asked for in multiples of this, in bytes.
+const STEP_BYTES: usize = 1 << 20;
+
+/// An answer may be written for this long before it is cut for a question that waits.
+const UNHURRIED: Duration = Duration::from_secs(2);
+
+/// How often a question that waits looks for such an answer.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A bound on the memory of all requests together.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    capacity: usize,
+    state: Mutex<State>,
+    released: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What each question holds, in bytes, by its number.
+    questions: HashMap<u64, usize>,
+    /// The answers that are written, oldest first.
+    answers: BTreeMap<u64, Writing>,
+    /// The bytes of all answers.
+    answer_bytes: usize,
+    /// The bytes of all questions and answers.
+    used: usize,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct Writing {
+    bytes: usize,
+    since: Instant,
+    is_cut: Arc<AtomicBool>,
+}
+
+/// Why a question cannot have the memory it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMemory {
+    /// Others held it until the question's timeout.
+    InTime {
+        /// The memory of all requests, in bytes.
+        capacity: usize,
+    },
+    /// It needs more than one question may hold.
+    TooMuch {
+        /// The most that one question may hold, in bytes.
+        most: usize,
+    },
+}
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoMemory::InTime { .. } => f.write_str("no memory in time"),
+            NoMemory::TooMuch { .. } => f.write_str("more memory than one question may hold"),
+        }
+    }
+}
+
+impl std::error::Error for NoMemory {}
+
+impl MemoryBudget {
+    /// A budget of so many bytes.
+    pub fn new(capacity: usize) -> Arc<MemoryBudget> {
+        Arc::new(MemoryBudget { capacity, state: Mutex::default(), released: Condvar::new() })
+    }
+
+    /// The memory of a question, of which it has none yet. It waits for more until `deadline`.
+    pub fn question(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
+        let inner =
+            Inner { budget: Arc::clone(self), deadline, granted: AtomicUsize::new(FREE_BYTES), number: None.into() };
+        Memory(Arc::new(inner))
+    }
+
+    /// The bytes in use, without what is free to every question.
+    pub fn used(&self) -> usize {
+        self.state().used
+    }
+
+    /// The bytes there are.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The most that one question may hold, and the most that answers may hold while they are written: half of it each.
+    fn half(&self) -> usize {
+        self.capacity / 2
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The memory of a question. It is given back when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Memory(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    budget: Arc<MemoryBudget>,
+    deadline: Instant,
+    /// What the question may hold, in bytes.
+    granted: AtomicUsize,
+    /// The question's number, once it holds more than is free.
+    number: Mutex<Option<u64>>,
+}
+
+impl Memory {
+    /// Waits until the question may hold so many bytes in all.
+    ///
+    /// # Errors
+    /// When that is more than one question may hold, or others hold it until the deadline.
+    pub fn hold(&self, bytes: usize) -> Result<(), NoMemory> {
+        if bytes <= self.0.granted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.0.grow(bytes.next_multiple_of(STEP_BYTES))
+    }
+
+    /// Turns it into the memory of an answer of so many bytes, which is now written. If the answers that are written have too
+    /// much, the oldest are cut short.
+    ///
+    /// # Errors
+    /// When there is no room for the answer.
+    pub fn into_answer(self, bytes: usize) -> Result<AnswerMemory, NoMemory> {
+        let Memory(inner) = self;
+        let budget = &inner.budget;
+        let mut state = budget.state();
+        let held = inner.number().take().and_then(|number| state.questions.remove(&number)).unwrap_or_default();
+        state.used -= held;
+        budget.released.notify_all();
+        if bytes > held && state.used + bytes > budget.capacity {
+            return Err(NoMemory::InTime { capacity: budget.capacity });
+        }
+        let number = state.number();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        state.used += bytes;
+        state.answer_bytes += bytes;
+        state.answers.insert(number, Writing { bytes, since: Instant::now(), is_cut: Arc::clone(&is_cut) });
+        state.cut_oldest(budget.half());
+        drop(state);
+        Ok(AnswerMemory { budget: Arc::clone(budget), number, is_cut })
+    }
+}
+
+impl Inner {
+    fn grow(&self, bytes: usize) -> Result<(), NoMemory> {
+        let budget = &self.budget;
+        if bytes > budget.half() {
+            return Err(NoMemory::TooMuch { most: budget.half() });
+        }
+        let mut state = budget.state();
+        let number = *self.number().get_or_insert_with(|| state.number());
+        while !state.may_hold(number, bytes, budget) {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(NoMemory::InTime { capacity: budget.capacity });
+            }
+            let woken = budget.released.wait_timeout(state, left.min(LOOK_INTERVAL));
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.cut_slow();
+        }
+        let held = state.questions.insert(number, bytes).unwrap_or_default();
+        state.used += bytes - held;
+        self.granted.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn number(&self) -> MutexGuard<'_, Option<u64>> {
+        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let Some(number) = self.number().take() else { return };
+        let mut state = self.budget.state();
+        state.used -= state.questions.remove(&number).unwrap_or_default();
+        self.budget.released.notify_all();
+    }
+}
+
+impl State {
+    /// Whether a question may grow to so many bytes: they are there, and some question could grow to the most afterwards.
+    fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
+        let held = self.questions.get(&number).copied().unwrap_or_default();
+        let used = self.used - held + bytes;
+        let others = self.questions.iter().filter(|&(&other, _)| other != number).map(|(_, &bytes)| bytes);
+        let largest = others.max().unwrap_or_default().max(bytes);
+        used <= budget.capacity && budget.capacity - used + largest >= budget.half()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Cuts the answer that has been written for the longest time, unless that is not long. A question waits for its memory.
+    fn cut_slow(&self) {
+        let oldest = self.answers.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
+        if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= UNHURRIED) {
+            slow.is_cut.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Cuts the answers that have been written for the longest time, until the others have at most so many bytes.
+    fn cut_oldest(&mut self, most: usize) {
+        let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
+        if self.answer_bytes <= most {
+            return;
+        }
+        let mut bytes: usize = self.answers.values().filter(uncut).map(|writing| writing.bytes).sum();
+        for writing in self.answers.values().filter(uncut) {
+            if bytes <= most {
+                break;
+            }
+            bytes -= writing.bytes;
+            writing.is_cut.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The memory of an answer while it is written. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct AnswerMemory {
+    budget: Arc<MemoryBudget>,
+    number: u64,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl AnswerMemory {
+    /// Whether the answer has to be cut short, since others need its memory.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for AnswerMemory {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        let bytes = state.answers.remove(&self.number).map_or(0, |writing| writing.bytes);
+        state.used -= bytes;
+        state.answer_bytes -= bytes;
+        self.budget.released.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(20)
+    }
+
+    fn late() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn small_needs_are_free_and_one_question_has_half_at_most() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let memory = budget.question(late());
+        assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 0));
+        assert_eq!((memory.hold(MIB + 1), budget.used()), (Ok(()), 2 * MIB));
+        assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 2 * MIB));
+        assert_eq!((memory.hold(4 * MIB), budget.used()), (Ok(()), 4 * MIB));
+        assert_eq!(memory.hold(4 * MIB + 1), Err(NoMemory::TooMuch { most: 4 * MIB }));
+        let clone = memory.clone();
+        drop(memory);
+        assert_eq!(budget.used(), 4 * MIB);
+        drop(clone);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn memory_is_granted_while_some_question_can_grow_to_the_most() {
+        // Half of 8 is 4: after each grant, what is left and the largest share have to make 4.
+        let check = |held: &[usize], wanted: usize, expected: bool| {
+            let budget = MemoryBudget::new(8 * MIB);
+            let _held: Vec<Memory> = held
+                .iter()
+                .map(|mib| {
+                    let memory = budget.question(soon());
+                    memory.hold(mib * MIB).unwrap();
+                    memory
+                })
+                .collect();
+            assert_eq!(budget.question(soon()).hold(wanted * MIB).is_ok(), expected, "{held:?} {wanted}");
+        };
+        check(&[], 4, true);
+        check(&[4], 4, true);
+        check(&[4, 4], 2, false);
+        check(&[2, 2], 2, true);
+        check(&[2, 2, 2], 2, false);
+        check(&[3, 2], 2, true);
+        check(&[3, 2, 2], 2, false);
+        check(&[3, 2], 3, false);
+        check(&[2, 2], 4, true);
+    }
+
+    #[test]
+    fn questions_that_all_grow_to_the_most_all_come_to_their_end() {
+        let budget = MemoryBudget::new(8 * MIB);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let memory = budget.question(late());
+                        for mib in [2, 3, 4] {
+                            memory.hold(mib * MIB).unwrap();
+                            assert!(budget.used() <= budget.capacity());
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_question_waits_until_its_deadline_for_what_another_gives_back() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let (one, other) = (budget.question(late()), budget.question(late()));
+        one.hold(4 * MIB).unwrap();
+        other.hold(4 * MIB).unwrap();
+        assert_eq!(budget.question(soon()).hold(2 * MIB), Err(NoMemory::InTime { capacity: 8 * MIB }));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.question(late()).hold(2 * MIB));
+            thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            drop(one);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn answers_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let answer = |held: usize, bytes: usize| {
+            let memory = budget.question(late());
+            memory.hold(held * MIB).unwrap();
+            memory.into_answer(bytes).unwrap()
+        };
+        let answers = [answer(4, 2 * MIB), answer(0, 10), answer(3, MIB)];
+        assert_eq!(budget.used(), 3 * MIB + 10);
+        assert!(answers.iter().all(|answer| !answer.is_cut()));
+        let newest = answer(2, MIB);
+        assert_eq!(answers.each_ref().map(AnswerMemory::is_cut), [true, false, false]);
+        assert!(!newest.is_cut());
+        drop(answers);
+        assert_eq!(budget.used(), MIB);
+        drop(newest);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_has_been_written_for_long_is_cut_for_a_question_that_waits() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let (one, other) = (budget.question(late()), budget.question(late()));
+        one.hold(2 * MIB).unwrap();
+        other.hold(2 * MIB).unwrap();
+        let slow = budget.question(late()).into_answer(3 * MIB).unwrap();
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| one.hold(3 * MIB));
+            while !slow.is_cut() {
+                assert!(began.elapsed() < UNHURRIED * 2);
+                thread::sleep(Duration::from_millis(10));
+            }
+            assert!(began.elapsed() >= UNHURRIED && !waiting.is_finished());
+            drop(slow);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn an_answer_that_has_no_room_is_refused() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let (one, other) = (budget.question(late()), budget.question(late()));
+        one.hold(4 * MIB).unwrap();
+        other.hold(4 * MIB).unwrap();
+        let refused = budget.question(late()).into_answer(MIB).unwrap_err();
+        assert_eq!(refused, NoMemory::InTime { capacity: 8 * MIB });
+        assert_eq!(budget.used(), 8 * MIB);
+    }
+}

@@ -1,0 +1,250 @@
+//! Which upstreams answer. One that lets several calls in a row wait in vain is asked by one request at a time until it answers
+//! again, so that it does not hold the workers that other upstreams need.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many calls in a row an upstream may leave without an answer.
+const MAX_SILENT_CALLS: u32 = 3;
+
+/// A call that waited less than this says nothing about its upstream: its own timeout was short.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// An upstream counts as known for this long after an answer.
+const KNOWN: Duration = Duration::from_secs(600);
+
+/// How many upstreams are remembered. The one that was not asked for the longest time is forgotten first.
+const MAX_UPSTREAMS: usize = 1_024;
+
+/// What is remembered about upstreams, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Health(Mutex<HashMap<String, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    last_answer: Option<Instant>,
+    last_call: Instant,
+    /// The calls in a row that had no answer, and when the first of them began.
+    silent_calls: u32,
+    silent_since: Instant,
+    /// Whether a request finds out just now whether it answers again.
+    is_probed: bool,
+}
+
+impl Entry {
+    fn answer(&mut self, now: Instant) {
+        self.last_call = now;
+        self.last_answer = Some(now);
+        self.silent_calls = 0;
+    }
+}
+
+/// Whether a request may make calls.
+#[derive(Debug)]
+pub(super) enum Admission<'h> {
+    /// The upstream answers, as far as is known.
+    Free,
+    /// The upstream does not answer. This request finds out whether it does again.
+    Probe(Probe<'h>),
+    /// The upstream does not answer, and another request finds out whether it does again.
+    Refused(Silence),
+}
+
+/// How long an upstream has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// How many calls in a row it has left without an answer.
+    pub calls: u32,
+    /// Since the first of them began.
+    pub lasted: Duration,
+}
+
+/// The only request that asks a silent upstream, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Probe<'h> {
+    health: &'h Health,
+    upstream: String,
+    pub(super) silence: Silence,
+}
+
+impl Health {
+    /// Whether a request may make calls.
+    pub(super) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
+        let mut entries = self.entries();
+        let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
+        if entry.is_probed {
+            return Admission::Refused(silence);
+        }
+        entry.is_probed = true;
+        Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
+    }
+
+    /// Why a request need not even wait for a worker.
+    pub(super) fn refusal(&self, upstream: &str, now: Instant) -> Option<Silence> {
+        let mut entries = self.entries();
+        silent(&mut entries, upstream, now).filter(|(entry, _)| entry.is_probed).map(|(_, silence)| silence)
+    }
+
+    /// Whether an upstream answered within the last ten minutes, and still does as far as is known.
+    pub(super) fn is_known(&self, upstream: &str, now: Instant) -> bool {
+        self.entries().get(upstream).is_some_and(|entry| {
+            entry.silent_calls < MAX_SILENT_CALLS
+                && entry.last_answer.is_some_and(|answer| now.saturating_duration_since(answer) < KNOWN)
+        })
+    }
+
+    /// An upstream has begun to answer a call, whatever it answers.
+    pub(super) fn answered(&self, upstream: &str, now: Instant) {
+        let mut entries = self.entries();
+        match entries.get_mut(upstream) {
+            Some(entry) => entry.answer(now),
+            None => entry(&mut entries, upstream, now).answer(now),
+        }
+    }
+
+    /// An upstream has not begun to answer a call in its time. It says nothing when another call was answered meanwhile.
+    pub(super) fn was_silent(&self, upstream: &str, began: Instant, now: Instant) {
+        if now.saturating_duration_since(began) < SILENCE {
+            return;
+        }
+        let mut entries = self.entries();
+        let entry = entry(&mut entries, upstream, now);
+        if entry.last_answer.is_some_and(|answer| answer >= began) {
+            return;
+        }
+        if entry.silent_calls == 0 {
+            entry.silent_since = began;
+        }
+        entry.silent_calls = entry.silent_calls.saturating_add(1);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.health.entries().get_mut(&self.upstream) {
+            entry.is_probed = false;
+        }
+    }
+}
+
+/// What is remembered of an upstream that does not answer.
+fn silent<'e>(
+    entries: &'e mut HashMap<String, Entry>,
+    upstream: &str,
+    now: Instant,
+) -> Option<(&'e mut Entry, Silence)> {
+    let entry = entries.get_mut(upstream).filter(|entry| entry.silent_calls >= MAX_SILENT_CALLS)?;
+    let lasted = now.saturating_duration_since(entry.silent_since);
+    let silence = Silence { calls: entry.silent_calls, lasted };
+    Some((entry, silence))
+}
+
+/// What is remembered of an upstream, from now on.
+fn entry<'e>(entries: &'e mut HashMap<String, Entry>, upstream: &str, now: Instant) -> &'e mut Entry {
+    if entries.len() >= MAX_UPSTREAMS && !entries.contains_key(upstream) {
+        let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
+        oldest.and_then(|oldest| entries.remove(&oldest));
+    }
+    let entry = entries.entry(upstream.to_owned()).or_insert(Entry {
+        last_answer: None,
+        last_call: now,
+        silent_calls: 0,
+        silent_since: now,
+        is_probed: false,
+    });
+    entry.last_call = now;
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// An upstream that has left so many calls of a second without an answer, one after another, until the instant given.
+    fn silent_for(calls: u32) -> (Health, Instant) {
+        let (health, mut now) = (Health::default(), Instant::now());
+        for _ in 0..calls {
+            health.was_silent("p", now, now + after(1_000));
+            now += after(1_000);
+        }
+        (health, now)
+    }
+
+    #[test]
+    fn an_upstream_that_left_three_calls_unanswered_is_asked_by_one_request_at_a_time() {
+        let (health, now) = silent_for(2);
+        assert!(matches!(health.admit("p", now), Admission::Free));
+        let (health, now) = silent_for(3);
+        let Admission::Probe(probe) = health.admit("p", now) else { panic!("it is not probed") };
+        let expected = Silence { calls: 3, lasted: after(3_000) };
+        assert_eq!(probe.silence, expected);
+        assert_eq!(health.refusal("p", now), Some(expected));
+        assert!(matches!(health.admit("p", now), Admission::Refused(silence) if silence == expected));
+        assert!(matches!(health.admit("q", now), Admission::Free));
+        drop(probe);
+        assert_eq!(health.refusal("p", now), None);
+        assert!(matches!(health.admit("p", now), Admission::Probe(_)));
+    }
+
+    #[test]
+    fn an_answer_ends_the_silence() {
+        let (health, now) = silent_for(5);
+        health.answered("p", now);
+        assert!(matches!(health.admit("p", now), Admission::Free));
+        health.was_silent("p", now + after(1), now + after(1_001));
+        assert!(matches!(health.admit("p", now), Admission::Free));
+    }
+
+    #[test]
+    fn a_call_that_waited_while_another_was_answered_is_no_silence() {
+        let (health, now) = (Health::default(), Instant::now());
+        health.answered("p", now + after(500));
+        for _ in 0..5 {
+            health.was_silent("p", now, now + after(1_000));
+        }
+        assert!(matches!(health.admit("p", now), Admission::Free));
+    }
+
+    #[test]
+    fn a_call_with_a_short_timeout_is_no_silence() {
+        let (health, now) = (Health::default(), Instant::now());
+        for _ in 0..5 {
+            health.was_silent("p", now, now + after(499));
+        }
+        assert!(matches!(health.admit("p", now), Admission::Free));
+    }
+
+    #[test]
+    fn an_upstream_is_known_for_ten_minutes_after_an_answer_unless_it_falls_silent() {
+        let (health, now) = (Health::default(), Instant::now());
+        assert!(!health.is_known("p", now));
+        health.answered("p", now);
+        assert!(health.is_known("p", now + after(599_999)));
+        assert!(!health.is_known("p", now + after(600_000)));
+        for nth in 1..=3 {
+            assert!(health.is_known("p", now + after(10_000)), "{nth}");
+            health.was_silent("p", now + after(1), now + after(5_000));
+        }
+        assert!(!health.is_known("p", now + after(10_000)));
+    }
+
+    #[test]
+    fn of_too_many_upstreams_the_one_asked_longest_ago_is_forgotten() {
+        let (health, now) = (Health::default(), Instant::now());
+        for nth in 0..=MAX_UPSTREAMS {
+            health.answered(&nth.to_string(), now + after(nth as u64));
+        }
+        let latest = now + after(MAX_UPSTREAMS as u64);
+        assert!(!health.is_known("0", latest) && health.is_known("1", latest));
+        assert_eq!(health.entries().len(), MAX_UPSTREAMS);
+    }
+}

@@ -1,0 +1,126 @@
+//! The memory that requests share: who finds none waits for it, and nobody is answered by less.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::page::Page;
+use super::{begin, post};
+use crate::http::{address, exchange};
+use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::process::{status_field, wait_until};
+use crate::support::streamed::{self, frame, series, steady};
+use crate::support::stub::{Stub, good};
+
+/// A chunk holds so many samples at most.
+const CHUNK: usize = u16::MAX as usize;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stub that has so many samples of one series, a second apart from 1 s on, each of the value 1.5.
+fn stub_of(samples: usize) -> Stub {
+    let stub = Stub::start(good);
+    let frames: Vec<Vec<u8>> = (0..samples)
+        .step_by(CHUNK)
+        .map(|first| {
+            let count = CHUNK.min(samples - first) as u16;
+            frame(&series(&[("__name__", "x")], &[steady(1_000 * (first as i64 + 1), 1_000, count, 1.5)]))
+        })
+        .collect();
+    let stream = frames.concat();
+    stub.upon_reads(move |_| streamed::reply(&stream));
+    stub
+}
+
+/// A question for all samples of the stub.
+fn all_samples(stub: &Stub, timeout_ms: u64) -> Vec<u8> {
+    let mut details = stub.details();
+    details["requestTimeout"] = json!(timeout_ms);
+    let query = json!({"conditions": [condition("__gauge__", "x")], "startTime": 1_000, "endTime": 10_000_000_000_i64});
+    post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": details, "query": query}))
+}
+
+fn points(answer: &Answer) -> usize {
+    let points = answer.json["telemetry"]["points"].as_array();
+    let points = points.unwrap_or_else(|| panic!("{}", &answer.text[..answer.text.len().min(1_000)]));
+    assert!(points.iter().zip(1..).all(|(point, nth)| *point == json!([1.5, nth * 1_000])));
+    points.len()
+}
+
+#[test]
+fn a_query_that_needs_more_than_half_of_the_budget_is_refused_with_what_to_change() {
+    let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
+    // 52 bytes a point: 16 of it, and 36 of its text.
+    for (samples, is_answered) in [(150_000, true), (170_000, false)] {
+        let answer = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
+        if is_answered {
+            assert_eq!(points(&answer), samples);
+            continue;
+        }
+        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", answer.text);
+        for part in ["8 MiB", "narrow the time range", "--memory-budget-mib", "127.0.0.1"] {
+            assert!(answer.json["details"].as_str().unwrap().contains(part), "{part}: {}", answer.text);
+        }
+    }
+    wait_until(
+        || "nothing is held any more".to_owned(),
+        || Page::of(&mirror).only("prometheusmirror_memory_held_bytes") == 0.0,
+    );
+}
+
+#[test]
+fn queries_that_together_need_more_than_there_is_take_turns() {
+    let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
+    let stub = stub_of(150_000);
+    let (address, question) = (address(&mirror), all_samples(&stub, 60_000));
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..12).map(|_| scope.spawn(|| exchange(address, &question))).collect();
+        for asked in asked {
+            assert_eq!(points(&asked.join().unwrap()), 150_000);
+        }
+    });
+    // 16 MiB, what is free to each of 20 workers, and what a mirror has at rest: far below 12 times 8 MiB.
+    let peak_kib: u64 = status_field(mirror.pid(), "VmHWM").trim_end_matches(" kB").trim().parse().unwrap();
+    assert!(peak_kib < 64 << 10, "{peak_kib} KiB");
+}
+
+#[test]
+fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
+    const SLOW: usize = 12;
+    const SAMPLES: usize = 500_000;
+    let mirror = Mirror::start_with(&["--memory-budget-mib", "64"]);
+    let stub = stub_of(SAMPLES);
+    let question = all_samples(&stub, 30_000);
+    let mut slow: Vec<TcpStream> = (0..SLOW)
+        .map(|_| {
+            let stream = begin(&mirror, &question, PATIENCE);
+            // Else the system takes in megabytes for them.
+            socket2::SockRef::from(&stream).set_recv_buffer_size(4_096).unwrap();
+            stream
+        })
+        .collect();
+    // They go on reading, but slowly.
+    std::thread::scope(|scope| {
+        let (address, question) = (address(&mirror), &question);
+        let good = scope.spawn(move || {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(3) {
+                assert_eq!(points(&exchange(address, question)), SAMPLES);
+            }
+        });
+        while !good.is_finished() {
+            for stream in &mut slow {
+                let _ = stream.read(&mut [0; 64]);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        good.join().unwrap();
+    });
+    let logged = || mirror.log().matches("cut=").count();
+    drop(slow);
+    wait_until(|| "the answers are cut".to_owned(), || logged() > 0);
+    let held: Value = json!(Page::of(&mirror).only("prometheusmirror_memory_held_bytes"));
+    assert!(held.as_f64().unwrap() <= (64 << 20) as f64, "{held}");
+}
