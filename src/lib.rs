@@ -12,10 +12,11 @@
 //! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |
-//! | [`server`] | starts the whole, and ends it: `server/socket` where it listens, `server/shutdown` signals and the order of the end, `server/panics` what a panic leads to, `server/descriptors` those of this process, `server/scheduling` how its threads take turns, `server/random` numbers nobody can foresee |
+//! | [`server`] | starts the whole, and ends it: `server/shutdown` has the signals and the order of the end |
+//! | `server/os` | what is asked of the operating system: `server/os/socket` the listening socket, `server/os/descriptors` the file descriptors, `server/os/scheduling` how threads share the cores, `server/os/panics` what a panic leads to, `server/os/random` unpredictable numbers |
 //! | `server/listener`, `server/exchange`, `server/body`, `server/outgoing` | the tiny_http edge: taking requests in; one from arrival to written reply; its body; its reply |
 //! | `server/pool`, `server/aside`, `server/writers` | the workers and the bounded queue before them; threads for what may wait for a client; how many workers write their replies themselves |
-//! | `server/turns`, `server/sentinel`, `server/oversize` | what tiny_http needs to keep going |
+//! | `server/tiny_http` | what exists only because of tiny_http 0.12: `server/tiny_http/accepting` the server that accepts and its successors, `server/tiny_http/pipelining` one request of a connection at a time, `server/tiny_http/self_probe` connections that wait without need, `server/tiny_http/oversized_body` bodies announced beyond all bounds |
 //! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
 //! | `api/samples` | gauges and counters: which samples are read, and what becomes of them |

@@ -2,19 +2,13 @@
 
 mod aside;
 mod body;
-mod descriptors;
 mod exchange;
 mod listener;
+mod os;
 mod outgoing;
-mod oversize;
-mod panics;
 mod pool;
-mod random;
-mod scheduling;
-mod sentinel;
 mod shutdown;
-mod socket;
-mod turns;
+mod tiny_http;
 mod writers;
 
 use std::fmt;
@@ -35,10 +29,11 @@ use crate::settings::{KeySource, ProxySource, Settings};
 use aside::Aside;
 use exchange::Edge;
 use listener::Listener;
+use os::{descriptors, panics, scheduling, socket};
 use pool::Pool;
-use sentinel::Watch;
 use shutdown::Shutdown;
-use turns::Turns;
+use tiny_http::pipelining::Pipelines;
+use tiny_http::self_probe::{self, Watch};
 use writers::Writers;
 
 /// How often the file of the key is read again.
@@ -121,14 +116,14 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         aside: Aside::start().map_err(ServerError::Thread)?,
         writers: Writers::among(settings.workers),
-        turns: Turns::new(),
+        pipelines: Pipelines::new(),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),
     });
     if let KeySource::File(_) = settings.api_key {
         start("key-file", move || refresh_for_ever(&keyring))?;
     }
-    start("sentinel", move || sentinel::visit_for_ever(bound, &watch))?;
+    start("self-probe", move || self_probe::visit_for_ever(bound, &watch))?;
     start("listener", move || listener.serve(&socket))?;
     log::info(|| {
         log::Line::new("listening")

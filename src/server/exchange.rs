@@ -10,11 +10,11 @@ use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
-use crate::server::body::{Body, Bounds};
+use crate::server::body::{self, Body, Bounds};
+use crate::server::os::random::random;
+use crate::server::os::socket::CONNECTION_TIMEOUT;
 use crate::server::outgoing::Outgoing;
-use crate::server::random::random;
-use crate::server::socket::CONNECTION_TIMEOUT;
-use crate::server::{body, oversize};
+use crate::server::tiny_http::oversized_body;
 
 /// The header that carries the id of a request, and of its reply.
 const ID_HEADER: &str = "X-Request-Id";
@@ -22,7 +22,7 @@ const ID_HEADER: &str = "X-Request-Id";
 /// The most characters of an id that is taken over.
 const MAX_ID_LENGTH: usize = 128;
 
-/// How long a whole body may take to arrive. Between two of its bytes, `server/socket`'s timeout holds.
+/// How long a whole body may take to arrive. Between two of its bytes, `server/os/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
 
 /// After so long, tiny_http may close a connection as soon as it has the answer, and surely will not keep it long.
@@ -125,10 +125,10 @@ impl Exchange {
             });
         });
         let outgoing = Outgoing::new(status, headers, body, memory, account);
-        if oversize::is_beyond_bounds(&request) {
+        if oversized_body::is_beyond_bounds(&request) {
             // No further request comes on this connection, and it is never done.
             drop((server, turn));
-            return oversize::answer_for_good(request, outgoing.into_response());
+            return oversized_body::answer_for_good(request, outgoing.into_response());
         }
         if is_read {
             outgoing.write_at_once(request);

@@ -2,14 +2,11 @@
 //!
 //! The thread that takes requests in never waits for a client, and no more than a few workers do (`writers`): else bodies
 //! are read and replies written aside. What tiny_http 0.12 does not bound by itself is bounded by the options that
-//! `server/socket` sets, by `turns`, and by the `sentinel`.
+//! `server/os/socket` sets, and by `server/tiny_http`.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Response, Server};
 
@@ -19,27 +16,12 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::server::aside::Aside;
 use crate::server::body::Body;
-use crate::server::descriptors::Descriptor;
 use crate::server::exchange::{Edge, Exchange};
 use crate::server::pool::{Outcome, Pool};
-use crate::server::sentinel::Watch;
-use crate::server::socket::CONNECTION_TIMEOUT;
-use crate::server::turns::{Place, Turns, Waiting};
+use crate::server::tiny_http::accepting::Accepting;
+use crate::server::tiny_http::pipelining::{Pipelines, Place, Waiting};
+use crate::server::tiny_http::self_probe::Watch;
 use crate::server::writers::Writers;
-
-/// How often it is looked whether connections are still accepted.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long to wait before trying again to take over a socket, for want of descriptors for example.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-
-/// So many descriptors must be there to be had before connections are accepted again. Where one is missing, the next would
-/// be the last for long otherwise.
-const SPARE_DESCRIPTORS: usize = 16;
-
-/// After so long without a request, a server that does not accept any more has no open connections but those that wait for
-/// an answer.
-const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// What serving a request takes.
 pub(super) struct Listener {
@@ -47,7 +29,7 @@ pub(super) struct Listener {
     pub(super) pool: Pool,
     pub(super) aside: Arc<Aside>,
     pub(super) writers: Writers,
-    pub(super) turns: Turns<Arrival>,
+    pub(super) pipelines: Pipelines<Arrival>,
     pub(super) watch: Arc<Watch>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -66,7 +48,7 @@ struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(next) = self.listener.turns.end(self.client) {
+        if let Some(next) = self.listener.pipelines.end(self.client) {
             self.listener.take_up(next, self.client);
         }
     }
@@ -74,52 +56,14 @@ impl Drop for Turn {
 
 impl Listener {
     /// Serves requests for ever.
-    ///
-    /// tiny_http stops accepting for good when it fails to accept a single connection, for want of a descriptor for
-    /// example. Then another server takes over the same socket.
     pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> ! {
         loop {
-            let (server, acceptor) = take_over(socket);
-            let server = Arc::new(server);
-            let stopped = self.serve_with(&server, acceptor.as_ref());
+            let accepting = Accepting::on(socket);
+            let stopped = accepting.serve(|request, server| self.dispatch(request, server));
             self.metrics.listener_restarted();
             log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
             let listener = Arc::clone(self);
-            self.aside.run(move || listener.retire(&server));
-        }
-    }
-
-    /// Serves requests until no more are accepted, and says why not.
-    ///
-    /// tiny_http tells so, unless its thread that accepts has panicked, as it does when it has accepted a connection with the
-    /// last descriptor there was. Then its descriptor of the socket, `acceptor`, is closed.
-    fn serve_with(self: &Arc<Listener>, server: &Arc<Server>, acceptor: Option<&Descriptor>) -> io::Error {
-        let mut looked = Instant::now();
-        loop {
-            match server.recv_timeout(LOOK_INTERVAL) {
-                Ok(Some(request)) => self.dispatch(request, server),
-                Ok(None) => {}
-                Err(stopped) => return stopped,
-            }
-            if looked.elapsed() >= LOOK_INTERVAL {
-                if acceptor.is_some_and(|acceptor| !acceptor.is_open()) {
-                    return io::Error::other("the thread that accepts connections has ended");
-                }
-                looked = Instant::now();
-            }
-        }
-    }
-
-    /// Serves the connections that a server has accepted before it stopped to, until all must have been closed: none has
-    /// begun a request for longer than a connection may be silent, and none waits for an answer.
-    fn retire(self: &Arc<Listener>, server: &Arc<Server>) {
-        loop {
-            match server.recv_timeout(RETIREMENT) {
-                Ok(Some(request)) => self.dispatch(request, server),
-                // It is held here, and by the requests it has brought.
-                _ if Arc::strong_count(server) == 1 => return,
-                _ => {}
-            }
+            self.aside.run(move || accepting.retire(|request, server| listener.dispatch(request, server)));
         }
     }
 
@@ -133,7 +77,7 @@ impl Listener {
         // tiny_http has always asked the system for it.
         let Some(&client) = arrival.request.remote_addr() else { return };
         self.watch.saw_request(client);
-        match self.turns.begin(client, arrival) {
+        match self.pipelines.begin(client, arrival) {
             Place::First(arrival) => self.take_up(Waiting { request: arrival, is_last: false }, client),
             Place::Behind => {}
             // Nothing is written, so that the answers to those before it stay in order. Dropping it may wait for its body.
@@ -198,28 +142,4 @@ impl Listener {
     fn finish(&self, exchange: Exchange, reply: Reply, turn: Turn) {
         self.aside.run(move || exchange.finish(reply, turn));
     }
-}
-
-/// Another server on the same socket, as soon as there can be one, and the descriptor by which it accepts, if that is told.
-fn take_over(socket: &TcpListener) -> (Server, Option<Descriptor>) {
-    let mut is_first = true;
-    loop {
-        let spare: io::Result<Vec<TcpListener>> = (0..SPARE_DESCRIPTORS).map(|_| socket.try_clone()).collect();
-        // The spare ones are closed before the server takes the first connection.
-        match spare.map(drop).and_then(|()| server_on(socket.try_clone()?)) {
-            Ok(server) => return server,
-            Err(error) if is_first => log::error(|| log::Line::new("cannot accept").text("error", &error)),
-            Err(_) => {}
-        }
-        is_first = false;
-        thread::sleep(RETRY_INTERVAL);
-    }
-}
-
-fn server_on(socket: TcpListener) -> io::Result<(Server, Option<Descriptor>)> {
-    let acceptor = Descriptor::of(&socket).ok();
-    // It panics when there is no thread to be had.
-    let server = catch_unwind(|| Server::from_listener(socket, None));
-    let server = server.map_err(|_| io::Error::other("it has panicked, perhaps for want of a thread"))?;
-    Ok((server.map_err(io::Error::other)?, acceptor))
 }

@@ -4,12 +4,12 @@ use std::io::{self, Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::memory::AnswerMemory;
-use crate::server::socket::CONNECTION_TIMEOUT;
+use crate::server::os::socket::CONNECTION_TIMEOUT;
 
 use tiny_http::{Header, Request, Response, StatusCode};
 
 /// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
-/// `server/socket`'s timeout holds.
+/// `server/os/socket`'s timeout holds.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Up to this length, 32 KiB, a body is moved to make room for its head, so that both are one packet for small ones, and

@@ -8,10 +8,10 @@ use crate::log;
 use crate::metrics::Metrics;
 
 /// Watches over all panics from now on.
-pub(super) fn watch(metrics: Arc<Metrics>) {
+pub(in crate::server) fn watch(metrics: Arc<Metrics>) {
     panic::set_hook(Box::new(move |panic| {
         // tiny_http panics when a client has gone before its request is taken in, which is nobody's concern, and when it
-        // has accepted a connection with the last descriptor there was, which the sentinel sees to.
+        // has accepted a connection with the last descriptor there was, which the listener sees to.
         if panic.location().is_some_and(|location| location.file().contains("tiny_http")) {
             log::debug(|| line_of(panic));
         } else {

@@ -4,6 +4,6 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 /// One of them. Each hasher starts from the system's randomness.
-pub(super) fn random() -> u64 {
+pub(in crate::server) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

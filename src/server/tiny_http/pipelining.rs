@@ -1,9 +1,12 @@
 //! One request of a connection at a time.
 //!
-//! tiny_http reads on while a request is being answered, and takes a reply only when those before it are written. So a
-//! connection on which requests come without an end, or on which the first takes long, would hold a thread or a worker for
-//! each. Here all but the first wait, and cost their heads; and when very many do, the last of them is also the last that is
-//! answered.
+//! - Defect: tiny_http reads on while a request is being answered, without a bound, and blocks whoever writes a response until
+//!   the responses before it are written.
+//! - Seen: a connection that sends requests without an end, or whose first request takes long, held a thread or a worker for
+//!   each further request.
+//! - Here: all requests but the first wait, and cost their heads only. When very many wait, the last of them is also the
+//!   last that is answered.
+//! - Tests: `tests/it/operation/pipelining.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,19 +16,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MAX_WAITING: usize = 100;
 
 /// Connections on which a request is being answered, by the client's address, and what waits there.
-pub(super) struct Turns<T>(Mutex<HashMap<SocketAddr, VecDeque<Waiting<T>>>>);
+pub(in crate::server) struct Pipelines<T>(Mutex<HashMap<SocketAddr, VecDeque<Waiting<T>>>>);
 
 /// A request that waits for its turn.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Waiting<T> {
-    pub(super) request: T,
+pub(in crate::server) struct Waiting<T> {
+    pub(in crate::server) request: T,
     /// Whether there may be requests behind it that are not answered.
-    pub(super) is_last: bool,
+    pub(in crate::server) is_last: bool,
 }
 
 /// What is to be done with a request that has arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place<T> {
+pub(in crate::server) enum Place<T> {
     /// It is its turn.
     First(T),
     /// It waits.
@@ -34,13 +37,13 @@ pub(super) enum Place<T> {
     Beyond(T),
 }
 
-impl<T> Turns<T> {
-    pub(super) fn new() -> Turns<T> {
-        Turns(Mutex::new(HashMap::new()))
+impl<T> Pipelines<T> {
+    pub(in crate::server) fn new() -> Pipelines<T> {
+        Pipelines(Mutex::new(HashMap::new()))
     }
 
     /// Begins a request's turn, or keeps it until then.
-    pub(super) fn begin(&self, client: SocketAddr, request: T) -> Place<T> {
+    pub(in crate::server) fn begin(&self, client: SocketAddr, request: T) -> Place<T> {
         let mut underway = self.underway();
         let Some(waiting) = underway.get_mut(&client) else {
             underway.insert(client, VecDeque::new());
@@ -54,7 +57,7 @@ impl<T> Turns<T> {
     }
 
     /// Ends a turn, and gives the request whose turn it is then.
-    pub(super) fn end(&self, client: SocketAddr) -> Option<Waiting<T>> {
+    pub(in crate::server) fn end(&self, client: SocketAddr) -> Option<Waiting<T>> {
         let mut underway = self.underway();
         let next = underway.get_mut(&client)?.pop_front();
         if next.is_none() {
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_request_waits_for_those_before_it_on_its_connection_only() {
-        let turns = Turns::new();
+        let turns = Pipelines::new();
         let [a, b] = ["10.0.0.1:1", "10.0.0.1:2"].map(|client| client.parse().unwrap());
         let next = |client| turns.end(client).map(|waiting| waiting.request);
         assert_eq!([1, 2, 3].map(|nth| turns.begin(a, nth)), [Place::First(1), Place::Behind, Place::Behind]);
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_last_that_may_wait_is_told_so() {
-        let (turns, client) = (Turns::new(), "10.0.0.1:1".parse().unwrap());
+        let (turns, client) = (Pipelines::new(), "10.0.0.1:1".parse().unwrap());
         assert_eq!(turns.begin(client, 0), Place::First(0));
         for nth in 1..=MAX_WAITING {
             assert_eq!(turns.begin(client, nth), Place::Behind);

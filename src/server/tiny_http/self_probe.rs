@@ -1,9 +1,11 @@
-//! A thread that keeps tiny_http 0.12 going by visiting it, five times a second.
+//! A thread that connects to the mirror itself, five times a second, so that no connection waits without need.
 //!
-//! tiny_http gives connections that arrive together to as many threads as looked idle a moment before. When fewer were,
-//! the others wait behind connections that may stay open for ever, although nothing is busy. A further connection that
-//! comes and goes sets one of them free. Since the timeout that the listening socket hands down to its connections applies
-//! to its own `accept` as well, something has to arrive now and then.
+//! - Defect: tiny_http gives connections that arrive together to as many threads as looked idle a moment before. When fewer
+//!   were idle, the other connections wait behind connections that may stay open for ever.
+//! - Seen: 52 of 300 requests stuck after a pause of the process.
+//! - Here: a further connection that comes and goes sets one waiting connection free. It also keeps `accept` from timing out:
+//!   the read timeout of the listening socket, which its connections inherit, applies to `accept` as well.
+//! - Tests: `tests/it/operation/bursts.rs`.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::Request;
 
-use crate::server::random::random;
+use crate::server::os::random::random;
 
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -39,11 +41,11 @@ const REMEMBERED: usize = 1_024;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The header by which a visit is known, with a value that nobody else can know.
-const HEADER: &str = "X-Sentinel";
+const HEADER: &str = "X-Self-Probe";
 
-/// What the sentinel and the listener tell each other.
+/// What the self-probe and the listener tell each other.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::server) struct Watch {
     secret: String,
     requests: AtomicU64,
     new_connections: AtomicU64,
@@ -53,7 +55,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new() -> Arc<Watch> {
+    pub(in crate::server) fn new() -> Arc<Watch> {
         Arc::new(Watch {
             secret: format!("{:016x}{:016x}", random(), random()),
             requests: AtomicU64::new(0),
@@ -63,14 +65,14 @@ impl Watch {
         })
     }
 
-    /// Whether a request is a visit of the sentinel's.
-    pub(super) fn is_own(&self, request: &Request) -> bool {
+    /// Whether a request is a visit of the self-probe's.
+    pub(in crate::server) fn is_own(&self, request: &Request) -> bool {
         let is_secret = |header: &tiny_http::Header| header.field.equiv(HEADER) && header.value == self.secret.as_str();
         request.headers().iter().any(is_secret)
     }
 
     /// Takes note of a request of somebody else's, whose address is another one on each connection.
-    pub(super) fn saw_request(&self, client: SocketAddr) {
+    pub(in crate::server) fn saw_request(&self, client: SocketAddr) {
         let hash = self.hasher.hash_one(client);
         let place = &self.connections[hash as usize % REMEMBERED];
         if place.swap(hash, Ordering::Relaxed) != hash {
@@ -91,10 +93,12 @@ impl Watch {
 }
 
 /// Visits a listening address for ever.
-pub(super) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
+pub(in crate::server) fn visit_for_ever(listening: SocketAddr, watch: &Watch) -> ! {
     let addresses = reachable(listening);
-    let request =
-        format!("GET /-/healthy HTTP/1.1\r\nHost: sentinel\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n", watch.secret);
+    let request = format!(
+        "GET /-/healthy HTTP/1.1\r\nHost: self-probe\r\nConnection: close\r\n{HEADER}: {}\r\n\r\n",
+        watch.secret
+    );
     loop {
         let deadline = Instant::now() + PATIENCE;
         let begun: Vec<_> = (0..watch.visits()).filter_map(|_| begin(&addresses, &request, deadline)).collect();

@@ -15,7 +15,7 @@ use crate::log;
 /// has not finished yet, or an upstream on the same machine; a short answer would take a quarter more CPU. On a core that
 /// is busy they wait for their turn instead, some milliseconds at most, and their part of the time stays the same.
 /// Who has set the policy or the niceness himself has decided otherwise.
-pub(super) fn do_not_interrupt() {
+pub(in crate::server) fn do_not_interrupt() {
     if usual_scheduling() != Some(true) {
         return;
     }

@@ -11,7 +11,7 @@ use crate::log;
 ///
 /// A connection takes two, and many systems allow 1,024 until one asks for more. Where more are not to be had, there are
 /// fewer connections.
-pub(super) fn raise_limit() {
+pub(in crate::server) fn raise_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         log::warn(|| log::Line::new("few descriptors").text("error", &error));
     }
@@ -19,7 +19,7 @@ pub(super) fn raise_limit() {
 
 /// A descriptor of a socket, by its number, which others may have when it is closed.
 #[derive(Debug)]
-pub(super) struct Descriptor {
+pub(in crate::server) struct Descriptor {
     link: PathBuf,
     /// What names the socket.
     target: PathBuf,
@@ -30,13 +30,13 @@ impl Descriptor {
     ///
     /// # Errors
     /// When the system does not tell about descriptors under `/proc`.
-    pub(super) fn of(socket: &impl AsRawFd) -> io::Result<Descriptor> {
+    pub(in crate::server) fn of(socket: &impl AsRawFd) -> io::Result<Descriptor> {
         let link = PathBuf::from(format!("/proc/self/fd/{}", socket.as_raw_fd()));
         Ok(Descriptor { target: fs::read_link(&link)?, link })
     }
 
     /// Whether it is still one of that socket.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::server) fn is_open(&self) -> bool {
         fs::read_link(&self.link).is_ok_and(|target| target == self.target)
     }
 }

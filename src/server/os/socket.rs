@@ -14,7 +14,7 @@ const BACKLOG: i32 = 1_024;
 /// A longer one would serve clients with requests that take longer: tiny_http waits for the next request while it answers
 /// one, and when none begins in time, it closes the connection right after the answer. But it waits three times for a
 /// client that stops in the middle of a body: for the body, for what is to be discarded of it, and for the next head.
-pub(super) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
+pub(in crate::server) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a write waits for its client: half a second. Then it is looked whether the reply still has its time and its memory
 /// (`server/outgoing`).
@@ -22,7 +22,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
 /// machine that has no IPv6.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(in crate::server) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match bind(address) {
         Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() => {
             bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()))

@@ -1,0 +1,100 @@
+//! A tiny_http server on the listening socket, and another one when it stops accepting.
+//!
+//! - Defect: tiny_http stops accepting for good when it fails to accept a single connection, for want of a descriptor for
+//!   example. When the next call fails (`try_clone`, with the last descriptor there was), its accepting thread panics and nobody
+//!   is told.
+//! - Seen: with `ulimit -n 60` and more clients than that; no connection was accepted afterwards.
+//! - Here: another server takes over the same socket, while the old one serves the connections that it has. A panic shows by
+//!   the server's descriptor of the socket, which is closed then.
+//! - Tests: `tests/it/operation/descriptors.rs`.
+
+use std::io;
+use std::net::TcpListener;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tiny_http::{Request, Server};
+
+use crate::log;
+use crate::server::os::descriptors::Descriptor;
+use crate::server::os::socket::CONNECTION_TIMEOUT;
+
+/// How often to check whether connections are still accepted.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long to wait before trying again to take over a socket, for want of descriptors for example.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// So many descriptors must be free before connections are accepted again. Where one is missing, the next connection would
+/// take the last.
+const SPARE_DESCRIPTORS: usize = 16;
+
+/// After so long without a request, a server that does not accept any more has no open connections but those that wait for
+/// an answer.
+const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_secs(2));
+
+/// A server that accepts connections, or did.
+pub(in crate::server) struct Accepting {
+    server: Arc<Server>,
+    /// The descriptor by which it accepts, if the system tells.
+    acceptor: Option<Descriptor>,
+}
+
+impl Accepting {
+    /// A server on a socket, as soon as there can be one.
+    pub(in crate::server) fn on(socket: &TcpListener) -> Accepting {
+        let mut is_first = true;
+        loop {
+            let spare: io::Result<Vec<TcpListener>> = (0..SPARE_DESCRIPTORS).map(|_| socket.try_clone()).collect();
+            // The spare ones are closed before the server takes the first connection.
+            match spare.map(drop).and_then(|()| Accepting::start(socket.try_clone()?)) {
+                Ok(accepting) => return accepting,
+                Err(error) if is_first => log::error(|| log::Line::new("cannot accept").text("error", &error)),
+                Err(_) => {}
+            }
+            is_first = false;
+            thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn start(socket: TcpListener) -> io::Result<Accepting> {
+        let acceptor = Descriptor::of(&socket).ok();
+        // It panics when there is no thread to be had.
+        let server = catch_unwind(|| Server::from_listener(socket, None));
+        let server = server.map_err(|_| io::Error::other("it has panicked, perhaps for want of a thread"))?;
+        Ok(Accepting { server: Arc::new(server.map_err(io::Error::other)?), acceptor })
+    }
+
+    /// Hands over requests until no more are accepted, and says why not.
+    pub(in crate::server) fn serve(&self, hand_over: impl Fn(Request, &Arc<Server>)) -> io::Error {
+        let mut looked = Instant::now();
+        loop {
+            match self.server.recv_timeout(LOOK_INTERVAL) {
+                Ok(Some(request)) => hand_over(request, &self.server),
+                Ok(None) => {}
+                Err(stopped) => return stopped,
+            }
+            if looked.elapsed() >= LOOK_INTERVAL {
+                if self.acceptor.as_ref().is_some_and(|acceptor| !acceptor.is_open()) {
+                    return io::Error::other("the thread that accepts connections has ended");
+                }
+                looked = Instant::now();
+            }
+        }
+    }
+
+    /// Hands over what comes on the connections that were accepted before it stopped to, until all must have been closed:
+    /// none has begun a request for longer than a connection may be silent, and none waits for an answer.
+    pub(in crate::server) fn retire(self, hand_over: impl Fn(Request, &Arc<Server>)) {
+        loop {
+            match self.server.recv_timeout(RETIREMENT) {
+                Ok(Some(request)) => hand_over(request, &self.server),
+                // It is held here, and by the requests it has brought.
+                _ if Arc::strong_count(&self.server) == 1 => return,
+                _ => {}
+            }
+        }
+    }
+}
