@@ -34,8 +34,8 @@ pub enum Error {
     },
     /// A body that is not this request.
     BadRequest(String),
-    /// A body whose announced length is no number, or several.
-    BadLength,
+    /// A request whose end is not certain, and why.
+    BadFraming(&'static str),
     /// Another path.
     NoSuchPath(String),
     /// Another verb; those that the path takes.
@@ -64,7 +64,7 @@ impl Error {
     /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
     pub fn status(&self) -> u16 {
         match self {
-            Error::BadRequest(_) | Error::BadLength => 400,
+            Error::BadRequest(_) | Error::BadFraming(_) => 400,
             Error::Unauthorized => 401,
             Error::NoSuchPath(_) => 404,
             Error::VerbNotAllowed(_) => 405,
@@ -78,7 +78,7 @@ impl Error {
     /// Why the request was turned away before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
     pub fn rejection(&self) -> Option<&'static str> {
         match self {
-            Error::BadRequest(_) | Error::BadLength => Some("bad_request"),
+            Error::BadRequest(_) | Error::BadFraming(_) => Some("bad_request"),
             Error::NoSuchPath(_) => Some("no_such_path"),
             Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
@@ -103,7 +103,7 @@ impl Error {
                 ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
             }
             Error::Remote { summary, details } => remote(summary, details.clone()),
-            Error::BadRequest(_) | Error::BadLength => remote("Bad request.", self.to_string()),
+            Error::BadRequest(_) | Error::BadFraming(_) => remote("Bad request.", self.to_string()),
             Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
             Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
@@ -124,7 +124,7 @@ impl fmt::Display for Error {
             }
             Error::UnsupportedFieldType { mirror_type } => write!(f, "values of type {mirror_type} are not supported"),
             Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
-            Error::BadLength => f.write_str("the header Content-Length must be there once, and hold a number of bytes"),
+            Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),
             Error::NoSuchPath(path) => write!(
                 f,
                 "there is nothing at {path}; the mirror answers /api/connection, /api/field/name, \

@@ -13,10 +13,10 @@
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |
 //! | [`server`] | starts the whole, and ends it: `server/shutdown` has the signals and the order of the end |
-//! | `server/os` | what is asked of the operating system: `server/os/socket` the listening socket, `server/os/descriptors` the file descriptors, `server/os/scheduling` how threads share the cores, `server/os/panics` what a panic leads to, `server/os/random` unpredictable numbers |
+//! | `server/os` | what is asked of the operating system: `server/os/socket` the listening socket, `server/os/connections` the TCP connections there are, `server/os/descriptors` the file descriptors, `server/os/scheduling` how threads share the cores, `server/os/panics` what a panic leads to, `server/os/random` unpredictable numbers |
 //! | `server/listener`, `server/exchange`, `server/body`, `server/outgoing` | the tiny_http edge: taking requests in; one from arrival to written reply; its body; its reply |
 //! | `server/pool`, `server/aside`, `server/writers` | the workers and the bounded queue before them; threads for what may wait for a client; how many workers write their replies themselves |
-//! | `server/tiny_http` | what exists only because of tiny_http 0.12: `server/tiny_http/accepting` the server that accepts and its successors, `server/tiny_http/pipelining` one request of a connection at a time, `server/tiny_http/self_probe` connections that wait without need, `server/tiny_http/oversized_body` bodies announced beyond all bounds |
+//! | `server/tiny_http` | what exists only because of tiny_http 0.12: `server/tiny_http/accepting` the server that accepts and its successors, `server/tiny_http/framing` requests whose end is not certain, `server/tiny_http/pipelining` one request of a connection at a time and none after the last, `server/tiny_http/self_probe` connections that wait without need, `server/tiny_http/oversized_body` bodies announced beyond all bounds |
 //! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
 //! | `api/samples` | gauges and counters: which samples are read, and what becomes of them |

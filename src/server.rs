@@ -116,7 +116,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         aside: Aside::start().map_err(ServerError::Thread)?,
         writers: Writers::among(settings.workers),
-        pipelines: Pipelines::new(),
+        pipelines: Pipelines::new(bound.port()),
         watch: Arc::clone(&watch),
         metrics: Arc::clone(&metrics),
     });

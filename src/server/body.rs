@@ -1,5 +1,6 @@
 //! Reading the body of a request: within a bound for it and one for all there are, and within a deadline for the whole of it.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -17,20 +18,6 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
     let length = request.body_length().unwrap_or(0);
     let waits = is_chunked(request) || has_header(request, "Expect", "");
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
-}
-
-/// Whether the body of a request comes to an end by itself: tiny_http discards what nobody reads of a body whose length was
-/// announced, but what is left of chunks it takes for further requests, and so a body whose length it cannot read.
-pub(super) fn ends(request: &Request) -> bool {
-    !is_chunked(request) && has_good_length(request)
-}
-
-/// Whether the length of the body is announced once and as a number, if at all (RFC 9112, "Message Body Length").
-pub(super) fn has_good_length(request: &Request) -> bool {
-    let mut lengths = request.headers().iter().filter(|header| header.field.equiv("Content-Length"));
-    let first = lengths.next().map(|header| header.value.as_str());
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<usize>().is_ok();
-    first.is_none_or(is_number) && lengths.next().is_none()
 }
 
 /// How many bodies of the greatest length are held at the same time at most, whether their requests arrive, wait or run.
@@ -88,14 +75,14 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
     }
     let is_chunked = is_chunked(request);
     if is_chunked && has_header(request, "Connection", "upgrade") {
-        return Err(Error::BadRequest("Connection: upgrade and Transfer-Encoding do not go together".to_owned()));
+        return Err(Error::BadFraming("Connection: upgrade and Transfer-Encoding do not go together"));
     }
     let end = if is_chunked { usize::MAX } else { announced.unwrap_or(0) };
     let mut body = Body { bytes: Vec::new(), bounds: Arc::clone(bounds) };
     let mut chunk = [0; 4 * 1024];
     while body.bytes.len() < end {
         let wanted = chunk.len().min(end - body.bytes.len());
-        let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|_| Error::BodyNotReceived)?;
+        let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|error| failure(&error))?;
         if count == 0 {
             break;
         }
@@ -110,8 +97,19 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
     Ok(body)
 }
 
+/// What a body that cannot be read is answered with. A chunked body that is malformed, has trailers or is cut short is invalid
+/// input to tiny_http.
+fn failure(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => Error::BadFraming(
+            "its chunked body is malformed or incomplete, or has trailers: send it without trailers, or with Content-Length",
+        ),
+        _ => Error::BodyNotReceived,
+    }
+}
+
 /// Whether a body comes in chunks. tiny_http takes every transfer encoding for that.
-fn is_chunked(request: &Request) -> bool {
+pub(super) fn is_chunked(request: &Request) -> bool {
     has_header(request, "Transfer-Encoding", "")
 }
 

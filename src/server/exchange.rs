@@ -14,7 +14,7 @@ use crate::server::body::{self, Body, Bounds};
 use crate::server::os::random::random;
 use crate::server::os::socket::CONNECTION_TIMEOUT;
 use crate::server::outgoing::Outgoing;
-use crate::server::tiny_http::oversized_body;
+use crate::server::tiny_http::{framing, oversized_body};
 
 /// The header that carries the id of a request, and of its reply.
 const ID_HEADER: &str = "X-Request-Id";
@@ -41,6 +41,12 @@ impl Edge {
     }
 }
 
+/// The turn of a request on its connection, which ends when this is dropped.
+pub(super) trait Turn {
+    /// Has the connection end with the turn: no further request on it is answered.
+    fn end_connection(&mut self);
+}
+
 /// A request under way.
 pub(super) struct Exchange {
     request: Request,
@@ -51,8 +57,8 @@ pub(super) struct Exchange {
     server: Arc<Server>,
     /// Until it is answered, a shutdown waits for it.
     underway: Held,
-    /// Whether nothing is left of its body that could be taken for a further request.
-    has_whole_body: bool,
+    /// Whether what follows it is a request for certain, whatever becomes of its body.
+    has_certain_end: bool,
     /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
     is_read: bool,
     /// Whether those behind it on its connection are not answered any more.
@@ -63,16 +69,27 @@ impl Exchange {
     pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
-        let (has_whole_body, is_read) = (body::ends(&request), body::is_prefetched(&request));
+        let has_certain_end = framing::fault(&request).is_none() && !body::is_chunked(&request);
+        let is_read = body::is_prefetched(&request);
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
-        Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_read, is_last }
+        Exchange { request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last }
+    }
+
+    /// Whether no request behind it may be answered, whatever becomes of this one.
+    pub(super) fn ends_connection(&self) -> bool {
+        self.is_last || !self.has_certain_end
+    }
+
+    /// Whether tiny_http takes in nothing behind it.
+    pub(super) fn is_last_of_tiny_http(&self) -> bool {
+        framing::is_last(&self.request)
     }
 
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, .. } = self;
-        if !body::has_good_length(request) {
-            return Routed::Reply(edge.gateway.refuse_unseen(&Error::BadLength));
+        if let Some(fault) = framing::fault(request) {
+            return Routed::Reply(edge.gateway.refuse_unseen(&Error::BadFraming(fault)));
         }
         edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
     }
@@ -85,7 +102,6 @@ impl Exchange {
     /// Reads its body.
     pub(super) fn read_body(&mut self) -> Result<Body, Error> {
         let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
-        self.has_whole_body = true;
         self.is_read = true;
         Ok(body)
     }
@@ -101,8 +117,8 @@ impl Exchange {
     }
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
-    pub(super) fn finish<T>(self, reply: Reply, turn: T) {
-        let Exchange { request, accepted, id, edge, server, underway, has_whole_body, is_read, is_last } = self;
+    pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
+        let Exchange { request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", normal_path(request.url()))
@@ -111,7 +127,10 @@ impl Exchange {
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = signed.into_reply();
-        let is_last = is_last || !has_whole_body || accepted.elapsed() > LONG || edge.gateway.is_leaving();
+        let is_last = is_last || !has_certain_end || accepted.elapsed() > LONG || edge.gateway.is_leaving();
+        if is_last {
+            turn.end_connection();
+        }
         let id_header = if is_last { closing(&id) } else { id.to_string() };
         let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
 

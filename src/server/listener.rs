@@ -16,9 +16,10 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::server::aside::Aside;
 use crate::server::body::Body;
-use crate::server::exchange::{Edge, Exchange};
+use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::pool::{Outcome, Pool};
 use crate::server::tiny_http::accepting::Accepting;
+use crate::server::tiny_http::oversized_body;
 use crate::server::tiny_http::pipelining::{Pipelines, Place, Waiting};
 use crate::server::tiny_http::self_probe::Watch;
 use crate::server::writers::Writers;
@@ -40,16 +41,29 @@ pub(super) struct Arrival {
     server: Arc<Server>,
 }
 
-/// The turn of a connection's request. When it ends, the next is taken up.
-struct Turn {
+/// The turn of a connection's request. When it ends, the next is taken up, unless the connection ends, too.
+struct ConnectionTurn {
     listener: Arc<Listener>,
     client: SocketAddr,
+    /// Whether tiny_http takes in nothing on its connection any more, so that there is no need to end it.
+    is_last: bool,
+    ends_connection: bool,
 }
 
-impl Drop for Turn {
+impl Turn for ConnectionTurn {
+    fn end_connection(&mut self) {
+        self.ends_connection = true;
+    }
+}
+
+impl Drop for ConnectionTurn {
     fn drop(&mut self) {
-        if let Some(next) = self.listener.pipelines.end(self.client) {
-            self.listener.take_up(next, self.client);
+        let ConnectionTurn { ref listener, client, is_last, ends_connection } = *self;
+        if ends_connection && !is_last {
+            let waiting = listener.pipelines.end_connection(client);
+            waiting.into_iter().for_each(|waiting| listener.leave_unanswered(waiting.request));
+        } else if let Some(next) = listener.pipelines.end(client) {
+            listener.take_up(next, client);
         }
     }
 }
@@ -80,20 +94,27 @@ impl Listener {
         match self.pipelines.begin(client, arrival) {
             Place::First(arrival) => self.take_up(Waiting { request: arrival, is_last: false }, client),
             Place::Behind => {}
-            // Nothing is written, so that the answers to those before it stay in order. Dropping it may wait for its body.
-            Place::Beyond(arrival) => self.aside.run(move || drop(arrival.request.into_writer())),
+            Place::Beyond(arrival) => self.leave_unanswered(arrival),
         }
+    }
+
+    /// Writes nothing, so that the answers to those before it stay in order. Dropping it may wait for its body.
+    fn leave_unanswered(&self, arrival: Arrival) {
+        self.aside.run(move || oversized_body::leave_unanswered(arrival.request));
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
     fn take_up(self: &Arc<Listener>, next: Waiting<Arrival>, client: SocketAddr) {
-        let turn = Turn { listener: Arc::clone(self), client };
+        let listener = Arc::clone(self);
+        let turn = ConnectionTurn { listener, client, is_last: false, ends_connection: false };
         let _ = catch_unwind(AssertUnwindSafe(|| self.route(next, turn)));
     }
 
-    fn route(self: &Arc<Listener>, next: Waiting<Arrival>, turn: Turn) {
+    fn route(self: &Arc<Listener>, next: Waiting<Arrival>, mut turn: ConnectionTurn) {
         let Waiting { request: Arrival { request, server }, is_last } = next;
         let exchange = Exchange::new(request, server, Arc::clone(&self.edge), is_last);
+        turn.is_last = exchange.is_last_of_tiny_http();
+        turn.ends_connection = exchange.ends_connection();
         match exchange.route() {
             Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
             Routed::Job(job) => {
@@ -105,7 +126,7 @@ impl Listener {
     }
 
     /// Reads the body and gives the job to a worker.
-    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, turn: Turn) {
+    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, turn: ConnectionTurn) {
         let body = match exchange.read_body() {
             Ok(body) => body,
             Err(error) => {
@@ -120,7 +141,7 @@ impl Listener {
     }
 
     /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
-    fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: Turn) {
+    fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: ConnectionTurn) {
         let (lane, deadline) = (self.edge.gateway.lane(&question), question.deadline());
         let listener = Arc::clone(self);
         let task = move |outcome| {
@@ -139,7 +160,7 @@ impl Listener {
         self.pool.run(lane, deadline, Box::new(task));
     }
 
-    fn finish(&self, exchange: Exchange, reply: Reply, turn: Turn) {
+    fn finish(&self, exchange: Exchange, reply: Reply, turn: ConnectionTurn) {
         self.aside.run(move || exchange.finish(reply, turn));
     }
 }

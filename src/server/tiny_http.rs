@@ -2,6 +2,7 @@
 //! that fails without it. A file goes when tiny_http no longer has its defect.
 
 pub(super) mod accepting;
+pub(super) mod framing;
 pub(super) mod oversized_body;
 pub(super) mod pipelining;
 pub(super) mod self_probe;

@@ -1,9 +1,10 @@
 //! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
 //! so that no client library tidies them up.
 //!
-//! `requests` has what is read leniently and what is refused, `responses` the exact shapes, `settings` the start, and
+//! `framing` has requests whose end is not certain, `requests` has what is read leniently and what is refused, `responses` the exact shapes, `settings` the start, and
 //! `strange` clients that do little wrong.
 
+mod framing;
 mod requests;
 mod responses;
 pub mod settings;

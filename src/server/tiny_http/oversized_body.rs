@@ -8,6 +8,7 @@
 //! - Tests: `tests/it/operation/bodies.rs`.
 
 use std::io::{self, Cursor, Read};
+use std::mem;
 use std::thread;
 
 use tiny_http::{Request, Response};
@@ -33,6 +34,15 @@ pub(in crate::server) fn answer_for_good(request: Request, response: Response<im
     let length = body.len();
     let endless = Response::new(status, headers, Endless(Cursor::new(body)), Some(length), None);
     let _ = request.respond(endless.with_chunked_threshold(usize::MAX));
+}
+
+/// Has a request end without an answer, which may wait for its body; or, with a body beyond all bounds, never end.
+pub(in crate::server) fn leave_unanswered(request: Request) {
+    if is_beyond_bounds(&request) {
+        mem::forget(request);
+    } else {
+        drop(request.into_writer());
+    }
 }
 
 /// A body whose reader, once it is read, is never done with.

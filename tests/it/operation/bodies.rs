@@ -85,7 +85,8 @@ fn a_connection_is_not_to_be_used_again_when_something_of_a_body_is_left() {
     // Nothing at all is read of these.
     check("POST /nowhere", chunked, 404, true);
     check("GET /-/healthy", chunked, 200, true);
-    check("POST /api/metric", &format!("{chunked}2\r\n[]\r\n0\r\n\r\n"), 400, false);
+    // Trailers may follow, which tiny_http would take for a request.
+    check("POST /api/metric", &format!("{chunked}2\r\n[]\r\n0\r\n\r\n"), 400, true);
     check("POST /api/metric", "Content-Length: 2\r\n\r\n[]", 400, false);
     check("POST /nowhere", "Content-Length: 2\r\n\r\n[]", 404, false);
     check("GET /-/healthy", "\r\n", 200, false);

@@ -1,0 +1,145 @@
+//! Heads that do not say for certain where their request ends, and which requests tiny_http takes for the last.
+//!
+//! - Defect: tiny_http reads heads leniently. It ignores a `Content-Length` that is no number, takes every `Transfer-Encoding`
+//!   for `chunked`, leaves the trailers of a chunked body on the connection, and takes no line feed alone for the end of a line.
+//!   What it leaves of a body it parses as the next request.
+//! - Seen: a chunked body with the trailer `GGET /-/ready HTTP/1.1` was answered twice, the second time with the key. A reverse
+//!   proxy that reads such a head in another way forwards requests that its rules do not allow (request smuggling).
+//! - Here: such a head is answered with 400. Every response after which something of the request may be left, the one to a
+//!   chunked body included, ends its connection (`server/tiny_http/pipelining`): whatever follows is not answered.
+//! - Not seen here, since tiny_http hides it: a header line that continues the one before it (`obs-fold`) and has a colon
+//!   is a header of its own to tiny_http; a head with a byte above 127 never arrives, its connection is closed.
+//! - Tests: `tests/it/http/framing.rs`.
+
+use tiny_http::{HTTPVersion, Header, Request};
+
+/// Why the end of a request is not certain, if so.
+pub(in crate::server) fn fault(request: &Request) -> Option<&'static str> {
+    let is_visible = request.url().bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_visible || !is_token(request.method().as_str()) || !request.headers().iter().all(is_clean) {
+        return Some("its head has a character that may not be there, such as a line feed without a carriage return");
+    }
+    fault_of_length(request.http_version(), request.headers())
+}
+
+fn fault_of_length(version: &HTTPVersion, headers: &[Header]) -> Option<&'static str> {
+    if *version < HTTPVersion(1, 0) {
+        return Some("its version is HTTP/0.9: send HTTP/1.1");
+    }
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<usize>().is_ok();
+    match (Values::of(headers, "Content-Length"), Values::of(headers, "Transfer-Encoding")) {
+        (Values::None, Values::None) => None,
+        (Values::One(length), Values::None) if is_number(length) => None,
+        (_, Values::None) => Some("its Content-Length must be there once and be a number of bytes"),
+        (Values::None, Values::One(encoding)) if encoding.eq_ignore_ascii_case("chunked") => {
+            let is_old = *version < HTTPVersion(1, 1);
+            is_old.then_some("HTTP/1.0 has no Transfer-Encoding: send Content-Length")
+        }
+        (Values::None, _) => Some("its Transfer-Encoding must be there once and be \"chunked\""),
+        _ => Some("it has both Content-Length and Transfer-Encoding: send one of them"),
+    }
+}
+
+/// Whether tiny_http parses nothing behind this request, since its client said so.
+pub(in crate::server) fn is_last(request: &Request) -> bool {
+    let first = request.headers().iter().find(|header| header.field.equiv("Connection"));
+    let is_old = *request.http_version() == HTTPVersion(1, 0);
+    first.map_or(is_old, |header| {
+        let value = header.value.as_str().to_ascii_lowercase();
+        value.contains("close") || value.contains("upgrade") || is_old && !value.contains("keep-alive")
+    })
+}
+
+/// The values of a header.
+enum Values<'r> {
+    None,
+    One(&'r str),
+    Several,
+}
+
+impl<'r> Values<'r> {
+    fn of(headers: &'r [Header], name: &'static str) -> Values<'r> {
+        let mut values = headers.iter().filter(|header| header.field.equiv(name));
+        match (values.next(), values.next()) {
+            (None, _) => Values::None,
+            (Some(value), None) => Values::One(value.value.as_str()),
+            _ => Values::Several,
+        }
+    }
+}
+
+/// Whether a header has only characters that may be there (RFC 9110, section 5.5).
+fn is_clean(header: &Header) -> bool {
+    let is_text = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    is_token(header.field.as_str().as_str()) && header.value.as_str().bytes().all(is_text)
+}
+
+/// Whether a text is a token (RFC 9110, section 5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use tiny_http::TestRequest;
+
+    use super::*;
+
+    fn headers(headers: &[(&str, &str)]) -> Vec<Header> {
+        headers.iter().map(|(name, value)| Header::from_bytes(*name, *value).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_length_of_a_body_is_certain_or_it_has_a_fault() {
+        let check = |version: HTTPVersion, given: &[(&str, &str)], names: &str| {
+            let found = fault_of_length(&version, &headers(given)).unwrap_or_default();
+            assert!(found.contains(names) && found.is_empty() == names.is_empty(), "{given:?}: {found:?}");
+        };
+        let now = || HTTPVersion(1, 1);
+        check(now(), &[], "");
+        check(now(), &[("content-length", "0")], "");
+        check(now(), &[("transfer-encoding", "Chunked")], "");
+        check(HTTPVersion(1, 0), &[("Content-Length", "2")], "");
+        for length in ["abc", "-1", "+2", "2, 2", "", "0x2", "99999999999999999999999"] {
+            check(now(), &[("Content-Length", length)], "Content-Length");
+        }
+        check(now(), &[("Content-Length", "2"), ("content-length", "2")], "Content-Length");
+        for encoding in ["identity", "gzip, chunked", "xchunked", "chunked, chunked", "", "chunked;q=1"] {
+            check(now(), &[("Transfer-Encoding", encoding)], "Transfer-Encoding");
+        }
+        check(now(), &[("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")], "Transfer-Encoding");
+        check(now(), &[("Transfer-Encoding", "chunked"), ("Content-Length", "2")], "both");
+        check(HTTPVersion(1, 0), &[("Transfer-Encoding", "chunked")], "HTTP/1.0");
+        check(HTTPVersion(0, 9), &[], "HTTP/0.9");
+    }
+
+    #[test]
+    fn a_head_has_no_control_characters_and_no_other_names_than_tokens() {
+        let check = |header: (&str, &str), is_good: bool| {
+            assert_eq!(is_clean(&headers(&[header])[0]), is_good, "{header:?}");
+        };
+        check(("X-User_1", "a\tb c~"), true);
+        check(("X", ""), true);
+        for bad in [("X", "a\nContent-Length: 2"), ("X", "a\rb"), ("X", "\0"), ("X", "\x7f"), ("X\0", "a"), ("", "a")] {
+            check(bad, false);
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_last_when_its_client_says_so_or_its_version() {
+        for (version, connection, expected) in [
+            (HTTPVersion(1, 1), None, false),
+            (HTTPVersion(1, 1), Some("Close"), true),
+            (HTTPVersion(1, 1), Some("Upgrade, HTTP2-Settings"), true),
+            (HTTPVersion(1, 1), Some("keep-alive"), false),
+            (HTTPVersion(1, 0), None, true),
+            (HTTPVersion(1, 0), Some("x"), true),
+            (HTTPVersion(1, 0), Some("Keep-Alive"), false),
+        ] {
+            let headers = headers(&connection.map_or(vec![], |value| vec![("Connection", value)]));
+            let request =
+                headers.into_iter().fold(TestRequest::new().with_http_version(version), TestRequest::with_header);
+            assert_eq!(is_last(&request.into()), expected, "{connection:?}");
+        }
+    }
+}

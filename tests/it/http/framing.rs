@@ -1,0 +1,187 @@
+//! Requests that do not say for certain where they end, written byte by byte: what follows them is never answered.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{DEADLINE, address, check_refusal, header, read_one_answer};
+use crate::operation::page::Page;
+use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::stub::{Stub, good};
+
+/// A request of its own, which must not be answered where it stands in what another one left.
+const SMUGGLED: &str = "GET /-/healthy HTTP/1.1\r\nHost: m\r\nX-Request-Id: smuggled\r\n\r\n";
+
+/// The head of a POST with these lines, each with its end.
+fn post(lines: &str) -> String {
+    format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{lines}\r\n")
+}
+
+/// The answer to a request, and what comes after it until the mirror closes the connection, which has nothing further to
+/// read.
+fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Answer>, String) {
+    let mut stream = TcpStream::connect(address(mirror)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(request).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let answer = read_one_answer(&mut stream).ok();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    (answer, String::from_utf8(rest).unwrap())
+}
+
+/// Wants a request refused with 400, an error that names the fault, the key, and the end of the connection; and nothing
+/// answered that follows, but by the empty 400 that tiny_http gives to what is no request.
+fn check_refused(mirror: &Mirror, request: &str, names: &str) {
+    let (answer, rest) = ask(mirror, format!("{request}{SMUGGLED}").as_bytes());
+    let answer = answer.unwrap_or_else(|| panic!("{request:?}: no answer"));
+    check_refusal(&answer, 400, request);
+    let details = answer.json["details"].as_str().unwrap();
+    assert!(details.contains(names), "{request:?}: {details}");
+    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request:?}");
+    assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}: {answer:?}");
+    let is_unanswered =
+        rest.is_empty() || rest.starts_with("HTTP/1.1 400") && rest.ends_with("Content-Length: 0\r\n\r\n");
+    assert!(is_unanswered && !rest.contains("smuggled"), "{request:?}: {rest}");
+}
+
+#[test]
+fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
+    let mirror = Mirror::start();
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for (lines, names) in [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "both"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 60\r\n", "both"),
+        ("Content-Length: 0\r\nContent-Length: 60\r\n", "Content-Length"),
+        ("Content-Length: 0, 60\r\n", "Content-Length"),
+        ("Content-Length: +60\r\n", "Content-Length"),
+        ("Content-Length: 61x\r\n", "Content-Length"),
+        ("Transfer-Encoding: identity\r\n", "Transfer-Encoding"),
+        ("Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding"),
+        ("Transfer-Encoding: xchunked\r\n", "Transfer-Encoding"),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "Transfer-Encoding"),
+        // To who takes a line feed for the end of a line, what follows is the body.
+        ("X-User: a\nContent-Length: 60\r\n", "line feed"),
+        ("X-User: a\rContent-Length: 60\r\n", "line feed"),
+        ("X-User: a\0\r\n", "character"),
+        ("X\0: a\r\n", "character"),
+    ] {
+        check_refused(&mirror, &post(lines), names);
+    }
+    check_refused(
+        &mirror,
+        "POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.0",
+    );
+    check_refused(&mirror, "GET / HTTP/0.9\r\n\r\n", "HTTP/0.9");
+    check_refused(&mirror, "GET /-/healthy\t HTTP/1.1\r\n\r\n", "character");
+    // Sizes that are none, a trailer, and another after the last chunk: its bytes are read as a request, or as a chunk.
+    for body in [
+        "x\r\n",
+        "-2\r\n{}\r\n",
+        "fffffffffffffffff\r\n{}\r\n",
+        "2\r\n{}",
+        "2\n{}\r\n",
+        "2\r\n{}\r\n0\r\nX: y\r\n\r\n",
+        "0\r\nG",
+    ] {
+        check_refused(&mirror, &format!("{}{body}", post(chunked)), "chunked body");
+    }
+}
+
+#[test]
+fn a_chunked_body_is_the_end_of_its_connection() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let body = json!({"connectionDetails": stub.details()}).to_string();
+    for (size, encoding) in [("", "chunked"), ("0", "Chunked"), ("+", "chunked"), ("", "chunked\r\nX: y")] {
+        let head = post(&format!("Transfer-Encoding: {encoding}\r\n"));
+        for extension in ["", ";a=b", ";a\n0"] {
+            let request = format!("{head}{size}{:x}{extension}\r\n{body}\r\n0\r\n\r\n{SMUGGLED}", body.len());
+            let (answer, rest) = ask(&mirror, request.as_bytes());
+            let answer = answer.unwrap();
+            assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{request}: {}", answer.text);
+            assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request}");
+            assert_eq!(rest, "", "{request}");
+        }
+    }
+}
+
+#[test]
+fn what_trickles_in_behind_the_end_is_not_answered_either() {
+    let mirror = Mirror::start();
+    let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream
+        .write_all(format!("{}2\r\n{{}}\r\n0\r\nG{SMUGGLED}", post("Transfer-Encoding: chunked\r\n")).as_bytes())
+        .unwrap();
+    assert_eq!(read_one_answer(&mut stream).unwrap().status, 400);
+    // Later than a connection that is known to have ended is looked at again.
+    std::thread::sleep(Duration::from_millis(1_500));
+    for _ in 0..3 {
+        stream.write_all(SMUGGLED.as_bytes()).unwrap();
+        let after = read_one_answer(&mut stream);
+        assert!(after.is_err(), "{after:?}");
+    }
+    assert_eq!(mirror.get("/-/healthy").status, 200);
+    let page = Page::of(&mirror);
+    assert_eq!(page.sum("prometheusmirror_requests_total", &[("method", "healthy")]), 1.0, "the one of the test alone");
+}
+
+#[test]
+fn a_client_that_comes_from_the_same_address_again_is_answered() {
+    use socket2::{Domain, Socket, Type};
+    use std::net::{Ipv4Addr, SocketAddr};
+    let mirror = Mirror::start();
+    let to: SocketAddr = address(&mirror).parse().unwrap();
+    let connect = |from: SocketAddr| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        // It is reset when it is closed, so that its address is free again at once.
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    };
+    let mut first = connect((Ipv4Addr::LOCALHOST, 0).into());
+    let from = first.local_addr().unwrap();
+    first.write_all(post("Transfer-Encoding: identity\r\n").as_bytes()).unwrap();
+    assert_eq!(read_one_answer(&mut first).unwrap().status, 400);
+    drop(first);
+    std::thread::sleep(Duration::from_millis(1_200));
+    let mut second = connect(from);
+    second.write_all(SMUGGLED.as_bytes()).unwrap();
+    assert_eq!(read_one_answer(&mut second).unwrap().status, 200);
+}
+
+/// What tiny_http does on its own, which nothing outside it can change: docs/operations.md tells of it.
+#[test]
+fn what_tiny_http_answers_by_itself_ends_the_connection() {
+    let mirror = Mirror::start();
+    let check = |request: &[u8], expected: &str| {
+        let rest = ask_raw(&mirror, &[request, SMUGGLED.as_bytes()].concat());
+        assert!(rest.starts_with(expected) && rest.is_empty() == expected.is_empty(), "{request:?}: {rest}");
+        assert!(!rest.contains("smuggled"), "{request:?}: {rest}");
+    };
+    check(b"GET / HTTP/1.1\r\nX-User: J\xe4ger\r\n\r\n", "");
+    check(b"GET /J\xe4ger HTTP/1.1\r\n\r\n", "");
+    check(b"GET /\r\n", "HTTP/1.1 400 ");
+    check(b"GET / HTTP/1.1\r\nX-User: a\r\n b\r\n\r\n", "HTTP/1.1 400 ");
+    check(b"GET / HTTP/1.1\r\nContent-Length : 60\r\n\r\n", "HTTP/1.1 400 ");
+    check(b"GET / HTTP/1.1\nHost: m\n\n", "HTTP/1.1 400 ");
+    check(b"GET / HTTP/1.1\r\nExpect: more\r\n\r\n", "HTTP/1.1 417 ");
+    assert_eq!(mirror.get("/-/healthy").status, 200);
+}
+
+/// All that comes until the connection is closed.
+fn ask_raw(mirror: &Mirror, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address(mirror)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(request).unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    String::from_utf8(rest).unwrap()
+}
