@@ -460,7 +460,14 @@ mod tests {
     fn gateway(requires_key: bool) -> Gateway {
         let metrics = Arc::new(Metrics::new(1, 1));
         let keyring = Arc::new(Keyring::fixed(Key::new(KEY).unwrap()));
-        let client = Client::new(1, "*".parse().unwrap(), Authorities::default(), None, Arc::clone(&metrics));
+        let client = Client::new(
+            1,
+            "*".parse().unwrap(),
+            Authorities::default(),
+            None,
+            Duration::from_secs(300),
+            Arc::clone(&metrics),
+        );
         Gateway::new(keyring, requires_key, client, MemoryBudget::new(1 << 20), metrics)
     }
 

@@ -24,4 +24,5 @@ pub use deadline::Deadline;
 pub use decode::envelope::ResultType;
 pub use error::{Error, ErrorKind, shortened};
 pub use health::Silence;
+pub use http::connect_failure::{ConnectFailure, TlsFailure};
 pub use upstream::{BadAddress, Upstream};

@@ -97,7 +97,14 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let allowlist = settings.allow_upstream.clone();
     let proxy = proxy(settings)?;
     let proxy_name = proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
-    let client = Client::new(settings.workers, allowlist, authorities(settings)?, proxy, Arc::clone(&metrics));
+    let client = Client::new(
+        settings.workers,
+        allowlist,
+        authorities(settings)?,
+        proxy,
+        settings.connection_lifetime,
+        Arc::clone(&metrics),
+    );
     let gateway = Gateway::new(
         Arc::clone(&keyring),
         settings.require_api_key,

@@ -21,8 +21,9 @@ use crate::log::Format;
 use crate::prometheus::{Allowlist, BadHost, NoProxy, Proxy};
 
 use table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, LISTEN, LOG_FORMAT, LOG_LEVEL, MAX_REQUEST_BYTES,
-    MEMORY_BUDGET_MIB, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, WORKERS,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, LISTEN, LOG_FORMAT, LOG_LEVEL,
+    MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY,
+    SHUTDOWN_GRACE, WORKERS,
 };
 
 pub use table::{Fallback, Setting, TABLE};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Where the proxy comes from that upstreams are asked through, if they are.
     pub proxy: Option<ProxySource>,
+    /// How long a connection to an upstream is used, a second to an hour.
+    pub connection_lifetime: Duration,
     /// The TCP port to listen on; 0 for any free one.
     pub port: u16,
     /// The address to listen on.
@@ -203,14 +206,15 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
             Some(proxy) => Some(proxy.proxy(needed(&NO_PROXY)?.hosts()?)?),
             None => None,
         },
+        connection_lifetime: needed(&CONNECTION_LIFETIME)?.seconds(1)?,
         port,
         listen,
         workers,
         queue: given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
         max_request_bytes: needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
         memory_budget_bytes: needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
-        shutdown_delay: needed(&SHUTDOWN_DELAY)?.seconds()?,
-        shutdown_grace: needed(&SHUTDOWN_GRACE)?.seconds()?,
+        shutdown_delay: needed(&SHUTDOWN_DELAY)?.seconds(0)?,
+        shutdown_grace: needed(&SHUTDOWN_GRACE)?.seconds(0)?,
         log_level: needed(&LOG_LEVEL)?.checked(level)?,
         log_format: needed(&LOG_FORMAT)?.checked(format_named)?,
     })))
@@ -243,8 +247,8 @@ impl Given {
         self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
     }
 
-    fn seconds(self) -> Result<Duration, BadSetting> {
-        self.number(0..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
+    fn seconds(self, least: usize) -> Result<Duration, BadSetting> {
+        self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
     }
 
     /// A list of hosts. Of a bad one, the entry is named that is none.
@@ -365,6 +369,7 @@ mod tests {
             allow_upstream: "*".parse().unwrap(),
             ca_file: None,
             proxy: None,
+            connection_lifetime: Duration::from_secs(300),
             port: 9900,
             listen: "::".parse().unwrap(),
             workers: 20,
@@ -424,6 +429,7 @@ mod tests {
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
         check(&["--memory-budget-mib", "15"], &[key], &["--memory-budget-mib must be", "65536", "\"15\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
+        check(&["--connection-lifetime", "0"], &[key], &["--connection-lifetime must be", "from 1", "\"0\""]);
         check(&["--shutdown-delay", "5s"], &[key], &["--shutdown-delay must be", "3600", "\"5s\""]);
         check(&["--shutdown-grace", "3601"], &[key], &["--shutdown-grace must be", "3600", "\"3601\""]);
         check(&["--log-format", "xml"], &[key], &["--log-format must be", "logfmt, json", "\"xml\""]);

@@ -25,6 +25,8 @@ The environment of the mirror: the settings that are values of the chart, and wh
   value: {{ int64 .Values.maxRequestBytes | quote }}
 - name: MEMORY_BUDGET_MIB
   value: {{ int64 .Values.memoryBudgetMib | quote }}
+- name: CONNECTION_LIFETIME
+  value: {{ int64 .Values.connectionLifetime | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ int64 .Values.shutdownDelay | quote }}
 - name: SHUTDOWN_GRACE
@@ -99,6 +101,7 @@ The environment of the mirror: the settings that are values of the chart, and wh
     "CA_FILE" "global.customCertificates"
     "PROXY" "global.proxy.url"
     "NO_PROXY" "noProxy"
+    "CONNECTION_LIFETIME" "connectionLifetime"
     "PORT" "port"
     "WORKERS" "workers"
     "QUEUE" "queue"

@@ -63,6 +63,7 @@ fn envelope<T>(
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
         Undecoded::Enough => Unanswered::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
+        Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
         Undecoded::Foreign => {
             let why = "its answer is not one of the Prometheus HTTP API".to_owned();
             ErrorKind::NotPrometheus { status: Some(status), why }.into()

@@ -61,17 +61,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for this many workers, each of which may keep a connection to any upstream that may be asked.
+    /// A client for this many workers, each of which may keep a connection to any upstream that may be asked, for as long as
+    /// `connection_lifetime`.
     pub fn new(
         workers: usize,
         allowlist: Allowlist,
         authorities: Authorities,
         proxy: Option<Proxy>,
+        connection_lifetime: Duration,
         metrics: Arc<Metrics>,
     ) -> Client {
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         Client {
-            transport: Transport::new(workers, allowlist, authorities, proxy),
+            transport: Transport::new(workers, allowlist, authorities, proxy, connection_lifetime),
             get_only: learnt(),
             without_remote_read: learnt(),
             victoria_metrics: learnt(),

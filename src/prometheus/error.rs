@@ -6,6 +6,7 @@ use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
 use super::health::Silence;
+use super::http::connect_failure::ConnectFailure;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
@@ -32,16 +33,25 @@ pub enum ErrorKind {
         /// What went wrong, as it is called where an upstream is at fault. A status of the proxy's own is `Refused`.
         failure: Box<ErrorKind>,
     },
-    /// No connection, for the reason the system gives.
-    Unreachable(String),
-    /// The name has no address.
-    NameNotFound,
+    /// No connection, and why.
+    Unconnected(ConnectFailure),
+    /// Not asked, for the request cannot be written.
+    Unsent,
     /// The connection was closed before the answer was whole.
     Closed,
-    /// No TLS connection, for the reason the TLS library gives.
-    Tls(String),
-    /// No whole answer in time; the request's whole time in milliseconds.
-    Timeout(u128),
+    /// A connection, but no byte of an answer in time.
+    Timeout {
+        /// How long it was waited for, in milliseconds.
+        waited_ms: u128,
+        /// The request's whole time in milliseconds.
+        whole_ms: u128,
+    },
+    /// An answer that began, but was not whole in time; the request's whole time in milliseconds.
+    Stalled(u128),
+    /// The mirror itself took too long to read the answer; the request's whole time in milliseconds.
+    TimeSpent(u128),
+    /// An answer compressed in this way, where none was asked for.
+    Compressed(String),
     /// Not asked, for the request's time was over before; the whole of it in milliseconds.
     NoTimeLeft(u128),
     /// Not queried: no worker was free before the deadline.
@@ -113,9 +123,13 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// Whether the upstream gave no sign of life in the time it had.
+    /// Whether a whole timeout was spent on waiting for the upstream in vain.
     pub(super) fn is_silence(&self) -> bool {
-        matches!(self, ErrorKind::Timeout(_))
+        match self {
+            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => true,
+            ErrorKind::Unconnected(failure) => failure.is_silence(),
+            _ => false,
+        }
     }
 
     /// Whether the upstream answered, whatever it was.
@@ -137,11 +151,13 @@ impl ErrorKind {
         match self {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => NOT_ALLOWED,
             ErrorKind::AtProxy { .. } => "proxy",
-            ErrorKind::Unreachable(_) => "unreachable",
-            ErrorKind::NameNotFound => "name_not_found",
+            ErrorKind::Unconnected(failure) => failure.name(),
+            ErrorKind::Unsent => "unsent",
             ErrorKind::Closed => "closed",
-            ErrorKind::Tls(_) => "tls",
-            ErrorKind::Timeout(_) => "timeout",
+            ErrorKind::Timeout { .. } => "timeout",
+            ErrorKind::Stalled(_) => "stalled",
+            ErrorKind::TimeSpent(_) => "time_spent",
+            ErrorKind::Compressed(_) => "compressed",
             ErrorKind::NoTimeLeft(_) => "no_time_left",
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
@@ -189,30 +205,39 @@ impl fmt::Display for ErrorKind {
                 write!(f, "cannot be reached through the proxy {proxy}: ")?;
                 write_failure_of_proxy(f, failure)
             }
-            ErrorKind::Unreachable(reason) => write!(
-                f,
-                "cannot be reached: {reason}; check host and port in the connection details, \
-                 and that this mirror may connect there"
-            ),
-            ErrorKind::NameNotFound => write!(
-                f,
-                "cannot be reached: the name has no address; check the host in the connection details, \
-                 as it is named where this mirror runs"
-            ),
+            ErrorKind::Unconnected(failure) => write!(f, "cannot be reached: {failure}; {}", failure.remedy()),
+            ErrorKind::Unsent => f.write_str("was not asked: the request cannot be written, its URL may be too long"),
             ErrorKind::Closed => write!(
                 f,
                 "closed the connection before its answer was whole; check that it is running, \
                  and that the port speaks the protocol that was asked (http or https)"
             ),
-            ErrorKind::Tls(reason) => write!(
+            ErrorKind::Timeout { waited_ms, whole_ms } => {
+                f.write_str("did not answer within the ")?;
+                // Less than that is left when others, or the mirror itself, took some of it before.
+                if waited_ms * 10 < whole_ms * 9 {
+                    write!(f, "{waited_ms} ms that were left of the ")?;
+                }
+                write!(
+                    f,
+                    "request's {whole_ms} ms; narrow the time range, widen the bucket, \
+                     or raise requestTimeout in the connection details"
+                )
+            }
+            ErrorKind::Stalled(ms) => write!(
                 f,
-                "cannot be reached by TLS: {reason}; check that the port speaks https, and that its certificate is of a \
-                 public authority or of one in the --ca-file of this mirror"
+                "began to answer, but did not send the whole answer within the request's {ms} ms; raise requestTimeout in the \
+                 connection details, narrow the query, or check the network between it and this mirror"
             ),
-            ErrorKind::Timeout(ms) => write!(
+            ErrorKind::TimeSpent(ms) => write!(
                 f,
-                "did not answer within the request's {ms} ms; narrow the time range, widen the bucket, \
-                 or raise requestTimeout in the connection details"
+                "answered, but this mirror did not finish reading its answer within the request's {ms} ms; narrow the query, \
+                 raise requestTimeout in the connection details, or give this mirror more CPU"
+            ),
+            ErrorKind::Compressed(encoding) => write!(
+                f,
+                "sends its answer compressed (Content-Encoding: {encoding}), though this mirror asks for none; have \
+                 whatever compresses it, such as a reverse proxy, heed the header Accept-Encoding: identity"
             ),
             ErrorKind::NoTimeLeft(ms) => write!(
                 f,
@@ -316,23 +341,14 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
 /// What went wrong at a proxy, and what whoever runs the mirror can do about it.
 fn write_failure_of_proxy(f: &mut fmt::Formatter<'_>, failure: &ErrorKind) -> fmt::Result {
     match failure {
-        ErrorKind::NameNotFound => f.write_str("its name has no address; check --proxy of this mirror"),
-        ErrorKind::Unreachable(reason) => write!(
-            f,
-            "{reason}; check --proxy of this mirror, that the proxy is running, and that this mirror may connect to it"
-        ),
+        ErrorKind::Unconnected(failure) => write!(f, "{failure}; {}", failure.remedy_at_proxy()),
         ErrorKind::Closed => f.write_str(
             "it closed the connection before it answered; check that it is running, and that --proxy of this mirror \
              has its port and its protocol (http or https)",
         ),
-        ErrorKind::Tls(reason) => write!(
+        ErrorKind::Timeout { waited_ms, .. } => write!(
             f,
-            "{reason}; check that its port speaks https, as --proxy of this mirror says, and that its certificate is of \
-             a public authority or of one in the --ca-file of this mirror"
-        ),
-        ErrorKind::Timeout(ms) => write!(
-            f,
-            "it opened no way there within the request's {ms} ms; check that it is running and may connect to this host \
+            "it did not open the way there within {waited_ms} ms; check that it is running and may connect to this host \
              and port, or have a host that is not behind it added to --no-proxy of this mirror"
         ),
         ErrorKind::Refused(status @ (401 | 407)) => write!(

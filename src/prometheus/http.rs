@@ -1,10 +1,15 @@
-//! HTTP to an upstream: connections, the proxy's tunnel, and what their failures mean.
+//! HTTP to an upstream: names and connections, the proxy's tunnel, and what their failures mean.
 //!
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
+pub(super) mod connect_failure;
 pub(super) mod transport;
 
+mod connection;
+mod connector;
+mod dial;
 mod failure;
-mod gathered;
+mod lookup;
 mod resolver;
+mod tcp;
 mod tunnel;

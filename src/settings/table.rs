@@ -167,8 +167,17 @@ pub(super) const NO_PROXY: Setting = Setting {
            dot always are.",
 };
 
+pub(super) const CONNECTION_LIFETIME: Setting = Setting {
+    flag: "connection-lifetime",
+    variable: "CONNECTION_LIFETIME",
+    fallback: Fallback::Value("300"),
+    allowed: "a number of seconds from 1 to 3600",
+    help: "How long a connection to Prometheus is used, in seconds, however busy it is. Then a new one is made, so that a \
+           name that has moved to another address is followed.",
+};
+
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 17] = [
+pub const TABLE: [&Setting; 18] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
@@ -176,6 +185,7 @@ pub const TABLE: [&Setting; 17] = [
     &CA_FILE,
     &PROXY,
     &NO_PROXY,
+    &CONNECTION_LIFETIME,
     &PORT,
     &LISTEN,
     &WORKERS,

@@ -312,7 +312,10 @@ fn each_fault_is_called_by_its_name() {
             Reply::raw(MARKER).then(After::Close),
             "does not answer as a Prometheus does: its answer is not HTTP; check host",
         ),
-        (Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close), "its answer is not HTTP"),
+        (
+            Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close),
+            "so its port speaks https; give its address as url",
+        ),
         (
             Reply::raw(head("X-Padding: ")).then(After::Repeat(vec![b'x'; 1 << 16])),
             "the header of its answer is too large",
@@ -342,9 +345,9 @@ fn each_fault_is_called_by_its_name() {
     check_says(
         &mirror,
         json!({"host": "no-such-host.invalid", "port": 1}),
-        "cannot be reached: the name has no address",
+        "cannot be reached: the name no-such-host.invalid has no address, says the name server of this mirror",
     );
     let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
     let url = format!("https://127.0.0.1:{}/", plain.port());
-    check_says(&mirror, json!({"url": url}), "cannot be reached by TLS");
+    check_says(&mirror, json!({"url": url}), "cannot be reached: it does not speak TLS on this port; begin url");
 }

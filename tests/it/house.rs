@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use prometheusmirror::settings::TABLE;
 
 /// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
-const FORBIDDEN: [(&[&str], &[&str]); 8] = [
+const FORBIDDEN: [(&[&str], &[&str]); 10] = [
     // The pure rooms: no other side, no I/O, no clock, no logging.
     (
         &["model", "compute"],
@@ -31,7 +31,9 @@ const FORBIDDEN: [(&[&str], &[&str]); 8] = [
     (&["prometheus", "cache"], &["crate::wire", "crate::api", "crate::compute", "crate::server", "crate::error"]),
     (&["wire"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api"]),
     // Libraries that belong to one room, or two.
-    (&["!server"], &["tiny_http", "threadpool", "socket2", "signal_hook", "thread_priority"]),
+    (&["!server"], &["tiny_http", "threadpool", "signal_hook", "thread_priority"]),
+    (&["!server|prometheus"], &["socket2"]),
+    (&["!prometheus"], &["rustls", "webpki", "dns_lookup"]),
     (&["!metrics"], &["prometheus_client"]),
     (&["!prometheus|check"], &["ureq"]),
     (&["!settings"], &["std::env", "lexopt"]),

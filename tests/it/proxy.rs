@@ -90,7 +90,10 @@ fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_
     // One that does not trust the authority trusts neither end: it is said which one it met first.
     let says = |url: &str| verdict(&mirror_behind(url), &details);
     let (of_upstream, of_proxy) = (says(&proxy.url()), says(&of_tls));
-    assert!(of_upstream.contains("cannot be reached by TLS") && of_upstream.contains("--ca-file"), "{of_upstream}");
+    assert!(
+        of_upstream.contains("cannot be reached: no TLS connection") && of_upstream.contains("--ca-file"),
+        "{of_upstream}"
+    );
     assert!(of_proxy.contains("through the proxy") && of_proxy.contains("--ca-file"), "{of_proxy}");
 }
 

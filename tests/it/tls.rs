@@ -46,8 +46,8 @@ fn an_upstream_may_speak_https_and_ask_for_a_password() {
     // Another name than the certificate's, and a mirror that trusts public authorities only.
     let other_name = verdict(&mirror, &url(&prometheus, "127.0.0.1", &format!("ever:{ENCODED}@")));
     let distrusting = verdict(&Mirror::start(), &with_password);
-    for refused in [other_name, distrusting] {
-        assert!(refused.contains("MetricStoreConnectionError") && refused.contains("--ca-file"), "{refused}");
+    for (refused, says) in [(other_name, "its certificate is not for this host"), (distrusting, "--ca-file")] {
+        assert!(refused.contains("MetricStoreConnectionError") && refused.contains(says), "{refused}");
     }
     let log = mirror.log();
     for secret in [PASSWORD, ENCODED, "wrong-secret"] {

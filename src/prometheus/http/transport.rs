@@ -2,18 +2,17 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, BodyReader, RequestBuilder};
 
-use super::failure::failure;
-use super::gathered::Gather;
-use super::resolver::AllowedResolver;
-use super::tunnel::Tunnel;
+use super::connection::Keep;
+use super::connector::Connector;
+use super::failure::{ConnectError, failure};
+use super::resolver::Judge;
 use crate::memory::{Memory, NoMemory};
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
@@ -25,11 +24,14 @@ use crate::prometheus::upstream::Upstream;
 /// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
+/// The status of a server that has waited for a question long enough.
+const REQUEST_TIMEOUT: u16 = 408;
+
+/// How much of a foreign `Content-Encoding` an error shows, in characters.
+const MAX_SHOWN_ENCODING: usize = 40;
+
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
-
-/// How much of a question is given to the system at a time. Every connection has so much memory for as long as it is kept.
-const OUTPUT_BYTES: usize = 16 << 10;
 
 /// What of a form's values is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -82,6 +84,14 @@ pub(in crate::prometheus) struct Body {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
+    begun: Instant,
+    /// How much of the time since then was spent on waiting for it.
+    waited: Duration,
+    /// Whether its end is told by anything but the end of the connection.
+    has_length: bool,
+    /// Its first byte, once that is read.
+    first: Option<u8>,
+    has_ended: bool,
 }
 
 /// What is made of a body that is read, and kept.
@@ -96,7 +106,9 @@ const DECODED_BYTES: usize = 3;
 
 impl Body {
     pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
-        Body { reader: body.into_with_config().limit(max_bytes).reader(), deadline, charged: None }
+        let reader = body.into_with_config().limit(max_bytes).reader();
+        let (begun, waited) = (Instant::now(), Duration::ZERO);
+        Body { reader, deadline, charged: None, begun, waited, has_length: true, first: None, has_ended: false }
     }
 
     /// Counts what is made of it as held by a question.
@@ -104,23 +116,42 @@ impl Body {
         self.charged = Some(Charged { memory, read_bytes: 0 });
     }
 
+    /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
+    pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
+        self.has_ended && !self.has_length && self.first == Some(b'{')
+    }
+
     /// What it means that it cannot be read further.
     pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
-            Some(&none) => ErrorKind::NoMemory(none),
-            None => failure(error.into(), self.deadline),
+        if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
+            return ErrorKind::NoMemory(none);
+        }
+        match ureq::Error::from(error) {
+            ureq::Error::Timeout(_) => ErrorKind::Stalled(self.deadline.whole_ms()),
+            other => failure(other, 0, self.deadline),
         }
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
+        let begun = Instant::now();
+        if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
+            // It was not the upstream that took most of the time.
+            return Err(ureq::Error::from(ConnectError(ErrorKind::TimeSpent(self.deadline.whole_ms()))).into_io());
+        }
+        let read = self.reader.read(buffer);
+        self.waited += begun.elapsed();
+        let amount = read?;
+        self.has_ended = amount == 0;
+        if self.first.is_none() {
+            self.first = buffer[..amount].first().copied();
+        }
         if let Some(Charged { memory, read_bytes }) = &mut self.charged {
-            *read_bytes += count;
+            *read_bytes += amount;
             memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
         }
-        Ok(count)
+        Ok(amount)
     }
 }
 
@@ -136,6 +167,7 @@ impl Transport {
         allowlist: Allowlist,
         authorities: Authorities,
         proxy: Option<Proxy>,
+        connection_lifetime: Duration,
     ) -> Transport {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(authorities.into_roots()).build())
@@ -149,33 +181,38 @@ impl Transport {
             .max_idle_connections_per_host(workers)
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
-            .output_buffer_size(OUTPUT_BYTES)
             .build();
-        let proxy = proxy.map(Arc::new);
-        let connector =
-            Tunnel::new(proxy.clone()).chain(TcpConnector::default()).chain(RustlsConnector::default()).chain(Gather);
-        Transport { agent: Agent::with_parts(config, connector, AllowedResolver::new(allowlist, proxy)) }
+        let connector = Arc::new(Connector::new(allowlist, proxy, config.clone()));
+        let keep = Keep::new(Arc::clone(&connector), connection_lifetime);
+        Transport { agent: Agent::with_parts(config, keep, Judge(connector)) }
     }
 
-    /// Begins an exchange, with one more try when the connection is closed before an answer begins: a kept connection
-    /// may have been closed at the other end just then, and what is asked may be asked twice, for it changes nothing.
+    /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
+    /// a new one; what else may befall a kept connection is dealt with in `connection`.
     pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
-        let response = match self.begin(question, MAX_IDLE_AGE) {
-            // On a new connection: where one is dead, the others are.
-            Err(ErrorKind::Closed) => self.begin(question, Duration::ZERO)?,
-            other => other?,
-        };
+        let mut response = self.begin(question, MAX_IDLE_AGE)?;
+        if response.status() == REQUEST_TIMEOUT {
+            drop(response);
+            response = self.begin(question, Duration::ZERO)?;
+        }
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        if let Some(encoding) = text("Content-Encoding").filter(|encoding| is_unreadable(encoding, status, question)) {
+            return Err(ErrorKind::Compressed(encoding.chars().take(MAX_SHOWN_ENCODING).collect()));
+        }
+        let has_length =
+            ["Content-Length", "Transfer-Encoding"].iter().any(|name| response.headers().contains_key(*name));
         Ok(Answer {
-            status: response.status().as_u16(),
+            status,
             content_type: text("Content-Type"),
             is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
-            body: Body::new(response.into_body(), question.deadline, question.max_bytes),
+            body: Body { has_length, ..Body::new(response.into_body(), question.deadline, question.max_bytes) },
         })
     }
 
     fn begin(&self, question: Question<'_>, max_idle_age: Duration) -> Result<Response<ureq::Body>, ErrorKind> {
         let Question { upstream, path, content, deadline, .. } = question;
+        let begun = Instant::now();
         let remaining = deadline.remaining();
         if remaining.is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
@@ -194,7 +231,7 @@ impl Transport {
                 prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call()
             }
         };
-        sent.map_err(|error| failure(error, deadline))
+        sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))
     }
 }
 
@@ -209,6 +246,15 @@ fn form(params: &Params) -> String {
     form
 }
 
+/// Whether an encoding of a body keeps it from being read. Remote read has one of its own; and what a refusal says may be lost.
+fn is_unreadable(encoding: &str, status: u16, question: Question<'_>) -> bool {
+    let is_expected = match question.content {
+        Content::RemoteRead(_) => encoding.eq_ignore_ascii_case("snappy"),
+        Content::Form(_) | Content::Query(_) => false,
+    };
+    !is_expected && !encoding.eq_ignore_ascii_case("identity") && matches!(status, 200..=299 | 400 | 422)
+}
+
 /// A request with its credentials, its time, and the age of the connections it may use.
 fn prepared<B>(
     request: RequestBuilder<B>,
@@ -217,6 +263,7 @@ fn prepared<B>(
     max_idle_age: Duration,
 ) -> RequestBuilder<B> {
     let request = request.config().timeout_global(Some(remaining)).max_idle_age(max_idle_age).build();
+    let request = request.header("Accept-Encoding", "identity");
     match upstream.authorization() {
         Some(authorization) => request.header("Authorization", authorization),
         None => request,

@@ -59,6 +59,7 @@ fn numbers_reach_the_server_to_the_digit() {
         ("queue", "QUEUE", [0, 100_000]),
         ("maxRequestBytes", "MAX_REQUEST_BYTES", [1_024, 67_108_864]),
         ("memoryBudgetMib", "MEMORY_BUDGET_MIB", [16, 65_536]),
+        ("connectionLifetime", "CONNECTION_LIFETIME", [1, 3_600]),
         ("shutdownDelay", "SHUTDOWN_DELAY", [0, 3_600]),
         ("shutdownGrace", "SHUTDOWN_GRACE", [0, 3_600]),
     ] {
@@ -91,6 +92,7 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
     check("queue=100001", &["queue"]);
     check("maxRequestBytes=1023", &["maxRequestBytes"]);
     check("memoryBudgetMib=15", &["memoryBudgetMib"]);
+    check("connectionLifetime=0", &["connectionLifetime"]);
     check("shutdownDelay=3601", &["shutdownDelay"]);
     check("shutdownGrace=-1", &["shutdownGrace"]);
     check("logLevel=loud", &["logLevel", "error", "debug"]);
@@ -116,6 +118,7 @@ fn the_bounds_of_the_schema_are_those_of_the_server() {
         ("maxRequestBytes", "MAX_REQUEST_BYTES"),
         ("memoryBudgetMib", "MEMORY_BUDGET_MIB"),
         ("shutdownDelay", "SHUTDOWN_DELAY"),
+        ("connectionLifetime", "CONNECTION_LIFETIME"),
         ("shutdownGrace", "SHUTDOWN_GRACE"),
     ] {
         let bounds = &schema["properties"][value];

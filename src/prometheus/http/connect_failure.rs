@@ -1,0 +1,328 @@
+//! Why there is no connection, in words that tell whoever runs the mirror what to change.
+
+use std::fmt;
+use std::io;
+
+use ureq::Error;
+
+use super::lookup::LookupFailure;
+
+/// Why there is no connection. `Display` gives the cause.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The name server knows no address of this name.
+    NameNotFound(String),
+    /// The name server answers with a failure, or cannot be reached, when it is asked for this name.
+    NameServerFails(String),
+    /// The name server does not answer when it is asked for this name.
+    NameServerSilent(String),
+    /// This name was not looked up, since all look-ups wait for a silent name server.
+    LookupsBusy(String),
+    /// A look-up that the system could not make.
+    LookupFailed {
+        /// The name.
+        name: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// No answer to the attempt to connect.
+    Silent {
+        /// How long it was waited for, in milliseconds.
+        waited_ms: u128,
+    },
+    /// Nothing listens there, or something on the way refuses the connection.
+    Refused,
+    /// The system's reason.
+    System(String),
+    /// A TCP connection, but no answer to the TLS hello.
+    TlsSilent {
+        /// How long it was waited for, in milliseconds.
+        waited_ms: u128,
+    },
+    /// A TCP connection, closed during the TLS handshake.
+    TlsClosed,
+    /// What answers the TLS hello is not TLS.
+    NotTls,
+    /// What answers a question over http is TLS.
+    OnlyTls,
+    /// The TLS handshake failed.
+    Tls(TlsFailure),
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The certificate is for other names.
+    OtherName,
+    /// The certificate is of an authority that is not trusted.
+    UnknownIssuer,
+    /// The certificate is not signed by the trusted authority that has the name of its issuer.
+    OtherKey,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The server shows the certificate of an authority as its own.
+    Authority,
+    /// The certificate is of X.509 version 1.
+    Version1,
+    /// The certificate is not meant for servers.
+    OtherPurpose,
+    /// The server demands a client certificate, or refuses the one it got.
+    ClientCertificate,
+    /// No TLS version or cipher suite in common.
+    Incompatible,
+    /// Anything else, as the TLS library calls it.
+    Other(String),
+}
+
+impl ConnectFailure {
+    /// That of a name.
+    pub(super) fn of_lookup(name: &str, failure: LookupFailure) -> ConnectFailure {
+        let name = name.to_owned();
+        match failure {
+            LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
+            LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
+            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent(name),
+            LookupFailure::Busy => ConnectFailure::LookupsBusy(name),
+            LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
+        }
+    }
+
+    /// That of a TLS handshake which took so long.
+    pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
+        match error {
+            Error::Timeout(_) => ConnectFailure::TlsSilent { waited_ms },
+            Error::Io(error) => match of_rustls(&error) {
+                Some(failure) => failure,
+                None if error.kind() == io::ErrorKind::InvalidData => {
+                    ConnectFailure::Tls(TlsFailure::Other(error.to_string()))
+                }
+                None => ConnectFailure::TlsClosed,
+            },
+            Error::Rustls(error) => of_tls(&error),
+            other => ConnectFailure::Tls(TlsFailure::Other(other.to_string())),
+        }
+    }
+
+    /// Whether a whole timeout was spent on waiting in vain.
+    pub(in crate::prometheus) fn is_silence(&self) -> bool {
+        use ConnectFailure::{LookupsBusy, NameServerSilent, Silent, TlsSilent};
+        matches!(self, NameServerSilent(_) | LookupsBusy(_) | Silent { .. } | TlsSilent { .. })
+    }
+
+    /// What the metrics call it.
+    pub(in crate::prometheus) fn name(&self) -> &'static str {
+        match self {
+            ConnectFailure::NameNotFound(_) => "name_not_found",
+            ConnectFailure::NameServerFails(_) | ConnectFailure::LookupFailed { .. } => "name_server_failed",
+            ConnectFailure::NameServerSilent(_) | ConnectFailure::LookupsBusy(_) => "name_server_silent",
+            ConnectFailure::Silent { .. } => "connect_timeout",
+            ConnectFailure::Refused | ConnectFailure::System(_) => "unreachable",
+            ConnectFailure::TlsSilent { .. }
+            | ConnectFailure::TlsClosed
+            | ConnectFailure::NotTls
+            | ConnectFailure::OnlyTls
+            | ConnectFailure::Tls(_) => "tls",
+        }
+    }
+
+    /// What to change when it is an upstream that is not connected to.
+    pub(in crate::prometheus) fn remedy(&self) -> &'static str {
+        match self {
+            ConnectFailure::NameNotFound(_) => {
+                "check the host in the connection details, as it is named where this mirror runs"
+            }
+            ConnectFailure::NameServerFails(_) => {
+                "check the name server in this mirror's /etc/resolv.conf, and what it says of the name"
+            }
+            ConnectFailure::NameServerSilent(_)
+            | ConnectFailure::LookupsBusy(_)
+            | ConnectFailure::LookupFailed { .. } => {
+                "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf \
+                 (port 53, UDP and TCP), and that the name server is running"
+            }
+            ConnectFailure::Silent { .. } => {
+                "check host and port in the connection details, and whether a firewall or NetworkPolicy drops this \
+                 mirror's connections"
+            }
+            ConnectFailure::Refused => {
+                "check the port in the connection details, that Prometheus is running, and that no firewall rejects this \
+                 mirror's connections"
+            }
+            ConnectFailure::System(_) => {
+                "check host and port in the connection details, and that this mirror may connect there"
+            }
+            ConnectFailure::TlsSilent { .. } | ConnectFailure::TlsClosed => {
+                "check that the port speaks https; if it speaks http, begin url in the connection details with http://"
+            }
+            ConnectFailure::NotTls => {
+                "begin url in the connection details with http://, or give the port that speaks https"
+            }
+            ConnectFailure::OnlyTls => "give its address as url in the connection details, beginning with https://",
+            ConnectFailure::Tls(failure) => failure.remedy(),
+        }
+    }
+
+    /// What to change when it is the proxy that is not connected to.
+    pub(in crate::prometheus) fn remedy_at_proxy(&self) -> &'static str {
+        match self {
+            ConnectFailure::NameNotFound(_) => "check --proxy of this mirror",
+            ConnectFailure::NameServerFails(_)
+            | ConnectFailure::NameServerSilent(_)
+            | ConnectFailure::LookupsBusy(_)
+            | ConnectFailure::LookupFailed { .. } => "check the name server of this mirror, and --proxy of this mirror",
+            ConnectFailure::Silent { .. } | ConnectFailure::Refused | ConnectFailure::System(_) => {
+                "check --proxy of this mirror, that the proxy is running, and that this mirror may connect to it"
+            }
+            ConnectFailure::TlsSilent { .. }
+            | ConnectFailure::TlsClosed
+            | ConnectFailure::NotTls
+            | ConnectFailure::OnlyTls
+            | ConnectFailure::Tls(_) => {
+                "check that its port speaks https, as --proxy of this mirror says, and that its certificate is of \
+                 a public authority or of one in the --ca-file of this mirror"
+            }
+        }
+    }
+}
+
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectFailure::NameNotFound(name) => {
+                write!(f, "the name {name} has no address, says the name server of this mirror (NXDOMAIN, or no data)")
+            }
+            ConnectFailure::NameServerFails(name) => write!(
+                f,
+                "the name server of this mirror answers with a failure (SERVFAIL), or is unreachable, when it is asked for \
+                 the name {name}"
+            ),
+            ConnectFailure::NameServerSilent(name) => {
+                write!(f, "the name server of this mirror does not answer when it is asked for the name {name}")
+            }
+            ConnectFailure::LookupsBusy(name) => write!(
+                f,
+                "the name {name} was not looked up, since all look-ups of this mirror wait for a name server that does not \
+                 answer"
+            ),
+            ConnectFailure::LookupFailed { name, reason } => {
+                write!(f, "this mirror cannot look up the name {name}: {reason}")
+            }
+            ConnectFailure::Silent { waited_ms } => {
+                write!(f, "the attempt to connect was not answered within {waited_ms} ms")
+            }
+            ConnectFailure::Refused => f.write_str("Connection refused"),
+            ConnectFailure::System(reason) => f.write_str(reason),
+            ConnectFailure::TlsSilent { waited_ms } => {
+                write!(f, "it accepted the connection, but did not answer the TLS hello within {waited_ms} ms")
+            }
+            ConnectFailure::TlsClosed => f.write_str("it closed the connection during the TLS handshake"),
+            ConnectFailure::NotTls => f.write_str("it does not speak TLS on this port"),
+            ConnectFailure::OnlyTls => f.write_str("it answers http with TLS, so its port speaks https"),
+            ConnectFailure::Tls(failure) => write!(f, "no TLS connection: {failure}"),
+        }
+    }
+}
+
+impl TlsFailure {
+    fn remedy(&self) -> &'static str {
+        match self {
+            TlsFailure::OtherName => {
+                "use a host in url that the certificate is for, or have it issued for this host (subjectAltName)"
+            }
+            TlsFailure::UnknownIssuer => {
+                "have the certificate of the authority that issued it added to the --ca-file of this mirror; the server's \
+                 own certificate does not help there"
+            }
+            TlsFailure::OtherKey => {
+                "replace the authority in the --ca-file of this mirror by the one that issued the certificate"
+            }
+            TlsFailure::Expired => "renew the certificate, or check the clock of this mirror's machine",
+            TlsFailure::NotYetValid => "check the clocks of both machines",
+            TlsFailure::Authority => {
+                "issue a certificate for the server that is not an authority (basicConstraints CA:FALSE), and keep \
+                 the authority for the --ca-file of this mirror"
+            }
+            TlsFailure::Version1 => "issue the certificate anew as X.509 version 3, with the host as subjectAltName",
+            TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
+            TlsFailure::ClientCertificate => {
+                "this mirror has no client certificate to show: have it demand none of this mirror, or put a reverse proxy \
+                 that has one between them"
+            }
+            TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
+            TlsFailure::Other(_) => "check that the port speaks https, and its certificate",
+        }
+    }
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TlsFailure::OtherName => "its certificate is not for this host",
+            TlsFailure::UnknownIssuer => {
+                "its certificate is issued by an authority that this mirror does not trust (it trusts the public ones, or \
+                 those in --ca-file)"
+            }
+            TlsFailure::OtherKey => {
+                "its certificate is not signed by the authority in --ca-file that has the name of its issuer"
+            }
+            TlsFailure::Expired => "its certificate has expired",
+            TlsFailure::NotYetValid => "its certificate is not valid yet",
+            TlsFailure::Authority => {
+                "it shows the certificate of an authority (CA:TRUE) as its own, as self-signed ones often are"
+            }
+            TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
+            TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
+            TlsFailure::ClientCertificate => "it demands a client certificate, or does not accept the one it got",
+            TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
+            TlsFailure::Other(reason) => reason,
+        })
+    }
+}
+
+/// What an error of a TLS stream means, if the TLS library raised it.
+pub(super) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().map(of_tls)
+}
+
+fn of_tls(error: &rustls::Error) -> ConnectFailure {
+    use rustls::AlertDescription as Alert;
+    ConnectFailure::Tls(match error {
+        rustls::Error::InvalidMessage(_) => return ConnectFailure::NotTls,
+        rustls::Error::InvalidCertificate(error) => of_certificate(error),
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => TlsFailure::ClientCertificate,
+        rustls::Error::AlertReceived(
+            Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity,
+        )
+        | rustls::Error::PeerIncompatible(_) => TlsFailure::Incompatible,
+        other => TlsFailure::Other(other.to_string()),
+    })
+}
+
+fn of_certificate(error: &rustls::CertificateError) -> TlsFailure {
+    use rustls::CertificateError as Bad;
+    match error {
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFailure::OtherName,
+        Bad::UnknownIssuer => TlsFailure::UnknownIssuer,
+        Bad::BadSignature => TlsFailure::OtherKey,
+        Bad::Expired | Bad::ExpiredContext { .. } => TlsFailure::Expired,
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => TlsFailure::NotYetValid,
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => TlsFailure::OtherPurpose,
+        Bad::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+            Some(webpki::Error::CaUsedAsEndEntity) => TlsFailure::Authority,
+            Some(webpki::Error::UnsupportedCertVersion) => TlsFailure::Version1,
+            _ => TlsFailure::Other(error.to_string()),
+        },
+        _ => TlsFailure::Other(error.to_string()),
+    }
+}

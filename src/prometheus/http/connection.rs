@@ -1,0 +1,416 @@
+//! A connection that is kept from one question to the next.
+//!
+//! - The head of a request and its form go out together: ureq writes the one and then the other, which would be two calls of
+//!   the system, two packets, and at the upstream two reads.
+//! - It has a lifetime, however busy it is, so that an upstream that moved is followed.
+//! - A kept connection may be dead without a sign, or be closed while the question is on its way. As questions change nothing,
+//!   they may be asked twice: when a kept connection is closed before an answer begins, the same bytes go out on a new one. When it
+//!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::Uri;
+use ureq::unversioned::transport::time::Duration as UreqDuration;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector as UreqConnector, NextTimeout, Transport};
+use ureq::{Error, Timeout};
+
+use crate::prometheus::error::ErrorKind;
+
+use super::connect_failure::{ConnectFailure, of_rustls};
+use super::connector::{Connector, until};
+use super::failure::{ConnectError, IN_ANSWER};
+
+/// How much is gathered before it goes out: 16 KiB, many times what a head and a form have.
+const GATHERED_BYTES: usize = 16 << 10;
+
+/// The longest request that is asked twice. More is not kept.
+const MAX_REPEATED_BYTES: usize = 1 << 20;
+
+/// How long a kept connection may be silent before a second one is opened, and the part of the time left that this may be.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_PART: u32 = 4;
+
+/// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
+const MAX_DOUBLINGS: u32 = 5;
+
+/// The most second connections that are being opened at a time, each of which has a thread.
+const MAX_SECOND_DIALS: usize = 16;
+
+/// How long each of two connections is waited for in turn, at first and at last.
+const MIN_TURN: Duration = Duration::from_millis(2);
+const MAX_TURN: Duration = Duration::from_millis(20);
+
+/// How long the question may take to go out on a second connection, while the first one is not waited for.
+const SECOND_SEND: Duration = Duration::from_millis(200);
+
+/// The second connections that are being opened.
+static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
+
+/// Opens connections to be kept.
+#[derive(Debug)]
+pub(super) struct Keep {
+    connector: Arc<Connector>,
+    lifetime: Duration,
+    /// By scheme, host and port; of those alone that have connections.
+    upstreams: Mutex<HashMap<String, Arc<Kept>>>,
+}
+
+/// What all connections to an upstream share.
+#[derive(Debug)]
+struct Kept {
+    connector: Arc<Connector>,
+    /// Scheme, host and port.
+    uri: Uri,
+    lifetime: Duration,
+    /// The connections of an earlier generation are not used any more.
+    generation: AtomicU64,
+    /// How often in a row an old connection has answered before the new one that was to replace it.
+    lost_races: AtomicU32,
+}
+
+impl Keep {
+    pub(super) fn new(connector: Arc<Connector>, lifetime: Duration) -> Keep {
+        Keep { connector, lifetime, upstreams: Mutex::default() }
+    }
+
+    fn upstream(&self, uri: &Uri) -> Arc<Kept> {
+        let base = format!(
+            "{}://{}/",
+            uri.scheme_str().unwrap_or_default(),
+            uri.authority().map(|authority| authority.as_str()).unwrap_or_default()
+        );
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = upstreams.get(&base) {
+            return Arc::clone(kept);
+        }
+        // Those that have no connection are forgotten, so there are no more than connections.
+        upstreams.retain(|_, kept| Arc::strong_count(kept) > 1);
+        let kept = Arc::new(Kept {
+            connector: Arc::clone(&self.connector),
+            uri: base.parse().unwrap_or_else(|_| uri.clone()),
+            lifetime: self.lifetime,
+            generation: AtomicU64::new(0),
+            lost_races: AtomicU32::new(0),
+        });
+        upstreams.insert(base, Arc::clone(&kept));
+        kept
+    }
+}
+
+impl UreqConnector for Keep {
+    type Out = Connection;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Connection>, Error> {
+        let kept = self.upstream(details.uri);
+        let open = kept.open(deadline_of(details.timeout)).map_err(ConnectError)?;
+        Ok(Some(Connection { kept, open, request: Request::default() }))
+    }
+}
+
+impl Kept {
+    fn open(&self, deadline: Instant) -> Result<Open, ErrorKind> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let transport = self.connector.open(&self.uri, deadline)?;
+        Ok(Open { transport, generation, since: Instant::now(), has_answered: false })
+    }
+
+    /// How long a silent connection is waited for alone.
+    fn patience(&self, left: Duration) -> Duration {
+        let doublings = self.lost_races.load(Ordering::Relaxed).min(MAX_DOUBLINGS);
+        (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART)
+    }
+
+    /// Opens a second connection on a thread of its own, if there may be one more.
+    fn open_aside(self: &Arc<Kept>, deadline: Instant) -> Option<Receiver<Result<Open, ErrorKind>>> {
+        let permit = DialPermit::take()?;
+        let (sender, receiver) = mpsc::channel();
+        let kept = Arc::clone(self);
+        let dial = move || {
+            let result = kept.open(deadline);
+            drop(permit);
+            // Nobody wants it any more when the old connection has answered.
+            let _ = sender.send(result);
+        };
+        thread::Builder::new().name("second-dial".to_owned()).spawn(dial).ok().map(|_| receiver)
+    }
+}
+
+/// The right to open one more second connection.
+struct DialPermit;
+
+impl DialPermit {
+    fn take() -> Option<DialPermit> {
+        if SECOND_DIALS.fetch_add(1, Ordering::Relaxed) >= MAX_SECOND_DIALS {
+            SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(DialPermit)
+    }
+}
+
+impl Drop for DialPermit {
+    fn drop(&mut self) {
+        SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection to an upstream, and the request that is under way on it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    kept: Arc<Kept>,
+    open: Open,
+    request: Request,
+}
+
+/// A connection that is open, as far as is known.
+#[derive(Debug)]
+struct Open {
+    transport: Box<dyn Transport>,
+    generation: u64,
+    since: Instant,
+    /// Whether it was good for an answer before, so that it may have died since.
+    has_answered: bool,
+}
+
+/// The request under way, until its answer begins.
+#[derive(Debug, Default)]
+struct Request {
+    is_unanswered: bool,
+    bytes: Vec<u8>,
+    /// How many of the bytes went out.
+    sent: usize,
+    /// Whether they are all of the request's.
+    is_whole: bool,
+    /// Why no more can go out.
+    broken: Option<Error>,
+}
+
+impl Transport for Connection {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.open.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        if !self.request.is_unanswered {
+            self.request.begin();
+        }
+        self.request.bytes.extend_from_slice(&self.open.transport.buffers().output()[..amount]);
+        if self.request.bytes.len() - self.request.sent > GATHERED_BYTES {
+            self.send(timeout);
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        if !self.request.is_unanswered {
+            return self.open.transport.await_input(timeout).map_err(in_answer);
+        }
+        self.send(timeout);
+        let has_input = self.first_input(deadline_of(timeout))?;
+        if !self.is_tls() && speaks_tls(self.open.transport.buffers().input()) {
+            return Err(ConnectError::from(ConnectFailure::OnlyTls).into());
+        }
+        self.request.end();
+        self.open.has_answered = true;
+        Ok(has_input)
+    }
+
+    fn is_open(&mut self) -> bool {
+        !self.request.is_unanswered
+            && self.open.since.elapsed() < self.kept.lifetime
+            && self.open.generation == self.kept.generation.load(Ordering::Relaxed)
+            && self.open.transport.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.kept.uri.scheme_str() == Some("https")
+    }
+}
+
+impl Request {
+    fn begin(&mut self) {
+        let bytes = mem::take(&mut self.bytes);
+        *self = Request { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None };
+    }
+
+    fn end(&mut self) {
+        self.is_unanswered = false;
+        self.bytes.clear();
+        self.bytes.shrink_to(GATHERED_BYTES);
+    }
+}
+
+impl Connection {
+    /// Sends what was gathered. What goes wrong is told when the answer is awaited, which may have come nevertheless.
+    fn send(&mut self, timeout: NextTimeout) {
+        let Request { bytes, sent, is_whole, broken, .. } = &mut self.request;
+        if broken.is_none() {
+            *broken = transmit(&mut *self.open.transport, &bytes[*sent..], timeout).err();
+        }
+        *sent = bytes.len();
+        if bytes.len() > MAX_REPEATED_BYTES {
+            (*is_whole, *sent) = (false, 0);
+            bytes.clear();
+        }
+    }
+
+    /// Waits for the first bytes of an answer: on a new connection, when this one was good before and is so no more.
+    fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
+        let broken = self.request.broken.take();
+        if !self.open.has_answered || !self.request.is_whole {
+            let waited = self.open.transport.await_input(until(deadline));
+            return match (waited, broken) {
+                (Ok(true), _) => Ok(true),
+                // It says why it takes no more.
+                (Err(Error::Io(error)), _) if of_rustls(&error).is_some() => Err(Error::Io(error)),
+                (_, Some(error)) => Err(error),
+                (waited, None) => waited,
+            };
+        }
+        let patience = self.kept.patience(deadline.saturating_duration_since(Instant::now()));
+        let waited = match broken {
+            Some(error) => Err(error),
+            None => self.open.transport.await_input(until(Instant::now() + patience)),
+        };
+        match waited {
+            Ok(true) => Ok(true),
+            Err(Error::Timeout(_)) => self.race(deadline),
+            other if is_dead(&other) => {
+                self.open = self.kept.open(deadline).map_err(ConnectError)?;
+                self.repeat(deadline)
+            }
+            other => other,
+        }
+    }
+
+    /// Asks on the connection that was just opened, and waits for its answer alone.
+    fn repeat(&mut self, deadline: Instant) -> Result<bool, Error> {
+        transmit(&mut *self.open.transport, &self.request.bytes, until(deadline))?;
+        self.open.transport.await_input(until(deadline))
+    }
+
+    /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first.
+    fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
+        let Some(opening) = self.kept.open_aside(deadline) else {
+            return self.open.transport.await_input(until(deadline));
+        };
+        let mut second: Option<Open> = None;
+        let mut turn = MIN_TURN;
+        loop {
+            let waited = self.open.transport.await_input(until(deadline.min(Instant::now() + turn)));
+            match waited {
+                Err(Error::Timeout(_)) if Instant::now() < deadline => {}
+                other if is_dead(&other) => {
+                    // The other one asks already, or will.
+                    return match second.take() {
+                        Some(second) => {
+                            self.replace_silent(second);
+                            self.open.transport.await_input(until(deadline))
+                        }
+                        None => {
+                            let left = deadline.saturating_duration_since(Instant::now());
+                            let opened = opening.recv_timeout(left).map_err(|_| Error::Timeout(Timeout::Global))?;
+                            self.open = opened.map_err(ConnectError)?;
+                            self.repeat(deadline)
+                        }
+                    };
+                }
+                Ok(true) => {
+                    self.kept.lost_races.fetch_add(1, Ordering::Relaxed);
+                    return Ok(true);
+                }
+                other => return other,
+            }
+            if let Some(other) = &mut second {
+                match other.transport.await_input(until(deadline.min(Instant::now() + turn))) {
+                    Ok(true) => {
+                        self.replace_silent(second.take().ok_or(Error::ConnectionFailed)?);
+                        return Ok(true);
+                    }
+                    Err(Error::Timeout(_)) => {}
+                    // The new connection is no better.
+                    _ => return self.open.transport.await_input(until(deadline)),
+                }
+            } else {
+                match opening.try_recv() {
+                    Ok(Ok(mut opened)) => {
+                        let timeout = until(deadline.min(Instant::now() + SECOND_SEND));
+                        if transmit(&mut *opened.transport, &self.request.bytes, timeout).is_err() {
+                            return self.open.transport.await_input(until(deadline));
+                        }
+                        second = Some(opened);
+                    }
+                    Err(TryRecvError::Empty) => {}
+                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => {
+                        return self.open.transport.await_input(until(deadline));
+                    }
+                }
+            }
+            turn = (turn * 2).min(MAX_TURN);
+        }
+    }
+
+    /// Goes on with a connection in the place of a silent one. The others that are kept may be as dead, so they are dropped.
+    fn replace_silent(&mut self, by: Open) {
+        let generation = self.kept.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.kept.lost_races.store(0, Ordering::Relaxed);
+        self.open = Open { generation, ..by };
+    }
+}
+
+/// Sends bytes, a buffer of them at a time.
+fn transmit(transport: &mut dyn Transport, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+    let deadline = deadline_of(timeout);
+    let mut left = bytes;
+    while !left.is_empty() {
+        let output = transport.buffers().output();
+        let (now, later) = left.split_at(left.len().min(output.len()));
+        output[..now.len()].copy_from_slice(now);
+        transport.transmit_output(now.len(), NextTimeout { after: until(deadline).after, ..timeout })?;
+        left = later;
+    }
+    Ok(())
+}
+
+/// Whether a wait shows that the other side has closed the connection.
+fn is_dead(waited: &Result<bool, Error>) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    match waited {
+        Ok(has_input) => !has_input,
+        // The system gives up on a connection that is not acknowledged any more.
+        Err(Error::Io(error)) => {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+        }
+        Err(_) => false,
+    }
+}
+
+/// A timeout while an answer is being read.
+fn in_answer(error: Error) -> Error {
+    match error {
+        Error::Timeout(_) => Error::Timeout(IN_ANSWER),
+        other => other,
+    }
+}
+
+/// Whether an answer begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
+fn speaks_tls(input: &[u8]) -> bool {
+    input.starts_with(&[21, 3])
+}
+
+fn deadline_of(timeout: NextTimeout) -> Instant {
+    /// No request takes longer.
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let after = match timeout.after {
+        UreqDuration::Exact(after) => after.min(LONGEST),
+        UreqDuration::NotHappening => LONGEST,
+    };
+    Instant::now() + after
+}
