@@ -37,6 +37,11 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
         entries.insert(key, (now, value));
     }
+
+    /// Forgets a key.
+    pub fn remove(&self, key: &K) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +57,8 @@ mod tests {
         assert_eq!(cache.get(&"a", start + LIFETIME / 2), Some(1));
         assert_eq!(cache.get(&"a", start + LIFETIME), None);
         assert_eq!(cache.get(&"b", start), None);
+        cache.remove(&"a");
+        assert_eq!(cache.get(&"a", start), None);
     }
 
     #[test]

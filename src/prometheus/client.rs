@@ -593,22 +593,48 @@ impl Session<'_> {
             let (upstream, deadline) = (&self.upstream, *deadline);
             self.client.transport.exchange(Question { upstream, path, content, deadline, max_bytes: MAX_JSON_BYTES })
         };
-        let is_refused = |answer: &Answer| matches!(answer.status, 403 | 405 | 501);
-
-        if !request.by_post || self.client.get_only.get(&self.upstream, Instant::now()).is_some() {
+        if !request.by_post {
             return send(Content::Query(params));
         }
+        let get_only = &self.client.get_only;
+        if get_only.get(&self.upstream, Instant::now()).is_some() {
+            let by_get = send(Content::Query(params));
+            if !is_too_long(&by_get) {
+                return by_get;
+            }
+            // With it goes its connection, on which the rest of the refusal may never come.
+            drop(by_get);
+            get_only.remove(&self.upstream);
+            let by_post = send(Content::Form(params))?;
+            return if is_post_refused(&by_post) { Err(ErrorKind::TooLongForGet) } else { Ok(by_post) };
+        }
         let by_post = send(Content::Form(params))?;
-        if !is_refused(&by_post) {
+        if !is_post_refused(&by_post) {
             return Ok(by_post);
         }
-        // With it goes its connection, on which the rest of the refusal may never come.
         drop(by_post);
-        let by_get = send(Content::Query(params))?;
-        if !is_refused(&by_get) {
-            self.client.get_only.put(self.upstream.clone(), (), Instant::now());
+        let by_get = send(Content::Query(params));
+        if is_too_long(&by_get) {
+            return Err(ErrorKind::TooLongForGet);
+        }
+        let by_get = by_get?;
+        if !is_post_refused(&by_get) {
+            get_only.put(self.upstream.clone(), (), Instant::now());
         }
         Ok(by_get)
+    }
+}
+
+/// Whether an answer says that POST is not allowed.
+fn is_post_refused(answer: &Answer) -> bool {
+    matches!(answer.status, 403 | 405 | 501)
+}
+
+/// Whether a question by GET was too long for what stands before the upstream, or for a URL at all.
+fn is_too_long(by_get: &Result<Answer, ErrorKind>) -> bool {
+    match by_get {
+        Ok(answer) => matches!(answer.status, 413 | 414 | 431),
+        Err(kind) => *kind == ErrorKind::Unsent,
     }
 }
 

@@ -52,6 +52,8 @@ pub enum ErrorKind {
     TimeSpent(u128),
     /// An answer compressed in this way, where none was asked for.
     Compressed(String),
+    /// A query that is too long for GET, where POST is refused.
+    TooLongForGet,
     /// Not asked, for the request's time was over before; the whole of it in milliseconds.
     NoTimeLeft(u128),
     /// Not queried: no worker was free before the deadline.
@@ -158,6 +160,7 @@ impl ErrorKind {
             ErrorKind::Stalled(_) => "stalled",
             ErrorKind::TimeSpent(_) => "time_spent",
             ErrorKind::Compressed(_) => "compressed",
+            ErrorKind::TooLongForGet => "too_long",
             ErrorKind::NoTimeLeft(_) => "no_time_left",
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
@@ -238,6 +241,10 @@ impl fmt::Display for ErrorKind {
                 f,
                 "sends its answer compressed (Content-Encoding: {encoding}), though this mirror asks for none; have \
                  whatever compresses it, such as a reverse proxy, heed the header Accept-Encoding: identity"
+            ),
+            ErrorKind::TooLongForGet => f.write_str(
+                "refuses POST, and the query is too long for GET; shorten the query, or have whatever stands before \
+                 Prometheus allow POST or longer URLs",
             ),
             ErrorKind::NoTimeLeft(ms) => write!(
                 f,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq::http::Response;
+use ureq::http::{Response, Uri};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, BodyReader, RequestBuilder};
 
@@ -217,8 +217,16 @@ impl Transport {
         if remaining.is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let url = upstream.endpoint(path);
-        let post = |url: String| prepared(self.agent.post(url), upstream, remaining, max_idle_age);
+        let mut url = upstream.endpoint(path);
+        if let Content::Query(params) = content
+            && !params.is_empty()
+        {
+            url.push('?');
+            url.push_str(&form(params));
+        }
+        // ureq would panic at one that is too long.
+        let url = Uri::try_from(url).map_err(|_| ErrorKind::Unsent)?;
+        let post = |url: Uri| prepared(self.agent.post(url), upstream, remaining, max_idle_age);
         let sent = match content {
             Content::Form(params) => post(url).content_type("application/x-www-form-urlencoded").send(form(params)),
             Content::RemoteRead(body) => post(url)
@@ -226,10 +234,7 @@ impl Transport {
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .send(body),
-            Content::Query(params) => {
-                let params = params.iter().map(|(name, value)| (*name, value.as_str()));
-                prepared(self.agent.get(url), upstream, remaining, max_idle_age).query_pairs(params).call()
-            }
+            Content::Query(_) => prepared(self.agent.get(url), upstream, remaining, max_idle_age).call(),
         };
         sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))
     }

@@ -48,6 +48,45 @@ fn queries_and_label_names_are_posted_as_forms_and_the_rest_is_got() {
 }
 
 #[test]
+fn a_query_too_long_for_get_is_posted_again() {
+    /// Longer than the URLs that the stub takes, or than any URL may be.
+    const LONG: [usize; 2] = [2_000, 70_000];
+    let is_long = |request: &Request| request.method == "GET" && request.promql().len() > 1_000;
+    let question = |length: usize| {
+        let expression = format!("avg(stub_metric{{job!=\"{}\"}})", "x".repeat(length));
+        Question::metric("~", expression.leak(), Some("MEAN"))
+    };
+    for status in [413, 414, 431] {
+        for length in LONG {
+            let mirror = Mirror::start();
+            let get_only = move |request: &Request| match request.method.as_str() {
+                "POST" => Reply::http(405, "text/plain", "read-only proxy"),
+                _ if is_long(request) => Reply::http(status, "text/plain", "too long"),
+                _ => good(request),
+            };
+            let stub = Stub::start(get_only);
+            // Whether or not it is known that POST is refused.
+            for is_remembered in [false, true] {
+                if is_remembered {
+                    assert!(is_good(&question(1).ask(&mirror, &stub.details())));
+                }
+                let error = question(length).ask(&mirror, &stub.details()).text;
+                for part in ["refuses POST, and the query is too long for GET", "shorten the query"] {
+                    assert!(error.contains(part), "{part} is not in {error}");
+                }
+            }
+            // Once POST is allowed, the query that is too long for GET gives it another try, and all later ones go by POST.
+            assert!(is_good(&question(1).ask(&mirror, &stub.details())));
+            stub.behave(move |request| if is_long(request) { get_only(request) } else { good(request) });
+            assert!(is_good(&question(length).ask(&mirror, &stub.details())));
+            let before = stub.requests().len();
+            assert!(is_good(&question(length).ask(&mirror, &stub.details())));
+            assert!(stub.requests()[before..].iter().all(|request| request.method == "POST"), "{status} {length}");
+        }
+    }
+}
+
+#[test]
 fn an_upstream_that_refuses_post_is_asked_by_get_from_then_on() {
     for status in [403, 405, 501] {
         let mirror = Mirror::start();
