@@ -47,8 +47,8 @@ impl Upstream {
     /// When it is no such URL.
     pub fn at_url(url: &str) -> Result<Upstream, BadAddress> {
         const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
-        if url.contains(['?', '#']) {
-            return Err("must be a base URL, without ? and #");
+        if let Some(mistake) = mistake(url) {
+            return Err(mistake);
         }
         let uri: Uri = url.parse().map_err(|_| EXPECTED)?;
         let scheme = uri.scheme_str().ok_or(EXPECTED)?;
@@ -73,9 +73,10 @@ impl Upstream {
             None => (None, authority.as_str()),
         };
         let path = uri.path().trim_end_matches('/');
+        let shown_path = if may_be_secret(path) { "/..." } else { path };
         Ok(Upstream {
             base: format!("{scheme}://{host_and_port}{path}"),
-            name: format!("{}:{port}{path}", authority.host()),
+            name: format!("{}:{port}{shown_path}", authority.host()),
             authorization: credentials.map(basic),
         })
     }
@@ -99,6 +100,51 @@ impl Upstream {
     pub(super) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// A mistake that is often made in a base URL, and what to write instead.
+fn mistake(url: &str) -> Option<BadAddress> {
+    let (_, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_in_password = |c: char| rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(c));
+    if is_in_password('/') {
+        return Some(
+            "has a @ behind a /: credentials go before the host, as https://user:password@host/prefix, and in them / is written \
+             as %2F and @ as %40",
+        );
+    }
+    if is_in_password('?') {
+        return Some("must be a base URL without ?: in a password, ? is written as %3F");
+    }
+    if is_in_password('#') {
+        return Some("must be a base URL without #: in a password, # is written as %23");
+    }
+    if url.contains(['?', '#']) {
+        return Some("must be a base URL, without ? and #");
+    }
+    if authority.matches('@').count() > 1 {
+        return Some("has more than one @: in user and password, @ is written as %40");
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    if segments.windows(2).any(|two| two == ["api", "v1"]) || segments.ends_with(&["api"]) {
+        return Some("must be a base URL: leave out /api/v1 and what follows, which the mirror adds");
+    }
+    if segments.ends_with(&["graph"]) {
+        return Some("must be a base URL, not that of a page: leave out /graph");
+    }
+    None
+}
+
+/// Whether a path may hold something that is no one else's to see. What stands there without doubt (names, versions, tenants
+/// such as `1:2`, identifiers in groups as `ws-0123abcd-4567` has them) is shown.
+fn may_be_secret(path: &str) -> bool {
+    /// Fewer characters in a row are no key.
+    const MIN_KEY_LENGTH: usize = 16;
+    let is_tenant = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    let is_key = |group: &str| group.len() >= MIN_KEY_LENGTH && group.bytes().any(|byte| byte.is_ascii_digit());
+    path.split('/')
+        .any(|segment| !(is_tenant(segment) || is_plain(segment)) || segment.split(['-', '.', '_', '~']).any(is_key))
 }
 
 /// A host without the brackets that an IPv6 address has in a URL.
@@ -167,10 +213,53 @@ mod tests {
         check("https://u@p", "https://p", "p:443", Some("Basic dTo="));
         check("http://[::1]", "http://[::1]", "[::1]:80", None);
         check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090", None);
-        let bad =
-            ["", "p", "p:9090", "/x", "ftp://p", "http://", "http://p?x", "http://p#x", "http://p:0", "http://p:99999"];
-        for url in bad {
-            assert!(Upstream::at_url(url).is_err(), "{url:?}");
+        check("https://u:a:b@p", "https://p", "p:443", Some("Basic dTphOmI="));
+        check("http://p/select/1:2/prometheus", "http://p/select/1:2/prometheus", "p:80/select/1:2/prometheus", None);
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_told_what_to_write() {
+        let check = |url: &str, remedy: &str| {
+            let error = Upstream::at_url(url).unwrap_err();
+            assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");
+        };
+        for url in ["", "p", "p:9090", "/x", "http://"] {
+            check(url, "such as https://");
         }
+        check("ftp://p", "begin with http:// or https://");
+        check("http://p:0", "port from 1 to 65535");
+        check("http://p:99999", "port from 1 to 65535");
+        check("http://p?x", "without ? and #");
+        check("http://p/#x", "without ? and #");
+        check("https://u:hu/sh@p:9090/", "/ is written as %2F");
+        check("https://p/u:hush@x", "credentials go before the host");
+        check("https://u:hu@sh@p/", "@ is written as %40");
+        check("https://u:hu?sh@p/", "? is written as %3F");
+        check("https://u:hu#sh@p/", "# is written as %23");
+        for path in ["/api/v1", "/api/v1/", "/x/api/v1/query", "//api//v1/query_range", "/api"] {
+            check(&format!("http://p{path}"), "leave out /api/v1");
+        }
+        check("http://p/x/graph", "leave out /graph");
+        check("http://p/graph/", "leave out /graph");
+    }
+
+    #[test]
+    fn a_path_that_may_be_a_secret_is_not_shown() {
+        let check = |path: &str, shown: &str| {
+            let upstream = Upstream::at_url(&format!("http://p{path}")).unwrap();
+            assert_eq!(upstream.to_string(), format!("p:80{shown}"), "{path}");
+            assert_eq!(upstream.endpoint(""), format!("http://p{path}"));
+        };
+        for path in ["/prometheus", "/api/prom", "/select/0/prometheus", "/select/1:2/prometheus", "/a_b~c.d-e"] {
+            check(path, path);
+        }
+        check("/kubernetesmonitoringprometheus", "/kubernetesmonitoringprometheus");
+        let workspace = "/workspaces/ws-1a2b3c4d-1234-5678-abcd-0123456789ab";
+        check(workspace, workspace);
+        check("/u:hush", "/...");
+        check("/token=hush/prometheus", "/...");
+        check("/x/0123456789abcdef0123456789abcdef/prometheus", "/...");
+        check("/glc_eyJvIjoiMTIzNDU2Iiwibiw5", "/...");
+        check("/hu%73h", "/...");
     }
 }
