@@ -24,9 +24,9 @@ use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::BoundedList;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
-use super::error::{Error, ErrorKind, shortened};
+use super::error::{Error, ErrorKind, logged, shortened};
 use super::health::{Admission, Health, Silence};
-use super::http::transport::{Answer, Content, Params, Question, Transport};
+use super::http::transport::{Answer, Content, Params, Question, Transport, form};
 use super::upstream::Upstream;
 
 /// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
@@ -39,6 +39,9 @@ pub const MAX_CALLS: u32 = 100;
 
 /// The most bytes of an answer in JSON: 32 MiB, in which a million samples have room.
 const MAX_JSON_BYTES: u64 = 32 << 20;
+
+/// The most bytes of parameters in a URL. ureq panics when a URL has more than 65,534, of which some are left for the rest.
+const MAX_URL_BYTES: usize = 60_000;
 
 /// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
 /// have as many in memory.
@@ -353,7 +356,8 @@ impl Session<'_> {
     /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
     /// which the start may be left to the upstream.
     pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Vec<String>, Error> {
-        self.list("labels", "/api/v1/labels", true, selector, narrowing(selector, start_ms, end_ms))
+        let deadline = self.deadline;
+        self.list("labels", "/api/v1/labels", true, deadline, selector, narrowing(selector, start_ms, end_ms))
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -365,7 +369,15 @@ impl Session<'_> {
         end_ms: i64,
     ) -> Result<Vec<String>, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
-        self.list("label_values", &path, false, selector, narrowing(selector, start_ms, end_ms))
+        let deadline = self.deadline;
+        self.list("label_values", &path, false, deadline, selector, narrowing(selector, start_ms, end_ms))
+    }
+
+    /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.
+    pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<String>, Error> {
+        let deadline = self.deadline.halved();
+        let params = narrowing(None, Some(start_ms), end_ms);
+        self.list("label_values", "/api/v1/label/__name__/values", false, deadline, None, params)
     }
 
     /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
@@ -391,11 +403,11 @@ impl Session<'_> {
         endpoint: &'static str,
         path: &str,
         by_post: bool,
+        deadline: Deadline,
         selector: Option<&str>,
         mut params: Params,
     ) -> Result<Vec<String>, Error> {
         params.extend(self.partial_params());
-        let deadline = self.deadline;
         let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
         let names = self.call(request, BoundedList::<String, MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
@@ -447,7 +459,7 @@ impl Session<'_> {
     }
 
     fn error(&self, query: Option<&str>, kind: ErrorKind) -> Error {
-        Error { upstream: self.upstream.to_string(), query: query.map(str::to_owned), kind }
+        Error { upstream: self.upstream.to_string(), query: query.map(shortened), kind }
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
@@ -523,9 +535,9 @@ impl Session<'_> {
         }
         self.admit().map_err(|kind| self.error(query, kind))?;
         if is_evaluation || self.last_query.is_none() {
-            self.last_query = query.map(str::to_owned);
+            self.last_query = query.map(logged);
         }
-        Ok(Call { endpoint, path: path.to_owned(), query: query.map(str::to_owned), started: Instant::now() })
+        Ok(Call { endpoint, path: path.to_owned(), query: query.map(logged), started: Instant::now() })
     }
 
     /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
@@ -591,6 +603,11 @@ impl Session<'_> {
         let Request { path, params, deadline, .. } = request;
         let send = |content| {
             let (upstream, deadline) = (&self.upstream, *deadline);
+            if let Content::Query(params) = content
+                && form(params).len() > MAX_URL_BYTES
+            {
+                return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
+            }
             self.client.transport.exchange(Question { upstream, path, content, deadline, max_bytes: MAX_JSON_BYTES })
         };
         if !request.by_post {
@@ -634,7 +651,7 @@ fn is_post_refused(answer: &Answer) -> bool {
 fn is_too_long(by_get: &Result<Answer, ErrorKind>) -> bool {
     match by_get {
         Ok(answer) => matches!(answer.status, 413 | 414 | 431),
-        Err(kind) => *kind == ErrorKind::Unsent,
+        Err(kind) => matches!(kind, ErrorKind::UrlTooLong(_)),
     }
 }
 

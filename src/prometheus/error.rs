@@ -82,6 +82,8 @@ pub enum ErrorKind {
         /// In which way it is none.
         why: String,
     },
+    /// Not asked, for the query has to stand in the URL and would make that longer than this many bytes.
+    UrlTooLong(usize),
     /// A response over this many bytes.
     TooLarge(u64),
     /// A list of more than this many names or values.
@@ -108,9 +110,21 @@ pub enum ErrorKind {
 /// The most characters of a query, or of an error of Prometheus's, that an error shows.
 const MAX_SHOWN_CHARS: usize = 1_000;
 
+/// The most characters of a query that are kept for the log.
+const MAX_LOGGED_CHARS: usize = 4_096;
+
 /// A text cut where it becomes too long to be read in an error.
 pub fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+    cut(text, MAX_SHOWN_CHARS)
+}
+
+/// A query cut where it becomes too long for the log. A query may have several megabytes.
+pub(super) fn logged(query: &str) -> String {
+    cut(query, MAX_LOGGED_CHARS)
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
@@ -119,8 +133,8 @@ pub fn shortened(text: &str) -> String {
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
-        use ErrorKind::{Api, NativeHistogram, TooLarge, TooManyCalls, TooManyNames};
-        matches!(self.kind, Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram)
+        use ErrorKind::{Api, NativeHistogram, TooLarge, TooManyCalls, TooManyNames, UrlTooLong};
+        matches!(self.kind, Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram | UrlTooLong(_))
     }
 }
 
@@ -169,6 +183,7 @@ impl ErrorKind {
             ErrorKind::Refused(_) => "refused",
             ErrorKind::Redirected(_) => "redirected",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
+            ErrorKind::UrlTooLong(_) => "query_too_long",
             ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
             ErrorKind::TooManyCalls => "too_many_calls",
             ErrorKind::MissingData(_) => "missing_data",
@@ -294,6 +309,11 @@ impl fmt::Display for ErrorKind {
                 }
                 write!(f, "; check host, port and path prefix in the connection details")
             }
+            ErrorKind::UrlTooLong(limit) => write!(
+                f,
+                "was not queried: this query goes in the URL of a GET, which would become longer than {limit} bytes; give fewer \
+                 conditions, smaller sets, or a shorter prefix"
+            ),
             ErrorKind::TooLarge(limit) => write!(
                 f,
                 "answered with more than {limit} bytes; narrow the query: \

@@ -241,7 +241,7 @@ impl Transport {
 }
 
 /// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
-fn form(params: &Params) -> String {
+pub(in crate::prometheus) fn form(params: &Params) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
         let separator = if form.is_empty() { "" } else { "&" };
