@@ -12,6 +12,7 @@ mod expression;
 mod field_name;
 mod field_value;
 mod metric;
+mod nearest;
 mod probe;
 mod promql_answer;
 mod reply;
@@ -32,9 +33,8 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
 use crate::model::query::{Invalid, MetricQuery};
 use crate::model::time::TimeRange;
-use crate::object::Object;
 use crate::prometheus::{self, Client, Deadline, Session};
-use crate::wire::request::Integer;
+use crate::wire::request::{self, Integer};
 
 use reply::Asked;
 
@@ -97,7 +97,7 @@ const ROUTES: [Route; 9] = [
         path: "/api/connection",
         allow: POST,
         action: Action::Method(Method {
-            prepare: |body| connection::prepare(parsed(body)?),
+            prepare: |body| connection::prepare(&parsed(body)?),
             recover: connection::failure,
         }),
     },
@@ -105,19 +105,19 @@ const ROUTES: [Route; 9] = [
         name: "field_name",
         path: "/api/field/name",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| field_name::prepare(parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method { prepare: |body| field_name::prepare(&parsed(body)?), recover: |_| None }),
     },
     Route {
         name: "field_value",
         path: "/api/field/value",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| field_value::prepare(parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method { prepare: |body| field_value::prepare(&parsed(body)?), recover: |_| None }),
     },
     Route {
         name: "metric",
         path: "/api/metric",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| metric::prepare(parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method { prepare: |body| metric::prepare(&parsed(body)?), recover: |_| None }),
     },
     Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
     Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
@@ -389,17 +389,7 @@ fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let request: Result<Object<T>, _> = serde_json::from_slice(body);
-    request.map(|Object(request)| request).map_err(|error| Error::BadRequest(reason(&error)))
-}
-
-/// Why something is no request, without the values that serde's reasons begin with: one may be a password.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None => text,
-    }
+    request::parsed(body).map_err(Error::BadRequest)
 }
 
 /// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
@@ -586,17 +576,5 @@ mod tests {
         check("//?", "/");
         check("http://mirror:9900/api/metric/", "/api/metric");
         check("http://mirror:9900", "/");
-    }
-
-    #[test]
-    fn why_a_body_is_no_request_repeats_nothing_of_it() {
-        let check = |body: &str, part: &str| {
-            let error = parsed::<crate::wire::request::TestConnectionRequest>(body.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(part) && !error.contains("hush"), "{body}: {error}");
-        };
-        check(r#"{"connectionDetails":"https://u:hush@p"}"#, "expected an object");
-        check(r#"{"_type":"hush"}"#, "missing field `connectionDetails`");
-        check(r#"{"hush"#, "EOF");
-        check(r#"["hush"]"#, "expected an object");
     }
 }

@@ -13,6 +13,8 @@ use crate::wire::response::ErrorBody;
 pub enum Error {
     /// Prometheus cannot be reached, refuses us, answers too late, or what answers is no Prometheus.
     Connection(String),
+    /// Connection Details that are not valid: which field, and what it must be.
+    ConnectionDetails(String),
     /// No such metric, or the query names none.
     MetricNotFound {
         /// The metric's name; empty when none is named.
@@ -95,7 +97,9 @@ impl Error {
         let remote =
             |summary: &str, details: String| ErrorBody::RemoteMirrorError { summary: summary.to_owned(), details };
         match self {
-            Error::Connection(details) => ErrorBody::MetricStoreConnectionError { details: details.clone() },
+            Error::Connection(details) | Error::ConnectionDetails(details) => {
+                ErrorBody::MetricStoreConnectionError { details: details.clone() }
+            }
             Error::MetricNotFound { metric, details } => {
                 ErrorBody::MetricNotFoundError { metric: metric.clone(), details: details.clone() }
             }
@@ -119,9 +123,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Connection(details) | Error::MetricNotFound { details, .. } | Error::Remote { details, .. } => {
-                f.write_str(details)
-            }
+            Error::Connection(details)
+            | Error::ConnectionDetails(details)
+            | Error::MetricNotFound { details, .. }
+            | Error::Remote { details, .. } => f.write_str(details),
             Error::UnsupportedFieldType { mirror_type } => write!(f, "values of type {mirror_type} are not supported"),
             Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
             Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),

@@ -24,9 +24,9 @@
 //! | `api/promql_answer` | PromQL in the place of arithmetic, when there are too many samples |
 //! | `api/existence` | nothing found: told apart from what never existed |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
+//! | `api/nearest` | which known names a misspelt one is near to |
 //! | `api/probe` | whether the ranges of an engine include their left end |
-//! | [`wire`] | what StackState sends, `wire/request`, and gets, `wire/response` and `wire/metrics_response` |
-//! | [`object`] | JSON objects that are no lists |
+//! | [`wire`] | what StackState sends, `wire/request` with `wire/connection_details` and `wire/conditions`, and gets, `wire/response` and `wire/metrics_response`; `wire/strict_json` objects that are not lists, `wire/scalar` and `wire/text` values of bounded size |
 //! | [`model`] | what is asked and what was found, plain data: `model/query` the validated query, `model/time` instants and ranges, `model/sample` series and samples, `model/metric_type` declared types, `model/decimal` numbers as they are written |
 //! | [`compute`] | the arithmetic: `compute/promql` from the query to PromQL text, `compute/at_modifier` the times in an expression, `compute/plan` which instants and windows to ask for, `compute/raw` raw samples and rates, `compute/aggregate` samples in buckets by the `compute/bucket_method` of `compute/gauges`, `compute/counters` or `compute/rate_sweep`, `compute/buckets` where buckets lie, `compute/rate` from a counter's samples to rates, `compute/screen` which samples count, `compute/sum` sums, `compute/distinct` several series where one is wanted, `compute/points` limit and order, `compute/metric_kind` which metrics are offered as counters and which as gauges |
 //! | [`prometheus`] | the Prometheus HTTP API as a typed client: `prometheus/upstream` the address, `prometheus/access` who may be asked: `prometheus/access/allowlist` whether an upstream, `prometheus/access/proxy` whether through the proxy, `prometheus/access/hosts` what both lists are made of, `prometheus/access/authorities` what certificates are checked against; `prometheus/client` the calls, `prometheus/deadline` until when they are made, `prometheus/health` which upstreams answer, `prometheus/answer` what an answer means, `prometheus/http` the HTTP: `prometheus/http/transport` the exchanges, `prometheus/http/resolver` who may be asked, `prometheus/http/connector` new connections (`prometheus/http/lookup` addresses of names, `prometheus/http/dial` the first address that answers, `prometheus/http/tcp` the socket, `prometheus/http/tunnel` the way through a proxy), `prometheus/http/connection` those that are kept, `prometheus/http/connect_failure` and `prometheus/http/failure` what goes wrong with them; `prometheus/decode` how answers are read (`prometheus/decode/json` the JSON, `prometheus/decode/sample_fast_path` the fast way through its samples, `prometheus/decode/envelope`, `prometheus/decode/series` and `prometheus/decode/metadata` what it carries, `prometheus/decode/lists` how much of a list is kept; `prometheus/decode/remote_read` the samples of a remote read: `prometheus/decode/remote_read/request` the question, `prometheus/decode/remote_read/frames` the pieces of the response, `prometheus/decode/remote_read/series_labels` whose samples they are, `prometheus/decode/remote_read/chunk_merge` their order in time, `prometheus/decode/remote_read/failure` what goes wrong; `prometheus/decode/xor_chunk` how samples are packed, `prometheus/decode/protobuf` how messages are; `prometheus/decode/xor_chunk/reference` and `prometheus/decode/remote_read/reference` write both for tests), `prometheus/error` what goes wrong |
@@ -58,7 +58,6 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod model;
-pub mod object;
 pub mod prometheus;
 pub mod server;
 pub mod settings;

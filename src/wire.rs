@@ -1,5 +1,10 @@
 //! What StackState sends and gets: serde types, no logic. The contract is the Mirror API; Prometheus is unknown here.
 
+pub mod conditions;
+pub mod connection_details;
 pub mod metrics_response;
 pub mod request;
 pub mod response;
+pub mod scalar;
+pub mod strict_json;
+pub mod text;

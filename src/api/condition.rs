@@ -1,11 +1,11 @@
 //! From StackState's conditions to sources and matchers: the three keys that name what to fetch, and the label values.
 
-use serde_json::Value;
-
 use crate::compute::promql::METRIC_NAME;
 use crate::model::decimal::Decimal;
 use crate::model::query::{Invalid, LabelValue, Matcher, Selector, Source};
-use crate::wire::request::{Condition, ConditionValue};
+use crate::wire::conditions::{Condition, ConditionValue, Conditions, Given, MAX_CONDITIONS, MAX_SET_VALUES, ValueSet};
+use crate::wire::scalar::Scalar;
+use crate::wire::text::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name};
 
 /// The key of a metric fetched as a rate.
 pub(super) const COUNTER: &str = "__counter__";
@@ -19,44 +19,80 @@ pub(super) const EXPRESSION: &str = "~";
 /// The keys that name what to fetch, in the order they are offered.
 pub(super) const SOURCE_KEYS: [&str; 3] = [COUNTER, GAUGE, EXPRESSION];
 
+/// The type of a condition that is supported.
+const EQUALITY: &str = "EqualityCondition";
+
+/// The conditions of a query, once it is known that there are no more than are taken and that all are equalities.
+///
+/// # Errors
+/// When there are too many of them or of their values, or one is of another type.
+pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], Invalid> {
+    let Conditions { kept, count, set_values, value_bytes } = conditions;
+    if *set_values > MAX_SET_VALUES {
+        return Err(Invalid::TooManyValues { most: MAX_SET_VALUES });
+    }
+    if *value_bytes > MAX_VALUES_BYTES {
+        return Err(Invalid::ValuesTooLong { most: MAX_VALUES_BYTES });
+    }
+    if *count > MAX_CONDITIONS {
+        return Err(Invalid::TooManyConditions { count: *count, most: MAX_CONDITIONS });
+    }
+    for condition in kept {
+        let kind = match &condition.kind {
+            Scalar::Null => continue,
+            Scalar::Text(kind) if kind == EQUALITY => continue,
+            Scalar::Text(kind) if is_name(kind) => Some(kind.clone()),
+            _ => None,
+        };
+        return Err(Invalid::ConditionType { key: condition.key.to_string(), kind });
+    }
+    Ok(kept)
+}
+
+/// Whether a text is the name of a type, which an error may show.
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// What the conditions of a metrics query fetch.
 ///
 /// # Errors
-/// When not exactly one of the three keys names it, when labels stand beside an expression, which cannot be narrowed by
-/// them, or when a value is none that a label can hold.
-pub(super) fn source(conditions: &[Condition]) -> Result<Source, Invalid> {
+/// When they are not valid, when not exactly one of the three keys names what to fetch, when labels stand beside an expression,
+/// which cannot be narrowed by them, or when a label cannot hold a value.
+pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
     let (sources, labels): (Vec<&Condition>, Vec<&Condition>) =
-        conditions.iter().partition(|condition| SOURCE_KEYS.contains(&condition.key.as_str()));
+        checked(conditions)?.iter().partition(|condition| SOURCE_KEYS.contains(&&*condition.key));
     let &[naming] = sources.as_slice() else {
         return Err(Invalid::Sources { count: sources.len() });
     };
     let name = single_text(naming)?;
-    if naming.key == EXPRESSION {
+    if *naming.key == *EXPRESSION {
         if !labels.is_empty() {
-            return Err(Invalid::LabelsBesideExpression(labels.iter().map(|label| label.key.clone()).collect()));
+            return Err(Invalid::LabelsBesideExpression(labels.iter().map(|label| label.key.to_string()).collect()));
         }
         return Ok(Source::Expression(name));
     }
     let matchers = labels.into_iter().map(matcher).collect::<Result<_, _>>()?;
     let selector = Selector { metric: name, matchers };
-    Ok(if naming.key == COUNTER { Source::Counter(selector) } else { Source::Gauge(selector) })
+    Ok(if *naming.key == *COUNTER { Source::Counter(selector) } else { Source::Gauge(selector) })
 }
 
-/// How the conditions of a field query narrow the series it looks at. A metric named by one of the keys narrows by its
-/// name; an expression narrows nothing, for it need not be about any series.
+/// How the conditions of a field query narrow the series it looks at, those on `field`, the one that is asked for, left out. A
+/// metric named by one of the keys narrows by its name; an expression narrows nothing, for it need not be about any series.
 ///
 /// # Errors
-/// When a value is none that a label can hold.
-pub(super) fn matchers<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> Result<Vec<Matcher>, Invalid> {
-    conditions.into_iter().filter(|condition| condition.key != EXPRESSION).map(matcher).collect()
+/// When the conditions are not valid, or a label cannot hold a value.
+pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<Vec<Matcher>, Invalid> {
+    let narrows = |condition: &&Condition| *condition.key != *EXPRESSION && Some(&*condition.key) != field;
+    checked(conditions)?.iter().filter(narrows).map(matcher).collect()
 }
 
 fn matcher(condition: &Condition) -> Result<Matcher, Invalid> {
-    let is_metric = condition.key == COUNTER || condition.key == GAUGE;
+    let is_metric = *condition.key == *COUNTER || *condition.key == *GAUGE;
     let label = if is_metric { METRIC_NAME } else { &condition.key };
     let any_of = label_values(condition)?;
     if any_of.is_empty() {
-        return Err(Invalid::EmptySet { key: condition.key.clone() });
+        return Err(Invalid::EmptySet { key: condition.key.to_string() });
     }
     Ok(Matcher { label: label.to_owned(), any_of })
 }
@@ -64,46 +100,39 @@ fn matcher(condition: &Condition) -> Result<Matcher, Invalid> {
 fn single_text(condition: &Condition) -> Result<String, Invalid> {
     match label_values(condition)?.as_slice() {
         [LabelValue::Text(text)] if !text.trim().is_empty() => Ok(text.clone()),
-        _ => Err(Invalid::SourceValue { key: condition.key.clone() }),
+        _ => Err(Invalid::SourceValue { key: condition.key.to_string() }),
     }
 }
 
 /// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; a set is any
-/// of its items, which may themselves be values with a type.
+/// of its values, which may themselves be objects with a type.
 fn label_values(condition: &Condition) -> Result<Vec<LabelValue>, Invalid> {
-    let none = ConditionValue { value: Value::Null, kind: None };
-    let given = condition.value.as_ref().unwrap_or(&none);
-    match &given.value {
-        Value::Array(items) => {
-            let mut values = Vec::with_capacity(items.len());
-            for item in items {
-                let unwrapped = item.get("value").unwrap_or(item);
-                values.push(label_value(unwrapped, item.get("_type").and_then(Value::as_str))?);
-            }
-            Ok(values)
+    let key = &condition.key;
+    match &condition.value {
+        None => Ok(vec![label_value(key, &Scalar::Null, None)?]),
+        Some(ConditionValue { value: Given::One(value), kind }) => Ok(vec![label_value(key, value, kind.as_ref())?]),
+        Some(ConditionValue { value: Given::Set(ValueSet { kept, .. }), .. }) => {
+            kept.iter().map(|item| label_value(key, &item.value, item.kind.as_ref())).collect()
         }
-        scalar => Ok(vec![label_value(scalar, given.kind.as_deref())?]),
     }
 }
 
-fn label_value(value: &Value, kind: Option<&str>) -> Result<LabelValue, Invalid> {
+fn label_value(key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<LabelValue, Invalid> {
     match value {
-        Value::String(text) => Ok(LabelValue::Text(text.clone())),
-        Value::Bool(truth) => Ok(LabelValue::Text(truth.to_string())),
+        Scalar::Text(text) => Ok(LabelValue::Text(text.clone())),
+        Scalar::Bool(truth) => Ok(LabelValue::Text(truth.to_string())),
         // A label may hold it in any of its spellings.
-        Value::Number(number) => {
+        Scalar::Number(number) => {
             let text = number.to_string();
             Ok(Decimal::parse(&text).map_or(LabelValue::Text(text), LabelValue::Number))
         }
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            let json_kind = match value {
-                Value::Null => "null",
-                Value::Array(_) => "list",
-                _ => "object",
-            };
+        Scalar::LongText(bytes) => {
+            Err(Invalid::ValueTooLong { key: key.to_string(), bytes: *bytes, most: MAX_VALUE_BYTES })
+        }
+        Scalar::Null | Scalar::List | Scalar::Object => {
             // What StackState calls it, unless it calls it a type that labels can hold.
             const HELD: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
-            let mirror_type = kind.filter(|kind| !HELD.contains(kind)).unwrap_or(json_kind);
+            let mirror_type = kind.map(|kind| &**kind).filter(|kind| !HELD.contains(kind)).unwrap_or(value.kind());
             Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
         }
     }
@@ -113,13 +142,13 @@ fn label_value(value: &Value, kind: Option<&str>) -> Result<LabelValue, Invalid>
 mod tests {
     use super::*;
 
-    fn conditions(json: &str) -> Vec<Condition> {
+    fn conditions(json: &str) -> Conditions {
         serde_json::from_str(json).unwrap()
     }
 
     fn values(json: &str) -> Result<Vec<LabelValue>, Invalid> {
         let list = conditions(&format!(r#"[{{"key":"k","value":{json}}}]"#));
-        label_values(&list[0])
+        label_values(&list.kept[0])
     }
 
     #[test]
@@ -198,6 +227,43 @@ mod tests {
                 {"key":"job","value":{"value":"x"}}]"#,
         );
         let expected = vec![Matcher::equal("__name__", "m"), Matcher::equal("job", "x")];
-        assert_eq!(matchers(&list), Ok(expected));
+        assert_eq!(matchers(&list, None), Ok(expected.clone()));
+        assert_eq!(matchers(&list, Some("job")), Ok(expected[..1].to_vec()));
+    }
+
+    #[test]
+    fn a_condition_of_another_type_is_refused() {
+        let check = |kind: &str, expected: Option<Option<&str>>| {
+            let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{kind}}}]"#);
+            let refused =
+                expected.map(|shown| Invalid::ConditionType { key: "job".into(), kind: shown.map(str::to_owned) });
+            let found = matchers(&conditions(&json), Some("job"));
+            assert_eq!(found, refused.map_or(Ok(Vec::new()), Err), "{kind}");
+        };
+        check("null", None);
+        check(r#""EqualityCondition""#, None);
+        check(r#""NotEqualCondition""#, Some(Some("NotEqualCondition")));
+        check(r#""RegexCondition""#, Some(Some("RegexCondition")));
+        check(r#""equalitycondition""#, Some(Some("equalitycondition")));
+        check(r#""http://u:pw@h""#, Some(None));
+        check(r#""""#, Some(None));
+        check("5", Some(None));
+        check(r#"["EqualityCondition"]"#, Some(None));
+    }
+
+    #[test]
+    fn more_than_is_taken_is_refused_with_the_bound() {
+        let label = r#"{"key":"k","value":{"value":"v"}}"#;
+        let list = conditions(&format!("[{}]", vec![label; 101].join(",")));
+        assert_eq!(matchers(&list, None), Err(Invalid::TooManyConditions { count: 101, most: 100 }));
+        let set = format!(r#"{{"key":"k","value":{{"value":[{}]}}}}"#, vec!["0"; 12_501].join(","));
+        let list = conditions(&format!("[{set},{set}]"));
+        assert_eq!(matchers(&list, None), Err(Invalid::TooManyValues { most: 25_000 }));
+        let long = format!(r#"[{{"key":"~","value":{{"value":{:?}}}}}]"#, "x".repeat(262_145));
+        let label = format!(r#"{{"key":"k","value":{{"value":"{}"}}}}"#, "x".repeat(175_000));
+        let list = conditions(&format!("[{label},{label},{label}]"));
+        assert_eq!(matchers(&list, None), Err(Invalid::ValuesTooLong { most: 524_288 }));
+        let refused = Invalid::ValueTooLong { key: "~".into(), bytes: 262_145, most: 262_144 };
+        assert_eq!(source(&conditions(&long)), Err(refused));
     }
 }

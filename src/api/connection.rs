@@ -10,7 +10,7 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 ///
 /// # Errors
 /// When the connection details are invalid.
-pub(super) fn prepare(request: TestConnectionRequest) -> Result<Checked, Error> {
+pub(super) fn prepare(request: &TestConnectionRequest) -> Result<Checked, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
+use crate::api::nearest::nearest;
 use crate::error::Error;
 use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::prometheus::Upstream;
-use crate::wire::request::ConnectionDetails;
+use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
+use crate::wire::scalar::Scalar;
 
 /// The bound on a request when the connection details give none, in milliseconds (Mirror API, "Requests").
 pub(super) const DEFAULT_TIMEOUT_MS: u64 = 20_000;
@@ -17,6 +17,9 @@ pub(super) const MAX_TIMEOUT_MS: u64 = 600_000;
 
 /// The longest scrape interval that may be given, in milliseconds: a day.
 pub(super) const MAX_SCRAPE_INTERVAL_MS: u64 = 86_400_000;
+
+/// The most bytes of a text. The longest host name has 253.
+const MAX_TEXT_BYTES: usize = 2_048;
 
 /// Which Prometheus to ask, and how.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,24 +40,17 @@ impl Datasource {
     /// Checks connection details.
     ///
     /// # Errors
-    /// A `RemoteMirrorError` that names the field, what it holds and what it may hold.
+    /// [`Error::ConnectionDetails`] that names the field and what it may hold. It repeats no value but numbers: a value may hold a
+    /// password, wherever it stands.
     pub(super) fn new(details: &ConnectionDetails) -> Result<Datasource, Error> {
-        let timeout_ms = number(&details.request_timeout, "requestTimeout", MAX_TIMEOUT_MS, "milliseconds")?;
-        let interval_ms = number(&details.scrape_interval, "scrapeInterval", MAX_SCRAPE_INTERVAL_MS, "milliseconds")?;
-        let nan = match text(&details.nan_interpretation, "nan_interpretation")? {
-            None => NanInterpretation::None,
-            Some(name) if name.eq_ignore_ascii_case("NONE") => NanInterpretation::None,
-            Some(name) if name.eq_ignore_ascii_case("ZERO") => NanInterpretation::Zero,
-            Some(_) => {
-                return Err(bad("nan_interpretation", "must be \"ZERO\" or \"NONE\"", &details.nan_interpretation));
-            }
-        };
-        let partial = match text(&details.partial_response, "partialResponse")? {
-            None => PartialResponse::Deny,
-            Some(word) if word.eq_ignore_ascii_case("deny") => PartialResponse::Deny,
-            Some(word) if word.eq_ignore_ascii_case("allow") => PartialResponse::Allow,
-            Some(_) => return Err(bad("partialResponse", "must be \"deny\" or \"allow\"", &details.partial_response)),
-        };
+        use DetailsField::{NanInterpretation as Nan, PartialResponse as Partial, RequestTimeout, ScrapeInterval};
+        if let Some(fault) = &details.fault {
+            return Err(invalid(described(fault)));
+        }
+        let timeout_ms = number(details, RequestTimeout, MAX_TIMEOUT_MS, "milliseconds")?;
+        let interval_ms = number(details, ScrapeInterval, MAX_SCRAPE_INTERVAL_MS, "milliseconds")?;
+        let nan = word(details, Nan, [("NONE", NanInterpretation::None), ("ZERO", NanInterpretation::Zero)])?;
+        let partial = word(details, Partial, [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)])?;
         Ok(Datasource {
             upstream: upstream(details)?,
             timeout: Duration::from_millis(timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)),
@@ -66,67 +62,111 @@ impl Datasource {
 }
 
 fn upstream(details: &ConnectionDetails) -> Result<Upstream, Error> {
-    let host = text(&details.host, "host")?;
-    let port = number(&details.port, "port", u64::from(u16::MAX), "a TCP port")?;
-    match (text(&details.url, "url")?, host, port) {
-        (Some(url), None, None) => {
-            // The URL is not repeated: it may hold a password.
-            Upstream::at_url(url).map_err(|expected| invalid(format!("connectionDetails.url {expected}")))
-        }
+    let host = text(details, DetailsField::Host)?;
+    let port = number(details, DetailsField::Port, u64::from(u16::MAX), "a TCP port")?;
+    match (text(details, DetailsField::Url)?, host, port) {
+        (Some(url), None, None) => Upstream::at_url(url).map_err(|expected| wrong(DetailsField::Url, expected)),
         (Some(_), ..) => {
             Err(invalid("connectionDetails has url as well as host or port: remove one of the two".to_owned()))
         }
         (None, Some(host), Some(port)) => {
-            Upstream::at_host(host, port as u16).map_err(|expected| match host.contains(['@', '/']) {
-                // A URL in the wrong place, with a password perhaps.
-                true => invalid(format!("connectionDetails.host {expected}")),
-                false => bad("host", expected, &details.host),
-            })
+            Upstream::at_host(host, port as u16).map_err(|expected| wrong(DetailsField::Host, expected))
         }
         (None, Some(_), None) => {
             Err(invalid("connectionDetails.port is missing: add the port of Prometheus, usually 9090".to_owned()))
         }
-        (None, None, _) => Err(invalid(
-            "connectionDetails.host is missing: give the host and port of Prometheus, such as \
-             {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}"
-                .to_owned(),
-        )),
+        (None, None, _) => Err(invalid(format!("connectionDetails.host is missing: {GIVE}"))),
     }
 }
 
-/// A number from 1 to `max`, or its digits as a string, as forms tend to send it.
-fn number(value: &Option<Value>, field: &str, max: u64, unit: &str) -> Result<Option<u64>, Error> {
-    let Some(given) = value else { return Ok(None) };
+/// What connection details need at least.
+const GIVE: &str = "give the host and port of Prometheus, such as {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}, or its url";
+
+/// What is wrong with the form of connection details.
+fn described(fault: &DetailsFault) -> String {
+    let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
+    match fault {
+        DetailsFault::NotAnObject(kind) => {
+            format!("connectionDetails must be an object, not {}: {GIVE}", with_article(kind))
+        }
+        DetailsFault::Twice(name) => format!("connectionDetails.{name} is given twice: remove one of the two"),
+        DetailsFault::Unknown(name) => {
+            let shown = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let near = name.as_ref().and_then(|name| nearest(name, names.iter().copied(), 1).first().copied());
+            let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+            format!(
+                "connectionDetails has an unknown field{shown}: {meant}The fields are {}. Fields that begin with _ are ignored.",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// A number from 1 to `max`, or its digits as a text, as forms tend to send it.
+fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str) -> Result<Option<u64>, Error> {
     let whole = |float: f64| (float.fract() == 0.0 && float >= 0.0 && float <= max as f64).then_some(float as u64);
+    let given = details.value(field);
     let number = match given {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
-        Value::String(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
+        Scalar::Null => return Ok(None),
+        Scalar::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
+        Scalar::Text(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
         _ => None,
     };
     match number.filter(|number| (1..=max).contains(number)) {
         Some(number) => Ok(Some(number)),
-        None => Err(bad(field, &format!("must be a whole number from 1 to {max} ({unit})"), value)),
+        None => Err(unexpected(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
     }
 }
 
 /// A text without the blanks around it that come with copying; `None` when it is absent or nothing is left.
-fn text<'v>(value: &'v Option<Value>, field: &str) -> Result<Option<&'v str>, Error> {
-    match value {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(_) => Err(bad(field, "must be a text", value)),
+fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>, Error> {
+    match details.value(field) {
+        Scalar::Null => Ok(None),
+        Scalar::Text(text) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Scalar::Text(_) | Scalar::LongText(_) => {
+            Err(wrong(field, &format!("must have at most {MAX_TEXT_BYTES} bytes")))
+        }
+        other => Err(unexpected(field, "must be a text", other)),
     }
 }
 
-fn bad(field: &str, expected: &str, value: &Option<Value>) -> Error {
-    /// The most characters of a value that are repeated.
-    const MAX_SHOWN: usize = 100;
-    let shown: String = value.as_ref().map(Value::to_string).unwrap_or_default().chars().take(MAX_SHOWN).collect();
-    invalid(format!("connectionDetails.{field} {expected}, not {shown}"))
+/// One of two words, compared without case; the first when it is absent.
+fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<T, Error> {
+    let [(first, meaning), (second, _)] = words;
+    match text(details, field)? {
+        None => Ok(meaning),
+        Some(given) => match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
+            Some((_, meaning)) => Ok(*meaning),
+            None => Err(wrong(field, &format!("must be \"{first}\" or \"{second}\""))),
+        },
+    }
+}
+
+/// An error that says what a field is instead of what it must be: its number, or which kind of value.
+fn unexpected(field: DetailsField, expected: &str, given: &Scalar) -> Error {
+    match given {
+        Scalar::Number(number) => wrong(field, &format!("{expected}, not {number}")),
+        // That it is a text says nothing where digits are one.
+        Scalar::Text(_) | Scalar::LongText(_) => wrong(field, expected),
+        other => wrong(field, &format!("{expected}, not {}", with_article(other.kind()))),
+    }
+}
+
+fn wrong(field: DetailsField, expected: &str) -> Error {
+    let name = FIELDS[field as usize].1;
+    invalid(format!("connectionDetails.{name} {expected}"))
+}
+
+fn with_article(kind: &str) -> String {
+    match kind {
+        "null" => kind.to_owned(),
+        "object" => format!("an {kind}"),
+        _ => format!("a {kind}"),
+    }
 }
 
 fn invalid(details: String) -> Error {
-    Error::Remote { summary: "Invalid connection details.", details }
+    Error::ConnectionDetails(details)
 }
 
 #[cfg(test)]
@@ -151,7 +191,7 @@ mod tests {
             r#"{"host":"p","port":9090}"#,
             r#"{"host":" p ","port":"9090"}"#,
             r#"{"host":"p","port":9090.0,"url":null,"requestTimeout":null}"#,
-            r#"{"host":"p","port":9090,"url":"","unknown":[1]}"#,
+            r#"{"host":"p","port":9090,"url":"","_unknown":[1]}"#,
         ] {
             assert_eq!(datasource(json).as_ref(), Ok(&expected), "{json}");
         }
@@ -171,32 +211,67 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn what_is_wrong_is_named_and_no_value_but_a_number_is_repeated() {
         let check = |json: &str, parts: &[&str]| {
             let error = datasource(json).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{json}: {error}");
+            assert!(!error.contains("hush"), "{json}: {error}");
         };
         check(r#"{}"#, &["host is missing"]);
+        check("null", &["must be an object, not null", "9090"]);
+        check("5", &["must be an object, not a number"]);
+        check(r#""hush""#, &["must be an object, not a text"]);
+        check(r#"[{"host":"hush"}]"#, &["must be an object, not a list"]);
         check(r#"{"port":9090}"#, &["host is missing"]);
         check(r#"{"host":"p"}"#, &["port is missing"]);
         check(r#"{"host":5,"port":1}"#, &["host must be a text", "not 5"]);
-        check(r#"{"host":"a b","port":1}"#, &["host must be a name", "not \"a b\""]);
+        check(r#"{"host":["hush"],"port":1}"#, &["host must be a text", "not a list"]);
+        check(r#"{"host":{"a":"hush"},"port":1}"#, &["host must be a text", "not an object"]);
+        check(r#"{"host":false,"port":1}"#, &["host must be a text", "not a boolean"]);
+        check(r#"{"host":"hush b","port":1}"#, &["host must be a name"]);
+        check(r#"{"host":"https://u:hush@p","port":1}"#, &["host must be a name", "url"]);
         check(r#"{"host":"p","port":0}"#, &["port must be", "65535", "not 0"]);
         check(r#"{"host":"p","port":65536}"#, &["port must be", "not 65536"]);
         check(r#"{"host":"p","port":1.5}"#, &["port must be", "not 1.5"]);
-        check(r#"{"host":"p","port":"+1"}"#, &["port must be", "not \"+1\""]);
-        check(r#"{"host":"p","port":"abc"}"#, &["port must be", "not \"abc\""]);
-        check(r#"{"host":"p","port":[1]}"#, &["port must be", "not [1]"]);
+        check(r#"{"host":"p","port":"+1"}"#, &["port must be"]);
+        check(r#"{"host":"p","port":"http://u:hush@h"}"#, &["port must be"]);
+        check(r#"{"host":"p","port":["hush"]}"#, &["port must be", "not a list"]);
         check(r#"{"host":"p","port":1,"requestTimeout":0}"#, &["requestTimeout must be", "600000", "not 0"]);
         check(r#"{"host":"p","port":1,"requestTimeout":-5}"#, &["requestTimeout must be", "not -5"]);
         check(r#"{"host":"p","port":1,"scrapeInterval":1e99}"#, &["scrapeInterval must be"]);
-        check(r#"{"host":"p","port":1,"nan_interpretation":"MAYBE"}"#, &["ZERO", "NONE", "MAYBE"]);
-        check(r#"{"host":"p","port":1,"partialResponse":"maybe"}"#, &["deny", "allow", "maybe"]);
+        check(r#"{"host":"p","port":1,"nan_interpretation":"hush"}"#, &["nan_interpretation", "ZERO", "NONE"]);
+        check(r#"{"host":"p","port":1,"partialResponse":"hush"}"#, &["partialResponse", "deny", "allow"]);
         check(r#"{"host":"p","url":"http://p"}"#, &["url as well as host"]);
         check(r#"{"port":5,"url":"http://p"}"#, &["url as well as host or port"]);
-        check(r#"{"url":"ftp://u:secret@p"}"#, &["url must begin with"]);
-        for json in [r#"{"url":"ftp://u:secret@p"}"#, r#"{"host":"https://u:secret@p","port":1}"#] {
-            assert!(!datasource(json).unwrap_err().contains("secret"), "{json}");
+        check(r#"{"url":"ftp://u:hush@p"}"#, &["url must begin with"]);
+        check(r#"{"url":["http://u:hush@x"]}"#, &["url must be a text, not a list"]);
+        check(r#"{"host":"p","host":"hush","port":1}"#, &["host is given twice"]);
+        check(&format!(r#"{{"url":"http://{}"}}"#, "x".repeat(2_048)), &["url must have at most 2048 bytes"]);
+        check(&format!(r#"{{"url":{:?}}}"#, "x".repeat(300_000)), &["url must have at most 2048 bytes"]);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_the_nearest_known_one() {
+        let check = |name: &str, near: Option<&str>| {
+            let error = datasource(&format!(r#"{{"host":"p","port":1,"{name}":"hush"}}"#)).unwrap_err();
+            let meant = near.map_or(format!("field {name}: The fields"), |near| {
+                format!("field {name}: did you mean {near}? The fields")
+            });
+            assert!(error.contains(&meant) && !error.contains("hush"), "{error}");
+            assert!(FIELDS.iter().all(|(_, known)| error.contains(known)), "{error}");
+        };
+        check("requestTimeOut", Some("requestTimeout"));
+        check("request_timeout", Some("requestTimeout"));
+        check("requestTimout", Some("requestTimeout"));
+        check("nanInterpretation", Some("nan_interpretation"));
+        check("URL", Some("url"));
+        check("hosts", Some("host"));
+        check("Host", Some("host"));
+        check("scrape_interval", Some("scrapeInterval"));
+        for name in ["bearerToken", "headers", "aws", "upstream"] {
+            check(name, None);
         }
+        let error = datasource(r#"{"host":"p","port":1,"http://u:hush@p":1}"#).unwrap_err();
+        assert!(error.contains("an unknown field: The fields are host, "), "{error}");
     }
 }

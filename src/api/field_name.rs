@@ -12,30 +12,33 @@ use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 /// conditions.
 ///
 /// # Errors
-/// When it is invalid.
-pub(super) fn prepare(request: QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
+/// When it is not valid.
+pub(super) fn prepare(request: &QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
-    let query = request.query;
-    let matchers = condition::matchers(query.conditions.iter().flatten())?;
-    let range = time_range(query.start_time, query.end_time)?;
-    let limit = not_negative(query.limit, "limit")?;
-    Ok((datasource, Box::new(FieldNames { selector: promql::match_selector(&matchers, None), range, limit })))
+    let query = &request.query;
+    let matchers = condition::matchers(&query.conditions, None)?;
+    let names = NamesQuery {
+        selector: promql::match_selector(&matchers, None),
+        range: time_range(query.start_time, query.end_time)?,
+        limit: not_negative(query.limit, "limit")?,
+    };
+    Ok((datasource, Box::new(names)))
 }
 
-/// A question for the names of fields.
-struct FieldNames {
+/// Which field names are asked for.
+struct NamesQuery {
     selector: Option<String>,
     range: TimeRange,
     limit: Option<usize>,
 }
 
-impl Ask for FieldNames {
+impl Ask for NamesQuery {
     fn query(&self) -> Option<String> {
         self.selector.clone()
     }
 
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        let FieldNames { selector, range, limit } = self;
+        let NamesQuery { selector, range, limit } = self;
         let mut labels = existence::in_range(&mut call.session, *range, |session, start| {
             session.labels(selector.as_deref(), start, range.end)
         })?;

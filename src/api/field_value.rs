@@ -10,57 +10,34 @@ use crate::model::metric_type::Metadata;
 use crate::model::query::{Invalid, Matcher};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
-use crate::wire::request::{Condition, FieldValuesQuery, QueryRequest};
+use crate::wire::request::{FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
 /// Checks a request for the values of a field that go with the conditions, less those on the field itself.
 ///
 /// # Errors
-/// When it is invalid.
-pub(super) fn prepare(request: QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
+/// When it is not valid.
+pub(super) fn prepare(request: &QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
     let datasource = Datasource::new(&request.connection_details)?;
-    let query = request.query;
-    let field = query.field.field_name;
+    let query = &request.query;
+    let field: &str = &query.field.field_name;
     if field.is_empty() {
         return Err(Invalid::NoField.into());
     }
-    let others = |condition: &&Condition| condition.key != field;
-    let asked = Asked {
-        matchers: condition::matchers(query.conditions.iter().flatten().filter(others))?,
-        prefix: query.field_value_prefix.unwrap_or_default(),
+    let values = ValuesQuery {
+        field: field.to_owned(),
+        matchers: condition::matchers(&query.conditions, Some(field))?,
+        prefix: query.field_value_prefix.as_deref().unwrap_or_default().to_owned(),
         range: time_range(query.start_time, query.end_time)?,
         offset: not_negative(query.offset, "offset")?.unwrap_or(0),
         limit: not_negative(query.limit, "limit")?,
     };
-    Ok((datasource, Box::new(FieldValues { field, asked })))
+    Ok((datasource, Box::new(values)))
 }
 
-/// A question for the values of a field.
-struct FieldValues {
+/// Which values of which field are asked for.
+struct ValuesQuery {
     field: String,
-    asked: Asked,
-}
-
-impl Ask for FieldValues {
-    fn query(&self) -> Option<String> {
-        self.asked.selector(&self.field)
-    }
-
-    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        let FieldValues { field, asked } = self;
-        let session = &mut call.session;
-        let values = match field.as_str() {
-            condition::COUNTER => metrics(session, asked, MetricKind::Counter)?,
-            condition::GAUGE => metrics(session, asked, MetricKind::Gauge)?,
-            condition::EXPRESSION => Vec::new(),
-            label => asked.fetch(session, label)?,
-        };
-        json(&asked.page(values))
-    }
-}
-
-/// Which values are asked for, whatever the field.
-struct Asked {
     matchers: Vec<Matcher>,
     prefix: String,
     range: TimeRange,
@@ -68,7 +45,24 @@ struct Asked {
     limit: Option<usize>,
 }
 
-impl Asked {
+impl Ask for ValuesQuery {
+    fn query(&self) -> Option<String> {
+        self.selector(&self.field)
+    }
+
+    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+        let session = &mut call.session;
+        let values = match self.field.as_str() {
+            condition::COUNTER => metrics(session, self, MetricKind::Counter)?,
+            condition::GAUGE => metrics(session, self, MetricKind::Gauge)?,
+            condition::EXPRESSION => Vec::new(),
+            label => self.fetch(session, label)?,
+        };
+        json(&self.page(values))
+    }
+}
+
+impl ValuesQuery {
     /// The page of a whole list of values.
     fn page(&self, mut values: Vec<String>) -> FieldValuesResponse {
         values.retain(|value| value.starts_with(&self.prefix));
@@ -93,8 +87,8 @@ impl Asked {
     }
 }
 
-fn metrics(session: &mut Session<'_>, asked: &Asked, kind: MetricKind) -> Result<Vec<String>, Error> {
-    let mut names = asked.fetch(session, METRIC_NAME)?;
+fn metrics(session: &mut Session<'_>, query: &ValuesQuery, kind: MetricKind) -> Result<Vec<String>, Error> {
+    let mut names = query.fetch(session, METRIC_NAME)?;
     let metadata = declared_types(session);
     names.retain(|name| metric_kind::is_offered(name, kind, &metadata));
     Ok(names)

@@ -27,8 +27,8 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// When it is invalid.
-pub(super) fn prepare(request: QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
-    let (datasource, query) = checked(&request)?;
+pub(super) fn prepare(request: &QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
+    let (datasource, query) = checked(request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
     Ok((datasource, Box::new(MetricPoints { query, nan, interval_ms })))
 }
@@ -81,17 +81,16 @@ impl MetricPoints {
 /// Whom a request asks, and what.
 ///
 /// # Errors
-/// When it is invalid.
+/// When it is not valid.
 pub(super) fn checked(request: &QueryRequest<MetricsQuery>) -> Result<(Datasource, MetricQuery), Error> {
     let datasource = Datasource::new(&request.connection_details)?;
     Ok((datasource, validated(&request.query)?))
 }
 
 fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
-    let conditions = query.conditions.as_deref().unwrap_or_default();
     let aggregation = query.aggregation.as_ref();
     Ok(MetricQuery {
-        source: condition::source(conditions)?,
+        source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,
         aggregation: aggregation.map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0)).transpose()?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),

@@ -190,6 +190,39 @@ pub enum Invalid {
         /// The condition's key.
         key: String,
     },
+    /// A condition that is not an equality.
+    ConditionType {
+        /// The condition's key.
+        key: String,
+        /// Its type as StackState calls it, if that is a name.
+        kind: Option<String>,
+    },
+    /// More conditions than are taken.
+    TooManyConditions {
+        /// How many there are.
+        count: usize,
+        /// How many are taken.
+        most: usize,
+    },
+    /// Sets of more values than are taken.
+    TooManyValues {
+        /// How many are taken, of all sets together.
+        most: usize,
+    },
+    /// Values that together are longer than is taken.
+    ValuesTooLong {
+        /// The length that is taken, in bytes.
+        most: usize,
+    },
+    /// A text that is longer than those that are taken.
+    ValueTooLong {
+        /// The condition's key.
+        key: String,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The length that is taken, in bytes.
+        most: usize,
+    },
     /// A value of a type that labels cannot hold.
     ValueType {
         /// The type as StackState calls it.
@@ -236,6 +269,33 @@ impl fmt::Display for Invalid {
             Invalid::EmptySet { key } => {
                 write!(f, "the condition on {key} has an empty set of values, which no series can match: add a value")
             }
+            Invalid::ConditionType { key, kind } => {
+                let kind =
+                    kind.as_ref().map(|kind| format!("of type {kind}")).unwrap_or("of an unknown type".to_owned());
+                write!(
+                    f,
+                    "the condition on {key} is {kind}, which is not supported: use an EqualityCondition (with a set for several \
+                     values), or write a ~ expression, where {{label!=\"value\"}} and {{label=~\"pattern\"}} are possible"
+                )
+            }
+            Invalid::TooManyConditions { count, most } => {
+                write!(f, "the query has {count} conditions, and at most {most} are accepted: remove some")
+            }
+            Invalid::TooManyValues { most } => write!(
+                f,
+                "the sets of the conditions have more than {most} values together, the most that are accepted: remove some, or \
+                 write a ~ expression with a pattern"
+            ),
+            Invalid::ValuesTooLong { most } => write!(
+                f,
+                "the values of the conditions have more than {most} bytes together, the most that are accepted: remove some, or \
+                 write a ~ expression with a pattern"
+            ),
+            Invalid::ValueTooLong { key, bytes, most } => write!(
+                f,
+                "the value of the condition {key} has {bytes} bytes, and at most {most} are accepted: shorten it, for example by \
+                 a recording rule in Prometheus"
+            ),
             Invalid::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
             }

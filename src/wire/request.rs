@@ -1,20 +1,41 @@
-//! What StackState sends.
+//! What StackState sends: a body is parsed once, into something of bounded size.
 //!
-//! Lenient where the Mirror API asks for it: `_type` fields are not looked at, unknown fields are ignored, optional ones
-//! may be absent or `null`. What an admin types by hand (connection details, values of conditions) stays a JSON value, so
-//! that what is wrong with it can be said by name.
+//! Lenient where the Mirror API asks for it: unknown fields are ignored without being kept, optional ones may be absent or `null`,
+//! and most `_type` fields are not looked at. What an admin types by hand (`connection_details`, `conditions`) is kept as far as
+//! its bounds allow, whatever it is, so that what is wrong with it can be said by name.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
-use crate::object::{object, optional, optional_list};
+use crate::wire::conditions::Conditions;
+use crate::wire::connection_details::ConnectionDetails;
+use crate::wire::strict_json::{Object, object, optional};
+use crate::wire::text::{BoundedText, MAX_VALUE_BYTES, Name};
+
+/// Parses a body.
+///
+/// # Errors
+/// Why it is no such request, in words that repeat nothing of it but numbers and the names of fields.
+pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let request: Result<Object<T>, _> = serde_json::from_slice(body);
+    request.map(|Object(request)| request).map_err(|error| reason(&error))
+}
+
+/// Why something is no request, without the values that serde's reasons begin with: one may be a password.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // The last one, for a value may hold these words as well.
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => text,
+    }
+}
 
 /// `TestConnectionRequest`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TestConnectionRequest {
     /// Which Prometheus to ask.
-    #[serde(deserialize_with = "object")]
     pub connection_details: ConnectionDetails,
 }
 
@@ -23,33 +44,10 @@ pub struct TestConnectionRequest {
 #[serde(rename_all = "camelCase", bound(deserialize = "Q: Deserialize<'de>"))]
 pub struct QueryRequest<Q> {
     /// Which Prometheus to ask.
-    #[serde(deserialize_with = "object")]
     pub connection_details: ConnectionDetails,
     /// What to ask it.
     #[serde(deserialize_with = "object")]
     pub query: Q,
-}
-
-/// Which Prometheus to ask, and how.
-#[derive(Debug, Default, Deserialize)]
-pub struct ConnectionDetails {
-    /// A host name or address.
-    pub host: Option<Value>,
-    /// A port, as a number or as a string of digits.
-    pub port: Option<Value>,
-    /// A bound on the whole request, in milliseconds.
-    #[serde(rename = "requestTimeout")]
-    pub request_timeout: Option<Value>,
-    /// `"ZERO"` or `"NONE"`.
-    pub nan_interpretation: Option<Value>,
-    /// A base URL instead of host and port.
-    pub url: Option<Value>,
-    /// How often metrics are scraped, in milliseconds.
-    #[serde(rename = "scrapeInterval")]
-    pub scrape_interval: Option<Value>,
-    /// `"deny"` or `"allow"`.
-    #[serde(rename = "partialResponse")]
-    pub partial_response: Option<Value>,
 }
 
 /// `FieldNamesQuery`.
@@ -57,8 +55,8 @@ pub struct ConnectionDetails {
 #[serde(rename_all = "camelCase")]
 pub struct FieldNamesQuery {
     /// What the fields have to go with.
-    #[serde(default, deserialize_with = "optional_list")]
-    pub conditions: Option<Vec<Condition>>,
+    #[serde(default)]
+    pub conditions: Conditions,
     /// Milliseconds since the epoch.
     pub start_time: Option<Integer>,
     /// Milliseconds since the epoch.
@@ -72,8 +70,8 @@ pub struct FieldNamesQuery {
 #[serde(rename_all = "camelCase")]
 pub struct FieldValuesQuery {
     /// What the values have to go with.
-    #[serde(default, deserialize_with = "optional_list")]
-    pub conditions: Option<Vec<Condition>>,
+    #[serde(default)]
+    pub conditions: Conditions,
     /// Milliseconds since the epoch.
     pub start_time: Option<Integer>,
     /// Milliseconds since the epoch.
@@ -83,7 +81,7 @@ pub struct FieldValuesQuery {
     /// How many results to leave out in front.
     pub offset: Option<Integer>,
     /// What the values begin with.
-    pub field_value_prefix: Option<String>,
+    pub field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>>,
     /// Whose values are asked for.
     #[serde(deserialize_with = "object")]
     pub field: Field,
@@ -94,7 +92,7 @@ pub struct FieldValuesQuery {
 #[serde(rename_all = "camelCase")]
 pub struct Field {
     /// The field's name.
-    pub field_name: String,
+    pub field_name: Name,
 }
 
 /// `MetricsQuery`.
@@ -102,8 +100,8 @@ pub struct Field {
 #[serde(rename_all = "camelCase")]
 pub struct MetricsQuery {
     /// What to fetch, and of which series.
-    #[serde(default, deserialize_with = "optional_list")]
-    pub conditions: Option<Vec<Condition>>,
+    #[serde(default)]
+    pub conditions: Conditions,
     /// Milliseconds since the epoch; absent or 0: since the beginning.
     pub start_time: Option<Integer>,
     /// Milliseconds since the epoch; absent or 0: until now.
@@ -122,30 +120,9 @@ pub struct MetricsQuery {
 #[serde(rename_all = "camelCase")]
 pub struct Aggregation {
     /// The method's name.
-    pub method: String,
+    pub method: Name,
     /// The length of a bucket in milliseconds.
     pub bucket_size_millis: Integer,
-}
-
-/// `EqualityCondition`.
-#[derive(Debug, Deserialize)]
-pub struct Condition {
-    /// A label's name, or one of the keys that name what to fetch.
-    pub key: String,
-    /// What the label equals.
-    #[serde(default, deserialize_with = "optional")]
-    pub value: Option<ConditionValue>,
-}
-
-/// The value of a condition.
-#[derive(Debug, Deserialize)]
-pub struct ConditionValue {
-    /// The value itself.
-    #[serde(default)]
-    pub value: Value,
-    /// Its type as StackState calls it.
-    #[serde(rename = "_type")]
-    pub kind: Option<String>,
 }
 
 /// A whole number, which some serialisers write as `5.0`.
@@ -161,5 +138,29 @@ impl TryFrom<serde_json::Number> for Integer {
         let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
         let whole = number.as_i64().or_else(|| number.as_f64().and_then(from_float));
         whole.map(Integer).ok_or_else(|| format!("expected a whole number, found {number}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_body_is_no_request_repeats_nothing_of_it() {
+        let check = |body: &str, part: &str| {
+            let error = parsed::<QueryRequest<FieldValuesQuery>>(body.as_bytes()).unwrap_err();
+            assert!(error.contains(part) && !error.contains("hush"), "{body:.99}: {error}");
+        };
+        check(r#"{"_type":"hush"}"#, "missing field `connectionDetails`");
+        check(r#"{"hush"#, "EOF");
+        check(r#"["hush"]"#, "expected an object");
+        check(r#"{"connectionDetails":{},"query":"hush"}"#, "expected an object");
+        check(r#"{"connectionDetails":{},"query":"x, expected hush"}"#, "expected an object");
+        check(
+            r#"{"connectionDetails":{},"query":{"field":{"fieldName":["hush"]}}}"#,
+            "expected a text of at most 1024",
+        );
+        check(r#"{"connectionDetails":{},"query":{"startTime":"hush"}}"#, "expected a JSON number");
+        check(r#"{"connectionDetails":{},"query":{"startTime":1.5}}"#, "expected a whole number, found 1.5");
     }
 }

@@ -39,7 +39,7 @@ fn a_prometheus_that_answers_queries_is_ok() {
     check_ok(prometheus.details());
     check_ok(json!({"host": "localhost", "port": port}));
     check_ok(json!({"host": "127.0.0.1", "port": port.to_string()}));
-    check_ok(json!({"host": "127.0.0.1", "port": port, "requestTimeout": 5000, "unknown": {"a": 1}, "url": null}));
+    check_ok(json!({"host": "127.0.0.1", "port": port, "requestTimeout": 5000, "_unknown": {"a": 1}, "url": null}));
     check_ok(json!({"url": prometheus.url("")}));
     check_ok(json!({"url": prometheus.url("/")}));
 }
@@ -82,9 +82,9 @@ fn connection_details_that_make_no_sense_are_named() {
     let good = prometheus::shared().details();
     let check = |key: &str, value: Value| {
         let gateway = Gateway::to(good.clone()).with(key, value);
-        check_failure(&gateway, "RemoteMirrorError", &[key]);
+        check_failure(&gateway, "MetricStoreConnectionError", &[key]);
         let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
-        assert_error(&answer, "RemoteMirrorError", &[key]);
+        assert_error(&answer, "MetricStoreConnectionError", &[key]);
     };
     check("host", Value::Null);
     check("host", json!(""));
@@ -111,6 +111,6 @@ fn connection_details_that_make_no_sense_are_named() {
 fn a_url_that_is_none_is_named() {
     for url in ["127.0.0.1:9090", "ftp://127.0.0.1/", "http://", "not a url"] {
         let gateway = Gateway::to(json!({"url": url}));
-        check_failure(&gateway, "RemoteMirrorError", &["url"]);
+        check_failure(&gateway, "MetricStoreConnectionError", &["url"]);
     }
 }

@@ -4,10 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::ask::assert_error;
+use crate::support::mirror::{Answer, Mirror, condition, typed_condition};
 use crate::support::stub::{Stub, good};
 
 const START: i64 = 1_700_000_000_000;
+
+/// Stands in values that no error may repeat.
+const SECRET: &str = "hush-5ca1ab1e";
 
 /// A raw query of the stub's metric.
 fn query() -> Value {
@@ -33,9 +37,10 @@ fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
 /// every other method.
 fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
     let names_it = |error: &Value, context: &str| {
-        assert_eq!(error["_type"], "RemoteMirrorError", "{details}: {context}");
-        let text = format!("{} {}", error["summary"], error["details"]);
+        assert_eq!(error["_type"], "MetricStoreConnectionError", "{details}: {context}");
+        let text = error["details"].as_str().unwrap();
         assert!(text.contains(field), "{details}: the error does not name {field}: {context}");
+        assert!(!text.contains(SECRET), "{details}: the error repeats a value: {context}");
     };
     let answer = test_connection(mirror, details);
     assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{details}: {}", answer.text);
@@ -49,7 +54,7 @@ fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
 }
 
 #[test]
-fn types_may_be_missing_and_unknown_fields_are_ignored() {
+fn types_may_be_missing_and_unknown_fields_of_requests_are_ignored() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let plain = json!({"connectionDetails": stub.details(), "query": query()});
     let expected = mirror.post("/api/metric", &plain);
@@ -57,10 +62,12 @@ fn types_may_be_missing_and_unknown_fields_are_ignored() {
 
     let mut unknown = plain.clone();
     let mut typed = plain.clone();
-    let places = ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"];
-    for place in places {
-        unknown.pointer_mut(place).unwrap()["somethingNew"] = json!({"a": [1, null]});
-        typed.pointer_mut(place).unwrap()["_type"] = json!("StringValue");
+    for place in ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"] {
+        // In the connection details, which an admin types, an unknown field is a mistake.
+        let name = if place == "/connectionDetails" { "_somethingNew" } else { "somethingNew" };
+        unknown.pointer_mut(place).unwrap()[name] = json!({"a": [1, null]});
+        let kind = if place == "/query/conditions/0" { "EqualityCondition" } else { "StringValue" };
+        typed.pointer_mut(place).unwrap()["_type"] = json!(kind);
     }
     let mut untyped = plain.clone();
     untyped["query"]["conditions"] = json!([{"key": "__gauge__", "value": {"value": "stub_metric"}}]);
@@ -157,6 +164,82 @@ fn the_other_connection_details_are_checked_by_name_too() {
 }
 
 #[test]
+fn connection_details_of_any_other_shape_are_named_and_no_value_is_repeated() {
+    let mirror = Mirror::start();
+    let password = format!("http://u:{SECRET}@p");
+    for (details, part) in [
+        (json!({}), "host is missing"),
+        (json!(null), "must be an object, not null"),
+        (json!(5), "must be an object, not a number"),
+        (json!(password), "must be an object, not a text"),
+        (json!([password]), "must be an object, not a list"),
+        (json!({"url": [password]}), "url must be a text, not a list"),
+        (json!({"url": {"a": password}}), "url must be a text, not an object"),
+        (json!({"host": "p", "port": password}), "port must be a whole number"),
+        (json!({"host": "p", "port": [password]}), "port must be a whole number"),
+        (json!({"host": password, "port": 1}), "as url"),
+        (json!({"host": "p", "port": 1, "nan_interpretation": password}), "nan_interpretation must be"),
+        (json!({"host": "p", "port": 1, "partialResponse": password}), "partialResponse must be"),
+        (json!({"host": "p", "port": 1, "requestTimeout": password}), "requestTimeout must be"),
+        (json!({"url": format!("http://p/u:{SECRET}@x")}), "credentials go before the host"),
+        (json!({"url": format!("https://u:a/{SECRET}@p")}), "%2F"),
+        (json!({"url": format!("https://u:a@{SECRET}@p")}), "%40"),
+        (json!({"url": format!("https://u:{SECRET}@p/api/v1")}), "leave out /api/v1"),
+        (json!({"url": format!("https://u:{SECRET}@p/graph")}), "leave out /graph"),
+        (json!({"host": "p", "port": 1, "requestTimeOut": SECRET}), "did you mean requestTimeout?"),
+        (json!({"host": "p", "port": 1, "nanInterpretation": "ZERO"}), "did you mean nan_interpretation?"),
+        (
+            json!({"host": "p", "port": 1, "bearerToken": SECRET}),
+            "unknown field bearerToken: The fields are host, port, url",
+        ),
+        (json!({"host": "p", "port": 1, "headers": {"a": SECRET}}), "unknown field headers"),
+        (json!({"host": "p", "port": 1, "aws": [SECRET]}), "unknown field aws"),
+    ] {
+        check_bad_details(&mirror, &details, part);
+    }
+    // A path prefix that may be a secret is not shown by the errors of what it leads to.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = json!({"url": format!("http://127.0.0.1:{closed}/u:{SECRET}/")});
+    check_bad_details(&mirror, &url, "127.0.0.1");
+    assert!(!mirror.log().contains(SECRET), "{}", mirror.log());
+}
+
+#[test]
+fn a_condition_that_is_no_equality_is_refused_by_every_method() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for kind in ["NotEqualCondition", "RegexCondition"] {
+        let gauge = condition("__gauge__", "stub_metric");
+        let conditions = json!([gauge, {"key": "job", "value": {"value": "a"}, "_type": kind}]);
+        let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 60_000, "field": {"fieldName": "job"}});
+        for path in ["/api/field/name", "/api/field/value", "/api/metric"] {
+            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            assert_error(&answer, "RemoteMirrorError", &["condition on job", kind, "EqualityCondition"]);
+        }
+    }
+    assert_eq!(stub.requests(), []);
+}
+
+#[test]
+fn a_query_of_more_than_is_accepted_is_refused_with_the_bound() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let gauge = condition("__gauge__", "stub_metric");
+    let set = |values: usize| typed_condition("job", json!(vec![0; values]), "InSetValue");
+    let check = |conditions: Vec<Value>, parts: &[&str]| {
+        let answer =
+            mirror.metric(&stub.details(), json!({"conditions": conditions, "startTime": START, "endTime": START + 1}));
+        assert_error(&answer, "RemoteMirrorError", parts);
+    };
+    check(vec![gauge.clone(), set(25_001)], &["more than 25000 values"]);
+    check(vec![gauge.clone(), set(12_501), set(12_500)], &["more than 25000 values"]);
+    check([vec![gauge.clone()], vec![condition("job", "a"); 100]].concat(), &["101 conditions", "at most 100"]);
+    check(vec![gauge.clone(), condition("job", &"x".repeat(262_145))], &["job", "262145 bytes", "at most 262144"]);
+    assert_eq!(stub.requests(), []);
+    let query = json!({"conditions": [gauge, set(25_000)], "startTime": START, "endTime": START + 1});
+    let answer = mirror.metric(&stub.details(), query);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+#[test]
 fn good_values_of_the_other_connection_details_are_taken() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     for (field, value) in [
@@ -209,6 +292,21 @@ fn a_time_that_is_absent_null_or_zero_is_the_beginning_or_now() {
             (s, ms) => format!("[{s}s{ms}ms]"),
         };
         assert!(asked.promql().ends_with(&selector), "{query}: {} does not end with {selector}", asked.promql());
+    }
+}
+
+#[test]
+fn field_queries_without_times_are_about_all_time() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for path in ["/api/field/name", "/api/field/value"] {
+        for times in [json!({}), json!({"startTime": null, "endTime": null}), json!({"startTime": 0, "endTime": 0})] {
+            let mut query = times;
+            query["field"] = json!({"fieldName": "job"});
+            stub.behave(good);
+            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+            assert_eq!(stub.requests()[0].parameter("start"), Some("0.001"), "{path} {query}");
+        }
     }
 }
 

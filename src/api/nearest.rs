@@ -1,0 +1,112 @@
+//! Which known names a misspelt one is near to.
+
+/// The most bytes of a name that is compared: the work for a name grows with its length.
+const MAX_NAME_BYTES: usize = 200;
+
+/// The names of `known` that are nearest to `name`, the nearest first, at most `most`; those that differ more than a slip of the
+/// hand does are left out.
+///
+/// Names are compared without case and underscores. A name that goes on where `name` ends, such as `http_requests_total` for
+/// `http_requests`, is near as well.
+pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, most: usize) -> Vec<&'n str> {
+    let mut near: Vec<(usize, &str)> = Vec::with_capacity(most + 1);
+    if most == 0 || name.len() > MAX_NAME_BYTES {
+        return Vec::new();
+    }
+    let folded = folded(name);
+    let allowed = (folded.len() / 4).clamp(1, 5);
+    let mut rows = Rows::default();
+    let mut other = Vec::new();
+    for candidate in known {
+        fold_into(&mut other, candidate);
+        let goes_on = candidate.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        let distance = if goes_on { Some(1) } else { rows.distance(&folded, &other, allowed) };
+        let Some(distance) = distance else { continue };
+        let at = near.partition_point(|&(nearer, earlier)| (nearer, earlier) <= (distance, candidate));
+        near.insert(at, (distance, candidate));
+        near.truncate(most);
+    }
+    near.into_iter().map(|(_, name)| name).collect()
+}
+
+fn folded(name: &str) -> Vec<u8> {
+    let mut folded = Vec::new();
+    fold_into(&mut folded, name);
+    folded
+}
+
+fn fold_into(folded: &mut Vec<u8>, name: &str) {
+    folded.clear();
+    folded.extend(name.bytes().filter(|&byte| byte != b'_').map(|byte| byte.to_ascii_lowercase()));
+}
+
+/// Two rows of the table of distances, kept from one comparison for the next.
+#[derive(Default)]
+struct Rows {
+    above: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// How many bytes have to be inserted, removed or replaced to make one of the other (Levenshtein), if it is no more than
+    /// `allowed`.
+    fn distance(&mut self, one: &[u8], other: &[u8], allowed: usize) -> Option<usize> {
+        if one.len().abs_diff(other.len()) > allowed {
+            return None;
+        }
+        let Rows { above, row } = self;
+        above.clear();
+        above.extend(0..=other.len());
+        for (index, a) in one.iter().enumerate() {
+            row.clear();
+            row.push(index + 1);
+            for (column, b) in other.iter().enumerate() {
+                let replaced = above[column] + usize::from(a != b);
+                row.push(replaced.min(above[column + 1] + 1).min(row[column] + 1));
+            }
+            if row.iter().all(|&distance| distance > allowed) {
+                return None;
+            }
+            std::mem::swap(above, row);
+        }
+        Some(above[other.len()]).filter(|&distance| distance <= allowed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_by_a_slip_are_near_and_the_nearest_comes_first() {
+        let known = ["go_goroutines", "go_threads", "up", "http_requests_total", "http_request_total", "node_load1"];
+        let check = |name: &str, expected: &[&str]| assert_eq!(nearest(name, known, 2), expected, "{name}");
+        check("go_gorutines", &["go_goroutines"]);
+        check("GO_Goroutines", &["go_goroutines"]);
+        check("gogoroutines", &["go_goroutines"]);
+        check("go_thread", &["go_threads"]);
+        check("http_requests", &["http_requests_total"]);
+        check("http_requests_totl", &["http_requests_total", "http_request_total"]);
+        check("node_load", &["node_load1"]);
+        check("pu", &[]);
+        check("ip", &["up"]);
+        check("memory", &[]);
+        check("", &[]);
+        check(&"x".repeat(201), &[]);
+        assert!(nearest("up", known, 0).is_empty());
+    }
+
+    #[test]
+    fn a_distance_counts_insertions_removals_and_replacements() {
+        // The textbook's examples.
+        let check = |one: &str, other: &str, expected: Option<usize>| {
+            assert_eq!(Rows::default().distance(one.as_bytes(), other.as_bytes(), 3), expected, "{one} {other}");
+        };
+        check("kitten", "sitting", Some(3));
+        check("saturday", "sunday", Some(3));
+        check("flaw", "lawn", Some(2));
+        check("same", "same", Some(0));
+        check("", "abc", Some(3));
+        check("intention", "execution", None);
+    }
+}

@@ -1,0 +1,183 @@
+//! Connection Details, as an admin typed them: read whatever they are, so that what is wrong with them can be said by name.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+
+/// A field of the Connection Details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetailsField {
+    /// A host name or address.
+    Host,
+    /// A port, as a number or as a string of digits.
+    Port,
+    /// A base URL instead of host and port.
+    Url,
+    /// A bound on the whole request, in milliseconds.
+    RequestTimeout,
+    /// How often metrics are scraped, in milliseconds.
+    ScrapeInterval,
+    /// `"ZERO"` or `"NONE"`.
+    NanInterpretation,
+    /// `"deny"` or `"allow"`.
+    PartialResponse,
+}
+
+/// All fields there are, and their names.
+pub const FIELDS: [(DetailsField, &str); 7] = [
+    (DetailsField::Host, "host"),
+    (DetailsField::Port, "port"),
+    (DetailsField::Url, "url"),
+    (DetailsField::RequestTimeout, "requestTimeout"),
+    (DetailsField::ScrapeInterval, "scrapeInterval"),
+    (DetailsField::NanInterpretation, "nan_interpretation"),
+    (DetailsField::PartialResponse, "partialResponse"),
+];
+
+/// Which Prometheus to ask, and how.
+#[derive(Debug, Default)]
+pub struct ConnectionDetails {
+    values: [Scalar; FIELDS.len()],
+    /// The first thing that is wrong with their form.
+    pub fault: Option<DetailsFault>,
+}
+
+/// Why connection details are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DetailsFault {
+    /// They are no object, but this kind of JSON value.
+    NotAnObject(&'static str),
+    /// A field that there is not. Its name, unless that could be something else than a name.
+    Unknown(Option<String>),
+    /// A field twice.
+    Twice(&'static str),
+}
+
+impl ConnectionDetails {
+    /// What a field holds.
+    pub fn value(&self, field: DetailsField) -> &Scalar {
+        &self.values[field as usize]
+    }
+
+    fn fail(&mut self, fault: DetailsFault) {
+        self.fault.get_or_insert(fault);
+    }
+}
+
+/// The key of a field.
+enum Key {
+    Known(usize),
+    /// A remark, which begins with `_`.
+    Remark,
+    Unknown(Option<String>),
+}
+
+/// The most bytes of an unknown field's name that is shown.
+const MAX_SHOWN_NAME_BYTES: usize = 40;
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        struct KeyVisitor;
+
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field's name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+                let is_name = (1..=MAX_SHOWN_NAME_BYTES).contains(&name.len())
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+                Ok(match FIELDS.iter().position(|(_, known)| *known == name) {
+                    Some(index) => Key::Known(index),
+                    None if name.starts_with('_') => Key::Remark,
+                    None => Key::Unknown(is_name.then(|| name.to_owned())),
+                })
+            }
+        }
+
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnectionDetails {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionDetails, D::Error> {
+        struct DetailsVisitor;
+
+        fn not_an_object(found: Scalar) -> ConnectionDetails {
+            let fault = DetailsFault::NotAnObject(found.kind());
+            ConnectionDetails { fault: Some(fault), ..ConnectionDetails::default() }
+        }
+
+        impl<'de> Visitor<'de> for DetailsVisitor {
+            type Value = ConnectionDetails;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("connection details")
+            }
+
+            visit_scalars_as!(not_an_object);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<ConnectionDetails, A::Error> {
+                ScalarVisitor.visit_seq(items).map(not_an_object)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ConnectionDetails, A::Error> {
+                let mut details = ConnectionDetails::default();
+                let mut is_seen = [false; FIELDS.len()];
+                while let Some(key) = fields.next_key()? {
+                    match key {
+                        Key::Known(index) => {
+                            details.values[index] = fields.next_value()?;
+                            if std::mem::replace(&mut is_seen[index], true) {
+                                details.fail(DetailsFault::Twice(FIELDS[index].1));
+                            }
+                        }
+                        Key::Remark => drop(fields.next_value::<IgnoredAny>()?),
+                        Key::Unknown(name) => {
+                            fields.next_value::<IgnoredAny>()?;
+                            details.fail(DetailsFault::Unknown(name));
+                        }
+                    }
+                }
+                Ok(details)
+            }
+        }
+
+        deserializer.deserialize_any(DetailsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_has_its_place_in_the_table() {
+        for (index, (field, _)) in FIELDS.into_iter().enumerate() {
+            assert_eq!(field as usize, index);
+        }
+    }
+
+    #[test]
+    fn the_first_fault_of_their_form_is_kept() {
+        let check = |json: &str, expected: Option<DetailsFault>| {
+            let details: ConnectionDetails = serde_json::from_str(json).unwrap();
+            assert_eq!(details.fault, expected, "{json:.99}");
+        };
+        let unknown = |name: Option<&str>| Some(DetailsFault::Unknown(name.map(str::to_owned)));
+        check("{}", None);
+        check(r#"{"host":["x"],"port":{"a":[1e999]},"_remark":{"a":1}}"#, None);
+        check("null", Some(DetailsFault::NotAnObject("null")));
+        check(r#""http://u:pw@h""#, Some(DetailsFault::NotAnObject("text")));
+        check("[[1]]", Some(DetailsFault::NotAnObject("list")));
+        check(r#"{"a-b":1,"host":"h","c":1}"#, unknown(Some("a-b")));
+        check(r#"{"http://u:pw@h":1}"#, unknown(None));
+        check(&format!(r#"{{"{}":1}}"#, "x".repeat(41)), unknown(None));
+        check(r#"{"host":"a","host":"b","x":1}"#, Some(DetailsFault::Twice("host")));
+    }
+}

@@ -1,0 +1,159 @@
+//! A JSON value where a scalar is expected. A list or an object is read to its end, and only that it was one is kept.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use crate::wire::text::MAX_VALUE_BYTES;
+
+/// A value of a request, of bounded size whatever was sent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Scalar {
+    /// `null`, or nothing.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text of at most [`MAX_VALUE_BYTES`].
+    Text(String),
+    /// A longer text, of which the number of bytes is kept.
+    LongText(usize),
+    /// A list.
+    List,
+    /// An object.
+    Object,
+}
+
+impl Scalar {
+    /// How many bytes of text it holds.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Scalar::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
+
+    /// What kind of JSON value it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Scalar::Null => "null",
+            Scalar::Bool(_) => "boolean",
+            Scalar::Number(_) => "number",
+            Scalar::Text(_) | Scalar::LongText(_) => "text",
+            Scalar::List => "list",
+            Scalar::Object => "object",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// Reads any JSON value. Other visitors hand it what they have no use for.
+pub(super) struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
+        Number::from_f64(value).map(Scalar::Number).ok_or_else(|| E::custom("a number is out of range"))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(match text.len() {
+            length if length > MAX_VALUE_BYTES => Scalar::LongText(length),
+            _ => Scalar::Text(text.to_owned()),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Object)
+    }
+}
+
+/// The methods of a visitor for scalars, which wrap what [`ScalarVisitor`] makes of them.
+macro_rules! visit_scalars_as {
+    ($wrap:expr) => {
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_unit().map($wrap)
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_bool(value).map($wrap)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_u64(value).map($wrap)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_i64(value).map($wrap)
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_f64(value).map($wrap)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            ScalarVisitor.visit_str(text).map($wrap)
+        }
+    };
+}
+pub(super) use visit_scalars_as;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_kept_if_it_is_a_scalar_and_only_named_otherwise() {
+        let check = |json: &str, expected: Scalar| {
+            let read: Scalar = serde_json::from_str(json).unwrap();
+            assert_eq!(read, expected, "{json:.99}");
+        };
+        check("null", Scalar::Null);
+        check("true", Scalar::Bool(true));
+        check("-5", Scalar::Number((-5).into()));
+        check("18446744073709551615", Scalar::Number(u64::MAX.into()));
+        check("0.5", Scalar::Number(Number::from_f64(0.5).unwrap()));
+        check(r#""a\u0062""#, Scalar::Text("ab".into()));
+        check(&format!("{:?}", "x".repeat(MAX_VALUE_BYTES)), Scalar::Text("x".repeat(MAX_VALUE_BYTES)));
+        check(&format!("{:?}", "x".repeat(MAX_VALUE_BYTES + 1)), Scalar::LongText(MAX_VALUE_BYTES + 1));
+        check(r#"["a",{"b":[1e999]}]"#, Scalar::List);
+        check(r#"{"a":{"b":[]}}"#, Scalar::Object);
+        check(&format!("{}{}", "[".repeat(500_000), "]".repeat(500_000)), Scalar::List);
+    }
+}

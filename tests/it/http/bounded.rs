@@ -1,0 +1,121 @@
+//! How much memory a request takes while it is parsed and answered: twenty at once of a megabyte each, in every shape that could
+//! become larger than it is.
+
+use serde_json::{Value, json};
+
+use super::MAX_BODY;
+use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::process::memory;
+use crate::support::stub::{Stub, good};
+
+/// How many requests are asked at once: as many as there are workers.
+const AT_ONCE: usize = 20;
+
+/// `unit` over and over, as a list's items or an object's fields, as many as a body has room for.
+fn many(unit: &str) -> String {
+    let room = MAX_BODY - 2_000;
+    vec![unit; room / (unit.len() + 1)].join(",")
+}
+
+/// A metrics query with conditions besides the stub's metric.
+fn query(details: &Value, conditions: &str) -> String {
+    let gauge = condition("__gauge__", "stub_metric");
+    format!(
+        r#"{{"connectionDetails":{details},"query":{{"conditions":[{gauge},{conditions}],"startTime":1,"endTime":60001}}}}"#
+    )
+}
+
+fn with_set(details: &Value, items: &str) -> String {
+    query(details, &format!(r#"{{"key":"k","value":{{"value":[{items}]}}}}"#))
+}
+
+/// Asks the same twenty times at once, wants this status and text each time, and the mirror to need at most so many megabytes for
+/// all of them.
+fn check(shape: &str, body: &str, status: u16, part: &str, most_mib: u64) {
+    assert!(body.len() <= MAX_BODY, "{shape} has {} bytes", body.len());
+    let mirror = Mirror::start();
+    let before = memory(mirror.pid(), "VmHWM");
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let ask = || mirror.post_bytes("/api/metric", body.as_bytes());
+        let asked: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    for answer in answers {
+        assert!(
+            answer.status == status && answer.text.contains(part),
+            "{shape}: {} {:.999}",
+            answer.status,
+            answer.text
+        );
+    }
+    let grown = (memory(mirror.pid(), "VmHWM") - before) >> 20;
+    assert!(grown <= most_mib, "{shape} took {grown} MiB");
+}
+
+#[test]
+fn a_request_takes_a_few_megabytes_whatever_its_shape() {
+    let stub = Stub::start(good);
+    let details = &stub.details();
+    // The body itself, and some values beyond the bound.
+    let little = 120;
+    let refused = |shape: &str, body: String, part: &str| check(shape, &body, 500, part, little);
+    for (shape, unit) in [
+        ("a set of zeros", "0"),
+        ("a set of texts", r#""a""#),
+        ("a set of objects", "{}"),
+        ("a set of lists", "[]"),
+        ("a set of values with types", r#"{"value":0,"_type":"X"}"#),
+    ] {
+        refused(shape, with_set(details, &many(unit)), "more than 25000 values");
+    }
+    let set = format!(r#"{{"key":"k","value":{{"value":[{}]}}}}"#, vec!["0"; 20_000].join(","));
+    refused("twenty sets", query(details, &vec![set; 20].join(",")), "more than 25000 values");
+    refused("conditions", query(details, &many(r#"{"key":"k"}"#)), "at most 100 are accepted");
+    let host = |value: String| format!(r#"{{"connectionDetails":{{"host":{value},"port":1}},"query":{{}}}}"#);
+    refused("a list as host", host(format!("[{}]", many(r#"{"a":0}"#))), "host must be a text, not a list");
+    refused("an object as host", host(format!("{{{}}}", many(r#""a":0"#))), "host must be a text, not an object");
+    refused("fields", format!(r#"{{"connectionDetails":{{{}}},"query":{{}}}}"#, many(r#""a":0"#)), "unknown field a");
+    refused(
+        "one field",
+        format!(r#"{{"connectionDetails":{{{}}},"query":{{}}}}"#, many(r#""url":"x""#)),
+        "given twice",
+    );
+    let long = format!(r#"{{"key":"k","value":{{"value":"{}"}}}}"#, "x".repeat(MAX_BODY - 2_000));
+    refused("a long value", query(details, &long), "at most 262144");
+    let longs = format!(r#"{{"key":"k","value":{{"value":"{}"}}}}"#, "x".repeat(MAX_BODY / 5));
+    refused("long values", query(details, &vec![longs; 4].join(",")), "more than 524288 bytes");
+
+    let answered = |shape: &str, fields: String| {
+        let query = json!({"conditions": [condition("__gauge__", "stub_metric")], "startTime": 1, "endTime": 60_001});
+        check(shape, &format!(r#"{{{fields},"connectionDetails":{details},"query":{query}}}"#), 200, "points", little);
+    };
+    answered("unknown fields", many(r#""a":0"#));
+    answered("an unknown tree", format!(r#""a":[{}]"#, many(r#"{"a":0}"#)));
+    answered("an unknown depth", format!(r#""a":{}{}"#, "[".repeat(520_000), "]".repeat(520_000)));
+    answered("a long key", format!(r#""{}":0"#, "\\u0041".repeat(174_000)));
+    answered("a long number", format!(r#""a":{}"#, "9".repeat(MAX_BODY - 2_000)));
+}
+
+#[test]
+fn the_largest_queries_that_are_accepted_take_some_megabytes_each() {
+    let stub = Stub::start(good);
+    let details = &stub.details();
+    let numbers: Vec<String> = (0..25_000).map(|nth| format!("1.2345678901234567e-{}", 10 + nth % 290)).collect();
+    check("numbers", &with_set(details, &numbers.join(",")), 200, "points", 400);
+    // Each of these characters is escaped in the pattern, that in the query, and that in the form.
+    let dots = vec![format!("{:?}", ".".repeat(38)); 13_700];
+    check("dots", &with_set(details, &dots.join(",")), 200, "points", 400);
+}
+
+#[test]
+fn a_query_that_does_not_fit_into_a_url_is_an_error_and_no_panic() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    for field in [json!({"fieldName": "job"}), json!({"fieldName": "__gauge__"})] {
+        let query = json!({"field": field, "fieldValuePrefix": "(".repeat(200_000)});
+        let answer = mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}));
+        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{:.999}", answer.text);
+        let details = answer.json["details"].as_str().unwrap();
+        assert!(details.contains("longer than 60000 bytes") && details.len() < 9_999, "{details:.999}");
+    }
+    assert!(!mirror.log().contains("panic"), "{:.9999}", mirror.log());
+}
