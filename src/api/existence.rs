@@ -1,11 +1,13 @@
 //! Nothing found: a metric without samples in the range, or one that never existed.
 
+use crate::api::nearest::nearest;
 use crate::api::now_ms;
 use crate::compute::{metric_kind, promql};
 use crate::error::Error;
+use crate::log;
 use crate::model::query::{Matcher, Selector};
 use crate::model::time::TimeRange;
-use crate::prometheus::{self, ErrorKind, Session};
+use crate::prometheus::{self, ErrorKind, Session, shortened};
 
 /// Whether there is something, as far as an upstream can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,23 +29,51 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     if existence(session, &all, range)? != Existence::No {
         return Ok(());
     }
+    let metric = shortened(&of.metric);
     let details = if !of.matchers.is_empty() && existence(session, &[name], range)? != Existence::No {
         format!(
-            "the metric {:?} exists, but no series of it has ever matched {}: change or remove a condition",
-            of.metric,
-            promql::selector(of)
+            "the metric {metric:?} exists, but no series of it has ever matched {}: change or remove a condition",
+            shortened(&promql::selector(of))
+        )
+    } else if is_expression(&of.metric) {
+        format!(
+            "there has never been a metric {metric:?}, which looks like a PromQL expression: write it as the value of a condition \
+             with the key ~ instead of __gauge__ or __counter__"
         )
     } else if is_declared_as_family(session, &of.metric) {
         format!(
-            "{0:?} is a histogram or a summary, which has no samples under its own name: use a ~ expression such as \
-             histogram_quantile(0.95, sum by (le) (rate({0}_bucket[5m]))), or __counter__ with {0}_count or {0}_sum",
-            of.metric
+            "{metric:?} is a histogram or a summary, which has no samples under its own name: use a ~ expression such as \
+             histogram_quantile(0.95, sum by (le) (rate({metric}_bucket[5m]))), or __counter__ with {metric}_count or {metric}_sum"
         )
     } else {
-        format!("there has never been a metric {:?}: check its spelling", of.metric)
+        let remedy = match near_metrics(session, &of.metric, range).as_slice() {
+            [] => "check its spelling".to_owned(),
+            [one] => format!("did you mean {one}?"),
+            [others @ .., last] => format!("did you mean {} or {last}?", others.join(", ")),
+        };
+        format!("there has never been a metric {metric:?}: {remedy}")
     };
     let details = format!("{details}; asked Prometheus at {}", session.upstream());
-    Err(Error::MetricNotFound { metric: of.metric.clone(), details })
+    Err(Error::MetricNotFound { metric, details })
+}
+
+/// Whether a metric's name has characters that belong to PromQL. Names may have any, but no metric is called like that.
+fn is_expression(metric: &str) -> bool {
+    metric.contains(|c: char| c.is_whitespace() || "(){}[]=<>!\"'+*^@,".contains(c))
+}
+
+/// The most names that are shown.
+const MAX_NEAR_METRICS: usize = 3;
+
+/// The metrics that the upstream has in the range and whose names are nearest. It is a hint: where they cannot be listed, there
+/// are none.
+fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Vec<String> {
+    let names = session.metric_names(range.start, range.end).unwrap_or_else(|error| {
+        log::debug(|| log::Line::new("no metric names").text("error", &error));
+        Vec::new()
+    });
+    let near = nearest(metric, names.iter().map(String::as_str), MAX_NEAR_METRICS);
+    near.into_iter().map(shortened).collect()
 }
 
 fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<Existence, Error> {

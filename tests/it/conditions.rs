@@ -205,6 +205,40 @@ fn a_metric_that_never_existed_is_not_found() {
 }
 
 #[test]
+fn a_metric_that_is_not_there_is_told_the_nearest_there_are() {
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        let check = |name: &str, parts: &[&str]| {
+            for key in ["__gauge__", "__counter__"] {
+                let query = Query::of(vec![condition(key, name)]).between(T0, T0 + HOUR);
+                assert_error(&gateway.ask(&query), "MetricNotFoundError", parts);
+            }
+        };
+        check("que_depth", &["did you mean queue_depth?"]);
+        check("Queue_Depth", &["did you mean queue_depth?"]);
+        check("jobs_15s", &["did you mean jobs_15s_total?"]);
+        check("nothing_like_any_metric_there_is", &["check its spelling"]);
+        for expression in ["rate(queue_depth[5m])", "queue_depth{pod=\"a\"}", "queue_depth > 1", "queue_depth[5m]"] {
+            check(expression, &["looks like a PromQL expression", "key ~"]);
+        }
+    }
+}
+
+#[test]
+fn an_expression_with_several_series_is_told_what_to_write_into_it() {
+    let gateway = Gateway::to_prometheus();
+    let query = Query::expression("queue_depth").between(T0, T0 + HOUR);
+    for query in [query.clone(), query.aggregated("MAX", MINUTE)] {
+        let answer = gateway.ask(&query);
+        assert_error(&answer, "RemoteMirrorError", &["into the expression", "pod="]);
+        assert!(!error_text(&answer.json).contains("condition"), "{}", answer.text);
+    }
+    // What the error says to write leads to an answer.
+    let chosen = Query::expression("queue_depth{pod=\"a\"}").between(T0, T0 + HOUR);
+    assert!(!gateway.ask(&chosen).points().is_empty());
+}
+
+#[test]
 fn no_text_gets_out_of_its_string() {
     let gateway = Gateway::to_prometheus();
     for name in ["x\"} or vector(1) #", "back\\", "line\nbreak", "{}", "queue_depth{pod=\"a\"}", "queue_depth|x", ".+"]
