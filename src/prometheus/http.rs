@@ -13,3 +13,4 @@ mod lookup;
 mod resolver;
 mod tcp;
 mod tunnel;
+mod ureq_time;

@@ -13,6 +13,7 @@ mod calls;
 mod check;
 mod conditions;
 mod connection;
+mod connections;
 mod counter;
 mod engines;
 mod expression;

@@ -17,15 +17,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
-use ureq::unversioned::transport::time::Duration as UreqDuration;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector as UreqConnector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
 use crate::prometheus::error::ErrorKind;
 
 use super::connect_failure::{ConnectFailure, of_rustls};
-use super::connector::{Connector, until};
+use super::connector::Connector;
 use super::failure::{ConnectError, IN_ANSWER};
+use super::ureq_time::{deadline_of, until};
 
 /// How much is gathered before it goes out: 16 KiB, many times what a head and a form have.
 const GATHERED_BYTES: usize = 16 << 10;
@@ -403,14 +403,4 @@ fn in_answer(error: Error) -> Error {
 /// Whether an answer begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
 fn speaks_tls(input: &[u8]) -> bool {
     input.starts_with(&[21, 3])
-}
-
-fn deadline_of(timeout: NextTimeout) -> Instant {
-    /// No request takes longer.
-    const LONGEST: Duration = Duration::from_secs(3600);
-    let after = match timeout.after {
-        UreqDuration::Exact(after) => after.min(LONGEST),
-        UreqDuration::NotHappening => LONGEST,
-    };
-    Instant::now() + after
 }

@@ -1,6 +1,7 @@
 //! Makes connections: looks the name up, holds to the allow-list, connects to the first address that answers or through the
 //! proxy, and adds TLS.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +10,10 @@ use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::time::{Duration, Instant as UreqInstant};
-use ureq::unversioned::transport::{ConnectionDetails, Connector as _, NextTimeout, RustlsConnector, Transport};
+use ureq::unversioned::transport::time::Instant as UreqInstant;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector as _, NextTimeout, RustlsConnector, Transport,
+};
 
 use crate::prometheus::access::allowlist::{Allowlist, Verdict};
 use crate::prometheus::access::hosts::{address, host_and_port};
@@ -22,6 +25,7 @@ use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
 use super::tcp::Tcp;
 use super::tunnel;
+use super::ureq_time::until;
 
 /// How an upstream may be connected to.
 pub(super) enum Way<'c> {
@@ -147,36 +151,48 @@ impl Connector {
             register_shutdown: Arc::new(|_| Ok(())),
         };
         let failed = |error| ErrorKind::Unconnected(ConnectFailure::of_handshake(error, begun.elapsed().as_millis()));
-        // A proxy's TLS does not protect what goes through it.
-        let secured = self.tls.connect(&details, Some(Plain(connection))).map_err(failed)?;
+        let below = BelowTls { connection, broken: None };
+        let secured = self.tls.connect(&details, Some(below)).map_err(failed)?;
         secured.map(Transport::boxed).ok_or(ErrorKind::Unsent)
     }
 }
 
-/// What is left until a deadline, as ureq takes it.
-pub(super) fn until(deadline: Instant) -> NextTimeout {
-    let after = Duration::Exact(deadline.saturating_duration_since(Instant::now()));
-    NextTimeout { after, ..NextTimeout::default() }
+/// A connection that TLS is added to, whatever TLS it has on the way to a proxy. What fails to go out is told when input is
+/// awaited: a server that closes the connection in the handshake often says why before, in an alert that has arrived already.
+#[derive(Debug)]
+struct BelowTls {
+    connection: Box<dyn Transport>,
+    broken: Option<io::Error>,
 }
 
-/// A connection that has no TLS to the upstream, whatever TLS it has on the way.
-#[derive(Debug)]
-struct Plain(Box<dyn Transport>);
-
-impl Transport for Plain {
-    fn buffers(&mut self) -> &mut dyn ureq::unversioned::transport::Buffers {
-        self.0.buffers()
+impl Transport for BelowTls {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.connection.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.0.transmit_output(amount, timeout)
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        match self.connection.transmit_output(amount, timeout) {
+            Err(Error::Io(error)) => self.broken = Some(error),
+            other => return other,
+        }
+        Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
+        match (self.connection.await_input(timeout), self.broken.take()) {
+            (Ok(true), broken) => {
+                self.broken = broken;
+                Ok(true)
+            }
+            (_, Some(error)) => Err(error.into()),
+            (waited, None) => waited,
+        }
     }
 
     fn is_open(&mut self) -> bool {
-        self.0.is_open()
+        self.connection.is_open()
     }
 }

@@ -13,6 +13,7 @@ use super::connection::Keep;
 use super::connector::Connector;
 use super::failure::{ConnectError, failure};
 use super::resolver::Judge;
+use super::tunnel::USER_AGENT;
 use crate::memory::{Memory, NoMemory};
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
@@ -38,9 +39,6 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// More than most forms have.
 const USUAL_FORM_BYTES: usize = 512;
-
-/// What the mirror calls itself.
-pub(in crate::prometheus) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
 
 /// Parameters of a call, by POST in a form, by GET in the URL.
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;

@@ -16,9 +16,11 @@ use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::error::ErrorKind;
 
-use super::connector::until;
 use super::failure::untimed;
-use super::transport::USER_AGENT;
+use super::ureq_time::until;
+
+/// What the mirror calls itself, to proxies and upstreams.
+pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
 
 /// The most bytes of a proxy's answer: 16 KiB, many times what a status and a few headers have.
 const MAX_HEAD_BYTES: usize = 16 << 10;

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod engine;
 pub mod exporter;
 pub mod mirror;
+pub mod name_server;
 pub mod oracle;
 pub mod process;
 pub mod prometheus;

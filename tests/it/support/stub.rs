@@ -143,7 +143,12 @@ impl Stub {
 
     /// Starts a stub on a free port of this address.
     pub fn start_on(address: IpAddr, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stub {
-        let listener = TcpListener::bind((address, 0)).expect("a free port");
+        Stub::start_at(SocketAddr::new(address, 0), behaviour)
+    }
+
+    /// Starts a stub at this address and port.
+    pub fn start_at(address: SocketAddr, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stub {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Arc::new(behaviour)),

@@ -1,0 +1,23 @@
+//! Deadlines as ureq writes them.
+
+use std::time::{Duration, Instant};
+
+use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::time::Duration as UreqDuration;
+
+/// What is left until a deadline, as ureq takes it.
+pub(super) fn until(deadline: Instant) -> NextTimeout {
+    let after = UreqDuration::Exact(deadline.saturating_duration_since(Instant::now()));
+    NextTimeout { after, ..NextTimeout::default() }
+}
+
+/// The deadline that a timeout of ureq's means.
+pub(super) fn deadline_of(timeout: NextTimeout) -> Instant {
+    /// No request takes longer.
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let after = match timeout.after {
+        UreqDuration::Exact(after) => after.min(LONGEST),
+        UreqDuration::NotHappening => LONGEST,
+    };
+    Instant::now() + after
+}

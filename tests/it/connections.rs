@@ -1,0 +1,49 @@
+//! Names, connections and the stages of connecting: what is looked up when, which connections are kept, and what is said of those
+//! that cannot be made.
+
+mod addresses;
+mod certificates;
+mod kept;
+mod names;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::mirror::Mirror;
+
+/// Tests the connection to an upstream with these details, which is one call: `OK` or what the error says, and how long it took.
+fn verdict(mirror: &Mirror, details: &Value) -> (String, Duration) {
+    let begun = Instant::now();
+    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let took = begun.elapsed();
+    let said = match answer.json["status"].as_str() {
+        Some("OK") => "OK".to_owned(),
+        _ => {
+            answer.json["error"]["details"].as_str().unwrap_or_else(|| panic!("no error in {}", answer.text)).to_owned()
+        }
+    };
+    (said, took)
+}
+
+/// Wants the connection to be good within this time.
+fn check_good(mirror: &Mirror, details: &Value, within: Duration) {
+    let (said, took) = verdict(mirror, details);
+    assert!(said == "OK" && took <= within, "{details}: {took:?}: {said}");
+}
+
+/// Wants the connection test to fail within this time, with an error that contains all this and never advises what belongs to
+/// slow queries alone.
+fn check_fails(mirror: &Mirror, details: &Value, within: Duration, says: &[&str]) {
+    let (said, took) = verdict(mirror, details);
+    for part in says {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("narrow the time range"), "{said}");
+    assert!(took <= within, "took {took:?}: {said}");
+}
+
+/// Details of a stub behind a name, with a timeout.
+fn named(host: &str, port: u16, timeout: Duration) -> Value {
+    json!({"host": host, "port": port, "requestTimeout": timeout.as_millis() as u64, "scrapeInterval": 15_000})
+}

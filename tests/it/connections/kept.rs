@@ -1,0 +1,167 @@
+//! Kept connections that die: closed, silent, or just slow.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{check_good, verdict};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{After, Reply, Request, Stub, good};
+
+/// The `requestTimeout` of these tests, of which a quarter is the patience with a silent connection.
+const TIMEOUT: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long anything else may take.
+const SLACK: Duration = Duration::from_millis(400);
+
+fn details(stub: &Stub) -> Value {
+    let mut details = stub.details();
+    details["requestTimeout"] = json!(TIMEOUT.as_millis() as u64);
+    details
+}
+
+/// Has the mirror keep so many connections to a stub.
+fn keep(mirror: &Mirror, stub: &Stub, connections: usize) {
+    // None is answered before all are asked.
+    let all = Barrier::new(connections);
+    stub.behave(move |request| {
+        all.wait();
+        good(request)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..connections {
+            scope.spawn(|| check_good(mirror, &details(stub), TIMEOUT));
+        }
+    });
+    assert_eq!(stub.connections(), connections);
+}
+
+#[test]
+fn silent_connections_cost_one_question_and_that_not_much() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    keep(&mirror, &stub, 5);
+    stub.behave(|request| match request.connection {
+        0..5 => Reply::raw("").then(After::Hang),
+        _ => good(request),
+    });
+    let (said, took) = verdict(&mirror, &details(&stub));
+    assert!(said == "OK" && took >= PATIENCE && took < PATIENCE + SLACK, "{took:?}: {said}");
+    for _ in 0..6 {
+        let (said, took) = verdict(&mirror, &details(&stub));
+        assert!(said == "OK" && took < SLACK, "{took:?}: {said}");
+    }
+    assert_eq!((stub.connections(), stub.requests().len()), (6, 8));
+}
+
+#[test]
+fn an_upstream_that_is_silent_on_new_connections_too_is_a_timeout() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    keep(&mirror, &stub, 1);
+    stub.behave(|_| Reply::raw("").then(After::Hang));
+    let (said, took) = verdict(&mirror, &details(&stub));
+    assert!(said.contains("did not answer within the request's 2000 ms; narrow the time range"), "{said}");
+    assert!(took >= TIMEOUT && took < TIMEOUT + SLACK, "{took:?}");
+    // Asked twice, not more often.
+    assert_eq!((stub.connections(), stub.requests().len()), (2, 2));
+}
+
+#[test]
+fn a_slow_answer_on_a_kept_connection_is_neither_lost_nor_later() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    keep(&mirror, &stub, 1);
+    const SLOW: Duration = Duration::from_millis(1_200);
+    for times in [1, 2] {
+        stub.behave(|request| good(request).delayed(SLOW));
+        let (said, took) = verdict(&mirror, &details(&stub));
+        assert!(said == "OK" && took >= SLOW && took < SLOW + SLACK, "{times}: {took:?}: {said}");
+        assert!(stub.requests().len() <= 2, "{:?}", stub.requests());
+        assert_eq!(stub.requests()[0].connection, 0, "the connection that won is kept");
+    }
+}
+
+#[test]
+fn answers_are_not_mixed() {
+    // The old connection is silent at first, and then answers something else than the new one, in pieces.
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    keep(&mirror, &stub, 1);
+    let answer = |value: &str| {
+        let sample = json!({"metric": {}, "value": [1, value]});
+        Reply::success(json!({"resultType": "vector", "result": [sample]}))
+    };
+    for (old_ms, new_ms) in [(650, 150), (700, 100), (620, 200), (800, 10)] {
+        stub.behave(move |request| match request.nth {
+            0 => answer("1").delayed(Duration::from_millis(new_ms)),
+            _ => answer("1").delayed(Duration::from_millis(old_ms)).dripping(Duration::from_micros(300)),
+        });
+        let (said, _) = verdict(&mirror, &details(&stub));
+        assert_eq!(said, "OK", "{old_ms} {new_ms}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_before_its_answer_begins_is_replaced_once() {
+    for (ends, after) in [("closed", After::Close), ("reset", After::Reset)] {
+        let (mirror, stub) = (Mirror::start(), Stub::start(good));
+        keep(&mirror, &stub, 1);
+        let end = after.clone();
+        stub.behave(move |request| if request.nth == 0 { good(request) } else { Reply::raw("").then(end.clone()) });
+        check_good(&mirror, &details(&stub), SLACK);
+        assert_eq!((stub.connections(), stub.requests().len()), (2, 2), "{ends}");
+        // A new connection that is closed as well is not replaced again.
+        let end = after.clone();
+        stub.behave(move |_| Reply::raw("").then(end.clone()));
+        let (said, took) = verdict(&mirror, &details(&stub));
+        assert!(said.contains("closed the connection before its answer was whole") && took < SLACK, "{said}");
+        assert_eq!(stub.requests().len(), 2, "{ends}");
+    }
+}
+
+#[test]
+fn an_idle_connection_that_is_given_up_by_status_408_is_replaced_once() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    keep(&mirror, &stub, 1);
+    // As haproxy does it.
+    let given_up = || {
+        Reply::raw("HTTP/1.0 408 Request Time-out\r\nConnection: close\r\nContent-Type: text/html\r\n\r\n<html>")
+            .then(After::Close)
+    };
+    stub.behave(move |request| if request.nth == 0 { good(request) } else { given_up() });
+    check_good(&mirror, &details(&stub), SLACK);
+    assert_eq!(stub.requests().len(), 2);
+    stub.behave(move |_| given_up());
+    assert_ne!(verdict(&mirror, &details(&stub)).0, "OK");
+    assert_eq!(stub.requests().len(), 2);
+}
+
+#[test]
+fn no_encoding_is_asked_for_and_one_that_is_sent_is_named() {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    check_good(&mirror, &details(&stub), SLACK);
+    assert!(stub.requests().iter().all(|request| request.header("accept-encoding") == Some("identity")));
+    for encoding in ["gzip", "br", "zstd"] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: 4\r\n\r\n\x1f\x08\x00\x00");
+        stub.behave(move |_| Reply::raw(head.clone()));
+        let (said, _) = verdict(&mirror, &details(&stub));
+        for part in [&format!("compressed (Content-Encoding: {encoding})"), "Accept-Encoding: identity"] {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+    }
+}
+
+#[test]
+fn the_time_of_a_timeout_is_that_of_the_call_it_befalls() {
+    // The first call takes most of the time, so that the second is left little.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let stub = Stub::start(move |request: &Request| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::http(405, "text/plain", "no POST").delayed(TIMEOUT * 3 / 4),
+        _ => good(request).delayed(TIMEOUT),
+    });
+    let (said, _) = verdict(&Mirror::start(), &details(&stub));
+    assert!(said.contains("ms that were left of the request's 2000 ms"), "{said}");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}

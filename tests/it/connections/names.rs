@@ -1,0 +1,154 @@
+//! When names are looked up, by how many threads, and what is said when that fails.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::{check_fails, check_good, named, verdict};
+use crate::support::mirror::Mirror;
+use crate::support::name_server::{BadNameServer, Dnsmasq, mirror_with};
+use crate::support::process::wait_until;
+use crate::support::stub::{After, Reply, Stub, good};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// As Kubernetes writes it, where a name with fewer than five dots is tried in each domain first.
+const KUBERNETES: &str = "search a.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5";
+
+#[test]
+fn a_name_is_looked_up_for_a_connection_not_for_a_question() {
+    let names = Dnsmasq::start("127.0.0.1 prometheus.monitoring.svc.cluster.local");
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(KUBERNETES), &[]);
+    let stub = Stub::start(good);
+    let details = named("prometheus.monitoring", stub.port(), SECOND * 10);
+    check_good(&mirror, &details, SECOND * 5);
+    let of_first = names.questions();
+    assert!(of_first >= 2, "{of_first}");
+    for _ in 0..20 {
+        check_good(&mirror, &details, SECOND * 5);
+    }
+    assert_eq!(names.questions(), of_first);
+    // A kept connection needs no name server.
+    names.kill();
+    std::thread::sleep(Duration::from_millis(5_100));
+    check_good(&mirror, &details, SECOND);
+    assert_eq!(stub.connections(), 1);
+}
+
+#[test]
+fn a_name_that_moves_is_followed() {
+    let (old_ip, new_ip) = (Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 31));
+    let names = Dnsmasq::start(&format!("{old_ip} prometheus.example"));
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+    let old = Stub::start(good);
+    let new = Stub::start_at(SocketAddr::new(new_ip.into(), old.port()), good);
+    let details = named("prometheus.example", old.port(), SECOND * 10);
+    check_good(&mirror, &details, SECOND * 5);
+    names.know(&format!("{new_ip} prometheus.example"));
+    // The old server is still there, and the connection to it busy all the time.
+    let begun = Instant::now();
+    while new.requests().is_empty() {
+        check_good(&mirror, &details, SECOND * 5);
+        assert!(begun.elapsed() < SECOND * 9, "the old address is still asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    // Where the old server is gone, the remembered address is looked up anew at once.
+    names.know(&format!("{old_ip} prometheus.example"));
+    let port = old.port();
+    drop(new);
+    check_good(&mirror, &named("prometheus.example", port, SECOND * 10), SECOND * 5);
+}
+
+#[test]
+fn a_name_that_is_not_found_is_told_from_a_name_server_that_fails_or_is_silent() {
+    let stub = Stub::start(good);
+    let details = named("prometheus.example", stub.port(), SECOND);
+    let of_mirror = "the name server of this mirror";
+
+    let names = Dnsmasq::start("127.0.0.1 other.example");
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &[]);
+    let says = ["the name prometheus.example has no address", of_mirror, "NXDOMAIN", "check the host"];
+    check_fails(&mirror, &details, SECOND, &says);
+    // It is looked up anew each time.
+    names.know("127.0.0.1 prometheus.example");
+    check_good(&mirror, &details, SECOND);
+
+    let failing = BadNameServer::start(Some(2));
+    let (mirror, _conf) = mirror_with(&failing.resolv_conf(), &[]);
+    let says = ["answers with a failure (SERVFAIL)", of_mirror, "the name prometheus.example", "resolv.conf"];
+    check_fails(&mirror, &details, SECOND, &says);
+    assert!(failing.questions() > 0);
+
+    let silent = BadNameServer::start(None);
+    let (mirror, _conf) = mirror_with(&silent.resolv_conf(), &[]);
+    let says =
+        ["does not answer when it is asked for the name prometheus.example", of_mirror, "NetworkPolicy", "port 53"];
+    check_fails(&mirror, &details, SECOND * 2, &says);
+    // The same where the look-up itself gives up before the deadline.
+    let (mirror, _conf) = mirror_with(&format!("{}options timeout:1 attempts:1\n", silent.resolv_conf()), &[]);
+    check_fails(&mirror, &named("prometheus.example", 1, SECOND * 10), SECOND * 4, &says);
+
+    // The proxy's own name is looked up in the same way, and the upstream's by the proxy.
+    let (mirror, _conf) = mirror_with(&silent.resolv_conf(), &["--proxy", "http://proxy.example:1"]);
+    check_fails(
+        &mirror,
+        &details,
+        SECOND * 2,
+        &["through the proxy proxy.example:1", of_mirror, "for the name proxy.example"],
+    );
+}
+
+/// How many threads a mirror looks names up with.
+fn lookup_threads(mirror: &Mirror) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", mirror.pid())).unwrap();
+    let name = |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.unwrap().path().join("comm"));
+    tasks.filter_map(|task| name(task).ok()).filter(|name| name.trim() == "lookup").count()
+}
+
+#[test]
+fn a_silent_name_server_takes_few_threads_and_no_time_beyond_the_deadline() {
+    let silent = BadNameServer::start(None);
+    let (mirror, _conf) = mirror_with(&silent.resolv_conf(), &["--workers", "100"]);
+    let stub = Stub::start(good);
+    let port = stub.port();
+    std::thread::scope(|scope| {
+        for nth in 0..60 {
+            let mirror = &mirror;
+            // Half of them ask for the same name.
+            let details = named(&format!("p{}.example", nth.max(30)), port, SECOND / 2);
+            scope.spawn(move || {
+                for _ in 0..2 {
+                    let (said, took) = verdict(mirror, &details);
+                    assert!(said.contains("name server") && said.contains("does not answer"), "{said}");
+                    assert!(took < SECOND * 2, "{took:?}");
+                }
+            });
+        }
+        std::thread::sleep(SECOND / 4);
+        assert_eq!(lookup_threads(&mirror), 8);
+        // What needs no look-up goes on.
+        check_good(&mirror, &stub.details(), SECOND * 2);
+    });
+    let (said, _) = verdict(&mirror, &named("another.example", port, SECOND / 5));
+    assert!(said.contains("all look-ups of this mirror wait for a name server that does not answer"), "{said}");
+    assert!(lookup_threads(&mirror) <= 8);
+}
+
+#[test]
+fn a_connection_ends_in_time_however_busy_it_is() {
+    let mirror = Mirror::start_with(&["--connection-lifetime", "1"]);
+    let stub = Stub::start(good);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2_300) {
+        check_good(&mirror, &stub.details(), SECOND);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(stub.connections(), 3, "{:?}", stub.requests().len());
+
+    // What is under way is not cut off.
+    let slow = Stub::start(|request| good(request).delayed(Duration::from_millis(1_500)));
+    check_good(&mirror, &slow.details(), SECOND * 5);
+    wait_until(|| "one connection".to_owned(), || slow.connections() == 1);
+    let cut = Stub::start(|_| Reply::raw("").then(After::Close));
+    assert_ne!(verdict(&mirror, &cut.details()).0, "OK");
+}
