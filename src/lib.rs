@@ -13,7 +13,7 @@
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |
 //! | [`server`] | starts the whole, and ends it: `server/shutdown` has the signals and the order of the end |
-//! | `server/os` | what is asked of the operating system: `server/os/socket` the listening socket, `server/os/connections` the TCP connections there are, `server/os/descriptors` the file descriptors, `server/os/scheduling` how threads share the cores, `server/os/panics` what a panic leads to, `server/os/random` unpredictable numbers |
+//! | `server/os` | what is asked of the operating system: `server/os/socket` the listening socket, `server/os/connections` the TCP connections there are, `server/os/descriptors` the file descriptors, `server/os/threads` whether there are enough threads, `server/os/scheduling` how threads share the cores, `server/os/panics` what a panic leads to, `server/os/random` unpredictable numbers |
 //! | `server/listener`, `server/exchange`, `server/body`, `server/outgoing` | the tiny_http edge: taking requests in; one from arrival to written reply; its body; its reply |
 //! | `server/pool`, `server/aside`, `server/writers` | the workers and the bounded queue before them; threads for what may wait for a client; how many workers write their replies themselves |
 //! | `server/tiny_http` | what exists only because of tiny_http 0.12: `server/tiny_http/accepting` the server that accepts and its successors, `server/tiny_http/framing` requests whose end is not certain, `server/tiny_http/pipelining` one request of a connection at a time and none after the last, `server/tiny_http/self_probe` connections that wait without need, `server/tiny_http/oversized_body` bodies announced beyond all bounds |
@@ -34,7 +34,7 @@
 //! | [`cache`] | a bounded memory of what was learnt |
 //! | [`memory`] | the memory that all requests share |
 //! | [`error`] | what a request can end with, and how StackState is told |
-//! | [`log`] | lines to standard error, `log/fields` how they are written |
+//! | [`log`] | lines to standard error, `log/fields` how they are written, `log/limit` how often |
 //! | [`metrics`] | what the mirror tells of itself, `metrics/process` what the system knows of it |
 //!
 //! # The way of a request

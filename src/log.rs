@@ -3,6 +3,7 @@
 //! A line that is written while a request is being answered carries the request's id, whoever writes it.
 
 mod fields;
+mod limit;
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -14,6 +15,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use fields::Fields;
 pub use fields::Format;
+pub use limit::Limit;
 
 static FORMAT: OnceLock<Format> = OnceLock::new();
 

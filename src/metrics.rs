@@ -67,6 +67,7 @@ pub struct Metrics {
     points_sent: Total,
     points_dropped: Family<ByReason, Total>,
     panics: Total,
+    thread_shortages: Total,
     listener_restarts: Total,
     resident_bytes: Level,
     open_descriptors: Level,
@@ -168,6 +169,8 @@ impl Metrics {
             Family::default(),
         );
         let panics = registered(&mut registry, "panics_total", "Faults of the mirror's own", Total::default());
+        let thread_shortages =
+            registered(&mut registry, "thread_shortages_total", "Threads that could not be started", Total::default());
         let listener_restarts = registered(
             &mut registry,
             "listener_restarts_total",
@@ -221,6 +224,7 @@ impl Metrics {
             points_sent,
             points_dropped,
             panics,
+            thread_shortages,
             listener_restarts,
             resident_bytes,
             open_descriptors,
@@ -264,6 +268,11 @@ impl Metrics {
     /// Something panicked.
     pub fn panicked(&self) {
         self.panics.0.inc();
+    }
+
+    /// A thread could not be started.
+    pub fn thread_missing(&self) {
+        self.thread_shortages.0.inc();
     }
 
     /// Accepting connections was begun anew.

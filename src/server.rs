@@ -29,7 +29,8 @@ use crate::settings::{KeySource, ProxySource, Settings};
 use aside::Aside;
 use exchange::Edge;
 use listener::Listener;
-use os::{descriptors, panics, scheduling, socket};
+use os::threads::Threads;
+use os::{descriptors, panics, scheduling, socket, threads};
 use pool::Pool;
 use shutdown::Shutdown;
 use tiny_http::pipelining::Pipelines;
@@ -57,6 +58,15 @@ pub enum ServerError {
     },
     /// Signals cannot be waited for.
     Signals(io::Error),
+    /// There are not enough threads.
+    Threads {
+        /// The setting.
+        workers: usize,
+        /// How many threads the mirror needs with so many workers and some connections.
+        needed: usize,
+        /// How many could be started.
+        found: usize,
+    },
     /// There is no thread to be had.
     Thread(io::Error),
 }
@@ -73,6 +83,17 @@ impl fmt::Display for ServerError {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
             ServerError::Signals(reason) => write!(f, "cannot wait for signals: {reason}"),
+            ServerError::Threads { workers, needed, found } => {
+                write!(
+                    f,
+                    "{workers} workers and some connections need {needed} threads, but only {found} can be started: allow \
+                     this process more (the pids limit of the container, TasksMax of systemd, ulimit -u)"
+                )?;
+                match found.saturating_sub(threads::BESIDE_WORKERS) {
+                    0 => Ok(()),
+                    fewer => write!(f, ", or set --workers to at most {fewer}"),
+                }
+            }
             ServerError::Thread(reason) => {
                 write!(f, "cannot start a thread: {reason}; allow this process more of them")
             }
@@ -91,7 +112,13 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     descriptors::raise_limit();
     scheduling::do_not_interrupt();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
-    panics::watch(Arc::clone(&metrics));
+    let threads = Threads::new(Arc::clone(&metrics));
+    panics::watch(Arc::clone(&metrics), Arc::clone(&threads));
+    let needed = settings.workers + threads::BESIDE_WORKERS;
+    let found = threads::available(needed);
+    if found < needed {
+        return Err(ServerError::Threads { workers: settings.workers, needed, found });
+    }
 
     let keyring = Arc::new(keyring(settings)?);
     let allowlist = settings.allow_upstream.clone();
@@ -112,19 +139,20 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         MemoryBudget::new(settings.memory_budget_bytes),
         Arc::clone(&metrics),
     );
-    let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes);
+    let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes, Arc::clone(&threads));
 
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
-    let watch = Watch::new();
+    let watch = Watch::new(Arc::clone(&threads));
     let listener = Arc::new(Listener {
         edge: Arc::clone(&edge),
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
-        aside: Aside::start().map_err(ServerError::Thread)?,
+        aside: Aside::start(Arc::clone(&threads)).map_err(ServerError::Thread)?,
         writers: Writers::among(settings.workers),
         pipelines: Pipelines::new(bound.port()),
         watch: Arc::clone(&watch),
+        threads,
         metrics: Arc::clone(&metrics),
     });
     if let KeySource::File(_) = settings.api_key {
@@ -137,6 +165,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("address", bound)
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
+            .number("threads_needed", needed as u64)
             .text("proxy", proxy_name)
     });
     shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_delay, settings.shutdown_grace);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::log;
+use crate::server::os::threads::Threads;
 
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -19,6 +19,7 @@ type Task = Box<dyn FnOnce() + Send>;
 pub(super) struct Aside {
     state: Mutex<State>,
     changed: Condvar,
+    threads: Arc<Threads>,
 }
 
 #[derive(Default)]
@@ -33,8 +34,8 @@ impl Aside {
     ///
     /// # Errors
     /// When not even that is to be had.
-    pub(super) fn start() -> io::Result<Arc<Aside>> {
-        let aside = Arc::new(Aside { state: Mutex::default(), changed: Condvar::new() });
+    pub(super) fn start(threads: Arc<Threads>) -> io::Result<Arc<Aside>> {
+        let aside = Arc::new(Aside { state: Mutex::default(), changed: Condvar::new(), threads });
         aside.start_thread(true)?;
         Ok(aside)
     }
@@ -48,7 +49,7 @@ impl Aside {
         if has_thread {
             self.changed.notify_one();
         } else if let Err(error) = self.start_thread(false) {
-            log::warn(|| log::Line::new("few threads").text("error", &error));
+            self.threads.missing(error);
         }
     }
 
@@ -89,10 +90,15 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::metrics::Metrics;
+
+    fn start() -> Arc<Aside> {
+        Aside::start(Threads::new(Arc::new(Metrics::new(1, 0)))).unwrap()
+    }
 
     #[test]
     fn every_task_has_a_thread_at_once_though_others_wait() {
-        let aside = Aside::start().unwrap();
+        let aside = start();
         let (done, all) = mpsc::channel();
         for _ in 0..3 {
             let gates: Vec<mpsc::Sender<()>> = (0..20)
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_no_other_task() {
-        let aside = Aside::start().unwrap();
+        let aside = start();
         let (done, all) = mpsc::channel();
         for _ in 0..5 {
             aside.run(|| panic!("on purpose"));

@@ -13,6 +13,7 @@ use crate::metrics::{Held, Level};
 use crate::server::body::{self, Body, Bounds};
 use crate::server::os::random::random;
 use crate::server::os::socket::CONNECTION_TIMEOUT;
+use crate::server::os::threads::Threads;
 use crate::server::outgoing::Outgoing;
 use crate::server::tiny_http::{framing, oversized_body};
 
@@ -25,19 +26,25 @@ const MAX_ID_LENGTH: usize = 128;
 /// How long a whole body may take to arrive. Between two of its bytes, `server/os/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
 
-/// After so long, tiny_http may close a connection as soon as it has the answer, and surely will not keep it long.
-const LONG: Duration = CONNECTION_TIMEOUT.saturating_sub(Duration::from_secs(1));
+/// For so long at least, a connection is kept that is idle, in whole seconds: half a second to a second less than tiny_http does,
+/// in which a request may be on its way. tiny_http counts from the end of a request, its body included, and not from the
+/// response.
+const KEPT: Duration = CONNECTION_TIMEOUT.saturating_sub(Duration::from_millis(500));
+
+/// The header that tells clients so.
+const KEPT_HEADER: &str = "Keep-Alive";
 
 /// What all exchanges share.
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
     underway: Level,
     bounds: Arc<Bounds>,
+    threads: Arc<Threads>,
 }
 
 impl Edge {
-    pub(super) fn new(gateway: Gateway, underway: Level, max_request_bytes: usize) -> Arc<Edge> {
-        Arc::new(Edge { gateway, underway, bounds: Bounds::new(max_request_bytes) })
+    pub(super) fn new(gateway: Gateway, underway: Level, max_request_bytes: usize, threads: Arc<Threads>) -> Arc<Edge> {
+        Arc::new(Edge { gateway, underway, bounds: Bounds::new(max_request_bytes), threads })
     }
 }
 
@@ -61,6 +68,8 @@ pub(super) struct Exchange {
     has_certain_end: bool,
     /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
     is_read: bool,
+    /// Whether tiny_http had read its body before it handed the request over, and waits for the next one since.
+    is_prefetched: bool,
     /// Whether those behind it on its connection are not answered any more.
     is_last: bool,
 }
@@ -70,9 +79,20 @@ impl Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
         let has_certain_end = framing::fault(&request).is_none() && !body::is_chunked(&request);
-        let is_read = body::is_prefetched(&request);
+        let is_prefetched = body::is_prefetched(&request);
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
-        Exchange { request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last }
+        Exchange {
+            request,
+            accepted,
+            id,
+            edge,
+            server,
+            underway,
+            has_certain_end,
+            is_read: is_prefetched,
+            is_prefetched,
+            is_last,
+        }
     }
 
     /// Whether no request behind it may be answered, whatever becomes of this one.
@@ -96,7 +116,7 @@ impl Exchange {
 
     /// Whether reading its body waits for nobody.
     pub(super) fn is_prefetched(&self) -> bool {
-        self.is_read
+        self.is_prefetched
     }
 
     /// Reads its body.
@@ -118,7 +138,18 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange { request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last } = self;
+        let Exchange {
+            request,
+            accepted,
+            id,
+            edge,
+            server,
+            underway,
+            has_certain_end,
+            is_read,
+            is_prefetched,
+            is_last,
+        } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", normal_path(request.url()))
@@ -127,12 +158,20 @@ impl Exchange {
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = signed.into_reply();
-        let is_last = is_last || !has_certain_end || accepted.elapsed() > LONG || edge.gateway.is_leaving();
+        let idle = if is_prefetched { accepted.elapsed() } else { Duration::ZERO };
+        let kept_s = KEPT.saturating_sub(idle).as_secs();
+        let is_last = is_last
+            || !has_certain_end
+            || kept_s == 0
+            || edge.gateway.is_leaving()
+            || edge.threads.are_short()
+            || framing::is_last(&request);
         if is_last {
             turn.end_connection();
         }
-        let id_header = if is_last { closing(&id) } else { id.to_string() };
-        let headers = headers.into_iter().chain([(ID_HEADER, id_header)]);
+        let connection = if is_last { "close" } else { "keep-alive" };
+        let headers = headers.into_iter().chain([(ID_HEADER, with_connection(&id, connection))]);
+        let headers = headers.chain((!is_last).then(|| (KEPT_HEADER, format!("timeout={kept_s}"))));
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
@@ -175,13 +214,13 @@ fn new_id() -> String {
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The value of a header that is followed by `Connection: close`. tiny_http lets nobody set that header, but writes values as
+/// The value of a header that is followed by a header `Connection`. tiny_http lets nobody set that header, but writes values as
 /// they are.
 ///
-/// A client, or a proxy that has many clients share a connection, must not use this one again: it may be closed at any time,
-/// or what is left of the request's body may be taken for a request.
-fn closing(value: &str) -> String {
-    format!("{value}\r\nConnection: close")
+/// With `close`, a client, or a proxy that has many clients share a connection, must not use this one again: it may be closed
+/// at any time, and no further request on it is answered.
+fn with_connection(value: &str, connection: &str) -> String {
+    format!("{value}\r\nConnection: {connection}")
 }
 
 #[cfg(test)]

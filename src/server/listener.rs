@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::server::aside::Aside;
 use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
+use crate::server::os::threads::Threads;
 use crate::server::pool::{Outcome, Pool};
 use crate::server::tiny_http::accepting::Accepting;
 use crate::server::tiny_http::oversized_body;
@@ -32,6 +33,7 @@ pub(super) struct Listener {
     pub(super) writers: Writers,
     pub(super) pipelines: Pipelines<Arrival>,
     pub(super) watch: Arc<Watch>,
+    pub(super) threads: Arc<Threads>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -72,10 +74,12 @@ impl Listener {
     /// Serves requests for ever.
     pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> ! {
         loop {
-            let accepting = Accepting::on(socket);
+            let accepting = Accepting::on(socket, &self.threads);
             let stopped = accepting.serve(|request, server| self.dispatch(request, server));
             self.metrics.listener_restarted();
-            log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
+            if Accepting::logs_its_end() {
+                log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
+            }
             let listener = Arc::clone(self);
             self.aside.run(move || accepting.retire(|request, server| listener.dispatch(request, server)));
         }

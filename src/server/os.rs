@@ -1,4 +1,4 @@
-//! What the server asks of the operating system: sockets, descriptors, scheduling, randomness, and what happens on a panic.
+//! What the server asks of the operating system: sockets, descriptors, threads, scheduling, randomness, and what happens on a panic.
 
 pub(super) mod connections;
 pub(super) mod descriptors;
@@ -6,3 +6,4 @@ pub(super) mod panics;
 pub(super) mod random;
 pub(super) mod scheduling;
 pub(super) mod socket;
+pub(super) mod threads;

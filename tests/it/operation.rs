@@ -1,8 +1,9 @@
 //! How the mirror is run: what it does when there is too much of something, whom it lets in, how it ends, and what it
 //! tells its operator.
 //!
-//! `bursts`, `clients`, `pipelining`, `bodies` and `descriptors` have clients that are many, slow or large, `overload` the queue before
-//! the workers, `isolation` upstreams that do not answer, `memory` what requests share of it, `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
+//! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have clients that are many, slow or large,
+//! `overload` the queue before the workers, `isolation` upstreams that do not answer, `memory` what requests share of it,
+//! `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
 //! operator reads; `page` reads `/metrics` as Prometheus does.
 
 mod bodies;
@@ -19,6 +20,7 @@ pub mod page;
 mod pipelining;
 mod scheduling;
 mod shutdown;
+mod threads;
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -6,7 +6,12 @@
 //! - Seen: with `ulimit -n 60` and more clients than that; no connection was accepted afterwards.
 //! - Here: another server takes over the same socket, while the old one serves the connections that it has. A panic shows by
 //!   the server's descriptor of the socket, which is closed then.
-//! - Tests: `tests/it/operation/descriptors.rs`.
+//!
+//! - Defect: tiny_http panics when it cannot start a thread for a connection, and all threads of that server end with their
+//!   present connection.
+//! - Seen: under a limit of 40 processes; the mirror said that it listens, never answered, and panicked ten times a second.
+//! - Here: another server takes over once there are threads again, and as many as there are serve until then.
+//! - Tests: `tests/it/operation/descriptors.rs`, `tests/it/operation/threads.rs`.
 
 use std::io;
 use std::net::TcpListener;
@@ -20,6 +25,7 @@ use tiny_http::{Request, Server};
 use crate::log;
 use crate::server::os::descriptors::Descriptor;
 use crate::server::os::socket::CONNECTION_TIMEOUT;
+use crate::server::os::threads::{self, Threads};
 
 /// How often to check whether connections are still accepted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -30,6 +36,15 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// So many descriptors must be free before connections are accepted again. Where one is missing, the next connection would
 /// take the last.
 const SPARE_DESCRIPTORS: usize = 16;
+
+/// So many threads must be free before connections are accepted again, for the first so long; then the fewest, which are
+/// those that tiny_http starts with and one more.
+const SPARE_THREADS: usize = 16;
+const FEWEST_THREADS: usize = 6;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is logged that connections cannot be accepted, or are again.
+static LIMIT: log::Limit = log::Limit::new(2, Duration::from_secs(10));
 
 /// After so long without a request, a server that does not accept any more has no open connections but those that wait for
 /// an answer.
@@ -44,19 +59,36 @@ pub(in crate::server) struct Accepting {
 
 impl Accepting {
     /// A server on a socket, as soon as there can be one.
-    pub(in crate::server) fn on(socket: &TcpListener) -> Accepting {
+    pub(in crate::server) fn on(socket: &TcpListener, threads: &Threads) -> Accepting {
+        let begun = Instant::now();
         let mut is_first = true;
         loop {
+            let wanted = if begun.elapsed() < PATIENCE { SPARE_THREADS } else { FEWEST_THREADS };
+            let found = threads::available(wanted);
             let spare: io::Result<Vec<TcpListener>> = (0..SPARE_DESCRIPTORS).map(|_| socket.try_clone()).collect();
             // The spare ones are closed before the server takes the first connection.
-            match spare.map(drop).and_then(|()| Accepting::start(socket.try_clone()?)) {
+            let started = spare.map(drop).and_then(|()| match found < wanted {
+                true => Err(io::Error::other(format!("{wanted} threads are needed, and {found} are free"))),
+                false => Accepting::start(socket.try_clone()?),
+            });
+            match started {
                 Ok(accepting) => return accepting,
-                Err(error) if is_first => log::error(|| log::Line::new("cannot accept").text("error", &error)),
+                Err(error) if is_first && LIMIT.admit().is_some() => {
+                    log::error(|| log::Line::new("cannot accept").text("error", &error));
+                }
                 Err(_) => {}
+            }
+            if found < wanted {
+                threads.still_missing();
             }
             is_first = false;
             thread::sleep(RETRY_INTERVAL);
         }
+    }
+
+    /// Whether it is to be logged that it has stopped accepting.
+    pub(in crate::server) fn logs_its_end() -> bool {
+        LIMIT.admit().is_some()
     }
 
     fn start(socket: TcpListener) -> io::Result<Accepting> {

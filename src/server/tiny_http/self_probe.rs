@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tiny_http::Request;
 
 use crate::server::os::random::random;
+use crate::server::os::threads::Threads;
 
 /// How often tiny_http is visited.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -47,6 +48,7 @@ const HEADER: &str = "X-Self-Probe";
 #[derive(Debug)]
 pub(in crate::server) struct Watch {
     secret: String,
+    threads: Arc<Threads>,
     requests: AtomicU64,
     new_connections: AtomicU64,
     /// By the hash of the client's address.
@@ -55,9 +57,10 @@ pub(in crate::server) struct Watch {
 }
 
 impl Watch {
-    pub(in crate::server) fn new() -> Arc<Watch> {
+    pub(in crate::server) fn new(threads: Arc<Threads>) -> Arc<Watch> {
         Arc::new(Watch {
             secret: format!("{:016x}{:016x}", random(), random()),
+            threads,
             requests: AtomicU64::new(0),
             new_connections: AtomicU64::new(0),
             connections: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
@@ -84,6 +87,10 @@ impl Watch {
     /// How many visits are due.
     fn visits(&self) -> u64 {
         let requests = self.requests.swap(0, Ordering::Relaxed);
+        if self.threads.are_short() {
+            // Each visit takes one.
+            return IDLE_VISITS;
+        }
         match self.new_connections.swap(0, Ordering::Relaxed) {
             0 if requests == 0 => IDLE_VISITS,
             0 => USUAL_VISITS,
@@ -143,10 +150,12 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn where_connections_are_new_others_may_wait() {
-        let watch = Watch::new();
+        let threads = Threads::new(Arc::new(Metrics::new(1, 0)));
+        let watch = Watch::new(Arc::clone(&threads));
         let saw = |ports: Range<u16>| {
             for port in ports {
                 watch.saw_request(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -159,5 +168,7 @@ mod tests {
         assert_eq!(saw(0..0), IDLE_VISITS);
         assert_eq!(saw(1..11), 36);
         assert_eq!(saw(1..500), MOST_VISITS);
+        threads.missing("none");
+        assert_eq!(saw(501..1_000), IDLE_VISITS);
     }
 }

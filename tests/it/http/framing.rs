@@ -76,7 +76,7 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
         "HTTP/1.0",
     );
     check_refused(&mirror, "GET / HTTP/0.9\r\n\r\n", "HTTP/0.9");
-    check_refused(&mirror, "GET /-/healthy\t HTTP/1.1\r\n\r\n", "character");
+    check_refused(&mirror, "GET /-/healthy\n HTTP/1.1\r\n\r\n", "character");
     // Sizes that are none, a trailer, and another after the last chunk: its bytes are read as a request, or as a chunk.
     for body in [
         "x\r\n",

@@ -72,7 +72,7 @@ fn a_connection_is_not_to_be_used_again_when_something_of_a_body_is_left() {
         assert_eq!(answer.status, status, "{request}: {answer:?}");
         let connection: Vec<&str> =
             answer.headers.iter().filter(|(name, _)| name == "connection").map(|(_, value)| value.as_str()).collect();
-        assert_eq!(connection, if is_last { vec!["close"] } else { vec![] }, "{request}");
+        assert_eq!(connection, [if is_last { "close" } else { "keep-alive" }], "{request}");
         assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request}");
         assert!(
             header(&answer.headers, "x-request-id").is_some_and(|id| !id.contains(char::is_whitespace)),

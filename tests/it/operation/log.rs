@@ -152,7 +152,9 @@ fn check_unforgeable(format: &str) {
     mirror.post_bytes("/api/metric", FORGERY.as_bytes());
     for path in ["/a\"b", "/a\u{1b}[2J", "/a\\\"", "/a%0Amsg=forged", "/a\tmsg=forged", "/a\u{7f}\rmsg=forged"] {
         send(&mirror, "GET", path, b"");
-        line_with(&mirror, &[("method", "GET"), ("path", path), ("status", "404")]);
+        // A carriage return may end a line to who stands before the mirror.
+        let status = if path.contains('\r') { "400" } else { "404" };
+        line_with(&mirror, &[("method", "GET"), ("path", path), ("status", status)]);
     }
     for id in ["x\" msg=forged", "x\tmsg=forged", "x\",\"msg\":\"forged", "x\\\",msg=forged", "x\u{1b}[2J"] {
         let id = format!("Connection: close\r\nX-Request-Id: {id}\r\n");
@@ -326,7 +328,8 @@ fn json_lines_have_the_fields_of_logfmt_lines_and_their_numbers_as_numbers() {
     for line in &lines[1] {
         let object: Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         for (key, value) in &object {
-            let is_number = ["status", "workers", "upstream_calls"].contains(&key.as_str()) || key.ends_with("_ms");
+            let is_number = ["status", "workers", "threads_needed", "upstream_calls"].contains(&key.as_str())
+                || key.ends_with("_ms");
             assert_eq!(value.is_number(), is_number, "{key} in {line}");
             assert_eq!(value.is_string(), !is_number, "{key} in {line}");
         }
