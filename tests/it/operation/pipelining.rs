@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,7 +12,7 @@ use super::page::Page;
 use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
 use crate::http::{header, read_answer, read_one_answer};
 use crate::support::mirror::Mirror;
-use crate::support::process::{memory, status_field};
+use crate::support::process::{memory, status_field, wait_until};
 use crate::support::stub::{Reply, Request, Stub, good};
 
 /// Reads from a mirror wait no longer.
@@ -114,45 +115,56 @@ fn a_client_that_reads_no_answers_holds_no_worker() {
     check_prompt(&mirror, &stub);
 }
 
-/// Answers queries for one metric with what becomes megabytes of points.
-fn many_points(request: &Request) -> Reply {
-    if !request.parameter("query").is_some_and(|query| query.contains("many")) {
-        return good(request);
-    }
-    let samples: Vec<String> = (1..200_000).map(|nth| format!(r#"[{nth},"{nth}.5"]"#)).collect();
+/// What becomes six megabytes of points, which is more than the system keeps for a client. It is made once: to make it takes
+/// longer than to answer with it.
+static MANY_POINTS: LazyLock<String> = LazyLock::new(|| {
+    let samples: Vec<String> = (1..300_000).map(|nth| format!(r#"[{nth},"{nth}.5"]"#)).collect();
     let series = format!(r#"{{"metric":{{}},"values":[{}]}}"#, samples.join(","));
-    let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
-    Reply::http(200, "application/json", format!(r#"{{"status":"success","data":{data}}}"#))
+    format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#)
+});
+
+fn is_for_many(request: &Request) -> bool {
+    request.parameter("query").is_some_and(|query| query.contains("many"))
+}
+
+fn many_points(request: &Request) -> Reply {
+    if is_for_many(request) { Reply::http(200, "application/json", MANY_POINTS.clone()) } else { good(request) }
 }
 
 #[test]
 fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
     const DAY: u64 = 86_400_000;
+    const UNREAD: usize = 5;
+    LazyLock::force(&MANY_POINTS);
     let (mirror, stub) = (Mirror::start_with(&["--workers", "8"]), Stub::start(many_points));
     let many = json!({
         "connectionDetails": stub.details(),
         "query": {
             "conditions": [{"key": "__gauge__", "value": {"value": "many"}}],
             "startTime": 0,
-            "endTime": 3 * DAY,
+            "endTime": 4 * DAY,
         },
     });
     let many = post("/api/metric", "", &many);
-    let _unread: Vec<TcpStream> = (0..10)
+    let _unread: Vec<TcpStream> = (0..UNREAD)
         .map(|_| {
             let mut unread = begin(&mirror, b"", PATIENCE);
             socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
-            // The system keeps no more than four megabytes for a client.
-            (0..3).for_each(|_| unread.write_all(&many).unwrap());
+            unread.write_all(&many).unwrap();
             unread
         })
         .collect();
+    // Until each is being written, and before the first is given up, eight seconds after it was begun; then fewer write, too,
+    // but not for long.
+    let begun = || stub.requests().iter().filter(|request| is_for_many(request)).count();
     let busy = || Page::of(&mirror).only("prometheusmirror_busy_workers");
-    let begun = Instant::now();
-    while busy() != 2.0 {
-        assert!(begun.elapsed() < Duration::from_secs(7), "{} workers write", busy());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let is_steady = || {
+        (0..10).all(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            busy() == 2.0
+        })
+    };
+    wait_until(|| format!("{} are answered, {} workers write", begun(), busy()), || begun() >= UNREAD && is_steady());
     check_prompt(&mirror, &stub);
 }
 
