@@ -11,6 +11,7 @@ mod decode;
 mod error;
 mod health;
 mod http;
+mod http_status;
 pub(crate) mod internals;
 mod upstream;
 
@@ -25,4 +26,5 @@ pub use decode::envelope::ResultType;
 pub use error::{Error, ErrorKind, shortened};
 pub use health::Silence;
 pub use http::connect_failure::{ConnectFailure, TlsFailure};
+pub use http_status::{StatusFailure, StatusMeaning};
 pub use upstream::{BadAddress, Upstream};

@@ -2,43 +2,97 @@
 
 use std::io::Read;
 
+use ureq::http::HeaderMap;
+use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+
 use crate::model::sample::SeriesSet;
 
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::error::{ErrorKind, shortened};
 use super::http::transport::Answer;
+use super::http_status::StatusFailure;
+use super::upstream::Way;
+
+/// How much of a text that explains a status is read. A longer one is no explanation.
+const MAX_WORDS_BYTES: u64 = 64 << 10;
 
 /// What an exchange means: the envelope of a success, or why it is none. `take_data` takes the data.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
 pub(super) fn interpret<T>(
     answer: Answer,
+    way: Way,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, Unanswered> {
     let status = answer.status;
-    match status {
-        429 => return Err(ErrorKind::Unavailable("it is asked too often, HTTP status 429".to_owned()).into()),
-        401 | 403 | 407 => return Err(ErrorKind::Refused(status).into()),
-        300..=399 => return Err(ErrorKind::Redirected(status).into()),
-        _ => {}
+    if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
+        return Err(said_by_head(answer, way).into());
     }
-    if !(200..=299).contains(&status) {
-        let envelope = envelope(answer, |json| json.skip())?;
-        return Err(Unanswered::Failed(match envelope.status {
-            Status::Error => refusal(status, envelope.error_type, envelope.error),
-            Status::Success => {
-                let why = "it claims success with a status of failure".to_owned();
-                ErrorKind::NotPrometheus { status: Some(status), why }
-            }
-        }));
+    let by_status = StatusFailure::of(status, &answer.headers, way, None).map(ErrorKind::Status);
+    if let Some(encoding) = encoding(&answer.headers) {
+        return Err(by_status.unwrap_or(ErrorKind::Encoded(encoding)).into());
     }
-    let envelope = envelope(answer, take_data)?;
-    match envelope.status {
-        Status::Error => Err(refusal(status, envelope.error_type, envelope.error).into()),
-        Status::Success => Ok(envelope),
+    if (200..=299).contains(&status) {
+        let envelope = envelope(answer, take_data)?;
+        return match envelope.status {
+            Status::Error => Err(refusal(status, envelope.error_type, envelope.error).into()),
+            Status::Success => Ok(envelope),
+        };
+    }
+    let without_words = |otherwise: ErrorKind| Err(by_status.unwrap_or(otherwise).into());
+    match envelope(answer, |json| json.skip()) {
+        Ok(Envelope { status: Status::Error, error_type, error, .. }) => match refusal(status, error_type, error) {
+            foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
+            own => Err(own.into()),
+        },
+        Ok(Envelope { status: Status::Success, .. }) => {
+            let why = "it claims success with a status of failure".to_owned();
+            without_words(ErrorKind::NotPrometheus { status: Some(status), why })
+        }
+        Err(Unanswered::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
+        Err(Unanswered::Failed(failed)) => without_words(failed),
+        Err(Unanswered::Enough) => Err(Unanswered::Enough),
     }
 }
+
+/// What a status means that says it all in the head of the answer: the body, which may never come, is read only if it is short and
+/// may explain something.
+fn said_by_head(answer: Answer, way: Way) -> ErrorKind {
+    let Answer { status, headers, content_type, body, .. } = answer;
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let is_text =
+        content_type.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/plain"));
+    let mut text = String::new();
+    if is_text && length.is_some_and(|length| length <= MAX_WORDS_BYTES) && encoding(&headers).is_none() {
+        // What cannot be read explains nothing.
+        let _ = body.take(MAX_WORDS_BYTES).read_to_string(&mut text);
+    }
+    let Some(failure) = StatusFailure::of(status, &headers, way, Some(&text)) else {
+        return ErrorKind::NotPrometheus { status: Some(status), why: FOREIGN.to_owned() };
+    };
+    let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
+        // An error that has an error type is Prometheus's own, and its words may be passed on.
+        Ok(Envelope { status: Status::Error, error_type: Some(_), error, .. }) => error,
+        _ => None,
+    };
+    ErrorKind::Status(StatusFailure { words: words.map(|words| shortened(&words)), ..failure })
+}
+
+/// How an answer is encoded, if it is: nothing but plain answers were asked for.
+pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
+    const MAX_SHOWN_BYTES: usize = 30;
+    let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
+    let is_shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-, ".contains(&byte);
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+        return None;
+    }
+    let is_name = encoding.len() <= MAX_SHOWN_BYTES && encoding.bytes().all(is_shown);
+    Some(if is_name { encoding.to_owned() } else { "unknown".to_owned() })
+}
+
+/// In which way an answer is none.
+const FOREIGN: &str = "its answer is not one of the Prometheus HTTP API";
 
 /// Why there is no data.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,10 +118,7 @@ fn envelope<T>(
         Undecoded::Enough => Unanswered::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
-        Undecoded::Foreign => {
-            let why = "its answer is not one of the Prometheus HTTP API".to_owned();
-            ErrorKind::NotPrometheus { status: Some(status), why }.into()
-        }
+        Undecoded::Foreign => ErrorKind::NotPrometheus { status: Some(status), why: FOREIGN.to_owned() }.into(),
     })
 }
 
@@ -123,39 +174,89 @@ mod tests {
     use crate::prometheus::decode::lists::BoundedList;
     use crate::prometheus::http::transport::Body;
 
+    const WAY: Way = Way { is_https: true, has_credentials: false };
+
+    fn interpreted(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Result<Option<Vec<String>>, Unanswered> {
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
+        let body_of_answer = Body::new(ureq::Body::builder().data(body), deadline, 1 << 20);
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        let answer = Answer { status, headers, content_type, is_victoria_metrics: false, body: body_of_answer };
+        interpret(answer, WAY, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
+    }
+
+    fn envelope(kind: &str) -> String {
+        format!(r#"{{"status":"error","errorType":"{kind}","error":"why"}}"#)
+    }
+
     #[test]
-    fn the_status_and_the_envelope_tell_what_an_answer_means() {
+    fn the_envelope_tells_what_an_answer_means_at_any_status() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
-            let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
-            let body_of_answer = Body::new(ureq::Body::builder().data(body), deadline, 1 << 20);
-            let answer = Answer { status, content_type: None, is_victoria_metrics: false, body: body_of_answer };
-            let found = interpret(answer, BoundedList::<String, 9>::decode);
-            let found = found.map(|envelope| envelope.data.map(|list| list.kept));
-            assert_eq!(found, expected.map_err(Unanswered::Failed), "{status} {body}");
+            assert_eq!(interpreted(status, &[], body), expected.map_err(Unanswered::Failed), "{status} {body}");
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })
         };
         let none = |status, why: &str| Err(ErrorKind::NotPrometheus { status: Some(status), why: why.into() });
-        const WHY: &str = "its answer is not one of the Prometheus HTTP API";
-        let envelope = |kind: &str| format!(r#"{{"status":"error","errorType":"{kind}","error":"why"}}"#);
 
         check(200, r#"{"status":"success","data":["a"]}"#, Ok(Some(vec!["a".into()])));
         check(200, r#"{"status":"success","data":null}"#, Ok(None));
         check(200, &envelope("execution"), api(200, "execution"));
         check(400, &envelope("bad_data"), api(400, "bad_data"));
+        check(404, &envelope("not_found"), api(404, "not_found"));
         check(422, &envelope("422"), api(422, "422"));
         check(500, &envelope("internal"), api(500, "internal"));
         check(503, &envelope("timeout"), Err(ErrorKind::Unavailable("why".into())));
         check(422, &envelope("canceled"), Err(ErrorKind::Unavailable("why".into())));
-        check(500, r#"{"status":"error","error":"hush"}"#, none(500, "its error has no errorType"));
-        check(401, &envelope("bad_data"), Err(ErrorKind::Refused(401)));
-        check(302, "", Err(ErrorKind::Redirected(302)));
-        check(200, "<html>", none(200, WHY));
-        check(502, "<html>", none(502, WHY));
-        check(404, "404 page not found", none(404, WHY));
-        check(200, r#"{"status":"success","data":{}}"#, none(200, WHY));
-        check(200, r#"{"health":"ok"}"#, none(200, WHY));
-        check(500, r#"{"status":"success","data":["a"]}"#, none(500, "it claims success with a status of failure"));
+        check(200, "<html>", none(200, FOREIGN));
+        check(400, "<html>", none(400, FOREIGN));
+        check(200, r#"{"status":"success","data":{}}"#, none(200, FOREIGN));
+        check(200, r#"{"health":"ok"}"#, none(200, FOREIGN));
+        check(422, r#"{"status":"error","error":"hush"}"#, none(422, "its error has no errorType"));
+        check(422, r#"{"status":"success","data":["a"]}"#, none(422, "it claims success with a status of failure"));
+    }
+
+    #[test]
+    fn without_an_envelope_the_status_tells_what_answered() {
+        let check = |status: u16, headers: &[(&'static str, &str)], body: &str, code: &str, words: Option<&str>| {
+            let length = body.len().to_string();
+            let headers = [headers, &[("content-length", length.as_str())]].concat();
+            match interpreted(status, &headers, body) {
+                Err(Unanswered::Failed(kind)) => {
+                    assert_eq!(kind.name(), code, "{status} {body}");
+                    let text = kind.to_string();
+                    assert!(!text.contains("hush"), "{text}");
+                    assert_eq!(text.contains("why"), words.is_some(), "{text}");
+                }
+                other => panic!("{status} {body}: {other:?}"),
+            }
+        };
+        let json = ("content-type", "application/json; charset=utf-8");
+        let text = ("content-type", "text/plain");
+        check(302, &[("location", "/login")], "hush", "redirected", None);
+        check(401, &[], "hush", "credentials_required", None);
+        check(401, &[json], &envelope("unauthorized"), "credentials_required", Some("why"));
+        check(401, &[json], r#"{"status":"error","error":"hush"}"#, "credentials_required", None);
+        check(401, &[text], "no org id\n", "tenant_required", None);
+        check(401, &[text], "hush", "credentials_required", None);
+        check(403, &[json], &envelope("forbidden"), "access_denied", Some("why"));
+        check(429, &[json], &envelope("too_many_requests"), "too_many_requests", Some("why"));
+        check(404, &[text], "404 page not found", "api_not_found", None);
+        check(414, &[], "<html>hush", "query_too_long", None);
+        check(500, &[], r#"{"status":"success","data":["hush"]}"#, "unavailable", None);
+        check(500, &[json], r#"{"status":"error","error":"hush"}"#, "unavailable", None);
+        for status in [500, 502, 503, 504] {
+            check(status, &[], "<html>hush", "unavailable", None);
+        }
+        let gzip = ("content-encoding", "gzip");
+        check(200, &[gzip], "hush", "encoded", None);
+        check(502, &[gzip], "hush", "unavailable", None);
+        check(200, &[("content-encoding", "hush\u{e9}")], "hush", "encoded", None);
+        check(200, &[("content-encoding", "Identity")], "hush", "not_prometheus", None);
     }
 }

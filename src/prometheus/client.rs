@@ -17,7 +17,7 @@ use crate::model::time::TimeRange;
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
-use super::answer::{Unanswered, interpret};
+use super::answer::{self, Unanswered, interpret};
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
@@ -40,8 +40,9 @@ pub const MAX_CALLS: u32 = 100;
 /// The most bytes of an answer in JSON: 32 MiB, in which a million samples have room.
 const MAX_JSON_BYTES: u64 = 32 << 20;
 
-/// The most bytes of parameters in a URL. ureq panics when a URL has more than 65,534, of which some are left for the rest.
-const MAX_URL_BYTES: usize = 60_000;
+/// The most bytes of a URL. ureq writes the first line of a request in one piece, which has to fit into its output buffer of
+/// 16 KiB (`transport`), and panics beyond 65,534 bytes.
+const MAX_URL_BYTES: usize = 16_000;
 
 /// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
 /// have as many in memory.
@@ -329,10 +330,11 @@ impl Session<'_> {
             by_post: true,
             deadline: self.deadline,
         };
+        let way = self.upstream.way();
         let taken = self.call_with(request, |answer| {
             // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
             let are_nan_stale = answer.is_victoria_metrics;
-            interpret(answer, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
+            interpret(answer, way, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.samples_read(SampleSource::RangeSelector);
         match taken {
@@ -454,8 +456,7 @@ impl Session<'_> {
     }
 
     fn wrong_type(&self, promql: &str) -> Error {
-        let why = "its result is not of the type the query has".to_owned();
-        self.error(Some(promql), ErrorKind::NotPrometheus { status: None, why })
+        self.error(Some(promql), ErrorKind::WrongType)
     }
 
     fn error(&self, query: Option<&str>, kind: ErrorKind) -> Error {
@@ -468,10 +469,10 @@ impl Session<'_> {
         request: Request<'_>,
         take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
     ) -> Result<Option<T>, Error> {
-        let memory = self.memory.clone();
+        let (way, memory) = (self.upstream.way(), self.memory.clone());
         let data = self.call_with(request, |mut answer| {
             answer.body.charge(memory);
-            interpret(answer, take_data)
+            interpret(answer, way, take_data)
         })?;
         Ok(data.flatten())
     }
@@ -604,7 +605,7 @@ impl Session<'_> {
         let send = |content| {
             let (upstream, deadline) = (&self.upstream, *deadline);
             if let Content::Query(params) = content
-                && form(params).len() > MAX_URL_BYTES
+                && self.upstream.endpoint(path).len() + form(params).len() > MAX_URL_BYTES
             {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
@@ -700,13 +701,16 @@ impl RemoteRead {
 
 /// Hands the samples of a streamed answer to a sink.
 fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
-    let Answer { status, content_type, mut body, .. } = answer;
+    let Answer { status, headers, content_type, mut body, .. } = answer;
     let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
         // The connection can be used again once a short body is read. A body that cannot be read does not matter.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
         let is_passing = matches!(status, 408 | 429 | 502..=504);
         return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });
+    }
+    if let Some(encoding) = answer::encoding(&headers) {
+        return Err(ErrorKind::Encoded(encoding));
     }
     match remote_read::decode(&mut body, range, sink) {
         Ok(_) => Ok(RemoteRead::Read),

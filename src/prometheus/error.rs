@@ -7,6 +7,7 @@ use crate::metrics::NOT_ALLOWED;
 
 use super::health::Silence;
 use super::http::connect_failure::ConnectFailure;
+use super::http_status::StatusFailure;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
@@ -50,8 +51,6 @@ pub enum ErrorKind {
     Stalled(u128),
     /// The mirror itself took too long to read the answer; the request's whole time in milliseconds.
     TimeSpent(u128),
-    /// An answer compressed in this way, where none was asked for.
-    Compressed(String),
     /// A query that is too long for GET, where POST is refused.
     TooLongForGet,
     /// Not asked, for the request's time was over before; the whole of it in milliseconds.
@@ -71,10 +70,14 @@ pub enum ErrorKind {
     NoMemory(NoMemory),
     /// The upstream answers that it gave up in time, or is not able to answer now.
     Unavailable(String),
-    /// A status that says we may not ask.
+    /// A status of a proxy's own that says it does not connect us.
     Refused(u16),
-    /// A redirect, which is not followed.
-    Redirected(u16),
+    /// An HTTP status without data.
+    Status(StatusFailure),
+    /// An answer that is encoded in a way that was not asked for, and how.
+    Encoded(String),
+    /// A result of another type than the query has.
+    WrongType,
     /// An answer that is not one of the Prometheus HTTP API.
     NotPrometheus {
         /// The HTTP status, if the answer was HTTP.
@@ -133,8 +136,23 @@ fn cut(text: &str, chars: usize) -> String {
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
-        use ErrorKind::{Api, NativeHistogram, TooLarge, TooManyCalls, TooManyNames, UrlTooLong};
-        matches!(self.kind, Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram | UrlTooLong(_))
+        use ErrorKind::{Api, NativeHistogram, Status, TooLarge, TooManyCalls, TooManyNames, UrlTooLong};
+        match &self.kind {
+            Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram | UrlTooLong(_) => true,
+            Status(failure) => failure.is_too_long(),
+            _ => false,
+        }
+    }
+}
+
+impl Error {
+    /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
+    pub fn is_callers(&self) -> bool {
+        match &self.kind {
+            ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,
+            ErrorKind::Api { status, .. } => *status < 500,
+            _ => self.is_refused_query(),
+        }
     }
 }
 
@@ -151,37 +169,37 @@ impl ErrorKind {
     /// Whether the upstream answered, whatever it was.
     pub(super) fn is_answer(&self) -> bool {
         use ErrorKind::{
-            Api, Damaged, MissingData, NativeHistogram, NotPrometheus, Redirected, Refused, TooLarge, TooManyNames,
-            Unavailable,
+            Api, Damaged, Encoded, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
+            Unavailable, WrongType,
         };
         match self {
-            Refused(_) | Redirected(_) | Api { .. } | Unavailable(_) => true,
+            Status(_) | Api { .. } | Unavailable(_) | Encoded(_) | WrongType => true,
             TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,
             NotPrometheus { status, .. } => status.is_some(),
             _ => false,
         }
     }
 
-    /// What the metrics call it.
+    /// Its stable code, by which the metrics, the log and docs/troubleshooting.md call it.
     pub fn name(&self) -> &'static str {
         match self {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => NOT_ALLOWED,
-            ErrorKind::AtProxy { .. } => "proxy",
+            ErrorKind::AtProxy { .. } | ErrorKind::Refused(_) => "proxy",
             ErrorKind::Unconnected(failure) => failure.name(),
             ErrorKind::Unsent => "unsent",
             ErrorKind::Closed => "closed",
             ErrorKind::Timeout { .. } => "timeout",
             ErrorKind::Stalled(_) => "stalled",
             ErrorKind::TimeSpent(_) => "time_spent",
-            ErrorKind::Compressed(_) => "compressed",
             ErrorKind::TooLongForGet => "too_long",
             ErrorKind::NoTimeLeft(_) => "no_time_left",
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
             ErrorKind::NoMemory(_) => "no_memory",
             ErrorKind::Unavailable(_) => "unavailable",
-            ErrorKind::Refused(_) => "refused",
-            ErrorKind::Redirected(_) => "redirected",
+            ErrorKind::Status(failure) => failure.name(),
+            ErrorKind::Encoded(_) => "encoded",
+            ErrorKind::WrongType => "wrong_type",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
             ErrorKind::UrlTooLong(_) => "query_too_long",
             ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
@@ -252,11 +270,6 @@ impl fmt::Display for ErrorKind {
                 "answered, but this mirror did not finish reading its answer within the request's {ms} ms; narrow the query, \
                  raise requestTimeout in the connection details, or give this mirror more CPU"
             ),
-            ErrorKind::Compressed(encoding) => write!(
-                f,
-                "sends its answer compressed (Content-Encoding: {encoding}), though this mirror asks for none; have \
-                 whatever compresses it, such as a reverse proxy, heed the header Accept-Encoding: identity"
-            ),
             ErrorKind::TooLongForGet => f.write_str(
                 "refuses POST, and the query is too long for GET; shorten the query, or have whatever stands before \
                  Prometheus allow POST or longer URLs",
@@ -292,15 +305,17 @@ impl fmt::Display for ErrorKind {
                 "cannot answer now ({message}); narrow the query, raise requestTimeout in the connection details, \
                  or look at the load of Prometheus"
             ),
-            ErrorKind::Refused(status) => write!(
+            // Only a proxy's, see below.
+            ErrorKind::Refused(status) => write!(f, "is refused (HTTP status {status})"),
+            ErrorKind::Status(failure) => failure.fmt(f),
+            ErrorKind::Encoded(encoding) => write!(
                 f,
-                "refuses to answer us (HTTP status {status}); allow this mirror to ask it, \
-                 or give the credentials as https://user:password@host/ in the url of the connection details"
+                "answers with Content-Encoding {encoding}, which was not asked for; switch compression off in what stands before \
+                 Prometheus"
             ),
-            ErrorKind::Redirected(status) => write!(
-                f,
-                "redirects elsewhere (HTTP status {status}), which is not followed; \
-                 give the final address as url in the connection details"
+            ErrorKind::WrongType => f.write_str(
+                "answers with a result of another type than the query has; check whether what stands before Prometheus changes \
+                 queries or answers",
             ),
             ErrorKind::NotPrometheus { status, why } => {
                 write!(f, "does not answer as a Prometheus does: {why}")?;

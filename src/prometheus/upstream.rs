@@ -96,10 +96,34 @@ impl Upstream {
         self.name.split('/').next().unwrap_or_default().to_ascii_lowercase()
     }
 
+    /// How it is asked.
+    pub(super) fn way(&self) -> Way {
+        Way { is_https: self.base.starts_with("https"), has_credentials: self.authorization.is_some() }
+    }
+
     /// The URL of an API path such as `/api/v1/query`.
     pub(super) fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// How an upstream is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Whether by https.
+    pub(super) is_https: bool,
+    /// Whether with credentials.
+    pub(super) has_credentials: bool,
+}
+
+/// What may be shown of where a redirect points, which is a URL or a path: never a query, nor credentials.
+pub(super) fn shown_location(location: &str) -> Option<String> {
+    /// A longer one is not shown.
+    const MAX_SHOWN_BYTES: usize = 200;
+    let uri: Uri = location.parse().ok()?;
+    let host = uri.authority().map_or("", |authority| authority.host());
+    let path = if may_be_secret(uri.path()) { "/..." } else { uri.path() };
+    Some(format!("{host}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)
 }
 
 /// A mistake that is often made in a base URL, and what to write instead.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq::http::{Response, Uri};
+use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, BodyReader, RequestBuilder};
 
@@ -27,9 +27,6 @@ const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
 /// The status of a server that has waited for a question long enough.
 const REQUEST_TIMEOUT: u16 = 408;
-
-/// How much of a foreign `Content-Encoding` an error shows, in characters.
-const MAX_SHOWN_ENCODING: usize = 40;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
@@ -69,6 +66,8 @@ pub(in crate::prometheus) struct Question<'a> {
 /// An answer that has begun.
 pub(in crate::prometheus) struct Answer {
     pub(in crate::prometheus) status: u16,
+    /// All headers.
+    pub(in crate::prometheus) headers: HeaderMap,
     /// The header `Content-Type`.
     pub(in crate::prometheus) content_type: Option<String>,
     /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
@@ -195,15 +194,13 @@ impl Transport {
         }
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
-        if let Some(encoding) = text("Content-Encoding").filter(|encoding| is_unreadable(encoding, status, question)) {
-            return Err(ErrorKind::Compressed(encoding.chars().take(MAX_SHOWN_ENCODING).collect()));
-        }
         let has_length =
             ["Content-Length", "Transfer-Encoding"].iter().any(|name| response.headers().contains_key(*name));
         Ok(Answer {
             status,
             content_type: text("Content-Type"),
             is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
+            headers: std::mem::take(response.headers_mut()),
             body: Body { has_length, ..Body::new(response.into_body(), question.deadline, question.max_bytes) },
         })
     }
@@ -247,15 +244,6 @@ pub(in crate::prometheus) fn form(params: &Params) -> String {
         form.extend(utf8_percent_encode(value, ESCAPED));
     }
     form
-}
-
-/// Whether an encoding of a body keeps it from being read. Remote read has one of its own; and what a refusal says may be lost.
-fn is_unreadable(encoding: &str, status: u16, question: Question<'_>) -> bool {
-    let is_expected = match question.content {
-        Content::RemoteRead(_) => encoding.eq_ignore_ascii_case("snappy"),
-        Content::Form(_) | Content::Query(_) => false,
-    };
-    !is_expected && !encoding.eq_ignore_ascii_case("identity") && matches!(status, 200..=299 | 400 | 422)
 }
 
 /// A request with its credentials, its time, and the age of the connections it may use.

@@ -283,8 +283,9 @@ fn upstream_requests_are_counted_by_outcome() {
     check(Reply::raw("").then(After::Close), "closed");
     check(Reply::raw("").then(After::Hang), "timeout");
     check(Reply::error(503, "timeout", "too slow"), "unavailable");
-    check(Reply::http(401, "text/plain", "no"), "refused");
-    check(Reply::http(403, "text/plain", "no"), "refused");
+    check(Reply::http(401, "text/plain", "no"), "credentials_required");
+    check(Reply::http(403, "text/plain", "no"), "access_denied");
+    check(Reply::http(503, "text/plain", "no"), "unavailable");
     check(Reply::raw("HTTP/1.1 302 X\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n"), "redirected");
     check(Reply::http(200, "text/html", "<html>"), "not_prometheus");
     check(Reply::error(400, "bad_data", "no"), "api_error");

@@ -148,8 +148,8 @@ fn what_the_upstream_does_behind_an_open_way_is_the_upstreams() {
     for (reply, says) in [
         (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; narrow"),
         (Reply::raw("").then(After::Close), "closed the connection before its answer was whole"),
-        (Reply::http(407, "text/plain", MARKER), "refuses to answer us (HTTP status 407)"),
-        (Reply::http(502, "text/plain", MARKER), "does not answer as a Prometheus does"),
+        (Reply::http(407, "text/plain", MARKER), "denies access (HTTP status 407)"),
+        (Reply::http(502, "text/plain", MARKER), "cannot answer now (HTTP status 502)"),
     ] {
         let proxy = proxy_to(move |_| reply.clone());
         let verdict = verdict(&mirror_behind(&format!("http://127.0.0.1:{}", proxy.port())), &some_upstream());
