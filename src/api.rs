@@ -36,7 +36,7 @@ use crate::model::time::TimeRange;
 use crate::prometheus::{self, Client, Deadline, Session};
 use crate::wire::request::{self, Integer};
 
-use reply::Asked;
+use reply::{Asked, Failure};
 
 pub use crate::prometheus::Lane;
 pub use datasource::Datasource;
@@ -307,7 +307,7 @@ impl Gateway {
     fn failed(&self, job: Job, error: &Error) -> Reply {
         match (job.method.recover)(error) {
             Some(body) => {
-                let note = Note { error: Some(error.to_string()), ..Note::default() };
+                let note = Note { failure: Some(Failure::from(error)), ..Note::default() };
                 Reply::new(job.name, 200, JSON, body, note)
             }
             None => self.refuse(job.name, error),
@@ -332,7 +332,7 @@ impl Gateway {
     /// The reply that tells of an error.
     fn refuse(&self, method: &'static str, error: &Error) -> Reply {
         let body = json(&error.body()).unwrap_or_default();
-        let note = Note { error: Some(error.to_string()), rejection: error.rejection(), ..Note::default() };
+        let note = Note { failure: Some(Failure::from(error)), rejection: error.rejection(), ..Note::default() };
         let mut reply = Reply::new(method, error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
@@ -358,6 +358,9 @@ impl Gateway {
         self.metrics.answered(method, status, took);
         if let Some(reason) = note.rejection {
             self.metrics.rejected(reason);
+        }
+        if let Some(Failure { code, .. }) = &note.failure {
+            self.metrics.failed(code);
         }
     }
 

@@ -11,12 +11,14 @@ use crate::wire::response::ErrorBody;
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.
 #[derive(Debug)]
 pub enum Error {
-    /// Prometheus cannot be reached, refuses us, answers too late, or what answers is no Prometheus.
-    Connection(String),
+    /// A call to Prometheus failed.
+    Upstream(prometheus::Error),
     /// Connection Details that are not valid: which field, and what it must be.
     ConnectionDetails(String),
     /// No such metric, or the query names none.
     MetricNotFound {
+        /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
+        code: &'static str,
         /// The metric's name; empty when none is named.
         metric: String,
         /// What to do about it.
@@ -24,11 +26,15 @@ pub enum Error {
     },
     /// A type that Prometheus labels, or one list of points, cannot hold.
     UnsupportedFieldType {
+        /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
+        code: &'static str,
         /// The type as StackState, or Prometheus, calls it.
         mirror_type: String,
     },
     /// Anything else within the contract.
     Remote {
+        /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
+        code: &'static str,
         /// A few words.
         summary: &'static str,
         /// What failed and what to change.
@@ -92,21 +98,62 @@ impl Error {
         }
     }
 
+    /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES), by which the log, the metrics and
+    /// docs/troubleshooting.md call it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Upstream(error) => error.kind.name(),
+            Error::ConnectionDetails(_) => "invalid_connection_details",
+            Error::MetricNotFound { code, .. }
+            | Error::UnsupportedFieldType { code, .. }
+            | Error::Remote { code, .. } => code,
+            Error::BadRequest(_) | Error::BadFraming(_) => "bad_request",
+            Error::NoSuchPath(_) => "no_such_path",
+            Error::VerbNotAllowed(_) => "verb_not_allowed",
+            Error::BodyTooLarge(_) => "body_too_large",
+            Error::BodyNotReceived => "body_not_received",
+            Error::Overloaded => "overloaded",
+            Error::ShuttingDown => "shutting_down",
+            Error::Unauthorized => "unauthorized",
+            Error::Internal => "internal",
+        }
+    }
+
+    /// Whether it is for an operator: a failure of an upstream or of the mirror's own, not a mistake of the caller.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Error::Upstream(error) => !error.is_callers(),
+            Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
+            Error::Overloaded | Error::Internal => true,
+            _ => false,
+        }
+    }
+
+    /// A result of native histograms, which one list of points cannot hold.
+    pub fn native_histogram() -> Error {
+        Error::UnsupportedFieldType { code: "native_histogram", mirror_type: "native histogram".to_owned() }
+    }
+
     /// What StackState is sent.
     pub fn body(&self) -> ErrorBody {
         let remote =
             |summary: &str, details: String| ErrorBody::RemoteMirrorError { summary: summary.to_owned(), details };
         match self {
-            Error::Connection(details) | Error::ConnectionDetails(details) => {
-                ErrorBody::MetricStoreConnectionError { details: details.clone() }
+            Error::Upstream(error) if matches!(error.kind, ErrorKind::NoMemory(_)) => {
+                remote("Not enough memory.", error.to_string())
             }
-            Error::MetricNotFound { metric, details } => {
+            Error::Upstream(error) if error.is_refused_query() => {
+                remote("Prometheus refused the query.", error.to_string())
+            }
+            Error::Upstream(error) => ErrorBody::MetricStoreConnectionError { details: error.to_string() },
+            Error::ConnectionDetails(details) => ErrorBody::MetricStoreConnectionError { details: details.clone() },
+            Error::MetricNotFound { metric, details, .. } => {
                 ErrorBody::MetricNotFoundError { metric: metric.clone(), details: details.clone() }
             }
-            Error::UnsupportedFieldType { mirror_type } => {
+            Error::UnsupportedFieldType { mirror_type, .. } => {
                 ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
             }
-            Error::Remote { summary, details } => remote(summary, details.clone()),
+            Error::Remote { summary, details, .. } => remote(summary, details.clone()),
             Error::BadRequest(_) | Error::BadFraming(_) => remote("Bad request.", self.to_string()),
             Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
@@ -123,11 +170,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Connection(details)
-            | Error::ConnectionDetails(details)
+            Error::Upstream(error) => error.fmt(f),
+            Error::ConnectionDetails(details)
             | Error::MetricNotFound { details, .. }
             | Error::Remote { details, .. } => f.write_str(details),
-            Error::UnsupportedFieldType { mirror_type } => write!(f, "values of type {mirror_type} are not supported"),
+            Error::UnsupportedFieldType { mirror_type, .. } => write!(f, "values of type {mirror_type} are not supported"),
             Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
             Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),
             Error::NoSuchPath(path) => write!(
@@ -162,27 +209,37 @@ impl std::error::Error for Error {}
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Error {
         let details = invalid.to_string();
+        let code = match &invalid {
+            Invalid::Sources { .. } | Invalid::SourceValue { .. } => "no_metric_named",
+            Invalid::ValueType { .. } => "unsupported_value_type",
+            Invalid::ConditionType { .. } => "unsupported_condition_type",
+            Invalid::LabelsBesideExpression(_) => "conditions_beside_expression",
+            Invalid::TooManyConditions { .. }
+            | Invalid::TooManyValues { .. }
+            | Invalid::ValuesTooLong { .. }
+            | Invalid::ValueTooLong { .. } => "query_too_large",
+            Invalid::Range(_) => "invalid_time_range",
+            Invalid::Method(_) | Invalid::Bucket(_) => "invalid_aggregation",
+            Invalid::NoField | Invalid::EmptySet { .. } | Invalid::Negative { .. } => "invalid_query",
+        };
         match invalid {
             Invalid::Sources { .. } | Invalid::SourceValue { .. } => {
-                Error::MetricNotFound { metric: String::new(), details }
+                Error::MetricNotFound { code, metric: String::new(), details }
             }
-            Invalid::ValueType { mirror_type } => Error::UnsupportedFieldType { mirror_type },
-            _ => Error::Remote { summary: "Invalid query.", details },
+            Invalid::ValueType { mirror_type } => Error::UnsupportedFieldType { code, mirror_type },
+            _ => Error::Remote { code, summary: "Invalid query.", details },
         }
     }
 }
 
 impl From<prometheus::Error> for Error {
     fn from(error: prometheus::Error) -> Error {
-        if matches!(error.kind, ErrorKind::NoMemory(_)) {
-            Error::Remote { summary: "Not enough memory.", details: error.to_string() }
-        } else if error.is_refused_query() {
-            Error::Remote { summary: "Prometheus refused the query.", details: error.to_string() }
-        } else {
-            Error::Connection(error.to_string())
-        }
+        Error::Upstream(error)
     }
 }
+
+const SEVERAL_ENGINES: &str = "several_engines";
+const TIMES_MOVED: &str = "times_moved";
 
 impl Error {
     /// Several series where one list of points has room for one.
@@ -205,6 +262,7 @@ impl Error {
             }
         };
         Error::Remote {
+            code: "too_many_series",
             summary: "Too many metrics.",
             details: format!(
                 "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); Prometheus at {upstream} \
@@ -224,6 +282,7 @@ impl Error {
             None => "aggregate in the expression, for example with sum(...)".to_owned(),
         };
         Error::Remote {
+            code: "too_many_series",
             summary: "Too many metrics.",
             details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {}", shortened(promql)),
         }
@@ -232,6 +291,7 @@ impl Error {
     /// More samples than can be kept, of a question that PromQL cannot answer instead.
     pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
+            code: "too_many_samples",
             summary: "Too many samples.",
             details: format!(
                 "Prometheus at {upstream} has {samples} samples of {series} series for this question, more than can be taken \
@@ -244,6 +304,7 @@ impl Error {
     /// A question that more calls would be needed for than it may make.
     pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
+            code: "too_many_calls",
             summary: "Too many calls.",
             details: format!(
                 "Prometheus at {upstream} was not queried: {needed} calls would be needed, and one question may make {most}; \
@@ -257,6 +318,7 @@ impl Error {
     /// An upstream that answers as two different engines do.
     pub fn several_engines(promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
+            code: SEVERAL_ENGINES,
             summary: "Several engines.",
             details: format!(
                 "Prometheus at {upstream} answers like engines of different versions at once, as a proxy over several of them \
@@ -270,6 +332,7 @@ impl Error {
     /// Values for other instants than those asked for.
     pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
+            code: TIMES_MOVED,
             summary: "Times were moved.",
             details: format!(
                 "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so buckets would be \

@@ -62,6 +62,7 @@ pub struct Metrics {
     /// The memory that requests hold of what they share, in bytes.
     pub memory_held_bytes: Level,
     rejected: Family<ByReason, Total>,
+    errors: Family<ByCode, Total>,
     sample_reads: Family<BySource, Total>,
     partial_responses: Total,
     points_sent: Total,
@@ -98,6 +99,11 @@ struct ByEndpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BySource {
     source: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCode {
+    code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,6 +153,12 @@ impl Metrics {
             &mut registry,
             "rejected_requests_total",
             "Requests turned away before they were looked into",
+            Family::default(),
+        );
+        let errors: Family<ByCode, Total> = registered(
+            &mut registry,
+            "errors_total",
+            "Requests that ended in an error, by its code",
             Family::default(),
         );
         let sample_reads: Family<BySource, Total> = registered(
@@ -199,6 +211,9 @@ impl Metrics {
         for reason in REJECTIONS {
             rejected.get_or_create(&ByReason { reason }).0.inc_by(0);
         }
+        for code in ERROR_CODES {
+            errors.get_or_create(&ByCode { code }).0.inc_by(0);
+        }
         for endpoint in ENDPOINTS {
             upstream_requests.get_or_create(&Asked { endpoint, outcome: NOT_ALLOWED }).0.inc_by(0);
         }
@@ -219,6 +234,7 @@ impl Metrics {
             queue_length,
             memory_held_bytes,
             rejected,
+            errors,
             sample_reads,
             partial_responses,
             points_sent,
@@ -240,6 +256,11 @@ impl Metrics {
     /// A request was turned away, for one of the [`REJECTIONS`].
     pub fn rejected(&self, reason: &'static str) {
         self.rejected.get_or_create(&ByReason { reason }).0.inc();
+    }
+
+    /// A request ended in an error, whose code is one of [`ERROR_CODES`].
+    pub fn failed(&self, code: &'static str) {
+        self.errors.get_or_create(&ByCode { code }).0.inc();
     }
 
     /// A Prometheus was asked at an endpoint, with this outcome after this time.
@@ -324,6 +345,75 @@ pub const REJECTIONS: [&str; 8] = [
     "unauthorized",
 ];
 
+/// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
+pub const ERROR_CODES: [&str; 65] = [
+    "access_denied",
+    "api_error",
+    "api_not_found",
+    "bad_request",
+    "body_not_received",
+    "body_too_large",
+    "closed",
+    "conditions_beside_expression",
+    "connect_timeout",
+    "credentials_refused",
+    "credentials_required",
+    "damaged",
+    "encoded",
+    "internal",
+    "invalid_aggregation",
+    "invalid_connection_details",
+    "invalid_query",
+    "invalid_time_range",
+    "method_refused",
+    "metric_is_expression",
+    "metric_is_histogram",
+    "metric_unknown",
+    "misdirected",
+    "missing_data",
+    "name_not_found",
+    "name_server_failed",
+    "name_server_silent",
+    "native_histogram",
+    "no_memory",
+    "no_metric_named",
+    "no_series_matches",
+    "no_such_path",
+    "no_time_left",
+    "no_worker",
+    "not_allowed",
+    "not_prometheus",
+    "overloaded",
+    "proxy",
+    "query_too_large",
+    "query_too_long",
+    "redirected",
+    "request_timeout",
+    "several_engines",
+    "shutting_down",
+    "silent",
+    "stalled",
+    "tenant_required",
+    "time_spent",
+    "timeout",
+    "times_moved",
+    "tls",
+    "too_large",
+    "too_many_calls",
+    "too_many_requests",
+    "too_many_samples",
+    "too_many_series",
+    "unauthorized",
+    "unavailable",
+    "unreachable",
+    "unsent",
+    "unsupported_condition_type",
+    "unsupported_value_type",
+    "verb_not_allowed",
+    "wrong_protocol",
+    "wrong_type",
+];
+
 /// What of a Prometheus is asked.
 const ENDPOINTS: [&str; 6] = ["read", "query", "query_range", "labels", "label_values", "metadata"];
 
@@ -370,6 +460,7 @@ mod tests {
         metrics.answered("metric", 200, Duration::from_secs(3));
         metrics.answered("other", 404, Duration::ZERO);
         metrics.rejected("no_such_path");
+        metrics.failed("metric_unknown");
         metrics.asked("query", "ok", Duration::from_millis(1));
         metrics.points(5, 1, 2);
         metrics.points(5, 0, 0);
@@ -393,6 +484,8 @@ mod tests {
             "prometheusmirror_queue_length 0",
             r#"prometheusmirror_rejected_requests_total{reason="no_such_path"} 1"#,
             r#"prometheusmirror_rejected_requests_total{reason="overloaded"} 0"#,
+            r#"prometheusmirror_errors_total{code="metric_unknown"} 1"#,
+            r#"prometheusmirror_errors_total{code="name_not_found"} 0"#,
             "prometheusmirror_points_sent_total 10",
             r#"prometheusmirror_points_dropped_total{reason="nan"} 1"#,
             r#"prometheusmirror_points_dropped_total{reason="infinite"} 2"#,

@@ -145,7 +145,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     /// The samples of the only series.
     fn only(&mut self, found: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
         if found.series.iter().any(|one| one.has_native_histograms) {
-            return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
+            return Err(Error::native_histogram());
         }
         self.seen.count(found.total);
         let mut samples = Vec::new();

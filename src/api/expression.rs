@@ -54,7 +54,7 @@ pub(super) fn found(
             .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
         // That they cannot be counted is no failure of what was asked.
         if counts.is_ok_and(|counts| counts.has_series) {
-            return Err(Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() });
+            return Err(Error::native_histogram());
         }
     }
     Ok(found)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::KEY_HEADER;
+use crate::error::{Error, KEY_HEADER};
 use crate::key::Key;
 use crate::log;
 use crate::memory::AnswerMemory;
@@ -52,9 +52,24 @@ impl SignedReply {
 pub struct Note {
     pub(super) asked: Option<Asked>,
     /// Why there is no answer.
-    pub(super) error: Option<String>,
+    pub(super) failure: Option<Failure>,
     /// Why it was turned away before it was looked into.
     pub(super) rejection: Option<&'static str>,
+}
+
+/// Why there is no answer, for the log and the metrics.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// One of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
+    pub(super) code: &'static str,
+    text: String,
+    is_warning: bool,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Failure {
+        Failure { code: error.code(), text: error.to_string(), is_warning: error.is_failure() }
+    }
 }
 
 /// What was asked of an upstream.
@@ -67,12 +82,23 @@ pub(super) struct Asked {
 }
 
 impl Note {
-    /// Adds the note to a line of the log.
-    pub fn add_to(&self, mut line: log::Line) -> log::Line {
+    /// Logs a line with the note: as a warning when something failed that an operator can mend, not whoever asked.
+    pub fn log(&self, line: impl FnOnce() -> log::Line) {
+        let line = || self.add_to(line());
+        match &self.failure {
+            Some(Failure { is_warning: true, .. }) => log::warn(line),
+            _ => log::info(line),
+        }
+    }
+
+    fn add_to(&self, mut line: log::Line) -> log::Line {
         if let Some(Asked { upstream, calls, spent, promql }) = &self.asked {
             line = line.text("upstream", upstream).number("upstream_calls", *calls).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
         }
-        line.text("error", self.error.as_deref().unwrap_or_default())
+        match &self.failure {
+            Some(Failure { code, text, .. }) => line.text("error_code", code).text("error", text),
+            None => line,
+        }
     }
 }

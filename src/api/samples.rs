@@ -158,7 +158,7 @@ pub(super) fn read<S: SampleSink>(
     let bounded = || Bounded { sink: new_sink(), memory: memory.clone(), held_bytes, refused: None };
     let SamplesRead { sink: Bounded { sink, refused, .. }, too_large } =
         session.samples(&query, bounded).map_err(|error| match error.kind {
-            ErrorKind::NativeHistogram => Error::UnsupportedFieldType { mirror_type: "native histogram".to_owned() },
+            ErrorKind::NativeHistogram => Error::native_histogram(),
             _ => error.into(),
         })?;
     match refused {

@@ -136,9 +136,17 @@ fn cut(text: &str, chars: usize) -> String {
 impl Error {
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
-        use ErrorKind::{Api, NativeHistogram, Status, TooLarge, TooManyCalls, TooManyNames, UrlTooLong};
+        use ErrorKind::{
+            Api, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
+        };
         match &self.kind {
-            Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls | NativeHistogram | UrlTooLong(_) => true,
+            Api { .. }
+            | TooLarge(_)
+            | TooManyNames(_)
+            | TooManyCalls
+            | NativeHistogram
+            | UrlTooLong(_)
+            | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
             _ => false,
         }
@@ -191,7 +199,6 @@ impl ErrorKind {
             ErrorKind::Timeout { .. } => "timeout",
             ErrorKind::Stalled(_) => "stalled",
             ErrorKind::TimeSpent(_) => "time_spent",
-            ErrorKind::TooLongForGet => "too_long",
             ErrorKind::NoTimeLeft(_) => "no_time_left",
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
@@ -201,7 +208,7 @@ impl ErrorKind {
             ErrorKind::Encoded(_) => "encoded",
             ErrorKind::WrongType => "wrong_type",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
-            ErrorKind::UrlTooLong(_) => "query_too_long",
+            ErrorKind::UrlTooLong(_) | ErrorKind::TooLongForGet => "query_too_long",
             ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
             ErrorKind::TooManyCalls => "too_many_calls",
             ErrorKind::MissingData(_) => "missing_data",
@@ -295,8 +302,8 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Silent(Silence { calls, lasted }) => write!(
                 f,
-                "was not queried: it left the last {calls} queries without an answer, since {} s; until it answers again, this \
-                 mirror sends it one query at a time; check that it is running, and what stands between this mirror and it",
+                "was not queried: it has left the last {calls} queries without an answer, for {} s; until it answers again, \
+                 this mirror sends it one query at a time; check that it is running, and what stands between this mirror and it",
                 lasted.as_secs()
             ),
             ErrorKind::NoMemory(none) => write_no_memory(f, *none),

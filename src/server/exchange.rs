@@ -179,7 +179,7 @@ impl Exchange {
             drop(underway);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
-                log::info(|| note.add_to(line.millis("duration_ms", took)).text("cut", cut));
+                note.log(|| line.millis("duration_ms", took).text("cut", cut));
             });
         });
         let outgoing = Outgoing::new(status, headers, body, memory, account);

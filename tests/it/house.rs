@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use prometheusmirror::metrics::ERROR_CODES;
 use prometheusmirror::settings::TABLE;
 
 /// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
@@ -89,6 +90,58 @@ fn the_readme_has_the_table_of_settings() {
         })
         .collect();
     assert_eq!(rows, expected);
+}
+
+#[test]
+fn troubleshooting_has_a_section_on_each_error_and_nothing_else() {
+    let page = read("docs/troubleshooting.md");
+    let mut sections: Vec<&str> = page.split("\n### ").skip(1).collect();
+    let code = |section: &str| section.split('`').nth(1).unwrap().to_owned();
+    sections.sort_by_key(|section| code(section));
+    assert_eq!(sections.iter().map(|section| code(section)).collect::<Vec<_>>(), ERROR_CODES);
+    for section in sections {
+        for part in ["**Text:**", "**Cause:**", "**Remedy:**"] {
+            assert_eq!(section.matches(part).count(), 1, "{part} in {section}");
+        }
+    }
+}
+
+#[test]
+fn every_code_of_an_error_is_in_the_table_and_used() {
+    // Where an error gets its code: the bodies of these functions, the fields of that name, and these constants.
+    let mut codes = Vec::new();
+    for (file, begins) in [
+        (
+            "src/error.rs",
+            &["fn code(&self)", "code: \"", "let code = match", "const SEVERAL_ENGINES", "const TIMES_MOVED"][..],
+        ),
+        ("src/api/existence.rs", &["        (\""]),
+        ("src/prometheus/error.rs", &["fn name(&self)"]),
+        ("src/prometheus/http/connect_failure.rs", &["fn name(&self)"]),
+        ("src/prometheus/http_status.rs", &["fn name(&self)"]),
+        ("src/metrics.rs", &["const NOT_ALLOWED"]),
+    ] {
+        let text = read(file);
+        for begin in begins {
+            assert!(text.contains(begin), "{begin} is not in {file}");
+            for (at, _) in text.match_indices(begin) {
+                let line_end = text[at..].find('\n').unwrap();
+                let end =
+                    if begin.contains("fn ") || begin.contains("match") { text[at..].find("\n    }\n") } else { None };
+                let end = end.or_else(|| begin.contains("match").then(|| text[at..].find("};").unwrap()));
+                let words = text[at..at + end.unwrap_or(line_end)].split('"').skip(1).step_by(2);
+                let is_code = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                codes.extend(words.filter(is_code).map(str::to_owned));
+            }
+        }
+    }
+    codes.sort();
+    codes.dedup();
+    assert_eq!(codes, ERROR_CODES);
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// Whether a line names a path: `log::` is not part of `crate::log::` here, `crate::api` not of `crate::apiary`.

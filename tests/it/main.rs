@@ -28,5 +28,6 @@ mod properties;
 mod proxy;
 mod raw;
 mod remote_read;
+mod statuses;
 mod tls;
 mod victoria;

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod exporter;
 pub mod mirror;
 pub mod name_server;
+pub mod nginx;
 pub mod oracle;
 pub mod process;
 pub mod prometheus;

@@ -1,0 +1,156 @@
+//! What the mirror says of an HTTP status that comes without data: by a real nginx before a real Prometheus where one answers like
+//! that in the field.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::support::certificates::Certificates;
+use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::nginx;
+use crate::support::process::{free_port, wait_until};
+use crate::support::prometheus;
+use crate::support::samples::{HOUR, T0};
+use crate::support::stub::{Reply, Stub};
+
+/// Stands in bodies, queries and credentials that no error may repeat.
+const SECRET: &str = "hush-5ca1ab1e";
+
+/// The error of an answer.
+fn error_of(answer: &Answer) -> &Value {
+    if answer.status == 200 { &answer.json["error"] } else { &answer.json }
+}
+
+/// Wants the last answer to be an error that says all this and that the log has by its code, as a warning or not.
+fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &[&str]) {
+    let error = error_of(answer);
+    assert_eq!(error["_type"], kind, "{code}: {}", answer.text);
+    let details = error["details"].as_str().unwrap();
+    for part in says {
+        assert!(details.contains(part), "{code}: {part:?} is not in {details}");
+    }
+    assert!(!details.contains("check host"), "{code}: {details}");
+    assert!(!details.contains(SECRET), "{code}: {details}");
+    let level = if kind == "RemoteMirrorError" { "info" } else { "warn" };
+    let logged = || {
+        let log = mirror.log();
+        log.lines()
+            .any(|line| line.contains(&format!("level={level}")) && line.contains(&format!("error_code={code} ")))
+    };
+    wait_until(|| format!("{level} {code} is in\n{}", mirror.log()), logged);
+    assert!(!mirror.log().contains(SECRET), "{}", mirror.log());
+    let counted = format!("prometheusmirror_errors_total{{code=\"{code}\"}}");
+    let page = mirror.get("/metrics").text;
+    let count = page.lines().find_map(|line| line.strip_prefix(&counted)).map(|count| count.trim().parse::<u32>());
+    assert!(matches!(count, Some(Ok(1..))), "{counted}: {count:?}");
+}
+
+fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
+    mirror.post("/api/connection", &json!({"connectionDetails": details}))
+}
+
+/// An expression of so many bytes, over a range of the samples.
+fn long_query(bytes: usize) -> Value {
+    let expression = format!("vector({})", "1".repeat(bytes));
+    json!({"conditions": [condition("~", &expression)], "startTime": T0, "endTime": T0 + HOUR})
+}
+
+#[test]
+fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
+    let (closed, silent) = (free_port(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let silent_port = silent.local_addr().unwrap().port();
+    let (prometheus, users) = (prometheus::shared().url("/"), tempfile::NamedTempFile::new().unwrap());
+    std::fs::write(users.path(), format!("ever:{{PLAIN}}{SECRET}\n")).unwrap();
+    let users = users.path().display();
+    let limits = "limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/m; limit_req_status 429;";
+    let server = format!(
+        "location /open/ {{ proxy_pass {prometheus}; }}\n\
+         location /users/ {{ auth_basic {SECRET}; auth_basic_user_file {users}; proxy_pass {prometheus}; }}\n\
+         location /denied/ {{ deny all; proxy_pass {prometheus}; }}\n\
+         location /login/ {{ return 302 https://u:{SECRET}@login.example/start?next={SECRET}; }}\n\
+         location /small/ {{ client_max_body_size 1k; proxy_pass {prometheus}; }}\n\
+         location /gone/ {{ proxy_pass http://127.0.0.1:{closed}/; }}\n\
+         location /silent/ {{ proxy_read_timeout 300ms; proxy_pass http://127.0.0.1:{silent_port}/; }}\n\
+         location /off/ {{ return 503; }}\n\
+         location /busy/ {{ limit_req zone=slow; proxy_pass {prometheus}; }}\n\
+         location /zipped/ {{ proxy_set_header Accept-Encoding gzip; proxy_pass {prometheus}; }}\n\
+         location /posts/ {{ return 405; }}\n\
+         location /other/ {{ return 421; }}\n\
+         location /old/ {{ return 426; }}\n"
+    );
+    let nginx = nginx::start("", limits, &server);
+    let mirror = Mirror::start();
+    let at = |path: &str| json!({"url": nginx.url(path), "requestTimeout": 10_000});
+    let as_user = |password: &str| json!({"url": nginx.url("/users/").replace("//", &format!("//ever:{password}@"))});
+    for details in [at("/open/"), as_user(SECRET)] {
+        let answer = test_connection(&mirror, &details);
+        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    }
+    // The first is let through.
+    test_connection(&mirror, &at("/busy/"));
+    let check = |details: Value, code: &str, says: &[&str]| {
+        check_error(&mirror, &test_connection(&mirror, &details), "MetricStoreConnectionError", code, says);
+    };
+    check(at("/users/"), "credentials_required", &["401", "WWW-Authenticate: Basic", "https://user:password@host/"]);
+    check(as_user("wrong"), "credentials_refused", &["401", "check user and password"]);
+    check(at("/denied/"), "access_denied", &["403", "allow this mirror"]);
+    check(at("/login/"), "redirected", &["302", "to login.example/start (", "login page", "url"]);
+    check(at("/nothing/"), "api_not_found", &["404", "path prefix", "without /api/v1"]);
+    check(at("/posts/"), "method_refused", &["405", "POST"]);
+    check(at("/gone/"), "unavailable", &["502", "reachable, but cannot answer now"]);
+    check(at("/silent/"), "unavailable", &["504", "reachable, but cannot answer now"]);
+    check(at("/off/"), "unavailable", &["503", "reachable, but cannot answer now"]);
+    check(at("/busy/"), "too_many_requests", &["429", "too often"]);
+    check(at("/zipped/"), "encoded", &["Content-Encoding gzip"]);
+    check(at("/other/"), "misdirected", &["421"]);
+    check(at("/old/"), "wrong_protocol", &["426", "https"]);
+
+    let too_long = |answer: Answer, status: &str| {
+        let says = [status, "too long", "shorten"];
+        check_error(&mirror, &answer, "RemoteMirrorError", "query_too_long", &says);
+    };
+    too_long(mirror.metric(&at("/small/"), long_query(2_000)), "413");
+    // The values of a label are asked for by GET.
+    let values = json!({"field": {"fieldName": "job"}, "fieldValuePrefix": "x".repeat(10_000)});
+    too_long(mirror.post("/api/field/value", &json!({"connectionDetails": at("/open/"), "query": values})), "414");
+}
+
+#[test]
+fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
+    let certificates = Certificates::of("localhost");
+    let tls = format!(
+        "ssl_certificate {}; ssl_certificate_key {};",
+        certificates.certificate.display(),
+        certificates.key.display()
+    );
+    let (nginx, prometheus, mirror) = (nginx::start(" ssl", "", &tls), certificates.prometheus(), Mirror::start());
+    wait_until(|| prometheus.log(), || std::net::TcpStream::connect(("127.0.0.1", prometheus.port())).is_ok());
+    for server in [nginx, prometheus] {
+        let answer = test_connection(&mirror, &server.details());
+        let says = ["400", "may speak https", "as url", &server.port().to_string()];
+        check_error(&mirror, &answer, "MetricStoreConnectionError", "wrong_protocol", &says);
+    }
+}
+
+#[test]
+fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
+    let mirror = Mirror::start();
+    let check = |reply: Reply, code: &str, says: &[&str]| {
+        let stub = Stub::start(move |_| reply.clone());
+        check_error(&mirror, &test_connection(&mirror, &stub.details()), "MetricStoreConnectionError", code, says);
+    };
+    // As Mimir and Cortex answer.
+    check(Reply::http(401, "text/plain; charset=utf-8", "no org id\n"), "tenant_required", &["X-Scope-OrgID"]);
+    let reason = "the request has been rejected because the tenant exceeded the request rate limit (err-mimir-tenant-max-request-rate)";
+    check(Reply::error(429, "too_many_requests", reason), "too_many_requests", &["429", reason]);
+    check(Reply::error(401, "unauthorized", "invalid token"), "credentials_required", &["invalid token"]);
+    check(Reply::error(403, "forbidden", "not this tenant"), "access_denied", &["not this tenant"]);
+    check(Reply::http(401, "text/plain", SECRET), "credentials_required", &["401"]);
+    check(Reply::http(429, "application/json", json!({"error": SECRET}).to_string()), "too_many_requests", &["429"]);
+    let bearer = "HTTP/1.1 401 X\r\nWWW-Authenticate: Bearer realm=\"hush-5ca1ab1e\"\r\nContent-Length: 0\r\n\r\n";
+    check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "reverse proxy"]);
+    let later = "HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n";
+    check(Reply::raw(later), "too_many_requests", &["again after 30 s"]);
+    // As Prometheus answers while it replays its write-ahead log.
+    check(Reply::http(503, "text/plain", "Service Unavailable"), "unavailable", &["503", "may be starting"]);
+}
