@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::log;
+use crate::server::tiny_http::http2_preface;
+
 /// How many connections the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1_024;
 
@@ -48,6 +51,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
     socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    if let Err(error) = http2_preface::drop_on(&socket) {
+        log::debug(|| log::Line::new("no packet filter").text("error", &error));
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{DEADLINE, address, check_refusal, header, read_one_answer};
 use crate::operation::page::Page;
 use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{Stub, good};
 
 /// A request of its own, which must not be answered where it stands in what another one left.
@@ -174,6 +175,36 @@ fn what_tiny_http_answers_by_itself_ends_the_connection() {
     check(b"GET / HTTP/1.1\nHost: m\n\n", "HTTP/1.1 400 ");
     check(b"GET / HTTP/1.1\r\nExpect: more\r\n\r\n", "HTTP/1.1 417 ");
     assert_eq!(mirror.get("/-/healthy").status, 200);
+}
+
+#[test]
+fn a_client_that_speaks_http_2_unasked_is_closed_and_costs_no_thread() {
+    let mirror = Mirror::start();
+    let ask = || ask_raw(&mirror, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().for_each(|client| assert_eq!(client.join().unwrap(), ""));
+    });
+    wait_until(
+        || format!("all descriptors are closed, of {}", open_descriptors(mirror.pid())),
+        || open_descriptors(mirror.pid()) < 20,
+    );
+    // What only resembles it arrives, in one piece or several.
+    for request in ["PRI * HTTP/1.1\r\nHost: m\r\n\r\n", "PRI /x HTTP/1.1\r\nHost: m\r\n\r\n", SMUGGLED] {
+        let (answer, _) = ask_slowly(&mirror, request);
+        assert_eq!(answer.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
+    }
+}
+
+/// Writes a request in small pieces.
+fn ask_slowly(mirror: &Mirror, request: &str) -> (Answer, TcpStream) {
+    let mut stream = TcpStream::connect(address(mirror)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in request.as_bytes().chunks(7) {
+        stream.write_all(piece).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (read_one_answer(&mut stream).unwrap(), stream)
 }
 
 /// All that comes until the connection is closed.
