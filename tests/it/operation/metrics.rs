@@ -95,6 +95,7 @@ fn every_metric_is_there_under_its_name_and_type() {
         (DROPPED, "counter"),
         ("prometheusmirror_panics_total", "counter"),
         ("prometheusmirror_listener_restarts_total", "counter"),
+        ("prometheusmirror_thread_shortages_total", "counter"),
         ("prometheusmirror_build_info", "gauge"),
         ("process_start_time_seconds", "gauge"),
         ("process_resident_memory_bytes", "gauge"),
@@ -106,7 +107,11 @@ fn every_metric_is_there_under_its_name_and_type() {
         assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.answer.text);
     }
     assert_eq!(page.sum("prometheusmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
-    for name in ["prometheusmirror_panics_total", "prometheusmirror_listener_restarts_total"] {
+    for name in [
+        "prometheusmirror_panics_total",
+        "prometheusmirror_listener_restarts_total",
+        "prometheusmirror_thread_shortages_total",
+    ] {
         assert_eq!(page.only(name), 0.0, "{name}");
     }
 }
