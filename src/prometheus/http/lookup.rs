@@ -19,6 +19,10 @@ use dns_lookup::LookupErrorKind;
 /// until one ends, or until the deadline of whoever asks.
 const MAX_THREADS: usize = 8;
 
+/// Of these, so many are only for names that were found before: names that somebody made up cannot keep those that are good from
+/// being looked up.
+const KEPT_FOR_FOUND: usize = 2;
+
 /// How long the addresses of a name are remembered. Failures are not.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 
@@ -70,9 +74,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     names: HashMap<String, Entry>,
-    /// The names that no thread looks up yet.
+    /// The names that no thread looks up yet: those that were found before, and the others.
+    found_queue: VecDeque<String>,
     queue: VecDeque<String>,
     threads: usize,
+    /// How many threads look up names that were not found before.
+    on_others: usize,
 }
 
 #[derive(Debug)]
@@ -112,7 +119,10 @@ impl Lookups {
                 *waiters += 1;
                 Arc::clone(lookup)
             }
-            _ => self.begin(&mut state, &name)?,
+            entry => {
+                let was_found = entry.is_some();
+                self.begin(&mut state, &name, was_found)?
+            }
         };
         let outcome = loop {
             if let Some(outcome) = lookup.outcome.get() {
@@ -132,12 +142,12 @@ impl Lookups {
     /// Looks a name up anew when it is asked for the next time.
     pub(super) fn forget(&self, name: &str) {
         let (name, mut state) = (name.to_ascii_lowercase(), self.0.lock());
-        if matches!(state.names.get(&name), Some(Entry::Known { .. })) {
-            state.names.remove(&name);
+        if let Some(Entry::Known { until, .. }) = state.names.get_mut(&name) {
+            *until = Instant::now();
         }
     }
 
-    fn begin(&self, state: &mut State, name: &str) -> Result<Arc<Lookup>, LookupFailure> {
+    fn begin(&self, state: &mut State, name: &str, was_found: bool) -> Result<Arc<Lookup>, LookupFailure> {
         if state.threads < MAX_THREADS {
             let shared = Arc::clone(&self.0);
             match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work()) {
@@ -149,7 +159,8 @@ impl Lookups {
         }
         let lookup = Arc::new(Lookup::default());
         state.names.insert(name.to_owned(), Entry::Pending { lookup: Arc::clone(&lookup), waiters: 1 });
-        state.queue.push_back(name.to_owned());
+        let queue = if was_found { &mut state.found_queue } else { &mut state.queue };
+        queue.push_back(name.to_owned());
         Ok(lookup)
     }
 }
@@ -164,8 +175,19 @@ impl State {
         *waiters -= 1;
         if *waiters == 0 && !of.has_begun.load(Ordering::Relaxed) {
             self.names.remove(name);
+            self.found_queue.retain(|queued| queued != name);
             self.queue.retain(|queued| queued != name);
         }
+    }
+
+    /// The next name to look up, and whether it was found before.
+    fn next(&mut self) -> Option<(String, bool)> {
+        if let Some(name) = self.found_queue.pop_front() {
+            return Some((name, true));
+        }
+        let may_begin = self.on_others < MAX_THREADS - KEPT_FOR_FOUND;
+        let name = if may_begin { self.queue.pop_front() } else { None };
+        name.map(|name| (name, false))
     }
 
     fn remember(&mut self, name: String, ips: Arc<[IpAddr]>) {
@@ -187,13 +209,15 @@ impl Shared {
     /// Looks up what is queued, until there is no more.
     fn work(&self) {
         let mut state = self.lock();
-        while let Some(name) = state.queue.pop_front() {
+        while let Some((name, was_found)) = state.next() {
             let Some(Entry::Pending { lookup, .. }) = state.names.get(&name) else { continue };
             let lookup = Arc::clone(lookup);
             lookup.has_begun.store(true, Ordering::Relaxed);
+            state.on_others += usize::from(!was_found);
             drop(state);
             let outcome = (self.resolve)(&name);
             state = self.lock();
+            state.on_others -= usize::from(!was_found);
             state.names.remove(&name);
             if let Ok(ips) = &outcome {
                 state.remember(name, Arc::clone(ips));
@@ -296,22 +320,28 @@ mod tests {
                 assert_eq!(thread.join().unwrap(), Err(LookupFailure::ServerSilent));
             }
         });
-        lookups.forget("good");
         // Many silent names take all threads; then a name waits for one, but not beyond its deadline.
         let failures = thread::scope(|scope| {
             let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || ask(format!("silent{nth}"), 200))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
-        let (outcome, took) = ask("good".to_owned(), 50);
+        let (outcome, took) = ask("another".to_owned(), 50);
         assert_eq!(outcome, Err(LookupFailure::Busy));
         assert!(took < Duration::from_millis(300), "{took:?}");
+        // Unless it was found before.
+        lookups.forget("good");
+        let (outcome, took) = ask("good".to_owned(), 5_000);
+        assert!(
+            matches!(outcome, Ok(Addresses { are_remembered: false, .. })) && took < Duration::from_millis(300),
+            "{took:?}"
+        );
         let silent = failures.iter().filter(|(outcome, _)| *outcome == Err(LookupFailure::ServerSilent)).count();
         let busy = failures.iter().filter(|(outcome, _)| *outcome == Err(LookupFailure::Busy)).count();
-        assert_eq!((silent + busy, silent <= MAX_THREADS), (50, true), "{failures:?}");
+        assert_eq!((silent + busy, silent <= MAX_THREADS - KEPT_FOR_FOUND), (50, true), "{failures:?}");
         assert!(failures.iter().all(|(_, took)| *took < Duration::from_millis(600)), "{failures:?}");
-        assert!(MOST.load(Ordering::SeqCst) <= MAX_THREADS);
+        assert!(MOST.load(Ordering::SeqCst) <= MAX_THREADS - KEPT_FOR_FOUND);
         // What nobody waits for is not looked up any more, so that the next name is.
-        assert!(ask("good".to_owned(), 5_000).0.is_ok());
+        assert_eq!(ask("another".to_owned(), 5_000).0, Err(LookupFailure::ServerSilent));
         assert!(lookups.0.lock().queue.is_empty());
     }
 

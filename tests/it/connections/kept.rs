@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{check_good, verdict};
+use crate::support::certificates::Certificates;
 use crate::support::mirror::Mirror;
+use crate::support::process::{Server, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
 /// The `requestTimeout` of these tests, of which a quarter is the patience with a silent connection.
@@ -80,6 +82,37 @@ fn a_slow_answer_on_a_kept_connection_is_neither_lost_nor_later() {
         assert!(stub.requests().len() <= 2, "{:?}", stub.requests());
         assert_eq!(stub.requests()[0].connection, 0, "the connection that won is kept");
     }
+}
+
+#[test]
+fn silent_and_slow_connections_are_told_apart_behind_tls_too() {
+    let (certificates, stub) = (Certificates::of("127.0.0.1"), Stub::start(good));
+    let tls = Server::start("socat", "socat", |_, port| {
+        let Certificates { certificate, key, .. } = &certificates;
+        let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
+        vec![
+            format!("OPENSSL-LISTEN:{port},bind=127.0.0.1,{files},fork"),
+            format!("TCP:127.0.0.1:{},nodelay", stub.port()),
+        ]
+    });
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", tls.port())).is_ok();
+    wait_until(|| format!("socat listens; its log:\n{}", tls.log()), listens);
+    let mirror = Mirror::start_with(&["--ca-file", certificates.authority.to_str().unwrap()]);
+    let mut details = details(&stub);
+    details["host"] = Value::Null;
+    details["port"] = Value::Null;
+    details["url"] = json!(format!("https://127.0.0.1:{}/", tls.port()));
+    check_good(&mirror, &details, TIMEOUT);
+    let kept = stub.requests()[0].connection;
+    stub.behave(|request| good(request).delayed(Duration::from_millis(1_200)));
+    check_good(&mirror, &details, Duration::from_millis(1_200) + SLACK);
+    stub.behave(
+        move |request| if request.connection == kept { Reply::raw("").then(After::Hang) } else { good(request) },
+    );
+    let (said, took) = verdict(&mirror, &details);
+    // The slow one has doubled the patience; a quarter of the time it is nevertheless.
+    assert!(said == "OK" && took >= PATIENCE && took < PATIENCE + SLACK, "{took:?}: {said}");
+    check_good(&mirror, &details, SLACK);
 }
 
 #[test]
