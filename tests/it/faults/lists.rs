@@ -36,6 +36,33 @@ fn metadata_that_is_missing_or_broken_changes_nothing() {
 }
 
 #[test]
+fn an_unknown_metric_is_told_as_one_whether_or_not_the_names_can_be_listed() {
+    let mirror = Mirror::start();
+    let check = |fault: &str, names: Reply, says: &str| {
+        let stub = Stub::start(move |request| match request.path.as_str() {
+            "/api/v1/label/__name__/values" if request.parameter("match[]").is_none() => names.clone(),
+            "/api/v1/label/__name__/values" => Reply::success(json!([])),
+            "/api/v1/query" => Reply::success(json!({"resultType": "matrix", "result": []})),
+            _ => good(request),
+        });
+        let begin = Instant::now();
+        let answer = Question::metric("__gauge__", "stub_metrik", None).ask(&mirror, &in_time(stub.details()));
+        assert!(begin.elapsed() < TIMEOUT, "{fault}: took {:?}", begin.elapsed());
+        let error = error_of(&answer);
+        assert_eq!(error["_type"], "MetricNotFoundError", "{fault}: {}", answer.text);
+        assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
+        let listed = stub.requests().iter().filter(|request| request.path.ends_with("values")).count();
+        assert_eq!(listed, 2, "{fault}: one list for the hint, one for whether it exists");
+    };
+    check("a list", Reply::success(json!(["x", "stub_metric", "up"])), "did you mean stub_metric?");
+    check("an error", Reply::error(422, "execution", "no"), "check its spelling");
+    check("silence", Reply::raw("").then(After::Hang), "check its spelling");
+    check("no Prometheus", Reply::http(200, "text/html", "<html>"), "check its spelling");
+    let many: Vec<String> = (0..250_001).map(|nth| nth.to_string()).collect();
+    check("too many", Reply::success(json!(many)).then(After::Close), "check its spelling");
+}
+
+#[test]
 fn a_metric_that_metadata_calls_a_histogram_is_not_found_with_advice() {
     for kind in ["histogram", "summary"] {
         let mirror = Mirror::start();
