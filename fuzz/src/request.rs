@@ -66,15 +66,18 @@ fn now_ms() -> i64 {
 fn reference(tree: &Json) -> Result<Meaning, Refused> {
     // First whether it is this request, then whether it makes sense.
     let request = Request::of(tree)?;
-    let (datasource, name) = datasource(&request.details)?;
+    let (datasource, name) = datasource(request.details.as_ref().ok_or(Refused::Meaning)?)?;
     let is_until_now = request.end.is_none_or(|end| end == 0);
     Ok(Meaning { datasource, name, query: query(&request, is_until_now)?, is_until_now })
 }
 
 /// A request by its form alone. Fields that nobody knows may be anything; none that is known may be there twice.
 struct Request<'j> {
-    details: Details<'j>,
+    /// None if they are no object, or have a field that there is not, or one twice.
+    details: Option<Details<'j>>,
     conditions: Vec<Condition<'j>>,
+    /// Whether there are more than are taken, which are not looked at.
+    has_more_conditions: bool,
     start: Option<i128>,
     end: Option<i128>,
     limit: Option<i128>,
@@ -96,19 +99,15 @@ struct Details<'j> {
 struct Condition<'j> {
     key: &'j str,
     value: &'j Json,
+    kind: &'j Json,
 }
 
 impl<'j> Request<'j> {
     fn of(tree: &'j Json) -> Result<Request<'j>, Refused> {
-        let [details, query] = once(tree, ["connectionDetails", "query"])?;
-        let typed = once(
-            details.ok_or(Refused::Form)?,
-            ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval", "partialResponse"],
-        )?;
-        if typed.iter().flatten().any(|typed| !typed.is_sound()) {
-            return Err(Refused::Form);
-        }
-        let [host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response] = typed;
+        let [_, query] = once(tree, ["connectionDetails", "query"])?;
+        let fields = tree.fields().ok_or(Refused::Form)?;
+        let details = fields.iter().find(|(key, _)| *key == "connectionDetails").ok_or(Refused::Form)?.1;
+        let details = Details::of(details)?;
         let [conditions, start, end, limit, latest_first, aggregation] = once(
             query.ok_or(Refused::Form)?,
             ["conditions", "startTime", "endTime", "limit", "latestFirst", "aggregation"],
@@ -118,6 +117,9 @@ impl<'j> Request<'j> {
             Some(Json::List(items)) => items,
             Some(_) => return Err(Refused::Form),
         };
+        let most = 100;
+        let has_more_conditions = conditions.len() > most;
+        let conditions = &conditions[..conditions.len().min(most)];
         let latest_first = match latest_first {
             None => false,
             Some(Json::Bool(first)) => *first,
@@ -125,18 +127,11 @@ impl<'j> Request<'j> {
         };
         let aggregation = aggregation.map(|aggregation| {
             let [method, size] = once(aggregation, ["method", "bucketSizeMillis"])?;
-            Ok((text(method.ok_or(Refused::Form)?)?, integer(size.ok_or(Refused::Form)?)?))
+            Ok((name(method.ok_or(Refused::Form)?)?, integer(size.ok_or(Refused::Form)?)?))
         });
         Ok(Request {
-            details: Details {
-                host,
-                port,
-                request_timeout,
-                nan_interpretation,
-                url,
-                scrape_interval,
-                partial_response,
-            },
+            details,
+            has_more_conditions,
             conditions: conditions.iter().map(Condition::of).collect::<Result<_, _>>()?,
             start: start.map(integer).transpose()?,
             end: end.map(integer).transpose()?,
@@ -147,20 +142,72 @@ impl<'j> Request<'j> {
     }
 }
 
+impl<'j> Details<'j> {
+    /// Nothing of a list or an object in the place of a scalar is looked at but its keys.
+    fn of(tree: &'j Json) -> Result<Option<Details<'j>>, Refused> {
+        scalar(tree)?;
+        let Json::Object(_) = tree else { return Ok(None) };
+        let fields = tree.fields().ok_or(Refused::Form)?;
+        let mut typed = [None; 7];
+        let mut is_one = true;
+        for (key, value) in fields {
+            let names =
+                ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval", "partialResponse"];
+            match names.iter().position(|name| *name == key) {
+                Some(index) => {
+                    scalar(value)?;
+                    is_one &= typed[index].replace(value).is_none();
+                }
+                None => is_one &= key.starts_with('_'),
+            }
+        }
+        let [host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response] =
+            typed.map(|value| value.filter(|value| **value != Json::Null));
+        let details =
+            Details { host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response };
+        Ok(is_one.then_some(details))
+    }
+}
+
 impl<'j> Condition<'j> {
     fn of(tree: &'j Json) -> Result<Condition<'j>, Refused> {
-        let [key, outer] = once(tree, ["key", "value"])?;
+        let [key, outer, kind] = once(tree, ["key", "value", "_type"])?;
         let mut value = &Json::Null;
         if let Some(outer) = outer {
             let [inner, kind] = once(outer, ["value", "_type"])?;
-            kind.map(text).transpose()?;
+            kind.map(name).transpose()?;
             value = inner.unwrap_or(&Json::Null);
         }
-        if !value.is_sound() {
-            return Err(Refused::Form);
+        match value {
+            Json::List(items) => items.iter().try_for_each(|item| match item {
+                Json::Object(_) => {
+                    let [inner, kind] = once(item, ["value", "_type"])?;
+                    kind.map(name).transpose()?;
+                    inner.map_or(Ok(()), scalar)
+                }
+                _ => scalar(item),
+            })?,
+            _ => scalar(value)?,
         }
-        Ok(Condition { key: text(key.ok_or(Refused::Form)?)?, value })
+        let kind = kind.unwrap_or(&Json::Null);
+        scalar(kind)?;
+        Ok(Condition { key: name(key.ok_or(Refused::Form)?)?, value, kind })
     }
+}
+
+/// Whether a scalar can be kept, and the keys of an object be read; the rest of a list or an object is not looked at.
+fn scalar(json: &Json) -> Result<(), Refused> {
+    let is_sound = match json {
+        Json::List(_) => true,
+        Json::Object(_) => json.fields().is_some(),
+        _ => json.is_sound(),
+    };
+    if is_sound { Ok(()) } else { Err(Refused::Form) }
+}
+
+/// A text that is no longer than names are.
+fn name(json: &Json) -> Result<&str, Refused> {
+    text(json).and_then(|text| if text.len() <= 1_024 { Ok(text) } else { Err(Refused::Form) })
 }
 
 /// The fields of these names, none of which may be there twice; `null` is the same as absent.
@@ -200,6 +247,13 @@ fn query(request: &Request, is_until_now: bool) -> Result<MetricQuery, Refused> 
     }
     let limit = request.limit.unwrap_or(i128::MAX);
     if limit < 0 {
+        return Err(Refused::Meaning);
+    }
+    let is_equality = |one: &Condition| match one.kind {
+        Json::Null => true,
+        kind => text(kind) == Ok("EqualityCondition"),
+    };
+    if request.has_more_conditions || !request.conditions.iter().all(is_equality) {
         return Err(Refused::Meaning);
     }
     Ok(MetricQuery {
@@ -342,7 +396,7 @@ fn typed_number(typed: Option<&Json>, max: i128) -> Result<Option<u64>, Refused>
 fn typed_text(typed: Option<&Json>) -> Result<Option<&str>, Refused> {
     match typed {
         None => Ok(None),
-        Some(Json::Text(Some(text))) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Json::Text(Some(text))) if text.len() <= 2_048 => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
         Some(_) => Err(Refused::Meaning),
     }
 }
@@ -378,8 +432,21 @@ fn url_name(url: &str) -> Result<String, Refused> {
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
     let (host, port) = place.split_once(':').unwrap_or((place, default_port));
     let port: u16 = port.parse().map_err(|_| Refused::Meaning)?;
-    if host.is_empty() || port == 0 || authority.matches('@').count() > 1 {
+    if host.is_empty() || port == 0 || authority.matches('@').count() > 1 || path.contains('@') {
         return Err(Refused::Meaning);
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let of_api = format!("/{}/", segments.join("/")).contains("/api/v1/");
+    if of_api || matches!(segments.last(), Some(&"graph" | &"api")) {
+        return Err(Refused::Meaning);
+    }
+    let is_tenant = |segment: &str| segment.chars().all(|c| c.is_ascii_digit() || c == ':');
+    let has_key = |segment: &str| {
+        let groups = segment.split(['-', '.', '_']);
+        groups.into_iter().any(|group| group.len() >= 16 && group.chars().any(|c| c.is_ascii_digit()))
+    };
+    if segments.iter().any(|segment| (segment.contains(':') && !is_tenant(segment)) || has_key(segment)) {
+        return Ok(format!("{host}:{port}/..."));
     }
     Ok(format!("{host}:{port}{}", path.trim_end_matches('/')))
 }

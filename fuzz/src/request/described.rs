@@ -57,7 +57,12 @@ fn label(choices: Choices) -> Result<String> {
 
 fn condition(choices: Choices, key: &str, value: String) -> Result<String> {
     let value = typed(choices, value)?;
-    let fields = vec![("key", text(choices, key)?), ("value", value)];
+    let mut fields = vec![("key", text(choices, key)?), ("value", value)];
+    if rarely(choices, 2)? {
+        let kinds = ["EqualityCondition", "EqualityCondition", "EqualityCondition", "RegexCondition", ""];
+        let kind = *choices.choose(&kinds)?;
+        fields.push(("_type", text(choices, kind)?));
+    }
     object(choices, fields)
 }
 
@@ -102,8 +107,20 @@ fn scalar(choices: Choices) -> Result<String> {
 fn details(choices: Choices) -> Result<String> {
     let mut fields = Vec::new();
     if rarely(choices, 3)? {
-        let urls =
-            ["http://p", "https://u:s%20x@p.example:9443/a/b//", "HTTP://p:80", "ftp://p", "http://[::1]:1/", "p"];
+        let urls = [
+            "http://p",
+            "https://u:s%20x@p.example:9443/a/b//",
+            "HTTP://p:80",
+            "ftp://p",
+            "http://[::1]:1/",
+            "p",
+            "http://p/x/graph",
+            "http://p/api/v1",
+            "http://p/1:2/x",
+            "http://p/u:x/y",
+            "https://u:a/b@p",
+            "http://p/0123456789abcdef",
+        ];
         let url = *choices.choose(&urls)?;
         fields.push(("url", text(choices, url)?));
     } else {
@@ -111,6 +128,10 @@ fn details(choices: Choices) -> Result<String> {
         let host = *choices.choose(&hosts)?;
         fields.push(("host", text(choices, host)?));
         fields.push(("port", typed_number(choices, 65_536)?));
+    }
+    if rarely(choices, 16)? {
+        let name = *choices.choose(&["_remark", "requestTimeOut", "headers", "url"])?;
+        fields.push((name, odd(choices)?));
     }
     if rarely(choices, 3)? {
         fields.push(("requestTimeout", typed_number(choices, 600_001)?));
