@@ -14,20 +14,35 @@ use crate::compute::sum::Twofold;
 use crate::model::query::{Method, Order};
 use crate::model::sample::Sample;
 
-/// Something that happens to a series.
+/// Something that happens to a series. There are millions of them, so that each byte counts.
 #[derive(Debug, Clone, Copy)]
 struct Event {
     at: i64,
+    /// The rate that is known from now on; 0 if that is not what happens.
+    rate: f64,
     series: u32,
     what: What,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum What {
-    /// It is scraped, which tells its rate, if anything.
-    Scraped(Option<f64>),
+    /// It is scraped, which tells its rate.
+    Rate,
+    /// It is scraped, which tells nothing.
+    Nothing,
     /// Its rate is no longer known.
     Forgotten,
+}
+
+impl Event {
+    fn scraped(at: i64, series: u32, rate: Option<f64>) -> Event {
+        let what = if rate.is_some() { What::Rate } else { What::Nothing };
+        Event { at, rate: rate.unwrap_or_default(), series, what }
+    }
+
+    fn forgotten(at: i64, series: u32) -> Event {
+        Event { at, rate: 0.0, series, what: What::Forgotten }
+    }
 }
 
 /// What happens to counters, in buckets.
@@ -59,7 +74,7 @@ impl BucketMethod for RateSweep {
         let RateSweep { reader, events, series, known_until, .. } = self;
         reader.end();
         if let Some(until) = known_until.take() {
-            events.push(Event { at: until + 1, series: *series, what: What::Forgotten });
+            events.push(Event::forgotten(until + 1, *series));
         }
         *series += 1;
     }
@@ -92,14 +107,14 @@ impl BucketMethod for RateSweep {
 /// Takes note of a reading of a series.
 fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
     if let Some(until) = known_until.filter(|&until| until < reading.at) {
-        events.push(Event { at: until + 1, series, what: What::Forgotten });
+        events.push(Event::forgotten(until + 1, series));
         *known_until = None;
     }
     let interval = reading.interval.filter(|interval| interval.has_rate);
     if let Some(interval) = interval {
         *known_until = Some(interval.known_until());
     }
-    events.push(Event { at: reading.at, series, what: What::Scraped(interval.map(Interval::rate)) });
+    events.push(Event::scraped(reading.at, series, interval.map(Interval::rate)));
 }
 
 /// The way through the events in the order of time.
@@ -134,8 +149,8 @@ impl Sweep {
     fn apply(&mut self, at_once: &[Event]) {
         for event in at_once {
             match event.what {
-                What::Scraped(Some(rate)) => self.rates.set(event.series as usize, Some(rate)),
-                What::Scraped(None) => {}
+                What::Rate => self.rates.set(event.series as usize, Some(event.rate)),
+                What::Nothing => {}
                 What::Forgotten => self.rates.set(event.series as usize, None),
             }
         }
