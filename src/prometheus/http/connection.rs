@@ -8,6 +8,7 @@
 //!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -180,7 +181,7 @@ struct Open {
 }
 
 /// The request under way, until its answer begins.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Request {
     is_unanswered: bool,
     bytes: Vec<u8>,
@@ -190,6 +191,13 @@ struct Request {
     is_whole: bool,
     /// Why no more can go out.
     broken: Option<Error>,
+}
+
+impl fmt::Debug for Request {
+    /// Shows nothing of the bytes, which hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("is_unanswered", &self.is_unanswered).finish_non_exhaustive()
+    }
 }
 
 impl Transport for Connection {
@@ -403,4 +411,50 @@ fn in_answer(error: Error) -> Error {
 /// Whether an answer begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
 fn speaks_tls(input: &[u8]) -> bool {
     input.starts_with(&[21, 3])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_shows_no_credentials() {
+        const SECRET: &[u8] = b"Authorization: Basic aHVzaA==";
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let connector = Arc::new(Connector::new("*".parse().unwrap(), None, ureq::Agent::config_builder().build()));
+        let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&uri);
+        let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
+        let mut connection = Connection { kept, open, request: Request::default() };
+        connection.buffers().output()[..SECRET.len()].copy_from_slice(SECRET);
+        connection.transmit_output(SECRET.len(), NextTimeout::default()).unwrap();
+        let shown = format!("{connection:?}");
+        let (as_text, as_numbers) = ("aHVzaA", format!("{SECRET:?}"));
+        assert!(!shown.contains(as_text) && !shown.contains(as_numbers.trim_matches(['[', ']'])), "{shown}");
+    }
+
+    #[test]
+    fn what_begins_as_a_tls_alert_is_tls() {
+        for (input, expected) in
+            [(&b"\x15\x03\x01\x00\x02"[..], true), (b"\x15\x03", true), (b"\x15", false), (b"HTTP", false)]
+        {
+            assert_eq!(speaks_tls(input), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
+        let connector = Arc::new(Connector::new("*".parse().unwrap(), None, ureq::Agent::config_builder().build()));
+        let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&"http://p/".parse().unwrap());
+        let check = |lost: u32, left_s: u64, expected_s: u64| {
+            kept.lost_races.store(lost, Ordering::Relaxed);
+            assert_eq!(kept.patience(Duration::from_secs(left_s)), Duration::from_secs(expected_s), "{lost} {left_s}");
+        };
+        check(0, 600, 2);
+        check(0, 4, 1);
+        check(1, 600, 4);
+        check(5, 600, 64);
+        check(100, 600, 64);
+        check(100, 60, 15);
+    }
 }

@@ -1,5 +1,6 @@
 //! A TCP connection as ureq wants it, each wait of which has an end.
 
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -13,10 +14,16 @@ const INPUT_BYTES: usize = 128 << 10;
 const OUTPUT_BYTES: usize = 16 << 10;
 
 /// A TCP connection.
-#[derive(Debug)]
 pub(super) struct Tcp {
     stream: TcpStream,
     buffers: LazyBuffers,
+}
+
+impl fmt::Debug for Tcp {
+    /// Shows nothing of the buffers, which hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tcp").field("stream", &self.stream).finish_non_exhaustive()
+    }
 }
 
 impl Tcp {

@@ -81,8 +81,9 @@ pub(in crate::prometheus) struct Body {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
+    /// When it was asked for.
     begun: Instant,
-    /// How much of the time since then was spent on waiting for it.
+    /// How much of the time since then was spent on waiting for the upstream.
     waited: Duration,
     /// Whether its end is told by anything but the end of the connection.
     has_length: bool,
@@ -187,6 +188,7 @@ impl Transport {
     /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
     /// a new one; what else may befall a kept connection is dealt with in `connection`.
     pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
+        let begun = Instant::now();
         let mut response = self.begin(question, MAX_IDLE_AGE)?;
         if response.status() == REQUEST_TIMEOUT {
             drop(response);
@@ -201,7 +203,12 @@ impl Transport {
             content_type: text("Content-Type"),
             is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
             headers: std::mem::take(response.headers_mut()),
-            body: Body { has_length, ..Body::new(response.into_body(), question.deadline, question.max_bytes) },
+            body: Body {
+                begun,
+                waited: begun.elapsed(),
+                has_length,
+                ..Body::new(response.into_body(), question.deadline, question.max_bytes)
+            },
         })
     }
 
@@ -264,6 +271,21 @@ fn prepared<B>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_that_the_mirror_takes_is_not_said_to_be_the_upstreams() {
+        let read = |waited_ms: u64| {
+            let deadline = Deadline::new(Instant::now(), Duration::ZERO);
+            let begun = Instant::now() - Duration::from_millis(100);
+            let body = Body::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
+            let mut body = Body { begun, waited: Duration::from_millis(waited_ms), ..body };
+            let read = body.read(&mut [0; 2]);
+            read.map_err(|error| body.failure(error))
+        };
+        assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
+        // What has arrived is read.
+        assert_eq!(read(90), Ok(2));
+    }
 
     #[test]
     fn a_form_holds_any_value() {
