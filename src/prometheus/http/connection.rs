@@ -38,6 +38,9 @@ const MAX_REPEATED_BYTES: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(2);
 const PATIENCE_PART: u32 = 4;
 
+/// Where little time is left, it may be silent for this long nevertheless, or for half of it: upstreams on busy machines are.
+const MIN_PATIENCE: Duration = Duration::from_millis(300);
+
 /// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
 const MAX_DOUBLINGS: u32 = 5;
 
@@ -125,7 +128,8 @@ impl Kept {
     /// How long a silent connection is waited for alone.
     fn patience(&self, left: Duration) -> Duration {
         let doublings = self.lost_races.load(Ordering::Relaxed).min(MAX_DOUBLINGS);
-        (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART)
+        let patience = (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART);
+        patience.max(MIN_PATIENCE.min(left / 2))
     }
 
     /// Opens a second connection on a thread of its own, if there may be one more.
@@ -446,15 +450,19 @@ mod tests {
     fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
         let connector = Arc::new(Connector::new("*".parse().unwrap(), None, ureq::Agent::config_builder().build()));
         let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&"http://p/".parse().unwrap());
-        let check = |lost: u32, left_s: u64, expected_s: u64| {
+        let check = |lost: u32, left_ms: u64, expected_ms: u64| {
             kept.lost_races.store(lost, Ordering::Relaxed);
-            assert_eq!(kept.patience(Duration::from_secs(left_s)), Duration::from_secs(expected_s), "{lost} {left_s}");
+            let found = kept.patience(Duration::from_millis(left_ms));
+            assert_eq!(found, Duration::from_millis(expected_ms), "{lost} {left_ms}");
         };
-        check(0, 600, 2);
-        check(0, 4, 1);
-        check(1, 600, 4);
-        check(5, 600, 64);
-        check(100, 600, 64);
-        check(100, 60, 15);
+        check(0, 600_000, 2_000);
+        check(0, 4_000, 1_000);
+        check(1, 600_000, 4_000);
+        check(5, 600_000, 64_000);
+        check(100, 600_000, 64_000);
+        check(100, 60_000, 15_000);
+        check(0, 1_000, 300);
+        check(0, 400, 200);
+        check(0, 0, 0);
     }
 }
