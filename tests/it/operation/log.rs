@@ -315,10 +315,11 @@ fn json_lines_have_the_fields_of_logfmt_lines_and_their_numbers_as_numbers() {
     let stub = Stub::start(good);
     let lines = FORMATS.map(|format| {
         let mirror = mirror_with(format);
+        // Its line is written after the response.
         assert_eq!(ask_with_id(&mirror, &stub, "same").status, 200);
+        line_with(&mirror, &[("path", "/api/metric")]);
         send(&mirror, "GET", "/nowhere", b"");
         line_with(&mirror, &[("path", "/nowhere")]);
-        line_with(&mirror, &[("path", "/api/metric")]);
         mirror.log().lines().map(str::to_owned).collect::<Vec<_>>()
     });
     let keys = |lines: &[String]| -> Vec<BTreeSet<String>> {
