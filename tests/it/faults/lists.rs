@@ -52,7 +52,8 @@ fn an_unknown_metric_is_told_as_one_whether_or_not_the_names_can_be_listed() {
         assert_eq!(error["_type"], "MetricNotFoundError", "{fault}: {}", answer.text);
         assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
         let listed = stub.requests().iter().filter(|request| request.path.ends_with("values")).count();
-        assert_eq!(listed, 2, "{fault}: one list for the hint, one for whether it exists");
+        // One for the hint and one for whether it exists; where a kept connection stays silent, one more on a new one.
+        assert!((2..=3).contains(&listed), "{fault}: {listed}");
     };
     check("a list", Reply::success(json!(["x", "stub_metric", "up"])), "did you mean stub_metric?");
     check("an error", Reply::error(422, "execution", "no"), "check its spelling");
