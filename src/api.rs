@@ -324,9 +324,13 @@ impl Gateway {
         self.refuse(job.name, error)
     }
 
-    /// The reply to a question that is not asked.
-    pub fn refuse_question(&self, question: &Question, error: &Error) -> Reply {
-        self.refuse(question.job.name, error)
+    /// The reply to a question that there is no room for: none at all, or none for its upstream.
+    pub fn turn_away(&self, question: &Question, is_upstreams_share_used_up: bool) -> Reply {
+        let Question { job, datasource: Datasource { upstream, .. }, .. } = question;
+        match is_upstreams_share_used_up {
+            true => self.refuse(job.name, &Error::UpstreamOverloaded(upstream.to_string())),
+            false => self.refuse(job.name, &Error::Overloaded),
+        }
     }
 
     /// The reply that tells of an error.
@@ -336,7 +340,7 @@ impl Gateway {
         let mut reply = Reply::new(method, error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
-            Error::Overloaded | Error::ShuttingDown => {
+            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::ShuttingDown => {
                 reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
             }
             Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),

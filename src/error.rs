@@ -54,6 +54,8 @@ pub enum Error {
     BodyNotReceived,
     /// No worker will be free soon.
     Overloaded,
+    /// No worker will be free soon for this upstream, which holds as many as one upstream may.
+    UpstreamOverloaded(String),
     /// The mirror is about to end.
     ShuttingDown,
     /// A request without the key, where it has to have it.
@@ -78,7 +80,7 @@ impl Error {
             Error::VerbNotAllowed(_) => 405,
             Error::BodyNotReceived => 408,
             Error::BodyTooLarge(_) => 413,
-            Error::Overloaded | Error::ShuttingDown => 503,
+            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::ShuttingDown => 503,
             _ => 500,
         }
     }
@@ -91,7 +93,7 @@ impl Error {
             Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
             Error::BodyNotReceived => Some("body_not_received"),
-            Error::Overloaded => Some("overloaded"),
+            Error::Overloaded | Error::UpstreamOverloaded(_) => Some("overloaded"),
             Error::ShuttingDown => Some("shutting_down"),
             Error::Unauthorized => Some("unauthorized"),
             _ => None,
@@ -112,7 +114,7 @@ impl Error {
             Error::VerbNotAllowed(_) => "verb_not_allowed",
             Error::BodyTooLarge(_) => "body_too_large",
             Error::BodyNotReceived => "body_not_received",
-            Error::Overloaded => "overloaded",
+            Error::Overloaded | Error::UpstreamOverloaded(_) => "overloaded",
             Error::ShuttingDown => "shutting_down",
             Error::Unauthorized => "unauthorized",
             Error::Internal => "internal",
@@ -124,7 +126,7 @@ impl Error {
         match self {
             Error::Upstream(error) => !error.is_callers(),
             Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
-            Error::Overloaded | Error::Internal => true,
+            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::Internal => true,
             _ => false,
         }
     }
@@ -159,7 +161,7 @@ impl Error {
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
             Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
             Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
-            Error::Overloaded => remote("Overloaded.", self.to_string()),
+            Error::Overloaded | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
             Error::ShuttingDown => remote("Shutting down.", self.to_string()),
             Error::Unauthorized => remote("Unauthorized.", self.to_string()),
             Error::Internal => remote("Internal error.", self.to_string()),
@@ -188,6 +190,11 @@ impl fmt::Display for Error {
                 f,
                 "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \
                  --max-request-bytes of the mirror"
+            ),
+            Error::UpstreamOverloaded(upstream) => write!(
+                f,
+                "requests to {upstream} hold three quarters of this mirror's workers and queue, which is the most that one upstream \
+                 may hold; find out why it answers slowly, or raise --workers or --queue of this mirror"
             ),
             Error::Overloaded => f.write_str(
                 "the mirror has as many requests as its workers and its queue can hold; ask again later, or raise --workers or \

@@ -152,7 +152,7 @@ impl Listener {
             let reply = match outcome {
                 Outcome::Worker => exchange.perform(question),
                 Outcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
-                Outcome::NoRoom => listener.edge.gateway.refuse_question(&question, &Error::Overloaded),
+                Outcome::NoRoom { for_upstream } => listener.edge.gateway.turn_away(&question, for_upstream),
             };
             drop(body);
             let writing = if outcome == Outcome::Worker { listener.writers.begin() } else { None };

@@ -31,7 +31,10 @@ pub(super) enum Outcome {
         held_by_upstream: usize,
     },
     /// Neither a worker nor the queue has room for it.
-    NoRoom,
+    NoRoom {
+        /// Whether it is only its upstream that has no more room.
+        for_upstream: bool,
+    },
 }
 
 /// A fixed number of workers, and the tasks that wait for them.
@@ -169,8 +172,9 @@ impl Pool {
         let queued = Held::new(&shared.metrics.queue_length);
         let mut state = shared.state();
         if !state.tasks.have_room(lane, shared.bounds.tasks) {
+            let for_upstream = state.tasks.of(lane) >= shared.bounds.tasks.one_upstream;
             drop((state, queued));
-            return task(Outcome::NoRoom);
+            return task(Outcome::NoRoom { for_upstream });
         }
         state.tasks.add(lane);
         state.waiting.push_back(Waiting { lane, deadline, task, queued });
@@ -332,7 +336,7 @@ mod tests {
             let begun = self.begin.clone();
             let (refusal, refused) = mpsc::channel();
             let task = move |outcome| match outcome {
-                Outcome::NoRoom => refusal.send(()).unwrap(),
+                Outcome::NoRoom { .. } => refusal.send(()).unwrap(),
                 Outcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
                 Outcome::Worker => {
                     begun.send((lane.upstream, outcome)).unwrap();

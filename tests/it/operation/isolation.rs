@@ -51,7 +51,11 @@ fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
     let (taken, away): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(taken.len(), 24);
     taken.into_iter().for_each(check_ok);
-    away.into_iter().for_each(|answer| check_refusal(answer, 503, "one of many"));
+    for answer in away {
+        check_refusal(answer, 503, "one of many");
+        let details = answer.json["details"].as_str().unwrap();
+        assert!(details.contains(&silent.stub.port().to_string()) && details.contains("three quarters"), "{details}");
+    }
 }
 
 #[test]
