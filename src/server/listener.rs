@@ -11,7 +11,6 @@ use std::sync::Arc;
 use tiny_http::{Request, Response, Server};
 
 use crate::api::{Job, Prepared, Question, Reply, Routed};
-use crate::error::Error;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::server::aside::Aside;
