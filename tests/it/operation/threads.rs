@@ -98,7 +98,7 @@ fn a_mirror_that_cannot_have_its_threads_does_not_start_and_says_how_many_it_nee
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.lines().count() == 1 && text.contains(names), "{text}");
         // With fewer workers the first could start, and so it is told; the second could not.
-        assert_eq!(text.contains("set --workers to at most 5"), workers == "20", "{text}");
+        assert_eq!(text.contains("set --workers to at most 4"), workers == "20", "{text}");
         assert!(!text.contains("listening"), "{text}");
     }
 }
