@@ -25,7 +25,7 @@ use super::decode::lists::BoundedList;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, logged, shortened};
-use super::health::{Admission, Health, Silence};
+use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::transport::{Answer, Content, Params, Question, Transport, form};
 use super::upstream::Upstream;
 
@@ -569,15 +569,21 @@ impl Session<'_> {
         let began = Instant::now();
         let answer = self.client.transport.exchange(question).map(|_| ());
         self.note_health(began, answer.as_ref().err());
-        answer.map_err(|kind| if kind.is_silence() { ErrorKind::Silent(silence) } else { kind })
+        // The trivial query was not heavy, as the text on a timeout would have it.
+        answer.map_err(
+            |kind| if kind.waited_for() == Some(WaitedFor::Answer) { ErrorKind::Silent(silence) } else { kind },
+        )
     }
 
     /// Notes whether an upstream has begun to answer.
     fn note_health(&self, began: Instant, failure: Option<&ErrorKind>) {
         let (health, upstream) = (&self.client.health, self.upstream.name());
         match failure {
-            Some(kind) if kind.is_silence() => health.was_silent(upstream, began, Instant::now()),
-            Some(kind) if !kind.is_answer() => {}
+            Some(kind) if !kind.is_answer() => {
+                if let Some(waited_for) = kind.waited_for() {
+                    health.was_silent(upstream, waited_for, began, Instant::now());
+                }
+            }
             _ => health.answered(upstream, Instant::now()),
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
-use super::health::Silence;
+use super::health::{Silence, WaitedFor};
 use super::http::connect_failure::ConnectFailure;
 use super::http_status::StatusFailure;
 
@@ -165,12 +165,12 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// Whether a whole timeout was spent on waiting for the upstream in vain.
-    pub(super) fn is_silence(&self) -> bool {
+    /// What was waited for in vain, if a whole timeout was spent on that.
+    pub(super) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
-            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => true,
-            ErrorKind::Unconnected(failure) => failure.is_silence(),
-            _ => false,
+            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => Some(WaitedFor::Answer),
+            ErrorKind::Unconnected(failure) => failure.waited_for(),
+            _ => None,
         }
     }
 
@@ -300,12 +300,7 @@ impl fmt::Display for ErrorKind {
                      connection details"
                 })
             }
-            ErrorKind::Silent(Silence { calls, lasted }) => write!(
-                f,
-                "was not queried: it has left the last {calls} queries without an answer, for {} s; until it answers again, \
-                 this mirror sends it one query at a time; check that it is running, and what stands between this mirror and it",
-                lasted.as_secs()
-            ),
+            ErrorKind::Silent(silence) => write_silence(f, *silence),
             ErrorKind::NoMemory(none) => write_no_memory(f, *none),
             ErrorKind::Unavailable(message) => write!(
                 f,
@@ -367,6 +362,31 @@ impl fmt::Display for ErrorKind {
             }
         }
     }
+}
+
+fn write_silence(f: &mut fmt::Formatter<'_>, silence: Silence) -> fmt::Result {
+    let Silence { calls, lasted, waited_for } = silence;
+    let (failed, remedy) = match waited_for {
+        WaitedFor::Answer => {
+            ("were not answered", "check that it is running, and what stands between this mirror and it")
+        }
+        WaitedFor::Connection => (
+            "got no connection",
+            "check host and port in the connection details, and whether a firewall or NetworkPolicy drops this mirror's \
+             connections",
+        ),
+        WaitedFor::Tls => ("got no answer to the TLS hello", "check that the port speaks https"),
+        WaitedFor::NameServer => (
+            "failed because the name server of this mirror does not answer",
+            "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf",
+        ),
+    };
+    write!(
+        f,
+        "was not queried: the last {calls} queries {failed}, for {} ms now; until one is answered, this mirror sends one query \
+         at a time; {remedy}",
+        lasted.as_millis()
+    )
 }
 
 fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {

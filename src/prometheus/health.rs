@@ -28,6 +28,7 @@ struct Entry {
     /// The calls in a row that had no answer, and when the first of them began.
     silent_calls: u32,
     silent_since: Instant,
+    waited_for: WaitedFor,
     /// Whether a request finds out just now whether it answers again.
     is_probed: bool,
 }
@@ -51,9 +52,24 @@ pub(super) enum Admission<'h> {
     Refused(Silence),
 }
 
+/// What a call waited for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitedFor {
+    /// An answer, or the rest of it.
+    Answer,
+    /// A connection.
+    Connection,
+    /// An answer to the TLS hello.
+    Tls,
+    /// The mirror's name server.
+    NameServer,
+}
+
 /// How long an upstream has not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
+    /// What the last of the calls waited for.
+    pub waited_for: WaitedFor,
     /// How many calls in a row it has left without an answer.
     pub calls: u32,
     /// Since the first of them began.
@@ -104,7 +120,7 @@ impl Health {
     }
 
     /// An upstream has not begun to answer a call in its time. It says nothing when another call was answered meanwhile.
-    pub(super) fn was_silent(&self, upstream: &str, began: Instant, now: Instant) {
+    pub(super) fn was_silent(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
         if now.saturating_duration_since(began) < SILENCE {
             return;
         }
@@ -116,6 +132,7 @@ impl Health {
         if entry.silent_calls == 0 {
             entry.silent_since = began;
         }
+        entry.waited_for = waited_for;
         entry.silent_calls = entry.silent_calls.saturating_add(1);
     }
 
@@ -140,7 +157,7 @@ fn silent<'e>(
 ) -> Option<(&'e mut Entry, Silence)> {
     let entry = entries.get_mut(upstream).filter(|entry| entry.silent_calls >= MAX_SILENT_CALLS)?;
     let lasted = now.saturating_duration_since(entry.silent_since);
-    let silence = Silence { calls: entry.silent_calls, lasted };
+    let silence = Silence { waited_for: entry.waited_for, calls: entry.silent_calls, lasted };
     Some((entry, silence))
 }
 
@@ -155,6 +172,7 @@ fn entry<'e>(entries: &'e mut HashMap<String, Entry>, upstream: &str, now: Insta
         last_call: now,
         silent_calls: 0,
         silent_since: now,
+        waited_for: WaitedFor::Answer,
         is_probed: false,
     });
     entry.last_call = now;
@@ -173,7 +191,7 @@ mod tests {
     fn silent_for(calls: u32) -> (Health, Instant) {
         let (health, mut now) = (Health::default(), Instant::now());
         for _ in 0..calls {
-            health.was_silent("p", now, now + after(1_000));
+            health.was_silent("p", WaitedFor::Connection, now, now + after(1_000));
             now += after(1_000);
         }
         (health, now)
@@ -185,7 +203,7 @@ mod tests {
         assert!(matches!(health.admit("p", now), Admission::Free));
         let (health, now) = silent_for(3);
         let Admission::Probe(probe) = health.admit("p", now) else { panic!("it is not probed") };
-        let expected = Silence { calls: 3, lasted: after(3_000) };
+        let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
         assert_eq!(health.refusal("p", now), Some(expected));
         assert!(matches!(health.admit("p", now), Admission::Refused(silence) if silence == expected));
@@ -200,7 +218,7 @@ mod tests {
         let (health, now) = silent_for(5);
         health.answered("p", now);
         assert!(matches!(health.admit("p", now), Admission::Free));
-        health.was_silent("p", now + after(1), now + after(1_001));
+        health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(1_001));
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
 
@@ -209,7 +227,7 @@ mod tests {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("p", now + after(500));
         for _ in 0..5 {
-            health.was_silent("p", now, now + after(1_000));
+            health.was_silent("p", WaitedFor::Answer, now, now + after(1_000));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -218,7 +236,7 @@ mod tests {
     fn a_call_with_a_short_timeout_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
         for _ in 0..5 {
-            health.was_silent("p", now, now + after(499));
+            health.was_silent("p", WaitedFor::Answer, now, now + after(499));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -232,7 +250,7 @@ mod tests {
         assert!(!health.is_known("p", now + after(600_000)));
         for nth in 1..=3 {
             assert!(health.is_known("p", now + after(10_000)), "{nth}");
-            health.was_silent("p", now + after(1), now + after(5_000));
+            health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(5_000));
         }
         assert!(!health.is_known("p", now + after(10_000)));
     }

@@ -6,6 +6,7 @@ use std::io;
 use ureq::Error;
 
 use super::lookup::LookupFailure;
+use crate::prometheus::health::WaitedFor;
 
 /// Why there is no connection. `Display` gives the cause.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,10 +106,14 @@ impl ConnectFailure {
         }
     }
 
-    /// Whether a whole timeout was spent on waiting in vain.
-    pub(in crate::prometheus) fn is_silence(&self) -> bool {
-        use ConnectFailure::{LookupsBusy, NameServerSilent, Silent, TlsSilent};
-        matches!(self, NameServerSilent(_) | LookupsBusy(_) | Silent { .. } | TlsSilent { .. })
+    /// What was waited for in vain, if a whole timeout was spent on that.
+    pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
+        match self {
+            ConnectFailure::NameServerSilent(_) | ConnectFailure::LookupsBusy(_) => Some(WaitedFor::NameServer),
+            ConnectFailure::Silent { .. } => Some(WaitedFor::Connection),
+            ConnectFailure::TlsSilent { .. } => Some(WaitedFor::Tls),
+            _ => None,
+        }
     }
 
     /// What the metrics call it.

@@ -179,9 +179,8 @@ fn no_encoding_is_asked_for_and_one_that_is_sent_is_named() {
             format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: 4\r\n\r\n\x1f\x08\x00\x00");
         stub.behave(move |_| Reply::raw(head.clone()));
         let (said, _) = verdict(&mirror, &details(&stub));
-        for part in [&format!("compressed (Content-Encoding: {encoding})"), "Accept-Encoding: identity"] {
-            assert!(said.contains(part), "{part} is not in {said}");
-        }
+        let part = format!("Content-Encoding {encoding}, which was not asked for");
+        assert!(said.contains(&part), "{part} is not in {said}");
     }
 }
 
