@@ -1,15 +1,13 @@
 //! The server: starts the listener and the workers, keeps them going, and ends them in order.
 
-mod aside;
 mod body;
 mod exchange;
 mod listener;
 mod os;
 mod outgoing;
-mod pool;
 mod shutdown;
 mod tiny_http;
-mod writers;
+mod workers;
 
 use std::fmt;
 use std::io;
@@ -26,16 +24,16 @@ use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, Client, Proxy};
 use crate::settings::{KeySource, ProxySource, Settings};
 
-use aside::Aside;
 use exchange::Edge;
 use listener::Listener;
 use os::threads::Threads;
 use os::{descriptors, panics, scheduling, socket, threads};
-use pool::Pool;
 use shutdown::Shutdown;
 use tiny_http::pipelining::Pipelines;
 use tiny_http::self_probe::{self, Watch};
-use writers::Writers;
+use workers::blocking_threads::BlockingThreads;
+use workers::pool::Pool;
+use workers::write_permits::WritePermits;
 
 /// How often the file of the key is read again.
 const KEY_INTERVAL: Duration = Duration::from_secs(5);
@@ -148,8 +146,8 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let listener = Arc::new(Listener {
         edge: Arc::clone(&edge),
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
-        aside: Aside::start(Arc::clone(&threads)).map_err(ServerError::Thread)?,
-        writers: Writers::among(settings.workers),
+        blocking_threads: BlockingThreads::start(Arc::clone(&threads)).map_err(ServerError::Thread)?,
+        write_permits: WritePermits::among(settings.workers),
         pipelines: Pipelines::new(bound.port()),
         watch: Arc::clone(&watch),
         threads,

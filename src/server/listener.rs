@@ -1,7 +1,7 @@
 //! The tiny_http edge: takes requests in and hands those that need one to a worker.
 //!
-//! The thread that takes requests in never waits for a client, and no more than a few workers do (`writers`): else bodies
-//! are read and replies written aside. What tiny_http 0.12 does not bound by itself is bounded by the options that
+//! The thread that takes requests in never waits for a client, and no more than a few workers do (`workers/write_permits`): else
+//! bodies are read and replies written by `workers/blocking_threads`. What tiny_http 0.12 does not bound by itself is bounded by the options that
 //! `server/os/socket` sets, and by `server/tiny_http`.
 
 use std::net::{SocketAddr, TcpListener};
@@ -13,23 +13,23 @@ use tiny_http::{Request, Response, Server};
 use crate::api::{Job, Prepared, Question, Reply, Routed};
 use crate::log;
 use crate::metrics::Metrics;
-use crate::server::aside::Aside;
 use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::os::threads::Threads;
-use crate::server::pool::{Outcome, Pool};
 use crate::server::tiny_http::accepting::Accepting;
 use crate::server::tiny_http::oversized_body;
 use crate::server::tiny_http::pipelining::{Pipelines, Place, Waiting};
 use crate::server::tiny_http::self_probe::Watch;
-use crate::server::writers::Writers;
+use crate::server::workers::blocking_threads::BlockingThreads;
+use crate::server::workers::pool::{Outcome, Pool};
+use crate::server::workers::write_permits::WritePermits;
 
 /// What serving a request takes.
 pub(super) struct Listener {
     pub(super) edge: Arc<Edge>,
     pub(super) pool: Pool,
-    pub(super) aside: Arc<Aside>,
-    pub(super) writers: Writers,
+    pub(super) blocking_threads: Arc<BlockingThreads>,
+    pub(super) write_permits: WritePermits,
     pub(super) pipelines: Pipelines<Arrival>,
     pub(super) watch: Arc<Watch>,
     pub(super) threads: Arc<Threads>,
@@ -80,7 +80,7 @@ impl Listener {
                 log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
             }
             let listener = Arc::clone(self);
-            self.aside.run(move || accepting.retire(|request, server| listener.dispatch(request, server)));
+            self.blocking_threads.run(move || accepting.retire(|request, server| listener.dispatch(request, server)));
         }
     }
 
@@ -103,7 +103,7 @@ impl Listener {
 
     /// Writes nothing, so that the answers to those before it stay in order. Dropping it may wait for its body.
     fn leave_unanswered(&self, arrival: Arrival) {
-        self.aside.run(move || oversized_body::leave_unanswered(arrival.request));
+        self.blocking_threads.run(move || oversized_body::leave_unanswered(arrival.request));
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
@@ -122,7 +122,7 @@ impl Listener {
             Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
             Routed::Job(job) => {
                 let listener = Arc::clone(self);
-                self.aside.run(move || listener.read_and_hand_over(exchange, job, turn));
+                self.blocking_threads.run(move || listener.read_and_hand_over(exchange, job, turn));
             }
             Routed::Reply(reply) => self.finish(exchange, reply, turn),
         }
@@ -154,7 +154,7 @@ impl Listener {
                 Outcome::NoRoom { for_upstream } => listener.edge.gateway.turn_away(&question, for_upstream),
             };
             drop(body);
-            let writing = if outcome == Outcome::Worker { listener.writers.begin() } else { None };
+            let writing = if outcome == Outcome::Worker { listener.write_permits.begin() } else { None };
             match writing {
                 Some(_writing) => exchange.finish(reply, turn),
                 None => listener.finish(exchange, reply, turn),
@@ -164,6 +164,6 @@ impl Listener {
     }
 
     fn finish(&self, exchange: Exchange, reply: Reply, turn: ConnectionTurn) {
-        self.aside.run(move || exchange.finish(reply, turn));
+        self.blocking_threads.run(move || exchange.finish(reply, turn));
     }
 }

@@ -1,5 +1,5 @@
 //! Threads for what may have to wait for a client, so that the thread that takes requests in never does, and workers hardly
-//! ever (see `server/writers`).
+//! ever (see `write_permits`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_secs(5);
 type Task = Box<dyn FnOnce() + Send>;
 
 /// As many threads as there are tasks, which are no more than open connections.
-pub(super) struct Aside {
+pub(in crate::server) struct BlockingThreads {
     state: Mutex<State>,
     changed: Condvar,
     threads: Arc<Threads>,
@@ -29,19 +29,19 @@ struct State {
     idle: usize,
 }
 
-impl Aside {
+impl BlockingThreads {
     /// Starts with one thread, which stays: when no more are to be had, tasks wait for it.
     ///
     /// # Errors
     /// When not even that is to be had.
-    pub(super) fn start(threads: Arc<Threads>) -> io::Result<Arc<Aside>> {
-        let aside = Arc::new(Aside { state: Mutex::default(), changed: Condvar::new(), threads });
-        aside.start_thread(true)?;
-        Ok(aside)
+    pub(in crate::server) fn start(threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
+        let blocking = Arc::new(BlockingThreads { state: Mutex::default(), changed: Condvar::new(), threads });
+        blocking.start_thread(true)?;
+        Ok(blocking)
     }
 
     /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else.
-    pub(super) fn run(self: &Arc<Aside>, task: impl FnOnce() + Send + 'static) {
+    pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.tasks.push_back(Box::new(task));
         let has_thread = state.tasks.len() <= state.idle;
@@ -53,14 +53,14 @@ impl Aside {
         }
     }
 
-    fn start_thread(self: &Arc<Aside>, stays: bool) -> io::Result<()> {
-        let aside = Arc::clone(self);
+    fn start_thread(self: &Arc<BlockingThreads>, stays: bool) -> io::Result<()> {
+        let blocking = Arc::clone(self);
         let work = move || {
-            while let Some(task) = aside.next(stays) {
+            while let Some(task) = blocking.next(stays) {
                 let _ = catch_unwind(AssertUnwindSafe(task));
             }
         };
-        thread::Builder::new().name("aside".to_owned()).spawn(work).map(drop)
+        thread::Builder::new().name("blocking".to_owned()).spawn(work).map(drop)
     }
 
     /// The next task, or none when there has been none for long and the thread need not stay.
@@ -92,20 +92,20 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    fn start() -> Arc<Aside> {
-        Aside::start(Threads::new(Arc::new(Metrics::new(1, 0)))).unwrap()
+    fn start() -> Arc<BlockingThreads> {
+        BlockingThreads::start(Threads::new(Arc::new(Metrics::new(1, 0)))).unwrap()
     }
 
     #[test]
     fn every_task_has_a_thread_at_once_though_others_wait() {
-        let aside = start();
+        let threads = start();
         let (done, all) = mpsc::channel();
         for _ in 0..3 {
             let gates: Vec<mpsc::Sender<()>> = (0..20)
                 .map(|nth| {
                     let (gate, opened) = mpsc::channel();
                     let done = done.clone();
-                    aside.run(move || {
+                    threads.run(move || {
                         opened.recv().unwrap();
                         done.send(nth).unwrap();
                     });
@@ -122,12 +122,12 @@ mod tests {
 
     #[test]
     fn a_panic_costs_no_other_task() {
-        let aside = start();
+        let threads = start();
         let (done, all) = mpsc::channel();
         for _ in 0..5 {
-            aside.run(|| panic!("on purpose"));
+            threads.run(|| panic!("on purpose"));
         }
-        aside.run(move || done.send(()).unwrap());
+        threads.run(move || done.send(()).unwrap());
         assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(()));
     }
 }

@@ -7,30 +7,30 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The workers that write.
-pub(super) struct Writers {
+/// How many workers write, and how many may.
+pub(in crate::server) struct WritePermits {
     writing: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// One of them, until it is dropped.
-pub(super) struct Writing(Arc<AtomicUsize>);
+/// A worker that writes, until it is dropped.
+pub(in crate::server) struct WritePermit(Arc<AtomicUsize>);
 
-impl Writers {
+impl WritePermits {
     /// Those of so many workers. Fewer than four have to be there for the next request, all of them.
-    pub(super) fn among(workers: usize) -> Writers {
-        Writers { writing: Arc::default(), most: workers / 4 }
+    pub(in crate::server) fn among(workers: usize) -> WritePermits {
+        WritePermits { writing: Arc::default(), most: workers / 4 }
     }
 
     /// One more, if there may be.
-    pub(super) fn begin(&self) -> Option<Writing> {
+    pub(in crate::server) fn begin(&self) -> Option<WritePermit> {
         let one_more = |writing| (writing < self.most).then_some(writing + 1);
         self.writing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Writing(Arc::clone(&self.writing)))
+        Some(WritePermit(Arc::clone(&self.writing)))
     }
 }
 
-impl Drop for Writing {
+impl Drop for WritePermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -43,9 +43,9 @@ mod tests {
     #[test]
     fn no_more_than_a_quarter_of_the_workers_write() {
         for (workers, most) in [(1, 0), (3, 0), (4, 1), (7, 1), (20, 5)] {
-            let writers = Writers::among(workers);
+            let writers = WritePermits::among(workers);
             for _ in 0..2 {
-                let writing: Vec<Writing> = std::iter::from_fn(|| writers.begin()).collect();
+                let writing: Vec<WritePermit> = std::iter::from_fn(|| writers.begin()).collect();
                 assert_eq!(writing.len(), most, "{workers}");
             }
         }

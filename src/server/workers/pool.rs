@@ -18,11 +18,11 @@ use crate::api::Lane;
 use crate::metrics::{Held, Metrics};
 
 /// A task. It is called once, with what has come of it; a panic in it costs nothing else.
-pub(super) type Task = Box<dyn FnOnce(Outcome) + Send>;
+pub(in crate::server) type Task = Box<dyn FnOnce(Outcome) + Send>;
 
 /// What has come of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::server) enum Outcome {
     /// It is on a worker, which does it.
     Worker,
     /// Its deadline has passed while it waited for a worker.
@@ -38,7 +38,7 @@ pub(super) enum Outcome {
 }
 
 /// A fixed number of workers, and the tasks that wait for them.
-pub(super) struct Pool(Arc<Shared>);
+pub(in crate::server) struct Pool(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
@@ -152,7 +152,7 @@ impl Pool {
     ///
     /// # Errors
     /// When there are not so many threads to be had.
-    pub(super) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
+    pub(in crate::server) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
         let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
         let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
         let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), Bounds::new(workers, queue));
@@ -167,7 +167,7 @@ impl Pool {
     }
 
     /// Has a worker do a task as soon as one is free.
-    pub(super) fn run(&self, lane: Lane, deadline: Instant, task: Task) {
+    pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: Task) {
         let Pool(shared) = self;
         let queued = Held::new(&shared.metrics.queue_length);
         let mut state = shared.state();
