@@ -4,4 +4,5 @@ pub mod decimal;
 pub mod metric_type;
 pub mod query;
 pub mod sample;
+pub mod texts;
 pub mod time;

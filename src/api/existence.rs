@@ -6,6 +6,7 @@ use crate::compute::{metric_kind, promql};
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Matcher, Selector};
+use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
 
@@ -73,9 +74,9 @@ const MAX_NEAR_METRICS: usize = 3;
 fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Vec<String> {
     let names = session.metric_names(range.start, range.end).unwrap_or_else(|error| {
         log::debug(|| log::Line::new("no metric names").text("error", &error));
-        Vec::new()
+        Texts::default()
     });
-    let near = nearest(metric, names.iter().map(String::as_str), MAX_NEAR_METRICS);
+    let near = nearest(metric, names.iter(), MAX_NEAR_METRICS);
     near.into_iter().map(shortened).collect()
 }
 
@@ -88,7 +89,12 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
         // Without a start, some look at their newest data only.
         was_refused = start.is_none();
         session.label_values(promql::METRIC_NAME, selector.as_deref(), start, until)
-    })?;
+    });
+    let names = match names {
+        // Samples were read by POST, but lists of values take GET alone, which a large set does not fit into.
+        Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(Existence::Unknown),
+        names => names?,
+    };
     Ok(match names.is_empty() {
         false => Existence::Yes,
         true if was_refused || session.has_missing_data() => Existence::Unknown,

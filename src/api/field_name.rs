@@ -39,21 +39,21 @@ impl Ask for NamesQuery {
 
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
         let NamesQuery { selector, range, limit } = self;
-        let mut labels = existence::in_range(&mut call.session, *range, |session, start| {
+        let labels = existence::in_range(&mut call.session, *range, |session, start| {
             session.labels(selector.as_deref(), start, range.end)
         })?;
-        labels.retain(|label| label != METRIC_NAME);
+        let mut labels: Vec<&str> = labels.iter().filter(|&label| label != METRIC_NAME).collect();
         labels.sort_unstable();
 
         let limit = limit.unwrap_or(usize::MAX);
-        let keys = condition::SOURCE_KEYS.into_iter().map(str::to_owned);
-        let mut fields: Vec<FieldDescriptor> = keys.chain(labels).map(descriptor).collect();
+        let mut fields: Vec<FieldDescriptor<'_>> =
+            condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
         let is_partial = fields.len() > limit;
         fields.truncate(limit);
         json(&FieldNamesResponse { fields, is_partial })
     }
 }
 
-fn descriptor(field_name: String) -> FieldDescriptor {
+fn descriptor(field_name: &str) -> FieldDescriptor<'_> {
     FieldDescriptor { field_name, field_type: "STRING", classified: false }
 }

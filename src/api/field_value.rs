@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::log;
 use crate::model::metric_type::Metadata;
 use crate::model::query::{Invalid, Matcher};
+use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 use crate::wire::request::{FieldValuesQuery, QueryRequest};
@@ -55,17 +56,17 @@ impl Ask for ValuesQuery {
         let values = match self.field.as_str() {
             condition::COUNTER => metrics(session, self, MetricKind::Counter)?,
             condition::GAUGE => metrics(session, self, MetricKind::Gauge)?,
-            condition::EXPRESSION => Vec::new(),
+            condition::EXPRESSION => Texts::default(),
             label => self.fetch(session, label)?,
         };
-        json(&self.page(values))
+        json(&self.page(&values))
     }
 }
 
 impl ValuesQuery {
     /// The page of a whole list of values.
-    fn page(&self, mut values: Vec<String>) -> FieldValuesResponse {
-        values.retain(|value| value.starts_with(&self.prefix));
+    fn page<'v>(&self, values: &'v Texts) -> FieldValuesResponse<'v> {
+        let mut values: Vec<&str> = values.iter().filter(|value| value.starts_with(&self.prefix)).collect();
         values.sort_unstable();
         let limit = self.limit.unwrap_or(usize::MAX);
         let is_partial = values.len() > self.offset.saturating_add(limit);
@@ -78,7 +79,7 @@ impl ValuesQuery {
     }
 
     /// All values: an upstream's own limit means any so many, not the first.
-    fn fetch(&self, session: &mut Session<'_>, label: &str) -> Result<Vec<String>, Error> {
+    fn fetch(&self, session: &mut Session<'_>, label: &str) -> Result<Texts, Error> {
         let selector = self.selector(label);
         let fetched = existence::in_range(session, self.range, |session, start| {
             session.label_values(label, selector.as_deref(), start, self.range.end)
@@ -87,11 +88,10 @@ impl ValuesQuery {
     }
 }
 
-fn metrics(session: &mut Session<'_>, query: &ValuesQuery, kind: MetricKind) -> Result<Vec<String>, Error> {
-    let mut names = query.fetch(session, METRIC_NAME)?;
+fn metrics(session: &mut Session<'_>, query: &ValuesQuery, kind: MetricKind) -> Result<Texts, Error> {
+    let names = query.fetch(session, METRIC_NAME)?;
     let metadata = declared_types(session);
-    names.retain(|name| metric_kind::is_offered(name, kind, &metadata));
-    Ok(names)
+    Ok(names.iter().filter(|name| metric_kind::is_offered(name, kind, &metadata)).collect())
 }
 
 /// What the metadata API says, which is only a hint: many servers do not have it.

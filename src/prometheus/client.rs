@@ -12,6 +12,7 @@ use crate::metrics::{Metrics, SampleSource};
 use crate::model::metric_type::Metadata;
 use crate::model::query::PartialResponse;
 use crate::model::sample::{SampleSink, SeriesSet};
+use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 
 use super::access::allowlist::Allowlist;
@@ -21,7 +22,7 @@ use super::answer::{self, Unanswered, interpret};
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
-use super::decode::lists::BoundedList;
+use super::decode::lists::BoundedTexts;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, logged, shortened};
@@ -357,7 +358,7 @@ impl Session<'_> {
 
     /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
     /// which the start may be left to the upstream.
-    pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Vec<String>, Error> {
+    pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Texts, Error> {
         let deadline = self.deadline;
         self.list("labels", "/api/v1/labels", true, deadline, selector, narrowing(selector, start_ms, end_ms))
     }
@@ -369,14 +370,14 @@ impl Session<'_> {
         selector: Option<&str>,
         start_ms: Option<i64>,
         end_ms: i64,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Texts, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
         let deadline = self.deadline;
         self.list("label_values", &path, false, deadline, selector, narrowing(selector, start_ms, end_ms))
     }
 
     /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.
-    pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Vec<String>, Error> {
+    pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Texts, Error> {
         let deadline = self.deadline.halved();
         let params = narrowing(None, Some(start_ms), end_ms);
         self.list("label_values", "/api/v1/label/__name__/values", false, deadline, None, params)
@@ -408,10 +409,10 @@ impl Session<'_> {
         deadline: Deadline,
         selector: Option<&str>,
         mut params: Params,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Texts, Error> {
         params.extend(self.partial_params());
         let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
-        let names = self.call(request, BoundedList::<String, MAX_NAMES>::decode)?.unwrap_or_default();
+        let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
         }

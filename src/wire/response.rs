@@ -26,9 +26,9 @@ pub enum ConnectionStatus {
 /// `FieldNamesResponse`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type", rename_all = "camelCase")]
-pub struct FieldNamesResponse {
+pub struct FieldNamesResponse<'a> {
     /// The fields.
-    pub fields: Vec<FieldDescriptor>,
+    pub fields: Vec<FieldDescriptor<'a>>,
     /// Whether some were left out.
     pub is_partial: bool,
 }
@@ -36,9 +36,9 @@ pub struct FieldNamesResponse {
 /// `FieldDescriptor`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type", rename_all = "camelCase")]
-pub struct FieldDescriptor {
+pub struct FieldDescriptor<'a> {
     /// The field's name.
-    pub field_name: String,
+    pub field_name: &'a str,
     /// Always `STRING`: labels are text.
     pub field_type: &'static str,
     /// Always false.
@@ -48,9 +48,9 @@ pub struct FieldDescriptor {
 /// `FieldValuesResponse`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type", rename_all = "camelCase")]
-pub struct FieldValuesResponse {
+pub struct FieldValuesResponse<'a> {
     /// The values.
-    pub values: Vec<CompleteValue>,
+    pub values: Vec<CompleteValue<'a>>,
     /// Whether some were left out.
     pub is_partial: bool,
 }
@@ -58,9 +58,9 @@ pub struct FieldValuesResponse {
 /// `CompleteValue`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type")]
-pub struct CompleteValue {
+pub struct CompleteValue<'a> {
     /// The value.
-    pub value: String,
+    pub value: &'a str,
 }
 
 /// A typed error.

@@ -3,6 +3,7 @@
 //! A bound on the bytes of an answer alone is a poor one on memory: three bytes of a list become a string of 24.
 
 use super::json::{Decode, Json, Undecoded};
+use crate::model::texts::Texts;
 
 /// The first `MOST` elements of a list, and how many it has.
 #[derive(Debug, PartialEq)]
@@ -37,6 +38,28 @@ impl<T: Decode, const MOST: usize> Decode for BoundedList<T, MOST> {
     }
 }
 
+/// The first `MOST` texts of a list, and how many it has.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::prometheus) struct BoundedTexts<const MOST: usize> {
+    pub(in crate::prometheus) kept: Texts,
+    pub(in crate::prometheus) total: usize,
+}
+
+impl<const MOST: usize> Decode for BoundedTexts<MOST> {
+    fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded> {
+        let mut first = BoundedTexts::default();
+        json.list(|json| {
+            first.total += 1;
+            if first.kept.len() == MOST {
+                return json.skip();
+            }
+            first.kept.push(json.text()?);
+            Ok(())
+        })?;
+        Ok(first)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::json::decoded;
@@ -52,7 +75,11 @@ mod tests {
         ] {
             let first: BoundedList<String, 2> = decoded(list).unwrap();
             assert!(first.kept == kept && first.total == total, "{list}");
+            let first: BoundedTexts<2> = decoded(list).unwrap();
+            assert!(first.kept.iter().eq(kept.iter().copied()) && first.total == total, "{list}");
         }
         assert!(decoded::<BoundedList<String, 2>>(r#"["a","b",3"#).is_err(), "what is not kept still has to be a list");
+        assert!(decoded::<BoundedTexts<2>>(r#"["a","b",3"#).is_err());
+        assert!(decoded::<BoundedTexts<2>>(r#"["a",3]"#).is_err());
     }
 }
