@@ -33,9 +33,6 @@ LABEL org.opencontainers.image.title="prometheusmirror" \
 COPY --from=build /image /
 # By number, so that a cluster can tell that it is not root. Any other will do as well: nothing is written.
 USER 65532:65532
-# Large lists have memory of their own, which the system gets back at once. Left to itself, the C library's allocator stops that
-# after the first of them, and each thread keeps what it had once.
-ENV GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4194304:glibc.malloc.trim_threshold=8388608
 EXPOSE 9900
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/prometheusmirror", "check"]

@@ -8,7 +8,7 @@
 //! | room | what it owns |
 //! |---|---|
 //! | `main` | settings in, server up, exit code out |
-//! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help |
+//! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help, `settings/allocator` those of the C library |
 //! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | [`key`] | the API key: compared, and read again when its file changes |
 //! | [`file`](mod@file) | files that settings name, read up to a bound |

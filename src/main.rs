@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use prometheusmirror::settings::{self, Command};
+use prometheusmirror::settings::{self, Command, allocator};
 use prometheusmirror::{check, log, server};
 
 /// The exit code of a bad setting, as usual for a wrong use of a command.
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTING);
         }
     };
+    allocator::apply();
     log::start(settings.log_level, settings.log_format);
     match server::run(&settings) {
         Ok(()) => ExitCode::SUCCESS,

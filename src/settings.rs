@@ -2,6 +2,7 @@
 //!
 //! The only room that reads the environment. What comes out is checked: nothing listens before every setting is good.
 
+pub mod allocator;
 mod table;
 
 use std::collections::HashMap;

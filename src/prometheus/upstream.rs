@@ -93,7 +93,8 @@ impl Upstream {
 
     /// Host and port in one spelling.
     pub(super) fn server(&self) -> String {
-        self.name.split('/').next().unwrap_or_default().to_ascii_lowercase()
+        // A dot behind a name says only that no search domain goes behind it.
+        self.name.split('/').next().unwrap_or_default().to_ascii_lowercase().replace(".:", ":")
     }
 
     /// How it is asked.
@@ -217,6 +218,15 @@ mod tests {
         check("[::1]", "[::1]:9090");
         for bad in ["", "http://a", "a:9090", "a/b", "u@a", "a b", "[a]", "[::1", "a?b", "é", "a\r\nb"] {
             assert!(Upstream::at_host(bad, 9090).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_one_however_it_is_written() {
+        let check = |upstream: Upstream| assert_eq!(upstream.server(), "p.svc:9090");
+        for host in ["p.svc", "P.SVC", "p.svc."] {
+            check(Upstream::at_host(host, 9090).unwrap());
+            check(Upstream::at_url(&format!("http://u:w@{host}:9090/a/b")).unwrap());
         }
     }
 
