@@ -1,24 +1,42 @@
 """The work of scripts/soak: python3 -B scripts/soaking MIRROR MINUTES, with nothing but Python's standard library.
 
-What is done
-    A Prometheus scrapes itself every second, and holds an hour of samples whose values are known. A mirror with few
-    workers stands before it. Clients, each a process of its own and with a seed of its own, ask all at once:
+What runs
+    A Prometheus scrapes itself every second, and holds an hour of samples whose values are known. A mirror with its default
+    number of workers queries it. A second Prometheus with the same samples stands behind a relay that misbehaves in turns.
+    Clients, each a process of its own with a seed of its own, query at the same time:
     good        all four methods, raw and aggregated, gauges, counters and `~`, on kept and on new connections;
-    bad         what is no request, metrics that do not exist, upstreams that are absent, silent or endless;
+    second      30 clients of the second upstream, with timeouts of 5 to 20 s: enough to hold its share of the workers;
+    bad         malformed requests, unknown metrics, upstreams that are absent, silent or endless;
     slow        half a head, half a body, a byte now and then, nothing at all, a reader that does not read;
     vanishing   connections reset before, within and after a request;
+    attack      40 clients that sip answers of a million points, sets of 524,000 zeros, heads with the byte E4, chunked
+                bodies with trailers, names about which the name server is silent with a timeout of 1 ms;
+    control     queries to the first Prometheus itself, without the mirror;
     probe       /-/healthy and /metrics every second.
-    Every 45 seconds Prometheus is killed, and started again on the same data.
+
+When (phases.py)
+    Each fifth of the run is a round. In a round, the second upstream is in turn silent (accepts, never answers), slow (a byte
+    every 250 ms), resetting (RST) and a black hole (the queue of its socket is full, so that the system drops the SYN). Before
+    each fault is an undisturbed phase without clients of the second upstream, after each one a phase in which it answers again.
+    At the start of the latter, the first Prometheus is killed, and started again on the same data. The attacks come at the end
+    of each round, while the second upstream is silent; then the mirror recovers. Bad, slow and vanishing clients are at work in the
+    second, fourth and fifth round (loud); the first and the third are calm.
 
 What is judged
-    answers     Each carries the key and comes within its bound. A good one holds exactly the values that follow from
-                the samples, a bad one the error that names its cause. While Prometheus is away, and only then, either
-                may be a MetricStoreConnectionError instead. A probe takes a second at most.
+    answers     Each carries the key and arrives within its timeout (and half a second). A good one holds exactly the values that
+                follow from the samples, a bad one the error that names its cause. Only while an upstream is away or misbehaves may
+                its answers be a MetricStoreConnectionError instead. After each fault, the second upstream is answered from
+                again before the next phase. A probe takes a second at most.
+    tails       In calm rounds, the p99 of the good answers beside each fault is at most 1.2 times the p99 undisturbed. The load
+                generator and other programs share the machine, so that the p99 varies by itself: the control shows how much
+                slower the first Prometheus and the machine were in that phase, and the limit is raised by that factor. Loud
+                rounds are printed, and not judged, since other bad upstreams are under way there, too.
     connections A stalled one is closed within half a minute.
-    process     It lives through all of it, without a panic and without having to accept connections anew, and ends with
-                exit code 0 upon SIGTERM.
-    size        Memory, threads and descriptors are flat from the second fifth of the run to its last; and threads and
-                descriptors are, after a rest, near what they were before the run.
+    process     It lives through all of it, without a panic and without a restart of its listener, and ends with exit code 0 on
+                SIGTERM.
+    size        The peak of memory is at most the 512 MiB of the chart, threads and descriptors have bounds (bounds.py). All three
+                are flat from the second fifth of the run to its last; after a rest, threads and descriptors are near what they
+                were before the run.
 """
 
 import contextlib
@@ -28,17 +46,22 @@ import sys
 import tempfile
 import time
 
+from absences import Absences
 from clients import Clients
+from history import History
 from judge import faults_of_answers, faults_of_process, faults_of_size
 from mirror import Mirror
+from name_server import NameServer
+from phases import BACK, ROUNDS, Schedule
 from programs import stop_when_interrupted, waited
 from prometheus import Prometheus
-from report import report_minutes, report_sizes, report_verdict
+from relay import Relay
+from report import report_errors, report_minutes, report_recoveries, report_sizes, report_tails, report_verdict
 from scene import Scene
 from size import Measuring
+from tails import faults_of_tails, tails
 from upstreams import BadUpstreams
 
-OUTAGE_INTERVAL_S = 45.0
 REST_S = 15.0
 
 # Each fifth of the run has so many measurements, which makes one every five seconds in a run of fifteen minutes.
@@ -56,26 +79,38 @@ def main(binary, minutes):
             one.start()
             return one
 
-        prometheus = started(Prometheus(work))
-        mirror = started(Mirror(work, binary))
+        history = History()
+        prometheus = started(Prometheus(work / "good", history))
+        second = started(Prometheus(work / "second", history))
+        mirror = started(Mirror(work, binary, started(NameServer(work)).resolv_conf))
         upstreams = started(BadUpstreams())
         before = mirror.size()
 
         begun = time.monotonic()
-        end = begun + 60 * minutes
-        scene = Scene(work, os.getpid(), end, mirror.port, prometheus.port, prometheus.history, upstreams)
-        clients = started(Clients(scene))
-        measuring = started(Measuring(mirror, 60 * minutes / (5 * MEASUREMENTS_A_FIFTH)))
-        while waited(min(OUTAGE_INTERVAL_S, end - time.monotonic()), mirror.is_alive) and time.monotonic() < end:
-            prometheus.crash_and_return()
+        schedule = Schedule(begun, minutes)
+        relay = started(Relay(schedule, second.port))
+        ports = mirror.port, prometheus.port, second.port, relay.port
+        clients = started(Clients(Scene(work, os.getpid(), schedule, *ports, history, upstreams)))
+        measuring = started(Measuring(mirror, 60 * minutes / (ROUNDS * MEASUREMENTS_A_FIFTH)))
+        for phase in schedule.phases:
+            if phase.name == BACK:
+                prometheus.crash_and_return()
+            if not waited(phase.end - time.monotonic(), mirror.is_alive):
+                break
         measuring.stop()
         records = clients.finish()
 
         waited(REST_S, mirror.is_alive)
         after = mirror.size() if mirror.is_alive() else measuring.sizes[-1]
-        faults = faults_of_answers(begun, records, prometheus.outages) + faults_of_size(before, measuring.sizes, after)
-        faults += faults_of_process(mirror)
-    report_minutes(begun, records, prometheus.outages, before, measuring.sizes)
+        absences = Absences(schedule, records, prometheus.outages)
+        all_tails = tails(schedule, records, prometheus.outages)
+        errors = mirror.metrics()
+        faults = faults_of_answers(begun, records, absences) + faults_of_size(before, measuring.sizes, after)
+        faults += faults_of_tails(all_tails) + faults_of_process(mirror)
+    report_minutes(begun, records, absences, before, measuring.sizes)
+    report_tails(all_tails)
+    report_recoveries(absences)
+    report_errors(errors)
     report_sizes(before, measuring.sizes, after)
     report_verdict(records, faults)
     return 1 if faults else 0

@@ -4,6 +4,7 @@ import time
 
 from asking import Line, Question
 from bounds import REQUEST_TIMEOUT_MS, SLACK_S
+from phases import is_loud
 from query import metrics_query, of
 
 SILENT_TIMEOUT_MS = 500
@@ -19,7 +20,7 @@ def bad(names, pause_s):
     def behave(scene, rng, record):
         lines = [Line(scene.mirror_port, keeps) for keeps in (True, False)]
         questions = bad_questions(scene)
-        while scene.goes_on():
+        while scene.goes_on(is_loud):
             rng.choice(lines).ask(questions[rng.choice(names)], record)
             time.sleep(rng.uniform(0, 2 * pause_s))
 

@@ -7,12 +7,15 @@ import signal
 import time
 from dataclasses import astuple
 
+from attacks import ATTACKS
 from bad import NO_METRICS, NO_REQUESTS, NO_UPSTREAMS, bad
-from bounds import REQUEST_TIMEOUT_MS, SLACK_S
+from bounds import SLACK_S
+from control import control
 from good import good
 from probe import probe
 from programs import end_all
 from record import MISSING, Record
+from second import TIMEOUTS_MS, second
 from slow import STALLS, stall, unread, vanishing
 
 SEED = 3
@@ -30,6 +33,9 @@ CLIENTS = [
     ("slow", unread),
     ("vanishing", vanishing),
     ("probe", probe),
+    *[("second", second)] * 30,
+    *[("attack", attack) for attack in ATTACKS],
+    *[("control", control)] * 2,
 ]
 
 
@@ -64,7 +70,7 @@ class Clients:
 
     def finish(self):
         """Has all of them end, those that are stuck in the middle of something too; what they have recorded."""
-        deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000 + 2 * SLACK_S
+        deadline = time.monotonic() + max(TIMEOUTS_MS) / 1000 + 2 * SLACK_S
         for process in self.processes:
             process.join(max(0, deadline - time.monotonic()))
         exit_codes = [process.exitcode for process in self.processes]
@@ -76,5 +82,5 @@ class Clients:
             # Only slow ones may have been in the middle of something.
             if exit_codes[number] != 0 and not (exit_codes[number] is None and client == "slow"):
                 why = "it failed, as it has printed" if exit_codes[number] else "it was still waiting at the end"
-                records.append(Record(client, "the client itself", self.scene.end, 0, 0, MISSING, why))
+                records.append(Record(client, "the client itself", self.scene.schedule.end, 0, 0, MISSING, why))
         return records

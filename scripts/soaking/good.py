@@ -24,7 +24,8 @@ def good(keeps):
 
 def test_connection(scene, rng):
     body = {"_type": "TestConnectionRequest", "connectionDetails": scene.details()}
-    return Question("connection", "/api/connection", body, exactly({"status": "OK", "_type": "TestConnectionResponse"}))
+    right = exactly({"status": "OK", "_type": "TestConnectionResponse"})
+    return Question("connection", "/api/connection", body, right, scene.bound)
 
 
 def field_names(scene, rng):
@@ -38,13 +39,15 @@ def field_names(scene, rng):
         "/api/field/name",
         body,
         exactly({"fields": fields, "isPartial": False, "_type": "FieldNamesResponse"}),
+        scene.bound,
     )
 
 
 def field_values(scene, rng):
     field, prefix, values = rng.choice(
         [
-            ("__gauge__", "soak_", ["soak_gauge"]),
+            # What is declared neither a counter nor a gauge is offered as both.
+            ("__gauge__", "soak_", ["soak_counter_total", "soak_gauge"]),
             ("__counter__", "soak_", ["soak_counter_total", "soak_gauge"]),
             ("shard", "", ["a", "b"]),
             ("shard", "b", ["b"]),
@@ -114,10 +117,11 @@ def counter_buckets(scene, rng):
     method = rng.choice(["MEAN", "MAX", "MIN", "PERCENTILE_75", "SUM", "EVENT_COUNT"])
     shards = rng.choice([["a"], SHARDS])
     rate = history.PER_SECOND * len(shards)
+    increase = history.PER_SECOND * history.INTERVAL_MS / 1000
     points = []
     for at in range(start, end - bucket + 1, bucket):
         count = len(shards) * len(history.between(at, at + bucket - 1))
-        value = {"SUM": rate * bucket / 1000, "EVENT_COUNT": count}.get(method, rate)
+        value = {"SUM": increase * count, "EVENT_COUNT": count}.get(method, rate)
         points.append([value, at, at + bucket])
     conditions = of("__counter__", "soak_counter_total", shards[0] if len(shards) == 1 else None)
     return metrics(scene, f"counter {method}", conditions, start, end, points, bucket=(method, bucket))
@@ -176,7 +180,7 @@ def metrics(scene, what, conditions, start, end, points, bucket=None, limit=None
         return differing(telemetry["points"], kept)
 
     body = {"connectionDetails": scene.details(**details), "query": query}
-    return Question(f"{what} {start} to {end}, {bucket or 'raw'}, limit {limit}", "/api/metric", body, check)
+    return Question(f"{what} {start} to {end}, {bucket or 'raw'}, limit {limit}", "/api/metric", body, check, scene.bound)
 
 
 def live(scene, what, conditions, start, end, bucket):

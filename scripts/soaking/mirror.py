@@ -14,14 +14,18 @@ from size import Size
 
 
 class Mirror:
-    def __init__(self, work, binary):
+    def __init__(self, work, binary, resolv_conf):
         self.log = work / "mirror.log"
         self.binary = binary
+        self.resolv_conf = resolv_conf
         self.port = free_port()
         self.process = None
 
     def start(self):
-        command = [self.binary, "--listen", "127.0.0.1", "--port", str(self.port), "--workers", str(WORKERS)]
+        # In a mount namespace of its own, where its name server is that of the soak.
+        script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-c", script, self.resolv_conf]
+        command += [self.binary, "--listen", "127.0.0.1", "--port", str(self.port), "--workers", str(WORKERS)]
         self.process = launched(command, self.log, API_KEY=KEY)
         until_ready("the mirror", self.port, self.process, self.log)
 
@@ -46,18 +50,22 @@ class Mirror:
         return Size(
             at=time.monotonic(),
             rss_kib=int(status["VmRSS"].split()[0]),
+            peak_kib=int(status["VmHWM"].split()[0]),
             threads=int(status["Threads"]),
             descriptors=len(os.listdir(of_process / "fd")),
             cpu_s=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
         )
 
-    def metric(self, name):
-        """What it tells of itself, as it is written."""
+    def metrics(self):
+        """What it tells of itself, line by line."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE_S) as response:
-                lines = response.read().decode().splitlines()
+                return response.read().decode().splitlines()
         except (OSError, http.client.HTTPException) as error:
-            return repr(error)
+            return [repr(error)]
+
+    def metric(self, name):
+        lines = self.metrics()
         return next((line.split()[1] for line in lines if line.startswith(f"{name} ")), "not there")
 
     def first_warning(self):

@@ -6,7 +6,6 @@ import time
 import urllib.request
 
 from bounds import PATIENCE_S
-from history import History
 from programs import free_port, kill, launched, until_ready
 
 OUTAGE_S = 2.0
@@ -15,10 +14,11 @@ OUTAGE_S = 2.0
 class Prometheus:
     """A real one, which scrapes itself and holds the history."""
 
-    def __init__(self, work):
+    def __init__(self, work, history):
+        work.mkdir()
         self.work = work
         self.port = free_port()
-        self.history = History()
+        self.history = history
         # When it was gone, and when it was back.
         self.outages = []
         self.process = None

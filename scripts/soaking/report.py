@@ -7,31 +7,61 @@ from judge import ROOM, faults_of_answer
 from record import FINE, UNREACHABLE
 from size import fifths, median
 
+COUNTED = ["good", "bad", "slow", "vanishing", "second", "attack", "control"]
 HEAD = [
-    "minute | good bad slow vanishing away faulty | p50 p99 max | probes p50 p99 max | RSS threads fds CPU".split(),
-    "- | - - - - - - | ms ms ms | - ms ms ms | MiB - - s".split(),
+    [*"minute |".split(), *COUNTED, *"away faulty | p50 p99 max | probes p50 p99 max | RSS threads fds CPU".split()],
+    "- | - - - - - - - - - | ms ms ms | - ms ms ms | MiB - - s".split(),
 ]
 
 
-def report_minutes(begun, records, outages, before, sizes):
-    """Requests are counted where they went well, else as `away` (no Prometheus just then) or `faulty`."""
+def report_minutes(begun, records, absences, before, sizes):
+    """Requests are counted where they went well, else as `away` (an upstream was so just then) or `faulty`."""
     rows = list(HEAD)
     sizes_by_minute = by_minute(sizes, begun, lambda size: size.at)
     for minute, some in sorted(by_minute(records, begun, lambda record: record.started).items()):
         fine = collections.Counter(record.client for record in some if record.outcome == FINE)
         unreachable = sum(record.outcome == UNREACHABLE for record in some)
-        faulty = sum(any(True for _ in faults_of_answer(record, outages)) for record in some)
+        faulty = sum(any(True for _ in faults_of_answer(record, absences)) for record in some)
         now = sizes_by_minute.get(minute) or sizes[-1:]
         rows.append(
-            [minute + 1, "|", fine["good"], fine["bad"], fine["slow"], fine["vanishing"], unreachable, faulty]
+            [minute + 1, "|", *(fine[client] for client in COUNTED), unreachable, faulty]
             + ["|", *latencies(some, "good"), "|", fine["probe"], *latencies(some, "probe"), "|"]
             + [f"{median(now, 'rss_kib') / 1024:.1f}", int(median(now, "threads")), int(median(now, "descriptors"))]
             + [f"{now[-1].cpu_s - before.cpu_s:.1f}"]
         )
         before = now[-1]
+    print_table(rows)
+
+
+def print_table(rows):
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows)]
     for row in rows:
         print("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths)))
+
+
+def report_tails(all_tails):
+    """The good upstream's answers by phase; `control` is how many times slower the machine was by its p99."""
+    rows = ["rounds|phase|answers|p50 ms|p99 ms|max ms|p99, times undisturbed|control|judged".split("|")]
+    for tail in all_tails:
+        numbers = [f"{number:.1f}" for number in (tail.p50, tail.p99, tail.longest)]
+        judged = "too slow" if tail.is_too_long else "fine" if tail.is_judged else "-"
+        times = f"{tail.times:.2f}", f"{tail.noise:.2f}"
+        rows.append(["calm" if tail.is_calm else "loud", tail.phase, tail.count, *numbers, *times, judged])
+    print()
+    print_table(rows)
+
+
+def report_recoveries(absences):
+    print("\nlongest time from the end of a fault to the first right answer of the second upstream:")
+    print("  " + ", ".join(f"{name} {recovery_s:.1f} s" for name, recovery_s in absences.recoveries.items()))
+
+
+def report_errors(lines):
+    """What the mirror counted, error by error."""
+    print("\nerrors by code, as the mirror counts them:")
+    name = "prometheusmirror_errors_total{"
+    counts = [line.removeprefix(name).split() for line in lines if line.startswith(name)]
+    print("  " + ", ".join(f"{count} {label}" for label, count in counts if count != "0"))
 
 
 def by_minute(things, begun, time_of):
@@ -55,6 +85,8 @@ def report_sizes(before, sizes, after):
     for name in ROOM:
         cells = getattr(before, name), median(second, name), median(last, name), getattr(after, name)
         print(f"{name:11} {cells[0]:6.0f} {cells[1]:13.0f} {cells[2]:11.0f} {cells[3]:13.0f}")
+    peaks = after.peak_kib / 1024, max(size.threads for size in sizes), max(size.descriptors for size in sizes)
+    print("peaks: {:.0f} MiB, {} threads, {} descriptors".format(*peaks))
 
 
 def report_verdict(records, faults):

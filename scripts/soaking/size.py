@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Size:
     at: float
     rss_kib: int
+    peak_kib: int
     threads: int
     descriptors: int
     cpu_s: float

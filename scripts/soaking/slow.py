@@ -7,6 +7,7 @@ import time
 
 from bounds import KEY, KEY_HEADER, PATIENCE_S
 from good import LARGE_POINTS, raw_gauge
+from phases import is_loud
 from programs import waited
 from query import metrics_query, of
 from record import FINE, KEYLESS, MISSING
@@ -35,7 +36,7 @@ def stall(what):
     sent, drop = STALLS[what]
 
     def behave(scene, rng, record):
-        while scene.goes_on():
+        while scene.goes_on(is_loud):
             stalled = {connected(scene): b"" for _ in range(STALLED_AT_ONCE)}
             started = time.monotonic()
             for one in stalled:
@@ -81,7 +82,7 @@ def unread(scene, rng, record):
     details = scene.details(scrapeInterval=1, timeout_ms=20_000)
     query = metrics_query(of("~", "vector(42)"), start, end)
     body = json.dumps({"connectionDetails": details, "query": query}).encode()
-    while scene.goes_on():
+    while scene.goes_on(is_loud):
         asking = [connected(scene, receives=4096) for _ in range(2)]
         started = time.monotonic()
         for one in asking:
@@ -111,7 +112,7 @@ def drained(one):
 def vanishing(scene, rng, record):
     body = json.dumps(raw_gauge(scene, rng).body).encode()
     request = head_of(len(body)) + body
-    while scene.goes_on():
+    while scene.goes_on(is_loud):
         started = time.monotonic()
         one = connected(scene)
         # Unsent data and all: the other side sees a reset.
