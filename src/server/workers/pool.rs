@@ -1,9 +1,10 @@
 //! The workers: a fixed number of threads, and the requests that wait for them in a bounded queue.
 //!
 //! Requests to one upstream have three quarters of the workers and of the queue at most, so that an upstream that does not
-//! answer leaves some to the others. All requests to upstreams that have not answered lately have seven eighths, so that
-//! many such upstreams leave some to those that answer. A request that has found no
-//! worker at its deadline is told so then.
+//! answer leaves some to the others. Of the workers, an upstream has three quarters of those that the other upstreams leave, so
+//! that two upstreams that do not answer leave one to the others. All requests to upstreams that have not answered lately
+//! have seven eighths, so that many such upstreams leave some to those that answer. A request that has found no worker at its
+//! deadline is told so then.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -36,6 +37,10 @@ pub(in crate::server) enum Outcome {
         for_upstream: bool,
     },
 }
+
+/// An upstream gets a further worker only while it holds fewer than so many times the free ones. This leaves it three quarters of the
+/// workers that the other upstreams do not hold.
+const TIMES_FREE: usize = 3;
 
 /// A fixed number of workers, and the tasks that wait for them.
 pub(in crate::server) struct Pool(Arc<Shared>);
@@ -245,7 +250,8 @@ impl Shared {
     }
 
     fn may_run(&self, state: &State, lane: Lane) -> bool {
-        state.running.have_room(lane, self.bounds.workers)
+        let free = self.bounds.workers.all - state.running.all;
+        state.running.have_room(lane, self.bounds.workers) && state.running.of(lane) < TIMES_FREE * free
     }
 
     /// Calls the tasks whose deadline has passed while they waited.
@@ -407,8 +413,28 @@ mod tests {
                 assert!(shop.run(lane(100 + other as u64), LONG));
                 assert_eq!(shop.next(), (100 + other as u64, Outcome::Worker));
             }
+            (share_of_workers..workers).for_each(|nth| shop.end_one(100 + (nth - share_of_workers) as u64));
+            assert!(shop.nothing_begins(), "{workers}");
             shop.end_one(1);
             assert_eq!(shop.next(), (1, Outcome::Worker));
+            shop.end_all();
+        }
+    }
+
+    #[test]
+    fn two_upstreams_that_hold_their_workers_leave_one_to_the_others() {
+        // Three quarters of all, then three quarters of the rest, rounded up.
+        for (workers, first, second) in [(8, 6, 2), (9, 7, 2), (12, 9, 3), (16, 12, 3), (20, 15, 4), (100, 75, 19)] {
+            let mut shop = Workshop::new(workers, 10 * workers);
+            for (upstream, share) in [(1, first), (2, second)] {
+                (0..workers).for_each(|_| assert!(shop.run(lane(upstream), LONG)));
+                assert_eq!(shop.next_upstreams(share), vec![upstream; share], "{workers}");
+                assert!(shop.nothing_begins(), "{workers}");
+            }
+            if first + second < workers {
+                assert!(shop.run(lane(3), LONG));
+                assert_eq!(shop.next(), (3, Outcome::Worker));
+            }
             shop.end_all();
         }
     }
