@@ -66,6 +66,32 @@ enum Socket {
     Unknown,
 }
 
+impl Socket {
+    fn of(client: SocketAddr, list: &io::Result<Vec<Connection>>) -> Socket {
+        match list {
+            Err(_) => Socket::Unknown,
+            Ok(list) => list
+                .iter()
+                .find(|connection| connection.client == plain(client))
+                .map_or(Socket::Gone, |connection| Socket::Listed(connection.socket)),
+        }
+    }
+}
+
+impl<T> State<T> {
+    /// Notes which ended connections a list shows to be open still, all of them: a list takes 10 ms or more, so there must not be
+    /// one for each.
+    fn see(&mut self, list: &[Connection], looked: Instant) {
+        for connection in list {
+            if let Some(Pipeline::Ended(ended)) = self.pipelines.get_mut(&connection.client)
+                && ended.socket == Socket::Listed(connection.socket)
+            {
+                ended.seen = looked;
+            }
+        }
+    }
+}
+
 /// A request that waits for its turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct Waiting<T> {
@@ -131,7 +157,7 @@ impl<T> Pipelines<T> {
 
     /// Ends a turn and its connection, and gives the requests that wait there, which are not answered.
     pub(in crate::server) fn end_connection(&self, client: SocketAddr) -> VecDeque<Waiting<T>> {
-        let ended = Ended { socket: self.socket_of(client), seen: Instant::now() };
+        let ended = Ended { socket: Socket::of(client, &(self.list)()), seen: Instant::now() };
         let mut state = self.state();
         let before = state.pipelines.insert(client, Pipeline::Ended(ended));
         state.ended_since_sweep += 1;
@@ -149,31 +175,26 @@ impl<T> Pipelines<T> {
     /// Whether the connection that this client has now has ended.
     fn has_ended(&self, client: SocketAddr) -> bool {
         let Some(&Pipeline::Ended(ended)) = self.state().pipelines.get(&client) else { return false };
-        let is_same = ended.seen.elapsed() < LOOK_INTERVAL
-            || match (ended.socket, self.socket_of(client)) {
-                (Socket::Unknown, _) | (_, Socket::Unknown) => ended.seen.elapsed() < UNLISTED_MEMORY,
-                // What has come from a connection that is closed by now came from the one that has ended: another would be
-                // there still, but for a client that has left.
-                (_, Socket::Gone) => true,
-                (before, now) => before == now,
-            };
+        if ended.seen.elapsed() < LOOK_INTERVAL {
+            return true;
+        }
+        let looked = Instant::now();
+        let list = (self.list)();
+        let is_same = match (ended.socket, Socket::of(client, &list)) {
+            (Socket::Unknown, _) | (_, Socket::Unknown) => ended.seen.elapsed() < UNLISTED_MEMORY,
+            // What has come from a connection that is closed by now came from the one that has ended: another would be
+            // there still, but for a client that has left.
+            (_, Socket::Gone) => true,
+            (before, now) => before == now,
+        };
         let mut state = self.state();
+        state.see(&list.unwrap_or_default(), looked);
         if is_same {
             state.pipelines.insert(client, Pipeline::Ended(Ended { seen: Instant::now(), ..ended }));
         } else {
             state.pipelines.remove(&client);
         }
         is_same
-    }
-
-    fn socket_of(&self, client: SocketAddr) -> Socket {
-        match (self.list)() {
-            Err(_) => Socket::Unknown,
-            Ok(list) => list
-                .iter()
-                .find(|connection| connection.client == plain(client))
-                .map_or(Socket::Gone, |connection| Socket::Listed(connection.socket)),
-        }
     }
 
     /// Forgets the ended connections that are closed.
@@ -287,6 +308,27 @@ mod tests {
             let expected = if is_answered { Place::First(3) } else { Place::Beyond(3) };
             assert_eq!(pipelines.begin(client, 3), expected, "{then:?}, {now:?} after {after_s} s");
         }
+    }
+
+    #[test]
+    fn one_look_finds_all_ended_connections_that_are_open() {
+        let clients: Vec<SocketAddr> = (1..=50).map(|port| SocketAddr::from(([10, 0, 0, 1], port))).collect();
+        let open = clients.iter().map(|&client| Connection { client, socket: u64::from(client.port()) }).collect();
+        let (open, looks): (Vec<Connection>, _) = (open, Arc::new(Mutex::new(0)));
+        let counted = Arc::clone(&looks);
+        let pipelines: Pipelines<u32> = Pipelines::listed_by(Box::new(move || {
+            *counted.lock().unwrap() += 1;
+            Ok(open.clone())
+        }));
+        for &client in &clients {
+            let _ = (pipelines.begin(client, 1), pipelines.end_connection(client));
+        }
+        age(&pipelines, Duration::from_secs(2));
+        *looks.lock().unwrap() = 0;
+        for &client in &clients {
+            assert_eq!(pipelines.begin(client, 2), Place::Beyond(2));
+        }
+        assert_eq!(*looks.lock().unwrap(), 1);
     }
 
     #[test]
