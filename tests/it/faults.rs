@@ -321,6 +321,10 @@ fn each_fault_is_called_by_its_name() {
             "the header of its answer is too large",
         ),
         (
+            Reply::raw(format!("{}5;{}", head("Transfer-Encoding: chunked\r\n\r\n"), "x".repeat(200_000))),
+            "does not answer as a Prometheus does: the body of its answer is not HTTP as this mirror accepts it",
+        ),
+        (
             html(200),
             "does not answer as a Prometheus does: its answer is not one of the Prometheus HTTP API (HTTP status 200)",
         ),

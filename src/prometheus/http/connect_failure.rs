@@ -116,6 +116,16 @@ impl ConnectFailure {
         }
     }
 
+    /// The same, but a wait for at least nine tenths of the whole timeout is said to be the whole of it, as the admin set it.
+    pub(super) fn in_whole(self, whole_ms: u128) -> ConnectFailure {
+        let shown = |waited_ms: u128| if waited_ms * 10 < whole_ms * 9 { waited_ms } else { whole_ms };
+        match self {
+            ConnectFailure::Silent { waited_ms } => ConnectFailure::Silent { waited_ms: shown(waited_ms) },
+            ConnectFailure::TlsSilent { waited_ms } => ConnectFailure::TlsSilent { waited_ms: shown(waited_ms) },
+            other => other,
+        }
+    }
+
     /// What the metrics call it.
     pub(in crate::prometheus) fn name(&self) -> &'static str {
         match self {

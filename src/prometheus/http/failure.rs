@@ -42,7 +42,18 @@ pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> Erro
     match error {
         Error::Timeout(IN_ANSWER) => ErrorKind::Stalled(deadline.whole_ms()),
         Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms() },
-        other => untimed(other),
+        other => in_whole(untimed(other), deadline.whole_ms()),
+    }
+}
+
+/// The same failure, but a wait for almost the whole timeout, or for longer than it, is said to be the whole of it.
+fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
+    match kind {
+        ErrorKind::Unconnected(failure) => ErrorKind::Unconnected(failure.in_whole(whole_ms)),
+        ErrorKind::AtProxy { proxy, failure } => {
+            ErrorKind::AtProxy { proxy, failure: Box::new(in_whole(*failure, whole_ms)) }
+        }
+        other => other,
     }
 }
 
@@ -56,11 +67,45 @@ pub(super) fn untimed(error: Error) -> ErrorKind {
         },
         Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
         Error::Protocol(_) => no_http("its answer is not HTTP"),
+        // Such as a chunk whose head does not fit into the buffer.
+        Error::BodyStalled => no_http("the body of its answer is not HTTP as this mirror accepts it"),
         Error::LargeResponseHeader(..) => no_http("the header of its answer is too large"),
         Error::Io(error) => match error.kind() {
             Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Closed,
             _ => ErrorKind::Unconnected(of_rustls(&error).unwrap_or_else(|| ConnectFailure::System(error.to_string()))),
         },
         _ => ErrorKind::Unsent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_happened_and_how_long_it_was_waited() {
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(14));
+        let check = |error: Error, code: &str, says: &str| {
+            let kind = failure(error, 0, deadline);
+            assert_eq!(kind.name(), code);
+            assert!(kind.to_string().contains(says), "{says}: {kind}");
+        };
+        check(Error::BodyStalled, "not_prometheus", "not HTTP");
+        check(Error::RequireHttpsOnly("hush".into()), "unsent", "was not asked");
+        for (waited_ms, says) in [
+            (14_009, "within 14000 ms;"),
+            (13_990, "within 14000 ms;"),
+            (12_599, "within 12599 ms;"),
+            (3, "within 3 ms;"),
+        ] {
+            let unconnected = |failure: ConnectFailure| ErrorKind::Unconnected(failure);
+            let silent = || unconnected(ConnectFailure::Silent { waited_ms });
+            check(ConnectError(silent()).into(), "connect_timeout", says);
+            check(ConnectError(unconnected(ConnectFailure::TlsSilent { waited_ms })).into(), "tls", says);
+            let at_proxy = ErrorKind::AtProxy { proxy: "p:1".into(), failure: Box::new(silent()) };
+            check(ConnectError(at_proxy).into(), "proxy", says);
+        }
     }
 }
