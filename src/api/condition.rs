@@ -104,20 +104,34 @@ fn single_text(condition: &Condition) -> Result<String, Invalid> {
     }
 }
 
-/// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; a set is any
-/// of its values, which may themselves be objects with a type.
+/// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; one that is there is a
+/// type that labels can hold. A set is any of its values, which may themselves be objects with a type.
 fn label_values(condition: &Condition) -> Result<Vec<LabelValue>, Invalid> {
     let key = &condition.key;
     match &condition.value {
         None => Ok(vec![label_value(key, &Scalar::Null, None)?]),
         Some(ConditionValue { value: Given::One(value), kind }) => Ok(vec![label_value(key, value, kind.as_ref())?]),
-        Some(ConditionValue { value: Given::Set(ValueSet { kept, .. }), .. }) => {
+        Some(ConditionValue { value: Given::Set(ValueSet { kept, .. }), kind }) => {
+            check_held(kind.as_ref())?;
             kept.iter().map(|item| label_value(key, &item.value, item.kind.as_ref())).collect()
         }
     }
 }
 
+/// Refuses a value that StackState calls a type that labels cannot hold, such as a pattern.
+fn check_held(kind: Option<&Name>) -> Result<(), Invalid> {
+    const HELD: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
+    match kind.map(|kind| &**kind) {
+        Some(kind) if !HELD.contains(&kind) => {
+            let mirror_type = if is_name(kind) { kind } else { "unknown" };
+            Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn label_value(key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<LabelValue, Invalid> {
+    check_held(kind)?;
     match value {
         Scalar::Text(text) => Ok(LabelValue::Text(text.clone())),
         Scalar::Bool(truth) => Ok(LabelValue::Text(truth.to_string())),
@@ -130,10 +144,7 @@ fn label_value(key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<LabelV
             Err(Invalid::ValueTooLong { key: key.to_string(), bytes: *bytes, most: MAX_VALUE_BYTES })
         }
         Scalar::Null | Scalar::List | Scalar::Object => {
-            // What StackState calls it, unless it calls it a type that labels can hold.
-            const HELD: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
-            let mirror_type = kind.map(|kind| &**kind).filter(|kind| !HELD.contains(kind)).unwrap_or(value.kind());
-            Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
+            Err(Invalid::ValueType { mirror_type: value.kind().to_owned() })
         }
     }
 }
@@ -184,6 +195,16 @@ mod tests {
         check("null", "null");
         check(r#"{"value":[["a"]],"_type":"InSetValue"}"#, "list");
         check(r#"{"value":[{"value":null,"_type":"X"}]}"#, "X");
+        check(r#"{"value":"x","_type":"MapValue"}"#, "MapValue");
+        check(r#"{"value":".*","_type":"RegexValue"}"#, "RegexValue");
+        check(r#"{"value":["a"],"_type":"RegexValue"}"#, "RegexValue");
+        check(r#"{"value":["a",{"value":"b","_type":"RegexValue"}]}"#, "RegexValue");
+        check(r#"{"value":5,"_type":"stringvalue"}"#, "stringvalue");
+        check(r#"{"value":"x","_type":"http://u:pw@h"}"#, "unknown");
+        check(r#"{"value":"x","_type":""}"#, "unknown");
+        let (most, more) = ("X".repeat(64), "X".repeat(65));
+        check(&format!(r#"{{"value":"x","_type":"{most}"}}"#), &most);
+        check(&format!(r#"{{"value":"x","_type":"{more}"}}"#), "unknown");
     }
 
     #[test]

@@ -133,7 +133,8 @@ fn a_value_of_unknown_type_is_read_by_its_json_kind() {
         (json!(true), &["true"]),
         (json!(["20", "0.5"]), &["20", "0.5"]),
     ] {
-        check(&gateway, "sized_info", typed_condition("size", value.clone(), "NovelValue"), expected);
+        // The JSON kind decides between the types that a label can hold.
+        check(&gateway, "sized_info", typed_condition("size", value.clone(), "StringValue"), expected);
         check(&gateway, "sized_info", bare(value), expected);
     }
 }
@@ -148,6 +149,12 @@ fn what_no_label_can_hold_is_an_unsupported_type() {
             assert_error(&answer, "UnsupportedFieldTypeError", &[]);
             assert!(answer.json["mirrorType"].as_str().is_some_and(|kind| !kind.is_empty()), "{}", answer.text);
         }
+    }
+    for (kind, shown) in [("RegexValue", "RegexValue"), ("https://u:hush@h", "unknown")] {
+        let query = Query::gauge("sized_info").and(typed_condition("size", json!("2"), kind));
+        let answer = gateway.ask(&query.between(T0, T0 + HOUR));
+        assert_error(&answer, "UnsupportedFieldTypeError", &[]);
+        assert_eq!(answer.json["mirrorType"], shown, "{}", answer.text);
     }
 }
 
