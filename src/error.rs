@@ -181,8 +181,9 @@ impl fmt::Display for Error {
             Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),
             Error::NoSuchPath(path) => write!(
                 f,
-                "there is nothing at {path}; the mirror answers /api/connection, /api/field/name, \
-                 /api/field/value and /api/metric: check the DataSourceUrl"
+                "there is nothing at {}; the mirror answers /api/connection, /api/field/name, \
+                 /api/field/value and /api/metric: check the DataSourceUrl",
+                shortened_path(path)
             ),
             Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
             Error::BodyNotReceived => f.write_str("the body of the request did not arrive"),
@@ -212,6 +213,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A path cut where it becomes too long to be read in an error.
+fn shortened_path(path: &str) -> String {
+    const MAX_SHOWN_CHARS: usize = 200;
+    match path.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &path[..end]),
+        None => path.to_owned(),
+    }
+}
 
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Error {
@@ -349,5 +359,21 @@ impl Error {
                 shortened(promql)
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_repeated_as_far_as_it_can_be_read() {
+        let check = |path: String, shown: &str| {
+            let text = Error::NoSuchPath(path).to_string();
+            assert!(text.starts_with(&format!("there is nothing at {shown}; ")), "{text:.300}");
+        };
+        check("/x".to_owned(), "/x");
+        check(format!("/{}", "\u{e9}".repeat(199)), &format!("/{}", "\u{e9}".repeat(199)));
+        check(format!("/{}", "\u{e9}".repeat(1_000_000)), &format!("/{}...", "\u{e9}".repeat(199)));
     }
 }

@@ -252,8 +252,12 @@ impl Given {
         self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
     }
 
-    /// A list of hosts. Of a bad one, the entry is named that is none.
+    /// A list of hosts. Of a bad one, the entry is named that is none, unless there may be a password in it.
     fn hosts<T: FromStr<Err = BadHost>>(self) -> Result<T, BadSetting> {
+        // A comma in a password ends an entry, so the whole list is looked at.
+        if self.value.contains('@') {
+            return Err(self.bad_secret());
+        }
         let Given { setting, name, value } = self;
         let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
         value.parse().map_err(bad)
@@ -416,7 +420,7 @@ mod tests {
         let check = |args: &[&str], variables: &[(&str, &str)], parts: &[&str]| {
             let error = resolved(args, variables).unwrap_err();
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");
-            assert!(!error.contains('\n'), "{error}");
+            assert!(!error.contains('\n') && !error.contains("hush"), "{error}");
         };
         let key = ("API_KEY", "k");
         check(&[], &[], &["--api-key or API_KEY must be given"]);
@@ -427,6 +431,9 @@ mod tests {
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
         let proxy = ("PROXY", "http://p:1");
         check(&["--no-proxy", "a,10.*"], &[key, proxy], &["--no-proxy must be", "10.0.0.0/8", "not \"10.*\""]);
+        for (flag, secret) in [("--allow-upstream", "http://u:hush@x"), ("--no-proxy", "a,http://u:hush,hush@x")] {
+            check(&[flag, secret], &[key, proxy], &[flag, "10.0.0.0/8", "is not shown here"]);
+        }
         check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
         check(&["--memory-budget-mib", "15"], &[key], &["--memory-budget-mib must be", "65536", "\"15\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
