@@ -346,7 +346,7 @@ pub const REJECTIONS: [&str; 8] = [
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 65] = [
+pub const ERROR_CODES: [&str; 66] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -388,6 +388,7 @@ pub const ERROR_CODES: [&str; 65] = [
     "query_too_large",
     "query_too_long",
     "redirected",
+    "request_refused",
     "request_timeout",
     "several_engines",
     "shutting_down",

@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod http_status;
 pub(crate) mod internals;
+mod redirect;
 mod upstream;
 
 pub use access::allowlist::Allowlist;
@@ -27,4 +28,5 @@ pub use error::{Error, ErrorKind, shortened};
 pub use health::{Silence, WaitedFor};
 pub use http::connect_failure::{ConnectFailure, TlsFailure};
 pub use http_status::{StatusFailure, StatusMeaning};
+pub use redirect::Redirect;
 pub use upstream::{BadAddress, Upstream};

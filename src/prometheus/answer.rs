@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use serde::Deserialize;
 use ureq::http::HeaderMap;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
@@ -27,9 +28,10 @@ pub(super) fn interpret<T>(
 ) -> Result<Envelope<T>, Unanswered> {
     let status = answer.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
-        return Err(said_by_head(answer, way).into());
+        return Err(said_by_head(answer, &way).into());
     }
-    let by_status = StatusFailure::of(status, &answer.headers, way, None).map(ErrorKind::Status);
+    let by_status =
+        StatusFailure::of(status, &answer.headers, &way, None).map(|failure| ErrorKind::Status(Box::new(failure)));
     if let Some(encoding) = encoding(&answer.headers) {
         return Err(by_status.unwrap_or(ErrorKind::Encoded(encoding)).into());
     }
@@ -58,11 +60,12 @@ pub(super) fn interpret<T>(
 
 /// What a status means that says it all in the head of the answer: the body, which may never come, is read only if it is short and
 /// may explain something.
-fn said_by_head(answer: Answer, way: Way) -> ErrorKind {
+fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
     let Answer { status, headers, content_type, body, .. } = answer;
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_text =
-        content_type.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/plain"));
+    let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    let is_json = kind.eq_ignore_ascii_case("application/json");
+    let is_text = is_json || kind.eq_ignore_ascii_case("text/plain");
     let mut text = String::new();
     if is_text && length.is_some_and(|length| length <= MAX_WORDS_BYTES) && encoding(&headers).is_none() {
         // What cannot be read explains nothing.
@@ -74,9 +77,19 @@ fn said_by_head(answer: Answer, way: Way) -> ErrorKind {
     let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
         // An error that has an error type is Prometheus's own, and its words may be passed on.
         Ok(Envelope { status: Status::Error, error_type: Some(_), error, .. }) => error,
+        _ if status == 401 && is_json => message(&text),
         _ => None,
     };
-    ErrorKind::Status(StatusFailure { words: words.map(|words| shortened(&words)), ..failure })
+    ErrorKind::Status(Box::new(StatusFailure { words: words.map(|words| shortened(&words)), ..failure }))
+}
+
+/// The message of a JSON error as gateways before Prometheus send it, and nothing else of it.
+fn message(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    serde_json::from_str(json).ok().map(|Refusal { message }| message)
 }
 
 /// How an answer is encoded, if it is: nothing but plain answers were asked for.
@@ -173,8 +186,7 @@ mod tests {
     use crate::prometheus::deadline::Deadline;
     use crate::prometheus::decode::lists::BoundedList;
     use crate::prometheus::http::transport::Body;
-
-    const WAY: Way = Way { is_https: true, has_credentials: false };
+    use crate::prometheus::upstream::Upstream;
 
     fn interpreted(
         status: u16,
@@ -187,7 +199,8 @@ mod tests {
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let answer = Answer { status, headers, content_type, is_victoria_metrics: false, body: body_of_answer };
-        interpret(answer, WAY, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
+        let way = Upstream::at_url("https://p").unwrap().way();
+        interpret(answer, way, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
     }
 
     fn envelope(kind: &str) -> String {
@@ -214,11 +227,10 @@ mod tests {
         check(503, &envelope("timeout"), Err(ErrorKind::Unavailable("why".into())));
         check(422, &envelope("canceled"), Err(ErrorKind::Unavailable("why".into())));
         check(200, "<html>", none(200, FOREIGN));
-        check(400, "<html>", none(400, FOREIGN));
         check(200, r#"{"status":"success","data":{}}"#, none(200, FOREIGN));
         check(200, r#"{"health":"ok"}"#, none(200, FOREIGN));
-        check(422, r#"{"status":"error","error":"hush"}"#, none(422, "its error has no errorType"));
-        check(422, r#"{"status":"success","data":["a"]}"#, none(422, "it claims success with a status of failure"));
+        check(600, r#"{"status":"error","error":"hush"}"#, none(600, "its error has no errorType"));
+        check(600, r#"{"status":"success","data":["a"]}"#, none(600, "it claims success with a status of failure"));
     }
 
     #[test]
@@ -242,6 +254,14 @@ mod tests {
         check(401, &[], "hush", "credentials_required", None);
         check(401, &[json], &envelope("unauthorized"), "credentials_required", Some("why"));
         check(401, &[json], r#"{"status":"error","error":"hush"}"#, "credentials_required", None);
+        check(401, &[json], r#"{"message":"why","detail":"hush"}"#, "credentials_required", Some("why"));
+        check(401, &[json], r#"{"message":["hush"]}"#, "credentials_required", None);
+        check(401, &[text], r#"{"message":"hush"}"#, "credentials_required", None);
+        check(401, &[("content-type", "application/json-hush")], r#"{"message":"hush"}"#, "credentials_required", None);
+        check(403, &[json], r#"{"message":"hush"}"#, "access_denied", None);
+        check(400, &[], "<html>hush", "request_refused", None);
+        check(422, &[], r#"{"status":"error","error":"hush"}"#, "request_refused", None);
+        check(422, &[], r#"{"status":"success","data":["hush"]}"#, "request_refused", None);
         check(401, &[text], "no org id\n", "tenant_required", None);
         check(401, &[text], "hush", "credentials_required", None);
         check(403, &[json], &envelope("forbidden"), "access_denied", Some("why"));

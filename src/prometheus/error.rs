@@ -73,7 +73,7 @@ pub enum ErrorKind {
     /// A status of a proxy's own that says it does not connect us.
     Refused(u16),
     /// An HTTP status without data.
-    Status(StatusFailure),
+    Status(Box<StatusFailure>),
     /// An answer that is encoded in a way that was not asked for, and how.
     Encoded(String),
     /// A result of another type than the query has.

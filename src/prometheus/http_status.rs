@@ -7,7 +7,8 @@ use std::fmt;
 use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use super::upstream::{Way, shown_location};
+use super::redirect::Redirect;
+use super::upstream::Way;
 
 /// An HTTP status without data.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,16 +26,29 @@ pub struct StatusFailure {
 pub enum StatusMeaning {
     /// 400 or 426 over http: it may speak https.
     OtherProtocol,
-    /// 401, and no credentials were sent. The scheme of the challenge, if there is one.
-    CredentialsRequired(Option<String>),
-    /// 401, and credentials were sent. The scheme of the challenge, if there is one.
-    CredentialsRefused(Option<String>),
+    /// 400 over https: it may demand a client certificate.
+    ClientCertificate,
+    /// 401, and no credentials were sent. The schemes of the challenges.
+    CredentialsRequired(Vec<String>),
+    /// 401, and credentials were sent. The schemes of the challenges.
+    CredentialsRefused(Vec<String>),
     /// 401 of Mimir or Cortex: no tenant was sent.
     TenantRequired,
-    /// 403 or 407. Whether credentials were sent.
-    Denied(bool),
-    /// A redirect, which is not followed. Where it points: host and path, as far as they may be shown.
-    Redirected(Option<String>),
+    /// 403.
+    Denied {
+        /// Whether credentials were sent.
+        has_credentials: bool,
+        /// The schemes of the challenges.
+        challenges: Vec<String>,
+    },
+    /// 407: a forward proxy wants credentials.
+    ProxyCredentials,
+    /// 511: a network on the way demands a login.
+    NetworkLogin,
+    /// A redirect, which is not followed, and where it points.
+    Redirected(Redirect),
+    /// Any other status of refusal.
+    Refused,
     /// 404: no API at this path.
     NoApi,
     /// 405 or 501, to POST and to GET.
@@ -47,8 +61,8 @@ pub enum StatusMeaning {
     Misdirected,
     /// 429. The seconds after which it may be asked again, if it says so.
     TooManyRequests(Option<u64>),
-    /// 5xx: it is there, and cannot answer now.
-    Unavailable,
+    /// 5xx: it is there, and cannot answer now. The seconds after which it may be asked again, if it says so.
+    Unavailable(Option<u64>),
 }
 
 /// The body by which Mimir and Cortex say that no tenant was named.
@@ -56,24 +70,28 @@ const NO_TENANT: &str = "no org id";
 
 impl StatusFailure {
     /// What a status means, if anything. `body` is the beginning of its body, if that is short and a text.
-    pub(super) fn of(status: u16, headers: &HeaderMap, way: Way, body: Option<&str>) -> Option<StatusFailure> {
+    pub(super) fn of(status: u16, headers: &HeaderMap, way: &Way, body: Option<&str>) -> Option<StatusFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let challenge = || text(WWW_AUTHENTICATE).and_then(scheme);
+        let retry_after = || text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
         let meaning = match status {
-            300..=399 => StatusMeaning::Redirected(text(LOCATION).and_then(shown_location)),
+            300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), way)),
             400 | 426 if !way.is_https => StatusMeaning::OtherProtocol,
+            400 => StatusMeaning::ClientCertificate,
             401 if names_no_tenant => StatusMeaning::TenantRequired,
-            401 if way.has_credentials => StatusMeaning::CredentialsRefused(challenge()),
-            401 => StatusMeaning::CredentialsRequired(challenge()),
-            403 | 407 => StatusMeaning::Denied(way.has_credentials),
+            401 if way.has_credentials => StatusMeaning::CredentialsRefused(schemes(headers)),
+            401 => StatusMeaning::CredentialsRequired(schemes(headers)),
+            403 => StatusMeaning::Denied { has_credentials: way.has_credentials, challenges: schemes(headers) },
             404 => StatusMeaning::NoApi,
+            407 => StatusMeaning::ProxyCredentials,
             405 | 501 => StatusMeaning::MethodRefused,
             408 => StatusMeaning::GaveUpWaiting,
             413 | 414 | 431 => StatusMeaning::TooLong,
             421 => StatusMeaning::Misdirected,
-            429 => StatusMeaning::TooManyRequests(text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok())),
-            500..=599 => StatusMeaning::Unavailable,
+            429 => StatusMeaning::TooManyRequests(retry_after()),
+            402..=499 => StatusMeaning::Refused,
+            511 => StatusMeaning::NetworkLogin,
+            500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
         };
         Some(StatusFailure { status, meaning, words: None })
@@ -91,7 +109,10 @@ impl StatusFailure {
             StatusMeaning::CredentialsRequired(_) => "credentials_required",
             StatusMeaning::CredentialsRefused(_) => "credentials_refused",
             StatusMeaning::TenantRequired => "tenant_required",
-            StatusMeaning::Denied(_) => "access_denied",
+            StatusMeaning::Denied { .. } | StatusMeaning::ProxyCredentials | StatusMeaning::NetworkLogin => {
+                "access_denied"
+            }
+            StatusMeaning::ClientCertificate | StatusMeaning::Refused => "request_refused",
             StatusMeaning::Redirected(_) => "redirected",
             StatusMeaning::NoApi => "api_not_found",
             StatusMeaning::MethodRefused => "method_refused",
@@ -99,18 +120,45 @@ impl StatusFailure {
             StatusMeaning::TooLong => "query_too_long",
             StatusMeaning::Misdirected => "misdirected",
             StatusMeaning::TooManyRequests(_) => "too_many_requests",
-            StatusMeaning::Unavailable => "unavailable",
+            StatusMeaning::Unavailable(_) => "unavailable",
         }
     }
 }
 
-/// The scheme of a challenge (RFC 9110, "WWW-Authenticate"), if it looks like one.
-fn scheme(challenge: &str) -> Option<String> {
+/// The schemes of the challenges (RFC 9110, "WWW-Authenticate"): a header may hold several, and there may be several headers.
+fn schemes(headers: &HeaderMap) -> Vec<String> {
+    /// More are not shown.
+    const MAX_SCHEMES: usize = 8;
+    let mut schemes = Vec::new();
+    for challenges in headers.get_all(WWW_AUTHENTICATE) {
+        // A realm may hold any byte.
+        let unquoted = unquoted(&String::from_utf8_lossy(challenges.as_bytes()));
+        schemes.extend(unquoted.split(',').filter_map(scheme));
+    }
+    schemes.truncate(MAX_SCHEMES);
+    schemes
+}
+
+/// A header without its quoted texts.
+fn unquoted(header: &str) -> String {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let is_outside = |c: &char| {
+        let is_quote = *c == '"' && !is_escaped;
+        let is_outside = !is_quoted && !is_quote;
+        is_quoted ^= is_quote;
+        is_escaped = is_quoted && *c == '\\' && !is_escaped;
+        is_outside
+    };
+    header.chars().filter(is_outside).collect()
+}
+
+/// The scheme that this part of a header begins with, if it does not go on with the parameters of the one before it.
+fn scheme(part: &str) -> Option<String> {
     const MAX_SCHEME_BYTES: usize = 30;
-    let scheme = challenge.split([' ', ',']).next()?;
+    let (scheme, rest) = part.trim().split_once(' ').unwrap_or((part.trim(), ""));
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let is_scheme = (1..=MAX_SCHEME_BYTES).contains(&scheme.len()) && scheme.bytes().all(is_token);
-    is_scheme.then(|| scheme.to_owned())
+    (is_scheme && !rest.trim_start().starts_with('=')).then(|| scheme.to_owned())
 }
 
 /// The predicate of a sentence whose subject is the upstream.
@@ -124,13 +172,19 @@ impl fmt::Display for StatusFailure {
                 "refuses the request without looking at the query (HTTP status {status}): it may speak https; if so, give \
                  https://host:port as url in the connection details, instead of host and port"
             ),
-            StatusMeaning::CredentialsRequired(challenge) => {
+            StatusMeaning::ClientCertificate => write!(
+                f,
+                "refuses the request without looking at the query (HTTP status {status}): it may demand a client certificate, which \
+                 this mirror does not have, or a proxy before it may speak http to an https port; have it demand none of this \
+                 mirror, or query it through a reverse proxy that has a certificate, and look at the log of what stands there"
+            ),
+            StatusMeaning::CredentialsRequired(challenges) => {
                 write!(
                     f,
                     "asks for credentials, and none were sent (HTTP status {status}{}){words}; ",
-                    asked(challenge)
+                    asked(challenges)
                 )?;
-                if is_basic(challenge) {
+                if take_basic(challenges) {
                     f.write_str("give them as https://user:password@host/ in the url of the connection details")
                 } else {
                     write!(
@@ -140,14 +194,14 @@ impl fmt::Display for StatusFailure {
                     )
                 }
             }
-            StatusMeaning::CredentialsRefused(challenge) => {
+            StatusMeaning::CredentialsRefused(challenges) => {
                 write!(
                     f,
                     "refuses the credentials of the url (HTTP status {status}{}){words}; check user and password in the url of the \
                      connection details, with special characters percent-encoded (/ is %2F, @ is %40)",
-                    asked(challenge)
+                    asked(challenges)
                 )?;
-                if !is_basic(challenge) {
+                if !take_basic(challenges) {
                     f.write_str("; they are sent as Basic credentials, and it asks for others")?;
                 }
                 Ok(())
@@ -157,27 +211,37 @@ impl fmt::Display for StatusFailure {
                 "asks for a tenant (HTTP status {status}: {NO_TENANT}); it wants the header X-Scope-OrgID, which this mirror does \
                  not send: query it through a reverse proxy that adds the header"
             ),
-            StatusMeaning::Denied(has_credentials) => {
-                write!(f, "denies access (HTTP status {status}){words}; ")?;
-                f.write_str(match has_credentials {
-                    true => "allow the user in the url of the connection details to query it",
-                    false => {
+            StatusMeaning::Denied { has_credentials, challenges } => {
+                write!(f, "denies access (HTTP status {status}{}){words}; ", asked(challenges))?;
+                f.write_str(match (has_credentials, take_basic(challenges)) {
+                    (true, true) => "allow the user in the url of the connection details to query it",
+                    (false, true) => {
                         "allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the \
                          connection details"
                     }
-                })
-            }
-            StatusMeaning::Redirected(to) => {
-                let to = to.as_ref().map_or("elsewhere".to_owned(), |to| format!("to {to}"));
-                write!(f, "redirects {to} (HTTP status {status}), which is not followed; ")?;
-                f.write_str(match status {
-                    301 | 308 => "give that address as url in the connection details",
-                    _ => {
-                        "that is probably a login page: query Prometheus past it, or give the final address as url in the \
-                         connection details"
+                    (_, false) => {
+                        "allow this mirror to query it, or query it through a reverse proxy that adds the header Authorization: \
+                         the url of the connection details can hold Basic credentials only"
                     }
                 })
             }
+            StatusMeaning::ProxyCredentials => write!(
+                f,
+                "is, or stands behind, a forward proxy that asks for credentials of its own (HTTP status {status}){words}; give the \
+                 address of Prometheus itself in the connection details, and a forward proxy with its credentials in --proxy of \
+                 this mirror"
+            ),
+            StatusMeaning::NetworkLogin => write!(
+                f,
+                "was not reached: a network between this mirror and it demands a login (HTTP status {status}); have whoever runs \
+                 that network let this mirror through"
+            ),
+            StatusMeaning::Redirected(redirect) => redirect.write(f, status),
+            StatusMeaning::Refused => write!(
+                f,
+                "refuses the request without the error of a Prometheus (HTTP status {status}): what stands at this address, \
+                 or before Prometheus, refuses it; look at its log and configuration"
+            ),
             StatusMeaning::NoApi => write!(
                 f,
                 "has no Prometheus API at this path (HTTP status {status}); if it is served below a path prefix, give the whole \
@@ -204,48 +268,64 @@ impl fmt::Display for StatusFailure {
                  details"
             ),
             StatusMeaning::TooManyRequests(after_s) => {
-                let after = after_s.map(|seconds| format!(", again after {seconds} s")).unwrap_or_default();
+                let after = again_after(*after_s);
                 write!(
                     f,
                     "is asked too often (HTTP status {status}{after}){words}; ask later or less often, or raise the rate limit of \
                      Prometheus or of what stands before it"
                 )
             }
-            StatusMeaning::Unavailable => write!(
+            StatusMeaning::Unavailable(after_s) => write!(
                 f,
-                "is reachable, but cannot answer now (HTTP status {status}); it may be starting, or what stands before it does not \
-                 reach it: ask again in some minutes, and if it stays so, look at the log of Prometheus"
+                "is reachable, but cannot answer now (HTTP status {status}{}); it may be starting, or what stands before it does \
+                 not reach it: ask again in some minutes, and if it stays so, look at the log of Prometheus",
+                again_after(*after_s)
             ),
         }
     }
 }
 
-fn is_basic(challenge: &Option<String>) -> bool {
-    challenge.as_ref().is_none_or(|scheme| scheme.eq_ignore_ascii_case("Basic"))
+/// Whether Basic credentials may do: they are among those asked for, or it is not said which are.
+fn take_basic(challenges: &[String]) -> bool {
+    challenges.is_empty() || challenges.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"))
 }
 
-fn asked(challenge: &Option<String>) -> String {
-    challenge.as_ref().map(|scheme| format!(", WWW-Authenticate: {scheme}")).unwrap_or_default()
+fn asked(challenges: &[String]) -> String {
+    if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
+}
+
+fn again_after(seconds: Option<u64>) -> String {
+    seconds.map(|seconds| format!(", again after {seconds} s")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::upstream::Upstream;
 
-    const PLAIN: Way = Way { is_https: false, has_credentials: false };
-    const HTTPS: Way = Way { is_https: true, has_credentials: false };
-    const WITH_CREDENTIALS: Way = Way { is_https: true, has_credentials: true };
+    const PLAIN: &str = "http://p:9090";
+    const HTTPS: &str = "https://p/x";
+    const WITH_CREDENTIALS: &str = "https://u:hush@p/x";
+
+    fn way(url: &str) -> Way {
+        Upstream::at_url(url).unwrap().way()
+    }
 
     #[test]
     fn each_status_has_a_code_and_says_what_to_do() {
         let check = |status: u16,
-                     way: Way,
+                     url: &str,
                      header: Option<(&'static str, &str)>,
                      body: Option<&str>,
                      code: &str,
                      says: &[&str]| {
-            let headers = header.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-            let found = StatusFailure::of(status, &headers, way, body).unwrap();
+            let mut headers = HeaderMap::new();
+            // Each line is a header of its own.
+            let (name, values) = header.unwrap_or(("X-None", ""));
+            for value in values.lines() {
+                headers.append(name, value.parse().unwrap());
+            }
+            let found = StatusFailure::of(status, &headers, &way(url), body).unwrap();
             let text = found.to_string();
             assert_eq!(found.name(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
@@ -284,34 +364,40 @@ mod tests {
         check(
             401,
             WITH_CREDENTIALS,
-            challenge("Negotiate, Basic"),
+            challenge("Negotiate, Bearer"),
             None,
             "credentials_refused",
-            &["Negotiate", "others"],
+            &["Negotiate, Bearer)", "others"],
+        );
+        for several in
+            ["Negotiate\nBasic realm=\"hush\"", "Negotiate hush==, basic realm=\"a, \\\", hush b\", charset=UTF-8"]
+        {
+            let says = &["user:password@", "Negotiate, "];
+            check(401, PLAIN, challenge(several), None, "credentials_required", says);
+        }
+        check(401, PLAIN, challenge("Basic realm=\"\u{e9}\""), None, "credentials_required", &["Authenticate: Basic)"]);
+        check(
+            401,
+            PLAIN,
+            challenge("Bearer a = hush, hush = b"),
+            None,
+            "credentials_required",
+            &["Authenticate: Bearer)"],
         );
         check(401, PLAIN, None, Some("no org id\n"), "tenant_required", &["X-Scope-OrgID"]);
         check(403, PLAIN, None, None, "access_denied", &["allow this mirror"]);
         check(403, WITH_CREDENTIALS, None, None, "access_denied", &["allow the user"]);
-        check(407, PLAIN, None, None, "access_denied", &["denies access"]);
-        check(
-            302,
-            PLAIN,
-            location("https://login.example/a?x=hush#hush"),
-            None,
-            "redirected",
-            &["to login.example/a (", "login page"],
-        );
-        check(
-            302,
-            HTTPS,
-            location("https://u:hush@login.example/a"),
-            None,
-            "redirected",
-            &["to login.example/a (", "login page"],
-        );
-        check(301, HTTPS, location("/graph?hush"), None, "redirected", &["to /graph (", "give that address as url"]);
-        check(307, HTTPS, None, None, "redirected", &["elsewhere"]);
-        check(308, HTTPS, location("https://p/x:hush/y"), None, "redirected", &["to p/... ("]);
+        let bearer = &["Authenticate: Bearer)", "reverse proxy"];
+        check(403, PLAIN, challenge("Bearer error=\"hush\""), None, "access_denied", bearer);
+        check(403, WITH_CREDENTIALS, challenge("Bearer"), None, "access_denied", bearer);
+        check(407, WITH_CREDENTIALS, None, None, "access_denied", &["forward proxy", "--proxy of this mirror"]);
+        check(511, PLAIN, None, None, "access_denied", &["network", "demands a login"]);
+        check(400, HTTPS, None, Some("hush"), "request_refused", &["client certificate", "http to an https port"]);
+        for status in [402, 406, 409, 410, 411, 415, 416, 418, 422, 428, 451, 499] {
+            check(status, PLAIN, None, Some("hush"), "request_refused", &["refuses the request", "look at its log"]);
+        }
+        check(426, HTTPS, None, None, "request_refused", &["refuses the request"]);
+        check(302, HTTPS, location("/a?hush"), None, "redirected", &["to https://p/a (", "login page"]);
         check(404, PLAIN, None, Some("hush"), "api_not_found", &["path prefix", "without /api/v1"]);
         check(405, PLAIN, None, None, "method_refused", &["POST", "GET"]);
         check(501, PLAIN, None, None, "method_refused", &["POST", "GET"]);
@@ -322,11 +408,12 @@ mod tests {
         check(421, HTTPS, None, None, "misdirected", &["host name"]);
         check(429, PLAIN, Some(("Retry-After", "17")), None, "too_many_requests", &["too often", "again after 17 s"]);
         check(429, PLAIN, Some(("Retry-After", "hush")), None, "too_many_requests", &["too often"]);
+        check(503, PLAIN, Some(("Retry-After", "30")), None, "unavailable", &["HTTP status 503, again after 30 s)"]);
         for status in [500, 502, 503, 504, 599] {
             check(status, PLAIN, None, Some("hush"), "unavailable", &["reachable", "cannot answer now", "ask again"]);
         }
-        for (status, way) in [(200, PLAIN), (400, HTTPS), (422, PLAIN), (426, HTTPS), (999, PLAIN)] {
-            assert_eq!(StatusFailure::of(status, &HeaderMap::new(), way, None), None, "{status}");
+        for status in [200, 299, 999] {
+            assert_eq!(StatusFailure::of(status, &HeaderMap::new(), &way(PLAIN), None), None, "{status}");
         }
     }
 }

@@ -61,6 +61,9 @@ impl Upstream {
         if authority.host().is_empty() {
             return Err(EXPECTED);
         }
+        if authority.host().contains('%') {
+            return Err("must have a host without %: an IPv6 address stands there without a zone");
+        }
         let port = match authority.as_str().rsplit_once(':') {
             // Behind the last colon stands a port, unless that colon is inside an IPv6 address or there is none.
             Some((_, digits)) if !digits.contains([']', '@']) => {
@@ -99,7 +102,11 @@ impl Upstream {
 
     /// How it is asked.
     pub(super) fn way(&self) -> Way {
-        Way { is_https: self.base.starts_with("https"), has_credentials: self.authorization.is_some() }
+        Way {
+            base: self.base.clone(),
+            is_https: self.base.starts_with("https"),
+            has_credentials: self.authorization.is_some(),
+        }
     }
 
     /// The URL of an API path such as `/api/v1/query`.
@@ -109,22 +116,14 @@ impl Upstream {
 }
 
 /// How an upstream is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Way {
+    /// Scheme, host, port and path prefix, without a slash at the end and without credentials: not for any eye, for the prefix may
+    /// be a secret.
+    pub(super) base: String,
     /// Whether by https.
     pub(super) is_https: bool,
     /// Whether with credentials.
     pub(super) has_credentials: bool,
-}
-
-/// What may be shown of where a redirect points, which is a URL or a path: never a query, nor credentials.
-pub(super) fn shown_location(location: &str) -> Option<String> {
-    /// A longer one is not shown.
-    const MAX_SHOWN_BYTES: usize = 200;
-    let uri: Uri = location.parse().ok()?;
-    let host = uri.authority().map_or("", |authority| authority.host());
-    let path = if may_be_secret(uri.path()) { "/..." } else { uri.path() };
-    Some(format!("{host}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)
 }
 
 /// A mistake that is often made in a base URL, and what to write instead.
@@ -162,7 +161,7 @@ fn mistake(url: &str) -> Option<BadAddress> {
 
 /// Whether a path may hold something that is no one else's to see. What stands there without doubt (names, versions, tenants
 /// such as `1:2`, identifiers in groups as `ws-0123abcd-4567` has them) is shown.
-fn may_be_secret(path: &str) -> bool {
+pub(super) fn may_be_secret(path: &str) -> bool {
     /// Fewer characters in a row are no key.
     const MIN_KEY_LENGTH: usize = 16;
     let is_tenant = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
@@ -261,6 +260,7 @@ mod tests {
             check(url, "such as https://");
         }
         check("ftp://p", "begin with http:// or https://");
+        check("http://[fe80::1%25hush]:9090", "without a zone");
         check("http://p:0", "port from 1 to 65535");
         check("http://p:99999", "port from 1 to 65535");
         check("http://p?x", "without ? and #");

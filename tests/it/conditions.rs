@@ -123,7 +123,7 @@ fn a_boolean_matches_its_lower_case_word() {
 }
 
 #[test]
-fn a_value_of_unknown_type_is_read_by_its_json_kind() {
+fn a_value_is_read_by_its_json_kind_whatever_its_type_is() {
     let gateway = Gateway::to_prometheus();
     let bare = |value: Value| json!({"key": "size", "value": {"value": value}, "_type": "EqualityCondition"});
     for (value, expected) in [

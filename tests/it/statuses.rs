@@ -76,6 +76,14 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
          location /zipped/ {{ proxy_set_header Accept-Encoding gzip; proxy_pass {prometheus}; }}\n\
          location /posts/ {{ return 405; }}\n\
          location /other/ {{ return 421; }}\n\
+         location /moved/ {{ rewrite ^/moved/(.*)$ /open/$1 permanent; }}\n\
+         location /secure/ {{ return 301 https://$host$request_uri; }}\n\
+         location /kept/ {{ return 307 http://elsewhere.example:1234/prefix/api/v1/query?next={SECRET}; }}\n\
+         location /legal/ {{ return 451; }}\n\
+         location /later/ {{ add_header Retry-After 7 always; return 503; }}\n\
+         location /bearer/ {{ add_header WWW-Authenticate Bearer always; return 403; }}\n\
+         location /challenges/ {{ add_header WWW-Authenticate Negotiate always; \
+             add_header WWW-Authenticate 'Basic realm={SECRET}' always; return 401; }}\n\
          location /old/ {{ return 426; }}\n"
     );
     let nginx = nginx::start("", limits, &server);
@@ -94,7 +102,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     check(at("/users/"), "credentials_required", &["401", "WWW-Authenticate: Basic", "https://user:password@host/"]);
     check(as_user("wrong"), "credentials_refused", &["401", "check user and password"]);
     check(at("/denied/"), "access_denied", &["403", "allow this mirror"]);
-    check(at("/login/"), "redirected", &["302", "to login.example/start (", "login page", "url"]);
+    check(at("/login/"), "redirected", &["302", "to https://login.example/start (", "login page", "url"]);
     check(at("/nothing/"), "api_not_found", &["404", "path prefix", "without /api/v1"]);
     check(at("/posts/"), "method_refused", &["405", "POST"]);
     check(at("/gone/"), "unavailable", &["502", "reachable, but cannot answer now"]);
@@ -104,6 +112,18 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     check(at("/zipped/"), "encoded", &["Content-Encoding gzip"]);
     check(at("/other/"), "misdirected", &["421"]);
     check(at("/old/"), "wrong_protocol", &["426", "https"]);
+    let moved = format!("to {} (", nginx.url("/open"));
+    check(at("/moved/"), "redirected", &["301", &moved, "; give that address as url"]);
+    check(at("/secure/"), "redirected", &["301", "/secure (", "begin url in the connection details with https://"]);
+    check(
+        at("/kept/"),
+        "redirected",
+        &["307", "to http://elsewhere.example:1234/prefix (", "; give that address as url"],
+    );
+    check(at("/legal/"), "request_refused", &["451", "look at its log"]);
+    check(at("/later/"), "unavailable", &["503, again after 7 s)"]);
+    check(at("/bearer/"), "access_denied", &["403, WWW-Authenticate: Bearer)", "reverse proxy"]);
+    check(at("/challenges/"), "credentials_required", &["Negotiate, Basic)", "https://user:password@host/"]);
 
     let too_long = |answer: Answer, status: &str| {
         let says = [status, "too long", "shorten"];
@@ -133,6 +153,22 @@ fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
 }
 
 #[test]
+fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
+    let certificates = Certificates::of("localhost");
+    let tls = format!(
+        "ssl_certificate {}; ssl_certificate_key {}; ssl_client_certificate {}; ssl_verify_client on;",
+        certificates.certificate.display(),
+        certificates.key.display(),
+        certificates.authority.display()
+    );
+    let nginx = nginx::start(" ssl", "", &tls);
+    let mirror = Mirror::start_with(&["--ca-file", certificates.authority.to_str().unwrap()]);
+    let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
+    let says = ["400", "may demand a client certificate", "reverse proxy that has a certificate"];
+    check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);
+}
+
+#[test]
 fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     let mirror = Mirror::start();
     let check = |reply: Reply, code: &str, says: &[&str]| {
@@ -146,6 +182,15 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     check(Reply::error(401, "unauthorized", "invalid token"), "credentials_required", &["invalid token"]);
     check(Reply::error(403, "forbidden", "not this tenant"), "access_denied", &["not this tenant"]);
     check(Reply::http(401, "text/plain", SECRET), "credentials_required", &["401"]);
+    let message = json!({"message": "Invalid username or password", "traceID": SECRET}).to_string();
+    check(
+        Reply::http(401, "application/json", message),
+        "credentials_required",
+        &["401): Invalid username or password; "],
+    );
+    let forward = "HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+    check(Reply::raw(forward), "access_denied", &["forward proxy", "--proxy of this mirror"]);
+    check(Reply::http(511, "text/html", SECRET), "access_denied", &["511", "demands a login"]);
     check(Reply::http(429, "application/json", json!({"error": SECRET}).to_string()), "too_many_requests", &["429"]);
     let bearer = "HTTP/1.1 401 X\r\nWWW-Authenticate: Bearer realm=\"hush-5ca1ab1e\"\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "reverse proxy"]);

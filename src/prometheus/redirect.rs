@@ -1,0 +1,167 @@
+//! Where a redirect points, and what that says about the address in the connection details. Redirects are not followed.
+
+use std::fmt;
+
+use ureq::http::Uri;
+
+use super::access::hosts::host_and_port;
+use super::upstream::{Way, may_be_secret};
+
+/// What stands between a base URL and the names of the calls.
+const API: &str = "/api/v1/";
+
+/// Where a redirect points: scheme, host, port and path, never a query, nor credentials.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// To the same base URL, but by https.
+    Https(String),
+    /// To the address that was asked.
+    Itself,
+    /// To the API at another base URL.
+    Api(String),
+    /// To anything else, if it may be shown.
+    Elsewhere(Option<String>),
+}
+
+impl Redirect {
+    /// What the header `Location` says to whoever asks in this way.
+    pub(super) fn of(location: Option<&str>, way: &Way) -> Redirect {
+        Redirect::within(location, way).unwrap_or(Redirect::Elsewhere(None))
+    }
+
+    fn within(location: Option<&str>, way: &Way) -> Option<Redirect> {
+        /// A longer address is not shown.
+        const MAX_SHOWN_BYTES: usize = 200;
+        let asked: Uri = way.base.parse().ok()?;
+        let to = absolute(location?, &asked)?;
+        let (base_path, is_api) = match to.path().rfind(API) {
+            Some(end) => (&to.path()[..end], true),
+            None => (to.path().trim_end_matches('/'), false),
+        };
+        let scheme = to.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        let authority = to.authority()?;
+        // A % begins the zone of an IPv6 address.
+        let (host, _) = Some(host_and_port(&to)).filter(|(host, _)| !host.is_empty() && !host.contains('%'))?;
+        let port = authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = if may_be_secret(base_path) { "/..." } else { base_path };
+        let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
+        let is_same_host = asked.host().is_some_and(|asked| asked.eq_ignore_ascii_case(host));
+        let is_same_path = asked.path().trim_end_matches('/') == base_path;
+        if is_same_host && is_same_path && !way.is_https && scheme == "https" {
+            return Some(Redirect::Https(shown));
+        }
+        let is_same_port = host_and_port(&asked).1 == host_and_port(&to).1;
+        let is_same_scheme = asked.scheme_str() == Some(scheme);
+        Some(match is_api {
+            true if is_same_scheme && is_same_host && is_same_port && is_same_path => Redirect::Itself,
+            true => Redirect::Api(shown),
+            false => Redirect::Elsewhere(Some(shown)),
+        })
+    }
+
+    /// Writes the predicate of a sentence whose subject is the upstream.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
+        if matches!(status, 300 | 304..=306) {
+            return write!(
+                f,
+                "sends no answer to the query, but HTTP status {status}; look at the configuration of what stands before Prometheus"
+            );
+        }
+        let (to, remedy) = match self {
+            Redirect::Https(to) => {
+                (format!("to {to}"), "begin url in the connection details with https://, as this address does")
+            }
+            Redirect::Itself => (
+                "to the address that was asked".to_owned(),
+                "look at the configuration of what stands before Prometheus",
+            ),
+            Redirect::Api(to) => (format!("to {to}"), "give that address as url in the connection details"),
+            Redirect::Elsewhere(to) => (
+                to.as_ref().map_or("elsewhere".to_owned(), |to| format!("to {to}")),
+                match (status, to) {
+                    (301 | 307 | 308, Some(_)) => {
+                        "if Prometheus is there, give that address as url in the connection details"
+                    }
+                    (301 | 307 | 308, None) => "give the final address as url in the connection details",
+                    _ => {
+                        "that is probably a login page: query Prometheus past it, or give the final address as url in the \
+                         connection details"
+                    }
+                },
+            ),
+        };
+        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {remedy}")
+    }
+}
+
+/// A `Location` as a whole URL. One that is relative to the path that was asked is none.
+fn absolute(location: &str, asked: &Uri) -> Option<Uri> {
+    let scheme = asked.scheme_str()?;
+    if location.starts_with("//") {
+        format!("{scheme}:{location}").parse().ok()
+    } else if location.starts_with('/') {
+        format!("{scheme}://{}{location}", asked.authority()?).parse().ok()
+    } else {
+        location.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prometheus::upstream::Upstream;
+
+    struct Shown(Redirect, u16);
+
+    impl fmt::Display for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write(f, self.1)
+        }
+    }
+
+    #[test]
+    fn a_redirect_says_what_to_give_as_url() {
+        let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
+            let way = Upstream::at_url(base).unwrap().way();
+            let text = Shown(Redirect::of(location, &way), status).to_string();
+            assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
+            assert!(!text.contains("hush") && !text.contains("api/v1") && !text.contains("check host"), "{text}");
+        };
+        let (plain, prefixed) = ("http://p:9090", "https://u:hush@p/x");
+        let https = "begin url in the connection details with https://";
+        let give = "; give that address as url";
+        check(plain, 301, Some("https://p:9090/api/v1/query"), &["to https://p:9090 (", https]);
+        check(plain, 302, Some("https://P/api/v1/query_range?query=hush"), &["to https://P (", https]);
+        check(plain, 301, Some("https://p/"), &["to https://p (", https]);
+        check(plain, 301, Some("https://p/y/api/v1/query"), &["to https://p/y (", give]);
+        for status in [301, 302, 303, 307, 308] {
+            check(plain, status, Some("https://u:hush@q:1/y/api/v1/query"), &["to https://q:1/y (", give]);
+        }
+        check(prefixed, 308, Some("//q/api/v1/query"), &["to https://q (", give]);
+        check(prefixed, 308, Some("/y/api/v1/label/a/values"), &["to https://p/y (", give]);
+        check(prefixed, 301, Some("http://p/x/api/v1/query"), &["to http://p/x (", give]);
+        check(prefixed, 301, Some("https://p/x:hush/y/api/v1/query"), &["to https://p/... ("]);
+        check(
+            prefixed,
+            302,
+            Some("https://p:443/x/api/v1/query?hush"),
+            &["to the address that was asked (", "configuration"],
+        );
+        check(prefixed, 301, Some("/graph?hush"), &["to https://p/graph (", "give that address as url"]);
+        check(
+            prefixed,
+            302,
+            Some("https://u:hush@login.example/a?x=hush#hush"),
+            &["to https://login.example/a (", "login page"],
+        );
+        check(prefixed, 302, None, &["elsewhere", "login page"]);
+        check(prefixed, 307, None, &["elsewhere", "the final address as url"]);
+        for hidden in ["hush", "ftp://hush/", "http://[fe80::1%25hush]/", &format!("https://{}/hush", "q".repeat(200))]
+        {
+            check(prefixed, 302, Some(hidden), &["elsewhere"]);
+        }
+        for status in [300, 304, 305] {
+            check(prefixed, status, Some("https://q/hush"), &["no answer to the query", &status.to_string()]);
+        }
+    }
+}
