@@ -66,6 +66,8 @@ pub(super) struct Exchange {
     underway: Held,
     /// Whether what follows it is a request for certain, whatever becomes of its body.
     has_certain_end: bool,
+    /// Why its end is not certain, if its head is to blame.
+    fault: Option<&'static str>,
     /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
     is_read: bool,
     /// Whether tiny_http had read its body before it handed the request over, and waits for the next one since.
@@ -78,7 +80,8 @@ impl Exchange {
     pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
-        let has_certain_end = framing::fault(&request).is_none() && !body::is_chunked(&request);
+        let fault = framing::fault(&request);
+        let has_certain_end = fault.is_none() && !body::is_chunked(&request);
         let is_prefetched = body::is_prefetched(&request);
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
         Exchange {
@@ -89,6 +92,7 @@ impl Exchange {
             server,
             underway,
             has_certain_end,
+            fault,
             is_read: is_prefetched,
             is_prefetched,
             is_last,
@@ -108,7 +112,7 @@ impl Exchange {
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, .. } = self;
-        if let Some(fault) = framing::fault(request) {
+        if let Some(fault) = self.fault {
             return Routed::Reply(edge.gateway.refuse_unseen(&Error::BadFraming(fault)));
         }
         edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
@@ -149,6 +153,7 @@ impl Exchange {
             is_read,
             is_prefetched,
             is_last,
+            ..
         } = self;
         let line = log::Line::new("request")
             .text("method", request.method())
