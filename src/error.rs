@@ -5,7 +5,7 @@ use std::fmt;
 use crate::compute::distinct::TooMany;
 use crate::compute::points::OffGrid;
 use crate::model::query::Invalid;
-use crate::prometheus::{self, ErrorKind, Upstream, shortened};
+use crate::prometheus::{self, ErrorKind, Upstream, cut, shortened};
 use crate::wire::response::ErrorBody;
 
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.
@@ -183,7 +183,7 @@ impl fmt::Display for Error {
                 f,
                 "there is nothing at {}; the mirror answers /api/connection, /api/field/name, \
                  /api/field/value and /api/metric: check the DataSourceUrl",
-                shortened_path(path)
+                cut(path, MAX_SHOWN_PATH_CHARS)
             ),
             Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
             Error::BodyNotReceived => f.write_str("the body of the request did not arrive"),
@@ -214,14 +214,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A path cut where it becomes too long to be read in an error.
-fn shortened_path(path: &str) -> String {
-    const MAX_SHOWN_CHARS: usize = 200;
-    match path.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{}...", &path[..end]),
-        None => path.to_owned(),
-    }
-}
+/// The most characters of a path that an error shows.
+const MAX_SHOWN_PATH_CHARS: usize = 200;
 
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Error {

@@ -24,7 +24,7 @@ pub use answer::{Decoded, decoded};
 pub use client::{Client, Lane, MAX_CALLS, SampleQuery, SamplesRead, Session};
 pub use deadline::Deadline;
 pub use decode::envelope::ResultType;
-pub use error::{Error, ErrorKind, shortened};
+pub use error::{Error, ErrorKind, cut, shortened};
 pub use health::{Silence, WaitedFor};
 pub use http::connect_failure::{ConnectFailure, TlsFailure};
 pub use http_status::{StatusFailure, StatusMeaning};

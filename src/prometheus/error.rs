@@ -126,7 +126,8 @@ pub(super) fn logged(query: &str) -> String {
     cut(query, MAX_LOGGED_CHARS)
 }
 
-fn cut(text: &str, chars: usize) -> String {
+/// A text cut behind so many characters.
+pub fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
