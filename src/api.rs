@@ -64,13 +64,13 @@ enum Action {
 /// A method of the Mirror API.
 #[derive(Clone, Copy)]
 struct Method {
-    /// Checks the body of a request: whom it asks, and how it is answered.
+    /// Checks the body of a request, and gives its datasource and its query.
     prepare: fn(&[u8]) -> Result<Checked, Error>,
     /// The body of an answer that tells of an error in its own way, if it does.
     recover: fn(&Error) -> Option<Vec<u8>>,
 }
 
-/// A request that is valid: whom it asks, and what asks it.
+/// The datasource and the query of a valid request.
 type Checked = (Datasource, Box<dyn Ask>);
 
 /// What asks Prometheus.

@@ -1,8 +1,7 @@
 //! The memory that all requests share: samples and points while an answer is computed, and answers while they are written.
 //!
-//! Small needs are free. Beyond them, a question that finds no memory waits for it within its timeout. No set of questions
-//! can block each other for good: memory is granted only if afterwards some question could still grow to the most that one
-//! may hold, and so comes to its end.
+//! Small needs are free. Beyond them, a question that finds no memory waits for it within its timeout. Questions
+//! never block each other for good: after each grant, some question can still grow to the most that one may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -92,11 +91,6 @@ impl MemoryBudget {
     /// The bytes in use, without what is free to every question.
     pub fn used(&self) -> usize {
         self.state().used
-    }
-
-    /// The bytes there are.
-    pub fn capacity(&self) -> usize {
-        self.capacity
     }
 
     /// The most that one question may hold, and the most that answers may hold while they are written: half of it each.
@@ -331,7 +325,7 @@ mod tests {
                         let memory = budget.question(late());
                         for mib in [2, 3, 4] {
                             memory.hold(mib * MIB).unwrap();
-                            assert!(budget.used() <= budget.capacity());
+                            assert!(budget.used() <= budget.capacity);
                             thread::yield_now();
                         }
                     }

@@ -40,8 +40,8 @@ impl Datasource {
     /// Checks connection details.
     ///
     /// # Errors
-    /// [`Error::ConnectionDetails`] that names the field and what it may hold. It repeats no value but numbers: a value may hold a
-    /// password, wherever it stands.
+    /// [`Error::ConnectionDetails`] that names the field and what it may hold. Of the values it repeats numbers only, since any
+    /// other may hold a password.
     pub(super) fn new(details: &ConnectionDetails) -> Result<Datasource, Error> {
         use DetailsField::{NanInterpretation as Nan, PartialResponse as Partial, RequestTimeout, ScrapeInterval};
         if let Some(fault) = &details.fault {

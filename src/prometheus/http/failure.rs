@@ -57,7 +57,7 @@ fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
     }
 }
 
-/// What a failure means that is no timeout.
+/// The meaning of a failure other than a timeout.
 pub(super) fn untimed(error: Error) -> ErrorKind {
     let no_http = |why: &str| ErrorKind::NotPrometheus { status: None, why: why.to_owned() };
     match error {
