@@ -444,6 +444,8 @@ fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<u
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use crate::key::Key;
     use crate::prometheus::Authorities;
 
@@ -490,7 +492,7 @@ mod tests {
         let gateway = gateway(false);
         let check = |reply: Reply| {
             assert_eq!(reply.status, 500);
-            let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
             assert_eq!(body["_type"], "RemoteMirrorError", "{body}");
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
@@ -508,6 +510,102 @@ mod tests {
             Prepared::Question(question) => check(gateway.perform(question)),
             Prepared::Reply(_) => panic!("it is answered already"),
         }
+    }
+
+    /// The field at a place such as `query.conditions.0.key`, which is added to an object that lacks it.
+    fn field<'v>(request: &'v mut Value, place: &str) -> &'v mut Value {
+        place.split('.').fold(request, |value, step| match step.parse::<usize>() {
+            Ok(index) => &mut value[index],
+            Err(_) => &mut value[step],
+        })
+    }
+
+    #[test]
+    fn each_field_of_each_method_says_by_its_name_what_it_must_be() {
+        let details = || json!({"host": "p", "port": 9090});
+        let list = || json!([{"key": "__gauge__", "value": {"value": "m"}}, {"key": "k", "value": {"value": [{"value": "v"}]}}]);
+        let query = |query: Value| json!({"connectionDetails": details(), "query": query});
+        let requests = [
+            ("/api/connection", json!({"connectionDetails": details()})),
+            ("/api/field/name", query(json!({"conditions": list()}))),
+            ("/api/field/value", query(json!({"conditions": list(), "field": {"fieldName": "job"}}))),
+            (
+                "/api/metric",
+                query(json!({"conditions": list(), "aggregation": {"method": "MAX", "bucketSizeMillis": 60_000}})),
+            ),
+        ];
+        let values = [
+            ("null", json!(null)),
+            ("boolean", json!(true)),
+            ("number", json!(5)),
+            ("fraction", json!(1.5)),
+            ("text", json!("hush")),
+            ("list", json!(["hush"])),
+            ("object", json!({"a": "hush"})),
+        ];
+        // The methods that have a field, its place, what it may be, and what is said of anything else.
+        let mut checked = 0;
+        let mut check = |methods: &[usize], place: &str, allowed: &[&str], says: &str| {
+            for (path, request) in methods.iter().map(|&method| &requests[method]) {
+                for (kind, value) in values.iter().filter(|(kind, _)| !allowed.contains(kind)) {
+                    let mut request = request.clone();
+                    *field(&mut request, place) = value.clone();
+                    let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
+                    let Action::Method(method) = route.action else { panic!("{path}") };
+                    let error = match (method.prepare)(request.to_string().as_bytes()) {
+                        Ok(_) => panic!("{path}: {place} may be {kind}"),
+                        Err(error) => error.to_string(),
+                    };
+                    assert!(error.contains(says) && !error.contains("hush"), "{path}, {place} of type {kind}: {error}");
+                    checked += 1;
+                }
+            }
+        };
+        let (all, queries, metric, field_value): (&[usize], &[usize], &[usize], &[usize]) =
+            (&[0, 1, 2, 3], &[1, 2, 3], &[3], &[2]);
+        check(all, "connectionDetails", &["object"], "connectionDetails must be an object");
+        check(all, "connectionDetails.host", &["null", "text"], "connectionDetails.host must be a text");
+        check(all, "connectionDetails.port", &["number"], "connectionDetails.port ");
+        check(all, "connectionDetails.url", &["null", "text"], "connectionDetails.url must be a text");
+        for name in ["requestTimeout", "scrapeInterval"] {
+            let says = format!("connectionDetails.{name} must be a whole number from 1 to ");
+            check(all, &format!("connectionDetails.{name}"), &["null", "number"], &says);
+        }
+        for (name, says) in [("nan_interpretation", r#""NONE" or "ZERO""#), ("partialResponse", r#""deny" or "allow""#)]
+        {
+            let place = format!("connectionDetails.{name}");
+            check(
+                all,
+                &place,
+                &["null", "boolean", "number", "fraction", "list", "object"],
+                &format!("{place} must be {says}"),
+            );
+            check(all, &place, &["null", "text"], &format!("{place} must be a text"));
+        }
+        check(queries, "query", &["object"], "query must be an object");
+        for (name, unit) in [("startTime", " of milliseconds"), ("endTime", " of milliseconds"), ("limit", "")] {
+            let says = format!("query.{name} must be a whole number{unit}, or null");
+            check(queries, &format!("query.{name}"), &["null", "number"], &says);
+        }
+        check(queries, "query.conditions", &["null", "list"], "query.conditions must be a list of conditions, or null");
+        check(queries, "query.conditions.1", &["object"], "query.conditions[1] must be an object");
+        check(queries, "query.conditions.1.key", &["text"], "query.conditions[1].key must be a text");
+        check(queries, "query.conditions.1._type", &["null", "text"], "the condition on k is of an unknown type");
+        let value = "query.conditions.1.value";
+        check(queries, value, &["null", "object"], "query.conditions[1].value must be an object");
+        check(queries, &format!("{value}._type"), &["null", "text"], "query.conditions[1].value._type must be a text");
+        let in_set = "query.conditions[1].value.value[0]._type must be a text";
+        check(queries, &format!("{value}.value.0._type"), &["null", "text"], in_set);
+        check(field_value, "query.offset", &["null", "number"], "query.offset must be a whole number, or null");
+        check(field_value, "query.fieldValuePrefix", &["null", "text"], "query.fieldValuePrefix must be a text");
+        check(field_value, "query.field", &["object"], "query.field must be an object");
+        check(field_value, "query.field.fieldName", &["text"], "query.field.fieldName must be a text");
+        check(metric, "query.latestFirst", &["null", "boolean"], "query.latestFirst must be true, false or null");
+        check(metric, "query.aggregation", &["null", "object"], "query.aggregation must be an object, or null");
+        check(metric, "query.aggregation.method", &["text"], "query.aggregation.method must be a text");
+        let bucket = "query.aggregation.bucketSizeMillis";
+        check(metric, bucket, &["number"], &format!("{bucket} must be a whole number of milliseconds"));
+        assert!(checked > 300, "{checked}");
     }
 
     #[test]

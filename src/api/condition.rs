@@ -110,23 +110,22 @@ fn label_values(condition: &Condition) -> Result<Vec<LabelValue>, Invalid> {
     let key = &condition.key;
     match &condition.value {
         None => Ok(vec![label_value(key, &Scalar::Null, None)?]),
-        Some(ConditionValue { value: Given::One(value), kind }) => Ok(vec![label_value(key, value, kind.as_ref())?]),
+        Some(ConditionValue { value: Given::One(value), kind }) => Ok(vec![label_value(key, value, kind.as_deref())?]),
         Some(ConditionValue { value: Given::Set(ValueSet { kept, .. }), kind }) => {
-            check_held(kind.as_ref())?;
-            kept.iter().map(|item| label_value(key, &item.value, item.kind.as_ref())).collect()
+            check_held(kind.as_deref())?;
+            kept.iter().map(|item| label_value(key, &item.value, item.kind.as_deref())).collect()
         }
     }
 }
 
 /// Refuses a value that StackState calls a type that labels cannot hold, such as a pattern.
 fn check_held(kind: Option<&Name>) -> Result<(), Invalid> {
-    const HELD: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
-    match kind.map(|kind| &**kind) {
-        Some(kind) if !HELD.contains(&kind) => {
+    match kind {
+        Some(kind) => {
             let mirror_type = if is_name(kind) { kind } else { "unknown" };
             Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

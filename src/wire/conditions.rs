@@ -4,10 +4,10 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
-use crate::wire::strict_json::{Object, optional};
+use crate::wire::strict_json::MaybeObject;
 use crate::wire::text::{MAX_VALUES_BYTES, Name};
 
 /// The most conditions of a query.
@@ -50,27 +50,23 @@ impl Conditions {
 }
 
 /// `EqualityCondition`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Condition {
     /// A label's name, or one of the keys that name what to fetch.
     pub key: Name,
     /// What the label equals.
-    #[serde(default, deserialize_with = "optional")]
     pub value: Option<ConditionValue>,
     /// Its type as StackState calls it: a text, if it is there.
-    #[serde(default, rename = "_type")]
     pub kind: Scalar,
 }
 
 /// The value of a condition.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct ConditionValue {
     /// The value itself.
-    #[serde(default)]
     pub value: Given,
-    /// Its type as StackState calls it.
-    #[serde(rename = "_type")]
-    pub kind: Option<Name>,
+    /// Its type as StackState calls it, unless that is one that labels can hold.
+    pub kind: Option<Box<Name>>,
 }
 
 /// One value, or a set of them.
@@ -95,6 +91,8 @@ pub struct ValueSet {
     pub kept: Vec<SetValue>,
     /// How many there are.
     pub count: usize,
+    /// The first of those kept whose `_type` is no name.
+    untyped: Option<usize>,
 }
 
 /// A value of a set, bare or as an object with a type.
@@ -102,13 +100,74 @@ pub struct ValueSet {
 pub struct SetValue {
     /// The value itself; [`Scalar::Object`] when it is an object without one.
     pub value: Scalar,
-    /// Its type as StackState calls it.
-    pub kind: Option<Name>,
+    /// Its type as StackState calls it, unless that is one that labels can hold.
+    pub kind: Option<Box<Name>>,
+}
+
+/// A condition as it is sent.
+#[derive(Deserialize)]
+struct SentCondition {
+    #[serde(default)]
+    key: Scalar,
+    #[serde(default)]
+    value: MaybeObject<SentValue>,
+    #[serde(default, rename = "_type")]
+    kind: Scalar,
+}
+
+/// The value of a condition as it is sent.
+#[derive(Deserialize)]
+struct SentValue {
+    #[serde(default)]
+    value: Given,
+    #[serde(default, rename = "_type")]
+    kind: Scalar,
+}
+
+impl Condition {
+    /// A condition, or what is wrong with it: which of its fields, and what that must be.
+    fn of(sent: SentCondition) -> Result<Condition, String> {
+        let key = Name::try_from(sent.key).map_err(|()| format!("key must be {A_NAME}"))?;
+        let value = match sent.value {
+            MaybeObject::Null => None,
+            MaybeObject::Other => return Err("value must be an object such as {\"value\": \"x\"}, or null".to_owned()),
+            MaybeObject::Object(SentValue { value, kind }) => {
+                if let Given::Set(ValueSet { untyped: Some(nth), .. }) = value {
+                    return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
+                }
+                let kind = unsupported(kind).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
+                Some(ConditionValue { value, kind })
+            }
+        };
+        Ok(Condition { key, value, kind: sent.kind })
+    }
+}
+
+/// What a [`Name`] must be.
+const A_NAME: &str = "a text of at most 1024 bytes";
+
+/// The types of values that labels can hold, as StackState calls them.
+const LABEL_TYPES: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
+
+/// The type of a value, unless there is none or it is one that labels can hold.
+fn unsupported(kind: Scalar) -> Result<Option<Box<Name>>, ()> {
+    match kind {
+        Scalar::Null => Ok(None),
+        Scalar::Text(kind) if LABEL_TYPES.contains(&kind.as_str()) => Ok(None),
+        kind => Name::try_from(kind).map(Box::new).map(Some),
+    }
 }
 
 impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Conditions, D::Error> {
         struct ConditionsVisitor;
+
+        fn no_list<E: Error>(found: Scalar) -> Result<Conditions, E> {
+            match found {
+                Scalar::Null => Ok(Conditions::default()),
+                _ => Err(E::custom("query.conditions must be a list of conditions, or null")),
+            }
+        }
 
         impl<'de> Visitor<'de> for ConditionsVisitor {
             type Value = Conditions;
@@ -117,17 +176,25 @@ impl<'de> Deserialize<'de> for Conditions {
                 f.write_str("a list of conditions")
             }
 
-            fn visit_unit<E>(self) -> Result<Conditions, E> {
-                Ok(Conditions::default())
+            visit_scalars_as!(no_list);
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Conditions, A::Error> {
+                ScalarVisitor.visit_map(fields).and_then(no_list)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Conditions, A::Error> {
                 let mut conditions = Conditions::default();
                 while conditions.has_room() {
-                    let Some(Object(condition)) = items.next_element::<Object<Condition>>()? else {
+                    let Some(item) = items.next_element::<MaybeObject<SentCondition>>()? else {
                         return Ok(conditions);
                     };
-                    conditions.add(condition);
+                    let condition = match item {
+                        MaybeObject::Object(sent) => Condition::of(sent).map_err(|wrong| format!(".{wrong}")),
+                        MaybeObject::Null | MaybeObject::Other => Err(" must be an object".to_owned()),
+                    };
+                    let nth = conditions.count;
+                    conditions
+                        .add(condition.map_err(|wrong| A::Error::custom(format!("query.conditions[{nth}]{wrong}")))?);
                 }
                 while items.next_element::<IgnoredAny>()?.is_some() {
                     conditions.count += 1;
@@ -151,14 +218,18 @@ impl<'de> Deserialize<'de> for Given {
                 f.write_str("a value")
             }
 
-            visit_scalars_as!(Given::One);
+            visit_scalars_as!(|value| Ok(Given::One(value)));
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
                 let mut set = ValueSet::default();
                 while set.kept.len() < MAX_SET_VALUES {
-                    let Some(value) = items.next_element()? else { return Ok(Given::Set(set)) };
+                    let Some(SentSetValue { value, kind }) = items.next_element()? else { return Ok(Given::Set(set)) };
+                    let kind = unsupported(kind).unwrap_or_else(|()| {
+                        set.untyped.get_or_insert(set.count);
+                        None
+                    });
                     set.count += 1;
-                    set.kept.push(value);
+                    set.kept.push(SetValue { value, kind });
                 }
                 while items.next_element::<IgnoredAny>()?.is_some() {
                     set.count += 1;
@@ -175,15 +246,21 @@ impl<'de> Deserialize<'de> for Given {
     }
 }
 
-impl<'de> Deserialize<'de> for SetValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SetValue, D::Error> {
+/// A value of a set as it is sent.
+struct SentSetValue {
+    value: Scalar,
+    kind: Scalar,
+}
+
+impl<'de> Deserialize<'de> for SentSetValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SentSetValue, D::Error> {
         /// The fields of a value with a type.
         #[derive(Deserialize)]
         struct Typed {
             #[serde(default = "no_value")]
             value: Scalar,
-            #[serde(rename = "_type")]
-            kind: Option<Name>,
+            #[serde(default, rename = "_type")]
+            kind: Scalar,
         }
 
         fn no_value() -> Scalar {
@@ -193,21 +270,21 @@ impl<'de> Deserialize<'de> for SetValue {
         struct SetValueVisitor;
 
         impl<'de> Visitor<'de> for SetValueVisitor {
-            type Value = SetValue;
+            type Value = SentSetValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
             }
 
-            visit_scalars_as!(|value| SetValue { value, kind: None });
+            visit_scalars_as!(|value| Ok(SentSetValue { value, kind: Scalar::Null }));
 
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<SetValue, A::Error> {
-                Ok(SetValue { value: ScalarVisitor.visit_seq(items)?, kind: None })
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<SentSetValue, A::Error> {
+                Ok(SentSetValue { value: ScalarVisitor.visit_seq(items)?, kind: Scalar::Null })
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<SetValue, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<SentSetValue, A::Error> {
                 let Typed { value, kind } = Typed::deserialize(serde::de::value::MapAccessDeserializer::new(fields))?;
-                Ok(SetValue { value, kind })
+                Ok(SentSetValue { value, kind })
             }
         }
 
@@ -257,12 +334,33 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_of_objects_and_may_be_null() {
+    fn what_is_of_another_type_is_named_with_its_place() {
         assert_eq!(read("null").count, 0);
-        for json in ["5", "{}", r#"["k"]"#, r#"[["k","v"]]"#, r#"[{"value":null}]"#, r#"[{"key":5}]"#] {
-            assert!(serde_json::from_str::<Conditions>(json).is_err(), "{json}");
+        let check = |json: &str, says: &str| {
+            let error = serde_json::from_str::<Conditions>(json).unwrap_err().to_string();
+            assert!(error.starts_with(says) && !error.contains("hush"), "{json:.99}: {error}");
+        };
+        let one = |condition: &str| format!(r#"[{{"key":"k"}},{condition}]"#);
+        let in_set = |value: &str| one(&format!(r#"{{"key":"k","value":{{"value":["a",{value}]}}}}"#));
+        for json in ["5", "true", "-1", "0.5", "\"hush\"", "{}"] {
+            check(json, "query.conditions must be a list of conditions, or null");
         }
-        let long = format!(r#"[{{"key":{:?}}}]"#, "k".repeat(1_025));
-        assert!(serde_json::from_str::<Conditions>(&long).is_err());
+        for json in ["\"hush\"", "null", "5", r#"["k","hush"]"#] {
+            check(&one(json), "query.conditions[1] must be an object");
+        }
+        let long = format!(r#"{{"key":{:?}}}"#, "k".repeat(1_025));
+        for json in [r#"{"key":5}"#, r#"{"key":["hush"]}"#, r#"{"key":null}"#, r#"{"value":null}"#, &long] {
+            check(&one(json), "query.conditions[1].key must be a text of at most 1024 bytes");
+        }
+        for value in ["\"hush\"", "5", r#"["hush"]"#] {
+            let json = format!(r#"{{"key":"k","value":{value}}}"#);
+            check(&one(&json), "query.conditions[1].value must be an object such as");
+        }
+        check(&one(r#"{"key":"k","value":{"_type":5}}"#), "query.conditions[1].value._type must be a text");
+        check(
+            &in_set(r#"{"value":"hush","_type":["hush"]}"#),
+            "query.conditions[1].value.value[1]._type must be a text",
+        );
+        check(r#"[{"key":"k""#, "EOF");
     }
 }

@@ -108,9 +108,9 @@ impl<'de> Deserialize<'de> for ConnectionDetails {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionDetails, D::Error> {
         struct DetailsVisitor;
 
-        fn not_an_object(found: Scalar) -> ConnectionDetails {
+        fn not_an_object<E>(found: Scalar) -> Result<ConnectionDetails, E> {
             let fault = DetailsFault::NotAnObject(found.kind());
-            ConnectionDetails { fault: Some(fault), ..ConnectionDetails::default() }
+            Ok(ConnectionDetails { fault: Some(fault), ..ConnectionDetails::default() })
         }
 
         impl<'de> Visitor<'de> for DetailsVisitor {
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for ConnectionDetails {
             visit_scalars_as!(not_an_object);
 
             fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<ConnectionDetails, A::Error> {
-                ScalarVisitor.visit_seq(items).map(not_an_object)
+                ScalarVisitor.visit_seq(items).and_then(not_an_object)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ConnectionDetails, A::Error> {

@@ -5,11 +5,12 @@
 //! its bounds allow, whatever it is, so that what is wrong with it can be said by name.
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::de::DeserializeOwned;
 
 use crate::wire::conditions::Conditions;
 use crate::wire::connection_details::ConnectionDetails;
-use crate::wire::strict_json::{Object, object, optional};
+use crate::wire::scalar::Scalar;
+use crate::wire::strict_json;
 use crate::wire::text::{BoundedText, MAX_VALUE_BYTES, Name};
 
 /// Parses a body.
@@ -17,18 +18,9 @@ use crate::wire::text::{BoundedText, MAX_VALUE_BYTES, Name};
 /// # Errors
 /// Why it is no such request, in words that repeat nothing of it but numbers and the names of fields.
 pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let request: Result<Object<T>, _> = serde_json::from_slice(body);
-    request.map(|Object(request)| request).map_err(|error| reason(&error))
-}
-
-/// Why something is no request, without the values that serde's reasons begin with: one may be a password.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    // The last one, for a value may hold these words as well.
-    match text.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None => text,
-    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let request = strict_json::object(&mut json, "it must be an object");
+    request.and_then(|request| json.end().map(|()| request)).map_err(|error| error.to_string())
 }
 
 /// `TestConnectionRequest`.
@@ -46,7 +38,7 @@ pub struct QueryRequest<Q> {
     /// Which Prometheus to ask.
     pub connection_details: ConnectionDetails,
     /// What to ask it.
-    #[serde(deserialize_with = "object")]
+    #[serde(deserialize_with = "named::query")]
     pub query: Q,
 }
 
@@ -88,9 +80,10 @@ pub struct FieldValuesQuery {
     #[serde(default, deserialize_with = "named::offset")]
     pub offset: Option<Integer>,
     /// What the values begin with.
+    #[serde(default, deserialize_with = "named::field_value_prefix")]
     pub field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>>,
     /// Whose values are asked for.
-    #[serde(deserialize_with = "object")]
+    #[serde(deserialize_with = "named::field")]
     pub field: Field,
 }
 
@@ -123,7 +116,7 @@ pub struct MetricsQuery {
     #[serde(default, deserialize_with = "named::latest_first")]
     pub latest_first: Option<bool>,
     /// How to gather samples; absent for a raw query.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, deserialize_with = "named::aggregation")]
     pub aggregation: Option<Aggregation>,
 }
 
@@ -139,44 +132,56 @@ pub struct Aggregation {
     pub bucket_size_millis: Integer,
 }
 
-/// Readers of fields which say by name what a field must be.
+/// Readers of fields which say by its name what a field must be. They read whatever stands there, so that no reason repeats it.
 mod named {
-    use super::{Deserialize, Deserializer, Error, Integer, Name};
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Aggregation, BoundedText, Field, Integer, MAX_VALUE_BYTES, Name};
+    use crate::wire::scalar::{optional_scalar, scalar};
+    use crate::wire::strict_json::{object, optional_object};
+
+    pub(super) fn query<'de, D: Deserializer<'de>, Q: Deserialize<'de>>(deserializer: D) -> Result<Q, D::Error> {
+        object(deserializer, "query must be an object")
+    }
 
     macro_rules! fields {
-        ($($reader:ident: $type:ty = $name:literal must be $what:literal;)*) => {$(
+        ($($reader:ident: $type:ty = $read:ident $must_be:literal;)*) => {$(
             pub(super) fn $reader<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
-                // The reason would repeat the value, which is not for any eye.
-                <$type>::deserialize(deserializer).map_err(|_| D::Error::custom(concat!($name, " must be ", $what)))
+                $read(deserializer, $must_be)
             }
         )*};
     }
 
     fields! {
-        start_time: Option<Integer> = "query.startTime" must be "a whole number of milliseconds, or null";
-        end_time: Option<Integer> = "query.endTime" must be "a whole number of milliseconds, or null";
-        limit: Option<Integer> = "query.limit" must be "a whole number, or null";
-        offset: Option<Integer> = "query.offset" must be "a whole number, or null";
-        latest_first: Option<bool> = "query.latestFirst" must be "true, false or null";
-        bucket_size_millis: Integer = "query.aggregation.bucketSizeMillis" must be "a whole number of milliseconds";
-        method: Name = "query.aggregation.method" must be "a text of at most 1024 bytes";
-        field_name: Name = "query.field.fieldName" must be "a text of at most 1024 bytes";
+        start_time: Option<Integer> = optional_scalar "query.startTime must be a whole number of milliseconds, or null";
+        end_time: Option<Integer> = optional_scalar "query.endTime must be a whole number of milliseconds, or null";
+        limit: Option<Integer> = optional_scalar "query.limit must be a whole number, or null";
+        offset: Option<Integer> = optional_scalar "query.offset must be a whole number, or null";
+        latest_first: Option<bool> = optional_scalar "query.latestFirst must be true, false or null";
+        field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>> =
+            optional_scalar "query.fieldValuePrefix must be a text of at most 262144 bytes, or null";
+        field: Field = object "query.field must be an object";
+        field_name: Name = scalar "query.field.fieldName must be a text of at most 1024 bytes";
+        aggregation: Option<Aggregation> = optional_object "query.aggregation must be an object, or null";
+        method: Name = scalar "query.aggregation.method must be a text of at most 1024 bytes";
+        bucket_size_millis: Integer =
+            scalar "query.aggregation.bucketSizeMillis must be a whole number of milliseconds";
     }
 }
 
 /// A whole number, which some serialisers write as `5.0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "serde_json::Number")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integer(pub i64);
 
-impl TryFrom<serde_json::Number> for Integer {
-    type Error = &'static str;
+impl TryFrom<Scalar> for Integer {
+    type Error = ();
 
-    fn try_from(number: serde_json::Number) -> Result<Integer, &'static str> {
+    fn try_from(scalar: Scalar) -> Result<Integer, ()> {
+        let Scalar::Number(number) = scalar else { return Err(()) };
         // Within 2^53 every whole number is exact.
         let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
         let whole = number.as_i64().or_else(|| number.as_f64().and_then(from_float));
-        whole.map(Integer).ok_or("not a whole number")
+        whole.map(Integer).ok_or(())
     }
 }
 
@@ -186,38 +191,17 @@ mod tests {
 
     #[test]
     fn why_a_body_is_no_request_repeats_nothing_of_it() {
-        let check = |body: &str, part: &str| {
+        let check = |body: &str, says: &str| {
             let error = parsed::<QueryRequest<FieldValuesQuery>>(body.as_bytes()).unwrap_err();
-            assert!(error.contains(part) && !error.contains("hush"), "{body:.99}: {error}");
+            assert!(error.starts_with(says) && !error.contains("hush"), "{body:.99}: {error}");
         };
         check(r#"{"_type":"hush"}"#, "missing field `connectionDetails`");
+        check(r#"{"connectionDetails":{},"query":{}}"#, "missing field `field`");
         check(r#"{"hush"#, "EOF");
-        check(r#"["hush"]"#, "expected an object");
-        check(r#"{"connectionDetails":{},"query":"hush"}"#, "expected an object");
-        check(r#"{"connectionDetails":{},"query":"x, expected hush"}"#, "expected an object");
-        check(
-            r#"{"connectionDetails":{},"query":{"field":{"fieldName":["hush"]}}}"#,
-            "query.field.fieldName must be a text of at most 1024 bytes at line 1",
-        );
-        check(r#"{"connectionDetails":{},"query":{"startTime":"hush"}}"#, "query.startTime must be a whole number");
-        check(r#"{"connectionDetails":{},"query":{"startTime":1.5}}"#, "query.startTime must be a whole number");
-        check(r#"{"connectionDetails":{},"query":{"limit":["hush"]}}"#, "query.limit must be a whole number, or null");
-    }
-
-    #[test]
-    fn a_field_of_the_wrong_type_is_named() {
-        let check = |query: &str, says: &str| {
-            let body = format!(r#"{{"connectionDetails":{{}},"query":{query}}}"#);
-            let error = parsed::<QueryRequest<MetricsQuery>>(body.as_bytes()).unwrap_err();
-            assert!(error.starts_with(says) && !error.contains("hush"), "{query}: {error}");
-        };
-        check(r#"{"endTime":"hush"}"#, "query.endTime must be a whole number of milliseconds, or null at line 1");
-        check(r#"{"limit":"hush"}"#, "query.limit must be a whole number, or null at line 1");
-        check(r#"{"latestFirst":"hush"}"#, "query.latestFirst must be true, false or null at");
-        let (method, bucket) = (r#"{"aggregation":{"method":5}}"#, r#"{"aggregation":{"bucketSizeMillis":"hush"}}"#);
-        check(method, "query.aggregation.method must be a text");
-        check(bucket, "query.aggregation.bucketSizeMillis must be a whole number of milliseconds");
-        let absent = parsed::<QueryRequest<MetricsQuery>>(br#"{"connectionDetails":{},"query":{"limit":null}}"#);
-        assert_eq!(absent.map(|request| request.query.limit), Ok(None));
+        check(r#"{"connectionDetails":{},"query":{"limit":hush}}"#, "expected value at line 1");
+        check(r#"{"connectionDetails":{},"query":{"field":{"fieldName":"a"}}}hush"#, "trailing characters at line 1");
+        check(r#"["hush"]"#, "it must be an object");
+        check("null", "it must be an object");
+        check(r#"{"connectionDetails":{},"query":"hush"}"#, "query must be an object at line 1");
     }
 }

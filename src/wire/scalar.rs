@@ -56,6 +56,42 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
+impl TryFrom<Scalar> for bool {
+    type Error = ();
+
+    fn try_from(scalar: Scalar) -> Result<bool, ()> {
+        match scalar {
+            Scalar::Bool(truth) => Ok(truth),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A value of a type that a scalar can be.
+///
+/// # Errors
+/// `must_be`, when it is of another type.
+pub(super) fn scalar<'de, D: Deserializer<'de>, T: TryFrom<Scalar>>(
+    deserializer: D,
+    must_be: &str,
+) -> Result<T, D::Error> {
+    T::try_from(Scalar::deserialize(deserializer)?).map_err(|_| D::Error::custom(must_be))
+}
+
+/// A value of a type that a scalar can be, or `null`.
+///
+/// # Errors
+/// `must_be`, when it is of another type.
+pub(super) fn optional_scalar<'de, D: Deserializer<'de>, T: TryFrom<Scalar>>(
+    deserializer: D,
+    must_be: &str,
+) -> Result<Option<T>, D::Error> {
+    match Scalar::deserialize(deserializer)? {
+        Scalar::Null => Ok(None),
+        scalar => T::try_from(scalar).map(Some).map_err(|_| D::Error::custom(must_be)),
+    }
+}
+
 /// Reads any JSON value. Other visitors hand it what they have no use for.
 pub(super) struct ScalarVisitor;
 
@@ -104,31 +140,31 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// The methods of a visitor for scalars, which wrap what [`ScalarVisitor`] makes of them.
+/// The methods of a visitor for scalars, by a function that makes a result of what [`ScalarVisitor`] makes of them.
 macro_rules! visit_scalars_as {
-    ($wrap:expr) => {
+    ($make:expr) => {
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_unit().map($wrap)
+            ScalarVisitor.visit_unit().and_then($make)
         }
 
         fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_bool(value).map($wrap)
+            ScalarVisitor.visit_bool(value).and_then($make)
         }
 
         fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_u64(value).map($wrap)
+            ScalarVisitor.visit_u64(value).and_then($make)
         }
 
         fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_i64(value).map($wrap)
+            ScalarVisitor.visit_i64(value).and_then($make)
         }
 
         fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_f64(value).map($wrap)
+            ScalarVisitor.visit_f64(value).and_then($make)
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_str(text).map($wrap)
+            ScalarVisitor.visit_str(text).and_then($make)
         }
     };
 }

@@ -6,48 +6,79 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// What stands there as an object, never as a list.
-#[derive(Debug)]
-pub struct Object<T>(pub T);
+use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+/// What stands where an object is expected.
+#[derive(Debug, Default)]
+pub(super) enum MaybeObject<T> {
+    /// An object.
+    Object(T),
+    /// `null`, or nothing.
+    #[default]
+    Null,
+    /// Anything else.
+    Other,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MaybeObject<T>, D::Error> {
         struct ObjectVisitor<T>(PhantomData<T>);
 
+        fn no_object<T, E>(found: Scalar) -> Result<MaybeObject<T>, E> {
+            Ok(if found == Scalar::Null { MaybeObject::Null } else { MaybeObject::Other })
+        }
+
         impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = Object<T>;
+            type Value = MaybeObject<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            visit_scalars_as!(no_object);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<MaybeObject<T>, A::Error> {
+                ScalarVisitor.visit_seq(items).and_then(no_object)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MaybeObject<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(MaybeObject::Object)
             }
         }
 
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
     }
 }
 
-/// For fields: `#[serde(deserialize_with = "object")]`.
+/// An object.
 ///
 /// # Errors
-/// When it is no object, or none of a `T`.
-pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let Object(object) = Object::deserialize(deserializer)?;
-    Ok(object)
+/// `must_be`, when it is something else.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    must_be: &str,
+) -> Result<T, D::Error> {
+    match MaybeObject::deserialize(deserializer)? {
+        MaybeObject::Object(object) => Ok(object),
+        MaybeObject::Null | MaybeObject::Other => Err(D::Error::custom(must_be)),
+    }
 }
 
-/// The same for one that may be `null`, or absent with `default`.
+/// An object, or `null`.
 ///
 /// # Errors
-/// When it is neither `null` nor an object of a `T`.
-pub fn optional<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let optional: Option<Object<T>> = Option::deserialize(deserializer)?;
-    Ok(optional.map(|Object(object)| object))
+/// `must_be`, when it is something else.
+pub(super) fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    must_be: &str,
+) -> Result<Option<T>, D::Error> {
+    match MaybeObject::deserialize(deserializer)? {
+        MaybeObject::Object(object) => Ok(Some(object)),
+        MaybeObject::Null => Ok(None),
+        MaybeObject::Other => Err(D::Error::custom(must_be)),
+    }
 }
 
 #[cfg(test)]
@@ -56,9 +87,9 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     struct Outer {
-        #[serde(deserialize_with = "object")]
+        #[serde(deserialize_with = "one")]
         one: Inner,
-        #[serde(default, deserialize_with = "optional")]
+        #[serde(default, deserialize_with = "other")]
         other: Option<Inner>,
     }
 
@@ -67,22 +98,39 @@ mod tests {
         a: u8,
     }
 
+    fn one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Inner, D::Error> {
+        object(deserializer, "one must be an object")
+    }
+
+    fn other<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Inner>, D::Error> {
+        optional_object(deserializer, "other must be an object, or null")
+    }
+
     #[test]
     fn an_object_is_no_list_of_the_values_of_its_fields() {
-        let check = |json: &str, expected: Option<&[u8]>| {
-            let read: Result<Object<Outer>, _> = serde_json::from_str(json);
-            let values = read.ok().map(|Object(Outer { one, other })| {
-                [one].into_iter().chain(other).map(|inner| inner.a).collect::<Vec<_>>()
-            });
-            assert_eq!(values.as_deref(), expected, "{json}");
+        let check = |json: &str, expected: Result<&[u8], &str>| {
+            let outer = object::<_, Outer>(&mut serde_json::Deserializer::from_str(json), "it must be an object");
+            let values =
+                outer.map(|Outer { one, other }| [one].into_iter().chain(other).map(|inner| inner.a).collect());
+            match (values, expected) {
+                (Ok::<Vec<u8>, _>(values), expected) => assert_eq!(Ok(&values[..]), expected, "{json}"),
+                (Err(error), expected) => {
+                    assert!(error.to_string().starts_with(expected.unwrap_err()), "{json}: {error}")
+                }
+            }
         };
-        check(r#"{"one":{"a":1}}"#, Some(&[1]));
-        check(r#"{"one":{"a":1},"other":null}"#, Some(&[1]));
-        check(r#"{"one":{"a":1},"other":{"a":2}}"#, Some(&[1, 2]));
-        check(r#"[{"a":1},null]"#, None);
-        check(r#"{"one":[1]}"#, None);
-        check(r#"{"one":{"a":1},"other":[2]}"#, None);
-        check(r#"{"one":null}"#, None);
-        check(r#"{"other":{"a":1}}"#, None);
+        let (it, one) = (Err("it must be an object"), Err("one must be an object"));
+        check(r#"{"one":{"a":1}}"#, Ok(&[1]));
+        check(r#"{"one":{"a":1},"other":null}"#, Ok(&[1]));
+        check(r#"{"one":{"a":1},"other":{"a":2}}"#, Ok(&[1, 2]));
+        check(r#"[{"a":1},null]"#, it);
+        check("null", it);
+        check(r#"{"one":[1]}"#, one);
+        check(r#"{"one":null}"#, one);
+        check(r#"{"one":"a"}"#, one);
+        check(r#"{"one":{"a":1},"other":[2]}"#, Err("other must be an object, or null"));
+        check(r#"{"one":{"a":1},"other":2}"#, Err("other must be an object, or null"));
+        check(r#"{"other":{"a":1}}"#, Err("missing field `one`"));
+        check(r#"{"one":{"a":1}"#, Err("EOF"));
     }
 }

@@ -1,10 +1,8 @@
-//! Texts of a request, bounded while they are read.
+//! Texts of a request, of bounded size.
 
-use std::fmt;
 use std::ops::Deref;
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use crate::wire::scalar::Scalar;
 
 /// The most bytes of a name: the key of a condition, a field's name, a `_type`, an aggregation method.
 pub const MAX_NAME_BYTES: usize = 1 << 10;
@@ -19,7 +17,7 @@ pub const MAX_VALUES_BYTES: usize = 512 << 10;
 /// A text of at most [`MAX_NAME_BYTES`].
 pub type Name = BoundedText<MAX_NAME_BYTES>;
 
-/// A text of at most `MAX` bytes. A longer one is an error, and is not kept.
+/// A text of at most `MAX` bytes, which are at most [`MAX_VALUE_BYTES`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundedText<const MAX: usize>(pub String);
 
@@ -31,25 +29,13 @@ impl<const MAX: usize> Deref for BoundedText<MAX> {
     }
 }
 
-impl<'de, const MAX: usize> Deserialize<'de> for BoundedText<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<const MAX: usize>;
+impl<const MAX: usize> TryFrom<Scalar> for BoundedText<MAX> {
+    type Error = ();
 
-        impl<const MAX: usize> Visitor<'_> for TextVisitor<MAX> {
-            type Value = BoundedText<MAX>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a text of at most {MAX} bytes")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                if text.len() > MAX {
-                    return Err(E::invalid_length(text.len(), &self));
-                }
-                Ok(BoundedText(text.to_owned()))
-            }
+    fn try_from(scalar: Scalar) -> Result<Self, ()> {
+        match scalar {
+            Scalar::Text(text) if text.len() <= MAX => Ok(BoundedText(text)),
+            _ => Err(()),
         }
-
-        deserializer.deserialize_str(TextVisitor)
     }
 }
