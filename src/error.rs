@@ -228,6 +228,7 @@ impl From<Invalid> for Error {
             Invalid::TooManyConditions { .. }
             | Invalid::TooManyValues { .. }
             | Invalid::ValuesTooLong { .. }
+            | Invalid::PatternTooLong { .. }
             | Invalid::ValueTooLong { .. } => "query_too_large",
             Invalid::Range(_) => "invalid_time_range",
             Invalid::Method(_) | Invalid::Bucket(_) => "invalid_aggregation",

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use prometheusmirror::compute::plan::Subquery;
 use prometheusmirror::compute::promql;
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{LabelValue, Matcher, Method, Selector};
+use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Method, Selector};
 use prometheusmirror::model::time::LATEST_MS;
 
 use crate::number::Exact;
@@ -45,9 +45,10 @@ impl<'a> Arbitrary<'a> for Asked {
         let mut matchers = Vec::new();
         for _ in 0..choices.int_in_range(0..=3)? {
             let label = text(choices)?;
-            let mut any_of = vec![label_value(choices)?];
+            let mut any_of = LabelValues::default();
+            add_value(&mut any_of, choices)?;
             while !choices.is_empty() && choices.int_in_range(0..=3)? == 3 {
-                any_of.push(label_value(choices)?);
+                add_value(&mut any_of, choices)?;
             }
             matchers.push(Matcher { label, any_of });
         }
@@ -85,26 +86,34 @@ fn text(choices: &mut Unstructured) -> Result<String> {
     Ok(text)
 }
 
-fn label_value(choices: &mut Unstructured) -> Result<LabelValue> {
-    if choices.int_in_range(0..=2)? < 2 { text(choices).map(LabelValue::Text) } else { number(choices) }
+fn add_value(values: &mut LabelValues, choices: &mut Unstructured) -> Result<()> {
+    if choices.int_in_range(0..=2)? < 2 {
+        values.push(LabelValue::Text(&text(choices)?));
+    } else {
+        values.push(LabelValue::Number(number(choices)?));
+    }
+    Ok(())
 }
 
 /// A number that a JSON number can be.
-fn number(choices: &mut Unstructured) -> Result<LabelValue> {
-    let most = *choices.choose(&[0_i64, 9, 99, 12_345, 1_000_000, 99_999_999_999_999_999])?;
-    let digits = choices.int_in_range(0..=most)?.to_string().trim_end_matches('0').to_owned();
-    if digits.is_empty() {
-        return Ok(LabelValue::Number(Decimal { is_negative: false, digits, exponent: 0 }));
+fn number(choices: &mut Unstructured) -> Result<Decimal> {
+    let most = *choices.choose(&[0_u64, 9, 99, 12_345, 1_000_000, 99_999_999_999_999_999])?;
+    let mut digits = choices.int_in_range(0..=most)?;
+    if digits == 0 {
+        return Ok(Decimal { is_negative: false, digits, exponent: 0 });
+    }
+    while digits.is_multiple_of(10) {
+        digits /= 10;
     }
     let most = *choices.choose(&[2, 7, 22, 290])?;
     let exponent = choices.int_in_range(-most..=most)?;
-    Ok(LabelValue::Number(Decimal { is_negative: choices.arbitrary()?, digits, exponent }))
+    Ok(Decimal { is_negative: choices.arbitrary()?, digits, exponent })
 }
 
 /// Texts that are almost a value of a selector, and others.
 fn others(choices: &mut Unstructured, selector: &Selector) -> Result<Vec<String>> {
     let mut others = vec![text(choices)?];
-    for value in selector.matchers.iter().flat_map(|matcher| &matcher.any_of) {
+    for value in selector.matchers.iter().flat_map(|matcher| matcher.any_of.iter()) {
         let mut near = match given(value) {
             Value::Text(text) => text,
             Value::Number(number) => choices.choose(&number.spellings())?.clone(),
@@ -271,11 +280,12 @@ fn matching(matcher: &Matcher) -> Match {
     Match { label: matcher.label.clone(), operator: Operator::IsAny, values }
 }
 
-fn given(value: &LabelValue) -> Value {
+fn given(value: LabelValue<'_>) -> Value {
     match value {
-        LabelValue::Text(text) => Value::Text(text.clone()),
+        LabelValue::Text(text) => Value::Text(text.to_owned()),
         LabelValue::Number(Decimal { is_negative, digits, exponent }) => {
-            Value::Number(Exact { is_negative: *is_negative, digits: digits.clone(), exponent: i64::from(*exponent) })
+            let digits = if digits == 0 { String::new() } else { digits.to_string() };
+            Value::Number(Exact { is_negative, digits, exponent: i64::from(exponent) })
         }
     }
 }

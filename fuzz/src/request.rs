@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheusmirror::api::{Datasource, metric_query};
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{Aggregation, LabelValue, Matcher, Method, MetricQuery, NanInterpretation, Order};
+use prometheusmirror::model::query::{Aggregation, LabelValue, LabelValues, Matcher, Method, MetricQuery, NanInterpretation, Order};
 use prometheusmirror::model::query::{PartialResponse, Selector, Source};
 use prometheusmirror::model::time::TimeRange;
 use prometheusmirror::prometheus::Upstream;
@@ -293,12 +293,13 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
     let labels: Vec<&Condition> = conditions.iter().filter(|one| !SOURCES.contains(&one.key)).collect();
     let [naming] = naming[..] else { return Err(Refused::Meaning) };
     // A number is no name, but a truth is. A blank one is none.
-    let [LabelValue::Text(name)] = &label_values(naming.value)?[..] else { return Err(Refused::Meaning) };
+    let values = label_values(naming.value)?;
+    let name = values.only_text().ok_or(Refused::Meaning)?;
     if name.chars().all(char::is_whitespace) {
         return Err(Refused::Meaning);
     }
     if naming.key == "~" {
-        return if labels.is_empty() { Ok(Source::Expression(name.clone())) } else { Err(Refused::Meaning) };
+        return if labels.is_empty() { Ok(Source::Expression(name.to_owned())) } else { Err(Refused::Meaning) };
     }
     let mut matchers = Vec::new();
     for one in labels {
@@ -308,14 +309,14 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
         }
         matchers.push(Matcher { label: one.key.to_owned(), any_of });
     }
-    let selector = Selector { metric: name.clone(), matchers };
+    let selector = Selector { metric: name.to_owned(), matchers };
     Ok(if naming.key == "__counter__" { Source::Counter(selector) } else { Source::Gauge(selector) })
 }
 
 /// What a label may be. The items of a set may be bare, or with a type.
-fn label_values(value: &Json) -> Result<Vec<LabelValue>, Refused> {
-    let Json::List(items) = value else { return Ok(vec![label_value(value)?]) };
-    let mut values = Vec::new();
+fn label_values(value: &Json) -> Result<LabelValues, Refused> {
+    let Json::List(items) = value else { return Ok(LabelValues::from_iter([label_value(value)?])) };
+    let mut values = LabelValues::default();
     for item in items {
         let fields = item.fields().unwrap_or_default();
         let inner = fields.iter().rev().find(|(key, _)| *key == "value");
@@ -324,19 +325,18 @@ fn label_values(value: &Json) -> Result<Vec<LabelValue>, Refused> {
     Ok(values)
 }
 
-fn label_value(value: &Json) -> Result<LabelValue, Refused> {
+fn label_value(value: &Json) -> Result<LabelValue<'_>, Refused> {
     match value {
-        Json::Text(Some(text)) => Ok(LabelValue::Text(text.clone())),
-        Json::Bool(true) => Ok(LabelValue::Text("true".to_owned())),
-        Json::Bool(false) => Ok(LabelValue::Text("false".to_owned())),
+        Json::Text(Some(text)) => Ok(LabelValue::Text(text)),
+        Json::Bool(true) => Ok(LabelValue::Text("true")),
+        Json::Bool(false) => Ok(LabelValue::Text("false")),
         Json::Number(text) => {
             let number = number::decimal(text)?;
             if number.digits == 0 {
-                let zero = Decimal { is_negative: false, digits: String::new(), exponent: 0 };
-                return Ok(LabelValue::Number(zero));
+                return Ok(LabelValue::Number(Decimal { is_negative: false, digits: 0, exponent: 0 }));
             }
-            let (digits, exponent) = (number.digits.to_string(), number.exponent);
-            Ok(LabelValue::Number(Decimal { is_negative: number.is_negative, digits, exponent }))
+            let digits = u64::try_from(number.digits).map_err(|_| Refused::Unsure)?;
+            Ok(LabelValue::Number(Decimal { is_negative: number.is_negative, digits, exponent: number.exponent }))
         }
         _ => Err(Refused::Meaning),
     }

@@ -5,7 +5,7 @@
 
 use crate::compute::plan::Subquery;
 use crate::model::decimal::Decimal;
-use crate::model::query::{LabelValue, Matcher, Method, Selector};
+use crate::model::query::{LabelValue, LabelValues, Matcher, Method, Selector};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -24,7 +24,7 @@ pub fn selector(selector: &Selector) -> String {
 /// matchers all admit an absent label also says that the series has a name, as every series does.
 pub fn match_selector(matchers: &[Matcher], label_prefix: Option<(&str, &str)>) -> Option<String> {
     let mut texts: Vec<String> = matchers.iter().map(matcher).collect();
-    let mut selective = matchers.iter().any(|matcher| !matcher.any_of.iter().any(LabelValue::is_empty));
+    let mut selective = matchers.iter().any(|matcher| !matcher.any_of.admit_absence());
     if let Some((label, prefix)) = label_prefix.filter(|(_, prefix)| !prefix.is_empty()) {
         // `(?s:.*)`: a value may hold line breaks, which a plain dot does not match on every version.
         texts.push(format!("{}=~{}", label_name(label), quoted(&format!("{}(?s:.*)", pattern(prefix)))));
@@ -143,18 +143,39 @@ fn seconds(ms: i64) -> String {
 
 fn matcher(matcher: &Matcher) -> String {
     let label = label_name(&matcher.label);
-    match matcher.any_of.as_slice() {
-        [LabelValue::Text(value)] => format!("{label}={}", quoted(value)),
-        values => format!("{label}=~{}", quoted(&any_of(values))),
+    match matcher.any_of.only_text() {
+        Some(value) => format!("{label}={}", quoted(value)),
+        None => format!("{label}=~{}", quoted(&any_of(&matcher.any_of))),
     }
 }
 
-fn any_of(values: &[LabelValue]) -> String {
-    let patterns = values.iter().map(|value| match value {
+fn any_of(values: &LabelValues) -> String {
+    let mut patterns = String::new();
+    for (nth, value) in values.iter().enumerate() {
+        patterns.push_str(if nth == 0 { "" } else { "|" });
+        patterns.push_str(&value_pattern(value));
+    }
+    patterns
+}
+
+fn value_pattern(value: LabelValue<'_>) -> String {
+    match value {
         LabelValue::Text(text) => pattern(text),
         LabelValue::Number(number) => number_pattern(number),
-    });
-    patterns.collect::<Vec<_>>().join("|")
+    }
+}
+
+/// How many characters the patterns have that matchers come to, with what is repeated in them written out, as Prometheus does to
+/// read them. A label that has to have one text needs no pattern.
+pub fn pattern_chars(matchers: &[Matcher]) -> impl Iterator<Item = usize> {
+    let with_pattern = matchers.iter().filter(|matcher| matcher.any_of.only_text().is_none());
+    with_pattern.flat_map(|matcher| matcher.any_of.iter()).map(|value| {
+        let repeated = match value {
+            LabelValue::Text(_) => 0,
+            LabelValue::Number(number) => number.exponent.unsigned_abs() as usize,
+        };
+        value_pattern(value).chars().count() + "|".len() + repeated
+    })
 }
 
 /// A label's name as it stands in a selector: bare when it is a legacy identifier, else quoted, which Prometheus 3 and
@@ -204,13 +225,14 @@ fn pattern(text: &str) -> String {
 
 /// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, whole ones with
 /// `.0` or without, as Go, Java, Python and C write them (`2`, `2.0`, `1e-05`, `0.00001`, `1.0E6`).
-fn number_pattern(number: &Decimal) -> String {
+fn number_pattern(number: Decimal) -> String {
     let Decimal { is_negative, digits, exponent } = number;
-    if digits.is_empty() {
+    if digits == 0 {
         return r"-?0(\.0)?([eE][-+]?0+)?".to_owned();
     }
-    let sign = if *is_negative { "-" } else { "" };
-    format!("{sign}({}|{})", written_out(digits, *exponent), with_exponent(digits, *exponent))
+    let sign = if is_negative { "-" } else { "" };
+    let digits = digits.to_string();
+    format!("{sign}({}|{})", written_out(&digits, exponent), with_exponent(&digits, exponent))
 }
 
 fn written_out(digits: &str, exponent: i32) -> String {
@@ -246,7 +268,7 @@ mod tests {
     use super::*;
 
     fn any_of(label: &str, values: &[&str]) -> Matcher {
-        Matcher { label: label.into(), any_of: values.iter().map(|&v| LabelValue::Text(v.into())).collect() }
+        Matcher { label: label.into(), any_of: values.iter().map(|&value| LabelValue::Text(value)).collect() }
     }
 
     #[test]
@@ -271,7 +293,7 @@ mod tests {
     #[test]
     fn a_number_is_written_as_a_pattern_of_its_spellings() {
         let check = |number: &str, expected: &str| {
-            assert_eq!(number_pattern(&Decimal::parse(number).unwrap()), expected, "{number}");
+            assert_eq!(number_pattern(Decimal::parse(number).unwrap()), expected, "{number}");
         };
         check("0", r"-?0(\.0)?([eE][-+]?0+)?");
         check("2", r"(2(\.0)?|2(\.0)?[eE][-+]?0+)");
@@ -279,6 +301,20 @@ mod tests {
         check("1e-5", r"(0\.0{4}1|1(\.0)?[eE]-0*5)");
         check("12.5", r"(12\.5|1\.25[eE]\+?0*1)");
         check("0.25", r"(0\.25|2\.5[eE]-0*1)");
+    }
+
+    #[test]
+    fn a_pattern_is_as_long_as_it_is_written_out() {
+        let number = |text| LabelValue::Number(Decimal::parse(text).unwrap());
+        let check = |values: &[LabelValue<'_>], expected: usize| {
+            let matcher = Matcher { label: "l".into(), any_of: values.iter().copied().collect() };
+            assert_eq!(pattern_chars(&[matcher.clone(), matcher]).sum::<usize>(), 2 * expected, "{values:?}");
+        };
+        check(&[LabelValue::Text("a.b")], 0);
+        check(&[LabelValue::Text("a.b"), LabelValue::Text("\u{e9}")], 5 + 2);
+        check(&[number("2")], r"(2(\.0)?|2(\.0)?[eE][-+]?0+)|".len());
+        check(&[number("1e300")], r"(10{300}(\.0)?|1(\.0)?[eE]\+?0*300)|".len() + 300);
+        check(&[number("1e-300")], r"(0\.0{299}1|1(\.0)?[eE]-0*300)|".len() + 300);
     }
 
     #[test]

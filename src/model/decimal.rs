@@ -1,18 +1,19 @@
 //! Decimal numbers as they are written, so that two spellings of one number can be told from two numbers.
 
 /// A decimal number: `digits` times ten to the power of `exponent`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal {
     /// Whether it is below zero.
     pub is_negative: bool,
-    /// Its digits, neither beginning nor ending with 0; none if the number is zero.
-    pub digits: String,
-    /// The power of ten that the last digit counts.
+    /// Its digits, the last of which is not 0, unless the number is zero.
+    pub digits: u64,
+    /// The power of ten that the last digit counts; 0 for zero.
     pub exponent: i32,
 }
 
 impl Decimal {
-    /// The number that is written as in JSON, such as `-12.50e+3`; none if it is no number, or its exponent is beyond all bounds.
+    /// The number that is written as in JSON, such as `-12.50e+3`; none if it is no number, or its digits or its exponent are beyond
+    /// all bounds.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -29,11 +30,12 @@ impl Decimal {
         }
         let significant = all.trim_start_matches('0').trim_end_matches('0');
         if significant.is_empty() {
-            return Some(Decimal { is_negative: false, digits: String::new(), exponent: 0 });
+            return Some(Decimal { is_negative: false, digits: 0, exponent: 0 });
         }
         let zeros_behind = all.len() - all.trim_end_matches('0').len();
         let last_digit = i32::try_from(zeros_behind).ok()? - i32::try_from(fraction.len()).ok()?;
-        Some(Decimal { is_negative, digits: significant.to_owned(), exponent: i32::from(exponent) + last_digit })
+        let digits = significant.parse().ok()?;
+        Some(Decimal { is_negative, digits, exponent: i32::from(exponent) + last_digit })
     }
 }
 
@@ -43,19 +45,19 @@ mod tests {
 
     #[test]
     fn spellings_of_one_number_are_one_decimal() {
-        let check = |spellings: &[&str], is_negative: bool, digits: &str, exponent: i32| {
+        let check = |spellings: &[&str], is_negative: bool, digits: u64, exponent: i32| {
             for spelling in spellings {
-                let expected = Decimal { is_negative, digits: digits.to_owned(), exponent };
+                let expected = Decimal { is_negative, digits, exponent };
                 assert_eq!(Decimal::parse(spelling), Some(expected), "{spelling}");
             }
         };
-        check(&["0", "-0", "0.0", "0e5", "-0.00E-3"], false, "", 0);
-        check(&["2", "2.0", "2.00", "0.2e1", "20e-1", "2E+0"], false, "2", 0);
-        check(&["1000000", "1e6", "1.0e6", "1E+06", "0.1e7"], false, "1", 6);
-        check(&["0.00001", "1e-05", "1.0e-5"], false, "1", -5);
-        check(&["-12.5", "-1.25e1", "-0.0125e3"], true, "125", -1);
-        check(&["18446744073709551615"], false, "18446744073709551615", 0);
-        for text in ["", "-", ".", "e5", "1e", "1e99999", "NaN", "1x", "+1", "1.2.3"] {
+        check(&["0", "-0", "0.0", "0e5", "-0.00E-3"], false, 0, 0);
+        check(&["2", "2.0", "2.00", "0.2e1", "20e-1", "2E+0"], false, 2, 0);
+        check(&["1000000", "1e6", "1.0e6", "1E+06", "0.1e7"], false, 1, 6);
+        check(&["0.00001", "1e-05", "1.0e-5"], false, 1, -5);
+        check(&["-12.5", "-1.25e1", "-0.0125e3"], true, 125, -1);
+        check(&["18446744073709551615"], false, 18_446_744_073_709_551_615, 0);
+        for text in ["", "-", ".", "e5", "1e", "1e99999", "18446744073709551616", "NaN", "1x", "+1", "1.2.3"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::decimal::Decimal;
+use super::texts::Texts;
 use super::time::{BadRange, LATEST_MS, TimeRange};
 
 /// The most points that go into one answer, whatever `limit` says (translation rules, "For every metric query").
@@ -52,29 +53,68 @@ pub struct Matcher {
     /// The label's name.
     pub label: String,
     /// The values, of which one has to be the label's; never none.
-    pub any_of: Vec<LabelValue>,
+    pub any_of: LabelValues,
+}
+
+/// Values of which a label has one. A query may have thousands of them, so they take little more memory than their bytes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LabelValues {
+    texts: Texts,
+    numbers: Vec<Decimal>,
 }
 
 /// What a label's value has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelValue {
-    /// Exactly this text.
-    Text(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelValue<'v> {
+    /// This text.
+    Text(&'v str),
     /// Any spelling of this number.
     Number(Decimal),
 }
 
-impl LabelValue {
-    /// Whether a label that a series does not have counts as this.
+impl LabelValues {
+    /// Adds a value.
+    pub fn push(&mut self, value: LabelValue<'_>) {
+        match value {
+            LabelValue::Text(text) => self.texts.push(text),
+            LabelValue::Number(number) => self.numbers.push(number),
+        }
+    }
+
+    /// The values, the numbers behind the texts.
+    pub fn iter(&self) -> impl Iterator<Item = LabelValue<'_>> {
+        let numbers = self.numbers.iter().copied().map(LabelValue::Number);
+        self.texts.iter().map(LabelValue::Text).chain(numbers)
+    }
+
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        matches!(self, LabelValue::Text(text) if text.is_empty())
+        self.texts.is_empty() && self.numbers.is_empty()
+    }
+
+    /// The text, if that is all there is.
+    pub fn only_text(&self) -> Option<&str> {
+        self.texts.iter().next().filter(|_| self.texts.len() == 1 && self.numbers.is_empty())
+    }
+
+    /// Whether a series without the label has one of them.
+    pub fn admit_absence(&self) -> bool {
+        self.texts.iter().any(str::is_empty)
+    }
+}
+
+impl<'v> FromIterator<LabelValue<'v>> for LabelValues {
+    fn from_iter<I: IntoIterator<Item = LabelValue<'v>>>(values: I) -> LabelValues {
+        let mut all = LabelValues::default();
+        values.into_iter().for_each(|value| all.push(value));
+        all
     }
 }
 
 impl Matcher {
     /// The label has exactly this value.
-    pub fn equal(label: impl Into<String>, value: impl Into<String>) -> Matcher {
-        Matcher { label: label.into(), any_of: vec![LabelValue::Text(value.into())] }
+    pub fn equal(label: impl Into<String>, value: &str) -> Matcher {
+        Matcher { label: label.into(), any_of: LabelValues::from_iter([LabelValue::Text(value)]) }
     }
 }
 
@@ -223,6 +263,11 @@ pub enum Invalid {
         /// The length that is taken, in bytes.
         most: usize,
     },
+    /// Values that make a longer pattern than is sent.
+    PatternTooLong {
+        /// The most characters of all patterns together.
+        most: usize,
+    },
     /// A value of a type that labels cannot hold.
     ValueType {
         /// The type as StackState calls it.
@@ -296,6 +341,12 @@ impl fmt::Display for Invalid {
                 "the value of the condition {key} has {bytes} bytes, and at most {most} are accepted: shorten it, for example by \
                  a recording rule in Prometheus"
             ),
+            Invalid::PatternTooLong { most } => write!(
+                f,
+                "the sets and numbers of the conditions make patterns of more than {most} characters together, the most that are \
+                 sent, since Prometheus needs much memory for longer ones: remove values, or write a ~ expression with a short \
+                 pattern, such as {{label=~\"web-.*\"}}"
+            ),
             Invalid::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
             }
@@ -323,6 +374,26 @@ impl From<BadRange> for Invalid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_a_label_are_texts_and_then_numbers() {
+        let number = |digits| LabelValue::Number(Decimal { is_negative: false, digits, exponent: 0 });
+        let check = |values: &[LabelValue<'_>], only_text: Option<&str>, admit_absence: bool| {
+            let all: LabelValues = values.iter().rev().copied().collect();
+            let listed: Vec<LabelValue<'_>> = all.iter().collect();
+            assert_eq!((listed.len(), all.is_empty()), (values.len(), values.is_empty()), "{values:?}");
+            assert!(values.iter().all(|value| listed.contains(value)), "{values:?}");
+            assert!(listed.is_sorted_by_key(|value| matches!(value, LabelValue::Number(_))), "{listed:?}");
+            assert_eq!((all.only_text(), all.admit_absence()), (only_text, admit_absence), "{values:?}");
+        };
+        let text = LabelValue::Text;
+        check(&[], None, false);
+        check(&[text("a")], Some("a"), false);
+        check(&[text("")], Some(""), true);
+        check(&[number(0)], None, false);
+        check(&[text("a"), text("")], None, true);
+        check(&[text("a"), number(5), text("b")], None, false);
+    }
 
     #[test]
     fn a_method_is_found_without_regard_to_case() {

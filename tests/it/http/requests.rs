@@ -232,9 +232,11 @@ fn a_query_of_more_than_is_accepted_is_refused_with_the_bound() {
     check(vec![gauge.clone(), set(25_001)], &["more than 25000 values"]);
     check(vec![gauge.clone(), set(12_501), set(12_500)], &["more than 25000 values"]);
     check([vec![gauge.clone()], vec![condition("job", "a"); 100]].concat(), &["101 conditions", "at most 100"]);
+    check(vec![gauge.clone(), set(3_000)], &["patterns of more than 65536 characters", "~ expression"]);
     check(vec![gauge.clone(), condition("job", &"x".repeat(262_145))], &["job", "262145 bytes", "at most 262144"]);
     assert_eq!(stub.requests(), []);
-    let query = json!({"conditions": [gauge, set(25_000)], "startTime": START, "endTime": START + 1});
+    let most_values = typed_condition("job", json!(vec!["a"; 25_000]), "InSetValue");
+    let query = json!({"conditions": [gauge, most_values], "startTime": START, "endTime": START + 1});
     let answer = mirror.metric(&stub.details(), query);
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
