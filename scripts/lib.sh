@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: brings the machine what a script needs, and says what is being built.
 
 # fail SENTENCE: ends with it.
@@ -30,6 +31,24 @@ need() {
 # put FOLDER PLACE: moves a folder to its place, unless another process was faster.
 put() {
     mv --no-target-directory "$1" "$2" 2>/dev/null || [ -d "$2" ] || fail "$2 cannot be written"
+}
+
+# fetch WHAT PIP_ARGUMENT...: has pip do something with wheels alone, from PyPI, checked by their hashes.
+fetch() {
+    local what=$1
+    shift
+    python3 -m pip --version >/dev/null 2>&1 || need_pip
+    echo "$0: fetching $what" >&2
+    PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        python3 -m pip "$@" --quiet --no-deps --require-hashes --only-binary :all: >&2 ||
+        fail "pip cannot fetch $what, see above what it says; it needs PyPI, or its index-url set to a mirror of that"
+}
+
+need_pip() {
+    local python
+    python=$(command -v python3)
+    [ "$python" = /usr/bin/python3 ] || fail "pip is missing: install it for $python, as by $python -m ensurepip"
+    need pip3 python3-pip
 }
 
 as_root() {

@@ -206,9 +206,14 @@ def ratio(some, others, times=1):
     return f"{statistics.median(ratios):.3f}", spread(ratios, 2)
 
 
+def line_of(path, start):
+    with open(path, encoding="utf-8") as file:
+        return next(line for line in file if line.startswith(start))
+
+
 def machine():
-    cpu = next(line for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("model name"))
-    memory = next(line for line in open("/proc/meminfo", encoding="ascii") if line.startswith("MemTotal"))
+    cpu = line_of("/proc/cpuinfo", "model name")
+    memory = line_of("/proc/meminfo", "MemTotal")
     cores = subprocess.run(["nproc"], check=True, capture_output=True, text=True).stdout.strip()
     prometheus = subprocess.run(["prometheus", "--version"], capture_output=True, text=True)
     version = (prometheus.stdout or prometheus.stderr).split(" (")[0]

@@ -1,7 +1,6 @@
 """Attacks: small requests that used to cost much memory, many threads or a connection (issue 13's, each in its share)."""
 
 import json
-import socket
 import time
 
 from asking import Line, Question
@@ -112,7 +111,7 @@ def rest_of(one):
     try:
         while some := one.recv(65536):
             received += some
-    except socket.timeout:
+    except TimeoutError:
         return None
     except OSError:
         pass

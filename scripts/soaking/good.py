@@ -168,7 +168,7 @@ def some_limit(rng):
     return {"limit": rng.choice([None, 1, 50, 2147483647]), "latest_first": rng.random() < 0.3}
 
 
-def metrics(scene, what, conditions, start, end, points, bucket=None, limit=None, latest_first=False, details={}):
+def metrics(scene, what, conditions, start, end, points, bucket=None, limit=None, latest_first=False, details=None):
     """A question whose points are known."""
     query = {**metrics_query(conditions, start, end, bucket), "limit": limit, "latestFirst": latest_first}
     kept = (points[::-1] if latest_first else points)[:limit]
@@ -179,7 +179,7 @@ def metrics(scene, what, conditions, start, end, points, bucket=None, limit=None
             return f"isPartial is {telemetry['isPartial']} for {len(kept)} of {len(points)} points"
         return differing(telemetry["points"], kept)
 
-    body = {"connectionDetails": scene.details(**details), "query": query}
+    body = {"connectionDetails": scene.details(**(details or {})), "query": query}
     return Question(f"{what} {start} to {end}, {bucket or 'raw'}, limit {limit}", "/api/metric", body, check, scene.bound)
 
 
