@@ -4,13 +4,14 @@ use std::io::Read;
 
 use serde::Deserialize;
 use ureq::http::HeaderMap;
-use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use ureq::http::header::CONTENT_ENCODING;
 
 use crate::model::sample::SeriesSet;
 
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::error::{ErrorKind, shortened};
+use super::foreign::Foreign;
 use super::http::transport::Answer;
 use super::http_status::StatusFailure;
 use super::upstream::Way;
@@ -49,8 +50,7 @@ pub(super) fn interpret<T>(
             own => Err(own.into()),
         },
         Ok(Envelope { status: Status::Success, .. }) => {
-            let why = "it claims success with a status of failure".to_owned();
-            without_words(ErrorKind::NotPrometheus { status: Some(status), why })
+            without_words(ErrorKind::not_prometheus(Some(status), Foreign::UnlikelySuccess))
         }
         Err(Unanswered::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
         Err(Unanswered::Failed(failed)) => without_words(failed),
@@ -58,21 +58,20 @@ pub(super) fn interpret<T>(
     }
 }
 
-/// What a status means that says it all in the head of the answer: the body, which may never come, is read only if it is short and
-/// may explain something.
+/// What a status means that says it all in the head of the answer: of the body only what may explain something is read, which may
+/// take until the deadline, but changes nothing else.
 fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
     let Answer { status, headers, content_type, body, .. } = answer;
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     let is_json = kind.eq_ignore_ascii_case("application/json");
     let is_text = is_json || kind.eq_ignore_ascii_case("text/plain");
     let mut text = String::new();
-    if is_text && length.is_some_and(|length| length <= MAX_WORDS_BYTES) && encoding(&headers).is_none() {
-        // What cannot be read explains nothing.
+    if is_text && encoding(&headers).is_none() {
+        // Not all bodies announce their length. What cannot be read explains nothing.
         let _ = body.take(MAX_WORDS_BYTES).read_to_string(&mut text);
     }
     let Some(failure) = StatusFailure::of(status, &headers, way, Some(&text)) else {
-        return ErrorKind::NotPrometheus { status: Some(status), why: FOREIGN.to_owned() };
+        return ErrorKind::not_prometheus(Some(status), Foreign::Other(None));
     };
     let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
         // An error that has an error type is Prometheus's own, and its words may be passed on.
@@ -104,9 +103,6 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     Some(if is_name { encoding.to_owned() } else { "unknown".to_owned() })
 }
 
-/// In which way an answer is none.
-const FOREIGN: &str = "its answer is not one of the Prometheus HTTP API";
-
 /// Why there is no data.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unanswered {
@@ -126,12 +122,14 @@ fn envelope<T>(
     answer: Answer,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, Unanswered> {
-    let Answer { status, mut body, .. } = answer;
+    let Answer { status, content_type, mut body, .. } = answer;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
         Undecoded::Enough => Unanswered::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
-        Undecoded::Foreign => ErrorKind::NotPrometheus { status: Some(status), why: FOREIGN.to_owned() }.into(),
+        Undecoded::Foreign => {
+            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first())).into()
+        }
     })
 }
 
@@ -166,8 +164,7 @@ pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
 /// An error that has an error type is Prometheus's own, and its words may be passed on.
 fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
     let Some(error_type) = error_type else {
-        let why = "its error has no errorType".to_owned();
-        return ErrorKind::NotPrometheus { status: Some(status), why };
+        return ErrorKind::not_prometheus(Some(status), Foreign::UntypedError);
     };
     let message = message.map(|message| shortened(&message)).unwrap_or_default();
     let gave_up = matches!(status, 503 | 504) || matches!(error_type.as_str(), "timeout" | "canceled" | "unavailable");
@@ -215,7 +212,7 @@ mod tests {
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })
         };
-        let none = |status, why: &str| Err(ErrorKind::NotPrometheus { status: Some(status), why: why.into() });
+        let none = |status, found| Err(ErrorKind::not_prometheus(Some(status), found));
 
         check(200, r#"{"status":"success","data":["a"]}"#, Ok(Some(vec!["a".into()])));
         check(200, r#"{"status":"success","data":null}"#, Ok(None));
@@ -226,19 +223,19 @@ mod tests {
         check(500, &envelope("internal"), api(500, "internal"));
         check(503, &envelope("timeout"), Err(ErrorKind::Unavailable("why".into())));
         check(422, &envelope("canceled"), Err(ErrorKind::Unavailable("why".into())));
-        check(200, "<html>", none(200, FOREIGN));
-        check(200, r#"{"status":"success","data":{}}"#, none(200, FOREIGN));
-        check(200, r#"{"health":"ok"}"#, none(200, FOREIGN));
-        check(600, r#"{"status":"error","error":"hush"}"#, none(600, "its error has no errorType"));
-        check(600, r#"{"status":"success","data":["a"]}"#, none(600, "it claims success with a status of failure"));
+        check(200, "<html>", none(200, Foreign::Page));
+        check(200, "", none(200, Foreign::Empty));
+        check(200, "OK", none(200, Foreign::Other(None)));
+        check(200, r#"{"status":"success","data":{}}"#, none(200, Foreign::Json));
+        check(200, r#"{"health":"ok"}"#, none(200, Foreign::Json));
+        check(600, r#"{"status":"error","error":"hush"}"#, none(600, Foreign::UntypedError));
+        check(600, r#"{"status":"success","data":["a"]}"#, none(600, Foreign::UnlikelySuccess));
     }
 
     #[test]
     fn without_an_envelope_the_status_tells_what_answered() {
         let check = |status: u16, headers: &[(&'static str, &str)], body: &str, code: &str, words: Option<&str>| {
-            let length = body.len().to_string();
-            let headers = [headers, &[("content-length", length.as_str())]].concat();
-            match interpreted(status, &headers, body) {
+            match interpreted(status, headers, body) {
                 Err(Unanswered::Failed(kind)) => {
                     assert_eq!(kind.name(), code, "{status} {body}");
                     let text = kind.to_string();
@@ -256,6 +253,7 @@ mod tests {
         check(401, &[json], r#"{"status":"error","error":"hush"}"#, "credentials_required", None);
         check(401, &[json], r#"{"message":"why","detail":"hush"}"#, "credentials_required", Some("why"));
         check(401, &[json], r#"{"message":["hush"]}"#, "credentials_required", None);
+        check(401, &[json], &format!("{{\"message\":{:?}}}", "hush".repeat(20_000)), "credentials_required", None);
         check(401, &[text], r#"{"message":"hush"}"#, "credentials_required", None);
         check(401, &[("content-type", "application/json-hush")], r#"{"message":"hush"}"#, "credentials_required", None);
         check(403, &[json], r#"{"message":"hush"}"#, "access_denied", None);

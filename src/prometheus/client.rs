@@ -124,14 +124,14 @@ pub struct Lane {
 impl Client {
     /// How requests to an upstream share the workers with others.
     pub fn lane(&self, upstream: &Upstream) -> Lane {
-        let is_known = self.health.is_known(upstream.name(), Instant::now());
+        let is_known = self.health.is_known(upstream.base(), Instant::now());
         Lane { upstream: self.lanes.hash_one(upstream.server()), is_known }
     }
 
     /// Why a request to an upstream need not wait for a worker: the upstream does not answer, and another request is finding out
     /// whether it does again.
     pub fn refusal(&self, upstream: &Upstream) -> Option<Error> {
-        let silence = self.health.refusal(upstream.name(), Instant::now())?;
+        let silence = self.health.refusal(upstream.base(), Instant::now())?;
         Some(Error { upstream: upstream.to_string(), query: None, kind: ErrorKind::Silent(silence) })
     }
 
@@ -307,7 +307,9 @@ impl Session<'_> {
             max_bytes: u64::MAX,
         };
         let result = self.client.transport.exchange(question).and_then(|answer| streamed(answer, range, sink));
-        self.end(&call, result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name), result.as_ref().err());
+        let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
+        let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
+        self.end(&call, outcome, result.as_ref().err(), as_prometheus);
         let read = result.map_err(|kind| self.error(Some(promql), kind))?;
         if read == RemoteRead::Read {
             self.client.metrics.samples_read(SampleSource::RemoteRead);
@@ -460,7 +462,10 @@ impl Session<'_> {
         self.error(Some(promql), ErrorKind::WrongType)
     }
 
-    fn error(&self, query: Option<&str>, kind: ErrorKind) -> Error {
+    fn error(&self, query: Option<&str>, mut kind: ErrorKind) -> Error {
+        if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
+            *was_prometheus = self.client.health.is_prometheus(self.upstream.base());
+        }
         Error { upstream: self.upstream.to_string(), query: query.map(shortened), kind }
     }
 
@@ -497,7 +502,7 @@ impl Session<'_> {
             Err(Unanswered::Failed(kind)) => Some(kind),
             Ok(_) | Err(Unanswered::Enough) => None,
         };
-        self.end(&call, failure.map_or("ok", ErrorKind::name), failure);
+        self.end(&call, failure.map_or("ok", ErrorKind::name), failure, failure.is_none());
         match result {
             Ok(envelope) => {
                 self.note_warnings(&envelope, request.query);
@@ -549,7 +554,7 @@ impl Session<'_> {
             return Ok(());
         }
         let client = self.client;
-        match client.health.admit(self.upstream.name(), Instant::now()) {
+        match client.health.admit(self.upstream.base(), Instant::now()) {
             Admission::Free => {}
             Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
             Admission::Probe(probe) => self.probe(probe.silence)?,
@@ -569,30 +574,30 @@ impl Session<'_> {
         };
         let began = Instant::now();
         let answer = self.client.transport.exchange(question).map(|_| ());
-        self.note_health(began, answer.as_ref().err());
+        self.note_health(began, answer.as_ref().err(), false);
         // The trivial query was not heavy, as the text on a timeout would have it.
         answer.map_err(
             |kind| if kind.waited_for() == Some(WaitedFor::Answer) { ErrorKind::Silent(silence) } else { kind },
         )
     }
 
-    /// Notes whether an upstream has begun to answer.
-    fn note_health(&self, began: Instant, failure: Option<&ErrorKind>) {
-        let (health, upstream) = (&self.client.health, self.upstream.name());
+    /// Notes whether an upstream has begun to answer, and whether as a Prometheus does.
+    fn note_health(&self, began: Instant, failure: Option<&ErrorKind>, as_prometheus: bool) {
+        let (health, upstream) = (&self.client.health, self.upstream.base());
         match failure {
             Some(kind) if !kind.is_answer() => {
                 if let Some(waited_for) = kind.waited_for() {
                     health.was_silent(upstream, waited_for, began, Instant::now());
                 }
             }
-            _ => health.answered(upstream, Instant::now()),
+            _ => health.answered(upstream, as_prometheus, Instant::now()),
         }
     }
 
     /// Ends a call: counts it and tells of it.
-    fn end(&mut self, call: &Call, outcome: &'static str, failure: Option<&ErrorKind>) {
+    fn end(&mut self, call: &Call, outcome: &'static str, failure: Option<&ErrorKind>, as_prometheus: bool) {
         let took = call.started.elapsed();
-        self.note_health(call.started, failure);
+        self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
         self.spent += took;
         self.client.metrics.asked(call.endpoint, outcome, took);

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
+use super::foreign::Foreign;
 use super::health::{Silence, WaitedFor};
 use super::http::connect_failure::ConnectFailure;
 use super::http_status::StatusFailure;
@@ -12,7 +13,7 @@ use super::http_status::StatusFailure;
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
 pub struct Error {
-    /// Host and port (and path prefix) of the upstream; never a password.
+    /// Host and port of the upstream, and what may be shown of its path prefix; never a password.
     pub upstream: String,
     /// What was asked: PromQL or a selector, if the call had one.
     pub query: Option<String>,
@@ -82,8 +83,10 @@ pub enum ErrorKind {
     NotPrometheus {
         /// The HTTP status, if the answer was HTTP.
         status: Option<u16>,
-        /// In which way it is none.
-        why: String,
+        /// What it is instead.
+        found: Foreign,
+        /// Whether the same upstream has answered as a Prometheus does before.
+        was_prometheus: bool,
     },
     /// Not asked, for the query has to stand in the URL and would make that longer than this many bytes.
     UrlTooLong(usize),
@@ -166,6 +169,11 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// An answer that is not one of the Prometheus HTTP API.
+    pub(super) fn not_prometheus(status: Option<u16>, found: Foreign) -> ErrorKind {
+        ErrorKind::NotPrometheus { status, found, was_prometheus: false }
+    }
+
     /// What was waited for in vain, if a whole timeout was spent on that.
     pub(super) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
@@ -320,12 +328,12 @@ impl fmt::Display for ErrorKind {
                 "answers with a result of another type than the query has; check whether what stands before Prometheus changes \
                  queries or answers",
             ),
-            ErrorKind::NotPrometheus { status, why } => {
-                write!(f, "does not answer as a Prometheus does: {why}")?;
+            ErrorKind::NotPrometheus { status, found, was_prometheus } => {
+                write!(f, "does not answer as a Prometheus does: {found}")?;
                 if let Some(status) = status {
                     write!(f, " (HTTP status {status})")?;
                 }
-                write!(f, "; check host, port and path prefix in the connection details")
+                write!(f, "; {}", if *was_prometheus { found.remedy_later() } else { found.remedy() })
             }
             ErrorKind::UrlTooLong(limit) => write!(
                 f,
@@ -440,8 +448,8 @@ fn write_failure_of_proxy(f: &mut fmt::Formatter<'_>, failure: &ErrorKind) -> fm
             "it does not answer as a proxy does (HTTP status {status}); check that --proxy of this mirror leads to one \
              that takes CONNECT"
         ),
-        ErrorKind::NotPrometheus { why, .. } => {
-            write!(f, "{why}; check that --proxy of this mirror has its port and its protocol (http or https)")
+        ErrorKind::NotPrometheus { found, .. } => {
+            write!(f, "{found}; check that --proxy of this mirror has its port and its protocol (http or https)")
         }
         // Nothing else goes wrong before there is an upstream.
         other => write!(f, "{}", other.name()),

@@ -2,6 +2,7 @@
 //! again, so that it does not hold the workers that other upstreams need.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,15 @@ const KNOWN: Duration = Duration::from_secs(600);
 /// How many upstreams are remembered. The one that was not asked for the longest time is forgotten first.
 const MAX_UPSTREAMS: usize = 1_024;
 
-/// What is remembered about upstreams, by their names.
-#[derive(Debug, Default)]
+/// What is remembered about upstreams, by their base URLs, which are not for any eye.
+#[derive(Default)]
 pub(super) struct Health(Mutex<HashMap<String, Entry>>);
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Health")
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -31,10 +38,13 @@ struct Entry {
     waited_for: WaitedFor,
     /// Whether a request finds out just now whether it answers again.
     is_probed: bool,
+    /// Whether it has answered as a Prometheus does.
+    is_prometheus: bool,
 }
 
 impl Entry {
-    fn answer(&mut self, now: Instant) {
+    fn answer(&mut self, as_prometheus: bool, now: Instant) {
+        self.is_prometheus |= as_prometheus;
         self.last_call = now;
         self.last_answer = Some(now);
         self.silent_calls = 0;
@@ -110,12 +120,17 @@ impl Health {
         })
     }
 
-    /// An upstream has begun to answer a call, whatever it answers.
-    pub(super) fn answered(&self, upstream: &str, now: Instant) {
+    /// Whether an upstream has answered as a Prometheus does, as far as is remembered.
+    pub(super) fn is_prometheus(&self, upstream: &str) -> bool {
+        self.entries().get(upstream).is_some_and(|entry| entry.is_prometheus)
+    }
+
+    /// An upstream has begun to answer a call, as a Prometheus does or otherwise.
+    pub(super) fn answered(&self, upstream: &str, as_prometheus: bool, now: Instant) {
         let mut entries = self.entries();
         match entries.get_mut(upstream) {
-            Some(entry) => entry.answer(now),
-            None => entry(&mut entries, upstream, now).answer(now),
+            Some(entry) => entry.answer(as_prometheus, now),
+            None => entry(&mut entries, upstream, now).answer(as_prometheus, now),
         }
     }
 
@@ -174,6 +189,7 @@ fn entry<'e>(entries: &'e mut HashMap<String, Entry>, upstream: &str, now: Insta
         silent_since: now,
         waited_for: WaitedFor::Answer,
         is_probed: false,
+        is_prometheus: false,
     });
     entry.last_call = now;
     entry
@@ -198,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn that_it_answered_as_a_prometheus_is_remembered() {
+        let (health, now) = (Health::default(), Instant::now());
+        health.answered("https://hush", false, now);
+        assert!(!health.is_prometheus("https://hush") && !health.is_prometheus("q"));
+        health.answered("https://hush", true, now);
+        health.answered("https://hush", false, now);
+        assert!(health.is_prometheus("https://hush"));
+        assert_eq!(format!("{health:?}"), "Health");
+    }
+
+    #[test]
     fn an_upstream_that_left_three_calls_unanswered_is_asked_by_one_request_at_a_time() {
         let (health, now) = silent_for(2);
         assert!(matches!(health.admit("p", now), Admission::Free));
@@ -216,7 +243,7 @@ mod tests {
     #[test]
     fn an_answer_ends_the_silence() {
         let (health, now) = silent_for(5);
-        health.answered("p", now);
+        health.answered("p", true, now);
         assert!(matches!(health.admit("p", now), Admission::Free));
         health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(1_001));
         assert!(matches!(health.admit("p", now), Admission::Free));
@@ -225,7 +252,7 @@ mod tests {
     #[test]
     fn a_call_that_waited_while_another_was_answered_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
-        health.answered("p", now + after(500));
+        health.answered("p", true, now + after(500));
         for _ in 0..5 {
             health.was_silent("p", WaitedFor::Answer, now, now + after(1_000));
         }
@@ -245,7 +272,7 @@ mod tests {
     fn an_upstream_is_known_for_ten_minutes_after_an_answer_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
         assert!(!health.is_known("p", now));
-        health.answered("p", now);
+        health.answered("p", true, now);
         assert!(health.is_known("p", now + after(599_999)));
         assert!(!health.is_known("p", now + after(600_000)));
         for nth in 1..=3 {
@@ -259,7 +286,7 @@ mod tests {
     fn of_too_many_upstreams_the_one_asked_longest_ago_is_forgotten() {
         let (health, now) = (Health::default(), Instant::now());
         for nth in 0..=MAX_UPSTREAMS {
-            health.answered(&nth.to_string(), now + after(nth as u64));
+            health.answered(&nth.to_string(), true, now + after(nth as u64));
         }
         let latest = now + after(MAX_UPSTREAMS as u64);
         assert!(!health.is_known("0", latest) && health.is_known("1", latest));

@@ -397,7 +397,7 @@ mod tests {
             check(status, PLAIN, None, Some("hush"), "request_refused", &["refuses the request", "look at its log"]);
         }
         check(426, HTTPS, None, None, "request_refused", &["refuses the request"]);
-        check(302, HTTPS, location("/a?hush"), None, "redirected", &["to https://p/a (", "login page"]);
+        check(302, HTTPS, location("/login?hush"), None, "redirected", &["to https://p/login (", "login page"]);
         check(404, PLAIN, None, Some("hush"), "api_not_found", &["path prefix", "without /api/v1"]);
         check(405, PLAIN, None, None, "method_refused", &["POST", "GET"]);
         check(501, PLAIN, None, None, "method_refused", &["POST", "GET"]);

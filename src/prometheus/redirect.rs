@@ -5,18 +5,20 @@ use std::fmt;
 use ureq::http::Uri;
 
 use super::access::hosts::host_and_port;
-use super::upstream::{Way, may_be_secret};
+use super::upstream::{HIDDEN, Way, shown_path};
 
 /// What stands between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
 
-/// Where a redirect points: scheme, host, port and path, never a query, nor credentials.
+/// Where a redirect points: scheme, host, port and what may be shown of the path, never a query, nor credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// To the same base URL, but by https.
     Https(String),
     /// To the address that was asked.
     Itself,
+    /// From https to http.
+    Unencrypted(String),
     /// To the API at another base URL.
     Api(String),
     /// To anything else, if it may be shown.
@@ -43,12 +45,15 @@ impl Redirect {
         // A % begins the zone of an IPv6 address.
         let (host, _) = Some(host_and_port(&to)).filter(|(host, _)| !host.is_empty() && !host.contains('%'))?;
         let port = authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = if may_be_secret(base_path) { "/..." } else { base_path };
+        let path = shown_path(base_path);
         let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
         let is_same_host = asked.host().is_some_and(|asked| asked.eq_ignore_ascii_case(host));
         let is_same_path = asked.path().trim_end_matches('/') == base_path;
         if is_same_host && is_same_path && !way.is_https && scheme == "https" {
             return Some(Redirect::Https(shown));
+        }
+        if way.is_https && scheme == "http" {
+            return Some(Redirect::Unencrypted(shown));
         }
         let is_same_port = host_and_port(&asked).1 == host_and_port(&to).1;
         let is_same_scheme = asked.scheme_str() == Some(scheme);
@@ -75,6 +80,12 @@ impl Redirect {
                 "to the address that was asked".to_owned(),
                 "look at the configuration of what stands before Prometheus",
             ),
+            Redirect::Unencrypted(to) => (
+                format!("to {to}"),
+                "that address is not encrypted, unlike the one that was asked: have what stands before Prometheus redirect to https \
+                 (it may not know that it is reached by https), or give the final address, with https://, as url in the connection \
+                 details",
+            ),
             Redirect::Api(to) => (format!("to {to}"), "give that address as url in the connection details"),
             Redirect::Elsewhere(to) => (
                 to.as_ref().map_or("elsewhere".to_owned(), |to| format!("to {to}")),
@@ -90,7 +101,11 @@ impl Redirect {
                 },
             ),
         };
-        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {remedy}")
+        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {remedy}")?;
+        if to.contains(HIDDEN) {
+            f.write_str("; ... stands for what may be a secret, see the header Location of the answer")?;
+        }
+        Ok(())
     }
 }
 
@@ -121,38 +136,46 @@ mod tests {
 
     #[test]
     fn a_redirect_says_what_to_give_as_url() {
+        let give = "; give that address as url";
         let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
             let way = Upstream::at_url(base).unwrap().way();
             let text = Shown(Redirect::of(location, &way), status).to_string();
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(!text.contains("hush") && !text.contains("api/v1") && !text.contains("check host"), "{text}");
+            assert_eq!(
+                text.contains("give that address"),
+                says.contains(&give) || says.contains(&&give[2..]),
+                "{text}"
+            );
         };
-        let (plain, prefixed) = ("http://p:9090", "https://u:hush@p/x");
+        let (plain, prefixed) = ("http://p:9090", "https://u:hush@p/prom");
         let https = "begin url in the connection details with https://";
-        let give = "; give that address as url";
         check(plain, 301, Some("https://p:9090/api/v1/query"), &["to https://p:9090 (", https]);
         check(plain, 302, Some("https://P/api/v1/query_range?query=hush"), &["to https://P (", https]);
         check(plain, 301, Some("https://p/"), &["to https://p (", https]);
-        check(plain, 301, Some("https://p/y/api/v1/query"), &["to https://p/y (", give]);
+        check(plain, 301, Some("https://p/thanos/api/v1/query"), &["to https://p/thanos (", give]);
         for status in [301, 302, 303, 307, 308] {
-            check(plain, status, Some("https://u:hush@q:1/y/api/v1/query"), &["to https://q:1/y (", give]);
+            check(plain, status, Some("https://u:hush@q:1/thanos/api/v1/query"), &["to https://q:1/thanos (", give]);
         }
         check(prefixed, 308, Some("//q/api/v1/query"), &["to https://q (", give]);
-        check(prefixed, 308, Some("/y/api/v1/label/a/values"), &["to https://p/y (", give]);
-        check(prefixed, 301, Some("http://p/x/api/v1/query"), &["to http://p/x (", give]);
-        check(prefixed, 301, Some("https://p/x:hush/y/api/v1/query"), &["to https://p/... ("]);
+        check(prefixed, 308, Some("/thanos/api/v1/label/a/values"), &["to https://p/thanos (", give]);
+        let unencrypted = "that address is not encrypted";
+        check(prefixed, 301, Some("http://p/prom/api/v1/query"), &["to http://p/prom (", unencrypted, "with https://"]);
+        check(prefixed, 302, Some("http://q/login"), &["to http://q/login (", unencrypted]);
+        let hidden = "; ... stands for what may be a secret";
+        check(prefixed, 301, Some("https://p/hush/thanos/api/v1/query"), &["to https://p/.../thanos (", give, hidden]);
         check(
             prefixed,
             302,
-            Some("https://p:443/x/api/v1/query?hush"),
+            Some("https://p:443/prom/api/v1/query?hush"),
             &["to the address that was asked (", "configuration"],
         );
-        check(prefixed, 301, Some("/graph?hush"), &["to https://p/graph (", "give that address as url"]);
+        check(prefixed, 301, Some("/graph?hush"), &["to https://p/graph (", &give[2..]]);
         check(
             prefixed,
             302,
-            Some("https://u:hush@login.example/a?x=hush#hush"),
-            &["to https://login.example/a (", "login page"],
+            Some("https://u:hush@login.example/start?x=hush#hush"),
+            &["to https://login.example/start (", "login page"],
         );
         check(prefixed, 302, None, &["elsewhere", "login page"]);
         check(prefixed, 307, None, &["elsewhere", "the final address as url"]);

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
-/// The address of a Prometheus. `Display` gives host, port and path prefix, never a password.
+/// The address of a Prometheus. `Display` gives host, port and the well-known segments of the path prefix, never a password.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Upstream {
     /// Scheme, host, port and path prefix, without a slash at the end.
@@ -76,7 +76,7 @@ impl Upstream {
             None => (None, authority.as_str()),
         };
         let path = uri.path().trim_end_matches('/');
-        let shown_path = if may_be_secret(path) { "/..." } else { path };
+        let shown_path = shown_path(path);
         Ok(Upstream {
             base: format!("{scheme}://{host_and_port}{path}"),
             name: format!("{}:{port}{shown_path}", authority.host()),
@@ -89,9 +89,10 @@ impl Upstream {
         self.authorization.as_deref()
     }
 
-    /// Host, port and path prefix; never a password.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Scheme, host, port and path prefix, without a slash at the end and without credentials: not for any eye, for the prefix may
+    /// be a secret.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Host and port in one spelling.
@@ -159,16 +160,83 @@ fn mistake(url: &str) -> Option<BadAddress> {
     None
 }
 
-/// Whether a path may hold something that is no one else's to see. What stands there without doubt (names, versions, tenants
-/// such as `1:2`, identifiers in groups as `ws-0123abcd-4567` has them) is shown.
-pub(super) fn may_be_secret(path: &str) -> bool {
-    /// Fewer characters in a row are no key.
-    const MIN_KEY_LENGTH: usize = 16;
-    let is_tenant = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
-    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
-    let is_key = |group: &str| group.len() >= MIN_KEY_LENGTH && group.bytes().any(|byte| byte.is_ascii_digit());
-    path.split('/')
-        .any(|segment| !(is_tenant(segment) || is_plain(segment)) || segment.split(['-', '.', '_', '~']).any(is_key))
+/// Segments of paths that name an interface or a product, as they stand in front of Prometheus, its kin and login pages.
+const KNOWN_SEGMENTS: [&str; 36] = [
+    "api",
+    "auth",
+    "authorize",
+    "cortex",
+    "datasources",
+    "global",
+    "grafana",
+    "graph",
+    "location",
+    "login",
+    "metrics",
+    "mimir",
+    "monitoring",
+    "oauth",
+    "oauth2",
+    "projects",
+    "prom",
+    "prometheus",
+    "prometheuses",
+    "promxy",
+    "proxy",
+    "query",
+    "select",
+    "signin",
+    "sso",
+    "start",
+    "thanos",
+    "tsdb",
+    "uid",
+    "v1",
+    "v2",
+    "victoriametrics",
+    "vm",
+    "vmselect",
+    "vmsingle",
+    "workspaces",
+];
+
+/// A path as errors and logs may show it: any segment of a path may be a secret, even one that looks like a word. Those are shown
+/// that are known, and what follows known ones in a known form: tenants of VictoriaMetrics (`select/1:2`), workspaces of Amazon.
+/// `...` stands for all others.
+pub(super) fn shown_path(path: &str) -> String {
+    let mut shown = String::new();
+    let mut before = "";
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let is_shown = KNOWN_SEGMENTS.contains(&segment)
+            || (before == "select" && is_tenant(segment))
+            || (before == "workspaces" && is_workspace(segment));
+        match is_shown {
+            true => shown.extend(["/", segment]),
+            false if shown.ends_with(HIDDEN) => {}
+            false => shown.push_str(HIDDEN),
+        }
+        before = segment;
+    }
+    shown
+}
+
+/// What stands for segments of a path that are not shown.
+pub(super) const HIDDEN: &str = "/...";
+
+/// `accountID` or `accountID:projectID`, numbers of 32 bits.
+fn is_tenant(segment: &str) -> bool {
+    segment
+        .splitn(2, ':')
+        .all(|number| number.bytes().all(|byte| byte.is_ascii_digit()) && number.parse::<u32>().is_ok())
+}
+
+/// `ws-` and a UUID.
+fn is_workspace(segment: &str) -> bool {
+    let is_of_uuid = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    segment.strip_prefix("ws-").is_some_and(|id| id.len() == 36 && id.bytes().enumerate().all(is_of_uuid))
 }
 
 /// A host without the brackets that an IPv6 address has in a URL.
@@ -242,7 +310,7 @@ mod tests {
         check("https://p/select/0//", "https://p/select/0", "p:443/select/0", None);
         // The example of RFC 7617.
         let aladdin = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        check("https://Aladdin:open%20sesame@p:1/x", "https://p:1/x", "p:1/x", aladdin);
+        check("https://Aladdin:open%20sesame@p:1/prom", "https://p:1/prom", "p:1/prom", aladdin);
         check("https://u@p", "https://p", "p:443", Some("Basic dTo="));
         check("http://[::1]", "http://[::1]", "[::1]:80", None);
         check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090", None);
@@ -278,22 +346,36 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_may_be_a_secret_is_not_shown() {
+    fn of_a_path_only_known_segments_are_shown() {
         let check = |path: &str, shown: &str| {
             let upstream = Upstream::at_url(&format!("http://p{path}")).unwrap();
             assert_eq!(upstream.to_string(), format!("p:80{shown}"), "{path}");
+            assert_eq!(format!("{upstream:?}"), format!("Upstream(p:80{shown})"), "{path}");
             assert_eq!(upstream.endpoint(""), format!("http://p{path}"));
         };
-        for path in ["/prometheus", "/api/prom", "/select/0/prometheus", "/select/1:2/prometheus", "/a_b~c.d-e"] {
+        let workspace = "/workspaces/ws-1a2b3c4d-1234-5678-abcd-0123456789ab";
+        for path in
+            ["", "/prometheus", "/api/prom", "/select/0/prometheus", "/select/1:4294967295/prometheus", workspace]
+        {
             check(path, path);
         }
-        check("/kubernetesmonitoringprometheus", "/kubernetesmonitoringprometheus");
-        let workspace = "/workspaces/ws-1a2b3c4d-1234-5678-abcd-0123456789ab";
-        check(workspace, workspace);
-        check("/u:hush", "/...");
-        check("/token=hush/prometheus", "/...");
-        check("/x/0123456789abcdef0123456789abcdef/prometheus", "/...");
-        check("/glc_eyJvIjoiMTIzNDU2Iiwibiw5", "/...");
-        check("/hu%73h", "/...");
+        for path in
+            ["/hush", "/u:hush", "/hush/hush", "/token=hush", "/glc_eyJvIjoiMTIzNDU2Iiwibiw5", "/hu%73h", "/Prometheus"]
+        {
+            check(path, "/...");
+        }
+        check("/prom/hunter2tok3n", "/prom/...");
+        check("/team-a/prometheus", "/.../prometheus");
+        check("/v1/projects/hush/location/global/prometheus", "/v1/projects/.../location/global/prometheus");
+        // Numbers and identifiers may be secrets elsewhere, and in another form.
+        check("/4711/prometheus", "/.../prometheus");
+        for tenant in ["4294967296", "1:2:3", ":", "1:", "+1", "hush"] {
+            check(&format!("/select/{tenant}/prometheus"), "/select/.../prometheus");
+        }
+        check("/workspaces/ws-hush", "/workspaces/...");
+        check(&workspace.replace("workspaces", "api"), "/api/...");
+        check(&workspace.replace("1a2b3c4d", "1a2b3c4g"), "/workspaces/...");
+        check(&workspace.replace("-1234", "01234"), "/workspaces/...");
+        check(&format!("{workspace}0"), "/workspaces/...");
     }
 }

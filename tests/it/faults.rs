@@ -301,6 +301,7 @@ fn each_fault_is_called_by_its_name() {
     let mirror = Mirror::start();
     let html = |status| Reply::http(status, "text/html", format!("<html>{MARKER}</html>"));
     let api = |status, kind| Reply::error(status, kind, "the reason given");
+    let (json_type, words) = ("Content-Type: application/json\r\n", r#"{"message":"no key"}"#);
     for (reply, says) in [
         (
             Reply::raw("").then(After::Close),
@@ -324,10 +325,16 @@ fn each_fault_is_called_by_its_name() {
             Reply::raw(format!("{}5;{}", head("Transfer-Encoding: chunked\r\n\r\n"), "x".repeat(200_000))),
             "does not answer as a Prometheus does: the body of its answer is not HTTP as this mirror accepts it",
         ),
+        (html(200), "its answer is an HTML page (HTTP status 200); it may be a login page"),
         (
-            html(200),
-            "does not answer as a Prometheus does: its answer is not one of the Prometheus HTTP API (HTTP status 200)",
+            Reply::json(&json!({})),
+            "its answer is JSON, but not that of the Prometheus HTTP API (HTTP status 200); it may be another",
         ),
+        (
+            Reply::http(200, "text/plain", ""),
+            "its answer is empty (HTTP status 200); it may be another program: check host, port",
+        ),
+        (Reply::http(200, "text/plain", MARKER), "its answer is of type text/plain, not JSON (HTTP status 200)"),
         (html(404), "has no Prometheus API at this path (HTTP status 404)"),
         (html(502), "is reachable, but cannot answer now (HTTP status 502)"),
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
@@ -336,6 +343,18 @@ fn each_fault_is_called_by_its_name() {
         // What says it all in its head is not waited for.
         (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "asks for credentials"),
         (Reply::raw("HTTP/1.1 302 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "redirects elsewhere"),
+        // The words of a gateway are kept, however their end is told, and if they have one.
+        (Reply::raw(format!("HTTP/1.1 401 X\r\n{json_type}\r\n{{\"mess")).then(After::Hang), "asks for credentials"),
+        (
+            Reply::raw(format!("HTTP/1.0 401 X\r\n{json_type}\r\n{words}")).then(After::Close),
+            "(HTTP status 401): no key",
+        ),
+        (
+            Reply::raw(format!(
+                "HTTP/1.1 401 X\r\n{json_type}Transfer-Encoding: chunked\r\n\r\n14\r\n{words}\r\n0\r\n\r\n"
+            )),
+            "(HTTP status 401): no key",
+        ),
         (html(429), "is asked too often (HTTP status 429)"),
         (api(422, "execution"), "refuses the query (execution, HTTP status 422): the reason given"),
         (api(503, "timeout"), "cannot answer now (the reason given); narrow the query"),
@@ -354,4 +373,32 @@ fn each_fault_is_called_by_its_name() {
     let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
     let url = format!("https://127.0.0.1:{}/", plain.port());
     check_says(&mirror, json!({"url": url}), "cannot be reached: it does not speak TLS on this port; begin url");
+}
+
+#[test]
+fn the_address_is_not_doubted_once_a_prometheus_has_answered() {
+    let mirror = Mirror::start();
+    let stub = Stub::start(good);
+    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
+    let answer = question.ask(&mirror, &in_time(stub.details()));
+    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    for (reply, says) in [
+        (
+            Reply::http(200, "text/html", "<html>"),
+            "a Prometheus has answered at this address before, so this may be the login",
+        ),
+        (
+            Reply::json(&json!({})),
+            "a Prometheus has answered at this address before: look at the log and configuration",
+        ),
+        (
+            Reply::raw(MARKER).then(After::Close),
+            "its answer is not HTTP; a Prometheus has answered at this address before",
+        ),
+    ] {
+        stub.behave(move |_| reply.clone());
+        let answer = question.ask(&mirror, &in_time(stub.details()));
+        let text = error_of(&answer)["details"].as_str().unwrap_or_default();
+        assert!(text.contains(says) && !text.contains("check host") && !text.contains(MARKER), "{says:?}: {text}");
+    }
 }

@@ -64,7 +64,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let users = users.path().display();
     let limits = "limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/m; limit_req_status 429;";
     let server = format!(
-        "location /open/ {{ proxy_pass {prometheus}; }}\n\
+        "location /prom/ {{ proxy_pass {prometheus}; }}\n\
          location /users/ {{ auth_basic {SECRET}; auth_basic_user_file {users}; proxy_pass {prometheus}; }}\n\
          location /denied/ {{ deny all; proxy_pass {prometheus}; }}\n\
          location /login/ {{ return 302 https://u:{SECRET}@login.example/start?next={SECRET}; }}\n\
@@ -76,9 +76,9 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
          location /zipped/ {{ proxy_set_header Accept-Encoding gzip; proxy_pass {prometheus}; }}\n\
          location /posts/ {{ return 405; }}\n\
          location /other/ {{ return 421; }}\n\
-         location /moved/ {{ rewrite ^/moved/(.*)$ /open/$1 permanent; }}\n\
-         location /secure/ {{ return 301 https://$host$request_uri; }}\n\
-         location /kept/ {{ return 307 http://elsewhere.example:1234/prefix/api/v1/query?next={SECRET}; }}\n\
+         location /moved/ {{ rewrite ^/moved/(.*)$ /prom/$1 permanent; }}\n\
+         location /thanos/ {{ return 301 https://$host$request_uri; }}\n\
+         location /kept/ {{ return 307 http://elsewhere.example:1234/grafana/api/v1/query?next={SECRET}; }}\n\
          location /legal/ {{ return 451; }}\n\
          location /later/ {{ add_header Retry-After 7 always; return 503; }}\n\
          location /bearer/ {{ add_header WWW-Authenticate Bearer always; return 403; }}\n\
@@ -90,7 +90,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let mirror = Mirror::start();
     let at = |path: &str| json!({"url": nginx.url(path), "requestTimeout": 10_000});
     let as_user = |password: &str| json!({"url": nginx.url("/users/").replace("//", &format!("//ever:{password}@"))});
-    for details in [at("/open/"), as_user(SECRET)] {
+    for details in [at("/prom/"), as_user(SECRET)] {
         let answer = test_connection(&mirror, &details);
         assert_eq!(answer.json["status"], "OK", "{}", answer.text);
     }
@@ -112,13 +112,13 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     check(at("/zipped/"), "encoded", &["Content-Encoding gzip"]);
     check(at("/other/"), "misdirected", &["421"]);
     check(at("/old/"), "wrong_protocol", &["426", "https"]);
-    let moved = format!("to {} (", nginx.url("/open"));
+    let moved = format!("to {} (", nginx.url("/prom"));
     check(at("/moved/"), "redirected", &["301", &moved, "; give that address as url"]);
-    check(at("/secure/"), "redirected", &["301", "/secure (", "begin url in the connection details with https://"]);
+    check(at("/thanos/"), "redirected", &["301", "/thanos (", "begin url in the connection details with https://"]);
     check(
         at("/kept/"),
         "redirected",
-        &["307", "to http://elsewhere.example:1234/prefix (", "; give that address as url"],
+        &["307", "to http://elsewhere.example:1234/grafana (", "; give that address as url"],
     );
     check(at("/legal/"), "request_refused", &["451", "look at its log"]);
     check(at("/later/"), "unavailable", &["503, again after 7 s)"]);
@@ -132,7 +132,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     too_long(mirror.metric(&at("/small/"), long_query(2_000)), "413");
     // The values of a label are asked for by GET.
     let values = json!({"field": {"fieldName": "job"}, "fieldValuePrefix": "x".repeat(10_000)});
-    too_long(mirror.post("/api/field/value", &json!({"connectionDetails": at("/open/"), "query": values})), "414");
+    too_long(mirror.post("/api/field/value", &json!({"connectionDetails": at("/prom/"), "query": values})), "414");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ureq::{Error, Timeout};
 
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::foreign::Foreign;
 
 use super::connect_failure::{ConnectFailure, of_rustls};
 
@@ -59,17 +60,16 @@ fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
 
 /// The meaning of a failure other than a timeout.
 pub(super) fn untimed(error: Error) -> ErrorKind {
-    let no_http = |why: &str| ErrorKind::NotPrometheus { status: None, why: why.to_owned() };
     match error {
         Error::Other(error) => match error.downcast::<ConnectError>() {
             Ok(error) => error.0,
             Err(_) => ErrorKind::Unsent,
         },
         Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
-        Error::Protocol(_) => no_http("its answer is not HTTP"),
+        Error::Protocol(_) => ErrorKind::not_prometheus(None, Foreign::NotHttp),
         // Such as a chunk whose head does not fit into the buffer.
-        Error::BodyStalled => no_http("the body of its answer is not HTTP as this mirror accepts it"),
-        Error::LargeResponseHeader(..) => no_http("the header of its answer is too large"),
+        Error::BodyStalled => ErrorKind::not_prometheus(None, Foreign::BodyNotHttp),
+        Error::LargeResponseHeader(..) => ErrorKind::not_prometheus(None, Foreign::LargeHeader),
         Error::Io(error) => match error.kind() {
             Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Closed,
             _ => ErrorKind::Unconnected(of_rustls(&error).unwrap_or_else(|| ConnectFailure::System(error.to_string()))),

@@ -119,6 +119,11 @@ impl Body {
         self.has_ended && !self.has_length && self.first == Some(b'{')
     }
 
+    /// Its first byte, if one was read.
+    pub(in crate::prometheus) fn first(&self) -> Option<u8> {
+        self.first
+    }
+
     /// What it means that it cannot be read further.
     pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
         if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {

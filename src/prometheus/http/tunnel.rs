@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{Transport, TransportAdapter};
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::foreign::Foreign;
 
 use super::failure::untimed;
 use super::ureq_time::until;
@@ -49,7 +50,7 @@ pub(super) fn open(
     match status(&answered) {
         Some(200..=299) => Ok(connection.into_inner()),
         Some(status) => Err(ErrorKind::Refused(status)),
-        None => Err(ErrorKind::NotPrometheus { status: None, why: "its answer is not HTTP".to_owned() }),
+        None => Err(ErrorKind::not_prometheus(None, Foreign::NotHttp)),
     }
 }
 

@@ -56,7 +56,7 @@ fn a_fault_in_a_long_answer_is_called_by_its_name() {
     let in_chunks = |body: &str| format!("{}{:x}\r\n{body}", head("Transfer-Encoding: chunked\r\n\r\n"), 90_000_000);
     let to_the_end = |body: &str| format!("{}{body}", head("Connection: close\r\n\r\n"));
     let closed = "closed the connection before its answer was whole";
-    let foreign = "its answer is not one of the Prometheus HTTP API (HTTP status 200)";
+    let foreign = "its answer is JSON, but not that of the Prometheus HTTP API (HTTP status 200)";
     for bytes in [in_length(&begun), in_chunks(&begun)] {
         check(&mirror, "closed", bytes.clone(), After::Close, closed);
         check(&mirror, "reset", bytes.clone(), After::Reset, closed);

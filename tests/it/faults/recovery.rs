@@ -135,7 +135,7 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
         (Reply::error(500, "internal", "not now"), "RemoteMirrorError", "not now"),
         (Reply::error(503, "timeout", "not now"), "MetricStoreConnectionError", "not now"),
         (Reply::raw("").then(After::Close), "MetricStoreConnectionError", "closed the connection"),
-        (Reply::http(200, "text/html", "<html>"), "MetricStoreConnectionError", "not one of the Prometheus HTTP API"),
+        (Reply::http(200, "text/html", "<html>"), "MetricStoreConnectionError", "an HTML page"),
         // A proxy over two versions answers as both at once.
         (counts(&["4", "3"]), "RemoteMirrorError", "engines of different versions"),
         (counts(&["3", "4"]), "RemoteMirrorError", "engines of different versions"),

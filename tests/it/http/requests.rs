@@ -197,10 +197,12 @@ fn connection_details_of_any_other_shape_are_named_and_no_value_is_repeated() {
     ] {
         check_bad_details(&mirror, &details, part);
     }
-    // A path prefix that may be a secret is not shown by the errors of what it leads to.
+    // A path prefix may be a secret: the errors of what it leads to show only what is known of it.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = json!({"url": format!("http://127.0.0.1:{closed}/u:{SECRET}/")});
-    check_bad_details(&mirror, &url, "127.0.0.1");
+    for (path, shown) in [(format!("u:{SECRET}"), "..."), (format!("prom/{SECRET}"), "prom/...")] {
+        let url = json!({"url": format!("http://127.0.0.1:{closed}/{path}/")});
+        check_bad_details(&mirror, &url, &format!("127.0.0.1:{closed}/{shown} cannot be reached"));
+    }
     assert!(!mirror.log().contains(SECRET), "{}", mirror.log());
 }
 
