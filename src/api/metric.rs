@@ -104,3 +104,27 @@ pub fn body(points: Points, aggregation: Option<Aggregation>) -> Vec<u8> {
     let points = points.into_list().into_iter().map(|point| (point.value, point.at));
     metrics_response(points, aggregation.map(|aggregation| aggregation.bucket_ms), is_partial)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::request::parsed;
+
+    #[test]
+    fn a_query_has_a_million_points_at_most_and_the_oldest_first() {
+        let check = |limit: serde_json::Value, latest_first: serde_json::Value, expected: (usize, Order)| {
+            let conditions = json!([{"key": "__gauge__", "value": {"value": "m"}}]);
+            let query = json!({"conditions": conditions, "limit": limit, "latestFirst": latest_first});
+            let details = json!({"host": "p", "port": 9090});
+            let request = parsed(json!({"connectionDetails": details, "query": query}).to_string().as_bytes()).unwrap();
+            let (_, query) = checked(&request).unwrap();
+            assert_eq!((query.limit, query.order), expected);
+        };
+        check(json!(null), json!(null), (1_000_000, Order::OldestFirst));
+        check(json!(2_147_483_647), json!(false), (1_000_000, Order::OldestFirst));
+        check(json!(999_999), json!(true), (999_999, Order::NewestFirst));
+        check(json!(0), json!(true), (0, Order::NewestFirst));
+    }
+}

@@ -45,6 +45,9 @@ const MAX_JSON_BYTES: u64 = 32 << 20;
 /// 16 KiB (`transport`), and panics beyond 65,534 bytes.
 const MAX_URL_BYTES: usize = 16_000;
 
+/// How many bytes of memory a byte of a query takes while it is sent: it is copied, and percent-encoded in a form.
+const QUERY_BYTES: usize = 6;
+
 /// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
 /// have as many in memory.
 const MAX_NAMES: usize = 250_000;
@@ -541,6 +544,9 @@ impl Session<'_> {
             return Err(self.error(query, ErrorKind::TooManyCalls));
         }
         self.admit().map_err(|kind| self.error(query, kind))?;
+        self.memory
+            .hold(query.map_or(0, str::len) * QUERY_BYTES)
+            .map_err(|none| self.error(query, ErrorKind::NoMemory(none)))?;
         if is_evaluation || self.last_query.is_none() {
             self.last_query = query.map(logged);
         }

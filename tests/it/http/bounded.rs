@@ -105,6 +105,9 @@ fn the_largest_queries_that_are_accepted_take_a_few_megabytes_each() {
     // Each of these characters is escaped in the pattern, that in the query, and that in the form.
     let dots = |sets: usize| vec![format!("{:?}", ".".repeat(38)); sets].join(",");
     check("dots", &with_set(details, &dots(840)), 200, "points", most_mib);
+    // The longest values, of which each character is escaped in the query, and that in the form.
+    let long = |key: &str| condition(key, &"\"".repeat(240_000));
+    check("quotes", &query(details, &format!("{},{}", long("a"), long("b"))), 200, "points", 70);
     // What is larger is refused before it is written out.
     let refused = |shape: &str, items: &str| {
         check(shape, &with_set(details, items), 500, "patterns of more than 65536 characters", most_mib);

@@ -125,3 +125,23 @@ fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
     let held: Value = json!(Page::of(&mirror).only("prometheusmirror_memory_held_bytes"));
     assert!(held.as_f64().unwrap() <= (64 << 20) as f64, "{held}");
 }
+
+#[test]
+fn a_long_query_is_held_while_it_is_asked() {
+    let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
+    let stub = Stub::start(|request| good(request).delayed(Duration::from_millis(500)));
+    // A quote is escaped, so the query has a million bytes.
+    let most = "\"".repeat(250_000);
+    let conditions = json!([condition("__gauge__", "stub_metric"), condition("a", &most), condition("b", &most)]);
+    let query = json!({"conditions": conditions, "startTime": 60_000, "endTime": 120_000});
+    let question =
+        post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": stub.details(), "query": query}));
+    let held = || Page::of(&mirror).only("prometheusmirror_memory_held_bytes");
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| exchange(address(&mirror), &question));
+        wait_until(|| "six bytes are held for each of the query".to_owned(), || held() >= 6e6);
+        let answer = asked.join().unwrap();
+        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    });
+    wait_until(|| "nothing is held any more".to_owned(), || held() == 0.0);
+}
