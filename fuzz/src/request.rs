@@ -103,6 +103,8 @@ struct Details<'j> {
 struct Condition<'j> {
     key: &'j str,
     value: &'j Json,
+    /// Whether labels can hold the types that are given for it.
+    is_held: bool,
     kind: &'j Json,
 }
 
@@ -176,17 +178,17 @@ impl<'j> Details<'j> {
 impl<'j> Condition<'j> {
     fn of(tree: &'j Json) -> Result<Condition<'j>, Refused> {
         let [key, outer, kind] = once(tree, ["key", "value", "_type"])?;
-        let mut value = &Json::Null;
+        let (mut value, mut is_held) = (&Json::Null, true);
         if let Some(outer) = outer {
             let [inner, kind] = once(outer, ["value", "_type"])?;
-            kind.map(name).transpose()?;
+            is_held &= kind.map(name).transpose()?.is_none_or(is_type_of_labels);
             value = inner.unwrap_or(&Json::Null);
         }
         match value {
             Json::List(items) => items.iter().try_for_each(|item| match item {
                 Json::Object(_) => {
                     let [inner, kind] = once(item, ["value", "_type"])?;
-                    kind.map(name).transpose()?;
+                    is_held &= kind.map(name).transpose()?.is_none_or(is_type_of_labels);
                     inner.map_or(Ok(()), scalar)
                 }
                 _ => scalar(item),
@@ -195,7 +197,7 @@ impl<'j> Condition<'j> {
         }
         let kind = kind.unwrap_or(&Json::Null);
         scalar(kind)?;
-        Ok(Condition { key: name(key.ok_or(Refused::Form)?)?, value, kind })
+        Ok(Condition { key: name(key.ok_or(Refused::Form)?)?, value, is_held, kind })
     }
 }
 
@@ -297,6 +299,9 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
     let labels: Vec<&Condition> = conditions.iter().filter(|one| !SOURCES.contains(&one.key)).collect();
     let [naming] = naming[..] else { return Err(Refused::Meaning) };
     // A number is no name, but a truth is. A blank one is none.
+    if !conditions.iter().all(|one| one.is_held) {
+        return Err(Refused::Meaning);
+    }
     let values = label_values(naming.value)?;
     let name = values.only_text().ok_or(Refused::Meaning)?;
     if name.chars().all(char::is_whitespace) {
@@ -315,6 +320,11 @@ fn source(conditions: &[Condition]) -> Result<Source, Refused> {
     }
     let selector = Selector { metric: name.to_owned(), matchers };
     Ok(if naming.key == "__counter__" { Source::Counter(selector) } else { Source::Gauge(selector) })
+}
+
+/// Whether values of this type, as StackState calls it, are what labels can hold.
+fn is_type_of_labels(kind: &str) -> bool {
+    ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"].contains(&kind)
 }
 
 /// What a label may be. The items of a set may be bare, or with a type.
