@@ -48,6 +48,7 @@ impl Dnsmasq {
         let server = Server::start("dnsmasq", "dnsmasq-base", |_, _| {
             vec![
                 "--keep-in-foreground".to_owned(),
+                "--pid-file".to_owned(),
                 "--conf-file=/dev/null".to_owned(),
                 "--no-resolv".to_owned(),
                 "--no-hosts".to_owned(),
