@@ -8,6 +8,7 @@ pub(super) mod transport;
 mod connection;
 mod connector;
 mod dial;
+mod dns;
 mod failure;
 mod lookup;
 mod resolver;

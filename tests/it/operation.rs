@@ -101,7 +101,7 @@ fn post(path: &str, lines: &str, body: &Value) -> Vec<u8> {
 }
 
 /// A test connection, after which the connection to the mirror is closed.
-fn test_connection(details: &Value) -> Vec<u8> {
+pub fn test_connection(details: &Value) -> Vec<u8> {
     post("/api/connection", "Connection: close\r\n", &json!({"connectionDetails": details}))
 }
 

@@ -17,7 +17,7 @@ pub enum ConnectFailure {
     NameServerFails(String),
     /// The name server does not answer when it is asked for this name.
     NameServerSilent(String),
-    /// This name was not looked up, since all look-ups wait for a silent name server.
+    /// This name was not looked up: other look-ups wait for a silent name server, which did not answer for this name at once.
     LookupsBusy(String),
     /// A look-up that the system could not make.
     LookupFailed {
@@ -218,8 +218,8 @@ impl fmt::Display for ConnectFailure {
             }
             ConnectFailure::LookupsBusy(name) => write!(
                 f,
-                "the name {name} was not looked up, since all look-ups of this mirror wait for a name server that does not \
-                 answer"
+                "the name {name} was not looked up, since other look-ups of this mirror wait for a name server that does \
+                 not answer, and it does not answer for this name at once either"
             ),
             ConnectFailure::LookupFailed { name, reason } => {
                 write!(f, "this mirror cannot look up the name {name}: {reason}")

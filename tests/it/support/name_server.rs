@@ -39,6 +39,18 @@ pub struct Dnsmasq {
 impl Dnsmasq {
     /// One that knows these names, in the form of `/etc/hosts`.
     pub fn start(hosts: &str) -> Dnsmasq {
+        Dnsmasq::start_with(hosts, &[])
+    }
+
+    /// One that asks another name server for all names in the domain `silent`, however many at a time.
+    pub fn start_before(silent: &BadNameServer, hosts: &str) -> Dnsmasq {
+        Dnsmasq::start_with(
+            hosts,
+            &[format!("--server=/silent/{}", silent.address), "--dns-forward-max=100000".to_owned()],
+        )
+    }
+
+    fn start_with(hosts: &str, further: &[String]) -> Dnsmasq {
         let (address, directory) = (own_address(), tempfile::tempdir().unwrap());
         let file = directory.path().join("hosts");
         std::fs::write(&file, hosts).unwrap();
@@ -46,7 +58,7 @@ impl Dnsmasq {
         let for_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(directory.path(), for_all).unwrap();
         let server = Server::start("dnsmasq", "dnsmasq-base", |_, _| {
-            vec![
+            let own = [
                 "--keep-in-foreground".to_owned(),
                 "--pid-file".to_owned(),
                 "--conf-file=/dev/null".to_owned(),
@@ -58,7 +70,8 @@ impl Dnsmasq {
                 format!("--addn-hosts={}", file.display()),
                 "--log-queries".to_owned(),
                 "--log-facility=-".to_owned(),
-            ]
+            ];
+            own.into_iter().chain(further.iter().cloned()).collect()
         });
         let dnsmasq = Dnsmasq { server, address, hosts: file, _directory: directory };
         dnsmasq.wait_read(1);
