@@ -11,6 +11,7 @@ mod dial;
 mod dns;
 mod failure;
 mod lookup;
+mod mute;
 mod resolver;
 mod tcp;
 mod tunnel;

@@ -6,6 +6,7 @@
 //! - A kept connection may be dead without a sign, or be closed while the question is on its way. As questions change nothing,
 //!   they may be asked twice: when a kept connection is closed before an answer begins, the same bytes go out on a new one. When it
 //!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
+//! - A new connection that stays silent is treated alike if the upstream has other addresses: the second connection leads to one of them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +25,7 @@ use ureq::{Error, Timeout};
 use crate::prometheus::error::ErrorKind;
 
 use super::connect_failure::{ConnectFailure, of_rustls};
-use super::connector::Connector;
+use super::connector::{Connector, Opened, Peer};
 use super::failure::{ConnectError, IN_ANSWER};
 use super::ureq_time::{deadline_of, until};
 
@@ -121,8 +122,8 @@ impl UreqConnector for Keep {
 impl Kept {
     fn open(&self, deadline: Instant) -> Result<Open, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
-        let transport = self.connector.open(&self.uri, deadline)?;
-        Ok(Open { transport, generation, since: Instant::now(), has_answered: false })
+        let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
+        Ok(Open { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
 
     /// How long a silent connection is waited for alone.
@@ -178,6 +179,8 @@ pub(super) struct Connection {
 #[derive(Debug)]
 struct Open {
     transport: Box<dyn Transport>,
+    /// Where it leads, unless it leads through a proxy.
+    peer: Option<Peer>,
     generation: u64,
     since: Instant,
     /// Whether it was good for an answer before, so that it may have died since.
@@ -273,10 +276,14 @@ impl Connection {
         }
     }
 
-    /// Waits for the first bytes of an answer: on a new connection, when this one was good before and is so no more.
+    /// Waits for the first bytes of an answer: on another connection, if this one was good before and is so no more, or if it stays
+    /// silent and the upstream has other addresses.
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
         let broken = self.request.broken.take();
-        if !self.open.has_answered || !self.request.is_whole {
+        let may_be_dead = self.open.has_answered && self.request.is_whole;
+        let may_be_mute =
+            self.request.is_whole && broken.is_none() && self.open.peer.is_some_and(|peer| peer.has_others);
+        if !may_be_dead && !may_be_mute {
             let waited = self.open.transport.await_input(until(deadline));
             return match (waited, broken) {
                 (Ok(true), _) => Ok(true),
@@ -293,13 +300,24 @@ impl Connection {
         };
         match waited {
             Ok(true) => Ok(true),
-            Err(Error::Timeout(_)) => self.race(deadline),
-            other if is_dead(&other) => {
+            Err(Error::Timeout(_)) => self.race_elsewhere(deadline),
+            other if may_be_dead && is_dead(&other) => {
                 self.open = self.kept.open(deadline).map_err(ConnectError)?;
                 self.repeat(deadline)
             }
             other => other,
         }
+    }
+
+    /// Races a silent connection, preferably against one to another address, which is preferred from now on unless this one answers.
+    fn race_elsewhere(&mut self, deadline: Instant) -> Result<bool, Error> {
+        let Some(peer) = self.open.peer else { return self.race(deadline) };
+        self.kept.connector.note_mute(peer);
+        let raced = self.race(deadline);
+        if matches!(raced, Ok(true)) && self.open.peer == Some(peer) {
+            self.kept.connector.note_answer(peer);
+        }
+        raced
     }
 
     /// Asks on the connection that was just opened, and waits for its answer alone.

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ureq::Error;
 use ureq::config::Config;
@@ -23,9 +23,16 @@ use crate::prometheus::error::ErrorKind;
 use super::connect_failure::ConnectFailure;
 use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
+use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tunnel;
 use super::ureq_time::until;
+
+/// How long the TLS hello of an address may stay unanswered while there are others, at least and at most, and the part of the time
+/// left that this may be.
+const MIN_TLS_PATIENCE: Duration = Duration::from_millis(300);
+const MAX_TLS_PATIENCE: Duration = Duration::from_secs(2);
+const TLS_PATIENCE_PART: u32 = 4;
 
 /// How an upstream may be connected to.
 pub(super) enum Way<'c> {
@@ -37,12 +44,28 @@ pub(super) enum Way<'c> {
     Through(&'c Proxy),
 }
 
+/// A connection.
+pub(super) struct Opened {
+    pub(super) transport: Box<dyn Transport>,
+    /// Where it leads, unless it leads through a proxy.
+    pub(super) peer: Option<Peer>,
+}
+
+/// One of the addresses of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// Whether the upstream has other addresses that are not known to be mute.
+    pub(super) has_others: bool,
+}
+
 /// Makes connections to those upstreams that may be asked.
 #[derive(Debug)]
 pub(super) struct Connector {
     allowlist: Allowlist,
     proxy: Option<Proxy>,
     lookups: Lookups,
+    mute: Mute,
     tls: RustlsConnector,
     /// Has the certificate authorities.
     config: Config,
@@ -50,7 +73,8 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(allowlist: Allowlist, proxy: Option<Proxy>, config: Config) -> Connector {
-        Connector { allowlist, proxy, lookups: Lookups::new(), tls: RustlsConnector::default(), config }
+        let (lookups, mute, tls) = (Lookups::new(), Mute::default(), RustlsConnector::default());
+        Connector { allowlist, proxy, lookups, mute, tls, config }
     }
 
     /// How an upstream may be connected to, judged by its name.
@@ -73,21 +97,62 @@ impl Connector {
     ///
     /// # Errors
     /// When it may not be asked, or there is no connection before the deadline.
-    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
-        let connection = match self.way_to(uri)? {
-            Way::Direct => self.connect(uri, deadline, |_| true)?,
-            Way::DirectByAddress => self.connect(uri, deadline, |at| self.allowlist.allows_at(at.ip()))?,
-            Way::Through(proxy) => self
-                .tunnel(proxy, uri, deadline)
-                .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?,
+    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
+        let (transport, peer) = match self.way_to(uri)? {
+            Way::Direct => self.secured(uri, deadline, |_| true)?,
+            Way::DirectByAddress => self.secured(uri, deadline, |at| self.allowlist.allows_at(at.ip()))?,
+            Way::Through(proxy) => {
+                let tunnel = self
+                    .tunnel(proxy, uri, deadline)
+                    .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
+                return Ok(Opened { transport: self.secure(uri, tunnel, deadline)?, peer: None });
+            }
         };
-        self.secure(uri, connection, deadline)
+        Ok(Opened { transport, peer: Some(peer) })
+    }
+
+    /// An address has let a query wait in vain. For some time, the others of its upstream are tried first.
+    pub(super) fn note_mute(&self, peer: Peer) {
+        if peer.has_others {
+            self.mute.note(peer.address, Instant::now());
+        }
+    }
+
+    /// An address that counts as mute has answered.
+    pub(super) fn note_answer(&self, peer: Peer) {
+        self.mute.forget(peer.address);
     }
 
     fn tunnel(&self, proxy: &Proxy, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
-        let connection = self.connect(proxy.uri(), deadline, |_| true)?;
-        let connection = self.secure(proxy.uri(), connection, deadline)?;
-        tunnel::open(connection, proxy, uri, deadline)
+        let (connection, peer) = self.secured(proxy.uri(), deadline, |_| true)?;
+        tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
+            if matches!(failure, ErrorKind::Timeout { .. }) {
+                self.note_mute(peer);
+            }
+        })
+    }
+
+    /// A connection to a host, with TLS where the scheme demands it. An address that does not answer the TLS hello is given up while
+    /// there are others.
+    fn secured(
+        &self,
+        uri: &Uri,
+        deadline: Instant,
+        is_allowed: impl Fn(&SocketAddr) -> bool,
+    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+        loop {
+            let (connection, peer) = self.connect(uri, deadline, &is_allowed)?;
+            let now = Instant::now();
+            let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
+            let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
+            let until = if peer.has_others { deadline.min(given_up) } else { deadline };
+            match self.secure(uri, connection, until) {
+                Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
+                    self.note_mute(peer);
+                }
+                secured => return secured.map(|connection| (connection, peer)),
+            }
+        }
     }
 
     /// A TCP connection to one of those addresses of a host that are allowed. Where remembered ones fail, they are looked up anew.
@@ -96,12 +161,9 @@ impl Connector {
         uri: &Uri,
         deadline: Instant,
         is_allowed: impl Fn(&SocketAddr) -> bool,
-    ) -> Result<Box<dyn Transport>, ErrorKind> {
+    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
         let (host, port) = host_and_port(uri);
-        let connect = |addresses: Vec<SocketAddr>| match dial::connect(&addresses, deadline) {
-            Ok(stream) => Ok(Tcp::new(stream).boxed()),
-            Err(failure) => Err(ErrorKind::Unconnected(failure)),
-        };
+        let connect = |addresses: Vec<SocketAddr>| self.dial(&addresses, deadline).map_err(ErrorKind::Unconnected);
         if let Some(ip) = address(host) {
             return connect(vec![SocketAddr::new(ip, port)]);
         }
@@ -123,6 +185,15 @@ impl Connector {
                 _ => Err(failure),
             }
         })
+    }
+
+    /// A TCP connection to one of these addresses.
+    fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<(Box<dyn Transport>, Peer), ConnectFailure> {
+        let now = Instant::now();
+        let stream = dial::connect(addresses, |address| self.mute.has(*address, now), deadline)?;
+        let address = stream.peer_addr().map_err(|error| ConnectFailure::System(error.to_string()))?;
+        let has_others = addresses.iter().any(|other| *other != address && !self.mute.has(*other, now));
+        Ok((Tcp::new(stream).boxed(), Peer { address, has_others }))
     }
 
     /// Adds TLS where the scheme demands it.

@@ -21,18 +21,26 @@ pub(super) const MAX_ADDRESSES: usize = 16;
 const MIN_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 
-/// Connects to one of these addresses.
+/// Connects to one of these addresses. Some are tried last.
 ///
 /// # Errors
 /// When none can be connected to before the deadline: what the last one to fail failed with.
-pub(super) fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectFailure> {
+pub(super) fn connect(
+    addresses: &[SocketAddr],
+    is_last: impl Fn(&SocketAddr) -> bool,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectFailure> {
     let begun = Instant::now();
     let stream = match addresses {
         [address] => {
             let left = deadline.saturating_duration_since(begun);
             if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { TcpStream::connect_timeout(address, left) }
         }
-        _ => race(interleaved(addresses), deadline),
+        _ => {
+            let mut addresses = interleaved(addresses);
+            addresses.make_contiguous().sort_by_key(is_last);
+            race(addresses, deadline)
+        }
     };
     let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     stream.map_err(|error| match error.kind() {
@@ -153,10 +161,25 @@ mod tests {
         let refused = SocketAddr::new([127, 0, 0, 9].into(), good.port());
         let soon = || Instant::now() + Duration::from_secs(5);
         for addresses in [&[good][..], &[refused, good], &[refused, refused, good, refused]] {
-            assert_eq!(connect(addresses, soon()).unwrap().peer_addr().unwrap(), good);
+            assert_eq!(connect(addresses, |_| false, soon()).unwrap().peer_addr().unwrap(), good);
         }
         for addresses in [&[refused][..], &[refused, refused]] {
-            assert_eq!(connect(addresses, soon()).unwrap_err(), ConnectFailure::Refused);
+            assert_eq!(connect(addresses, |_| false, soon()).unwrap_err(), ConnectFailure::Refused);
         }
+    }
+
+    #[test]
+    fn what_is_to_be_last_is_tried_last() {
+        let listeners = ["127.0.0.1:0", "127.0.0.1:0"].map(|address| std::net::TcpListener::bind(address).unwrap());
+        let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let check = |last: &[SocketAddr], expected: SocketAddr| {
+            let soon = Instant::now() + Duration::from_secs(5);
+            let stream = connect(&[first, second], |address| last.contains(address), soon).unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), expected, "{last:?}");
+        };
+        check(&[], first);
+        check(&[first], second);
+        check(&[second], first);
+        check(&[first, second], first);
     }
 }

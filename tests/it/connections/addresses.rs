@@ -1,17 +1,32 @@
-//! Several addresses of a name, some of which do not answer.
+//! Several addresses of a name, some of which do not answer, or accept connections and then say nothing.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
 use super::{check_fails, check_good, named, verdict};
+use crate::support::certificates::Certificates;
 use crate::support::mirror::Mirror;
 use crate::support::name_server::{Dnsmasq, mirror_with};
-use crate::support::stub::{Stub, good};
+use crate::support::process::{Server, wait_until};
+use crate::support::stub::{After, Reply, Request, Stub, good};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The `requestTimeout` of the tests with mute addresses, of which a quarter is the patience with them.
+const TIMEOUT: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long anything else may take.
+const SLACK: Duration = Duration::from_millis(400);
+
+/// Two addresses of the name `two.example`. The resolver puts the one first that has most in common with 127.0.0.1, from where the
+/// mirror connects (RFC 6724, rule 9).
+const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const SECOND_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 129);
+const TWO: &str = "127.0.0.2 two.example\n127.0.0.129 two.example\n";
 
 /// An address that answers no attempt to connect: its queue is full, and nobody accepts.
 struct BlackHole {
@@ -37,7 +52,7 @@ fn an_address_that_does_not_answer_costs_a_fraction_of_a_second() {
     let at = |last: u8, port: u16| SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), port);
     let stub = Stub::start_on(at(129, 0).ip(), good);
     let holes = [BlackHole::at(at(2, stub.port())), BlackHole::at(at(3, stub.port()))];
-    // The resolver puts those first that have most in common with 127.0.0.1, from where the mirror connects (RFC 6724, rule 9).
+    // As above, the last one comes last.
     let hosts = [(2, "one"), (129, "one"), (2, "two"), (3, "two"), (129, "two"), (2, "none"), (3, "none")];
     let hosts: Vec<String> = hosts.iter().map(|(last, name)| format!("127.0.0.{last} {name}")).collect();
     let names = Dnsmasq::start(&hosts.join("\n"));
@@ -61,10 +76,113 @@ fn no_answer_a_refusal_and_no_route_are_told_apart() {
     let nobody = json!({"host": "127.0.0.44", "port": hole.address.port()});
     check_fails(&mirror, &nobody, SECOND, &["cannot be reached: Connection refused; check the port"]);
     // Accepted by the system, but never answered.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", silent.local_addr().unwrap());
     let says = ["accepted the connection, but did not answer the TLS hello within", "check that the port speaks https"];
     check_fails(&mirror, &json!({"url": url, "requestTimeout": 500}), SECOND, &says);
     let stub = Stub::start(good);
     check_good(&mirror, &stub.details(), SECOND);
+}
+
+/// Two stubs at the two addresses, on the same port.
+fn two_stubs(first: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Stub, Stub) {
+    let second = Stub::start_on(SECOND_ADDRESS.into(), good);
+    (Stub::start_at(SocketAddr::new(FIRST.into(), second.port()), first), second)
+}
+
+/// Wants a good answer that takes so long.
+fn check_took(mirror: &Mirror, details: &Value, least: Duration) {
+    let (said, took) = verdict(mirror, details);
+    assert!(said == "OK" && took >= least && took < least + SLACK, "{took:?}: {said}");
+}
+
+/// Wants a failure at the timeout that says this.
+fn check_silent(mirror: &Mirror, details: &Value, says: &str) {
+    let (said, took) = verdict(mirror, details);
+    assert!(said.contains(says) && took >= TIMEOUT && took < TIMEOUT + SLACK, "{took:?}: {said}");
+}
+
+/// Waits until the mirror makes new connections.
+fn outlive_connections() {
+    std::thread::sleep(SECOND + SECOND / 10);
+}
+
+#[test]
+fn an_address_that_accepts_connections_and_says_nothing_costs_one_query_and_that_not_much() {
+    let (first, second) = two_stubs(|_| Reply::raw("").then(After::Hang));
+    let names = Dnsmasq::start(TWO);
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+    let details = named("two.example", second.port(), TIMEOUT);
+    check_took(&mirror, &details, PATIENCE);
+    check_took(&mirror, &details, Duration::ZERO);
+    outlive_connections();
+    check_took(&mirror, &details, Duration::ZERO);
+    assert_eq!((first.requests().len(), second.requests().len(), second.connections()), (1, 3, 2));
+
+    // Where the preferred address falls mute as well, the query fails in time.
+    second.behave(|_| Reply::raw("").then(After::Hang));
+    outlive_connections();
+    check_silent(&mirror, &details, "did not answer within");
+}
+
+#[test]
+fn an_address_that_is_slow_is_not_taken_for_a_mute_one() {
+    const SLOW: Duration = Duration::from_millis(1_200);
+    let (first, second) = two_stubs(|request| good(request).delayed(SLOW));
+    second.behave(|request| good(request).delayed(SLOW));
+    let names = Dnsmasq::start(TWO);
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+    let details = named("two.example", second.port(), TIMEOUT);
+    check_took(&mirror, &details, SLOW);
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
+    // The first address is asked first again.
+    first.behave(good);
+    outlive_connections();
+    check_took(&mirror, &details, Duration::ZERO);
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
+}
+
+#[test]
+fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
+    let (certificates, stub) = (Certificates::of("two.example"), Stub::start(good));
+    let tls = Server::start("socat", "socat", |_, port| {
+        let Certificates { certificate, key, .. } = &certificates;
+        let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
+        vec![
+            format!("OPENSSL-LISTEN:{port},bind={SECOND_ADDRESS},{files},fork"),
+            format!("TCP:127.0.0.1:{},nodelay", stub.port()),
+        ]
+    });
+    let listens = || TcpStream::connect((SECOND_ADDRESS, tls.port())).is_ok();
+    wait_until(|| format!("socat listens; its log:\n{}", tls.log()), listens);
+    let mute = TcpListener::bind((FIRST, tls.port())).unwrap();
+    let names = Dnsmasq::start(TWO);
+    let flags = ["--connection-lifetime", "1", "--ca-file", certificates.authority.to_str().unwrap()];
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &flags);
+    let url = format!("https://two.example:{}/", tls.port());
+    let details = json!({"url": url, "requestTimeout": TIMEOUT.as_millis() as u64});
+    check_took(&mirror, &details, PATIENCE);
+    outlive_connections();
+    check_took(&mirror, &details, Duration::ZERO);
+    mute.set_nonblocking(true).unwrap();
+    assert_eq!(mute.incoming().map_while(Result::ok).count(), 1);
+}
+
+#[test]
+fn an_address_of_the_proxy_that_says_nothing_costs_one_query() {
+    let (first, second) = two_stubs(|_| Reply::raw("").then(After::Hang));
+    second.behave(|request| match request.method.as_str() {
+        "CONNECT" => Reply::raw("HTTP/1.1 200 Connection established\r\n\r\n"),
+        _ => good(request),
+    });
+    let names = Dnsmasq::start(TWO);
+    let proxy = format!("http://two.example:{}", second.port());
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1", "--proxy", &proxy]);
+    let details = named("prometheus.example", 9090, TIMEOUT);
+    check_silent(&mirror, &details, "did not open the way there");
+    for _ in 0..2 {
+        check_took(&mirror, &details, Duration::ZERO);
+        outlive_connections();
+    }
+    assert_eq!(first.requests().len(), 1);
 }

@@ -1,0 +1,74 @@
+//! Addresses that accept a connection and then say nothing. For half a minute, the other addresses of the name are tried first.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an address counts as mute.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+
+/// The most addresses that are remembered. Further ones are not.
+const MAX_REMEMBERED: usize = 1_024;
+
+/// The addresses that were mute lately, and until when they count as mute.
+#[derive(Debug, Default)]
+pub(super) struct Mute(Mutex<HashMap<SocketAddr, Instant>>);
+
+impl Mute {
+    /// An address has stayed mute.
+    pub(super) fn note(&self, address: SocketAddr, now: Instant) {
+        let mut until = self.until();
+        if until.len() >= MAX_REMEMBERED {
+            until.retain(|_, until| now < *until);
+        }
+        if until.len() < MAX_REMEMBERED {
+            until.insert(address, now + REMEMBERED_FOR);
+        }
+    }
+
+    /// An address has answered after all.
+    pub(super) fn forget(&self, address: SocketAddr) {
+        self.until().remove(&address);
+    }
+
+    /// Whether an address counts as mute.
+    pub(super) fn has(&self, address: SocketAddr, now: Instant) -> bool {
+        self.until().get(&address).is_some_and(|until| now < *until)
+    }
+
+    fn until(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(nth: usize) -> SocketAddr {
+        SocketAddr::new([10, 0, 0, 1].into(), nth as u16)
+    }
+
+    #[test]
+    fn an_address_is_mute_for_half_a_minute_or_until_it_answers() {
+        let (mute, now) = (Mute::default(), Instant::now());
+        assert!(!mute.has(address(1), now));
+        mute.note(address(1), now);
+        assert!(mute.has(address(1), now + Duration::from_millis(29_999)) && !mute.has(address(2), now));
+        assert!(!mute.has(address(1), now + Duration::from_secs(30)));
+        mute.forget(address(1));
+        assert!(!mute.has(address(1), now));
+    }
+
+    #[test]
+    fn no_more_addresses_are_remembered_than_there_is_room_for() {
+        let (mute, now) = (Mute::default(), Instant::now());
+        (0..MAX_REMEMBERED + 10).for_each(|nth| mute.note(address(nth), now));
+        assert!(mute.has(address(0), now) && !mute.has(address(MAX_REMEMBERED), now));
+        let later = now + REMEMBERED_FOR;
+        mute.note(address(MAX_REMEMBERED), later);
+        assert!(mute.has(address(MAX_REMEMBERED), later));
+        assert_eq!(mute.until().len(), 1);
+    }
+}
