@@ -174,12 +174,18 @@ pub struct Question {
     datasource: Datasource,
     ask: Box<dyn Ask>,
     deadline: Deadline,
+    lane: Lane,
 }
 
 impl Question {
     /// When its timeout is over.
     pub fn deadline(&self) -> Instant {
         self.deadline.instant()
+    }
+
+    /// How it shares the workers with others.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 }
 
@@ -257,21 +263,18 @@ impl Gateway {
             Err(error) => return Prepared::Reply(self.failed(job, &error)),
         };
         let deadline = Deadline::new(accepted, datasource.timeout);
-        if let Some(silent) = self.client.refusal(&datasource.upstream) {
-            let error = prometheus::Error { query: ask.query(), ..silent };
-            return Prepared::Reply(self.failed(job, &error.into()));
+        match self.client.lane(&datasource.upstream) {
+            Ok(lane) => Prepared::Question(Question { job, datasource, ask, deadline, lane }),
+            Err(silent) => {
+                let error = prometheus::Error { query: ask.query(), ..silent };
+                Prepared::Reply(self.failed(job, &error.into()))
+            }
         }
-        Prepared::Question(Question { job, datasource, ask, deadline })
-    }
-
-    /// How a question shares the workers with others.
-    pub fn lane(&self, question: &Question) -> Lane {
-        self.client.lane(&question.datasource.upstream)
     }
 
     /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
     pub fn perform(&self, question: Question) -> Reply {
-        let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline } = question;
+        let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline, .. } = question;
         let memory = self.memory.question(deadline.instant());
         let session = self.client.session(upstream, deadline, partial, memory);
         let mut call = Call { session, metrics: &self.metrics };
@@ -298,7 +301,7 @@ impl Gateway {
 
     /// The reply to a question that found no worker before its deadline, of whose upstream so many workers wait.
     pub fn expire(&self, question: &Question, held_by_upstream: usize) -> Reply {
-        let Question { job, datasource, ask, deadline } = question;
+        let Question { job, datasource, ask, deadline, .. } = question;
         let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
         self.failed(*job, &prometheus::Error { query: ask.query(), ..no_worker }.into())
     }

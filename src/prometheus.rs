@@ -22,7 +22,7 @@ pub use access::authorities::{Authorities, BadAuthorities};
 pub use access::hosts::BadHost;
 pub use access::proxy::{BadProxyFile, NoProxy, Proxy};
 pub use answer::{Decoded, decoded};
-pub use client::{Client, Lane, MAX_CALLS, SampleQuery, SamplesRead, Session};
+pub use client::{Client, Lane, MAX_CALLS, SampleQuery, SamplesRead, Session, TRIVIAL_QUERY};
 pub use deadline::Deadline;
 pub use decode::envelope::ResultType;
 pub use error::{Error, ErrorKind, cut, shortened};

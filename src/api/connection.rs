@@ -3,6 +3,7 @@
 use crate::api::datasource::Datasource;
 use crate::api::{Ask, Call, Checked, json};
 use crate::error::Error;
+use crate::prometheus::TRIVIAL_QUERY;
 use crate::wire::request::TestConnectionRequest;
 use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 
@@ -28,9 +29,6 @@ impl Ask for ConnectionTest {
         json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
     }
 }
-
-/// A query that every Prometheus can answer.
-const TRIVIAL_QUERY: &str = "1";
 
 /// The answer that tells of an error: a failed test is answered, not refused, except where the request is outside of the
 /// contract with StackState.

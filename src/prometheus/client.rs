@@ -35,6 +35,9 @@ use super::upstream::Upstream;
 const LEARNT_UPSTREAMS: usize = 256;
 const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
 
+/// A query that every Prometheus can answer at once.
+pub const TRIVIAL_QUERY: &str = "1";
+
 /// The most calls of one request.
 pub const MAX_CALLS: u32 = 100;
 
@@ -113,6 +116,25 @@ impl Client {
             has_missing_data: false,
         }
     }
+
+    /// How requests to an upstream share the workers with others.
+    ///
+    /// # Errors
+    /// When they need not wait for a worker: the upstream does not answer, and another request is finding out whether it does again.
+    pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
+        match self.health.is_known(upstream.base(), Instant::now()) {
+            Ok(is_known) => Ok(Lane { upstream: self.lanes.hash_one(upstream.server()), is_known }),
+            Err(silence) => {
+                Err(Error { upstream: upstream.to_string(), query: None, kind: ErrorKind::Silent(silence) })
+            }
+        }
+    }
+
+    /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
+    pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
+        let kind = ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers };
+        Error { upstream: upstream.to_string(), query: None, kind }
+    }
 }
 
 /// How a request shares the workers with others.
@@ -122,27 +144,6 @@ pub struct Lane {
     pub upstream: u64,
     /// Whether the upstream has answered lately.
     pub is_known: bool,
-}
-
-impl Client {
-    /// How requests to an upstream share the workers with others.
-    pub fn lane(&self, upstream: &Upstream) -> Lane {
-        let is_known = self.health.is_known(upstream.base(), Instant::now());
-        Lane { upstream: self.lanes.hash_one(upstream.server()), is_known }
-    }
-
-    /// Why a request to an upstream need not wait for a worker: the upstream does not answer, and another request is finding out
-    /// whether it does again.
-    pub fn refusal(&self, upstream: &Upstream) -> Option<Error> {
-        let silence = self.health.refusal(upstream.base(), Instant::now())?;
-        Some(Error { upstream: upstream.to_string(), query: None, kind: ErrorKind::Silent(silence) })
-    }
-
-    /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
-    pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
-        let kind = ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers };
-        Error { upstream: upstream.to_string(), query: None, kind }
-    }
 }
 
 /// The calls of one request to one upstream.
@@ -570,7 +571,7 @@ impl Session<'_> {
     }
 
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
-        let params = vec![("query", "1".to_owned())];
+        let params = vec![("query", TRIVIAL_QUERY.to_owned())];
         let question = Question {
             upstream: &self.upstream,
             path: "/api/v1/query",

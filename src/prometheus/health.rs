@@ -106,18 +106,19 @@ impl Health {
         Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
     }
 
-    /// Why a request need not even wait for a worker.
-    pub(super) fn refusal(&self, upstream: &str, now: Instant) -> Option<Silence> {
-        let mut entries = self.entries();
-        silent(&mut entries, upstream, now).filter(|(entry, _)| entry.is_probed).map(|(_, silence)| silence)
-    }
-
     /// Whether an upstream answered within the last ten minutes, and still does as far as is known.
-    pub(super) fn is_known(&self, upstream: &str, now: Instant) -> bool {
-        self.entries().get(upstream).is_some_and(|entry| {
-            entry.silent_calls < MAX_SILENT_CALLS
-                && entry.last_answer.is_some_and(|answer| now.saturating_duration_since(answer) < KNOWN)
-        })
+    ///
+    /// # Errors
+    /// When it does not answer, and another request finds out whether it does again: then a request need not even wait for a worker.
+    pub(super) fn is_known(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
+        let mut entries = self.entries();
+        match silent(&mut entries, upstream, now) {
+            Some((entry, silence)) if entry.is_probed => return Err(silence),
+            Some(_) => return Ok(false),
+            None => {}
+        }
+        let last_answer = entries.get(upstream).and_then(|entry| entry.last_answer);
+        Ok(last_answer.is_some_and(|answer| now.saturating_duration_since(answer) < KNOWN))
     }
 
     /// Whether an upstream has answered as a Prometheus does, as far as is remembered.
@@ -232,11 +233,11 @@ mod tests {
         let Admission::Probe(probe) = health.admit("p", now) else { panic!("it is not probed") };
         let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
-        assert_eq!(health.refusal("p", now), Some(expected));
+        assert_eq!(health.is_known("p", now), Err(expected));
         assert!(matches!(health.admit("p", now), Admission::Refused(silence) if silence == expected));
         assert!(matches!(health.admit("q", now), Admission::Free));
         drop(probe);
-        assert_eq!(health.refusal("p", now), None);
+        assert_eq!(health.is_known("p", now), Ok(false));
         assert!(matches!(health.admit("p", now), Admission::Probe(_)));
     }
 
@@ -271,15 +272,15 @@ mod tests {
     #[test]
     fn an_upstream_is_known_for_ten_minutes_after_an_answer_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
-        assert!(!health.is_known("p", now));
+        assert_eq!(health.is_known("p", now), Ok(false));
         health.answered("p", true, now);
-        assert!(health.is_known("p", now + after(599_999)));
-        assert!(!health.is_known("p", now + after(600_000)));
+        assert_eq!(health.is_known("p", now + after(599_999)), Ok(true));
+        assert_eq!(health.is_known("p", now + after(600_000)), Ok(false));
         for nth in 1..=3 {
-            assert!(health.is_known("p", now + after(10_000)), "{nth}");
+            assert_eq!(health.is_known("p", now + after(10_000)), Ok(true), "{nth}");
             health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(5_000));
         }
-        assert!(!health.is_known("p", now + after(10_000)));
+        assert_eq!(health.is_known("p", now + after(10_000)), Ok(false));
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
             health.answered(&nth.to_string(), true, now + after(nth as u64));
         }
         let latest = now + after(MAX_UPSTREAMS as u64);
-        assert!(!health.is_known("0", latest) && health.is_known("1", latest));
+        assert_eq!((health.is_known("0", latest), health.is_known("1", latest)), (Ok(false), Ok(true)));
         assert_eq!(health.entries().len(), MAX_UPSTREAMS);
     }
 }

@@ -145,7 +145,7 @@ impl Listener {
 
     /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
     fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: ConnectionTurn) {
-        let (lane, deadline) = (self.edge.gateway.lane(&question), question.deadline());
+        let (lane, deadline) = (question.lane(), question.deadline());
         let listener = Arc::clone(self);
         let task = move |outcome| {
             let reply = match outcome {

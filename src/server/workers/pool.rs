@@ -39,7 +39,7 @@ pub(in crate::server) enum Outcome {
 }
 
 /// An upstream gets a further worker only while it holds fewer than so many times the free ones. This leaves it three quarters of the
-/// workers that the other upstreams do not hold.
+/// workers that the other upstreams do not hold, rounded up; of fewer than four, all.
 const TIMES_FREE: usize = 3;
 
 /// A fixed number of workers, and the tasks that wait for them.
@@ -53,39 +53,30 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// How many tasks there may be, on workers and in all.
-struct Bounds {
-    workers: Shares,
-    tasks: Shares,
-}
-
 /// How many tasks there may be.
-#[derive(Clone, Copy)]
-struct Shares {
-    all: usize,
-    /// Of one upstream: three quarters, rounded up; of fewer than four, all.
-    one_upstream: usize,
-    /// Of all upstreams that have not answered lately: seven eighths, rounded up.
-    unknown: usize,
-}
-
-impl Shares {
-    fn of(all: usize) -> Shares {
-        Shares { all, one_upstream: all - all / 4, unknown: all - all / 8 }
-    }
-
-    fn whole(all: usize) -> Shares {
-        Shares { all, one_upstream: all, unknown: all }
-    }
+struct Bounds {
+    /// On workers.
+    workers: usize,
+    /// On workers, of upstreams that have not answered lately: seven eighths, rounded up.
+    unknown_workers: usize,
+    /// In all, of one upstream, and of upstreams that have not answered lately.
+    tasks: usize,
+    tasks_of_one: usize,
+    unknown_tasks: usize,
 }
 
 impl Bounds {
     fn new(workers: usize, queue: usize) -> Bounds {
         let tasks = workers + queue;
-        let workers = Shares::of(workers);
         // Where one upstream may hold all workers, nothing is gained by leaving others a place in the queue.
-        let tasks = if workers.one_upstream == workers.all { Shares::whole(tasks) } else { Shares::of(tasks) };
-        Bounds { workers, tasks }
+        let (kept_for_others, kept_for_known) = if workers < 4 { (0, 0) } else { (tasks / 4, tasks / 8) };
+        Bounds {
+            workers,
+            unknown_workers: workers - workers / 8,
+            tasks,
+            tasks_of_one: tasks - kept_for_others,
+            unknown_tasks: tasks - kept_for_known,
+        }
     }
 }
 
@@ -144,11 +135,21 @@ impl Counts {
     fn of(&self, lane: Lane) -> usize {
         self.by_upstream.get(&lane.upstream).copied().unwrap_or_default()
     }
+}
 
-    /// Whether there may be one more.
-    fn have_room(&self, lane: Lane, most: Shares) -> bool {
-        let Shares { all, one_upstream, unknown } = most;
-        self.all < all && self.of(lane) < one_upstream && (lane.is_known || self.unknown < unknown)
+impl Shared {
+    /// Whether a worker may take one more task.
+    fn may_run(&self, state: &State, lane: Lane) -> bool {
+        let free = self.bounds.workers - state.running.all;
+        let is_in_share = state.running.of(lane) < TIMES_FREE * free;
+        is_in_share && (lane.is_known || state.running.unknown < self.bounds.unknown_workers)
+    }
+
+    /// Whether there may be one more task.
+    fn have_room(&self, state: &State, lane: Lane) -> bool {
+        let Bounds { tasks, tasks_of_one, unknown_tasks, .. } = self.bounds;
+        let is_in_share = state.tasks.all < tasks && state.tasks.of(lane) < tasks_of_one;
+        is_in_share && (lane.is_known || state.tasks.unknown < unknown_tasks)
     }
 }
 
@@ -176,8 +177,8 @@ impl Pool {
         let Pool(shared) = self;
         let queued = Held::new(&shared.metrics.queue_length);
         let mut state = shared.state();
-        if !state.tasks.have_room(lane, shared.bounds.tasks) {
-            let for_upstream = state.tasks.of(lane) >= shared.bounds.tasks.one_upstream;
+        if !shared.have_room(&state, lane) {
+            let for_upstream = state.tasks.of(lane) >= shared.bounds.tasks_of_one;
             drop((state, queued));
             return task(Outcome::NoRoom { for_upstream });
         }
@@ -247,11 +248,6 @@ impl Shared {
         let waiting = state.waiting.remove(index)?;
         state.running.add(waiting.lane);
         Some(waiting)
-    }
-
-    fn may_run(&self, state: &State, lane: Lane) -> bool {
-        let free = self.bounds.workers.all - state.running.all;
-        state.running.have_room(lane, self.bounds.workers) && state.running.of(lane) < TIMES_FREE * free
     }
 
     /// Calls the tasks whose deadline has passed while they waited.
