@@ -497,7 +497,7 @@ mod tests {
         let lookups = Lookups::by(
             |name| {
                 if name.starts_with("silent") {
-                    thread::sleep(Duration::from_secs(2));
+                    thread::sleep(Duration::from_secs(3));
                     return Err(LookupFailure::ServerSilent);
                 }
                 localhost()
@@ -522,6 +522,12 @@ mod tests {
         check("new", 30, Err(LookupFailure::Busy), 30..150);
         check("answered", 5_000, Ok(()), 0..150);
         check("found", 5_000, Ok(()), 0..150);
+        // The more requests wait for the name server, the shorter.
+        let shortest = thread::scope(|scope| {
+            let threads: Vec<_> = (0..15).map(|_| scope.spawn(|| ask(&lookups, "new", 5_000).1)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).min()
+        });
+        assert!(shortest.is_some_and(|shortest| (40..150).contains(&shortest.as_millis())), "{shortest:?}");
     }
 
     #[test]
@@ -544,6 +550,29 @@ mod tests {
         assert!(outcome.is_ok() && took < Duration::from_millis(300), "{took:?}");
         // What no request waits for is not looked up any more.
         assert!(lookups.0.lock().answered_queue.is_empty());
+    }
+
+    #[test]
+    fn names_that_were_found_before_take_all_threads_and_no_more() {
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let lookups = unanswered(|_| {
+            MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(100));
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            localhost()
+        });
+        let names: Vec<String> = (0..20).map(|nth| format!("name{nth}")).collect();
+        for name in &names {
+            assert!(ask(&lookups, name, 5_000).0.is_ok());
+            lookups.forget(name);
+        }
+        thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| assert!(ask(&lookups, name, 5_000).0.is_ok()));
+            }
+        });
+        assert_eq!(MOST.load(Ordering::SeqCst), MAX_THREADS);
     }
 
     #[test]

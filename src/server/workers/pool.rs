@@ -359,7 +359,11 @@ mod tests {
         }
 
         fn next_upstreams(&self, count: usize) -> Vec<u64> {
-            let mut upstreams: Vec<u64> = (0..count).map(|_| self.next().0).collect();
+            let begun = (0..count).map(|_| match self.next() {
+                (upstream, Outcome::Worker) => upstream,
+                other => panic!("not begun: {other:?}"),
+            });
+            let mut upstreams: Vec<u64> = begun.collect();
             upstreams.sort_unstable();
             upstreams
         }
@@ -463,6 +467,20 @@ mod tests {
         assert_eq!(shop.next(), (1, Outcome::Worker));
         shop.end_one(2);
         assert_eq!(shop.next(), (3, Outcome::Worker));
+        shop.end_all();
+    }
+
+    #[test]
+    fn one_task_that_ends_may_let_two_begin() {
+        let mut shop = Workshop::new(8, 24);
+        (0..4).for_each(|_| assert!(shop.run(unknown(1), LONG)));
+        (0..3).for_each(|_| assert!(shop.run(unknown(2), LONG)));
+        assert_eq!(shop.next_upstreams(7), [1, 1, 1, 1, 2, 2, 2]);
+        // One worker is free: 2 has its share of the workers, and the unknown ones have theirs.
+        assert!(shop.run(lane(2), LONG) && shop.run(unknown(3), LONG));
+        assert!(shop.nothing_begins());
+        shop.end_one(2);
+        assert_eq!(shop.next_upstreams(2), [2, 3]);
         shop.end_all();
     }
 
