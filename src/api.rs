@@ -662,6 +662,7 @@ mod tests {
             Error::BadRequest(String::new()),
             Error::NoSuchPath(String::new()),
             Error::VerbNotAllowed(""),
+            Error::HeadTooLarge,
             Error::BodyTooLarge(0),
             Error::BodyNotReceived,
             Error::Overloaded,

@@ -48,9 +48,11 @@ pub enum Error {
     NoSuchPath(String),
     /// Another verb; those that the path takes.
     VerbNotAllowed(&'static str),
+    /// A head with too many bytes or headers.
+    HeadTooLarge,
     /// A body over this many bytes.
     BodyTooLarge(usize),
-    /// A body that does not arrive.
+    /// A head or a body that does not arrive.
     BodyNotReceived,
     /// No worker will be free soon.
     Overloaded,
@@ -80,6 +82,7 @@ impl Error {
             Error::VerbNotAllowed(_) => 405,
             Error::BodyNotReceived => 408,
             Error::BodyTooLarge(_) => 413,
+            Error::HeadTooLarge => 431,
             Error::Overloaded | Error::UpstreamOverloaded(_) | Error::ShuttingDown => 503,
             _ => 500,
         }
@@ -91,6 +94,7 @@ impl Error {
             Error::BadRequest(_) | Error::BadFraming(_) => Some("bad_request"),
             Error::NoSuchPath(_) => Some("no_such_path"),
             Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
+            Error::HeadTooLarge => Some("head_too_large"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
             Error::BodyNotReceived => Some("body_not_received"),
             Error::Overloaded | Error::UpstreamOverloaded(_) => Some("overloaded"),
@@ -112,6 +116,7 @@ impl Error {
             Error::BadRequest(_) | Error::BadFraming(_) => "bad_request",
             Error::NoSuchPath(_) => "no_such_path",
             Error::VerbNotAllowed(_) => "verb_not_allowed",
+            Error::HeadTooLarge => "head_too_large",
             Error::BodyTooLarge(_) => "body_too_large",
             Error::BodyNotReceived => "body_not_received",
             Error::Overloaded | Error::UpstreamOverloaded(_) => "overloaded",
@@ -159,8 +164,8 @@ impl Error {
             Error::BadRequest(_) | Error::BadFraming(_) => remote("Bad request.", self.to_string()),
             Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
-            Error::BodyNotReceived => remote("Request body not received.", self.to_string()),
-            Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
+            Error::BodyNotReceived => remote("Request not received.", self.to_string()),
+            Error::HeadTooLarge | Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
             Error::Overloaded | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
             Error::ShuttingDown => remote("Shutting down.", self.to_string()),
             Error::Unauthorized => remote("Unauthorized.", self.to_string()),
@@ -186,7 +191,11 @@ impl fmt::Display for Error {
                 cut(path, MAX_SHOWN_PATH_CHARS)
             ),
             Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
-            Error::BodyNotReceived => f.write_str("the body of the request did not arrive"),
+            Error::BodyNotReceived => f.write_str("the head or the body of the request did not arrive in time, or not whole"),
+            Error::HeadTooLarge => f.write_str(
+                "the head of the request has more than 64 KiB or more than 100 headers: send fewer or shorter headers, such as \
+                 cookies",
+            ),
             Error::BodyTooLarge(limit) => write!(
                 f,
                 "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \

@@ -334,10 +334,11 @@ impl SampleSource {
 }
 
 /// Why requests are turned away.
-pub const REJECTIONS: [&str; 8] = [
+pub const REJECTIONS: [&str; 9] = [
     "bad_request",
     "no_such_path",
     "verb_not_allowed",
+    "head_too_large",
     "body_too_large",
     "body_not_received",
     "overloaded",
@@ -346,7 +347,7 @@ pub const REJECTIONS: [&str; 8] = [
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 66] = [
+pub const ERROR_CODES: [&str; 67] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -360,6 +361,7 @@ pub const ERROR_CODES: [&str; 66] = [
     "credentials_required",
     "damaged",
     "encoded",
+    "head_too_large",
     "internal",
     "invalid_aggregation",
     "invalid_connection_details",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bounds import KEY, KEY_HEADER, PATIENCE_S, REQUEST_TIMEOUT_MS, SLACK_S
 from record import FINE, KEYLESS, MISSING, UNREACHABLE, WRONG
 
-# So long a client counts on an idle connection; the mirror closes it after eight seconds.
-KEPT_S = 5
+# So long a client counts on an idle connection; the mirror keeps it for 75 s.
+KEPT_S = 60
 
 
 @dataclass(frozen=True)

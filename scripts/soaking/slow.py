@@ -24,7 +24,6 @@ def head_of(length, path="/api/metric"):
 STALLS = {
     "nothing": (b"", b""),
     "half a head": (head_of(100)[:30], b""),
-    "idle after a request": (b"GET /-/healthy HTTP/1.1\r\nHost: soak\r\n\r\n", b""),
     "half a short body": (head_of(100) + b"{", b""),
     "half a long body": (head_of(100_000) + b"{", b""),
     "a body in drops": (head_of(100_000) + b"{", b" "),

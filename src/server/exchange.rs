@@ -12,10 +12,9 @@ use crate::log;
 use crate::metrics::{Held, Level};
 use crate::server::body::{self, Body, Bounds};
 use crate::server::os::random::random;
-use crate::server::os::socket::CONNECTION_TIMEOUT;
 use crate::server::os::threads::Threads;
 use crate::server::outgoing::Outgoing;
-use crate::server::tiny_http::{framing, oversized_body};
+use crate::server::tiny_http::{framing, limits};
 
 /// The header that carries the id of a request, and of its reply.
 const ID_HEADER: &str = "X-Request-Id";
@@ -26,12 +25,7 @@ const MAX_ID_LENGTH: usize = 128;
 /// How long a whole body may take to arrive. Between two of its bytes, `server/os/socket`'s timeout holds.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
 
-/// For so long at least, a connection is kept that is idle, in whole seconds: half a second to a second less than tiny_http does,
-/// in which a request may be on its way. tiny_http counts from the end of a request, its body included, and not from the
-/// response.
-const KEPT: Duration = CONNECTION_TIMEOUT.saturating_sub(Duration::from_millis(500));
-
-/// The header that tells clients so.
+/// The header that tells clients how long an idle connection is kept.
 const KEPT_HEADER: &str = "Keep-Alive";
 
 /// What all exchanges share.
@@ -66,8 +60,8 @@ pub(super) struct Exchange {
     underway: Held,
     /// Whether what follows it is a request for certain, whatever becomes of its body.
     has_certain_end: bool,
-    /// Why its end is not certain, if its head is to blame.
-    fault: Option<&'static str>,
+    /// Why it is refused, if its head is to blame.
+    fault: Option<Error>,
     /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
     is_read: bool,
     /// Whether tiny_http had read its body before it handed the request over, and waits for the next one since.
@@ -81,7 +75,7 @@ impl Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
         let fault = framing::fault(&request);
-        let has_certain_end = fault.is_none() && !body::is_chunked(&request);
+        let has_certain_end = fault.is_none() && !body::is_chunked(&request) && !limits::is_beyond_discarding(&request);
         let is_prefetched = body::is_prefetched(&request);
         let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
         Exchange {
@@ -111,9 +105,9 @@ impl Exchange {
 
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
-        let Exchange { request, edge, .. } = self;
-        if let Some(fault) = self.fault {
-            return Routed::Reply(edge.gateway.refuse_unseen(&Error::BadFraming(fault)));
+        let Exchange { request, edge, fault, .. } = self;
+        if let Some(fault) = fault {
+            return Routed::Reply(edge.gateway.refuse_unseen(fault));
         }
         edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
     }
@@ -143,31 +137,20 @@ impl Exchange {
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
         let Exchange {
-            request,
-            accepted,
-            id,
-            edge,
-            server,
-            underway,
-            has_certain_end,
-            is_read,
-            is_prefetched,
-            is_last,
-            ..
+            request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last, fault, ..
         } = self;
+        let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let line = log::Line::new("request")
             .text("method", request.method())
             .text("path", normal_path(request.url()))
-            .number("status", reply.status);
+            .number("status", reply.status)
+            .text("client", client);
         let (method, status) = (reply.method, reply.status);
         let has_body = *request.method() != Method::Head;
         let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = signed.into_reply();
-        let idle = if is_prefetched { accepted.elapsed() } else { Duration::ZERO };
-        let kept_s = KEPT.saturating_sub(idle).as_secs();
         let is_last = is_last
             || !has_certain_end
-            || kept_s == 0
             || edge.gateway.is_leaving()
             || edge.threads.are_short()
             || framing::is_last(&request);
@@ -176,7 +159,7 @@ impl Exchange {
         }
         let connection = if is_last { "close" } else { "keep-alive" };
         let headers = headers.into_iter().chain([(ID_HEADER, with_connection(&id, connection))]);
-        let headers = headers.chain((!is_last).then(|| (KEPT_HEADER, format!("timeout={kept_s}"))));
+        let headers = headers.chain((!is_last).then(|| (KEPT_HEADER, format!("timeout={}", limits::KEPT.as_secs()))));
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
@@ -188,18 +171,13 @@ impl Exchange {
             });
         });
         let outgoing = Outgoing::new(status, headers, body, memory, account);
-        if oversized_body::is_beyond_bounds(&request) {
-            // No further request comes on this connection, and it is never done.
-            drop((server, turn));
-            return oversized_body::answer_for_good(request, outgoing.into_response());
-        }
         if is_read {
             outgoing.write_at_once(request);
         } else {
             // Whether it was written has been accounted for.
             let _ = request.respond(outgoing.into_response());
         }
-        drop(turn);
+        drop((server, turn));
     }
 }
 

@@ -17,7 +17,6 @@ use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::os::threads::Threads;
 use crate::server::tiny_http::accepting::Accepting;
-use crate::server::tiny_http::oversized_body;
 use crate::server::tiny_http::pipelining::{Pipelines, Place, Waiting};
 use crate::server::tiny_http::self_probe::Watch;
 use crate::server::workers::blocking_threads::BlockingThreads;
@@ -103,7 +102,7 @@ impl Listener {
 
     /// Writes nothing, so that the answers to those before it stay in order. Dropping it may wait for its body.
     fn leave_unanswered(&self, arrival: Arrival) {
-        self.blocking_threads.run(move || oversized_body::leave_unanswered(arrival.request));
+        self.blocking_threads.run(move || drop(arrival.request.into_writer()));
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.

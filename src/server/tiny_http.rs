@@ -3,7 +3,6 @@
 
 pub(super) mod accepting;
 pub(super) mod framing;
-pub(super) mod http2_preface;
-pub(super) mod oversized_body;
+pub(super) mod limits;
 pub(super) mod pipelining;
 pub(super) mod self_probe;

@@ -1,12 +1,14 @@
 //! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
 //! so that no client library tidies them up.
 //!
-//! `bounded` has how much memory a request takes, `framing` requests whose end is not certain, `requests` what is read
+//! `bounded` has how much memory a request takes, `framing` requests whose end is not certain, `heads` heads that are too long or
+//! too slow, `requests` what is read
 //! leniently and what is refused, `responses` the exact shapes, `settings` the start, and `strange` clients that do little
 //! wrong.
 
 mod bounded;
 mod framing;
+mod heads;
 mod requests;
 mod responses;
 pub mod settings;

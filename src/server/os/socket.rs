@@ -6,17 +6,11 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::log;
-use crate::server::tiny_http::http2_preface;
-
 /// How many connections the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1_024;
 
-/// How long a connection may be silent, before the next request, in the middle of one, or while it takes in a reply: 8 s. It bounds idle connections and heads that do not arrive, for which tiny_http has no bound of its own.
-///
-/// A longer one would serve clients with requests that take longer: tiny_http waits for the next request while it answers
-/// one, and when none begins in time, it closes the connection right after the answer. But it waits three times for a
-/// client that stops in the middle of a body: for the body, for what is to be discarded of it, and for the next head.
+/// How long a connection may be silent in the middle of a request, while it takes in a reply, or before its first request: 8 s.
+/// Between requests it may be so for longer (`server/tiny_http/limits`).
 pub(in crate::server) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a write waits for its client: half a second. Then it is looked whether the reply still has its time and its memory
@@ -51,9 +45,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
     socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
-    if let Err(error) = http2_preface::drop_on(&socket) {
-        log::debug(|| log::Line::new("no packet filter").text("error", &error));
-    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -15,17 +15,17 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tiny_http::{Request, Server};
+use tiny_http::{Limits, Request, Server};
 
 use crate::log;
 use crate::server::os::descriptors::Descriptor;
-use crate::server::os::socket::CONNECTION_TIMEOUT;
 use crate::server::os::threads::{self, Threads};
+use crate::server::tiny_http::limits::limits;
 
 /// How often to check whether connections are still accepted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -46,9 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is logged that connections cannot be accepted, or are again.
 static LIMIT: log::Limit = log::Limit::new(2, Duration::from_secs(10));
 
-/// After so long without a request, a server that does not accept any more has no open connections but those that wait for
-/// an answer.
-const RETIREMENT: Duration = CONNECTION_TIMEOUT.saturating_add(Duration::from_secs(2));
+/// How often to check whether a server that does not accept any more has open connections.
+const RETIREMENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A server that accepts connections, or did.
 pub(in crate::server) struct Accepting {
@@ -59,7 +58,7 @@ pub(in crate::server) struct Accepting {
 
 impl Accepting {
     /// A server on a socket, as soon as there can be one.
-    pub(in crate::server) fn on(socket: &TcpListener, threads: &Threads) -> Accepting {
+    pub(in crate::server) fn on(socket: &TcpListener, threads: &Arc<Threads>) -> Accepting {
         let begun = Instant::now();
         let mut is_first = true;
         loop {
@@ -69,7 +68,7 @@ impl Accepting {
             // The spare ones are closed before the server takes the first connection.
             let started = spare.map(drop).and_then(|()| match found < wanted {
                 true => Err(io::Error::other(format!("{wanted} threads are needed, and {found} are free"))),
-                false => Accepting::start(socket.try_clone()?),
+                false => Accepting::start(socket.try_clone()?, limits(threads)),
             });
             match started {
                 Ok(accepting) => return accepting,
@@ -78,9 +77,7 @@ impl Accepting {
                 }
                 Err(_) => {}
             }
-            if found < wanted {
-                threads.still_missing();
-            }
+            threads.still_missing();
             is_first = false;
             thread::sleep(RETRY_INTERVAL);
         }
@@ -91,10 +88,10 @@ impl Accepting {
         LIMIT.admit().is_some()
     }
 
-    fn start(socket: TcpListener) -> io::Result<Accepting> {
+    fn start(socket: TcpListener, limits: Limits) -> io::Result<Accepting> {
         let acceptor = Descriptor::of(&socket).ok();
         // It panics when there is no thread to be had.
-        let server = catch_unwind(|| Server::from_listener(socket, None));
+        let server = catch_unwind(AssertUnwindSafe(|| Server::with_limits(socket, None, limits)));
         let server = server.map_err(|_| io::Error::other("it has panicked, perhaps for want of a thread"))?;
         Ok(Accepting { server: Arc::new(server.map_err(io::Error::other)?), acceptor })
     }
@@ -117,14 +114,14 @@ impl Accepting {
         }
     }
 
-    /// Hands over what comes on the connections that were accepted before it stopped to, until all must have been closed:
-    /// none has begun a request for longer than a connection may be silent, and none waits for an answer.
+    /// Hands over what comes on the connections that were accepted before it stopped to, until all are closed and no request
+    /// waits for an answer.
     pub(in crate::server) fn retire(self, hand_over: impl Fn(Request, &Arc<Server>)) {
         loop {
-            match self.server.recv_timeout(RETIREMENT) {
+            match self.server.recv_timeout(RETIREMENT_INTERVAL) {
                 Ok(Some(request)) => hand_over(request, &self.server),
                 // It is held here, and by the requests it has brought.
-                _ if Arc::strong_count(&self.server) == 1 => return,
+                _ if self.server.num_connections() == 0 && Arc::strong_count(&self.server) == 1 => return,
                 _ => {}
             }
         }

@@ -8,6 +8,7 @@ use super::{AT_ONCE, begin, check_ok, test_connection};
 use crate::http::settings::check_refused;
 use crate::http::{check_refusal, header, read_answer, read_one_answer};
 use crate::support::mirror::{API_KEY, Mirror};
+use crate::support::process::{memory, open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
 /// Reads from a mirror wait no longer.
@@ -50,6 +51,32 @@ fn a_body_announced_too_long_is_413_before_a_byte_of_it_has_come() {
     check("1048576", 1_048_577);
     check("67108864", 67_108_865);
     check("1024", 1 << 40);
+}
+
+#[test]
+fn a_body_announced_beyond_all_bounds_costs_no_thread_once_its_client_has_left() {
+    const CLIENTS: usize = 100;
+    let mirror = Mirror::start();
+    let threads = || status_field(mirror.pid(), "Threads").parse::<usize>().unwrap();
+    let before = threads();
+    let clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|nth| {
+            let length = [1 << 31, 1 << 40, u64::MAX / 2 + 1, u64::MAX][nth % 4];
+            let mut stream = begin(&mirror, &head(&format!("Content-Length: {length}")), PATIENCE);
+            let answer = read_one_answer(&mut stream).unwrap();
+            check_refusal(&answer, 413, &length.to_string());
+            assert_eq!(header(&answer.headers, "connection"), Some("close"), "{length}");
+            stream
+        })
+        .collect();
+    drop(clients);
+    // tiny_http keeps a thread for some seconds after its connection.
+    wait_until(
+        || format!("{} descriptors and {} threads are as many as before", open_descriptors(mirror.pid()), threads()),
+        || open_descriptors(mirror.pid()) < 20 && threads() < before + 40,
+    );
+    let peak = memory(mirror.pid(), "VmHWM") >> 20;
+    assert!(peak < 32, "{peak} MiB");
 }
 
 #[test]

@@ -1,16 +1,25 @@
 use ascii::AsciiString;
 
-use std::io::Error as IoError;
 use std::io::Result as IoResult;
-use std::io::{BufReader, BufWriter, ErrorKind, Read};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::common::{HTTPVersion, Method};
+use crate::limits::{Fault, Limits};
+use crate::request::{Body, RequestCreationError};
 use crate::util::RefinedTcpStream;
 use crate::util::{SequentialReader, SequentialReaderBuilder, SequentialWriterBuilder};
 use crate::Request;
+
+/// How long, and for how many bytes, a client is listened to after the response to a faulty head. A socket that is closed
+/// with something unread may take the response from its client.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
 
 /// A ClientConnection is an object that will store a socket to a client
 /// and return Request objects.
@@ -32,18 +41,45 @@ pub struct ClientConnection {
     // set to true if we know that the previous request is the last one
     no_more_requests: bool,
 
+    // set to true if the client may go on to send although nothing more is read as a request
+    lingers: bool,
+
     // true if the connection goes through SSL
     secure: bool,
+
+    limits: Limits,
+
+    // set to true by a request after which nothing may be read as one
+    has_ended: Arc<AtomicBool>,
+
+    // true once there was a request, so that the connection is worth keeping
+    has_brought_request: bool,
 }
 
-/// Error that can happen when reading a request.
+/// Why there is no request.
 #[derive(Debug)]
 enum ReadError {
-    WrongRequestLine,
-    WrongHeader(HTTPVersion),
-    /// the client sent an unrecognized `Expect` header
-    ExpectationFailed(HTTPVersion),
-    ReadIoError(IoError),
+    /// The head is to be refused; its method and path, if they are known.
+    Fault(Fault, Method, String),
+    /// The client has gone, or has been silent for long.
+    Closed,
+    /// A request has ended the connection.
+    Ended,
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> ReadError {
+        ReadError::Fault(fault, Method::Get, String::new())
+    }
+}
+
+/// How much of a head has come.
+struct Progress {
+    bytes: usize,
+    /// When its first byte was seen.
+    began: Option<Instant>,
+    /// Until when the connection was not idle for certain.
+    busy: Instant,
 }
 
 impl ClientConnection {
@@ -51,6 +87,7 @@ impl ClientConnection {
     pub fn new(
         write_socket: RefinedTcpStream,
         mut read_socket: RefinedTcpStream,
+        limits: Limits,
     ) -> ClientConnection {
         let remote_addr = read_socket.peer_addr();
         let secure = read_socket.secure();
@@ -64,7 +101,11 @@ impl ClientConnection {
             remote_addr,
             next_header_source: first_header,
             no_more_requests: false,
+            lingers: false,
             secure,
+            limits,
+            has_ended: Arc::default(),
+            has_brought_request: false,
         }
     }
 
@@ -73,68 +114,103 @@ impl ClientConnection {
         self.secure
     }
 
+    /// Waits until there are bytes of a head to be read, within the limits of time.
+    fn fill(&mut self, head: &mut Progress) -> Result<(), ReadError> {
+        loop {
+            let filled = self.next_header_source.fill_buf().map(|buffered| buffered.is_empty());
+            match filled.map_err(|err| err.kind()) {
+                Ok(true) => return Err(ReadError::Closed),
+                Ok(false) => break,
+                Err(ErrorKind::Interrupted) => {}
+                Err(kind) if is_timeout(kind) && head.began.is_some() => {
+                    return Err(Fault::TooSlow.into())
+                }
+                Err(kind) if is_timeout(kind) && self.may_be_idle(head) => {}
+                Err(_) => return Err(ReadError::Closed),
+            }
+        }
+        if self.has_ended.load(Ordering::Acquire) {
+            return Err(ReadError::Ended);
+        }
+        if head.began.get_or_insert_with(Instant::now).elapsed() > self.limits.head_time {
+            return Err(Fault::TooSlow.into());
+        }
+        Ok(())
+    }
+
+    /// Whether a connection without a byte of a head is kept.
+    fn may_be_idle(&self, head: &mut Progress) -> bool {
+        if self.sink.is_in_use() {
+            head.busy = Instant::now();
+        }
+        let is_open = self.has_brought_request && !self.has_ended.load(Ordering::Acquire);
+        is_open && head.busy.elapsed() < (self.limits.idle_time)()
+    }
+
     /// Reads the next line from self.next_header_source.
     ///
     /// Reads until `CRLF` is reached. The next read will start
     ///  at the first byte of the new line.
-    fn read_next_line(&mut self) -> IoResult<AsciiString> {
-        let mut buf = Vec::new();
-        let mut prev_byte_was_cr = false;
-
-        loop {
-            let byte = self.next_header_source.by_ref().bytes().next();
-
-            let byte = match byte {
-                Some(b) => b?,
-                None => return Err(IoError::new(ErrorKind::ConnectionAborted, "Unexpected EOF")),
+    fn read_next_line(&mut self, head: &mut Progress) -> Result<AsciiString, ReadError> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            self.fill(head)?;
+            let buffered = match self.next_header_source.fill_buf() {
+                Ok(buffered) => buffered,
+                Err(_) => return Err(ReadError::Closed),
             };
-
-            if byte == b'\n' && prev_byte_was_cr {
-                buf.pop(); // removing the '\r'
-                return AsciiString::from_ascii(buf)
-                    .map_err(|_| IoError::new(ErrorKind::InvalidInput, "Header is not in ASCII"));
+            let end = buffered.iter().position(|&byte| byte == b'\n');
+            let taken = end.map_or(buffered.len(), |at| at + 1);
+            head.bytes += taken;
+            if head.bytes > self.limits.head_bytes {
+                return Err(Fault::TooLong.into());
             }
-
-            prev_byte_was_cr = byte == b'\r';
-
-            buf.push(byte);
+            line.extend_from_slice(&buffered[..taken]);
+            self.next_header_source.consume(taken);
         }
+        line.truncate(line.len() - 2); // removing the CRLF
+        AsciiString::from_ascii(line).map_err(|_| Fault::NotAscii.into())
     }
 
     /// Reads a request from the stream.
     /// Blocks until the header has been read.
     fn read(&mut self) -> Result<Request, ReadError> {
-        let (method, path, version, headers) = {
-            // reading the request line
-            let (method, path, version) = {
-                let line = self.read_next_line().map_err(ReadError::ReadIoError)?;
+        let mut head = Progress { bytes: 0, began: None, busy: Instant::now() };
+        let line = self.read_next_line(&mut head)?;
+        let (method, path, version) =
+            parse_request_line(line.as_str().trim()).ok_or(Fault::RequestLine)?;
+        self.read_rest(&mut head, method.clone(), path.clone(), version).map_err(|err| match err {
+            ReadError::Fault(fault, ..) => ReadError::Fault(fault, method, path),
+            other => other,
+        })
+    }
 
-                parse_request_line(
-                    line.as_str().trim(), // TODO: remove this conversion
-                )?
-            };
-
-            // getting all headers
-            let headers = {
-                let mut headers = Vec::new();
-                loop {
-                    let line = self.read_next_line().map_err(ReadError::ReadIoError)?;
-
-                    if line.is_empty() {
-                        break;
-                    };
-                    headers.push(match FromStr::from_str(line.as_str().trim()) {
-                        // TODO: remove this conversion
-                        Ok(h) => h,
-                        _ => return Err(ReadError::WrongHeader(version)),
-                    });
-                }
-
-                headers
-            };
-
-            (method, path, version, headers)
-        };
+    /// Reads what is behind the first line.
+    fn read_rest(
+        &mut self,
+        head: &mut Progress,
+        method: Method,
+        path: String,
+        version: HTTPVersion,
+    ) -> Result<Request, ReadError> {
+        if version > (1, 1) {
+            return Err(Fault::Version.into());
+        }
+        let mut headers = Vec::new();
+        loop {
+            let line = self.read_next_line(head)?;
+            if line.is_empty() {
+                break;
+            }
+            if headers.len() == self.limits.headers {
+                return Err(Fault::TooLong.into());
+            }
+            // a line that begins with a blank continues the one before it, if anything
+            if line.as_str().starts_with(&[' ', '\t'][..]) {
+                return Err(Fault::HeaderLine.into());
+            }
+            headers.push(FromStr::from_str(line.as_str().trim()).map_err(|_| Fault::HeaderLine)?);
+        }
 
         // building the writer for the request
         let writer = self.sink.next().unwrap();
@@ -144,28 +220,47 @@ impl ClientConnection {
         std::mem::swap(&mut self.next_header_source, &mut data_source);
 
         // building the next reader
-        let request = crate::request::new_request(
+        let body = Body {
+            deadline: head.began.map(|began| began + self.limits.head_time),
+            discarded_bytes: self.limits.discarded_bytes,
+            has_ended: Arc::clone(&self.has_ended),
+        };
+        crate::request::new_request(
             self.secure,
             method,
             path,
-            version.clone(),
+            version,
             headers,
             *self.remote_addr.as_ref().unwrap(),
             data_source,
             writer,
+            body,
         )
-        .map_err(|e| {
-            use crate::request;
-            match e {
-                request::RequestCreationError::CreationIoError(e) => ReadError::ReadIoError(e),
-                request::RequestCreationError::ExpectationFailed => {
-                    ReadError::ExpectationFailed(version)
-                }
+        .map_err(|err| match err {
+            RequestCreationError::CreationIoError(err) if is_timeout(err.kind()) => {
+                Fault::TooSlow.into()
             }
-        })?;
+            RequestCreationError::CreationIoError(_) => ReadError::Closed,
+            RequestCreationError::ExpectationFailed => Fault::Expectation.into(),
+        })
+    }
 
-        // return the request
-        Ok(request)
+    /// Has the client take in the last response before the connection is closed.
+    fn linger(&mut self) {
+        // waits until the last response is written
+        let _ = self.sink.next().unwrap().flush();
+        let is_closing = self.sink.with_writer(|writer| writer.get_mut().close_write(LINGER_TIME));
+        if is_closing.is_err() {
+            return;
+        }
+        let stream = &mut self.next_header_source;
+        let (began, mut buffer, mut total) = (Instant::now(), [0; 4096], 0);
+        while began.elapsed() < LINGER_TIME && total < LINGER_BYTES {
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => total += count,
+            }
+        }
     }
 }
 
@@ -174,123 +269,89 @@ impl Iterator for ClientConnection {
 
     /// Blocks until the next Request is available.
     /// Returns None when no new Requests will come from the client.
+    ///
+    /// A head that is no request comes as one with a fault, the last.
     fn next(&mut self) -> Option<Request> {
-        use crate::{Response, StatusCode};
-
         // the client sent a "connection: close" header in this previous request
         //  or is using HTTP 1.0, meaning that no new request will come
         if self.no_more_requests {
+            if self.lingers {
+                self.linger();
+            }
             return None;
         }
 
-        loop {
-            let rq = match self.read() {
-                Err(ReadError::WrongRequestLine) => {
-                    let writer = self.sink.next().unwrap();
-                    let response = Response::new_empty(StatusCode(400));
-                    response
-                        .raw_print(writer, HTTPVersion(1, 1), &[], false, None)
-                        .ok();
-                    return None; // we don't know where the next request would start,
-                                 // se we have to close
-                }
-
-                Err(ReadError::WrongHeader(ver)) => {
-                    let writer = self.sink.next().unwrap();
-                    let response = Response::new_empty(StatusCode(400));
-                    response.raw_print(writer, ver, &[], false, None).ok();
-                    return None; // we don't know where the next request would start,
-                                 // se we have to close
-                }
-
-                Err(ReadError::ReadIoError(ref err)) if err.kind() == ErrorKind::TimedOut => {
-                    // request timeout
-                    let writer = self.sink.next().unwrap();
-                    let response = Response::new_empty(StatusCode(408));
-                    response
-                        .raw_print(writer, HTTPVersion(1, 1), &[], false, None)
-                        .ok();
-                    return None; // closing the connection
-                }
-
-                Err(ReadError::ExpectationFailed(ver)) => {
-                    let writer = self.sink.next().unwrap();
-                    let response = Response::new_empty(StatusCode(417));
-                    response.raw_print(writer, ver, &[], true, None).ok();
-                    return None; // TODO: should be recoverable, but needs handling in case of body
-                }
-
-                Err(ReadError::ReadIoError(_)) => return None,
-
-                Ok(rq) => rq,
-            };
-
-            // checking HTTP version
-            if *rq.http_version() > (1, 1) {
-                let writer = self.sink.next().unwrap();
-                let response = Response::from_string(
-                    "This server only supports HTTP versions 1.0 and 1.1".to_owned(),
-                )
-                .with_status_code(StatusCode(505));
-                response
-                    .raw_print(writer, HTTPVersion(1, 1), &[], false, None)
-                    .ok();
-                continue;
+        let rq = match self.read() {
+            Err(ReadError::Closed) => return None,
+            Err(ReadError::Ended) => {
+                self.linger();
+                return None;
             }
+            Err(ReadError::Fault(fault, method, path)) => {
+                self.no_more_requests = true;
+                self.lingers = true;
+                let writer = self.sink.next().unwrap();
+                let remote_addr = *self.remote_addr.as_ref().unwrap();
+                return Some(Request::faulty(fault, self.secure, method, path, remote_addr, writer));
+            }
+            Ok(rq) => rq,
+        };
+        self.has_brought_request = true;
 
-            // updating the status of the connection
-            let connection_header = rq
-                .headers()
-                .iter()
-                .find(|h| h.field.equiv("Connection"))
-                .map(|h| h.value.as_str());
+        // updating the status of the connection
+        let connection_header = rq
+            .headers()
+            .iter()
+            .find(|h| h.field.equiv("Connection"))
+            .map(|h| h.value.as_str());
 
-            let lowercase = connection_header.map(|h| h.to_ascii_lowercase());
+        let lowercase = connection_header.map(|h| h.to_ascii_lowercase());
 
-            match lowercase {
-                Some(ref val) if val.contains("close") => self.no_more_requests = true,
-                Some(ref val) if val.contains("upgrade") => self.no_more_requests = true,
-                Some(ref val)
-                    if !val.contains("keep-alive") && *rq.http_version() == HTTPVersion(1, 0) =>
-                {
-                    self.no_more_requests = true
-                }
-                None if *rq.http_version() == HTTPVersion(1, 0) => self.no_more_requests = true,
-                _ => (),
-            };
+        match lowercase {
+            Some(ref val) if val.contains("close") => self.no_more_requests = true,
+            Some(ref val) if val.contains("upgrade") => self.no_more_requests = true,
+            Some(ref val)
+                if !val.contains("keep-alive") && *rq.http_version() == HTTPVersion(1, 0) =>
+            {
+                self.no_more_requests = true
+            }
+            None if *rq.http_version() == HTTPVersion(1, 0) => self.no_more_requests = true,
+            _ => (),
+        };
 
-            // returning the request
-            return Some(rq);
-        }
+        // returning the request
+        Some(rq)
     }
 }
 
+fn is_timeout(kind: ErrorKind) -> bool {
+    kind == ErrorKind::WouldBlock || kind == ErrorKind::TimedOut
+}
+
 /// Parses a "HTTP/1.1" string.
-fn parse_http_version(version: &str) -> Result<HTTPVersion, ReadError> {
+fn parse_http_version(version: &str) -> Option<HTTPVersion> {
     let (major, minor) = match version {
         "HTTP/0.9" => (0, 9),
         "HTTP/1.0" => (1, 0),
         "HTTP/1.1" => (1, 1),
         "HTTP/2.0" => (2, 0),
         "HTTP/3.0" => (3, 0),
-        _ => return Err(ReadError::WrongRequestLine),
+        _ => return None,
     };
 
-    Ok(HTTPVersion(major, minor))
+    Some(HTTPVersion(major, minor))
 }
 
 /// Parses the request line of the request.
 /// eg. GET / HTTP/1.1
-fn parse_request_line(line: &str) -> Result<(Method, String, HTTPVersion), ReadError> {
+fn parse_request_line(line: &str) -> Option<(Method, String, HTTPVersion)> {
     let mut parts = line.split(' ');
 
     let method = parts.next().and_then(|w| w.parse().ok());
     let path = parts.next().map(ToOwned::to_owned);
-    let version = parts.next().and_then(|w| parse_http_version(w).ok());
+    let version = parts.next().and_then(parse_http_version);
 
-    method
-        .and_then(|method| Some((method, path?, version?)))
-        .ok_or(ReadError::WrongRequestLine)
+    method.and_then(|method| Some((method, path?, version?)))
 }
 
 #[cfg(test)]
@@ -303,7 +364,7 @@ mod test {
         assert!(path == "/hello");
         assert!(ver == crate::common::HTTPVersion(1, 1));
 
-        assert!(super::parse_request_line("GET /hello").is_err());
-        assert!(super::parse_request_line("qsd qsd qsd").is_err());
+        assert!(super::parse_request_line("GET /hello").is_none());
+        assert!(super::parse_request_line("qsd qsd qsd").is_none());
     }
 }

@@ -5,8 +5,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::Arc;
+use std::time::Instant;
 
+use crate::limits::Fault;
 use crate::util::{EqualReader, FusedReader};
 use crate::{HTTPVersion, Header, Method, Response, StatusCode};
 use chunked_transfer::Decoder;
@@ -74,6 +78,23 @@ pub struct Request {
 
     // If Some, a message must be sent after responding
     notify_when_responded: Option<Sender<()>>,
+
+    // why it is no request, if so
+    fault: Option<Fault>,
+
+    // shared by all requests of a connection: true if nothing after them is read as a request
+    has_ended: Arc<AtomicBool>,
+}
+
+/// How a body is read.
+#[derive(Default)]
+pub struct Body {
+    /// When a short one must have arrived.
+    pub deadline: Option<Instant>,
+    /// How much of it may be discarded.
+    pub discarded_bytes: usize,
+    /// Set when more of it is left.
+    pub has_ended: Arc<AtomicBool>,
 }
 
 struct NotifyOnDrop<R> {
@@ -135,6 +156,7 @@ pub fn new_request<R, W>(
     remote_addr: Option<SocketAddr>,
     mut source_data: R,
     writer: W,
+    body: Body,
 ) -> Result<Request, RequestCreationError>
 where
     R: Read + Send + 'static,
@@ -208,11 +230,23 @@ where
                 }
 
                 offset += read;
+                if offset != content_length
+                    && body.deadline.map_or(false, |deadline| Instant::now() > deadline)
+                {
+                    return Err(RequestCreationError::CreationIoError(
+                        ErrorKind::TimedOut.into(),
+                    ));
+                }
             }
 
             Box::new(Cursor::new(buffer)) as Box<dyn Read + Send + 'static>
         } else {
-            let (data_reader, _) = EqualReader::new(source_data, content_length); // TODO:
+            let data_reader = EqualReader::new(
+                source_data,
+                content_length,
+                body.discarded_bytes,
+                Arc::clone(&body.has_ended),
+            );
             Box::new(FusedReader::new(data_reader)) as Box<dyn Read + Send + 'static>
         }
     } else if transfer_encoding.is_some() {
@@ -238,10 +272,44 @@ where
         body_length: content_length,
         must_send_continue: expects_continue,
         notify_when_responded: None,
+        fault: None,
+        has_ended: body.has_ended,
     })
 }
 
 impl Request {
+    /// What stands for a head that is no request, so that it can be answered: without headers and body, of HTTP/1.1, and
+    /// with a method and a path only if they are known.
+    pub(crate) fn faulty<W: Write + Send + 'static>(
+        fault: Fault,
+        secure: bool,
+        method: Method,
+        path: String,
+        remote_addr: Option<SocketAddr>,
+        writer: W,
+    ) -> Request {
+        Request {
+            data_reader: Some(Box::new(io::empty())),
+            response_writer: Some(Box::new(writer)),
+            remote_addr,
+            secure,
+            method,
+            path,
+            http_version: HTTPVersion(1, 1),
+            headers: Vec::new(),
+            body_length: None,
+            must_send_continue: false,
+            notify_when_responded: None,
+            fault: Some(fault),
+            has_ended: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Why it is no request, if so. It has to be refused; it is the last of its connection.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
     /// Returns true if the request was made through HTTPS.
     #[inline]
     pub fn secure(&self) -> bool {

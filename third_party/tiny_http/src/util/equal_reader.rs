@@ -1,36 +1,43 @@
 use std::io::Read;
 use std::io::Result as IoResult;
-use std::sync::mpsc::channel;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// So many bytes are read at a time to be thrown away.
+const DISCARD_BYTES: usize = 16 << 10;
 
 /// A `Reader` that reads exactly the number of bytes from a sub-reader.
 ///
 /// If the limit is reached, it returns EOF. If the limit is not reached
 /// when the destructor is called, the remaining bytes will be read and
-/// thrown away.
+/// thrown away, up to a number of them. What is left then is no request:
+/// `has_ended` is set.
 pub struct EqualReader<R>
 where
     R: Read,
 {
     reader: R,
     size: usize,
-    last_read_signal: Sender<IoResult<()>>,
+    discarded_bytes: usize,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl<R> EqualReader<R>
 where
     R: Read,
 {
-    pub fn new(reader: R, size: usize) -> (EqualReader<R>, Receiver<IoResult<()>>) {
-        let (tx, rx) = channel();
-
-        let r = EqualReader {
+    pub fn new(
+        reader: R,
+        size: usize,
+        discarded_bytes: usize,
+        has_ended: Arc<AtomicBool>,
+    ) -> EqualReader<R> {
+        EqualReader {
             reader,
             size,
-            last_read_signal: tx,
-        };
-
-        (r, rx)
+            discarded_bytes,
+            has_ended,
+        }
     }
 }
 
@@ -64,31 +71,26 @@ where
     R: Read,
 {
     fn drop(&mut self) {
-        let mut remaining_to_read = self.size;
+        let mut remaining = self.size.min(self.discarded_bytes);
+        let is_all = remaining == self.size;
+        let mut buf = vec![0; remaining.min(DISCARD_BYTES)];
 
-        while remaining_to_read > 0 {
-            let mut buf = vec![0; remaining_to_read];
-
-            match self.reader.read(&mut buf) {
-                Err(e) => {
-                    self.last_read_signal.send(Err(e)).ok();
-                    break;
-                }
-                Ok(0) => {
-                    self.last_read_signal.send(Ok(())).ok();
-                    break;
-                }
-                Ok(other) => {
-                    remaining_to_read -= other;
-                }
+        while remaining > 0 {
+            let length = remaining.min(buf.len());
+            match self.reader.read(&mut buf[..length]) {
+                Err(_) | Ok(0) => break,
+                Ok(count) => remaining -= count,
             }
+        }
+        if remaining > 0 || !is_all {
+            self.has_ended.store(true, Ordering::Release);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::EqualReader;
+    use super::{Arc, EqualReader};
     use std::io::Read;
 
     #[test]
@@ -98,7 +100,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let (mut equal_reader, _) = EqualReader::new(org_reader.by_ref(), 5);
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Arc::default());
 
             let mut string = String::new();
             equal_reader.read_to_string(&mut string).unwrap();
@@ -117,7 +119,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let (mut equal_reader, _) = EqualReader::new(org_reader.by_ref(), 5);
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Arc::default());
 
             let mut vec = [0];
             equal_reader.read_exact(&mut vec).unwrap();
