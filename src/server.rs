@@ -148,7 +148,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         blocking_threads: BlockingThreads::start(Arc::clone(&threads)).map_err(ServerError::Thread)?,
         write_permits: WritePermits::among(settings.workers),
-        pipelines: Pipelines::new(bound.port()),
+        pipelines: Pipelines::default(),
         watch: Arc::clone(&watch),
         threads,
         metrics: Arc::clone(&metrics),

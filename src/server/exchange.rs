@@ -98,11 +98,6 @@ impl Exchange {
         self.is_last || !self.has_certain_end
     }
 
-    /// Whether tiny_http takes in nothing behind it.
-    pub(super) fn is_last_of_tiny_http(&self) -> bool {
-        framing::is_last(&self.request)
-    }
-
     /// What answers it.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, fault, .. } = self;

@@ -4,11 +4,11 @@
 //! bodies are read and replies written by `workers/blocking_threads`. What tiny_http 0.12 does not bound by itself is bounded by the options that
 //! `server/os/socket` sets, and by `server/tiny_http`.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tiny_http::{Request, Response, Server};
+use tiny_http::{ConnectionHandle, Request, Response, Server};
 
 use crate::api::{Job, Prepared, Question, Reply, Routed};
 use crate::log;
@@ -17,7 +17,7 @@ use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::os::threads::Threads;
 use crate::server::tiny_http::accepting::Accepting;
-use crate::server::tiny_http::pipelining::{Pipelines, Place, Waiting};
+use crate::server::tiny_http::pipelining::{Next, Pipelines, Place};
 use crate::server::tiny_http::self_probe::Watch;
 use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Outcome, Pool};
@@ -41,29 +41,26 @@ pub(super) struct Arrival {
     server: Arc<Server>,
 }
 
-/// The turn of a connection's request. When it ends, the next is taken up, unless the connection ends, too.
+/// The turn of a connection's request. When it ends, the next is taken up, unless the connection has ended, too.
 struct ConnectionTurn {
     listener: Arc<Listener>,
-    client: SocketAddr,
-    /// Whether tiny_http takes in nothing on its connection any more, so that there is no need to end it.
-    is_last: bool,
-    ends_connection: bool,
+    connection: ConnectionHandle,
 }
 
 impl Turn for ConnectionTurn {
     fn end_connection(&mut self) {
-        self.ends_connection = true;
+        self.connection.end();
     }
 }
 
 impl Drop for ConnectionTurn {
     fn drop(&mut self) {
-        let ConnectionTurn { ref listener, client, is_last, ends_connection } = *self;
-        if ends_connection && !is_last {
-            let waiting = listener.pipelines.end_connection(client);
-            waiting.into_iter().for_each(|waiting| listener.leave_unanswered(waiting.request));
-        } else if let Some(next) = listener.pipelines.end(client) {
-            listener.take_up(next, client);
+        let ConnectionTurn { listener, connection } = self;
+        match listener.pipelines.end(connection) {
+            Next::Turn(next) => listener.take_up(next.request, next.is_last),
+            Next::Unanswered(waiting) => {
+                waiting.into_iter().for_each(|waiting| listener.leave_unanswered(waiting.request));
+            }
         }
     }
 }
@@ -93,8 +90,9 @@ impl Listener {
         // tiny_http has always asked the system for it.
         let Some(&client) = arrival.request.remote_addr() else { return };
         self.watch.saw_request(client);
-        match self.pipelines.begin(client, arrival) {
-            Place::First(arrival) => self.take_up(Waiting { request: arrival, is_last: false }, client),
+        let (connection, head_bytes) = (arrival.request.connection().clone(), arrival.request.head_bytes());
+        match self.pipelines.begin(&connection, arrival, head_bytes) {
+            Place::First(arrival) => self.take_up(arrival, false),
             Place::Behind => {}
             Place::Beyond(arrival) => self.leave_unanswered(arrival),
         }
@@ -106,17 +104,16 @@ impl Listener {
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
-    fn take_up(self: &Arc<Listener>, next: Waiting<Arrival>, client: SocketAddr) {
-        let listener = Arc::clone(self);
-        let turn = ConnectionTurn { listener, client, is_last: false, ends_connection: false };
-        let _ = catch_unwind(AssertUnwindSafe(|| self.route(next, turn)));
+    fn take_up(self: &Arc<Listener>, arrival: Arrival, is_last: bool) {
+        let turn = ConnectionTurn { listener: Arc::clone(self), connection: arrival.request.connection().clone() };
+        let _ = catch_unwind(AssertUnwindSafe(|| self.route(arrival, is_last, turn)));
     }
 
-    fn route(self: &Arc<Listener>, next: Waiting<Arrival>, mut turn: ConnectionTurn) {
-        let Waiting { request: Arrival { request, server }, is_last } = next;
-        let exchange = Exchange::new(request, server, Arc::clone(&self.edge), is_last);
-        turn.is_last = exchange.is_last_of_tiny_http();
-        turn.ends_connection = exchange.ends_connection();
+    fn route(self: &Arc<Listener>, arrival: Arrival, is_last: bool, mut turn: ConnectionTurn) {
+        let exchange = Exchange::new(arrival.request, arrival.server, Arc::clone(&self.edge), is_last);
+        if exchange.ends_connection() {
+            turn.end_connection();
+        }
         match exchange.route() {
             Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
             Routed::Job(job) => {

@@ -1,6 +1,5 @@
 //! What the server asks of the operating system: sockets, descriptors, threads, scheduling, randomness, and what happens on a panic.
 
-pub(super) mod connections;
 pub(super) mod descriptors;
 pub(super) mod panics;
 pub(super) mod random;

@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::{HTTPVersion, Method};
+use crate::handle::ConnectionHandle;
 use crate::limits::{Fault, Limits};
 use crate::request::{Body, RequestCreationError};
 use crate::util::RefinedTcpStream;
@@ -49,8 +48,8 @@ pub struct ClientConnection {
 
     limits: Limits,
 
-    // set to true by a request after which nothing may be read as one
-    has_ended: Arc<AtomicBool>,
+    // by which a request ends the connection
+    handle: ConnectionHandle,
 
     // true once there was a request, so that the connection is worth keeping
     has_brought_request: bool,
@@ -104,7 +103,7 @@ impl ClientConnection {
             lingers: false,
             secure,
             limits,
-            has_ended: Arc::default(),
+            handle: ConnectionHandle::default(),
             has_brought_request: false,
         }
     }
@@ -129,7 +128,7 @@ impl ClientConnection {
                 Err(_) => return Err(ReadError::Closed),
             }
         }
-        if self.has_ended.load(Ordering::Acquire) {
+        if self.handle.has_ended() {
             return Err(ReadError::Ended);
         }
         if head.began.get_or_insert_with(Instant::now).elapsed() > self.limits.head_time {
@@ -143,7 +142,7 @@ impl ClientConnection {
         if self.sink.is_in_use() {
             head.busy = Instant::now();
         }
-        let is_open = self.has_brought_request && !self.has_ended.load(Ordering::Acquire);
+        let is_open = self.has_brought_request && !self.handle.has_ended();
         is_open && head.busy.elapsed() < (self.limits.idle_time)()
     }
 
@@ -223,7 +222,8 @@ impl ClientConnection {
         let body = Body {
             deadline: head.began.map(|began| began + self.limits.head_time),
             discarded_bytes: self.limits.discarded_bytes,
-            has_ended: Arc::clone(&self.has_ended),
+            connection: self.handle.clone(),
+            head_bytes: head.bytes,
         };
         crate::request::new_request(
             self.secure,
@@ -292,7 +292,7 @@ impl Iterator for ClientConnection {
                 self.lingers = true;
                 let writer = self.sink.next().unwrap();
                 let remote_addr = *self.remote_addr.as_ref().unwrap();
-                return Some(Request::faulty(fault, self.secure, method, path, remote_addr, writer));
+                return Some(Request::faulty(fault, self.secure, method, path, remote_addr, writer, self.handle.clone()));
             }
             Ok(rq) => rq,
         };

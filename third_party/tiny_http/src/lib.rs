@@ -112,6 +112,7 @@ use util::MessagesQueue;
 
 pub use common::{HTTPVersion, Header, HeaderField, Method, StatusCode};
 pub use connection::{ConfigListenAddr, ListenAddr, Listener};
+pub use handle::ConnectionHandle;
 pub use limits::{Fault, Limits};
 pub use request::{ReadWrite, Request};
 pub use response::{Response, ResponseBox};
@@ -120,6 +121,7 @@ pub use test::TestRequest;
 mod client;
 mod common;
 mod connection;
+mod handle;
 mod limits;
 mod request;
 mod response;

@@ -5,11 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::Arc;
 use std::time::Instant;
 
+use crate::handle::ConnectionHandle;
 use crate::limits::Fault;
 use crate::util::{EqualReader, FusedReader};
 use crate::{HTTPVersion, Header, Method, Response, StatusCode};
@@ -82,19 +81,24 @@ pub struct Request {
     // why it is no request, if so
     fault: Option<Fault>,
 
-    // shared by all requests of a connection: true if nothing after them is read as a request
-    has_ended: Arc<AtomicBool>,
+    // the same for all requests of a connection
+    connection: ConnectionHandle,
+
+    // how long its head was
+    head_bytes: usize,
 }
 
-/// How a body is read.
+/// How a body is read, and what is known of its request besides.
 #[derive(Default)]
 pub struct Body {
     /// When a short one must have arrived.
     pub deadline: Option<Instant>,
     /// How much of it may be discarded.
     pub discarded_bytes: usize,
-    /// Set when more of it is left.
-    pub has_ended: Arc<AtomicBool>,
+    /// Ended when more of it is left.
+    pub connection: ConnectionHandle,
+    /// How long the head was.
+    pub head_bytes: usize,
 }
 
 struct NotifyOnDrop<R> {
@@ -245,7 +249,7 @@ where
                 source_data,
                 content_length,
                 body.discarded_bytes,
-                Arc::clone(&body.has_ended),
+                body.connection.clone(),
             );
             Box::new(FusedReader::new(data_reader)) as Box<dyn Read + Send + 'static>
         }
@@ -273,7 +277,8 @@ where
         must_send_continue: expects_continue,
         notify_when_responded: None,
         fault: None,
-        has_ended: body.has_ended,
+        connection: body.connection,
+        head_bytes: body.head_bytes,
     })
 }
 
@@ -287,6 +292,7 @@ impl Request {
         path: String,
         remote_addr: Option<SocketAddr>,
         writer: W,
+        connection: ConnectionHandle,
     ) -> Request {
         Request {
             data_reader: Some(Box::new(io::empty())),
@@ -301,8 +307,19 @@ impl Request {
             must_send_continue: false,
             notify_when_responded: None,
             fault: Some(fault),
-            has_ended: Arc::new(AtomicBool::new(true)),
+            connection,
+            head_bytes: 0,
         }
+    }
+
+    /// The connection it came on.
+    pub fn connection(&self) -> &ConnectionHandle {
+        &self.connection
+    }
+
+    /// How many bytes its head has; 0 if it is no request.
+    pub fn head_bytes(&self) -> usize {
+        self.head_bytes
     }
 
     /// Why it is no request, if so. It has to be refused; it is the last of its connection.

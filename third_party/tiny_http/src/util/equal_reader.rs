@@ -1,7 +1,7 @@
 use std::io::Read;
 use std::io::Result as IoResult;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+
+use crate::ConnectionHandle;
 
 /// So many bytes are read at a time to be thrown away.
 const DISCARD_BYTES: usize = 16 << 10;
@@ -11,7 +11,7 @@ const DISCARD_BYTES: usize = 16 << 10;
 /// If the limit is reached, it returns EOF. If the limit is not reached
 /// when the destructor is called, the remaining bytes will be read and
 /// thrown away, up to a number of them. What is left then is no request:
-/// `has_ended` is set.
+/// the connection ends.
 pub struct EqualReader<R>
 where
     R: Read,
@@ -19,7 +19,7 @@ where
     reader: R,
     size: usize,
     discarded_bytes: usize,
-    has_ended: Arc<AtomicBool>,
+    connection: ConnectionHandle,
 }
 
 impl<R> EqualReader<R>
@@ -30,13 +30,13 @@ where
         reader: R,
         size: usize,
         discarded_bytes: usize,
-        has_ended: Arc<AtomicBool>,
+        connection: ConnectionHandle,
     ) -> EqualReader<R> {
         EqualReader {
             reader,
             size,
             discarded_bytes,
-            has_ended,
+            connection,
         }
     }
 }
@@ -83,14 +83,14 @@ where
             }
         }
         if remaining > 0 || !is_all {
-            self.has_ended.store(true, Ordering::Release);
+            self.connection.end();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, EqualReader};
+    use super::EqualReader;
     use std::io::Read;
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Arc::default());
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Default::default());
 
             let mut string = String::new();
             equal_reader.read_to_string(&mut string).unwrap();
@@ -119,7 +119,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Arc::default());
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Default::default());
 
             let mut vec = [0];
             equal_reader.read_exact(&mut vec).unwrap();
