@@ -12,7 +12,6 @@ mod expression;
 mod field_name;
 mod field_value;
 mod metric;
-mod nearest;
 mod probe;
 mod promql_answer;
 mod reply;
@@ -33,13 +32,14 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
 use crate::model::query::{Invalid, MetricQuery};
 use crate::model::time::TimeRange;
-use crate::prometheus::{self, Client, Deadline, Session};
+use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Session};
 use crate::wire::request::{self, Integer};
 
 use reply::{Asked, Failure};
 
 pub use crate::prometheus::Lane;
 pub use datasource::Datasource;
+use datasource::Directory;
 pub use metric::body as metric_body;
 pub use reply::{Note, Reply, SignedReply};
 
@@ -65,7 +65,7 @@ enum Action {
 #[derive(Clone, Copy)]
 struct Method {
     /// Checks the body of a request, and gives its datasource and its query.
-    prepare: fn(&[u8]) -> Result<Checked, Error>,
+    prepare: fn(&Directory<'_>, &[u8]) -> Result<Checked, Error>,
     /// The body of an answer that tells of an error in its own way, if it does.
     recover: fn(&Error) -> Option<Vec<u8>>,
 }
@@ -97,7 +97,7 @@ const ROUTES: [Route; 9] = [
         path: "/api/connection",
         allow: POST,
         action: Action::Method(Method {
-            prepare: |body| connection::prepare(&parsed(body)?),
+            prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
             recover: connection::failure,
         }),
     },
@@ -105,19 +105,28 @@ const ROUTES: [Route; 9] = [
         name: "field_name",
         path: "/api/field/name",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| field_name::prepare(&parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method {
+            prepare: |directory, body| field_name::prepare(directory, &parsed(body)?),
+            recover: |_| None,
+        }),
     },
     Route {
         name: "field_value",
         path: "/api/field/value",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| field_value::prepare(&parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method {
+            prepare: |directory, body| field_value::prepare(directory, &parsed(body)?),
+            recover: |_| None,
+        }),
     },
     Route {
         name: "metric",
         path: "/api/metric",
         allow: POST,
-        action: Action::Method(Method { prepare: |body| metric::prepare(&parsed(body)?), recover: |_| None }),
+        action: Action::Method(Method {
+            prepare: |directory, body| metric::prepare(directory, &parsed(body)?),
+            recover: |_| None,
+        }),
     },
     Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
     Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
@@ -138,6 +147,8 @@ pub struct Gateway {
     keyring: Arc<Keyring>,
     /// Whether requests of the Mirror API must carry the key.
     requires_key: bool,
+    /// Whether connection details may name an upstream only, and give no address.
+    has_named_only: bool,
     client: Client,
     memory: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
@@ -202,12 +213,13 @@ impl Gateway {
     pub fn new(
         keyring: Arc<Keyring>,
         requires_key: bool,
+        has_named_only: bool,
         client: Client,
         memory: Arc<MemoryBudget>,
         metrics: Arc<Metrics>,
     ) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway { keyring, requires_key, client, memory, metrics, is_leaving, is_shutting_down }
+        Gateway { keyring, requires_key, has_named_only, client, memory, metrics, is_leaving, is_shutting_down }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -257,7 +269,8 @@ impl Gateway {
     /// Checks a request, so that its upstream and its deadline are known. Gives the reply instead if it is invalid, or if its
     /// upstream is known not to answer.
     pub fn prepare(&self, job: Job, body: &[u8], accepted: Instant) -> Prepared {
-        let prepared = catch_unwind(AssertUnwindSafe(|| (job.method.prepare)(body))).unwrap_or(Err(Error::Internal));
+        let prepared = catch_unwind(AssertUnwindSafe(|| (job.method.prepare)(&self.directory(), body)))
+            .unwrap_or(Err(Error::Internal));
         let (datasource, ask) = match prepared {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(self.failed(job, &error)),
@@ -270,6 +283,18 @@ impl Gateway {
                 Prepared::Reply(self.failed(job, &error.into()))
             }
         }
+    }
+
+    /// Takes over what has changed in the upstreams file and in those that it names: whether anything has.
+    ///
+    /// # Errors
+    /// The first file that is of no use any more. What it said stays in force.
+    pub fn refresh_upstreams(&self) -> Result<bool, BadUpstreamsFile> {
+        self.client.refresh()
+    }
+
+    fn directory(&self) -> Directory<'_> {
+        Directory { client: Some(&self.client), has_named_only: self.has_named_only }
     }
 
     /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
@@ -291,7 +316,8 @@ impl Gateway {
             Err(error) => self.failed(job, &error),
         };
         reply.note.asked = Some(Asked {
-            upstream: session.upstream().to_string(),
+            upstream: session.upstream().name().to_owned(),
+            replica: session.upstream().replica().unwrap_or_default().to_owned(),
             calls: session.calls(),
             spent: session.spent(),
             promql: session.last_query().unwrap_or_default().to_owned(),
@@ -391,7 +417,7 @@ const JSON: &str = "application/json";
 /// # Errors
 /// When it is no valid request.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
-    metric::checked(&parsed(body)?)
+    metric::checked(&Directory::default(), &parsed(body)?)
 }
 
 fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -450,7 +476,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::key::Key;
-    use crate::prometheus::Authorities;
+    use crate::prometheus::{Authorities, Reach};
 
     use super::*;
 
@@ -462,15 +488,14 @@ mod tests {
     fn gateway(requires_key: bool) -> Gateway {
         let metrics = Arc::new(Metrics::new(1, 1));
         let keyring = Arc::new(Keyring::fixed(Key::new(KEY).unwrap()));
-        let client = Client::new(
-            1,
-            "*".parse().unwrap(),
-            Authorities::default(),
-            None,
-            Duration::from_secs(300),
-            Arc::clone(&metrics),
-        );
-        Gateway::new(keyring, requires_key, client, MemoryBudget::new(1 << 20), metrics)
+        let reach = Reach {
+            allowlist: "*".parse().unwrap(),
+            authorities: Authorities::default(),
+            proxy: None,
+            upstreams_file: None,
+        };
+        let client = Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).unwrap();
+        Gateway::new(keyring, requires_key, false, client, MemoryBudget::new(1 << 20), metrics)
     }
 
     fn key_of(reply: SignedReply) -> Option<String> {
@@ -501,11 +526,11 @@ mod tests {
             assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
         };
         let job = |prepare| Job { name: "metric", method: Method { prepare, recover: |_| None } };
-        match gateway.prepare(job(|_| panic!("on purpose")), b"", Instant::now()) {
+        match gateway.prepare(job(|_, _| panic!("on purpose")), b"", Instant::now()) {
             Prepared::Reply(reply) => check(reply),
             Prepared::Question(_) => panic!("it is no question"),
         }
-        let prepare = |_: &[u8]| {
+        let prepare = |_: &Directory<'_>, _: &[u8]| {
             let (datasource, _) = metric_query(METRIC_REQUEST)?;
             Ok((datasource, Box::new(Panics) as Box<dyn Ask>))
         };
@@ -555,7 +580,7 @@ mod tests {
                     *field(&mut request, place) = value.clone();
                     let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
                     let Action::Method(method) = route.action else { panic!("{path}") };
-                    let error = match (method.prepare)(request.to_string().as_bytes()) {
+                    let error = match (method.prepare)(&Directory::default(), request.to_string().as_bytes()) {
                         Ok(_) => panic!("{path}: {place} may be {kind}"),
                         Err(error) => error.to_string(),
                     };

@@ -21,7 +21,7 @@ use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
-use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, Client, Proxy};
+use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, BadUpstreamsFile, Client, Proxy, Reach};
 use crate::settings::{KeySource, ProxySource, Settings};
 
 use exchange::Edge;
@@ -35,8 +35,8 @@ use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
 use workers::write_permits::WritePermits;
 
-/// How often the file of the key is read again.
-const KEY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often files are read again that may change.
+const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the server does not run.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub enum ServerError {
     CaFile(BadAuthorities),
     /// The file of the proxy is of no use.
     ProxyFile(BadProxyFile),
+    /// The upstreams file, or one that it names, is of no use.
+    UpstreamsFile(BadUpstreamsFile),
     /// It cannot listen where it is told to.
     Listen {
         /// The address and port.
@@ -77,6 +79,7 @@ impl fmt::Display for ServerError {
                 write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
             }
             ServerError::ProxyFile(bad) => write!(f, "{bad}; give another --proxy"),
+            ServerError::UpstreamsFile(bad) => bad.fmt(f),
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
@@ -119,20 +122,21 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     }
 
     let keyring = Arc::new(keyring(settings)?);
-    let allowlist = settings.allow_upstream.clone();
     let proxy = proxy(settings)?;
     let proxy_name = proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
-    let client = Client::new(
-        settings.workers,
-        allowlist,
-        authorities(settings)?,
+    let reach = Reach {
+        allowlist: settings.allow_upstream.clone(),
+        authorities: authorities(settings)?,
         proxy,
-        settings.connection_lifetime,
-        Arc::clone(&metrics),
-    );
+        upstreams_file: settings.upstreams_file.clone(),
+    };
+    let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
+        .map_err(ServerError::UpstreamsFile)?;
+    let named_upstreams = client.names().len();
     let gateway = Gateway::new(
         Arc::clone(&keyring),
         settings.require_api_key,
+        settings.named_upstreams_only,
         client,
         MemoryBudget::new(settings.memory_budget_bytes),
         Arc::clone(&metrics),
@@ -153,8 +157,9 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         threads,
         metrics: Arc::clone(&metrics),
     });
-    if let KeySource::File(_) = settings.api_key {
-        start("key-file", move || refresh_for_ever(&keyring))?;
+    if matches!(settings.api_key, KeySource::File(_)) || settings.upstreams_file.is_some() {
+        let edge = Arc::clone(&edge);
+        start("files", move || refresh_for_ever(&keyring, &edge.gateway))?;
     }
     start("self-probe", move || self_probe::visit_for_ever(bound, &watch))?;
     start("listener", move || listener.serve(&socket))?;
@@ -165,6 +170,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .number("workers", settings.workers as u64)
             .number("threads_needed", needed as u64)
             .text("proxy", proxy_name)
+            .number("named_upstreams", named_upstreams as u64)
     });
     shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_delay, settings.shutdown_grace);
     Ok(())
@@ -182,23 +188,42 @@ fn keyring(settings: &Settings) -> Result<Keyring, ServerError> {
     }
 }
 
-/// Takes over what the file of the key holds. A trouble with it is logged when it begins or changes.
-fn refresh_for_ever(keyring: &Keyring) {
-    let mut trouble = String::new();
+/// Takes over what changes in the file of the key, in the upstreams file and in those that it names.
+fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway) {
+    let (mut key, mut upstreams) = (Follow::new("key file"), Follow::new("upstreams file"));
     loop {
-        thread::sleep(KEY_INTERVAL);
-        let now = match keyring.refresh() {
-            Ok(true) => {
-                log::info(|| log::Line::new("key file").text("key", "taken over"));
+        thread::sleep(FILE_INTERVAL);
+        key.note(keyring.refresh().map_err(|bad| bad.to_string()));
+        upstreams.note(gateway.refresh_upstreams().map_err(|bad| bad.to_string()));
+    }
+}
+
+/// What becomes of a file that is read again and again, for the log.
+struct Follow {
+    file: &'static str,
+    trouble: String,
+}
+
+impl Follow {
+    fn new(file: &'static str) -> Follow {
+        Follow { file, trouble: String::new() }
+    }
+
+    /// Logs that a change was taken over, and any trouble when it begins or changes.
+    fn note(&mut self, refreshed: Result<bool, String>) {
+        let trouble = match refreshed {
+            Ok(has_changed) => {
+                if has_changed {
+                    log::info(|| log::Line::new(self.file).text("change", "taken over"));
+                }
                 String::new()
             }
-            Ok(false) => String::new(),
-            Err(bad) => bad.to_string(),
+            Err(bad) => bad,
         };
-        if now != trouble && !now.is_empty() {
-            log::warn(|| log::Line::new("key file").text("error", &now).text("key", "kept as it was"));
+        if trouble != self.trouble && !trouble.is_empty() {
+            log::warn(|| log::Line::new(self.file).text("error", &trouble).text("change", "not taken over"));
         }
-        trouble = now;
+        self.trouble = trouble;
     }
 }
 

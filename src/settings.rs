@@ -23,8 +23,8 @@ use crate::prometheus::{Allowlist, BadHost, NoProxy, Proxy};
 
 use table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, LISTEN, LOG_FORMAT, LOG_LEVEL,
-    MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY, SHUTDOWN_DELAY,
-    SHUTDOWN_GRACE, WORKERS,
+    MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY,
+    SHUTDOWN_DELAY, SHUTDOWN_GRACE, UPSTREAMS_FILE, WORKERS,
 };
 
 pub use table::{Fallback, Setting, TABLE};
@@ -38,6 +38,10 @@ pub struct Settings {
     pub require_api_key: bool,
     /// Which upstreams may be asked.
     pub allow_upstream: Allowlist,
+    /// The file of the named upstreams, if there are any.
+    pub upstreams_file: Option<PathBuf>,
+    /// Whether only named upstreams may be asked.
+    pub named_upstreams_only: bool,
     /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
     /// there is none.
     pub ca_file: Option<PathBuf>,
@@ -201,6 +205,8 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         api_key,
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
         allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
+        upstreams_file: given(&UPSTREAMS_FILE).map(|given| PathBuf::from(given.value)),
+        named_upstreams_only: needed(&NAMED_UPSTREAMS_ONLY)?.checked(|text| text.parse().ok())?,
         ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
         proxy: match given(&PROXY) {
             // Many sites set NO_PROXY everywhere; without a proxy of ours it is none of our business.
@@ -372,6 +378,8 @@ mod tests {
             api_key: KeySource::Given(Key::new("k").unwrap()),
             require_api_key: false,
             allow_upstream: "*".parse().unwrap(),
+            upstreams_file: None,
+            named_upstreams_only: false,
             ca_file: None,
             proxy: None,
             connection_lifetime: Duration::from_secs(300),

@@ -1,6 +1,6 @@
 //! Test connection: does a Prometheus answer queries there?
 
-use crate::api::datasource::Datasource;
+use crate::api::datasource::{Datasource, Directory};
 use crate::api::{Ask, Call, Checked, json};
 use crate::error::Error;
 use crate::prometheus::TRIVIAL_QUERY;
@@ -11,8 +11,8 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 ///
 /// # Errors
 /// When the connection details are invalid.
-pub(super) fn prepare(request: &TestConnectionRequest) -> Result<Checked, Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
+pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<Checked, Error> {
+    let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::api::nearest::nearest;
 use crate::error::Error;
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::prometheus::Upstream;
+use crate::nearest::nearest;
+use crate::prometheus::{Client, Upstream};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::scalar::Scalar;
 
@@ -36,13 +36,22 @@ pub struct Datasource {
     pub partial: PartialResponse,
 }
 
+/// Which upstreams connection details may choose from.
+#[derive(Debug, Default)]
+pub(super) struct Directory<'c> {
+    /// Knows the named upstreams.
+    pub(super) client: Option<&'c Client>,
+    /// Whether there are no others.
+    pub(super) has_named_only: bool,
+}
+
 impl Datasource {
     /// Checks connection details.
     ///
     /// # Errors
     /// [`Error::ConnectionDetails`] that names the field and what it may hold. Of the values it repeats numbers only, since any
     /// other may hold a password.
-    pub(super) fn new(details: &ConnectionDetails) -> Result<Datasource, Error> {
+    pub(super) fn new(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Datasource, Error> {
         use DetailsField::{NanInterpretation as Nan, PartialResponse as Partial, RequestTimeout, ScrapeInterval};
         if let Some(fault) = &details.fault {
             return Err(invalid(described(fault)));
@@ -51,20 +60,91 @@ impl Datasource {
         let interval_ms = number(details, ScrapeInterval, MAX_SCRAPE_INTERVAL_MS, "milliseconds")?;
         let nan = word(details, Nan, [("NONE", NanInterpretation::None), ("ZERO", NanInterpretation::Zero)])?;
         let partial = word(details, Partial, [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)])?;
+        let upstream = upstream(directory, details)?;
+        let defaults = upstream.options().cloned().unwrap_or_default();
+        let timeout = timeout_ms.map(Duration::from_millis).or(defaults.timeout);
         Ok(Datasource {
-            upstream: upstream(details)?,
-            timeout: Duration::from_millis(timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)),
-            nan,
-            scrape_interval_ms: interval_ms.map(|ms| ms as i64),
-            partial,
+            timeout: timeout.unwrap_or(Duration::from_millis(DEFAULT_TIMEOUT_MS)),
+            nan: nan.or(defaults.nan).unwrap_or(NanInterpretation::None),
+            scrape_interval_ms: interval_ms.map(|ms| ms as i64).or(defaults.scrape_interval_ms),
+            partial: partial.or(defaults.partial).unwrap_or(PartialResponse::Deny),
+            upstream,
         })
     }
 }
 
-fn upstream(details: &ConnectionDetails) -> Result<Upstream, Error> {
-    let host = text(details, DetailsField::Host)?;
+/// The upstream that connection details name, or give the address of. Beside a name nothing else is given, so that a caller never has a
+/// secret sent to another place.
+fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Upstream, Error> {
+    let name = text(details, DetailsField::Upstream)?;
+    let (url, host) = (text(details, DetailsField::Url)?, text(details, DetailsField::Host)?);
     let port = number(details, DetailsField::Port, u64::from(u16::MAX), "a TCP port")?;
-    match (text(details, DetailsField::Url)?, host, port) {
+    let has_address = url.is_some() || host.is_some() || port.is_some();
+    match name {
+        Some(_) if has_address => Err(invalid(
+            "connectionDetails has upstream as well as host, port or url: remove one of the two".to_owned(),
+        )),
+        Some(name) => named(directory, Some(name)),
+        None if has_address && directory.has_named_only => Err(invalid(format!(
+            "connectionDetails has host, port or url, which this mirror does not take (--named-upstreams-only): give upstream, {}",
+            choice(directory)
+        ))),
+        None if has_address => given(url, host, port),
+        None => named(directory, None),
+    }
+}
+
+/// The named upstream; the only one there is if no name is given.
+fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Error> {
+    if let Some(found) = directory.client.and_then(|client| client.named(name)) {
+        return Ok(found);
+    }
+    let names = directory.names();
+    let details = match name {
+        None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE}"),
+        None if directory.has_named_only => {
+            format!("connectionDetails.upstream is missing: give one, {}", choice(directory))
+        }
+        None => format!("connectionDetails.host is missing: {GIVE}; or give upstream, {}", choice(directory)),
+        Some(_) if names.is_empty() => {
+            "connectionDetails.upstream names an upstream, but this mirror has none (--upstreams-file): give host and port, or url".to_owned()
+        }
+        Some(name) => {
+            let near = nearest(name, names.iter().map(String::as_str), 1).first().map(|near| format!("did you mean {near}? "));
+            format!(
+                "connectionDetails.upstream names no upstream that this mirror has: {}give {}",
+                near.unwrap_or_default(),
+                choice(directory)
+            )
+        }
+    };
+    Err(invalid(details))
+}
+
+/// What can be chosen, in words.
+fn choice(directory: &Directory<'_>) -> String {
+    /// More names are not shown.
+    const MAX_SHOWN: usize = 50;
+    let names = directory.names();
+    match names.len() {
+        0 => "of which there is none (--upstreams-file)".to_owned(),
+        1 => names[0].clone(),
+        count => {
+            let more = count.saturating_sub(MAX_SHOWN);
+            let more = if more > 0 { format!(" or {more} more") } else { String::new() };
+            format!("one of {}{more}", names[..count.min(MAX_SHOWN)].join(", "))
+        }
+    }
+}
+
+impl Directory<'_> {
+    fn names(&self) -> Vec<String> {
+        self.client.map(Client::names).unwrap_or_default()
+    }
+}
+
+fn given(url: Option<&str>, host: Option<&str>, port: Option<u64>) -> Result<Upstream, Error> {
+    match (url, host, port) {
         (Some(url), None, None) => Upstream::at_url(url).map_err(|expected| wrong(DetailsField::Url, expected)),
         (Some(_), ..) => {
             Err(invalid("connectionDetails has url as well as host or port: remove one of the two".to_owned()))
@@ -130,13 +210,13 @@ fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>
     }
 }
 
-/// One of two words, compared without case; the first when it is absent.
-fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<T, Error> {
-    let [(first, meaning), (second, _)] = words;
+/// One of two words, compared without case.
+fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<Option<T>, Error> {
+    let [(first, _), (second, _)] = words;
     match text(details, field)? {
-        None => Ok(meaning),
+        None => Ok(None),
         Some(given) => match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
-            Some((_, meaning)) => Ok(*meaning),
+            Some((_, meaning)) => Ok(Some(*meaning)),
             None => Err(wrong(field, &format!("must be \"{first}\" or \"{second}\""))),
         },
     }
@@ -175,7 +255,7 @@ mod tests {
 
     fn datasource(json: &str) -> Result<Datasource, String> {
         let details: ConnectionDetails = serde_json::from_str(json).unwrap();
-        Datasource::new(&details).map_err(|error| error.to_string())
+        Datasource::new(&Directory::default(), &details).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -268,7 +348,7 @@ mod tests {
         check("hosts", Some("host"));
         check("Host", Some("host"));
         check("scrape_interval", Some("scrapeInterval"));
-        for name in ["bearerToken", "headers", "aws", "upstream"] {
+        for name in ["bearerToken", "headers", "aws"] {
             check(name, None);
         }
         let error = datasource(r#"{"host":"p","port":1,"http://u:hush@p":1}"#).unwrap_err();

@@ -1,6 +1,5 @@
 //! Nothing found: a metric without samples in the range, or one that never existed.
 
-use crate::api::nearest::nearest;
 use crate::api::now_ms;
 use crate::compute::{metric_kind, promql};
 use crate::error::Error;
@@ -8,6 +7,7 @@ use crate::log;
 use crate::model::query::{Matcher, Selector};
 use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
+use crate::nearest::nearest;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
 
 /// Whether there is something, as far as an upstream can tell.

@@ -1,6 +1,6 @@
 //! Field names: the keys that name what to fetch, then the labels.
 
-use crate::api::datasource::Datasource;
+use crate::api::datasource::{Datasource, Directory};
 use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
@@ -13,8 +13,8 @@ use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn prepare(request: &QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
+pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
+    let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let matchers = condition::matchers(&query.conditions, None)?;
     let names = NamesQuery {

@@ -1,6 +1,6 @@
 //! Field values: the values of a label, and the metrics that are counters or gauges.
 
-use crate::api::datasource::Datasource;
+use crate::api::datasource::{Datasource, Directory};
 use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
 use crate::compute::metric_kind::{self, MetricKind};
 use crate::compute::promql::{self, METRIC_NAME};
@@ -18,8 +18,8 @@ use crate::wire::response::{CompleteValue, FieldValuesResponse};
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn prepare(request: &QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
+pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
+    let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let field: &str = &query.field.field_name;
     if field.is_empty() {

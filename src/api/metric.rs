@@ -1,6 +1,6 @@
 //! Metric values: raw samples, or buckets.
 
-use crate::api::datasource::Datasource;
+use crate::api::datasource::{Datasource, Directory};
 use crate::api::{Ask, Call, Checked, condition, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
 use crate::compute::promql;
@@ -27,8 +27,8 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// When it is invalid.
-pub(super) fn prepare(request: &QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
-    let (datasource, query) = checked(request)?;
+pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
+    let (datasource, query) = checked(directory, request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
     Ok((datasource, Box::new(MetricPoints { query, nan, interval_ms })))
 }
@@ -82,8 +82,11 @@ impl MetricPoints {
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn checked(request: &QueryRequest<MetricsQuery>) -> Result<(Datasource, MetricQuery), Error> {
-    let datasource = Datasource::new(&request.connection_details)?;
+pub(super) fn checked(
+    directory: &Directory<'_>,
+    request: &QueryRequest<MetricsQuery>,
+) -> Result<(Datasource, MetricQuery), Error> {
+    let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, validated(&request.query)?))
 }
 
@@ -119,7 +122,7 @@ mod tests {
             let query = json!({"conditions": conditions, "limit": limit, "latestFirst": latest_first});
             let details = json!({"host": "p", "port": 9090});
             let request = parsed(json!({"connectionDetails": details, "query": query}).to_string().as_bytes()).unwrap();
-            let (_, query) = checked(&request).unwrap();
+            let (_, query) = checked(&Directory::default(), &request).unwrap();
             assert_eq!((query.limit, query.order), expected);
         };
         check(json!(null), json!(null), (1_000_000, Order::OldestFirst));

@@ -75,7 +75,10 @@ impl From<&Error> for Failure {
 /// What was asked of an upstream.
 #[derive(Debug)]
 pub(super) struct Asked {
+    /// The name of a named upstream, or the address that was given.
     pub(super) upstream: String,
+    /// Which of several replicas answered, or nothing.
+    pub(super) replica: String,
     pub(super) calls: u32,
     pub(super) spent: Duration,
     pub(super) promql: String,
@@ -92,8 +95,9 @@ impl Note {
     }
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
-        if let Some(Asked { upstream, calls, spent, promql }) = &self.asked {
-            line = line.text("upstream", upstream).number("upstream_calls", *calls).millis("upstream_ms", *spent);
+        if let Some(Asked { upstream, replica, calls, spent, promql }) = &self.asked {
+            line = line.text("upstream", upstream).text("replica", replica);
+            line = line.number("upstream_calls", *calls).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
         }
         match &self.failure {

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::model::time::TimeRange;
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
+use super::access::tls_settings::TlsSettings;
 use super::answer::{self, Unanswered, interpret};
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
@@ -27,8 +29,11 @@ use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, logged, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
-use super::http::transport::{Answer, Content, Params, Question, Transport, form};
+use super::http::tls::Tls;
+use super::http::transport::{Answer, Content, Params, Question, Shared, Transport, url};
+use super::named_upstream::Surroundings;
 use super::upstream::Upstream;
+use super::upstreams::{BadUpstreamsFile, Upstreams};
 
 /// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
 /// read, that they are VictoriaMetrics. Then it is tried again.
@@ -61,7 +66,9 @@ const ABOUT_PROMQL: &str = "PromQL ";
 /// What all requests share: the kept connections and what was learnt about upstreams.
 #[derive(Debug)]
 pub struct Client {
+    /// The connections to all upstreams that connection details give the addresses of.
     transport: Transport,
+    upstreams: Upstreams,
     get_only: Cache<Upstream, ()>,
     without_remote_read: Cache<Upstream, ()>,
     victoria_metrics: Cache<Upstream, ()>,
@@ -71,20 +78,44 @@ pub struct Client {
     metrics: Arc<Metrics>,
 }
 
+/// Which upstreams may be asked, and how they are reached.
+#[derive(Debug)]
+pub struct Reach {
+    /// Which upstreams connection details may give the address of.
+    pub allowlist: Allowlist,
+    /// What the certificates of `https` upstreams are checked against.
+    pub authorities: Authorities,
+    /// The proxy that upstreams are asked through.
+    pub proxy: Option<Proxy>,
+    /// The file of the named upstreams.
+    pub upstreams_file: Option<PathBuf>,
+}
+
 impl Client {
     /// A client for this many workers, each of which may keep a connection to any upstream that may be asked, for as long as
     /// `connection_lifetime`.
+    ///
+    /// # Errors
+    /// When the upstreams file, or a file that it names, is of no use.
     pub fn new(
         workers: usize,
-        allowlist: Allowlist,
-        authorities: Authorities,
-        proxy: Option<Proxy>,
+        reach: Reach,
         connection_lifetime: Duration,
         metrics: Arc<Metrics>,
-    ) -> Client {
+    ) -> Result<Client, BadUpstreamsFile> {
+        let Reach { allowlist, authorities, proxy, upstreams_file } = reach;
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
-        Client {
-            transport: Transport::new(workers, allowlist, authorities, proxy, connection_lifetime),
+        let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
+        let shared = Shared::new(workers, connection_lifetime, tls());
+        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls());
+        let around = Surroundings { shared, authorities, proxy };
+        let upstreams = match upstreams_file {
+            Some(path) => Upstreams::from_file(path, around)?,
+            None => Upstreams::none(around),
+        };
+        Ok(Client {
+            transport,
+            upstreams,
             get_only: learnt(),
             without_remote_read: learnt(),
             victoria_metrics: learnt(),
@@ -92,7 +123,29 @@ impl Client {
             lanes: RandomState::new(),
             workers,
             metrics,
-        }
+        })
+    }
+
+    /// The named upstream of this name, or the only one there is if no name is given.
+    pub fn named(&self, name: Option<&str>) -> Option<Upstream> {
+        self.upstreams.find(name)
+    }
+
+    /// The names of all named upstreams, in the order of their file.
+    pub fn names(&self) -> Vec<String> {
+        self.upstreams.names()
+    }
+
+    /// Takes over what has changed in the upstreams file and in those that it names: whether anything has.
+    ///
+    /// # Errors
+    /// The first file that is of no use any more. What it said stays in force.
+    pub fn refresh(&self) -> Result<bool, BadUpstreamsFile> {
+        self.upstreams.refresh()
+    }
+
+    fn transport<'c>(&'c self, upstream: &'c Upstream) -> &'c Transport {
+        upstream.transport().unwrap_or(&self.transport)
     }
 
     /// The calls of one request to one upstream, which together end before a deadline. What they find is held in `memory`.
@@ -122,18 +175,19 @@ impl Client {
     /// # Errors
     /// When they need not wait for a worker: the upstream does not answer, and another request is finding out whether it does again.
     pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
-        match self.health.is_known(upstream.base(), Instant::now()) {
-            Ok(is_known) => Ok(Lane { upstream: self.lanes.hash_one(upstream.server()), is_known }),
-            Err(silence) => {
-                Err(Error { upstream: upstream.to_string(), query: None, kind: ErrorKind::Silent(silence) })
+        match self.health.is_known(&upstream.health_key(), Instant::now()) {
+            Ok(is_known) => {
+                let most = upstream.options().and_then(|options| options.max_in_flight);
+                Ok(Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most })
             }
+            Err(silence) => Err(Error { upstream: upstream.clone(), query: None, kind: ErrorKind::Silent(silence) }),
         }
     }
 
     /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
     pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
         let kind = ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers };
-        Error { upstream: upstream.to_string(), query: None, kind }
+        Error { upstream: upstream.clone(), query: None, kind }
     }
 }
 
@@ -144,6 +198,8 @@ pub struct Lane {
     pub upstream: u64,
     /// Whether the upstream has answered lately.
     pub is_known: bool,
+    /// The most workers that may ask it at a time, if that is set.
+    pub most: Option<usize>,
 }
 
 /// The calls of one request to one upstream.
@@ -202,6 +258,10 @@ struct Request<'a> {
 }
 
 impl Session<'_> {
+    fn transport(&self) -> &Transport {
+        self.client.transport(&self.upstream)
+    }
+
     /// The upstream that is asked.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
@@ -278,7 +338,8 @@ impl Session<'_> {
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
         let known = &self.client.without_remote_read;
-        if known.get(&self.upstream, Instant::now()).is_some() {
+        let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
+        if is_off || known.get(&self.upstream, Instant::now()).is_some() {
             return self.samples_by_selector(query, new_sink());
         }
         let mut sink = new_sink();
@@ -303,14 +364,14 @@ impl Session<'_> {
         let call = self.begin(READ, READ_PATH, Some(promql), true)?;
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
         let question = Question {
-            upstream: &self.upstream,
+            target: self.upstream.target(),
             path: READ_PATH,
             content: Content::RemoteRead(&body),
             deadline: self.deadline,
             // Bounded by whoever decodes it.
             max_bytes: u64::MAX,
         };
-        let result = self.client.transport.exchange(question).and_then(|answer| streamed(answer, range, sink));
+        let result = self.transport().exchange(question).and_then(|answer| streamed(answer, range, sink));
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
         let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
         self.end(&call, outcome, result.as_ref().err(), as_prometheus);
@@ -468,9 +529,9 @@ impl Session<'_> {
 
     fn error(&self, query: Option<&str>, mut kind: ErrorKind) -> Error {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
-            *was_prometheus = self.client.health.is_prometheus(self.upstream.base());
+            *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
         }
-        Error { upstream: self.upstream.to_string(), query: query.map(shortened), kind }
+        Error { upstream: self.upstream.clone(), query: query.map(shortened), kind }
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
@@ -526,7 +587,7 @@ impl Session<'_> {
         for warning in envelope.warnings.iter().chain(&is_partial) {
             log::warn(|| {
                 log::Line::new("Prometheus warns")
-                    .text("upstream", &self.upstream)
+                    .text("upstream", self.upstream.name())
                     .text("warning", shortened(warning))
                     .text("promql", query.unwrap_or_default())
             });
@@ -561,7 +622,7 @@ impl Session<'_> {
             return Ok(());
         }
         let client = self.client;
-        match client.health.admit(self.upstream.base(), Instant::now()) {
+        match client.health.admit(&self.upstream.health_key(), Instant::now()) {
             Admission::Free => {}
             Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
             Admission::Probe(probe) => self.probe(probe.silence)?,
@@ -573,14 +634,14 @@ impl Session<'_> {
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
         let params = vec![("query", TRIVIAL_QUERY.to_owned())];
         let question = Question {
-            upstream: &self.upstream,
+            target: self.upstream.target(),
             path: "/api/v1/query",
             content: Content::Query(&params),
             deadline: self.deadline,
             max_bytes: MAX_JSON_BYTES,
         };
         let began = Instant::now();
-        let answer = self.client.transport.exchange(question).map(|_| ());
+        let answer = self.transport().exchange(question).map(|_| ());
         self.note_health(began, answer.as_ref().err(), false);
         // The trivial query was not heavy, as the text on a timeout would have it.
         answer.map_err(
@@ -590,7 +651,7 @@ impl Session<'_> {
 
     /// Notes whether an upstream has begun to answer, and whether as a Prometheus does.
     fn note_health(&self, began: Instant, failure: Option<&ErrorKind>, as_prometheus: bool) {
-        let (health, upstream) = (&self.client.health, self.upstream.base());
+        let (health, upstream) = (&self.client.health, &self.upstream.health_key());
         match failure {
             Some(kind) if !kind.is_answer() => {
                 if let Some(waited_for) = kind.waited_for() {
@@ -610,7 +671,7 @@ impl Session<'_> {
         self.client.metrics.asked(call.endpoint, outcome, took);
         log::debug(|| {
             log::Line::new("upstream")
-                .text("upstream", &self.upstream)
+                .text("upstream", self.upstream.name())
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
@@ -622,15 +683,16 @@ impl Session<'_> {
     fn exchange(&self, request: &Request<'_>) -> Result<Answer, ErrorKind> {
         let Request { path, params, deadline, .. } = request;
         let send = |content| {
-            let (upstream, deadline) = (&self.upstream, *deadline);
-            if let Content::Query(params) = content
-                && self.upstream.endpoint(path).len() + form(params).len() > MAX_URL_BYTES
-            {
+            let (target, deadline) = (self.upstream.target(), *deadline);
+            if matches!(content, Content::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
-            self.client.transport.exchange(Question { upstream, path, content, deadline, max_bytes: MAX_JSON_BYTES })
+            self.transport().exchange(Question { target, path, content, deadline, max_bytes: MAX_JSON_BYTES })
         };
         if !request.by_post {
+            return send(Content::Query(params));
+        }
+        if self.upstream.options().is_some_and(|options| options.get_only) {
             return send(Content::Query(params));
         }
         let get_only = &self.client.get_only;

@@ -9,12 +9,13 @@ use super::foreign::Foreign;
 use super::health::{Silence, WaitedFor};
 use super::http::connect_failure::ConnectFailure;
 use super::http_status::StatusFailure;
+use super::upstream::Upstream;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
 pub struct Error {
-    /// Host and port of the upstream, and what may be shown of its path prefix; never a password.
-    pub upstream: String,
+    /// The upstream, which shows no password.
+    pub upstream: Upstream,
     /// What was asked: PromQL or a selector, if the call had one.
     pub query: Option<String>,
     /// What went wrong.
@@ -39,6 +40,8 @@ pub enum ErrorKind {
     Unconnected(ConnectFailure),
     /// Not asked, for the request cannot be written.
     Unsent,
+    /// Not queried: the credentials hold something that this header cannot carry.
+    UnsendableCredentials(String),
     /// The connection was closed before the answer was whole.
     Closed,
     /// A connection, but no byte of an answer in time.
@@ -204,6 +207,7 @@ impl ErrorKind {
             ErrorKind::AtProxy { .. } | ErrorKind::Refused(_) => "proxy",
             ErrorKind::Unconnected(failure) => failure.name(),
             ErrorKind::Unsent => "unsent",
+            ErrorKind::UnsendableCredentials(_) => "credentials_unusable",
             ErrorKind::Closed => "closed",
             ErrorKind::Timeout { .. } => "timeout",
             ErrorKind::Stalled(_) => "stalled",
@@ -230,7 +234,9 @@ impl ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prometheus at {} {}", self.upstream, self.kind)?;
+        let what = self.kind.to_string();
+        let what = if self.upstream.is_named() { of_named(&what) } else { what };
+        write!(f, "Prometheus at {} {what}", self.upstream)?;
         if let Some(query) = &self.query {
             write!(f, "; asked for: {}", shortened(query))?;
         }
@@ -259,6 +265,11 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Unconnected(failure) => write!(f, "cannot be reached: {failure}; {}", failure.remedy()),
             ErrorKind::Unsent => f.write_str("was not asked: the request cannot be written, its URL may be too long"),
+            ErrorKind::UnsendableCredentials(header) => write!(
+                f,
+                "was not queried: the upstreams file gives a value for the header {header} that a header cannot carry; it must be \
+                 one line of visible ASCII characters and blanks"
+            ),
             ErrorKind::Closed => write!(
                 f,
                 "closed the connection before its answer was whole; check that it is running, \
@@ -414,6 +425,23 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
             most / MIB
         ),
     }
+}
+
+/// The same of an upstream whose address and credentials do not stand in the connection details.
+fn of_named(what: &str) -> String {
+    [
+        ("host, port and path prefix in the connection details", "url in the upstreams file"),
+        ("host and port in the connection details", "url in the upstreams file"),
+        ("the host in the connection details", "the host of url in the upstreams file"),
+        ("the port in the connection details", "the port of url in the upstreams file"),
+        ("the path prefix in the connection details", "the path of url in the upstreams file"),
+        ("url in the connection details", "url in the upstreams file"),
+        (" as url in the upstreams file, instead of host and port", " as url in the upstreams file"),
+        ("--proxy of this mirror", "proxy_url in the upstreams file, or --proxy of this mirror"),
+        ("the --ca-file of this mirror", "ca_file in the upstreams file, or the --ca-file of this mirror"),
+    ]
+    .iter()
+    .fold(what.to_owned(), |text, (given, named)| text.replace(given, named))
 }
 
 /// What went wrong at a proxy, and what whoever runs the mirror can do about it.

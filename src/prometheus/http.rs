@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
+pub(super) mod authorize;
 pub(super) mod connect_failure;
+pub(super) mod tls;
 pub(super) mod transport;
 
 mod connection;

@@ -19,6 +19,8 @@ pub struct StatusFailure {
     pub meaning: StatusMeaning,
     /// Prometheus's own words about it, shortened.
     pub words: Option<String>,
+    /// Whether the upstream, and with it its credentials, stands in the upstreams file.
+    pub is_named: bool,
 }
 
 /// What an HTTP status means.
@@ -94,7 +96,7 @@ impl StatusFailure {
             500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
         };
-        Some(StatusFailure { status, meaning, words: None })
+        Some(StatusFailure { status, meaning, words: None, is_named: way.is_named })
     }
 
     /// Whether the query is too long for it.
@@ -174,9 +176,9 @@ impl fmt::Display for StatusFailure {
             ),
             StatusMeaning::ClientCertificate => write!(
                 f,
-                "refuses the request without looking at the query (HTTP status {status}): it may demand a client certificate, which \
-                 this mirror does not have, or a proxy before it may speak http to an https port; have it demand none of this \
-                 mirror, or query it through a reverse proxy that has a certificate, and look at the log of what stands there"
+                "refuses the request without looking at the query (HTTP status {status}): it may demand a client certificate, or \
+                 refuse the one it got, or a proxy before it may speak http to an https port; give it cert_file and key_file in \
+                 tls_config of the upstreams file, and look at the log of what stands there"
             ),
             StatusMeaning::CredentialsRequired(challenges) => {
                 write!(
@@ -184,16 +186,24 @@ impl fmt::Display for StatusFailure {
                     "asks for credentials, and none were sent (HTTP status {status}{}){words}; ",
                     asked(challenges)
                 )?;
-                if take_basic(challenges) {
-                    f.write_str("give them as https://user:password@host/ in the url of the connection details")
-                } else {
-                    write!(
-                        f,
-                        "the url of the connection details can hold Basic credentials only: query Prometheus through a reverse \
-                         proxy that adds the header Authorization"
-                    )
-                }
+                f.write_str(match (self.is_named, take_basic(challenges)) {
+                    (true, _) => "give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
+                    (false, true) => {
+                        "give them as https://user:password@host/ in the url of the connection details, or list it in the \
+                         --upstreams-file of this mirror"
+                    }
+                    (false, false) => {
+                        "the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
+                         mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
+                    }
+                })
             }
+            StatusMeaning::CredentialsRefused(challenges) if self.is_named => write!(
+                f,
+                "refuses the credentials that the upstreams file gives it (HTTP status {status}{}){words}; check them, and that they \
+                 are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)",
+                asked(challenges)
+            ),
             StatusMeaning::CredentialsRefused(challenges) => {
                 write!(
                     f,
@@ -202,26 +212,33 @@ impl fmt::Display for StatusFailure {
                     asked(challenges)
                 )?;
                 if !take_basic(challenges) {
-                    f.write_str("; they are sent as Basic credentials, and it asks for others")?;
+                    f.write_str(
+                        "; they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of this mirror",
+                    )?;
                 }
                 Ok(())
             }
             StatusMeaning::TenantRequired => write!(
                 f,
-                "asks for a tenant (HTTP status {status}: {NO_TENANT}); it wants the header X-Scope-OrgID, which this mirror does \
-                 not send: query it through a reverse proxy that adds the header"
+                "asks for a tenant (HTTP status {status}: {NO_TENANT}); give it the header X-Scope-OrgID with http_headers in the \
+                 --upstreams-file of this mirror"
             ),
             StatusMeaning::Denied { has_credentials, challenges } => {
                 write!(f, "denies access (HTTP status {status}{}){words}; ", asked(challenges))?;
-                f.write_str(match (has_credentials, take_basic(challenges)) {
-                    (true, true) => "allow the user in the url of the connection details to query it",
-                    (false, true) => {
+                f.write_str(match (self.is_named, has_credentials, take_basic(challenges)) {
+                    (true, true, _) => "allow those whose credentials the upstreams file gives it to query it",
+                    (true, false, _) => {
+                        "allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
+                         upstreams file"
+                    }
+                    (false, true, true) => "allow the user in the url of the connection details to query it",
+                    (false, false, true) => {
                         "allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the \
                          connection details"
                     }
-                    (_, false) => {
-                        "allow this mirror to query it, or query it through a reverse proxy that adds the header Authorization: \
-                         the url of the connection details can hold Basic credentials only"
+                    (false, _, false) => {
+                        "allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 \
+                         or sigv4: the url of the connection details can hold Basic credentials only"
                     }
                 })
             }
@@ -350,7 +367,7 @@ mod tests {
             challenge("Bearer"),
             Some("hush"),
             "credentials_required",
-            &["Authenticate: Bearer)", "reverse proxy"],
+            &["Authenticate: Bearer)", "--upstreams-file"],
         );
         check(401, PLAIN, challenge("h\tush"), None, "credentials_required", &["user:password"]);
         check(
@@ -387,7 +404,7 @@ mod tests {
         check(401, PLAIN, None, Some("no org id\n"), "tenant_required", &["X-Scope-OrgID"]);
         check(403, PLAIN, None, None, "access_denied", &["allow this mirror"]);
         check(403, WITH_CREDENTIALS, None, None, "access_denied", &["allow the user"]);
-        let bearer = &["Authenticate: Bearer)", "reverse proxy"];
+        let bearer = &["Authenticate: Bearer)", "--upstreams-file"];
         check(403, PLAIN, challenge("Bearer error=\"hush\""), None, "access_denied", bearer);
         check(403, WITH_CREDENTIALS, challenge("Bearer"), None, "access_denied", bearer);
         check(407, WITH_CREDENTIALS, None, None, "access_denied", &["forward proxy", "--proxy of this mirror"]);

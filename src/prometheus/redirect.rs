@@ -5,7 +5,8 @@ use std::fmt;
 use ureq::http::Uri;
 
 use super::access::hosts::host_and_port;
-use super::upstream::{HIDDEN, Way, shown_path};
+use super::access::shown_path::{HIDDEN, shown_path};
+use super::upstream::Way;
 
 /// What stands between a base URL and the names of the calls.
 const API: &str = "/api/v1/";

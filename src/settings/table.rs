@@ -66,7 +66,22 @@ pub(super) const ALLOW_UPSTREAM: Setting = Setting {
     variable: "ALLOW_UPSTREAM",
     fallback: Fallback::Value("*"),
     allowed: "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
-    help: "Which hosts may be asked, whatever the connection details say.",
+    help: "Hosts that connection details may give as host, port or url. Named upstreams are always allowed.",
+};
+pub(super) const UPSTREAMS_FILE: Setting = Setting {
+    flag: "upstreams-file",
+    variable: "UPSTREAMS_FILE",
+    fallback: Fallback::Off,
+    allowed: "the path of a YAML file",
+    help: "File that lists upstreams by name, with their credentials and TLS settings, in the words of Prometheus's http_config. \
+           Connection details choose one by its name. The file and all files it names are re-read every 5 s.",
+};
+pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
+    flag: "named-upstreams-only",
+    variable: "NAMED_UPSTREAMS_ONLY",
+    fallback: Fallback::Value("false"),
+    allowed: "true or false",
+    help: "Whether connection details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
 pub(super) const WORKERS: Setting = Setting {
     flag: "workers",
@@ -177,11 +192,13 @@ pub(super) const CONNECTION_LIFETIME: Setting = Setting {
 };
 
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 18] = [
+pub const TABLE: [&Setting; 20] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
     &ALLOW_UPSTREAM,
+    &UPSTREAMS_FILE,
+    &NAMED_UPSTREAMS_ONLY,
     &CA_FILE,
     &PROXY,
     &NO_PROXY,

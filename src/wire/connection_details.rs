@@ -16,6 +16,8 @@ pub enum DetailsField {
     Port,
     /// A base URL instead of host and port.
     Url,
+    /// The name of an upstream of the upstreams file, instead of all of these.
+    Upstream,
     /// A bound on the whole request, in milliseconds.
     RequestTimeout,
     /// How often metrics are scraped, in milliseconds.
@@ -27,10 +29,11 @@ pub enum DetailsField {
 }
 
 /// All fields there are, and their names.
-pub const FIELDS: [(DetailsField, &str); 7] = [
+pub const FIELDS: [(DetailsField, &str); 8] = [
     (DetailsField::Host, "host"),
     (DetailsField::Port, "port"),
     (DetailsField::Url, "url"),
+    (DetailsField::Upstream, "upstream"),
     (DetailsField::RequestTimeout, "requestTimeout"),
     (DetailsField::ScrapeInterval, "scrapeInterval"),
     (DetailsField::NanInterpretation, "nan_interpretation"),

@@ -21,6 +21,7 @@ mod faults;
 mod fields;
 mod house;
 mod http;
+mod named;
 mod numbers;
 mod operation;
 mod partial;

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::hosts::{self, BadHost, Hosts};
+use super::hosts::{self, BadHost, Hosts, Rule};
 
 /// The upstreams that may be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub(in crate::prometheus) enum Verdict {
 }
 
 impl Allowlist {
+    /// Everything may be asked.
+    pub(in crate::prometheus) fn everything() -> Allowlist {
+        Allowlist(Hosts::from_iter([Rule::Everything]))
+    }
+
     /// Judges an upstream by host and port.
     pub(in crate::prometheus) fn judge(&self, host: &str, port: u16) -> Verdict {
         if self.0.cover(host, port) {

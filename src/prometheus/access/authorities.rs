@@ -4,11 +4,14 @@ use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use ureq::tls::{self, Certificate, PemItem, RootCerts};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::file::{self, Unreadable};
+
+use super::tls_settings::roots;
 
 /// The most files of a directory that are read: twice what a Linux system has in its directory of public authorities.
 const MAX_FILES: usize = 1_000;
@@ -17,14 +20,8 @@ const MAX_FILES: usize = 1_000;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The authorities; by default the public ones, which are built in.
-#[derive(Debug, Clone)]
-pub struct Authorities(RootCerts);
-
-impl Default for Authorities {
-    fn default() -> Authorities {
-        Authorities(RootCerts::WebPki)
-    }
-}
+#[derive(Debug, Clone, Default)]
+pub struct Authorities(Option<Vec<CertificateDer<'static>>>);
 
 impl Authorities {
     /// Those in a PEM file, or in all of a directory's, and no others.
@@ -38,11 +35,15 @@ impl Authorities {
             let found = certificates_in(&file).map_err(|reason| BadAuthorities { path: file, reason })?;
             certificates.extend(found);
         }
-        Ok(Authorities(RootCerts::Specific(Arc::new(certificates))))
+        Ok(Authorities(Some(certificates)))
     }
 
-    pub(in crate::prometheus) fn into_roots(self) -> RootCerts {
-        self.0
+    /// As the TLS library takes them.
+    pub(in crate::prometheus) fn roots(&self) -> RootCertStore {
+        match &self.0 {
+            Some(certificates) => roots(certificates.clone()),
+            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        }
     }
 }
 
@@ -70,14 +71,10 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
     Ok(files)
 }
 
-fn certificates_in(file: &Path) -> Result<Vec<Certificate<'static>>, Reason> {
+fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Reason> {
     let pem = file::read(file, MAX_FILE_BYTES).map_err(Reason::Unreadable)?;
-    let mut certificates = Vec::new();
-    for item in tls::parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| Reason::NoPem)? {
-            certificates.push(certificate);
-        }
-    }
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|_| Reason::NoPem)?;
     if certificates.is_empty() { Err(Reason::NoCertificate) } else { Ok(certificates) }
 }
 

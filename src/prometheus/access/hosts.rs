@@ -6,10 +6,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use ureq::http::Uri;
 
-use crate::prometheus::upstream::unbracketed;
+use super::address::unbracketed;
 
 /// A list of hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prometheus) struct Hosts(Vec<Rule>);
 
 /// Hosts of one kind.

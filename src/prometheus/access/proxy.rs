@@ -8,8 +8,10 @@ use ureq::http::Uri;
 
 use crate::file::{self, Unreadable};
 
+use crate::secret::Secret;
+
+use super::address::{Address, BaseUrl};
 use super::hosts::{BadHost, Host, Hosts, Rule};
-use crate::prometheus::upstream::Upstream;
 
 /// The most bytes of a file that holds a proxy's URL.
 const MAX_FILE_BYTES: u64 = 4_096;
@@ -18,7 +20,8 @@ const MAX_FILE_BYTES: u64 = 4_096;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     uri: Uri,
-    address: Upstream,
+    address: Address,
+    authorization: Option<Secret>,
     no_proxy: NoProxy,
 }
 
@@ -26,9 +29,9 @@ impl Proxy {
     /// The proxy at a URL, `http` or `https`, with credentials if it needs them; for everything that is not asked directly.
     pub fn at_url(url: &str, no_proxy: NoProxy) -> Option<Proxy> {
         // Written as the address of a Prometheus is, but for the path.
-        let address = Upstream::at_url(url).ok()?;
+        let BaseUrl { address, authorization } = Address::at_url(url).ok()?;
         let uri: Uri = address.endpoint("").parse().ok()?;
-        (uri.path() == "/").then_some(Proxy { uri, address, no_proxy })
+        (uri.path() == "/").then_some(Proxy { uri, address, authorization, no_proxy })
     }
 
     /// The proxy at the URL that stands in a file.
@@ -55,7 +58,7 @@ impl Proxy {
 
     /// The value of the header `Proxy-Authorization`, if there is to be one: not for any eye.
     pub(in crate::prometheus) fn authorization(&self) -> Option<&str> {
-        self.address.authorization()
+        self.authorization.as_ref().map(Secret::reveal)
     }
 }
 
@@ -72,7 +75,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// The upstreams that are asked directly.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoProxy(Hosts);
 
 impl FromStr for NoProxy {

@@ -69,8 +69,8 @@ pub enum TlsFailure {
     Version1,
     /// The certificate is not meant for servers.
     OtherPurpose,
-    /// The server demands a client certificate, or refuses the one it got.
-    ClientCertificate,
+    /// The server demands a client certificate, or refuses the one it got: what it says of that one, if anything.
+    ClientCertificate(Option<&'static str>),
     /// No TLS version or cipher suite in common.
     Incompatible,
     /// Anything else, as the TLS library calls it.
@@ -261,9 +261,9 @@ impl TlsFailure {
             }
             TlsFailure::Version1 => "issue the certificate anew as X.509 version 3, with the host as subjectAltName",
             TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
-            TlsFailure::ClientCertificate => {
-                "this mirror has no client certificate to show: have it demand none of this mirror, or put a reverse proxy \
-                 that has one between them"
+            TlsFailure::ClientCertificate(_) => {
+                "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
+                 authority that it trusts"
             }
             TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
             TlsFailure::Other(_) => "check that the port speaks https, and its certificate",
@@ -274,6 +274,9 @@ impl TlsFailure {
 impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            TlsFailure::ClientCertificate(Some(why)) => {
+                return write!(f, "it demands a client certificate, or does not accept the one it got ({why})");
+            }
             TlsFailure::OtherName => "its certificate is not for this host",
             TlsFailure::UnknownIssuer => {
                 "its certificate is issued by an authority that this mirror does not trust (it trusts the public ones, or \
@@ -289,7 +292,7 @@ impl fmt::Display for TlsFailure {
             }
             TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
             TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
-            TlsFailure::ClientCertificate => "it demands a client certificate, or does not accept the one it got",
+            TlsFailure::ClientCertificate(None) => "it demands a client certificate",
             TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
             TlsFailure::Other(reason) => reason,
         })
@@ -302,25 +305,30 @@ pub(super) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
 }
 
 fn of_tls(error: &rustls::Error) -> ConnectFailure {
-    use rustls::AlertDescription as Alert;
     ConnectFailure::Tls(match error {
         rustls::Error::InvalidMessage(_) => return ConnectFailure::NotTls,
         rustls::Error::InvalidCertificate(error) => of_certificate(error),
-        rustls::Error::AlertReceived(
-            Alert::CertificateRequired
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied,
-        ) => TlsFailure::ClientCertificate,
-        rustls::Error::AlertReceived(
-            Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity,
-        )
-        | rustls::Error::PeerIncompatible(_) => TlsFailure::Incompatible,
+        rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        rustls::Error::PeerIncompatible(_) => TlsFailure::Incompatible,
         other => TlsFailure::Other(other.to_string()),
+    })
+}
+
+fn of_alert(alert: rustls::AlertDescription) -> TlsFailure {
+    use rustls::AlertDescription as Alert;
+    TlsFailure::ClientCertificate(match alert {
+        Alert::CertificateRequired => None,
+        Alert::BadCertificate => Some("bad certificate"),
+        Alert::UnsupportedCertificate => Some("unsupported certificate"),
+        Alert::CertificateRevoked => Some("certificate revoked"),
+        Alert::CertificateExpired => Some("certificate expired"),
+        Alert::CertificateUnknown => Some("certificate unknown"),
+        Alert::UnknownCA => Some("unknown authority"),
+        Alert::AccessDenied => Some("access denied"),
+        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
+            return TlsFailure::Incompatible;
+        }
+        other => return TlsFailure::Other(rustls::Error::AlertReceived(other).to_string()),
     })
 }
 

@@ -59,12 +59,12 @@ const SECOND_SEND: Duration = Duration::from_millis(200);
 static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
 
 /// Opens connections to be kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Keep {
     connector: Arc<Connector>,
     lifetime: Duration,
     /// By scheme, host and port; of those alone that have connections.
-    upstreams: Mutex<HashMap<String, Arc<Kept>>>,
+    upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
 }
 
 /// What all connections to an upstream share.
@@ -82,7 +82,14 @@ struct Kept {
 
 impl Keep {
     pub(super) fn new(connector: Arc<Connector>, lifetime: Duration) -> Keep {
-        Keep { connector, lifetime, upstreams: Mutex::default() }
+        Keep { connector, lifetime, upstreams: Arc::default() }
+    }
+
+    /// From now on, no connection is used that is open now, once its exchange has ended.
+    pub(super) fn retire_all(&self) {
+        for kept in self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            kept.generation.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn upstream(&self, uri: &Uri) -> Arc<Kept> {
@@ -444,7 +451,7 @@ mod tests {
         const SECRET: &[u8] = b"Authorization: Basic aHVzaA==";
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let connector = Arc::new(Connector::new("*".parse().unwrap(), None, ureq::Agent::config_builder().build()));
+        let connector = Arc::new(Connector::to_everything());
         let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&uri);
         let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
         let mut connection = Connection { kept, open, request: Request::default() };
@@ -466,7 +473,7 @@ mod tests {
 
     #[test]
     fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
-        let connector = Arc::new(Connector::new("*".parse().unwrap(), None, ureq::Agent::config_builder().build()));
+        let connector = Arc::new(Connector::to_everything());
         let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&"http://p/".parse().unwrap());
         let check = |lost: u32, left_ms: u64, expected_ms: u64| {
             kept.lost_races.store(lost, Ordering::Relaxed);

@@ -6,14 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use ureq::Error;
-use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::time::Instant as UreqInstant;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector as _, NextTimeout, RustlsConnector, Transport,
-};
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::prometheus::access::allowlist::{Allowlist, Verdict};
 use crate::prometheus::access::hosts::{address, host_and_port};
@@ -25,8 +21,8 @@ use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::tcp::Tcp;
+use super::tls::Tls;
 use super::tunnel;
-use super::ureq_time::until;
 
 /// How long the TLS hello of an address may stay unanswered while there are others, at least and at most, and the part of the time
 /// left that this may be.
@@ -62,21 +58,16 @@ pub(super) struct Peer {
 /// Makes connections to those upstreams that may be asked.
 #[derive(Debug)]
 pub(super) struct Connector {
-    allowlist: Allowlist,
-    proxy: Option<Proxy>,
-    lookups: Lookups,
-    mute: Mute,
-    tls: RustlsConnector,
-    /// Has the certificate authorities.
-    config: Config,
+    pub(super) allowlist: Allowlist,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) lookups: Arc<Lookups>,
+    pub(super) mute: Mute,
+    pub(super) tls: Tls,
+    /// That with the proxy, which is shown no client certificate of an upstream.
+    pub(super) proxy_tls: Arc<Tls>,
 }
 
 impl Connector {
-    pub(super) fn new(allowlist: Allowlist, proxy: Option<Proxy>, config: Config) -> Connector {
-        let (lookups, mute, tls) = (Lookups::new(), Mute::default(), RustlsConnector::default());
-        Connector { allowlist, proxy, lookups, mute, tls, config }
-    }
-
     /// How an upstream may be connected to, judged by its name.
     ///
     /// # Errors
@@ -99,13 +90,13 @@ impl Connector {
     /// When it may not be asked, or there is no connection before the deadline.
     pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
         let (transport, peer) = match self.way_to(uri)? {
-            Way::Direct => self.secured(uri, deadline, |_| true)?,
-            Way::DirectByAddress => self.secured(uri, deadline, |at| self.allowlist.allows_at(at.ip()))?,
+            Way::Direct => self.secured(&self.tls, uri, deadline, |_| true)?,
+            Way::DirectByAddress => self.secured(&self.tls, uri, deadline, |at| self.allowlist.allows_at(at.ip()))?,
             Way::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                return Ok(Opened { transport: self.secure(uri, tunnel, deadline)?, peer: None });
+                return Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None });
             }
         };
         Ok(Opened { transport, peer: Some(peer) })
@@ -124,7 +115,7 @@ impl Connector {
     }
 
     fn tunnel(&self, proxy: &Proxy, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
-        let (connection, peer) = self.secured(proxy.uri(), deadline, |_| true)?;
+        let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, |_| true)?;
         tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
             if matches!(failure, ErrorKind::Timeout { .. }) {
                 self.note_mute(peer);
@@ -136,6 +127,7 @@ impl Connector {
     /// there are others.
     fn secured(
         &self,
+        tls: &Tls,
         uri: &Uri,
         deadline: Instant,
         is_allowed: impl Fn(&SocketAddr) -> bool,
@@ -146,7 +138,7 @@ impl Connector {
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
             let until = if peer.has_others { deadline.min(given_up) } else { deadline };
-            match self.secure(uri, connection, until) {
+            match self.secure(tls, uri, connection, until) {
                 Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
                     self.note_mute(peer);
                 }
@@ -199,6 +191,7 @@ impl Connector {
     /// Adds TLS where the scheme demands it.
     fn secure(
         &self,
+        tls: &Tls,
         uri: &Uri,
         connection: Box<dyn Transport>,
         deadline: Instant,
@@ -207,24 +200,14 @@ impl Connector {
             return Ok(connection);
         }
         let begun = Instant::now();
-        let resolver = DefaultResolver::default();
-        let details = ConnectionDetails {
-            uri,
-            addrs: resolver.empty(),
-            config: &self.config,
-            // The configuration of TLS is made once, and sessions are resumed.
-            request_level: false,
-            resolver: &resolver,
-            now: UreqInstant::now(),
-            timeout: until(deadline),
-            current_time: Arc::new(UreqInstant::now),
-            run_connector: Arc::new(|_: &ConnectionDetails<'_>| Err(Error::ConnectionFailed)),
-            register_shutdown: Arc::new(|_| Ok(())),
-        };
-        let failed = |error| ErrorKind::Unconnected(ConnectFailure::of_handshake(error, begun.elapsed().as_millis()));
         let below = BelowTls { connection, broken: None };
-        let secured = self.tls.connect(&details, Some(below)).map_err(failed)?;
-        secured.map(Transport::boxed).ok_or(ErrorKind::Unsent)
+        tls.handshake(uri, below.boxed(), deadline)
+            .map_err(|error| ErrorKind::Unconnected(ConnectFailure::of_handshake(error, begun.elapsed().as_millis())))
+    }
+
+    /// From now on, new connections are made with another TLS configuration.
+    pub(super) fn replace_tls(&self, config: ClientConfig) {
+        self.tls.replace(config);
     }
 }
 
@@ -267,3 +250,23 @@ impl Transport for BelowTls {
         self.connection.is_open()
     }
 }
+
+#[cfg(test)]
+impl Connector {
+    /// To everything, with the public authorities.
+    pub(super) fn to_everything() -> Connector {
+        let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
+        let (lookups, proxy_tls) = (Arc::new(Lookups::new()), Arc::new(tls()));
+        Connector {
+            allowlist: Allowlist::everything(),
+            proxy: None,
+            lookups,
+            mute: Mute::default(),
+            tls: tls(),
+            proxy_tls,
+        }
+    }
+}
+
+#[cfg(test)]
+use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};

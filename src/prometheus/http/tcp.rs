@@ -10,8 +10,8 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 /// How much of an answer is read at a time, and of a question sent. Every connection has so much memory for as long as it is kept.
-const INPUT_BYTES: usize = 128 << 10;
-const OUTPUT_BYTES: usize = 16 << 10;
+pub(super) const INPUT_BYTES: usize = 128 << 10;
+pub(super) const OUTPUT_BYTES: usize = 16 << 10;
 
 /// A TCP connection.
 pub(super) struct Tcp {

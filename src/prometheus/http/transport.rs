@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::ClientConfig;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::tls::TlsConfig;
 use ureq::{Agent, BodyReader, RequestBuilder};
 
+use super::authorize::{Authorize, Outgoing};
 use super::connection::Keep;
 use super::connector::Connector;
 use super::failure::{ConnectError, failure};
+use super::lookup::Lookups;
+use super::mute::Mute;
 use super::resolver::Judge;
+use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::memory::{Memory, NoMemory};
+use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
-use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::upstream::Upstream;
 
 /// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
@@ -51,10 +54,19 @@ pub(in crate::prometheus) enum Content<'a> {
     RemoteRead(&'a [u8]),
 }
 
+/// Whom a question goes to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::prometheus) struct Target<'a> {
+    pub(in crate::prometheus) address: &'a Address,
+    /// What stands in the URL of every call, as `name=value&...`, or nothing.
+    pub(in crate::prometheus) url_query: &'a str,
+    pub(in crate::prometheus) credentials: &'a dyn Authorize,
+}
+
 /// What is asked of whom.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct Question<'a> {
-    pub(in crate::prometheus) upstream: &'a Upstream,
+    pub(in crate::prometheus) target: Target<'a>,
     /// Such as `/api/v1/query`.
     pub(in crate::prometheus) path: &'a str,
     pub(in crate::prometheus) content: Content<'a>,
@@ -162,42 +174,72 @@ impl Read for Body {
 #[derive(Debug)]
 pub(in crate::prometheus) struct Transport {
     agent: Agent,
+    connector: Arc<Connector>,
+    kept: Keep,
+}
+
+/// What the transports of all upstreams share.
+#[derive(Debug)]
+pub(in crate::prometheus) struct Shared {
+    /// How many workers there are, each of which may keep a connection to any upstream.
+    workers: usize,
+    connection_lifetime: Duration,
+    lookups: Arc<Lookups>,
+    /// TLS with proxies.
+    proxy_tls: Arc<Tls>,
+}
+
+impl Shared {
+    pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> Shared {
+        Shared { workers, connection_lifetime, lookups: Arc::new(Lookups::new()), proxy_tls: Arc::new(proxy_tls) }
+    }
 }
 
 impl Transport {
     pub(in crate::prometheus) fn new(
-        workers: usize,
+        shared: &Shared,
         allowlist: Allowlist,
-        authorities: Authorities,
         proxy: Option<Proxy>,
-        connection_lifetime: Duration,
+        tls: Tls,
     ) -> Transport {
         let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(authorities.into_roots()).build())
             // A refusal has a body worth reading.
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             // Ours is a connector; none is taken from the environment.
             .proxy(None)
-            .max_idle_connections(workers * 2)
-            .max_idle_connections_per_host(workers)
+            .max_idle_connections(shared.workers * 2)
+            .max_idle_connections_per_host(shared.workers)
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
             .build();
-        let connector = Arc::new(Connector::new(allowlist, proxy, config.clone()));
-        let keep = Keep::new(Arc::clone(&connector), connection_lifetime);
-        Transport { agent: Agent::with_parts(config, keep, Judge(connector)) }
+        let (lookups, proxy_tls) = (Arc::clone(&shared.lookups), Arc::clone(&shared.proxy_tls));
+        let connector = Arc::new(Connector { allowlist, proxy, lookups, mute: Mute::default(), tls, proxy_tls });
+        let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime);
+        let kept = keep.clone();
+        Transport { agent: Agent::with_parts(config, keep, Judge(Arc::clone(&connector))), connector, kept }
+    }
+
+    /// From now on, all exchanges go over connections that were made with this TLS configuration.
+    pub(in crate::prometheus) fn replace_tls(&self, config: ClientConfig) {
+        self.connector.replace_tls(config);
+        self.kept.retire_all();
     }
 
     /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
-    /// a new one; what else may befall a kept connection is dealt with in `connection`.
+    /// a new one; what else may befall a kept connection is dealt with in `connection`. One that refuses credentials is asked once
+    /// more if there are newer ones.
     pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
         let begun = Instant::now();
-        let mut response = self.begin(question, MAX_IDLE_AGE)?;
+        let begin = |max_idle_age| self.begin(question, max_idle_age);
+        let (mut response, credentials) = begin(MAX_IDLE_AGE)?;
         if response.status() == REQUEST_TIMEOUT {
             drop(response);
-            response = self.begin(question, Duration::ZERO)?;
+            (response, _) = begin(Duration::ZERO)?;
+        } else if matches!(response.status().as_u16(), 401 | 403) && question.target.credentials.renew(&credentials) {
+            drop(response);
+            (response, _) = begin(MAX_IDLE_AGE)?;
         }
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
@@ -217,38 +259,55 @@ impl Transport {
         })
     }
 
-    fn begin(&self, question: Question<'_>, max_idle_age: Duration) -> Result<Response<ureq::Body>, ErrorKind> {
-        let Question { upstream, path, content, deadline, .. } = question;
+    /// Sends a question, with the credentials that it gives as well.
+    fn begin(
+        &self,
+        question: Question<'_>,
+        max_idle_age: Duration,
+    ) -> Result<(Response<ureq::Body>, HeaderMap), ErrorKind> {
+        let Question { target, path, content, deadline, .. } = question;
         let begun = Instant::now();
-        let remaining = deadline.remaining();
-        if remaining.is_zero() {
+        if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let mut url = upstream.endpoint(path);
-        if let Content::Query(params) = content
-            && !params.is_empty()
-        {
-            url.push('?');
-            url.push_str(&form(params));
-        }
+        let form_of_body = if let Content::Form(params) = content { form(params) } else { String::new() };
+        let (method, body) = match content {
+            Content::Form(_) => ("POST", form_of_body.as_bytes()),
+            Content::RemoteRead(body) => ("POST", body),
+            Content::Query(_) => ("GET", [].as_slice()),
+        };
         // ureq would panic at one that is too long.
-        let url = Uri::try_from(url).map_err(|_| ErrorKind::Unsent)?;
-        let post = |url: Uri| prepared(self.agent.post(url), upstream, remaining, max_idle_age);
+        let uri = Uri::try_from(url(target, path, content)).map_err(|_| ErrorKind::Unsent)?;
+        let credentials = target.credentials.headers(&Outgoing { method, uri: &uri, body }, deadline)?;
+        let time = Some(deadline.remaining());
+        let post = |kind: &str| prepared(self.agent.post(&uri), &credentials, time, max_idle_age).content_type(kind);
         let sent = match content {
-            Content::Form(params) => post(url).content_type("application/x-www-form-urlencoded").send(form(params)),
-            Content::RemoteRead(body) => post(url)
-                .content_type("application/x-protobuf")
+            Content::Form(_) => post("application/x-www-form-urlencoded").send(body),
+            Content::RemoteRead(_) => post("application/x-protobuf")
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .send(body),
-            Content::Query(_) => prepared(self.agent.get(url), upstream, remaining, max_idle_age).call(),
+            Content::Query(_) => prepared(self.agent.get(&uri), &credentials, time, max_idle_age).call(),
         };
-        sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))
+        let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
+        Ok((response, credentials))
     }
 }
 
+/// The URL of a call.
+pub(in crate::prometheus) fn url(target: Target<'_>, path: &str, content: Content<'_>) -> String {
+    let mut url = target.address.endpoint(path);
+    let params = if let Content::Query(params) = content { form(params) } else { String::new() };
+    for (part, separator) in
+        [target.url_query, params.as_str()].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"])
+    {
+        url.extend([separator, part]);
+    }
+    url
+}
+
 /// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
-pub(in crate::prometheus) fn form(params: &Params) -> String {
+fn form(params: &Params) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
         let separator = if form.is_empty() { "" } else { "&" };
@@ -258,19 +317,24 @@ pub(in crate::prometheus) fn form(params: &Params) -> String {
     form
 }
 
+/// Parameters with any names as they stand in a URL, `name=value&...`.
+pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let pairs: Vec<String> =
+        params.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pairs.join("&")
+}
+
 /// A request with its credentials, its time, and the age of the connections it may use.
 fn prepared<B>(
     request: RequestBuilder<B>,
-    upstream: &Upstream,
-    remaining: Duration,
+    credentials: &HeaderMap,
+    time: Option<Duration>,
     max_idle_age: Duration,
 ) -> RequestBuilder<B> {
-    let request = request.config().timeout_global(Some(remaining)).max_idle_age(max_idle_age).build();
+    let request = request.config().timeout_global(time).max_idle_age(max_idle_age).build();
     let request = request.header("Accept-Encoding", "identity");
-    match upstream.authorization() {
-        Some(authorization) => request.header("Authorization", authorization),
-        None => request,
-    }
+    credentials.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
 #[cfg(test)]

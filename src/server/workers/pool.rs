@@ -141,7 +141,8 @@ impl Shared {
     /// Whether a worker may take one more task.
     fn may_run(&self, state: &State, lane: Lane) -> bool {
         let free = self.bounds.workers - state.running.all;
-        let is_in_share = state.running.of(lane) < TIMES_FREE * free;
+        let most = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
+        let is_in_share = state.running.of(lane) < most;
         is_in_share && (lane.is_known || state.running.unknown < self.bounds.unknown_workers)
     }
 
@@ -305,11 +306,11 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
 
     fn lane(upstream: u64) -> Lane {
-        Lane { upstream, is_known: true }
+        Lane { upstream, is_known: true, most: None }
     }
 
     fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, is_known: false }
+        Lane { upstream, is_known: false, most: None }
     }
 
     /// The upstream of a task, and what has come of it.

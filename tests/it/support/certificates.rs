@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use super::process::Server;
@@ -31,7 +31,10 @@ impl Certificates {
         let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let mut certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        // Another name than the authority's, or OpenSSL takes it for one that signed itself.
+        certificate.distinguished_name.push(DnType::CommonName, name);
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
 
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, text: String| {

@@ -8,7 +8,7 @@ const MAX_NAME_BYTES: usize = 200;
 ///
 /// Names are compared without case and underscores. A name that goes on where `name` ends, such as `http_requests_total` for
 /// `http_requests`, is near as well.
-pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, most: usize) -> Vec<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, most: usize) -> Vec<&'n str> {
     let mut near: Vec<(usize, &str)> = Vec::with_capacity(most + 1);
     if most == 0 || name.len() > MAX_NAME_BYTES {
         return Vec::new();

@@ -1,0 +1,268 @@
+//! The checked address of an upstream.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
+use ureq::http::Uri;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+use super::shown_path::shown_path;
+
+/// The address of a Prometheus. `Display` gives host, port and the well-known segments of the path prefix.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::prometheus) struct Address {
+    /// Scheme, host, port and path prefix, without a slash at the end.
+    base: String,
+    name: String,
+}
+
+/// Why something is no address; the sentence goes behind the name of the field.
+pub type BadAddress = &'static str;
+
+/// A base URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::prometheus) struct BaseUrl {
+    pub(in crate::prometheus) address: Address,
+    /// The value of the header `Authorization` for the credentials in the URL, if there are any.
+    pub(in crate::prometheus) authorization: Option<Secret>,
+}
+
+impl Address {
+    /// The Prometheus at a host, which is a name, an IPv4 address, or an IPv6 address with or without brackets.
+    ///
+    /// # Errors
+    /// When the host is none of these.
+    pub(in crate::prometheus) fn at_host(host: &str, port: u16) -> Result<Address, BadAddress> {
+        const EXPECTED: BadAddress =
+            "must be a name or an address alone; give the port as port, or scheme, port and path together as url";
+        let name = if unbracketed(host).parse::<Ipv6Addr>().is_ok() {
+            format!("[{}]:{port}", unbracketed(host))
+        } else if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+            format!("{host}:{port}")
+        } else {
+            return Err(EXPECTED);
+        };
+        let base = format!("http://{name}");
+        base.parse::<Uri>().map_err(|_| EXPECTED)?;
+        Ok(Address { base, name })
+    }
+
+    /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
+    ///
+    /// # Errors
+    /// When it is no such URL.
+    pub(in crate::prometheus) fn at_url(url: &str) -> Result<BaseUrl, BadAddress> {
+        const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
+        if let Some(mistake) = mistake(url) {
+            return Err(mistake);
+        }
+        let uri: Uri = url.parse().map_err(|_| EXPECTED)?;
+        let scheme = uri.scheme_str().ok_or(EXPECTED)?;
+        let authority = uri.authority().ok_or(EXPECTED)?;
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err("must begin with http:// or https://"),
+        };
+        if authority.host().is_empty() {
+            return Err(EXPECTED);
+        }
+        if authority.host().contains('%') {
+            return Err("must have a host without %: an IPv6 address stands there without a zone");
+        }
+        let port = match authority.as_str().rsplit_once(':') {
+            // Behind the last colon stands a port, unless that colon is inside an IPv6 address or there is none.
+            Some((_, digits)) if !digits.contains([']', '@']) => {
+                digits.parse().ok().filter(|&port: &u16| port > 0).ok_or("must have a port from 1 to 65535, or none")?
+            }
+            _ => default_port,
+        };
+        let (credentials, host_and_port) = match authority.as_str().rsplit_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
+            None => (None, authority.as_str()),
+        };
+        let path = uri.path().trim_end_matches('/');
+        let shown_path = shown_path(path);
+        let address = Address {
+            base: format!("{scheme}://{host_and_port}{path}"),
+            name: format!("{}:{port}{shown_path}", authority.host()),
+        };
+        Ok(BaseUrl { address, authorization: credentials.map(basic_of_url) })
+    }
+
+    /// Host, port and path prefix; never a password.
+    pub(in crate::prometheus) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Host and port in one spelling.
+    pub(in crate::prometheus) fn server(&self) -> String {
+        // A dot behind a name says only that no search domain goes behind it.
+        self.name.split('/').next().unwrap_or_default().to_ascii_lowercase().replace(".:", ":")
+    }
+
+    /// Scheme, host, port and path prefix: not for any eye, for the prefix may be a secret.
+    pub(in crate::prometheus) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether it is asked by https.
+    pub(in crate::prometheus) fn is_https(&self) -> bool {
+        self.base.starts_with("https")
+    }
+
+    /// The URL of an API path such as `/api/v1/query`.
+    pub(in crate::prometheus) fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// A mistake that is often made in a base URL, and what to write instead.
+fn mistake(url: &str) -> Option<BadAddress> {
+    let (_, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_in_password = |c: char| rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(c));
+    if is_in_password('/') {
+        return Some(
+            "has a @ behind a /: credentials go before the host, as https://user:password@host/prefix, and in them / is written \
+             as %2F and @ as %40",
+        );
+    }
+    if is_in_password('?') {
+        return Some("must be a base URL without ?: in a password, ? is written as %3F");
+    }
+    if is_in_password('#') {
+        return Some("must be a base URL without #: in a password, # is written as %23");
+    }
+    if url.contains(['?', '#']) {
+        return Some("must be a base URL, without ? and #");
+    }
+    if authority.matches('@').count() > 1 {
+        return Some("has more than one @: in user and password, @ is written as %40");
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    if segments.windows(2).any(|two| two == ["api", "v1"]) || segments.ends_with(&["api"]) {
+        return Some("must be a base URL: leave out /api/v1 and what follows, which the mirror adds");
+    }
+    if segments.ends_with(&["graph"]) {
+        return Some("must be a base URL, not that of a page: leave out /graph");
+    }
+    None
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+pub(in crate::prometheus) fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The basic authentication of `user:password` as it stands in a URL, percent-encoded.
+///
+/// ureq would take it from the URL, but as it stands there, so that no password could hold a slash.
+fn basic_of_url(credentials: &str) -> Secret {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());
+    basic(&decoded(user), &decoded(password))
+}
+
+/// The value of the header `Authorization` for basic authentication (RFC 7617).
+pub(in crate::prometheus) fn basic(user: &[u8], password: &[u8]) -> Secret {
+    let plain = Zeroizing::new([user, b":", password].concat());
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(plain.as_slice()));
+    Secret::new(&Zeroizing::new(format!("Basic {}", encoded.as_str())))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        let check = |host: &str, expected: &str| {
+            let address = Address::at_host(host, 9090).unwrap();
+            assert_eq!(address.to_string(), expected);
+            assert_eq!(address.endpoint("/x"), format!("http://{expected}/x"));
+        };
+        check("prometheus.monitoring.svc", "prometheus.monitoring.svc:9090");
+        check("my_host", "my_host:9090");
+        check("10.0.0.1", "10.0.0.1:9090");
+        check("::1", "[::1]:9090");
+        check("[::1]", "[::1]:9090");
+        for bad in ["", "http://a", "a:9090", "a/b", "u@a", "a b", "[a]", "[::1", "a?b", "é", "a\r\nb"] {
+            assert!(Address::at_host(bad, 9090).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_one_however_it_is_written() {
+        let check = |address: Address| assert_eq!(address.server(), "p.svc:9090");
+        for host in ["p.svc", "P.SVC", "p.svc."] {
+            check(Address::at_host(host, 9090).unwrap());
+            check(Address::at_url(&format!("http://u:w@{host}:9090/a/b")).unwrap().address);
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_prefix_and_credentials_and_shows_no_credentials() {
+        let check = |url: &str, base: &str, name: &str, authorization: Option<&str>| {
+            let BaseUrl { address, authorization: found } = Address::at_url(url).unwrap();
+            assert_eq!((address.endpoint(""), address.to_string()), (base.to_owned(), name.to_owned()));
+            assert_eq!(found.as_ref().map(Secret::reveal), authorization);
+            assert_eq!(format!("{address:?}"), format!("Address({name})"));
+        };
+        check("http://p:9090", "http://p:9090", "p:9090", None);
+        check("http://p/", "http://p", "p:80", None);
+        check("https://p/select/0//", "https://p/select/0", "p:443/select/0", None);
+        // The example of RFC 7617.
+        let aladdin = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        check("https://Aladdin:open%20sesame@p:1/prom", "https://p:1/prom", "p:1/prom", aladdin);
+        check("https://u@p", "https://p", "p:443", Some("Basic dTo="));
+        check("http://[::1]", "http://[::1]", "[::1]:80", None);
+        check("http://[::1]:9090/", "http://[::1]:9090", "[::1]:9090", None);
+        check("https://u:a:b@p", "https://p", "p:443", Some("Basic dTphOmI="));
+        check("http://p/select/1:2/prometheus", "http://p/select/1:2/prometheus", "p:80/select/1:2/prometheus", None);
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_told_what_to_write() {
+        let check = |url: &str, remedy: &str| {
+            let error = Address::at_url(url).unwrap_err();
+            assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");
+        };
+        for url in ["", "p", "p:9090", "/x", "http://"] {
+            check(url, "such as https://");
+        }
+        check("ftp://p", "begin with http:// or https://");
+        check("http://[fe80::1%25hush]:9090", "without a zone");
+        check("http://p:0", "port from 1 to 65535");
+        check("http://p:99999", "port from 1 to 65535");
+        check("http://p?x", "without ? and #");
+        check("http://p/#x", "without ? and #");
+        check("https://u:hu/sh@p:9090/", "/ is written as %2F");
+        check("https://p/u:hush@x", "credentials go before the host");
+        check("https://u:hu@sh@p/", "@ is written as %40");
+        check("https://u:hu?sh@p/", "? is written as %3F");
+        check("https://u:hu#sh@p/", "# is written as %23");
+        for path in ["/api/v1", "/api/v1/", "/x/api/v1/query", "//api//v1/query_range", "/api"] {
+            check(&format!("http://p{path}"), "leave out /api/v1");
+        }
+        check("http://p/x/graph", "leave out /graph");
+        check("http://p/graph/", "leave out /graph");
+    }
+}

@@ -1,0 +1,116 @@
+//! Which parts of a URL's path may be shown.
+
+/// Segments of paths that name an interface or a product, as they stand in front of Prometheus, its kin and login pages.
+const KNOWN_SEGMENTS: [&str; 36] = [
+    "api",
+    "auth",
+    "authorize",
+    "cortex",
+    "datasources",
+    "global",
+    "grafana",
+    "graph",
+    "location",
+    "login",
+    "metrics",
+    "mimir",
+    "monitoring",
+    "oauth",
+    "oauth2",
+    "projects",
+    "prom",
+    "prometheus",
+    "prometheuses",
+    "promxy",
+    "proxy",
+    "query",
+    "select",
+    "signin",
+    "sso",
+    "start",
+    "thanos",
+    "tsdb",
+    "uid",
+    "v1",
+    "v2",
+    "victoriametrics",
+    "vm",
+    "vmselect",
+    "vmsingle",
+    "workspaces",
+];
+
+/// A path as errors and logs may show it: any segment of a path may be a secret, even one that looks like a word. Those are shown
+/// that are known, and what follows known ones in a known form: tenants of VictoriaMetrics (`select/1:2`), workspaces of Amazon.
+/// `...` stands for all others.
+pub(in crate::prometheus) fn shown_path(path: &str) -> String {
+    let mut shown = String::new();
+    let mut before = "";
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let is_shown = KNOWN_SEGMENTS.contains(&segment)
+            || (before == "select" && is_tenant(segment))
+            || (before == "workspaces" && is_workspace(segment));
+        match is_shown {
+            true => shown.extend(["/", segment]),
+            false if shown.ends_with(HIDDEN) => {}
+            false => shown.push_str(HIDDEN),
+        }
+        before = segment;
+    }
+    shown
+}
+
+/// What stands for segments of a path that are not shown.
+pub(in crate::prometheus) const HIDDEN: &str = "/...";
+
+/// `accountID` or `accountID:projectID`, numbers of 32 bits.
+fn is_tenant(segment: &str) -> bool {
+    segment
+        .splitn(2, ':')
+        .all(|number| number.bytes().all(|byte| byte.is_ascii_digit()) && number.parse::<u32>().is_ok())
+}
+
+/// `ws-` and a UUID.
+fn is_workspace(segment: &str) -> bool {
+    let is_of_uuid = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    segment.strip_prefix("ws-").is_some_and(|id| id.len() == 36 && id.bytes().enumerate().all(is_of_uuid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_path_only_known_segments_are_shown() {
+        let check = |path: &str, shown: &str| {
+            assert_eq!(shown_path(path), shown, "{path}");
+        };
+        let workspace = "/workspaces/ws-1a2b3c4d-1234-5678-abcd-0123456789ab";
+        for path in
+            ["", "/prometheus", "/api/prom", "/select/0/prometheus", "/select/1:4294967295/prometheus", workspace]
+        {
+            check(path, path);
+        }
+        for path in
+            ["/hush", "/u:hush", "/hush/hush", "/token=hush", "/glc_eyJvIjoiMTIzNDU2Iiwibiw5", "/hu%73h", "/Prometheus"]
+        {
+            check(path, "/...");
+        }
+        check("/prom/hunter2tok3n", "/prom/...");
+        check("/team-a/prometheus", "/.../prometheus");
+        check("/v1/projects/hush/location/global/prometheus", "/v1/projects/.../location/global/prometheus");
+        // Numbers and identifiers may be secrets elsewhere, and in another form.
+        check("/4711/prometheus", "/.../prometheus");
+        for tenant in ["4294967296", "1:2:3", ":", "1:", "+1", "hush"] {
+            check(&format!("/select/{tenant}/prometheus"), "/select/.../prometheus");
+        }
+        check("/workspaces/ws-hush", "/workspaces/...");
+        check(&workspace.replace("workspaces", "api"), "/api/...");
+        check(&workspace.replace("1a2b3c4d", "1a2b3c4g"), "/workspaces/...");
+        check(&workspace.replace("-1234", "01234"), "/workspaces/...");
+        check(&format!("{workspace}0"), "/workspaces/...");
+    }
+}

@@ -1,0 +1,6 @@
+//! What the mirror proves who it is with: what stands in the URL of connection details, or what the upstreams file says.
+//!
+//! `http` asks for it through a trait (`http/authorize`), so that whatever needs HTTP itself, as tokens do, can live here.
+
+pub(super) mod in_url;
+pub(super) mod named;

@@ -1,0 +1,107 @@
+//! TLS on a connection. ureq's own way to it knows neither the versions nor the name of the server that an upstream may be set to, nor
+//! certificates that change while it runs.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use ureq::Error;
+use ureq::http::Uri;
+use ureq::unversioned::transport::time::Instant as UreqInstant;
+use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport, TransportAdapter};
+
+use crate::prometheus::access::address::unbracketed;
+
+use super::tcp::{INPUT_BYTES, OUTPUT_BYTES};
+use super::ureq_time::until;
+
+/// How TLS is spoken.
+#[derive(Debug)]
+pub(in crate::prometheus) struct Tls {
+    config: RwLock<Arc<ClientConfig>>,
+    /// The name that the server's certificate must be for, instead of the host in the URL.
+    server_name: Option<ServerName<'static>>,
+}
+
+impl Tls {
+    /// TLS as configured. A server name that is none counts as not given.
+    pub(in crate::prometheus) fn new(config: ClientConfig, server_name: Option<&str>) -> Tls {
+        let server_name = server_name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        Tls { config: RwLock::new(Arc::new(config)), server_name }
+    }
+
+    /// From now on, handshakes are made with another configuration.
+    pub(super) fn replace(&self, config: ClientConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes a connection one with TLS.
+    ///
+    /// # Errors
+    /// When the handshake fails, or does not end before the deadline.
+    pub(super) fn handshake(
+        &self,
+        uri: &Uri,
+        connection: Box<dyn Transport>,
+        deadline: Instant,
+    ) -> Result<Box<dyn Transport>, Error> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(unbracketed(uri.host().unwrap_or_default()))
+                .map_err(|_| Error::Tls("the host can be the name of no certificate"))?
+                .to_owned(),
+        };
+        let mut session = ClientConnection::new(self.config(), name)?;
+        let mut below = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
+        below.set_timeout(until(deadline));
+        session.complete_io(&mut below)?;
+        let stream = StreamOwned { conn: session, sock: below };
+        Ok(Secured { stream, buffers: LazyBuffers::new(INPUT_BYTES, OUTPUT_BYTES) }.boxed())
+    }
+}
+
+/// A connection with TLS.
+struct Secured {
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+    buffers: LazyBuffers,
+}
+
+impl fmt::Debug for Secured {
+    /// Shows nothing of the buffers, which hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secured").finish_non_exhaustive()
+    }
+}
+
+impl Transport for Secured {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,145 @@
+//! The named upstreams in force, and how they follow the upstreams file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+use crate::file::{self, Unreadable};
+
+use super::named_upstream::{BadUpstream, NamedUpstream, Surroundings};
+use super::upstream::Upstream;
+use super::upstreams_file::definition::{self, Definition};
+
+/// The most bytes of the file: 1 MiB, as much as a Secret can hold.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The named upstreams.
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    path: Option<PathBuf>,
+    around: Surroundings,
+    current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
+}
+
+/// Why the upstreams file is of no use. Nothing of what stands in it is repeated.
+#[derive(Debug)]
+pub struct BadUpstreamsFile {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Unreadable(Unreadable),
+    NotText,
+    Bad(String),
+    BadUpstream(String, BadUpstream),
+}
+
+impl fmt::Display for BadUpstreamsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the upstreams file {}", self.path.display())?;
+        match &self.reason {
+            Reason::Unreadable(why) => write!(f, " {why}"),
+            Reason::NotText => f.write_str(" must hold YAML in UTF-8"),
+            Reason::Bad(what) => write!(f, ", {what}"),
+            Reason::BadUpstream(name, bad) => write!(f, ", upstream {name}: {bad}"),
+        }
+    }
+}
+
+impl std::error::Error for BadUpstreamsFile {}
+
+impl Upstreams {
+    /// No upstreams.
+    pub(super) fn none(around: Surroundings) -> Upstreams {
+        Upstreams { path: None, around, current: RwLock::default() }
+    }
+
+    /// Those in a file.
+    ///
+    /// # Errors
+    /// When the file, or one that it names, is of no use.
+    pub(super) fn from_file(path: PathBuf, around: Surroundings) -> Result<Upstreams, BadUpstreamsFile> {
+        let mut upstreams = Upstreams::none(around);
+        let definitions = read(&path)?;
+        upstreams.take_over(&path, definitions)?;
+        upstreams.path = Some(path);
+        Ok(upstreams)
+    }
+
+    /// Takes over what has changed in the file and in those that it names: whether anything has.
+    ///
+    /// # Errors
+    /// The first file that is of no use any more. What it said stays in force; what has changed in the others is taken over.
+    pub(super) fn refresh(&self) -> Result<bool, BadUpstreamsFile> {
+        let Some(path) = &self.path else { return Ok(false) };
+        let own = read(path).and_then(|definitions| {
+            let has_changed = self.current().iter().map(|one| one.definition()).ne(&definitions);
+            if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
+        });
+        let mut refreshed = own;
+        for upstream in self.current().iter() {
+            let named =
+                upstream.refresh(&self.around.authorities).map_err(|bad| of_upstream(path, upstream.definition(), bad));
+            refreshed = match (refreshed, named) {
+                (Err(first), _) => Err(first),
+                (_, Err(bad)) => Err(bad),
+                (Ok(before), Ok(now)) => Ok(before || now),
+            };
+        }
+        refreshed
+    }
+
+    /// Puts other definitions in force. What is defined as before keeps its connections and all that was learnt about it.
+    fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadUpstreamsFile> {
+        let before = self.current();
+        let mut now = Vec::with_capacity(definitions.len());
+        for definition in definitions {
+            match before.iter().find(|one| *one.definition() == definition) {
+                Some(same) => now.push(Arc::clone(same)),
+                None => {
+                    let made = NamedUpstream::new(definition.clone(), &self.around);
+                    now.push(Arc::new(made.map_err(|bad| of_upstream(path, &definition, bad))?));
+                }
+            }
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<Vec<Arc<NamedUpstream>>> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The upstream of a name, or the only one there is if none is given.
+    pub(super) fn find(&self, name: Option<&str>) -> Option<Upstream> {
+        let current = self.current();
+        let found = match name {
+            Some(name) => current.iter().find(|one| one.definition().name == name),
+            None if current.len() == 1 => current.first(),
+            None => None,
+        };
+        found.map(|upstream| Upstream::named(Arc::clone(upstream), 0))
+    }
+
+    /// The names in the order of the file.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.current().iter().map(|one| one.definition().name.clone()).collect()
+    }
+}
+
+fn of_upstream(path: &Path, definition: &Definition, bad: BadUpstream) -> BadUpstreamsFile {
+    BadUpstreamsFile { path: path.to_owned(), reason: Reason::BadUpstream(definition.name.clone(), bad) }
+}
+
+/// Opens the file anew each time: a mounted secret is changed by renaming.
+fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
+    let bad = |reason| BadUpstreamsFile { path: path.to_owned(), reason };
+    let bytes = Zeroizing::new(file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad(Reason::NotText))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    definition::parse(text, folder).map_err(|what| bad(Reason::Bad(what)))
+}

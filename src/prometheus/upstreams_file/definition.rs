@@ -1,0 +1,626 @@
+//! What the upstreams file says of each upstream, in the words of Prometheus's `http_config` ("Configuration").
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ureq::http::HeaderName;
+
+use crate::model::query::{NanInterpretation, PartialResponse};
+use crate::prometheus::access::address::{Address, BaseUrl};
+use crate::prometheus::access::proxy::{NoProxy, Proxy};
+use crate::prometheus::access::secret_source::SecretSource;
+use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
+
+use super::fields::{BadField, Field, Fields};
+use super::yaml;
+
+/// The most upstreams in a file.
+const MAX_UPSTREAMS: usize = 256;
+
+/// The most replicas of one.
+const MAX_REPLICAS: usize = 8;
+
+/// The most headers, parameters or scopes, and values of one of them.
+const MAX_ITEMS: usize = 64;
+
+/// The most characters of a name.
+const MAX_NAME_LENGTH: usize = 63;
+
+/// The longest timeout that may be given, the same as in the connection details.
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The longest scrape interval that may be given, the same as in the connection details.
+const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// The most requests in flight that may be given.
+const MAX_IN_FLIGHT: usize = 1_000;
+
+/// The scheme of `authorization` unless another is given.
+const BEARER: &str = "Bearer";
+
+/// Headers that the mirror sets, or that say how a message is framed. Prometheus reserves these, too ("http_headers").
+const RESERVED_HEADERS: [&str; 17] = [
+    "authorization",
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-read-version",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// An upstream, as the file describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) struct Definition {
+    pub(in crate::prometheus) name: String,
+    /// One, or several replicas in the order in which they are preferred.
+    pub(in crate::prometheus) addresses: Vec<Address>,
+    pub(in crate::prometheus) credentials: CredentialsDefinition,
+    pub(in crate::prometheus) headers: Vec<(HeaderName, SecretSource)>,
+    /// What stands in the URL of every call.
+    pub(in crate::prometheus) query_parameters: Vec<(String, String)>,
+    pub(in crate::prometheus) tls: TlsSettings,
+    pub(in crate::prometheus) proxy: ProxyDefinition,
+    pub(in crate::prometheus) options: Options,
+}
+
+/// What holds for the questions to an upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The timeout where the connection details give none.
+    pub timeout: Option<Duration>,
+    /// How often metrics are scraped, in milliseconds, where the connection details do not say.
+    pub scrape_interval_ms: Option<i64>,
+    /// What a sample that is not a number becomes, where the connection details do not say.
+    pub nan: Option<NanInterpretation>,
+    /// What becomes of a partial answer, where the connection details do not say.
+    pub partial: Option<PartialResponse>,
+    /// Whether samples are never read by remote read.
+    pub without_remote_read: bool,
+    /// Whether questions go by GET alone.
+    pub get_only: bool,
+    /// The most requests to it in flight.
+    pub max_in_flight: Option<usize>,
+}
+
+/// How the mirror proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) enum CredentialsDefinition {
+    None,
+    Basic { username: SecretSource, password: Option<SecretSource> },
+    Authorization { scheme: String, credentials: SecretSource },
+}
+
+/// Through which proxy an upstream is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) enum ProxyDefinition {
+    /// As `--proxy` and `--no-proxy` say.
+    AsSet,
+    /// None.
+    Direct,
+    /// This one, but for some hosts.
+    Url(Proxy),
+}
+
+const UPSTREAM_KEYS: [&str; 21] = [
+    "name",
+    "url",
+    "urls",
+    "basic_auth",
+    "authorization",
+    "bearer_token",
+    "bearer_token_file",
+    "tls_config",
+    "http_headers",
+    "query_parameters",
+    "proxy_url",
+    "no_proxy",
+    "timeout",
+    "scrape_interval",
+    "nan_interpretation",
+    "partial_response",
+    "remote_read",
+    "http_method",
+    "max_in_flight",
+    "follow_redirects",
+    "enable_http2",
+];
+
+/// What a file says. Paths in it are relative to `folder`, the one that it stands in.
+///
+/// # Errors
+/// What is wrong first, with its line.
+pub(in crate::prometheus) fn parse(text: &str, folder: &Path) -> Result<Vec<Definition>, String> {
+    let document = yaml::parse(text).map_err(|bad| format!("line {}: the file {}", bad.line, bad.what))?;
+    definitions(&Field::document(&document), folder).map_err(|bad| bad.to_string())
+}
+
+fn definitions(document: &Field<'_>, folder: &Path) -> Result<Vec<Definition>, BadField> {
+    let items = document.fields(&["upstreams"])?.needed("upstreams")?.list(MAX_UPSTREAMS)?;
+    let mut definitions: Vec<Definition> = Vec::with_capacity(items.len());
+    for item in items {
+        let fields = item.fields(&UPSTREAM_KEYS)?;
+        let definition = definition(&fields, folder)?;
+        if definitions.iter().any(|other| other.name == definition.name) {
+            return Err(fields.needed("name")?.bad("is the name of another upstream; give each its own"));
+        }
+        definitions.push(definition);
+    }
+    Ok(definitions)
+}
+
+fn definition(fields: &Fields<'_>, folder: &Path) -> Result<Definition, BadField> {
+    refuse_true(
+        fields,
+        "follow_redirects",
+        "the mirror never follows redirects, which could carry a secret elsewhere",
+    )?;
+    refuse_true(fields, "enable_http2", "the mirror speaks HTTP/1.1")?;
+    Ok(Definition {
+        name: name(&fields.needed("name")?)?,
+        addresses: addresses(fields)?,
+        credentials: credentials(fields, folder)?,
+        headers: headers(fields, folder)?,
+        query_parameters: query_parameters(fields)?,
+        tls: tls_settings(fields, folder)?,
+        proxy: proxy(fields)?,
+        options: options(fields)?,
+    })
+}
+
+fn refuse_true(fields: &Fields<'_>, key: &str, why: &str) -> Result<(), BadField> {
+    match fields.get(key) {
+        Some(field) if field.boolean()? => {
+            Err(field.bad(&format!("cannot be true: {why}; set it to false, or remove it")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A name as it stands in connection details, logs and metrics.
+fn name(field: &Field<'_>) -> Result<String, BadField> {
+    let is_good = |text: &str| {
+        text.len() <= MAX_NAME_LENGTH
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    let text = field.text()?;
+    is_good(text).then(|| text.to_owned()).ok_or_else(|| {
+        field
+            .bad("must have at most 63 letters, digits, dashes, dots and underscores, and begin with a letter or digit")
+    })
+}
+
+fn addresses(fields: &Fields<'_>) -> Result<Vec<Address>, BadField> {
+    match fields.at_most_one(&["url", "urls"])? {
+        Some(("url", field)) => Ok(vec![address(&field)?]),
+        Some((_, list)) => {
+            let mut addresses: Vec<Address> = Vec::new();
+            for field in list.list(MAX_REPLICAS)? {
+                let address = address(&field)?;
+                if addresses.contains(&address) {
+                    return Err(field.bad("is in the list twice; remove one of the two"));
+                }
+                addresses.push(address);
+            }
+            Ok(addresses)
+        }
+        None => Err(fields.bad("has neither url nor urls, of which it needs one")),
+    }
+}
+
+fn address(field: &Field<'_>) -> Result<Address, BadField> {
+    let BaseUrl { address, authorization } = Address::at_url(field.text()?).map_err(|what| field.bad(what))?;
+    match authorization {
+        Some(_) => Err(field.bad("must have no user and password: give them as basic_auth")),
+        None => Ok(address),
+    }
+}
+
+fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+    let found = fields.at_most_one(&["basic_auth", "authorization", "bearer_token", "bearer_token_file"])?;
+    let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
+    match key {
+        "basic_auth" => {
+            let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
+            let username = secret(&basic, "username", "username_file", folder)?;
+            let username = username.ok_or_else(|| basic.bad("has neither username nor username_file"))?;
+            let password = secret(&basic, "password", "password_file", folder)?;
+            Ok(CredentialsDefinition::Basic { username, password })
+        }
+        "authorization" => {
+            let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
+            let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
+            let credentials = secret(&authorization, "credentials", "credentials_file", folder)?;
+            let credentials = credentials.ok_or_else(|| {
+                authorization.bad("has neither credentials nor credentials_file, of which it needs one")
+            })?;
+            Ok(CredentialsDefinition::Authorization { scheme, credentials })
+        }
+        "bearer_token" => Ok(bearer(SecretSource::Given(field.secret()?))),
+        _ => Ok(bearer(SecretSource::File(path(&field, folder)?))),
+    }
+}
+
+fn bearer(credentials: SecretSource) -> CredentialsDefinition {
+    CredentialsDefinition::Authorization { scheme: BEARER.to_owned(), credentials }
+}
+
+fn scheme(field: &Field<'_>) -> Result<String, BadField> {
+    let text = field.text()?;
+    if text.eq_ignore_ascii_case("basic") {
+        return Err(field.bad("must not be Basic: use basic_auth"));
+    }
+    let is_token = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+    if is_token(text) { Ok(text.to_owned()) } else { Err(field.bad("must be the name of a scheme, such as Bearer")) }
+}
+
+/// A secret that is given, or in a file.
+fn secret(
+    fields: &Fields<'_>,
+    given: &'static str,
+    in_file: &'static str,
+    folder: &Path,
+) -> Result<Option<SecretSource>, BadField> {
+    match fields.at_most_one(&[given, in_file])? {
+        None => Ok(None),
+        Some((key, field)) if key == given => field.secret().map(SecretSource::Given).map(Some),
+        Some((_, field)) => path(&field, folder).map(SecretSource::File).map(Some),
+    }
+}
+
+fn path(field: &Field<'_>, folder: &Path) -> Result<PathBuf, BadField> {
+    field.text().map(|text| folder.join(text))
+}
+
+fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
+    let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
+    let mut headers = Vec::new();
+    for (name, field) in field.mapping()?.all() {
+        let header: HeaderName = name.parse().map_err(|_| field.bad("is not the name of a header"))?;
+        if RESERVED_HEADERS.contains(&header.as_str()) {
+            return Err(
+                field.bad("is a header that cannot be given here; credentials go into basic_auth or authorization")
+            );
+        }
+        let before = headers.len();
+        let sources = field.fields(&["values", "secrets", "files"])?;
+        for key in ["values", "secrets"] {
+            for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+                headers.push((header.clone(), SecretSource::Given(value.secret()?)));
+            }
+        }
+        for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+            headers.push((header.clone(), SecretSource::File(path(&file, folder)?)));
+        }
+        if headers.len() == before {
+            return Err(field.bad("has no values, secrets or files, of which it needs one"));
+        }
+        if headers.len() > MAX_ITEMS {
+            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} headers; give fewer")));
+        }
+    }
+    Ok(headers)
+}
+
+fn query_parameters(fields: &Fields<'_>) -> Result<Vec<(String, String)>, BadField> {
+    /// Those that the mirror sends itself.
+    const OWN: [&str; 12] = [
+        "query",
+        "time",
+        "start",
+        "end",
+        "step",
+        "timeout",
+        "match[]",
+        "metric",
+        "limit",
+        "nocache",
+        "partial_response",
+        "deny_partial_response",
+    ];
+    let Some(field) = fields.get("query_parameters") else { return Ok(Vec::new()) };
+    let mut parameters = Vec::new();
+    for (name, field) in field.mapping()?.all() {
+        if OWN.contains(&name) {
+            return Err(field.bad("is a parameter that the mirror sends itself; remove it"));
+        }
+        for value in field.list(MAX_ITEMS)? {
+            parameters.push((name.to_owned(), value.text_or_empty()?.to_owned()));
+        }
+        if parameters.len() > MAX_ITEMS {
+            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} parameters; give fewer")));
+        }
+    }
+    Ok(parameters)
+}
+
+/// The TLS settings of an upstream, or of the token server of one.
+fn tls_settings(fields: &Fields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
+    const KEYS: [&str; 10] = [
+        "ca",
+        "ca_file",
+        "cert",
+        "cert_file",
+        "key",
+        "key_file",
+        "server_name",
+        "min_version",
+        "max_version",
+        "insecure_skip_verify",
+    ];
+    let Some(field) = fields.get("tls_config") else { return Ok(TlsSettings::default()) };
+    let tls = field.fields(&KEYS)?;
+    let versions = [("TLS12", TlsVersion::Tls12), ("TLS13", TlsVersion::Tls13)];
+    let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
+    let settings = TlsSettings {
+        ca: secret(&tls, "ca", "ca_file", folder)?,
+        certificate: secret(&tls, "cert", "cert_file", folder)?,
+        key: secret(&tls, "key", "key_file", folder)?,
+        server_name: tls.get("server_name").map(|field| server_name(&field)).transpose()?,
+        min_version: version("min_version")?,
+        max_version: version("max_version")?,
+        insecure_skip_verify: tls.get("insecure_skip_verify").map_or(Ok(false), |field| field.boolean())?,
+    };
+    match (&settings.certificate, &settings.key) {
+        (Some(_), None) => return Err(tls.bad("has a certificate (cert or cert_file), but no key or key_file")),
+        (None, Some(_)) => return Err(tls.bad("has a key (key or key_file), but no cert or cert_file")),
+        _ => {}
+    }
+    if settings.insecure_skip_verify && settings.ca.is_some() {
+        return Err(tls.bad("has both ca_file (or ca) and insecure_skip_verify: true; keep one of them"));
+    }
+    match (settings.min_version, settings.max_version) {
+        (Some(TlsVersion::Tls13), Some(TlsVersion::Tls12)) => Err(tls.bad("has a min_version above its max_version")),
+        _ => Ok(settings),
+    }
+}
+
+fn server_name(field: &Field<'_>) -> Result<String, BadField> {
+    let text = field.text()?;
+    match TlsSettings::is_server_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(field.bad("must be a host name or an IP address, without a port")),
+    }
+}
+
+fn proxy(fields: &Fields<'_>) -> Result<ProxyDefinition, BadField> {
+    let no_proxy = fields.get("no_proxy");
+    let Some(field) = fields.get("proxy_url") else {
+        return match no_proxy {
+            Some(field) => Err(field.bad("needs a proxy_url beside it")),
+            None => Ok(ProxyDefinition::AsSet),
+        };
+    };
+    let url = field.text_or_empty()?.trim();
+    if url.is_empty() {
+        return Ok(ProxyDefinition::Direct);
+    }
+    let hosts = |field: Field<'_>| {
+        field.text()?.parse().map_err(|_| field.bad("must be a comma-separated list of hosts, .domains and networks"))
+    };
+    let no_proxy: NoProxy = no_proxy.map_or(Ok(NoProxy::default()), hosts)?;
+    Proxy::at_url(url, no_proxy).map(ProxyDefinition::Url).ok_or_else(|| {
+        field.bad("must be a URL such as http://user:password@proxy.example:3128 (http or https), or empty")
+    })
+}
+
+fn options(fields: &Fields<'_>) -> Result<Options, BadField> {
+    let nan = [("ZERO", NanInterpretation::Zero), ("NONE", NanInterpretation::None)];
+    let partial = [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)];
+    let scrape_interval = fields.get("scrape_interval").map(|field| field.duration(MAX_SCRAPE_INTERVAL)).transpose()?;
+    Ok(Options {
+        timeout: fields.get("timeout").map(|field| field.duration(MAX_TIMEOUT)).transpose()?,
+        scrape_interval_ms: scrape_interval.map(|interval| interval.as_millis() as i64),
+        nan: fields.get("nan_interpretation").map(|field| field.word(nan)).transpose()?,
+        partial: fields.get("partial_response").map(|field| field.word(partial)).transpose()?,
+        without_remote_read: !fields.get("remote_read").map_or(Ok(true), |field| field.boolean())?,
+        get_only: fields.get("http_method").map_or(Ok(false), |field| field.word([("GET", true), ("POST", false)]))?,
+        max_in_flight: fields.get("max_in_flight").map(|field| field.number(1..=MAX_IN_FLIGHT)).transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn parsed(yaml: &str) -> Result<Vec<Definition>, String> {
+        parse(yaml, Path::new("/etc/mirror"))
+    }
+
+    /// The only upstream of a file, which is named `a` and has these further keys.
+    fn upstream(keys: &str) -> Definition {
+        let yaml = format!("upstreams:\n- name: a\n  url: http://p\n{keys}");
+        let mut found = parsed(&yaml).unwrap_or_else(|bad| panic!("{yaml}: {bad}"));
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    }
+
+    fn given(text: &str) -> SecretSource {
+        SecretSource::Given(Secret::new(text))
+    }
+
+    fn file(path: &str) -> SecretSource {
+        SecretSource::File(PathBuf::from(path))
+    }
+
+    #[test]
+    fn a_url_is_enough() {
+        let expected = Definition {
+            name: "a".to_owned(),
+            addresses: vec![Address::at_url("http://p").unwrap().address],
+            credentials: CredentialsDefinition::None,
+            headers: Vec::new(),
+            query_parameters: Vec::new(),
+            tls: TlsSettings::default(),
+            proxy: ProxyDefinition::AsSet,
+            options: Options::default(),
+        };
+        assert_eq!(upstream(""), expected);
+        // What is null counts as absent.
+        assert_eq!(upstream("  basic_auth:\n  http_headers: ~\n  urls: null\n"), expected);
+        // JSON is YAML.
+        assert_eq!(parsed(r#"{"upstreams": [{"name": "a", "url": "http://p"}]}"#), Ok(vec![expected]));
+    }
+
+    #[test]
+    fn credentials_are_those_of_http_config() {
+        let check =
+            |keys: &str, expected: CredentialsDefinition| assert_eq!(upstream(keys).credentials, expected, "{keys}");
+        let bearer = |credentials| CredentialsDefinition::Authorization { scheme: "Bearer".to_owned(), credentials };
+        check(
+            "  basic_auth: {username: u, password: ' p w '}",
+            CredentialsDefinition::Basic { username: given("u"), password: Some(given(" p w ")) },
+        );
+        check(
+            "  basic_auth: {username_file: u, password_file: /run/p}",
+            CredentialsDefinition::Basic { username: file("/etc/mirror/u"), password: Some(file("/run/p")) },
+        );
+        check("  basic_auth: {username: u}", CredentialsDefinition::Basic { username: given("u"), password: None });
+        check("  authorization: {credentials: t}", bearer(given("t")));
+        check("  authorization: {credentials_file: t}", bearer(file("/etc/mirror/t")));
+        check("  bearer_token: t", bearer(given("t")));
+        check("  bearer_token_file: t", bearer(file("/etc/mirror/t")));
+        check(
+            "  authorization: {type: ApiKey, credentials: t}",
+            CredentialsDefinition::Authorization { scheme: "ApiKey".to_owned(), credentials: given("t") },
+        );
+    }
+
+    #[test]
+    fn every_other_key_is_taken_over() {
+        let yaml = "upstreams:
+- name: team-a.b_1
+  urls: [https://one/x, https://two/x]
+  http_headers:
+    X-Scope-OrgID: {values: [team-a]}
+    X-Two: {values: [a], secrets: [b], files: [c]}
+  query_parameters: {namespace: [a b, ''], x: ['1']}
+  tls_config: {ca_file: ca, cert: C, key_file: k, server_name: s, min_version: TLS13, insecure_skip_verify: false}
+  proxy_url: http://proxy:3128
+  no_proxy: .svc
+  timeout: 14s
+  scrape_interval: 1m30s
+  nan_interpretation: ZERO
+  partial_response: allow
+  remote_read: false
+  http_method: GET
+  max_in_flight: 5
+  follow_redirects: false
+  enable_http2: false
+- {name: b, url: 'http://p', proxy_url: ''}
+";
+        let found = parsed(yaml).unwrap();
+        let one = &found[0];
+        let header = |name: &str, source| (name.parse().unwrap(), source);
+        assert_eq!(one.name, "team-a.b_1");
+        assert_eq!(one.addresses.iter().map(Address::base).collect::<Vec<_>>(), ["https://one/x", "https://two/x"]);
+        let two = || "X-Two";
+        let expected = [
+            header("X-Scope-OrgID", given("team-a")),
+            header(two(), given("a")),
+            header(two(), given("b")),
+            header(two(), file("/etc/mirror/c")),
+        ];
+        assert_eq!(one.headers, expected);
+        let pairs = [("namespace", "a b"), ("namespace", ""), ("x", "1")];
+        assert_eq!(one.query_parameters, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let tls = TlsSettings {
+            ca: Some(file("/etc/mirror/ca")),
+            certificate: Some(given("C")),
+            key: Some(file("/etc/mirror/k")),
+            server_name: Some("s".to_owned()),
+            min_version: Some(TlsVersion::Tls13),
+            max_version: None,
+            insecure_skip_verify: false,
+        };
+        assert_eq!(one.tls, tls);
+        let proxy = Proxy::at_url("http://proxy:3128", ".svc".parse().unwrap()).unwrap();
+        assert_eq!((&one.proxy, &found[1].proxy), (&ProxyDefinition::Url(proxy), &ProxyDefinition::Direct));
+        let options = Options {
+            timeout: Some(Duration::from_secs(14)),
+            scrape_interval_ms: Some(90_000),
+            nan: Some(NanInterpretation::Zero),
+            partial: Some(PartialResponse::Allow),
+            without_remote_read: true,
+            get_only: true,
+            max_in_flight: Some(5),
+        };
+        assert_eq!(one.options, options);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_what_is_allowed_and_no_secret_is_repeated() {
+        let check = |keys: &str, says: &str| {
+            let yaml = format!("upstreams:\n- name: a\n  url: http://p\n{keys}");
+            let bad = parsed(&yaml).expect_err(&yaml);
+            assert!(bad.contains(says) && bad.contains("line ") && !bad.contains("hush"), "{yaml}: {bad}");
+        };
+        let whole = |yaml: &str, says: &str| {
+            let bad = parsed(yaml).expect_err(yaml);
+            assert!(bad.contains(says) && !bad.contains("hush"), "{yaml}: {bad}");
+        };
+        whole("", "line 1: the file must be a mapping");
+        whole("upstreams: []", "line 1: upstreams must not be empty");
+        whole(
+            "upstream: []",
+            "line 1: the file has an unknown key upstream: did you mean upstreams? the keys are upstreams",
+        );
+        whole("upstreams:\n- url: http://p", "line 2: upstreams[0] has no name");
+        whole("upstreams:\n- name: a", "line 2: upstreams[0] has neither url nor urls");
+        whole("upstreams: [{name: a, url: 'http://p'}, {name: a, url: 'http://p'}]", "is the name of another upstream");
+        whole("upstreams: [{name: 'a b', url: 'http://p'}]", "letters, digits");
+        whole("upstreams: [{name: a, urls: ['http://p', 'http://p/']}]", "is in the list twice");
+        whole("upstreams: [{name: a, url: 'http://u:hush@p'}]", "give them as basic_auth");
+        whole("upstreams: [{name: a, url: 'http://p/api/v1'}]", "leave out /api/v1");
+        check("  urls: [http://q]", "has both url and urls");
+        check(
+            "  basic_auth: {username: u}\n  authorization: {credentials: hush}",
+            "line 5: upstreams[0] has both basic_auth and authorization",
+        );
+        check("  basic_auth: hush", "line 4: upstreams[0].basic_auth must be a mapping");
+        check("  basic_auth: {password: hush}", "has neither username nor username_file");
+        check("  basic_auth: {username: u, password: hush, password_file: f}", "has both password and password_file");
+        check("  basic_auth: {username: u, passwort: hush}", "did you mean password?");
+        check("  authorization: {type: Basic, credentials: hush}", "use basic_auth");
+        check("  authorization: {type: 'a b', credentials: hush}", "the name of a scheme");
+        check("  authorization: {type: Bearer}", "has neither credentials nor credentials_file");
+        check("  http_headers: {Authorization: {values: [hush]}}", "cannot be given here");
+        check("  http_headers: {'a b': {values: [hush]}}", "is not the name of a header");
+        check("  http_headers: {X-A: [hush]}", "must be a mapping");
+        check("  http_headers: {X-A: {values: []}}", "must not be empty");
+        check("  http_headers: {X-A: {}}", "has no values, secrets or files");
+        check("  query_parameters: {query: [hush]}", "the mirror sends itself");
+        check("  query_parameters: {a: hush}", "must be a list");
+        check("  tls_config: {cert_file: c}", "but no key or key_file");
+        check("  tls_config: {key_file: c}", "but no cert or cert_file");
+        check("  tls_config: {min_version: TLS11}", "tls_config.min_version must be TLS12 or TLS13");
+        check("  tls_config: {min_version: TLS13, max_version: TLS12}", "min_version above its max_version");
+        check("  tls_config: {insecure_skip_verify: yes}", "must be true or false");
+        check("  tls_config: {insecure_skip_verify: true, ca_file: c}", "keep one of them");
+        check("  tls_config: {server_name: 'a:1'}", "without a port");
+        check("  proxy_url: socks5://u:hush@p", "must be a URL such as");
+        check("  no_proxy: a", "needs a proxy_url");
+        check("  proxy_url: http://p\n  no_proxy: 'hush hush/'", "comma-separated list");
+        check("  timeout: 14", "duration such as 30s");
+        check("  timeout: 11m", "at most 600 s");
+        check("  http_method: PUT", "must be GET or POST");
+        check("  remote_read: off", "must be true or false");
+        check("  max_in_flight: 0", "from 1 to 1000");
+        check("  nan_interpretation: zero", "must be ZERO or NONE");
+        check("  follow_redirects: true", "never follows redirects");
+        check("  enable_http2: true", "HTTP/1.1");
+        check("  sigv5: {}", "has an unknown key sigv5");
+    }
+}

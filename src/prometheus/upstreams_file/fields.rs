@@ -1,0 +1,282 @@
+//! Values of the upstreams file, taken by name and checked. Whatever is wrong is told with its line, its path and what is allowed;
+//! what stands there is never repeated, since it may be a secret in the wrong place.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::nearest::nearest;
+use crate::secret::Secret;
+
+use super::yaml::{Node, Value};
+
+/// What is wrong with a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadField {
+    line: usize,
+    path: String,
+    /// The predicate of a sentence whose subject is the value.
+    what: String,
+}
+
+impl fmt::Display for BadField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {} {}", self.line, self.path, self.what)
+    }
+}
+
+/// A value, and where it stands.
+pub(super) struct Field<'n> {
+    path: String,
+    line: usize,
+    value: &'n Value,
+}
+
+/// The values of a mapping.
+pub(super) struct Fields<'n> {
+    path: String,
+    line: usize,
+    entries: &'n [(super::yaml::Key, Node)],
+}
+
+impl<'n> Field<'n> {
+    /// The whole document.
+    pub(super) fn document(node: &'n Node) -> Field<'n> {
+        Field { path: String::new(), line: node.line, value: &node.value }
+    }
+
+    /// An error about this value.
+    pub(super) fn bad(&self, what: &str) -> BadField {
+        let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
+        BadField { line: self.line, path, what: what.to_owned() }
+    }
+
+    /// A text without the blanks around it; it is not empty.
+    pub(super) fn text(&self) -> Result<&'n str, BadField> {
+        match self.value {
+            Value::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
+            Value::Text(_) => Err(self.bad("must not be empty")),
+            _ => Err(self.bad("must be a text")),
+        }
+    }
+
+    /// A text as it stands there.
+    pub(super) fn secret(&self) -> Result<Secret, BadField> {
+        match self.value {
+            Value::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
+            Value::Text(_) => Err(self.bad("must not be empty")),
+            _ => Err(self.bad("must be a text")),
+        }
+    }
+
+    /// A text, which may be empty.
+    pub(super) fn text_or_empty(&self) -> Result<&'n str, BadField> {
+        match self.value {
+            Value::Text(text) => Ok(text),
+            _ => Err(self.bad("must be a text")),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Result<bool, BadField> {
+        self.word([("true", true), ("false", false)])
+    }
+
+    /// One of some words.
+    pub(super) fn word<T: Copy, const N: usize>(&self, words: [(&str, T); N]) -> Result<T, BadField> {
+        let expected = || {
+            let names = words.map(|(word, _)| word);
+            let (last, others) = names.split_last().unwrap_or((&"", &[]));
+            self.bad(&format!("must be {} or {last}", others.join(", ")))
+        };
+        let text = self.text().map_err(|_| expected())?;
+        words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning).ok_or_else(expected)
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, allowed: RangeInclusive<usize>) -> Result<usize, BadField> {
+        let number = self.text().ok().and_then(|text| text.parse().ok()).filter(|number| allowed.contains(number));
+        number.ok_or_else(|| self.bad(&format!("must be a whole number from {} to {}", allowed.start(), allowed.end())))
+    }
+
+    /// A duration of at most `most` as Prometheus writes them, such as `30s`, `1m30s` or `500ms`.
+    pub(super) fn duration(&self, most: Duration) -> Result<Duration, BadField> {
+        let duration = self.text().ok().and_then(duration).filter(|duration| !duration.is_zero() && *duration <= most);
+        duration.ok_or_else(|| {
+            self.bad(&format!("must be a duration such as 30s, 1m30s or 500ms, of at most {} s", most.as_secs()))
+        })
+    }
+
+    /// The items of a list, of which there is at least one.
+    pub(super) fn list(&self, most: usize) -> Result<Vec<Field<'n>>, BadField> {
+        match self.value {
+            Value::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
+            Value::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
+            Value::List(items) => Ok(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect()),
+            _ => Err(self.bad("must be a list")),
+        }
+    }
+
+    fn item(&self, index: usize, node: &'n Node) -> Field<'n> {
+        Field { path: format!("{}[{index}]", self.path), line: node.line, value: &node.value }
+    }
+
+    /// The values of a mapping that has no other keys than these, and none twice.
+    pub(super) fn fields(&self, known: &[&str]) -> Result<Fields<'n>, BadField> {
+        let fields = self.mapping()?;
+        for (key, _) in fields.entries {
+            if known.contains(&key.name.as_str()) {
+                continue;
+            }
+            // A key of another form may be a secret that lost its own key.
+            let is_name = key.name.len() <= 40
+                && key.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+            let shown = if is_name { format!("an unknown key {}", key.name) } else { "an unknown key".to_owned() };
+            let near = nearest(&key.name, known.iter().copied(), 1);
+            let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+            let what = format!("has {shown}: {meant}the keys are {}", known.join(", "));
+            return Err(BadField { line: key.line, ..self.bad(&what) });
+        }
+        Ok(fields)
+    }
+
+    /// The values of a mapping with any keys, but none twice.
+    pub(super) fn mapping(&self) -> Result<Fields<'n>, BadField> {
+        let Value::Mapping(entries) = self.value else {
+            return Err(self.bad("must be a mapping (key: value)"));
+        };
+        for (index, (key, _)) in entries.iter().enumerate() {
+            if entries[..index].iter().any(|(other, _)| other.name == key.name) {
+                return Err(BadField { line: key.line, ..self.bad("has a key twice; remove one of the two") });
+            }
+        }
+        Ok(Fields { path: self.path.clone(), line: self.line, entries })
+    }
+}
+
+impl<'n> Fields<'n> {
+    /// A value, unless it is absent or null.
+    pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
+        let (_, node) =
+            self.entries.iter().find(|(key, node)| key.name == name && !matches!(node.value, Value::Null))?;
+        Some(self.field(name, node))
+    }
+
+    /// A value that has to be there.
+    pub(super) fn needed(&self, name: &str) -> Result<Field<'n>, BadField> {
+        self.get(name).ok_or_else(|| self.bad(&format!("has no {name}, which it needs")))
+    }
+
+    /// All keys and values that are not null.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'n str, Field<'n>)> {
+        let present = self.entries.iter().filter(|(_, node)| !matches!(node.value, Value::Null));
+        present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
+    }
+
+    /// The only one of these that is there, if any.
+    pub(super) fn at_most_one(&self, names: &[&'static str]) -> Result<Option<(&'static str, Field<'n>)>, BadField> {
+        let mut found = names.iter().filter_map(|name| self.get(name).map(|field| (*name, field)));
+        match (found.next(), found.next()) {
+            (Some((one, _)), Some((other, field))) => {
+                let what = format!("has both {one} and {other}; keep one of them");
+                Err(BadField { line: field.line, ..self.bad(&what) })
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// An error about the mapping.
+    pub(super) fn bad(&self, what: &str) -> BadField {
+        let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
+        BadField { line: self.line, path, what: what.to_owned() }
+    }
+
+    fn field(&self, name: &str, node: &'n Node) -> Field<'n> {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Field { path, line: node.line, value: &node.value }
+    }
+}
+
+/// A duration in Prometheus's notation ("Configuration", `<duration>`): numbers with units, the largest unit first.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS_MS: [(&str, u64); 7] = [
+        ("y", 31_536_000_000),
+        ("w", 604_800_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ];
+    let (mut rest, mut total_ms, mut units) = (text, 0_u64, UNITS_MS.as_slice());
+    while !rest.is_empty() {
+        let (digits, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (unit, next) = behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
+        let at = units.iter().position(|(name, _)| *name == unit)?;
+        total_ms = total_ms.checked_add(digits.parse::<u64>().ok()?.checked_mul(units[at].1)?)?;
+        (rest, units) = (next, &units[at + 1..]);
+    }
+    Some(Duration::from_millis(total_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::yaml;
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_prometheus() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(duration(text), expected.map(Duration::from_millis), "{text}");
+        };
+        check("30s", Some(30_000));
+        check("1m30s", Some(90_000));
+        check("1d12h", Some(129_600_000));
+        check("500ms", Some(500));
+        check("1h0m5ms", Some(3_600_005));
+        for bad in ["30", "s", "1s1m", "1s1s", "1.5s", "-1s", " 1s", "1 s", "99999999999y", "1x"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_line_and_path_and_nothing_is_repeated() {
+        let node =
+            yaml::parse("a:\n  list: [x]\n  number: hush\n  word: hush\n  span: 5\n  empty: ''\n  none:\n").unwrap();
+        let fields = || Field::document(&node).fields(&["a"]).unwrap().get("a").unwrap();
+        let known = ["list", "number", "word", "span", "empty", "none", "absent"];
+        let inner = fields().fields(&known).unwrap();
+        let get = |name: &str| inner.get(name).unwrap();
+        let check = |error: BadField, expected: &str| assert_eq!(error.to_string(), expected);
+        check(get("number").number(1..=9).unwrap_err(), "line 3: a.number must be a whole number from 1 to 9");
+        check(get("word").word([("x", 1), ("y", 2), ("z", 3)]).unwrap_err(), "line 4: a.word must be x, y or z");
+        check(
+            get("span").duration(Duration::from_secs(60)).unwrap_err(),
+            "line 5: a.span must be a duration such as 30s, 1m30s or 500ms, of at most 60 s",
+        );
+        check(get("empty").text().unwrap_err(), "line 6: a.empty must not be empty");
+        check(get("list").text().unwrap_err(), "line 2: a.list must be a text");
+        check(get("list").list(9).unwrap()[0].list(9).map(|_| ()).unwrap_err(), "line 2: a.list[0] must be a list");
+        check(get("word").mapping().map(|_| ()).unwrap_err(), "line 4: a.word must be a mapping (key: value)");
+        check(inner.needed("none").map(|_| ()).unwrap_err(), "line 2: a has no none, which it needs");
+        check(
+            inner.at_most_one(&["absent", "list", "span"]).map(|_| ()).unwrap_err(),
+            "line 5: a has both list and span; keep one of them",
+        );
+        let unknown = fields().fields(&["list", "numbers", "word", "span", "empty", "none"]).map(|_| ()).unwrap_err();
+        check(
+            unknown,
+            "line 3: a has an unknown key number: did you mean numbers? the keys are list, numbers, word, span, empty, none",
+        );
+        let node = yaml::parse("hush hush: 1").unwrap();
+        check(
+            Field::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            "line 1: the file has an unknown key: the keys are a",
+        );
+        let node = yaml::parse("a: 1\na: 2").unwrap();
+        check(
+            Field::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            "line 2: the file has a key twice; remove one of the two",
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! YAML as a tree of texts, lists and mappings, each with its line.
+//!
+//! Whether a text is a number, a duration or a word is decided by whoever reads it (`fields`), so that `no`, `1e3` and `012` mean
+//! what the field says, not what a version of YAML makes of them.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use zeroize::Zeroizing;
+
+/// The most values of a document, those that aliases repeat included.
+const MAX_NODES: usize = 50_000;
+
+/// How deep lists and mappings may stand in each other.
+const MAX_DEPTH: usize = 32;
+
+/// A value and its line, which counts from 1.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
+
+/// A value.
+#[derive(Clone)]
+pub(super) enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// Any other scalar, as it is written. It may be a secret.
+    Text(Zeroizing<String>),
+    List(Vec<Node>),
+    /// Keys, which are texts, with their lines.
+    Mapping(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) line: usize,
+    pub(super) name: String,
+}
+
+/// What is wrong with a document, in a sentence that repeats nothing of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadYaml {
+    pub(super) line: usize,
+    pub(super) what: String,
+}
+
+/// A list or mapping whose end has not been reached.
+enum Open {
+    List(Node, usize),
+    Mapping { line: usize, anchor: usize, entries: Vec<(Key, Node)>, key: Option<Key> },
+}
+
+/// The only document of a text.
+///
+/// # Errors
+/// When it is no YAML, holds several documents, or is too large.
+pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| BadYaml {
+            line: error.marker().line(),
+            what: format!("is not valid YAML: {}", error.info()),
+        })?;
+        builder.take(event, span)?;
+    }
+    Ok(builder.document.unwrap_or(Node { line: 1, value: Value::Null }))
+}
+
+#[derive(Default)]
+struct Builder {
+    open: Vec<Open>,
+    anchored: HashMap<usize, Node>,
+    document: Option<Node>,
+    nodes: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), BadYaml> {
+        let line = span.start.line();
+        let bad = |what: &str| Err(BadYaml { line, what: what.to_owned() });
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                check_tag(tag.as_deref(), line)?;
+                let is_null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                let value = if is_null { Value::Null } else { Value::Text(Zeroizing::new(text.into_owned())) };
+                self.put(Node { line, value }, anchor)
+            }
+            Event::Alias(anchor) => match self.anchored.get(&anchor).cloned() {
+                Some(node) => self.put(node, 0),
+                None => bad("has an alias inside of what it stands for"),
+            },
+            Event::SequenceStart(anchor, tag) => {
+                check_tag(tag.as_deref(), line)?;
+                self.begin(Open::List(Node { line, value: Value::List(Vec::new()) }, anchor), line)
+            }
+            Event::MappingStart(anchor, tag) => {
+                check_tag(tag.as_deref(), line)?;
+                self.begin(Open::Mapping { line, anchor, entries: Vec::new(), key: None }, line)
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open::List(node, anchor)) => self.put(node, anchor),
+                Some(Open::Mapping { line, anchor, entries, .. }) => {
+                    self.put(Node { line, value: Value::Mapping(entries) }, anchor)
+                }
+                None => Ok(()),
+            },
+            Event::DocumentStart(_) if self.document.is_some() => bad("begins a second document; give one"),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, open: Open, line: usize) -> Result<(), BadYaml> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(BadYaml { line, what: format!("is nested deeper than {MAX_DEPTH} levels") });
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    /// Puts a whole value where it belongs.
+    fn put(&mut self, node: Node, anchor: usize) -> Result<(), BadYaml> {
+        let line = node.line;
+        self.nodes += node.count();
+        if self.nodes > MAX_NODES {
+            return Err(BadYaml { line, what: format!("has more than {MAX_NODES} values") });
+        }
+        if anchor > 0 {
+            self.anchored.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.document = Some(node),
+            Some(Open::List(Node { value: Value::List(items), .. }, _)) => items.push(node),
+            Some(Open::List(..)) => {}
+            Some(Open::Mapping { entries, key, .. }) => match (key.take(), node.value) {
+                (Some(key), value) => entries.push((key, Node { line, value })),
+                (None, Value::Text(name)) => *key = Some(Key { line, name: name.to_string() }),
+                (None, _) => return Err(BadYaml { line, what: "has a key that is not a text".to_owned() }),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Refuses all tags but `!!str`, which says what is true of any scalar here.
+fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), BadYaml> {
+    match tag {
+        Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == "str") => {
+            Err(BadYaml { line, what: "has a tag, which is not supported; remove it".to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Node {
+    fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::Null | Value::Text(_) => 0,
+            Value::List(items) => items.iter().map(Node::count).sum(),
+            Value::Mapping(entries) => entries.iter().map(|(_, node)| node.count()).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree in one line, each value behind its line.
+    fn shown(node: &Node) -> String {
+        let inner = match &node.value {
+            Value::Null => "null".to_owned(),
+            Value::Text(text) => format!("{:?}", text.as_str()),
+            Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
+            Value::Mapping(entries) => {
+                let entries = entries.iter().map(|(key, node)| format!("{}@{}={}", key.name, key.line, shown(node)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
+            }
+        };
+        format!("{}:{inner}", node.line)
+    }
+
+    #[test]
+    fn a_document_is_a_tree_of_texts_with_lines() {
+        let check = |yaml: &str, expected: &str| match parse(yaml) {
+            Ok(node) => assert_eq!(shown(&node), expected, "{yaml}"),
+            Err(bad) => panic!("{yaml}: {bad:?}"),
+        };
+        check("", "1:null");
+        check("# nothing\n", "1:null");
+        check("a: 1\nb:\n  - yes\n  - 'x y'\n", "1:{a@1=1:\"1\" b@2=3:[3:\"yes\" 4:\"x y\"]}");
+        check("a: ~\nb:\nc: ''\nd: \"null\"", "1:{a@1=1:null b@2=2:null c@3=3:\"\" d@4=4:\"null\"}");
+        check("{\"a\": [1.0, {\"b\": true}]}", "1:{a@1=1:[1:\"1.0\" 1:{b@1=1:\"true\"}]}");
+        check("---\na: &x [1]\nb: *x\n", "2:{a@2=2:[2:\"1\"] b@3=2:[2:\"1\"]}");
+        check("a: !!str 5", "1:{a@1=1:\"5\"}");
+        check("a: |\n  two\n  lines\n", "1:{a@1=2:\"two\\nlines\\n\"}");
+    }
+
+    #[test]
+    fn what_is_no_such_document_is_refused_with_its_line() {
+        let check = |yaml: &str, line: usize, says: &str| match parse(yaml) {
+            Ok(node) => panic!("{yaml}: {}", shown(&node)),
+            Err(bad) => assert!(bad.line == line && bad.what.contains(says), "{yaml}: {bad:?}"),
+        };
+        check("a: [1\n", 2, "not valid YAML");
+        check("a: 1\n  b: 2\n", 2, "not valid YAML");
+        check("a: 1\n---\nb: 2\n", 2, "second document");
+        check("a: 1\nb: !secret 2", 2, "tag");
+        check("? [1]\n: 2", 1, "key that is not a text");
+        check(&"[".repeat(40), 1, "nested deeper than 32");
+        check(&format!("a: 1\nb: [{}]", "1,".repeat(60_000)), 2, "more than 50000 values");
+    }
+
+    #[test]
+    fn repeated_aliases_cannot_fill_the_memory() {
+        let mut yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..20 {
+            let item = format!("*a{}", level - 1);
+            yaml.push_str(&format!("a{level}: &a{level} [{}]\n", [item.as_str(); 9].join(", ")));
+        }
+        assert!(parse(&yaml).is_err_and(|bad| bad.what.contains("more than 50000")));
+    }
+}

@@ -1,0 +1,82 @@
+//! Named upstreams: credentials, tenants and TLS that the mirror keeps in its upstreams file.
+
+mod credentials;
+mod details;
+mod files;
+mod tls;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::mirror::Mirror;
+use crate::support::process::wait_until;
+
+/// An upstreams file and those that it names, in a folder of their own.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Files {
+        Files(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file as Kubernetes does: another one under the same name.
+    fn write(&self, name: &str, text: &str) {
+        let next = self.path(".next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, self.path(name)).unwrap();
+    }
+
+    fn copy(&self, from: &Path, name: &str) {
+        self.write(name, &std::fs::read_to_string(from).unwrap());
+    }
+
+    /// Writes the upstreams file.
+    fn upstreams(&self, yaml: &str) {
+        self.write("upstreams.yaml", yaml);
+    }
+
+    fn mirror(&self) -> Mirror {
+        self.mirror_with(&[])
+    }
+
+    fn mirror_with(&self, flags: &[&str]) -> Mirror {
+        let path = self.path("upstreams.yaml");
+        Mirror::start_with(&[&["--upstreams-file", path.to_str().unwrap()], flags].concat())
+    }
+}
+
+/// A mirror with one named upstream, `a`, at a URL and with these further keys.
+fn with_one(files: &Files, url: &str, keys: &str) -> Mirror {
+    files.upstreams(&one(url, keys));
+    files.mirror()
+}
+
+/// An upstreams file with one upstream, `a`.
+fn one(url: &str, keys: &str) -> String {
+    format!("upstreams:\n- name: a\n  url: {url}\n{keys}\n")
+}
+
+/// The verdict of a connection test: `OK`, or what its error says.
+fn verdict(mirror: &Mirror, details: &Value) -> String {
+    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let error = &answer.json["error"];
+    if error.is_null() { answer.json["status"].as_str().unwrap_or_default().to_owned() } else { error.to_string() }
+}
+
+fn named(name: &str) -> Value {
+    json!({"upstream": name})
+}
+
+/// Waits until the verdict on the upstream `a` has these words.
+fn until_verdict(mirror: &Mirror, says: &str) {
+    wait_until(
+        || format!("the verdict is {says}: {}", verdict(mirror, &named("a"))),
+        || verdict(mirror, &named("a")).contains(says),
+    );
+}

@@ -1,0 +1,144 @@
+//! What a named upstream is sent, judged by a real nginx before a real Prometheus.
+
+use serde_json::json;
+
+use super::{Files, named, one, verdict, with_one};
+use crate::support::ask::{Gateway, Query, assert_points};
+use crate::support::process::{Server, wait_until};
+use crate::support::samples::{HOUR, T0, one as one_series};
+use crate::support::{nginx, oracle, prometheus};
+
+/// An nginx before the shared Prometheus that lets only requests pass whose variable has this value, remote reads included.
+fn gate(variable: &str, value: &str) -> Server {
+    let backend = prometheus::shared().url("");
+    let http = format!("map {variable} $is_good {{ default 0; \"{value}\" 1; }}");
+    let server =
+        format!("location / {{ if ($is_good = 0) {{ return 401; }} proxy_pass {}; }}", backend.trim_end_matches('/'));
+    nginx::start("", &http, &server)
+}
+
+#[test]
+fn each_kind_of_credentials_reaches_the_upstream_and_a_wrong_one_does_not_pass() {
+    let check = |variable: &str, value: &str, right: &str, wrong: &str| {
+        let (gate, files) = (gate(variable, value), Files::new());
+        files.write("secret", "ever-so-hush\n");
+        let mirror = with_one(&files, &gate.url(""), right);
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{right}: {}", mirror.log());
+        let refused = verdict(&with_one(&files, &gate.url(""), wrong), &named("a"));
+        assert!(refused.contains("HTTP status 401") && refused.contains("upstreams file"), "{wrong}: {refused}");
+        assert!(!refused.contains("hush") && !mirror.log().contains("hush"), "{refused}\n{}", mirror.log());
+    };
+    // `printf ever:so-hush | base64`, and with the password of the file.
+    check(
+        "$http_authorization",
+        "Basic ZXZlcjpzby1odXNo",
+        "  basic_auth: {username: ever, password: so-hush}",
+        "  basic_auth: {username: ever, password: hushed}",
+    );
+    check(
+        "$http_authorization",
+        "Basic ZXZlcjpldmVyLXNvLWh1c2g=",
+        "  basic_auth: {username: ever, password_file: secret}",
+        "  basic_auth: {username: never, password_file: secret}",
+    );
+    check(
+        "$http_authorization",
+        "Bearer ever-so-hush",
+        "  authorization: {credentials_file: secret}",
+        "  authorization: {credentials: hushed}",
+    );
+    check(
+        "$http_authorization",
+        "ApiKey ever-so-hush",
+        "  authorization: {type: ApiKey, credentials: ever-so-hush}",
+        "  bearer_token_file: secret",
+    );
+    check(
+        "$http_x_scope_orgid",
+        "team-a",
+        "  http_headers: {X-Scope-OrgID: {values: [team-a]}}",
+        "  http_headers: {X-Scope-OrgID: {files: [secret]}}",
+    );
+    check(
+        "$arg_namespace",
+        "pay%20ments",
+        "  query_parameters: {namespace: [pay ments]}",
+        "  query_parameters: {namespace: [other]}",
+    );
+}
+
+#[test]
+fn all_methods_and_remote_reads_carry_the_credentials() {
+    let (gate, files) = (gate("$http_authorization$arg_namespace", "Bearer ever-so-hushx"), Files::new());
+    files.upstreams(&one(
+        &gate.url(""),
+        "  authorization: {credentials: ever-so-hush}\n  query_parameters: {namespace: [x]}",
+    ));
+    let mirror = files.mirror();
+    let gateway = Gateway { mirror, details: named("a") };
+    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    let expected = oracle::raw(one_series("room_celsius", &[]), T0, T0 + HOUR, oracle::Nan::None);
+    assert_points(&answer, &expected, 0.0, "by remote read");
+    let page = gateway.mirror.get("/metrics").text;
+    assert!(page.contains("sample_reads_total{source=\"remote_read\"} 1"), "{page}");
+    assert!(!gateway.field_names(json!({})).0.is_empty());
+    assert!(!gateway.field_values("__gauge__", json!({})).0.is_empty());
+}
+
+#[test]
+fn a_rotated_secret_is_taken_over_without_a_failed_request() {
+    let files = Files::new();
+    let backend = prometheus::shared().url("");
+    // What nginx lets pass stands in a file as well, and it reads that only when it is told to.
+    let gate = nginx::start(
+        "",
+        "map $http_authorization $is_good { default 0; \"Bearer first-hush\" 1; \"Bearer second-hush\" 2; }",
+        &format!(
+            "location /strict/ {{ if ($is_good != 2) {{ return 401; }} rewrite ^/strict(.*) $1 break; proxy_pass {backend}; }}\n\
+             location / {{ if ($is_good != 1) {{ return 401; }} proxy_pass {backend}; }}"
+        ),
+    );
+    files.write("token", "first-hush");
+    let both = format!(
+        "upstreams:\n- name: a\n  url: {0}\n  authorization: {{credentials_file: token}}\n\
+         - name: strict\n  url: {0}/strict\n  authorization: {{credentials_file: token}}\n",
+        gate.url("").trim_end_matches('/')
+    );
+    files.upstreams(&both);
+    let mirror = files.mirror();
+    assert_eq!(verdict(&mirror, &named("a")), "OK");
+    assert!(verdict(&mirror, &named("strict")).contains("401"));
+    files.write("token", "second-hush");
+    // At once: a 401 has the file read again.
+    assert_eq!(verdict(&mirror, &named("strict")), "OK", "{}", mirror.log());
+    // One that is broken changes nothing, and is told of.
+    files.write("token", "");
+    assert_eq!(verdict(&mirror, &named("strict")), "OK");
+    wait_until(
+        || format!("it is told of: {}", mirror.log()),
+        || mirror.log().contains("upstream a: the file") && mirror.log().contains("is empty"),
+    );
+    assert_eq!(verdict(&mirror, &named("strict")), "OK");
+    assert!(!mirror.log().contains("hush"), "{}", mirror.log());
+}
+
+#[test]
+fn two_upstreams_at_one_address_share_nothing() {
+    // A gate that takes GET alone from one tenant, and POST alone from the other.
+    let backend = prometheus::shared().url("");
+    let gate = nginx::start(
+        "",
+        "map $http_x_scope_orgid$request_method $is_refused { default 0; aPOST 1; bGET 1; }",
+        &format!("location / {{ if ($is_refused) {{ return 405; }} proxy_pass {backend}; }}"),
+    );
+    let files = Files::new();
+    let tenant = |name: &str| {
+        format!("- name: {name}\n  url: {}\n  http_headers: {{X-Scope-OrgID: {{values: [{name}]}}}}\n", gate.url(""))
+    };
+    files.upstreams(&format!("upstreams:\n{}{}", tenant("a"), tenant("b")));
+    let mirror = files.mirror();
+    for _ in 0..3 {
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{}", mirror.log());
+        assert_eq!(verdict(&mirror, &named("b")), "OK", "{}", mirror.log());
+    }
+}
