@@ -315,13 +315,13 @@ impl Gateway {
             }
             Err(error) => self.failed(job, &error),
         };
-        reply.note.asked = Some(Asked {
+        reply.note.asked = Some(Box::new(Asked {
             upstream: session.upstream().name().to_owned(),
             replica: session.upstream().replica().unwrap_or_default().to_owned(),
             calls: session.calls(),
             spent: session.spent(),
             promql: session.last_query().unwrap_or_default().to_owned(),
-        });
+        }));
         reply
     }
 

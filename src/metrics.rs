@@ -347,7 +347,7 @@ pub const REJECTIONS: [&str; 9] = [
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 68] = [
+pub const ERROR_CODES: [&str; 69] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -359,6 +359,7 @@ pub const ERROR_CODES: [&str; 68] = [
     "connect_timeout",
     "credentials_refused",
     "credentials_required",
+    "credentials_unavailable",
     "credentials_unusable",
     "damaged",
     "encoded",

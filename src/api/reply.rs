@@ -50,7 +50,7 @@ impl SignedReply {
 /// What the log says of a reply.
 #[derive(Debug, Default)]
 pub struct Note {
-    pub(super) asked: Option<Asked>,
+    pub(super) asked: Option<Box<Asked>>,
     /// Why there is no answer.
     pub(super) failure: Option<Failure>,
     /// Why it was turned away before it was looked into.
@@ -95,7 +95,8 @@ impl Note {
     }
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
-        if let Some(Asked { upstream, replica, calls, spent, promql }) = &self.asked {
+        if let Some(asked) = &self.asked {
+            let Asked { upstream, replica, calls, spent, promql } = &**asked;
             line = line.text("upstream", upstream).text("replica", replica);
             line = line.number("upstream_calls", *calls).millis("upstream_ms", *spent);
             line = line.text("promql", promql);

@@ -29,9 +29,9 @@ use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, logged, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
+use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{Answer, Content, Params, Question, Shared, Transport, url};
-use super::named_upstream::Surroundings;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
 

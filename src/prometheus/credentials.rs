@@ -2,5 +2,9 @@
 //!
 //! `http` asks for it through a trait (`http/authorize`), so that whatever needs HTTP itself, as tokens do, can live here.
 
-pub(super) mod in_url;
+pub(super) mod failure;
+pub(super) mod fixed;
 pub(super) mod named;
+pub(super) mod oauth2;
+
+mod single_fetch;

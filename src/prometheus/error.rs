@@ -5,6 +5,7 @@ use std::fmt;
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
+use super::credentials::failure::CredentialsFailure;
 use super::foreign::Foreign;
 use super::health::{Silence, WaitedFor};
 use super::http::connect_failure::ConnectFailure;
@@ -40,6 +41,8 @@ pub enum ErrorKind {
     Unconnected(ConnectFailure),
     /// Not asked, for the request cannot be written.
     Unsent,
+    /// Not queried: there are no credentials, for what hands them out does not.
+    Credentials(Box<CredentialsFailure>),
     /// Not queried: the credentials hold something that this header cannot carry.
     UnsendableCredentials(String),
     /// The connection was closed before the answer was whole.
@@ -207,6 +210,7 @@ impl ErrorKind {
             ErrorKind::AtProxy { .. } | ErrorKind::Refused(_) => "proxy",
             ErrorKind::Unconnected(failure) => failure.name(),
             ErrorKind::Unsent => "unsent",
+            ErrorKind::Credentials(_) => "credentials_unavailable",
             ErrorKind::UnsendableCredentials(_) => "credentials_unusable",
             ErrorKind::Closed => "closed",
             ErrorKind::Timeout { .. } => "timeout",
@@ -265,6 +269,7 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Unconnected(failure) => write!(f, "cannot be reached: {failure}; {}", failure.remedy()),
             ErrorKind::Unsent => f.write_str("was not asked: the request cannot be written, its URL may be too long"),
+            ErrorKind::Credentials(failure) => failure.fmt(f),
             ErrorKind::UnsendableCredentials(header) => write!(
                 f,
                 "was not queried: the upstreams file gives a value for the header {header} that a header cannot carry; it must be \

@@ -4,6 +4,7 @@
 
 pub(super) mod authorize;
 pub(super) mod connect_failure;
+pub(super) mod rotating_transport;
 pub(super) mod tls;
 pub(super) mod transport;
 

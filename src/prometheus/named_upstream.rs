@@ -2,19 +2,17 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::access::address::Address;
-use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
-use super::access::proxy::Proxy;
-use super::access::secret_source::BadSecretFile;
-use super::access::tls_settings::{BadTls, TlsMaterial};
-use super::credentials::named::NamedCredentials;
+use super::access::secret_source::{BadSecretFile, LiveSecret, SecretSource};
+use super::access::tls_settings::BadTls;
+use super::credentials::named::{NamedCredentials, Scheme};
+use super::credentials::oauth2::OAuth2;
 use super::http::authorize::Authorize;
-use super::http::tls::Tls;
-use super::http::transport::{Shared, Transport, url_query};
-use super::upstreams_file::definition::{Definition, ProxyDefinition};
+use super::http::rotating_transport::{RotatingTransport, Surroundings};
+use super::http::transport::{Transport, url_query};
+use super::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
@@ -24,18 +22,7 @@ pub(super) struct NamedUpstream {
     definition: Definition,
     url_query: String,
     credentials: NamedCredentials,
-    transport: Transport,
-    tls_material: Mutex<TlsMaterial>,
-}
-
-/// What all named upstreams are made with.
-#[derive(Debug)]
-pub(super) struct Surroundings {
-    pub(super) shared: Shared,
-    /// What `--ca-file` says.
-    pub(super) authorities: Authorities,
-    /// What `--proxy` and `--no-proxy` say.
-    pub(super) proxy: Option<Proxy>,
+    transport: RotatingTransport,
 }
 
 /// Why an upstream cannot be used as it is defined.
@@ -56,6 +43,18 @@ impl fmt::Display for BadUpstream {
     }
 }
 
+impl From<BadSecretFile> for BadUpstream {
+    fn from(bad: BadSecretFile) -> BadUpstream {
+        BadUpstream::Secret(bad)
+    }
+}
+
+impl From<BadTls> for BadUpstream {
+    fn from(bad: BadTls) -> BadUpstream {
+        BadUpstream::Tls(bad)
+    }
+}
+
 impl NamedUpstream {
     /// The upstream of a definition. Reads all files that it names.
     ///
@@ -63,22 +62,11 @@ impl NamedUpstream {
     /// When one is of no use.
     pub(super) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, BadUpstream> {
         static IDS: AtomicU64 = AtomicU64::new(0);
-        let credentials = NamedCredentials::new(&definition).map_err(BadUpstream::Secret)?;
-        let tls_material = definition.tls.material().map_err(BadUpstream::Tls)?;
-        let config = definition.tls.client_config(&tls_material, &around.authorities).map_err(BadUpstream::Tls)?;
-        let proxy = match &definition.proxy {
-            ProxyDefinition::AsSet => around.proxy.clone(),
-            ProxyDefinition::Direct => None,
-            ProxyDefinition::Url(proxy) => Some(proxy.clone()),
-        };
-        let tls = Tls::new(config, definition.tls.server_name.as_deref());
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             url_query: url_query(&definition.query_parameters),
-            credentials,
-            // Whoever writes the file may have any host asked. The allow-list is about connection details.
-            transport: Transport::new(&around.shared, Allowlist::everything(), proxy, tls),
-            tls_material: Mutex::new(tls_material),
+            credentials: credentials(&definition, around)?,
+            transport: RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?,
             definition,
         })
     }
@@ -88,21 +76,13 @@ impl NamedUpstream {
     /// # Errors
     /// When a file is of no use any more; what stood in it stays in force.
     pub(super) fn refresh(&self, authorities: &Authorities) -> Result<bool, BadUpstream> {
-        let secrets = self.credentials.refresh().map_err(BadUpstream::Secret);
-        let tls = self.refresh_tls(authorities).map_err(BadUpstream::Tls);
-        Ok(secrets? | tls?)
-    }
-
-    fn refresh_tls(&self, authorities: &Authorities) -> Result<bool, BadTls> {
-        let settings = &self.definition.tls;
-        let now = settings.material()?;
-        let mut material = self.tls_material.lock().unwrap_or_else(PoisonError::into_inner);
-        if *material == now {
-            return Ok(false);
-        }
-        self.transport.replace_tls(settings.client_config(&now, authorities)?);
-        *material = now;
-        Ok(true)
+        let secrets = self.credentials.refresh();
+        let tls = self.transport.refresh(authorities);
+        let of_tokens = match &self.credentials.scheme {
+            Scheme::OAuth2(oauth2) => oauth2.transport().refresh(authorities),
+            _ => Ok(false),
+        };
+        Ok(secrets? | tls? | of_tokens?)
     }
 
     /// A number that no other has.
@@ -130,6 +110,25 @@ impl NamedUpstream {
     }
 
     pub(super) fn transport(&self) -> &Transport {
-        &self.transport
+        self.transport.transport()
     }
+}
+
+fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCredentials, BadUpstream> {
+    let live = |source: &SecretSource| LiveSecret::new(source.clone());
+    let headers = definition.headers.iter().map(|(name, source)| Ok((name.clone(), live(source)?)));
+    let scheme = match &definition.credentials {
+        CredentialsDefinition::None => Scheme::None,
+        CredentialsDefinition::Basic { username, password } => {
+            Scheme::Basic { username: live(username)?, password: password.as_ref().map(live).transpose()? }
+        }
+        CredentialsDefinition::Authorization { scheme, credentials } => {
+            Scheme::Authorization { scheme: scheme.clone(), credentials: live(credentials)? }
+        }
+        CredentialsDefinition::OAuth2(definition) => {
+            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?;
+            Scheme::OAuth2(OAuth2::new(definition.clone(), transport)?)
+        }
+    };
+    Ok(NamedCredentials { headers: headers.collect::<Result<_, BadSecretFile>>()?, scheme })
 }

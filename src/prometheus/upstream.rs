@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::access::address::{Address, BadAddress, BaseUrl};
-use super::credentials::in_url::InUrl;
+use super::credentials::fixed::Fixed;
 use super::http::transport::{Target, Transport};
 use super::named_upstream::NamedUpstream;
 use super::upstreams_file::definition::Options;
@@ -17,7 +17,7 @@ pub struct Upstream(Arc<Kind>);
 
 #[derive(PartialEq, Eq, Hash)]
 enum Kind {
-    Given { address: Address, credentials: InUrl },
+    Given { address: Address, credentials: Fixed },
     Named(Named),
 }
 
@@ -62,7 +62,7 @@ impl Upstream {
     /// # Errors
     /// When the host is none of these.
     pub fn at_host(host: &str, port: u16) -> Result<Upstream, BadAddress> {
-        Address::at_host(host, port).map(|address| Upstream::given(address, InUrl(None)))
+        Address::at_host(host, port).map(|address| Upstream::given(address, Fixed(None)))
     }
 
     /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
@@ -71,10 +71,10 @@ impl Upstream {
     /// When it is no such URL.
     pub fn at_url(url: &str) -> Result<Upstream, BadAddress> {
         let BaseUrl { address, authorization } = Address::at_url(url)?;
-        Ok(Upstream::given(address, InUrl(authorization)))
+        Ok(Upstream::given(address, Fixed(authorization)))
     }
 
-    fn given(address: Address, credentials: InUrl) -> Upstream {
+    fn given(address: Address, credentials: Fixed) -> Upstream {
         Upstream(Arc::new(Kind::Given { address, credentials }))
     }
 

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::file::{self, Unreadable};
 
-use super::named_upstream::{BadUpstream, NamedUpstream, Surroundings};
+use super::http::rotating_transport::Surroundings;
+use super::named_upstream::{BadUpstream, NamedUpstream};
 use super::upstream::Upstream;
 use super::upstreams_file::definition::{self, Definition};
 

@@ -3,6 +3,7 @@
 mod credentials;
 mod details;
 mod files;
+mod oauth2;
 mod tls;
 
 use std::path::{Path, PathBuf};

@@ -57,6 +57,17 @@ impl Address {
     /// # Errors
     /// When it is no such URL.
     pub(in crate::prometheus) fn at_url(url: &str) -> Result<BaseUrl, BadAddress> {
+        match mistake(url).or_else(|| mistake_in_path(url)) {
+            Some(mistake) => Err(mistake),
+            None => Address::anywhere(url),
+        }
+    }
+
+    /// Any server at a URL, `http` or `https`.
+    ///
+    /// # Errors
+    /// When it is no such URL.
+    pub(in crate::prometheus) fn anywhere(url: &str) -> Result<BaseUrl, BadAddress> {
         const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
         if let Some(mistake) = mistake(url) {
             return Err(mistake);
@@ -125,7 +136,7 @@ impl Address {
 /// A mistake that is often made in a base URL, and what to write instead.
 fn mistake(url: &str) -> Option<BadAddress> {
     let (_, rest) = url.split_once("://")?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
     let is_in_password = |c: char| rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(c));
     if is_in_password('/') {
         return Some(
@@ -145,6 +156,13 @@ fn mistake(url: &str) -> Option<BadAddress> {
     if authority.matches('@').count() > 1 {
         return Some("has more than one @: in user and password, @ is written as %40");
     }
+    None
+}
+
+/// The same of the path, which must be that of the base.
+fn mistake_in_path(url: &str) -> Option<BadAddress> {
+    let (_, rest) = url.split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     if segments.windows(2).any(|two| two == ["api", "v1"]) || segments.ends_with(&["api"]) {
         return Some("must be a base URL: leave out /api/v1 and what follows, which the mirror adds");

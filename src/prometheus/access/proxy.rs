@@ -74,6 +74,17 @@ impl fmt::Debug for Proxy {
     }
 }
 
+/// Through which proxy an upstream of the upstreams file is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) enum ProxyChoice {
+    /// As `--proxy` and `--no-proxy` say.
+    AsSet,
+    /// None.
+    Direct,
+    /// This one, but for some hosts.
+    Through(Proxy),
+}
+
 /// The upstreams that are asked directly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoProxy(Hosts);

@@ -7,45 +7,27 @@ use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
-use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 use crate::secret::Secret;
+
+use super::oauth2::OAuth2;
 
 /// The credentials in force. They change with the files that they stand in.
 #[derive(Debug)]
 pub(in crate::prometheus) struct NamedCredentials {
-    headers: Vec<(HeaderName, LiveSecret)>,
-    scheme: Scheme,
+    pub(in crate::prometheus) headers: Vec<(HeaderName, LiveSecret)>,
+    pub(in crate::prometheus) scheme: Scheme,
 }
 
 /// How the mirror proves who it is.
 #[derive(Debug)]
-enum Scheme {
+pub(in crate::prometheus) enum Scheme {
     None,
     Basic { username: LiveSecret, password: Option<LiveSecret> },
     Authorization { scheme: String, credentials: LiveSecret },
+    OAuth2(OAuth2),
 }
 
 impl NamedCredentials {
-    /// Those of an upstream; reads all files.
-    ///
-    /// # Errors
-    /// When a file is of no use.
-    pub(in crate::prometheus) fn new(definition: &Definition) -> Result<NamedCredentials, BadSecretFile> {
-        let headers = definition.headers.iter();
-        let headers = headers.map(|(name, source)| Ok((name.clone(), LiveSecret::new(source.clone())?)));
-        let live = |source: &_| LiveSecret::new(Clone::clone(source));
-        let scheme = match &definition.credentials {
-            CredentialsDefinition::None => Scheme::None,
-            CredentialsDefinition::Basic { username, password } => {
-                Scheme::Basic { username: live(username)?, password: password.as_ref().map(live).transpose()? }
-            }
-            CredentialsDefinition::Authorization { scheme, credentials } => {
-                Scheme::Authorization { scheme: scheme.clone(), credentials: live(credentials)? }
-            }
-        };
-        Ok(NamedCredentials { headers: headers.collect::<Result<_, _>>()?, scheme })
-    }
-
     /// Takes over what has changed in the files: whether anything has.
     ///
     /// # Errors
@@ -67,13 +49,14 @@ impl NamedCredentials {
             Scheme::None => [None, None],
             Scheme::Basic { username, password } => [Some(username), password.as_ref()],
             Scheme::Authorization { credentials, .. } => [Some(credentials), None],
+            Scheme::OAuth2(oauth2) => [Some(oauth2.client_secret()), None],
         };
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
     }
 
-    fn authorization(&self) -> Option<Secret> {
+    /// The value of the header `Authorization`, if it is known without asking anybody.
+    fn known_authorization(&self) -> Option<Secret> {
         match &self.scheme {
-            Scheme::None => None,
             Scheme::Basic { username, password } => {
                 let password = password.as_ref().map(LiveSecret::current);
                 let password = password.as_ref().map_or(&[][..], |password| password.reveal().as_bytes());
@@ -82,17 +65,32 @@ impl NamedCredentials {
             Scheme::Authorization { scheme, credentials } => {
                 Some(Secret::new(&format!("{scheme} {}", credentials.current().reveal())))
             }
+            Scheme::None | Scheme::OAuth2(_) => None,
         }
+    }
+
+    /// Whether a request would carry something else now than one with these headers did.
+    fn differs(&self, sent: &HeaderMap) -> bool {
+        let carries = |name: &HeaderName, secret: &Secret| {
+            sent.get_all(name).iter().any(|value| value.as_bytes() == secret.reveal().as_bytes())
+        };
+        let authorization = self.known_authorization();
+        authorization.is_some_and(|current| !carries(&header::AUTHORIZATION, &current))
+            || self.headers.iter().any(|(name, secret)| !carries(name, &secret.current()))
     }
 }
 
 impl Authorize for NamedCredentials {
-    fn headers(&self, _: &Outgoing<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
+    fn headers(&self, _: &Outgoing<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = HeaderMap::new();
         for (name, secret) in &self.headers {
             headers.append(name, value(name, &secret.current())?);
         }
-        if let Some(authorization) = self.authorization() {
+        let authorization = match &self.scheme {
+            Scheme::OAuth2(oauth2) => Some(oauth2.authorization(deadline)?),
+            _ => self.known_authorization(),
+        };
+        if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, value(&header::AUTHORIZATION, &authorization)?);
         }
         Ok(headers)
@@ -101,12 +99,10 @@ impl Authorize for NamedCredentials {
     fn renew(&self, refused: &HeaderMap) -> bool {
         // A file may have changed since it was read, a few seconds ago. One that is broken is told of elsewhere.
         let _ = self.refresh();
-        let current = self.authorization().and_then(|current| HeaderValue::from_str(current.reveal()).ok());
-        let has_other_headers = self.headers.iter().any(|(name, secret)| {
-            let current = secret.current();
-            !refused.get_all(name).iter().any(|value| value.as_bytes() == current.reveal().as_bytes())
-        });
-        has_other_headers || current.as_ref() != refused.get(header::AUTHORIZATION)
+        match (&self.scheme, refused.get(header::AUTHORIZATION)) {
+            (Scheme::OAuth2(oauth2), Some(token)) if oauth2.renew(token.as_bytes()) => true,
+            _ => self.differs(refused),
+        }
     }
 
     fn has_credentials(&self) -> bool {

@@ -48,6 +48,8 @@ pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 pub(in crate::prometheus) enum Content<'a> {
     /// Parameters by POST, as a form.
     Form(&'a Params),
+    /// A form that is encoded already, by POST.
+    EncodedForm(&'a str),
     /// Parameters by GET, in the URL.
     Query(&'a Params),
     /// The body of a remote read, by POST.
@@ -270,9 +272,10 @@ impl Transport {
         if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let form_of_body = if let Content::Form(params) = content { form(params) } else { String::new() };
+        let form_of_params = if let Content::Form(params) = content { form(params) } else { String::new() };
         let (method, body) = match content {
-            Content::Form(_) => ("POST", form_of_body.as_bytes()),
+            Content::Form(_) => ("POST", form_of_params.as_bytes()),
+            Content::EncodedForm(form) => ("POST", form.as_bytes()),
             Content::RemoteRead(body) => ("POST", body),
             Content::Query(_) => ("GET", [].as_slice()),
         };
@@ -282,7 +285,7 @@ impl Transport {
         let time = Some(deadline.remaining());
         let post = |kind: &str| prepared(self.agent.post(&uri), &credentials, time, max_idle_age).content_type(kind);
         let sent = match content {
-            Content::Form(_) => post("application/x-www-form-urlencoded").send(body),
+            Content::Form(_) | Content::EncodedForm(_) => post("application/x-www-form-urlencoded").send(body),
             Content::RemoteRead(_) => post("application/x-protobuf")
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")

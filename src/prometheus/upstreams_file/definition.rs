@@ -7,7 +7,7 @@ use ureq::http::HeaderName;
 
 use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::prometheus::access::address::{Address, BaseUrl};
-use crate::prometheus::access::proxy::{NoProxy, Proxy};
+use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
 use crate::prometheus::access::secret_source::SecretSource;
 use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
 
@@ -70,7 +70,7 @@ pub(in crate::prometheus) struct Definition {
     /// What stands in the URL of every call.
     pub(in crate::prometheus) query_parameters: Vec<(String, String)>,
     pub(in crate::prometheus) tls: TlsSettings,
-    pub(in crate::prometheus) proxy: ProxyDefinition,
+    pub(in crate::prometheus) proxy: ProxyChoice,
     pub(in crate::prometheus) options: Options,
 }
 
@@ -99,25 +99,33 @@ pub(in crate::prometheus) enum CredentialsDefinition {
     None,
     Basic { username: SecretSource, password: Option<SecretSource> },
     Authorization { scheme: String, credentials: SecretSource },
+    OAuth2(OAuth2Definition),
 }
 
-/// Through which proxy an upstream is reached.
+/// A client of a token server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::prometheus) enum ProxyDefinition {
-    /// As `--proxy` and `--no-proxy` say.
-    AsSet,
-    /// None.
-    Direct,
-    /// This one, but for some hosts.
-    Url(Proxy),
+pub(in crate::prometheus) struct OAuth2Definition {
+    pub(in crate::prometheus) client_id: String,
+    pub(in crate::prometheus) client_secret: SecretSource,
+    pub(in crate::prometheus) token_url: Address,
+    /// The slash at the end of the URL's path, or nothing.
+    pub(in crate::prometheus) token_path: &'static str,
+    /// The query of the URL, or nothing.
+    pub(in crate::prometheus) token_url_query: String,
+    pub(in crate::prometheus) scopes: Vec<String>,
+    /// What else the form holds.
+    pub(in crate::prometheus) endpoint_params: Vec<(String, String)>,
+    pub(in crate::prometheus) tls: TlsSettings,
+    pub(in crate::prometheus) proxy: ProxyChoice,
 }
 
-const UPSTREAM_KEYS: [&str; 21] = [
+const UPSTREAM_KEYS: [&str; 22] = [
     "name",
     "url",
     "urls",
     "basic_auth",
     "authorization",
+    "oauth2",
     "bearer_token",
     "bearer_token_file",
     "tls_config",
@@ -228,7 +236,7 @@ fn address(field: &Field<'_>) -> Result<Address, BadField> {
 }
 
 fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
-    let found = fields.at_most_one(&["basic_auth", "authorization", "bearer_token", "bearer_token_file"])?;
+    let found = fields.at_most_one(&["basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file"])?;
     let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
     match key {
         "basic_auth" => {
@@ -247,9 +255,58 @@ fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefiniti
             })?;
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
+        "oauth2" => oauth2(&field, folder).map(CredentialsDefinition::OAuth2),
         "bearer_token" => Ok(bearer(SecretSource::Given(field.secret()?))),
         _ => Ok(bearer(SecretSource::File(path(&field, folder)?))),
     }
+}
+
+fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField> {
+    const KEYS: [&str; 9] = [
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+        "token_url",
+        "scopes",
+        "endpoint_params",
+        "tls_config",
+        "proxy_url",
+        "no_proxy",
+    ];
+    let fields = field.fields(&KEYS)?;
+    let client_secret = secret(&fields, "client_secret", "client_secret_file", folder)?;
+    let url = fields.needed("token_url")?;
+    let (token_url, token_path, token_url_query) = token_address(url.text()?).map_err(|what| url.bad(what))?;
+    let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))?;
+    let mut endpoint_params = Vec::new();
+    if let Some(params) = fields.get("endpoint_params") {
+        for (name, value) in params.mapping()?.all() {
+            endpoint_params.push((name.to_owned(), value.text_or_empty()?.to_owned()));
+        }
+    }
+    Ok(OAuth2Definition {
+        client_id: fields.needed("client_id")?.text()?.to_owned(),
+        client_secret: client_secret
+            .ok_or_else(|| fields.bad("has neither client_secret nor client_secret_file, of which it needs one"))?,
+        token_url,
+        token_path,
+        token_url_query,
+        scopes: scopes.iter().map(|scope| scope.text().map(str::to_owned)).collect::<Result<_, _>>()?,
+        endpoint_params,
+        tls: tls_settings(&fields, folder)?,
+        proxy: proxy(&fields)?,
+    })
+}
+
+/// A token URL, its path's last slash, which an address does not keep, and its query.
+fn token_address(url: &str) -> Result<(Address, &'static str, String), &'static str> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let found = Address::anywhere(base)?;
+    if found.authorization.is_some() {
+        return Err("must have no user and password: give them as client_id and client_secret");
+    }
+    let path = if base.ends_with('/') { "/" } else { "" };
+    Ok((found.address, path, query.to_owned()))
 }
 
 fn bearer(credentials: SecretSource) -> CredentialsDefinition {
@@ -394,23 +451,23 @@ fn server_name(field: &Field<'_>) -> Result<String, BadField> {
     }
 }
 
-fn proxy(fields: &Fields<'_>) -> Result<ProxyDefinition, BadField> {
+fn proxy(fields: &Fields<'_>) -> Result<ProxyChoice, BadField> {
     let no_proxy = fields.get("no_proxy");
     let Some(field) = fields.get("proxy_url") else {
         return match no_proxy {
             Some(field) => Err(field.bad("needs a proxy_url beside it")),
-            None => Ok(ProxyDefinition::AsSet),
+            None => Ok(ProxyChoice::AsSet),
         };
     };
     let url = field.text_or_empty()?.trim();
     if url.is_empty() {
-        return Ok(ProxyDefinition::Direct);
+        return Ok(ProxyChoice::Direct);
     }
     let hosts = |field: Field<'_>| {
         field.text()?.parse().map_err(|_| field.bad("must be a comma-separated list of hosts, .domains and networks"))
     };
     let no_proxy: NoProxy = no_proxy.map_or(Ok(NoProxy::default()), hosts)?;
-    Proxy::at_url(url, no_proxy).map(ProxyDefinition::Url).ok_or_else(|| {
+    Proxy::at_url(url, no_proxy).map(ProxyChoice::Through).ok_or_else(|| {
         field.bad("must be a URL such as http://user:password@proxy.example:3128 (http or https), or empty")
     })
 }
@@ -464,7 +521,7 @@ mod tests {
             headers: Vec::new(),
             query_parameters: Vec::new(),
             tls: TlsSettings::default(),
-            proxy: ProxyDefinition::AsSet,
+            proxy: ProxyChoice::AsSet,
             options: Options::default(),
         };
         assert_eq!(upstream(""), expected);
@@ -547,7 +604,7 @@ mod tests {
         };
         assert_eq!(one.tls, tls);
         let proxy = Proxy::at_url("http://proxy:3128", ".svc".parse().unwrap()).unwrap();
-        assert_eq!((&one.proxy, &found[1].proxy), (&ProxyDefinition::Url(proxy), &ProxyDefinition::Direct));
+        assert_eq!((&one.proxy, &found[1].proxy), (&ProxyChoice::Through(proxy), &ProxyChoice::Direct));
         let options = Options {
             timeout: Some(Duration::from_secs(14)),
             scrape_interval_ms: Some(90_000),
@@ -622,5 +679,18 @@ mod tests {
         check("  follow_redirects: true", "never follows redirects");
         check("  enable_http2: true", "HTTP/1.1");
         check("  sigv5: {}", "has an unknown key sigv5");
+    }
+
+    #[test]
+    fn a_token_url_may_have_any_path_and_a_query() {
+        let check = |url: &str, base: &str, path: &str, query: &str| {
+            let (address, found_path, found_query) = token_address(url).unwrap();
+            assert_eq!((address.base(), found_path, found_query.as_str()), (base, path, query), "{url}");
+        };
+        check("https://login/T/oauth2/v2.0/token", "https://login/T/oauth2/v2.0/token", "", "");
+        check("https://login/api/v1/token/?a=b&c", "https://login/api/v1/token", "/", "a=b&c");
+        for bad in ["", "login", "https://u:hush@login/token", "ftp://x"] {
+            assert!(token_address(bad).is_err_and(|why| !why.contains("hush")), "{bad}");
+        }
     }
 }

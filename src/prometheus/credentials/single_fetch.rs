@@ -1,0 +1,255 @@
+//! Something that is fetched by one request at a time and kept for all: tokens, temporary keys.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::prometheus::deadline::Deadline;
+use crate::prometheus::error::ErrorKind;
+
+use super::failure::CredentialsFailure;
+
+/// How long before its end something is fetched anew.
+const BEFORE_END: Duration = Duration::from_secs(30);
+
+/// How long a refusal is believed. The server is not asked again before.
+const REFUSAL_LIFETIME: Duration = Duration::from_secs(1);
+
+/// Something that was just fetched is not fetched anew, though it is refused: whatever is wrong with it will be wrong with the next.
+const MIN_AGE: Duration = Duration::from_secs(5);
+
+/// Something fetched, and until when it can be used.
+#[derive(Debug)]
+pub(super) struct Fetched<T> {
+    pub(super) value: T,
+    /// None if it can be used until it is refused.
+    pub(super) end: Option<Instant>,
+    pub(super) since: Instant,
+}
+
+impl<T> Fetched<T> {
+    /// Something that was asked for at an instant, and can be used for so long from then on.
+    pub(super) fn new(value: T, since: Instant, lifetime: Option<Duration>) -> Fetched<T> {
+        // What lasts longer than clocks can tell has no end.
+        Fetched { value, end: lifetime.and_then(|lifetime| since.checked_add(lifetime)), since }
+    }
+
+    /// Whether it can be used for so long from now on. What lasts for less than a minute is used for half of its time at least.
+    fn lasts(&self, now: Instant, ahead: Duration) -> bool {
+        self.end.is_none_or(|end| {
+            let ahead = ahead.min(end.saturating_duration_since(self.since) / 2);
+            now + ahead < end
+        })
+    }
+}
+
+/// Fetches it when it is wanted.
+pub(super) struct SingleFetch<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    current: Option<Arc<Fetched<T>>>,
+    is_fetching: bool,
+    refusal: Option<(Instant, CredentialsFailure)>,
+}
+
+impl<T> fmt::Debug for SingleFetch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SingleFetch(..)")
+    }
+}
+
+impl<T> Default for SingleFetch<T> {
+    fn default() -> SingleFetch<T> {
+        let state = State { current: None, is_fetching: false, refusal: None };
+        SingleFetch { state: Mutex::new(state), changed: Condvar::new() }
+    }
+}
+
+impl<T> SingleFetch<T> {
+    /// What is kept, or what `fetch` gives. While one request fetches it, the others wait for that.
+    ///
+    /// # Errors
+    /// When it cannot be had before the deadline.
+    pub(super) fn get(
+        &self,
+        deadline: Deadline,
+        fetch: impl FnOnce() -> Result<Fetched<T>, CredentialsFailure>,
+    ) -> Result<Arc<Fetched<T>>, ErrorKind> {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            if let Some(current) = state.current.as_ref().filter(|current| current.lasts(now, BEFORE_END)) {
+                return Ok(Arc::clone(current));
+            }
+            if let Some((_, refusal)) = state.refusal.as_ref().filter(|(since, _)| *since + REFUSAL_LIFETIME > now) {
+                return usable(&state, now).ok_or_else(|| ErrorKind::Credentials(Box::new(refusal.clone())));
+            }
+            if !state.is_fetching {
+                break;
+            }
+            if deadline.remaining().is_zero() {
+                return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
+            }
+            let waited = self.changed.wait_timeout(state, deadline.remaining());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_fetching = true;
+        drop(state);
+        let ending = Ending(self);
+        let fetched = fetch();
+        let mut state = self.state();
+        let result = match fetched {
+            Ok(fetched) => {
+                let fetched = Arc::new(fetched);
+                state.current = Some(Arc::clone(&fetched));
+                state.refusal = None;
+                Ok(fetched)
+            }
+            Err(failure) => {
+                // A request may have had little time for it; that says nothing to others.
+                if failure.is_refusal() {
+                    state.refusal = Some((Instant::now(), failure.clone()));
+                }
+                usable(&state, Instant::now()).ok_or_else(|| ErrorKind::Credentials(Box::new(failure)))
+            }
+        };
+        drop(state);
+        drop(ending);
+        result
+    }
+
+    /// What is kept was refused by the upstream, if `is_it` says so. Sees whether it makes sense to try again, and has it fetched anew.
+    pub(super) fn renew(&self, is_it: impl FnOnce(&T) -> bool) -> bool {
+        let mut state = self.state();
+        match &state.current {
+            Some(current) if !is_it(&current.value) => true,
+            Some(current) if current.since.elapsed() < MIN_AGE => false,
+            _ => {
+                state.current = None;
+                true
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can still be used, though it should have been fetched anew.
+fn usable<T>(state: &State<T>, now: Instant) -> Option<Arc<Fetched<T>>> {
+    state.current.as_ref().filter(|current| current.lasts(now, Duration::ZERO)).map(Arc::clone)
+}
+
+/// Has the next request fetch it, whatever became of this one.
+struct Ending<'s, T>(&'s SingleFetch<T>);
+
+impl<T> Drop for Ending<'_, T> {
+    fn drop(&mut self) {
+        self.0.state().is_fetching = false;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    fn soon() -> Deadline {
+        Deadline::new(Instant::now(), Duration::from_secs(10))
+    }
+
+    fn fetched(value: u32, lifetime_s: u64) -> Fetched<u32> {
+        Fetched::new(value, Instant::now(), Some(Duration::from_secs(lifetime_s)))
+    }
+
+    fn refused() -> CredentialsFailure {
+        CredentialsFailure::refused("p:1", 401, Some("why".to_owned()))
+    }
+
+    #[test]
+    fn one_request_fetches_and_the_others_wait_for_it() {
+        let (single, fetches) = (SingleFetch::default(), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let got = single.get(soon(), || {
+                        thread::sleep(Duration::from_millis(100));
+                        fetches.fetch_add(1, Ordering::Relaxed);
+                        Ok(fetched(7, 3_600))
+                    });
+                    assert_eq!(got.unwrap().value, 7);
+                });
+            }
+        });
+        assert_eq!(fetches.into_inner(), 1);
+    }
+
+    #[test]
+    fn it_is_fetched_anew_half_a_minute_before_its_end() {
+        let check = |lifetime_s: u64, age_s: u64, is_fetched: bool| {
+            let single = SingleFetch::default();
+            let since = Instant::now() - Duration::from_secs(age_s);
+            let old = || Ok(Fetched::new(1, since, Some(Duration::from_secs(lifetime_s))));
+            single.get(soon(), old).unwrap();
+            let got = single.get(soon(), || Ok(fetched(2, 3_600))).unwrap();
+            assert_eq!(got.value == 2, is_fetched, "{lifetime_s} {age_s}");
+        };
+        check(3_600, 3_500, false);
+        check(3_600, 3_571, true);
+        check(40, 19, false);
+        check(40, 21, true);
+        check(0, 0, true);
+    }
+
+    #[test]
+    fn a_failure_leaves_what_can_still_be_used() {
+        let single = SingleFetch::default();
+        let since = Instant::now() - Duration::from_secs(3_580);
+        single.get(soon(), || Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
+        assert_eq!(single.get(soon(), || Err(refused())).unwrap().value, 1);
+        let single: SingleFetch<u32> = SingleFetch::default();
+        assert!(matches!(single.get(soon(), || Err(refused())), Err(ErrorKind::Credentials(_))));
+        // The refusal is believed for a while.
+        assert!(matches!(single.get(soon(), || panic!("is not asked")), Err(ErrorKind::Credentials(_))));
+        let until_asked = Instant::now() + REFUSAL_LIFETIME;
+        thread::sleep(until_asked.saturating_duration_since(Instant::now()) + Duration::from_millis(10));
+        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+    }
+
+    #[test]
+    fn a_request_without_time_is_no_refusal_to_others() {
+        let single = SingleFetch::default();
+        let late = || CredentialsFailure::unreachable("p:1", &"does not answer");
+        assert!(single.get(soon(), || Err(late())).is_err());
+        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_fetched_anew_unless_it_is_brand_new() {
+        let single = SingleFetch::default();
+        let since = Instant::now() - Duration::from_secs(60);
+        single.get(soon(), || Ok(Fetched::new(1, since, None))).unwrap();
+        // Another request has renewed it meanwhile.
+        assert!(single.renew(|value| *value == 0));
+        assert_eq!(single.get(soon(), || panic!("it is kept")).unwrap().value, 1);
+        assert!(single.renew(|value| *value == 1));
+        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+        assert!(!single.renew(|value| *value == 2));
+    }
+
+    #[test]
+    fn a_panic_in_a_fetch_does_not_stop_the_next() {
+        let single: SingleFetch<u32> = SingleFetch::default();
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| single.get(soon(), || panic!("on purpose"))));
+        assert!(panicked.is_err());
+        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+    }
+}
