@@ -476,7 +476,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::key::Key;
-    use crate::prometheus::{Authorities, Reach};
+    use crate::prometheus::{Authorities, AwsEnvironment, Reach};
 
     use super::*;
 
@@ -493,6 +493,7 @@ mod tests {
             authorities: Authorities::default(),
             proxy: None,
             upstreams_file: None,
+            aws: AwsEnvironment::default(),
         };
         let client = Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).unwrap();
         Gateway::new(keyring, requires_key, false, client, MemoryBudget::new(1 << 20), metrics)

@@ -1,5 +1,6 @@
 //! What is asked and what was found: plain data that every other folder may use. Imports nothing of ours.
 
+pub mod calendar;
 pub mod decimal;
 pub mod metric_type;
 pub mod query;

@@ -28,6 +28,7 @@ pub use access::hosts::BadHost;
 pub use access::proxy::{BadProxyFile, NoProxy, Proxy};
 pub use answer::{Decoded, decoded};
 pub use client::{Client, Lane, MAX_CALLS, Reach, SampleQuery, SamplesRead, Session, TRIVIAL_QUERY};
+pub use credentials::aws::environment::AwsEnvironment;
 pub use credentials::failure::CredentialsFailure;
 pub use deadline::Deadline;
 pub use decode::envelope::ResultType;

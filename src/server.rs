@@ -129,6 +129,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         authorities: authorities(settings)?,
         proxy,
         upstreams_file: settings.upstreams_file.clone(),
+        aws: settings.aws.clone(),
     };
     let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
         .map_err(ServerError::UpstreamsFile)?;

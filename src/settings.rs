@@ -19,7 +19,7 @@ use log::LevelFilter;
 
 use crate::key::Key;
 use crate::log::Format;
-use crate::prometheus::{Allowlist, BadHost, NoProxy, Proxy};
+use crate::prometheus::{Allowlist, AwsEnvironment, BadHost, NoProxy, Proxy};
 
 use table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, LISTEN, LOG_FORMAT, LOG_LEVEL,
@@ -40,6 +40,8 @@ pub struct Settings {
     pub allow_upstream: Allowlist,
     /// The file of the named upstreams, if there are any.
     pub upstreams_file: Option<PathBuf>,
+    /// What Amazon's own programs take from the environment.
+    pub aws: AwsEnvironment,
     /// Whether only named upstreams may be asked.
     pub named_upstreams_only: bool,
     /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
@@ -206,6 +208,7 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
         allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
         upstreams_file: given(&UPSTREAMS_FILE).map(|given| PathBuf::from(given.value)),
+        aws: AwsEnvironment::of(|name| variable(name).and_then(|value| value.into_string().ok())),
         named_upstreams_only: needed(&NAMED_UPSTREAMS_ONLY)?.checked(|text| text.parse().ok())?,
         ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
         proxy: match given(&PROXY) {
@@ -379,6 +382,7 @@ mod tests {
             require_api_key: false,
             allow_upstream: "*".parse().unwrap(),
             upstreams_file: None,
+            aws: AwsEnvironment::default(),
             named_upstreams_only: false,
             ca_file: None,
             proxy: None,

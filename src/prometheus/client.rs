@@ -21,6 +21,7 @@ use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
 use super::access::tls_settings::TlsSettings;
 use super::answer::{self, Unanswered, interpret};
+use super::credentials::aws::environment::AwsEnvironment;
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
@@ -89,6 +90,8 @@ pub struct Reach {
     pub proxy: Option<Proxy>,
     /// The file of the named upstreams.
     pub upstreams_file: Option<PathBuf>,
+    /// What Amazon's programs take from the environment.
+    pub aws: AwsEnvironment,
 }
 
 impl Client {
@@ -103,12 +106,12 @@ impl Client {
         connection_lifetime: Duration,
         metrics: Arc<Metrics>,
     ) -> Result<Client, BadUpstreamsFile> {
-        let Reach { allowlist, authorities, proxy, upstreams_file } = reach;
+        let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
         let shared = Shared::new(workers, connection_lifetime, tls());
         let transport = Transport::new(&shared, allowlist, proxy.clone(), tls());
-        let around = Surroundings { shared, authorities, proxy };
+        let around = Surroundings { shared, authorities, proxy, aws };
         let upstreams = match upstreams_file {
             Some(path) => Upstreams::from_file(path, around)?,
             None => Upstreams::none(around),

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::access::address::Address;
 use super::access::authorities::Authorities;
+use super::access::proxy::ProxyChoice;
 use super::access::secret_source::{BadSecretFile, LiveSecret, SecretSource};
-use super::access::tls_settings::BadTls;
+use super::access::tls_settings::{BadTls, TlsSettings};
+use super::credentials::aws::SigV4;
 use super::credentials::named::{NamedCredentials, Scheme};
 use super::credentials::oauth2::OAuth2;
 use super::http::authorize::Authorize;
@@ -32,6 +34,8 @@ pub enum BadUpstream {
     Secret(BadSecretFile),
     /// TLS cannot be spoken as it is set.
     Tls(BadTls),
+    /// Neither it nor the environment names a region of Amazon's.
+    NoRegion,
 }
 
 impl fmt::Display for BadUpstream {
@@ -39,6 +43,7 @@ impl fmt::Display for BadUpstream {
         match self {
             BadUpstream::Secret(bad) => bad.fmt(f),
             BadUpstream::Tls(bad) => bad.fmt(f),
+            BadUpstream::NoRegion => f.write_str("sigv4 has no region, and AWS_REGION is not set"),
         }
     }
 }
@@ -128,6 +133,12 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
         CredentialsDefinition::OAuth2(definition) => {
             let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?;
             Scheme::OAuth2(OAuth2::new(definition.clone(), transport)?)
+        }
+        CredentialsDefinition::SigV4(definition) => {
+            let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around);
+            let (sts, local) = (transport(ProxyChoice::AsSet)?, transport(ProxyChoice::Direct)?);
+            let region = definition.region.as_ref().or(around.aws.region.as_ref()).ok_or(BadUpstream::NoRegion)?;
+            Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))
         }
     };
     Ok(NamedCredentials { headers: headers.collect::<Result<_, BadSecretFile>>()?, scheme })

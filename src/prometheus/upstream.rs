@@ -62,7 +62,7 @@ impl Upstream {
     /// # Errors
     /// When the host is none of these.
     pub fn at_host(host: &str, port: u16) -> Result<Upstream, BadAddress> {
-        Address::at_host(host, port).map(|address| Upstream::given(address, Fixed(None)))
+        Address::at_host(host, port).map(|address| Upstream::given(address, Fixed::default()))
     }
 
     /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
@@ -71,7 +71,7 @@ impl Upstream {
     /// When it is no such URL.
     pub fn at_url(url: &str) -> Result<Upstream, BadAddress> {
         let BaseUrl { address, authorization } = Address::at_url(url)?;
-        Ok(Upstream::given(address, Fixed(authorization)))
+        Ok(Upstream::given(address, Fixed::authorization(authorization)))
     }
 
     fn given(address: Address, credentials: Fixed) -> Upstream {

@@ -4,6 +4,7 @@ mod credentials;
 mod details;
 mod files;
 mod oauth2;
+mod sigv4;
 mod tls;
 
 use std::path::{Path, PathBuf};

@@ -133,6 +133,20 @@ impl Address {
     }
 }
 
+/// Any URL without credentials: its address, the slash at the end of its path, which an address does not keep, and its query.
+///
+/// # Errors
+/// When it is no such URL.
+pub(in crate::prometheus) fn split_url(url: &str) -> Result<(Address, &'static str, String), BadAddress> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let BaseUrl { address, authorization } = Address::anywhere(base)?;
+    let path = if base.ends_with('/') { "/" } else { "" };
+    match authorization {
+        Some(_) => Err("must have no user and password"),
+        None => Ok((address, path, query.to_owned())),
+    }
+}
+
 /// A mistake that is often made in a base URL, and what to write instead.
 fn mistake(url: &str) -> Option<BadAddress> {
     let (_, rest) = url.split_once("://")?;
@@ -161,10 +175,28 @@ fn mistake(url: &str) -> Option<BadAddress> {
 
 /// The same of the path, which must be that of the base.
 fn mistake_in_path(url: &str) -> Option<BadAddress> {
+    /// What follows `/api/v1` in Prometheus's own API.
+    const CALLS: [&str; 12] = [
+        "alerts",
+        "label",
+        "labels",
+        "metadata",
+        "query",
+        "query_range",
+        "read",
+        "rules",
+        "series",
+        "status",
+        "targets",
+        "write",
+    ];
     let (_, rest) = url.split_once("://")?;
     let (_, path) = rest.split_once('/')?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    if segments.windows(2).any(|two| two == ["api", "v1"]) || segments.ends_with(&["api"]) {
+    let behind_api = segments.windows(2).rposition(|two| two == ["api", "v1"]).map(|at| &segments[at + 2..]);
+    // The API of Kubernetes, which leads to services as well, begins like this, too.
+    let is_call = |rest: &&[&str]| rest.first().is_none_or(|call| CALLS.contains(call));
+    if behind_api.as_ref().is_some_and(is_call) || segments.ends_with(&["api"]) {
         return Some("must be a base URL: leave out /api/v1 and what follows, which the mirror adds");
     }
     if segments.ends_with(&["graph"]) {
@@ -280,7 +312,23 @@ mod tests {
         for path in ["/api/v1", "/api/v1/", "/x/api/v1/query", "//api//v1/query_range", "/api"] {
             check(&format!("http://p{path}"), "leave out /api/v1");
         }
+        let of_kubernetes = "https://k/api/v1/namespaces/monitoring/services/prometheus:9090/proxy";
+        assert_eq!(Address::at_url(of_kubernetes).unwrap().address.base(), of_kubernetes);
+        check(&format!("{of_kubernetes}/api/v1/query"), "leave out /api/v1");
         check("http://p/x/graph", "leave out /graph");
         check("http://p/graph/", "leave out /graph");
+    }
+
+    #[test]
+    fn any_url_has_an_address_a_last_slash_and_a_query() {
+        let check = |url: &str, base: &str, path: &str, query: &str| {
+            let (address, found_path, found_query) = split_url(url).unwrap();
+            assert_eq!((address.base(), found_path, found_query.as_str()), (base, path, query), "{url}");
+        };
+        check("https://login/T/oauth2/v2.0/token", "https://login/T/oauth2/v2.0/token", "", "");
+        check("https://login/api/v1/token/?a=b&c", "https://login/api/v1/token", "/", "a=b&c");
+        for bad in ["", "login", "https://u:hush@login/token", "ftp://x"] {
+            assert!(split_url(bad).is_err_and(|why| !why.contains("hush")), "{bad}");
+        }
     }
 }

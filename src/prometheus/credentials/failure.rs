@@ -5,7 +5,7 @@ use std::fmt;
 /// What went wrong where credentials are handed out. `Display` gives the predicate of a sentence whose subject is the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsFailure {
-    /// Host, port and path of what hands them out.
+    /// Host, port and path of what hands them out, or nothing.
     server: String,
     problem: Problem,
 }
@@ -18,6 +18,8 @@ enum Problem {
     Refused(u16, Option<String>),
     /// An answer that holds no credentials: in which way.
     Foreign(&'static str),
+    /// Nothing that could be asked for them, and why.
+    Nowhere(String),
 }
 
 impl CredentialsFailure {
@@ -34,6 +36,11 @@ impl CredentialsFailure {
     /// A server answers without credentials.
     pub(super) fn foreign(server: &str, why: &'static str) -> CredentialsFailure {
         CredentialsFailure { server: server.to_owned(), problem: Problem::Foreign(why) }
+    }
+
+    /// There is nothing to ask for them.
+    pub(super) fn none(why: &str) -> CredentialsFailure {
+        CredentialsFailure { server: String::new(), problem: Problem::Nowhere(why.to_owned()) }
     }
 
     /// Whether the server answered, so that asking it again at once makes no sense.
@@ -60,6 +67,11 @@ impl fmt::Display for CredentialsFailure {
                      (HTTP status {status}{words}); check what the upstreams file gives to it"
                 )
             }
+            Problem::Nowhere(why) => write!(
+                f,
+                "was not queried, because there are no credentials for it: {why}; give them in the upstreams file, or where this mirror \
+                 runs"
+            ),
             Problem::Foreign(why) => write!(
                 f,
                 "was not queried, because there are no credentials for it: the server {server}, which is to hand them out, {why}; \

@@ -1,23 +1,34 @@
-//! Credentials that stay as they are: those in the URL of connection details, those of a client at a token server, or none.
+//! Credentials that stay as they are: those in the URL of connection details, those of a client where credentials are handed out, or
+//! none.
 
-use ureq::http::{HeaderMap, HeaderValue, header};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::secret::Secret;
 
-/// The value of the header `Authorization`, if there is to be one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::prometheus) struct Fixed(pub(in crate::prometheus) Option<Secret>);
+/// Headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(in crate::prometheus) struct Fixed(Vec<(HeaderName, Secret)>);
+
+impl Fixed {
+    /// A header of any name.
+    pub(in crate::prometheus) fn header(name: HeaderName, value: Secret) -> Fixed {
+        Fixed(vec![(name, value)])
+    }
+
+    /// The header `Authorization`, if there is to be one.
+    pub(in crate::prometheus) fn authorization(value: Option<Secret>) -> Fixed {
+        Fixed(value.into_iter().map(|value| (header::AUTHORIZATION, value)).collect())
+    }
+}
 
 impl Authorize for Fixed {
     fn headers(&self, _: &Outgoing<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = HeaderMap::new();
-        if let Fixed(Some(authorization)) = self {
-            let mut value = HeaderValue::from_str(authorization.reveal()).map_err(|_| ErrorKind::Unsent)?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
+        for (name, secret) in &self.0 {
+            headers.append(name, value(name, secret)?);
         }
         Ok(headers)
     }
@@ -27,6 +38,17 @@ impl Authorize for Fixed {
     }
 
     fn has_credentials(&self) -> bool {
-        self.0.is_some()
+        !self.0.is_empty()
     }
+}
+
+/// A secret as the value of a header.
+///
+/// # Errors
+/// When a header cannot carry it.
+pub(super) fn value(name: &HeaderName, secret: &Secret) -> Result<HeaderValue, ErrorKind> {
+    let mut value =
+        HeaderValue::from_str(secret.reveal()).map_err(|_| ErrorKind::UnsendableCredentials(name.to_string()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }

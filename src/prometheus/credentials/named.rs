@@ -9,6 +9,8 @@ use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::secret::Secret;
 
+use super::aws::SigV4;
+use super::fixed::value;
 use super::oauth2::OAuth2;
 
 /// The credentials in force. They change with the files that they stand in.
@@ -25,6 +27,7 @@ pub(in crate::prometheus) enum Scheme {
     Basic { username: LiveSecret, password: Option<LiveSecret> },
     Authorization { scheme: String, credentials: LiveSecret },
     OAuth2(OAuth2),
+    SigV4(Box<SigV4>),
 }
 
 impl NamedCredentials {
@@ -50,6 +53,7 @@ impl NamedCredentials {
             Scheme::Basic { username, password } => [Some(username), password.as_ref()],
             Scheme::Authorization { credentials, .. } => [Some(credentials), None],
             Scheme::OAuth2(oauth2) => [Some(oauth2.client_secret()), None],
+            Scheme::SigV4(sigv4) => sigv4.secrets(),
         };
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
     }
@@ -65,7 +69,7 @@ impl NamedCredentials {
             Scheme::Authorization { scheme, credentials } => {
                 Some(Secret::new(&format!("{scheme} {}", credentials.current().reveal())))
             }
-            Scheme::None | Scheme::OAuth2(_) => None,
+            Scheme::None | Scheme::OAuth2(_) | Scheme::SigV4(_) => None,
         }
     }
 
@@ -81,8 +85,11 @@ impl NamedCredentials {
 }
 
 impl Authorize for NamedCredentials {
-    fn headers(&self, _: &Outgoing<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
-        let mut headers = HeaderMap::new();
+    fn headers(&self, outgoing: &Outgoing<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
+        let mut headers = match &self.scheme {
+            Scheme::SigV4(sigv4) => sigv4.headers(outgoing, deadline)?,
+            _ => HeaderMap::new(),
+        };
         for (name, secret) in &self.headers {
             headers.append(name, value(name, &secret.current())?);
         }
@@ -99,21 +106,16 @@ impl Authorize for NamedCredentials {
     fn renew(&self, refused: &HeaderMap) -> bool {
         // A file may have changed since it was read, a few seconds ago. One that is broken is told of elsewhere.
         let _ = self.refresh();
-        match (&self.scheme, refused.get(header::AUTHORIZATION)) {
-            (Scheme::OAuth2(oauth2), Some(token)) if oauth2.renew(token.as_bytes()) => true,
-            _ => self.differs(refused),
-        }
+        let authorization = refused.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        let has_other = match &self.scheme {
+            Scheme::OAuth2(oauth2) => oauth2.renew(authorization),
+            Scheme::SigV4(sigv4) => sigv4.renew(authorization),
+            _ => false,
+        };
+        has_other || self.differs(refused)
     }
 
     fn has_credentials(&self) -> bool {
         !matches!(self.scheme, Scheme::None)
     }
-}
-
-/// A secret as the value of a header.
-fn value(name: &HeaderName, secret: &Secret) -> Result<HeaderValue, ErrorKind> {
-    let mut value =
-        HeaderValue::from_str(secret.reveal()).map_err(|_| ErrorKind::UnsendableCredentials(name.to_string()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }

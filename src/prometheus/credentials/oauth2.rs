@@ -116,7 +116,11 @@ impl OAuth2 {
         };
         let asked = Instant::now();
         let question = Question {
-            target: Target { address: token_url, url_query: &self.url_query, credentials: &Fixed(authorization) },
+            target: Target {
+                address: token_url,
+                url_query: &self.url_query,
+                credentials: &Fixed::authorization(authorization),
+            },
             path: token_path,
             content: Content::EncodedForm(&url_query(&params)),
             deadline,

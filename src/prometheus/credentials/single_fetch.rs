@@ -69,6 +69,12 @@ impl<T> Default for SingleFetch<T> {
 }
 
 impl<T> SingleFetch<T> {
+    /// What is kept and need not be fetched anew yet.
+    pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
+        let now = Instant::now();
+        self.state().current.as_ref().filter(|current| current.lasts(now, BEFORE_END)).map(Arc::clone)
+    }
+
     /// What is kept, or what `fetch` gives. While one request fetches it, the others wait for that.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
 use crate::prometheus::access::tls_settings::{BadTls, TlsMaterial, TlsSettings};
+use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::error::ErrorKind;
 
 /// What all such transports are made with.
@@ -18,6 +19,8 @@ pub(in crate::prometheus) struct Surroundings {
     pub(in crate::prometheus) authorities: Authorities,
     /// What `--proxy` and `--no-proxy` say.
     pub(in crate::prometheus) proxy: Option<Proxy>,
+    /// What Amazon's programs take from the environment.
+    pub(in crate::prometheus) aws: AwsEnvironment,
 }
 
 /// Connections that are shared with no other upstream.

@@ -50,6 +50,8 @@ pub(in crate::prometheus) enum Content<'a> {
     Form(&'a Params),
     /// A form that is encoded already, by POST.
     EncodedForm(&'a str),
+    /// Nothing, by PUT.
+    EmptyPut,
     /// Parameters by GET, in the URL.
     Query(&'a Params),
     /// The body of a remote read, by POST.
@@ -277,6 +279,7 @@ impl Transport {
             Content::Form(_) => ("POST", form_of_params.as_bytes()),
             Content::EncodedForm(form) => ("POST", form.as_bytes()),
             Content::RemoteRead(body) => ("POST", body),
+            Content::EmptyPut => ("PUT", [].as_slice()),
             Content::Query(_) => ("GET", [].as_slice()),
         };
         // ureq would panic at one that is too long.
@@ -290,6 +293,7 @@ impl Transport {
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .send(body),
+            Content::EmptyPut => prepared(self.agent.put(&uri), &credentials, time, max_idle_age).send_empty(),
             Content::Query(_) => prepared(self.agent.get(&uri), &credentials, time, max_idle_age).call(),
         };
         let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;

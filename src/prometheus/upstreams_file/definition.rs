@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::HeaderName;
 
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::prometheus::access::address::{Address, BaseUrl};
+use crate::prometheus::access::address::{Address, BaseUrl, split_url};
 use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
 use crate::prometheus::access::secret_source::SecretSource;
 use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
@@ -34,6 +34,9 @@ const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The most requests in flight that may be given.
 const MAX_IN_FLIGHT: usize = 1_000;
+
+/// The name by which signatures call Amazon's managed Prometheus, unless another is given.
+const AMAZON_PROMETHEUS: &str = "aps";
 
 /// The scheme of `authorization` unless another is given.
 const BEARER: &str = "Bearer";
@@ -100,6 +103,30 @@ pub(in crate::prometheus) enum CredentialsDefinition {
     Basic { username: SecretSource, password: Option<SecretSource> },
     Authorization { scheme: String, credentials: SecretSource },
     OAuth2(OAuth2Definition),
+    SigV4(SigV4Definition),
+}
+
+/// How requests are signed for Amazon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) struct SigV4Definition {
+    /// That of the environment if not given.
+    pub(in crate::prometheus) region: Option<String>,
+    pub(in crate::prometheus) service: String,
+    /// The id of a key and the key; found where the mirror runs if not given.
+    pub(in crate::prometheus) keys: Option<(SecretSource, SecretSource)>,
+    /// The profile of the shared credentials file that has the keys.
+    pub(in crate::prometheus) profile: Option<String>,
+    /// What is assumed with the keys.
+    pub(in crate::prometheus) role: Option<Role>,
+    /// Whether the Security Token Service is asked at its FIPS endpoint.
+    pub(in crate::prometheus) is_fips: bool,
+}
+
+/// A role that is assumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) struct Role {
+    pub(in crate::prometheus) arn: String,
+    pub(in crate::prometheus) external_id: Option<String>,
 }
 
 /// A client of a token server.
@@ -119,13 +146,14 @@ pub(in crate::prometheus) struct OAuth2Definition {
     pub(in crate::prometheus) proxy: ProxyChoice,
 }
 
-const UPSTREAM_KEYS: [&str; 22] = [
+const UPSTREAM_KEYS: [&str; 23] = [
     "name",
     "url",
     "urls",
     "basic_auth",
     "authorization",
     "oauth2",
+    "sigv4",
     "bearer_token",
     "bearer_token_file",
     "tls_config",
@@ -236,7 +264,8 @@ fn address(field: &Field<'_>) -> Result<Address, BadField> {
 }
 
 fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
-    let found = fields.at_most_one(&["basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file"])?;
+    let found =
+        fields.at_most_one(&["basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file"])?;
     let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
     match key {
         "basic_auth" => {
@@ -256,6 +285,7 @@ fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefiniti
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
         "oauth2" => oauth2(&field, folder).map(CredentialsDefinition::OAuth2),
+        "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
         "bearer_token" => Ok(bearer(SecretSource::Given(field.secret()?))),
         _ => Ok(bearer(SecretSource::File(path(&field, folder)?))),
     }
@@ -276,7 +306,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     let fields = field.fields(&KEYS)?;
     let client_secret = secret(&fields, "client_secret", "client_secret_file", folder)?;
     let url = fields.needed("token_url")?;
-    let (token_url, token_path, token_url_query) = token_address(url.text()?).map_err(|what| url.bad(what))?;
+    let (token_url, token_path, token_url_query) = split_url(url.text()?).map_err(|what| url.bad(what))?;
     let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))?;
     let mut endpoint_params = Vec::new();
     if let Some(params) = fields.get("endpoint_params") {
@@ -298,15 +328,51 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     })
 }
 
-/// A token URL, its path's last slash, which an address does not keep, and its query.
-fn token_address(url: &str) -> Result<(Address, &'static str, String), &'static str> {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let found = Address::anywhere(base)?;
-    if found.authorization.is_some() {
-        return Err("must have no user and password: give them as client_id and client_secret");
+fn sigv4(field: &Field<'_>, folder: &Path) -> Result<SigV4Definition, BadField> {
+    const KEYS: [&str; 10] = [
+        "region",
+        "access_key",
+        "access_key_file",
+        "secret_key",
+        "secret_key_file",
+        "profile",
+        "role_arn",
+        "external_id",
+        "use_fips_sts_endpoint",
+        "service_name",
+    ];
+    let fields = field.fields(&KEYS)?;
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let word = |key: &str| match fields.get(key) {
+        Some(field) if !field.text().is_ok_and(is_word) => Err(field.bad("must be letters, digits and dashes")),
+        Some(field) => field.text().map(|text| Some(text.to_owned())),
+        None => Ok(None),
+    };
+    let text = |key: &str| fields.get(key).map(|field| field.text().map(str::to_owned)).transpose();
+    let access_key = secret(&fields, "access_key", "access_key_file", folder)?;
+    let secret_key = secret(&fields, "secret_key", "secret_key_file", folder)?;
+    let keys = match (access_key, secret_key) {
+        (Some(access_key), Some(secret_key)) => Some((access_key, secret_key)),
+        (None, None) => None,
+        _ => return Err(fields.bad("has only one of access_key and secret_key; give both, or none")),
+    };
+    let profile = text("profile")?;
+    if keys.is_some() && profile.is_some() {
+        return Err(fields.bad("has both access_key and profile; keep one of them"));
     }
-    let path = if base.ends_with('/') { "/" } else { "" };
-    Ok((found.address, path, query.to_owned()))
+    let external_id = text("external_id")?;
+    let role = text("role_arn")?.map(|arn| Role { arn, external_id: external_id.clone() });
+    if role.is_none() && external_id.is_some() {
+        return Err(fields.bad("has external_id, but no role_arn"));
+    }
+    Ok(SigV4Definition {
+        region: word("region")?,
+        service: word("service_name")?.unwrap_or(AMAZON_PROMETHEUS.to_owned()),
+        keys,
+        profile,
+        role,
+        is_fips: fields.get("use_fips_sts_endpoint").map_or(Ok(false), |field| field.boolean())?,
+    })
 }
 
 fn bearer(credentials: SecretSource) -> CredentialsDefinition {
@@ -679,18 +745,5 @@ mod tests {
         check("  follow_redirects: true", "never follows redirects");
         check("  enable_http2: true", "HTTP/1.1");
         check("  sigv5: {}", "has an unknown key sigv5");
-    }
-
-    #[test]
-    fn a_token_url_may_have_any_path_and_a_query() {
-        let check = |url: &str, base: &str, path: &str, query: &str| {
-            let (address, found_path, found_query) = token_address(url).unwrap();
-            assert_eq!((address.base(), found_path, found_query.as_str()), (base, path, query), "{url}");
-        };
-        check("https://login/T/oauth2/v2.0/token", "https://login/T/oauth2/v2.0/token", "", "");
-        check("https://login/api/v1/token/?a=b&c", "https://login/api/v1/token", "/", "a=b&c");
-        for bad in ["", "login", "https://u:hush@login/token", "ftp://x"] {
-            assert!(token_address(bad).is_err_and(|why| !why.contains("hush")), "{bad}");
-        }
     }
 }

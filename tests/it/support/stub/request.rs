@@ -9,12 +9,16 @@ pub struct Request {
     pub method: String,
     /// The path, without the query string and as sent.
     pub path: String,
+    /// Path and query string as sent.
+    pub target: String,
     /// The decoded parameters, first those of the query string, then those of the form.
     pub parameters: Vec<(String, String)>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// A body that is no form.
     pub body: Vec<u8>,
+    /// Any body as sent.
+    pub sent_body: Vec<u8>,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
     /// How many requests came before it on that connection.
@@ -86,11 +90,12 @@ pub(super) fn read(mut stream: &TcpStream) -> std::io::Result<Option<Request>> {
     }
     let is_form = find(&headers, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form"));
     let body = bytes.split_off(head_end + 4);
+    let sent_body = body.clone();
     let (form, body) =
         if is_form { (String::from_utf8_lossy(&body).into_owned(), Vec::new()) } else { (String::new(), body) };
     let parameters = [query, &form].into_iter().flat_map(decode_parameters).collect();
-    let (method, path) = (method.to_owned(), path.to_owned());
-    Ok(Some(Request { method, path, parameters, headers, body, ..Request::default() }))
+    let (method, path, target) = (method.to_owned(), path.to_owned(), target.to_owned());
+    Ok(Some(Request { method, path, target, parameters, headers, body, sent_body, ..Request::default() }))
 }
 
 fn decode_parameters(encoded: &str) -> Vec<(String, String)> {

@@ -1,0 +1,149 @@
+//! Amazon: requests are signed with keys, which stand in the upstreams file or come from where the mirror runs.
+
+use std::time::SystemTime;
+
+use ureq::http::{HeaderMap, HeaderName};
+
+use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
+use crate::prometheus::deadline::Deadline;
+use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::authorize::Outgoing;
+use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
+
+use super::fixed::value;
+use super::single_fetch::SingleFetch;
+
+pub(in crate::prometheus) mod environment;
+pub(in crate::prometheus) mod signer;
+
+mod answers;
+mod sources;
+
+use environment::AwsEnvironment;
+use signer::{AwsKeys, Scope, signature};
+use sources::Sources;
+
+/// Signs the requests to an upstream.
+#[derive(Debug)]
+pub(in crate::prometheus) struct SigV4 {
+    service: String,
+    given: Option<GivenKeys>,
+    role: Option<Role>,
+    sources: Sources,
+    found: SingleFetch<AwsKeys>,
+    assumed: SingleFetch<AwsKeys>,
+}
+
+/// Keys of the upstreams file.
+#[derive(Debug)]
+struct GivenKeys {
+    access_key: LiveSecret,
+    secret_key: LiveSecret,
+}
+
+impl SigV4 {
+    /// Keys as they are defined, or found in the environment; `sts` leads to the Security Token Service, `local` to services of this
+    /// machine.
+    ///
+    /// # Errors
+    /// When a file that is named does not hold its part of the keys.
+    pub(in crate::prometheus) fn new(
+        definition: &SigV4Definition,
+        region: &str,
+        environment: &AwsEnvironment,
+        sts: RotatingTransport,
+        local: RotatingTransport,
+    ) -> Result<SigV4, BadSecretFile> {
+        let SigV4Definition { service, keys, profile, role, is_fips, .. } = definition;
+        let given = match keys {
+            Some((access_key, secret_key)) => Some(GivenKeys {
+                access_key: LiveSecret::new(access_key.clone())?,
+                secret_key: LiveSecret::new(secret_key.clone())?,
+            }),
+            None => None,
+        };
+        let host = if *is_fips { "sts-fips" } else { "sts" };
+        // Amazon's regions in China have a domain of their own.
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let regional = || format!("https://{host}.{region}.{domain}/");
+        let sts_endpoint = environment.sts_endpoint.clone().unwrap_or_else(regional);
+        Ok(SigV4 {
+            service: service.clone(),
+            given,
+            role: role.clone(),
+            sources: Sources {
+                environment: environment.clone(),
+                profile: profile.clone(),
+                region: region.to_owned(),
+                sts_endpoint,
+                sts,
+                local,
+            },
+            found: SingleFetch::default(),
+            assumed: SingleFetch::default(),
+        })
+    }
+
+    /// The headers that sign a request.
+    ///
+    /// # Errors
+    /// When there are no keys before the deadline.
+    pub(in crate::prometheus) fn headers(
+        &self,
+        outgoing: &Outgoing<'_>,
+        deadline: Deadline,
+    ) -> Result<HeaderMap, ErrorKind> {
+        let keys = self.keys(deadline)?;
+        let scope = Scope { region: &self.sources.region, service: &self.service };
+        let mut headers = HeaderMap::new();
+        for (name, secret) in signature(outgoing, &keys, scope, SystemTime::now()) {
+            let name = HeaderName::from_static(name);
+            headers.insert(&name, value(&name, &secret)?);
+        }
+        Ok(headers)
+    }
+
+    fn keys(&self, deadline: Deadline) -> Result<AwsKeys, ErrorKind> {
+        let base = || match &self.given {
+            Some(given) => Ok(given.current()),
+            None => self.found.get(deadline, || self.sources.keys(deadline)).map(|fetched| fetched.value.clone()),
+        };
+        let Some(role) = &self.role else { return base() };
+        if let Some(assumed) = self.assumed.kept() {
+            return Ok(assumed.value.clone());
+        }
+        let base = base()?;
+        let assumed = self.assumed.get(deadline, || self.sources.assume(role, &base, deadline))?;
+        Ok(assumed.value.clone())
+    }
+
+    /// Has temporary keys fetched anew if it is these that were refused; whether another try makes sense.
+    pub(in crate::prometheus) fn renew(&self, refused_authorization: &[u8]) -> bool {
+        let refused = String::from_utf8_lossy(refused_authorization);
+        let are_refused = |keys: &AwsKeys| refused.contains(&format!("Credential={}/", keys.access_key));
+        match (&self.role, &self.given) {
+            (Some(_), _) => self.assumed.renew(are_refused),
+            (None, None) => self.found.renew(are_refused),
+            (None, Some(given)) => !are_refused(&given.current()),
+        }
+    }
+
+    /// What the upstreams file gives.
+    pub(in crate::prometheus) fn secrets(&self) -> [Option<&LiveSecret>; 2] {
+        match &self.given {
+            Some(GivenKeys { access_key, secret_key }) => [Some(access_key), Some(secret_key)],
+            None => [None, None],
+        }
+    }
+}
+
+impl GivenKeys {
+    fn current(&self) -> AwsKeys {
+        AwsKeys {
+            access_key: self.access_key.current().reveal().to_owned(),
+            secret_key: (*self.secret_key.current()).clone(),
+            session_token: None,
+        }
+    }
+}

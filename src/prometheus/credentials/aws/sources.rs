@@ -1,0 +1,305 @@
+//! Where Amazon's keys come from, in the order in which Amazon's own programs look ("Standardized credential providers").
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use ureq::http::{HeaderMap, HeaderName, Uri};
+use zeroize::Zeroizing;
+
+use crate::file;
+use crate::prometheus::access::address::{Address, split_url};
+use crate::prometheus::access::hosts::{address, host_and_port};
+use crate::prometheus::deadline::Deadline;
+use crate::prometheus::error::{ErrorKind, cut};
+use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::http::transport::{Answer, Content, Question, Target, url_query};
+use crate::prometheus::upstreams_file::definition::Role;
+use crate::secret::Secret;
+
+use super::answers::{self, Granted};
+use super::environment::AwsEnvironment;
+use super::signer::{AwsKeys, Scope, signature};
+use crate::prometheus::credentials::failure::CredentialsFailure;
+use crate::prometheus::credentials::fixed::{Fixed, value};
+use crate::prometheus::credentials::single_fetch::Fetched;
+
+/// How long keys are kept that have no end, but may change where they stand.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// How long the metadata service of a machine may take. Elsewhere than at Amazon, nothing answers.
+const METADATA_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most bytes of an answer, and of a file: 256 KiB, many times what keys have.
+const MAX_BYTES: u64 = 256 << 10;
+
+/// The most characters of a service's words that are shown.
+const MAX_SHOWN_CHARS: usize = 300;
+
+/// The metadata service of a machine.
+const METADATA: &str = "http://169.254.169.254";
+
+/// What a session is called when nothing else is said.
+const SESSION: &str = "prometheusmirror";
+
+/// Hands out keys.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) environment: AwsEnvironment,
+    /// The profile that is wanted; then keys come from there alone.
+    pub(super) profile: Option<String>,
+    pub(super) region: String,
+    pub(super) sts_endpoint: String,
+    /// To the Security Token Service.
+    pub(super) sts: RotatingTransport,
+    /// To the container's or the machine's own services, never through a proxy.
+    pub(super) local: RotatingTransport,
+}
+
+impl Sources {
+    /// The first keys there are.
+    pub(super) fn keys(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let environment = &self.environment;
+        if let Some(profile) = &self.profile {
+            return self.of_profile(profile);
+        }
+        if let (Some(id), Some(secret)) = (&environment.access_key_id, &environment.secret_access_key) {
+            let session_token = environment.session_token.clone();
+            return Ok(kept(AwsKeys { access_key: id.clone(), secret_key: secret.clone(), session_token }));
+        }
+        if let (Some(file), Some(arn)) = (&environment.web_identity_token_file, &environment.role_arn) {
+            return self.of_web_identity(file, arn, deadline);
+        }
+        if environment.shared_credentials_file.as_ref().is_some_and(|file| file.exists()) {
+            return self.of_profile(environment.profile.as_deref().unwrap_or("default"));
+        }
+        if let Some(uri) = &environment.container_credentials_uri {
+            return self.of_container(uri, deadline);
+        }
+        if environment.is_metadata_disabled {
+            return Err(CredentialsFailure::none(NO_KEYS));
+        }
+        self.of_machine(deadline)
+    }
+
+    /// The keys of a role, for which others are shown.
+    pub(super) fn assume(
+        &self,
+        role: &Role,
+        keys: &AwsKeys,
+        deadline: Deadline,
+    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let mut params = self.assumption("AssumeRole", &role.arn);
+        params.extend(role.external_id.iter().map(|id| ("ExternalId".to_owned(), id.clone())));
+        let signed = Signed { keys, scope: Scope { region: &self.region, service: "sts" } };
+        self.of_token_service(&params, &signed, &[&keys.secret_key], deadline)
+    }
+
+    fn of_profile(&self, profile: &str) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let Some(path) = &self.environment.shared_credentials_file else {
+            return Err(CredentialsFailure::none("AWS_SHARED_CREDENTIALS_FILE is not set, nor is HOME"));
+        };
+        let text = read(path)?;
+        let found = answers::of_profile(&text, profile).map(kept);
+        found.ok_or_else(|| {
+            CredentialsFailure::none(&format!("{} has no keys of the profile {profile}", path.display()))
+        })
+    }
+
+    fn of_web_identity(
+        &self,
+        file: &Path,
+        arn: &str,
+        deadline: Deadline,
+    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let token = Secret::new(read(file)?.trim());
+        let mut params = self.assumption("AssumeRoleWithWebIdentity", arn);
+        params.push(("WebIdentityToken".to_owned(), token.reveal().to_owned()));
+        self.of_token_service(&params, &Fixed::default(), &[&token], deadline)
+    }
+
+    fn assumption(&self, action: &str, arn: &str) -> Vec<(String, String)> {
+        let session = self.environment.role_session_name.as_deref().unwrap_or(SESSION);
+        [("Action", action), ("Version", "2011-06-15"), ("RoleArn", arn), ("RoleSessionName", session)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    }
+
+    fn of_token_service(
+        &self,
+        params: &[(String, String)],
+        credentials: &dyn Authorize,
+        secrets: &[&Secret],
+        deadline: Deadline,
+    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let form = Zeroizing::new(url_query(params));
+        let call = Call { transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
+        let (server, status, text) = call.ask(Content::EncodedForm(&form))?;
+        if status != 200 {
+            let words = answers::error_of_xml(&text).map(|words| {
+                let words = secrets.iter().fold(words, |words, secret| words.replace(secret.reveal(), "..."));
+                cut(&words, MAX_SHOWN_CHARS)
+            });
+            return Err(CredentialsFailure::refused(&server, status, words));
+        }
+        let granted = answers::of_xml(&text);
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(&server, NOT_KEYS))
+    }
+
+    fn of_container(&self, uri: &str, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        if !may_be_container(uri) {
+            return Err(CredentialsFailure::none(
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI must be an https URL, or lead to this machine or to 169.254.170.2 or 169.254.170.23",
+            ));
+        }
+        let token = match &self.environment.container_token_file {
+            Some(file) => Some(Secret::new(read(file)?.trim())),
+            None => self.environment.container_token.clone(),
+        };
+        let credentials = Fixed::authorization(token);
+        self.of_json(&Call { transport: &self.local, url: uri, credentials: &credentials, deadline })
+    }
+
+    /// The keys of the machine's role, by version 2 of its metadata service.
+    fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+        let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
+        let patience = deadline.remaining().min(METADATA_PATIENCE);
+        let deadline = Deadline::new(Instant::now(), patience);
+        let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
+        let url = format!("{endpoint}/latest/api/token");
+        let call = Call { transport: &self.local, url: &url, credentials: &none, deadline };
+        let (server, status, token) = match call.ask(Content::EmptyPut) {
+            Ok(answer) => answer,
+            // Most mirrors do not run at Amazon, and then it is not this service that is missing.
+            Err(unreachable) => return Err(CredentialsFailure::none(&format!("{NO_KEYS} ({unreachable})"))),
+        };
+        if status != 200 {
+            return Err(CredentialsFailure::refused(&server, status, None));
+        }
+        let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
+        let url = format!("{endpoint}{ROLES}");
+        let (server, status, roles) = Call { transport: &self.local, url: &url, credentials: &token, deadline }
+            .ask(Content::Query(&Vec::new()))?;
+        let role = roles.lines().next().unwrap_or_default().trim();
+        let is_role =
+            !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
+        if status != 200 || !is_role {
+            return Err(CredentialsFailure::foreign(&server, "names no role of this machine"));
+        }
+        let url = format!("{endpoint}{ROLES}{role}");
+        self.of_json(&Call { transport: &self.local, url: &url, credentials: &token, deadline })
+    }
+
+    fn of_json(&self, call: &Call<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let (server, status, text) = call.ask(Content::Query(&Vec::new()))?;
+        if status != 200 {
+            return Err(CredentialsFailure::refused(&server, status, None));
+        }
+        answers::of_json(&text).map(temporary).ok_or_else(|| CredentialsFailure::foreign(&server, NOT_KEYS))
+    }
+}
+
+const NOT_KEYS: &str = "answers with no keys";
+const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
+                       (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
+                       of this machine";
+
+/// A request to a service that hands out keys.
+struct Call<'c> {
+    transport: &'c RotatingTransport,
+    url: &'c str,
+    credentials: &'c dyn Authorize,
+    deadline: Deadline,
+}
+
+impl Call<'_> {
+    /// The server's name, the status and the text of the answer.
+    fn ask(&self, content: Content<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
+        use std::io::Read;
+        let bad = |why: &str| CredentialsFailure::none(&format!("the address of what hands out keys {why}"));
+        let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
+        let server = address.to_string();
+        let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(&server, &kind);
+        let target = Target { address: &address, url_query: &query, credentials: self.credentials };
+        let question = Question { target, path, content, deadline: self.deadline, max_bytes: MAX_BYTES };
+        let Answer { status, mut body, .. } = self.transport.exchange(question).map_err(unreachable)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;
+        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+        Ok((server.clone(), status, text))
+    }
+}
+
+/// Signs what goes to the Security Token Service.
+#[derive(Debug)]
+struct Signed<'k> {
+    keys: &'k AwsKeys,
+    scope: Scope<'k>,
+}
+
+impl Authorize for Signed<'_> {
+    fn headers(&self, outgoing: &Outgoing<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
+        let mut headers = HeaderMap::new();
+        for (name, secret) in signature(outgoing, self.keys, self.scope, SystemTime::now()) {
+            let name = HeaderName::from_static(name);
+            headers.insert(&name, value(&name, &secret)?);
+        }
+        Ok(headers)
+    }
+
+    fn renew(&self, _: &HeaderMap) -> bool {
+        false
+    }
+
+    fn has_credentials(&self) -> bool {
+        true
+    }
+}
+
+/// Whether a URL is that of a service of this machine, or one that nobody on the way can read.
+fn may_be_container(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let (host, _) = host_and_port(&uri);
+    let is_local = address(host).is_some_and(|ip| {
+        ip.is_loopback()
+            || ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"].iter().any(|local| local.parse() == Ok(ip))
+    });
+    uri.scheme_str() == Some("https") || is_local || host == "localhost"
+}
+
+fn kept(keys: AwsKeys) -> Fetched<AwsKeys> {
+    Fetched::new(keys, Instant::now(), Some(KEPT))
+}
+
+fn temporary((keys, end): Granted) -> Fetched<AwsKeys> {
+    let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+    Fetched::new(keys, Instant::now(), lifetime)
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsFailure> {
+    let none = |why: &str| CredentialsFailure::none(&format!("the file {} {why}", path.display()));
+    let bytes = Zeroizing::new(file::read(path, MAX_BYTES).map_err(|why| none(&why.to_string()))?);
+    std::str::from_utf8(&bytes)
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|_| none("must hold a text in UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_a_container_come_from_this_machine_or_by_https() {
+        let check = |url: &str, expected: bool| assert_eq!(may_be_container(url), expected, "{url}");
+        check("http://169.254.170.2/creds", true);
+        check("http://169.254.170.23/v1/credentials", true);
+        check("http://[fd00:ec2::23]/v1/credentials", true);
+        check("http://127.0.0.1:1234/x", true);
+        check("http://localhost/x", true);
+        check("https://any.example/x", true);
+        check("http://any.example/x", false);
+        check("http://10.0.0.1/x", false);
+        check("", false);
+    }
+}

@@ -1,0 +1,277 @@
+//! Signatures for Amazon, judged by botocore's own signer, and the keys they are made with.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{Files, named, one, verdict};
+use crate::support::ask::{Gateway, Query};
+use crate::support::mirror::{API_KEY, BINARY, Mirror};
+use crate::support::process::tool;
+use crate::support::stub::{self, Reply, Request, Stub};
+
+const ACCESS_KEY: &str = "AKIDEXAMPLE";
+const SECRET_KEY: &str = "so/hush+EXAMPLE";
+
+/// Signs each request as botocore does, at the time that it says it was signed.
+const JUDGE: &str = r#"
+import base64, datetime, json, sys
+import botocore.auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+for line in sys.stdin:
+    asked = json.loads(line)
+    at = datetime.datetime.strptime(asked["date"], "%Y%m%dT%H%M%SZ")
+    botocore.auth.get_current_datetime = lambda: at
+    request = AWSRequest(method=asked["method"], url=asked["url"], data=base64.b64decode(asked["body"]))
+    keys = Credentials(asked["access_key"], asked["secret_key"], asked["token"])
+    botocore.auth.SigV4Auth(keys, asked["service"], asked["region"]).add_auth(request)
+    print(request.headers["Authorization"])
+"#;
+
+/// What signed requests should carry as `Authorization`, in botocore's opinion.
+fn judged(requests: &[Request], port: u16, keys: (&str, &str, Option<&str>), scope: (&str, &str)) -> Vec<String> {
+    let mut judge = Command::new("python3")
+        .args(["-c", JUDGE])
+        .env("PYTHONPATH", tool("botocore-1.43.11"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3");
+    let mut input = judge.stdin.take().unwrap();
+    let lines: String = requests
+        .iter()
+        .map(|request| {
+            let asked = json!({
+                "method": request.method,
+                "url": format!("http://127.0.0.1:{port}{}", request.target),
+                "body": base64(&request.sent_body),
+                "date": request.header("x-amz-date").expect("a date"),
+                "access_key": keys.0,
+                "secret_key": keys.1,
+                "token": keys.2,
+                "region": scope.0,
+                "service": scope.1,
+            });
+            format!("{asked}\n")
+        })
+        .collect();
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let output = judge.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let encode = |three: &[u8]| {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let digit =
+            |nth: usize| if nth <= three.len() { DIGITS[(bits >> (18 - 6 * nth)) as usize & 63] as char } else { '=' };
+        (0..4).map(digit).collect::<String>()
+    };
+    bytes.chunks(3).map(encode).collect()
+}
+
+/// Checks all requests that a stub saw, of which there have to be some.
+fn check_all(stub: &Stub, keys: (&str, &str, Option<&str>), scope: (&str, &str)) {
+    let requests: Vec<Request> = stub.requests().into_iter().chain(stub.read_requests()).collect();
+    assert!(!requests.is_empty());
+    let expected = judged(&requests, stub.port(), keys, scope);
+    for (request, expected) in requests.iter().zip(&expected) {
+        assert_eq!(request.header("authorization"), Some(expected.as_str()), "{} {}", request.method, request.target);
+        assert_eq!(request.header("x-amz-security-token"), keys.2);
+    }
+    assert_eq!(requests.len(), expected.len());
+}
+
+fn url(stub: &Stub, path: &str) -> String {
+    format!("http://127.0.0.1:{}{path}", stub.port())
+}
+
+/// A mirror whose environment has these variables as well.
+fn mirror_in(files: &Files, variables: &[(&str, &str)]) -> Mirror {
+    let path = files.path("upstreams.yaml");
+    let mut command = Command::new(BINARY);
+    command.args(["--listen", "127.0.0.1", "--port", "0", "--log-level", "debug", "--upstreams-file"]).arg(path);
+    command.env_clear().env("API_KEY", API_KEY).envs(variables.iter().copied());
+    Mirror::start_by(command)
+}
+
+#[test]
+fn every_kind_of_request_is_signed_as_botocore_does_it() {
+    let check = |path: &str, keys: &str| {
+        let (stub, files) = (Stub::start(stub::good), Files::new());
+        files.write("secret", SECRET_KEY);
+        files.upstreams(&one(
+            &url(&stub, path),
+            &format!("  sigv4: {{region: eu-west-1, access_key: {ACCESS_KEY}, secret_key_file: secret}}\n{keys}"),
+        ));
+        let behind_path = path.to_owned();
+        stub.behave(move |request: &Request| {
+            let inner = request.path.strip_prefix(&behind_path).unwrap_or(&request.path).to_owned();
+            stub::good(&Request { path: inner, ..request.clone() })
+        });
+        let mirror = files.mirror();
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{}", mirror.log());
+        let gateway = Gateway { mirror, details: named("a") };
+        let odd = "a b&c=d%e+f/g?h#é~!*'()";
+        for query in [
+            Query::gauge("stub_metric").label("job", odd),
+            Query::counter("stub_requests_total").label("job", "x"),
+            Query::expression("sum by (a) (rate(x{y=~\"a|b+ %20\"}[5m]))").aggregated("MAX", 60_000),
+        ] {
+            gateway.ask(&query.between(1_700_000_000_000, 1_700_000_600_000));
+        }
+        gateway.field_names(json!({}));
+        gateway.field_values("job", json!({}));
+        gateway.field_values("__gauge__", json!({}));
+        check_all(&stub, (ACCESS_KEY, SECRET_KEY, None), ("eu-west-1", "aps"));
+        assert!(!gateway.mirror.log().contains("hush"), "{}", gateway.mirror.log());
+    };
+    check("", "");
+    check("/workspaces/ws-1", "  query_parameters: {namespace: [b, 'a c', ''], A: ['~']}");
+    check("/workspaces/a%20b/%7Ec", "  http_method: GET");
+}
+
+#[test]
+fn keys_come_from_where_amazons_programs_find_them() {
+    let sts = Stub::start(|request: &Request| match request.parameter("Action") {
+        Some("AssumeRoleWithWebIdentity") if request.parameter("WebIdentityToken") == Some("web-hush") => {
+            token_service("WEB")
+        }
+        Some("AssumeRole") if request.parameter("ExternalId") == Some("ext") => token_service("ROLE"),
+        _ => Reply::http(
+            403,
+            "text/xml",
+            "<ErrorResponse><Error><Code>AccessDenied</Code><Message>web-hush</Message></Error></ErrorResponse>",
+        ),
+    });
+    let machine = Stub::start(|request: &Request| match (request.method.as_str(), request.path.as_str()) {
+        ("PUT", "/latest/api/token") => Reply::http(200, "text/plain", "imds-hush"),
+        _ if request.header("x-aws-ec2-metadata-token") != Some("imds-hush") => Reply::http(401, "text/plain", ""),
+        (_, "/latest/meta-data/iam/security-credentials/") => Reply::http(200, "text/plain", "my-role\n"),
+        (_, "/latest/meta-data/iam/security-credentials/my-role") => json_keys("MACHINE"),
+        _ => Reply::http(404, "text/plain", ""),
+    });
+    let pod = Stub::start(|request: &Request| match request.header("authorization") {
+        Some("pod-hush") => json_keys("POD"),
+        _ => Reply::http(401, "text/plain", ""),
+    });
+    let files = Files::new();
+    files.write("web", "web-hush\n");
+    files.write("pod", "pod-hush\n");
+    files.write(
+        "shared",
+        "[default]\naws_access_key_id = FILE\naws_secret_access_key = hush\n[team]\naws_access_key_id = TEAM\naws_secret_access_key = hush\n\
+         aws_session_token = token-hush\n",
+    );
+    let path = |name: &str| files.path(name).to_str().unwrap().to_owned();
+    let (web, token, shared) = (path("web"), path("pod"), path("shared"));
+    let (sts_url, machine_url, pod_url) = (url(&sts, "/"), url(&machine, ""), url(&pod, "/v1/credentials"));
+    let region = ("AWS_REGION", "us-east-2");
+    let of_web = [
+        region,
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &web),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/r"),
+        ("AWS_ENDPOINT_URL_STS", &sts_url),
+    ];
+    let of_env = [region, ("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let of_pod =
+        [region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &pod_url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token)];
+    let of_machine = [region, ("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine_url.as_str())];
+    let of_file = [region, ("AWS_SHARED_CREDENTIALS_FILE", &shared)];
+    let temporary = Some("token-hush");
+    let check = |sigv4: &str, variables: &[(&str, &str)], access_key: &str, token: Option<&str>| {
+        let stub = Stub::start(stub::good);
+        files.upstreams(&one(&url(&stub, ""), &format!("  sigv4: {sigv4}")));
+        let mirror = mirror_in(&files, variables);
+        for _ in 0..2 {
+            assert_eq!(verdict(&mirror, &named("a")), "OK", "{sigv4} {variables:?}: {}", mirror.log());
+        }
+        check_all(&stub, (access_key, "hush", token), ("us-east-2", "aps"));
+        assert!(!mirror.log().contains("hush"), "{}", mirror.log());
+    };
+    check("{}", &of_env, "ENV", None);
+    check("{region: us-east-2}", &of_env[1..], "ENV", None);
+    check("{}", &of_web, "WEB", temporary);
+    check("{}", &of_pod, "POD", temporary);
+    check("{}", &of_machine, "MACHINE", temporary);
+    check("{}", &of_file, "FILE", None);
+    check("{profile: team}", &[&of_file[..], &of_env[1..]].concat(), "TEAM", temporary);
+    check(
+        "{access_key: BASE, secret_key: base-hush, role_arn: 'arn:aws:iam::1:role/r', external_id: ext}",
+        &[region, ("AWS_ENDPOINT_URL_STS", &sts_url)],
+        "ROLE",
+        temporary,
+    );
+    // Each was asked for once, and what is signed is signed for the token service.
+    let assumed: Vec<Request> =
+        sts.requests().into_iter().filter(|request| request.parameter("ExternalId").is_some()).collect();
+    let expected = judged(&assumed, sts.port(), ("BASE", "base-hush", None), ("us-east-2", "sts"));
+    assert_eq!(
+        assumed.iter().map(|request| request.header("authorization")).collect::<Vec<_>>(),
+        [Some(expected[0].as_str())]
+    );
+    assert_eq!((sts.requests().len(), pod.requests().len(), machine.requests().len()), (2, 1, 3));
+}
+
+#[test]
+fn why_there_are_no_keys_is_said() {
+    let files = Files::new();
+    let sts = Stub::start(|_: &Request| {
+        Reply::http(403, "text/xml", "<E><Error><Code>AccessDenied</Code><Message>not web-hush</Message></Error></E>")
+    });
+    let sts_url = url(&sts, "/");
+    files.write("web", "web-hush");
+    let web = files.path("web").to_str().unwrap().to_owned();
+    let check = |sigv4: &str, variables: &[(&str, &str)], says: &[&str]| {
+        files.upstreams(&one("http://127.0.0.1:1", &format!("  sigv4: {sigv4}")));
+        let mirror = mirror_in(&files, variables);
+        let verdict = verdict(&mirror, &named("a"));
+        assert!(says.iter().all(|part| verdict.contains(part)) && !verdict.contains("hush"), "{says:?}: {verdict}");
+    };
+    check(
+        "{region: r}",
+        &[("AWS_EC2_METADATA_DISABLED", "true")],
+        &["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"],
+    );
+    check(
+        "{region: r}",
+        &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")],
+        &["none of this machine", "Connection refused"],
+    );
+    check(
+        "{region: r}",
+        &[("AWS_WEB_IDENTITY_TOKEN_FILE", &web), ("AWS_ROLE_ARN", "a"), ("AWS_ENDPOINT_URL_STS", &sts_url)],
+        &["HTTP status 403: AccessDenied: not ..."],
+    );
+    check(
+        "{region: r}",
+        &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/missing"), ("AWS_ROLE_ARN", "a")],
+        &["/missing cannot be read"],
+    );
+    check("{region: r, profile: x}", &[("AWS_SHARED_CREDENTIALS_FILE", &web)], &["has no keys of the profile x"]);
+    check("{region: r}", &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")], &["must be an https URL"]);
+}
+
+/// The answer of the Security Token Service with keys that last for an hour and more.
+fn token_service(access_key: &str) -> Reply {
+    Reply::http(
+        200,
+        "text/xml",
+        format!(
+            "<R><Result><Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>hush</SecretAccessKey>\
+             <SessionToken>token-hush</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></Result></R>"
+        ),
+    )
+}
+
+fn json_keys(access_key: &str) -> Reply {
+    let keys: Value = json!({
+        "AccessKeyId": access_key, "SecretAccessKey": "hush", "Token": "token-hush", "Expiration": "2999-01-01T00:00:00Z",
+    });
+    Reply::json(&keys)
+}
