@@ -30,12 +30,9 @@ pub(super) fn of_json(json: &str) -> Option<Granted> {
 pub(super) fn of_xml(xml: &str) -> Option<Granted> {
     let credentials = element(xml, "Credentials")?;
     let text = |name: &str| element(credentials, name).and_then(unescaped);
-    granted(
-        text("AccessKeyId")?,
-        &text("SecretAccessKey")?,
-        text("SessionToken").as_deref(),
-        text("Expiration").as_deref(),
-    )
+    // Temporary keys always have a token and an end.
+    let (token, end) = (text("SessionToken")?, text("Expiration")?);
+    granted(text("AccessKeyId")?, &text("SecretAccessKey")?, Some(&token), Some(&end))
 }
 
 /// The code and the message of an error of the Security Token Service.
