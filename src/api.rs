@@ -32,6 +32,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
 use crate::model::query::{Invalid, MetricQuery};
 use crate::model::time::TimeRange;
+use crate::model::trace::Trace;
 use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Session};
 use crate::wire::request::{self, Integer};
 
@@ -298,10 +299,10 @@ impl Gateway {
     }
 
     /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
-    pub fn perform(&self, question: Question) -> Reply {
+    pub fn perform(&self, question: Question, trace: Arc<Trace>) -> Reply {
         let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline, .. } = question;
         let memory = self.memory.question(deadline.instant());
-        let session = self.client.session(upstream, deadline, partial, memory);
+        let session = self.client.session(upstream, deadline, partial, memory, trace);
         let mut call = Call { session, metrics: &self.metrics };
         let answered = catch_unwind(AssertUnwindSafe(|| ask.answer(&mut call))).unwrap_or(Err(Error::Internal));
         let session = call.session;
@@ -536,7 +537,9 @@ mod tests {
             Ok((datasource, Box::new(Panics) as Box<dyn Ask>))
         };
         match gateway.prepare(job(prepare), b"", Instant::now()) {
-            Prepared::Question(question) => check(gateway.perform(question)),
+            Prepared::Question(question) => {
+                check(gateway.perform(question, Arc::new(Trace::new("r".into(), None, None))))
+            }
             Prepared::Reply(_) => panic!("it is answered already"),
         }
     }

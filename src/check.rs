@@ -1,6 +1,8 @@
 //! `prometheusmirror check`: asks a mirror whether it is ready. The image has no other program that could, and neither the
 //! health check of a container nor the test of a chart goes without.
 
+pub mod upstreams;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The program: settings in, server up, exit code out.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -13,14 +14,9 @@ fn main() -> ExitCode {
     let settings = match settings::from_process() {
         Ok(Command::Serve(settings)) => settings,
         Ok(Command::Show(text)) => return show(&text),
-        Ok(Command::Check(check)) => {
-            return match check::run(&check) {
-                Ok(line) => show(&format!("{line}\n")),
-                Err(error) => {
-                    eprintln!("prometheusmirror: {error}");
-                    ExitCode::FAILURE
-                }
-            };
+        Ok(Command::Check(check)) => return told(check::run(&check).map(|line| (format!("{line}\n"), true))),
+        Ok(Command::CheckUpstreams(reach)) => {
+            return told(check::upstreams::run(&reach).map(|report| (report.lines, report.is_good)));
         }
         Err(bad) => {
             eprintln!("prometheusmirror: {bad}");
@@ -33,6 +29,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error(|| log::Line::new("stopped").text("error", &error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows what came of a check, and whether it was good.
+fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
+    match checked {
+        Ok((text, true)) => show(&text),
+        Ok((text, false)) => {
+            show(&text);
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("prometheusmirror: {error}");
             ExitCode::FAILURE
         }
     }

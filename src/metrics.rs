@@ -1,12 +1,12 @@
 //! What the mirror tells of itself at `/metrics`, in Prometheus's text format ("Exposition formats", version 0.0.4).
 //!
-//! Every label has a fixed set of values, so that no client can make up series.
+//! Every label has a fixed set of values, or names of the upstreams file, so that no client can make up series.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -85,15 +85,59 @@ struct ByMethod {
     method: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Asked {
     endpoint: &'static str,
     outcome: &'static str,
+    upstream: UpstreamLabels<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+impl EncodeLabelSet for Asked {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        ("endpoint", self.endpoint).encode(encoder.encode_label())?;
+        ("outcome", self.outcome).encode(encoder.encode_label())?;
+        self.upstream.encode(encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ByEndpoint {
     endpoint: &'static str,
+    upstream: UpstreamLabels<String>,
+}
+
+impl EncodeLabelSet for ByEndpoint {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        ("endpoint", self.endpoint).encode(encoder.encode_label())?;
+        self.upstream.encode(encoder)
+    }
+}
+
+/// Which named upstream was asked; all texts are empty for one that connection details give the address of, and an empty label is
+/// left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct UpstreamLabels<T> {
+    /// Its name.
+    pub name: T,
+    /// The address of the replica, if it has several.
+    pub replica: T,
+}
+
+impl UpstreamLabels<&str> {
+    fn owned(self) -> UpstreamLabels<String> {
+        UpstreamLabels { name: self.name.to_owned(), replica: self.replica.to_owned() }
+    }
+}
+
+impl UpstreamLabels<String> {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        for (label, value) in [("upstream", &self.name), ("replica", &self.replica)] {
+            if !value.is_empty() {
+                (label, value.as_str()).encode(encoder.encode_label())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -215,7 +259,8 @@ impl Metrics {
             errors.get_or_create(&ByCode { code }).0.inc_by(0);
         }
         for endpoint in ENDPOINTS {
-            upstream_requests.get_or_create(&Asked { endpoint, outcome: NOT_ALLOWED }).0.inc_by(0);
+            let asked = Asked { endpoint, outcome: NOT_ALLOWED, upstream: UpstreamLabels::default() };
+            upstream_requests.get_or_create(&asked).0.inc_by(0);
         }
         for source in [SampleSource::RemoteRead, SampleSource::RangeSelector, SampleSource::PromQl] {
             sample_reads.get_or_create(&BySource { source: source.name() }).0.inc_by(0);
@@ -264,9 +309,12 @@ impl Metrics {
     }
 
     /// A Prometheus was asked at an endpoint, with this outcome after this time.
-    pub fn asked(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
-        self.upstream_requests.get_or_create(&Asked { endpoint, outcome }).0.inc();
-        self.upstream_seconds.get_or_create(&ByEndpoint { endpoint }).observe(took.as_secs_f64());
+    pub fn asked(&self, upstream: UpstreamLabels<&str>, endpoint: &'static str, outcome: &'static str, took: Duration) {
+        let upstream = upstream.owned();
+        self.upstream_seconds
+            .get_or_create(&ByEndpoint { endpoint, upstream: upstream.clone() })
+            .observe(took.as_secs_f64());
+        self.upstream_requests.get_or_create(&Asked { endpoint, outcome, upstream }).0.inc();
     }
 
     /// Samples were read, or PromQL was asked in the place of them.
@@ -466,7 +514,8 @@ mod tests {
         metrics.answered("other", 404, Duration::ZERO);
         metrics.rejected("no_such_path");
         metrics.failed("metric_unknown");
-        metrics.asked("query", "ok", Duration::from_millis(1));
+        metrics.asked(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
+        metrics.asked(UpstreamLabels { name: "a", replica: "p:1" }, "query", "ok", Duration::from_millis(1));
         metrics.points(5, 1, 2);
         metrics.points(5, 0, 0);
         metrics.panicked();
@@ -482,6 +531,7 @@ mod tests {
             r#"prometheusmirror_request_duration_seconds_bucket{le="+Inf",method="metric"} 2"#,
             r#"prometheusmirror_request_duration_seconds_count{method="metric"} 2"#,
             r#"prometheusmirror_upstream_requests_total{endpoint="query",outcome="ok"} 1"#,
+            r#"prometheusmirror_upstream_requests_total{endpoint="query",outcome="ok",upstream="a",replica="p:1"} 1"#,
             r#"prometheusmirror_upstream_request_duration_seconds_count{endpoint="query"} 1"#,
             "prometheusmirror_workers 4",
             "prometheusmirror_busy_workers 1",

@@ -7,3 +7,4 @@ pub mod query;
 pub mod sample;
 pub mod texts;
 pub mod time;
+pub mod trace;

@@ -21,8 +21,9 @@ use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
-use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, BadUpstreamsFile, Client, Proxy, Reach};
-use crate::settings::{KeySource, ProxySource, Settings};
+use crate::prometheus::{BadUpstreamsFile, Client, Proxy};
+use crate::reach::{BadReach, reach};
+use crate::settings::{KeySource, Settings};
 
 use exchange::Edge;
 use listener::Listener;
@@ -43,10 +44,8 @@ const FILE_INTERVAL: Duration = Duration::from_secs(5);
 pub enum ServerError {
     /// The file of the key is of no use.
     KeyFile(BadKeyFile),
-    /// A file of authorities is of no use.
-    CaFile(BadAuthorities),
-    /// The file of the proxy is of no use.
-    ProxyFile(BadProxyFile),
+    /// A file of authorities, or that of the proxy, is of no use.
+    Reach(BadReach),
     /// The upstreams file, or one that it names, is of no use.
     UpstreamsFile(BadUpstreamsFile),
     /// It cannot listen where it is told to.
@@ -75,10 +74,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerError::KeyFile(bad) => write!(f, "{bad}; give another --api-key-file"),
-            ServerError::CaFile(bad) => {
-                write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
-            }
-            ServerError::ProxyFile(bad) => write!(f, "{bad}; give another --proxy"),
+            ServerError::Reach(bad) => bad.fmt(f),
             ServerError::UpstreamsFile(bad) => bad.fmt(f),
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
@@ -122,15 +118,8 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     }
 
     let keyring = Arc::new(keyring(settings)?);
-    let proxy = proxy(settings)?;
-    let proxy_name = proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
-    let reach = Reach {
-        allowlist: settings.allow_upstream.clone(),
-        authorities: authorities(settings)?,
-        proxy,
-        upstreams_file: settings.upstreams_file.clone(),
-        aws: settings.aws.clone(),
-    };
+    let reach = reach(&settings.reach).map_err(ServerError::Reach)?;
+    let proxy_name = reach.proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
     let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
         .map_err(ServerError::UpstreamsFile)?;
     let named_upstreams = client.names().len();
@@ -158,7 +147,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         threads,
         metrics: Arc::clone(&metrics),
     });
-    if matches!(settings.api_key, KeySource::File(_)) || settings.upstreams_file.is_some() {
+    if matches!(settings.api_key, KeySource::File(_)) || settings.reach.upstreams_file.is_some() {
         let edge = Arc::clone(&edge);
         start("files", move || refresh_for_ever(&keyring, &edge.gateway))?;
     }
@@ -225,20 +214,5 @@ impl Follow {
             log::warn(|| log::Line::new(self.file).text("error", &trouble).text("change", "not taken over"));
         }
         self.trouble = trouble;
-    }
-}
-
-fn authorities(settings: &Settings) -> Result<Authorities, ServerError> {
-    let Some(path) = &settings.ca_file else { return Ok(Authorities::default()) };
-    Authorities::from_path(path).map_err(ServerError::CaFile)
-}
-
-fn proxy(settings: &Settings) -> Result<Option<Proxy>, ServerError> {
-    let Some(source) = &settings.proxy else { return Ok(None) };
-    match source {
-        ProxySource::Given(proxy) => Ok(Some(proxy.clone())),
-        ProxySource::File(path, no_proxy) => {
-            Proxy::from_file(path, no_proxy.clone()).map(Some).map_err(ServerError::ProxyFile)
-        }
     }
 }

@@ -36,19 +36,10 @@ pub struct Settings {
     pub api_key: KeySource,
     /// Whether requests of the Mirror API must carry the key as well.
     pub require_api_key: bool,
-    /// Which upstreams may be asked.
-    pub allow_upstream: Allowlist,
-    /// The file of the named upstreams, if there are any.
-    pub upstreams_file: Option<PathBuf>,
-    /// What Amazon's own programs take from the environment.
-    pub aws: AwsEnvironment,
+    /// Which upstreams may be asked, and how they are reached.
+    pub reach: ReachSettings,
     /// Whether only named upstreams may be asked.
     pub named_upstreams_only: bool,
-    /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
-    /// there is none.
-    pub ca_file: Option<PathBuf>,
-    /// Where the proxy comes from that upstreams are asked through, if they are.
-    pub proxy: Option<ProxySource>,
     /// How long a connection to an upstream is used, a second to an hour.
     pub connection_lifetime: Duration,
     /// The TCP port to listen on; 0 for any free one.
@@ -71,6 +62,22 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// How a line of the log is written.
     pub log_format: Format,
+}
+
+/// Settings that say which upstreams may be asked, and how they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReachSettings {
+    /// Which upstreams may be asked.
+    pub allow_upstream: Allowlist,
+    /// The file of the named upstreams, if there are any.
+    pub upstreams_file: Option<PathBuf>,
+    /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
+    /// there is none.
+    pub ca_file: Option<PathBuf>,
+    /// Where the proxy comes from that upstreams are asked through, if they are.
+    pub proxy: Option<ProxySource>,
+    /// What Amazon's own programs take from the environment.
+    pub aws: AwsEnvironment,
 }
 
 /// Where the key comes from.
@@ -116,6 +123,8 @@ pub enum Command {
     Serve(Box<Settings>),
     /// To check whether a mirror serves.
     Check(Check),
+    /// To check whether the named upstreams answer.
+    CheckUpstreams(Box<ReachSettings>),
     /// To show a text, which is the help or the version.
     Show(String),
 }
@@ -143,10 +152,15 @@ pub fn from_process() -> Result<Command, BadSetting> {
 fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Result<Command, BadSetting> {
     let mut flags: HashMap<&str, String> = HashMap::new();
     let mut words: Vec<OsString> = Vec::new();
+    let mut are_upstreams_meant = false;
     while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
         let name = match arg {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Show(help())),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Show(version())),
+            Arg::Long(UPSTREAMS) => {
+                are_upstreams_meant = true;
+                continue;
+            }
             Arg::Long(name) => name.to_owned(),
             Arg::Value(word) => {
                 words.push(word);
@@ -185,6 +199,25 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         }
         (None, None) => None,
     };
+    let reach = || -> Result<ReachSettings, BadSetting> {
+        Ok(ReachSettings {
+            allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
+            upstreams_file: given(&UPSTREAMS_FILE).map(|given| PathBuf::from(given.value)),
+            ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
+            proxy: match given(&PROXY) {
+                // Many sites set NO_PROXY everywhere; without a proxy of ours it is none of our business.
+                Some(proxy) => Some(proxy.proxy(needed(&NO_PROXY)?.hosts()?)?),
+                None => None,
+            },
+            aws: AwsEnvironment::of(|name| variable(name).and_then(|value| value.into_string().ok())),
+        })
+    };
+    if are_upstreams_meant {
+        return match words.as_slice() {
+            [word] if word == CHECK => reach().map(Box::new).map(Command::CheckUpstreams),
+            _ => Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}"))),
+        };
+    }
     let port = needed(&PORT)?.checked(|text| text.parse().ok())?;
     let listen = needed(&LISTEN)?.checked(address)?;
     let checked = match words.as_slice() {
@@ -206,16 +239,8 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
     Ok(Command::Serve(Box::new(Settings {
         api_key,
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
-        allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
-        upstreams_file: given(&UPSTREAMS_FILE).map(|given| PathBuf::from(given.value)),
-        aws: AwsEnvironment::of(|name| variable(name).and_then(|value| value.into_string().ok())),
+        reach: reach()?,
         named_upstreams_only: needed(&NAMED_UPSTREAMS_ONLY)?.checked(|text| text.parse().ok())?,
-        ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
-        proxy: match given(&PROXY) {
-            // Many sites set NO_PROXY everywhere; without a proxy of ours it is none of our business.
-            Some(proxy) => Some(proxy.proxy(needed(&NO_PROXY)?.hosts()?)?),
-            None => None,
-        },
         connection_lifetime: needed(&CONNECTION_LIFETIME)?.seconds(1)?,
         port,
         listen,
@@ -232,6 +257,9 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
 
 /// The word that asks for a check instead of a server.
 const CHECK: &str = "check";
+
+/// The flag that has it check the named upstreams.
+const UPSTREAMS: &str = "upstreams";
 
 /// How many requests may wait for each worker, when it is not said how many may wait.
 const QUEUED_PER_WORKER: usize = 10;
@@ -341,9 +369,10 @@ fn version() -> String {
 
 fn help() -> String {
     let mut text = format!(
-        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n\nThe second asks a mirror \
-         whether it is ready, at URL or else the one that the same flags would start here. It ends with 0 if it is, \
-         with 1 if not, and looks whether the reply has the key, if that is given.\n\nEach flag can be given as an \
+        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n\n\
+         The second asks a mirror whether it is ready, at URL or else the one that the same flags would start here. It ends \
+         with 0 if it is, with 1 if not, and looks whether the reply has the key, if that is given.\n\nThe third reads \
+         --upstreams-file and queries each upstream in it, a line each. It ends with 0 if all of them answer.\n\nEach flag can be given as an \
          environment variable instead; the flag wins.\n\n",
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
@@ -380,12 +409,14 @@ mod tests {
         let expected = Settings {
             api_key: KeySource::Given(Key::new("k").unwrap()),
             require_api_key: false,
-            allow_upstream: "*".parse().unwrap(),
-            upstreams_file: None,
-            aws: AwsEnvironment::default(),
+            reach: ReachSettings {
+                allow_upstream: "*".parse().unwrap(),
+                upstreams_file: None,
+                ca_file: None,
+                proxy: None,
+                aws: AwsEnvironment::default(),
+            },
             named_upstreams_only: false,
-            ca_file: None,
-            proxy: None,
             connection_lifetime: Duration::from_secs(300),
             port: 9900,
             listen: "::".parse().unwrap(),
@@ -413,7 +444,7 @@ mod tests {
     fn a_proxy_is_a_url_or_the_absolute_path_of_a_file() {
         let check = |args: &[&str], variables: &[(&str, &str)], expected: Option<ProxySource>| {
             let variables = [&[("API_KEY", "k")], variables].concat();
-            assert_eq!(settings(args, &variables).proxy, expected, "{args:?} {variables:?}");
+            assert_eq!(settings(args, &variables).reach.proxy, expected, "{args:?} {variables:?}");
         };
         let given = |no_proxy: &str| {
             Some(ProxySource::Given(Proxy::at_url("http://u:p@q:1", no_proxy.parse().unwrap()).unwrap()))

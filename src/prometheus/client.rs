@@ -15,6 +15,7 @@ use crate::model::query::PartialResponse;
 use crate::model::sample::{SampleSink, SeriesSet};
 use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
+use crate::model::trace::Trace;
 
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
@@ -134,6 +135,11 @@ impl Client {
         self.upstreams.find(name)
     }
 
+    /// All named upstreams, replica by replica, in the order of their file.
+    pub fn all_named(&self) -> Vec<Upstream> {
+        self.upstreams.all()
+    }
+
     /// The names of all named upstreams, in the order of their file.
     pub fn names(&self) -> Vec<String> {
         self.upstreams.names()
@@ -158,6 +164,7 @@ impl Client {
         deadline: Deadline,
         partial: PartialResponse,
         memory: Memory,
+        trace: Arc<Trace>,
     ) -> Session<'_> {
         Session {
             client: self,
@@ -165,6 +172,7 @@ impl Client {
             deadline,
             partial,
             memory,
+            trace,
             is_admitted: false,
             calls: 0,
             spent: Duration::ZERO,
@@ -215,6 +223,7 @@ pub struct Session<'c> {
     deadline: Deadline,
     partial: PartialResponse,
     memory: Memory,
+    trace: Arc<Trace>,
     /// Whether the upstream is known to answer, or may be asked nevertheless.
     is_admitted: bool,
     calls: u32,
@@ -371,6 +380,7 @@ impl Session<'_> {
             path: READ_PATH,
             content: Content::RemoteRead(&body),
             deadline: self.deadline,
+            trace: Some(&self.trace),
             // Bounded by whoever decodes it.
             max_bytes: u64::MAX,
         };
@@ -641,6 +651,7 @@ impl Session<'_> {
             path: "/api/v1/query",
             content: Content::Query(&params),
             deadline: self.deadline,
+            trace: Some(&self.trace),
             max_bytes: MAX_JSON_BYTES,
         };
         let began = Instant::now();
@@ -671,7 +682,7 @@ impl Session<'_> {
         self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
         self.spent += took;
-        self.client.metrics.asked(call.endpoint, outcome, took);
+        self.client.metrics.asked(self.upstream.labels(), call.endpoint, outcome, took);
         log::debug(|| {
             log::Line::new("upstream")
                 .text("upstream", self.upstream.name())
@@ -690,7 +701,14 @@ impl Session<'_> {
             if matches!(content, Content::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
-            self.transport().exchange(Question { target, path, content, deadline, max_bytes: MAX_JSON_BYTES })
+            self.transport().exchange(Question {
+                target,
+                path,
+                content,
+                deadline,
+                trace: Some(&self.trace),
+                max_bytes: MAX_JSON_BYTES,
+            })
         };
         if !request.by_post {
             return send(Content::Query(params));

@@ -132,7 +132,7 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
         }
         CredentialsDefinition::OAuth2(definition) => {
             let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?;
-            Scheme::OAuth2(OAuth2::new(definition.clone(), transport)?)
+            Scheme::OAuth2(Box::new(OAuth2::new((**definition).clone(), transport)?))
         }
         CredentialsDefinition::SigV4(definition) => {
             let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around);

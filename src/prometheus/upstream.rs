@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::metrics::UpstreamLabels;
+
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::http::transport::{Target, Transport};
@@ -96,6 +98,14 @@ impl Upstream {
         match &*self.0 {
             Kind::Given { address, .. } => address.name(),
             Kind::Named(Named { upstream, .. }) => &upstream.definition().name,
+        }
+    }
+
+    /// What the metrics call it.
+    pub(super) fn labels(&self) -> UpstreamLabels<&str> {
+        match self.is_named() {
+            true => UpstreamLabels { name: self.name(), replica: self.replica().unwrap_or_default() },
+            false => UpstreamLabels::default(),
         }
     }
 

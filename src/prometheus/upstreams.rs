@@ -126,6 +126,13 @@ impl Upstreams {
         found.map(|upstream| Upstream::named(Arc::clone(upstream), 0))
     }
 
+    /// All upstreams, replica by replica.
+    pub(super) fn all(&self) -> Vec<Upstream> {
+        let current = self.current();
+        let replicas = current.iter().flat_map(|one| (0..one.definition().addresses.len()).map(move |nth| (one, nth)));
+        replicas.map(|(upstream, nth)| Upstream::named(Arc::clone(upstream), nth)).collect()
+    }
+
     /// The names in the order of the file.
     pub(super) fn names(&self) -> Vec<String> {
         self.current().iter().map(|one| one.definition().name.clone()).collect()

@@ -10,6 +10,7 @@ use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
+use crate::model::trace::Trace;
 use crate::server::body::{self, Body, Bounds};
 use crate::server::os::random::random;
 use crate::server::os::threads::Threads;
@@ -52,7 +53,7 @@ pub(super) trait Turn {
 pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
-    id: Arc<str>,
+    trace: Arc<Trace>,
     edge: Arc<Edge>,
     /// The server it came from, which has to be there until it is answered.
     server: Arc<Server>,
@@ -77,11 +78,13 @@ impl Exchange {
         let fault = framing::fault(&request);
         let has_certain_end = fault.is_none() && !body::is_chunked(&request) && !limits::is_beyond_discarding(&request);
         let is_prefetched = body::is_prefetched(&request);
-        let (accepted, id) = (Instant::now(), given.unwrap_or_else(|| new_id().into()));
+        let id = given.unwrap_or_else(|| new_id().into());
+        let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));
+        let (accepted, trace) = (Instant::now(), Arc::new(trace));
         Exchange {
             request,
             accepted,
-            id,
+            trace,
             edge,
             server,
             underway,
@@ -121,21 +124,23 @@ impl Exchange {
 
     /// Checks what it asks.
     pub(super) fn prepare(&self, job: Job, body: &[u8]) -> Prepared {
-        log::in_request(&self.id, || self.edge.gateway.prepare(job, body, self.accepted))
+        log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(job, body, self.accepted))
     }
 
     /// Answers what it asks, which may take as long as its client allows.
     pub(super) fn perform(&self, question: Question) -> Reply {
-        log::in_request(&self.id, || self.edge.gateway.perform(question))
+        log::in_request(self.trace.request_id(), || self.edge.gateway.perform(question, Arc::clone(&self.trace)))
     }
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
         let Exchange {
-            request, accepted, id, edge, server, underway, has_certain_end, is_read, is_last, fault, ..
+            request, accepted, trace, edge, server, underway, has_certain_end, is_read, is_last, fault, ..
         } = self;
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
+        let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
+            .text("trace_id", trace.trace_id().unwrap_or_default())
             .text("method", request.method())
             .text("path", normal_path(request.url()))
             .number("status", reply.status)

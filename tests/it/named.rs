@@ -1,11 +1,13 @@
 //! Named upstreams: credentials, tenants and TLS that the mirror keeps in its upstreams file.
 
+mod check;
 mod credentials;
 mod details;
 mod files;
 mod oauth2;
 mod sigv4;
 mod tls;
+mod tracing;
 
 use std::path::{Path, PathBuf};
 

@@ -26,7 +26,7 @@ pub(in crate::prometheus) enum Scheme {
     None,
     Basic { username: LiveSecret, password: Option<LiveSecret> },
     Authorization { scheme: String, credentials: LiveSecret },
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
     SigV4(Box<SigV4>),
 }
 

@@ -124,6 +124,7 @@ impl OAuth2 {
             path: token_path,
             content: Content::EncodedForm(&url_query(&params)),
             deadline,
+            trace: None,
             max_bytes: MAX_ANSWER_BYTES,
         };
         let server = token_url.to_string();

@@ -19,6 +19,7 @@ use super::resolver::Judge;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::memory::{Memory, NoMemory};
+use crate::model::trace::Trace;
 use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::proxy::Proxy;
@@ -75,6 +76,8 @@ pub(in crate::prometheus) struct Question<'a> {
     pub(in crate::prometheus) path: &'a str,
     pub(in crate::prometheus) content: Content<'a>,
     pub(in crate::prometheus) deadline: Deadline,
+    /// What goes along.
+    pub(in crate::prometheus) trace: Option<&'a Trace>,
     /// The most bytes of the answer's body.
     pub(in crate::prometheus) max_bytes: u64,
 }
@@ -269,7 +272,7 @@ impl Transport {
         question: Question<'_>,
         max_idle_age: Duration,
     ) -> Result<(Response<ureq::Body>, HeaderMap), ErrorKind> {
-        let Question { target, path, content, deadline, .. } = question;
+        let Question { target, path, content, deadline, trace, .. } = question;
         let begun = Instant::now();
         if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
@@ -286,15 +289,16 @@ impl Transport {
         let uri = Uri::try_from(url(target, path, content)).map_err(|_| ErrorKind::Unsent)?;
         let credentials = target.credentials.headers(&Outgoing { method, uri: &uri, body }, deadline)?;
         let time = Some(deadline.remaining());
-        let post = |kind: &str| prepared(self.agent.post(&uri), &credentials, time, max_idle_age).content_type(kind);
+        let post =
+            |kind: &str| prepared(self.agent.post(&uri), &credentials, trace, time, max_idle_age).content_type(kind);
         let sent = match content {
             Content::Form(_) | Content::EncodedForm(_) => post("application/x-www-form-urlencoded").send(body),
             Content::RemoteRead(_) => post("application/x-protobuf")
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .send(body),
-            Content::EmptyPut => prepared(self.agent.put(&uri), &credentials, time, max_idle_age).send_empty(),
-            Content::Query(_) => prepared(self.agent.get(&uri), &credentials, time, max_idle_age).call(),
+            Content::EmptyPut => prepared(self.agent.put(&uri), &credentials, trace, time, max_idle_age).send_empty(),
+            Content::Query(_) => prepared(self.agent.get(&uri), &credentials, trace, time, max_idle_age).call(),
         };
         let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
         Ok((response, credentials))
@@ -336,11 +340,14 @@ pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
 fn prepared<B>(
     request: RequestBuilder<B>,
     credentials: &HeaderMap,
+    trace: Option<&Trace>,
     time: Option<Duration>,
     max_idle_age: Duration,
 ) -> RequestBuilder<B> {
     let request = request.config().timeout_global(time).max_idle_age(max_idle_age).build();
     let request = request.header("Accept-Encoding", "identity");
+    let traced = trace.into_iter().flat_map(Trace::headers);
+    let request = traced.fold(request, |request, (name, value)| request.header(name, value));
     credentials.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 

@@ -102,7 +102,7 @@ pub(in crate::prometheus) enum CredentialsDefinition {
     None,
     Basic { username: SecretSource, password: Option<SecretSource> },
     Authorization { scheme: String, credentials: SecretSource },
-    OAuth2(OAuth2Definition),
+    OAuth2(Box<OAuth2Definition>),
     SigV4(SigV4Definition),
 }
 
@@ -284,7 +284,7 @@ fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefiniti
             })?;
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
-        "oauth2" => oauth2(&field, folder).map(CredentialsDefinition::OAuth2),
+        "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
         "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
         "bearer_token" => Ok(bearer(SecretSource::Given(field.secret()?))),
         _ => Ok(bearer(SecretSource::File(path(&field, folder)?))),

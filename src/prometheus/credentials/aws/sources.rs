@@ -222,7 +222,7 @@ impl Call<'_> {
         let server = address.to_string();
         let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(&server, &kind);
         let target = Target { address: &address, url_query: &query, credentials: self.credentials };
-        let question = Question { target, path, content, deadline: self.deadline, max_bytes: MAX_BYTES };
+        let question = Question { target, path, content, deadline: self.deadline, trace: None, max_bytes: MAX_BYTES };
         let Answer { status, mut body, .. } = self.transport.exchange(question).map_err(unreachable)?;
         let mut bytes = Zeroizing::new(Vec::new());
         body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;

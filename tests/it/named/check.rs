@@ -1,0 +1,48 @@
+//! `prometheusmirror check --upstreams`: a line on each upstream.
+
+use std::process::{Command, Output};
+
+use super::Files;
+use crate::support::mirror::BINARY;
+use crate::support::prometheus;
+
+fn check(files: &Files, arguments: &[&str]) -> (i32, String, String) {
+    let path = files.path("upstreams.yaml");
+    let Output { status, stdout, stderr } =
+        Command::new(BINARY).arg("check").args(arguments).env_clear().env("UPSTREAMS_FILE", path).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn each_upstream_and_replica_has_a_line_and_the_exit_code_says_whether_all_answer() {
+    let (files, url) = (Files::new(), prometheus::shared().url(""));
+    let port = prometheus::shared().details()["port"].to_string();
+    files.upstreams(&format!("upstreams: [{{name: one, url: '{url}'}}, {{name: two, url: '{url}/'}}]"));
+    let (code, lines, errors) = check(&files, &["--upstreams"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{lines}");
+    let [one, two] = lines.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert!(one.starts_with(&format!("one (127.0.0.1:{port}): OK, ")) && one.ends_with(" ms"), "{one}");
+    assert!(two.starts_with("two (") && two.contains("): OK, "), "{two}");
+
+    files.upstreams(&format!("upstreams: [{{name: one, urls: ['http://127.0.0.1:1', '{url}']}}]"));
+    let (code, lines, _) = check(&files, &["--upstreams"]);
+    let [down, up] = lines.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert!(down.starts_with("one (127.0.0.1:1): FAILED: ") && down.contains("Connection refused"), "{down}");
+    assert!(up.contains("): OK, ") && code == 1, "{up}");
+}
+
+#[test]
+fn what_is_wrong_with_the_file_or_the_command_is_said() {
+    let files = Files::new();
+    let says = |arguments: &[&str], expected: i32, says: &str| {
+        let (code, lines, errors) = check(&files, arguments);
+        assert!(code == expected && lines.is_empty() && errors.contains(says), "{arguments:?}: {code} {errors}");
+    };
+    says(&["--upstreams"], 1, "cannot be read");
+    files.upstreams("upstreams: [{name: a, url: 'http://p', hush: x}]");
+    says(&["--upstreams"], 1, "line 1: upstreams[0] has an unknown key hush");
+    says(&["--upstreams", "http://p"], 2, "goes with check");
+    let output = Command::new(BINARY).args(["check", "--upstreams"]).env_clear().output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams-file or UPSTREAMS_FILE must be given"));
+}
