@@ -168,8 +168,12 @@ impl ConnectFailure {
             ConnectFailure::System(_) => {
                 "check host and port in the connection details, and that this mirror may connect there"
             }
-            ConnectFailure::TlsSilent { .. } | ConnectFailure::TlsClosed => {
+            ConnectFailure::TlsSilent { .. } => {
                 "check that the port speaks https; if it speaks http, begin url in the connection details with http://"
+            }
+            ConnectFailure::TlsClosed => {
+                "check that the port speaks https, and whether it demands another client certificate; if it speaks http, begin \
+                 url in the connection details with http://"
             }
             ConnectFailure::NotTls => {
                 "begin url in the connection details with http://, or give the port that speaks https"
