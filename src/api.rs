@@ -294,6 +294,11 @@ impl Gateway {
         self.client.refresh()
     }
 
+    /// Probes the replicas of named upstreams that have several, which takes seconds at most.
+    pub fn probe_replicas(&self) {
+        self.client.probe_replicas();
+    }
+
     fn directory(&self) -> Directory<'_> {
         Directory { client: Some(&self.client), has_named_only: self.has_named_only }
     }
@@ -304,7 +309,7 @@ impl Gateway {
         let memory = self.memory.question(deadline.instant());
         let session = self.client.session(upstream, deadline, partial, memory, trace);
         let mut call = Call { session, metrics: &self.metrics };
-        let answered = catch_unwind(AssertUnwindSafe(|| ask.answer(&mut call))).unwrap_or(Err(Error::Internal));
+        let answered = catch_unwind(AssertUnwindSafe(|| answer(&*ask, &mut call))).unwrap_or(Err(Error::Internal));
         let session = call.session;
         let with_memory = answered.and_then(|body| {
             let memory = session.memory().clone().into_answer(body.len()).map_err(|none| session.no_memory(none))?;
@@ -405,6 +410,16 @@ impl Gateway {
 
     fn ready(&self) -> Result<String, Error> {
         if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
+    }
+}
+
+/// Answers a question from one replica of its upstream alone, of several the first that can.
+fn answer(ask: &dyn Ask, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+    loop {
+        match ask.answer(call) {
+            Err(Error::Upstream(failure)) if call.session.fail_over(&failure.kind) => {}
+            answered => return answered,
+        }
     }
 }
 

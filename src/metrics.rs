@@ -395,7 +395,7 @@ pub const REJECTIONS: [&str; 9] = [
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 69] = [
+pub const ERROR_CODES: [&str; 70] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -440,6 +440,7 @@ pub const ERROR_CODES: [&str; 69] = [
     "query_too_large",
     "query_too_long",
     "redirected",
+    "replica_down",
     "request_refused",
     "request_timeout",
     "several_engines",

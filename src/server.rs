@@ -39,6 +39,9 @@ use workers::write_permits::WritePermits;
 /// How often files are read again that may change.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often replicas are probed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Why the server does not run.
 #[derive(Debug)]
 pub enum ServerError {
@@ -151,6 +154,10 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         let edge = Arc::clone(&edge);
         start("files", move || refresh_for_ever(&keyring, &edge.gateway))?;
     }
+    if settings.reach.upstreams_file.is_some() {
+        let edge = Arc::clone(&edge);
+        start("replicas", move || probe_for_ever(&edge.gateway))?;
+    }
     start("self-probe", move || self_probe::visit_for_ever(bound, &watch))?;
     start("listener", move || listener.serve(&socket))?;
     log::info(|| {
@@ -185,6 +192,14 @@ fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway) {
         thread::sleep(FILE_INTERVAL);
         key.note(keyring.refresh().map_err(|bad| bad.to_string()));
         upstreams.note(gateway.refresh_upstreams().map_err(|bad| bad.to_string()));
+    }
+}
+
+/// Probes the replicas of upstreams that have several.
+fn probe_for_ever(gateway: &Gateway) {
+    loop {
+        thread::sleep(PROBE_INTERVAL);
+        gateway.probe_replicas();
     }
 }
 

@@ -34,6 +34,7 @@ use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{Answer, Content, Params, Question, Shared, Transport, url};
+use super::named_upstream::TRIVIAL_QUERY;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
 
@@ -41,9 +42,6 @@ use super::upstreams::{BadUpstreamsFile, Upstreams};
 /// read, that they are VictoriaMetrics. Then it is tried again.
 const LEARNT_UPSTREAMS: usize = 256;
 const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
-
-/// A query that every Prometheus can answer at once.
-pub const TRIVIAL_QUERY: &str = "1";
 
 /// The most calls of one request.
 pub const MAX_CALLS: u32 = 100;
@@ -145,6 +143,11 @@ impl Client {
         self.upstreams.names()
     }
 
+    /// Probes the replicas of named upstreams that have several, which takes seconds at most.
+    pub fn probe_replicas(&self) {
+        self.upstreams.probe_replicas();
+    }
+
     /// Takes over what has changed in the upstreams file and in those that it names: whether anything has.
     ///
     /// # Errors
@@ -168,11 +171,13 @@ impl Client {
     ) -> Session<'_> {
         Session {
             client: self,
-            upstream,
+            // Another replica may be asked by now than when the request came.
+            upstream: upstream.at_current_replica(),
             deadline,
             partial,
             memory,
             trace,
+            failed_replicas: Vec::new(),
             is_admitted: false,
             calls: 0,
             spent: Duration::ZERO,
@@ -186,11 +191,10 @@ impl Client {
     /// # Errors
     /// When they need not wait for a worker: the upstream does not answer, and another request is finding out whether it does again.
     pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
+        let most = upstream.options().and_then(|options| options.max_in_flight);
+        let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
         match self.health.is_known(&upstream.health_key(), Instant::now()) {
-            Ok(is_known) => {
-                let most = upstream.options().and_then(|options| options.max_in_flight);
-                Ok(Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most })
-            }
+            Ok(is_known) => Ok(lane(is_known)),
             Err(silence) => Err(Error { upstream: upstream.clone(), query: None, kind: ErrorKind::Silent(silence) }),
         }
     }
@@ -224,6 +228,7 @@ pub struct Session<'c> {
     partial: PartialResponse,
     memory: Memory,
     trace: Arc<Trace>,
+    failed_replicas: Vec<Upstream>,
     /// Whether the upstream is known to answer, or may be asked nevertheless.
     is_admitted: bool,
     calls: u32,
@@ -272,6 +277,20 @@ struct Request<'a> {
 impl Session<'_> {
     fn transport(&self) -> &Transport {
         self.client.transport(&self.upstream)
+    }
+
+    /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this question. Everything has
+    /// to be asked anew there, for what two replicas answer does not belong together.
+    pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
+        if !failure.is_of_replica() || self.upstream.replica().is_none() {
+            return false;
+        }
+        self.upstream.has_failed();
+        let next = self.upstream.at_current_replica();
+        let failed = std::mem::replace(&mut self.upstream, next);
+        self.failed_replicas.push(failed);
+        (self.is_admitted, self.has_missing_data) = (false, false);
+        !self.failed_replicas.contains(&self.upstream) && !self.deadline.remaining().is_zero()
     }
 
     /// The upstream that is asked.

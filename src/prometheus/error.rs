@@ -47,6 +47,8 @@ pub enum ErrorKind {
     UnsendableCredentials(String),
     /// The connection was closed before the answer was whole.
     Closed,
+    /// No answer, and meanwhile the replica has left its probes unanswered, too.
+    ReplicaDown,
     /// A connection, but no byte of an answer in time.
     Timeout {
         /// How long it was waited for, in milliseconds.
@@ -189,6 +191,17 @@ impl ErrorKind {
         }
     }
 
+    /// Whether another replica may answer where this one fails: there is no connection or no answer, or one that says that it cannot
+    /// answer now (502, 503 or 504).
+    pub(super) fn is_of_replica(&self) -> bool {
+        match self {
+            ErrorKind::Unconnected(_) | ErrorKind::AtProxy { .. } | ErrorKind::Closed | ErrorKind::ReplicaDown => true,
+            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) | ErrorKind::Silent(_) => true,
+            ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
+            _ => false,
+        }
+    }
+
     /// Whether the upstream answered, whatever it was.
     pub(super) fn is_answer(&self) -> bool {
         use ErrorKind::{
@@ -213,6 +226,7 @@ impl ErrorKind {
             ErrorKind::Credentials(_) => "credentials_unavailable",
             ErrorKind::UnsendableCredentials(_) => "credentials_unusable",
             ErrorKind::Closed => "closed",
+            ErrorKind::ReplicaDown => "replica_down",
             ErrorKind::Timeout { .. } => "timeout",
             ErrorKind::Stalled(_) => "stalled",
             ErrorKind::TimeSpent(_) => "time_spent",
@@ -274,6 +288,10 @@ impl fmt::Display for ErrorKind {
                 f,
                 "was not queried: the upstreams file gives a value for the header {header} that a header cannot carry; it must be \
                  one line of visible ASCII characters and blanks"
+            ),
+            ErrorKind::ReplicaDown => f.write_str(
+                "has not answered, and does not answer a trivial query either; check that it is running, and what stands between this \
+                 mirror and it",
             ),
             ErrorKind::Closed => write!(
                 f,

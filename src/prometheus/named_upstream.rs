@@ -1,7 +1,11 @@
 //! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::log;
 
 use super::access::address::Address;
 use super::access::authorities::Authorities;
@@ -11,10 +15,20 @@ use super::access::tls_settings::{BadTls, TlsSettings};
 use super::credentials::aws::SigV4;
 use super::credentials::named::{NamedCredentials, Scheme};
 use super::credentials::oauth2::OAuth2;
-use super::http::authorize::Authorize;
+use super::deadline::Deadline;
 use super::http::rotating_transport::{RotatingTransport, Surroundings};
-use super::http::transport::{Transport, url_query};
+use super::http::transport::{Content, Question, Target, Transport, url_query};
+use super::replicas::{Change, Replicas};
 use super::upstreams_file::definition::{CredentialsDefinition, Definition};
+
+/// How long a probe of a replica may take.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most bytes of the answer to a probe.
+const MAX_PROBE_BYTES: u64 = 64 << 10;
+
+/// A query that every Prometheus can answer at once.
+pub const TRIVIAL_QUERY: &str = "1";
 
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
@@ -25,6 +39,7 @@ pub(super) struct NamedUpstream {
     url_query: String,
     credentials: NamedCredentials,
     transport: RotatingTransport,
+    replicas: Replicas,
 }
 
 /// Why an upstream cannot be used as it is defined.
@@ -72,6 +87,7 @@ impl NamedUpstream {
             url_query: url_query(&definition.query_parameters),
             credentials: credentials(&definition, around)?,
             transport: RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?,
+            replicas: Replicas::new(definition.addresses.len()),
             definition,
         })
     }
@@ -90,6 +106,60 @@ impl NamedUpstream {
         Ok(secrets? | tls? | of_tokens?)
     }
 
+    /// The replica to ask.
+    pub(super) fn current_replica(&self) -> usize {
+        self.replicas.current(Instant::now())
+    }
+
+    /// A replica has failed to answer, which the next question need not try.
+    pub(super) fn replica_failed(&self, replica: usize) {
+        self.tell(self.replicas.failed(replica));
+    }
+
+    /// Probes the replicas that may have to be left, or can be returned to. One that is left is not waited for any more.
+    pub(super) fn probe_replicas(&self) {
+        for replica in self.replicas.to_probe(Instant::now()) {
+            let has_answered = self.probe(replica);
+            let change = self.replicas.probed(replica, has_answered, Instant::now());
+            if change.is_some_and(|change| change.from == replica) {
+                self.transport().abandon(self.address(replica));
+            }
+            self.tell(change);
+        }
+    }
+
+    /// Whether a replica answers a trivial query.
+    fn probe(&self, replica: usize) -> bool {
+        let params = vec![("query", TRIVIAL_QUERY.to_owned())];
+        let question = Question {
+            target: self.target(replica),
+            path: "/api/v1/query",
+            content: Content::Query(&params),
+            deadline: Deadline::new(Instant::now(), PROBE_PATIENCE),
+            trace: None,
+            max_bytes: MAX_PROBE_BYTES,
+        };
+        let answered = self.transport.exchange(question);
+        // The connection can be used again once the short body is read.
+        answered.is_ok_and(|mut answer| answer.status < 500 && io::copy(&mut answer.body, &mut io::sink()).is_ok())
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        let Some(Change { from, to }) = change else { return };
+        let line = || {
+            log::Line::new("another replica is queried")
+                .text("upstream", &self.definition.name)
+                .text("replica", self.address(to))
+                .text("before", self.address(from))
+        };
+        if to < from { log::info(line) } else { log::warn(line) }
+    }
+
+    /// Whom questions to a replica go to.
+    pub(super) fn target(&self, replica: usize) -> Target<'_> {
+        Target { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
+    }
+
     /// A number that no other has.
     pub(super) fn id(&self) -> u64 {
         self.id
@@ -103,15 +173,6 @@ impl NamedUpstream {
     pub(super) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
         addresses.get(replica).unwrap_or(&addresses[0])
-    }
-
-    /// What stands in the URL of every call, as `name=value&...`, or nothing.
-    pub(super) fn url_query(&self) -> &str {
-        &self.url_query
-    }
-
-    pub(super) fn credentials(&self) -> &dyn Authorize {
-        &self.credentials
     }
 
     pub(super) fn transport(&self) -> &Transport {

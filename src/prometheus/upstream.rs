@@ -101,6 +101,21 @@ impl Upstream {
         }
     }
 
+    /// The same upstream at the replica that is to be asked now.
+    pub(super) fn at_current_replica(&self) -> Upstream {
+        match &*self.0 {
+            Kind::Named(Named { upstream, .. }) => Upstream::named(Arc::clone(upstream), upstream.current_replica()),
+            Kind::Given { .. } => self.clone(),
+        }
+    }
+
+    /// The replica has failed; the next question need not try it.
+    pub(super) fn has_failed(&self) {
+        if let Kind::Named(Named { upstream, replica }) = &*self.0 {
+            upstream.replica_failed(*replica);
+        }
+    }
+
     /// What the metrics call it.
     pub(super) fn labels(&self) -> UpstreamLabels<&str> {
         match self.is_named() {
@@ -152,9 +167,7 @@ impl Upstream {
     pub(super) fn target(&self) -> Target<'_> {
         match &*self.0 {
             Kind::Given { address, credentials } => Target { address, url_query: "", credentials },
-            Kind::Named(Named { upstream, .. }) => {
-                Target { address: self.address(), url_query: upstream.url_query(), credentials: upstream.credentials() }
-            }
+            Kind::Named(Named { upstream, replica }) => upstream.target(*replica),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 
 use zeroize::Zeroizing;
 
@@ -123,7 +124,19 @@ impl Upstreams {
             None if current.len() == 1 => current.first(),
             None => None,
         };
-        found.map(|upstream| Upstream::named(Arc::clone(upstream), 0))
+        found.map(|upstream| Upstream::named(Arc::clone(upstream), upstream.current_replica()))
+    }
+
+    /// Has a thread probe the replicas of each upstream that has several, and does not return before the probes are done.
+    pub(super) fn probe_replicas(&self) {
+        let current = self.current();
+        thread::scope(|scope| {
+            for upstream in current.iter().filter(|one| one.definition().addresses.len() > 1) {
+                let probe = thread::Builder::new().name("replica-probe".to_owned());
+                // Without a thread, it is probed the next time.
+                let _ = probe.spawn_scoped(scope, || upstream.probe_replicas());
+            }
+        });
     }
 
     /// All upstreams, replica by replica.

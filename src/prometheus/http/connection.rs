@@ -55,6 +55,9 @@ const MAX_TURN: Duration = Duration::from_millis(20);
 /// How long the question may take to go out on a second connection, while the first one is not waited for.
 const SECOND_SEND: Duration = Duration::from_millis(200);
 
+/// How often a wait looks whether the server is known to be down.
+const ABANDON_INTERVAL: Duration = Duration::from_millis(250);
+
 /// The second connections that are being opened.
 static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
 
@@ -76,6 +79,8 @@ struct Kept {
     lifetime: Duration,
     /// The connections of an earlier generation are not used any more.
     generation: AtomicU64,
+    /// Connections of earlier generations than this wait for a server that is down.
+    abandoned: AtomicU64,
     /// How often in a row an old connection has answered before the new one that was to replace it.
     lost_races: AtomicU32,
 }
@@ -83,6 +88,15 @@ struct Kept {
 impl Keep {
     pub(super) fn new(connector: Arc<Connector>, lifetime: Duration) -> Keep {
         Keep { connector, lifetime, upstreams: Arc::default() }
+    }
+
+    /// Ends the exchanges with a server that wait for it, for it is known to be down; see [`ErrorKind::ReplicaDown`].
+    pub(super) fn abandon(&self, base: &str) {
+        let Ok(uri) = base.parse::<Uri>() else { return };
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = upstreams.get(&server_of(&uri)) {
+            kept.abandoned.fetch_max(kept.generation.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
     }
 
     /// From now on, no connection is used that is open now, once its exchange has ended.
@@ -93,11 +107,7 @@ impl Keep {
     }
 
     fn upstream(&self, uri: &Uri) -> Arc<Kept> {
-        let base = format!(
-            "{}://{}/",
-            uri.scheme_str().unwrap_or_default(),
-            uri.authority().map(|authority| authority.as_str()).unwrap_or_default()
-        );
+        let base = server_of(uri);
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = upstreams.get(&base) {
             return Arc::clone(kept);
@@ -109,11 +119,18 @@ impl Keep {
             uri: base.parse().unwrap_or_else(|_| uri.clone()),
             lifetime: self.lifetime,
             generation: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
             lost_races: AtomicU32::new(0),
         });
         upstreams.insert(base, Arc::clone(&kept));
         kept
     }
+}
+
+/// The URL of a server.
+fn server_of(uri: &Uri) -> String {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    format!("{}://{authority}/", uri.scheme_str().unwrap_or_default())
 }
 
 impl UreqConnector for Keep {
@@ -232,7 +249,7 @@ impl Transport for Connection {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if !self.request.is_unanswered {
-            return self.open.transport.await_input(timeout).map_err(in_answer);
+            return self.await_answer(deadline_of(timeout)).map_err(in_answer);
         }
         self.send(timeout);
         let has_input = self.first_input(deadline_of(timeout))?;
@@ -283,6 +300,20 @@ impl Connection {
         }
     }
 
+    /// Waits for input until an instant, but no longer than until the server is known to be down.
+    fn await_answer(&mut self, deadline: Instant) -> Result<bool, Error> {
+        loop {
+            let now = Instant::now();
+            match self.open.transport.await_input(until(deadline.min(now + ABANDON_INTERVAL))) {
+                Err(Error::Timeout(_)) if now + ABANDON_INTERVAL < deadline => {}
+                waited => return waited,
+            }
+            if self.open.generation < self.kept.abandoned.load(Ordering::Relaxed) {
+                return Err(ConnectError(ErrorKind::ReplicaDown).into());
+            }
+        }
+    }
+
     /// Waits for the first bytes of an answer: on another connection, if this one was good before and is so no more, or if it stays
     /// silent and the upstream has other addresses.
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
@@ -291,7 +322,7 @@ impl Connection {
         let may_be_mute =
             self.request.is_whole && broken.is_none() && self.open.peer.is_some_and(|peer| peer.has_others);
         if !may_be_dead && !may_be_mute {
-            let waited = self.open.transport.await_input(until(deadline));
+            let waited = self.await_answer(deadline);
             return match (waited, broken) {
                 (Ok(true), _) => Ok(true),
                 // It says why it takes no more.
@@ -303,7 +334,7 @@ impl Connection {
         let patience = self.kept.patience(deadline.saturating_duration_since(Instant::now()));
         let waited = match broken {
             Some(error) => Err(error),
-            None => self.open.transport.await_input(until(Instant::now() + patience)),
+            None => self.await_answer(Instant::now() + patience),
         };
         match waited {
             Ok(true) => Ok(true),
@@ -330,18 +361,18 @@ impl Connection {
     /// Asks on the connection that was just opened, and waits for its answer alone.
     fn repeat(&mut self, deadline: Instant) -> Result<bool, Error> {
         transmit(&mut *self.open.transport, &self.request.bytes, until(deadline))?;
-        self.open.transport.await_input(until(deadline))
+        self.await_answer(deadline)
     }
 
     /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first.
     fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
         let Some(opening) = self.kept.open_aside(deadline) else {
-            return self.open.transport.await_input(until(deadline));
+            return self.await_answer(deadline);
         };
         let mut second: Option<Open> = None;
         let mut turn = MIN_TURN;
         loop {
-            let waited = self.open.transport.await_input(until(deadline.min(Instant::now() + turn)));
+            let waited = self.await_answer(deadline.min(Instant::now() + turn));
             match waited {
                 Err(Error::Timeout(_)) if Instant::now() < deadline => {}
                 other if is_dead(&other) => {
@@ -349,7 +380,7 @@ impl Connection {
                     return match second.take() {
                         Some(second) => {
                             self.replace_silent(second);
-                            self.open.transport.await_input(until(deadline))
+                            self.await_answer(deadline)
                         }
                         None => {
                             let left = deadline.saturating_duration_since(Instant::now());
@@ -373,20 +404,20 @@ impl Connection {
                     }
                     Err(Error::Timeout(_)) => {}
                     // The new connection is no better.
-                    _ => return self.open.transport.await_input(until(deadline)),
+                    _ => return self.await_answer(deadline),
                 }
             } else {
                 match opening.try_recv() {
                     Ok(Ok(mut opened)) => {
                         let timeout = until(deadline.min(Instant::now() + SECOND_SEND));
                         if transmit(&mut *opened.transport, &self.request.bytes, timeout).is_err() {
-                            return self.open.transport.await_input(until(deadline));
+                            return self.await_answer(deadline);
                         }
                         second = Some(opened);
                     }
                     Err(TryRecvError::Empty) => {}
                     Ok(Err(_)) | Err(TryRecvError::Disconnected) => {
-                        return self.open.transport.await_input(until(deadline));
+                        return self.await_answer(deadline);
                     }
                 }
             }

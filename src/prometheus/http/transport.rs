@@ -234,6 +234,11 @@ impl Transport {
         self.kept.retire_all();
     }
 
+    /// Ends the exchanges that wait for the server at an address, for it is known to be down.
+    pub(in crate::prometheus) fn abandon(&self, address: &Address) {
+        self.kept.abandon(address.base());
+    }
+
     /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
     /// a new one; what else may befall a kept connection is dealt with in `connection`. One that refuses credentials is asked once
     /// more if there are newer ones.

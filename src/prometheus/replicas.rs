@@ -1,0 +1,152 @@
+//! Which of several replicas of one Prometheus is asked: the first that answers, and then that one as long as it does.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// For so long, a replica has to answer before it is preferred again to one that comes after it.
+const PROVEN: Duration = Duration::from_secs(60);
+
+/// How many probes in a row the replica that is asked may leave without an answer.
+const MAX_FAILED_PROBES: u32 = 2;
+
+/// How long after its last question the replica that is asked is still probed.
+const IN_USE: Duration = Duration::from_secs(30);
+
+/// The replicas of an upstream, by their places in the order in which they are preferred.
+#[derive(Debug)]
+pub(super) struct Replicas(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    current: usize,
+    /// Since when each has answered all probes.
+    answering_since: Vec<Option<Instant>>,
+    failed_probes: u32,
+    last_question: Option<Instant>,
+}
+
+/// That another replica is asked from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl Replicas {
+    /// So many replicas, at least one.
+    pub(super) fn new(count: usize) -> Replicas {
+        let answering_since = vec![None; count];
+        Replicas(Mutex::new(State { current: 0, answering_since, failed_probes: 0, last_question: None }))
+    }
+
+    /// The one to ask. Once there is a question, it is probed for some time.
+    pub(super) fn current(&self, now: Instant) -> usize {
+        let mut state = self.state();
+        state.last_question = Some(now);
+        state.current
+    }
+
+    /// A replica has failed. If it is the one that is asked, the next one is from now on.
+    pub(super) fn failed(&self, replica: usize) -> Option<Change> {
+        self.state().fail(replica)
+    }
+
+    /// Those to probe: the one that is asked, if it was lately, and those that are preferred to it.
+    pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
+        let state = self.state();
+        let is_in_use = state.last_question.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
+        (0..state.current).chain(is_in_use.then_some(state.current)).collect()
+    }
+
+    /// A replica was probed.
+    pub(super) fn probed(&self, replica: usize, has_answered: bool, now: Instant) -> Option<Change> {
+        let mut state = self.state();
+        if replica == state.current {
+            state.failed_probes = if has_answered { 0 } else { state.failed_probes + 1 };
+            return if state.failed_probes >= MAX_FAILED_PROBES { state.fail(replica) } else { None };
+        }
+        let since = state.answering_since.get_mut(replica)?;
+        if !has_answered {
+            *since = None;
+            return None;
+        }
+        let since = *since.get_or_insert(now);
+        if replica > state.current || now.saturating_duration_since(since) < PROVEN {
+            return None;
+        }
+        Some(state.change(replica))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fail(&mut self, replica: usize) -> Option<Change> {
+        let count = self.answering_since.len();
+        if let Some(since) = self.answering_since.get_mut(replica) {
+            *since = None;
+        }
+        (replica == self.current && count > 1).then(|| self.change((replica + 1) % count))
+    }
+
+    fn change(&mut self, to: usize) -> Change {
+        let from = self.current;
+        (self.current, self.failed_probes) = (to, 0);
+        Change { from, to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_next_one_is_asked_when_one_fails_and_it_is_stayed_with() {
+        let (replicas, now) = (Replicas::new(3), Instant::now());
+        assert_eq!(replicas.current(now), 0);
+        assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
+        // Another question that was on its way to it.
+        assert_eq!(replicas.failed(0), None);
+        assert_eq!(replicas.current(now + after(3_600)), 1);
+        assert_eq!(replicas.failed(1), Some(Change { from: 1, to: 2 }));
+        assert_eq!(replicas.failed(2), Some(Change { from: 2, to: 0 }));
+        assert_eq!(Replicas::new(1).failed(0), None);
+    }
+
+    #[test]
+    fn one_that_is_preferred_is_asked_again_when_it_has_answered_for_a_minute() {
+        let (replicas, now) = (Replicas::new(3), Instant::now());
+        replicas.failed(0);
+        replicas.failed(1);
+        assert_eq!(replicas.to_probe(now), [0, 1]);
+        for second in [0, 30, 59] {
+            assert_eq!(replicas.probed(1, true, now + after(second)), None);
+        }
+        // A failure begins the minute anew.
+        assert_eq!(replicas.probed(1, false, now + after(60)), None);
+        assert_eq!(replicas.probed(1, true, now + after(61)), None);
+        assert_eq!(replicas.probed(1, true, now + after(120)), None);
+        assert_eq!(replicas.probed(1, true, now + after(121)), Some(Change { from: 2, to: 1 }));
+        assert_eq!(replicas.to_probe(now + after(121)), [0]);
+    }
+
+    #[test]
+    fn the_one_that_is_asked_fails_when_it_leaves_two_probes_unanswered() {
+        let (replicas, now) = (Replicas::new(2), Instant::now());
+        assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "nobody asks it");
+        replicas.current(now);
+        assert_eq!(replicas.to_probe(now + after(29)), [0]);
+        assert_eq!(replicas.to_probe(now + after(30)), Vec::<usize>::new());
+        for (has_answered, expected) in
+            [(false, None), (true, None), (false, None), (false, Some(Change { from: 0, to: 1 }))]
+        {
+            assert_eq!(replicas.probed(0, has_answered, now), expected);
+        }
+    }
+}
