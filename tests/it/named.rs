@@ -5,6 +5,7 @@ mod credentials;
 mod details;
 mod files;
 mod oauth2;
+mod replicas;
 mod sigv4;
 mod tls;
 mod tracing;

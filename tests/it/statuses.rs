@@ -122,7 +122,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     );
     check(at("/legal/"), "request_refused", &["451", "look at its log"]);
     check(at("/later/"), "unavailable", &["503, again after 7 s)"]);
-    check(at("/bearer/"), "access_denied", &["403, WWW-Authenticate: Bearer)", "reverse proxy"]);
+    check(at("/bearer/"), "access_denied", &["403, WWW-Authenticate: Bearer)", "--upstreams-file"]);
     check(at("/challenges/"), "credentials_required", &["Negotiate, Basic)", "https://user:password@host/"]);
 
     let too_long = |answer: Answer, status: &str| {
@@ -193,7 +193,7 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     check(Reply::http(511, "text/html", SECRET), "access_denied", &["511", "demands a login"]);
     check(Reply::http(429, "application/json", json!({"error": SECRET}).to_string()), "too_many_requests", &["429"]);
     let bearer = "HTTP/1.1 401 X\r\nWWW-Authenticate: Bearer realm=\"hush-5ca1ab1e\"\r\nContent-Length: 0\r\n\r\n";
-    check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "reverse proxy"]);
+    check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "--upstreams-file"]);
     let later = "HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(later), "too_many_requests", &["again after 30 s"]);
     // As Prometheus answers while it replays its write-ahead log.

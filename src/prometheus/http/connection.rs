@@ -303,13 +303,16 @@ impl Connection {
     /// Waits for input until an instant, but no longer than until the server is known to be down.
     fn await_answer(&mut self, deadline: Instant) -> Result<bool, Error> {
         loop {
-            let now = Instant::now();
-            match self.open.transport.await_input(until(deadline.min(now + ABANDON_INTERVAL))) {
-                Err(Error::Timeout(_)) if now + ABANDON_INTERVAL < deadline => {}
-                waited => return waited,
+            let slice = deadline.min(Instant::now() + ABANDON_INTERVAL);
+            let waited = self.open.transport.await_input(until(slice));
+            if !matches!(waited, Err(Error::Timeout(_))) {
+                return waited;
             }
             if self.open.generation < self.kept.abandoned.load(Ordering::Relaxed) {
                 return Err(ConnectError(ErrorKind::ReplicaDown).into());
+            }
+            if slice == deadline {
+                return waited;
             }
         }
     }

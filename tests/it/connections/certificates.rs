@@ -167,7 +167,7 @@ fn a_client_certificate_that_is_demanded_is_said() {
         let mirror = Mirror::start_with(&["--ca-file", authority.to_str().unwrap()]);
         let details = json!({"url": format!("https://localhost:{}/", server.port())});
         for _ in 0..3 {
-            check_fails(&mirror, &details, SECOND * 2, &["it demands a client certificate", "reverse proxy"]);
+            check_fails(&mirror, &details, SECOND * 2, &["it demands a client certificate", "--upstreams-file"]);
         }
     }
 }

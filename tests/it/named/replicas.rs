@@ -1,0 +1,160 @@
+//! Replicas of one Prometheus: the first that answers is queried, and stayed with.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Files, named};
+use crate::support::ask::{Gateway, Query, assert_points};
+use crate::support::oracle::{self, Nan};
+use crate::support::process::wait_until;
+use crate::support::prometheus::{self, Prometheus, Samples};
+use crate::support::samples::{HOUR, T0, one};
+use crate::support::stub::{self, Reply, Request, Stub};
+
+/// A mirror whose upstream `a` has replicas at these URLs, with a timeout.
+fn gateway(files: &Files, urls: &[String], timeout: &str) -> Gateway {
+    files.upstreams(&format!("upstreams:\n- name: a\n  urls: {}\n  timeout: {timeout}\n", json!(urls)));
+    Gateway { mirror: files.mirror(), details: named("a") }
+}
+
+/// A question whose right answer is known, and that needs several samples.
+fn check_right(gateway: &Gateway) {
+    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    let expected = oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None);
+    assert_points(&answer, &expected, 0.0, "a replica answers");
+}
+
+#[test]
+fn when_one_is_killed_the_next_answers_until_it_has_been_back_for_a_minute() {
+    let (first, files) = (Prometheus::start("", Samples::Loaded, &[]), Files::new());
+    let gateway = gateway(&files, &[first.url(""), prometheus::shared().url("")], "20s");
+    let address = |prometheus: &Prometheus| format!("replica=127.0.0.1:{}", prometheus.details()["port"]);
+    // The line is written after the answer.
+    let last_replica = |is: &Prometheus| {
+        let last = || {
+            let log = gateway.mirror.log();
+            log.lines().rev().find(|line| line.contains("msg=request")).unwrap_or_default().to_owned()
+        };
+        wait_until(|| format!("the last one is {}: {}", address(is), last()), || last().contains(&address(is)));
+    };
+    check_right(&gateway);
+    last_replica(&first);
+    first.signal("KILL");
+    for _ in 0..3 {
+        check_right(&gateway);
+        last_replica(prometheus::shared());
+    }
+    assert_eq!(gateway.mirror.log().matches("another replica is queried").count(), 1, "{}", gateway.mirror.log());
+    let page = gateway.mirror.get("/metrics").text;
+    assert!(
+        page.contains(&format!("upstream=\"a\",{}\"", address(prometheus::shared()).replace('=', "=\""))),
+        "{page}"
+    );
+    first.start_again();
+    let back = Instant::now();
+    check_right(&gateway);
+    last_replica(prometheus::shared());
+    let returns = || gateway.mirror.log().matches("another replica is queried").count() == 2;
+    let deadline = back + Duration::from_secs(75);
+    while !returns() {
+        assert!(Instant::now() < deadline, "it is not returned to: {}", gateway.mirror.log());
+        check_right(&gateway);
+        thread::sleep(Duration::from_millis(500));
+    }
+    assert!(back.elapsed() > Duration::from_secs(55), "{:?}", back.elapsed());
+    check_right(&gateway);
+    last_replica(&first);
+}
+
+#[test]
+fn one_that_falls_silent_under_load_costs_seconds_and_no_answer() {
+    let (first, files) = (Prometheus::start("", Samples::Loaded, &[]), Files::new());
+    let gateway = gateway(&files, &[first.url(""), prometheus::shared().url("")], "20s");
+    check_right(&gateway);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let askers: Vec<_> = (0..6)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut longest = Duration::ZERO;
+                    while !is_over.load(Ordering::Relaxed) {
+                        let begun = Instant::now();
+                        check_right(&gateway);
+                        longest = longest.max(begun.elapsed());
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                    longest
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(500));
+        first.signal("STOP");
+        wait_until(
+            || format!("another replica is queried: {}", gateway.mirror.log()),
+            || gateway.mirror.log().contains("another replica is queried"),
+        );
+        thread::sleep(Duration::from_secs(1));
+        is_over.store(true, Ordering::Relaxed);
+        for asker in askers {
+            let longest = asker.join().unwrap();
+            // Two probes of two seconds each, and two seconds until the first.
+            assert!(longest < Duration::from_secs(12), "{longest:?}");
+        }
+    });
+    first.signal("CONT");
+    assert_eq!(gateway.mirror.log().matches("another replica is queried").count(), 1);
+}
+
+#[test]
+fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
+    let check = |reply: Reply, is_left: bool| {
+        let files = Files::new();
+        let first = Stub::start(move |_: &Request| reply.clone());
+        let gateway =
+            gateway(&files, &[format!("http://127.0.0.1:{}", first.port()), prometheus::shared().url("")], "10s");
+        let answer = gateway.connection();
+        assert_eq!(answer.json["status"] == "OK", is_left, "{}", answer.text);
+        assert_eq!(gateway.mirror.log().contains("another replica is queried"), is_left);
+    };
+    for status in [502, 503, 504] {
+        check(Reply::http(status, "text/html", "<html>"), true);
+    }
+    check(Reply::raw("").then(stub::After::Close), true);
+    check(Reply::error(400, "bad_data", "why"), false);
+    check(Reply::http(500, "text/html", "<html>"), false);
+    check(Reply::http(401, "text/plain", ""), false);
+}
+
+#[test]
+fn an_answer_is_never_put_together_from_two_replicas() {
+    let files = Files::new();
+    // Its range selector is answered; then it fails in the midst of the question.
+    let first = Stub::start(|request: &Request| match request.path.as_str() {
+        "/api/v1/query" => Reply::success(json!({"resultType": "matrix", "result": []})),
+        _ => Reply::http(503, "text/plain", ""),
+    });
+    let second = Stub::start(stub::good);
+    let url = |stub: &Stub| format!("http://127.0.0.1:{}", stub.port());
+    let gateway = gateway(&files, &[url(&first), url(&second)], "10s");
+    let answer = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
+    // Nothing was found, and so the first was asked whether the metric ever existed. The second has samples.
+    assert!(!answer.points().is_empty(), "{}", answer.text);
+    assert!(answer.points().iter().all(|point| point[0] == 1.5), "{}", answer.text);
+    assert!(first.requests().len() >= 2 && !second.queries("stub_metric").is_empty());
+}
+
+#[test]
+fn when_all_fail_each_is_tried_once_within_the_deadline() {
+    let files = Files::new();
+    let stubs: Vec<Stub> = (0..3).map(|_| Stub::start(|_: &Request| Reply::http(503, "text/plain", ""))).collect();
+    let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
+    let gateway = gateway(&files, &urls, "5s");
+    let answer = gateway.connection();
+    assert!(answer.text.contains("cannot answer now (HTTP status 503"), "{}", answer.text);
+    let asked: Vec<usize> =
+        stubs.iter().map(|stub| stub.requests().iter().filter(|request| request.method == "POST").count()).collect();
+    assert_eq!(asked, [1, 1, 1]);
+}
