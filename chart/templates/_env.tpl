@@ -13,6 +13,12 @@ The environment of the mirror: the settings that are values of the chart, and wh
   value: {{ quote .Values.requireApiKey }}
 - name: ALLOW_UPSTREAM
   value: {{ join "," .Values.allowUpstream | quote }}
+- name: NAMED_UPSTREAMS_ONLY
+  value: {{ .Values.namedUpstreamsOnly | default false | quote }}
+{{- with include "prometheusmirror.upstreams.path" . }}
+- name: UPSTREAMS_FILE
+  value: {{ quote . }}
+{{- end }}
 - name: PORT
   value: {{ include "prometheusmirror.containerPort" . | quote }}
 - name: WORKERS
@@ -98,6 +104,8 @@ The environment of the mirror: the settings that are values of the chart, and wh
     "API_KEY_FILE" "global.apiKey"
     "REQUIRE_API_KEY" "requireApiKey"
     "ALLOW_UPSTREAM" "allowUpstream"
+    "UPSTREAMS_FILE" "upstreams"
+    "NAMED_UPSTREAMS_ONLY" "namedUpstreamsOnly"
     "CA_FILE" "global.customCertificates"
     "PROXY" "global.proxy.url"
     "NO_PROXY" "noProxy"

@@ -4,9 +4,8 @@ What the pods of the mirror and the one that tests it have in common: a cluster 
 
 {{/* Fields of a pod. Takes the root. */}}
 {{- define "prometheusmirror.pod" -}}
-automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with .Values.serviceAccount.name }}
+{{- with include "prometheusmirror.serviceAccount" . }}
 serviceAccountName: {{ quote . }}
 {{- end }}
 {{- with include "prometheusmirror.pullSecrets" . }}
@@ -29,6 +28,15 @@ tolerations:
 {{- end }}
 {{- end }}
 
+{{/* The service account of the pods, or nothing. */}}
+{{- define "prometheusmirror.serviceAccount" -}}
+{{- with .Values.serviceAccount.name -}}
+    {{- . -}}
+{{- else -}}
+    {{- if .Values.serviceAccount.create }}{{ include "prometheusmirror.fullname" . }}{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Fields of a container. Takes the root. */}}
 {{- define "prometheusmirror.container" -}}
 image: {{ include "prometheusmirror.image" . | quote }}
@@ -45,7 +53,7 @@ resources:
 
 {{/*
 A number that changes with what the running mirror does not take over when it changes, so that its pods are replaced;
-nothing if there is no such thing. The key is none: that is read again. Takes the root.
+nothing if there is no such thing. The key and the upstreams are none: they are read again. Takes the root.
 */}}
 {{- define "prometheusmirror.restart" -}}
 {{- $given := dict -}}

@@ -22,4 +22,5 @@ mod schema;
 mod settings;
 mod subchart;
 mod test_pod;
+mod upstreams;
 mod validate;

@@ -85,6 +85,7 @@ fn a_variable_that_is_a_value_is_refused_with_its_name() {
             "API_KEY" | "API_KEY_FILE" => "global.apiKey".to_owned(),
             "CA_FILE" => "global.customCertificates".to_owned(),
             "PROXY" => "global.proxy.url".to_owned(),
+            "UPSTREAMS_FILE" => "upstreams".to_owned(),
             variable => camel(variable),
         };
         for (way, yaml) in WAYS {

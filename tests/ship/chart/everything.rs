@@ -6,7 +6,7 @@ use super::helm::Install;
 const VALUES: &str = include_str!("everything.yaml");
 
 /// The text that only secrets may hold when everything is on.
-pub const SECRETS: [&str; 3] = ["hush-key", "hush-proxy", "hush-variable"];
+pub const SECRETS: [&str; 4] = ["hush-key", "hush-proxy", "hush-variable", "hush-upstream"];
 
 /// The installation with everything on.
 pub fn everything() -> Install {
@@ -34,6 +34,7 @@ fn there_is_nothing_that_is_not_asked_for() {
     let name = "mirror-prometheusmirror";
     let expected = [
         format!("ConfigMap/{name}-certificates"),
+        format!("ConfigMap/{name}-service-ca"),
         format!("Deployment/{name}"),
         format!("HTTPRoute/{name}"),
         format!("HorizontalPodAutoscaler/{name}"),
@@ -44,7 +45,9 @@ fn there_is_nothing_that_is_not_asked_for() {
         format!("Secret/{name}"),
         format!("Secret/{name}-env"),
         format!("Secret/{name}-proxy"),
+        format!("Secret/{name}-upstreams"),
         format!("Service/{name}"),
+        "ServiceAccount/mirror".to_owned(),
         format!("ServiceMonitor/{name}"),
     ];
     assert_eq!(everything().render().list(), expected);

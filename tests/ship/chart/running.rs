@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::certificates::{Certificates, ENCODED};
+use crate::support::certificates::{Certificates, ENCODED, PASSWORD};
 use crate::support::mirror::{BINARY, Mirror};
 use crate::support::process::wait_until;
 
@@ -16,6 +16,9 @@ use super::everything::everything;
 use super::helm::{Install, KEY};
 use super::key::decoded;
 use super::manifests::Manifests;
+
+/// What is in a cluster already: the name of a Secret or ConfigMap, and a file in it.
+type Present<'a> = (&'a str, &'a str, String);
 
 /// A pod on this machine: the files that its container sees, below a folder, and its variables.
 struct Pod {
@@ -25,14 +28,14 @@ struct Pod {
 }
 
 impl Pod {
-    fn new(rendered: &Manifests, spec: &Value) -> Pod {
+    fn new(rendered: &Manifests, spec: &Value, present: &[Present<'_>]) -> Pod {
         let folder = tempfile::tempdir().unwrap();
         let container = &spec["containers"][0];
         let root = |path: &str| format!("{}{path}", folder.path().display());
         for mount in container["volumeMounts"].as_array().unwrap() {
             let volumes = spec["volumes"].as_array().unwrap();
             let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).expect("the volume of a mount");
-            project(&files_of(rendered, volume), Path::new(&root(mount["mountPath"].as_str().unwrap())));
+            project(&files_of(rendered, volume, present), Path::new(&root(mount["mountPath"].as_str().unwrap())));
         }
         let variables = container["env"].as_array().unwrap().iter().map(|variable| {
             let value = match variable["value"].as_str() {
@@ -54,8 +57,14 @@ impl Pod {
     }
 }
 
-/// The files of a volume, by name: those of a Secret or a ConfigMap of the rendering, or none.
-fn files_of(rendered: &Manifests, volume: &Value) -> Vec<(String, String)> {
+/// The files of a volume, by name: those of a Secret or a ConfigMap that is present or rendered, or none.
+fn files_of(rendered: &Manifests, volume: &Value, present: &[Present<'_>]) -> Vec<(String, String)> {
+    let source = volume.pointer("/secret/secretName").or(volume.pointer("/configMap/name"));
+    let of_source = present.iter().filter(|(object, ..)| source.is_some_and(|source| source == object));
+    let found: Vec<_> = of_source.map(|(_, name, text)| ((*name).to_owned(), text.clone())).collect();
+    if !found.is_empty() {
+        return found;
+    }
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let entries = |kind: &str, name: &Value| rendered.named(kind, name.as_str().unwrap())["data"].clone();
     let files = |data: Value| {
@@ -89,7 +98,7 @@ fn project(files: &[(String, String)], folder: &Path) {
 
 /// Wants the pod of `helm test` to be content with a mirror, which it finds under the name of the Service.
 fn check_tested(rendered: &Manifests, mirror: &Mirror) {
-    let pod = Pod::new(rendered, &rendered.only("Pod")["spec"]);
+    let pod = Pod::new(rendered, &rendered.only("Pod")["spec"], &[]);
     let [check, url] = pod.arguments.as_slice() else { panic!("{:?}", pod.arguments) };
     assert!(url.ends_with('/'));
     let url = format!("{}/", mirror.base());
@@ -102,7 +111,7 @@ fn check_tested(rendered: &Manifests, mirror: &Mirror) {
 #[test]
 fn the_server_takes_what_the_chart_sets() {
     let rendered = Install::promised().render();
-    let mirror = Pod::new(&rendered, rendered.pod()).start();
+    let mirror = Pod::new(&rendered, rendered.pod(), &[]).start();
     let answer = mirror.get("/-/ready");
     assert_eq!((answer.status, answer.key.as_deref()), (200, Some(KEY)));
     check_tested(&rendered, &mirror);
@@ -112,16 +121,29 @@ fn the_server_takes_what_the_chart_sets() {
 fn the_server_takes_everything_that_the_chart_can_set() {
     let certificates = Certificates::of("localhost");
     let pem = format!("global.customCertificates.pemData={}", certificates.authority.display());
-    let rendered =
-        everything().with(&["--set-file", &pem]).set("allowUpstream={localhost},requireApiKey=false").render();
-    let mirror = Pod::new(&rendered, rendered.pod()).start();
+    let prometheus = certificates.prometheus();
+    let named_url = prometheus.url("/").replace("http://127.0.0.1", "https://localhost");
+    let rendered = everything()
+        .with(&["--set-file", &pem])
+        .set("allowUpstream={localhost},requireApiKey=false,namedUpstreamsOnly=false")
+        .set(&format!("upstreams[0].url={named_url},upstreams[0].basic_auth.password={PASSWORD}"))
+        .render();
+    let authority = fs::read_to_string(&certificates.authority).unwrap();
+    let present = [
+        ("authorities", "ca.pem", authority.clone()),
+        ("token-of-mine", "token", "hush-token".to_owned()),
+        ("mirror-prometheusmirror-service-ca", "service-ca.crt", authority),
+    ];
+    let mirror = Pod::new(&rendered, rendered.pod(), &present).start();
     check_tested(&rendered, &mirror);
 
     // With the authority from the ConfigMap, and not by the proxy, which is for names with a dot.
-    let prometheus = certificates.prometheus();
     let url = prometheus.url("/").replace("http://127.0.0.1", &format!("https://ever:{ENCODED}@localhost"));
     let verdict = |url: &str| mirror.post("/api/connection", &json!({"connectionDetails": {"url": url}})).json;
     wait_until(|| format!("the connection is good: {}", verdict(&url)), || verdict(&url)["status"] == "OK");
+    // By the name that the notes show, with the credentials and the authority of the upstreams file.
+    let named = mirror.post("/api/connection", &json!({"connectionDetails": {"upstream": "mine"}})).json;
+    assert_eq!(named["status"], "OK", "{named}: {}", mirror.log());
     let elsewhere = verdict("https://127.0.0.1:1/")["error"].to_string();
     assert!(elsewhere.contains("--allow-upstream"), "{elsewhere}");
     assert!(!mirror.log().contains("hush"), "{}", mirror.log());

@@ -41,7 +41,6 @@ fn the_test_inherits_what_lets_the_mirror_run() {
             "imagePullSecrets",
             "securityContext",
             "serviceAccountName",
-            "automountServiceAccountToken",
             "enableServiceLinks",
             "nodeSelector",
             "tolerations",

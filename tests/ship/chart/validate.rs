@@ -24,6 +24,7 @@ fn cases() -> Vec<(&'static str, Install)> {
         ("existing-secret", Install::without_key().set("global.apiKey.fromSecret=mine,global.apiKey.key=key")),
         ("registry", Install::promised().set("global.imageRegistry=registry.example:5000/mirrored")),
         ("key-of-digits", Install::without_key().set("global.apiKey=12345")),
+        ("upstreams-secret", Install::promised().set("upstreamsFromSecret.name=mine,serviceAccount.create=true")),
         ("workers", Install::promised().set("workers=40")),
         ("port", Install::promised().set("port=443")),
         ("several", Install::promised().set("replicaCount=3,networkPolicy.enabled=true")),

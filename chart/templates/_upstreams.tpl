@@ -1,0 +1,111 @@
+{{/*
+Named upstreams: their file, and the files that it names. The file holds secrets, so no sentence repeats a value of it but the
+name of an upstream.
+*/}}
+
+{{/* Whether there is an upstreams file: its path in the pods, or nothing. */}}
+{{- define "prometheusmirror.upstreams.path" -}}
+{{- $secret := (.Values.upstreamsFromSecret).name -}}
+{{- if and .Values.upstreams $secret -}}
+    {{- fail "upstreams and upstreamsFromSecret.name are both given: remove one of them" -}}
+{{- end -}}
+{{- if .Values.upstreams -}}
+    {{- include "prometheusmirror.upstreams.check" . -}}
+    /etc/prometheusmirror/upstreams/upstreams.yaml
+{{- else if $secret -}}
+    {{- printf "/etc/prometheusmirror/upstreams/%s" ((.Values.upstreamsFromSecret).key | default "upstreams.yaml") -}}
+{{- else if .Values.namedUpstreamsOnly -}}
+    {{- fail "namedUpstreamsOnly is true, but there are no named upstreams: give upstreams or upstreamsFromSecret.name" -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the schema cannot say in a sentence. The mirror checks the rest when it reads the file. */}}
+{{- define "prometheusmirror.upstreams.check" -}}
+{{- $names := list -}}
+{{- range .Values.upstreams -}}
+    {{- $upstream := . -}}
+    {{- if has .name $names -}}
+        {{- printf "upstreams: two have the name %q: give each its own" .name | fail -}}
+    {{- end -}}
+    {{- $names = append $names .name -}}
+    {{- if eq (empty .url) (empty .urls) -}}
+        {{- printf "upstreams: %q must have either url or urls" .name | fail -}}
+    {{- end -}}
+    {{- $given := list -}}
+    {{- range list "basic_auth" "authorization" "oauth2" "sigv4" "bearer_token" "bearer_token_file" -}}
+        {{- if and (hasKey $upstream .) (not (kindIs "invalid" (get $upstream .))) }}{{ $given = append $given . }}{{ end -}}
+    {{- end -}}
+    {{- if gt (len $given) 1 -}}
+        {{- printf "upstreams: %q has %s: keep one of them" .name (join " and " $given) | fail -}}
+    {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The name of the Secret in which the file is. */}}
+{{- define "prometheusmirror.upstreams.secret" -}}
+{{- (.Values.upstreamsFromSecret).name | default (printf "%s-upstreams" (include "prometheusmirror.fullname" .)) -}}
+{{- end }}
+
+{{/* Mounted as directories, not by subPath: so changed files reach the running mirror, which re-reads them. */}}
+{{- define "prometheusmirror.upstreams.volumes" -}}
+{{- if include "prometheusmirror.upstreams.path" . }}
+- name: upstreams
+  secret:
+    secretName: {{ include "prometheusmirror.upstreams.secret" . | quote }}
+    defaultMode: 292
+{{- end }}
+{{- range .Values.upstreamFiles }}
+{{- include "prometheusmirror.upstreams.checkFiles" (list $ .) }}
+- name: {{ printf "files-%s" .name | quote }}
+  {{- if .secret }}
+  secret:
+    secretName: {{ quote .secret }}
+    defaultMode: 292
+  {{- else if .configMap }}
+  configMap:
+    name: {{ quote .configMap }}
+    defaultMode: 292
+  {{- else }}
+  configMap:
+    name: {{ include "prometheusmirror.upstreams.serviceCa" $ | quote }}
+    defaultMode: 292
+    {{- /* Because the entry is named, pods start only when OpenShift has added it. */}}
+    items:
+      - key: service-ca.crt
+        path: service-ca.crt
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "prometheusmirror.upstreams.mounts" -}}
+{{- if include "prometheusmirror.upstreams.path" . }}
+- name: upstreams
+  mountPath: /etc/prometheusmirror/upstreams
+  readOnly: true
+{{- end }}
+{{- range .Values.upstreamFiles }}
+- name: {{ printf "files-%s" .name | quote }}
+  mountPath: {{ printf "/etc/prometheusmirror/files/%s" .name | quote }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* Takes a list of the root and an item of upstreamFiles. */}}
+{{- define "prometheusmirror.upstreams.checkFiles" -}}
+{{- $root := first . }}{{ $item := last . -}}
+{{- $given := 0 -}}
+{{- range list $item.secret $item.configMap $item.serviceCa }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end -}}
+{{- if ne (int $given) 1 -}}
+    {{- printf "upstreamFiles: %q must have one of secret, configMap and serviceCa" $item.name | fail -}}
+{{- end -}}
+{{- $namesakes := 0 -}}
+{{- range $root.Values.upstreamFiles }}{{ if eq .name $item.name }}{{ $namesakes = add1 $namesakes }}{{ end }}{{ end -}}
+{{- if gt (int $namesakes) 1 -}}
+    {{- printf "upstreamFiles: two have the name %q: give each its own" $item.name | fail -}}
+{{- end -}}
+{{- end }}
+
+{{/* The name of the ConfigMap to which OpenShift adds its service CA. */}}
+{{- define "prometheusmirror.upstreams.serviceCa" -}}
+{{- printf "%s-service-ca" (include "prometheusmirror.fullname" .) -}}
+{{- end }}
