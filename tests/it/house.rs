@@ -106,6 +106,59 @@ fn troubleshooting_has_a_section_on_each_error_and_nothing_else() {
     }
 }
 
+/// The keys of each mapping of the upstreams file, as its reader lists them.
+fn upstream_keys() -> Vec<Vec<String>> {
+    let text = read("src/prometheus/upstreams_file/definition.rs");
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    // `const KEYS: [&str; 2] = ["a", "b"]` and `.fields(&["a", "b"])`.
+    let lists = ["KEYS: [&str;", ".fields(&["].into_iter().flat_map(|begin| {
+        code.match_indices(begin).map(move |(at, _)| {
+            let list =
+                if begin.starts_with("KEYS") { &code[at + code[at..].find('=').unwrap()..] } else { &code[at..] };
+            let end = list.find(']').unwrap();
+            list[..end].split('"').skip(1).step_by(2).map(str::to_owned).collect()
+        })
+    });
+    let mut lists: Vec<Vec<String>> = lists.filter(|keys: &Vec<String>| *keys != ["upstreams"]).collect();
+    lists.iter_mut().for_each(|keys| keys.sort());
+    lists.sort();
+    assert!(lists.len() > 5 && lists.iter().all(|keys| keys.len() > 2), "{lists:?}");
+    lists
+}
+
+#[test]
+fn the_page_on_upstreams_has_a_table_of_the_keys_of_each_mapping() {
+    let page = read("docs/upstreams.md");
+    let (_, keys) = page.split_once("\n## Keys\n").unwrap();
+    let table = |section: &str| {
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        let mut keys: Vec<String> = rows.map(|row| row.split('`').next().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    let mut tables: Vec<Vec<String>> = keys.split("\n### ").skip(1).map(table).collect();
+    tables.sort();
+    assert_eq!(tables, upstream_keys());
+}
+
+#[test]
+fn the_schema_of_the_chart_has_the_keys_of_each_mapping() {
+    fn collect(schema: &serde_json::Value, found: &mut Vec<Vec<String>>) {
+        let Some(fields) = schema.as_object() else { return };
+        if let Some(properties) = fields.get("properties").and_then(serde_json::Value::as_object) {
+            assert_eq!(fields["additionalProperties"], false);
+            found.push(properties.keys().cloned().collect());
+        }
+        fields.values().for_each(|field| collect(field, found));
+    }
+    let schema: serde_json::Value = serde_json::from_str(&read("chart/values.schema.json")).unwrap();
+    let mut found = Vec::new();
+    collect(&schema["definitions"], &mut found);
+    found.iter_mut().for_each(|keys| keys.sort());
+    found.sort();
+    assert_eq!(found, upstream_keys());
+}
+
 #[test]
 fn every_code_of_an_error_is_in_the_table_and_used() {
     // Where an error gets its code: the bodies of these functions, the fields of that name, and these constants.

@@ -3,6 +3,7 @@
 mod check;
 mod credentials;
 mod details;
+mod examples;
 mod files;
 mod oauth2;
 mod replicas;

@@ -277,3 +277,24 @@ fn the_notes_show_the_connection_details_of_each_name() {
     );
     check(json!({}), &[plain], &["upstream\"", warns]);
 }
+
+#[test]
+fn the_examples_of_the_page_on_upstreams_are_values_of_the_chart() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/upstreams.md")).unwrap();
+    let mut lines = page.lines();
+    let mut examples = Vec::new();
+    while let Some(line) = lines.next() {
+        if let Some(indentation) = line.strip_suffix("```yaml") {
+            let block = lines.by_ref().take_while(|line| !line.ends_with("```"));
+            examples
+                .push(block.map(|line| line.strip_prefix(indentation).unwrap_or(line)).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    assert!(examples.len() > 12, "{examples:?}");
+    for example in examples {
+        let rendered = Install::promised().values(&example).render();
+        if let Some(given) = manifests::parse(&example)[0].get("upstreams") {
+            assert_eq!(&file_of(&rendered)["upstreams"], given, "{example}");
+        }
+    }
+}
