@@ -307,6 +307,8 @@ impl Gateway {
     pub fn perform(&self, question: Question, trace: Arc<Trace>) -> Reply {
         let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline, .. } = question;
         let memory = self.memory.question(deadline.instant());
+        // Another replica may be asked by now than when the request came.
+        let upstream = upstream.at_current_replica();
         let session = self.client.session(upstream, deadline, partial, memory, trace);
         let mut call = Call { session, metrics: &self.metrics };
         let answered = catch_unwind(AssertUnwindSafe(|| answer(&*ask, &mut call))).unwrap_or(Err(Error::Internal));

@@ -171,8 +171,7 @@ impl Client {
     ) -> Session<'_> {
         Session {
             client: self,
-            // Another replica may be asked by now than when the request came.
-            upstream: upstream.at_current_replica(),
+            upstream,
             deadline,
             partial,
             memory,

@@ -102,7 +102,7 @@ impl Upstream {
     }
 
     /// The same upstream at the replica that is to be asked now.
-    pub(super) fn at_current_replica(&self) -> Upstream {
+    pub fn at_current_replica(&self) -> Upstream {
         match &*self.0 {
             Kind::Named(Named { upstream, .. }) => Upstream::named(Arc::clone(upstream), upstream.current_replica()),
             Kind::Given { .. } => self.clone(),

@@ -20,7 +20,9 @@ fn verdict(mirror: &Mirror, details: &Value) -> (String, Duration) {
     let said = match answer.json["status"].as_str() {
         Some("OK") => "OK".to_owned(),
         _ => {
-            answer.json["error"]["details"].as_str().unwrap_or_else(|| panic!("no error in {}", answer.text)).to_owned()
+            // Without a worker, it is an error outside of the answer.
+            let error = if answer.json["error"].is_null() { &answer.json } else { &answer.json["error"] };
+            error["details"].as_str().unwrap_or_else(|| panic!("no error in {}", answer.text)).to_owned()
         }
     };
     (said, took)

@@ -164,7 +164,7 @@ fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
     let nginx = nginx::start(" ssl", "", &tls);
     let mirror = Mirror::start_with(&["--ca-file", certificates.authority.to_str().unwrap()]);
     let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
-    let says = ["400", "may demand a client certificate", "reverse proxy that has a certificate"];
+    let says = ["400", "may demand a client certificate", "cert_file and key_file"];
     check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);
 }
 

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long anything else may take.
-const SLACK: Duration = Duration::from_millis(400);
+const SLACK: Duration = Duration::from_millis(800);
 
 /// Two addresses of the name `two.example`. The resolver puts the one first that has most in common with 127.0.0.1, from where the
 /// mirror connects (RFC 6724, rule 9).

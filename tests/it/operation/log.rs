@@ -329,7 +329,8 @@ fn json_lines_have_the_fields_of_logfmt_lines_and_their_numbers_as_numbers() {
     for line in &lines[1] {
         let object: Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         for (key, value) in &object {
-            let is_number = ["status", "workers", "threads_needed", "upstream_calls"].contains(&key.as_str())
+            let is_number = ["status", "workers", "threads_needed", "named_upstreams", "upstream_calls"]
+                .contains(&key.as_str())
                 || key.ends_with("_ms");
             assert_eq!(value.is_number(), is_number, "{key} in {line}");
             assert_eq!(value.is_string(), !is_number, "{key} in {line}");
