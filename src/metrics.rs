@@ -70,6 +70,7 @@ pub struct Metrics {
     panics: Total,
     thread_shortages: Total,
     listener_restarts: Total,
+    file_reloads: Family<Reloaded, Total>,
     resident_bytes: Level,
     open_descriptors: Level,
 }
@@ -138,6 +139,12 @@ impl UpstreamLabels<String> {
         }
         Ok(())
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reloaded {
+    file: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -233,6 +240,12 @@ impl Metrics {
             "Times that accepting connections had to be begun anew",
             Total::default(),
         );
+        let file_reloads: Family<Reloaded, Total> = registered(
+            &mut registry,
+            "file_reloads_total",
+            "Changes of files that were taken over, and attempts to read them that failed",
+            Family::default(),
+        );
         let constant = |registry: &mut Registry, name: &str, help: &str, value: u64| {
             registered(registry, name, help, Level::default()).set(value);
         };
@@ -268,6 +281,11 @@ impl Metrics {
         for reason in [NAN, INFINITE] {
             points_dropped.get_or_create(&ByReason { reason }).0.inc_by(0);
         }
+        for file in [WatchedFile::Key, WatchedFile::Upstreams] {
+            for outcome in [TAKEN_OVER, FAILED] {
+                file_reloads.get_or_create(&Reloaded { file: file.name(), outcome }).0.inc_by(0);
+            }
+        }
         Metrics {
             registry,
             requests,
@@ -287,6 +305,7 @@ impl Metrics {
             panics,
             thread_shortages,
             listener_restarts,
+            file_reloads,
             resident_bytes,
             open_descriptors,
         }
@@ -349,6 +368,12 @@ impl Metrics {
         self.listener_restarts.0.inc();
     }
 
+    /// A file that may change was read again: it has changed and was taken over, or it is of no use.
+    pub fn file_reloaded(&self, file: WatchedFile, is_good: bool) {
+        let outcome = if is_good { TAKEN_OVER } else { FAILED };
+        self.file_reloads.get_or_create(&Reloaded { file: file.name(), outcome }).0.inc();
+    }
+
     /// The page.
     pub fn page(&self) -> String {
         self.resident_bytes.set(process::resident_bytes());
@@ -357,6 +382,29 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = text::encode_registry(&mut page, &self.registry);
         page
+    }
+}
+
+/// What becomes of a file that is read again.
+const TAKEN_OVER: &str = "taken_over";
+const FAILED: &str = "failed";
+
+/// A file that is read again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchedFile {
+    /// That of the key.
+    Key,
+    /// That of the upstreams, with all that it names.
+    Upstreams,
+}
+
+impl WatchedFile {
+    /// What metrics and logs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            WatchedFile::Key => "key",
+            WatchedFile::Upstreams => "upstreams",
+        }
     }
 }
 

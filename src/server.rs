@@ -20,7 +20,7 @@ use crate::api::Gateway;
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::memory::MemoryBudget;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, WatchedFile};
 use crate::prometheus::{BadUpstreamsFile, Client, Proxy};
 use crate::reach::{BadReach, reach};
 use crate::settings::{KeySource, Settings};
@@ -151,8 +151,8 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         metrics: Arc::clone(&metrics),
     });
     if matches!(settings.api_key, KeySource::File(_)) || settings.reach.upstreams_file.is_some() {
-        let edge = Arc::clone(&edge);
-        start("files", move || refresh_for_ever(&keyring, &edge.gateway))?;
+        let (edge, metrics) = (Arc::clone(&edge), Arc::clone(&metrics));
+        start("files", move || refresh_for_ever(&keyring, &edge.gateway, &metrics))?;
     }
     if settings.reach.upstreams_file.is_some() {
         let edge = Arc::clone(&edge);
@@ -186,8 +186,9 @@ fn keyring(settings: &Settings) -> Result<Keyring, ServerError> {
 }
 
 /// Takes over what changes in the file of the key, in the upstreams file and in those that it names.
-fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway) {
-    let (mut key, mut upstreams) = (Follow::new("key file"), Follow::new("upstreams file"));
+fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway, metrics: &Metrics) {
+    let follow = |file| Follow { file, metrics, trouble: String::new() };
+    let (mut key, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
     loop {
         thread::sleep(FILE_INTERVAL);
         key.note(keyring.refresh().map_err(|bad| bad.to_string()));
@@ -203,30 +204,26 @@ fn probe_for_ever(gateway: &Gateway) {
     }
 }
 
-/// What becomes of a file that is read again and again, for the log.
-struct Follow {
-    file: &'static str,
+/// What becomes of a file that is read again and again, for the log and the metrics.
+struct Follow<'m> {
+    file: WatchedFile,
+    metrics: &'m Metrics,
     trouble: String,
 }
 
-impl Follow {
-    fn new(file: &'static str) -> Follow {
-        Follow { file, trouble: String::new() }
-    }
-
-    /// Logs that a change was taken over, and any trouble when it begins or changes.
+impl Follow<'_> {
+    /// Tells that a change was taken over, and of any trouble; logs it when it begins or changes.
     fn note(&mut self, refreshed: Result<bool, String>) {
-        let trouble = match refreshed {
-            Ok(has_changed) => {
-                if has_changed {
-                    log::info(|| log::Line::new(self.file).text("change", "taken over"));
-                }
-                String::new()
-            }
-            Err(bad) => bad,
-        };
+        let line = || log::Line::new("watched file").text("file", self.file.name());
+        if refreshed != Ok(false) {
+            self.metrics.file_reloaded(self.file, refreshed.is_ok());
+        }
+        if refreshed == Ok(true) {
+            log::info(|| line().text("change", "taken over"));
+        }
+        let trouble = refreshed.err().unwrap_or_default();
         if trouble != self.trouble && !trouble.is_empty() {
-            log::warn(|| log::Line::new(self.file).text("error", &trouble).text("change", "not taken over"));
+            log::warn(|| line().text("error", &trouble).text("change", "not taken over"));
         }
         self.trouble = trouble;
     }

@@ -2,10 +2,16 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
 
+use super::credentials::aws::signer::{AwsKeys, Scope, signature};
 use super::decode::remote_read;
+use super::http::authorize::Outgoing;
+use super::upstreams_file::definition;
 use crate::model::sample::{Labels, Sample, SampleSink, Series};
 use crate::model::time::TimeRange;
+use crate::secret::Secret;
 
 /// What was read of the response to a remote read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,4 +68,42 @@ impl SampleSink for Collected {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// How many upstreams an upstreams file has.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn upstreams_file(text: &str) -> Result<usize, String> {
+    definition::parse(text, Path::new("")).map(|definitions| definitions.len())
+}
+
+/// What is signed for Amazon.
+#[derive(Debug)]
+pub struct ToSign<'a> {
+    /// `GET`, `POST` or `PUT`.
+    pub method: &'static str,
+    /// The URL.
+    pub url: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// The id of the key, the key, and the token of temporary ones.
+    pub keys: (&'a str, &'a str, Option<&'a str>),
+    /// Region and service.
+    pub scope: (&'a str, &'a str),
+}
+
+/// The headers that sign a request; `None` where the URL is none.
+pub fn sign(request: &ToSign<'_>, at: SystemTime) -> Option<Vec<(&'static str, String)>> {
+    let (access_key, secret_key, session_token) = request.keys;
+    let keys = AwsKeys {
+        access_key: access_key.to_owned(),
+        secret_key: Secret::new(secret_key),
+        session_token: session_token.map(Secret::new),
+    };
+    let uri = request.url.parse().ok()?;
+    let outgoing = Outgoing { method: request.method, uri: &uri, body: request.body };
+    let (region, service) = request.scope;
+    let headers = signature(&outgoing, &keys, Scope { region, service }, at);
+    Some(headers.into_iter().map(|(name, value)| (name, value.reveal().to_owned())).collect())
 }

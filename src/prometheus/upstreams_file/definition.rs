@@ -555,6 +555,9 @@ fn options(fields: &Fields<'_>) -> Result<Options, BadField> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::sample::subsequence;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
     use super::*;
     use crate::secret::Secret;
 
@@ -745,5 +748,61 @@ mod tests {
         check("  follow_redirects: true", "never follows redirects");
         check("  enable_http2: true", "HTTP/1.1");
         check("  sigv5: {}", "has an unknown key sigv5");
+    }
+
+    /// Values of keys, and whether they are right.
+    const VALUES: [(&str, bool); 26] = [
+        ("basic_auth: {username: u, password: hush}", true),
+        ("basic_auth: {username: u, password: [hush]}", false),
+        ("basic_auth: {username: hush, passwords: hush}", false),
+        ("http_headers: {X-A: {secrets: [hush], values: ['1']}}", true),
+        ("http_headers: {X-A: {secrets: hush}}", false),
+        ("http_headers: {Host: {values: [hush]}}", false),
+        ("query_parameters: {a: [hush, '']}", true),
+        ("query_parameters: {a: {b: hush}}", false),
+        ("tls_config: {server_name: hush.example}", true),
+        ("tls_config: {server_name: 'hush hush'}", false),
+        ("tls_config: {ca: hush, ca_file: hush}", false),
+        ("proxy_url: http://u:hush@p:1", true),
+        ("proxy_url: hush", false),
+        ("timeout: 1m", true),
+        ("timeout: hush", false),
+        ("scrape_interval: 15s", true),
+        ("scrape_interval: [hush]", false),
+        ("remote_read: true", true),
+        ("remote_read: hush", false),
+        ("http_method: GET", true),
+        ("http_method: hush", false),
+        ("max_in_flight: 1000", true),
+        ("max_in_flight: 1001", false),
+        ("partial_response: allow", true),
+        ("partial_response: {hush: hush}", false),
+        ("hush hush: hush", false),
+    ];
+
+    proptest! {
+        #[test]
+        fn any_choice_of_values_is_taken_if_all_are_right_and_no_secret_is_repeated(
+            chosen in subsequence((0..VALUES.len()).collect::<Vec<_>>(), 0..6)
+        ) {
+            let key = |value: &str| value.split(':').next().unwrap_or_default().to_owned();
+            let keys: Vec<String> = chosen.iter().map(|&nth| key(VALUES[nth].0)).collect();
+            let has_double = (1..keys.len()).any(|nth| keys[..nth].contains(&keys[nth]));
+            let is_right = !has_double && chosen.iter().all(|&nth| VALUES[nth].1);
+            let values: String = chosen.iter().map(|&nth| format!("  {}\n", VALUES[nth].0)).collect();
+            let yaml = format!("upstreams:\n- name: a\n  url: https://p\n{values}");
+            let parsed = parsed(&yaml);
+            prop_assert_eq!(parsed.is_ok(), is_right, "{}: {:?}", yaml, parsed);
+            if let Err(bad) = parsed {
+                prop_assert!(bad.starts_with("line ") && !bad.contains("hush"), "{}: {}", yaml, bad);
+            }
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused_with_a_line(text in "[\\[\\]{}:,&*!|>'\"#%@` \\-\\n\ta-c0-1é\u{0}]{0,80}") {
+            if let Err(bad) = parsed(&text) {
+                prop_assert!(bad.starts_with("line "), "{}", bad);
+            }
+        }
     }
 }

@@ -46,5 +46,12 @@ fn a_changed_file_is_taken_over_and_a_broken_one_is_not() {
     assert!(verdict(&mirror, &named("a")).contains("Connection refused"));
     files.upstreams(&one(&url, ""));
     until_verdict(&mirror, "OK");
-    assert!(mirror.log().matches("taken over").count() >= 2, "{}", mirror.log());
+    assert!(mirror.log().matches("change=\"taken over\"").count() >= 2, "{}", mirror.log());
+    let page = mirror.get("/metrics").text;
+    let counted = |outcome: &str| {
+        let series = format!("prometheusmirror_file_reloads_total{{file=\"upstreams\",outcome=\"{outcome}\"}} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or_else(|| panic!("{page}"));
+        line.parse::<u64>().unwrap()
+    };
+    assert!(counted("taken_over") >= 2 && counted("failed") >= 1, "{page}");
 }

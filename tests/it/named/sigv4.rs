@@ -2,13 +2,16 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
+use prometheusmirror::internals::{ToSign, sign};
 use serde_json::{Value, json};
 
 use super::{Files, named, one, verdict};
 use crate::support::ask::{Gateway, Query};
 use crate::support::mirror::{API_KEY, BINARY, Mirror};
 use crate::support::process::tool;
+use crate::support::samples::Random;
 use crate::support::stub::{self, Reply, Request, Stub};
 
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -32,6 +35,24 @@ for line in sys.stdin:
 
 /// What signed requests should carry as `Authorization`, in botocore's opinion.
 fn judged(requests: &[Request], port: u16, keys: (&str, &str, Option<&str>), scope: (&str, &str)) -> Vec<String> {
+    let asked = requests.iter().map(|request| {
+        json!({
+            "method": request.method,
+            "url": format!("http://127.0.0.1:{port}{}", request.target),
+            "body": base64(&request.sent_body),
+            "date": request.header("x-amz-date").expect("a date"),
+            "access_key": keys.0,
+            "secret_key": keys.1,
+            "token": keys.2,
+            "region": scope.0,
+            "service": scope.1,
+        })
+    });
+    by_botocore(asked)
+}
+
+/// The signatures of requests in the form of the judge's input.
+fn by_botocore(asked: impl Iterator<Item = Value>) -> Vec<String> {
     let mut judge = Command::new("python3")
         .args(["-c", JUDGE])
         .env("PYTHONPATH", tool("botocore-1.43.11"))
@@ -40,23 +61,7 @@ fn judged(requests: &[Request], port: u16, keys: (&str, &str, Option<&str>), sco
         .spawn()
         .expect("python3");
     let mut input = judge.stdin.take().unwrap();
-    let lines: String = requests
-        .iter()
-        .map(|request| {
-            let asked = json!({
-                "method": request.method,
-                "url": format!("http://127.0.0.1:{port}{}", request.target),
-                "body": base64(&request.sent_body),
-                "date": request.header("x-amz-date").expect("a date"),
-                "access_key": keys.0,
-                "secret_key": keys.1,
-                "token": keys.2,
-                "region": scope.0,
-                "service": scope.1,
-            });
-            format!("{asked}\n")
-        })
-        .collect();
+    let lines: String = asked.map(|asked| format!("{asked}\n")).collect();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = judge.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
@@ -274,4 +279,54 @@ fn json_keys(access_key: &str) -> Reply {
         "AccessKeyId": access_key, "SecretAccessKey": "hush", "Token": "token-hush", "Expiration": "2999-01-01T00:00:00Z",
     });
     Reply::json(&keys)
+}
+
+#[test]
+fn any_request_is_signed_as_botocore_does_it() {
+    let mut random = Random::new(14);
+    let mut pick = |of: &[&'static str]| of[random.below(of.len())];
+    // What stands in URLs as the mirror writes them, and what else a path of a base URL may hold.
+    const PIECES: [&str; 18] =
+        ["a", "Z", "0", "-", ".", "_", "~", "/", "//", "%20", "%2F", "%C3%A9", "%7E", "%25", "..", "@", ":", "+"];
+    const VALUES: [&str; 12] = ["a", "B", "9", "-", ".", "_", "~", "%20", "%2B", "%26", "%3D", "%E2%82%AC"];
+    let mut asked = Vec::new();
+    let mut signed = Vec::new();
+    for nth in 0..400_u64 {
+        let mut text =
+            |of: &[&'static str], most: usize| (0..nth as usize % most).map(|_| pick(of)).collect::<String>();
+        let path = format!("/{}", text(&PIECES, 9));
+        let pairs: Vec<String> = (0..nth % 5).map(|_| format!("{}={}", text(&VALUES, 4), text(&VALUES, 6))).collect();
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        let host = ["example.com", "example.com:443", "example.com:8443", "[::1]:9090"][nth as usize % 4];
+        let (url, body) = (format!("https://{host}{path}{query}"), text(&VALUES, 40));
+        let token = (nth % 3 == 0).then_some("to/ken+=");
+        let method = ["GET", "POST", "PUT"][nth as usize % 3];
+        let request = ToSign {
+            method,
+            url: &url,
+            body: body.as_bytes(),
+            keys: ("AKID", SECRET_KEY, token),
+            scope: (["eu-west-1", "us-gov-east-1"][nth as usize % 2], ["aps", "sts"][nth as usize % 2]),
+        };
+        let at = UNIX_EPOCH + Duration::from_secs(1_000_000_000 + nth * 1_234_567);
+        let headers = sign(&request, at).unwrap_or_else(|| panic!("{url}"));
+        let header = |name: &str| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str());
+        asked.push(json!({
+            "method": method,
+            "url": url,
+            "body": base64(body.as_bytes()),
+            "date": header("x-amz-date"),
+            "access_key": "AKID",
+            "secret_key": SECRET_KEY,
+            "token": token,
+            "region": request.scope.0,
+            "service": request.scope.1,
+        }));
+        signed.push((url.clone(), header("authorization").unwrap().to_owned()));
+    }
+    let expected = by_botocore(asked.into_iter());
+    assert_eq!(expected.len(), signed.len());
+    for ((url, found), expected) in signed.iter().zip(&expected) {
+        assert_eq!(found, expected, "{url}");
+    }
 }

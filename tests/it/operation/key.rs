@@ -78,7 +78,7 @@ fn wait_for_key(mirror: &Mirror, key: &str) {
 /// How often the log warns of the file.
 fn warnings(mirror: &Mirror) -> usize {
     let log = mirror.log();
-    log.lines().filter(|line| line.contains("level=warn") && line.contains("msg=\"key file\"")).count()
+    log.lines().filter(|line| line.contains("level=warn") && line.contains("msg=\"watched file\" file=key")).count()
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_file_that_is_of_no_use_any_more_keeps_the_key_and_is_logged_once() {
         std::thread::sleep(INTERVAL + INTERVAL / 4);
         assert_eq!((warnings(&mirror), key_of(&mirror).as_str()), (1, "first-key"), "{}", mirror.log());
         let log = mirror.log();
-        let line = log.lines().find(|line| line.contains("key file")).unwrap();
+        let line = log.lines().find(|line| line.contains("file=key")).unwrap();
         assert!(line.contains(secret.path().to_str().unwrap()), "does not name the file: {line}");
         assert!(!log.contains("hush"), "repeats the file: {log}");
 
