@@ -9,6 +9,8 @@ What is measured
                 bytes go from it to the mirror.
     latency     What nginx and the mirror add to the median latency of a single client.
     points      How the time of an answer, and the mirror's part of it, grow with the points of the answer.
+    credentials What it costs to show credentials, and to speak TLS: the same question to upstreams that are named, against one
+                whose address is given. What stands behind nginx is compared with what stands behind nginx.
     clients     How throughput and latency change from 1 client to 256.
     size        The mirror's peak memory after the rows, its binary, its time from the start to the first answer.
 
@@ -58,6 +60,8 @@ def main(binary, rounds):
         bench.rows(questions)
         bench.latency(questions.hour)
         bench.size(binary, questions.hour)
+        bench.mirror = started(Mirror(work, binary, "--upstreams-file", str(upstreams_file(work, prometheus, nginx))))
+        bench.credentials(questions.hour)
         # Others from here on: the first is not to be blamed for the memory of what was asked behind the rows. More clients ask
         # than there are places by default, and those without one would be turned away.
         bench.mirror = started(Mirror(work, binary, "--queue", "300"))
@@ -67,6 +71,28 @@ def main(binary, rounds):
             question.check(bench.mirror.port, prometheus.port)
         bench.points(questions.growing)
     return 0
+
+
+# What upstreams show; Prometheus looks at none of it.
+CREDENTIALS = {
+    "none": "timeout: 20s",
+    "basic": "basic_auth: {username: u, password: p}",
+    "bearer": "authorization: {credentials: token}",
+    "tenant": "http_headers: {X-Scope-OrgID: {values: [t]}}, query_parameters: {namespace: [n]}",
+    "sigv4": "sigv4: {region: eu-west-1, access_key: k, secret_key: s}",
+}
+
+
+def upstreams_file(work, prometheus, nginx):
+    """A file with an upstream for each kind of credentials, and two behind nginx."""
+    url = f"http://127.0.0.1:{prometheus.port}"
+    lines = ["upstreams:"]
+    lines += [f"- {{name: {name}, url: '{url}', {keys}}}" for name, keys in CREDENTIALS.items()]
+    lines.append(f"- {{name: behind-nginx, url: 'http://127.0.0.1:{nginx.port}'}}")
+    lines.append(f"- {{name: tls, url: 'https://127.0.0.1:{nginx.tls_port}', tls_config: {{ca_file: {nginx.certificate}}}}}")
+    path = work / "upstreams.yaml"
+    path.write_text("\n".join(lines))
+    return path
 
 
 class Asked:
@@ -164,6 +190,28 @@ class Bench:
         reused = f"{asked:.0f} requests on {accepted - 1:.0f} new connections"
         lines.append(["upstream connections under load", reused, "", "0"])
         printed("Size", ["", "", "spread", "under"], lines)
+
+    def credentials(self, question):
+        given, behind = {"host": "127.0.0.1", "port": self.prometheus.port}, {"upstream": "behind-nginx"}
+        lines = []
+        for clients in (1, 16):
+            for name, base in (*((name, given) for name in CREDENTIALS), ("tls", behind)):
+                runs = []
+                for nth in range(self.rounds):
+                    pair = [(base, 0), ({"upstream": name}, 1)]
+                    found = [None, None]
+                    for upstream, place in pair if nth % 2 else pair[::-1]:
+                        cpu = self.mirror.cpu_s()
+                        one = run(self.work, self.mirror.port, question.to_upstream(upstream), clients, RUN_S)
+                        found[place] = one, 1e6 * (self.mirror.cpu_s() - cpu) / one.answers
+                    runs.append(found)
+                ratios = [one.per_second / plain.per_second for (plain, _), (one, _) in runs]
+                added = [cpu - plain for (_, plain), (_, cpu) in runs]
+                lines.append([name, clients, f"{statistics.median(ratios):.3f}", spread(ratios, 2)])
+                lines[-1] += [f"{statistics.median(added):.1f}", spread(added, 1)]
+                lines[-1] += [sum(one.errors for pair in runs for one, _ in pair)]
+        head = "upstream,clients,of plain,spread,added CPU us,spread,errors"
+        printed(f"Credentials: {question.name}", split(head), lines)
 
     def clients(self, question):
         lines = []

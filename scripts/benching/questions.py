@@ -31,7 +31,11 @@ class Question:
         return f"/api/v1/{self.endpoint}", "application/x-www-form-urlencoded", urllib.parse.urlencode(form)
 
     def to_mirror(self, prometheus_port):
-        details = {"host": "127.0.0.1", "port": prometheus_port, "requestTimeout": TIMEOUT_MS}
+        return self.to_upstream({"host": "127.0.0.1", "port": prometheus_port})
+
+    def to_upstream(self, upstream):
+        """The same of an upstream that is named, or whose address is given."""
+        details = {**upstream, "requestTimeout": TIMEOUT_MS}
         request = {"connectionDetails": details, "query": self.query, "_type": "MetricsRequest"}
         return "/api/metric", "application/json", json.dumps(request)
 

@@ -86,8 +86,14 @@ class Nginx(Server):
         super().__init__(work, "nginx")
         self.work = work
         self.prometheus = prometheus
+        self.tls_port = free_port()
+        self.certificate = work / "certificate.pem"
 
     def start(self):
+        key = self.work / "key.pem"
+        issue = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        issue += ["-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+        subprocess.run([*issue, "-keyout", key, "-out", self.certificate], check=True, stderr=subprocess.DEVNULL)
         config = self.work / "nginx.conf"
         config.write_text(
             f"""
@@ -112,6 +118,9 @@ class Nginx(Server):
                 }}
                 server {{
                     listen 127.0.0.1:{self.port};
+                    listen 127.0.0.1:{self.tls_port} ssl;
+                    ssl_certificate {self.certificate};
+                    ssl_certificate_key {key};
                     location / {{
                         proxy_pass http://prometheus;
                         proxy_http_version 1.1;

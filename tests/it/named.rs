@@ -5,6 +5,7 @@ mod credentials;
 mod details;
 mod examples;
 mod files;
+mod in_flight;
 mod oauth2;
 mod replicas;
 mod sigv4;
