@@ -3,6 +3,7 @@
 pub mod conditions;
 pub mod connection_details;
 pub mod metrics_response;
+mod number;
 pub mod request;
 pub mod response;
 pub mod scalar;

