@@ -98,6 +98,7 @@ struct Details<'j> {
     url: Option<&'j Json>,
     scrape_interval: Option<&'j Json>,
     partial_response: Option<&'j Json>,
+    upstream: Option<&'j Json>,
 }
 
 struct Condition<'j> {
@@ -154,11 +155,19 @@ impl<'j> Details<'j> {
         scalar(tree)?;
         let Json::Object(_) = tree else { return Ok(None) };
         let fields = tree.fields().ok_or(Refused::Form)?;
-        let mut typed = [None; 7];
+        let mut typed = [None; 8];
         let mut is_one = true;
         for (key, value) in fields {
-            let names =
-                ["host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval", "partialResponse"];
+            let names = [
+                "host",
+                "port",
+                "requestTimeout",
+                "nan_interpretation",
+                "url",
+                "scrapeInterval",
+                "partialResponse",
+                "upstream",
+            ];
             match names.iter().position(|name| *name == key) {
                 Some(index) => {
                     scalar(value)?;
@@ -167,10 +176,18 @@ impl<'j> Details<'j> {
                 None => is_one &= key.starts_with('_'),
             }
         }
-        let [host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response] =
+        let [host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response, upstream] =
             typed.map(|value| value.filter(|value| **value != Json::Null));
-        let details =
-            Details { host, port, request_timeout, nan_interpretation, url, scrape_interval, partial_response };
+        let details = Details {
+            host,
+            port,
+            request_timeout,
+            nan_interpretation,
+            url,
+            scrape_interval,
+            partial_response,
+            upstream,
+        };
         Ok(is_one.then_some(details))
     }
 }
@@ -369,6 +386,10 @@ fn datasource(details: &Details) -> Result<(Datasource, String), Refused> {
         Some(_) => return Err(Refused::Meaning),
     };
     let interval = typed_number(details.scrape_interval, 86_400_000)?;
+    // This mirror has no named upstreams.
+    if typed_text(details.upstream)?.is_some() {
+        return Err(Refused::Meaning);
+    }
     let host = typed_text(details.host)?;
     let port = typed_number(details.port, 65_535)?;
     let (upstream, name) = match (typed_text(details.url)?, host, port) {
@@ -450,8 +471,12 @@ fn url_name(url: &str) -> Result<String, Refused> {
         return Err(Refused::Meaning);
     }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let of_api = format!("/{}/", segments.join("/")).contains("/api/v1/");
-    if of_api || matches!(segments.last(), Some(&"graph" | &"api")) {
+    const CALLS: &str = "alerts label labels metadata query query_range read rules series status targets write";
+    let path = format!("/{}/", segments.join("/"));
+    let call = path.rsplit_once("/api/v1/").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    if call.is_some_and(|call| call.is_empty() || CALLS.split(' ').any(|known| known == call))
+        || matches!(segments.last(), Some(&"graph" | &"api"))
+    {
         return Err(Refused::Meaning);
     }
     Ok(format!("{host}:{port}"))
