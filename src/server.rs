@@ -40,7 +40,7 @@ use workers::write_permits::WritePermits;
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often replicas are probed.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server does not run.
 #[derive(Debug)]

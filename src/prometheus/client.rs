@@ -33,7 +33,7 @@ use super::error::{Error, ErrorKind, logged, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
-use super::http::transport::{Answer, Content, Params, Question, Shared, Transport, url};
+use super::http::transport::{ANY_PATIENCE, Answer, Content, Params, Question, Shared, Transport, url};
 use super::named_upstream::TRIVIAL_QUERY;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
@@ -109,7 +109,7 @@ impl Client {
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
         let shared = Shared::new(workers, connection_lifetime, tls());
-        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls());
+        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), ANY_PATIENCE);
         let around = Surroundings { shared, authorities, proxy, aws };
         let upstreams = match upstreams_file {
             Some(path) => Upstreams::from_file(path, around)?,
@@ -281,15 +281,18 @@ impl Session<'_> {
     /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this question. Everything has
     /// to be asked anew there, for what two replicas answer does not belong together.
     pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
-        if !failure.is_of_replica() || self.upstream.replica().is_none() {
+        if !failure.is_of_replica() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
             return false;
         }
-        self.upstream.has_failed();
-        let next = self.upstream.at_current_replica();
-        let failed = std::mem::replace(&mut self.upstream, next);
-        self.failed_replicas.push(failed);
+        if failure.is_replicas_own() {
+            self.upstream.has_failed();
+        }
+        self.failed_replicas.push(self.upstream.clone());
+        let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
+        let Some(next) = candidates.into_iter().find(|one| !self.failed_replicas.contains(one)) else { return false };
+        self.upstream = next;
         (self.is_admitted, self.has_missing_data) = (false, false);
-        !self.failed_replicas.contains(&self.upstream) && !self.deadline.remaining().is_zero()
+        true
     }
 
     /// The upstream that is asked.

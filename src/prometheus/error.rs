@@ -194,9 +194,14 @@ impl ErrorKind {
     /// Whether another replica may answer where this one fails: there is no connection or no answer, or one that says that it cannot
     /// answer now (502, 503 or 504).
     pub(super) fn is_of_replica(&self) -> bool {
+        self.is_replicas_own() || self.waited_for().is_some() || matches!(self, ErrorKind::Silent(_))
+    }
+
+    /// Whether this is the replica's own fault. That an answer did not come in time may be due to the timeout of the question.
+    pub(super) fn is_replicas_own(&self) -> bool {
         match self {
-            ErrorKind::Unconnected(_) | ErrorKind::AtProxy { .. } | ErrorKind::Closed | ErrorKind::ReplicaDown => true,
-            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) | ErrorKind::Silent(_) => true,
+            ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
+            ErrorKind::Closed | ErrorKind::ReplicaDown => true,
             ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
             _ => false,
         }

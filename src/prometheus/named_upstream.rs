@@ -17,12 +17,15 @@ use super::credentials::named::{NamedCredentials, Scheme};
 use super::credentials::oauth2::OAuth2;
 use super::deadline::Deadline;
 use super::http::rotating_transport::{RotatingTransport, Surroundings};
-use super::http::transport::{Content, Question, Target, Transport, url_query};
+use super::http::transport::{ANY_PATIENCE, Content, Question, Target, Transport, url_query};
 use super::replicas::{Change, Replicas};
 use super::upstreams_file::definition::{CredentialsDefinition, Definition};
 
+/// How long a connection to a replica may take: there are others.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a probe of a replica may take.
-const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The most bytes of the answer to a probe.
 const MAX_PROBE_BYTES: u64 = 64 << 10;
@@ -82,11 +85,13 @@ impl NamedUpstream {
     /// When one is of no use.
     pub(super) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, BadUpstream> {
         static IDS: AtomicU64 = AtomicU64::new(0);
+        let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
+        let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             url_query: url_query(&definition.query_parameters),
             credentials: credentials(&definition, around)?,
-            transport: RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?,
+            transport,
             replicas: Replicas::new(definition.addresses.len()),
             definition,
         })
@@ -192,11 +197,11 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
             Scheme::Authorization { scheme: scheme.clone(), credentials: live(credentials)? }
         }
         CredentialsDefinition::OAuth2(definition) => {
-            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around)?;
+            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, ANY_PATIENCE)?;
             Scheme::OAuth2(Box::new(OAuth2::new((**definition).clone(), transport)?))
         }
         CredentialsDefinition::SigV4(definition) => {
-            let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around);
+            let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around, ANY_PATIENCE);
             let (sts, local) = (transport(ProxyChoice::AsSet)?, transport(ProxyChoice::Direct)?);
             let region = definition.region.as_ref().or(around.aws.region.as_ref()).ok_or(BadUpstream::NoRegion)?;
             Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))

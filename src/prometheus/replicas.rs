@@ -19,10 +19,18 @@ pub(super) struct Replicas(Mutex<State>);
 #[derive(Debug)]
 struct State {
     current: usize,
-    /// Since when each has answered all probes.
-    answering_since: Vec<Option<Instant>>,
+    replicas: Vec<Replica>,
+    /// How many probes in a row the one that is asked has left without an answer.
     failed_probes: u32,
     last_question: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Replica {
+    /// Whether it has failed, and has answered no probe since.
+    is_failing: bool,
+    /// Since when it has answered all probes.
+    answering_since: Option<Instant>,
 }
 
 /// That another replica is asked from now on.
@@ -35,8 +43,8 @@ pub(super) struct Change {
 impl Replicas {
     /// So many replicas, at least one.
     pub(super) fn new(count: usize) -> Replicas {
-        let answering_since = vec![None; count];
-        Replicas(Mutex::new(State { current: 0, answering_since, failed_probes: 0, last_question: None }))
+        let replicas = vec![Replica::default(); count];
+        Replicas(Mutex::new(State { current: 0, replicas, failed_probes: 0, last_question: None }))
     }
 
     /// The one to ask. Once there is a question, it is probed for some time.
@@ -46,35 +54,42 @@ impl Replicas {
         state.current
     }
 
-    /// A replica has failed. If it is the one that is asked, the next one is from now on.
+    /// A replica has failed, for a reason of its own. If it is the one that is asked, the next one that does not fail is from now on.
     pub(super) fn failed(&self, replica: usize) -> Option<Change> {
         self.state().fail(replica)
     }
 
-    /// Those to probe: the one that is asked, if it was lately, and those that are preferred to it.
+    /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail.
     pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
         let state = self.state();
         let is_in_use = state.last_question.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
-        (0..state.current).chain(is_in_use.then_some(state.current)).collect()
+        let is_wanted =
+            |nth: usize| nth < state.current || state.replicas[nth].is_failing || (nth == state.current && is_in_use);
+        (0..state.replicas.len()).filter(|&nth| is_wanted(nth)).collect()
     }
 
     /// A replica was probed.
     pub(super) fn probed(&self, replica: usize, has_answered: bool, now: Instant) -> Option<Change> {
         let mut state = self.state();
-        if replica == state.current {
-            state.failed_probes = if has_answered { 0 } else { state.failed_probes + 1 };
+        let is_current = replica == state.current;
+        let probed = state.replicas.get_mut(replica)?;
+        if !has_answered {
+            probed.answering_since = None;
+            if !is_current {
+                probed.is_failing = true;
+                return None;
+            }
+            state.failed_probes += 1;
             return if state.failed_probes >= MAX_FAILED_PROBES { state.fail(replica) } else { None };
         }
-        let since = state.answering_since.get_mut(replica)?;
-        if !has_answered {
-            *since = None;
+        probed.is_failing = false;
+        let since = *probed.answering_since.get_or_insert(now);
+        if is_current {
+            state.failed_probes = 0;
             return None;
         }
-        let since = *since.get_or_insert(now);
-        if replica > state.current || now.saturating_duration_since(since) < PROVEN {
-            return None;
-        }
-        Some(state.change(replica))
+        let is_proven = replica < state.current && now.saturating_duration_since(since) >= PROVEN;
+        (is_proven || state.replicas[state.current].is_failing).then(|| state.change(replica))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,12 +98,12 @@ impl Replicas {
 }
 
 impl State {
+    /// Where all fail, none is better, and nothing changes.
     fn fail(&mut self, replica: usize) -> Option<Change> {
-        let count = self.answering_since.len();
-        if let Some(since) = self.answering_since.get_mut(replica) {
-            *since = None;
-        }
-        (replica == self.current && count > 1).then(|| self.change((replica + 1) % count))
+        let count = self.replicas.len();
+        *self.replicas.get_mut(replica)? = Replica { is_failing: true, answering_since: None };
+        let next = (1..count).map(|nth| (replica + nth) % count).find(|&next| !self.replicas[next].is_failing);
+        next.filter(|_| replica == self.current).map(|next| self.change(next))
     }
 
     fn change(&mut self, to: usize) -> Change {
@@ -115,8 +130,24 @@ mod tests {
         assert_eq!(replicas.failed(0), None);
         assert_eq!(replicas.current(now + after(3_600)), 1);
         assert_eq!(replicas.failed(1), Some(Change { from: 1, to: 2 }));
-        assert_eq!(replicas.failed(2), Some(Change { from: 2, to: 0 }));
         assert_eq!(Replicas::new(1).failed(0), None);
+    }
+
+    #[test]
+    fn where_all_fail_nothing_changes_until_one_answers() {
+        let (replicas, now) = (Replicas::new(3), Instant::now());
+        for nth in 0..3 {
+            assert_eq!(replicas.failed(nth), if nth < 2 { Some(Change { from: nth, to: nth + 1 }) } else { None });
+        }
+        for _ in 0..3 {
+            assert_eq!(replicas.failed(2), None);
+            assert_eq!(replicas.to_probe(now + after(3_600)), [0, 1, 2]);
+            (0..3).for_each(|nth| assert_eq!(replicas.probed(nth, false, now), None));
+        }
+        assert_eq!(replicas.probed(1, true, now), Some(Change { from: 2, to: 1 }));
+        // One that answers is preferred to one that fails, and else only after a minute.
+        assert_eq!(replicas.probed(0, true, now), None);
+        assert_eq!(replicas.probed(2, true, now), None);
     }
 
     #[test]

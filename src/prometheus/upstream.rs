@@ -109,6 +109,16 @@ impl Upstream {
         }
     }
 
+    /// The same upstream at each of its replicas, if it has several.
+    pub(super) fn replicas(&self) -> Vec<Upstream> {
+        match &*self.0 {
+            Kind::Named(Named { upstream, .. }) => (0..upstream.definition().addresses.len())
+                .map(|nth| Upstream::named(Arc::clone(upstream), nth))
+                .collect(),
+            Kind::Given { .. } => Vec::new(),
+        }
+    }
+
     /// The replica has failed; the next question need not try it.
     pub(super) fn has_failed(&self) {
         if let Kind::Named(Named { upstream, replica }) = &*self.0 {

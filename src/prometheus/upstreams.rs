@@ -141,9 +141,7 @@ impl Upstreams {
 
     /// All upstreams, replica by replica.
     pub(super) fn all(&self) -> Vec<Upstream> {
-        let current = self.current();
-        let replicas = current.iter().flat_map(|one| (0..one.definition().addresses.len()).map(move |nth| (one, nth)));
-        replicas.map(|(upstream, nth)| Upstream::named(Arc::clone(upstream), nth)).collect()
+        self.current().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
     }
 
     /// The names in the order of the file.

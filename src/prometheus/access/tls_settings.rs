@@ -107,7 +107,10 @@ impl TlsSettings {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {
             let roots = match &material.ca {
-                Some(ca) => roots(certificates(ca).ok_or(BadTls::Pem("ca or ca_file", CERTIFICATES))?),
+                Some(ca) => certificates(ca)
+                    .map(roots)
+                    .filter(|roots| !roots.is_empty())
+                    .ok_or(BadTls::Pem("ca or ca_file", CERTIFICATES))?,
                 None => authorities.roots(),
             };
             builder.with_root_certificates(roots)

@@ -107,14 +107,16 @@ impl SigV4 {
     fn keys(&self, deadline: Deadline) -> Result<AwsKeys, ErrorKind> {
         let base = || match &self.given {
             Some(given) => Ok(given.current()),
-            None => self.found.get(deadline, || self.sources.keys(deadline)).map(|fetched| fetched.value.clone()),
+            None => {
+                self.found.get(deadline, |deadline| self.sources.keys(deadline)).map(|fetched| fetched.value.clone())
+            }
         };
         let Some(role) = &self.role else { return base() };
         if let Some(assumed) = self.assumed.kept() {
             return Ok(assumed.value.clone());
         }
         let base = base()?;
-        let assumed = self.assumed.get(deadline, || self.sources.assume(role, &base, deadline))?;
+        let assumed = self.assumed.get(deadline, |deadline| self.sources.assume(role, &base, deadline))?;
         Ok(assumed.value.clone())
     }
 

@@ -60,7 +60,7 @@ impl OAuth2 {
 
     /// The value of the header `Authorization`.
     pub(super) fn authorization(&self, deadline: Deadline) -> Result<Secret, ErrorKind> {
-        let fetched = self.token.get(deadline, || self.fetch(deadline))?;
+        let fetched = self.token.get(deadline, |deadline| self.fetch(deadline))?;
         Ok(fetched.value.clone())
     }
 

@@ -12,6 +12,9 @@ use super::failure::CredentialsFailure;
 /// How long before its end something is fetched anew.
 const BEFORE_END: Duration = Duration::from_secs(30);
 
+/// How long a fetch may take, however long the request may that it is made for: others wait for it.
+const FETCH_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a refusal is believed. The server is not asked again before.
 const REFUSAL_LIFETIME: Duration = Duration::from_secs(1);
 
@@ -82,7 +85,7 @@ impl<T> SingleFetch<T> {
     pub(super) fn get(
         &self,
         deadline: Deadline,
-        fetch: impl FnOnce() -> Result<Fetched<T>, CredentialsFailure>,
+        fetch: impl FnOnce(Deadline) -> Result<Fetched<T>, CredentialsFailure>,
     ) -> Result<Arc<Fetched<T>>, ErrorKind> {
         let mut state = self.state();
         loop {
@@ -96,8 +99,15 @@ impl<T> SingleFetch<T> {
             if !state.is_fetching {
                 break;
             }
+            if let Some(usable) = usable(&state, now) {
+                return Ok(usable);
+            }
             if deadline.remaining().is_zero() {
-                return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
+                let why = format!(
+                    "another request fetches them, which takes longer than the {} ms of this one",
+                    deadline.whole_ms()
+                );
+                return Err(ErrorKind::Credentials(Box::new(CredentialsFailure::none(&why))));
             }
             let waited = self.changed.wait_timeout(state, deadline.remaining());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -105,7 +115,8 @@ impl<T> SingleFetch<T> {
         state.is_fetching = true;
         drop(state);
         let ending = Ending(self);
-        let fetched = fetch();
+        let patience = deadline.remaining().min(FETCH_PATIENCE);
+        let fetched = fetch(Deadline::new(Instant::now(), patience));
         let mut state = self.state();
         let result = match fetched {
             Ok(fetched) => {
@@ -185,7 +196,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
-                    let got = single.get(soon(), || {
+                    let got = single.get(soon(), |_| {
                         thread::sleep(Duration::from_millis(100));
                         fetches.fetch_add(1, Ordering::Relaxed);
                         Ok(fetched(7, 3_600))
@@ -202,9 +213,9 @@ mod tests {
         let check = |lifetime_s: u64, age_s: u64, is_fetched: bool| {
             let single = SingleFetch::default();
             let since = Instant::now() - Duration::from_secs(age_s);
-            let old = || Ok(Fetched::new(1, since, Some(Duration::from_secs(lifetime_s))));
+            let old = |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(lifetime_s))));
             single.get(soon(), old).unwrap();
-            let got = single.get(soon(), || Ok(fetched(2, 3_600))).unwrap();
+            let got = single.get(soon(), |_| Ok(fetched(2, 3_600))).unwrap();
             assert_eq!(got.value == 2, is_fetched, "{lifetime_s} {age_s}");
         };
         check(3_600, 3_500, false);
@@ -218,35 +229,35 @@ mod tests {
     fn a_failure_leaves_what_can_still_be_used() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
-        single.get(soon(), || Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
-        assert_eq!(single.get(soon(), || Err(refused())).unwrap().value, 1);
+        single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
+        assert_eq!(single.get(soon(), |_| Err(refused())).unwrap().value, 1);
         let single: SingleFetch<u32> = SingleFetch::default();
-        assert!(matches!(single.get(soon(), || Err(refused())), Err(ErrorKind::Credentials(_))));
+        assert!(matches!(single.get(soon(), |_| Err(refused())), Err(ErrorKind::Credentials(_))));
         // The refusal is believed for a while.
-        assert!(matches!(single.get(soon(), || panic!("is not asked")), Err(ErrorKind::Credentials(_))));
+        assert!(matches!(single.get(soon(), |_| panic!("is not asked")), Err(ErrorKind::Credentials(_))));
         let until_asked = Instant::now() + REFUSAL_LIFETIME;
         thread::sleep(until_asked.saturating_duration_since(Instant::now()) + Duration::from_millis(10));
-        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }
 
     #[test]
     fn a_request_without_time_is_no_refusal_to_others() {
         let single = SingleFetch::default();
         let late = || CredentialsFailure::unreachable("p:1", &"does not answer");
-        assert!(single.get(soon(), || Err(late())).is_err());
-        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+        assert!(single.get(soon(), |_| Err(late())).is_err());
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }
 
     #[test]
     fn what_is_refused_is_fetched_anew_unless_it_is_brand_new() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(60);
-        single.get(soon(), || Ok(Fetched::new(1, since, None))).unwrap();
+        single.get(soon(), |_| Ok(Fetched::new(1, since, None))).unwrap();
         // Another request has renewed it meanwhile.
         assert!(single.renew(|value| *value == 0));
-        assert_eq!(single.get(soon(), || panic!("it is kept")).unwrap().value, 1);
+        assert_eq!(single.get(soon(), |_| panic!("it is kept")).unwrap().value, 1);
         assert!(single.renew(|value| *value == 1));
-        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
         assert!(!single.renew(|value| *value == 2));
     }
 
@@ -254,8 +265,8 @@ mod tests {
     fn a_panic_in_a_fetch_does_not_stop_the_next() {
         let single: SingleFetch<u32> = SingleFetch::default();
         let panicked =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| single.get(soon(), || panic!("on purpose"))));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| single.get(soon(), |_| panic!("on purpose"))));
         assert!(panicked.is_err());
-        assert_eq!(single.get(soon(), || Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }
 }

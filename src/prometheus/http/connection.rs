@@ -66,6 +66,7 @@ static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
 pub(super) struct Keep {
     connector: Arc<Connector>,
     lifetime: Duration,
+    connect_patience: Duration,
     /// By scheme, host and port; of those alone that have connections.
     upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
 }
@@ -77,6 +78,8 @@ struct Kept {
     /// Scheme, host and port.
     uri: Uri,
     lifetime: Duration,
+    /// The most time that a new connection may take.
+    connect_patience: Duration,
     /// The connections of an earlier generation are not used any more.
     generation: AtomicU64,
     /// Connections of earlier generations than this wait for a server that is down.
@@ -86,8 +89,8 @@ struct Kept {
 }
 
 impl Keep {
-    pub(super) fn new(connector: Arc<Connector>, lifetime: Duration) -> Keep {
-        Keep { connector, lifetime, upstreams: Arc::default() }
+    pub(super) fn new(connector: Arc<Connector>, lifetime: Duration, connect_patience: Duration) -> Keep {
+        Keep { connector, lifetime, connect_patience, upstreams: Arc::default() }
     }
 
     /// Ends the exchanges with a server that wait for it, for it is known to be down; see [`ErrorKind::ReplicaDown`].
@@ -118,6 +121,7 @@ impl Keep {
             connector: Arc::clone(&self.connector),
             uri: base.parse().unwrap_or_else(|_| uri.clone()),
             lifetime: self.lifetime,
+            connect_patience: self.connect_patience,
             generation: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             lost_races: AtomicU32::new(0),
@@ -146,6 +150,7 @@ impl UreqConnector for Keep {
 impl Kept {
     fn open(&self, deadline: Instant) -> Result<Open, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
+        let deadline = deadline.min(Instant::now() + self.connect_patience);
         let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
         Ok(Open { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
@@ -486,7 +491,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let connector = Arc::new(Connector::to_everything());
-        let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&uri);
+        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60)).upstream(&uri);
         let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
         let mut connection = Connection { kept, open, request: Request::default() };
         connection.buffers().output()[..SECRET.len()].copy_from_slice(SECRET);
@@ -508,7 +513,8 @@ mod tests {
     #[test]
     fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
         let connector = Arc::new(Connector::to_everything());
-        let kept = Keep::new(connector, Duration::from_secs(60)).upstream(&"http://p/".parse().unwrap());
+        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
+            .upstream(&"http://p/".parse().unwrap());
         let check = |lost: u32, left_ms: u64, expected_ms: u64| {
             kept.lost_races.store(lost, Ordering::Relaxed);
             let found = kept.patience(Duration::from_millis(left_ms));

@@ -1,6 +1,7 @@
 //! A transport of one upstream's own, whose certificates follow their files.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::tls::Tls;
 use super::transport::{Answer, Question, Shared, Transport};
@@ -40,6 +41,7 @@ impl RotatingTransport {
         settings: TlsSettings,
         proxy: &ProxyChoice,
         around: &Surroundings,
+        connect_patience: Duration,
     ) -> Result<RotatingTransport, BadTls> {
         let material = settings.material()?;
         let tls = Tls::new(settings.client_config(&material, &around.authorities)?, settings.server_name.as_deref());
@@ -48,7 +50,7 @@ impl RotatingTransport {
             ProxyChoice::Direct => None,
             ProxyChoice::Through(proxy) => Some(proxy.clone()),
         };
-        let transport = Transport::new(&around.shared, Allowlist::everything(), proxy, tls);
+        let transport = Transport::new(&around.shared, Allowlist::everything(), proxy, tls, connect_patience);
         Ok(RotatingTransport { transport, settings, material: Mutex::new(material) })
     }
 

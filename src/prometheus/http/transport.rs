@@ -35,6 +35,9 @@ const REQUEST_TIMEOUT: u16 = 408;
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
+/// As long as it may take: no request takes longer.
+pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
+
 /// What of a form's values is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -203,11 +206,13 @@ impl Shared {
 }
 
 impl Transport {
+    /// Connections that each may take no longer to make than `connect_patience`, whatever the deadline.
     pub(in crate::prometheus) fn new(
         shared: &Shared,
         allowlist: Allowlist,
         proxy: Option<Proxy>,
         tls: Tls,
+        connect_patience: Duration,
     ) -> Transport {
         let config = Agent::config_builder()
             // A refusal has a body worth reading.
@@ -223,7 +228,7 @@ impl Transport {
             .build();
         let (lookups, proxy_tls) = (Arc::clone(&shared.lookups), Arc::clone(&shared.proxy_tls));
         let connector = Arc::new(Connector { allowlist, proxy, lookups, mute: Mute::default(), tls, proxy_tls });
-        let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime);
+        let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime, connect_patience);
         let kept = keep.clone();
         Transport { agent: Agent::with_parts(config, keep, Judge(Arc::clone(&connector))), connector, kept }
     }

@@ -155,9 +155,11 @@ fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), BadYaml> {
 }
 
 impl Node {
+    /// A long text counts as several values, so that aliases cannot repeat it beyond all bounds.
     fn count(&self) -> usize {
         1 + match &self.value {
-            Value::Null | Value::Text(_) => 0,
+            Value::Null => 0,
+            Value::Text(text) => text.len() / 64,
             Value::List(items) => items.iter().map(Node::count).sum(),
             Value::Mapping(entries) => entries.iter().map(|(_, node)| node.count()).sum(),
         }
@@ -221,5 +223,7 @@ mod tests {
             yaml.push_str(&format!("a{level}: &a{level} [{}]\n", [item.as_str(); 9].join(", ")));
         }
         assert!(parse(&yaml).is_err_and(|bad| bad.what.contains("more than 50000")));
+        let long = format!("- &t \"{}\"\n- [{}]", "h".repeat(600_000), "*t,".repeat(9_000));
+        assert!(parse(&long).is_err_and(|bad| bad.what.contains("more than 50000")));
     }
 }
