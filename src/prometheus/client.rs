@@ -23,6 +23,7 @@ use super::access::proxy::Proxy;
 use super::access::tls_settings::TlsSettings;
 use super::answer::{self, Unanswered, interpret};
 use super::credentials::aws::environment::AwsEnvironment;
+use super::credentials::hide::hidden;
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
@@ -565,7 +566,13 @@ impl Session<'_> {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
             *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
         }
+        let kind = kind.with_words(|words| self.without_secrets(words));
         Error { upstream: self.upstream.clone(), query: query.map(shortened), kind }
+    }
+
+    /// A text of the upstream's without what it was sent in confidence.
+    fn without_secrets(&self, words: String) -> String {
+        hidden(words, &self.upstream.target().credentials.secrets())
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
@@ -622,7 +629,7 @@ impl Session<'_> {
             log::warn(|| {
                 log::Line::new("Prometheus warns")
                     .text("upstream", self.upstream.name())
-                    .text("warning", shortened(warning))
+                    .text("warning", self.without_secrets(shortened(warning)))
                     .text("promql", query.unwrap_or_default())
             });
         }
@@ -710,7 +717,7 @@ impl Session<'_> {
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
-                .text("error", failure.map(ToString::to_string).unwrap_or_default())
+                .text("error", self.without_secrets(failure.map(ToString::to_string).unwrap_or_default()))
         });
     }
 

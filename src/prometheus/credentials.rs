@@ -5,6 +5,7 @@
 pub(super) mod aws;
 pub(super) mod failure;
 pub(super) mod fixed;
+pub(super) mod hide;
 pub(super) mod named;
 pub(super) mod oauth2;
 

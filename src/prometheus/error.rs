@@ -191,6 +191,25 @@ impl ErrorKind {
         }
     }
 
+    /// The same with what is made of the words of a peer.
+    pub(super) fn with_words(mut self, make: impl Fn(String) -> String) -> ErrorKind {
+        let change = |words: &mut String| *words = make(std::mem::take(words));
+        match &mut self {
+            ErrorKind::Api { error_type, message, .. } => {
+                change(error_type);
+                change(message);
+            }
+            ErrorKind::Unavailable(words) | ErrorKind::MissingData(words) => change(words),
+            ErrorKind::Status(failure) => {
+                if let Some(words) = &mut failure.words {
+                    change(words);
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Whether another replica may answer where this one fails: there is no connection or no answer, or one that says that it cannot
     /// answer now (502, 503 or 504).
     pub(super) fn is_of_replica(&self) -> bool {

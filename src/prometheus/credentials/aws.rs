@@ -11,6 +11,8 @@ use crate::prometheus::http::authorize::Outgoing;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
+use crate::secret::Secret;
+
 use super::fixed::value;
 use super::single_fetch::SingleFetch;
 
@@ -129,6 +131,13 @@ impl SigV4 {
             (None, None) => self.found.renew(are_refused),
             (None, Some(given)) => !are_refused(&given.current()),
         }
+    }
+
+    /// The keys in force that no text may repeat.
+    pub(in crate::prometheus) fn keys_in_force(&self) -> Vec<Secret> {
+        let fetched = [self.found.kept(), self.assumed.kept()];
+        let given = self.given.as_ref().map(|given| given.current().secrets()).unwrap_or_default();
+        fetched.iter().flatten().flat_map(|keys| keys.value.secrets()).chain(given).collect()
     }
 
     /// What the upstreams file gives.

@@ -8,6 +8,8 @@ use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::secret::Secret;
 
+use super::hide::of_authorization;
+
 /// Headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(in crate::prometheus) struct Fixed(Vec<(HeaderName, Secret)>);
@@ -35,6 +37,10 @@ impl Authorize for Fixed {
 
     fn renew(&self, _: &HeaderMap) -> bool {
         false
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.0.iter().flat_map(|(_, value)| of_authorization(value)).collect()
     }
 
     fn has_credentials(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 use super::aws::SigV4;
 use super::fixed::value;
+use super::hide::of_authorization;
 use super::oauth2::OAuth2;
 
 /// The credentials in force. They change with the files that they stand in.
@@ -113,6 +114,16 @@ impl Authorize for NamedCredentials {
             _ => false,
         };
         has_other || self.differs(refused)
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        let of_scheme = match &self.scheme {
+            Scheme::OAuth2(oauth2) => oauth2.token().iter().flat_map(of_authorization).collect(),
+            Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
+            _ => self.known_authorization().iter().flat_map(of_authorization).collect(),
+        };
+        let given = self.headers.iter().map(|(_, secret)| Secret::clone(&secret.current()));
+        given.chain(of_scheme).collect()
     }
 
     fn has_credentials(&self) -> bool {

@@ -19,6 +19,7 @@ use crate::secret::Secret;
 
 use super::failure::CredentialsFailure;
 use super::fixed::Fixed;
+use super::hide::{hidden, of_authorization};
 use super::single_fetch::{Fetched, SingleFetch};
 
 /// The most bytes of a token server's answer: 256 KiB, many times what the longest tokens have.
@@ -67,6 +68,11 @@ impl OAuth2 {
     /// Has the token fetched anew if it is this one that was refused; whether another try makes sense.
     pub(super) fn renew(&self, refused: &[u8]) -> bool {
         self.token.renew(|token| token.reveal().as_bytes() == refused)
+    }
+
+    /// The token in force, if there is one.
+    pub(super) fn token(&self) -> Option<Secret> {
+        self.token.kept().map(|kept| kept.value.clone())
     }
 
     pub(super) fn client_secret(&self) -> &LiveSecret {
@@ -133,7 +139,7 @@ impl OAuth2 {
         let mut text = Vec::new();
         body.read_to_end(&mut text).map_err(|error| unreachable(body.failure(error)))?;
         if !(200..=299).contains(&status) {
-            return Err(CredentialsFailure::refused(&server, status, words(&text, &secret)));
+            return Err(CredentialsFailure::refused(&server, status, words(&text, client_id, &secret)));
         }
         let Ok(Granted { access_token, token_type, expires_in }) = serde_json::from_slice(&text) else {
             return Err(CredentialsFailure::foreign(&server, "answers with no token"));
@@ -170,7 +176,7 @@ fn lifetime(expires_in: &Value) -> Option<Duration> {
 }
 
 /// What a token server says of its refusal ("Error Response"), without the secret if it repeats that.
-fn words(json: &[u8], secret: &Secret) -> Option<String> {
+fn words(json: &[u8], client_id: &str, secret: &Secret) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
@@ -182,7 +188,9 @@ fn words(json: &[u8], secret: &Secret) -> Option<String> {
         None => error,
     };
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some(cut(&one_line.replace(secret.reveal(), "..."), MAX_SHOWN_CHARS))
+    let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
+    let secrets = [&of_authorization(&basic)[..], &[secret.clone()]].concat();
+    Some(cut(&hidden(one_line, &secrets), MAX_SHOWN_CHARS))
 }
 
 #[cfg(test)]
@@ -207,7 +215,7 @@ mod tests {
     fn a_refusal_is_told_in_the_servers_words_without_the_secret() {
         let secret = Secret::new("so-hush");
         let check = |json: &str, expected: Option<&str>| {
-            assert_eq!(words(json.as_bytes(), &secret).as_deref(), expected, "{json}");
+            assert_eq!(words(json.as_bytes(), "id", &secret).as_deref(), expected, "{json}");
         };
         check(r#"{"error":"invalid_client"}"#, Some("invalid_client"));
         check(

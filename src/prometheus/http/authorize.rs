@@ -6,6 +6,7 @@ use ureq::http::{HeaderMap, Uri};
 
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
+use crate::secret::Secret;
 
 /// A request that is about to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,9 @@ pub(in crate::prometheus) trait Authorize: fmt::Debug + Send + Sync {
     /// The request with these headers was refused (401 or 403). Sees whether there are other credentials than those: whether another
     /// try makes sense.
     fn renew(&self, refused: &HeaderMap) -> bool;
+
+    /// What requests carry that no text may repeat.
+    fn secrets(&self) -> Vec<Secret>;
 
     /// Whether there are credentials at all.
     fn has_credentials(&self) -> bool;

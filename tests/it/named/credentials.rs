@@ -142,3 +142,35 @@ fn two_upstreams_at_one_address_share_nothing() {
         assert_eq!(verdict(&mirror, &named("b")), "OK", "{}", mirror.log());
     }
 }
+
+#[test]
+fn what_a_server_repeats_of_its_credentials_is_not_shown() {
+    use crate::support::stub::{Reply, Request, Stub};
+
+    let check = |details: &dyn Fn(u16) -> serde_json::Value, keys: &str, answer: fn(&str) -> Reply| {
+        let stub = Stub::start(move |request: &Request| {
+            let of = |name: &str| request.header(name).unwrap_or_default().to_owned();
+            answer(&format!("{} {} ever-so-hush", of("authorization"), of("x-scope-orgid")))
+        });
+        let files = Files::new();
+        files.upstreams(&one(&format!("http://127.0.0.1:{}", stub.port()), keys));
+        let mirror = files.mirror();
+        let verdict = verdict(&mirror, &details(stub.port()));
+        assert!(verdict.contains("...") && !verdict.contains("hush"), "{verdict}");
+        // The parts of `printf ever:ever-so-hush | base64` and the like.
+        for secret in ["hush", "ZXZlci1zby1odXNo", "ZXZlcjpldmVyLXNvLWh1c2g"] {
+            assert!(!verdict.contains(secret) && !mirror.log().contains(secret), "{secret}: {}", mirror.log());
+        }
+    };
+    let answers: [fn(&str) -> Reply; 3] = [
+        |words| Reply::error(422, "bad_data", words),
+        |words| Reply::error(503, "unavailable", words),
+        |words| Reply::http(401, "application/json", json!({"message": words}).to_string()),
+    ];
+    for answer in answers {
+        check(&|_| named("a"), "  authorization: {credentials: ever-so-hush}", answer);
+        check(&|_| named("a"), "  basic_auth: {username: ever, password: ever-so-hush}", answer);
+        check(&|_| named("a"), "  http_headers: {X-Scope-OrgID: {secrets: [ever-so-hush]}}", answer);
+        check(&|port| json!({"url": format!("http://ever:ever-so-hush@127.0.0.1:{port}")}), "", answer);
+    }
+}

@@ -23,6 +23,13 @@ pub(in crate::prometheus) struct AwsKeys {
     pub(in crate::prometheus) session_token: Option<Secret>,
 }
 
+impl AwsKeys {
+    /// What no text may repeat.
+    pub(in crate::prometheus) fn secrets(&self) -> Vec<Secret> {
+        self.session_token.iter().chain([&self.secret_key]).cloned().collect()
+    }
+}
+
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct Scope<'a> {

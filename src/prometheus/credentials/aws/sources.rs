@@ -252,6 +252,10 @@ impl Authorize for Signed<'_> {
         false
     }
 
+    fn secrets(&self) -> Vec<Secret> {
+        self.keys.secrets()
+    }
+
     fn has_credentials(&self) -> bool {
         true
     }
