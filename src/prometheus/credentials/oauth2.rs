@@ -189,7 +189,8 @@ fn words(json: &[u8], client_id: &str, secret: &Secret) -> Option<String> {
     };
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
-    let secrets = [&of_authorization(&basic)[..], &[secret.clone()]].concat();
+    let mut secrets = of_authorization(&basic);
+    secrets.push(secret.clone());
     Some(cut(&hidden(one_line, &secrets), MAX_SHOWN_CHARS))
 }
 
