@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 /// Why a file cannot be read; the words go behind its name.
 #[derive(Debug)]
 pub enum Unreadable {
@@ -14,6 +16,8 @@ pub enum Unreadable {
     NoFile,
     /// It has more than this many bytes.
     TooLong(u64),
+    /// It is no text in UTF-8.
+    NotText,
 }
 
 impl fmt::Display for Unreadable {
@@ -22,6 +26,7 @@ impl fmt::Display for Unreadable {
             Unreadable::System(error) => write!(f, "cannot be read: {error}"),
             Unreadable::NoFile => f.write_str("is no regular file"),
             Unreadable::TooLong(most) => write!(f, "is longer than {most} bytes"),
+            Unreadable::NotText => f.write_str("must hold a text in UTF-8"),
         }
     }
 }
@@ -48,9 +53,34 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     if content.len() as u64 > most { Err(Unreadable::TooLong(most)) } else { Ok(content) }
 }
 
+/// The text in a file. It may be a secret, and is wiped from memory when it is dropped.
+///
+/// # Errors
+/// As [`read`], and when it is no text.
+pub fn read_text(path: &Path, most: u64) -> Result<Zeroizing<String>, Unreadable> {
+    match String::from_utf8(read(path, most)?) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(other) => {
+            drop(Zeroizing::new(other.into_bytes()));
+            Err(Unreadable::NotText)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_in_utf_8() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "é").unwrap();
+        assert_eq!(read_text(file.path(), 2).unwrap().as_str(), "é");
+        assert!(matches!(read_text(file.path(), 1), Err(Unreadable::TooLong(1))));
+        fs::write(file.path(), [0xe9]).unwrap();
+        let error = read_text(file.path(), 2).unwrap_err();
+        assert_eq!(error.to_string(), "must hold a text in UTF-8");
+    }
 
     #[test]
     fn a_file_is_read_whole_or_not_at_all() {

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
-use zeroize::Zeroizing;
-
 use crate::file::{self, Unreadable};
 
 use super::http::rotating_transport::Surroundings;
@@ -35,7 +33,6 @@ pub struct BadUpstreamsFile {
 #[derive(Debug)]
 enum Reason {
     Unreadable(Unreadable),
-    NotText,
     Bad(String),
     BadUpstream(String, BadUpstream),
 }
@@ -45,7 +42,6 @@ impl fmt::Display for BadUpstreamsFile {
         write!(f, "the upstreams file {}", self.path.display())?;
         match &self.reason {
             Reason::Unreadable(why) => write!(f, " {why}"),
-            Reason::NotText => f.write_str(" must hold YAML in UTF-8"),
             Reason::Bad(what) => write!(f, ", {what}"),
             Reason::BadUpstream(name, bad) => write!(f, ", upstream {name}: {bad}"),
         }
@@ -82,17 +78,12 @@ impl Upstreams {
             let has_changed = self.current().iter().map(|one| one.definition()).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
         });
-        let mut refreshed = own;
-        for upstream in self.current().iter() {
-            let named =
-                upstream.refresh(&self.around.authorities).map_err(|bad| of_upstream(path, upstream.definition(), bad));
-            refreshed = match (refreshed, named) {
-                (Err(first), _) => Err(first),
-                (_, Err(bad)) => Err(bad),
-                (Ok(before), Ok(now)) => Ok(before || now),
-            };
-        }
-        refreshed
+        let current = self.current();
+        let named = current.iter().map(|upstream| {
+            upstream.refresh(&self.around.authorities).map_err(|bad| of_upstream(path, upstream.definition(), bad))
+        });
+        // All of them are read, whatever comes of one.
+        named.fold(own, |before, now| Ok(before? | now?))
     }
 
     /// Puts other definitions in force. What is defined as before keeps its connections and all that was learnt about it.
@@ -157,8 +148,7 @@ fn of_upstream(path: &Path, definition: &Definition, bad: BadUpstream) -> BadUps
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
     let bad = |reason| BadUpstreamsFile { path: path.to_owned(), reason };
-    let bytes = Zeroizing::new(file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| bad(Reason::NotText))?;
+    let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    definition::parse(text, folder).map_err(|what| bad(Reason::Bad(what)))
+    definition::parse(&text, folder).map_err(|what| bad(Reason::Bad(what)))
 }

@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use zeroize::Zeroizing;
-
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
 
@@ -31,7 +29,6 @@ pub struct BadSecretFile {
 #[derive(Debug)]
 enum Reason {
     Unreadable(Unreadable),
-    NotText,
     Empty,
 }
 
@@ -40,7 +37,6 @@ impl fmt::Display for BadSecretFile {
         write!(f, "the file {} ", self.path.display())?;
         match &self.reason {
             Reason::Unreadable(why) => write!(f, "{why}"),
-            Reason::NotText => f.write_str("must hold a text in UTF-8"),
             Reason::Empty => f.write_str("is empty"),
         }
     }
@@ -67,9 +63,8 @@ impl SecretSource {
             SecretSource::File(path) => path,
         };
         let bad = |reason| BadSecretFile { path: path.clone(), reason };
-        let bytes = Zeroizing::new(file::read(path, most).map_err(|why| bad(Reason::Unreadable(why)))?);
-        let text = std::str::from_utf8(&bytes).map_err(|_| bad(Reason::NotText))?.trim();
-        if text.is_empty() { Err(bad(Reason::Empty)) } else { Ok(Secret::new(text)) }
+        let text = file::read_text(path, most).map_err(|why| bad(Reason::Unreadable(why)))?;
+        if text.trim().is_empty() { Err(bad(Reason::Empty)) } else { Ok(Secret::new(text.trim())) }
     }
 }
 

@@ -37,15 +37,9 @@ impl NamedCredentials {
     /// # Errors
     /// When a file is of no use any more; what stood in it stays in force, what stands in the others is taken over.
     pub(in crate::prometheus) fn refresh(&self) -> Result<bool, BadSecretFile> {
-        let mut refreshed = Ok(false);
-        for secret in self.secrets() {
-            refreshed = match (refreshed, secret.refresh()) {
-                (Err(first), _) => Err(first),
-                (_, Err(bad)) => Err(bad),
-                (Ok(before), Ok(now)) => Ok(before || now),
-            };
-        }
-        refreshed
+        // All of them are read, whatever comes of one.
+        let refreshed = self.secrets().map(LiveSecret::refresh).reduce(|before, now| Ok(before? | now?));
+        refreshed.unwrap_or(Ok(false))
     }
 
     fn secrets(&self) -> impl Iterator<Item = &LiveSecret> {
