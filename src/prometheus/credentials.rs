@@ -9,4 +9,5 @@ pub(super) mod hide;
 pub(super) mod named;
 pub(super) mod oauth2;
 
+mod exchange;
 mod single_fetch;

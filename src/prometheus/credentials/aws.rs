@@ -1,19 +1,16 @@
 //! Amazon: requests are signed with keys, which stand in the upstreams file or come from where the mirror runs.
 
-use std::time::SystemTime;
-
-use ureq::http::{HeaderMap, HeaderName};
+use ureq::http::HeaderMap;
 
 use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::Outgoing;
+use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
 use crate::secret::Secret;
 
-use super::fixed::value;
 use super::single_fetch::SingleFetch;
 
 pub(in crate::prometheus) mod environment;
@@ -23,8 +20,8 @@ mod answers;
 mod sources;
 
 use environment::AwsEnvironment;
-use signer::{AwsKeys, Scope, signature};
-use sources::Sources;
+use signer::{AwsKeys, Scope};
+use sources::{Signed, Sources};
 
 /// Signs the requests to an upstream.
 #[derive(Debug)]
@@ -98,12 +95,7 @@ impl SigV4 {
     ) -> Result<HeaderMap, ErrorKind> {
         let keys = self.keys(deadline)?;
         let scope = Scope { region: &self.sources.region, service: &self.service };
-        let mut headers = HeaderMap::new();
-        for (name, secret) in signature(outgoing, &keys, scope, SystemTime::now()) {
-            let name = HeaderName::from_static(name);
-            headers.insert(&name, value(&name, &secret)?);
-        }
-        Ok(headers)
+        Signed { keys: &keys, scope }.headers(outgoing, deadline)
     }
 
     fn keys(&self, deadline: Deadline) -> Result<AwsKeys, ErrorKind> {
@@ -135,7 +127,7 @@ impl SigV4 {
 
     /// The keys in force that no text may repeat.
     pub(in crate::prometheus) fn keys_in_force(&self) -> Vec<Secret> {
-        let fetched = [self.found.kept(), self.assumed.kept()];
+        let fetched = [self.found.in_force(), self.assumed.in_force()];
         let given = self.given.as_ref().map(|given| given.current().secrets()).unwrap_or_default();
         fetched.iter().flatten().flat_map(|keys| keys.value.secrets()).chain(given).collect()
     }

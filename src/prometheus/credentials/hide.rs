@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
+use crate::prometheus::error::cut;
 use crate::secret::Secret;
 
 /// What stands in the place of a secret.
@@ -12,6 +13,9 @@ const HIDDEN: &str = "...";
 
 /// A shorter secret is part of many words. It protects nothing, and to hide it would only make texts unreadable.
 const MIN_BYTES: usize = 4;
+
+/// The most characters of a peer's words that are shown.
+const MAX_SHOWN_CHARS: usize = 300;
 
 /// A text without these secrets: as they are, percent-encoded, and in Base64.
 pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String {
@@ -22,6 +26,12 @@ pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String 
             .into_iter()
             .fold(text, |text, form| if text.contains(form) { text.replace(form, HIDDEN) } else { text })
     })
+}
+
+/// The words of a peer as they may be shown: in one line, without these secrets, and no longer than needed.
+pub(super) fn shown_words(words: &str, secrets: &[Secret]) -> String {
+    let one_line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&hidden(one_line, secrets), MAX_SHOWN_CHARS)
 }
 
 /// What is secret of the value of a header `Authorization`: the value behind its scheme, and of Basic ones the password.

@@ -1,39 +1,33 @@
 //! OAuth 2: the mirror shows a token, which a token server gives it for its client id and secret (RFC 6749, "Client Credentials Grant").
 
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
 use crate::prometheus::deadline::Deadline;
-use crate::prometheus::error::{ErrorKind, cut};
+use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Answer, Content, Question, Target, url_query};
+use crate::prometheus::http::transport::{Content, Target, url_query};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
+use super::exchange::{MAX_ANSWER_BYTES, exchange};
 use super::failure::CredentialsFailure;
 use super::fixed::Fixed;
-use super::hide::{hidden, of_authorization};
+use super::hide::{of_authorization, shown_words};
 use super::single_fetch::{Fetched, SingleFetch};
-
-/// The most bytes of a token server's answer: 256 KiB, many times what the longest tokens have.
-const MAX_ANSWER_BYTES: u64 = 256 << 10;
-
-/// The most characters of a token server's words that are shown.
-const MAX_SHOWN_CHARS: usize = 300;
 
 /// A token, and where it comes from.
 #[derive(Debug)]
 pub(in crate::prometheus) struct OAuth2 {
     definition: OAuth2Definition,
     client_secret: LiveSecret,
-    url_query: String,
     transport: RotatingTransport,
     token: SingleFetch<Secret>,
     /// Whether the token server takes the client's secret in the form only, not in a header.
@@ -51,7 +45,6 @@ impl OAuth2 {
     ) -> Result<OAuth2, BadSecretFile> {
         Ok(OAuth2 {
             client_secret: LiveSecret::new(definition.client_secret.clone())?,
-            url_query: definition.token_url_query.clone(),
             transport,
             token: SingleFetch::default(),
             takes_form_only: AtomicBool::new(false),
@@ -72,7 +65,7 @@ impl OAuth2 {
 
     /// The token in force, if there is one.
     pub(super) fn token(&self) -> Option<Secret> {
-        self.token.kept().map(|kept| kept.value.clone())
+        self.token.in_force().map(|token| token.value.clone())
     }
 
     pub(super) fn client_secret(&self) -> &LiveSecret {
@@ -102,7 +95,8 @@ impl OAuth2 {
     }
 
     fn ask(&self, in_form: bool, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
-        let OAuth2Definition { client_id, scopes, endpoint_params, token_url, token_path, .. } = &self.definition;
+        let OAuth2Definition { client_id, scopes, endpoint_params, token_url, token_path, token_url_query, .. } =
+            &self.definition;
         let secret = self.client_secret.current();
         let mut params = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
         if !scopes.is_empty() {
@@ -121,23 +115,15 @@ impl OAuth2 {
             Some(basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes()))
         };
         let asked = Instant::now();
-        let question = Question {
-            target: Target {
-                address: token_url,
-                url_query: &self.url_query,
-                credentials: &Fixed::authorization(authorization),
-            },
-            path: token_path,
-            content: Content::EncodedForm(&url_query(&params)),
-            deadline,
-            trace: None,
-            max_bytes: MAX_ANSWER_BYTES,
+        let target = Target {
+            address: token_url,
+            url_query: token_url_query,
+            credentials: &Fixed::authorization(authorization),
         };
+        let form = Zeroizing::new(url_query(&params));
+        let (status, text) =
+            exchange(self.transport.transport(), target, token_path, Content::EncodedForm(&form), deadline)?;
         let server = token_url.to_string();
-        let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(&server, &kind);
-        let Answer { status, mut body, .. } = self.transport.exchange(question).map_err(unreachable)?;
-        let mut text = Vec::new();
-        body.read_to_end(&mut text).map_err(|error| unreachable(body.failure(error)))?;
         if !(200..=299).contains(&status) {
             return Err(CredentialsFailure::refused(&server, status, words(&text, client_id, &secret)));
         }
@@ -187,11 +173,10 @@ fn words(json: &[u8], client_id: &str, secret: &Secret) -> Option<String> {
         Some(description) => format!("{error}: {description}"),
         None => error,
     };
-    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
     let mut secrets = of_authorization(&basic);
     secrets.push(secret.clone());
-    Some(cut(&hidden(one_line, &secrets), MAX_SHOWN_CHARS))
+    Some(shown_words(&text, &secrets))
 }
 
 #[cfg(test)]

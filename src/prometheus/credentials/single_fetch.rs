@@ -72,6 +72,11 @@ impl<T> Default for SingleFetch<T> {
 }
 
 impl<T> SingleFetch<T> {
+    /// What was fetched last, whether or not it has to be fetched anew: requests may still carry it.
+    pub(super) fn in_force(&self) -> Option<Arc<Fetched<T>>> {
+        self.state().current.clone()
+    }
+
     /// What is kept and need not be fetched anew yet.
     pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
         let now = Instant::now();
@@ -223,6 +228,16 @@ mod tests {
         check(40, 19, false);
         check(40, 21, true);
         check(0, 0, true);
+    }
+
+    #[test]
+    fn what_has_to_be_fetched_anew_is_in_force_until_it_is() {
+        let single = SingleFetch::default();
+        let since = Instant::now() - Duration::from_secs(3_580);
+        assert!(single.in_force().is_none());
+        single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
+        assert!(single.kept().is_none());
+        assert_eq!(single.in_force().map(|fetched| fetched.value), Some(1));
     }
 
     #[test]

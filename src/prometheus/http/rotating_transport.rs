@@ -4,13 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::tls::Tls;
-use super::transport::{Answer, Question, Shared, Transport};
+use super::transport::{Shared, Transport};
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
 use crate::prometheus::access::tls_settings::{BadTls, TlsMaterial, TlsSettings};
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
-use crate::prometheus::error::ErrorKind;
 
 /// What all such transports are made with.
 #[derive(Debug)]
@@ -67,14 +66,6 @@ impl RotatingTransport {
         self.transport.replace_tls(self.settings.client_config(&now, authorities)?);
         *material = now;
         Ok(true)
-    }
-
-    /// Begins an exchange.
-    ///
-    /// # Errors
-    /// When it does not begin before its deadline.
-    pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
-        self.transport.exchange(question)
     }
 
     pub(in crate::prometheus) fn transport(&self) -> &Transport {

@@ -10,18 +10,20 @@ use crate::file;
 use crate::prometheus::access::address::{Address, split_url};
 use crate::prometheus::access::hosts::{address, host_and_port};
 use crate::prometheus::deadline::Deadline;
-use crate::prometheus::error::{ErrorKind, cut};
+use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Answer, Content, Question, Target, url_query};
+use crate::prometheus::http::transport::{Content, Target, url_query};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
 use super::answers::{self, Granted};
 use super::environment::AwsEnvironment;
 use super::signer::{AwsKeys, Scope, signature};
+use crate::prometheus::credentials::exchange::{MAX_ANSWER_BYTES, exchange};
 use crate::prometheus::credentials::failure::CredentialsFailure;
 use crate::prometheus::credentials::fixed::{Fixed, value};
+use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::single_fetch::Fetched;
 
 /// How long keys are kept that have no end, but may change where they stand.
@@ -29,12 +31,6 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// How long the metadata service of a machine may take. Elsewhere than at Amazon, nothing answers.
 const METADATA_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The most bytes of an answer, and of a file: 256 KiB, many times what keys have.
-const MAX_BYTES: u64 = 256 << 10;
-
-/// The most characters of a service's words that are shown.
-const MAX_SHOWN_CHARS: usize = 300;
 
 /// The metadata service of a machine.
 const METADATA: &str = "http://169.254.169.254";
@@ -92,7 +88,7 @@ impl Sources {
         let mut params = self.assumption("AssumeRole", &role.arn);
         params.extend(role.external_id.iter().map(|id| ("ExternalId".to_owned(), id.clone())));
         let signed = Signed { keys, scope: Scope { region: &self.region, service: "sts" } };
-        self.of_token_service(&params, &signed, &[&keys.secret_key], deadline)
+        self.of_token_service(&params, &signed, &keys.secrets(), deadline)
     }
 
     fn of_profile(&self, profile: &str) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
@@ -115,7 +111,7 @@ impl Sources {
         let token = Secret::new(read(file)?.trim());
         let mut params = self.assumption("AssumeRoleWithWebIdentity", arn);
         params.push(("WebIdentityToken".to_owned(), token.reveal().to_owned()));
-        self.of_token_service(&params, &Fixed::default(), &[&token], deadline)
+        self.of_token_service(&params, &Fixed::default(), &[token], deadline)
     }
 
     fn assumption(&self, action: &str, arn: &str) -> Vec<(String, String)> {
@@ -129,17 +125,14 @@ impl Sources {
         &self,
         params: &[(String, String)],
         credentials: &dyn Authorize,
-        secrets: &[&Secret],
+        secrets: &[Secret],
         deadline: Deadline,
     ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let form = Zeroizing::new(url_query(params));
         let call = Call { transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
         let (server, status, text) = call.ask(Content::EncodedForm(&form))?;
         if status != 200 {
-            let words = answers::error_of_xml(&text).map(|words| {
-                let words = secrets.iter().fold(words, |words, secret| words.replace(secret.reveal(), "..."));
-                cut(&words, MAX_SHOWN_CHARS)
-            });
+            let words = answers::error_of_xml(&text).map(|words| shown_words(&words, secrets));
             return Err(CredentialsFailure::refused(&server, status, words));
         }
         let granted = answers::of_xml(&text);
@@ -216,26 +209,20 @@ struct Call<'c> {
 impl Call<'_> {
     /// The server's name, the status and the text of the answer.
     fn ask(&self, content: Content<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
-        use std::io::Read;
         let bad = |why: &str| CredentialsFailure::none(&format!("the address of what hands out keys {why}"));
         let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
-        let server = address.to_string();
-        let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(&server, &kind);
         let target = Target { address: &address, url_query: &query, credentials: self.credentials };
-        let question = Question { target, path, content, deadline: self.deadline, trace: None, max_bytes: MAX_BYTES };
-        let Answer { status, mut body, .. } = self.transport.exchange(question).map_err(unreachable)?;
-        let mut bytes = Zeroizing::new(Vec::new());
-        body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;
+        let (status, bytes) = exchange(self.transport.transport(), target, path, content, self.deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-        Ok((server.clone(), status, text))
+        Ok((address.to_string(), status, text))
     }
 }
 
-/// Signs what goes to the Security Token Service.
+/// Signs requests with keys that are at hand.
 #[derive(Debug)]
-struct Signed<'k> {
-    keys: &'k AwsKeys,
-    scope: Scope<'k>,
+pub(super) struct Signed<'k> {
+    pub(super) keys: &'k AwsKeys,
+    pub(super) scope: Scope<'k>,
 }
 
 impl Authorize for Signed<'_> {
@@ -261,7 +248,7 @@ impl Authorize for Signed<'_> {
     }
 }
 
-/// Whether a URL is that of a service of this machine, or one that nobody on the way can read.
+/// Whether a URL leads to a service of this machine, or uses https.
 fn may_be_container(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let (host, _) = host_and_port(&uri);
@@ -282,11 +269,8 @@ fn temporary((keys, end): Granted) -> Fetched<AwsKeys> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsFailure> {
-    let none = |why: &str| CredentialsFailure::none(&format!("the file {} {why}", path.display()));
-    let bytes = Zeroizing::new(file::read(path, MAX_BYTES).map_err(|why| none(&why.to_string()))?);
-    std::str::from_utf8(&bytes)
-        .map(|text| Zeroizing::new(text.to_owned()))
-        .map_err(|_| none("must hold a text in UTF-8"))
+    let none = |why| CredentialsFailure::none(&format!("the file {} {why}", path.display()));
+    file::read_text(path, MAX_ANSWER_BYTES).map_err(none)
 }
 
 #[cfg(test)]
