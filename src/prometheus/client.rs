@@ -35,7 +35,7 @@ use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{ANY_PATIENCE, Answer, Content, Params, Question, Shared, Transport, url};
-use super::named_upstream::TRIVIAL_QUERY;
+use super::trivial_query;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
 
@@ -673,17 +673,9 @@ impl Session<'_> {
     }
 
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
-        let params = vec![("query", TRIVIAL_QUERY.to_owned())];
-        let question = Question {
-            target: self.upstream.target(),
-            path: "/api/v1/query",
-            content: Content::Query(&params),
-            deadline: self.deadline,
-            trace: Some(&self.trace),
-            max_bytes: MAX_JSON_BYTES,
-        };
         let began = Instant::now();
-        let answer = self.transport().exchange(question).map(|_| ());
+        let answer = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
+        let answer = answer.map(|_| ());
         self.note_health(began, answer.as_ref().err(), false);
         // The trivial query was not heavy, as the text on a timeout would have it.
         answer.map_err(
@@ -738,10 +730,7 @@ impl Session<'_> {
                 max_bytes: MAX_JSON_BYTES,
             })
         };
-        if !request.by_post {
-            return send(Content::Query(params));
-        }
-        if self.upstream.options().is_some_and(|options| options.get_only) {
+        if !request.by_post || self.upstream.options().is_some_and(|options| options.get_only) {
             return send(Content::Query(params));
         }
         let get_only = &self.client.get_only;

@@ -17,8 +17,9 @@ use super::credentials::named::{NamedCredentials, Scheme};
 use super::credentials::oauth2::OAuth2;
 use super::deadline::Deadline;
 use super::http::rotating_transport::{RotatingTransport, Surroundings};
-use super::http::transport::{ANY_PATIENCE, Content, Question, Target, Transport, url_query};
+use super::http::transport::{ANY_PATIENCE, Target, Transport, url_query};
 use super::replicas::{Change, Replicas};
+use super::trivial_query;
 use super::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long a connection to a replica may take: there are others.
@@ -26,12 +27,6 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a probe of a replica may take.
 const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
-
-/// The most bytes of the answer to a probe.
-const MAX_PROBE_BYTES: u64 = 64 << 10;
-
-/// A query that every Prometheus can answer at once.
-pub const TRIVIAL_QUERY: &str = "1";
 
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
@@ -135,16 +130,8 @@ impl NamedUpstream {
 
     /// Whether a replica answers a trivial query.
     fn probe(&self, replica: usize) -> bool {
-        let params = vec![("query", TRIVIAL_QUERY.to_owned())];
-        let question = Question {
-            target: self.target(replica),
-            path: "/api/v1/query",
-            content: Content::Query(&params),
-            deadline: Deadline::new(Instant::now(), PROBE_PATIENCE),
-            trace: None,
-            max_bytes: MAX_PROBE_BYTES,
-        };
-        let answered = self.transport.exchange(question);
+        let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
+        let answered = trivial_query::ask(self.transport(), self.target(replica), deadline, None);
         // The connection can be used again once the short body is read.
         answered.is_ok_and(|mut answer| answer.status < 500 && io::copy(&mut answer.body, &mut io::sink()).is_ok())
     }
