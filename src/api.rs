@@ -592,7 +592,7 @@ mod tests {
             ("list", json!(["hush"])),
             ("object", json!({"a": "hush"})),
         ];
-        // The methods that have a field, its place, what it may be, and what is said of anything else.
+        // Sets the field at a place to every type that it does not allow, and wants the error to say this.
         let mut checked = 0;
         let mut check = |methods: &[usize], place: &str, allowed: &[&str], says: &str| {
             for (path, request) in methods.iter().map(|&method| &requests[method]) {

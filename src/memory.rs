@@ -1,7 +1,7 @@
 //! The memory that all requests share: samples and points while an answer is computed, and answers while they are written.
 //!
 //! Small needs are free. Beyond them, a question that finds no memory waits for it within its timeout. Questions
-//! never block each other for good: after each grant, some question can still grow to the most that one may hold, and finish.
+//! never wait for each other forever: after each grant, at least one can still grow to the most that one may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

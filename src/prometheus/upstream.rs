@@ -1,5 +1,6 @@
 //! An upstream: a Prometheus that can be asked, with all that is needed to ask it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -150,11 +151,11 @@ impl Upstream {
     }
 
     /// What its health is remembered by: not for any eye, for it may hold a path that is a secret.
-    pub(super) fn health_key(&self) -> String {
+    pub(super) fn health_key(&self) -> Cow<'_, str> {
         match &*self.0 {
-            Kind::Given { address, .. } => address.base().to_owned(),
+            Kind::Given { address, .. } => Cow::Borrowed(address.base()),
             // No address has this character.
-            Kind::Named(Named { upstream, replica }) => format!("#{} {replica}", upstream.id()),
+            Kind::Named(Named { upstream, replica }) => Cow::Owned(format!("#{} {replica}", upstream.id())),
         }
     }
 
@@ -238,6 +239,6 @@ mod tests {
             ["http://u:hush@p/x", "http://u:hush@p/x", "http://u:hushed@p/x"].map(|url| Upstream::at_url(url).unwrap());
         assert!(one == same && one != other);
         assert_eq!(format!("{one} {one:?}"), "p:80/... Upstream(p:80/...)");
-        assert_eq!((one.lane_key(), one.health_key()), ("p:80".to_owned(), "http://p/x".to_owned()));
+        assert_eq!((one.lane_key().as_str(), &*one.health_key()), ("p:80", "http://p/x"));
     }
 }

@@ -210,9 +210,9 @@ pub(in crate::prometheus) fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-/// The basic authentication of `user:password` as it stands in a URL, percent-encoded.
+/// Basic authentication for the percent-encoded `user:password` of a URL.
 ///
-/// ureq would take it from the URL, but as it stands there, so that no password could hold a slash.
+/// ureq does not decode credentials in a URL, so a password could not contain a slash.
 fn basic_of_url(credentials: &str) -> Secret {
     let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());

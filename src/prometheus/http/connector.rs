@@ -255,6 +255,8 @@ impl Transport for BelowTls {
 impl Connector {
     /// To everything, with the public authorities.
     pub(super) fn to_everything() -> Connector {
+        use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
+
         let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
         let (lookups, proxy_tls) = (Arc::new(Lookups::new()), Arc::new(tls()));
         Connector {
@@ -267,6 +269,3 @@ impl Connector {
         }
     }
 }
-
-#[cfg(test)]
-use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};

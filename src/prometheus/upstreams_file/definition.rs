@@ -270,18 +270,14 @@ fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefiniti
     match key {
         "basic_auth" => {
             let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
-            let username = secret(&basic, "username", "username_file", folder)?;
-            let username = username.ok_or_else(|| basic.bad("has neither username nor username_file"))?;
+            let username = needed_secret(&basic, "username", "username_file", folder)?;
             let password = secret(&basic, "password", "password_file", folder)?;
             Ok(CredentialsDefinition::Basic { username, password })
         }
         "authorization" => {
             let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
             let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
-            let credentials = secret(&authorization, "credentials", "credentials_file", folder)?;
-            let credentials = credentials.ok_or_else(|| {
-                authorization.bad("has neither credentials nor credentials_file, of which it needs one")
-            })?;
+            let credentials = needed_secret(&authorization, "credentials", "credentials_file", folder)?;
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
         "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
@@ -304,7 +300,6 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
         "no_proxy",
     ];
     let fields = field.fields(&KEYS)?;
-    let client_secret = secret(&fields, "client_secret", "client_secret_file", folder)?;
     let url = fields.needed("token_url")?;
     let (token_url, token_path, token_url_query) = split_url(url.text()?).map_err(|what| url.bad(what))?;
     let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))?;
@@ -316,8 +311,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     }
     Ok(OAuth2Definition {
         client_id: fields.needed("client_id")?.text()?.to_owned(),
-        client_secret: client_secret
-            .ok_or_else(|| fields.bad("has neither client_secret nor client_secret_file, of which it needs one"))?,
+        client_secret: needed_secret(&fields, "client_secret", "client_secret_file", folder)?,
         token_url,
         token_path,
         token_url_query,
@@ -386,6 +380,17 @@ fn scheme(field: &Field<'_>) -> Result<String, BadField> {
     }
     let is_token = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
     if is_token(text) { Ok(text.to_owned()) } else { Err(field.bad("must be the name of a scheme, such as Bearer")) }
+}
+
+/// A secret that has to be given, or in a file.
+fn needed_secret(
+    fields: &Fields<'_>,
+    given: &'static str,
+    in_file: &'static str,
+    folder: &Path,
+) -> Result<SecretSource, BadField> {
+    let missing = || fields.bad(&format!("has neither {given} nor {in_file}, of which it needs one"));
+    secret(fields, given, in_file, folder)?.ok_or_else(missing)
 }
 
 /// A secret that is given, or in a file.
