@@ -178,7 +178,9 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
     ] {
         check_refused(&mirror, request, names);
     }
-    // Their paths and peers are in the log, and they are counted.
+    // Their paths and peers are in the log, and they are counted, each after its answer; the last two are of HTTP/2 and HTTP/3.
+    let are_logged = || mirror.log().matches("HTTP/2 or HTTP/3").count() == 2;
+    wait_until(|| format!("all are logged: {}", mirror.log()), are_logged);
     let log = mirror.log();
     let line = log.lines().find(|line| line.contains("HTTP/2 or HTTP/3")).unwrap();
     assert!(line.contains("client=127.0.0.1:") && line.contains("error_code=bad_request"), "{line}");

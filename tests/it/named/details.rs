@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Files, named, verdict};
 use crate::support::mirror::Mirror;
+use crate::support::process::wait_until;
 use crate::support::prometheus;
 
 #[test]
@@ -40,7 +41,7 @@ fn the_only_named_upstream_needs_no_name() {
     files.upstreams(&format!("upstreams: [{{name: only, url: '{}'}}]", prometheus::shared().url("")));
     let mirror = files.mirror();
     assert_eq!(verdict(&mirror, &json!({})), "OK");
-    assert!(mirror.log().contains("upstream=only"), "{}", mirror.log());
+    wait_until(|| format!("the log has its name: {}", mirror.log()), || mirror.log().contains("upstream=only"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Files, named, one, until_verdict, verdict, with_one};
 use crate::http::settings::check_refused;
 use crate::support::mirror::API_KEY;
+use crate::support::process::wait_until;
 use crate::support::prometheus;
 
 #[test]
@@ -39,14 +40,16 @@ fn a_changed_file_is_taken_over_and_a_broken_one_is_not() {
     files.upstreams(&one("http://127.0.0.1:1", ""));
     until_verdict(&mirror, "Connection refused");
     files.upstreams("upstreams: [{name: a, hush: x}]");
-    crate::support::process::wait_until(
+    wait_until(
         || format!("it is told of: {}", mirror.log()),
         || mirror.log().contains("unknown key") && mirror.log().contains("not taken over"),
     );
     assert!(verdict(&mirror, &named("a")).contains("Connection refused"));
     files.upstreams(&one(&url, ""));
     until_verdict(&mirror, "OK");
-    assert!(mirror.log().matches("change=\"taken over\"").count() >= 2, "{}", mirror.log());
+    // It holds a moment before it is told.
+    let is_told = || mirror.log().matches("change=\"taken over\"").count() >= 2;
+    wait_until(|| format!("both changes are told: {}", mirror.log()), is_told);
     let page = mirror.get("/metrics").text;
     let counted = |outcome: &str| {
         let series = format!("prometheusmirror_file_reloads_total{{file=\"upstreams\",outcome=\"{outcome}\"}} ");

@@ -133,8 +133,9 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
         let mirror = files.mirror();
         let verdict = verdict(&mirror, &json!({"upstream": "a", "requestTimeout": 1_500}));
         assert!(says.iter().all(|part| verdict.contains(part)), "{says:?}: {verdict}");
-        let page = mirror.get("/metrics").text;
-        assert!(page.contains("errors_total{code=\"credentials_unavailable\"} 1"), "{verdict}");
+        // It is counted after its answer.
+        let is_counted = || mirror.get("/metrics").text.contains("errors_total{code=\"credentials_unavailable\"} 1");
+        wait_until(|| format!("it is counted: {verdict}"), is_counted);
         assert!(!verdict.contains("hush") && !mirror.log().contains("hush"), "{verdict}");
     };
     let server_is = "hands them out";
