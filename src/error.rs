@@ -56,6 +56,8 @@ pub enum Error {
     BodyNotReceived,
     /// No worker will be free soon.
     Overloaded,
+    /// Its connection was closed for others before the request had arrived.
+    NoRoom,
     /// No worker will be free soon for this upstream, which holds as many as one upstream may.
     UpstreamOverloaded(String),
     /// The mirror is about to end.
@@ -83,7 +85,7 @@ impl Error {
             Error::BodyNotReceived => 408,
             Error::BodyTooLarge(_) => 413,
             Error::HeadTooLarge => 431,
-            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::ShuttingDown => 503,
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::ShuttingDown => 503,
             _ => 500,
         }
     }
@@ -97,7 +99,7 @@ impl Error {
             Error::HeadTooLarge => Some("head_too_large"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
             Error::BodyNotReceived => Some("body_not_received"),
-            Error::Overloaded | Error::UpstreamOverloaded(_) => Some("overloaded"),
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => Some("overloaded"),
             Error::ShuttingDown => Some("shutting_down"),
             Error::Unauthorized => Some("unauthorized"),
             _ => None,
@@ -119,7 +121,7 @@ impl Error {
             Error::HeadTooLarge => "head_too_large",
             Error::BodyTooLarge(_) => "body_too_large",
             Error::BodyNotReceived => "body_not_received",
-            Error::Overloaded | Error::UpstreamOverloaded(_) => "overloaded",
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => "overloaded",
             Error::ShuttingDown => "shutting_down",
             Error::Unauthorized => "unauthorized",
             Error::Internal => "internal",
@@ -131,7 +133,7 @@ impl Error {
         match self {
             Error::Upstream(error) => !error.is_callers(),
             Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
-            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::Internal => true,
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::Internal => true,
             _ => false,
         }
     }
@@ -166,7 +168,7 @@ impl Error {
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
             Error::BodyNotReceived => remote("Request not received.", self.to_string()),
             Error::HeadTooLarge | Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
-            Error::Overloaded | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
             Error::ShuttingDown => remote("Shutting down.", self.to_string()),
             Error::Unauthorized => remote("Unauthorized.", self.to_string()),
             Error::Internal => remote("Internal error.", self.to_string()),
@@ -209,6 +211,10 @@ impl fmt::Display for Error {
             Error::Overloaded => f.write_str(
                 "the mirror has as many requests as its workers and its queue can hold; ask again later, or raise --workers or \
                  --queue of the mirror",
+            ),
+            Error::NoRoom => f.write_str(
+                "the mirror closed the connection before the request had arrived whole, to make room for others; ask again, and find \
+                 out which clients open so many connections or send such long heads",
             ),
             Error::ShuttingDown => f.write_str("the mirror is shutting down; ask again, another will answer"),
             Error::Unauthorized => write!(

@@ -69,7 +69,8 @@ pub struct Metrics {
     points_dropped: Family<ByReason, Total>,
     panics: Total,
     thread_shortages: Total,
-    listener_restarts: Total,
+    accept_failures: Total,
+    evicted_connections: Total,
     file_reloads: Family<Reloaded, Total>,
     resident_bytes: Level,
     open_descriptors: Level,
@@ -234,10 +235,16 @@ impl Metrics {
         let panics = registered(&mut registry, "panics_total", "Faults of the mirror's own", Total::default());
         let thread_shortages =
             registered(&mut registry, "thread_shortages_total", "Threads that could not be started", Total::default());
-        let listener_restarts = registered(
+        let accept_failures = registered(
             &mut registry,
-            "listener_restarts_total",
-            "Times that accepting connections had to be begun anew",
+            "accept_failures_total",
+            "Connections that could not be accepted, for want of file descriptors for example",
+            Total::default(),
+        );
+        let evicted_connections = registered(
+            &mut registry,
+            "evicted_connections_total",
+            "Idle connections that were closed to make room for others, and connections refused for want of room",
             Total::default(),
         );
         let file_reloads: Family<Reloaded, Total> = registered(
@@ -304,7 +311,8 @@ impl Metrics {
             points_dropped,
             panics,
             thread_shortages,
-            listener_restarts,
+            accept_failures,
+            evicted_connections,
             file_reloads,
             resident_bytes,
             open_descriptors,
@@ -363,9 +371,14 @@ impl Metrics {
         self.thread_shortages.0.inc();
     }
 
-    /// Accepting connections was begun anew.
-    pub fn listener_restarted(&self) {
-        self.listener_restarts.0.inc();
+    /// A connection could not be accepted.
+    pub fn accept_failed(&self) {
+        self.accept_failures.0.inc();
+    }
+
+    /// A connection was closed for another one, or refused for want of room.
+    pub fn connection_evicted(&self) {
+        self.evicted_connections.0.inc();
     }
 
     /// A file that may change was read again: it has changed and was taken over, or it is of no use.
@@ -568,7 +581,8 @@ mod tests {
         metrics.points(5, 1, 2);
         metrics.points(5, 0, 0);
         metrics.panicked();
-        metrics.listener_restarted();
+        metrics.accept_failed();
+        metrics.connection_evicted();
         metrics.busy_workers.inc();
         let page = metrics.page();
         for line in [
@@ -594,7 +608,8 @@ mod tests {
             r#"prometheusmirror_points_dropped_total{reason="nan"} 1"#,
             r#"prometheusmirror_points_dropped_total{reason="infinite"} 2"#,
             "prometheusmirror_panics_total 1",
-            "prometheusmirror_listener_restarts_total 1",
+            "prometheusmirror_accept_failures_total 1",
+            "prometheusmirror_evicted_connections_total 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
         }

@@ -30,8 +30,9 @@ use listener::Listener;
 use os::threads::Threads;
 use os::{descriptors, panics, scheduling, socket, threads};
 use shutdown::Shutdown;
+use tiny_http::host::ConnectionHost;
+use tiny_http::limits::LIMITS;
 use tiny_http::pipelining::Pipelines;
-use tiny_http::self_probe::{self, Watch};
 use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
 use workers::write_permits::WritePermits;
@@ -113,7 +114,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     scheduling::do_not_interrupt();
     let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
     let threads = Threads::new(Arc::clone(&metrics));
-    panics::watch(Arc::clone(&metrics), Arc::clone(&threads));
+    panics::watch(Arc::clone(&metrics));
     let needed = settings.workers + threads::BESIDE_WORKERS;
     let found = threads::available(needed);
     if found < needed {
@@ -139,16 +140,12 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
-    let watch = Watch::new(Arc::clone(&threads));
     let listener = Arc::new(Listener {
         edge: Arc::clone(&edge),
         pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
-        blocking_threads: BlockingThreads::start(Arc::clone(&threads)).map_err(ServerError::Thread)?,
+        blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(ServerError::Thread)?,
         write_permits: WritePermits::among(settings.workers),
         pipelines: Pipelines::default(),
-        watch: Arc::clone(&watch),
-        threads,
-        metrics: Arc::clone(&metrics),
     });
     if matches!(settings.api_key, KeySource::File(_)) || settings.reach.upstreams_file.is_some() {
         let (edge, metrics) = (Arc::clone(&edge), Arc::clone(&metrics));
@@ -158,8 +155,10 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         let edge = Arc::clone(&edge);
         start("replicas", move || probe_for_ever(&edge.gateway))?;
     }
-    start("self-probe", move || self_probe::visit_for_ever(bound, &watch))?;
-    start("listener", move || listener.serve(&socket))?;
+    let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).map_err(ServerError::Thread)?;
+    let host = ConnectionHost::new(threads, connection_threads, Arc::clone(&metrics));
+    let server = ::tiny_http::Server::with_limits(socket, LIMITS, host).map_err(ServerError::Thread)?;
+    start("listener", move || listener.serve(&server))?;
     log::info(|| {
         log::Line::new("listening")
             .text("address", bound)

@@ -65,7 +65,7 @@ def faults_of_process(mirror):
     if not mirror.is_alive():
         return [("the mirror died", f"exit code {mirror.process.returncode}\n{mirror.end_of_log()}")]
     faults = []
-    for name in ("prometheusmirror_panics_total", "prometheusmirror_listener_restarts_total"):
+    for name in ("prometheusmirror_panics_total", "prometheusmirror_accept_failures_total"):
         total = mirror.metric(name)
         if total != "0":
             faults.append((name, f"{total}; the first warning of the log:\n{mirror.first_warning()}"))

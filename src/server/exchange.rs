@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use tiny_http::{Method, Request, Server};
+use tiny_http::{Method, Request};
 
 use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
 use crate::error::{Error, KEY_HEADER};
@@ -55,8 +55,6 @@ pub(super) struct Exchange {
     accepted: Instant,
     trace: Arc<Trace>,
     edge: Arc<Edge>,
-    /// The server it came from, which has to be there until it is answered.
-    server: Arc<Server>,
     /// Until it is answered, a shutdown waits for it.
     underway: Held,
     /// Whether what follows it is a request for certain, whatever becomes of its body.
@@ -72,7 +70,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(request: Request, server: Arc<Server>, edge: Arc<Edge>, is_last: bool) -> Exchange {
+    pub(super) fn new(request: Request, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let underway = Held::new(&edge.underway);
         let fault = framing::fault(&request);
@@ -86,7 +84,6 @@ impl Exchange {
             accepted,
             trace,
             edge,
-            server,
             underway,
             has_certain_end,
             fault,
@@ -134,9 +131,7 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange {
-            request, accepted, trace, edge, server, underway, has_certain_end, is_read, is_last, fault, ..
-        } = self;
+        let Exchange { request, accepted, trace, edge, underway, has_certain_end, is_read, is_last, fault, .. } = self;
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
@@ -153,7 +148,9 @@ impl Exchange {
             || !has_certain_end
             || edge.gateway.is_leaving()
             || edge.threads.are_short()
-            || framing::is_last(&request);
+            || framing::is_last(&request)
+            // Its body may come in spite of the answer, or not: it waits to be asked for it.
+            || request.awaits_continue();
         if is_last {
             turn.end_connection();
         }
@@ -177,7 +174,7 @@ impl Exchange {
             // Whether it was written has been accounted for.
             let _ = request.respond(outgoing.into_response());
         }
-        drop((server, turn));
+        drop(turn);
     }
 }
 

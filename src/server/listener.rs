@@ -4,21 +4,15 @@
 //! bodies are read and replies written by `workers/blocking_threads`. What tiny_http 0.12 does not bound by itself is bounded by the options that
 //! `server/os/socket` sets, and by `server/tiny_http`.
 
-use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tiny_http::{ConnectionHandle, Request, Response, Server};
+use tiny_http::{ConnectionHandle, Request, Server};
 
 use crate::api::{Job, Prepared, Question, Reply, Routed};
-use crate::log;
-use crate::metrics::Metrics;
 use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
-use crate::server::os::threads::Threads;
-use crate::server::tiny_http::accepting::Accepting;
 use crate::server::tiny_http::pipelining::{Next, Pipelines, Place};
-use crate::server::tiny_http::self_probe::Watch;
 use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Outcome, Pool};
 use crate::server::workers::write_permits::WritePermits;
@@ -29,16 +23,7 @@ pub(super) struct Listener {
     pub(super) pool: Pool,
     pub(super) blocking_threads: Arc<BlockingThreads>,
     pub(super) write_permits: WritePermits,
-    pub(super) pipelines: Pipelines<Arrival>,
-    pub(super) watch: Arc<Watch>,
-    pub(super) threads: Arc<Threads>,
-    pub(super) metrics: Arc<Metrics>,
-}
-
-/// A request, and the server it came from.
-pub(super) struct Arrival {
-    request: Request,
-    server: Arc<Server>,
+    pub(super) pipelines: Pipelines<Request>,
 }
 
 /// The turn of a connection's request. When it ends, the next is taken up, unless the connection has ended, too.
@@ -59,6 +44,9 @@ impl Drop for ConnectionTurn {
         match listener.pipelines.end(connection) {
             Next::Turn(next) => listener.take_up(next.request, next.is_last),
             Next::Unanswered(waiting) => {
+                if connection.has_ended() {
+                    connection.close_write();
+                }
                 waiting.into_iter().for_each(|waiting| listener.leave_unanswered(waiting.request));
             }
         }
@@ -66,51 +54,38 @@ impl Drop for ConnectionTurn {
 }
 
 impl Listener {
-    /// Serves requests for ever.
-    pub(super) fn serve(self: &Arc<Listener>, socket: &TcpListener) -> ! {
+    /// Serves what a server takes in, for ever.
+    pub(super) fn serve(self: &Arc<Listener>, server: &Server) -> ! {
         loop {
-            let accepting = Accepting::on(socket, &self.threads);
-            let stopped = accepting.serve(|request, server| self.dispatch(request, server));
-            self.metrics.listener_restarted();
-            if Accepting::logs_its_end() {
-                log::warn(|| log::Line::new("accepting anew").text("error", &stopped));
+            // It fails only when it is told to.
+            if let Ok(request) = server.recv() {
+                self.dispatch(request);
             }
-            let listener = Arc::clone(self);
-            self.blocking_threads.run(move || accepting.retire(|request, server| listener.dispatch(request, server)));
         }
     }
 
-    fn dispatch(self: &Arc<Listener>, request: Request, server: &Arc<Server>) {
-        if self.watch.is_own(&request) {
-            // The first reply on a connection does not wait for its client.
-            let _ = request.respond(Response::empty(200));
-            return;
-        }
-        let arrival = Arrival { server: Arc::clone(server), request };
-        // tiny_http has always asked the system for it.
-        let Some(&client) = arrival.request.remote_addr() else { return };
-        self.watch.saw_request(client);
-        let (connection, head_bytes) = (arrival.request.connection().clone(), arrival.request.head_bytes());
-        match self.pipelines.begin(&connection, arrival, head_bytes) {
-            Place::First(arrival) => self.take_up(arrival, false),
+    fn dispatch(self: &Arc<Listener>, request: Request) {
+        let (connection, head_bytes) = (request.connection().clone(), request.head_bytes());
+        match self.pipelines.begin(&connection, request, head_bytes) {
+            Place::First(request) => self.take_up(request, false),
             Place::Behind => {}
-            Place::Beyond(arrival) => self.leave_unanswered(arrival),
+            Place::Beyond(request) => self.leave_unanswered(request),
         }
     }
 
     /// Writes nothing, so that the answers to those before it stay in order. Dropping it may wait for its body.
-    fn leave_unanswered(&self, arrival: Arrival) {
-        self.blocking_threads.run(move || drop(arrival.request.into_writer()));
+    fn leave_unanswered(&self, request: Request) {
+        self.blocking_threads.run(move || drop(request.into_writer()));
     }
 
     /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
-    fn take_up(self: &Arc<Listener>, arrival: Arrival, is_last: bool) {
-        let turn = ConnectionTurn { listener: Arc::clone(self), connection: arrival.request.connection().clone() };
-        let _ = catch_unwind(AssertUnwindSafe(|| self.route(arrival, is_last, turn)));
+    fn take_up(self: &Arc<Listener>, request: Request, is_last: bool) {
+        let turn = ConnectionTurn { listener: Arc::clone(self), connection: request.connection().clone() };
+        let _ = catch_unwind(AssertUnwindSafe(|| self.route(request, is_last, turn)));
     }
 
-    fn route(self: &Arc<Listener>, arrival: Arrival, is_last: bool, mut turn: ConnectionTurn) {
-        let exchange = Exchange::new(arrival.request, arrival.server, Arc::clone(&self.edge), is_last);
+    fn route(self: &Arc<Listener>, request: Request, is_last: bool, mut turn: ConnectionTurn) {
+        let exchange = Exchange::new(request, Arc::clone(&self.edge), is_last);
         if exchange.ends_connection() {
             turn.end_connection();
         }

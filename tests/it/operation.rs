@@ -9,6 +9,7 @@
 mod bodies;
 mod bursts;
 mod clients;
+mod connections;
 mod descriptors;
 mod isolation;
 mod key;

@@ -86,8 +86,8 @@ fn where_it_is_allowed_a_partial_answer_is_taken_logged_and_counted() {
             let calls = stub.requests().iter().filter(|request| request.path != "/api/v1/metadata").count();
             let counted = Page::of(&mirror).only(PARTIAL_RESPONSES);
             assert!(counted >= calls as f64 && counted <= stub.requests().len() as f64, "{counted} of {calls}");
-            let warned = |line: &&str| line.contains("level=warn") && line.contains(says) && line.contains("127.0.0.1");
-            assert!(mirror.log().lines().any(|line| warned(&line)), "{question:?}: {}", mirror.log());
+            let line = mirror.line_with(says);
+            assert!(line.contains("level=warn") && line.contains("127.0.0.1"), "{question:?}: {line}");
         }
     }
 }

@@ -56,7 +56,7 @@ fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
         assert_eq!(verdict(&mirror, &details), "OK");
     }
     assert_eq!(proxy.tunnels(&target(&details)), 1);
-    assert!(mirror.log().contains(&format!("proxy={}", proxy.address())), "{}", mirror.log());
+    mirror.line_with(&format!("proxy={}", proxy.address()));
 
     // Whatever was open is gone with the proxy, and opened anew once it is there again.
     proxy.kill();

@@ -1,4 +1,4 @@
-//! What is done about a panic, besides what becomes of its thread: it is logged at a limited rate, and counted if it is ours.
+//! What is done about a panic, besides what becomes of its thread: it is counted, and logged at a limited rate.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
@@ -7,31 +7,17 @@ use std::time::Duration;
 
 use crate::log::{self, Limit};
 use crate::metrics::Metrics;
-use crate::server::os::threads::Threads;
 
 /// How many panics are logged in a minute.
 const LOGGED_IN_A_MINUTE: u64 = 10;
 
 /// Watches over all panics from now on.
-pub(in crate::server) fn watch(metrics: Arc<Metrics>, threads: Arc<Threads>) {
-    let a_minute = || Limit::new(LOGGED_IN_A_MINUTE, Duration::from_secs(60));
-    let (ours, of_tiny_http) = (a_minute(), a_minute());
+pub(in crate::server) fn watch(metrics: Arc<Metrics>) {
+    let limit = Limit::new(LOGGED_IN_A_MINUTE, Duration::from_secs(60));
     panic::set_hook(Box::new(move |panic| {
-        let is_in = |part: &str| panic.location().is_some_and(|location| location.file().contains(part));
-        if is_in("std/src/thread/") {
-            // tiny_http starts its threads in the way that panics when there is none.
-            threads.missing("a thread for a connection could not be started");
-        } else if is_in("tiny_http") {
-            // tiny_http panics when a client has gone before its request is taken in, which does not matter, and when it
-            // stops accepting, which `server/tiny_http/accepting` sees to.
-            if let Some(left_out) = of_tiny_http.admit() {
-                log::debug(|| line_of(panic, left_out));
-            }
-        } else {
-            metrics.panicked();
-            if let Some(left_out) = ours.admit() {
-                log::error(|| line_of(panic, left_out));
-            }
+        metrics.panicked();
+        if let Some(left_out) = limit.admit() {
+            log::error(|| line_of(panic, left_out));
         }
     }));
 }

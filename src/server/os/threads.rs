@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use crate::log;
 use crate::metrics::Metrics;
 
-/// So many threads are needed beside the workers: 5 of the mirror's own (it takes requests in, watches the queue, probes
-/// itself, reads the file of the key, and waits for clients), 5 that tiny_http starts with, and some for connections, of which each has one.
-pub(in crate::server) const BESIDE_WORKERS: usize = 5 + 5 + 16;
+/// So many threads are needed beside the workers: 7 that are always there (they accept connections, take requests in, watch the
+/// queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, of which each
+/// has one.
+pub(in crate::server) const BESIDE_WORKERS: usize = 7 + 16;
 
 /// For so long after a thread was missing, threads are taken to be short.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ impl Threads {
     /// A thread could not be started: it is counted, and logged once in a while.
     pub(in crate::server) fn missing(&self, error: impl Display) {
         self.metrics.thread_missing();
-        self.still_missing();
+        self.note_shortage();
         if let Some(left_out) = self.limit.admit() {
             let line = || log::Line::new("few threads").text("error", error);
             log::warn(|| {
@@ -63,8 +64,8 @@ impl Threads {
         }
     }
 
-    /// Threads are missing still.
-    pub(in crate::server) fn still_missing(&self) {
+    /// Threads, or other things that each connection takes, are missing.
+    pub(in crate::server) fn note_shortage(&self) {
         *self.last_missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 

@@ -29,6 +29,7 @@ fn refusal(fault: Fault) -> Error {
     Error::BadFraming(match fault {
         Fault::TooLong => return Error::HeadTooLarge,
         Fault::TooSlow => return Error::BodyNotReceived,
+        Fault::NoRoom => return Error::NoRoom,
         Fault::NotAscii => {
             "its head has a byte above 127: encode such characters in the path and in headers (percent-encoding, RFC 8187)"
         }
@@ -49,6 +50,9 @@ fn uncertainty(request: &Request) -> Option<&'static str> {
     let line = [request.method().as_str(), request.url()];
     if !line.into_iter().all(is_one_line) || !request.headers().iter().all(is_clean) {
         return Some("its head has a character that may not be there, such as a line feed without a carriage return");
+    }
+    if matches!(Values::of(request.headers(), "Host"), Values::Several) {
+        return Some("it has several Host headers: send one");
     }
     fault_of_length(request.http_version(), request.headers())
 }
@@ -76,12 +80,12 @@ pub(in crate::server) fn is_last(request: &Request) -> bool {
     if request.fault().is_some() {
         return true;
     }
-    let first = request.headers().iter().find(|header| header.field.equiv("Connection"));
+    let says = |word: &str| {
+        let mut values = request.headers().iter().filter(|header| header.field.equiv("Connection"));
+        values.any(|header| header.value.as_str().to_ascii_lowercase().contains(word))
+    };
     let is_old = *request.http_version() == HTTPVersion(1, 0);
-    first.map_or(is_old, |header| {
-        let value = header.value.as_str().to_ascii_lowercase();
-        value.contains("close") || value.contains("upgrade") || is_old && !value.contains("keep-alive")
-    })
+    says("close") || says("upgrade") || is_old && !says("keep-alive")
 }
 
 /// The values of a header.

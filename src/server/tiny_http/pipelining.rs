@@ -20,12 +20,21 @@ const MAX_WAITING: usize = 100;
 /// How many bytes the heads of the requests have that may wait on one connection: 128 KiB, and the last one.
 const MAX_WAITING_BYTES: usize = 128 << 10;
 
+/// How many bytes the heads of all requests have that wait: 16 MiB.
+const MAX_BYTES: usize = 16 << 20;
+
 /// Connections on which a request is being answered, and what waits there.
-pub(in crate::server) struct Pipelines<T>(Mutex<HashMap<ConnectionHandle, VecDeque<Waiting<T>>>>);
+pub(in crate::server) struct Pipelines<T>(Mutex<State<T>>);
+
+struct State<T> {
+    connections: HashMap<ConnectionHandle, VecDeque<Waiting<T>>>,
+    /// How many bytes the heads of all requests have that wait.
+    bytes: usize,
+}
 
 impl<T> Default for Pipelines<T> {
     fn default() -> Pipelines<T> {
-        Pipelines(Mutex::default())
+        Pipelines(Mutex::new(State { connections: HashMap::new(), bytes: 0 }))
     }
 }
 
@@ -52,18 +61,27 @@ pub(in crate::server) enum Place<T> {
 impl<T> Pipelines<T> {
     /// Begins a request's turn, or keeps it until then.
     pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, head_bytes: usize) -> Place<T> {
-        let mut pipelines = self.pipelines();
+        let state = &mut *self.state();
         // A connection ends before its last turn does, so that no turn begins in between.
         if connection.has_ended() {
             return Place::Beyond(request);
         }
-        let Some(waiting) = pipelines.get_mut(connection) else {
-            pipelines.insert(connection.clone(), VecDeque::new());
+        let Some(waiting) = state.connections.get_mut(connection) else {
+            state.connections.insert(connection.clone(), VecDeque::new());
             return Place::First(request);
         };
         if waiting.back().is_some_and(|last| last.is_last) {
             return Place::Beyond(request);
         }
+        if state.bytes + head_bytes > MAX_BYTES {
+            // Nothing behind it may be answered either.
+            match waiting.back_mut() {
+                Some(last) => last.is_last = true,
+                None => connection.end(),
+            }
+            return Place::Beyond(request);
+        }
+        state.bytes += head_bytes;
         let bytes = head_bytes + waiting.iter().map(|waiting| waiting.head_bytes).sum::<usize>();
         let is_last = waiting.len() + 1 == MAX_WAITING || bytes > MAX_WAITING_BYTES;
         waiting.push_back(Waiting { request, is_last, head_bytes });
@@ -72,20 +90,25 @@ impl<T> Pipelines<T> {
 
     /// Ends a turn. Gives the request whose turn it is then, or all that wait and are not answered if their connection has ended.
     pub(in crate::server) fn end(&self, connection: &ConnectionHandle) -> Next<T> {
-        let mut pipelines = self.pipelines();
+        let state = &mut *self.state();
         if connection.has_ended() {
-            return Next::Unanswered(pipelines.remove(connection).unwrap_or_default());
+            let unanswered = state.connections.remove(connection).unwrap_or_default();
+            state.bytes -= unanswered.iter().map(|waiting| waiting.head_bytes).sum::<usize>();
+            return Next::Unanswered(unanswered);
         }
-        match pipelines.get_mut(connection).and_then(VecDeque::pop_front) {
-            Some(next) => Next::Turn(next),
+        match state.connections.get_mut(connection).and_then(VecDeque::pop_front) {
+            Some(next) => {
+                state.bytes -= next.head_bytes;
+                Next::Turn(next)
+            }
             None => {
-                pipelines.remove(connection);
+                state.connections.remove(connection);
                 Next::Unanswered(VecDeque::new())
             }
         }
     }
 
-    fn pipelines(&self) -> MutexGuard<'_, HashMap<ConnectionHandle, VecDeque<Waiting<T>>>> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +147,7 @@ mod tests {
         assert_eq!((next(&a), begin(&a, 5)), (Some(2), Place::Behind));
         assert_eq!((next(&a), next(&a), next(&a)), (Some(3), Some(5), None));
         assert_eq!((begin(&a, 6), next(&b)), (Place::First(6), None));
-        assert_eq!(pipelines.pipelines().len(), 1);
+        assert_eq!(pipelines.state().connections.len(), 1);
     }
 
     #[test]
@@ -146,6 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn all_that_wait_have_16_mib_and_give_it_back() {
+        let pipelines = Pipelines::default();
+        // Two wait on each, of 64 KiB: 128 connections have 16 MiB.
+        let connections: Vec<ConnectionHandle> = (0..128).map(|_| ConnectionHandle::default()).collect();
+        let begin = |connection: &ConnectionHandle, nth: usize| pipelines.begin(connection, nth, 64 << 10);
+        for connection in &connections {
+            assert_eq!([0, 1, 2].map(|nth| begin(connection, nth)), [Place::First(0), Place::Behind, Place::Behind]);
+        }
+        let [alone, other] = [(); 2].map(|()| ConnectionHandle::default());
+        assert_eq!((begin(&alone, 0), begin(&alone, 1)), (Place::First(0), Place::Beyond(1)));
+        assert!(alone.has_ended());
+        assert_eq!(next(&pipelines, &connections[0]), Some((1, false)));
+        assert_eq!([0, 1, 2].map(|nth| begin(&other, nth)), [Place::First(0), Place::Behind, Place::Beyond(2)]);
+        assert_eq!(next(&pipelines, &other), Some((1, true)));
+        assert_eq!(begin(&other, 3), Place::Behind);
+        connections[1].end();
+        assert!(matches!(pipelines.end(&connections[1]), Next::Unanswered(waiting) if waiting.len() == 2));
+        assert_eq!(pipelines.state().bytes, (16 << 20) - (128 << 10));
+    }
+
+    #[test]
     fn nothing_on_a_connection_that_has_ended_is_answered() {
         let (pipelines, ended, other) =
             (Pipelines::default(), ConnectionHandle::default(), ConnectionHandle::default());
@@ -156,6 +200,6 @@ mod tests {
         assert_eq!(waiting.into_iter().map(|waiting| waiting.request).collect::<Vec<_>>(), [2]);
         assert_eq!(pipelines.begin(&ended, 4, 1), Place::Beyond(4));
         assert_eq!(pipelines.begin(&other, 5, 1), Place::First(5));
-        assert_eq!(pipelines.pipelines().len(), 1);
+        assert_eq!(pipelines.state().connections.len(), 1);
     }
 }

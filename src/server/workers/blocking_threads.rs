@@ -17,6 +17,7 @@ type Task = Box<dyn FnOnce() + Send>;
 
 /// As many threads as there are tasks, which are no more than open connections.
 pub(in crate::server) struct BlockingThreads {
+    name: &'static str,
     state: Mutex<State>,
     changed: Condvar,
     threads: Arc<Threads>,
@@ -34,23 +35,28 @@ impl BlockingThreads {
     ///
     /// # Errors
     /// When not even that is to be had.
-    pub(in crate::server) fn start(threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
-        let blocking = Arc::new(BlockingThreads { state: Mutex::default(), changed: Condvar::new(), threads });
+    pub(in crate::server) fn start(name: &'static str, threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
+        let blocking = Arc::new(BlockingThreads { name, state: Mutex::default(), changed: Condvar::new(), threads });
         blocking.start_thread(true)?;
         Ok(blocking)
     }
 
-    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else.
-    pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) {
+    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else. Returns whether there is a thread for
+    /// it now; if not, it waits for one.
+    pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.state();
         state.tasks.push_back(Box::new(task));
         let has_thread = state.tasks.len() <= state.idle;
         drop(state);
         if has_thread {
             self.changed.notify_one();
-        } else if let Err(error) = self.start_thread(false) {
+            return true;
+        }
+        let started = self.start_thread(false);
+        if let Err(error) = &started {
             self.threads.missing(error);
         }
+        started.is_ok()
     }
 
     fn start_thread(self: &Arc<BlockingThreads>, stays: bool) -> io::Result<()> {
@@ -60,7 +66,7 @@ impl BlockingThreads {
                 let _ = catch_unwind(AssertUnwindSafe(task));
             }
         };
-        thread::Builder::new().name("blocking".to_owned()).spawn(work).map(drop)
+        thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
     /// The next task, or none when there has been none for long and the thread need not stay.
@@ -93,7 +99,7 @@ mod tests {
     use crate::metrics::Metrics;
 
     fn start() -> Arc<BlockingThreads> {
-        BlockingThreads::start(Threads::new(Arc::new(Metrics::new(1, 0)))).unwrap()
+        BlockingThreads::start("blocking", Threads::new(Arc::new(Metrics::new(1, 0)))).unwrap()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -67,6 +67,9 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
         ("X-User: a\rContent-Length: 60\r\n", "line feed"),
         ("X-User: a\0\r\n", "character"),
         ("X\0: a\r\n", "character"),
+        // Other readers take a vertical tab for a character of the number.
+        ("Content-Length: \x0b60\r\n", "Content-Length"),
+        ("Host: other\r\n", "Host"),
     ] {
         check_refused(&mirror, post(lines), names);
     }
@@ -173,19 +176,20 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
         (b"GET / HTTP/1.1\r\nContent-Length : 60\r\n\r\n", "colon"),
         (b"GET / HTTP/1.1\r\nX-User\r\n\r\n", "colon"),
         (b"GET / HTTP/1.1\r\nExpect: more\r\n\r\n", "Expect"),
+        (b"GET / HTTP/1.1 more\r\n\r\n", "HTTP/1.1"),
+        (b"GET  / HTTP/1.1\r\n\r\n", "HTTP/1.1"),
+        (b" GET / HTTP/1.1\r\n\r\n", "HTTP/1.1"),
         (b"GET / HTTP/2.0\r\n\r\n", "HTTP/1.1"),
         (b"GET / HTTP/3.0\r\n\r\n", "HTTP/1.1"),
     ] {
         check_refused(&mirror, request, names);
     }
-    // Their paths and peers are in the log, and they are counted, each after its answer; the last two are of HTTP/2 and HTTP/3.
-    let are_logged = || mirror.log().matches("HTTP/2 or HTTP/3").count() == 2;
-    wait_until(|| format!("all are logged: {}", mirror.log()), are_logged);
-    let log = mirror.log();
-    let line = log.lines().find(|line| line.contains("HTTP/2 or HTTP/3")).unwrap();
+    // Their paths and peers are in the log, and they are counted, each after its answer.
+    let line = mirror.line_with("HTTP/2 or HTTP/3");
     assert!(line.contains("client=127.0.0.1:") && line.contains("error_code=bad_request"), "{line}");
-    let page = Page::of(&mirror);
-    assert_eq!(page.sum("prometheusmirror_rejected_requests_total", &[("reason", "bad_request")]), 14.0);
+    let are_counted =
+        |page: &Page| page.sum("prometheusmirror_rejected_requests_total", &[("reason", "bad_request")]) == 17.0;
+    Page::wait(&mirror, "all are counted", are_counted);
     assert_eq!(mirror.get("/-/healthy").status, 200);
 }
 
@@ -225,4 +229,75 @@ fn ask_slowly(mirror: &Mirror, request: &str) -> (Answer, TcpStream) {
         std::thread::sleep(Duration::from_millis(5));
     }
     (read_one_answer(&mut stream).unwrap(), stream)
+}
+
+/// The greeting of a client that speaks TLS (RFC 8446, section 4.1.2), without an end of a line.
+const TLS_GREETING: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+
+#[test]
+fn a_client_that_speaks_tls_is_told_so_at_once() {
+    let mirror = Mirror::start();
+    let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let begun = Instant::now();
+    stream.write_all(TLS_GREETING).unwrap();
+    let answer = read_one_answer(&mut stream).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    check_refusal(&answer, 400, "TLS");
+    assert!(answer.text.contains("without TLS"), "{}", answer.text);
+}
+
+#[test]
+fn an_empty_line_before_a_request_is_ignored() {
+    let mirror = Mirror::start();
+    let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    for empty in ["", "\r\n", "\r\n\r\n"] {
+        stream.write_all(format!("{empty}GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(read_one_answer(&mut stream).unwrap().status, 200, "{empty:?}");
+    }
+}
+
+/// How long until the mirror tells a client that nothing more comes: it may not wait for the client to do so, which takes 8 s.
+const END: Duration = Duration::from_secs(2);
+
+#[test]
+fn an_answer_that_ends_its_connection_is_followed_by_the_end_at_once() {
+    let mirror = Mirror::start();
+    let withheld = "Expect: 100-continue\r\nContent-Length: 2000\r\n";
+    for (request, status) in [
+        // The body is not asked for, and not sent: what the client sends next would be taken for it.
+        (format!("POST /nowhere HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 404),
+        (format!("PUT /api/metric HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 405),
+        (post("Expect: 100-continue\r\nContent-Length: 99999999\r\n"), 413),
+        (post("Content-Length: 999999999\r\n"), 413),
+        (post("Connection: close\r\nContent-Length: 99999999\r\n"), 413),
+        ("GET / HTTP/1.0\r\n\r\n".to_owned(), 200),
+        ("GET / HTTP/1.1\r\nConnection: x\r\nConnection: close\r\n\r\n".to_owned(), 200),
+        ("GET / HTTP/0.9\r\n\r\n".to_owned(), 400),
+    ] {
+        let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let begun = Instant::now();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read_one_answer(&mut stream).unwrap();
+        assert_eq!(answer.status, status, "{request:?}");
+        assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty() && begun.elapsed() < END, "{request:?}: {rest:?} after {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_client_that_sends_its_long_body_first_has_its_refusal_all_the_same() {
+    let mirror = Mirror::start();
+    for connection in ["", "Connection: close\r\n"] {
+        let mut stream = TcpStream::connect(address(&mirror)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let body = vec![b'x'; 20 << 20];
+        let head = post(&format!("{connection}Content-Length: {}\r\n", body.len()));
+        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        assert_eq!(read_one_answer(&mut stream).unwrap().status, 413, "{connection:?}");
+    }
 }

@@ -61,10 +61,10 @@ fn a_head_has_at_most_64_kib_and_100_headers() {
     for bad in [of_bytes(MAX_HEAD_BYTES + 1), of_bytes(500_000), of_headers(MAX_HEADERS + 1), of_path(MAX_HEAD_BYTES)] {
         check_refused(&ask(&mirror, &bad), 431, &format!("{} bytes", bad.len()));
     }
-    let page = Page::of(&mirror);
-    assert_eq!(page.sum("prometheusmirror_rejected_requests_total", &[("reason", "head_too_large")]), 4.0);
-    let log = mirror.log();
-    let line = log.lines().find(|line| line.contains("error_code=head_too_large")).unwrap();
+    let is_counted =
+        |page: &Page| page.sum("prometheusmirror_rejected_requests_total", &[("reason", "head_too_large")]) == 4.0;
+    Page::wait(&mirror, "four long heads are counted", is_counted);
+    let line = mirror.line_with("error_code=head_too_large");
     assert!(line.contains("client=127.0.0.1:") && line.contains("status=431"), "{line}");
 }
 
@@ -129,6 +129,7 @@ fn a_head_or_a_short_body_that_trickles_in_is_408_after_8_seconds() {
             });
         }
     });
-    let page = Page::of(&mirror);
-    assert_eq!(page.sum("prometheusmirror_rejected_requests_total", &[("reason", "body_not_received")]), 5.0);
+    let is_counted =
+        |page: &Page| page.sum("prometheusmirror_rejected_requests_total", &[("reason", "body_not_received")]) == 5.0;
+    Page::wait(&mirror, "five slow requests are counted", is_counted);
 }

@@ -104,6 +104,6 @@ fn clients_that_reset_their_connections_leave_nothing_behind() {
         || threads() <= threads_before + 40 && open_descriptors(mirror.pid()) <= descriptors_before + 10,
     );
     let page = Page::of(&mirror);
-    assert_eq!(page.only("prometheusmirror_listener_restarts_total"), 0.0);
+    assert_eq!(page.only("prometheusmirror_accept_failures_total"), 0.0);
     assert_eq!(page.only("prometheusmirror_panics_total"), 0.0);
 }

@@ -94,7 +94,8 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("prometheusmirror_points_sent_total", "counter"),
         (DROPPED, "counter"),
         ("prometheusmirror_panics_total", "counter"),
-        ("prometheusmirror_listener_restarts_total", "counter"),
+        ("prometheusmirror_accept_failures_total", "counter"),
+        ("prometheusmirror_evicted_connections_total", "counter"),
         ("prometheusmirror_thread_shortages_total", "counter"),
         ("prometheusmirror_build_info", "gauge"),
         ("process_start_time_seconds", "gauge"),
@@ -109,7 +110,8 @@ fn every_metric_is_there_under_its_name_and_type() {
     assert_eq!(page.sum("prometheusmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     for name in [
         "prometheusmirror_panics_total",
-        "prometheusmirror_listener_restarts_total",
+        "prometheusmirror_accept_failures_total",
+        "prometheusmirror_evicted_connections_total",
         "prometheusmirror_thread_shortages_total",
     ] {
         assert_eq!(page.only(name), 0.0, "{name}");
@@ -427,14 +429,14 @@ fn the_figures_of_the_process_are_those_of_the_system() {
     let shown = page.only("process_resident_memory_bytes");
     assert!((shown / resident - 1.0).abs() < 0.25, "{shown} is shown, {resident} it is");
 
-    // Visits of the mirror's own come and go with some descriptors.
+    // The request for the page itself has a descriptor, and the last may have one still.
     let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", mirror.pid())).unwrap().count() as f64;
-    let agree = |page: &Page| (page.only("process_open_fds") - descriptors()).abs() <= 8.0;
+    let agree = |page: &Page| (page.only("process_open_fds") - descriptors()).abs() <= 4.0;
     Page::wait(&mirror, "descriptors as in /proc", agree);
     let few = descriptors();
     let _open: Vec<TcpStream> = (0..50).map(|_| begin(&mirror, b"", PATIENCE)).collect();
-    let page = Page::wait(&mirror, "more descriptors, as in /proc", |page| descriptors() >= few + 80.0 && agree(page));
-    assert!(page.only("process_open_fds") >= few + 70.0, "{}", page.answer.text);
+    let page = Page::wait(&mirror, "more descriptors, as in /proc", |page| descriptors() >= few + 50.0 && agree(page));
+    assert!(page.only("process_open_fds") >= few + 46.0, "{}", page.answer.text);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn check_answered(mirror: &Mirror, context: &str) {
 fn a_mirror_that_cannot_have_its_threads_does_not_start_and_says_how_many_it_needs() {
     let user = User::new();
     // The process itself is one.
-    for (threads, workers, names) in [(31, "20", "need 46 threads, but only 30 can be started"), (21, "1", "only 20")] {
+    for (threads, workers, names) in [(28, "20", "need 43 threads, but only 27 can be started"), (21, "1", "only 20")] {
         let output = user.mirror(threads, workers).output().expect("setpriv, of Debian's util-linux");
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{text}");

@@ -104,6 +104,14 @@ impl Mirror {
         self.log.lock().unwrap().clone()
     }
 
+    /// The first line of the log that has a part, as soon as there is one: some lines are written after the answer, and all are
+    /// read on another thread.
+    pub fn line_with(&self, part: &str) -> String {
+        let find = || self.log().lines().find(|line| line.contains(part)).map(str::to_owned);
+        process::wait_until(|| format!("{part:?} is in\n{}", self.log()), || find().is_some());
+        find().unwrap()
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -5,26 +5,28 @@ use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::{HTTPVersion, Method};
+use crate::connection::Connection;
 use crate::handle::ConnectionHandle;
-use crate::limits::{Fault, Limits};
+use crate::limits::{Fault, Host, Limits};
 use crate::request::{Body, RequestCreationError};
-use crate::util::RefinedTcpStream;
+use crate::room::{Room, Seat};
+use crate::util::{Discards, RefinedTcpStream};
 use crate::util::{SequentialReader, SequentialReaderBuilder, SequentialWriterBuilder};
 use crate::Request;
 
-/// How long, and for how many bytes, a client is listened to after the response to a faulty head. A socket that is closed
-/// with something unread may take the response from its client.
-const LINGER_TIME: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 1 << 20;
+/// For how long a client may be silent that goes on to send after its last response. A socket that is closed with something
+/// unread may take the response from its client.
+const LINGER_SILENCE: Duration = Duration::from_secs(1);
 
 /// A ClientConnection is an object that will store a socket to a client
 /// and return Request objects.
 pub struct ClientConnection {
     // address of the client
-    remote_addr: IoResult<Option<SocketAddr>>,
+    remote_addr: Option<SocketAddr>,
 
     // sequence of Readers to the stream, so that the data is not read in
     //  the wrong order
@@ -43,10 +45,12 @@ pub struct ClientConnection {
     // set to true if the client may go on to send although nothing more is read as a request
     lingers: bool,
 
-    // true if the connection goes through SSL
-    secure: bool,
-
     limits: Limits,
+
+    host: Arc<dyn Host>,
+
+    // as long as it is here, the connection counts
+    seat: Seat,
 
     // by which a request ends the connection
     handle: ConnectionHandle,
@@ -82,48 +86,52 @@ struct Progress {
 }
 
 impl ClientConnection {
-    /// Creates a new `ClientConnection` that takes ownership of the `TcpStream`.
-    pub fn new(
-        write_socket: RefinedTcpStream,
-        mut read_socket: RefinedTcpStream,
+    /// Creates a new `ClientConnection` that takes ownership of a connection. `None` if there is no room for it.
+    pub(crate) fn new(
+        connection: Connection,
+        remote_addr: Option<SocketAddr>,
         limits: Limits,
-    ) -> ClientConnection {
-        let remote_addr = read_socket.peer_addr();
-        let secure = read_socket.secure();
-
-        let mut source = SequentialReaderBuilder::new(BufReader::with_capacity(1024, read_socket));
-        let first_header = source.next().unwrap();
-
-        ClientConnection {
+        host: Arc<dyn Host>,
+        room: &Arc<Room>,
+    ) -> Option<ClientConnection> {
+        let connection = Arc::new(connection);
+        let handle = ConnectionHandle::new(&connection);
+        let seat = room.seat(handle.clone())?;
+        let (read, write) = RefinedTcpStream::both(&connection);
+        let mut source = SequentialReaderBuilder::new(BufReader::with_capacity(1024, read));
+        let next_header_source = source.next()?;
+        Some(ClientConnection {
             source,
-            sink: SequentialWriterBuilder::new(BufWriter::with_capacity(1024, write_socket)),
+            sink: SequentialWriterBuilder::new(BufWriter::with_capacity(1024, write)),
             remote_addr,
-            next_header_source: first_header,
+            next_header_source,
             no_more_requests: false,
             lingers: false,
-            secure,
             limits,
-            handle: ConnectionHandle::default(),
+            host,
+            seat,
+            handle,
             has_brought_request: false,
-        }
-    }
-
-    /// true if the connection is HTTPS
-    pub fn secure(&self) -> bool {
-        self.secure
+        })
     }
 
     /// Waits until there are bytes of a head to be read, within the limits of time.
     fn fill(&mut self, head: &mut Progress) -> Result<(), ReadError> {
+        // until then a request before may be using the connection
+        self.next_header_source.wait_for_turn();
         loop {
+            if self.handle.has_ended() {
+                return Err(ReadError::Ended);
+            }
             let filled = self.next_header_source.fill_buf().map(|buffered| buffered.is_empty());
+            if self.seat.is_evicted() {
+                return Err(if head.began.is_some() { Fault::NoRoom.into() } else { ReadError::Closed });
+            }
             match filled.map_err(|err| err.kind()) {
                 Ok(true) => return Err(ReadError::Closed),
                 Ok(false) => break,
                 Err(ErrorKind::Interrupted) => {}
-                Err(kind) if is_timeout(kind) && head.began.is_some() => {
-                    return Err(Fault::TooSlow.into())
-                }
+                Err(kind) if is_timeout(kind) && head.began.is_some() => return Err(Fault::TooSlow.into()),
                 Err(kind) if is_timeout(kind) && self.may_be_idle(head) => {}
                 Err(_) => return Err(ReadError::Closed),
             }
@@ -143,7 +151,7 @@ impl ClientConnection {
             head.busy = Instant::now();
         }
         let is_open = self.has_brought_request && !self.handle.has_ended();
-        is_open && head.busy.elapsed() < (self.limits.idle_time)()
+        is_open && head.busy.elapsed() < self.host.idle_time()
     }
 
     /// Reads the next line from self.next_header_source.
@@ -164,6 +172,11 @@ impl ClientConnection {
             if head.bytes > self.limits.head_bytes {
                 return Err(Fault::TooLong.into());
             }
+            if head.bytes == taken {
+                self.seat.wait(taken);
+            } else {
+                self.seat.hold(head.bytes);
+            }
             line.extend_from_slice(&buffered[..taken]);
             self.next_header_source.consume(taken);
         }
@@ -174,14 +187,35 @@ impl ClientConnection {
     /// Reads a request from the stream.
     /// Blocks until the header has been read.
     fn read(&mut self) -> Result<Request, ReadError> {
+        self.seat.wait(0);
         let mut head = Progress { bytes: 0, began: None, busy: Instant::now() };
-        let line = self.read_next_line(&mut head)?;
-        let (method, path, version) =
-            parse_request_line(line.as_str().trim()).ok_or(Fault::RequestLine)?;
-        self.read_rest(&mut head, method.clone(), path.clone(), version).map_err(|err| match err {
+        let line = self.read_request_line(&mut head)?;
+        let (method, path, version) = parse_request_line(line.as_str()).ok_or(Fault::RequestLine)?;
+        let request = self.read_rest(&mut head, method.clone(), path.clone(), version);
+        if request.is_ok() {
+            self.seat.prove();
+        }
+        request.map_err(|err| match err {
             ReadError::Fault(fault, ..) => ReadError::Fault(fault, method, path),
             other => other,
         })
+    }
+
+    /// Reads the first line that is not empty: some clients send an empty one behind a body (RFC 9112, section 2.2).
+    fn read_request_line(&mut self, head: &mut Progress) -> Result<AsciiString, ReadError> {
+        loop {
+            self.fill(head)?;
+            // a client that speaks TLS waits for an answer to its first bytes, which have no end of a line
+            let first = self.next_header_source.fill_buf().ok().and_then(|buffered| buffered.first().copied());
+            if first.map_or(false, |byte| !byte.is_ascii_graphic() && byte != b'\r') {
+                return Err(Fault::RequestLine.into());
+            }
+            let line = self.read_next_line(head)?;
+            if !line.is_empty() {
+                return Ok(line);
+            }
+            head.began = None;
+        }
     }
 
     /// Reads what is behind the first line.
@@ -208,7 +242,7 @@ impl ClientConnection {
             if line.as_str().starts_with(&[' ', '\t'][..]) {
                 return Err(Fault::HeaderLine.into());
             }
-            headers.push(FromStr::from_str(line.as_str().trim()).map_err(|_| Fault::HeaderLine)?);
+            headers.push(FromStr::from_str(line.as_str()).map_err(|_| Fault::HeaderLine)?);
         }
 
         // building the writer for the request
@@ -221,41 +255,30 @@ impl ClientConnection {
         // building the next reader
         let body = Body {
             deadline: head.began.map(|began| began + self.limits.head_time),
-            discarded_bytes: self.limits.discarded_bytes,
+            discards: Discards { bytes: self.limits.discarded_bytes, time: self.limits.head_time },
             connection: self.handle.clone(),
             head_bytes: head.bytes,
         };
-        crate::request::new_request(
-            self.secure,
-            method,
-            path,
-            version,
-            headers,
-            *self.remote_addr.as_ref().unwrap(),
-            data_source,
-            writer,
-            body,
-        )
-        .map_err(|err| match err {
-            RequestCreationError::CreationIoError(err) if is_timeout(err.kind()) => {
-                Fault::TooSlow.into()
-            }
-            RequestCreationError::CreationIoError(_) => ReadError::Closed,
-            RequestCreationError::ExpectationFailed => Fault::Expectation.into(),
-        })
+        crate::request::new_request(false, method, path, version, headers, self.remote_addr, data_source, writer, body)
+            .map_err(|err| match err {
+                RequestCreationError::CreationIoError(err) if is_timeout(err.kind()) => Fault::TooSlow.into(),
+                RequestCreationError::CreationIoError(_) => ReadError::Closed,
+                RequestCreationError::ExpectationFailed => Fault::Expectation.into(),
+            })
     }
 
     /// Has the client take in the last response before the connection is closed.
     fn linger(&mut self) {
         // waits until the last response is written
         let _ = self.sink.next().unwrap().flush();
-        let is_closing = self.sink.with_writer(|writer| writer.get_mut().close_write(LINGER_TIME));
+        let is_closing = self.sink.with_writer(|writer| writer.get_mut().close_write(LINGER_SILENCE));
         if is_closing.is_err() {
             return;
         }
+        self.seat.wait(0);
         let stream = &mut self.next_header_source;
         let (began, mut buffer, mut total) = (Instant::now(), [0; 4096], 0);
-        while began.elapsed() < LINGER_TIME && total < LINGER_BYTES {
+        while began.elapsed() < self.limits.head_time && total < self.limits.discarded_bytes {
             match stream.read(&mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => total += count,
@@ -289,39 +312,38 @@ impl Iterator for ClientConnection {
             }
             Err(ReadError::Fault(fault, method, path)) => {
                 self.no_more_requests = true;
-                self.lingers = true;
+                self.lingers = fault != Fault::NoRoom;
                 let writer = self.sink.next().unwrap();
-                let remote_addr = *self.remote_addr.as_ref().unwrap();
-                return Some(Request::faulty(fault, self.secure, method, path, remote_addr, writer, self.handle.clone()));
+                return Some(Request::faulty(
+                    fault,
+                    false,
+                    method,
+                    path,
+                    self.remote_addr,
+                    writer,
+                    self.handle.clone(),
+                ));
             }
             Ok(rq) => rq,
         };
         self.has_brought_request = true;
 
-        // updating the status of the connection
-        let connection_header = rq
-            .headers()
-            .iter()
-            .find(|h| h.field.equiv("Connection"))
-            .map(|h| h.value.as_str());
-
-        let lowercase = connection_header.map(|h| h.to_ascii_lowercase());
-
-        match lowercase {
-            Some(ref val) if val.contains("close") => self.no_more_requests = true,
-            Some(ref val) if val.contains("upgrade") => self.no_more_requests = true,
-            Some(ref val)
-                if !val.contains("keep-alive") && *rq.http_version() == HTTPVersion(1, 0) =>
-            {
-                self.no_more_requests = true
-            }
-            None if *rq.http_version() == HTTPVersion(1, 0) => self.no_more_requests = true,
-            _ => (),
-        };
+        self.no_more_requests = is_last(&rq);
+        self.lingers = rq.has_open_body();
 
         // returning the request
         Some(rq)
     }
+}
+
+/// Whether its client says, by one of its `Connection` headers or by its version, that nothing follows a request.
+fn is_last(rq: &Request) -> bool {
+    let says = |word: &str| {
+        let mut values = rq.headers().iter().filter(|h| h.field.equiv("Connection")).map(|h| h.value.as_str());
+        values.any(|value| value.to_ascii_lowercase().contains(word))
+    };
+    let is_old = *rq.http_version() == HTTPVersion(1, 0);
+    says("close") || says("upgrade") || is_old && !says("keep-alive")
 }
 
 fn is_timeout(kind: ErrorKind) -> bool {
@@ -350,6 +372,9 @@ fn parse_request_line(line: &str) -> Option<(Method, String, HTTPVersion)> {
     let method = parts.next().and_then(|w| w.parse().ok());
     let path = parts.next().map(ToOwned::to_owned);
     let version = parts.next().and_then(parse_http_version);
+    if parts.next().is_some() || path.as_ref().map_or(false, |path| path.is_empty()) {
+        return None;
+    }
 
     method.and_then(|method| Some((method, path?, version?)))
 }
@@ -366,5 +391,9 @@ mod test {
 
         assert!(super::parse_request_line("GET /hello").is_none());
         assert!(super::parse_request_line("qsd qsd qsd").is_none());
+        assert!(super::parse_request_line("GET /hello HTTP/1.1 more").is_none());
+        assert!(super::parse_request_line("GET  HTTP/1.1").is_none());
+        assert!(super::parse_request_line(" GET /hello HTTP/1.1").is_none());
+        assert!(super::parse_request_line("GET /hello HTTP/1.1\u{b}").is_none());
     }
 }

@@ -91,29 +91,27 @@
 #![deny(rust_2018_idioms)]
 #![allow(clippy::match_like_matches_macro)]
 
-#[cfg(any(feature = "ssl-openssl", feature = "ssl-rustls"))]
-use zeroize::Zeroizing;
-
 use std::error::Error;
 use std::io::Error as IoError;
 use std::io::ErrorKind as IoErrorKind;
 use std::io::Result as IoResult;
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use client::ClientConnection;
 use connection::Connection;
+use limits::DefaultHost;
+use room::Room;
 use util::MessagesQueue;
 
 pub use common::{HTTPVersion, Header, HeaderField, Method, StatusCode};
 pub use connection::{ConfigListenAddr, ListenAddr, Listener};
 pub use handle::ConnectionHandle;
-pub use limits::{Fault, Limits};
+pub use limits::{Fault, Host, Limits};
 pub use request::{ReadWrite, Request};
 pub use response::{Response, ResponseBox};
 pub use test::TestRequest;
@@ -125,7 +123,7 @@ mod handle;
 mod limits;
 mod request;
 mod response;
-mod ssl;
+mod room;
 mod test;
 mod util;
 
@@ -140,30 +138,13 @@ pub struct Server {
     close: Arc<AtomicBool>,
 
     // queue for messages received by child threads
-    messages: Arc<MessagesQueue<Message>>,
+    messages: Arc<MessagesQueue<Request>>,
 
     // result of TcpListener::local_addr()
     listening_addr: ListenAddr,
 
-    // held once by each connection
-    connections: Arc<()>,
-}
-
-enum Message {
-    Error(IoError),
-    NewRequest(Request),
-}
-
-impl From<IoError> for Message {
-    fn from(e: IoError) -> Message {
-        Message::Error(e)
-    }
-}
-
-impl From<Request> for Message {
-    fn from(rq: Request) -> Message {
-        Message::NewRequest(rq)
-    }
+    // the connections there are
+    room: Arc<Room>,
 }
 
 // this trait is to make sure that Server implements Share and Send
@@ -181,19 +162,10 @@ pub struct IncomingRequests<'a> {
 pub struct ServerConfig {
     /// The addresses to try to listen to.
     pub addr: ConfigListenAddr,
-
-    /// If `Some`, then the server will use SSL to encode the communications.
-    pub ssl: Option<SslConfig>,
 }
 
-/// Configuration of the server for SSL.
-#[derive(Debug, Clone)]
-pub struct SslConfig {
-    /// Contains the public certificate to send to clients.
-    pub certificate: Vec<u8>,
-    /// Contains the ultra-secret private key used to decode communications.
-    pub private_key: Vec<u8>,
-}
+/// How long it takes until another connection is accepted after one could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Server {
     /// Shortcut for a simple server on a specific address.
@@ -202,178 +174,53 @@ impl Server {
     where
         A: ToSocketAddrs,
     {
-        Server::new(ServerConfig {
-            addr: ConfigListenAddr::from_socket_addrs(addr)?,
-            ssl: None,
-        })
-    }
-
-    /// Shortcut for an HTTPS server on a specific address.
-    #[cfg(any(feature = "ssl-openssl", feature = "ssl-rustls"))]
-    #[inline]
-    pub fn https<A>(
-        addr: A,
-        config: SslConfig,
-    ) -> Result<Server, Box<dyn Error + Send + Sync + 'static>>
-    where
-        A: ToSocketAddrs,
-    {
-        Server::new(ServerConfig {
-            addr: ConfigListenAddr::from_socket_addrs(addr)?,
-            ssl: Some(config),
-        })
+        Server::new(ServerConfig { addr: ConfigListenAddr::from_socket_addrs(addr)? })
     }
 
     #[cfg(unix)]
     #[inline]
     /// Shortcut for a UNIX socket server at a specific path
-    pub fn http_unix(
-        path: &std::path::Path,
-    ) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
-        Server::new(ServerConfig {
-            addr: ConfigListenAddr::unix_from_path(path),
-            ssl: None,
-        })
+    pub fn http_unix(path: &std::path::Path) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
+        Server::new(ServerConfig { addr: ConfigListenAddr::unix_from_path(path) })
     }
 
     /// Builds a new server that listens on the specified address.
     pub fn new(config: ServerConfig) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
         let listener = config.addr.bind()?;
-        Self::from_listener(listener, config.ssl)
+        Self::from_listener(listener)
     }
 
     /// Builds a new server using the specified TCP listener.
     ///
     /// This is useful if you've constructed TcpListener using some less usual method
     /// such as from systemd. For other cases, you probably want the `new()` function.
-    pub fn from_listener<L: Into<Listener>>(
-        listener: L,
-        ssl_config: Option<SslConfig>,
-    ) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
-        Self::with_limits(listener, ssl_config, Limits::default())
+    pub fn from_listener<L: Into<Listener>>(listener: L) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
+        Ok(Self::with_limits(listener, Limits::default(), Arc::new(DefaultHost))?)
     }
 
     /// Builds a new server using the specified TCP listener, with other limits than the default ones.
-    pub fn with_limits<L: Into<Listener>>(
-        listener: L,
-        ssl_config: Option<SslConfig>,
-        limits: Limits,
-    ) -> Result<Server, Box<dyn Error + Send + Sync + 'static>> {
+    ///
+    /// Fails when there is no thread that accepts connections.
+    pub fn with_limits<L: Into<Listener>>(listener: L, limits: Limits, host: Arc<dyn Host>) -> IoResult<Server> {
         let listener = listener.into();
-        // building the "close" variable
-        let close_trigger = Arc::new(AtomicBool::new(false));
-
-        // building the TcpListener
-        let (server, local_addr) = {
-            let local_addr = listener.local_addr()?;
-            log::debug!("Server listening on {}", local_addr);
-            (listener, local_addr)
+        let listening_addr = listener.local_addr()?;
+        log::debug!("Server listening on {}", listening_addr);
+        let acceptor = Acceptor {
+            listener,
+            limits,
+            host,
+            room: Room::new(limits.connections, limits.heads_bytes),
+            messages: MessagesQueue::with_capacity(8),
+            close: Arc::new(AtomicBool::new(false)),
         };
-
-        // building the SSL capabilities
-        #[cfg(all(feature = "ssl-openssl", feature = "ssl-rustls"))]
-        compile_error!(
-            "Features 'ssl-openssl' and 'ssl-rustls' must not be enabled at the same time"
-        );
-        #[cfg(not(any(feature = "ssl-openssl", feature = "ssl-rustls")))]
-        type SslContext = ();
-        #[cfg(any(feature = "ssl-openssl", feature = "ssl-rustls"))]
-        type SslContext = crate::ssl::SslContextImpl;
-        let ssl: Option<SslContext> = {
-            match ssl_config {
-                #[cfg(any(feature = "ssl-openssl", feature = "ssl-rustls"))]
-                Some(config) => Some(SslContext::from_pem(
-                    config.certificate,
-                    Zeroizing::new(config.private_key),
-                )?),
-                #[cfg(not(any(feature = "ssl-openssl", feature = "ssl-rustls")))]
-                Some(_) => return Err(
-                    "Building a server with SSL requires enabling the `ssl` feature in tiny-http"
-                        .into(),
-                ),
-                None => None,
-            }
+        let server = Server {
+            messages: acceptor.messages.clone(),
+            close: acceptor.close.clone(),
+            listening_addr,
+            room: acceptor.room.clone(),
         };
-
-        // creating a task where server.accept() is continuously called
-        // and ClientConnection objects are pushed in the messages queue
-        let messages = MessagesQueue::with_capacity(8);
-
-        let inside_close_trigger = close_trigger.clone();
-        let inside_messages = messages.clone();
-        let connections = Arc::new(());
-        let inside_connections = Arc::downgrade(&connections);
-        thread::spawn(move || {
-            // a tasks pool is used to dispatch the connections into threads
-            let tasks_pool = util::TaskPool::new();
-
-            log::debug!("Running accept thread");
-            while !inside_close_trigger.load(Relaxed) {
-                let new_client = match server.accept() {
-                    Ok((sock, _)) => {
-                        use util::RefinedTcpStream;
-                        let (read_closable, write_closable) = match ssl {
-                            None => RefinedTcpStream::new(sock),
-                            #[cfg(any(feature = "ssl-openssl", feature = "ssl-rustls"))]
-                            Some(ref ssl) => {
-                                // trying to apply SSL over the connection
-                                // if an error occurs, we just close the socket and resume listening
-                                let sock = match ssl.accept(sock) {
-                                    Ok(s) => s,
-                                    Err(_) => continue,
-                                };
-
-                                RefinedTcpStream::new(sock)
-                            }
-                            #[cfg(not(any(feature = "ssl-openssl", feature = "ssl-rustls")))]
-                            Some(ref _ssl) => unreachable!(),
-                        };
-
-                        let limits = limits.clone();
-                        Ok(ClientConnection::new(write_closable, read_closable, limits))
-                    }
-                    Err(e) => Err(e),
-                };
-
-                match new_client {
-                    Ok(client) => {
-                        let messages = inside_messages.clone();
-                        let mut client = Some((client, inside_connections.upgrade()));
-                        tasks_pool.spawn(Box::new(move || {
-                            if let Some((client, _connection)) = client.take() {
-                                // Synchronization is needed for HTTPS requests to avoid a deadlock
-                                if client.secure() {
-                                    let (sender, receiver) = mpsc::channel();
-                                    for rq in client {
-                                        messages.push(rq.with_notify_sender(sender.clone()).into());
-                                        receiver.recv().unwrap();
-                                    }
-                                } else {
-                                    for rq in client {
-                                        messages.push(rq.into());
-                                    }
-                                }
-                            }
-                        }));
-                    }
-
-                    Err(e) => {
-                        log::error!("Error accepting new client: {}", e);
-                        inside_messages.push(e.into());
-                        break;
-                    }
-                }
-            }
-            log::debug!("Terminating accept thread");
-        });
-
-        // result
-        Ok(Server {
-            messages,
-            close: close_trigger,
-            listening_addr: local_addr,
-            connections,
-        })
+        thread::Builder::new().name("accept".to_owned()).spawn(move || acceptor.run())?;
+        Ok(server)
     }
 
     /// Returns an iterator for all the incoming requests.
@@ -392,34 +239,25 @@ impl Server {
 
     /// Returns the number of clients currently connected to the server.
     pub fn num_connections(&self) -> usize {
-        Arc::strong_count(&self.connections) - 1
+        self.room.open()
     }
 
     /// Blocks until an HTTP request has been submitted and returns it.
     pub fn recv(&self) -> IoResult<Request> {
         match self.messages.pop() {
-            Some(Message::Error(err)) => Err(err),
-            Some(Message::NewRequest(rq)) => Ok(rq),
+            Some(rq) => Ok(rq),
             None => Err(IoError::new(IoErrorKind::Other, "thread unblocked")),
         }
     }
 
     /// Same as `recv()` but doesn't block longer than timeout
     pub fn recv_timeout(&self, timeout: Duration) -> IoResult<Option<Request>> {
-        match self.messages.pop_timeout(timeout) {
-            Some(Message::Error(err)) => Err(err),
-            Some(Message::NewRequest(rq)) => Ok(Some(rq)),
-            None => Ok(None),
-        }
+        Ok(self.messages.pop_timeout(timeout))
     }
 
     /// Same as `recv()` but doesn't block.
     pub fn try_recv(&self) -> IoResult<Option<Request>> {
-        match self.messages.try_pop() {
-            Some(Message::Error(err)) => Err(err),
-            Some(Message::NewRequest(rq)) => Ok(Some(rq)),
-            None => Ok(None),
-        }
+        Ok(self.messages.try_pop())
     }
 
     /// Unblock thread stuck in recv() or incoming_requests().
@@ -428,6 +266,62 @@ impl Server {
     pub fn unblock(&self) {
         self.messages.unblock();
     }
+}
+
+/// Accepts connections and has them served.
+struct Acceptor {
+    listener: Listener,
+    limits: Limits,
+    host: Arc<dyn Host>,
+    room: Arc<Room>,
+    messages: Arc<MessagesQueue<Request>>,
+    close: Arc<AtomicBool>,
+}
+
+impl Acceptor {
+    fn run(&self) {
+        log::debug!("Running accept thread");
+        while !self.close.load(Relaxed) {
+            match self.listener.accept() {
+                Ok((connection, remote_addr)) => self.serve(connection, remote_addr),
+                // the read timeout of the listening socket, or a connection that was closed before
+                Err(e) if is_passing(e.kind()) => {}
+                Err(e) => {
+                    self.host.cannot_accept(&e);
+                    self.make_room();
+                    thread::sleep(ACCEPT_PAUSE);
+                }
+            }
+        }
+        log::debug!("Terminating accept thread");
+    }
+
+    fn serve(&self, connection: Connection, remote_addr: Option<SocketAddr>) {
+        let host = self.host.clone();
+        let is_full = self.room.is_full();
+        let client = ClientConnection::new(connection, remote_addr, self.limits, host, &self.room);
+        if is_full {
+            self.host.closed_for_room();
+        }
+        if let Some(client) = client {
+            let messages = self.messages.clone();
+            let has_thread = self.host.run(Box::new(move || client.for_each(|rq| messages.push(rq))));
+            if !has_thread {
+                self.make_room();
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        if self.room.make() {
+            self.host.closed_for_room();
+        }
+    }
+}
+
+fn is_passing(kind: IoErrorKind) -> bool {
+    use IoErrorKind::*;
+    matches!(kind, WouldBlock | TimedOut | Interrupted | ConnectionAborted)
 }
 
 impl Iterator for IncomingRequests<'_> {

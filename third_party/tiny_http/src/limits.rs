@@ -1,24 +1,26 @@
-//! What a connection may cost before it has brought a request, and what is wrong with a head that is no request.
+//! What connections may cost before they have brought a request, what a server asks of its program, and what is wrong with a
+//! head that is no request.
 
-use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::thread;
 use std::time::Duration;
 
-/// What a connection may cost before it has brought a request.
+/// What connections may cost before they have brought a request.
 ///
 /// Times are looked at when something arrives, and when the read timeout of the socket expires, which the listening socket
 /// has to have: without one, a silent client is waited for without end.
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// The most connections. A further one has that closed which has waited longest for a request, or is closed itself.
+    pub connections: usize,
+    /// The most bytes of all heads that are arriving. Beyond it, the connection is closed whose head has taken longest.
+    pub heads_bytes: usize,
     /// The most bytes of a head: the request line, the headers, and the empty line.
     pub head_bytes: usize,
     /// The most headers.
     pub headers: usize,
     /// How long a head, and a body of at most 1,024 bytes, may take from its first byte to its last.
     pub head_time: Duration,
-    /// How long a connection that has brought a request is kept without a further one while none is being answered. It is
-    /// asked for each time that the read timeout expires. A connection without any request ends with its first read timeout.
-    pub idle_time: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// The most bytes of a body that are read only to be discarded. Where more are left, the connection ends.
     pub discarded_bytes: usize,
 }
@@ -26,18 +28,43 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            connections: 10_000,
+            heads_bytes: 64 << 20,
             head_bytes: 64 << 10,
             headers: 100,
             head_time: Duration::from_secs(10),
-            idle_time: Arc::new(|| Duration::from_secs(60)),
             discarded_bytes: 64 << 20,
         }
     }
 }
 
-impl fmt::Debug for Limits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limits").finish_non_exhaustive()
+/// What a server asks of the program that it is part of.
+pub trait Host: Send + Sync {
+    /// Has a thread serve a connection until its end. Returns whether there is one now: if not, the task waits for one, and the
+    /// server closes a connection that is idle.
+    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool;
+
+    /// How long a connection that has brought a request is kept without a further one while none is being answered. It is
+    /// asked for each time that the read timeout expires. A connection without any request ends with its first read timeout.
+    fn idle_time(&self) -> Duration;
+
+    /// A connection was closed to make room for another one, or was refused since there is no room for it.
+    fn closed_for_room(&self) {}
+
+    /// A connection could not be accepted, for want of descriptors for example. It is tried again soon.
+    fn cannot_accept(&self, _error: &io::Error) {}
+}
+
+/// A host that starts a thread for each connection.
+pub(crate) struct DefaultHost;
+
+impl Host for DefaultHost {
+    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool {
+        thread::Builder::new().spawn(task).is_ok()
+    }
+
+    fn idle_time(&self) -> Duration {
+        Duration::from_secs(60)
     }
 }
 
@@ -58,4 +85,6 @@ pub enum Fault {
     HeaderLine,
     /// It expects something else than `100-continue`.
     Expectation,
+    /// There is no room for it: its connection was closed for others.
+    NoRoom,
 }

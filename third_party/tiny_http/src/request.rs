@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::handle::ConnectionHandle;
 use crate::limits::Fault;
-use crate::util::{EqualReader, FusedReader};
+use crate::util::{Discards, EqualReader, FusedReader};
 use crate::{HTTPVersion, Header, Method, Response, StatusCode};
 use chunked_transfer::Decoder;
 
@@ -86,6 +86,9 @@ pub struct Request {
 
     // how long its head was
     head_bytes: usize,
+
+    // whether a part of its body may still be on the connection
+    has_open_body: bool,
 }
 
 /// How a body is read, and what is known of its request besides.
@@ -94,7 +97,7 @@ pub struct Body {
     /// When a short one must have arrived.
     pub deadline: Option<Instant>,
     /// How much of it may be discarded.
-    pub discarded_bytes: usize,
+    pub discards: Discards,
     /// Ended when more of it is left.
     pub connection: ConnectionHandle,
     /// How long the head was.
@@ -167,10 +170,8 @@ where
     W: Write + Send + 'static,
 {
     // finding the transfer-encoding header
-    let transfer_encoding = headers
-        .iter()
-        .find(|h: &&Header| h.field.equiv("Transfer-Encoding"))
-        .map(|h| h.value.clone());
+    let transfer_encoding =
+        headers.iter().find(|h: &&Header| h.field.equiv("Transfer-Encoding")).map(|h| h.value.clone());
 
     // finding the content-length header
     let content_length = if transfer_encoding.is_some() {
@@ -186,11 +187,7 @@ where
 
     // true if the client sent a `Expect: 100-continue` header
     let expects_continue = {
-        match headers
-            .iter()
-            .find(|h: &&Header| h.field.equiv("Expect"))
-            .map(|h| h.value.as_str())
-        {
+        match headers.iter().find(|h: &&Header| h.field.equiv("Expect")).map(|h| h.value.as_str()) {
             None => false,
             Some(v) if v.eq_ignore_ascii_case("100-continue") => true,
             _ => return Err(RequestCreationError::ExpectationFailed),
@@ -199,15 +196,14 @@ where
 
     // true if the client sent a `Connection: upgrade` header
     let connection_upgrade = {
-        match headers
-            .iter()
-            .find(|h: &&Header| h.field.equiv("Connection"))
-            .map(|h| h.value.as_str())
-        {
+        match headers.iter().find(|h: &&Header| h.field.equiv("Connection")).map(|h| h.value.as_str()) {
             Some(v) if v.to_ascii_lowercase().contains("upgrade") => true,
             _ => false,
         }
     };
+
+    let is_short =
+        content_length.map_or(transfer_encoding.is_none(), |length| length == 0 || length <= 1024 && !expects_continue);
 
     // we wrap `source_data` around a reading whose nature depends on the transfer-encoding and
     // content-length headers
@@ -234,23 +230,14 @@ where
                 }
 
                 offset += read;
-                if offset != content_length
-                    && body.deadline.map_or(false, |deadline| Instant::now() > deadline)
-                {
-                    return Err(RequestCreationError::CreationIoError(
-                        ErrorKind::TimedOut.into(),
-                    ));
+                if offset != content_length && body.deadline.map_or(false, |deadline| Instant::now() > deadline) {
+                    return Err(RequestCreationError::CreationIoError(ErrorKind::TimedOut.into()));
                 }
             }
 
             Box::new(Cursor::new(buffer)) as Box<dyn Read + Send + 'static>
         } else {
-            let data_reader = EqualReader::new(
-                source_data,
-                content_length,
-                body.discarded_bytes,
-                body.connection.clone(),
-            );
+            let data_reader = EqualReader::new(source_data, content_length, body.discards, body.connection.clone());
             Box::new(FusedReader::new(data_reader)) as Box<dyn Read + Send + 'static>
         }
     } else if transfer_encoding.is_some() {
@@ -279,6 +266,7 @@ where
         fault: None,
         connection: body.connection,
         head_bytes: body.head_bytes,
+        has_open_body: connection_upgrade || !is_short,
     })
 }
 
@@ -309,6 +297,7 @@ impl Request {
             fault: Some(fault),
             connection,
             head_bytes: 0,
+            has_open_body: false,
         }
     }
 
@@ -320,6 +309,16 @@ impl Request {
     /// How many bytes its head has; 0 if it is no request.
     pub fn head_bytes(&self) -> usize {
         self.head_bytes
+    }
+
+    /// Whether a part of its body may still be on the connection.
+    pub(crate) fn has_open_body(&self) -> bool {
+        self.has_open_body
+    }
+
+    /// Whether its client waits for the first read of its body before it sends it.
+    pub fn awaits_continue(&self) -> bool {
+        self.must_send_continue
     }
 
     /// Why it is no request, if so. It has to be refused; it is the last of its connection.
@@ -387,11 +386,7 @@ impl Request {
     /// If you call this on a non-websocket request, tiny-http will wait until this `Stream` object
     ///  is destroyed before continuing to read or write on the socket. Therefore you should always
     ///  destroy it as soon as possible.
-    pub fn upgrade<R: Read>(
-        mut self,
-        protocol: &str,
-        response: Response<R>,
-    ) -> Box<dyn ReadWrite + Send> {
+    pub fn upgrade<R: Read>(mut self, protocol: &str, response: Response<R>) -> Box<dyn ReadWrite + Send> {
         use crate::util::CustomStream;
 
         response
@@ -408,10 +403,7 @@ impl Request {
 
         let stream = CustomStream::new(self.extract_reader_impl(), self.extract_writer_impl());
         if let Some(sender) = self.notify_when_responded.take() {
-            let stream = NotifyOnDrop {
-                sender,
-                inner: stream,
-            };
+            let stream = NotifyOnDrop { sender, inner: stream };
             Box::new(stream) as Box<dyn ReadWrite + Send>
         } else {
             Box::new(stream) as Box<dyn ReadWrite + Send>
@@ -475,10 +467,7 @@ impl Request {
     pub fn into_writer(mut self) -> Box<dyn Write + Send + 'static> {
         let writer = self.extract_writer_impl();
         if let Some(sender) = self.notify_when_responded.take() {
-            let writer = NotifyOnDrop {
-                sender,
-                inner: writer,
-            };
+            let writer = NotifyOnDrop { sender, inner: writer };
             Box::new(writer) as Box<dyn Write + Send + 'static>
         } else {
             writer
@@ -562,11 +551,7 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> Result<(), fmt::Error> {
-        write!(
-            formatter,
-            "Request({} {} from {:?})",
-            self.method, self.path, self.remote_addr
-        )
+        write!(formatter, "Request({} {} from {:?})", self.method, self.path, self.remote_addr)
     }
 }
 

@@ -1,16 +1,24 @@
 use std::io::Read;
 use std::io::Result as IoResult;
+use std::time::{Duration, Instant};
 
 use crate::ConnectionHandle;
 
 /// So many bytes are read at a time to be thrown away.
 const DISCARD_BYTES: usize = 16 << 10;
 
+/// How much of a body is read only to be thrown away, and for how long.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Discards {
+    pub bytes: usize,
+    pub time: Duration,
+}
+
 /// A `Reader` that reads exactly the number of bytes from a sub-reader.
 ///
 /// If the limit is reached, it returns EOF. If the limit is not reached
 /// when the destructor is called, the remaining bytes will be read and
-/// thrown away, up to a number of them. What is left then is no request:
+/// thrown away, as far as that is allowed. What is left then is no request:
 /// the connection ends.
 pub struct EqualReader<R>
 where
@@ -18,7 +26,7 @@ where
 {
     reader: R,
     size: usize,
-    discarded_bytes: usize,
+    discards: Discards,
     connection: ConnectionHandle,
 }
 
@@ -26,18 +34,8 @@ impl<R> EqualReader<R>
 where
     R: Read,
 {
-    pub fn new(
-        reader: R,
-        size: usize,
-        discarded_bytes: usize,
-        connection: ConnectionHandle,
-    ) -> EqualReader<R> {
-        EqualReader {
-            reader,
-            size,
-            discarded_bytes,
-            connection,
-        }
+    pub fn new(reader: R, size: usize, discards: Discards, connection: ConnectionHandle) -> EqualReader<R> {
+        EqualReader { reader, size, discards, connection }
     }
 }
 
@@ -50,11 +48,7 @@ where
             return Ok(0);
         }
 
-        let buf = if buf.len() < self.size {
-            buf
-        } else {
-            &mut buf[..self.size]
-        };
+        let buf = if buf.len() < self.size { buf } else { &mut buf[..self.size] };
 
         match self.reader.read(buf) {
             Ok(len) => {
@@ -71,11 +65,16 @@ where
     R: Read,
 {
     fn drop(&mut self) {
-        let mut remaining = self.size.min(self.discarded_bytes);
+        // where nothing follows, the connection itself takes in what its client still sends
+        if self.connection.has_ended() {
+            return;
+        }
+        let deadline = Instant::now() + self.discards.time;
+        let mut remaining = self.size.min(self.discards.bytes);
         let is_all = remaining == self.size;
         let mut buf = vec![0; remaining.min(DISCARD_BYTES)];
 
-        while remaining > 0 {
+        while remaining > 0 && Instant::now() < deadline {
             let length = remaining.min(buf.len());
             match self.reader.read(&mut buf[..length]) {
                 Err(_) | Ok(0) => break,
@@ -90,8 +89,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::EqualReader;
+    use super::{Discards, EqualReader};
     use std::io::Read;
+    use std::time::Duration;
+
+    const DISCARDS: Discards = Discards { bytes: 100, time: Duration::from_secs(1) };
 
     #[test]
     fn test_limit() {
@@ -100,7 +102,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Default::default());
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, DISCARDS, Default::default());
 
             let mut string = String::new();
             equal_reader.read_to_string(&mut string).unwrap();
@@ -119,7 +121,7 @@ mod tests {
         let mut org_reader = Cursor::new("hello world".to_string().into_bytes());
 
         {
-            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, 100, Default::default());
+            let mut equal_reader = EqualReader::new(org_reader.by_ref(), 5, DISCARDS, Default::default());
 
             let mut vec = [0];
             equal_reader.read_exact(&mut vec).unwrap();

@@ -20,10 +20,7 @@ where
     T: Send,
 {
     pub fn with_capacity(capacity: usize) -> Arc<MessagesQueue<T>> {
-        Arc::new(MessagesQueue {
-            queue: Mutex::new(VecDeque::with_capacity(capacity)),
-            condvar: Condvar::new(),
-        })
+        Arc::new(MessagesQueue { queue: Mutex::new(VecDeque::with_capacity(capacity)), condvar: Condvar::new() })
     }
 
     /// Pushes an element to the queue.
@@ -81,14 +78,8 @@ where
             let (_queue, result) = self.condvar.wait_timeout(queue, timeout).unwrap();
             queue = _queue;
             let sleep_time = now.elapsed();
-            duration = if duration > sleep_time {
-                duration - sleep_time
-            } else {
-                Duration::from_millis(0)
-            };
-            if result.timed_out()
-                || (duration.as_secs() == 0 && duration.subsec_nanos() < 1_000_000)
-            {
+            duration = if duration > sleep_time { duration - sleep_time } else { Duration::from_millis(0) };
+            if result.timed_out() || (duration.as_secs() == 0 && duration.subsec_nanos() < 1_000_000) {
                 return None;
             }
         }

@@ -58,18 +58,13 @@ where
 
 impl<R: Read + Send> SequentialReaderBuilder<R> {
     pub fn new(reader: R) -> SequentialReaderBuilder<R> {
-        SequentialReaderBuilder {
-            inner: SequentialReaderBuilderInner::First(reader),
-        }
+        SequentialReaderBuilder { inner: SequentialReaderBuilderInner::First(reader) }
     }
 }
 
 impl<W: Write + Send> SequentialWriterBuilder<W> {
     pub fn new(writer: W) -> SequentialWriterBuilder<W> {
-        SequentialWriterBuilder {
-            writer: Arc::new(Mutex::new(writer)),
-            next_trigger: None,
-        }
+        SequentialWriterBuilder { writer: Arc::new(Mutex::new(writer)), next_trigger: None }
     }
 }
 
@@ -94,15 +89,13 @@ impl<R: Read + Send> Iterator for SequentialReaderBuilder<R> {
         let inner = mem::replace(&mut self.inner, SequentialReaderBuilderInner::NotFirst(rx));
 
         match inner {
-            SequentialReaderBuilderInner::First(reader) => Some(SequentialReader {
-                inner: SequentialReaderInner::MyTurn(reader),
-                next: tx,
-            }),
+            SequentialReaderBuilderInner::First(reader) => {
+                Some(SequentialReader { inner: SequentialReaderInner::MyTurn(reader), next: tx })
+            }
 
-            SequentialReaderBuilderInner::NotFirst(previous) => Some(SequentialReader {
-                inner: SequentialReaderInner::Waiting(previous),
-                next: tx,
-            }),
+            SequentialReaderBuilderInner::NotFirst(previous) => {
+                Some(SequentialReader { inner: SequentialReaderInner::Waiting(previous), next: tx })
+            }
         }
     }
 }
@@ -114,15 +107,16 @@ impl<W: Write + Send> Iterator for SequentialWriterBuilder<W> {
         let mut next_next_trigger = Some(rx);
         ::std::mem::swap(&mut next_next_trigger, &mut self.next_trigger);
 
-        Some(SequentialWriter {
-            trigger: next_next_trigger,
-            writer: self.writer.clone(),
-            on_finish: tx,
-        })
+        Some(SequentialWriter { trigger: next_next_trigger, writer: self.writer.clone(), on_finish: tx })
     }
 }
 
 impl<R: Read + Send> SequentialReader<R> {
+    /// Waits until those before it are done.
+    pub fn wait_for_turn(&mut self) {
+        let _ = self.reader();
+    }
+
     /// The reader that all read from, once it is its turn.
     fn reader(&mut self) -> &mut R {
         if let SequentialReaderInner::Waiting(ref mut recv) = self.inner {

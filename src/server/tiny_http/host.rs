@@ -1,0 +1,89 @@
+//! What the copy of tiny_http asks of the mirror: threads, and what becomes of connections where something is missing.
+//!
+//! - Defect: tiny_http 0.12 stops accepting for good when it fails to accept a single connection, for want of a descriptor for
+//!   example. It panics when it cannot start a thread. It gives connections that arrive together to as many threads as looked
+//!   idle a moment before, so that some wait behind connections that may stay open.
+//! - Seen: with `ulimit -n 60`, and under a limit of 40 processes, the mirror never answered again; 52 of 300 requests stuck
+//!   after a pause of the process.
+//! - Here: the copy asks this for a thread for each connection. Where there is none, the connection waits for one that ends. Where
+//!   threads, descriptors or places are missing, the connection that is idle for longest is closed.
+//! - Tests: `tests/it/operation/{bursts,descriptors,threads,connections}.rs`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tiny_http::Host;
+
+use crate::log;
+use crate::metrics::Metrics;
+use crate::server::os::socket::CONNECTION_TIMEOUT;
+use crate::server::os::threads::Threads;
+use crate::server::tiny_http::limits::KEPT;
+use crate::server::workers::blocking_threads::BlockingThreads;
+
+/// How often it is logged that connections cannot be accepted.
+static LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10));
+
+/// What serves connections.
+pub(in crate::server) struct ConnectionHost {
+    threads: Arc<Threads>,
+    connection_threads: Arc<BlockingThreads>,
+    metrics: Arc<Metrics>,
+}
+
+impl ConnectionHost {
+    /// A host whose connections are served by these threads, which nothing else uses.
+    pub(in crate::server) fn new(
+        threads: Arc<Threads>,
+        connection_threads: Arc<BlockingThreads>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<ConnectionHost> {
+        Arc::new(ConnectionHost { threads, connection_threads, metrics })
+    }
+}
+
+impl Host for ConnectionHost {
+    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool {
+        self.connection_threads.run(task)
+    }
+
+    /// While threads are missing, connections are not kept for longer than one that is silent in a request.
+    fn idle_time(&self) -> Duration {
+        // tiny_http looks once in each read timeout, and may have seen the last response being written for that long.
+        if self.threads.are_short() { CONNECTION_TIMEOUT } else { KEPT + CONNECTION_TIMEOUT }
+    }
+
+    fn closed_for_room(&self) {
+        self.metrics.connection_evicted();
+    }
+
+    fn cannot_accept(&self, error: &io::Error) {
+        self.metrics.accept_failed();
+        self.threads.note_shortage();
+        if let Some(left_out) = LIMIT.admit() {
+            log::warn(|| {
+                log::Line::new("cannot accept a connection")
+                    .text("error", error)
+                    .text("remedy", "allow the mirror more open files")
+                    .number("left_out", left_out)
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_connections_make_room_while_threads_are_missing() {
+        let metrics = Arc::new(Metrics::new(1, 0));
+        let threads = Threads::new(Arc::clone(&metrics));
+        let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).unwrap();
+        let host = ConnectionHost::new(Arc::clone(&threads), connection_threads, metrics);
+        assert!(host.idle_time() >= KEPT + CONNECTION_TIMEOUT);
+        threads.missing("none");
+        assert_eq!(host.idle_time(), CONNECTION_TIMEOUT);
+    }
+}

@@ -1,0 +1,82 @@
+//! More connections, and more bytes of heads on them, than the mirror has room for: it stays within its memory, and a client that
+//! sends its request at once is answered.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::begin;
+use super::page::Page;
+use crate::http::{address, read_one_answer};
+use crate::support::mirror::Mirror;
+use crate::support::process::{memory, status_field};
+
+/// The bounds that docs/operations.md tells of.
+const MAX_CONNECTIONS: usize = 2_048;
+const MAX_HEADS_BYTES: usize = 16 << 20;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a client that sends its request at once may wait.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// How many clients come beyond what there is room for.
+const BEYOND: usize = 300;
+
+/// What the mirror may take with all of its connections, 20 KiB each, beside its 8 MiB; and with all of its heads, each of which
+/// is held in a buffer of up to twice its length.
+const CONNECTIONS_MIB: u64 = 64;
+const HEADS_MIB: u64 = 80;
+
+const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n";
+
+fn check_answered_at_once(mirror: &Mirror) {
+    let begun = Instant::now();
+    let mut client = begin(mirror, REQUEST, PATIENCE);
+    assert_eq!(read_one_answer(&mut client).unwrap().status, 200);
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+}
+
+fn evicted(mirror: &Mirror) -> f64 {
+    Page::of(mirror).only("prometheusmirror_evicted_connections_total")
+}
+
+#[test]
+fn connections_beyond_the_bound_have_the_longest_idle_closed() {
+    rlimit::increase_nofile_limit(8_192).unwrap();
+    let mirror = Mirror::start();
+    let connect = |sends: &[u8]| begin(&mirror, sends, PATIENCE);
+    let mut kept = connect(REQUEST);
+    read_one_answer(&mut kept).unwrap();
+    let mut silent: Vec<TcpStream> = (0..MAX_CONNECTIONS + BEYOND).map(|_| connect(b"")).collect();
+    check_answered_at_once(&mirror);
+    assert!(evicted(&mirror) >= BEYOND as f64, "{}", evicted(&mirror));
+    let threads: usize = status_field(mirror.pid(), "Threads").parse().unwrap();
+    assert!(threads < MAX_CONNECTIONS + 200, "{threads} threads");
+    let peak = memory(mirror.pid(), "VmHWM") >> 20;
+    assert!(peak < CONNECTIONS_MIB, "{peak} MiB");
+    // The first that came and never sent a request are closed, and not the one that did.
+    assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
+    kept.write_all(REQUEST).unwrap();
+    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+}
+
+#[test]
+fn heads_in_sum_beyond_the_bound_have_the_slowest_refused() {
+    const HEAD_BYTES: usize = 60_000;
+    rlimit::increase_nofile_limit(8_192).unwrap();
+    let mirror = Mirror::start();
+    let head = format!("GET / HTTP/1.1\r\nHost: m\r\nX: {}", "y".repeat(HEAD_BYTES));
+    let heads = MAX_HEADS_BYTES / HEAD_BYTES + BEYOND;
+    let mut slow: Vec<TcpStream> = (0..heads).map(|_| begin(&mirror, head.as_bytes(), PATIENCE)).collect();
+    check_answered_at_once(&mirror);
+    let answer = read_one_answer(&mut slow[0]).unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert!(answer.text.contains("to make room for others"), "{}", answer.text);
+    let last = slow.last_mut().unwrap();
+    last.write_all(b"\r\n\r\n").unwrap();
+    assert_eq!(read_one_answer(last).unwrap().status, 200);
+    let peak = memory(mirror.pid(), "VmHWM") >> 20;
+    assert!(peak < HEADS_MIB, "{peak} MiB");
+    assert_eq!(TcpStream::connect(address(&mirror)).map(drop).map_err(|error| error.kind()), Ok(()));
+}
