@@ -8,6 +8,7 @@ mod connection;
 mod datasource;
 mod evaluation;
 mod existence;
+mod explain;
 mod expression;
 mod field_name;
 mod field_value;
@@ -26,16 +27,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(doc)]
+use crate::error::EXPLAIN_HEADER;
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
 use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
-use crate::model::query::{Invalid, MetricQuery};
+use crate::model::query::{Invalid, MetricQuery, Order};
 use crate::model::time::TimeRange;
 use crate::model::trace::Trace;
 use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Session};
+use crate::wire::explanation::{self, Explanation};
 use crate::wire::request::{self, Integer};
 
+use explain::ExplainedAnswer;
 use reply::{Asked, Failure};
 
 pub use crate::prometheus::Lane;
@@ -78,6 +83,11 @@ type Checked = (Datasource, Box<dyn Ask>);
 trait Ask: Send {
     /// The expression or the selector that is asked for, if there is one.
     fn query(&self) -> Option<String>;
+
+    /// The order of the points that are asked for.
+    fn order(&self) -> Order {
+        Order::OldestFirst
+    }
 
     /// Asks, and gives the body of the answer.
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error>;
@@ -162,6 +172,8 @@ pub struct Gateway {
 pub struct Job {
     name: &'static str,
     method: Method,
+    /// Whether the answer is to be explained.
+    explains: bool,
 }
 
 /// What a request comes to before a worker is needed.
@@ -206,6 +218,8 @@ impl Question {
 pub struct Call<'g> {
     session: Session<'g>,
     metrics: &'g Metrics,
+    /// How the points came to be, if that is to be explained.
+    explained: Option<ExplainedAnswer>,
 }
 
 impl Gateway {
@@ -244,8 +258,8 @@ impl Gateway {
     }
 
     /// Finds what answers a verb and a request target, whose query string, repeated slashes and trailing slash do not
-    /// matter. `key` is what the request carries in [`KEY_HEADER`].
-    pub fn route(&self, verb: &str, target: &str, key: Option<&str>) -> Routed {
+    /// matter. `key` is what the request carries in [`KEY_HEADER`], `explain` what it carries in [`EXPLAIN_HEADER`].
+    pub fn route(&self, verb: &str, target: &str, key: Option<&str>, explain: Option<&str>) -> Routed {
         let path = normal_path(target);
         if self.requires_key && path.starts_with(METHODS) && !key.is_some_and(|key| self.keyring.current().is(key)) {
             return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
@@ -259,7 +273,10 @@ impl Gateway {
         }
         match route.action {
             Action::Method(_) if self.is_shutting_down() => Routed::Reply(self.refuse(method, &Error::ShuttingDown)),
-            Action::Method(of_api) => Routed::Job(Job { name: method, method: of_api }),
+            Action::Method(of_api) => {
+                let explains = explain.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+                Routed::Job(Job { name: method, method: of_api, explains })
+            }
             Action::Page(content_type, page) => Routed::Reply(match page(self) {
                 Ok(text) => Reply::new(method, 200, content_type, text.into_bytes(), Note::default()),
                 Err(error) => self.refuse(method, &error),
@@ -274,14 +291,14 @@ impl Gateway {
             .unwrap_or(Err(Error::Internal));
         let (datasource, ask) = match prepared {
             Ok(checked) => checked,
-            Err(error) => return Prepared::Reply(self.failed(job, &error)),
+            Err(error) => return Prepared::Reply(self.failed(job, &error, None)),
         };
         let deadline = Deadline::new(accepted, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
             Ok(lane) => Prepared::Question(Question { job, datasource, ask, deadline, lane }),
             Err(silent) => {
                 let error = prometheus::Error { query: ask.query(), ..silent };
-                Prepared::Reply(self.failed(job, &error.into()))
+                Prepared::Reply(self.failed(job, &error.into(), None))
             }
         }
     }
@@ -309,11 +326,16 @@ impl Gateway {
         let memory = self.memory.question(deadline.instant());
         // Another replica may be asked by now than when the request came.
         let upstream = upstream.at_current_replica();
-        let session = self.client.session(upstream, deadline, partial, memory, trace);
-        let mut call = Call { session, metrics: &self.metrics };
+        let mut session = self.client.session(upstream, deadline, partial, memory, trace);
+        if job.explains {
+            session.record(ask.order());
+        }
+        let mut call = Call { session, metrics: &self.metrics, explained: None };
         let answered = catch_unwind(AssertUnwindSafe(|| answer(&*ask, &mut call))).unwrap_or(Err(Error::Internal));
-        let session = call.session;
+        let Call { session, explained, .. } = call;
+        let explanation = job.explains.then(|| explain::explanation(&session, explained));
         let with_memory = answered.and_then(|body| {
+            let body = with(body, explanation.as_ref());
             let memory = session.memory().clone().into_answer(body.len()).map_err(|none| session.no_memory(none))?;
             Ok((body, memory))
         });
@@ -321,7 +343,7 @@ impl Gateway {
             Ok((body, memory)) => {
                 Reply { memory: Some(memory), ..Reply::new(job.name, 200, JSON, body, Note::default()) }
             }
-            Err(error) => self.failed(job, &error),
+            Err(error) => self.failed(job, &error, explanation.as_ref()),
         };
         reply.note.asked = Some(Box::new(Asked {
             upstream: session.upstream().name().to_owned(),
@@ -337,18 +359,22 @@ impl Gateway {
     pub fn expire(&self, question: &Question, held_by_upstream: usize) -> Reply {
         let Question { job, datasource, ask, deadline, .. } = question;
         let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
-        self.failed(*job, &prometheus::Error { query: ask.query(), ..no_worker }.into())
+        self.failed(*job, &prometheus::Error { query: ask.query(), ..no_worker }.into(), None)
     }
 
-    /// The reply of a method that tells of an error.
-    fn failed(&self, job: Job, error: &Error) -> Reply {
-        match (job.method.recover)(error) {
+    /// The reply of a method that tells of an error. Without an explanation, no upstream was asked.
+    fn failed(&self, job: Job, error: &Error, explanation: Option<&Explanation>) -> Reply {
+        let mut reply = match (job.method.recover)(error) {
             Some(body) => {
                 let note = Note { failure: Some(Failure::from(error)), ..Note::default() };
                 Reply::new(job.name, 200, JSON, body, note)
             }
             None => self.refuse(job.name, error),
+        };
+        if job.explains {
+            reply.body = explanation::add(reply.body, explanation.unwrap_or(&Explanation::default()));
         }
+        reply
     }
 
     /// The reply to what is not even looked at.
@@ -358,15 +384,15 @@ impl Gateway {
 
     /// The reply to a job that cannot be done.
     pub fn refuse_job(&self, job: Job, error: &Error) -> Reply {
-        self.refuse(job.name, error)
+        self.failed(job, error, None)
     }
 
     /// The reply to a question that there is no room for: none at all, or none for its upstream.
     pub fn turn_away(&self, question: &Question, is_upstreams_share_used_up: bool) -> Reply {
         let Question { job, datasource: Datasource { upstream, .. }, .. } = question;
         match is_upstreams_share_used_up {
-            true => self.refuse(job.name, &Error::UpstreamOverloaded(upstream.to_string())),
-            false => self.refuse(job.name, &Error::Overloaded),
+            true => self.failed(*job, &Error::UpstreamOverloaded(upstream.to_string()), None),
+            false => self.failed(*job, &Error::Overloaded, None),
         }
     }
 
@@ -377,7 +403,7 @@ impl Gateway {
         let mut reply = Reply::new(method, error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
-            Error::Overloaded | Error::UpstreamOverloaded(_) | Error::ShuttingDown => {
+            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::ShuttingDown => {
                 reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
             }
             Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),
@@ -412,6 +438,14 @@ impl Gateway {
 
     fn ready(&self) -> Result<String, Error> {
         if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
+    }
+}
+
+/// The body of an answer with its explanation, if there is one.
+fn with(body: Vec<u8>, explanation: Option<&Explanation>) -> Vec<u8> {
+    match explanation {
+        Some(explanation) => explanation::add(body, explanation),
+        None => body,
     }
 }
 
@@ -544,7 +578,7 @@ mod tests {
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
         };
-        let job = |prepare| Job { name: "metric", method: Method { prepare, recover: |_| None } };
+        let job = |prepare| Job { name: "metric", method: Method { prepare, recover: |_| None }, explains: false };
         match gateway.prepare(job(|_, _| panic!("on purpose")), b"", Instant::now()) {
             Prepared::Reply(reply) => check(reply),
             Prepared::Question(_) => panic!("it is no question"),
@@ -662,7 +696,7 @@ mod tests {
         let check = |requires_key: bool, target: &str, key: Option<&str>, status: Option<u16>, is_signed: bool| {
             let gateway = gateway(requires_key);
             let verb = if target.starts_with("/api") { "POST" } else { "GET" };
-            let reply = match gateway.route(verb, target, key) {
+            let reply = match gateway.route(verb, target, key, None) {
                 Routed::Reply(reply) => reply,
                 Routed::Job(job) => {
                     assert_eq!(status, None, "{target}");
@@ -692,7 +726,7 @@ mod tests {
     #[test]
     fn who_shuts_down_takes_no_jobs_and_is_not_ready() {
         let gateway = gateway(false);
-        let status = |verb: &str, target: &str| match gateway.route(verb, target, None) {
+        let status = |verb: &str, target: &str| match gateway.route(verb, target, None, None) {
             Routed::Job(_) => 0,
             Routed::Reply(reply) => reply.status,
         };

@@ -10,6 +10,7 @@ mod counters;
 pub mod distinct;
 mod gauges;
 pub mod metric_kind;
+pub mod origins;
 pub mod plan;
 pub mod points;
 pub mod promql;

@@ -71,6 +71,9 @@ pub enum Error {
 /// The header that carries the key: in every reply, by which StackState knows its mirror, and in requests where it has to.
 pub const KEY_HEADER: &str = "X-MIRROR-API-KEY";
 
+/// The header by which a request asks for an explanation of its answer: with the value `true`.
+pub const EXPLAIN_HEADER: &str = "X-MIRROR-EXPLAIN";
+
 /// The seconds after which an overloaded mirror may be asked again.
 pub const RETRY_AFTER_S: u32 = 1;
 

@@ -2,6 +2,7 @@
 
 pub mod conditions;
 pub mod connection_details;
+pub mod explanation;
 pub mod metrics_response;
 mod number;
 pub mod request;

@@ -1,7 +1,7 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::{Ask, Call, Checked, condition, expression, not_negative, samples, time_range};
+use crate::api::{Ask, Call, Checked, condition, explain, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::screen::{Dropped, Kind};
@@ -48,8 +48,12 @@ impl Ask for MetricPoints {
         })
     }
 
+    fn order(&self) -> Order {
+        self.query.order
+    }
+
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        let Call { session, metrics } = call;
+        let Call { session, metrics, explained } = call;
         let Found { points, dropped, .. } = self.found(session)?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
@@ -60,6 +64,7 @@ impl Ask for MetricPoints {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
+        *explained = explain::answer(session, &self.query, self.nan, self.interval_ms, &points, dropped);
         metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
         session.hold(bytes)?;

@@ -53,6 +53,9 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             Window::Read(answer) => {
                 windows.pass((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
+                if !answer.points.is_empty() {
+                    session.settle_recording();
+                }
                 points.add_samples(answer.points);
                 dropped.add(answer.dropped);
             }

@@ -106,6 +106,11 @@ impl Points {
         Ok(())
     }
 
+    /// The first points, at most `most` of them.
+    pub fn first(&self, most: usize) -> &[Sample] {
+        &self.list[..self.list.len().min(most)]
+    }
+
     /// The order in which the points are given and answered.
     pub fn order(&self) -> Order {
         self.order

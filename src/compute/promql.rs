@@ -90,6 +90,11 @@ pub fn gauges_in_bucket(of: &Selector, method: Method, length_ms: i64, offset_ms
     }
 }
 
+/// The rate of each counter in a window.
+pub fn rate(of: &Selector, window_ms: i64) -> String {
+    format!("rate({})", samples(of, window_ms))
+}
+
 /// The mean rate of counters in a window, or if `times_s` is given, what they count in so many seconds at that rate.
 pub fn rate_in_bucket(of: &Selector, window_ms: i64, offset_ms: i64, times_ms: Option<i64>) -> String {
     let rate = format!("sum(rate({}{}))", samples(of, window_ms), offset(offset_ms));

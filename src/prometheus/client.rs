@@ -11,7 +11,7 @@ use crate::log;
 use crate::memory::{Memory, NoMemory};
 use crate::metrics::{Metrics, SampleSource};
 use crate::model::metric_type::Metadata;
-use crate::model::query::PartialResponse;
+use crate::model::query::{Order, PartialResponse};
 use crate::model::sample::{SampleSink, SeriesSet};
 use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
@@ -34,7 +34,8 @@ use super::error::{Error, ErrorKind, logged, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
-use super::http::transport::{ANY_PATIENCE, Answer, Content, Params, Question, Shared, Transport, url};
+use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Params, Question, Shared, Transport, url};
+use super::recording::{CallRecord, ReadRecorder, Recording, Tee};
 use super::trivial_query;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
@@ -183,6 +184,7 @@ impl Client {
             spent: Duration::ZERO,
             last_query: None,
             has_missing_data: false,
+            recording: None,
         }
     }
 
@@ -235,6 +237,8 @@ pub struct Session<'c> {
     spent: Duration,
     last_query: Option<String>,
     has_missing_data: bool,
+    /// What it does, if that is to be explained.
+    recording: Option<Box<Recording>>,
 }
 
 /// Which samples are read.
@@ -292,8 +296,28 @@ impl Session<'_> {
         let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
         let Some(next) = candidates.into_iter().find(|one| !self.failed_replicas.contains(one)) else { return false };
         self.upstream = next;
+        if let Some(recording) = &mut self.recording {
+            recording.start_over();
+        }
         (self.is_admitted, self.has_missing_data) = (false, false);
         true
+    }
+
+    /// Records from now on what the question does, whose points come in this order.
+    pub fn record(&mut self, order: Order) {
+        self.recording = Some(Box::new(Recording::new(order)));
+    }
+
+    /// What was recorded, if anything.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_deref()
+    }
+
+    /// The samples of the first points were read: what is read from now on belongs to later ones.
+    pub fn settle_recording(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.settle();
+        }
     }
 
     /// The upstream that is asked.
@@ -371,17 +395,34 @@ impl Session<'_> {
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
+        let order = self.recording.as_ref().map(|recording| recording.order());
+        let new_sink = || Tee { sink: new_sink(), recorder: order.map(ReadRecorder::new) };
+        let (source, read) = self.samples_from_anywhere(query, new_sink)?;
+        let SamplesRead { sink: Tee { sink, recorder }, too_large } = read;
+        if let (Some(recording), Some(recorder)) = (&mut self.recording, recorder) {
+            recording.take_read(source, recorder.into_record());
+        }
+        Ok(SamplesRead { sink, too_large })
+    }
+
+    fn samples_from_anywhere<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        new_sink: impl Fn() -> S,
+    ) -> Result<(SampleSource, SamplesRead<S>), Error> {
+        let by_selector =
+            |session: &mut Self| Ok((SampleSource::RangeSelector, session.samples_by_selector(query, new_sink())?));
         let known = &self.client.without_remote_read;
         let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
         if is_off || known.get(&self.upstream, Instant::now()).is_some() {
-            return self.samples_by_selector(query, new_sink());
+            return by_selector(self);
         }
         let mut sink = new_sink();
         match self.samples_by_remote_read(query, &mut sink)? {
-            RemoteRead::Read => Ok(SamplesRead { sink, too_large: None }),
-            RemoteRead::OutOfOrder | RemoteRead::NotNow => self.samples_by_selector(query, new_sink()),
+            RemoteRead::Read => Ok((SampleSource::RemoteRead, SamplesRead { sink, too_large: None })),
+            RemoteRead::OutOfOrder | RemoteRead::NotNow => by_selector(self),
             RemoteRead::NotOffered => {
-                let read = self.samples_by_selector(query, new_sink())?;
+                let read = by_selector(self)?;
                 // It is not just that the upstream is down.
                 self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
                 Ok(read)
@@ -395,7 +436,8 @@ impl Session<'_> {
         sink: &mut impl SampleSink,
     ) -> Result<RemoteRead, Error> {
         let SampleQuery { promql, metric, label_patterns, range } = *query;
-        let call = self.begin(READ, READ_PATH, Some(promql), true)?;
+        let mut call = self.begin(READ, READ_PATH, Some(promql), true)?;
+        call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
         let question = Question {
             target: self.upstream.target(),
@@ -406,10 +448,13 @@ impl Session<'_> {
             // Bounded by whoever decodes it.
             max_bytes: u64::MAX,
         };
-        let result = self.transport().exchange(question).and_then(|answer| streamed(answer, range, sink));
+        let result = self.transport().exchange(question).and_then(|mut answer| {
+            call.has_answer(&mut answer);
+            streamed(answer, range, sink)
+        });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
         let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
-        self.end(&call, outcome, result.as_ref().err(), as_prometheus);
+        self.end(call, outcome, result.as_ref().err(), as_prometheus);
         let read = result.map_err(|kind| self.error(Some(promql), kind))?;
         if read == RemoteRead::Read {
             self.client.metrics.samples_read(SampleSource::RemoteRead);
@@ -454,8 +499,11 @@ impl Session<'_> {
     }
 
     /// From now on PromQL is asked in the place of samples, of which there are too many.
-    pub fn answer_by_promql(&self) {
+    pub fn answer_by_promql(&mut self) {
         self.client.metrics.samples_read(SampleSource::PromQl);
+        if let Some(recording) = &mut self.recording {
+            recording.answer_by_promql();
+        }
     }
 
     /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
@@ -533,7 +581,13 @@ impl Session<'_> {
         let (query, deadline) = (Some(promql), self.deadline);
         let request = Request { endpoint, path, params, query, is_evaluation: true, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
-            Some(result) if expected.contains(&result.kind) => Ok((result.kind, result.found)),
+            Some(result) if expected.contains(&result.kind) => {
+                if let Some(recording) = &mut self.recording {
+                    let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
+                    recording.found(result.found.total as u64, samples);
+                }
+                Ok((result.kind, result.found))
+            }
             _ => Err(self.wrong_type(promql)),
         }
     }
@@ -595,8 +649,14 @@ impl Session<'_> {
         request: Request<'_>,
         interpret: impl FnOnce(Answer) -> Result<Envelope<T>, Unanswered>,
     ) -> Result<Option<Option<T>>, Error> {
-        let call = self.begin(request.endpoint, request.path, request.query, request.is_evaluation)?;
-        let answer = self.exchange(&request);
+        let mut call = self.begin(request.endpoint, request.path, request.query, request.is_evaluation)?;
+        if self.recording.is_some() {
+            call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
+        }
+        let mut answer = self.exchange(&request);
+        if let Ok(answer) = &mut answer {
+            call.has_answer(answer);
+        }
         if answer.as_ref().is_ok_and(|answer| answer.is_victoria_metrics) && !self.is_victoria_metrics() {
             self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
         }
@@ -608,7 +668,7 @@ impl Session<'_> {
             Err(Unanswered::Failed(kind)) => Some(kind),
             Ok(_) | Err(Unanswered::Enough) => None,
         };
-        self.end(&call, failure.map_or("ok", ErrorKind::name), failure, failure.is_none());
+        self.end(call, failure.map_or("ok", ErrorKind::name), failure, failure.is_none());
         match result {
             Ok(envelope) => {
                 self.note_warnings(&envelope, request.query);
@@ -653,7 +713,9 @@ impl Session<'_> {
         if is_evaluation || self.last_query.is_none() {
             self.last_query = query.map(logged);
         }
-        Ok(Call { endpoint, path: path.to_owned(), query: query.map(logged), started: Instant::now() })
+        let meter = self.recording.as_ref().map(|_| ByteMeter::default());
+        let (path, query) = (path.to_owned(), query.map(logged));
+        Ok(Call { endpoint, path, query, started: Instant::now(), times: Vec::new(), status: None, meter })
     }
 
     /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
@@ -697,7 +759,7 @@ impl Session<'_> {
     }
 
     /// Ends a call: counts it and tells of it.
-    fn end(&mut self, call: &Call, outcome: &'static str, failure: Option<&ErrorKind>, as_prometheus: bool) {
+    fn end(&mut self, call: Call, outcome: &'static str, failure: Option<&ErrorKind>, as_prometheus: bool) {
         let took = call.started.elapsed();
         self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
@@ -711,6 +773,21 @@ impl Session<'_> {
                 .millis("duration_ms", took)
                 .text("error", self.without_secrets(failure.map(ToString::to_string).unwrap_or_default()))
         });
+        if let Some(recording) = &mut self.recording {
+            let Call { path, query, times, status, meter, .. } = call;
+            recording.calls.push(CallRecord {
+                replica: self.upstream.replica().map(str::to_owned),
+                path,
+                query,
+                times,
+                status,
+                outcome,
+                took,
+                bytes: meter.map_or(0, |meter| meter.bytes()),
+                series: None,
+                samples: None,
+            });
+        }
     }
 
     /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The answer has only begun.
@@ -781,6 +858,24 @@ struct Call {
     path: String,
     query: Option<String>,
     started: Instant,
+    /// Its parameters that are times, if it is recorded.
+    times: Params,
+    /// The HTTP status, once there is an answer.
+    status: Option<u16>,
+    /// Counts the bytes of the answer, if it is recorded.
+    meter: Option<ByteMeter>,
+}
+
+/// The parameters that are times.
+const TIMES: [&str; 4] = ["time", "start", "end", "step"];
+
+impl Call {
+    fn has_answer(&mut self, answer: &mut Answer) {
+        self.status = Some(answer.status);
+        if let Some(meter) = &self.meter {
+            answer.body.measure(meter.clone());
+        }
+    }
 }
 
 /// What the metrics call the endpoint of remote read, and its path.

@@ -135,6 +135,13 @@ impl Upstream {
         }
     }
 
+    /// The base URL of its own pages, where no part of it may be a secret.
+    pub fn page_base(&self) -> Option<String> {
+        let address = self.address();
+        let scheme = if address.is_https() { "https" } else { "http" };
+        (!address.is_shortened()).then(|| format!("{scheme}://{}", address.name()))
+    }
+
     /// Whether it stands in the upstreams file.
     pub fn is_named(&self) -> bool {
         matches!(*self.0, Kind::Named(_))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{Method, Request};
 
 use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
-use crate::error::{Error, KEY_HEADER};
+use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
 use crate::model::trace::Trace;
@@ -104,7 +104,8 @@ impl Exchange {
         if let Some(fault) = fault {
             return Routed::Reply(edge.gateway.refuse_unseen(fault));
         }
-        edge.gateway.route(request.method().as_str(), request.url(), header(request, KEY_HEADER))
+        let (key, explain) = (header(request, KEY_HEADER), header(request, EXPLAIN_HEADER));
+        edge.gateway.route(request.method().as_str(), request.url(), key, explain)
     }
 
     /// Whether reading its body waits for nobody.

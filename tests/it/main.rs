@@ -16,6 +16,7 @@ mod connection;
 mod connections;
 mod counter;
 mod engines;
+mod explain;
 mod expression;
 mod faults;
 mod fields;

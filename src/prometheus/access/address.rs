@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-use super::shown_path::shown_path;
+use super::shown_path::{HIDDEN, shown_path};
 
 /// The address of a Prometheus. `Display` gives host, port and the well-known segments of the path prefix.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -109,6 +109,11 @@ impl Address {
     /// Host, port and path prefix; never a password.
     pub(in crate::prometheus) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a part of the path is not shown in the name.
+    pub(in crate::prometheus) fn is_shortened(&self) -> bool {
+        self.name.contains(HIDDEN)
     }
 
     /// Host and port in one spelling.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -103,6 +104,7 @@ pub(in crate::prometheus) struct Body {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
+    meter: Option<ByteMeter>,
     /// When it was asked for.
     begun: Instant,
     /// How much of the time since then was spent on waiting for the upstream.
@@ -112,6 +114,20 @@ pub(in crate::prometheus) struct Body {
     /// Its first byte, once that is read.
     first: Option<u8>,
     has_ended: bool,
+}
+
+/// Counts the bytes of a body, for whoever has a clone of it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
+
+impl ByteMeter {
+    pub(in crate::prometheus) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(in crate::prometheus) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What is made of a body that is read, and kept.
@@ -128,12 +144,27 @@ impl Body {
     pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
         let reader = body.into_with_config().limit(max_bytes).reader();
         let (begun, waited) = (Instant::now(), Duration::ZERO);
-        Body { reader, deadline, charged: None, begun, waited, has_length: true, first: None, has_ended: false }
+        Body {
+            reader,
+            deadline,
+            charged: None,
+            meter: None,
+            begun,
+            waited,
+            has_length: true,
+            first: None,
+            has_ended: false,
+        }
     }
 
     /// Counts what is made of it as held by a question.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
         self.charged = Some(Charged { memory, read_bytes: 0 });
+    }
+
+    /// Counts its bytes for whoever has the meter.
+    pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
+        self.meter = Some(meter);
     }
 
     /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
@@ -171,6 +202,9 @@ impl Read for Body {
         self.has_ended = amount == 0;
         if self.first.is_none() {
             self.first = buffer[..amount].first().copied();
+        }
+        if let Some(meter) = &self.meter {
+            meter.add(amount);
         }
         if let Some(Charged { memory, read_bytes }) = &mut self.charged {
             *read_bytes += amount;

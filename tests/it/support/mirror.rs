@@ -144,6 +144,14 @@ impl Mirror {
         self.post_bytes(path, body.to_string().as_bytes())
     }
 
+    /// Posts a JSON value to a path, and asks for an explanation of the answer.
+    pub fn post_explained(&self, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.base);
+        let request =
+            self.agent.post(&url).header("Content-Type", "application/json").header("X-MIRROR-EXPLAIN", "true");
+        answer(request.send(body.to_string().as_bytes()))
+    }
+
     /// Posts any bytes to a path.
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
         let url = format!("{}{path}", self.base);

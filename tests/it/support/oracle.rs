@@ -228,7 +228,7 @@ fn total(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// `MAX`, `MIN`, or `PERCENTILE_p`, which interpolates between the neighbours of rank `p * (n - 1)`.
-fn order_statistic(method: &str, mut values: Vec<f64>) -> Option<f64> {
+pub fn order_statistic(method: &str, mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
     let percent = match method {

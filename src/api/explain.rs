@@ -1,0 +1,359 @@
+//! The explanation of an answer: what was asked of the upstream, and which samples each of the first points is made of.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::api::now_ms;
+use crate::compute::origins::{Increment, Origin, OriginSeries};
+use crate::compute::plan::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
+use crate::compute::points::Points;
+use crate::compute::promql;
+use crate::compute::screen::{Dropped, Kind};
+use crate::metrics::SampleSource;
+use crate::model::calendar::civil_date;
+use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector, Source};
+use crate::model::sample::Sample;
+use crate::model::time::TimeRange;
+use crate::prometheus::{CallRecord, MAX_SERIES, ReadRecord, SeriesRecord, Session};
+use crate::wire::explanation::{
+    CallMade, ExplainedIncrement, ExplainedPoint, ExplainedPoints, ExplainedSample, ExplainedSeries, Explanation,
+    LeftOut, ScrapeInterval, Share,
+};
+
+/// How many points are explained.
+const MAX_POINTS: usize = 20;
+
+/// How many samples and increments are listed for one point, and for all of them: about two megabytes.
+const MAX_LISTED_OF_POINT: usize = 1_000;
+const MAX_LISTED: usize = 20_000;
+
+/// The scrape interval that the equivalent PromQL assumes where none was measured.
+const UNKNOWN_SPACING_MS: i64 = 60_000;
+
+/// A `rate` in the equivalent PromQL looks at this many scrape intervals.
+const RATE_INTERVALS: i64 = 4;
+
+/// How the points of an answer came to be.
+#[derive(Debug)]
+pub(super) struct ExplainedAnswer {
+    rule: String,
+    points: ExplainedPoints,
+    notes: Vec<String>,
+}
+
+/// The explanation of a question that was put to an upstream, whatever became of it. `answer` is there if it was one for points,
+/// and was answered.
+pub(super) fn explanation(session: &Session<'_>, answer: Option<ExplainedAnswer>) -> Explanation {
+    let recording = session.recording();
+    let calls = recording.map(|recording| recording.calls.iter().map(call_made).collect()).unwrap_or_default();
+    let mut explanation = Explanation {
+        upstream: Some(session.upstream().name().to_owned()),
+        replica: session.upstream().replica().map(str::to_owned),
+        calls,
+        ..Explanation::default()
+    };
+    if let Some(ExplainedAnswer { rule, points, notes }) = answer {
+        explanation.source = Some(match recording.and_then(|recording| recording.source) {
+            Some(SampleSource::RemoteRead) => "remote read",
+            Some(SampleSource::RangeSelector) => "range selector",
+            // An expression is evaluated, and so is what covers too many samples.
+            Some(SampleSource::PromQl) | None => "PromQL",
+        });
+        (explanation.rule, explanation.points, explanation.notes) = (Some(rule), Some(points), notes);
+    }
+    explanation
+}
+
+fn call_made(call: &CallRecord) -> CallMade {
+    let CallRecord { replica, path, query, times, status, outcome, took, bytes, series, samples } = call.clone();
+    CallMade {
+        replica,
+        path,
+        query,
+        times: times.into_iter().collect(),
+        status,
+        outcome,
+        milliseconds: (took.as_secs_f64() * 1e6).round() / 1e3,
+        bytes,
+        series,
+        samples,
+    }
+}
+
+/// What the points of an answer are made of, if that was recorded.
+pub(super) fn answer(
+    session: &Session<'_>,
+    query: &MetricQuery,
+    nan: NanInterpretation,
+    interval_ms: Option<i64>,
+    points: &Points,
+    dropped: Dropped,
+) -> Option<ExplainedAnswer> {
+    let recording = session.recording()?;
+    let kind = match query.source {
+        Source::Gauge(_) => Some(Kind::Gauge(nan)),
+        Source::Counter(_) => Some(Kind::Counter(interval_ms)),
+        Source::Expression(_) => None,
+    };
+    let (read, is_promql) = (recording.read.as_ref(), recording.source == Some(SampleSource::PromQl));
+    let origins = match (kind, read) {
+        (Some(kind), Some(read)) => Some(Origins::new(kind, query, read)),
+        _ => None,
+    };
+    let mut notes: Vec<String> = origins.iter().flat_map(|origins| origins.notes()).collect();
+    if is_promql {
+        notes.push(
+            "The question covers more samples than the mirror reads, so PromQL computed the points: ask for a shorter range to see \
+             the samples."
+                .to_owned(),
+        );
+    }
+    let spacing_ms = origins.iter().flat_map(|origins| &origins.series).filter_map(|one| one.median_spacing_ms).max();
+    let scrape_interval = match (interval_ms, spacing_ms) {
+        (Some(milliseconds), _) => Some(ScrapeInterval { milliseconds, from: "given" }),
+        (None, Some(milliseconds)) => Some(ScrapeInterval { milliseconds, from: "measured" }),
+        (None, None) => None,
+    };
+    let equivalent_promql =
+        equivalent(query, scrape_interval.as_ref().map_or(UNKNOWN_SPACING_MS, |one| one.milliseconds));
+    let points = ExplainedPoints {
+        series_total: read.map(|read| read.series_total),
+        samples_total: read.map(|read| read.samples_total),
+        series: origins.as_ref().map(|origins| origins.described()).unwrap_or_default(),
+        left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite },
+        scrape_interval,
+        points: explained_points(query, points, origins.as_ref()),
+        graph: graph(session, &equivalent_promql, query.range),
+        equivalent_promql,
+    };
+    Some(ExplainedAnswer { rule: rule(query, is_promql, interval_ms), points, notes })
+}
+
+/// The series that were read, ready to be asked what points owe to them.
+struct Origins<'r> {
+    kind: Kind,
+    read: &'r ReadRecord,
+    series: Vec<OriginSeries>,
+    /// The range of which all samples are at hand.
+    complete: TimeRange,
+}
+
+impl<'r> Origins<'r> {
+    fn new(kind: Kind, query: &MetricQuery, read: &'r ReadRecord) -> Origins<'r> {
+        let samples = |one: &SeriesRecord| one.samples.iter().copied().collect::<Vec<Sample>>();
+        let series = read.series.iter().map(|one| OriginSeries::new(kind, query.range, samples(one))).collect();
+        let mut complete = TimeRange { start: i64::MIN, end: i64::MAX };
+        for one in read.series.iter().filter(|one| one.total > one.samples.len() as u64) {
+            if let (Some(first), Some(last)) = (one.samples.front(), one.samples.back()) {
+                if first.at > one.first_ms {
+                    complete.start = complete.start.max(first.at + 1);
+                }
+                if last.at < one.last_ms {
+                    complete.end = complete.end.min(last.at);
+                }
+            }
+        }
+        Origins { kind, read, series, complete }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.read.series_total > MAX_SERIES as u64 {
+            notes.push(format!(
+                "Samples are listed for {MAX_SERIES} of {} series: add conditions to see those of others.",
+                self.read.series_total
+            ));
+        }
+        if self.complete != (TimeRange { start: i64::MIN, end: i64::MAX }) {
+            notes.push(
+                "Some series have too many samples in this range for all to be kept, so points without \"madeOf\" have theirs not \
+                 listed: ask for a shorter range."
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+
+    fn described(&self) -> Vec<ExplainedSeries> {
+        let is_counter = matches!(self.kind, Kind::Counter(_));
+        let described = |(record, origin): (&SeriesRecord, &OriginSeries)| ExplainedSeries {
+            labels: record.labels.clone(),
+            samples: record.total,
+            first: record.first_ms,
+            last: record.last_ms,
+            median_spacing_millis: origin.median_spacing_ms,
+            resets: is_counter.then_some(origin.resets),
+            gaps: is_counter.then_some(origin.gaps),
+        };
+        self.read.series.iter().zip(&self.series).map(described).collect()
+    }
+
+    /// What the series give to a point, of which at most `most` samples and increments are listed; and how many are not.
+    fn shares(
+        &self,
+        aggregation: Option<Aggregation>,
+        first: i64,
+        last: i64,
+        most: usize,
+    ) -> Option<(Vec<Share>, usize)> {
+        if first < self.complete.start || last > self.complete.end {
+            return None;
+        }
+        let (mut shares, mut left, mut omitted) = (Vec::new(), most, 0);
+        for (nth, series) in self.series.iter().enumerate() {
+            let mut origin = series.of_point(self.kind, aggregation, first, last);
+            omitted += origin.shorten(left);
+            left -= origin.samples.len() + origin.increments.len();
+            if !origin.is_empty() {
+                shares.push(share(nth, origin));
+            }
+        }
+        Some((shares, omitted))
+    }
+}
+
+fn share(series: usize, origin: Origin) -> Share {
+    let Origin { samples, increments, last_known } = origin;
+    let without_end = |one: Increment| ExplainedIncrement { known_until: None, ..increment(one) };
+    Share {
+        series,
+        samples: samples.into_iter().map(sample).collect(),
+        increments: increments.into_iter().map(without_end).collect(),
+        last_known: last_known.map(increment),
+    }
+}
+
+fn sample(Sample { at, value }: Sample) -> ExplainedSample {
+    ExplainedSample { time: at, value }
+}
+
+fn increment(Increment { from, to, interval }: Increment) -> ExplainedIncrement {
+    ExplainedIncrement {
+        from: sample(from),
+        to: sample(to),
+        increase: interval.increase,
+        per_second: interval.has_rate.then(|| interval.rate()),
+        known_until: Some(interval.known_until()),
+    }
+}
+
+fn explained_points(query: &MetricQuery, points: &Points, origins: Option<&Origins<'_>>) -> Vec<ExplainedPoint> {
+    let mut left = MAX_LISTED;
+    let explained = |point: &Sample| {
+        let end = query.aggregation.map(|aggregation| point.at + aggregation.bucket_ms);
+        let last = end.map_or(point.at, |end| end - 1);
+        let most = left.min(MAX_LISTED_OF_POINT);
+        let shares = origins.and_then(|origins| origins.shares(query.aggregation, point.at, last, most));
+        let (made_of, omitted) = shares.map_or((None, 0), |(shares, omitted)| (Some(shares), omitted));
+        let listed = made_of.iter().flatten().map(|share| share.samples.len() + share.increments.len());
+        left -= listed.sum::<usize>();
+        ExplainedPoint { time: point.at, end, value: point.value, made_of, omitted }
+    };
+    points.first(MAX_POINTS).iter().map(explained).collect()
+}
+
+/// How a point is computed, in a sentence.
+fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> String {
+    let method = query.aggregation.map(|aggregation| aggregation.method);
+    if let Source::Expression(_) = query.source {
+        let step = interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS);
+        return match method {
+            None => format!("The value of the expression every {step} ms, as Prometheus evaluates it."),
+            Some(method) => {
+                format!("{} of the expression's values in each bucket, as Prometheus evaluates it.", of_values(method))
+            }
+        };
+    }
+    let rule = match (&query.source, method) {
+        (Source::Counter(_), None) => {
+            "At each sample, the increase since the sample before it, divided by the seconds between them."
+        }
+        (_, None) => "The samples as they are.",
+        (_, Some(Method::EventCount)) => "The number of samples in each bucket, of all series.",
+        (Source::Counter(_), Some(Method::Sum)) => {
+            "The sum of the increments in each bucket, of all series: an increment counts in the bucket of its later sample."
+        }
+        (Source::Counter(_), Some(Method::Mean)) => {
+            "The sum over the series of the increase divided by the seconds it took, of the increments that end in the bucket; a series \
+             without one goes on at its rate last known."
+        }
+        (Source::Counter(_), Some(method)) => {
+            return format!(
+                "{} of the rate in each bucket, at the time of every sample: the rate is the sum over the series of the rates last known.",
+                of_values(method)
+            );
+        }
+        (_, Some(method)) => return format!("{} of the samples in each bucket, of all series.", of_values(method)),
+    };
+    if is_promql { format!("{rule} Approximated by PromQL.") } else { rule.to_owned() }
+}
+
+fn of_values(method: Method) -> String {
+    match method {
+        Method::Mean => "The mean".to_owned(),
+        Method::Max => "The largest".to_owned(),
+        Method::Min => "The smallest".to_owned(),
+        Method::Percentile(percent) => format!("The {percent}th percentile"),
+        Method::Sum => "The sum".to_owned(),
+        Method::EventCount => "The number".to_owned(),
+    }
+}
+
+/// PromQL that shows about the same on the upstream's own page.
+fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
+    let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
+    let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
+    match (&query.source, query.aggregation) {
+        (Source::Expression(text), None) => text.clone(),
+        (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
+            promql::in_bucket(text, method, subquery(bucket_ms, None))
+        }
+        (Source::Gauge(of), None) => promql::selector(of),
+        (Source::Counter(of), None) => promql::rate(of, rate_ms),
+        (Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) if method != Method::EventCount => {
+            counters(of, method, bucket_ms, rate_ms, subquery(bucket_ms, Some(spacing_ms)))
+        }
+        (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
+            promql::gauges_in_bucket(of, method, bucket_ms, 0)
+        }
+    }
+}
+
+fn counters(of: &Selector, method: Method, bucket_ms: i64, rate_ms: i64, subquery: Subquery) -> String {
+    match method {
+        Method::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
+        Method::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
+        _ => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
+    }
+}
+
+/// The address of the upstream's own page with a graph of an expression over a range.
+fn graph(session: &Session<'_>, promql: &str, range: TimeRange) -> Option<String> {
+    let base = session.upstream().page_base()?;
+    let end = range.end.min(now_ms()).max(0);
+    let seconds = (end - range.start.clamp(0, end)).max(1_000) / 1_000;
+    let expression = utf8_percent_encode(promql, NON_ALPHANUMERIC);
+    let end = date_and_time(end);
+    let end = utf8_percent_encode(&end, NON_ALPHANUMERIC);
+    Some(format!("{base}/graph?g0.expr={expression}&g0.tab=0&g0.range_input={seconds}s&g0.end_input={end}"))
+}
+
+/// A time as Prometheus's page reads it, in UTC.
+fn date_and_time(ms: i64) -> String {
+    let seconds = ms.unsigned_abs() / 1_000;
+    let (year, month, day) = civil_date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_reads_times_in_utc() {
+        // `date --utc --date=@1504411201 '+%F %T'`
+        for (ms, text) in [(0, "1970-01-01 00:00:00"), (1_504_411_201_999, "2017-09-03 04:00:01")] {
+            assert_eq!(date_and_time(ms), text);
+        }
+    }
+}

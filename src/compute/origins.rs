@@ -1,0 +1,208 @@
+//! Which samples and which increments each of the first points is made of, for those who ask how a number came to be.
+//!
+//! Computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only when an explanation
+//! is asked for.
+
+use crate::compute::rate::{self, CounterReader, Interval, LookBack};
+use crate::compute::screen::{Kind, Screen};
+use crate::model::query::{Aggregation, Method};
+use crate::model::sample::Sample;
+use crate::model::time::TimeRange;
+
+/// A series whose samples have been read, ready to be asked what a point owes to it.
+#[derive(Debug)]
+pub struct OriginSeries {
+    /// The samples that count, each with the interval since the one before if it is a counter's.
+    readings: Vec<(Sample, Option<Increment>)>,
+    /// The usual distance of its samples, in milliseconds, if there are two.
+    pub median_spacing_ms: Option<i64>,
+    /// How often its value dropped, as a counter's does when it begins anew.
+    pub resets: u64,
+    /// How many of its intervals are too long to tell how fast it counted.
+    pub gaps: u64,
+}
+
+/// What a counter counted between two samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Increment {
+    /// The earlier sample.
+    pub from: Sample,
+    /// The later sample.
+    pub to: Sample,
+    /// What is known of the time between them.
+    pub interval: Interval,
+}
+
+/// What a point owes to a series.
+#[derive(Debug, Default, PartialEq)]
+pub struct Origin {
+    /// The samples in the bucket, or at the instant, which are not the later ones of increments.
+    pub samples: Vec<Sample>,
+    /// Of a counter: the increments that count in the point.
+    pub increments: Vec<Increment>,
+    /// Of a counter: the newest increment before the bucket whose rate counts as known in it.
+    pub last_known: Option<Increment>,
+}
+
+impl OriginSeries {
+    /// A series with these samples, oldest first, of a question about a range.
+    pub fn new(kind: Kind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
+        let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
+        let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
+        let median_spacing_ms = rate::median(&mut spacings);
+        let counting = Screen::of(kind).retain_counting(samples);
+        let Kind::Counter(interval_ms) = kind else {
+            let readings = counting.into_iter().map(|sample| (sample, None)).collect();
+            return OriginSeries { readings, median_spacing_ms, resets: 0, gaps: 0 };
+        };
+        let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0 };
+        let mut reader = CounterReader::new(look_back, interval_ms);
+        let (mut readings, mut nth) = (Vec::with_capacity(counting.len()), 0);
+        reader.take(&counting, |reading| {
+            let increment = reading.interval.map(|interval| {
+                let (from, to) = (counting[nth - 1], counting[nth]);
+                Increment { from, to, interval }
+            });
+            readings.push((counting[nth], increment));
+            nth += 1;
+        });
+        let increments =
+            || readings.iter().filter_map(|(_, increment)| *increment).filter(|one| range.contains(one.to.at));
+        let resets = increments().filter(|one| one.to.value < one.from.value).count() as u64;
+        let gaps = increments().filter(|one| !one.interval.has_rate).count() as u64;
+        OriginSeries { readings, median_spacing_ms, resets, gaps }
+    }
+
+    /// What the point of a bucket, or of an instant, owes to it. `first` and `last` are both in it.
+    pub fn of_point(&self, kind: Kind, aggregation: Option<Aggregation>, first: i64, last: i64) -> Origin {
+        let begin = self.readings.partition_point(|(sample, _)| sample.at < first);
+        let end = self.readings.partition_point(|(sample, _)| sample.at <= last);
+        let inside = &self.readings[begin..end];
+        let method = aggregation.map(|aggregation| aggregation.method);
+        let counts = |one: &Increment| match (kind, method) {
+            (Kind::Gauge(_), _) | (Kind::Counter(_), Some(Method::EventCount)) => false,
+            (Kind::Counter(_), Some(Method::Sum)) => true,
+            (Kind::Counter(_), _) => one.interval.has_rate,
+        };
+        let mut origin = Origin::default();
+        for &(sample, increment) in inside {
+            match increment.filter(counts) {
+                Some(increment) => origin.increments.push(increment),
+                None => origin.samples.push(sample),
+            }
+        }
+        if let Kind::Counter(_) = kind {
+            origin.last_known = self.last_known(method, begin, &origin.increments, first, last);
+        }
+        origin
+    }
+
+    /// The rate last known before a bucket, if it counts in it.
+    fn last_known(
+        &self,
+        method: Option<Method>,
+        begin: usize,
+        increments: &[Increment],
+        first: i64,
+        last: i64,
+    ) -> Option<Increment> {
+        let needed_at = match method {
+            // A mean goes on with it to the end of a bucket in which no interval ends.
+            Some(Method::Mean) if increments.is_empty() => last,
+            // The rate holds until the next one.
+            Some(Method::Max | Method::Min | Method::Percentile(_)) => first,
+            _ => return None,
+        };
+        let has_rate = |one: &Increment| one.interval.has_rate;
+        let newest = self.readings[..begin].iter().rev().filter_map(|(_, increment)| *increment).find(has_rate)?;
+        (newest.interval.known_until() >= needed_at).then_some(newest)
+    }
+}
+
+impl Origin {
+    /// Whether the point owes nothing to the series.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.increments.is_empty() && self.last_known.is_none()
+    }
+
+    /// Keeps the first of what is listed, at most so much. Returns how much is left out.
+    pub fn shorten(&mut self, most: usize) -> usize {
+        let all = self.samples.len() + self.increments.len();
+        self.samples.truncate(most);
+        self.increments.truncate(most - self.samples.len());
+        all - self.samples.len() - self.increments.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::query::NanInterpretation;
+
+    const COUNTER: Kind = Kind::Counter(None);
+
+    fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
+        list.iter().map(|&(at, value)| Sample { at, value }).collect()
+    }
+
+    fn range() -> TimeRange {
+        TimeRange::new(60_000, 600_000).unwrap()
+    }
+
+    fn aggregation(method: &str) -> Option<Aggregation> {
+        Some(Aggregation::new(method, 60_000).unwrap())
+    }
+
+    #[test]
+    fn a_gauges_point_is_made_of_the_samples_that_count_in_its_bucket() {
+        let kind = Kind::Gauge(NanInterpretation::None);
+        let given = samples(&[(59_999, 1.0), (60_000, 2.0), (90_000, f64::NAN), (119_999, 3.0), (120_000, 4.0)]);
+        let series = OriginSeries::new(kind, range(), given);
+        let origin = series.of_point(kind, aggregation("MEAN"), 60_000, 119_999);
+        assert_eq!(origin, Origin { samples: samples(&[(60_000, 2.0), (119_999, 3.0)]), ..Origin::default() });
+        assert!(series.of_point(kind, aggregation("MEAN"), 180_000, 239_999).is_empty());
+    }
+
+    #[test]
+    fn a_counters_sum_is_made_of_the_increments_that_end_in_its_bucket() {
+        // It starts anew at 100 s, and is away for ten minutes after 130 s.
+        let given = samples(&[(40_000, 5.0), (70_000, 8.0), (100_000, 2.0), (130_000, 4.0), (730_000, 9.0)]);
+        let range = TimeRange::new(60_000, 900_000).unwrap();
+        let series = OriginSeries::new(COUNTER, range, given);
+        assert_eq!((series.resets, series.gaps, series.median_spacing_ms), (1, 1, Some(30_000)));
+        let increases = |method: &str, first: i64| -> Vec<f64> {
+            let origin = series.of_point(COUNTER, aggregation(method), first, first + 59_999);
+            origin.increments.iter().map(|one| one.interval.increase).collect()
+        };
+        assert_eq!(increases("SUM", 60_000), [3.0, 2.0]);
+        assert_eq!(increases("SUM", 720_000), [5.0]);
+        assert!(increases("MEAN", 720_000).is_empty());
+        assert!(increases("EVENT_COUNT", 60_000).is_empty());
+    }
+
+    #[test]
+    fn a_rate_last_known_before_a_bucket_is_named_as_long_as_it_counts() {
+        let series = OriginSeries::new(COUNTER, range(), samples(&[(0, 0.0), (50_000, 5.0)]));
+        let last_known = |method: &str, first: i64, last: i64| {
+            let origin = series.of_point(COUNTER, aggregation(method), first, last);
+            origin.last_known.map(|one| (one.from.at, one.to.at, one.interval.rate()))
+        };
+        // Known until 50 s + 2 x 50 s.
+        assert_eq!(last_known("MEAN", 60_000, 119_999), Some((0, 50_000, 0.1)));
+        assert_eq!(last_known("MEAN", 120_000, 179_999), None);
+        assert_eq!(last_known("MAX", 120_000, 179_999), Some((0, 50_000, 0.1)));
+        assert_eq!(last_known("MAX", 180_000, 239_999), None);
+        assert_eq!(last_known("SUM", 60_000, 119_999), None);
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_what_is_left_out_is_counted() {
+        let given: Vec<Sample> = (0..2_000).map(|nth| Sample { at: 60_000 + nth, value: nth as f64 }).collect();
+        let series = OriginSeries::new(COUNTER, range(), given);
+        let mut origin = series.of_point(COUNTER, aggregation("SUM"), 60_000, 119_999);
+        // The first sample has none before it.
+        assert_eq!((origin.samples.len(), origin.increments.len()), (1, 1_999));
+        assert_eq!(origin.shorten(500), 1_500);
+        assert_eq!((origin.samples.len(), origin.increments.len()), (1, 499));
+    }
+}

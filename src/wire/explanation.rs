@@ -1,0 +1,238 @@
+//! The explanation of an answer: the field `explanation`, which a request asks for by the header `X-MIRROR-EXPLAIN: true`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::ser::{SerializeTuple, Serializer};
+
+/// How an answer came to be. Times are in milliseconds since the epoch.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The name of the upstream, or its host, port and path prefix; absent where no upstream was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Which of several replicas answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
+    /// Where the numbers come from: `remote read`, `range selector` or `PromQL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'static str>,
+    /// How a point is computed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The calls of the upstream, in their order.
+    pub calls: Vec<CallMade>,
+    /// What the points are made of, for a query of points that was answered.
+    #[serde(flatten)]
+    pub points: Option<ExplainedPoints>,
+    /// What the mirror left out of this explanation, and how to see it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A call of the upstream.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallMade {
+    /// Which of several replicas was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
+    /// The endpoint, below the base of the upstream.
+    pub path: String,
+    /// The PromQL or the selector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// `time`, or `start`, `end` and `step`, in seconds.
+    #[serde(flatten)]
+    pub times: BTreeMap<&'static str, String>,
+    /// The HTTP status, if there was an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// `ok`, or the code of the failure.
+    pub outcome: &'static str,
+    /// How long it took.
+    pub milliseconds: f64,
+    /// How many bytes of the answer's body were read.
+    pub bytes: u64,
+    /// How many series the answer has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<u64>,
+    /// How many samples it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u64>,
+}
+
+/// What the points of an answer are made of.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedPoints {
+    /// How many series were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_total: Option<u64>,
+    /// How many samples were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples_total: Option<u64>,
+    /// The first series that were read.
+    pub series: Vec<ExplainedSeries>,
+    /// How many values were left out, by reason.
+    pub left_out: LeftOut,
+    /// Every how many milliseconds the series are scraped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrape_interval: Option<ScrapeInterval>,
+    /// What each of the first points is made of.
+    pub points: Vec<ExplainedPoint>,
+    /// PromQL that computes about the same.
+    pub equivalent_promql: String,
+    /// The upstream's own page with its graph.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
+}
+
+/// A series that was read.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedSeries {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// How many samples of it were read, those before the range included.
+    pub samples: u64,
+    /// The time of the first.
+    pub first: i64,
+    /// The time of the last.
+    pub last: i64,
+    /// The usual distance of two samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_spacing_millis: Option<i64>,
+    /// How often a counter began anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets: Option<u64>,
+    /// How many gaps are too long for a rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<u64>,
+}
+
+/// How many values were left out, by reason.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// Not a number.
+    pub nan: u64,
+    /// Infinite, or too large for a number.
+    pub infinite: u64,
+}
+
+/// Every how many milliseconds series are scraped.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScrapeInterval {
+    /// The interval; the longest, if the series differ.
+    pub milliseconds: i64,
+    /// `given` in the Connection Details, or `measured`.
+    pub from: &'static str,
+}
+
+/// A point, and what it is made of.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedPoint {
+    /// The time of the point, or the start of its bucket.
+    pub time: i64,
+    /// The end of its bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// Its value.
+    pub value: f64,
+    /// What each series gives to it; series that give nothing are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<Vec<Share>>,
+    /// How many samples and increments are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub omitted: usize,
+}
+
+/// What a series gives to a point.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Which of `series` it is, counted from 0.
+    pub series: usize,
+    /// Samples.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<ExplainedSample>,
+    /// By how much a counter grew between two samples, of which the later one counts for the point.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub increments: Vec<ExplainedIncrement>,
+    /// The increment before the bucket whose rate still counts in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<ExplainedIncrement>,
+}
+
+/// By how much a counter grew between two samples.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedIncrement {
+    /// The earlier sample.
+    pub from: ExplainedSample,
+    /// The later one.
+    pub to: ExplainedSample,
+    /// The increase; after a reset, the later value.
+    pub increase: f64,
+    /// The increase per second; absent across a gap that is too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
+    /// Until when this rate counts as the one last known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_until: Option<i64>,
+}
+
+/// A sample, written as `[time, value]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplainedSample {
+    /// Its time.
+    pub time: i64,
+    /// Its value, which is finite.
+    pub value: f64,
+}
+
+impl Serialize for ExplainedSample {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pair = serializer.serialize_tuple(2)?;
+        pair.serialize_element(&self.time)?;
+        pair.serialize_element(&self.value)?;
+        pair.end()
+    }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Adds an explanation to the body of an answer, which is a JSON object.
+pub fn add(mut body: Vec<u8>, explanation: &Explanation) -> Vec<u8> {
+    let Ok(explanation) = serde_json::to_vec(explanation) else { return body };
+    if body.pop() != Some(b'}') {
+        return body;
+    }
+    body.extend_from_slice(br#","explanation":"#);
+    body.extend_from_slice(&explanation);
+    body.push(b'}');
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_explanation_is_one_more_field_behind_all_others() {
+        let body = br#"{"z":1,"a":{"b":[]}}"#.to_vec();
+        let explained = add(body, &Explanation { source: Some("PromQL"), ..Explanation::default() });
+        let text = String::from_utf8(explained).unwrap();
+        assert!(text.starts_with(r#"{"z":1,"a":{"b":[]},"explanation":{"#), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["explanation"], json!({"source": "PromQL", "calls": []}));
+    }
+}
