@@ -16,6 +16,7 @@ mod metric;
 mod probe;
 mod promql_answer;
 mod reply;
+mod request_head;
 mod samples;
 
 use std::borrow::Cow;
@@ -27,8 +28,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[cfg(doc)]
-use crate::error::EXPLAIN_HEADER;
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::Keyring;
 use crate::memory::MemoryBudget;
@@ -48,6 +47,7 @@ pub use datasource::Datasource;
 use datasource::Directory;
 pub use metric::body as metric_body;
 pub use reply::{Note, Reply, SignedReply};
+pub use request_head::RequestHead;
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
 struct Route {
@@ -257,12 +257,17 @@ impl Gateway {
         self.is_shutting_down.load(Ordering::SeqCst)
     }
 
-    /// Finds what answers a verb and a request target, whose query string, repeated slashes and trailing slash do not
-    /// matter. `key` is what the request carries in [`KEY_HEADER`], `explain` what it carries in [`EXPLAIN_HEADER`].
-    pub fn route(&self, verb: &str, target: &str, key: Option<&str>, explain: Option<&str>) -> Routed {
+    /// Finds what answers a request.
+    pub fn route(&self, head: &RequestHead<'_>) -> Routed {
+        let &RequestHead { verb, target, key, explain, .. } = head;
         let path = normal_path(target);
-        if self.requires_key && path.starts_with(METHODS) && !key.is_some_and(|key| self.keyring.current().is(key)) {
-            return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
+        if path.starts_with(METHODS) {
+            if head.is_cross_origin() {
+                return Routed::Reply(self.refuse(OTHER, &Error::CrossOrigin));
+            }
+            if self.requires_key && !key.is_some_and(|key| self.keyring.current().is(key)) {
+                return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
+            }
         }
         let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
             return Routed::Reply(self.refuse(OTHER, &Error::NoSuchPath(path.into_owned())));
@@ -696,7 +701,7 @@ mod tests {
         let check = |requires_key: bool, target: &str, key: Option<&str>, status: Option<u16>, is_signed: bool| {
             let gateway = gateway(requires_key);
             let verb = if target.starts_with("/api") { "POST" } else { "GET" };
-            let reply = match gateway.route(verb, target, key, None) {
+            let reply = match gateway.route(&RequestHead { verb, target, key, ..RequestHead::default() }) {
                 Routed::Reply(reply) => reply,
                 Routed::Job(job) => {
                     assert_eq!(status, None, "{target}");
@@ -726,7 +731,7 @@ mod tests {
     #[test]
     fn who_shuts_down_takes_no_jobs_and_is_not_ready() {
         let gateway = gateway(false);
-        let status = |verb: &str, target: &str| match gateway.route(verb, target, None, None) {
+        let status = |verb: &str, target: &str| match gateway.route(&RequestHead { verb, target, ..RequestHead::default() }) {
             Routed::Job(_) => 0,
             Routed::Reply(reply) => reply.status,
         };
@@ -748,6 +753,7 @@ mod tests {
             Error::Overloaded,
             Error::ShuttingDown,
             Error::Unauthorized,
+            Error::CrossOrigin,
         ];
         assert_eq!(rejections.map(|error| error.rejection()), metrics::REJECTIONS.map(Some));
     }

@@ -64,6 +64,8 @@ pub enum Error {
     ShuttingDown,
     /// A request without the key, where it has to have it.
     Unauthorized,
+    /// A request that a web page of another origin made.
+    CrossOrigin,
     /// A fault of the mirror's own.
     Internal,
 }
@@ -83,6 +85,7 @@ impl Error {
         match self {
             Error::BadRequest(_) | Error::BadFraming(_) => 400,
             Error::Unauthorized => 401,
+            Error::CrossOrigin => 403,
             Error::NoSuchPath(_) => 404,
             Error::VerbNotAllowed(_) => 405,
             Error::BodyNotReceived => 408,
@@ -105,6 +108,7 @@ impl Error {
             Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => Some("overloaded"),
             Error::ShuttingDown => Some("shutting_down"),
             Error::Unauthorized => Some("unauthorized"),
+            Error::CrossOrigin => Some("cross_origin"),
             _ => None,
         }
     }
@@ -127,6 +131,7 @@ impl Error {
             Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => "overloaded",
             Error::ShuttingDown => "shutting_down",
             Error::Unauthorized => "unauthorized",
+            Error::CrossOrigin => "cross_origin",
             Error::Internal => "internal",
         }
     }
@@ -174,6 +179,7 @@ impl Error {
             Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
             Error::ShuttingDown => remote("Shutting down.", self.to_string()),
             Error::Unauthorized => remote("Unauthorized.", self.to_string()),
+            Error::CrossOrigin => remote("Cross-origin request.", self.to_string()),
             Error::Internal => remote("Internal error.", self.to_string()),
         }
     }
@@ -224,6 +230,10 @@ impl fmt::Display for Error {
                 f,
                 "requests to this mirror must carry its key in the header {KEY_HEADER}, as its setting --require-api-key \
                  demands; switch that off if StackState does not send the key"
+            ),
+            Error::CrossOrigin => f.write_str(
+                "a web page of another origin made this request in a browser; open the mirror's own address, or ask without the \
+                 headers Origin and Sec-Fetch-Site from a program",
             ),
             Error::Internal => f.write_str("a fault of the mirror's own; its log says more"),
         }

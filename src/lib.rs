@@ -28,6 +28,7 @@
 //! | `api/existence` | nothing found: told apart from what never existed |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
 //! | `nearest` | which known names a misspelt one is near to |
+//! | `api/request_head` | what is known of a request before its body is read |
 //! | `api/probe` | whether the ranges of an engine include their left end |
 //! | [`wire`] | what StackState sends, `wire/request` with `wire/connection_details` and `wire/conditions`, and gets, `wire/response` and `wire/metrics_response`; `wire/explanation` how an answer came to be, `wire/strict_json` objects that are not lists, `wire/scalar` and `wire/text` values of bounded size, `wire/number` numbers in JSON |
 //! | [`model`] | what is asked and what was found, plain data: `model/query` the validated query, `model/time` instants and ranges, `model/sample` series and samples, `model/metric_type` declared types, `model/texts` many short texts, `model/decimal` numbers as they are written, `model/calendar` dates, `model/trace` what ties requests to others |

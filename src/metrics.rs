@@ -443,7 +443,7 @@ impl SampleSource {
 }
 
 /// Why requests are turned away.
-pub const REJECTIONS: [&str; 9] = [
+pub const REJECTIONS: [&str; 10] = [
     "bad_request",
     "no_such_path",
     "verb_not_allowed",
@@ -453,10 +453,11 @@ pub const REJECTIONS: [&str; 9] = [
     "overloaded",
     "shutting_down",
     "unauthorized",
+    "cross_origin",
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 70] = [
+pub const ERROR_CODES: [&str; 71] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -470,6 +471,7 @@ pub const ERROR_CODES: [&str; 70] = [
     "credentials_required",
     "credentials_unavailable",
     "credentials_unusable",
+    "cross_origin",
     "damaged",
     "encoded",
     "head_too_large",

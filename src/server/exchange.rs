@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request};
 
-use crate::api::{Gateway, Job, Prepared, Question, Reply, Routed, normal_path};
+use crate::api::{Gateway, Job, Prepared, Question, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -104,8 +104,15 @@ impl Exchange {
         if let Some(fault) = fault {
             return Routed::Reply(edge.gateway.refuse_unseen(fault));
         }
-        let (key, explain) = (header(request, KEY_HEADER), header(request, EXPLAIN_HEADER));
-        edge.gateway.route(request.method().as_str(), request.url(), key, explain)
+        edge.gateway.route(&RequestHead {
+            verb: request.method().as_str(),
+            target: request.url(),
+            key: header(request, KEY_HEADER),
+            explain: header(request, EXPLAIN_HEADER),
+            host: header(request, "Host"),
+            origin: header(request, "Origin"),
+            fetch_site: header(request, "Sec-Fetch-Site"),
+        })
     }
 
     /// Whether reading its body waits for nobody.

@@ -7,6 +7,7 @@
 //! wrong.
 
 mod bounded;
+mod cross_origin;
 mod framing;
 mod heads;
 mod requests;

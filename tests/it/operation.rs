@@ -95,7 +95,7 @@ impl Drop for Held {
 }
 
 /// A POST of JSON, with further lines of the head, each with its end.
-fn post(path: &str, lines: &str, body: &Value) -> Vec<u8> {
+pub fn post(path: &str, lines: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nHost: m\r\n{lines}Content-Length: {length}\r\n\r\n{body}").into_bytes()

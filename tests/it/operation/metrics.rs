@@ -128,7 +128,7 @@ fn what_may_be_alerted_on_is_there_before_it_happens() {
     };
     let reasons =
         ["bad_request", "body_not_received", "body_too_large", "head_too_large", "no_such_path", "overloaded"];
-    let reasons = reasons.into_iter().chain(["shutting_down", "unauthorized", "verb_not_allowed"]);
+    let reasons = reasons.into_iter().chain(["cross_origin", "shutting_down", "unauthorized", "verb_not_allowed"]);
     assert_eq!(values(REJECTED, "reason"), reasons.map(str::to_owned).collect());
     assert_eq!(values(DROPPED, "reason"), ["infinite", "nan"].map(str::to_owned).into());
     let sources = ["promql", "range_selector", "remote_read"];
