@@ -1,8 +1,9 @@
 //! Files that settings name: read whole, up to a bound.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -12,8 +13,8 @@ use zeroize::Zeroizing;
 pub enum Unreadable {
     /// For the reason the system gives.
     System(io::Error),
-    /// It is a directory, a pipe or a device.
-    NoFile,
+    /// It is a directory, a pipe or a device, or the kernel writes it bit by bit as it does `/proc/kmsg`.
+    NotRegular,
     /// It has more than this many bytes.
     TooLong(u64),
     /// It is no text in UTF-8.
@@ -24,7 +25,7 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unreadable::System(error) => write!(f, "cannot be read: {error}"),
-            Unreadable::NoFile => f.write_str("is no regular file"),
+            Unreadable::NotRegular => f.write_str("is not a regular file, so it is not read"),
             Unreadable::TooLong(most) => write!(f, "is longer than {most} bytes"),
             Unreadable::NotText => f.write_str("must hold a text in UTF-8"),
         }
@@ -45,11 +46,15 @@ impl From<io::Error> for Unreadable {
 /// When it cannot be read, or has more than `most` bytes.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     if !fs::metadata(path)?.is_file() {
-        // Opening a pipe could wait for ever.
-        return Err(Unreadable::NoFile);
+        return Err(Unreadable::NotRegular);
     }
+    // A pipe that has taken the place of the file, or a file that the kernel is still to write, would be waited for without end.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let mut content = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut content)?;
+    file.take(most + 1).read_to_end(&mut content).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Unreadable::NotRegular,
+        _ => Unreadable::System(error),
+    })?;
     if content.len() as u64 > most { Err(Unreadable::TooLong(most)) } else { Ok(content) }
 }
 
@@ -83,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_is_still_to_write_is_not_waited_for() {
+        // Some systems forbid it, and in containers it may be a device. This one has no end.
+        let error = read(Path::new("/proc/kmsg"), 1 << 30).unwrap_err().to_string();
+        assert!(error.starts_with("is not a regular file") || error.starts_with("cannot be read"), "{error}");
+    }
+
+    #[test]
     fn a_file_is_read_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
@@ -92,8 +104,8 @@ mod tests {
         assert_eq!(read(&link, 5).unwrap(), b"four");
         for (path, most, expected) in [
             (file.as_path(), 3, "is longer than 3 bytes"),
-            (folder.path(), 4, "is no regular file"),
-            (Path::new("/dev/zero"), 4, "is no regular file"),
+            (folder.path(), 4, "is not a regular file"),
+            (Path::new("/dev/zero"), 4, "is not a regular file"),
             (&folder.path().join("missing"), 4, "cannot be read: No such file"),
         ] {
             let error = read(path, most).unwrap_err().to_string();

@@ -89,7 +89,7 @@ fn a_bad_file_of_the_proxy_stops_the_start_and_is_named() {
     check("is longer than 4096 bytes");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    check("is no regular file");
+    check("is not a regular file");
 }
 
 #[test]
