@@ -40,7 +40,6 @@ pub use foreign::Foreign;
 pub use health::{Silence, WaitedFor};
 pub use http::connect_failure::{ConnectFailure, TlsFailure};
 pub use http_status::{StatusFailure, StatusMeaning};
-pub use named_upstream::BadUpstream;
 pub use recording::{CallRecord, MAX_SERIES, ReadRecord, Recording, SeriesRecord};
 pub use redirect::Redirect;
 pub use trivial_query::TRIVIAL_QUERY;

@@ -1,6 +1,5 @@
 //! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
 
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,8 +9,8 @@ use crate::log;
 use super::access::address::Address;
 use super::access::authorities::Authorities;
 use super::access::proxy::ProxyChoice;
-use super::access::secret_source::{BadSecretFile, LiveSecret, SecretSource};
-use super::access::tls_settings::{BadTls, TlsSettings};
+use super::access::secret_source::{LiveSecret, SecretSource, Unusable};
+use super::access::tls_settings::TlsSettings;
 use super::credentials::aws::SigV4;
 use super::credentials::named::{NamedCredentials, Scheme};
 use super::credentials::oauth2::OAuth2;
@@ -28,6 +27,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a probe of a replica may take.
 const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
 
+const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, such as eu-west-1, or set AWS_REGION";
+
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
 #[derive(Debug)]
@@ -40,45 +41,12 @@ pub(super) struct NamedUpstream {
     replicas: Replicas,
 }
 
-/// Why an upstream cannot be used as it is defined.
-#[derive(Debug)]
-pub enum BadUpstream {
-    /// The file of a secret is of no use.
-    Secret(BadSecretFile),
-    /// TLS cannot be spoken as it is set.
-    Tls(BadTls),
-    /// Neither it nor the environment names a region of Amazon's.
-    NoRegion,
-}
-
-impl fmt::Display for BadUpstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadUpstream::Secret(bad) => bad.fmt(f),
-            BadUpstream::Tls(bad) => bad.fmt(f),
-            BadUpstream::NoRegion => f.write_str("sigv4 has no region, and AWS_REGION is not set"),
-        }
-    }
-}
-
-impl From<BadSecretFile> for BadUpstream {
-    fn from(bad: BadSecretFile) -> BadUpstream {
-        BadUpstream::Secret(bad)
-    }
-}
-
-impl From<BadTls> for BadUpstream {
-    fn from(bad: BadTls) -> BadUpstream {
-        BadUpstream::Tls(bad)
-    }
-}
-
 impl NamedUpstream {
     /// The upstream of a definition. Reads all files that it names.
     ///
     /// # Errors
     /// When one is of no use.
-    pub(super) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, BadUpstream> {
+    pub(super) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, Unusable> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
@@ -96,7 +64,7 @@ impl NamedUpstream {
     ///
     /// # Errors
     /// When a file is of no use any more; what stood in it stays in force.
-    pub(super) fn refresh(&self, authorities: &Authorities) -> Result<bool, BadUpstream> {
+    pub(super) fn refresh(&self, authorities: &Authorities) -> Result<bool, Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
@@ -172,7 +140,7 @@ impl NamedUpstream {
     }
 }
 
-fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCredentials, BadUpstream> {
+fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCredentials, Unusable> {
     let live = |source: &SecretSource| LiveSecret::new(source.clone());
     let headers = definition.headers.iter().map(|(name, source)| Ok((name.clone(), live(source)?)));
     let scheme = match &definition.credentials {
@@ -190,9 +158,10 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
         CredentialsDefinition::SigV4(definition) => {
             let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around, ANY_PATIENCE);
             let (sts, local) = (transport(ProxyChoice::AsSet)?, transport(ProxyChoice::Direct)?);
-            let region = definition.region.as_ref().or(around.aws.region.as_ref()).ok_or(BadUpstream::NoRegion)?;
+            let region = definition.region.as_ref().or(around.aws.region.as_ref());
+            let region = region.ok_or_else(|| Unusable::at(&definition.place, NO_REGION.to_owned()))?;
             Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))
         }
     };
-    Ok(NamedCredentials { headers: headers.collect::<Result<_, BadSecretFile>>()?, scheme })
+    Ok(NamedCredentials { headers: headers.collect::<Result<_, Unusable>>()?, scheme })
 }

@@ -7,8 +7,9 @@ use std::thread;
 
 use crate::file::{self, Unreadable};
 
+use super::access::secret_source::Unusable;
 use super::http::rotating_transport::Surroundings;
-use super::named_upstream::{BadUpstream, NamedUpstream};
+use super::named_upstream::NamedUpstream;
 use super::upstream::Upstream;
 use super::upstreams_file::definition::{self, Definition};
 
@@ -27,23 +28,27 @@ pub(super) struct Upstreams {
 #[derive(Debug)]
 pub struct BadUpstreamsFile {
     path: PathBuf,
-    reason: Reason,
+    reason: Box<Reason>,
 }
 
 #[derive(Debug)]
 enum Reason {
     Unreadable(Unreadable),
     Bad(String),
-    BadUpstream(String, BadUpstream),
+    /// Something that an upstream of this name cannot be made with.
+    Unusable(String, Unusable),
+    /// Something that an upstream of this name cannot go on with: since it was made, it may stand in another line.
+    NoLonger(String, Unusable),
 }
 
 impl fmt::Display for BadUpstreamsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the upstreams file {}", self.path.display())?;
-        match &self.reason {
+        match &*self.reason {
             Reason::Unreadable(why) => write!(f, " {why}"),
             Reason::Bad(what) => write!(f, ", {what}"),
-            Reason::BadUpstream(name, bad) => write!(f, ", upstream {name}: {bad}"),
+            Reason::Unusable(name, bad) => write!(f, ", upstream {name}, line {}: {bad}", bad.line()),
+            Reason::NoLonger(name, bad) => write!(f, ", upstream {name}: {bad}"),
         }
     }
 }
@@ -80,7 +85,9 @@ impl Upstreams {
         });
         let current = self.current();
         let named = current.iter().map(|upstream| {
-            upstream.refresh(&self.around.authorities).map_err(|bad| of_upstream(path, upstream.definition(), bad))
+            let name = || upstream.definition().name.clone();
+            let refreshed = upstream.refresh(&self.around.authorities);
+            refreshed.map_err(|bad| of_file(path, Reason::NoLonger(name(), bad)))
         });
         // All of them are read, whatever comes of one.
         named.fold(own, |before, now| Ok(before? | now?))
@@ -94,8 +101,9 @@ impl Upstreams {
             match before.iter().find(|one| *one.definition() == definition) {
                 Some(same) => now.push(Arc::clone(same)),
                 None => {
-                    let made = NamedUpstream::new(definition.clone(), &self.around);
-                    now.push(Arc::new(made.map_err(|bad| of_upstream(path, &definition, bad))?));
+                    let name = definition.name.clone();
+                    let made = NamedUpstream::new(definition, &self.around);
+                    now.push(Arc::new(made.map_err(|bad| of_file(path, Reason::Unusable(name, bad)))?));
                 }
             }
         }
@@ -141,14 +149,13 @@ impl Upstreams {
     }
 }
 
-fn of_upstream(path: &Path, definition: &Definition, bad: BadUpstream) -> BadUpstreamsFile {
-    BadUpstreamsFile { path: path.to_owned(), reason: Reason::BadUpstream(definition.name.clone(), bad) }
+fn of_file(path: &Path, reason: Reason) -> BadUpstreamsFile {
+    BadUpstreamsFile { path: path.to_owned(), reason: Box::new(reason) }
 }
 
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
-    let bad = |reason| BadUpstreamsFile { path: path.to_owned(), reason };
-    let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
+    let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| of_file(path, Reason::Unreadable(why)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    definition::parse(&text, folder).map_err(|what| bad(Reason::Bad(what)))
+    definition::parse(&text, folder).map_err(|what| of_file(path, Reason::Bad(what)))
 }

@@ -119,7 +119,11 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
     );
     check(&|at| fs::write(at.join("b"), vec![b'x'; (1 << 20) + 1]).unwrap(), Some("b"), "is longer than 1048576 bytes");
     check(&|at| symlink("gone", at.join("link")).unwrap(), Some("link"), "cannot be read: No such file");
-    check(&|at| drop(std::os::unix::net::UnixListener::bind(at.join("s")).unwrap()), Some("s"), "is not a regular file");
+    check(
+        &|at| drop(std::os::unix::net::UnixListener::bind(at.join("s")).unwrap()),
+        Some("s"),
+        "is not a regular file",
+    );
     check(&|at| fs::remove_file(at.join("good.pem")).unwrap(), None, "has no file in it");
     let many = |at: &Path| (0..1_000).for_each(|nth| fs::write(at.join(format!("{nth}.pem")), "").unwrap());
     check(&many, None, "has more than 1000 files in it");

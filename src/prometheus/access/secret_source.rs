@@ -7,22 +7,83 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
 
-/// The most bytes of a file with a secret: 64 KiB, several times what the longest tokens have. Certificates may have more.
+/// The most bytes of a file with a secret: 64 KiB, several times what the longest tokens have.
 const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// The most bytes of a file with certificates: 1 MiB, as much as a ConfigMap can hold.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+
+/// Where in the upstreams file something is written. All places are equal: what is written elsewhere after a change is still the same.
+#[derive(Debug, Clone, Default)]
+pub(in crate::prometheus) struct Place {
+    /// Counts from 1.
+    pub(in crate::prometheus) line: usize,
+    /// Such as `upstreams[0].basic_auth.password_file`.
+    pub(in crate::prometheus) path: String,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+/// Where a secret comes from, and what it has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::prometheus) struct SecretSource {
+    pub(in crate::prometheus) origin: Origin,
+    pub(in crate::prometheus) form: Form,
+    pub(in crate::prometheus) place: Place,
+}
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::prometheus) enum SecretSource {
-    /// It stands in the upstreams file.
+pub(in crate::prometheus) enum Origin {
+    /// It is written in the upstreams file.
     Given(Secret),
-    /// It stands in a file of its own, which is read again when it changes.
+    /// It is in a file of its own, which is read again when it changes.
     File(PathBuf),
 }
 
-/// Why the file of a secret is of no use. Nothing of what stands in it is repeated.
+/// What a secret has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::prometheus) enum Form {
+    /// The value of a header, or a part of one.
+    HeaderValue,
+    /// One line of any text, which is encoded before it is sent.
+    Line,
+    /// PEM, of any number of lines.
+    Pem,
+}
+
+impl Form {
+    /// What is wrong with a text, in words that repeat nothing of it.
+    pub(in crate::prometheus) fn fault(self, text: &str) -> Option<&'static str> {
+        match self {
+            Form::Pem => None,
+            _ if text.contains(['\n', '\r']) => Some("has a line break inside; it must be one line"),
+            _ if text.contains(|c: char| c.is_control() && (c != '\t' || self == Form::Line)) => {
+                Some("has a control character, which cannot be sent; remove it")
+            }
+            Form::HeaderValue if !text.is_ascii() => {
+                Some("has a character outside of ASCII, which a header cannot carry; use ASCII characters only")
+            }
+            _ => None,
+        }
+    }
+
+    fn most_bytes(self) -> u64 {
+        if self == Form::Pem { MAX_PEM_BYTES } else { MAX_FILE_BYTES }
+    }
+}
+
+/// Why a value of the upstreams file is of no use, though it is written as it should be. Nothing secret is repeated.
 #[derive(Debug)]
-pub struct BadSecretFile {
-    path: PathBuf,
+pub(in crate::prometheus) struct Unusable {
+    place: Place,
+    file: Option<PathBuf>,
     reason: Reason,
 }
 
@@ -30,41 +91,72 @@ pub struct BadSecretFile {
 enum Reason {
     Unreadable(Unreadable),
     Empty,
+    /// The predicate of a sentence about the value.
+    Faulty(String),
 }
 
-impl fmt::Display for BadSecretFile {
+impl Unusable {
+    /// A value that is of no use, for a reason that is the predicate of a sentence about it.
+    pub(in crate::prometheus) fn at(place: &Place, reason: String) -> Unusable {
+        Unusable { place: place.clone(), file: None, reason: Reason::Faulty(reason) }
+    }
+
+    /// The line in the upstreams file, as it was when the value was taken over.
+    pub(in crate::prometheus) fn line(&self) -> usize {
+        self.place.line
+    }
+}
+
+impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file {} ", self.path.display())?;
+        f.write_str(&self.place.path)?;
+        if let Some(file) = &self.file {
+            write!(f, ": the file {}", file.display())?;
+        }
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}"),
-            Reason::Empty => f.write_str("is empty"),
+            Reason::Unreadable(why) => write!(f, " {why}; give the path of a file that this mirror may read"),
+            Reason::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
+            Reason::Faulty(what) => write!(f, " {what}"),
         }
     }
 }
 
-impl std::error::Error for BadSecretFile {}
+impl std::error::Error for Unusable {}
 
 impl SecretSource {
     /// The secret; that of a file without the blanks around it, as Prometheus reads it.
     ///
     /// # Errors
-    /// When there is none in the file.
-    pub(in crate::prometheus) fn read(&self) -> Result<Secret, BadSecretFile> {
-        self.read_up_to(MAX_FILE_BYTES)
+    /// When there is none in the file, or one of another form.
+    pub(in crate::prometheus) fn read(&self) -> Result<Secret, Unusable> {
+        let secret = match &self.origin {
+            Origin::Given(secret) => secret.clone(),
+            Origin::File(path) => {
+                let text = file::read_text(path, self.form.most_bytes());
+                let text = text.map_err(|why| self.unusable(Reason::Unreadable(why)))?;
+                if text.trim().is_empty() {
+                    return Err(self.unusable(Reason::Empty));
+                }
+                Secret::new(text.trim())
+            }
+        };
+        match self.form.fault(secret.reveal()) {
+            Some(fault) => Err(self.faulty(fault)),
+            None => Ok(secret),
+        }
     }
 
-    /// The same of a file with at most so many bytes.
-    ///
-    /// # Errors
-    /// When there is none in the file.
-    pub(in crate::prometheus) fn read_up_to(&self, most: u64) -> Result<Secret, BadSecretFile> {
-        let path = match self {
-            SecretSource::Given(secret) => return Ok(secret.clone()),
-            SecretSource::File(path) => path,
+    /// That what was read is of no use, for a reason that is the predicate of a sentence about it.
+    pub(in crate::prometheus) fn faulty(&self, what: impl Into<String>) -> Unusable {
+        self.unusable(Reason::Faulty(what.into()))
+    }
+
+    fn unusable(&self, reason: Reason) -> Unusable {
+        let file = match &self.origin {
+            Origin::Given(_) => None,
+            Origin::File(path) => Some(path.clone()),
         };
-        let bad = |reason| BadSecretFile { path: path.clone(), reason };
-        let text = file::read_text(path, most).map_err(|why| bad(Reason::Unreadable(why)))?;
-        if text.trim().is_empty() { Err(bad(Reason::Empty)) } else { Ok(Secret::new(text.trim())) }
+        Unusable { place: self.place.clone(), file, reason }
     }
 }
 
@@ -80,7 +172,7 @@ impl LiveSecret {
     ///
     /// # Errors
     /// When there is none.
-    pub(in crate::prometheus) fn new(source: SecretSource) -> Result<LiveSecret, BadSecretFile> {
+    pub(in crate::prometheus) fn new(source: SecretSource) -> Result<LiveSecret, Unusable> {
         let current = RwLock::new(Arc::new(source.read()?));
         Ok(LiveSecret { source, current })
     }
@@ -93,9 +185,9 @@ impl LiveSecret {
     /// Reads the file again, if there is one, and takes over a secret that has changed: whether one has.
     ///
     /// # Errors
-    /// When there is none any more; the one before stays in force.
-    pub(in crate::prometheus) fn refresh(&self) -> Result<bool, BadSecretFile> {
-        if let SecretSource::Given(_) = self.source {
+    /// When there is none any more, or one of another form; the one before stays in force.
+    pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
+        if let Origin::Given(_) = self.source.origin {
             return Ok(false);
         }
         let now = self.source.read()?;
@@ -113,13 +205,18 @@ mod tests {
 
     use super::*;
 
+    fn source(origin: Origin, form: Form) -> SecretSource {
+        SecretSource { origin, form, place: Place { line: 3, path: "upstreams[0].key".to_owned() } }
+    }
+
     #[test]
     fn a_secret_follows_its_file_and_survives_a_broken_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        assert!(LiveSecret::new(SecretSource::File(path.clone())).is_err());
+        let source = || source(Origin::File(path.clone()), Form::HeaderValue);
+        assert!(LiveSecret::new(source()).is_err());
         fs::write(&path, " first \n").unwrap();
-        let secret = LiveSecret::new(SecretSource::File(path.clone())).unwrap();
+        let secret = LiveSecret::new(source()).unwrap();
         let check = |refreshed: Option<bool>, expected: &str| {
             let found = secret.refresh();
             assert_eq!((found.ok(), secret.current().reveal()), (refreshed, expected));
@@ -127,11 +224,20 @@ mod tests {
         check(Some(false), "first");
         fs::write(&path, "second").unwrap();
         check(Some(true), "second");
-        for (bad, says) in [(b"".as_slice(), "is empty"), (b"\n", "is empty"), (b"\xff", "UTF-8")] {
+        let broken: [(&[u8], &str); 6] = [
+            (b"", "is empty; "),
+            (b"\n", "is empty; "),
+            (b"\xff", "UTF-8; "),
+            (b"so\nhush", "line break"),
+            (b"so\x01hush", "control character"),
+            ("hus\u{e9}".as_bytes(), "outside of ASCII"),
+        ];
+        for (bad, says) in broken {
             fs::write(&path, bad).unwrap();
             check(None, "second");
             let error = secret.refresh().unwrap_err().to_string();
-            assert!(error.contains("token") && error.contains(says), "{error}");
+            assert!(error.starts_with("upstreams[0].key: the file ") && error.contains("token"), "{error}");
+            assert!(error.contains(says) && !error.contains("hus"), "{error}");
         }
         fs::write(&path, "x".repeat(65_537)).unwrap();
         check(None, "second");
@@ -143,8 +249,22 @@ mod tests {
 
     #[test]
     fn a_given_secret_stays_as_it_is_written() {
-        let secret = LiveSecret::new(SecretSource::Given(Secret::new(" a "))).unwrap();
+        let secret = LiveSecret::new(source(Origin::Given(Secret::new(" a ")), Form::HeaderValue)).unwrap();
         assert!(!secret.refresh().unwrap());
         assert_eq!(secret.current().reveal(), " a ");
+    }
+
+    #[test]
+    fn each_form_has_its_characters() {
+        let check = |text: &str, in_header: bool, as_line: bool, as_pem: bool| {
+            for (form, expected) in [(Form::HeaderValue, in_header), (Form::Line, as_line), (Form::Pem, as_pem)] {
+                assert_eq!(form.fault(text).is_none(), expected, "{form:?} {text:?}");
+            }
+        };
+        check("a b~!", true, true, true);
+        check("a\tb", true, false, true);
+        check("caf\u{e9}", false, true, true);
+        check("a\u{7f}", false, false, true);
+        check("a\r\nb", false, false, true);
     }
 }

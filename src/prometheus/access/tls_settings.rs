@@ -1,6 +1,5 @@
 //! How TLS is spoken with an upstream: which authorities are trusted, which certificate is shown, which versions are allowed.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,14 +12,12 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use crate::secret::Secret;
 
 use super::authorities::Authorities;
-use super::secret_source::{BadSecretFile, SecretSource};
-
-/// The most bytes of a file with certificates: 1 MiB, as much as a ConfigMap can hold.
-const MAX_PEM_BYTES: u64 = 1 << 20;
+use super::secret_source::{Place, SecretSource, Unusable};
 
 /// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-file` gives are trusted and no certificate is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsSettings {
+    pub(in crate::prometheus) place: Place,
     /// PEM certificates of the authorities that are trusted, instead of the mirror's own.
     pub(in crate::prometheus) ca: Option<SecretSource>,
     /// The PEM certificate that is shown, with those between it and its authority.
@@ -50,29 +47,6 @@ pub(in crate::prometheus) struct TlsMaterial {
     key: Option<Secret>,
 }
 
-/// Why TLS cannot be spoken as it is set.
-#[derive(Debug)]
-pub enum BadTls {
-    /// A file is of no use.
-    File(BadSecretFile),
-    /// A text is no PEM, or holds nothing of the kind: which, and what it must be.
-    Pem(&'static str, &'static str),
-    /// The TLS library refuses certificate and key; its reason.
-    Pair(String),
-}
-
-impl fmt::Display for BadTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadTls::File(bad) => bad.fmt(f),
-            BadTls::Pem(what, expected) => write!(f, "{what} of tls_config must hold {expected}"),
-            BadTls::Pair(reason) => write!(f, "certificate and key of tls_config do not go together: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for BadTls {}
-
 impl TlsSettings {
     /// Whether a server's certificate can be for this name.
     pub(in crate::prometheus) fn is_server_name(text: &str) -> bool {
@@ -83,10 +57,8 @@ impl TlsSettings {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub(in crate::prometheus) fn material(&self) -> Result<TlsMaterial, BadTls> {
-        let read = |source: &Option<SecretSource>| {
-            source.as_ref().map(|source| source.read_up_to(MAX_PEM_BYTES)).transpose().map_err(BadTls::File)
-        };
+    pub(in crate::prometheus) fn material(&self) -> Result<TlsMaterial, Unusable> {
+        let read = |source: &Option<SecretSource>| source.as_ref().map(SecretSource::read).transpose();
         Ok(TlsMaterial { ca: read(&self.ca)?, certificate: read(&self.certificate)?, key: read(&self.key)? })
     }
 
@@ -98,33 +70,32 @@ impl TlsSettings {
         &self,
         material: &TlsMaterial,
         authorities: &Authorities,
-    ) -> Result<ClientConfig, BadTls> {
+    ) -> Result<ClientConfig, Unusable> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(self.versions())
-            .map_err(|error| BadTls::Pair(error.to_string()))?;
+            .map_err(|error| Unusable::at(&self.place, format!("cannot be used: {error}")))?;
         let builder = if self.insecure_skip_verify {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {
-            let roots = match &material.ca {
-                Some(ca) => certificates(ca)
+            let trusted = match (&self.ca, &material.ca) {
+                (Some(source), Some(ca)) => certificates(ca)
                     .map(roots)
                     .filter(|roots| !roots.is_empty())
-                    .ok_or(BadTls::Pem("ca or ca_file", CERTIFICATES))?,
-                None => authorities.roots(),
+                    .ok_or_else(|| source.faulty(CERTIFICATES))?,
+                _ => authorities.roots(),
             };
-            builder.with_root_certificates(roots)
+            builder.with_root_certificates(trusted)
         };
-        match (&material.certificate, &material.key) {
-            (Some(certificate), Some(key)) => {
-                let chain = certificates(certificate).ok_or(BadTls::Pem("cert or cert_file", CERTIFICATES))?;
-                let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes()).map_err(|_| {
-                    BadTls::Pem(
-                        "key or key_file",
-                        "a private key in PEM (PKCS#8, PKCS#1 or SEC1) that is not encrypted",
-                    )
-                })?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| BadTls::Pair(error.to_string()))
+        match (&self.certificate, &material.certificate, &self.key, &material.key) {
+            (Some(of_certificate), Some(certificate), Some(of_key), Some(key)) => {
+                let chain = certificates(certificate).ok_or_else(|| of_certificate.faulty(CERTIFICATES))?;
+                let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes()).map_err(|_| of_key.faulty(KEY))?;
+                let paired = builder.with_client_auth_cert(chain, key);
+                paired.map_err(|error| {
+                    of_certificate
+                        .faulty(format!("and the key do not go together ({error}); give the key of this certificate"))
+                })
             }
             _ => Ok(builder.with_no_client_auth()),
         }
@@ -146,7 +117,9 @@ impl TlsSettings {
     }
 }
 
-const CERTIFICATES: &str = "certificates in PEM";
+const CERTIFICATES: &str =
+    "must hold certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+const KEY: &str = "must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1) that is not encrypted";
 
 /// All certificates in a PEM text, of which there is at least one.
 pub(super) fn certificates(pem: &Secret) -> Option<Vec<CertificateDer<'static>>> {

@@ -2,7 +2,7 @@
 
 use ureq::http::HeaderMap;
 
-use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
+use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
@@ -53,7 +53,7 @@ impl SigV4 {
         environment: &AwsEnvironment,
         sts: RotatingTransport,
         local: RotatingTransport,
-    ) -> Result<SigV4, BadSecretFile> {
+    ) -> Result<SigV4, Unusable> {
         let SigV4Definition { service, keys, profile, role, is_fips, .. } = definition;
         let given = match keys {
             Some((access_key, secret_key)) => Some(GivenKeys {

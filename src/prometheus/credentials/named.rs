@@ -3,7 +3,7 @@
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::prometheus::access::address::basic;
-use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
+use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
@@ -36,7 +36,7 @@ impl NamedCredentials {
     ///
     /// # Errors
     /// When a file is of no use any more; what stood in it stays in force, what stands in the others is taken over.
-    pub(in crate::prometheus) fn refresh(&self) -> Result<bool, BadSecretFile> {
+    pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
         // All of them are read, whatever comes of one.
         let refreshed = self.secrets().map(LiveSecret::refresh).reduce(|before, now| Ok(before? | now?));
         refreshed.unwrap_or(Ok(false))

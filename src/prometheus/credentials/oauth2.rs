@@ -9,7 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::prometheus::access::address::basic;
-use crate::prometheus::access::secret_source::{BadSecretFile, LiveSecret};
+use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
@@ -42,7 +42,7 @@ impl OAuth2 {
     pub(in crate::prometheus) fn new(
         definition: OAuth2Definition,
         transport: RotatingTransport,
-    ) -> Result<OAuth2, BadSecretFile> {
+    ) -> Result<OAuth2, Unusable> {
         Ok(OAuth2 {
             client_secret: LiveSecret::new(definition.client_secret.clone())?,
             transport,

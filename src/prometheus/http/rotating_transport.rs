@@ -8,7 +8,8 @@ use super::transport::{Shared, Transport};
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
-use crate::prometheus::access::tls_settings::{BadTls, TlsMaterial, TlsSettings};
+use crate::prometheus::access::secret_source::Unusable;
+use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 
 /// What all such transports are made with.
@@ -41,7 +42,7 @@ impl RotatingTransport {
         proxy: &ProxyChoice,
         around: &Surroundings,
         connect_patience: Duration,
-    ) -> Result<RotatingTransport, BadTls> {
+    ) -> Result<RotatingTransport, Unusable> {
         let material = settings.material()?;
         let tls = Tls::new(settings.client_config(&material, &around.authorities)?, settings.server_name.as_deref());
         let proxy = match proxy {
@@ -57,7 +58,7 @@ impl RotatingTransport {
     ///
     /// # Errors
     /// When one is of no use any more; what stood in it stays in force.
-    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Result<bool, BadTls> {
+    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Result<bool, Unusable> {
         let now = self.settings.material()?;
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         if *material == now {

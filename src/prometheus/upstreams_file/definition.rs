@@ -1,6 +1,6 @@
 //! What the upstreams file says of each upstream, in the words of Prometheus's `http_config` ("Configuration").
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::HeaderName;
@@ -8,7 +8,7 @@ use ureq::http::HeaderName;
 use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::prometheus::access::address::{Address, BaseUrl, split_url};
 use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
-use crate::prometheus::access::secret_source::SecretSource;
+use crate::prometheus::access::secret_source::{Form, Origin, Place, SecretSource};
 use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
 
 use super::fields::{BadField, Field, Fields};
@@ -109,6 +109,7 @@ pub(in crate::prometheus) enum CredentialsDefinition {
 /// How requests are signed for Amazon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct SigV4Definition {
+    pub(in crate::prometheus) place: Place,
     /// That of the environment if not given.
     pub(in crate::prometheus) region: Option<String>,
     pub(in crate::prometheus) service: String,
@@ -270,20 +271,21 @@ fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefiniti
     match key {
         "basic_auth" => {
             let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
-            let username = needed_secret(&basic, "username", "username_file", folder)?;
-            let password = secret(&basic, "password", "password_file", folder)?;
+            let username = needed_secret(&basic, ["username", "username_file"], folder, Form::Line)?;
+            let password = secret(&basic, ["password", "password_file"], folder, Form::Line)?;
             Ok(CredentialsDefinition::Basic { username, password })
         }
         "authorization" => {
             let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
             let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
-            let credentials = needed_secret(&authorization, "credentials", "credentials_file", folder)?;
+            let credentials =
+                needed_secret(&authorization, ["credentials", "credentials_file"], folder, Form::HeaderValue)?;
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
         "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
         "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
-        "bearer_token" => Ok(bearer(SecretSource::Given(field.secret()?))),
-        _ => Ok(bearer(SecretSource::File(path(&field, folder)?))),
+        "bearer_token" => given(&field, Form::HeaderValue).map(bearer),
+        _ => in_file(&field, folder, Form::HeaderValue).map(bearer),
     }
 }
 
@@ -311,7 +313,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     }
     Ok(OAuth2Definition {
         client_id: fields.needed("client_id")?.text()?.to_owned(),
-        client_secret: needed_secret(&fields, "client_secret", "client_secret_file", folder)?,
+        client_secret: needed_secret(&fields, ["client_secret", "client_secret_file"], folder, Form::Line)?,
         token_url,
         token_path,
         token_url_query,
@@ -343,8 +345,8 @@ fn sigv4(field: &Field<'_>, folder: &Path) -> Result<SigV4Definition, BadField> 
         None => Ok(None),
     };
     let text = |key: &str| fields.get(key).map(|field| field.text().map(str::to_owned)).transpose();
-    let access_key = secret(&fields, "access_key", "access_key_file", folder)?;
-    let secret_key = secret(&fields, "secret_key", "secret_key_file", folder)?;
+    let access_key = secret(&fields, ["access_key", "access_key_file"], folder, Form::HeaderValue)?;
+    let secret_key = secret(&fields, ["secret_key", "secret_key_file"], folder, Form::Line)?;
     let keys = match (access_key, secret_key) {
         (Some(access_key), Some(secret_key)) => Some((access_key, secret_key)),
         (None, None) => None,
@@ -360,6 +362,7 @@ fn sigv4(field: &Field<'_>, folder: &Path) -> Result<SigV4Definition, BadField> 
         return Err(fields.bad("has external_id, but no role_arn"));
     }
     Ok(SigV4Definition {
+        place: field.place(),
         region: word("region")?,
         service: word("service_name")?.unwrap_or(AMAZON_PROMETHEUS.to_owned()),
         keys,
@@ -382,33 +385,41 @@ fn scheme(field: &Field<'_>) -> Result<String, BadField> {
     if is_token(text) { Ok(text.to_owned()) } else { Err(field.bad("must be the name of a scheme, such as Bearer")) }
 }
 
-/// A secret that has to be given, or in a file.
+/// A secret that has to be given, or in a file: the keys of both.
 fn needed_secret(
     fields: &Fields<'_>,
-    given: &'static str,
-    in_file: &'static str,
+    keys: [&'static str; 2],
     folder: &Path,
+    form: Form,
 ) -> Result<SecretSource, BadField> {
-    let missing = || fields.bad(&format!("has neither {given} nor {in_file}, of which it needs one"));
-    secret(fields, given, in_file, folder)?.ok_or_else(missing)
+    let missing = || fields.bad(&format!("has neither {} nor {}, of which it needs one", keys[0], keys[1]));
+    secret(fields, keys, folder, form)?.ok_or_else(missing)
 }
 
-/// A secret that is given, or in a file.
+/// A secret that is given, or in a file: the keys of both.
 fn secret(
     fields: &Fields<'_>,
-    given: &'static str,
-    in_file: &'static str,
+    keys: [&'static str; 2],
     folder: &Path,
+    form: Form,
 ) -> Result<Option<SecretSource>, BadField> {
-    match fields.at_most_one(&[given, in_file])? {
+    match fields.at_most_one(&keys)? {
         None => Ok(None),
-        Some((key, field)) if key == given => field.secret().map(SecretSource::Given).map(Some),
-        Some((_, field)) => path(&field, folder).map(SecretSource::File).map(Some),
+        Some((key, field)) if key == keys[0] => given(&field, form).map(Some),
+        Some((_, field)) => in_file(&field, folder, form).map(Some),
     }
 }
 
-fn path(field: &Field<'_>, folder: &Path) -> Result<PathBuf, BadField> {
-    field.text().map(|text| folder.join(text))
+fn given(field: &Field<'_>, form: Form) -> Result<SecretSource, BadField> {
+    let secret = field.secret()?;
+    match form.fault(secret.reveal()) {
+        Some(fault) => Err(field.bad(fault)),
+        None => Ok(SecretSource { origin: Origin::Given(secret), form, place: field.place() }),
+    }
+}
+
+fn in_file(field: &Field<'_>, folder: &Path, form: Form) -> Result<SecretSource, BadField> {
+    Ok(SecretSource { origin: Origin::File(folder.join(field.text()?)), form, place: field.place() })
 }
 
 fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
@@ -425,11 +436,11 @@ fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, Secret
         let sources = field.fields(&["values", "secrets", "files"])?;
         for key in ["values", "secrets"] {
             for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), SecretSource::Given(value.secret()?)));
+                headers.push((header.clone(), given(&value, Form::HeaderValue)?));
             }
         }
         for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-            headers.push((header.clone(), SecretSource::File(path(&file, folder)?)));
+            headers.push((header.clone(), in_file(&file, folder, Form::HeaderValue)?));
         }
         if headers.len() == before {
             return Err(field.bad("has no values, secrets or files, of which it needs one"));
@@ -492,9 +503,10 @@ fn tls_settings(fields: &Fields<'_>, folder: &Path) -> Result<TlsSettings, BadFi
     let versions = [("TLS12", TlsVersion::Tls12), ("TLS13", TlsVersion::Tls13)];
     let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
     let settings = TlsSettings {
-        ca: secret(&tls, "ca", "ca_file", folder)?,
-        certificate: secret(&tls, "cert", "cert_file", folder)?,
-        key: secret(&tls, "key", "key_file", folder)?,
+        place: field.place(),
+        ca: secret(&tls, ["ca", "ca_file"], folder, Form::Pem)?,
+        certificate: secret(&tls, ["cert", "cert_file"], folder, Form::Pem)?,
+        key: secret(&tls, ["key", "key_file"], folder, Form::Pem)?,
         server_name: tls.get("server_name").map(|field| server_name(&field)).transpose()?,
         min_version: version("min_version")?,
         max_version: version("max_version")?,
@@ -563,6 +575,7 @@ mod tests {
     use proptest::sample::subsequence;
     use proptest::{prop_assert, prop_assert_eq, proptest};
 
+    use super::Form::{HeaderValue, Line, Pem};
     use super::*;
     use crate::secret::Secret;
 
@@ -578,12 +591,12 @@ mod tests {
         found.remove(0)
     }
 
-    fn given(text: &str) -> SecretSource {
-        SecretSource::Given(Secret::new(text))
+    fn given(form: Form, text: &str) -> SecretSource {
+        SecretSource { origin: Origin::Given(Secret::new(text)), form, place: Place::default() }
     }
 
-    fn file(path: &str) -> SecretSource {
-        SecretSource::File(PathBuf::from(path))
+    fn file(form: Form, path: &str) -> SecretSource {
+        SecretSource { origin: Origin::File(path.into()), form, place: Place::default() }
     }
 
     #[test]
@@ -612,20 +625,26 @@ mod tests {
         let bearer = |credentials| CredentialsDefinition::Authorization { scheme: "Bearer".to_owned(), credentials };
         check(
             "  basic_auth: {username: u, password: ' p w '}",
-            CredentialsDefinition::Basic { username: given("u"), password: Some(given(" p w ")) },
+            CredentialsDefinition::Basic { username: given(Line, "u"), password: Some(given(Line, " p w ")) },
         );
         check(
             "  basic_auth: {username_file: u, password_file: /run/p}",
-            CredentialsDefinition::Basic { username: file("/etc/mirror/u"), password: Some(file("/run/p")) },
+            CredentialsDefinition::Basic {
+                username: file(Line, "/etc/mirror/u"),
+                password: Some(file(Line, "/run/p")),
+            },
         );
-        check("  basic_auth: {username: u}", CredentialsDefinition::Basic { username: given("u"), password: None });
-        check("  authorization: {credentials: t}", bearer(given("t")));
-        check("  authorization: {credentials_file: t}", bearer(file("/etc/mirror/t")));
-        check("  bearer_token: t", bearer(given("t")));
-        check("  bearer_token_file: t", bearer(file("/etc/mirror/t")));
+        check(
+            "  basic_auth: {username: u}",
+            CredentialsDefinition::Basic { username: given(Line, "u"), password: None },
+        );
+        check("  authorization: {credentials: t}", bearer(given(HeaderValue, "t")));
+        check("  authorization: {credentials_file: t}", bearer(file(HeaderValue, "/etc/mirror/t")));
+        check("  bearer_token: t", bearer(given(HeaderValue, "t")));
+        check("  bearer_token_file: t", bearer(file(HeaderValue, "/etc/mirror/t")));
         check(
             "  authorization: {type: ApiKey, credentials: t}",
-            CredentialsDefinition::Authorization { scheme: "ApiKey".to_owned(), credentials: given("t") },
+            CredentialsDefinition::Authorization { scheme: "ApiKey".to_owned(), credentials: given(HeaderValue, "t") },
         );
     }
 
@@ -659,18 +678,19 @@ mod tests {
         assert_eq!(one.addresses.iter().map(Address::base).collect::<Vec<_>>(), ["https://one/x", "https://two/x"]);
         let two = || "X-Two";
         let expected = [
-            header("X-Scope-OrgID", given("team-a")),
-            header(two(), given("a")),
-            header(two(), given("b")),
-            header(two(), file("/etc/mirror/c")),
+            header("X-Scope-OrgID", given(HeaderValue, "team-a")),
+            header(two(), given(HeaderValue, "a")),
+            header(two(), given(HeaderValue, "b")),
+            header(two(), file(HeaderValue, "/etc/mirror/c")),
         ];
         assert_eq!(one.headers, expected);
         let pairs = [("namespace", "a b"), ("namespace", ""), ("x", "1")];
         assert_eq!(one.query_parameters, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let tls = TlsSettings {
-            ca: Some(file("/etc/mirror/ca")),
-            certificate: Some(given("C")),
-            key: Some(file("/etc/mirror/k")),
+            place: Place::default(),
+            ca: Some(file(Pem, "/etc/mirror/ca")),
+            certificate: Some(given(Pem, "C")),
+            key: Some(file(Pem, "/etc/mirror/k")),
             server_name: Some("s".to_owned()),
             min_version: Some(TlsVersion::Tls13),
             max_version: None,
@@ -726,6 +746,12 @@ mod tests {
         check("  basic_auth: {username: u, passwort: hush}", "did you mean password?");
         check("  authorization: {type: Basic, credentials: hush}", "use basic_auth");
         check("  authorization: {type: 'a b', credentials: hush}", "the name of a scheme");
+        check("  authorization: {credentials: \"so\\nhush\"}", "credentials has a line break inside");
+        check("  basic_auth: {username: u, password: \"so\\x07hush\"}", "password has a control character");
+        check(
+            "  http_headers: {X-A: {values: [a, hush\u{e9}]}}",
+            "line 4: upstreams[0].http_headers.X-A.values[1] has a character",
+        );
         check("  authorization: {type: Bearer}", "has neither credentials nor credentials_file");
         check("  http_headers: {Authorization: {values: [hush]}}", "cannot be given here");
         check("  http_headers: {'a b': {values: [hush]}}", "is not the name of a header");

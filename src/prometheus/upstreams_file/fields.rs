@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::nearest::nearest;
+use crate::prometheus::access::secret_source::Place;
 use crate::secret::Secret;
 
 use super::yaml::{Node, Value};
@@ -49,6 +50,11 @@ impl<'n> Field<'n> {
     pub(super) fn bad(&self, what: &str) -> BadField {
         let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
         BadField { line: self.line, path, what: what.to_owned() }
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> Place {
+        Place { line: self.line, path: self.path.clone() }
     }
 
     /// A text without the blanks around it; it is not empty.

@@ -112,13 +112,19 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
     // At once: a 401 has the file read again.
     assert_eq!(verdict(&mirror, &named("strict")), "OK", "{}", mirror.log());
     // One that is broken changes nothing, and is told of.
-    files.write("token", "");
-    assert_eq!(verdict(&mirror, &named("strict")), "OK");
-    wait_until(
-        || format!("it is told of: {}", mirror.log()),
-        || mirror.log().contains("upstream a: the file") && mirror.log().contains("is empty"),
-    );
-    assert_eq!(verdict(&mirror, &named("strict")), "OK");
+    for (broken, says) in
+        [("", "is empty"), ("so\nhush", "has a line break inside"), ("hush\u{e9}", "outside of ASCII")]
+    {
+        files.write("token", broken);
+        assert_eq!(verdict(&mirror, &named("strict")), "OK");
+        let is_told = || {
+            let (log, place) = (mirror.log(), "upstream a: upstreams[0].authorization.credentials_file: the file ");
+            log.lines().any(|line| line.contains(place) && line.contains(says) && line.contains("/token "))
+        };
+        wait_until(|| format!("it is told of: {}", mirror.log()), is_told);
+        assert_eq!(verdict(&mirror, &named("strict")), "OK");
+    }
+    assert!(!mirror.get("/metrics").text.contains("file_reloads_total{file=\"upstreams\",outcome=\"failed\"} 0"));
     assert!(!mirror.log().contains("hush"), "{}", mirror.log());
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Files, named, one, until_verdict, verdict, with_one};
 use crate::http::settings::check_refused;
+use crate::support::certificates::Certificates;
 use crate::support::mirror::API_KEY;
 use crate::support::process::wait_until;
 use crate::support::prometheus;
@@ -24,11 +25,37 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         &["line 1", "unknown key pasword", "basic_auth"],
     );
     check(Some("upstreams:\n- name: a\n  url: ["), &["not valid YAML"]);
-    check(
-        Some(&one("http://p", "  authorization: {credentials_file: missing}")),
-        &["upstream a", "missing cannot be read"],
+    // Of what is in other files, and of what is missing, each error has the line and the key.
+    let in_line_4 = |keys: &str, says: &[&str]| {
+        check(Some(&one("https://p", keys)), &[&["upstream a, line 4: upstreams[0]."], says].concat());
+    };
+    let missing = "missing cannot be read: No such file or directory (os error 2); give the path of a file";
+    for key in ["authorization.credentials_file", "basic_auth.username_file", "tls_config.ca_file"] {
+        let (mapping, key_in_it) = key.split_once('.').unwrap();
+        in_line_4(&format!("  {mapping}: {{{key_in_it}: missing}}"), &[key, missing]);
+    }
+    in_line_4("  basic_auth: {username: u, password_file: missing}", &["basic_auth.password_file", missing]);
+    in_line_4("  bearer_token_file: missing", &["bearer_token_file", missing]);
+    in_line_4("  http_headers: {X-A: {files: [missing]}}", &["http_headers.X-A.files[0]", missing]);
+    in_line_4("  tls_config: {cert_file: missing, key: k}", &["tls_config.cert_file", missing]);
+    in_line_4("  tls_config: {cert: c, key_file: missing}", &["tls_config.key_file", missing]);
+    in_line_4("  sigv4: {region: r, access_key: A, secret_key_file: missing}", &["sigv4.secret_key_file", missing]);
+    in_line_4("  sigv4: {}", &["sigv4 has no region", "AWS_REGION"]);
+    let client = "client_id: c, client_secret_file: missing, token_url: 'https://t'";
+    in_line_4(&format!("  oauth2: {{{client}}}"), &["oauth2.client_secret_file", missing]);
+    in_line_4("  bearer_token_file: /dev/zero", &["bearer_token_file", "is not a regular file"]);
+    in_line_4("  tls_config: {ca_file: upstreams.yaml}", &["tls_config.ca_file", "must hold certificates in PEM"]);
+    in_line_4("  tls_config: {cert: c, key: k}", &["tls_config.cert must hold certificates in PEM"]);
+    let (one_pair, other_pair) = (Certificates::of("mirror"), Certificates::of("mirror"));
+    let (certificate, key) = (one_pair.certificate.display(), other_pair.key.display());
+    in_line_4(
+        &format!("  tls_config: {{cert_file: {certificate}, key_file: {key}}}"),
+        &["tls_config.cert_file", "and the key do not go together"],
     );
-    check(Some(&one("https://p", "  tls_config: {ca_file: upstreams.yaml}")), &["upstream a", "certificates in PEM"]);
+    in_line_4(
+        &format!("  tls_config: {{cert_file: {certificate}, key_file: {certificate}}}"),
+        &["tls_config.key_file", "must hold a private key in PEM"],
+    );
 }
 
 #[test]
