@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 /// The most values of a document, those that aliases repeat included.
@@ -58,15 +59,60 @@ enum Open {
 /// # Errors
 /// When it is no YAML, holds several documents, or is too large.
 pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
+    let with_characters = with_characters(text);
+    let text = with_characters.as_ref().map_or(text, |text| text.as_str());
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| BadYaml {
-            line: error.marker().line(),
-            what: format!("is not valid YAML: {}", error.info()),
+        let (event, span) = event.map_err(|error| {
+            let hint = if has_surrogate(text) { HALVES } else { "" };
+            BadYaml { line: error.marker().line(), what: format!("is not valid YAML: {}{hint}", error.info()) }
         })?;
         builder.take(event, span)?;
     }
     Ok(builder.document.unwrap_or(Node { line: 1, value: Value::Null }))
+}
+
+/// What to write where JSON has two escapes.
+const HALVES: &str =
+    "; write a character itself where it is escaped in two halves, as in \\ud83d\\ude00, which only JSON allows";
+
+/// A JSON document without the pairs of escapes that JSON has for one character, and YAML has not; `None` where there are none.
+fn with_characters(text: &str) -> Option<Zeroizing<String>> {
+    if !has_surrogate(text) || serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return None;
+    }
+    let (mut whole, mut rest) = (Zeroizing::new(String::with_capacity(text.len())), text);
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole.push_str(before);
+        rest = match escaped_pair(escape) {
+            Some(character) => {
+                whole.push(character);
+                &escape[12..]
+            }
+            None => {
+                // The character behind a backslash begins no other escape.
+                let length = escape.char_indices().nth(2).map_or(escape.len(), |(end, _)| end);
+                whole.push_str(&escape[..length]);
+                &escape[length..]
+            }
+        };
+    }
+    whole.push_str(rest);
+    Some(whole)
+}
+
+/// Whether a text may hold such pairs.
+fn has_surrogate(text: &str) -> bool {
+    text.match_indices("\\u").any(|(at, _)| text[at + 2..].starts_with(['d', 'D']))
+}
+
+/// The character of a pair such as `\ud83d\ude00` at the beginning of a text.
+fn escaped_pair(text: &str) -> Option<char> {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?, 16).ok();
+    let (high, low) = (unit(text.get(..6)?)?, unit(text.get(6..12)?)?);
+    let character = char::decode_utf16([high, low]).next()?.ok()?;
+    (character.len_utf16() == 2).then_some(character)
 }
 
 #[derive(Default)]
@@ -195,6 +241,7 @@ mod tests {
         check("a: 1\nb:\n  - yes\n  - 'x y'\n", "1:{a@1=1:\"1\" b@2=3:[3:\"yes\" 4:\"x y\"]}");
         check("a: ~\nb:\nc: ''\nd: \"null\"", "1:{a@1=1:null b@2=2:null c@3=3:\"\" d@4=4:\"null\"}");
         check("{\"a\": [1.0, {\"b\": true}]}", "1:{a@1=1:[1:\"1.0\" 1:{b@1=1:\"true\"}]}");
+        check(r#"{"a": "\ud83D\uDE00 \\ud83d\\ude00 \u00e9\n"}"#, r#"1:{a@1=1:"😀 \\ud83d\\ude00 é\n"}"#);
         check("---\na: &x [1]\nb: *x\n", "2:{a@2=2:[2:\"1\"] b@3=2:[2:\"1\"]}");
         check("a: !!str 5", "1:{a@1=1:\"5\"}");
         check("a: |\n  two\n  lines\n", "1:{a@1=2:\"two\\nlines\\n\"}");
@@ -208,6 +255,8 @@ mod tests {
         };
         check("a: [1\n", 2, "not valid YAML");
         check("a: 1\n  b: 2\n", 2, "not valid YAML");
+        check("a:\n  b: \"\\ud83d\\ude00\"", 2, "write a character itself");
+        check(r#"{"a": "\ud83d"}"#, 1, "write a character itself");
         check("a: 1\n---\nb: 2\n", 2, "second document");
         check("a: 1\nb: !secret 2", 2, "tag");
         check("? [1]\n: 2", 1, "key that is not a text");
