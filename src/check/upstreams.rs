@@ -1,8 +1,10 @@
 //! `prometheusmirror check --upstreams`: reads the upstreams file and asks each of its upstreams for something trivial.
 
-use std::fmt::{self, Write as _};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fmt, iter, thread};
 
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -14,6 +16,9 @@ use crate::settings::ReachSettings;
 
 /// How long an upstream may take whose definition does not say.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many upstreams are tested at a time.
+const MAX_AT_A_TIME: usize = 16;
 
 /// The memory for answers, of which each is a single number.
 const MEMORY_BYTES: usize = 16 << 20;
@@ -62,21 +67,36 @@ pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
     }
     let reach = reach(settings).map_err(UpstreamsError::Reach)?;
     let metrics = Arc::new(Metrics::new(1, 0));
-    let client = Client::new(1, reach, Duration::from_secs(60), metrics).map_err(UpstreamsError::File)?;
-    let (mut lines, mut is_good) = (String::new(), true);
-    for upstream in client.all_named() {
-        let begun = Instant::now();
-        let verdict = test(&client, &upstream);
-        // Writing to a string does not fail.
-        let _ = match verdict {
-            Ok(()) => writeln!(lines, "{upstream}: OK, {} ms", begun.elapsed().as_millis()),
-            Err(error) => {
-                is_good = false;
-                writeln!(lines, "{upstream}: FAILED: {error}")
-            }
-        };
-    }
-    Ok(Report { lines, is_good })
+    let client = Client::new(MAX_AT_A_TIME, reach, Duration::from_secs(60), metrics).map_err(UpstreamsError::File)?;
+    let upstreams = client.all_named();
+    let verdicts = in_order(upstreams.len(), |nth| {
+        let (upstream, begun) = (&upstreams[nth], Instant::now());
+        match test(&client, upstream) {
+            Ok(()) => (format!("{upstream}: OK, {} ms\n", begun.elapsed().as_millis()), true),
+            Err(error) => (format!("{upstream}: FAILED: {error}\n"), false),
+        }
+    });
+    let is_good = verdicts.iter().all(|(_, is_good)| *is_good);
+    Ok(Report { lines: verdicts.into_iter().map(|(line, _)| line).collect(), is_good })
+}
+
+/// What `work` makes of 0, 1, 2 and so on, in this order; some of it is done at the same time.
+fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let taken = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|nth| *nth < count);
+        taken.map(|nth| (nth, work(nth))).collect::<Vec<_>>()
+    };
+    let mut done = thread::scope(|scope| {
+        // Where there are no more threads, fewer do it.
+        let others = (1..MAX_AT_A_TIME.min(count)).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok());
+        let others: Vec<_> = others.collect();
+        let mut done = work();
+        done.extend(others.into_iter().flat_map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        done
+    });
+    done.sort_by_key(|(nth, _)| *nth);
+    done.into_iter().map(|(_, made)| made).collect()
 }
 
 fn test(client: &Client, upstream: &Upstream) -> Result<(), crate::prometheus::Error> {

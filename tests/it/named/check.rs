@@ -1,10 +1,12 @@
 //! `prometheusmirror check --upstreams`: a line on each upstream.
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use super::Files;
 use crate::support::mirror::BINARY;
 use crate::support::prometheus;
+use crate::support::stub::{self, Request, Stub};
 
 fn check(files: &Files, arguments: &[&str]) -> (i32, String, String) {
     let path = files.path("upstreams.yaml");
@@ -30,6 +32,25 @@ fn each_upstream_and_replica_has_a_line_and_the_exit_code_says_whether_all_answe
     let [down, up] = lines.lines().collect::<Vec<_>>().try_into().unwrap();
     assert!(down.starts_with("one (127.0.0.1:1): FAILED: ") && down.contains("Connection refused"), "{down}");
     assert!(up.contains("): OK, ") && code == 1, "{up}");
+}
+
+#[test]
+fn upstreams_are_tested_at_the_same_time_and_told_of_in_the_order_of_the_file() {
+    let slow = Stub::start(|request: &Request| stub::good(request).delayed(Duration::from_millis(700)));
+    let (good, files) = (prometheus::shared().url(""), Files::new());
+    let names: Vec<String> = (0..20).map(|nth| format!("u{nth}")).collect();
+    let upstream = |(nth, name): (usize, &String)| match nth % 2 {
+        0 => format!("{{name: {name}, url: 'http://127.0.0.1:{}'}}", slow.port()),
+        _ => format!("{{name: {name}, url: '{good}'}}"),
+    };
+    let list: Vec<String> = names.iter().enumerate().map(upstream).collect();
+    files.upstreams(&format!("upstreams: [{}]", list.join(", ")));
+    let begun = Instant::now();
+    let (code, lines, _) = check(&files, &["--upstreams"]);
+    // Ten slow ones, one after the other, would take seven seconds.
+    assert!(code == 0 && begun.elapsed() < Duration::from_secs(4), "{:?} {lines}", begun.elapsed());
+    let told: Vec<&str> = lines.lines().filter_map(|line| line.split_once(" (").map(|(name, _)| name)).collect();
+    assert_eq!(told, names);
 }
 
 #[test]
