@@ -111,7 +111,8 @@ impl Client {
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
         let shared = Shared::new(workers, connection_lifetime, tls());
-        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), ANY_PATIENCE);
+        let proxy_tls = Arc::clone(&shared.proxy_tls);
+        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), proxy_tls, ANY_PATIENCE);
         let around = Surroundings { shared, authorities, proxy, aws };
         let upstreams = match upstreams_file {
             Some(path) => Upstreams::from_file(path, around)?,

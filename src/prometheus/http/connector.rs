@@ -63,7 +63,7 @@ pub(super) struct Connector {
     pub(super) lookups: Arc<Lookups>,
     pub(super) mute: Mute,
     pub(super) tls: Tls,
-    /// That with the proxy, which is shown no client certificate of an upstream.
+    /// That with the proxy.
     pub(super) proxy_tls: Arc<Tls>,
 }
 

@@ -1,6 +1,6 @@
 //! A transport of one upstream's own, whose certificates follow their files.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::tls::Tls;
@@ -28,6 +28,8 @@ pub(in crate::prometheus) struct Surroundings {
 #[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
     transport: Transport,
+    /// TLS with a proxy of the upstream's own.
+    proxy_tls: Option<Arc<Tls>>,
     settings: TlsSettings,
     material: Mutex<TlsMaterial>,
 }
@@ -44,14 +46,18 @@ impl RotatingTransport {
         connect_patience: Duration,
     ) -> Result<RotatingTransport, Unusable> {
         let material = settings.material()?;
-        let tls = Tls::new(settings.client_config(&material, &around.authorities)?, settings.server_name.as_deref());
-        let proxy = match proxy {
-            ProxyChoice::AsSet => around.proxy.clone(),
-            ProxyChoice::Direct => None,
-            ProxyChoice::Through(proxy) => Some(proxy.clone()),
+        let config = settings.client_config(&material, &around.authorities)?;
+        let (proxy, proxy_tls) = match proxy {
+            ProxyChoice::AsSet => (around.proxy.clone(), None),
+            ProxyChoice::Direct => (None, None),
+            // As in Prometheus, all but the server's name holds for the proxy, too.
+            ProxyChoice::Through(proxy) => (Some(proxy.clone()), Some(Arc::new(Tls::new(config.clone(), None)))),
         };
-        let transport = Transport::new(&around.shared, Allowlist::everything(), proxy, tls, connect_patience);
-        Ok(RotatingTransport { transport, settings, material: Mutex::new(material) })
+        let tls = Tls::new(config, settings.server_name.as_deref());
+        let with_proxy = Arc::clone(proxy_tls.as_ref().unwrap_or(&around.shared.proxy_tls));
+        let transport =
+            Transport::new(&around.shared, Allowlist::everything(), proxy, tls, with_proxy, connect_patience);
+        Ok(RotatingTransport { transport, proxy_tls, settings, material: Mutex::new(material) })
     }
 
     /// Takes over what has changed in the files of the certificates: whether anything has.
@@ -64,7 +70,11 @@ impl RotatingTransport {
         if *material == now {
             return Ok(false);
         }
-        self.transport.replace_tls(self.settings.client_config(&now, authorities)?);
+        let config = self.settings.client_config(&now, authorities)?;
+        if let Some(proxy_tls) = &self.proxy_tls {
+            proxy_tls.replace(config.clone());
+        }
+        self.transport.replace_tls(config);
         *material = now;
         Ok(true)
     }

@@ -229,8 +229,8 @@ pub(in crate::prometheus) struct Shared {
     workers: usize,
     connection_lifetime: Duration,
     lookups: Arc<Lookups>,
-    /// TLS with proxies.
-    proxy_tls: Arc<Tls>,
+    /// TLS with the proxy that a setting names.
+    pub(in crate::prometheus) proxy_tls: Arc<Tls>,
 }
 
 impl Shared {
@@ -246,6 +246,7 @@ impl Transport {
         allowlist: Allowlist,
         proxy: Option<Proxy>,
         tls: Tls,
+        proxy_tls: Arc<Tls>,
         connect_patience: Duration,
     ) -> Transport {
         let config = Agent::config_builder()
@@ -260,7 +261,7 @@ impl Transport {
             .max_idle_age(MAX_IDLE_AGE)
             .user_agent(USER_AGENT)
             .build();
-        let (lookups, proxy_tls) = (Arc::clone(&shared.lookups), Arc::clone(&shared.proxy_tls));
+        let lookups = Arc::clone(&shared.lookups);
         let connector = Arc::new(Connector { allowlist, proxy, lookups, mute: Mute::default(), tls, proxy_tls });
         let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime, connect_patience);
         let kept = keep.clone();

@@ -2,7 +2,8 @@
 
 use super::{Files, named, one, until_verdict, verdict};
 use crate::support::certificates::Certificates;
-use crate::support::process::Server;
+use crate::support::process::{Server, wait_until};
+use crate::support::tinyproxy::{self, Tinyproxy};
 use crate::support::{nginx, prometheus};
 
 /// An nginx before the shared Prometheus that speaks TLS and has these further directives.
@@ -85,4 +86,34 @@ fn a_client_certificate_is_shown_and_rotates() {
     until_verdict(&mirror, "OK");
     show(&other);
     until_verdict(&mirror, "client certificate");
+}
+
+#[test]
+fn tls_config_holds_for_a_proxy_of_the_upstreams_own_too() {
+    let (of_server, of_proxy) = (Certificates::of("prometheus.internal"), Certificates::of("localhost"));
+    let (server, proxy) = (secured(&of_server, ""), Tinyproxy::start(""));
+    // What the proxy lacks: it speaks TLS, and hands on what it is told.
+    let tls = Server::start("socat", "socat", |_, port| {
+        let Certificates { certificate, key, .. } = &of_proxy;
+        let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
+        vec![format!("OPENSSL-LISTEN:{port},bind=127.0.0.1,{files},fork"), format!("TCP:{}", proxy.address())]
+    });
+    let authority = |of: &Certificates| std::fs::read_to_string(&of.authority).unwrap();
+    let files = Files::new();
+    let proxy_url = format!("https://{}:{}@localhost:{}", tinyproxy::USER, tinyproxy::PASSWORD, tls.port());
+    files.upstreams(&one(
+        &https(&server, "127.0.0.1"),
+        &format!("  proxy_url: {proxy_url}\n  tls_config: {{ca_file: ca.pem, server_name: prometheus.internal}}"),
+    ));
+    files.write("ca.pem", &authority(&of_server));
+    let mirror = files.mirror();
+    let says = |words: &[&str]| {
+        let verdict = verdict(&mirror, &named("a"));
+        words.iter().all(|part| verdict.contains(part))
+    };
+    let refused = ["through the proxy localhost:", "no TLS connection", "ca_file in the upstreams file"];
+    wait_until(|| format!("its certificate is refused: {}", verdict(&mirror, &named("a"))), || says(&refused));
+    // A changed file holds for the proxy as well. The server's own name is not the proxy's.
+    files.write("ca.pem", &format!("{}{}", authority(&of_server), authority(&of_proxy)));
+    until_verdict(&mirror, "OK");
 }
