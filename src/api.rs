@@ -353,6 +353,7 @@ impl Gateway {
         reply.note.asked = Some(Box::new(Asked {
             upstream: session.upstream().name().to_owned(),
             replica: session.upstream().replica().unwrap_or_default().to_owned(),
+            failed_replicas: session.failed_replicas(),
             calls: session.calls(),
             spent: session.spent(),
             promql: session.last_query().unwrap_or_default().to_owned(),
@@ -456,9 +457,14 @@ fn with(body: Vec<u8>, explanation: Option<&Explanation>) -> Vec<u8> {
 
 /// Answers a question from one replica of its upstream alone, of several the first that can.
 fn answer(ask: &dyn Ask, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+    let mut failed = None;
     loop {
         match ask.answer(call) {
-            Err(Error::Upstream(failure)) if call.session.fail_over(&failure.kind) => {}
+            Err(Error::Upstream(failure)) if call.session.fail_over(&failure.kind) => failed = Some(failure),
+            // It is the one before that took the time.
+            Err(Error::Upstream(failure)) if failure.kind.had_no_time() => {
+                return Err(Error::Upstream(failed.unwrap_or(failure)));
+            }
             answered => return answered,
         }
     }

@@ -77,8 +77,10 @@ impl From<&Error> for Failure {
 pub(super) struct Asked {
     /// The name of a named upstream, or the address that was given.
     pub(super) upstream: String,
-    /// Which of several replicas answered, or nothing.
+    /// Which of several replicas was asked last, or nothing.
     pub(super) replica: String,
+    /// Which of them have failed before, or at last, separated by commas.
+    pub(super) failed_replicas: String,
     pub(super) calls: u32,
     pub(super) spent: Duration,
     pub(super) promql: String,
@@ -96,8 +98,9 @@ impl Note {
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
         if let Some(asked) = &self.asked {
-            let Asked { upstream, replica, calls, spent, promql } = &**asked;
+            let Asked { upstream, replica, failed_replicas, calls, spent, promql } = &**asked;
             line = line.text("upstream", upstream).text("replica", replica);
+            line = line.text("failed_replicas", failed_replicas);
             line = line.number("upstream_calls", *calls).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
         }

@@ -321,6 +321,11 @@ impl Session<'_> {
         }
     }
 
+    /// The replicas that have failed for this question, separated by commas.
+    pub fn failed_replicas(&self) -> String {
+        self.failed_replicas.iter().filter_map(Upstream::replica).collect::<Vec<_>>().join(", ")
+    }
+
     /// The upstream that is asked.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream

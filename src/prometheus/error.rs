@@ -226,6 +226,15 @@ impl ErrorKind {
         }
     }
 
+    /// Whether the upstream had next to nothing of the request's time, so that nothing is known about it.
+    pub fn had_no_time(&self) -> bool {
+        match self {
+            ErrorKind::NoTimeLeft(_) => true,
+            ErrorKind::Timeout { waited_ms, whole_ms } => waited_ms * 10 < *whole_ms,
+            _ => false,
+        }
+    }
+
     /// Whether the upstream answered, whatever it was.
     pub(super) fn is_answer(&self) -> bool {
         use ErrorKind::{

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::log;
@@ -84,10 +85,20 @@ impl NamedUpstream {
         self.tell(self.replicas.failed(replica));
     }
 
-    /// Probes the replicas that may have to be left, or can be returned to. One that is left is not waited for any more.
+    /// Probes the replicas that may have to be left, or can be returned to, all at the same time. One that is left is not waited for any
+    /// more.
     pub(super) fn probe_replicas(&self) {
-        for replica in self.replicas.to_probe(Instant::now()) {
-            let has_answered = self.probe(replica);
+        let replicas = self.replicas.to_probe(Instant::now());
+        let answered: Vec<(usize, bool)> = thread::scope(|scope| {
+            let probe = |replica| {
+                let thread = thread::Builder::new().name("replica-probe".to_owned());
+                // Without a thread, it is probed the next time.
+                Some((replica, thread.spawn_scoped(scope, move || self.probe(replica)).ok()?))
+            };
+            let probes: Vec<_> = replicas.into_iter().filter_map(probe).collect();
+            probes.into_iter().filter_map(|(replica, probe)| Some((replica, probe.join().ok()?))).collect()
+        });
+        for (replica, has_answered) in answered {
             let change = self.replicas.probed(replica, has_answered, Instant::now());
             if change.is_some_and(|change| change.from == replica) {
                 self.transport().abandon(self.address(replica));

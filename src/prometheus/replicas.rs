@@ -1,5 +1,6 @@
 //! Which of several replicas of one Prometheus is asked: the first that answers, and then that one as long as it does.
 
+use std::cmp::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,13 +60,20 @@ impl Replicas {
         self.state().fail(replica)
     }
 
-    /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail.
+    /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail; all of them once the
+    /// one that is asked has left a probe unanswered, so that it is known which can take its place. The one that is asked comes last.
     pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
         let state = self.state();
         let is_in_use = state.last_question.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
-        let is_wanted =
-            |nth: usize| nth < state.current || state.replicas[nth].is_failing || (nth == state.current && is_in_use);
-        (0..state.replicas.len()).filter(|&nth| is_wanted(nth)).collect()
+        let is_in_doubt = is_in_use && state.failed_probes > 0;
+        let is_wanted = |nth: &usize| match nth.cmp(&state.current) {
+            Ordering::Less => true,
+            Ordering::Equal => is_in_use || state.replicas[*nth].is_failing,
+            Ordering::Greater => is_in_doubt || state.replicas[*nth].is_failing,
+        };
+        let mut replicas: Vec<usize> = (0..state.replicas.len()).filter(is_wanted).collect();
+        replicas.sort_by_key(|nth| *nth == state.current);
+        replicas
     }
 
     /// A replica was probed.
@@ -79,8 +87,14 @@ impl Replicas {
                 probed.is_failing = true;
                 return None;
             }
+            let was_failing = probed.is_failing;
             state.failed_probes += 1;
-            return if state.failed_probes >= MAX_FAILED_PROBES { state.fail(replica) } else { None };
+            if state.failed_probes < MAX_FAILED_PROBES {
+                return None;
+            }
+            // Where no other answers a probe, the next one is tried once: it may be slow, where this one is down.
+            let next = (replica + 1) % state.replicas.len();
+            return state.fail(replica).or_else(|| (!was_failing && next != replica).then(|| state.change(next)));
         }
         probed.is_failing = false;
         let since = *probed.answering_since.get_or_insert(now);
@@ -179,5 +193,32 @@ mod tests {
         {
             assert_eq!(replicas.probed(0, has_answered, now), expected);
         }
+    }
+
+    #[test]
+    fn one_that_answers_probes_takes_the_place_of_one_that_does_not() {
+        let (replicas, now) = (Replicas::new(4), Instant::now());
+        replicas.current(now);
+        assert_eq!(replicas.probed(0, false, now), None);
+        assert_eq!(replicas.to_probe(now), [1, 2, 3, 0]);
+        for (nth, has_answered) in [(1, false), (2, true), (3, true)] {
+            assert_eq!(replicas.probed(nth, has_answered, now), None);
+        }
+        assert_eq!(replicas.probed(0, false, now), Some(Change { from: 0, to: 2 }));
+        assert_eq!(replicas.to_probe(now), [0, 1, 2]);
+    }
+
+    #[test]
+    fn where_none_answers_a_probe_one_other_is_tried_and_stayed_with() {
+        let (replicas, now) = (Replicas::new(3), Instant::now());
+        replicas.current(now);
+        let mut changes = Vec::new();
+        for _ in 0..20 {
+            changes.extend(replicas.to_probe(now).into_iter().filter_map(|nth| replicas.probed(nth, false, now)));
+        }
+        assert_eq!(changes, [Change { from: 0, to: 1 }]);
+        let alone = Replicas::new(1);
+        alone.current(now);
+        assert!((0..20).all(|_| alone.probed(0, false, now).is_none()));
     }
 }

@@ -152,6 +152,49 @@ fn an_answer_is_never_put_together_from_two_replicas() {
 }
 
 #[test]
+fn where_all_are_slow_a_question_changes_once_and_is_answered() {
+    let files = Files::new();
+    // Slower than a probe may take, and not too slow for a question.
+    let slow = || Stub::start(|request: &Request| stub::good(request).delayed(Duration::from_secs(4)));
+    let stubs = [slow(), slow(), slow(), slow()];
+    let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
+    let gateway = gateway(&files, &urls, "15s");
+    // One after the other would take 5 seconds each, and so longer than there is. A first question lasts as long as the next.
+    for _ in 0..2 {
+        let answer = gateway.connection();
+        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    }
+    assert!(gateway.mirror.log().matches("another replica is queried").count() <= 1, "{}", gateway.mirror.log());
+}
+
+#[test]
+fn the_log_says_which_replicas_failed() {
+    let (down, up, files) = ("http://127.0.0.1:1".to_owned(), Stub::start(stub::good), Files::new());
+    let good = format!("http://127.0.0.1:{}", up.port());
+    let last = |gateway: &Gateway| {
+        let find = || {
+            let log = gateway.mirror.log();
+            log.lines().find(|line| line.contains("msg=request")).unwrap_or_default().to_owned()
+        };
+        wait_until(|| format!("a request is logged: {}", gateway.mirror.log()), || !find().is_empty());
+        find()
+    };
+    let answered = gateway(&files, &[down.clone(), good.clone()], "10s");
+    assert_eq!(answered.connection().json["status"], "OK");
+    let line = last(&answered);
+    assert!(line.contains(&format!("replica=127.0.0.1:{} failed_replicas=127.0.0.1:1 ", up.port())), "{line}");
+    // The first fails when there is next to no time left; then it is not the second that is at fault.
+    let late = Stub::start(|_: &Request| Reply::http(503, "text/plain", "").delayed(Duration::from_millis(950)));
+    up.behave(|request: &Request| stub::good(request).delayed(Duration::from_secs(5)));
+    let address = format!("127.0.0.1:{}", late.port());
+    let failed = gateway(&files, &[format!("http://{address}"), good], "1s");
+    let answer = failed.connection();
+    assert!(answer.text.contains(&format!("a ({address}) is reachable, but cannot answer now")), "{}", answer.text);
+    let line = last(&failed);
+    assert!(line.contains(&format!("failed_replicas={address} ")), "{line}");
+}
+
+#[test]
 fn when_all_fail_each_is_tried_once_within_the_deadline() {
     let files = Files::new();
     let stubs: Vec<Stub> = (0..3).map(|_| Stub::start(|_: &Request| Reply::http(503, "text/plain", ""))).collect();
