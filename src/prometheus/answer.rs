@@ -10,7 +10,7 @@ use crate::model::sample::SeriesSet;
 
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
-use super::error::{ErrorKind, shortened};
+use super::error::{ErrorKind, one_line, shortened};
 use super::foreign::Foreign;
 use super::http::transport::Answer;
 use super::http_status::StatusFailure;
@@ -63,7 +63,8 @@ pub(super) fn interpret<T>(
 fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
     let Answer { status, headers, content_type, body, .. } = answer;
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-    let is_json = kind.eq_ignore_ascii_case("application/json");
+    // Services of Amazon's have types of their own, such as `application/x-amz-json-1.1`.
+    let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
     let is_text = is_json || kind.eq_ignore_ascii_case("text/plain");
     let mut text = String::new();
     if is_text && encoding(&headers).is_none() {
@@ -76,16 +77,17 @@ fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
     let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
         // An error that has an error type is Prometheus's own, and its words may be passed on.
         Ok(Envelope { status: Status::Error, error_type: Some(_), error, .. }) => error,
-        _ if status == 401 && is_json => message(&text),
+        _ if matches!(status, 401 | 403) && is_json => message(&text),
         _ => None,
     };
-    ErrorKind::Status(Box::new(StatusFailure { words: words.map(|words| shortened(&words)), ..failure }))
+    ErrorKind::Status(Box::new(StatusFailure { words: words.map(|words| shortened(&one_line(&words))), ..failure }))
 }
 
 /// The message of a JSON error as gateways before Prometheus send it, and nothing else of it.
 fn message(json: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
+        #[serde(alias = "Message")]
         message: String,
     }
     serde_json::from_str(json).ok().map(|Refusal { message }| message)
@@ -256,7 +258,9 @@ mod tests {
         check(401, &[json], &format!("{{\"message\":{:?}}}", "hush".repeat(20_000)), "credentials_required", None);
         check(401, &[text], r#"{"message":"hush"}"#, "credentials_required", None);
         check(401, &[("content-type", "application/json-hush")], r#"{"message":"hush"}"#, "credentials_required", None);
-        check(403, &[json], r#"{"message":"hush"}"#, "access_denied", None);
+        check(403, &[json], r#"{"message":"why","detail":"hush"}"#, "access_denied", Some("why"));
+        check(403, &[text], r#"{"message":"hush"}"#, "access_denied", None);
+        check(407, &[json], r#"{"message":"hush"}"#, "access_denied", None);
         check(400, &[], "<html>hush", "request_refused", None);
         check(422, &[], r#"{"status":"error","error":"hush"}"#, "request_refused", None);
         check(422, &[], r#"{"status":"success","data":["hush"]}"#, "request_refused", None);

@@ -30,7 +30,7 @@ use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::BoundedTexts;
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
-use super::error::{Error, ErrorKind, logged, shortened};
+use super::error::{Error, ErrorKind, logged, predicate, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
@@ -632,7 +632,7 @@ impl Session<'_> {
 
     /// A text of the upstream's without what it was sent in confidence.
     fn without_secrets(&self, words: String) -> String {
-        hidden(words, &self.upstream.target().credentials.secrets())
+        hidden(words, &self.upstream.secrets())
     }
 
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
@@ -777,7 +777,10 @@ impl Session<'_> {
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
-                .text("error", self.without_secrets(failure.map(ToString::to_string).unwrap_or_default()))
+                .text(
+                    "error",
+                    self.without_secrets(failure.map(|kind| predicate(&self.upstream, kind)).unwrap_or_default()),
+                )
         });
         if let Some(recording) = &mut self.recording {
             let Call { path, query, times, status, meter, .. } = call;

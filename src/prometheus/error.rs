@@ -137,6 +137,12 @@ pub(super) fn logged(query: &str) -> String {
     cut(query, MAX_LOGGED_CHARS)
 }
 
+/// The words of a text in one line, without control characters.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A text cut behind so many characters.
 pub fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
@@ -199,12 +205,9 @@ impl ErrorKind {
                 change(error_type);
                 change(message);
             }
-            ErrorKind::Unavailable(words) | ErrorKind::MissingData(words) => change(words),
-            ErrorKind::Status(failure) => {
-                if let Some(words) = &mut failure.words {
-                    change(words);
-                }
-            }
+            ErrorKind::Unavailable(words) | ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
+            ErrorKind::NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
+            ErrorKind::Status(failure) => failure.words_of_peer().for_each(change),
             _ => {}
         }
         self
@@ -285,9 +288,7 @@ impl ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.kind.to_string();
-        let what = if self.upstream.is_named() { of_named(&what) } else { what };
-        write!(f, "Prometheus at {} {what}", self.upstream)?;
+        write!(f, "Prometheus at {} {}", self.upstream, predicate(&self.upstream, &self.kind))?;
         if let Some(query) = &self.query {
             write!(f, "; asked for: {}", shortened(query))?;
         }
@@ -481,6 +482,11 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
             most / MIB
         ),
     }
+}
+
+/// What went wrong, as the predicate of a sentence about the upstream.
+pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind) -> String {
+    if upstream.is_named() { of_named(&kind.to_string()) } else { kind.to_string() }
 }
 
 /// The same of an upstream whose address and credentials do not stand in the connection details.

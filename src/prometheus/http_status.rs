@@ -21,6 +21,8 @@ pub struct StatusFailure {
     pub words: Option<String>,
     /// Whether the upstream, and with it its credentials, stands in the upstreams file.
     pub is_named: bool,
+    /// Whether requests are signed for Amazon.
+    pub is_signed: bool,
 }
 
 /// What an HTTP status means.
@@ -96,7 +98,18 @@ impl StatusFailure {
             500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
         };
-        Some(StatusFailure { status, meaning, words: None, is_named: way.is_named })
+        Some(StatusFailure { status, meaning, words: None, is_named: way.is_named, is_signed: way.is_signed })
+    }
+
+    /// What the upstream itself wrote.
+    pub(super) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
+        let challenges = match &mut self.meaning {
+            StatusMeaning::CredentialsRequired(challenges)
+            | StatusMeaning::CredentialsRefused(challenges)
+            | StatusMeaning::Denied { challenges, .. } => challenges.as_mut_slice(),
+            _ => &mut [],
+        };
+        challenges.iter_mut().chain(&mut self.words)
     }
 
     /// Whether the query is too long for it.
@@ -225,6 +238,12 @@ impl fmt::Display for StatusFailure {
             ),
             StatusMeaning::Denied { has_credentials, challenges } => {
                 write!(f, "denies access (HTTP status {status}{}){words}; ", asked(challenges))?;
+                if self.is_signed {
+                    return f.write_str(
+                        "check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
+                         upstreams file, and the clock of this mirror's machine",
+                    );
+                }
                 f.write_str(match (self.is_named, has_credentials, take_basic(challenges)) {
                     (true, true, _) => "allow those whose credentials the upstreams file gives it to query it",
                     (true, false, _) => {

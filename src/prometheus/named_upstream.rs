@@ -131,6 +131,11 @@ impl NamedUpstream {
         Target { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
+    /// Whether requests are signed for Amazon.
+    pub(super) fn is_signed(&self) -> bool {
+        matches!(self.credentials.scheme, Scheme::SigV4(_))
+    }
+
     /// A number that no other has.
     pub(super) fn id(&self) -> u64 {
         self.id

@@ -6,12 +6,16 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::metrics::UpstreamLabels;
+use crate::secret::Secret;
 
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::http::transport::{Target, Transport};
 use super::named_upstream::NamedUpstream;
 use super::upstreams_file::definition::Options;
+
+/// A shorter part of a URL is no secret, but may be part of many words.
+const MIN_HIDDEN_BYTES: usize = 8;
 
 /// A Prometheus to ask: one that connection details give the address of, or one of the upstreams file. `Display` gives its name, if it
 /// has one, host, port and path prefix; nothing shows credentials.
@@ -189,6 +193,17 @@ impl Upstream {
         }
     }
 
+    /// What no text may repeat: its credentials, and what else may be secret of its URL.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let parameters = match &*self.0 {
+            Kind::Given { .. } => &[],
+            Kind::Named(Named { upstream, .. }) => upstream.definition().query_parameters.as_slice(),
+        };
+        let of_url = self.address().hidden_segments().chain(parameters.iter().map(|(_, value)| value.clone()));
+        let of_url = of_url.filter(|text| text.len() >= MIN_HIDDEN_BYTES).map(|text| Secret::new(&text));
+        self.target().credentials.secrets().into_iter().chain(of_url).collect()
+    }
+
     /// Its own connections, if it has such.
     pub(super) fn transport(&self) -> Option<&Transport> {
         match &*self.0 {
@@ -204,6 +219,10 @@ impl Upstream {
             is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
             is_named: self.is_named(),
+            is_signed: match &*self.0 {
+                Kind::Given { .. } => false,
+                Kind::Named(Named { upstream, .. }) => upstream.is_signed(),
+            },
         }
     }
 }
@@ -219,6 +238,8 @@ pub(super) struct Way {
     pub(super) has_credentials: bool,
     /// Whether it stands in the upstreams file.
     pub(super) is_named: bool,
+    /// Whether its requests are signed for Amazon.
+    pub(super) is_signed: bool,
 }
 
 impl fmt::Display for Upstream {

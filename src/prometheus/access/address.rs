@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-use super::shown_path::{HIDDEN, shown_path};
+use super::shown_path::{HIDDEN, hidden_segments, shown_path};
 
 /// The address of a Prometheus. `Display` gives host, port and the well-known segments of the path prefix.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -125,6 +125,13 @@ impl Address {
     /// Scheme, host, port and path prefix: not for any eye, for the prefix may be a secret.
     pub(in crate::prometheus) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The segments of the path that are not shown, as they are in the URL, and decoded.
+    pub(in crate::prometheus) fn hidden_segments(&self) -> impl Iterator<Item = String> {
+        let path = self.base.splitn(4, '/').nth(3).unwrap_or_default();
+        hidden_segments(path)
+            .flat_map(|segment| [segment.to_owned(), percent_decode_str(segment).decode_utf8_lossy().into_owned()])
     }
 
     /// Whether it is asked by https.

@@ -45,19 +45,31 @@ const KNOWN_SEGMENTS: [&str; 36] = [
 /// `...` stands for all others.
 pub(in crate::prometheus) fn shown_path(path: &str) -> String {
     let mut shown = String::new();
-    let mut before = "";
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let is_shown = KNOWN_SEGMENTS.contains(&segment)
-            || (before == "select" && is_tenant(segment))
-            || (before == "workspaces" && is_workspace(segment));
+    for (segment, is_shown) in segments(path) {
         match is_shown {
             true => shown.extend(["/", segment]),
             false if shown.ends_with(HIDDEN) => {}
             false => shown.push_str(HIDDEN),
         }
-        before = segment;
     }
     shown
+}
+
+/// The segments of a path that are not shown.
+pub(in crate::prometheus) fn hidden_segments(path: &str) -> impl Iterator<Item = &str> {
+    segments(path).filter(|(_, is_shown)| !is_shown).map(|(segment, _)| segment)
+}
+
+/// The segments of a path, and whether they are shown.
+fn segments(path: &str) -> impl Iterator<Item = (&str, bool)> {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    segments.scan("", |before, segment| {
+        let is_shown = KNOWN_SEGMENTS.contains(&segment)
+            || (*before == "select" && is_tenant(segment))
+            || (*before == "workspaces" && is_workspace(segment));
+        *before = segment;
+        Some((segment, is_shown))
+    })
 }
 
 /// What stands for segments of a path that are not shown.

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::prometheus::error::cut;
+use crate::prometheus::error::{cut, one_line};
 use crate::secret::Secret;
 
 /// What stands in the place of a secret.
@@ -30,8 +30,7 @@ pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String 
 
 /// The words of a peer as they may be shown: in one line, without these secrets, and no longer than needed.
 pub(super) fn shown_words(words: &str, secrets: &[Secret]) -> String {
-    let one_line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    cut(&hidden(one_line, secrets), MAX_SHOWN_CHARS)
+    cut(&hidden(one_line(words), secrets), MAX_SHOWN_CHARS)
 }
 
 /// What is secret of the value of a header `Authorization`: the value behind its scheme, and of Basic ones the password.

@@ -180,3 +180,38 @@ fn what_a_server_repeats_of_its_credentials_is_not_shown() {
         check(&|port| json!({"url": format!("http://ever:ever-so-hush@127.0.0.1:{port}")}), "", answer);
     }
 }
+
+#[test]
+fn what_a_server_repeats_of_the_url_or_where_no_words_are_expected_is_not_shown() {
+    use crate::support::stub::{Reply, Request, Stub};
+
+    let check = |status: u16, head: fn(&str) -> String, body: fn(&str) -> String| {
+        let stub = Stub::start(move |request: &Request| {
+            let parameter = request.parameter("key").unwrap_or_default();
+            let token = request.header("authorization").unwrap_or_default().trim_start_matches("Bearer ");
+            let (head, path) = (head(token), request.path.trim_end_matches("/api/v1/query"));
+            let body = body(&format!("{path} {parameter} {token}"));
+            Reply::raw(format!("HTTP/1.1 {status} X\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+        });
+        let files = Files::new();
+        let mirror = with_one(
+            &files,
+            &format!("http://127.0.0.1:{}/path-hush-1", stub.port()),
+            "  authorization: {credentials: token-hush-1}\n  query_parameters: {key: [parameter-hush-1]}",
+        );
+        let verdict = verdict(&mirror, &named("a"));
+        assert!(verdict.contains("...") && !verdict.contains("hush"), "{verdict}");
+        assert!(!mirror.log().contains("hush"), "{}", mirror.log());
+    };
+    let plain = |_: &str| "Content-Type: application/json\r\n".to_owned();
+    let api = |words: &str| json!({"status": "error", "errorType": "bad_data", "error": words}).to_string();
+    let kind = |words: &str| json!({"status": "error", "errorType": words, "error": ""}).to_string();
+    let message = |words: &str| json!({"message": words}).to_string();
+    check(400, plain, api);
+    check(400, plain, kind);
+    check(401, plain, message);
+    check(403, plain, message);
+    check(401, |token| format!("WWW-Authenticate: {token} realm=x\r\n"), |_| String::new());
+    check(403, |token| format!("WWW-Authenticate: {token}\r\n"), |_| String::new());
+    check(200, |token| format!("Content-Encoding: {token}\r\n"), |_| "x".to_owned());
+}
