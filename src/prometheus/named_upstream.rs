@@ -25,6 +25,9 @@ use super::upstreams_file::definition::{CredentialsDefinition, Definition};
 /// How long a connection to a replica may take: there are others.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a connection to a service of this machine's own may take. Where there is none, most machines get no answer at all.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a probe of a replica may take.
 const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -69,7 +72,7 @@ impl NamedUpstream {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
-            Scheme::OAuth2(oauth2) => oauth2.transport().refresh(authorities),
+            Scheme::OAuth2(oauth2) => oauth2.refresh_tls(authorities),
             _ => Ok(false),
         };
         Ok(secrets? | tls? | of_tokens?)
@@ -172,8 +175,9 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
             Scheme::OAuth2(Box::new(OAuth2::new((**definition).clone(), transport)?))
         }
         CredentialsDefinition::SigV4(definition) => {
-            let transport = |proxy| RotatingTransport::new(TlsSettings::default(), &proxy, around, ANY_PATIENCE);
-            let (sts, local) = (transport(ProxyChoice::AsSet)?, transport(ProxyChoice::Direct)?);
+            let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, around, patience);
+            let sts = transport(ProxyChoice::AsSet, ANY_PATIENCE)?;
+            let local = transport(ProxyChoice::Direct, LOCAL_PATIENCE)?;
             let region = definition.region.as_ref().or(around.aws.region.as_ref());
             let region = region.ok_or_else(|| Unusable::at(&definition.place, NO_REGION.to_owned()))?;
             Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))

@@ -1,5 +1,7 @@
 //! Amazon: requests are signed with keys, which stand in the upstreams file or come from where the mirror runs.
 
+use std::sync::Mutex;
+
 use ureq::http::HeaderMap;
 
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
@@ -78,6 +80,7 @@ impl SigV4 {
                 sts_endpoint,
                 sts,
                 local,
+                files: Mutex::new(environment.fingerprint()),
             },
             found: SingleFetch::default(),
             assumed: SingleFetch::default(),
@@ -123,6 +126,17 @@ impl SigV4 {
             (None, None) => self.found.renew(are_refused),
             (None, Some(given)) => !are_refused(&given.current()),
         }
+    }
+
+    /// Whether what stands in the files that the environment names is other than when this was asked last.
+    pub(in crate::prometheus) fn have_files_changed(&self) -> bool {
+        self.sources.have_files_changed()
+    }
+
+    /// There may be other keys now than those that were refused.
+    pub(in crate::prometheus) fn end_pause(&self) {
+        self.found.end_pause();
+        self.assumed.end_pause();
     }
 
     /// The keys in force that no text may repeat.

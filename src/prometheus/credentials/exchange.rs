@@ -8,23 +8,25 @@ use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::transport::{Answer, Content, Question, Target, Transport};
 
-use super::failure::CredentialsFailure;
+use super::failure::{CredentialsFailure, Issuer};
 
 /// The most bytes of an answer: 256 KiB, many times what the longest tokens and keys have.
-pub(super) const MAX_ANSWER_BYTES: u64 = 256 << 10;
+const MAX_ANSWER_BYTES: u64 = 256 << 10;
 
 /// The status and the whole body of the answer.
 ///
 /// # Errors
 /// When there is none before the deadline.
 pub(super) fn exchange(
+    issuer: Issuer,
     transport: &Transport,
     target: Target<'_>,
     path: &str,
     content: Content<'_>,
     deadline: Deadline,
 ) -> Result<(u16, Zeroizing<Vec<u8>>), CredentialsFailure> {
-    let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(&target.address.to_string(), &kind);
+    let server = target.address.to_string();
+    let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, &kind);
     let question = Question { target, path, content, deadline, trace: None, max_bytes: MAX_ANSWER_BYTES };
     let Answer { status, mut body, .. } = transport.exchange(question).map_err(unreachable)?;
     let mut bytes = Zeroizing::new(Vec::new());

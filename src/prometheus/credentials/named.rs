@@ -38,8 +38,14 @@ impl NamedCredentials {
     /// When a file is of no use any more; what stood in it stays in force, what stands in the others is taken over.
     pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
         // All of them are read, whatever comes of one.
-        let refreshed = self.secrets().map(LiveSecret::refresh).reduce(|before, now| Ok(before? | now?));
-        refreshed.unwrap_or(Ok(false))
+        let refreshed: Vec<Result<bool, Unusable>> = self.secrets().map(LiveSecret::refresh).collect();
+        let has_changed = refreshed.iter().any(|refreshed| matches!(refreshed, Ok(true)));
+        match &self.scheme {
+            Scheme::OAuth2(oauth2) if has_changed => oauth2.end_pause(),
+            Scheme::SigV4(sigv4) if sigv4.have_files_changed() || has_changed => sigv4.end_pause(),
+            _ => {}
+        }
+        refreshed.into_iter().try_fold(false, |before, now| Ok(before | now?))
     }
 
     fn secrets(&self) -> impl Iterator<Item = &LiveSecret> {

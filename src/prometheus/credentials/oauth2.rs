@@ -9,7 +9,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::prometheus::access::address::basic;
-use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
+use crate::prometheus::access::authorities::Authorities;
+use crate::prometheus::access::secret_source::{Form, LiveSecret, Unusable};
 use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
@@ -17,8 +18,8 @@ use crate::prometheus::http::transport::{Content, Target, url_query};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
-use super::exchange::{MAX_ANSWER_BYTES, exchange};
-use super::failure::CredentialsFailure;
+use super::exchange::exchange;
+use super::failure::{CredentialsFailure, Issuer};
 use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::single_fetch::{Fetched, SingleFetch};
@@ -72,8 +73,21 @@ impl OAuth2 {
         &self.client_secret
     }
 
-    pub(in crate::prometheus) fn transport(&self) -> &RotatingTransport {
-        &self.transport
+    /// Takes over what has changed in the certificates for the token server: whether anything has.
+    ///
+    /// # Errors
+    /// When a file is of no use any more; what stood in it stays in force.
+    pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Result<bool, Unusable> {
+        let has_changed = self.transport.refresh(authorities)?;
+        if has_changed {
+            self.token.end_pause();
+        }
+        Ok(has_changed)
+    }
+
+    /// Another secret is in force, which the token server has not refused yet.
+    pub(super) fn end_pause(&self) {
+        self.token.end_pause();
     }
 
     /// Asks for a token. The secret goes into a header, as the RFC prefers, or into the form where that is refused.
@@ -102,7 +116,7 @@ impl OAuth2 {
         if !scopes.is_empty() {
             params.push(("scope".to_owned(), scopes.join(" ")));
         }
-        params.extend(endpoint_params.iter().cloned());
+        params.extend(endpoint_params.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));
         let authorization = if in_form {
             params.extend(
                 [("client_id", client_id.as_str()), ("client_secret", secret.reveal())]
@@ -121,24 +135,32 @@ impl OAuth2 {
             credentials: &Fixed::authorization(authorization),
         };
         let form = Zeroizing::new(url_query(&params));
-        let (status, text) =
-            exchange(self.transport.transport(), target, token_path, Content::EncodedForm(&form), deadline)?;
+        let (transport, content) = (self.transport.transport(), Content::EncodedForm(&form));
+        let (status, text) = exchange(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
-        if !(200..=299).contains(&status) {
-            return Err(CredentialsFailure::refused(&server, status, words(&text, client_id, &secret)));
-        }
-        let Ok(Granted { access_token, token_type, expires_in }) = serde_json::from_slice(&text) else {
-            return Err(CredentialsFailure::foreign(&server, "answers with no token"));
+        let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
+        let words = || {
+            let given = endpoint_params.iter().map(|(_, value)| value);
+            let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
+            let secrets = of_authorization(&basic).into_iter().chain([Secret::clone(&secret)]).chain(given.cloned());
+            words(&text, &secrets.collect::<Vec<_>>())
         };
-        if !token_type.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err(CredentialsFailure::foreign(&server, "answers with a token of another type than Bearer"));
+        let refused = |words| CredentialsFailure::refused(Issuer::TokenServer, &server, status, words);
+        if !(200..=299).contains(&status) {
+            return Err(refused(words()));
         }
-        let is_token = (1..=MAX_ANSWER_BYTES as usize).contains(&access_token.len())
-            && access_token.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_token {
-            return Err(CredentialsFailure::foreign(&server, "answers with a token that a header cannot carry"));
+        let Ok(Granted { access_token, token_type }) = serde_json::from_slice(&text) else {
+            // Some refuse with the status of a success.
+            return Err(words().map_or(foreign("answers without a token"), |words| refused(Some(words))));
+        };
+        if !token_type.is_none_or(|kind| kind.is_empty() || kind.eq_ignore_ascii_case("bearer")) {
+            return Err(foreign("answers with a token of another type than Bearer"));
         }
-        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), asked, lifetime(&expires_in)))
+        let access_token = access_token.trim();
+        if access_token.is_empty() || Form::HeaderValue.fault(access_token).is_some() {
+            return Err(foreign("answers with a token that a header cannot carry"));
+        }
+        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), asked, lifetime(&text)))
     }
 }
 
@@ -147,12 +169,16 @@ impl OAuth2 {
 struct Granted {
     access_token: String,
     token_type: Option<String>,
-    /// Seconds, which some write as a text.
-    #[serde(default)]
-    expires_in: Value,
 }
 
-fn lifetime(expires_in: &Value) -> Option<Duration> {
+/// How long the token of an answer can be used, if it says so: a number of seconds, which some write as a text. A number beyond all
+/// bounds is none.
+fn lifetime(json: &[u8]) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Granted {
+        expires_in: Value,
+    }
+    let Granted { expires_in } = serde_json::from_slice(json).ok()?;
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -161,8 +187,8 @@ fn lifetime(expires_in: &Value) -> Option<Duration> {
     seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// What a token server says of its refusal ("Error Response"), without the secret if it repeats that.
-fn words(json: &[u8], client_id: &str, secret: &Secret) -> Option<String> {
+/// What a token server says of its refusal ("Error Response"), without these secrets if it repeats them.
+fn words(json: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
@@ -173,10 +199,7 @@ fn words(json: &[u8], client_id: &str, secret: &Secret) -> Option<String> {
         Some(description) => format!("{error}: {description}"),
         None => error,
     };
-    let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
-    let mut secrets = of_authorization(&basic);
-    secrets.push(secret.clone());
-    Some(shown_words(&text, &secrets))
+    Some(shown_words(&text, secrets))
 }
 
 #[cfg(test)]
@@ -186,27 +209,27 @@ mod tests {
     #[test]
     fn a_lifetime_is_a_number_or_its_digits() {
         let check = |json: &str, expected: Option<u64>| {
-            let value: Value = serde_json::from_str(json).unwrap();
-            assert_eq!(lifetime(&value), expected.map(Duration::from_secs), "{json}");
+            let answer = format!(r#"{{"access_token": "t", "expires_in": {json}}}"#);
+            assert_eq!(lifetime(answer.as_bytes()), expected.map(Duration::from_secs), "{json}");
         };
         check("3600", Some(3_600));
         check("3600.0", Some(3_600));
         check("\"3599\"", Some(3_599));
-        for none in ["null", "0", "-1", "\"soon\"", "[]", "1e300"] {
+        for none in ["null", "0", "-1", "\"soon\"", "[]", "1e300", "1e400"] {
             check(none, None);
         }
     }
 
     #[test]
     fn a_refusal_is_told_in_the_servers_words_without_the_secret() {
-        let secret = Secret::new("so-hush");
+        let secrets = ["so-hush", "assertion-hush"].map(Secret::new);
         let check = |json: &str, expected: Option<&str>| {
-            assert_eq!(words(json.as_bytes(), "id", &secret).as_deref(), expected, "{json}");
+            assert_eq!(words(json.as_bytes(), &secrets).as_deref(), expected, "{json}");
         };
         check(r#"{"error":"invalid_client"}"#, Some("invalid_client"));
         check(
-            r#"{"error":"invalid_client","error_description":"AADSTS7000215:\r\nsecret so-hush is wrong"}"#,
-            Some("invalid_client: AADSTS7000215: secret ... is wrong"),
+            r#"{"error":"invalid_client","error_description":"AADSTS7000215:\r\nsecret so-hush or assertion-hush is wrong"}"#,
+            Some("invalid_client: AADSTS7000215: secret ... or ... is wrong"),
         );
         check("<html>", None);
         check(r#"{"message":"x"}"#, None);

@@ -15,8 +15,8 @@ const BEFORE_END: Duration = Duration::from_secs(30);
 /// How long a fetch may take, however long the request may that it is made for: others wait for it.
 const FETCH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a refusal is believed. The server is not asked again before.
-const REFUSAL_LIFETIME: Duration = Duration::from_secs(1);
+/// How long the server is left alone after its first refusal. After each further one it is twice as long, up to a bound.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Something that was just fetched is not fetched anew, though it is refused: whatever is wrong with it will be wrong with the next.
 const MIN_AGE: Duration = Duration::from_secs(5);
@@ -55,7 +55,15 @@ pub(super) struct SingleFetch<T> {
 struct State<T> {
     current: Option<Arc<Fetched<T>>>,
     is_fetching: bool,
-    refusal: Option<(Instant, CredentialsFailure)>,
+    refusal: Option<Refusal>,
+}
+
+/// The last answer of the server, if that was a refusal.
+struct Refusal {
+    failure: CredentialsFailure,
+    pause: Duration,
+    /// When the pause is over.
+    end: Instant,
 }
 
 impl<T> fmt::Debug for SingleFetch<T> {
@@ -98,8 +106,8 @@ impl<T> SingleFetch<T> {
             if let Some(current) = state.current.as_ref().filter(|current| current.lasts(now, BEFORE_END)) {
                 return Ok(Arc::clone(current));
             }
-            if let Some((_, refusal)) = state.refusal.as_ref().filter(|(since, _)| *since + REFUSAL_LIFETIME > now) {
-                return usable(&state, now).ok_or_else(|| ErrorKind::Credentials(Box::new(refusal.clone())));
+            if let Some(refusal) = state.refusal.as_ref().filter(|refusal| refusal.end > now) {
+                return usable(&state, now).ok_or_else(|| ErrorKind::Credentials(Box::new(refusal.failure.clone())));
             }
             if !state.is_fetching {
                 break;
@@ -133,7 +141,9 @@ impl<T> SingleFetch<T> {
             Err(failure) => {
                 // A request may have had little time for it; that says nothing to others.
                 if failure.is_refusal() {
-                    state.refusal = Some((Instant::now(), failure.clone()));
+                    let pause = state.refusal.as_ref().map_or(FIRST_PAUSE, |before| before.pause * 2);
+                    let pause = pause.min(failure.longest_pause());
+                    state.refusal = Some(Refusal { failure: failure.clone(), pause, end: Instant::now() + pause });
                 }
                 usable(&state, Instant::now()).ok_or_else(|| ErrorKind::Credentials(Box::new(failure)))
             }
@@ -154,6 +164,11 @@ impl<T> SingleFetch<T> {
                 true
             }
         }
+    }
+
+    /// Something has changed, so that a server that has refused may answer otherwise: it is not left alone any longer.
+    pub(super) fn end_pause(&self) {
+        self.state().refusal = None;
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -181,6 +196,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
+    use super::super::failure::Issuer;
     use super::*;
 
     fn soon() -> Deadline {
@@ -192,7 +208,7 @@ mod tests {
     }
 
     fn refused() -> CredentialsFailure {
-        CredentialsFailure::refused("p:1", 401, Some("why".to_owned()))
+        CredentialsFailure::refused(Issuer::TokenServer, "p:1", 401, Some("why".to_owned()))
     }
 
     #[test]
@@ -250,15 +266,39 @@ mod tests {
         assert!(matches!(single.get(soon(), |_| Err(refused())), Err(ErrorKind::Credentials(_))));
         // The refusal is believed for a while.
         assert!(matches!(single.get(soon(), |_| panic!("is not asked")), Err(ErrorKind::Credentials(_))));
-        let until_asked = Instant::now() + REFUSAL_LIFETIME;
-        thread::sleep(until_asked.saturating_duration_since(Instant::now()) + Duration::from_millis(10));
+        thread::sleep(FIRST_PAUSE + Duration::from_millis(10));
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+    }
+
+    #[test]
+    fn who_is_refused_again_and_again_asks_less_and_less_until_something_changes() {
+        let refused_with = |status| CredentialsFailure::refused(Issuer::TokenServer, "p:1", status, None);
+        let check = |status: u16, expected_s: [u64; 7]| {
+            let single: SingleFetch<u32> = SingleFetch::default();
+            for expected_s in expected_s {
+                assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
+                assert!(single.get(soon(), |_| panic!("is not asked")).is_err());
+                let mut state = single.state();
+                let refusal = state.refusal.as_mut().unwrap();
+                assert_eq!(refusal.pause, Duration::from_secs(expected_s), "{status}");
+                // The pause is over.
+                refusal.end = Instant::now();
+            }
+            assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
+            single.end_pause();
+            assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+            assert!(single.state().refusal.is_none());
+        };
+        check(401, [1, 2, 4, 8, 16, 30, 30]);
+        check(400, [1, 2, 4, 8, 16, 30, 30]);
+        check(503, [1, 2, 4, 5, 5, 5, 5]);
+        check(408, [1, 2, 4, 5, 5, 5, 5]);
     }
 
     #[test]
     fn a_request_without_time_is_no_refusal_to_others() {
         let single = SingleFetch::default();
-        let late = || CredentialsFailure::unreachable("p:1", &"does not answer");
+        let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", &ErrorKind::Closed);
         assert!(single.get(soon(), |_| Err(late())).is_err());
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }

@@ -10,6 +10,7 @@ use crate::prometheus::access::address::{Address, BaseUrl, split_url};
 use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
 use crate::prometheus::access::secret_source::{Form, Origin, Place, SecretSource};
 use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
+use crate::secret::Secret;
 
 use super::fields::{BadField, Field, Fields};
 use super::yaml;
@@ -141,8 +142,8 @@ pub(in crate::prometheus) struct OAuth2Definition {
     /// The query of the URL, or nothing.
     pub(in crate::prometheus) token_url_query: String,
     pub(in crate::prometheus) scopes: Vec<String>,
-    /// What else the form holds.
-    pub(in crate::prometheus) endpoint_params: Vec<(String, String)>,
+    /// What else the form holds. It may be an assertion or a password.
+    pub(in crate::prometheus) endpoint_params: Vec<(String, Secret)>,
     pub(in crate::prometheus) tls: TlsSettings,
     pub(in crate::prometheus) proxy: ProxyChoice,
 }
@@ -308,7 +309,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     let mut endpoint_params = Vec::new();
     if let Some(params) = fields.get("endpoint_params") {
         for (name, value) in params.mapping()?.all() {
-            endpoint_params.push((name.to_owned(), value.text_or_empty()?.to_owned()));
+            endpoint_params.push((name.to_owned(), Secret::new(value.text_or_empty()?)));
         }
     }
     Ok(OAuth2Definition {
@@ -577,7 +578,6 @@ mod tests {
 
     use super::Form::{HeaderValue, Line, Pem};
     use super::*;
-    use crate::secret::Secret;
 
     fn parsed(yaml: &str) -> Result<Vec<Definition>, String> {
         parse(yaml, Path::new("/etc/mirror"))

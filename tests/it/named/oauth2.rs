@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{Files, named, one, verdict, with_one};
 use crate::support::process::{Server, wait_until};
-use crate::support::stub::{Reply, Request, Stub};
+use crate::support::stub::{After, Reply, Request, Stub};
 use crate::support::{nginx, prometheus};
 
 /// An nginx before the shared Prometheus that takes this token only.
@@ -129,7 +129,7 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
     let url = prometheus::shared().url("");
     let check = |reply: Reply, says: &[&str]| {
         let server = Stub::start(move |_: &Request| reply.clone());
-        files.upstreams(&one(&url, &oauth2(&server, "")));
+        files.upstreams(&one(&url, &oauth2(&server, ", endpoint_params: {client_assertion: assert-hush}")));
         let mirror = files.mirror();
         let verdict = verdict(&mirror, &json!({"upstream": "a", "requestTimeout": 1_500}));
         assert!(says.iter().all(|part| verdict.contains(part)), "{says:?}: {verdict}");
@@ -137,19 +137,75 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
         let is_counted = || mirror.get("/metrics").text.contains("errors_total{code=\"credentials_unavailable\"} 1");
         wait_until(|| format!("it is counted: {verdict}"), is_counted);
         assert!(!verdict.contains("hush") && !mirror.log().contains("hush"), "{verdict}");
+        for foreign in ["narrow", "bucket", "port of url", "--allow-upstream"] {
+            assert!(!verdict.contains(foreign), "{foreign}: {verdict}");
+        }
     };
-    let server_is = "hands them out";
+    let server_is = "the token server 127.0.0.1:";
+    let address = "check token_url in the upstreams file";
     check(refused("invalid_client"), &[server_is, "HTTP status 401: invalid_client: no such client", "upstreams file"]);
     check(Reply::http(400, "application/json", r#"{"error":"so-hush is wrong"}"#), &[server_is, "400: ... is wrong"]);
-    check(Reply::http(200, "text/html", "<html>hush"), &["answers with no token"]);
+    // One that claims success, and one that repeats a parameter, which may be an assertion.
+    check(Reply::json(&json!({"error": "invalid_scope"})), &[server_is, "refuses (HTTP status 200: invalid_scope)"]);
+    check(Reply::http(400, "application/json", r#"{"error":"not assert-hush"}"#), &["400: not ..."]);
+    check(Reply::http(200, "text/html", "<html>hush"), &["answers without a token", address]);
     check(granted("two\nlines", json!(1)), &["that a header cannot carry"]);
     check(Reply::json(&json!({"access_token": "t", "token_type": "mac"})), &["of another type than Bearer"]);
     check(Reply::http(302, "text/html", ""), &["302"]);
-    check(granted("t", json!(1)).delayed(Duration::from_secs(3)), &[server_is, "did not answer within"]);
+    let slow = "look at its load";
+    check(granted("t", json!(1)).delayed(Duration::from_secs(3)), &[server_is, "did not answer within", slow]);
+    let half = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{").then(After::Hang);
+    check(half, &[server_is, "did not send its whole answer within", slow]);
+    check(Reply::http(200, "application/json", "x".repeat(300_000)), &[server_is, "more than 262144 bytes", address]);
+    check(Reply::raw("SSH-2.0-hush\r\n").then(After::Close), &[server_is, "its answer is not HTTP", address]);
+    check(Reply::raw("").then(After::Close), &[server_is, "closed the connection", address]);
     let gone = Stub::start(|_: &Request| granted("t", json!(1)));
     let keys = oauth2(&gone, "");
     drop(gone);
     files.upstreams(&one(&url, &keys));
     let unreachable = verdict(&files.mirror(), &named("a"));
     assert!(unreachable.contains("Connection refused") && unreachable.contains(server_is), "{unreachable}");
+    assert!(unreachable.contains(address) && !unreachable.contains("of url"), "{unreachable}");
+}
+
+#[test]
+fn what_other_clients_take_for_a_token_is_one() {
+    let files = Files::new();
+    files.write("secret", "so-hush");
+    let check = |answer: &'static str, token: &str| {
+        let (gate, server) =
+            (gate(token), Stub::start(move |_: &Request| Reply::http(200, "application/json", answer)));
+        let mirror = with_one(&files, &gate.url(""), &oauth2(&server, ""));
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{answer}: {}", mirror.log());
+    };
+    check(r#"{"access_token": "token-hush", "token_type": ""}"#, "token-hush");
+    check(r#"{"access_token": "token-hush", "token_type": null, "expires_in": 1e400}"#, "token-hush");
+    check(r#"{"access_token": " token hush\n", "token_type": "bearer", "expires_in": {}}"#, "token hush");
+}
+
+#[test]
+fn a_client_that_is_refused_asks_less_and_less_until_its_secret_changes() {
+    let (gate, files) = (gate("token-hush"), Files::new());
+    // `printf 'mirror%3A1:new%2Dhush' | base64`.
+    const NEW_CLIENT: &str = "Basic bWlycm9yJTNBMTpuZXclMkRodXNo";
+    let server = Stub::start(|request: &Request| match request.header("authorization") {
+        Some(NEW_CLIENT) => granted("token-hush", json!(3_600)),
+        _ => refused("invalid_client"),
+    });
+    files.write("secret", "so-hush");
+    let mirror = with_one(&files, &gate.url(""), &oauth2(&server, ""));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(3_500) {
+        let verdict = verdict(&mirror, &named("a"));
+        assert!(verdict.contains("invalid_client") && verdict.contains("asks it again in at most 30 s"), "{verdict}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // At the beginning, a second after that, and two seconds after that; each with the secret in a header and in the form.
+    let asked = server.requests().len();
+    assert!((4..=6).contains(&asked), "{asked}");
+    files.write("secret", "new-hush");
+    let changed = Instant::now();
+    wait_until(|| format!("it asks again: {}", mirror.log()), || verdict(&mirror, &named("a")) == "OK");
+    // The file is read again every five seconds.
+    assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use prometheusmirror::internals::{ToSign, sign};
 use serde_json::{Value, json};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::{Files, named, one, verdict};
 use crate::support::ask::{Gateway, Query};
 use crate::support::mirror::{API_KEY, BINARY, Mirror};
-use crate::support::process::tool;
+use crate::support::process::{tool, wait_until};
 use crate::support::samples::Random;
-use crate::support::stub::{self, Reply, Request, Stub};
+use crate::support::stub::{self, After, Reply, Request, Stub};
 
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
 const SECRET_KEY: &str = "so/hush+EXAMPLE";
@@ -246,7 +246,25 @@ fn why_there_are_no_keys_is_said() {
     check(
         "{region: r}",
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")],
-        &["none of this machine", "Connection refused"],
+        &["none of this machine", "instance metadata service 127.0.0.1:1", "Connection refused"],
+    );
+    let slow = Stub::start(|_: &Request| Reply::raw("").then(After::Hang));
+    let slow_url = url(&slow, "/");
+    let did_not_answer = "did not answer within ";
+    check(
+        "{region: r}",
+        &[("AWS_WEB_IDENTITY_TOKEN_FILE", &web), ("AWS_ROLE_ARN", "a"), ("AWS_ENDPOINT_URL_STS", &slow_url)],
+        &["the Security Token Service 127.0.0.1:", did_not_answer, "look at its load"],
+    );
+    check(
+        "{region: r}",
+        &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &slow_url)],
+        &["the credentials service of this container 127.0.0.1:", did_not_answer, "look at its load"],
+    );
+    check(
+        "{region: r}",
+        &[("AWS_WEB_IDENTITY_TOKEN_FILE", &web), ("AWS_ROLE_ARN", "a"), ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")],
+        &["Connection refused", "region in the upstreams file, or AWS_ENDPOINT_URL_STS"],
     );
     check(
         "{region: r}",
@@ -260,6 +278,78 @@ fn why_there_are_no_keys_is_said() {
     );
     check("{region: r, profile: x}", &[("AWS_SHARED_CREDENTIALS_FILE", &web)], &["has no keys of the profile x"]);
     check("{region: r}", &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")], &["must be an https URL"]);
+}
+
+#[test]
+fn amazons_words_about_a_refusal_are_kept_and_the_clock_is_named() {
+    let files = Files::new();
+    let check = |kind: &'static str, body: &'static str, says: &[&str]| {
+        let stub = Stub::start(move |_: &Request| Reply::http(403, kind, body));
+        let keys = format!("  sigv4: {{region: r, access_key: {ACCESS_KEY}, secret_key: so-hush}}");
+        files.upstreams(&one(&url(&stub, ""), &keys));
+        let mirror = files.mirror();
+        let verdict = verdict(&mirror, &named("a"));
+        assert!(says.iter().all(|part| verdict.contains(part)) && !verdict.contains("hush"), "{says:?}: {verdict}");
+        assert!(!mirror.log().contains("hush"), "{}", mirror.log());
+    };
+    let remedy =
+        "policy AmazonPrometheusQueryAccess), region in the upstreams file, and the clock of this mirror's machine";
+    check(
+        "application/json",
+        r#"{"message":"Signature expired: 20261126T120000Z is now earlier than 20261126T125500Z (so-hush)\n"}"#,
+        &["403): Signature expired: 20261126T120000Z is now earlier than 20261126T125500Z (...); check", remedy],
+    );
+    check("application/x-amz-json-1.1", r#"{"Message":"Missing\r\n\u0000token"}"#, &["): Missing token; ", remedy]);
+    check("text/html", "hush", &["(HTTP status 403); check", remedy]);
+}
+
+#[test]
+fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_asked_for_once() {
+    let (stub, files) = (Stub::start(stub::good), Files::new());
+    let machine = Stub::start(|request: &Request| {
+        let reply = match (request.method.as_str(), request.path.as_str()) {
+            ("PUT", _) => Reply::http(200, "text/plain", "imds-hush"),
+            (_, "/latest/meta-data/iam/security-credentials/") => Reply::http(200, "text/plain", "my-role"),
+            _ => json_keys("MACHINE").edited(|keys| keys["Expiration"] = json!("2001-01-01T00:00:00Z")),
+        };
+        reply.delayed(Duration::from_millis(900))
+    });
+    files.upstreams(&one(&url(&stub, ""), "  sigv4: {region: r}"));
+    let mirror = mirror_in(&files, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url(&machine, ""))]);
+    for _ in 0..20 {
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{}", mirror.log());
+    }
+    // Three calls, of which one that is slow on a kept connection may be made once more on a new one.
+    assert!((3..=5).contains(&machine.requests().len()), "{:?}", machine.requests());
+}
+
+#[test]
+fn a_role_that_is_refused_is_asked_for_less_and_less_until_the_token_changes() {
+    let (stub, files) = (Stub::start(stub::good), Files::new());
+    let sts = Stub::start(|request: &Request| match request.parameter("WebIdentityToken") {
+        Some("new-hush") => token_service("WEB"),
+        _ => Reply::http(400, "text/xml", "<E><Error><Code>InvalidIdentityToken</Code></Error></E>"),
+    });
+    files.write("web", "web-hush");
+    files.upstreams(&one(&url(&stub, ""), "  sigv4: {region: r}"));
+    let (web, sts_url) = (files.path("web"), url(&sts, "/"));
+    let variables = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", web.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "a"),
+        ("AWS_ENDPOINT_URL_STS", &sts_url),
+    ];
+    let mirror = mirror_in(&files, &variables);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(3_500) {
+        assert!(verdict(&mirror, &named("a")).contains("InvalidIdentityToken"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // At the beginning, a second after that, and two seconds after that.
+    assert!((2..=3).contains(&sts.requests().len()), "{}", sts.requests().len());
+    files.write("web", "new-hush");
+    let changed = Instant::now();
+    wait_until(|| format!("it asks again: {}", mirror.log()), || verdict(&mirror, &named("a")) == "OK");
+    assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
 }
 
 /// The answer of the Security Token Service with keys that last for an hour and more.

@@ -1,8 +1,13 @@
 //! What Amazon's programs take from the environment ("AWS SDKs and Tools Reference Guide", "Settings reference").
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
+use crate::file;
 use crate::secret::Secret;
+
+/// The most bytes of a file with keys or a token: 256 KiB, many times what they have.
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 10;
 
 /// Variables by which Amazon's containers, pods and machines tell a program who it is. `settings` reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +45,16 @@ pub struct AwsEnvironment {
 }
 
 impl AwsEnvironment {
+    /// A number that another one takes the place of when something changes in one of the files.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let files = [&self.shared_credentials_file, &self.web_identity_token_file, &self.container_token_file];
+        let mut hasher = DefaultHasher::new();
+        for path in files.into_iter().flatten() {
+            file::read_text(path, MAX_FILE_BYTES).ok().as_deref().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     /// That of a process, whose variables `variable` gives.
     pub fn of(variable: impl Fn(&str) -> Option<String>) -> AwsEnvironment {
         let given = |name: &str| variable(name).filter(|value| !value.is_empty());

@@ -1,6 +1,7 @@
 //! Where Amazon's keys come from, in the order in which Amazon's own programs look ("Standardized credential providers").
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderMap, HeaderName, Uri};
@@ -18,19 +19,16 @@ use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
 use super::answers::{self, Granted};
-use super::environment::AwsEnvironment;
+use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
 use super::signer::{AwsKeys, Scope, signature};
-use crate::prometheus::credentials::exchange::{MAX_ANSWER_BYTES, exchange};
-use crate::prometheus::credentials::failure::CredentialsFailure;
+use crate::prometheus::credentials::exchange::exchange;
+use crate::prometheus::credentials::failure::{CredentialsFailure, Issuer};
 use crate::prometheus::credentials::fixed::{Fixed, value};
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::single_fetch::Fetched;
 
 /// How long keys are kept that have no end, but may change where they stand.
 const KEPT: Duration = Duration::from_secs(60);
-
-/// How long the metadata service of a machine may take. Elsewhere than at Amazon, nothing answers.
-const METADATA_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The metadata service of a machine.
 const METADATA: &str = "http://169.254.169.254";
@@ -50,6 +48,8 @@ pub(super) struct Sources {
     pub(super) sts: RotatingTransport,
     /// To the container's or the machine's own services, never through a proxy.
     pub(super) local: RotatingTransport,
+    /// A fingerprint of the files that the environment names, as they were last.
+    pub(super) files: Mutex<u64>,
 }
 
 impl Sources {
@@ -76,6 +76,13 @@ impl Sources {
             return Err(CredentialsFailure::none(NO_KEYS));
         }
         self.of_machine(deadline)
+    }
+
+    /// Whether what stands in the files that the environment names is other than when this was asked last.
+    pub(super) fn have_files_changed(&self) -> bool {
+        let now = self.environment.fingerprint();
+        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
+        before != now
     }
 
     /// The keys of a role, for which others are shown.
@@ -129,14 +136,15 @@ impl Sources {
         deadline: Deadline,
     ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let form = Zeroizing::new(url_query(params));
-        let call = Call { transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
+        let issuer = Issuer::SecurityTokenService;
+        let call = Call { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
         let (server, status, text) = call.ask(Content::EncodedForm(&form))?;
         if status != 200 {
             let words = answers::error_of_xml(&text).map(|words| shown_words(&words, secrets));
-            return Err(CredentialsFailure::refused(&server, status, words));
+            return Err(CredentialsFailure::refused(issuer, &server, status, words));
         }
         let granted = answers::of_xml(&text);
-        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(&server, NOT_KEYS))
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
 
     fn of_container(&self, uri: &str, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
@@ -150,46 +158,58 @@ impl Sources {
             None => self.environment.container_token.clone(),
         };
         let credentials = Fixed::authorization(token);
-        self.of_json(&Call { transport: &self.local, url: uri, credentials: &credentials, deadline })
+        self.of_json(&self.local_call(Issuer::Container, uri, &credentials, deadline))
     }
 
     /// The keys of the machine's role, by version 2 of its metadata service.
     fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
-        let patience = deadline.remaining().min(METADATA_PATIENCE);
-        let deadline = Deadline::new(Instant::now(), patience);
+        let ask = |url: &str, credentials: &Fixed, content: Content<'_>| {
+            self.local_call(Issuer::Machine, url, credentials, deadline).ask(content)
+        };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
-        let url = format!("{endpoint}/latest/api/token");
-        let call = Call { transport: &self.local, url: &url, credentials: &none, deadline };
-        let (server, status, token) = match call.ask(Content::EmptyPut) {
+        let (server, status, token) = match ask(&format!("{endpoint}/latest/api/token"), &none, Content::EmptyPut) {
             Ok(answer) => answer,
             // Most mirrors do not run at Amazon, and then it is not this service that is missing.
             Err(unreachable) => return Err(CredentialsFailure::none(&format!("{NO_KEYS} ({unreachable})"))),
         };
         if status != 200 {
-            return Err(CredentialsFailure::refused(&server, status, None));
+            return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let url = format!("{endpoint}{ROLES}");
-        let (server, status, roles) = Call { transport: &self.local, url: &url, credentials: &token, deadline }
-            .ask(Content::Query(&Vec::new()))?;
+        let (server, status, roles) = ask(&format!("{endpoint}{ROLES}"), &token, Content::Query(&Vec::new()))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
         if status != 200 || !is_role {
-            return Err(CredentialsFailure::foreign(&server, "names no role of this machine"));
+            return Err(CredentialsFailure::foreign(
+                Issuer::Machine,
+                &server,
+                "names no role of this machine, so there is none attached to it",
+            ));
         }
-        let url = format!("{endpoint}{ROLES}{role}");
-        self.of_json(&Call { transport: &self.local, url: &url, credentials: &token, deadline })
+        self.of_json(&self.local_call(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline))
+    }
+
+    fn local_call<'c>(
+        &'c self,
+        issuer: Issuer,
+        url: &'c str,
+        credentials: &'c dyn Authorize,
+        deadline: Deadline,
+    ) -> Call<'c> {
+        Call { issuer, transport: &self.local, url, credentials, deadline }
     }
 
     fn of_json(&self, call: &Call<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let (server, status, text) = call.ask(Content::Query(&Vec::new()))?;
         if status != 200 {
-            return Err(CredentialsFailure::refused(&server, status, None));
+            return Err(CredentialsFailure::refused(call.issuer, &server, status, None));
         }
-        answers::of_json(&text).map(temporary).ok_or_else(|| CredentialsFailure::foreign(&server, NOT_KEYS))
+        answers::of_json(&text)
+            .map(temporary)
+            .ok_or_else(|| CredentialsFailure::foreign(call.issuer, &server, NOT_KEYS))
     }
 }
 
@@ -200,6 +220,7 @@ const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID),
 
 /// A request to a service that hands out keys.
 struct Call<'c> {
+    issuer: Issuer,
     transport: &'c RotatingTransport,
     url: &'c str,
     credentials: &'c dyn Authorize,
@@ -209,10 +230,10 @@ struct Call<'c> {
 impl Call<'_> {
     /// The server's name, the status and the text of the answer.
     fn ask(&self, content: Content<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
-        let bad = |why: &str| CredentialsFailure::none(&format!("the address of what hands out keys {why}"));
+        let bad = |why: &str| CredentialsFailure::none(&format!("{} {why}", self.issuer.address()));
         let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
         let target = Target { address: &address, url_query: &query, credentials: self.credentials };
-        let (status, bytes) = exchange(self.transport.transport(), target, path, content, self.deadline)?;
+        let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }
@@ -263,14 +284,16 @@ fn kept(keys: AwsKeys) -> Fetched<AwsKeys> {
     Fetched::new(keys, Instant::now(), Some(KEPT))
 }
 
+/// Keys that have expired already, or do by the clock of this machine, are used for a while as well: that bounds how often others are
+/// asked for, and if the clock is wrong, the keys are good.
 fn temporary((keys, end): Granted) -> Fetched<AwsKeys> {
-    let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+    let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default().max(KEPT));
     Fetched::new(keys, Instant::now(), lifetime)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsFailure> {
     let none = |why| CredentialsFailure::none(&format!("the file {} {why}", path.display()));
-    file::read_text(path, MAX_ANSWER_BYTES).map_err(none)
+    file::read_text(path, MAX_FILE_BYTES).map_err(none)
 }
 
 #[cfg(test)]
