@@ -21,8 +21,8 @@ mod samples;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -165,6 +165,8 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
+    /// Held while a page is rendered.
+    rendering: Mutex<()>,
 }
 
 /// A request of a method of the Mirror API, of which the body is not read yet.
@@ -176,8 +178,18 @@ pub struct Job {
     explains: bool,
 }
 
+/// A page about the mirror itself.
+#[derive(Clone, Copy)]
+pub struct Page {
+    name: &'static str,
+    content_type: &'static str,
+    page: fn(&Gateway) -> Result<String, Error>,
+}
+
 /// What a request comes to before a worker is needed.
 pub enum Routed {
+    /// It is answered with a page, which takes no upstream and little time.
+    Page(Page),
     /// Its body has to be read, and then it needs a worker.
     Job(Job),
     /// It is answered already.
@@ -234,7 +246,17 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway { keyring, requires_key, has_named_only, client, memory, metrics, is_leaving, is_shutting_down }
+        Gateway {
+            keyring,
+            requires_key,
+            has_named_only,
+            client,
+            memory,
+            metrics,
+            is_leaving,
+            is_shutting_down,
+            rendering: Mutex::default(),
+        }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -282,10 +304,17 @@ impl Gateway {
                 let explains = explain.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
                 Routed::Job(Job { name: method, method: of_api, explains })
             }
-            Action::Page(content_type, page) => Routed::Reply(match page(self) {
-                Ok(text) => Reply::new(method, 200, content_type, text.into_bytes(), Note::default()),
-                Err(error) => self.refuse(method, &error),
-            }),
+            Action::Page(content_type, page) => Routed::Page(Page { name: method, content_type, page }),
+        }
+    }
+
+    /// Renders a page. One is rendered at a time, so that requests for pages never take all of the CPU from others.
+    pub fn render(&self, page: Page) -> Reply {
+        let Page { name, content_type, page } = page;
+        let _rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        match page(self) {
+            Ok(text) => Reply::new(name, 200, content_type, text.into_bytes(), Note::default()),
+            Err(error) => self.refuse(name, &error),
         }
     }
 
@@ -709,6 +738,7 @@ mod tests {
             let verb = if target.starts_with("/api") { "POST" } else { "GET" };
             let reply = match gateway.route(&RequestHead { verb, target, key, ..RequestHead::default() }) {
                 Routed::Reply(reply) => reply,
+                Routed::Page(page) => gateway.render(page),
                 Routed::Job(job) => {
                     assert_eq!(status, None, "{target}");
                     gateway.refuse_job(job, &Error::Overloaded)
@@ -737,10 +767,12 @@ mod tests {
     #[test]
     fn who_shuts_down_takes_no_jobs_and_is_not_ready() {
         let gateway = gateway(false);
-        let status = |verb: &str, target: &str| match gateway.route(&RequestHead { verb, target, ..RequestHead::default() }) {
-            Routed::Job(_) => 0,
-            Routed::Reply(reply) => reply.status,
-        };
+        let status =
+            |verb: &str, target: &str| match gateway.route(&RequestHead { verb, target, ..RequestHead::default() }) {
+                Routed::Job(_) => 0,
+                Routed::Page(page) => gateway.render(page).status,
+                Routed::Reply(reply) => reply.status,
+            };
         assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (0, 200));
         gateway.shut_down();
         assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (503, 503));

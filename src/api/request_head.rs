@@ -53,7 +53,9 @@ mod tests {
         for other in ["http://mirror", "http://mirror:9901", "http://evil.example", "null", "", "mirror:9900"] {
             check(Some(other), None, true);
         }
-        for (site, is_cross) in [("same-origin", false), ("none", false), ("same-site", true), ("cross-site", true), ("", true)] {
+        for (site, is_cross) in
+            [("same-origin", false), ("none", false), ("same-site", true), ("cross-site", true), ("", true)]
+        {
             check(None, Some(site), is_cross);
             check(Some("https://behind.example"), Some(site), is_cross);
         }

@@ -83,6 +83,9 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
     while body.bytes.len() < end {
         let wanted = chunk.len().min(end - body.bytes.len());
         let count = request.as_reader().read(&mut chunk[..wanted]).map_err(|error| failure(&error))?;
+        if request.connection().is_evicted() {
+            return Err(Error::NoRoom);
+        }
         if count == 0 {
             break;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request};
 
-use crate::api::{Gateway, Job, Prepared, Question, Reply, RequestHead, Routed, normal_path};
+use crate::api::{Gateway, Job, Page, Prepared, Question, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -132,6 +132,11 @@ impl Exchange {
         log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(job, body, self.accepted))
     }
 
+    /// Answers with a page of the mirror's own.
+    pub(super) fn render(&self, page: Page) -> Reply {
+        self.edge.gateway.render(page)
+    }
+
     /// Answers what it asks, which may take as long as its client allows.
     pub(super) fn perform(&self, question: Question) -> Reply {
         log::in_request(self.trace.request_id(), || self.edge.gateway.perform(question, Arc::clone(&self.trace)))
@@ -176,11 +181,13 @@ impl Exchange {
             });
         });
         let outgoing = Outgoing::new(status, headers, body, memory, account);
-        if is_read {
-            outgoing.write_at_once(request);
-        } else {
-            // Whether it was written has been accounted for.
-            let _ = request.respond(outgoing.into_response());
+        let is_whole = match is_read {
+            true => outgoing.write_at_once(request),
+            false => request.respond(outgoing.into_response()).is_ok(),
+        };
+        if !is_whole {
+            // Its client has left, or takes too long: what else it has asked is not worked off.
+            turn.end_connection();
         }
         drop(turn);
     }

@@ -65,8 +65,8 @@ impl Listener {
     }
 
     fn dispatch(self: &Arc<Listener>, request: Request) {
-        let (connection, head_bytes) = (request.connection().clone(), request.head_bytes());
-        match self.pipelines.begin(&connection, request, head_bytes) {
+        let (connection, held_bytes) = (request.connection().clone(), request.held_bytes());
+        match self.pipelines.begin(&connection, request, held_bytes) {
             Place::First(request) => self.take_up(request, false),
             Place::Behind => {}
             Place::Beyond(request) => self.leave_unanswered(request),
@@ -95,6 +95,10 @@ impl Listener {
                 let listener = Arc::clone(self);
                 self.blocking_threads.run(move || listener.read_and_hand_over(exchange, job, turn));
             }
+            Routed::Page(page) => self.blocking_threads.run(move || {
+                let reply = exchange.render(page);
+                exchange.finish(reply, turn);
+            }),
             Routed::Reply(reply) => self.finish(exchange, reply, turn),
         }
     }

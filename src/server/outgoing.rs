@@ -55,8 +55,9 @@ impl Outgoing {
         response(self.status, self.headers, self.body, length)
     }
 
-    /// Answers a request of whose body nothing is left to wait for, which tiny_http would do before the reply is written.
-    pub(super) fn write_at_once(self, request: Request) {
+    /// Answers a request of whose body nothing is left to wait for, which tiny_http would do before the reply is written. Returns
+    /// whether all of the reply was written.
+    pub(super) fn write_at_once(self, request: Request) -> bool {
         let Outgoing { status, headers, mut body } = self;
         let has_body = *request.method() != tiny_http::Method::Head;
         let length = body.length();
@@ -65,7 +66,7 @@ impl Outgoing {
         // Writing to memory does not fail.
         let _ = response(status, headers, io::empty(), length).raw_print(&mut head, version, of_request, true, None);
         let mut writer = request.into_writer();
-        let _ = body.write_behind(head, has_body, &mut writer);
+        body.write_behind(head, has_body, &mut writer).is_ok()
     }
 }
 

@@ -44,8 +44,12 @@ impl ConnectionHost {
 }
 
 impl Host for ConnectionHost {
-    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool {
-        self.connection_threads.run(task)
+    fn run(&self, task: Box<dyn FnOnce() + Send>) {
+        self.connection_threads.run(task);
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.connection_threads.has_waiting()
     }
 
     /// While threads are missing, connections are not kept for longer than one that is silent in a request.

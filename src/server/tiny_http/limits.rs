@@ -77,9 +77,8 @@ mod tests {
     struct TestHost(AtomicBool);
 
     impl Host for TestHost {
-        fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool {
+        fn run(&self, task: Box<dyn FnOnce() + Send>) {
             thread::spawn(task);
-            true
         }
 
         fn idle_time(&self) -> Duration {

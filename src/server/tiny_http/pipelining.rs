@@ -4,7 +4,7 @@
 //!   the responses before it are written. It reads on after a response that says `Connection: close`, too.
 //! - Seen: a connection that sends requests without an end, or whose first request takes long, held a thread or a worker for
 //!   each further request. Bytes that were left of a body were answered as a request.
-//! - Here: all requests but the first wait, and cost their heads only. When very many wait, or long ones, the last of them is also
+//! - Here: all requests but the first wait, and cost their heads and short bodies only. When very many wait, or long ones, the last of them is also
 //!   the last that is answered. When a response has ended a connection, nothing that comes on it is answered; the copy of
 //!   tiny_http takes in nothing more, but has perhaps handed over more already.
 //! - Tests: `tests/it/operation/pipelining.rs`, `tests/it/http/framing.rs`.
@@ -17,10 +17,10 @@ use tiny_http::ConnectionHandle;
 /// How many requests may wait on one connection. Whoever sends that many before an answer does not mean well.
 const MAX_WAITING: usize = 100;
 
-/// How many bytes the heads of the requests have that may wait on one connection: 128 KiB, and the last one.
+/// How many bytes the requests take that may wait on one connection: 128 KiB, and the last one.
 const MAX_WAITING_BYTES: usize = 128 << 10;
 
-/// How many bytes the heads of all requests have that wait: 16 MiB.
+/// How many bytes all requests take that wait: 16 MiB.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Connections on which a request is being answered, and what waits there.
@@ -28,7 +28,7 @@ pub(in crate::server) struct Pipelines<T>(Mutex<State<T>>);
 
 struct State<T> {
     connections: HashMap<ConnectionHandle, VecDeque<Waiting<T>>>,
-    /// How many bytes the heads of all requests have that wait.
+    /// How many bytes all requests take that wait.
     bytes: usize,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::server) struct Waiting<T> {
     pub(in crate::server) request: T,
     /// Whether there may be requests behind it that are not answered.
     pub(in crate::server) is_last: bool,
-    head_bytes: usize,
+    held_bytes: usize,
 }
 
 /// What is to be done with a request that has arrived.
@@ -60,7 +60,7 @@ pub(in crate::server) enum Place<T> {
 
 impl<T> Pipelines<T> {
     /// Begins a request's turn, or keeps it until then.
-    pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, head_bytes: usize) -> Place<T> {
+    pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, held_bytes: usize) -> Place<T> {
         let state = &mut *self.state();
         // A connection ends before its last turn does, so that no turn begins in between.
         if connection.has_ended() {
@@ -73,7 +73,7 @@ impl<T> Pipelines<T> {
         if waiting.back().is_some_and(|last| last.is_last) {
             return Place::Beyond(request);
         }
-        if state.bytes + head_bytes > MAX_BYTES {
+        if state.bytes + held_bytes > MAX_BYTES {
             // Nothing behind it may be answered either.
             match waiting.back_mut() {
                 Some(last) => last.is_last = true,
@@ -81,10 +81,10 @@ impl<T> Pipelines<T> {
             }
             return Place::Beyond(request);
         }
-        state.bytes += head_bytes;
-        let bytes = head_bytes + waiting.iter().map(|waiting| waiting.head_bytes).sum::<usize>();
+        state.bytes += held_bytes;
+        let bytes = held_bytes + waiting.iter().map(|waiting| waiting.held_bytes).sum::<usize>();
         let is_last = waiting.len() + 1 == MAX_WAITING || bytes > MAX_WAITING_BYTES;
-        waiting.push_back(Waiting { request, is_last, head_bytes });
+        waiting.push_back(Waiting { request, is_last, held_bytes });
         Place::Behind
     }
 
@@ -93,12 +93,12 @@ impl<T> Pipelines<T> {
         let state = &mut *self.state();
         if connection.has_ended() {
             let unanswered = state.connections.remove(connection).unwrap_or_default();
-            state.bytes -= unanswered.iter().map(|waiting| waiting.head_bytes).sum::<usize>();
+            state.bytes -= unanswered.iter().map(|waiting| waiting.held_bytes).sum::<usize>();
             return Next::Unanswered(unanswered);
         }
         match state.connections.get_mut(connection).and_then(VecDeque::pop_front) {
             Some(next) => {
-                state.bytes -= next.head_bytes;
+                state.bytes -= next.held_bytes;
                 Next::Turn(next)
             }
             None => {
@@ -153,16 +153,16 @@ mod tests {
     #[test]
     fn the_last_that_may_wait_is_told_so() {
         // How long heads are, and how many of them may wait.
-        for (head_bytes, most) in [(0, 100), (1_310, 100), (1_312, 100), (1_500, 88), (64 << 10, 3)] {
+        for (held_bytes, most) in [(0, 100), (1_310, 100), (1_312, 100), (1_500, 88), (64 << 10, 3)] {
             let (pipelines, connection) = (Pipelines::default(), ConnectionHandle::default());
-            let begin = |nth| pipelines.begin(&connection, nth, head_bytes);
+            let begin = |nth| pipelines.begin(&connection, nth, held_bytes);
             assert_eq!(begin(0), Place::First(0));
             for nth in 1..=most {
-                assert_eq!(begin(nth), Place::Behind, "{nth} of {head_bytes} bytes");
+                assert_eq!(begin(nth), Place::Behind, "{nth} of {held_bytes} bytes");
             }
-            assert_eq!(begin(1_000), Place::Beyond(1_000), "{head_bytes} bytes");
+            assert_eq!(begin(1_000), Place::Beyond(1_000), "{held_bytes} bytes");
             for nth in 1..=most {
-                assert_eq!(next(&pipelines, &connection), Some((nth, nth == most)), "{head_bytes} bytes");
+                assert_eq!(next(&pipelines, &connection), Some((nth, nth == most)), "{held_bytes} bytes");
             }
             assert_eq!(next(&pipelines, &connection), None);
         }

@@ -28,6 +28,8 @@ struct State {
     tasks: VecDeque<Task>,
     /// How many threads wait for a task. One that has been called and has not come yet counts, but so does its task.
     idle: usize,
+    /// How many threads have been started and have not come for their first task yet.
+    starting: usize,
 }
 
 impl BlockingThreads {
@@ -36,42 +38,51 @@ impl BlockingThreads {
     /// # Errors
     /// When not even that is to be had.
     pub(in crate::server) fn start(name: &'static str, threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
-        let blocking = Arc::new(BlockingThreads { name, state: Mutex::default(), changed: Condvar::new(), threads });
+        let state = Mutex::new(State { starting: 1, ..State::default() });
+        let blocking = Arc::new(BlockingThreads { name, state, changed: Condvar::new(), threads });
         blocking.start_thread(true)?;
         Ok(blocking)
     }
 
-    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else. Returns whether there is a thread for
-    /// it now; if not, it waits for one.
-    pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) -> bool {
+    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else.
+    pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.tasks.push_back(Box::new(task));
-        let has_thread = state.tasks.len() <= state.idle;
-        drop(state);
+        let has_thread = state.tasks.len() <= state.idle + state.starting;
         if has_thread {
-            self.changed.notify_one();
-            return true;
+            drop(state);
+            return self.changed.notify_one();
         }
-        let started = self.start_thread(false);
-        if let Err(error) = &started {
+        state.starting += 1;
+        drop(state);
+        if let Err(error) = self.start_thread(false) {
+            self.state().starting -= 1;
             self.threads.missing(error);
         }
-        started.is_ok()
+    }
+
+    /// Whether a task waits for a thread that is busy with another one.
+    pub(in crate::server) fn has_waiting(&self) -> bool {
+        let state = self.state();
+        state.tasks.len() > state.idle + state.starting
     }
 
     fn start_thread(self: &Arc<BlockingThreads>, stays: bool) -> io::Result<()> {
         let blocking = Arc::clone(self);
         let work = move || {
-            while let Some(task) = blocking.next(stays) {
+            let mut next = blocking.next(stays, true);
+            while let Some(task) = next {
                 let _ = catch_unwind(AssertUnwindSafe(task));
+                next = blocking.next(stays, false);
             }
         };
         thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
     /// The next task, or none when there has been none for long and the thread need not stay.
-    fn next(&self, stays: bool) -> Option<Task> {
+    fn next(&self, stays: bool, is_first: bool) -> Option<Task> {
         let mut state = self.state();
+        state.starting -= usize::from(is_first);
         loop {
             if let Some(task) = state.tasks.pop_front() {
                 return Some(task);

@@ -9,7 +9,7 @@ use super::begin;
 use super::page::Page;
 use crate::http::{address, read_one_answer};
 use crate::support::mirror::Mirror;
-use crate::support::process::{memory, status_field};
+use crate::support::process::{memory, open_descriptors, status_field};
 
 /// The bounds that docs/operations.md tells of.
 const MAX_CONNECTIONS: usize = 2_048;
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client that sends its request at once may wait.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// How many clients come beyond what there is room for.
+/// How many clients come beyond what there is room for, and how many of them there may be until those before them are closed.
 const BEYOND: usize = 300;
+const TRANSIENT: usize = MAX_CONNECTIONS / 8;
 
 /// What the mirror may take with all of its connections, 20 KiB each, beside its 8 MiB; and with all of its heads, each of which
 /// is held in a buffer of up to twice its length.
@@ -79,4 +80,80 @@ fn heads_in_sum_beyond_the_bound_have_the_slowest_refused() {
     let peak = memory(mirror.pid(), "VmHWM") >> 20;
     assert!(peak < HEADS_MIB, "{peak} MiB");
     assert_eq!(TcpStream::connect(address(&mirror)).map(drop).map_err(|error| error.kind()), Ok(()));
+}
+
+#[test]
+fn bodies_that_do_not_come_make_room_and_are_told_so() {
+    rlimit::increase_nofile_limit(8_192).unwrap();
+    // The second is short enough to be read with its head.
+    for length in [5_000, 1_000] {
+        let mirror = Mirror::start();
+        let head = format!("POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: {length}\r\n\r\n{{");
+        let mut kept = begin(&mirror, REQUEST, PATIENCE);
+        read_one_answer(&mut kept).unwrap();
+        let connect = |_| begin(&mirror, head.as_bytes(), PATIENCE);
+        let mut slow: Vec<TcpStream> = (0..MAX_CONNECTIONS + BEYOND).map(connect).collect();
+        check_answered_at_once(&mirror);
+        kept.write_all(REQUEST).unwrap();
+        assert_eq!(read_one_answer(&mut kept).unwrap().status, 200, "{length}");
+        let answer = read_one_answer(&mut slow[0]).unwrap();
+        assert_eq!(answer.status, 503, "{length}: {}", answer.text);
+        assert!(answer.text.contains("to make room for others"), "{length}: {}", answer.text);
+    }
+}
+
+/// Requests for a page that follow each other on a connection, the last of which ends it.
+fn pages(count: usize) -> Vec<u8> {
+    let page = "GET /metrics HTTP/1.1\r\nHost: m\r\n";
+    format!("{}{page}Connection: close\r\n\r\n", format!("{page}\r\n").repeat(count - 1)).into_bytes()
+}
+
+#[test]
+fn connections_that_end_with_their_request_count_until_they_are_closed() {
+    rlimit::increase_nofile_limit(8_192).unwrap();
+    let mirror = Mirror::start();
+    let before = open_descriptors(mirror.pid());
+    let asked = pages(90);
+    // Nothing of the answers is read.
+    let _unread: Vec<TcpStream> = (0..MAX_CONNECTIONS + 2 * BEYOND)
+        .map(|_| {
+            let mut client = begin(&mirror, b"", PATIENCE);
+            // It may be refused already.
+            let _ = client.write_all(&asked);
+            client
+        })
+        .collect();
+    let open = open_descriptors(mirror.pid()) - before;
+    assert!(open <= MAX_CONNECTIONS + TRANSIENT + 10, "{open} descriptors");
+}
+
+#[test]
+fn what_clients_have_left_behind_is_not_worked_off() {
+    let mirror = Mirror::start();
+    for _ in 0..300 {
+        let mut client = begin(&mirror, b"", PATIENCE);
+        client.write_all(&pages(100)).unwrap();
+    }
+    check_answered_at_once(&mirror);
+    let answered = || Page::of(&mirror).sum("prometheusmirror_requests_total", &[("method", "metrics")]);
+    std::thread::sleep(AT_ONCE);
+    let (first, begun) = (answered(), Instant::now());
+    std::thread::sleep(Duration::from_millis(500));
+    // This page is one.
+    assert!(answered() - first <= 2.0, "{} answers in {:?}", answered() - first, begun.elapsed());
+}
+
+#[test]
+fn an_answer_is_whole_though_its_client_sends_more_behind_its_last_request() {
+    let mirror = Mirror::start();
+    for behind in [&b"\r\n"[..], REQUEST, &[b'x'; 20_000]] {
+        let mut client = begin(&mirror, &pages(60), PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+        client.write_all(behind).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 60, "{} bytes", text.len());
+        assert!(text.ends_with('\n'), "{}", &text[text.len() - 100..]);
+    }
 }

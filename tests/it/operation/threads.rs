@@ -119,3 +119,16 @@ fn a_mirror_that_runs_out_of_threads_serves_with_those_it_has_and_recovers() {
     let told = mirror.log().lines().filter(|line| !line.contains("msg=request")).count();
     assert!((2..30).contains(&told), "{told} lines:\n{}", mirror.log());
 }
+
+#[test]
+fn silent_connections_make_room_for_those_that_wait_for_a_thread() {
+    const SILENT: usize = 300;
+    let user = User::new();
+    let mirror = Mirror::start_by(user.mirror(40, "4"));
+    let _silent: Vec<TcpStream> = (0..SILENT).map(|_| TcpStream::connect(address(&mirror)).unwrap()).collect();
+    let begun = Instant::now();
+    assert!(is_answered(&mirror, begun + PATIENCE), "{}", mirror.log());
+    // Each of them alone would hold its thread for eight seconds.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(Page::of(&mirror).only("prometheusmirror_evicted_connections_total") > 100.0);
+}

@@ -94,15 +94,16 @@ impl ClientConnection {
         host: Arc<dyn Host>,
         room: &Arc<Room>,
     ) -> Option<ClientConnection> {
-        let connection = Arc::new(connection);
-        let handle = ConnectionHandle::new(&connection);
-        let seat = room.seat(handle.clone())?;
-        let (read, write) = RefinedTcpStream::both(&connection);
+        let socket = room.admit(connection)?;
+        let handle = ConnectionHandle::new(&socket);
+        let (read, write) = RefinedTcpStream::both(&socket);
+        let sink = SequentialWriterBuilder::new(BufWriter::with_capacity(1024, write));
+        let seat = Seat::new(room.clone(), handle.clone(), sink.usage());
         let mut source = SequentialReaderBuilder::new(BufReader::with_capacity(1024, read));
         let next_header_source = source.next()?;
         Some(ClientConnection {
             source,
-            sink: SequentialWriterBuilder::new(BufWriter::with_capacity(1024, write)),
+            sink,
             remote_addr,
             next_header_source,
             no_more_requests: false,
@@ -120,11 +121,11 @@ impl ClientConnection {
         // until then a request before may be using the connection
         self.next_header_source.wait_for_turn();
         loop {
-            if self.handle.has_ended() {
+            if self.handle.has_ended() && !self.handle.is_evicted() {
                 return Err(ReadError::Ended);
             }
             let filled = self.next_header_source.fill_buf().map(|buffered| buffered.is_empty());
-            if self.seat.is_evicted() {
+            if self.handle.is_evicted() {
                 return Err(if head.began.is_some() { Fault::NoRoom.into() } else { ReadError::Closed });
             }
             match filled.map_err(|err| err.kind()) {
@@ -214,7 +215,9 @@ impl ClientConnection {
             if !line.is_empty() {
                 return Ok(line);
             }
-            head.began = None;
+            if self.has_brought_request {
+                head.began = None;
+            }
         }
     }
 
@@ -261,7 +264,8 @@ impl ClientConnection {
         };
         crate::request::new_request(false, method, path, version, headers, self.remote_addr, data_source, writer, body)
             .map_err(|err| match err {
-                RequestCreationError::CreationIoError(err) if is_timeout(err.kind()) => Fault::TooSlow.into(),
+                RequestCreationError::CreationIoError(_) if self.handle.is_evicted() => Fault::NoRoom.into(),
+                RequestCreationError::CreationIoError(err) if is_incomplete(err.kind()) => Fault::TooSlow.into(),
                 RequestCreationError::CreationIoError(_) => ReadError::Closed,
                 RequestCreationError::ExpectationFailed => Fault::Expectation.into(),
             })
@@ -329,7 +333,7 @@ impl Iterator for ClientConnection {
         self.has_brought_request = true;
 
         self.no_more_requests = is_last(&rq);
-        self.lingers = rq.has_open_body();
+        self.lingers = self.no_more_requests;
 
         // returning the request
         Some(rq)
@@ -344,6 +348,11 @@ fn is_last(rq: &Request) -> bool {
     };
     let is_old = *rq.http_version() == HTTPVersion(1, 0);
     says("close") || says("upgrade") || is_old && !says("keep-alive")
+}
+
+/// Whether a body did not come whole, or in time.
+fn is_incomplete(kind: ErrorKind) -> bool {
+    is_timeout(kind) || kind == ErrorKind::ConnectionAborted
 }
 
 fn is_timeout(kind: ErrorKind) -> bool {

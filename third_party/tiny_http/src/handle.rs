@@ -3,7 +3,7 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::connection::Connection;
+use crate::room::Socket;
 
 /// A connection, as long as one of its requests or a clone of this is there. It equals no other one.
 #[derive(Debug, Clone, Default)]
@@ -12,13 +12,14 @@ pub struct ConnectionHandle(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     has_ended: AtomicBool,
-    connection: Weak<Connection>,
+    is_evicted: AtomicBool,
+    awaits_body: AtomicBool,
+    socket: Weak<Socket>,
 }
 
 impl ConnectionHandle {
-    pub(crate) fn new(connection: &Arc<Connection>) -> ConnectionHandle {
-        let connection = Arc::downgrade(connection);
-        ConnectionHandle(Arc::new(Inner { has_ended: AtomicBool::new(false), connection }))
+    pub(crate) fn new(socket: &Arc<Socket>) -> ConnectionHandle {
+        ConnectionHandle(Arc::new(Inner { socket: Arc::downgrade(socket), ..Inner::default() }))
     }
 
     /// Has nothing more be read as a request from now on. What has been read already may still be handed over.
@@ -40,14 +41,29 @@ impl ConnectionHandle {
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) {
-        if let Some(connection) = self.0.connection.upgrade() {
-            let _ = connection.shutdown(how);
+        if let Some(socket) = self.0.socket.upgrade() {
+            let _ = socket.connection().shutdown(how);
         }
     }
 
-    /// How many there are of this and its clones.
-    pub(crate) fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
+    /// Reads nothing more from it, to make room for others. Whoever reads finds that out.
+    pub(crate) fn evict(&self) {
+        self.0.is_evicted.store(true, Ordering::Release);
+        self.shutdown(Shutdown::Read);
+    }
+
+    /// Whether it was closed to make room for others.
+    pub fn is_evicted(&self) -> bool {
+        self.0.is_evicted.load(Ordering::Acquire)
+    }
+
+    /// Whether a part of a body is being waited for.
+    pub(crate) fn awaits_body(&self) -> bool {
+        self.0.awaits_body.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_awaits_body(&self, awaits: bool) {
+        self.0.awaits_body.store(awaits, Ordering::Release);
     }
 }
 

@@ -167,6 +167,9 @@ pub struct ServerConfig {
 /// How long it takes until another connection is accepted after one could not be.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often another connection is closed while one waits for a thread.
+const WAITING_PAUSE: Duration = Duration::from_millis(10);
+
 impl Server {
     /// Shortcut for a simple server on a specific address.
     #[inline]
@@ -207,9 +210,9 @@ impl Server {
         log::debug!("Server listening on {}", listening_addr);
         let acceptor = Acceptor {
             listener,
+            room: Room::new(limits, host.clone()),
             limits,
             host,
-            room: Room::new(limits.connections, limits.heads_bytes),
             messages: MessagesQueue::with_capacity(8),
             close: Arc::new(AtomicBool::new(false)),
         };
@@ -288,7 +291,7 @@ impl Acceptor {
                 Err(e) if is_passing(e.kind()) => {}
                 Err(e) => {
                     self.host.cannot_accept(&e);
-                    self.make_room();
+                    self.room.make();
                     thread::sleep(ACCEPT_PAUSE);
                 }
             }
@@ -298,23 +301,15 @@ impl Acceptor {
 
     fn serve(&self, connection: Connection, remote_addr: Option<SocketAddr>) {
         let host = self.host.clone();
-        let is_full = self.room.is_full();
         let client = ClientConnection::new(connection, remote_addr, self.limits, host, &self.room);
-        if is_full {
-            self.host.closed_for_room();
-        }
         if let Some(client) = client {
             let messages = self.messages.clone();
-            let has_thread = self.host.run(Box::new(move || client.for_each(|rq| messages.push(rq))));
-            if !has_thread {
-                self.make_room();
+            self.host.run(Box::new(move || client.for_each(|rq| messages.push(rq))));
+            // a thread may be long in coming where connections are idle
+            while self.host.has_waiting() && !self.close.load(Relaxed) {
+                self.room.make();
+                thread::sleep(WAITING_PAUSE);
             }
-        }
-    }
-
-    fn make_room(&self) {
-        if self.room.make() {
-            self.host.closed_for_room();
         }
     }
 }

@@ -40,13 +40,17 @@ impl Default for Limits {
 
 /// What a server asks of the program that it is part of.
 pub trait Host: Send + Sync {
-    /// Has a thread serve a connection until its end. Returns whether there is one now: if not, the task waits for one, and the
-    /// server closes a connection that is idle.
-    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool;
+    /// Has a thread serve a connection until its end. Where there is none, the task waits for one.
+    fn run(&self, task: Box<dyn FnOnce() + Send>);
 
     /// How long a connection that has brought a request is kept without a further one while none is being answered. It is
     /// asked for each time that the read timeout expires. A connection without any request ends with its first read timeout.
     fn idle_time(&self) -> Duration;
+
+    /// Whether a task that was to be run still waits for a thread. Until then no further connection is accepted.
+    fn has_waiting(&self) -> bool {
+        false
+    }
 
     /// A connection was closed to make room for another one, or was refused since there is no room for it.
     fn closed_for_room(&self) {}
@@ -59,8 +63,9 @@ pub trait Host: Send + Sync {
 pub(crate) struct DefaultHost;
 
 impl Host for DefaultHost {
-    fn run(&self, task: Box<dyn FnOnce() + Send>) -> bool {
-        thread::Builder::new().spawn(task).is_ok()
+    fn run(&self, task: Box<dyn FnOnce() + Send>) {
+        // without a thread, the connection is closed
+        let _ = thread::Builder::new().spawn(task);
     }
 
     fn idle_time(&self) -> Duration {

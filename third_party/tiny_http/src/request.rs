@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::handle::ConnectionHandle;
 use crate::limits::Fault;
-use crate::util::{Discards, EqualReader, FusedReader};
+use crate::util::{AwaitedReader, Discards, EqualReader, FusedReader};
 use crate::{HTTPVersion, Header, Method, Response, StatusCode};
 use chunked_transfer::Decoder;
 
@@ -161,7 +161,7 @@ pub fn new_request<R, W>(
     version: HTTPVersion,
     headers: Vec<Header>,
     remote_addr: Option<SocketAddr>,
-    mut source_data: R,
+    source_data: R,
     writer: W,
     body: Body,
 ) -> Result<Request, RequestCreationError>
@@ -172,6 +172,9 @@ where
     // finding the transfer-encoding header
     let transfer_encoding =
         headers.iter().find(|h: &&Header| h.field.equiv("Transfer-Encoding")).map(|h| h.value.clone());
+
+    // what is awaited of the body is known to others
+    let mut source_data = AwaitedReader::new(source_data, body.connection.clone());
 
     // finding the content-length header
     let content_length = if transfer_encoding.is_some() {
@@ -187,11 +190,13 @@ where
 
     // true if the client sent a `Expect: 100-continue` header
     let expects_continue = {
-        match headers.iter().find(|h: &&Header| h.field.equiv("Expect")).map(|h| h.value.as_str()) {
-            None => false,
-            Some(v) if v.eq_ignore_ascii_case("100-continue") => true,
-            _ => return Err(RequestCreationError::ExpectationFailed),
+        let mut expected = headers.iter().filter(|h: &&Header| h.field.equiv("Expect")).map(|h| h.value.as_str());
+        let is_any = expected.clone().next().is_some();
+        if !expected.all(|value| value.eq_ignore_ascii_case("100-continue")) {
+            return Err(RequestCreationError::ExpectationFailed);
         }
+        // one of HTTP/1.0 is to be ignored (RFC 9110, section 10.1.1)
+        is_any && version >= HTTPVersion(1, 1)
     };
 
     // true if the client sent a `Connection: upgrade` header
@@ -306,9 +311,11 @@ impl Request {
         &self.connection
     }
 
-    /// How many bytes its head has; 0 if it is no request.
-    pub fn head_bytes(&self) -> usize {
-        self.head_bytes
+    /// How many bytes it takes while it waits to be answered, roughly: its head, a short body, and what is made of them.
+    pub fn held_bytes(&self) -> usize {
+        const OWN_BYTES: usize = 1_024;
+        let body = self.body_length.filter(|_| !self.has_open_body).unwrap_or_default();
+        self.head_bytes + body + OWN_BYTES
     }
 
     /// Whether a part of its body may still be on the connection.

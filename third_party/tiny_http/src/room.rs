@@ -1,35 +1,37 @@
 //! The connections of a server, and how it makes room for more of them.
 
 use std::collections::BTreeMap;
-use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::connection::Connection;
 use crate::handle::ConnectionHandle;
+use crate::limits::{Host, Limits};
 
-/// How long a connection waits at least before it is closed where threads or descriptors are missing: without a request yet, when
-/// one that has come is read by then, and after one.
+/// How long a connection waits at least before it is closed where threads or descriptors are missing: while it owes the rest of a
+/// request, which is read by then if it has come; and idle after a request.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
 const LEAST_IDLE: Duration = Duration::from_secs(8);
 
-/// How many handles a connection itself holds: its own and that of its seat.
-const CONNECTION_HOLDERS: usize = 2;
+/// Beyond the bound there may be one connection more for so many, which waits for one that was closed to end.
+const ROOM_PART: usize = 8;
 
 /// The connections of a server and the bytes of the heads that arrive on them, both within bounds.
 ///
-/// A connection *waits* while the server reads a head from it, or nothing at all. Where there is no room, one that waits is
-/// closed: one that has brought no request yet, if there is one, or else one that has, and of these the one that has waited
-/// longest. A head that arrives at once is never that one for long.
+/// A connection *waits* while the server reads from it and writes nothing. Where there is no room, one that waits is closed: one
+/// that owes its first request, the rest of a head or of a body, if there is one, or else one that is idle between two requests; and
+/// of these the one that has waited longest. What arrives at once never waits for long.
 pub(crate) struct Room {
-    most_connections: usize,
-    most_head_bytes: usize,
+    limits: Limits,
+    host: Arc<dyn Host>,
+    /// How many sockets there are. Not in the state, which may be locked when one ends.
+    open: AtomicUsize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    open: usize,
     head_bytes: usize,
     next_number: u64,
     /// The longest waiting first.
@@ -41,40 +43,53 @@ struct Waiting {
     head_bytes: usize,
     /// Whether it has brought a request.
     is_proven: bool,
+    /// Whether a response is being made or written.
+    is_in_use: Arc<dyn Fn() -> bool + Send + Sync>,
     handle: ConnectionHandle,
-    is_evicted: Arc<AtomicBool>,
+}
+
+impl Waiting {
+    /// Whether a part of a request is missing.
+    fn owes(&self) -> bool {
+        !self.is_proven || self.head_bytes > 0 || self.handle.awaits_body()
+    }
+
+    /// Whether nothing is done for it.
+    fn is_idle(&self) -> bool {
+        self.handle.awaits_body() || !(self.is_in_use)()
+    }
 }
 
 impl Room {
-    pub(crate) fn new(most_connections: usize, most_head_bytes: usize) -> Arc<Room> {
-        Arc::new(Room { most_connections, most_head_bytes, state: Mutex::default() })
+    pub(crate) fn new(limits: Limits, host: Arc<dyn Host>) -> Arc<Room> {
+        Arc::new(Room { limits, host, open: AtomicUsize::new(0), state: Mutex::default() })
     }
 
-    /// The place of a new connection. `None` if there is no room, and none can be made.
-    pub(crate) fn seat(self: &Arc<Room>, handle: ConnectionHandle) -> Option<Seat> {
-        let mut state = self.state();
-        if state.open >= self.most_connections && !state.close_idle(Duration::ZERO, Duration::ZERO) {
-            return None;
+    /// Takes in a connection. `None` if there is no room, and none can be made.
+    pub(crate) fn admit(self: &Arc<Room>, connection: Connection) -> Option<Arc<Socket>> {
+        let most = self.limits.connections;
+        if self.open() >= most {
+            let is_made = self.state().close_idle(Duration::ZERO, Duration::ZERO);
+            let is_beyond = self.open() >= most + most / ROOM_PART;
+            self.host.closed_for_room();
+            if !is_made || is_beyond {
+                return None;
+            }
         }
-        state.open += 1;
-        drop(state);
-        let is_evicted = Arc::default();
-        Some(Seat { room: Arc::clone(self), handle, is_evicted, is_proven: false, number: None })
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(Socket { connection, room: self.clone() }))
     }
 
-    /// Closes a connection that waits while no request of it is being answered. Returns whether there was one.
-    pub(crate) fn make(&self) -> bool {
-        self.state().close_idle(LEAST_WAIT, LEAST_IDLE)
-    }
-
-    /// Whether a further connection needs room to be made for it.
-    pub(crate) fn is_full(&self) -> bool {
-        self.open() >= self.most_connections
+    /// Closes a connection that waits, where threads or descriptors are missing.
+    pub(crate) fn make(&self) {
+        if self.state().close_idle(LEAST_WAIT, LEAST_IDLE) {
+            self.host.closed_for_room();
+        }
     }
 
     /// How many connections there are.
     pub(crate) fn open(&self) -> usize {
-        self.state().open
+        self.open.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,38 +98,37 @@ impl Room {
 }
 
 impl State {
-    /// Closes a connection that has waited for so long at least: without a request yet, or after one.
-    fn close_idle(&mut self, without_request: Duration, after_request: Duration) -> bool {
-        let longest = |is_proven, least_wait| {
-            let is_idle = |waiting: &Waiting| {
-                waiting.is_proven == is_proven
-                    && waiting.handle.holders() <= CONNECTION_HOLDERS + 1
-                    && waiting.since.elapsed() >= least_wait
+    /// Closes a connection that has waited for so long at least: one that owes something, or one that is idle. Returns whether
+    /// there was one.
+    fn close_idle(&mut self, owing: Duration, idle: Duration) -> bool {
+        let longest = |owes: bool, least_wait: Duration| {
+            let is_it = |waiting: &Waiting| {
+                waiting.owes() == owes && waiting.is_idle() && waiting.since.elapsed() >= least_wait
             };
-            self.waiting.iter().find(|(_, waiting)| is_idle(waiting)).map(|(&number, _)| number)
+            self.waiting.iter().find(|(_, waiting)| is_it(waiting)).map(|(&number, _)| number)
         };
-        let found = longest(false, without_request).or_else(|| longest(true, after_request));
+        let found = longest(true, owing).or_else(|| longest(false, idle));
         found.map(|number| self.evict(number)).is_some()
     }
 
-    /// Closes connections whose heads arrive, until the heads have at most so many bytes.
-    fn bound_heads(&mut self, most_bytes: usize) {
+    /// Closes connections whose heads arrive, until the heads have at most so many bytes. Returns how many.
+    fn bound_heads(&mut self, most_bytes: usize) -> usize {
+        let mut closed = 0;
         while self.head_bytes > most_bytes {
             let has_head = |waiting: &Waiting| waiting.head_bytes > 0;
             match self.waiting.iter().find(|(_, waiting)| has_head(waiting)).map(|(&number, _)| number) {
                 Some(number) => self.evict(number),
-                None => return,
+                None => break,
             }
+            closed += 1;
         }
+        closed
     }
 
-    /// It counts no longer. Its thread finds out, since there is nothing more to be read.
     fn evict(&mut self, number: u64) {
         if let Some(waiting) = self.waiting.remove(&number) {
-            self.open -= 1;
             self.head_bytes -= waiting.head_bytes;
-            waiting.is_evicted.store(true, Ordering::Release);
-            waiting.handle.shutdown(Shutdown::Read);
+            waiting.handle.evict();
         }
     }
 
@@ -126,21 +140,53 @@ impl State {
     }
 }
 
-/// The place of a connection, free again when this is dropped.
+/// The socket of a connection, which counts as open until this is dropped.
+pub(crate) struct Socket {
+    connection: Connection,
+    room: Arc<Room>,
+}
+
+impl Socket {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.connection.fmt(f)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.room.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a connection waits for, as its server's room knows it.
 pub(crate) struct Seat {
     room: Arc<Room>,
     handle: ConnectionHandle,
-    is_evicted: Arc<AtomicBool>,
+    is_in_use: Arc<dyn Fn() -> bool + Send + Sync>,
     is_proven: bool,
     /// That of its entry, while it waits.
     number: Option<u64>,
 }
 
 impl Seat {
+    pub(crate) fn new(
+        room: Arc<Room>,
+        handle: ConnectionHandle,
+        is_in_use: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Seat {
+        Seat { room, handle, is_in_use, is_proven: false, number: None }
+    }
+
     /// The connection begins to wait, now with so many bytes of a head.
     pub(crate) fn wait(&mut self, head_bytes: usize) {
         self.leave();
-        if self.is_evicted() {
+        if self.handle.is_evicted() {
             return;
         }
         let mut state = self.room.state();
@@ -148,22 +194,25 @@ impl Seat {
             since: Instant::now(),
             head_bytes,
             is_proven: self.is_proven,
+            is_in_use: self.is_in_use.clone(),
             handle: self.handle.clone(),
-            is_evicted: Arc::clone(&self.is_evicted),
         }));
-        state.bound_heads(self.room.most_head_bytes);
+        let closed = state.bound_heads(self.room.limits.heads_bytes);
+        drop(state);
+        self.tell(closed);
     }
 
     /// Its head has so many bytes now.
     pub(crate) fn hold(&mut self, head_bytes: usize) {
         let mut state = self.room.state();
         let waiting = self.number.and_then(|number| state.waiting.get_mut(&number));
-        if let Some(waiting) = waiting {
-            let more = head_bytes - waiting.head_bytes;
-            waiting.head_bytes = head_bytes;
-            state.head_bytes += more;
-            state.bound_heads(self.room.most_head_bytes);
-        }
+        let Some(waiting) = waiting else { return };
+        let more = head_bytes - waiting.head_bytes;
+        waiting.head_bytes = head_bytes;
+        state.head_bytes += more;
+        let closed = state.bound_heads(self.room.limits.heads_bytes);
+        drop(state);
+        self.tell(closed);
     }
 
     /// Its request is there.
@@ -179,17 +228,15 @@ impl Seat {
         }
     }
 
-    /// Whether it was closed to make room.
-    pub(crate) fn is_evicted(&self) -> bool {
-        self.is_evicted.load(Ordering::Acquire)
+    fn tell(&self, closed: usize) {
+        for _ in 0..closed {
+            self.room.host.closed_for_room();
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.leave();
-        if !self.is_evicted() {
-            self.room.state().open -= 1;
-        }
     }
 }

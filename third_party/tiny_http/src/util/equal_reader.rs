@@ -51,6 +51,11 @@ where
         let buf = if buf.len() < self.size { buf } else { &mut buf[..self.size] };
 
         match self.reader.read(buf) {
+            Ok(0) if !buf.is_empty() => {
+                // nothing more comes, so that nothing can follow
+                self.connection.end();
+                Ok(0)
+            }
             Ok(len) => {
                 self.size -= len;
                 Ok(len)

@@ -1,3 +1,4 @@
+pub use self::awaited_reader::AwaitedReader;
 pub use self::custom_stream::CustomStream;
 pub use self::equal_reader::{Discards, EqualReader};
 pub use self::fused_reader::FusedReader;
@@ -8,6 +9,7 @@ pub use self::sequential::{SequentialWriter, SequentialWriterBuilder};
 
 use std::str::FromStr;
 
+mod awaited_reader;
 mod custom_stream;
 mod equal_reader;
 mod fused_reader;

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::io::Result as IoResult;
 use std::io::{BufRead, Read, Write};
 
 use std::sync::mpsc::channel;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use std::mem;
 
@@ -44,16 +45,49 @@ where
     W: Write + Send,
 {
     writer: Arc<Mutex<W>>,
-    next_trigger: Option<Receiver<()>>,
+    turns: Arc<Turns>,
+    count: u64,
 }
 
 pub struct SequentialWriter<W>
 where
     W: Write + Send,
 {
-    trigger: Option<Receiver<()>>,
     writer: Arc<Mutex<W>>,
-    on_finish: Sender<()>,
+    turns: Arc<Turns>,
+    number: u64,
+}
+
+/// Whose turn it is to write: a writer's when all before it are done, in whatever order they end.
+#[derive(Default)]
+struct Turns {
+    state: Mutex<TurnState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct TurnState {
+    next: u64,
+    /// Those behind the next that are done already.
+    done: BTreeSet<u64>,
+}
+
+impl Turns {
+    fn wait_for(&self, number: u64) {
+        let mut state = self.state.lock().unwrap();
+        while state.next < number {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
+    fn end(&self, number: u64) {
+        let state = &mut *self.state.lock().unwrap();
+        state.done.insert(number);
+        while state.done.remove(&state.next) {
+            state.next += 1;
+        }
+        self.changed.notify_all();
+    }
 }
 
 impl<R: Read + Send> SequentialReaderBuilder<R> {
@@ -64,7 +98,7 @@ impl<R: Read + Send> SequentialReaderBuilder<R> {
 
 impl<W: Write + Send> SequentialWriterBuilder<W> {
     pub fn new(writer: W) -> SequentialWriterBuilder<W> {
-        SequentialWriterBuilder { writer: Arc::new(Mutex::new(writer)), next_trigger: None }
+        SequentialWriterBuilder { writer: Arc::new(Mutex::new(writer)), turns: Arc::default(), count: 0 }
     }
 }
 
@@ -72,6 +106,15 @@ impl<W: Write + Send> SequentialWriterBuilder<W> {
     /// Whether one of its writers is there still.
     pub fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.writer) > 1
+    }
+
+    /// What tells this to others.
+    pub fn usage(&self) -> Arc<dyn Fn() -> bool + Send + Sync>
+    where
+        W: 'static,
+    {
+        let writer = Arc::downgrade(&self.writer);
+        Arc::new(move || writer.strong_count() > 1)
     }
 
     /// Has the writer that all write to do something, in whoever's turn it is.
@@ -103,11 +146,9 @@ impl<R: Read + Send> Iterator for SequentialReaderBuilder<R> {
 impl<W: Write + Send> Iterator for SequentialWriterBuilder<W> {
     type Item = SequentialWriter<W>;
     fn next(&mut self) -> Option<SequentialWriter<W>> {
-        let (tx, rx) = channel();
-        let mut next_next_trigger = Some(rx);
-        ::std::mem::swap(&mut next_next_trigger, &mut self.next_trigger);
-
-        Some(SequentialWriter { trigger: next_next_trigger, writer: self.writer.clone(), on_finish: tx })
+        let number = self.count;
+        self.count += 1;
+        Some(SequentialWriter { writer: self.writer.clone(), turns: self.turns.clone(), number })
     }
 }
 
@@ -147,20 +188,12 @@ impl<R: BufRead + Send> BufRead for SequentialReader<R> {
 
 impl<W: Write + Send> Write for SequentialWriter<W> {
     fn write(&mut self, buf: &[u8]) -> IoResult<usize> {
-        if let Some(v) = self.trigger.as_mut() {
-            v.recv().unwrap()
-        }
-        self.trigger = None;
-
+        self.turns.wait_for(self.number);
         self.writer.lock().unwrap().write(buf)
     }
 
     fn flush(&mut self) -> IoResult<()> {
-        if let Some(v) = self.trigger.as_mut() {
-            v.recv().unwrap()
-        }
-        self.trigger = None;
-
+        self.turns.wait_for(self.number);
         self.writer.lock().unwrap().flush()
     }
 }
@@ -190,6 +223,28 @@ where
     W: Write + Send,
 {
     fn drop(&mut self) {
-        self.on_finish.send(()).ok();
+        self.turns.end(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn a_writer_waits_for_all_before_it_though_one_in_between_ends_early() {
+        let mut builder = SequentialWriterBuilder::new(Vec::new());
+        let (mut first, between) = (builder.next().unwrap(), builder.next());
+        let mut last = builder.next().unwrap();
+        drop(between);
+        let waiting = thread::spawn(move || last.write_all(b"b").unwrap());
+        thread::sleep(Duration::from_millis(20));
+        assert!(!waiting.is_finished());
+        first.write_all(b"a").unwrap();
+        drop(first);
+        waiting.join().unwrap();
+        builder.with_writer(|written| assert_eq!(written, b"ab"));
     }
 }
