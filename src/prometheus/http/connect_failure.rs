@@ -5,6 +5,7 @@ use std::io;
 
 use ureq::Error;
 
+use super::dns::ServersSeen;
 use super::lookup::LookupFailure;
 use crate::prometheus::health::WaitedFor;
 
@@ -16,9 +17,19 @@ pub enum ConnectFailure {
     /// The name server answers with a failure, or cannot be reached, when it is asked for this name.
     NameServerFails(String),
     /// The name server does not answer when it is asked for this name.
-    NameServerSilent(String),
+    NameServerSilent {
+        /// The name.
+        name: String,
+        /// Which name servers answer for other names.
+        servers: ServersSeen,
+    },
     /// This name was not looked up: other look-ups wait for a silent name server, which did not answer for this name at once.
-    LookupsBusy(String),
+    LookupsBusy {
+        /// The name.
+        name: String,
+        /// Which name servers answer for other names.
+        servers: ServersSeen,
+    },
     /// A look-up that the system could not make.
     LookupFailed {
         /// The name.
@@ -78,14 +89,18 @@ pub enum TlsFailure {
 }
 
 impl ConnectFailure {
-    /// That of a name.
-    pub(super) fn of_lookup(name: &str, failure: LookupFailure) -> ConnectFailure {
+    /// That of a name, and which name servers answer for other names.
+    pub(super) fn of_lookup(
+        name: &str,
+        failure: LookupFailure,
+        servers_seen: impl Fn() -> ServersSeen,
+    ) -> ConnectFailure {
         let name = name.to_owned();
         match failure {
             LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
             LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
-            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent(name),
-            LookupFailure::Busy => ConnectFailure::LookupsBusy(name),
+            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent { name, servers: servers_seen() },
+            LookupFailure::Busy => ConnectFailure::LookupsBusy { name, servers: servers_seen() },
             LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
         }
     }
@@ -109,7 +124,7 @@ impl ConnectFailure {
     /// What was waited for in vain, if a whole timeout was spent on that.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
-            ConnectFailure::NameServerSilent(_) | ConnectFailure::LookupsBusy(_) => Some(WaitedFor::NameServer),
+            ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => Some(WaitedFor::NameServer),
             ConnectFailure::Silent { .. } => Some(WaitedFor::Connection),
             ConnectFailure::TlsSilent { .. } => Some(WaitedFor::Tls),
             _ => None,
@@ -131,7 +146,7 @@ impl ConnectFailure {
         match self {
             ConnectFailure::NameNotFound(_) => "name_not_found",
             ConnectFailure::NameServerFails(_) | ConnectFailure::LookupFailed { .. } => "name_server_failed",
-            ConnectFailure::NameServerSilent(_) | ConnectFailure::LookupsBusy(_) => "name_server_silent",
+            ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => "name_server_silent",
             ConnectFailure::Silent { .. } => "connect_timeout",
             ConnectFailure::Refused | ConnectFailure::System(_) => "unreachable",
             ConnectFailure::TlsSilent { .. }
@@ -151,8 +166,8 @@ impl ConnectFailure {
             ConnectFailure::NameServerFails(_) => {
                 "check the name server in this mirror's /etc/resolv.conf, and what it says of the name"
             }
-            ConnectFailure::NameServerSilent(_)
-            | ConnectFailure::LookupsBusy(_)
+            ConnectFailure::NameServerSilent { .. }
+            | ConnectFailure::LookupsBusy { .. }
             | ConnectFailure::LookupFailed { .. } => {
                 "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf \
                  (port 53, UDP and TCP), and that the name server is running"
@@ -188,8 +203,8 @@ impl ConnectFailure {
         match self {
             ConnectFailure::NameNotFound(_) => "check --proxy of this mirror",
             ConnectFailure::NameServerFails(_)
-            | ConnectFailure::NameServerSilent(_)
-            | ConnectFailure::LookupsBusy(_)
+            | ConnectFailure::NameServerSilent { .. }
+            | ConnectFailure::LookupsBusy { .. }
             | ConnectFailure::LookupFailed { .. } => "check the name server of this mirror, and --proxy of this mirror",
             ConnectFailure::Silent { .. } | ConnectFailure::Refused | ConnectFailure::System(_) => {
                 "check --proxy of this mirror, that the proxy is running, and that this mirror may connect to it"
@@ -217,13 +232,16 @@ impl fmt::Display for ConnectFailure {
                 "the name server of this mirror answers with a failure (SERVFAIL), or is unreachable, when it is asked for \
                  the name {name}"
             ),
-            ConnectFailure::NameServerSilent(name) => {
-                write!(f, "the name server of this mirror does not answer when it is asked for the name {name}")
+            ConnectFailure::NameServerSilent { name, servers } => {
+                write!(
+                    f,
+                    "the name server of this mirror does not answer when it is asked for the name {name}{servers}"
+                )
             }
-            ConnectFailure::LookupsBusy(name) => write!(
+            ConnectFailure::LookupsBusy { name, servers } => write!(
                 f,
                 "the name {name} was not looked up, since other look-ups of this mirror wait for a name server that does \
-                 not answer, and it does not answer for this name at once either"
+                 not answer, and it does not answer for this name at once either{servers}"
             ),
             ConnectFailure::LookupFailed { name, reason } => {
                 write!(f, "this mirror cannot look up the name {name}: {reason}")

@@ -161,7 +161,9 @@ impl Connector {
         }
         let find = || {
             let found = self.lookups.find(host, deadline);
-            let found = found.map_err(|failure| ErrorKind::Unconnected(ConnectFailure::of_lookup(host, failure)))?;
+            let found = found.map_err(|failure| {
+                ErrorKind::Unconnected(ConnectFailure::of_lookup(host, failure, || self.lookups.servers_seen()))
+            })?;
             let addresses = found.ips.iter().map(|ip| SocketAddr::new(*ip, port)).filter(&is_allowed);
             let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }
@@ -258,7 +260,7 @@ impl Connector {
         use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
 
         let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
-        let (lookups, proxy_tls) = (Arc::new(Lookups::new()), Arc::new(tls()));
+        let (lookups, proxy_tls) = (Arc::new(Lookups::new(1)), Arc::new(tls()));
         Connector {
             allowlist: Allowlist::everything(),
             proxy: None,

@@ -1,313 +1,602 @@
-//! Asks the system's name server whether it answers for a name now, without the system's resolver.
+//! Asks the name servers of `/etc/resolv.conf` for the addresses of a name, without the system's resolver.
 //!
-//! The resolver blocks for seconds when the name server is silent. While all threads but those kept free wait for it, only names
-//! that pass this test are given to it. The addresses in the responses are not used: the resolver finds them.
+//! The resolver asks one name server after the other, and one search domain after the other, and blocks for seconds (5 by default)
+//! wherever there is no response. What it would find after that wait is found here at once: all servers are asked for all names that it
+//! would try, and the servers that are known to be silent last. Responses are judged as it judges them.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod files;
+mod packet;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-const HOSTS: &str = "/etc/hosts";
+use crate::log;
 
-/// The most bytes of these files that are read.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+use files::ResolvConf;
+use packet::{IPV4, IPV6, MAX_PACKET_BYTES, Response};
 
 const PORT: u16 = 53;
 
-/// The most names that stand for one: itself and itself in each search domain.
-const MAX_CANDIDATES: usize = 8;
+/// How long is remembered that a name server was silent, or answered.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// The largest UDP packet of a name server that is not told that more is understood (RFC 1035, "Size limits").
-const MAX_PACKET_BYTES: usize = 512;
+/// How long a name server has to stay silent at least before it counts as silent.
+const MIN_SILENCE: Duration = Duration::from_millis(40);
 
-/// The length of a header, and bounds on names (RFC 1035).
-const HEADER_BYTES: usize = 12;
-const MAX_NAME_BYTES: usize = 253;
-const MAX_LABEL_BYTES: usize = 63;
+/// The part of the time after which the next name server is asked as well.
+const NEXT_SERVER_PART: u32 = 4;
 
-/// Types of records: IPv4 and IPv6 addresses.
-const ADDRESS_TYPES: [u16; 2] = [1, 28];
+/// How long one of several name servers is waited for in turn, and how long a single one before it is seen whether the answer is
+/// still needed.
+const MIN_TURN: Duration = Duration::from_micros(100);
+const TURN: Duration = Duration::from_millis(2);
+const LONG_TURN: Duration = Duration::from_millis(20);
 
-/// Whether the resolver need not wait for a name: the name server answers its queries before the deadline, with an address or without,
-/// or the name stands in `/etc/hosts`.
-pub(super) fn is_answered(name: &str, deadline: Instant) -> bool {
-    if read(HOSTS).is_ok_and(|hosts| is_host(&hosts, name)) {
-        return true;
+/// What the name servers say of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Its addresses, at least one.
+    Addresses(Vec<IpAddr>),
+    /// That it has none.
+    NotFound,
+    /// That they cannot tell, or nothing: they cannot be reached.
+    Failure,
+}
+
+/// Which of the name servers answer, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServersSeen {
+    /// Those that have answered lately.
+    pub answering: Vec<IpAddr>,
+    /// The others.
+    pub silent: Vec<IpAddr>,
+}
+
+/// Goes on from a sentence about a name that they do not answer for.
+impl fmt::Display for ServersSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |ips: &[IpAddr]| ips.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
+        let verb = |ips: &[IpAddr], one, several| if let [_] = ips { one } else { several };
+        let ServersSeen { answering, silent } = self;
+        match (answering.is_empty(), silent.is_empty()) {
+            (true, _) => write!(f, " ({})", list(silent)),
+            (false, true) => {
+                write!(f, " ({}, which {} for other names)", list(answering), verb(answering, "answers", "answer"))
+            }
+            (false, false) => write!(
+                f,
+                " (the name server{} {} {} not answer; {} {}, but not for this name)",
+                verb(silent, "", "s"),
+                list(silent),
+                verb(silent, "does", "do"),
+                list(answering),
+                verb(answering, "does", "do")
+            ),
+        }
     }
-    let ResolvConf { server, search, ndots } = ResolvConf::parse(&read(RESOLV_CONF).unwrap_or_default());
-    are_answered(server, &candidates(name, &search, ndots), deadline).is_ok()
 }
 
-fn read(path: &str) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+/// Name servers that are asked directly.
+pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
+    /// Whether the resolver would wait for a name server that is known to be silent, while another one answers.
+    fn resolver_would_wait(&self) -> bool;
+
+    /// Which of them answer.
+    fn servers_seen(&self) -> ServersSeen;
+
+    /// Asks for the addresses of a name, until an instant or until this is not needed any more. `None` if there is no answer by then.
+    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer>;
 }
 
-/// Whether `/etc/hosts` has an address of a name.
-fn is_host(hosts: &str, name: &str) -> bool {
-    let is_name = |known: &str| known.eq_ignore_ascii_case(name);
-    hosts.lines().any(|line| line.split('#').next().unwrap_or_default().split_whitespace().skip(1).any(is_name))
+/// The name servers of the system.
+#[derive(Debug)]
+pub(super) struct NameServers {
+    port: u16,
+    conf: fn() -> ResolvConf,
+    /// Of those in `resolv.conf` alone.
+    seen: Mutex<HashMap<IpAddr, Seen>>,
+    /// Makes the identifiers of queries, which cannot be foreseen.
+    ids: RandomState,
+    /// How many identifiers were made.
+    asked: AtomicU64,
 }
 
-/// What `/etc/resolv.conf` says (resolv.conf(5)).
-#[derive(Debug, PartialEq, Eq)]
-struct ResolvConf {
-    /// The name server that the resolver asks first.
-    server: SocketAddr,
-    search: Vec<String>,
-    /// A name with fewer dots is first looked up in the search domains.
-    ndots: usize,
+/// When a name server was seen to answer, or not to answer where another did.
+#[derive(Debug, Clone, Copy)]
+enum Seen {
+    Answering(Instant),
+    Silent(Instant),
 }
 
-impl ResolvConf {
-    fn parse(text: &str) -> ResolvConf {
-        let (mut server, mut search, mut ndots) = (None, Vec::new(), 1);
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                // One with a zone is not understood here.
-                Some("nameserver") => server = server.or_else(|| words.next()?.parse::<IpAddr>().ok()),
-                Some("search" | "domain") => search = words.map(str::to_owned).collect(),
-                Some("options") => {
-                    let mut given = words.filter_map(|option| option.strip_prefix("ndots:")?.parse().ok());
-                    ndots = given.next_back().unwrap_or(ndots);
+impl NameServers {
+    pub(super) fn of_system() -> NameServers {
+        let (seen, ids, asked) = (Mutex::default(), RandomState::new(), AtomicU64::new(0));
+        NameServers { port: PORT, conf: ResolvConf::of_system, seen, ids, asked }
+    }
+
+    /// Notes which servers have answered. One that has not is silent if another one has told everything meanwhile.
+    fn note(&self, known: &[IpAddr], servers: &[Server], is_answered: bool) {
+        let now = Instant::now();
+        let mut seen = self.seen();
+        seen.retain(|ip, _| known.contains(ip));
+        let others_answer = is_answered && servers.iter().any(|server| server.has_answered);
+        for Server { address, has_answered, asked_at, .. } in servers {
+            let ip = address.ip();
+            if *has_answered {
+                seen.insert(ip, Seen::Answering(now));
+            } else if others_answer && asked_at.is_some_and(|at| now - at >= MIN_SILENCE) {
+                let before = seen.insert(ip, Seen::Silent(now));
+                if !matches!(before, Some(Seen::Silent(_))) {
+                    let line = || log::Line::new("a name server did not answer, but another one did");
+                    log::warn(|| line().text("name_server", ip.to_string()));
                 }
-                _ => {}
             }
         }
-        let server = server.unwrap_or(Ipv4Addr::LOCALHOST.into());
-        ResolvConf { server: SocketAddr::new(server, PORT), search, ndots }
+    }
+
+    fn is_silent(&self, server: IpAddr) -> bool {
+        matches!(self.seen().get(&server), Some(Seen::Silent(at)) if is_recent(*at))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The names that the resolver asks for when it looks up a name, in its order.
-fn candidates(name: &str, search: &[String], ndots: usize) -> Vec<String> {
-    if name.ends_with('.') {
-        return vec![name.to_owned()];
+impl AskDirectly for NameServers {
+    fn resolver_would_wait(&self) -> bool {
+        if self.seen().is_empty() {
+            return false;
+        }
+        let conf = (self.conf)();
+        let asked = if conf.rotates { &conf.servers[..] } else { &conf.servers[..1] };
+        asked.iter().any(|server| self.is_silent(*server)) && conf.servers.iter().any(|server| !self.is_silent(*server))
     }
-    let mut candidates: Vec<String> = search.iter().map(|domain| format!("{name}.{domain}")).collect();
-    let is_first = name.matches('.').count() >= ndots;
-    candidates.truncate(MAX_CANDIDATES - 1);
-    candidates.insert(if is_first { 0 } else { candidates.len() }, name.to_owned());
-    candidates
+
+    fn servers_seen(&self) -> ServersSeen {
+        let (conf, seen) = ((self.conf)(), self.seen());
+        let is_answering = |server: &IpAddr| matches!(seen.get(server), Some(Seen::Answering(at)) if is_recent(*at));
+        let (answering, silent) = conf.servers.into_iter().partition(is_answering);
+        ServersSeen { answering, silent }
+    }
+
+    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+        let in_hosts = files::in_hosts(name);
+        if !in_hosts.is_empty() {
+            return Some(Answer::Addresses(in_hosts));
+        }
+        let conf = (self.conf)();
+        let mut servers = conf.servers.clone();
+        servers.sort_by_key(|server| self.is_silent(*server));
+        // Its first bits are as unforeseeable as all.
+        let new_id = || self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
+        let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, self.port));
+        let mut exchange = Exchange {
+            servers: servers.iter().map(server).collect(),
+            candidates: conf.candidates(name).into_iter().map(Candidate::new).collect(),
+            queries: Vec::new(),
+            new_id: &new_id,
+        };
+        let answer = exchange.run(until, is_over);
+        self.note(&conf.servers, &exchange.servers, answer.is_some());
+        match answer {
+            // It may be known elsewhere.
+            Some(Answer::NotFound) if !files::only_files_and_dns() => None,
+            other => other,
+        }
+    }
 }
 
-/// Waits until a name server has answered for names: for all up to the first that has an address.
-///
-/// # Errors
-/// When it has not before the deadline.
-fn are_answered(server: SocketAddr, names: &[String], deadline: Instant) -> io::Result<()> {
+fn is_recent(at: Instant) -> bool {
+    at.elapsed() < REMEMBERED_FOR
+}
+
+/// One question to all servers for all names that a name may stand for.
+struct Exchange<'a> {
+    /// In the order in which they are asked.
+    servers: Vec<Server>,
+    /// In the order of the resolver.
+    candidates: Vec<Candidate>,
+    queries: Vec<Query>,
+    new_id: &'a dyn Fn() -> u16,
+}
+
+/// A name, and what is known of its addresses. It is asked for its IPv6 addresses once it is known to exist.
+struct Candidate {
+    name: String,
+    ipv4: Option<Response>,
+    ipv6: Option<Response>,
+}
+
+impl Candidate {
+    fn new(name: String) -> Candidate {
+        Candidate { name, ipv4: None, ipv6: None }
+    }
+}
+
+struct Query {
+    packet: Vec<u8>,
+    candidate: usize,
+    record_type: u16,
+    /// The servers that cannot tell.
+    failures: usize,
+}
+
+struct Server {
+    address: SocketAddr,
+    /// Once it is asked, and unless it cannot be.
+    socket: Option<UdpSocket>,
+    asked_at: Option<Instant>,
+    has_answered: bool,
+}
+
+impl Exchange<'_> {
+    fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+        let begun = Instant::now();
+        let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
+        for candidate in 0..self.candidates.len() {
+            self.query(candidate, IPV4);
+        }
+        let mut packet = [0; MAX_PACKET_BYTES];
+        loop {
+            let now = Instant::now();
+            self.settle_failures(now >= until);
+            let answer = verdict(&self.candidates);
+            if answer.is_some() || now >= until || is_over() {
+                return answer;
+            }
+            if now >= next_at || self.need_another_server() {
+                next_at = now + step;
+                let next = self.servers.iter_mut().find(|server| server.asked_at.is_none());
+                next.into_iter().for_each(|server| server.begin(&self.queries));
+            }
+            let asked = self.servers.iter().filter(|server| server.socket.is_some()).count();
+            let end =
+                if self.servers.iter().any(|server| server.asked_at.is_none()) { next_at.min(until) } else { until };
+            let turn = if asked > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
+            for nth in 0..self.servers.len() {
+                if let Some(length) = self.servers[nth].receive(&mut packet, turn) {
+                    self.take(nth, &packet[..length]);
+                }
+            }
+        }
+    }
+
+    /// Whether those that are asked cannot tell everything.
+    fn need_another_server(&self) -> bool {
+        self.queries.iter().any(|query| query.failures > 0) || self.servers.iter().all(|server| server.socket.is_none())
+    }
+
+    /// Asks for records of a candidate.
+    fn query(&mut self, candidate: usize, record_type: u16) {
+        match packet::query((self.new_id)(), &self.candidates[candidate].name, record_type) {
+            Some(packet) => {
+                self.servers.iter_mut().for_each(|server| server.send(&packet));
+                self.queries.push(Query { packet, candidate, record_type, failures: 0 });
+            }
+            // The resolver refuses a name that cannot be asked for.
+            None => self.set(candidate, record_type, Response::NoName),
+        }
+    }
+
+    /// Takes a packet of a server. What this one cannot tell, another one may.
+    fn take(&mut self, server: usize, packet: &[u8]) {
+        let mut queries = self.queries.iter().enumerate();
+        let Some((nth, response)) =
+            queries.find_map(|(nth, query)| Some((nth, packet::response(packet, &query.packet)?)))
+        else {
+            return;
+        };
+        self.servers[server].has_answered = true;
+        if response == Response::Failure {
+            self.queries[nth].failures += 1;
+            return;
+        }
+        let Query { candidate, record_type, .. } = self.queries.swap_remove(nth);
+        self.set(candidate, record_type, response);
+    }
+
+    /// Gives up the queries that no server can answer: all have said so, or no time is left for those that have not.
+    fn settle_failures(&mut self, is_last: bool) {
+        let unreachable = self.servers.iter().filter(|server| server.is_unreachable()).count();
+        let all = self.servers.len();
+        let has_failed = |query: &mut Query| query.failures + unreachable >= all || is_last && query.failures > 0;
+        let failed: Vec<Query> = self.queries.extract_if(.., has_failed).collect();
+        for Query { candidate, record_type, .. } in failed {
+            self.set(candidate, record_type, Response::Failure);
+        }
+    }
+
+    fn set(&mut self, candidate: usize, record_type: u16, response: Response) {
+        let Candidate { ipv4, ipv6, .. } = &mut self.candidates[candidate];
+        if record_type == IPV6 {
+            *ipv6 = Some(response);
+            return;
+        }
+        let exists = matches!(response, Response::Addresses(_));
+        if !exists {
+            *ipv6 = Some(response.clone());
+        }
+        *ipv4 = Some(response);
+        if exists {
+            self.query(candidate, IPV6);
+        }
+    }
+}
+
+impl Server {
+    fn new(address: SocketAddr) -> Server {
+        Server { address, socket: None, asked_at: None, has_answered: false }
+    }
+
+    /// Asks it as well.
+    fn begin(&mut self, queries: &[Query]) {
+        self.asked_at = Some(Instant::now());
+        self.socket = connected(self.address).ok();
+        queries.iter().for_each(|query| self.send(&query.packet));
+    }
+
+    fn is_unreachable(&self) -> bool {
+        self.asked_at.is_some() && self.socket.is_none()
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        if let Some(socket) = &self.socket
+            && socket.send(packet).is_err()
+        {
+            self.socket = None;
+        }
+    }
+
+    /// Waits for a packet for so long: its length, if one comes.
+    fn receive(&mut self, packet: &mut [u8], turn: Duration) -> Option<usize> {
+        let socket = self.socket.as_ref()?;
+        // None at all would be without an end.
+        let received = socket.set_read_timeout(Some(turn.max(MIN_TURN))).and_then(|()| socket.recv(packet));
+        match received {
+            Ok(length) => Some(length),
+            Err(error) => {
+                use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+                if !matches!(error.kind(), Interrupted | TimedOut | WouldBlock) {
+                    // Nothing listens there, or nothing leads there.
+                    self.socket = None;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// A socket on which only the packets of a server arrive.
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
     socket.connect(server)?;
-    let mut records = Vec::new();
-    for (name, record_type) in names.iter().flat_map(|name| ADDRESS_TYPES.map(|record_type| (name, record_type))) {
-        let query = query(u16::try_from(records.len()).unwrap_or_default(), name, record_type);
-        // One that cannot be asked for is refused by the resolver.
-        records.push(if query.is_some() { None } else { Some(0) });
-        query.map(|query| socket.send(&query)).transpose()?;
-    }
-    let mut packet = [0; MAX_PACKET_BYTES];
-    while !suffice(&records) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        socket.set_read_timeout(Some(left))?;
-        let length = socket.recv(&mut packet)?;
-        if let Some(response) = Response::parse(&packet[..length])
-            && let Some(records) = records.get_mut(usize::from(response.id))
-        {
-            *records = Some(response.records);
-        }
-    }
-    Ok(())
+    Ok(socket)
 }
 
-/// Whether the resolver need not wait, with so many records of each type for each name; none where an answer is missing.
-fn suffice(records: &[Option<u16>]) -> bool {
-    for of_name in records.chunks(ADDRESS_TYPES.len()) {
-        if of_name.contains(&None) {
-            return false;
+/// What is known of the first of these names that has an address, if enough is known.
+fn verdict(candidates: &[Candidate]) -> Option<Answer> {
+    let mut has_failed = false;
+    for Candidate { ipv4, ipv6, .. } in candidates {
+        let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
+        let addresses = of_types.iter().filter_map(|response| match response {
+            Response::Addresses(addresses) => Some(addresses),
+            Response::NoName | Response::Failure => None,
+        });
+        let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
+        if !addresses.is_empty() {
+            return Some(Answer::Addresses(addresses));
         }
-        if of_name.iter().any(|records| *records != Some(0)) {
-            return true;
-        }
+        has_failed |= of_types.contains(&&Response::Failure);
     }
-    true
-}
-
-/// A query for records of a type. `None` if no name server can have the name.
-fn query(id: u16, name: &str, record_type: u16) -> Option<Vec<u8>> {
-    const RECURSION_DESIRED: u16 = 0x100;
-    const QUERIES: u16 = 1;
-    const INTERNET: u16 = 1;
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.len() > MAX_NAME_BYTES {
-        return None;
-    }
-    let mut packet = Vec::with_capacity(MAX_PACKET_BYTES);
-    packet.extend([id, RECURSION_DESIRED, QUERIES, 0, 0, 0].map(u16::to_be_bytes).concat());
-    for label in name.split('.') {
-        if label.is_empty() || label.len() > MAX_LABEL_BYTES {
-            return None;
-        }
-        packet.push(u8::try_from(label.len()).ok()?);
-        packet.extend(label.as_bytes());
-    }
-    packet.push(0);
-    packet.extend([record_type, INTERNET].map(u16::to_be_bytes).concat());
-    Some(packet)
-}
-
-/// What matters of a response.
-#[derive(Debug, PartialEq, Eq)]
-struct Response {
-    /// The identifier of its query.
-    id: u16,
-    records: u16,
-}
-
-impl Response {
-    fn parse(packet: &[u8]) -> Option<Response> {
-        const IS_RESPONSE: u8 = 0x80;
-        let header = packet.get(..HEADER_BYTES)?;
-        let number = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        (header[2] & IS_RESPONSE != 0).then(|| Response { id: number(0), records: number(6) })
-    }
+    Some(if has_failed { Answer::Failure } else { Answer::NotFound })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn resolv_conf_is_read_as_the_resolver_reads_it() {
-        let check = |text: &str, server: &str, search: &[&str], ndots: usize| {
-            let search = search.iter().map(|domain| (*domain).to_owned()).collect();
-            assert_eq!(
-                ResolvConf::parse(text),
-                ResolvConf { server: server.parse().unwrap(), search, ndots },
-                "{text}"
-            );
+    fn it_is_said_which_servers_are_silent() {
+        let ips = |lasts: &[u8]| lasts.iter().map(|last| [10, 0, 0, *last].into()).collect();
+        let check = |answering: &[u8], silent: &[u8], expected: &str| {
+            assert_eq!(ServersSeen { answering: ips(answering), silent: ips(silent) }.to_string(), expected);
         };
-        check("", "127.0.0.1:53", &[], 1);
-        check("# nameserver 10.0.0.9\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n", "10.0.0.1:53", &[], 1);
-        check("nameserver fe80::1%eth0\nnameserver fd00::1\n", "[fd00::1]:53", &[], 1);
-        let kubernetes = "search a.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions edns0 ndots:5\n";
-        check(kubernetes, "10.96.0.10:53", &["a.svc.cluster.local", "svc.cluster.local"], 5);
-        check("search a b\ndomain c\noptions ndots:x\n", "127.0.0.1:53", &["c"], 1);
+        check(&[], &[1], " (10.0.0.1)");
+        check(&[], &[1, 2], " (10.0.0.1, 10.0.0.2)");
+        check(&[1], &[], " (10.0.0.1, which answers for other names)");
+        check(&[1, 2], &[], " (10.0.0.1, 10.0.0.2, which answer for other names)");
+        check(&[2], &[1], " (the name server 10.0.0.1 does not answer; 10.0.0.2 does, but not for this name)");
+        let several = " (the name servers 10.0.0.1, 10.0.0.2 do not answer; 10.0.0.3 does, but not for this name)";
+        check(&[3], &[1, 2], several);
     }
 
     #[test]
-    fn the_candidates_are_those_of_the_resolver() {
-        let search = ["a.example".to_owned(), "example".to_owned()];
-        let check = |name: &str, ndots: usize, expected: &[&str]| {
-            assert_eq!(candidates(name, &search, ndots), expected, "{name}");
+    fn all_candidates_up_to_the_first_that_has_an_address_have_to_be_known() {
+        let response = |letter: char| match letter {
+            '-' => Some(Response::NoName),
+            '0' => Some(Response::Addresses(Vec::new())),
+            '1' => Some(Response::Addresses(vec![[10, 0, 0, 1].into()])),
+            '2' => Some(Response::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
+            'f' => Some(Response::Failure),
+            _ => None,
         };
-        check("p", 1, &["p.a.example", "p.example", "p"]);
-        check("p.b", 1, &["p.b", "p.b.a.example", "p.b.example"]);
-        check("p.b", 5, &["p.b.a.example", "p.b.example", "p.b"]);
-        check("p.b.", 5, &["p.b."]);
-        assert_eq!(candidates("p", &vec!["x".to_owned(); 40], 1).len(), MAX_CANDIDATES);
+        let check = |written: &str, expected: Option<Answer>| {
+            let pair = |pair: &str| {
+                let mut letters = pair.chars();
+                let (ipv4, ipv6) = (response(letters.next().unwrap()), response(letters.next().unwrap()));
+                Candidate { name: String::new(), ipv4, ipv6 }
+            };
+            let candidates: Vec<Candidate> = written.split_whitespace().map(pair).collect();
+            assert_eq!(verdict(&candidates), expected, "{written}");
+        };
+        let found = |last: &[u8]| Some(Answer::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
+        check("", Some(Answer::NotFound));
+        check("-- 00", Some(Answer::NotFound));
+        check("10", found(&[1]));
+        check("02", found(&[2, 3]));
+        check("12", found(&[1, 2, 3]));
+        check("1?", None);
+        check("?1", None);
+        check("-- 11 ??", found(&[1, 1]));
+        check("-- ?? 11", None);
+        check("?? 11", None);
+        check("f0 1f", found(&[1]));
+        check("-- ff", Some(Answer::Failure));
     }
 
-    #[test]
-    fn a_name_in_the_file_of_hosts_is_found_there() {
-        let hosts = "127.0.0.1 localhost\n::1 localhost # not.this\n# 10.0.0.1 nor.this\n10.0.0.2\tone.example  ONE\n";
-        for (name, expected) in [
-            ("localhost", true),
-            ("one", true),
-            ("One.Example", true),
-            ("10.0.0.2", false),
-            ("not.this", false),
-            ("nor.this", false),
-            ("two", false),
-        ] {
-            assert_eq!(is_host(hosts, name), expected, "{name}");
+    /// What a server of a test does with a query: the status and the IPv4 addresses of its response.
+    type Behaviour = fn(&str) -> Option<(u8, u8)>;
+
+    /// Name servers on loopback addresses of their own, at one port, each with a thread that ends with the test. They note the names
+    /// that they are asked for.
+    struct Servers {
+        names: NameServers,
+        asked: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
+    }
+
+    fn name_in(query: &[u8]) -> String {
+        let (mut at, mut labels) = (12, Vec::new());
+        while query[at] > 0 {
+            let end = at + 1 + usize::from(query[at]);
+            labels.push(String::from_utf8(query[at + 1..end].to_vec()).unwrap());
+            at = end;
         }
-        // No time is left for the name server.
-        assert!(is_answered("localhost", Instant::now()));
+        format!("{} {}", labels.join("."), query[at + 2])
     }
 
-    /// The first query of RFC 1035, section 4, worked out by hand for `a.bc`.
-    #[test]
-    fn a_query_is_written_as_the_rfc_says() {
-        let expected = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02bc\x00\x00\x1c\x00\x01";
-        assert_eq!(query(7, "a.bc", 28).unwrap(), expected);
-        assert_eq!(query(7, "a.bc.", 28).unwrap(), expected);
-        for name in ["", ".", "a..b", &"x".repeat(64), &"x.".repeat(128)] {
-            assert_eq!(query(0, name, 1), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_name_server_has_to_answer_for_all_names_up_to_the_first_that_has_an_address() {
-        let check = |records: &[i32], expected: bool| {
-            let records: Vec<Option<u16>> = records.iter().map(|records| u16::try_from(*records).ok()).collect();
-            assert_eq!(suffice(&records), expected, "{records:?}");
-        };
-        // A missing answer is written as -1.
-        check(&[], true);
-        check(&[0, 0, 0, 0], true);
-        check(&[1, 0], true);
-        check(&[0, 1], true);
-        check(&[1, -1], false);
-        check(&[-1, 0], false);
-        check(&[0, 0, 1, 1, -1, -1], true);
-        check(&[0, 0, -1, 1, 1, 1], false);
-        check(&[0, 0, 0, -1], false);
-        check(&[-1, 0, 1, 1], false);
-    }
-
-    #[test]
-    fn only_a_response_is_one() {
-        let response = |flags: u8| [0, 7, flags, 0, 0, 1, 0, 3, 0, 0, 0, 0];
-        assert_eq!(Response::parse(&response(0x81)), Some(Response { id: 7, records: 3 }));
-        assert_eq!(Response::parse(&response(0x01)), None);
-        assert_eq!(Response::parse(&response(0x81)[..11]), None);
-    }
-
-    #[test]
-    fn a_name_server_has_to_answer_in_time() {
-        // It answers so many queries, each with so many records, and last come the first.
-        let check = |names: &[&str], responses: usize, records: u8, expected: bool| {
-            let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let address = server.local_addr().unwrap();
-            let answering = std::thread::spawn(move || {
+    fn servers(port: u16, conf: fn() -> ResolvConf, behaviours: &[Behaviour]) -> Servers {
+        let ResolvConf { servers, .. } = conf();
+        let asked = servers.iter().zip(behaviours).map(|(ip, behaviour)| {
+            let (socket, behaviour) = (UdpSocket::bind((*ip, port)).unwrap(), *behaviour);
+            let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
+            let noted = std::sync::Arc::clone(&asked);
+            std::thread::spawn(move || {
                 let mut packet = [0; MAX_PACKET_BYTES];
-                let mut queries: Vec<_> = (0..responses)
-                    .map(|_| {
-                        let (length, from) = server.recv_from(&mut packet).unwrap();
-                        (packet[..length].to_vec(), from)
-                    })
-                    .collect();
-                for (query, from) in queries.iter_mut().rev() {
-                    (query[2], query[7]) = (0x80, records);
-                    server.send_to(query, *from).unwrap();
+                while let Ok((length, from)) = socket.recv_from(&mut packet) {
+                    let name = name_in(&packet[..length]);
+                    noted.lock().unwrap().push(name.clone());
+                    let Some((status, addresses)) = behaviour(&name) else { continue };
+                    let mut response = packet[..length].to_vec();
+                    (response[2], response[3]) = (0x81, status);
+                    if name.ends_with(" 1") {
+                        response[7] = addresses;
+                        for last in 1..=addresses {
+                            response.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x0a\0\0");
+                            response.push(last);
+                        }
+                    }
+                    socket.send_to(&response, from).unwrap();
                 }
-                server
             });
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            asked
+        });
+        let asked = asked.collect();
+        let names =
+            NameServers { port, conf, seen: Mutex::default(), ids: RandomState::new(), asked: AtomicU64::new(0) };
+        Servers { names, asked }
+    }
+
+    impl Servers {
+        fn ask(&self, name: &str, within: Duration) -> (Option<Answer>, Duration) {
             let begun = Instant::now();
-            let answered = are_answered(address, &names, begun + Duration::from_millis(300));
-            let took = begun.elapsed();
-            answering.join().unwrap();
-            assert_eq!(answered.is_ok(), expected, "{names:?} {responses} {records}");
-            assert!(took < Duration::from_secs(2), "{took:?}");
+            let answer = self.names.ask(name, begun + within, &|| false);
+            (answer, begun.elapsed())
+        }
+
+        /// What the servers were asked for since this was last called.
+        fn asked(&self) -> Vec<Vec<String>> {
+            let of = |asked: &Mutex<Vec<String>>| {
+                let mut names = std::mem::take(&mut *asked.lock().unwrap());
+                names.sort();
+                names
+            };
+            // What came in last is noted soon.
+            std::thread::sleep(Duration::from_millis(20));
+            self.asked.iter().map(|asked| of(asked)).collect()
+        }
+    }
+
+    fn found(last: u8) -> Option<Answer> {
+        Some(Answer::Addresses((1..=last).map(|last| [10, 0, 0, last].into()).collect()))
+    }
+
+    #[test]
+    fn a_silent_first_server_is_passed_over_and_remembered() {
+        let conf = || ResolvConf::parse("nameserver 127.53.1.1\nnameserver 127.53.1.2");
+        let servers = servers(5_301, conf, &[|_| None, |_| Some((0, 2))]);
+        assert!(!servers.names.resolver_would_wait());
+        let (answer, took) = servers.ask("p.example", SECOND * 2);
+        assert_eq!(answer, found(2));
+        // A quarter of the time is the first one's.
+        assert!((SECOND / 2..SECOND).contains(&took), "{took:?}");
+        assert!(servers.names.resolver_would_wait());
+        let [first, second] = ["127.53.1.1", "127.53.1.2"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        assert_eq!(servers.names.servers_seen(), ServersSeen { answering: vec![second], silent: vec![first] });
+        servers.asked();
+        let (answer, took) = servers.ask("p.example", SECOND * 2);
+        assert!(answer == found(2) && took < SECOND / 2, "{took:?}");
+        assert_eq!(servers.asked(), [vec![], vec!["p.example 1".to_owned(), "p.example 28".to_owned()]]);
+    }
+
+    #[test]
+    fn few_packets_go_out_for_a_name_in_a_search_domain() {
+        let conf = || ResolvConf::parse("nameserver 127.53.2.1\nsearch a.s s l\noptions ndots:5");
+        let servers = servers(
+            5_302,
+            conf,
+            &[|name| match name {
+                "p.m.s 1" | "p.m.s 28" => Some((0, 1)),
+                "x.m 1" => None,
+                _ => Some((3, 0)),
+            }],
+        );
+        assert_eq!(servers.ask("p.m", SECOND * 5).0, found(1));
+        assert_eq!(servers.asked(), [["p.m 1", "p.m.a.s 1", "p.m.l 1", "p.m.s 1", "p.m.s 28"]]);
+        assert_eq!(servers.ask("q.m", SECOND * 5).0, Some(Answer::NotFound));
+        assert_eq!(servers.asked(), [["q.m 1", "q.m.a.s 1", "q.m.l 1", "q.m.s 1"]]);
+        let (answer, took) = servers.ask("x.m", SECOND / 5);
+        assert!(answer.is_none() && (SECOND / 5..SECOND).contains(&took), "{took:?}");
+        let server = "127.53.2.1".parse().unwrap();
+        assert_eq!(servers.names.servers_seen(), ServersSeen { answering: vec![server], silent: vec![] });
+        assert!(!servers.names.resolver_would_wait());
+    }
+
+    #[test]
+    fn a_server_that_cannot_tell_is_passed_over_at_once() {
+        let conf = || ResolvConf::parse("nameserver 127.53.3.1\nnameserver 127.53.3.2\nnameserver 127.53.3.3");
+        let refuses: Behaviour = |_| Some((5, 0));
+        let check = |port: u16, behaviours: &[Behaviour], expected: Option<Answer>, least: Duration| {
+            let (answer, took) = servers(port, conf, behaviours).ask("p.example", SECOND);
+            assert_eq!(answer, expected, "{port}");
+            assert!(took >= least && took < least + SECOND / 5, "{port}: {took:?}");
         };
-        check(&["p.example"], 2, 1, true);
-        check(&["p.example"], 2, 0, true);
-        check(&["p.example"], 1, 1, false);
-        check(&["p.example"], 0, 0, false);
-        check(&["p.example", "p"], 4, 0, true);
-        check(&["p.example", "p"], 3, 0, false);
-        check(&["p.example", "p"], 2, 1, true);
-        check(&["p..example", "p"], 2, 0, true);
+        let (good, silent): (Behaviour, Behaviour) = (|_| Some((0, 1)), |_| None);
+        check(5_303, &[refuses, good, silent], found(1), Duration::ZERO);
+        // Nothing listens at the third address.
+        check(5_304, &[refuses, refuses], Some(Answer::Failure), Duration::ZERO);
+        check(5_305, &[], Some(Answer::Failure), Duration::ZERO);
+        check(5_306, &[refuses, silent, refuses], Some(Answer::Failure), SECOND);
+        check(5_307, &[silent, silent, silent], None, SECOND);
+    }
+
+    #[test]
+    fn no_time_is_spent_on_a_name_in_the_file_of_hosts_or_when_it_is_not_needed_any_more() {
+        let conf = || ResolvConf::parse("nameserver 127.53.4.1");
+        let servers = servers(5_308, conf, &[|_| None]);
+        let (answer, _) = servers.ask("localhost", Duration::ZERO);
+        assert!(matches!(answer, Some(Answer::Addresses(_))), "{answer:?}");
+        let begun = Instant::now();
+        assert_eq!(servers.names.ask("p.example", begun + SECOND * 5, &|| true), None);
+        assert!(begun.elapsed() < SECOND);
     }
 }

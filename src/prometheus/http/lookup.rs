@@ -2,13 +2,17 @@
 //! for some seconds.
 //!
 //! The system's resolver (`getaddrinfo`) blocks and cannot be interrupted: with a silent name server, glibc takes 5 s for each
-//! attempt (2), name server and search domain. So it runs on threads of its own, of which there are few, and a request waits for
-//! it no longer than until its own deadline.
+//! attempt (2), name server and search domain. So it runs on threads of its own, of which there are few. Wherever a request would have
+//! to wait for it, the name servers are asked directly ([`dns`]), by one of the requests that wait for the name:
+//!
+//! - when the resolver does not find the name within a fraction of a second,
+//! - when the name server that it asks first is known to be silent, while another one answers,
+//! - when there is no thread for it.
 //!
 //! Names that are never answered must not keep others from being looked up, nor hold the workers:
 //!
-//! - They have six of eight threads. While they hold these, a further new name is given to the resolver only after the name server
-//!   has answered for it ([`dns`]); this shows within a fraction of a second.
+//! - New names have six of eight threads. While they hold these, a further one is found only if the name servers answer for it. The
+//!   more names they have left unanswered in the last second, the shorter they are waited for.
 //! - Few requests wait for a new name for longer than a second.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,10 +25,11 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns;
+use super::dns::{Answer, AskDirectly, NameServers, ServersSeen};
 
-/// The most look-ups at a time, each of which has a thread.
+/// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
 const MAX_THREADS: usize = 8;
+const MAX_NEW_THREADS: usize = 6;
 
 /// How long the addresses of a name are remembered. Failures are not.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
@@ -35,15 +40,25 @@ const MAX_REMEMBERED: usize = 256;
 /// A look-up that fails for now has met a silent name server if it took this long: the resolver waits a second at least.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
 
-/// How long any request waits for the look-up of a name that was not found before, and how many requests wait longer at a time.
-const BRIEFLY: Duration = Duration::from_secs(1);
-const MAX_PATIENT: usize = 2;
+/// How long the resolver is waited for alone.
+const HEAD_START: Duration = Duration::from_millis(300);
 
-/// How long the name server may take to answer for a name, at least and at most. In between, all requests that wait for such answers
-/// share a time. Thus 16 workers get through 400 silent names a second.
+/// How long any request waits for the look-up of a name that was not found before. One in so many workers may wait longer.
+const BRIEFLY: Duration = Duration::from_secs(1);
+const WORKERS_PER_PATIENT: usize = 8;
+
+/// How long the name servers may take to answer for a name, at least and at most. In between, names that stay unanswered hold one in so
+/// many workers. Thus 16 workers get through 400 silent names a second.
 const MIN_ANSWER_TIME: Duration = Duration::from_millis(40);
-const MAX_ANSWER_TIME: Duration = Duration::from_millis(250);
-const SHARED_ANSWER_TIME: Duration = Duration::from_millis(600);
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(1);
+const WORKERS_PER_HELD: usize = 4;
+
+/// Within which time unanswered names are counted, and the most that are.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
+const MAX_COUNTED: usize = 4_096;
+
+/// How long the name servers are not asked again for a name that they have not answered for.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +91,10 @@ pub(super) struct Lookups(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// How a name is looked up; blocks.
+    /// How the resolver looks a name up; blocks.
     resolve: fn(&str) -> Outcome,
-    /// Whether the name server answers for a name before a deadline.
-    is_answered: fn(&str, Instant) -> bool,
+    name_servers: Box<dyn AskDirectly>,
+    workers: usize,
     state: Mutex<State>,
     done: Condvar,
 }
@@ -87,12 +102,15 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     names: HashMap<String, Entry>,
-    /// The look-ups that no thread has begun yet.
-    found_queue: VecDeque<Job>,
-    answered_queue: VecDeque<Job>,
-    running: Running,
-    /// How many requests wait until the name server answers for a name.
+    /// The look-ups of names that were found before and that no thread has begun yet.
+    queue: VecDeque<Job>,
+    /// How many threads look up new names, and names that were found before.
+    running_new: usize,
+    running_found: usize,
+    /// How many requests ask the name servers.
     asking: usize,
+    /// When names were left unanswered.
+    unanswered: VecDeque<Instant>,
     /// How many requests wait for a look-up for longer than briefly.
     patient: usize,
 }
@@ -106,18 +124,24 @@ enum Entry {
     },
     /// Found before.
     Expired,
-    Pending {
-        lookup: Arc<Lookup>,
-        waiters: usize,
-    },
+    Pending(Pending),
+}
+
+/// A look-up under way.
+#[derive(Debug)]
+struct Pending {
+    lookup: Arc<Lookup>,
+    waiters: usize,
+    /// Whether one of them asks the name servers.
+    is_asking: bool,
+    /// When one of them may.
+    ask_at: Instant,
 }
 
 /// What is known of a name that is to be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     New,
-    /// The name server has just answered for it.
-    Answered,
     /// It was found before.
     Found,
 }
@@ -127,6 +151,7 @@ enum Standing {
 struct Lookup {
     standing: Standing,
     since: Instant,
+    /// Whether the resolver has.
     has_begun: AtomicBool,
     outcome: OnceLock<Outcome>,
 }
@@ -134,57 +159,35 @@ struct Lookup {
 /// A name and its look-up.
 type Job = (String, Arc<Lookup>);
 
-/// How many threads look up names of each standing.
-#[derive(Debug, Default)]
-struct Running {
-    new: usize,
-    answered: usize,
-    found: usize,
-}
-
-impl Running {
-    fn all(&self) -> usize {
-        self.new + self.answered + self.found
-    }
-
-    fn of(&mut self, standing: Standing) -> &mut usize {
-        match standing {
-            Standing::New => &mut self.new,
-            Standing::Answered => &mut self.answered,
-            Standing::Found => &mut self.found,
-        }
-    }
-
-    /// Whether there may be one more. The better the standing, the more threads may be held by names of no better one.
-    fn have_room(&self, standing: Standing) -> bool {
-        let is_in_share = match standing {
-            Standing::New => self.new < MAX_THREADS - 2,
-            Standing::Answered => self.new + self.answered < MAX_THREADS - 1,
-            Standing::Found => true,
-        };
-        is_in_share && self.all() < MAX_THREADS
-    }
-}
-
 impl Lookup {
     fn new(standing: Standing) -> Arc<Lookup> {
         let (has_begun, outcome) = (AtomicBool::new(false), OnceLock::new());
         Arc::new(Lookup { standing, since: Instant::now(), has_begun, outcome })
     }
 
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
     /// What it means that it has not ended yet.
     fn failure(&self) -> LookupFailure {
-        if self.has_begun.load(Ordering::Relaxed) { LookupFailure::ServerSilent } else { LookupFailure::Busy }
+        if self.has_begun() { LookupFailure::ServerSilent } else { LookupFailure::Busy }
     }
 }
 
 impl Lookups {
-    pub(super) fn new() -> Lookups {
-        Lookups::by(by_system, dns::is_answered)
+    /// Look-ups for so many workers.
+    pub(super) fn new(workers: usize) -> Lookups {
+        Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
 
-    fn by(resolve: fn(&str) -> Outcome, is_answered: fn(&str, Instant) -> bool) -> Lookups {
-        Lookups(Arc::new(Shared { resolve, is_answered, state: Mutex::default(), done: Condvar::new() }))
+    fn by(resolve: fn(&str) -> Outcome, name_servers: Box<dyn AskDirectly>, workers: usize) -> Lookups {
+        Lookups(Arc::new(Shared { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
+    }
+
+    /// Which name servers answer, as far as is known.
+    pub(super) fn servers_seen(&self) -> ServersSeen {
+        self.0.name_servers.servers_seen()
     }
 
     /// The addresses of a name, at least one.
@@ -194,28 +197,26 @@ impl Lookups {
     pub(super) fn find(&self, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
         let mut state = self.0.lock();
-        let mut is_answered = false;
-        let lookup = loop {
-            let standing = match state.names.get_mut(&name) {
-                Some(Entry::Known { ips, until }) if Instant::now() < *until => {
-                    return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
-                }
-                Some(Entry::Pending { lookup, waiters }) => {
-                    *waiters += 1;
-                    break Arc::clone(lookup);
-                }
-                Some(Entry::Known { .. } | Entry::Expired) => Standing::Found,
-                None if is_answered => Standing::Answered,
-                None => Standing::New,
-            };
-            if let Some(lookup) = self.begin(&mut state, &name, standing)? {
-                break lookup;
+        let standing = match state.names.get_mut(&name) {
+            Some(Entry::Known { ips, until }) if Instant::now() < *until => {
+                return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
             }
-            state = self.await_answer(state, &name, deadline)?;
-            is_answered = true;
+            Some(Entry::Pending(pending)) => {
+                pending.waiters += 1;
+                let lookup = Arc::clone(&pending.lookup);
+                return self.await_outcome(state, &name, &lookup, deadline);
+            }
+            Some(Entry::Known { .. } | Entry::Expired) => Standing::Found,
+            None => Standing::New,
         };
-        let outcome = self.await_outcome(state, &name, &lookup, deadline)?;
-        outcome.map(|ips| Addresses { ips, are_remembered: false })
+        let lookup = Lookup::new(standing);
+        if !self.0.name_servers.resolver_would_wait() {
+            self.begin(&mut state, &name, &lookup)?;
+        }
+        let ask_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
+        let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_asking: false, ask_at };
+        state.names.insert(name.clone(), Entry::Pending(pending));
+        self.await_outcome(state, &name, &lookup, deadline)
     }
 
     /// Looks a name up anew when it is asked for the next time.
@@ -226,125 +227,196 @@ impl Lookups {
         }
     }
 
-    /// Begins the look-up of a name, or queues it. Gives nothing for a new name if no thread may look it up now.
-    fn begin(&self, state: &mut State, name: &str, standing: Standing) -> Result<Option<Arc<Lookup>>, LookupFailure> {
-        let lookup = Lookup::new(standing);
-        let job = (name.to_owned(), Arc::clone(&lookup));
-        let mut is_begun = false;
-        if state.running.have_room(standing) {
+    /// Has the resolver look a name up, if there is a thread for it. If not, a name that was found before waits for one.
+    fn begin(&self, state: &mut State, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
+        let job = (name.to_owned(), Arc::clone(lookup));
+        if state.have_room(lookup.standing) {
             let (shared, job) = (Arc::clone(&self.0), job.clone());
             match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(job)) {
-                Ok(_) => is_begun = true,
-                Err(error) if state.running.all() == 0 => return Err(LookupFailure::System(error.to_string())),
+                Ok(_) => {
+                    state.begin(lookup);
+                    return Ok(());
+                }
+                Err(error) if state.running() == 0 => return Err(LookupFailure::System(error.to_string())),
                 // The threads there are come to it.
                 Err(_) => {}
             }
         }
-        match standing {
-            _ if is_begun => state.begin(&lookup),
-            Standing::New => return Ok(None),
-            Standing::Answered => state.answered_queue.push_back(job),
-            Standing::Found => state.found_queue.push_back(job),
+        if lookup.standing == Standing::Found && !state.queue.iter().any(|(_, queued)| Arc::ptr_eq(queued, lookup)) {
+            state.queue.push_back(job);
         }
-        state.names.insert(name.to_owned(), Entry::Pending { lookup: Arc::clone(&lookup), waiters: 1 });
-        Ok(Some(lookup))
+        Ok(())
     }
 
-    /// Waits until the name server has answered for a name.
-    fn await_answer<'s>(
+    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests wait longer. Meanwhile, one of the requests
+    /// that wait for it asks the name servers.
+    fn await_outcome<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
         name: &str,
-        deadline: Instant,
-    ) -> Result<MutexGuard<'s, State>, LookupFailure> {
-        state.asking += 1;
-        let share = SHARED_ANSWER_TIME / u32::try_from(state.asking).unwrap_or(u32::MAX);
-        drop(state);
-        let until = Instant::now() + share.clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME);
-        let is_answered = (self.0.is_answered)(name, until.min(deadline));
-        let mut state = self.0.lock();
-        state.asking -= 1;
-        if is_answered { Ok(state) } else { Err(LookupFailure::Busy) }
-    }
-
-    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests wait longer.
-    fn await_outcome(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
-    ) -> Result<Outcome, LookupFailure> {
+    ) -> Result<Addresses, LookupFailure> {
         let briefly = lookup.since + BRIEFLY;
         let mut is_patient = lookup.standing == Standing::Found;
         let mut counts = 0;
         let outcome = loop {
             if let Some(outcome) = lookup.outcome.get() {
-                break Ok(outcome.clone());
+                break outcome.clone();
             }
             let now = Instant::now();
-            if !is_patient && now >= briefly && state.patient < MAX_PATIENT {
+            let (is_asking, ask_at) =
+                state.pending(name, lookup).map_or((false, deadline), |pending| (pending.is_asking, pending.ask_at));
+            if !is_asking && ask_at <= now && now < deadline {
+                state = self.ask(state, name, lookup, deadline);
+                continue;
+            }
+            if !is_patient && now >= briefly && state.patient < (self.0.workers / WORKERS_PER_PATIENT).max(1) {
                 (is_patient, counts) = (true, 1);
                 state.patient += 1;
             }
-            let until = if is_patient { deadline } else { deadline.min(briefly) };
-            let left = until.saturating_duration_since(now);
-            if left.is_zero() {
+            let until = if is_patient || is_asking { deadline } else { deadline.min(briefly) };
+            if now >= until {
                 state.give_up(name, lookup);
                 break Err(lookup.failure());
             }
+            let until = if is_asking { until } else { until.min(ask_at) };
+            let left = until.saturating_duration_since(now);
             state = self.0.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         };
         state.patient -= counts;
-        outcome
+        outcome.map(|ips| Addresses { ips, are_remembered: false })
+    }
+
+    /// Asks the name servers for a name, whose look-up ends if they answer. If they do not, it goes on if there is a thread for it.
+    fn ask<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        name: &str,
+        lookup: &Arc<Lookup>,
+        deadline: Instant,
+    ) -> MutexGuard<'s, State> {
+        let now = Instant::now();
+        state.asking += 1;
+        let in_time = now + state.answer_time(self.0.workers);
+        let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
+        if let Some(pending) = state.pending(name, lookup) {
+            pending.is_asking = true;
+        }
+        drop(state);
+        let is_over = || lookup.outcome.get().is_some();
+        let answer = self.0.name_servers.ask(name, wanted.min(deadline), &is_over);
+        let mut state = self.0.lock();
+        state.asking -= 1;
+        if let Some(pending) = state.pending(name, lookup) {
+            pending.is_asking = false;
+            // Where the request's own time was too short, another one may ask at once.
+            pending.ask_at = if deadline < wanted { now } else { Instant::now() + ASK_AGAIN_AFTER };
+        }
+        let outcome = match answer {
+            Some(Answer::Addresses(ips)) => Some(Ok(ips.into())),
+            Some(Answer::NotFound) => Some(Err(LookupFailure::NotFound)),
+            Some(Answer::Failure) => Some(Err(LookupFailure::ServerFails)),
+            None if is_over() => None,
+            None => {
+                state.note_unanswered();
+                let begun = if lookup.has_begun() { Ok(()) } else { self.begin(&mut state, name, lookup) };
+                let ends = lookup.standing == Standing::New && !lookup.has_begun() && wanted <= deadline;
+                begun.err().or_else(|| ends.then_some(LookupFailure::Busy)).map(Err)
+            }
+        };
+        if let Some(outcome) = outcome {
+            state.end(name, lookup, outcome);
+        }
+        self.0.done.notify_all();
+        state
     }
 }
 
 impl State {
+    fn running(&self) -> usize {
+        self.running_new + self.running_found
+    }
+
+    /// Whether there may be one more thread for names of this standing.
+    fn have_room(&self, standing: Standing) -> bool {
+        let is_in_share = standing == Standing::Found || self.running_new < MAX_NEW_THREADS;
+        is_in_share && self.running() < MAX_THREADS
+    }
+
+    fn running_of(&mut self, standing: Standing) -> &mut usize {
+        match standing {
+            Standing::New => &mut self.running_new,
+            Standing::Found => &mut self.running_found,
+        }
+    }
+
     /// Notes that a thread begins a look-up.
     fn begin(&mut self, lookup: &Lookup) {
         lookup.has_begun.store(true, Ordering::Relaxed);
-        *self.running.of(lookup.standing) += 1;
+        *self.running_of(lookup.standing) += 1;
     }
 
-    /// Waits no longer for a look-up, which is not begun when no request waits for it.
-    fn give_up(&mut self, name: &str, of: &Arc<Lookup>) {
-        let Some(Entry::Pending { lookup, waiters }) = self.names.get_mut(name) else { return };
-        if !Arc::ptr_eq(lookup, of) {
-            return;
-        }
-        *waiters -= 1;
-        if *waiters == 0 && !of.has_begun.load(Ordering::Relaxed) {
-            self.end(name, of, None);
-            self.found_queue.retain(|(queued, _)| queued != name);
-            self.answered_queue.retain(|(queued, _)| queued != name);
+    /// A look-up, while it is under way.
+    fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
+        match self.names.get_mut(name) {
+            Some(Entry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
+            _ => None,
         }
     }
 
-    /// The next look-up of those that are queued and may begin. It counts as running.
+    /// Waits no longer for a look-up, which does not begin when no request waits for it.
+    fn give_up(&mut self, name: &str, lookup: &Arc<Lookup>) {
+        let Some(pending) = self.pending(name, lookup) else { return };
+        pending.waiters -= 1;
+        if pending.waiters == 0 && !lookup.has_begun() {
+            self.end(name, lookup, Err(LookupFailure::Busy));
+        }
+    }
+
+    /// The next look-up of those that are queued. It counts as running.
     fn next(&mut self) -> Option<Job> {
-        let may_begin = self.running.have_room(Standing::Answered);
-        let job =
-            self.found_queue.pop_front().or_else(|| may_begin.then(|| self.answered_queue.pop_front()).flatten())?;
+        let job = self.queue.pop_front()?;
         self.begin(&job.1);
         Some(job)
     }
 
-    /// Ends a look-up with this outcome, or with none. That a name was found before is forgotten only if it is found no more.
-    fn end(&mut self, name: &str, lookup: &Lookup, outcome: Option<&Outcome>) {
+    /// How long the name servers may take to answer for a name.
+    fn answer_time(&mut self, workers: usize) -> Duration {
+        while self.unanswered.front().is_some_and(|at| at.elapsed() > COUNTED_WITHIN) {
+            self.unanswered.pop_front();
+        }
+        let held = u32::try_from(workers / WORKERS_PER_HELD).unwrap_or(u32::MAX).max(1);
+        let names = u32::try_from(self.asking + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
+        (COUNTED_WITHIN * held / names).clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME)
+    }
+
+    fn note_unanswered(&mut self) {
+        self.unanswered.truncate(MAX_COUNTED - 1);
+        self.unanswered.push_back(Instant::now());
+    }
+
+    /// Ends a look-up with this outcome, unless it has ended. That a name was found before is forgotten only if it is found no more.
+    fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: Outcome) {
+        if self.pending(name, lookup).is_none() {
+            return;
+        }
         self.names.remove(name);
+        self.queue.retain(|(_, queued)| !Arc::ptr_eq(queued, lookup));
         let now = Instant::now();
-        let entry = match outcome {
-            Some(Ok(ips)) => Entry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR },
-            Some(Err(LookupFailure::NotFound)) => return,
-            _ if lookup.standing == Standing::Found => Entry::Expired,
-            _ => return,
+        let entry = match &outcome {
+            Ok(ips) => Some(Entry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
+            Err(LookupFailure::NotFound) => None,
+            Err(_) => (lookup.standing == Standing::Found).then_some(Entry::Expired),
         };
+        // It is set only here.
+        let _ = lookup.outcome.set(outcome);
+        let Some(entry) = entry else { return };
         if self.names.len() >= MAX_REMEMBERED {
             self.names.retain(|_, entry| match entry {
                 Entry::Known { until, .. } => now < *until,
                 Entry::Expired => false,
-                Entry::Pending { .. } => true,
+                Entry::Pending(_) => true,
             });
         }
         if self.names.len() < MAX_REMEMBERED {
@@ -364,10 +436,8 @@ impl Shared {
         while let Some((name, lookup)) = next {
             let outcome = (self.resolve)(&name);
             let mut state = self.lock();
-            *state.running.of(lookup.standing) -= 1;
-            state.end(&name, &lookup, Some(&outcome));
-            // It is set only here.
-            let _ = lookup.outcome.set(outcome);
+            *state.running_of(lookup.standing) -= 1;
+            state.end(&name, &lookup, outcome);
             next = state.next();
             drop(state);
             self.done.notify_all();
@@ -396,6 +466,7 @@ fn by_system(name: &str) -> Outcome {
 mod tests {
     use super::*;
 
+    use std::ops::Range;
     use std::sync::atomic::AtomicUsize;
 
     fn in_ms(ms: u64) -> Instant {
@@ -406,9 +477,42 @@ mod tests {
         Ok(Arc::new([IpAddr::from([127, 0, 0, 1])]))
     }
 
+    /// What name servers do when they are asked directly, and whether the resolver would wait for them.
+    #[derive(Debug)]
+    struct Servers {
+        answer: fn(&str) -> Option<Answer>,
+        resolver_would_wait: bool,
+    }
+
+    impl AskDirectly for Servers {
+        fn resolver_would_wait(&self) -> bool {
+            self.resolver_would_wait
+        }
+
+        fn servers_seen(&self) -> ServersSeen {
+            ServersSeen::default()
+        }
+
+        fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+            let answer = (self.answer)(name);
+            while answer.is_none() && Instant::now() < until && !is_over() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            answer
+        }
+    }
+
+    fn lookups(resolve: fn(&str) -> Outcome, answer: fn(&str) -> Option<Answer>) -> Lookups {
+        Lookups::by(resolve, Box::new(Servers { answer, resolver_would_wait: false }), 20)
+    }
+
     /// Look-ups of which the name server answers for none, if it is asked.
     fn unanswered(resolve: fn(&str) -> Outcome) -> Lookups {
-        Lookups::by(resolve, |_, _| false)
+        lookups(resolve, |_| None)
+    }
+
+    fn answered() -> Option<Answer> {
+        Some(Answer::Addresses(vec![[10, 0, 0, 1].into()]))
     }
 
     /// What is found of a name within a time, and how long that takes.
@@ -494,62 +598,103 @@ mod tests {
 
     #[test]
     fn while_silent_names_hold_their_threads_only_what_is_answered_or_was_found_is_looked_up() {
-        let lookups = Lookups::by(
+        let lookups = lookups(
             |name| {
                 if name.starts_with("silent") {
-                    thread::sleep(Duration::from_secs(3));
+                    thread::sleep(Duration::from_secs(4));
                     return Err(LookupFailure::ServerSilent);
                 }
                 localhost()
             },
-            |name, deadline| {
-                if name != "answered" {
-                    thread::sleep(deadline.saturating_duration_since(Instant::now()));
-                }
-                name == "answered"
+            |name| match name {
+                "answered" => answered(),
+                "unknown" => Some(Answer::NotFound),
+                "failing" => Some(Answer::Failure),
+                _ => None,
             },
         );
         assert!(ask(&lookups, "found", 1_000).0.is_ok());
         lookups.forget("found");
         hold(&lookups, 6);
-        let check =
-            |name: &str, within_ms: u64, expected: Result<(), LookupFailure>, took_ms: std::ops::Range<u128>| {
-                let (outcome, took) = ask(&lookups, name, within_ms);
-                assert_eq!(outcome.map(|_| ()), expected, "{name}");
-                assert!(took_ms.contains(&took.as_millis()), "{name}: {took:?}");
-            };
-        check("new", 5_000, Err(LookupFailure::Busy), 250..400);
+        let check = |name: &str, within_ms: u64, expected: Result<(), LookupFailure>, took_ms: Range<u128>| {
+            let (outcome, took) = ask(&lookups, name, within_ms);
+            assert_eq!(outcome.map(|_| ()), expected, "{name}");
+            assert!(took_ms.contains(&took.as_millis()), "{name}: {took:?}");
+        };
         check("new", 30, Err(LookupFailure::Busy), 30..150);
         check("answered", 5_000, Ok(()), 0..150);
+        check("unknown", 5_000, Err(LookupFailure::NotFound), 0..150);
+        check("failing", 5_000, Err(LookupFailure::ServerFails), 0..150);
         check("found", 5_000, Ok(()), 0..150);
-        // The more requests wait for the name server, the shorter.
+        check("new", 5_000, Err(LookupFailure::Busy), 600..1_100);
+        // The more names are unanswered, the shorter.
         let shortest = thread::scope(|scope| {
-            let threads: Vec<_> = (0..15).map(|_| scope.spawn(|| ask(&lookups, "new", 5_000).1)).collect();
+            let find = |nth| ask(&lookups, &format!("new{nth}"), 5_000).1;
+            let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).min()
         });
-        assert!(shortest.is_some_and(|shortest| (40..150).contains(&shortest.as_millis())), "{shortest:?}");
+        assert!(shortest.is_some_and(|shortest| (100..200).contains(&shortest.as_millis())), "{shortest:?}");
     }
 
     #[test]
-    fn names_that_are_answered_and_silent_in_turn_leave_a_thread_to_those_found_before() {
-        let lookups = Lookups::by(
-            |name| {
-                if name.starts_with("silent") {
-                    thread::sleep(Duration::from_secs(1));
-                    return Err(LookupFailure::ServerSilent);
-                }
-                localhost()
+    fn unanswered_names_hold_a_part_of_the_workers() {
+        let check = |workers: usize, unanswered: usize, asking: usize, expected_ms: u64| {
+            let unanswered = std::iter::repeat_n(Instant::now(), unanswered).collect();
+            let mut state = State { unanswered, asking, ..State::default() };
+            let found = state.answer_time(workers);
+            assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {asking}");
+        };
+        check(20, 0, 1, 1_000);
+        check(20, 0, 20, 250);
+        check(20, 40, 10, 100);
+        check(20, 400, 8, 40);
+        check(8, 15, 5, 100);
+        check(8, 100, 4, 40);
+        check(1, 0, 4, 250);
+    }
+
+    #[test]
+    fn a_name_that_the_resolver_does_not_find_at_once_is_asked_for_directly() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let lookups = lookups(
+            |_| {
+                thread::sleep(Duration::from_secs(2));
+                Err(LookupFailure::ServerSilent)
             },
-            |_, _| true,
+            |_| {
+                ASKED.fetch_add(1, Ordering::SeqCst);
+                answered()
+            },
         );
-        assert!(ask(&lookups, "found", 1_000).0.is_ok());
-        lookups.forget("found");
-        hold(&lookups, 7);
-        assert_eq!(lookups.find("silent7", in_ms(50)), Err(LookupFailure::Busy));
-        let (outcome, took) = ask(&lookups, "found", 5_000);
-        assert!(outcome.is_ok() && took < Duration::from_millis(300), "{took:?}");
-        // What no request waits for is not looked up any more.
-        assert!(lookups.0.lock().answered_queue.is_empty());
+        // Only six of them have a thread. Two requests ask for each.
+        let took: Vec<Duration> = thread::scope(|scope| {
+            let find = |nth: usize| ask(&lookups, &format!("name{}", nth / 2), 5_000);
+            let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
+            let found = threads.into_iter().map(|thread| thread.join().unwrap());
+            found.map(|(outcome, took)| outcome.map(|_| took).unwrap()).collect()
+        });
+        assert!(took.iter().all(|took| *took < Duration::from_millis(600)), "{took:?}");
+        assert_eq!(took.iter().filter(|took| **took > HEAD_START / 2).count(), 12, "{took:?}");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 20);
+        // What the resolver says later changes nothing.
+        thread::sleep(Duration::from_millis(2_100));
+        assert!(lookups.find("name0", in_ms(0)).unwrap().are_remembered);
+    }
+
+    #[test]
+    fn where_the_resolver_would_wait_it_is_asked_only_for_what_is_not_answered() {
+        static RESOLVED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let servers =
+            Servers { answer: |name| if name == "answered" { answered() } else { None }, resolver_would_wait: true };
+        let resolve = |name: &str| {
+            RESOLVED.lock().unwrap().push(name.to_owned());
+            localhost()
+        };
+        let lookups = Lookups::by(resolve, Box::new(servers), 20);
+        assert!(ask(&lookups, "answered", 5_000).1 < HEAD_START);
+        let (outcome, took) = ask(&lookups, "other", 5_000);
+        assert!(outcome.is_ok() && took >= Duration::from_millis(990), "{outcome:?} {took:?}");
+        assert_eq!(*RESOLVED.lock().unwrap(), ["other"]);
     }
 
     #[test]
@@ -594,7 +739,7 @@ mod tests {
                     assert!(took.iter().all(|took| (950..2_000).contains(took)), "{name}: {took:?}");
                 })
             };
-            check("silent", 20, MAX_PATIENT);
+            check("silent", 20, 20 / WORKERS_PER_PATIENT);
             check("found", 10, 10);
         });
         assert_eq!(lookups.0.lock().patient, 0);

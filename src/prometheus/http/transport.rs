@@ -235,7 +235,8 @@ pub(in crate::prometheus) struct Shared {
 
 impl Shared {
     pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> Shared {
-        Shared { workers, connection_lifetime, lookups: Arc::new(Lookups::new()), proxy_tls: Arc::new(proxy_tls) }
+        let (lookups, proxy_tls) = (Arc::new(Lookups::new(workers)), Arc::new(proxy_tls));
+        Shared { workers, connection_lifetime, lookups, proxy_tls }
     }
 }
 

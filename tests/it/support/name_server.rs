@@ -91,6 +91,11 @@ impl Dnsmasq {
         self.wait_read(times + 1);
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     /// How many questions it was asked.
     pub fn questions(&self) -> usize {
         self.server.log().matches(" query[").count()
@@ -137,6 +142,11 @@ impl BadNameServer {
             }
         });
         BadNameServer { address, questions, is_over }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
     }
 
     /// How many packets it got.
