@@ -6,7 +6,8 @@
 //! - A kept connection may be dead without a sign, or be closed while the question is on its way. As questions change nothing,
 //!   they may be asked twice: when a kept connection is closed before an answer begins, the same bytes go out on a new one. When it
 //!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
-//! - A new connection that stays silent is treated alike if the upstream has other addresses: the second connection leads to one of them.
+//! - A new connection that stays silent or is closed is treated alike if the upstream has other addresses: the next connection leads to
+//!   one of them. One after the other gets its chance, each for a part of the time that is left.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::prometheus::error::ErrorKind;
 
 use super::connect_failure::{ConnectFailure, of_rustls};
 use super::connector::{Connector, Opened, Peer};
+use super::dial::MAX_ADDRESSES;
 use super::failure::{ConnectError, IN_ANSWER};
 use super::ureq_time::{deadline_of, until};
 
@@ -44,6 +46,9 @@ const MIN_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
 const MAX_DOUBLINGS: u32 = 5;
+
+/// The most connections to other addresses beside a silent one.
+const MAX_RIVALS: usize = 4;
 
 /// The most second connections that are being opened at a time, each of which has a thread.
 const MAX_SECOND_DIALS: usize = 16;
@@ -227,6 +232,8 @@ struct Request {
     is_whole: bool,
     /// Why no more can go out.
     broken: Option<Error>,
+    /// How often its connection was replaced by another one.
+    replaced: usize,
 }
 
 impl fmt::Debug for Request {
@@ -281,7 +288,7 @@ impl Transport for Connection {
 impl Request {
     fn begin(&mut self) {
         let bytes = mem::take(&mut self.bytes);
-        *self = Request { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None };
+        *self = Request { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None, replaced: 0 };
     }
 
     fn end(&mut self) {
@@ -327,36 +334,52 @@ impl Connection {
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
         let broken = self.request.broken.take();
         let may_be_dead = self.open.has_answered && self.request.is_whole;
-        let may_be_mute =
-            self.request.is_whole && broken.is_none() && self.open.peer.is_some_and(|peer| peer.has_others);
+        let may_be_mute = self.request.is_whole && self.open.peer.is_some_and(|peer| peer.has_others);
         if !may_be_dead && !may_be_mute {
-            let waited = self.await_answer(deadline);
-            return match (waited, broken) {
-                (Ok(true), _) => Ok(true),
-                // It says why it takes no more.
-                (Err(Error::Io(error)), _) if of_rustls(&error).is_some() => Err(Error::Io(error)),
-                (_, Some(error)) => Err(error),
-                (waited, None) => waited,
-            };
+            return self.await_unless_broken(broken, deadline);
         }
         let patience = self.kept.patience(deadline.saturating_duration_since(Instant::now()));
-        let waited = match broken {
-            Some(error) => Err(error),
-            None => self.await_answer(Instant::now() + patience),
-        };
+        let waited = self.await_unless_broken(broken, deadline.min(Instant::now() + patience));
         match waited {
             Ok(true) => Ok(true),
             Err(Error::Timeout(_)) => self.race_elsewhere(deadline),
-            other if may_be_dead && is_dead(&other) => {
-                self.open = self.kept.open(deadline).map_err(ConnectError)?;
-                self.repeat(deadline)
-            }
+            other if is_dead(&other) => self.replace_dead(other, deadline),
             other => other,
         }
     }
 
+    /// Waits for input on a connection that may take no more of the request, for it may say why.
+    fn await_unless_broken(&mut self, broken: Option<Error>, until: Instant) -> Result<bool, Error> {
+        match (self.await_answer(until), broken) {
+            (Ok(true), _) => Ok(true),
+            (Err(Error::Io(error)), _) if of_rustls(&error).is_some() => Err(Error::Io(error)),
+            (_, Some(error)) => Err(error),
+            (waited, None) => waited,
+        }
+    }
+
+    /// Asks on a new connection in the place of one that was closed before it answered, if that was good before or the upstream has
+    /// other addresses.
+    fn replace_dead(&mut self, waited: Result<bool, Error>, deadline: Instant) -> Result<bool, Error> {
+        let others = self.open.peer.filter(|peer| peer.has_others);
+        if !self.open.has_answered {
+            match others {
+                Some(peer) if self.request.replaced < MAX_ADDRESSES => self.kept.connector.note_mute(peer),
+                _ => return waited,
+            }
+        }
+        self.request.replaced += 1;
+        self.open = self.kept.open(deadline).map_err(ConnectError)?;
+        // The new one may be no better, and the upstream may have further addresses.
+        self.request.broken = transmit(&mut *self.open.transport, &self.request.bytes, until(deadline)).err();
+        self.first_input(deadline)
+    }
+
     /// Races a silent connection, preferably against one to another address, which is preferred from now on unless this one answers.
     fn race_elsewhere(&mut self, deadline: Instant) -> Result<bool, Error> {
+        if self.open.has_answered {
+            self.kept.connector.forget_addresses(&self.kept.uri);
+        }
         let Some(peer) = self.open.peer else { return self.race(deadline) };
         self.kept.connector.note_mute(peer);
         let raced = self.race(deadline);
@@ -366,68 +389,40 @@ impl Connection {
         raced
     }
 
-    /// Asks on the connection that was just opened, and waits for its answer alone.
-    fn repeat(&mut self, deadline: Instant) -> Result<bool, Error> {
-        transmit(&mut *self.open.transport, &self.request.bytes, until(deadline))?;
-        self.await_answer(deadline)
-    }
-
-    /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first.
+    /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first. While the second
+    /// one is silent as well and there are further addresses, others follow it.
     fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
-        let Some(opening) = self.kept.open_aside(deadline) else {
-            return self.await_answer(deadline);
-        };
-        let mut second: Option<Open> = None;
+        let mut rivals = Rivals { next_at: Some(Instant::now()), ..Rivals::default() };
         let mut turn = MIN_TURN;
+        let mut failure = None;
         loop {
-            let waited = self.await_answer(deadline.min(Instant::now() + turn));
-            match waited {
-                Err(Error::Timeout(_)) if Instant::now() < deadline => {}
-                other if is_dead(&other) => {
-                    // The other one asks already, or will.
-                    return match second.take() {
-                        Some(second) => {
-                            self.replace_silent(second);
-                            self.await_answer(deadline)
-                        }
-                        None => {
-                            let left = deadline.saturating_duration_since(Instant::now());
-                            let opened = opening.recv_timeout(left).map_err(|_| Error::Timeout(Timeout::Global))?;
-                            self.open = opened.map_err(ConnectError)?;
-                            self.repeat(deadline)
-                        }
-                    };
-                }
+            let now = Instant::now();
+            if rivals.next_at.is_some_and(|at| at <= now) {
+                rivals.begin(&self.kept, self.open.has_answered, deadline);
+            }
+            let turn_end = deadline.min(now + turn);
+            match self.await_answer(turn_end) {
+                _ if failure.is_some() => thread::sleep(turn_end.saturating_duration_since(Instant::now())),
                 Ok(true) => {
                     self.kept.lost_races.fetch_add(1, Ordering::Relaxed);
                     return Ok(true);
                 }
-                other => return other,
+                Err(Error::Timeout(_)) if now < deadline => {}
+                waited if is_dead(&waited) => failure = Some(waited),
+                waited => return waited,
             }
-            if let Some(other) = &mut second {
-                match other.transport.await_input(until(deadline.min(Instant::now() + turn))) {
-                    Ok(true) => {
-                        self.replace_silent(second.take().ok_or(Error::ConnectionFailed)?);
-                        return Ok(true);
-                    }
-                    Err(Error::Timeout(_)) => {}
-                    // The new connection is no better.
-                    _ => return self.await_answer(deadline),
+            rivals.ask_opened(&self.kept, &self.request.bytes, deadline);
+            if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
+                self.replace_silent(winner);
+                return Ok(true);
+            }
+            match failure {
+                None if rivals.are_none() => return self.await_answer(deadline),
+                Some(waited) if rivals.are_none() => {
+                    return rivals.failure.map_or(waited, |failure| Err(ConnectError(failure).into()));
                 }
-            } else {
-                match opening.try_recv() {
-                    Ok(Ok(mut opened)) => {
-                        let timeout = until(deadline.min(Instant::now() + SECOND_SEND));
-                        if transmit(&mut *opened.transport, &self.request.bytes, timeout).is_err() {
-                            return self.await_answer(deadline);
-                        }
-                        second = Some(opened);
-                    }
-                    Err(TryRecvError::Empty) => {}
-                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => {
-                        return self.await_answer(deadline);
-                    }
-                }
+                Some(_) if now >= deadline => return Err(Error::Timeout(Timeout::Global)),
+                _ => {}
             }
             turn = (turn * 2).min(MAX_TURN);
         }
@@ -438,6 +433,94 @@ impl Connection {
         let generation = self.kept.generation.fetch_add(1, Ordering::Relaxed) + 1;
         self.kept.lost_races.store(0, Ordering::Relaxed);
         self.open = Open { generation, ..by };
+    }
+}
+
+/// The connections beside a silent one.
+#[derive(Default)]
+struct Rivals {
+    opening: Vec<Receiver<Result<Open, ErrorKind>>>,
+    /// Those on which the same is asked.
+    asking: Vec<Open>,
+    begun: usize,
+    /// When the next one may begin.
+    next_at: Option<Instant>,
+    /// Why the last one that could not be opened could not be.
+    failure: Option<ErrorKind>,
+}
+
+impl Rivals {
+    /// Begins a further one: the first, or one to an address that is not known to be silent.
+    fn begin(&mut self, kept: &Arc<Kept>, was_good: bool, deadline: Instant) {
+        let now = Instant::now();
+        self.next_at = None;
+        if self.begun == MAX_RIVALS {
+            return;
+        }
+        if let Some(peer) = self.asking.last().and_then(|rival| rival.peer) {
+            kept.connector.note_mute(peer);
+        } else if !self.opening.is_empty() {
+            // The address cannot be connected to. The upstream may be on its way to another one.
+            kept.connector.forget_addresses(&kept.uri);
+        }
+        self.begun += 1;
+        if let Some(opening) = kept.open_aside(deadline) {
+            self.opening.push(opening);
+            if was_good {
+                self.next_at = Some(now + kept.patience(deadline.saturating_duration_since(now)));
+            }
+        }
+    }
+
+    /// Asks on those that have been opened meanwhile.
+    fn ask_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
+        for nth in (0..self.opening.len()).rev() {
+            let opened = match self.opening[nth].try_recv() {
+                Err(TryRecvError::Empty) => continue,
+                Err(TryRecvError::Disconnected) => None,
+                Ok(Ok(opened)) => Some(opened),
+                Ok(Err(failure)) => {
+                    self.failure = Some(failure);
+                    None
+                }
+            };
+            self.opening.swap_remove(nth);
+            self.next_at = None;
+            let Some(mut opened) = opened else { continue };
+            let now = Instant::now();
+            let has_others = opened.peer.is_some_and(|peer| peer.has_others);
+            let is_sent = transmit(&mut *opened.transport, request, until(deadline.min(now + SECOND_SEND))).is_ok();
+            if has_others {
+                let patience = kept.patience(deadline.saturating_duration_since(now));
+                self.next_at = Some(if is_sent { now + patience } else { now });
+            }
+            if is_sent || has_others {
+                self.asking.push(opened);
+            }
+        }
+    }
+
+    /// The one that answers. Those that are closed are given up.
+    fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<Open> {
+        for nth in (0..self.asking.len()).rev() {
+            let waited = self.asking[nth].transport.await_input(until(turn_end));
+            match waited {
+                Ok(true) => return Some(self.asking.swap_remove(nth)),
+                Err(Error::Timeout(_)) => {}
+                _ => {
+                    let closed = self.asking.swap_remove(nth);
+                    if let Some(peer) = closed.peer.filter(|peer| peer.has_others) {
+                        kept.connector.note_mute(peer);
+                        self.next_at = Some(Instant::now());
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn are_none(&self) -> bool {
+        self.opening.is_empty() && self.asking.is_empty() && self.next_at.is_none()
     }
 }
 

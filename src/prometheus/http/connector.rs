@@ -102,7 +102,7 @@ impl Connector {
         Ok(Opened { transport, peer: Some(peer) })
     }
 
-    /// An address has let a query wait in vain. For some time, the others of its upstream are tried first.
+    /// An address has let a query wait in vain, or has closed the connection upon it. For some time, the others of its upstream are tried first.
     pub(super) fn note_mute(&self, peer: Peer) {
         if peer.has_others {
             self.mute.note(peer.address, Instant::now());
@@ -114,6 +114,11 @@ impl Connector {
         self.mute.forget(peer.address);
     }
 
+    /// A connection has fallen silent: its upstream may have moved, so its name is looked up anew for the next one.
+    pub(super) fn forget_addresses(&self, uri: &Uri) {
+        self.lookups.forget(host_and_port(uri).0);
+    }
+
     fn tunnel(&self, proxy: &Proxy, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
         let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, |_| true)?;
         tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
@@ -123,8 +128,8 @@ impl Connector {
         })
     }
 
-    /// A connection to a host, with TLS where the scheme demands it. An address that does not answer the TLS hello is given up while
-    /// there are others.
+    /// A connection to a host, with TLS where the scheme demands it. An address that does not answer the TLS hello, or closes the
+    /// connection upon it, is given up while there are others.
     fn secured(
         &self,
         tls: &Tls,
@@ -132,6 +137,7 @@ impl Connector {
         deadline: Instant,
         is_allowed: impl Fn(&SocketAddr) -> bool,
     ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+        let mut closed = 0;
         loop {
             let (connection, peer) = self.connect(uri, deadline, &is_allowed)?;
             let now = Instant::now();
@@ -140,6 +146,10 @@ impl Connector {
             let until = if peer.has_others { deadline.min(given_up) } else { deadline };
             match self.secure(tls, uri, connection, until) {
                 Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
+                    self.note_mute(peer);
+                }
+                Err(ErrorKind::Unconnected(ConnectFailure::TlsClosed)) if peer.has_others && closed < MAX_ADDRESSES => {
+                    closed += 1;
                     self.note_mute(peer);
                 }
                 secured => return secured.map(|connection| (connection, peer)),

@@ -1,4 +1,4 @@
-//! Addresses that accept a connection and then say nothing. For half a minute, the other addresses of the name are tried first.
+//! Addresses that accept a connection and then say nothing, or close it. For half a minute, the other addresses of the name are tried first.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -126,6 +126,58 @@ fn an_address_that_accepts_connections_and_says_nothing_costs_one_query_and_that
 }
 
 #[test]
+fn an_address_that_closes_connections_is_passed_over() {
+    for after in [After::Close, After::Reset] {
+        let end = after.clone();
+        let (first, second) = two_stubs(move |_| Reply::raw("").then(end.clone()));
+        let names = Dnsmasq::start(TWO);
+        let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+        let details = named("two.example", second.port(), TIMEOUT);
+        check_took(&mirror, &details, Duration::ZERO);
+        outlive_connections();
+        check_took(&mirror, &details, Duration::ZERO);
+        assert_eq!((first.requests().len(), second.requests().len()), (1, 2), "{after:?}");
+        // Where all close, each is asked once.
+        let end = after.clone();
+        second.behave(move |_| Reply::raw("").then(end.clone()));
+        outlive_connections();
+        check_fails(&mirror, &details, SLACK, &["closed the connection before its answer was whole"]);
+        assert!(first.requests().len() + second.requests().len() <= 3, "{after:?}");
+    }
+}
+
+#[test]
+fn the_third_address_gets_its_chance_where_two_say_nothing() {
+    let at = |last: u8, port: u16| SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), port);
+    let third = Stub::start_on(at(129, 0).ip(), good);
+    let mute = |last| Stub::start_at(at(last, third.port()), |_| Reply::raw("").then(After::Hang));
+    let (first, second) = (mute(2), mute(3));
+    let hosts: Vec<String> = [2, 3, 129].map(|last| format!("127.0.0.{last} three.example")).to_vec();
+    let names = Dnsmasq::start(&hosts.join("\n"));
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+    let details = named("three.example", third.port(), TIMEOUT);
+    // A quarter of the time, and then a quarter of what is left.
+    check_took(&mirror, &details, PATIENCE * 7 / 4);
+    check_took(&mirror, &details, Duration::ZERO);
+    assert_eq!([&first, &second, &third].map(|stub| stub.requests().len()), [1, 1, 2]);
+}
+
+#[test]
+fn a_kept_connection_that_is_silent_once_its_name_has_moved_costs_no_query() {
+    let (old, new) = two_stubs(good);
+    let names = Dnsmasq::start(&format!("{FIRST} moving.example"));
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &[]);
+    let details = named("moving.example", old.port(), TIMEOUT);
+    check_took(&mirror, &details, Duration::ZERO);
+    // Nothing at the old address answers any more, as when its machine is gone.
+    names.know(&format!("{SECOND_ADDRESS} moving.example"));
+    old.behave(|_| Reply::raw("").then(After::Hang));
+    check_took(&mirror, &details, PATIENCE);
+    check_took(&mirror, &details, Duration::ZERO);
+    assert_eq!((old.requests().len(), new.requests().len()), (1, 2));
+}
+
+#[test]
 fn an_address_that_is_slow_is_not_taken_for_a_mute_one() {
     const SLOW: Duration = Duration::from_millis(1_200);
     let (first, second) = two_stubs(|request| good(request).delayed(SLOW));
@@ -142,11 +194,10 @@ fn an_address_that_is_slow_is_not_taken_for_a_mute_one() {
     assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
 }
 
-#[test]
-fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
-    let (certificates, stub) = (Certificates::of("two.example"), Stub::start(good));
+/// TLS at the second address, before a stub.
+fn tls_in_front_of(stub: &Stub, certificates: &Certificates) -> Server {
     let tls = Server::start("socat", "socat", |_, port| {
-        let Certificates { certificate, key, .. } = &certificates;
+        let Certificates { certificate, key, .. } = certificates;
         let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
         vec![
             format!("OPENSSL-LISTEN:{port},bind={SECOND_ADDRESS},{files},fork"),
@@ -155,6 +206,13 @@ fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
     });
     let listens = || TcpStream::connect((SECOND_ADDRESS, tls.port())).is_ok();
     wait_until(|| format!("socat listens; its log:\n{}", tls.log()), listens);
+    tls
+}
+
+#[test]
+fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
+    let (certificates, stub) = (Certificates::of("two.example"), Stub::start(good));
+    let tls = tls_in_front_of(&stub, &certificates);
     let mute = TcpListener::bind((FIRST, tls.port())).unwrap();
     let names = Dnsmasq::start(TWO);
     let flags = ["--connection-lifetime", "1", "--ca-file", certificates.authority.to_str().unwrap()];
@@ -166,6 +224,23 @@ fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
     check_took(&mirror, &details, Duration::ZERO);
     mute.set_nonblocking(true).unwrap();
     assert_eq!(mute.incoming().map_while(Result::ok).count(), 1);
+}
+
+#[test]
+fn an_address_that_closes_the_connection_upon_the_tls_hello_is_given_up_for_another() {
+    let (certificates, stub) = (Certificates::of("two.example"), Stub::start(good));
+    let tls = tls_in_front_of(&stub, &certificates);
+    let closing = TcpListener::bind((FIRST, tls.port())).unwrap();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    let names = Dnsmasq::start(TWO);
+    let flags = ["--connection-lifetime", "1", "--ca-file", certificates.authority.to_str().unwrap()];
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &flags);
+    let url = format!("https://two.example:{}/", tls.port());
+    let details = json!({"url": url, "requestTimeout": TIMEOUT.as_millis() as u64});
+    for _ in 0..2 {
+        check_took(&mirror, &details, Duration::ZERO);
+        outlive_connections();
+    }
 }
 
 #[test]
