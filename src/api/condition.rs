@@ -324,6 +324,10 @@ mod tests {
         check(set("1e300", 80), true);
         check(set("1e300", 100), false);
         check(set("1e-300", 100), false);
+        // Exactly the bound in the first condition and the second one together, separators included, and one more.
+        let two = |chars: usize| format!("[\"{}\",\"y\"]", "x".repeat(chars));
+        check(two(32_766), true);
+        check(two(32_767), false);
         // One text is compared, not matched.
         check(format!("\"{}\"", "x".repeat(200_000)), true);
     }
