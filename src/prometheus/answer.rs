@@ -10,7 +10,7 @@ use crate::model::sample::SeriesSet;
 
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
-use super::error::{ErrorKind, one_line, shortened};
+use super::error::{ErrorKind, cut, one_line, shortened};
 use super::foreign::Foreign;
 use super::http::transport::Answer;
 use super::http_status::StatusFailure;
@@ -65,7 +65,8 @@ fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     // Services of Amazon's have types of their own, such as `application/x-amz-json-1.1`.
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
-    let is_text = is_json || kind.eq_ignore_ascii_case("text/plain");
+    let is_plain = kind.eq_ignore_ascii_case("text/plain");
+    let is_text = is_json || is_plain;
     let mut text = String::new();
     if is_text && encoding(&headers).is_none() {
         // Not all bodies announce their length. What cannot be read explains nothing.
@@ -78,6 +79,8 @@ fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
         // An error that has an error type is Prometheus's own, and its words may be passed on.
         Ok(Envelope { status: Status::Error, error_type: Some(_), error, .. }) => error,
         _ if matches!(status, 401 | 403) && is_json => message(&text),
+        // As Mimir says which limit was met.
+        _ if status == 429 && is_plain => reason(&text),
         _ => None,
     };
     ErrorKind::Status(Box::new(StatusFailure { words: words.map(|words| shortened(&one_line(&words))), ..failure }))
@@ -91,6 +94,14 @@ fn message(json: &str) -> Option<String> {
         message: String,
     }
     serde_json::from_str(json).ok().map(|Refusal { message }| message)
+}
+
+/// A text as one line, cut where it becomes too long for a reason.
+fn reason(text: &str) -> Option<String> {
+    const MAX_REASON_CHARS: usize = 300;
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then(|| cut(&line, MAX_REASON_CHARS))
 }
 
 /// How an answer is encoded, if it is: nothing but plain answers were asked for.
@@ -243,6 +254,7 @@ mod tests {
                     let text = kind.to_string();
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
+                    assert!(!text.contains(char::is_control), "{text:?}");
                 }
                 other => panic!("{status} {body}: {other:?}"),
             }
@@ -268,6 +280,10 @@ mod tests {
         check(401, &[text], "hush", "credentials_required", None);
         check(403, &[json], &envelope("forbidden"), "access_denied", Some("why"));
         check(429, &[json], &envelope("too_many_requests"), "too_many_requests", Some("why"));
+        check(429, &[text], "why: too many\r\n\x1b[2Jrequests", "too_many_requests", Some("why"));
+        check(429, &[text], &format!("why {}hush", "x ".repeat(150)), "too_many_requests", Some("why"));
+        check(429, &[text], " \n", "too_many_requests", None);
+        check(429, &[], "hush", "too_many_requests", None);
         check(404, &[text], "404 page not found", "api_not_found", None);
         check(414, &[], "<html>hush", "query_too_long", None);
         check(500, &[], r#"{"status":"success","data":["hush"]}"#, "unavailable", None);

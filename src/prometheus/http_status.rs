@@ -63,10 +63,33 @@ pub enum StatusMeaning {
     TooLong,
     /// 421: another server than the one meant.
     Misdirected,
-    /// 429. The seconds after which it may be asked again, if it says so.
-    TooManyRequests(Option<u64>),
-    /// 5xx: it is there, and cannot answer now. The seconds after which it may be asked again, if it says so.
-    Unavailable(Option<u64>),
+    /// 429. When it may be asked again, if it says so.
+    TooManyRequests(Option<RetryAfter>),
+    /// 5xx: it is there, and cannot answer now. When it may be asked again, if it says so.
+    Unavailable(Option<RetryAfter>),
+}
+
+/// When an upstream may be asked again (RFC 9110, "Retry-After").
+#[derive(Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// After so many seconds.
+    Seconds(u64),
+    /// At a date, as it stands in the header.
+    Date(String),
+}
+
+impl RetryAfter {
+    fn parse(header: &str) -> Option<RetryAfter> {
+        /// No form of a date is longer.
+        const MAX_DATE_BYTES: usize = 40;
+        let header = header.trim();
+        if let Ok(seconds) = header.parse() {
+            return Some(RetryAfter::Seconds(seconds));
+        }
+        let is_of_date = |byte: u8| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte);
+        let is_date = header.len() <= MAX_DATE_BYTES && header.ends_with(" GMT") && header.bytes().all(is_of_date);
+        is_date.then(|| RetryAfter::Date(header.to_owned()))
+    }
 }
 
 /// The body by which Mimir and Cortex say that no tenant was named.
@@ -76,7 +99,7 @@ impl StatusFailure {
     /// What a status means, if anything. `body` is the beginning of its body, if that is short and a text.
     pub(super) fn of(status: u16, headers: &HeaderMap, way: &Way, body: Option<&str>) -> Option<StatusFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let retry_after = || text(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+        let retry_after = || text(RETRY_AFTER).and_then(RetryAfter::parse);
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
         let meaning = match status {
             300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), way)),
@@ -303,19 +326,19 @@ impl fmt::Display for StatusFailure {
                 "does not serve this host (HTTP status {status}); give the host name by which it is configured in the connection \
                  details"
             ),
-            StatusMeaning::TooManyRequests(after_s) => {
-                let after = again_after(*after_s);
+            StatusMeaning::TooManyRequests(after) => {
+                let after = again(after.as_ref());
                 write!(
                     f,
                     "is asked too often (HTTP status {status}{after}){words}; ask later or less often, or raise the rate limit of \
                      Prometheus or of what stands before it"
                 )
             }
-            StatusMeaning::Unavailable(after_s) => write!(
+            StatusMeaning::Unavailable(after) => write!(
                 f,
                 "is reachable, but cannot answer now (HTTP status {status}{}); it may be starting, or what stands before it does \
                  not reach it: ask again in some minutes, and if it stays so, look at the log of Prometheus",
-                again_after(*after_s)
+                again(after.as_ref())
             ),
         }
     }
@@ -330,8 +353,12 @@ fn asked(challenges: &[String]) -> String {
     if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
 }
 
-fn again_after(seconds: Option<u64>) -> String {
-    seconds.map(|seconds| format!(", again after {seconds} s")).unwrap_or_default()
+fn again(after: Option<&RetryAfter>) -> String {
+    match after {
+        Some(RetryAfter::Seconds(seconds)) => format!(", again after {seconds} s"),
+        Some(RetryAfter::Date(date)) => format!(", again after {date}"),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -444,6 +471,12 @@ mod tests {
         check(421, HTTPS, None, None, "misdirected", &["host name"]);
         check(429, PLAIN, Some(("Retry-After", "17")), None, "too_many_requests", &["too often", "again after 17 s"]);
         check(429, PLAIN, Some(("Retry-After", "hush")), None, "too_many_requests", &["too often"]);
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        let says = format!("again after {date})");
+        check(429, PLAIN, Some(("Retry-After", date)), None, "too_many_requests", &[&says]);
+        for odd in ["hush GMT; x", "<hush> GMT", &format!("{}hush GMT", " x".repeat(40))] {
+            check(429, PLAIN, Some(("Retry-After", odd)), None, "too_many_requests", &["(HTTP status 429)"]);
+        }
         check(503, PLAIN, Some(("Retry-After", "30")), None, "unavailable", &["HTTP status 503, again after 30 s)"]);
         for status in [500, 502, 503, 504, 599] {
             check(status, PLAIN, None, Some("hush"), "unavailable", &["reachable", "cannot answer now", "ask again"]);
