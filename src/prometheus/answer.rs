@@ -99,8 +99,7 @@ fn message(json: &str) -> Option<String> {
 /// A text as one line, cut where it becomes too long for a reason.
 fn reason(text: &str) -> Option<String> {
     const MAX_REASON_CHARS: usize = 300;
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
+    let line = one_line(text);
     (!line.is_empty()).then(|| cut(&line, MAX_REASON_CHARS))
 }
 

@@ -36,7 +36,7 @@ use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Params, Question, Shared, Transport, url};
 use super::recording::{CallRecord, ReadRecorder, Recording, Tee};
-use super::trivial_query;
+use super::trivial_query::{self, TRIVIAL_QUERY};
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
 
@@ -625,6 +625,9 @@ impl Session<'_> {
     fn error(&self, query: Option<&str>, mut kind: ErrorKind) -> Error {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
             *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
+        }
+        if let ErrorKind::Timeout { is_trivial, .. } = &mut kind {
+            *is_trivial = query == Some(TRIVIAL_QUERY);
         }
         let kind = kind.with_words(|words| self.without_secrets(words));
         Error { upstream: self.upstream.clone(), query: query.map(shortened), kind }

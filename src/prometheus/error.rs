@@ -55,6 +55,8 @@ pub enum ErrorKind {
         waited_ms: u128,
         /// The request's whole time in milliseconds.
         whole_ms: u128,
+        /// Whether it was asked for what takes it no time.
+        is_trivial: bool,
     },
     /// An answer that began, but was not whole in time; the request's whole time in milliseconds.
     Stalled(u128),
@@ -332,17 +334,19 @@ impl fmt::Display for ErrorKind {
                 "closed the connection before its answer was whole; check that it is running, \
                  and that the port speaks the protocol that was asked (http or https)"
             ),
-            ErrorKind::Timeout { waited_ms, whole_ms } => {
+            ErrorKind::Timeout { waited_ms, whole_ms, is_trivial } => {
                 f.write_str("did not answer within the ")?;
                 // Less than that is left when others, or the mirror itself, took some of it before.
                 if waited_ms * 10 < whole_ms * 9 {
                     write!(f, "{waited_ms} ms that were left of the ")?;
                 }
-                write!(
-                    f,
-                    "request's {whole_ms} ms; narrow the time range, widen the bucket, \
-                     or raise requestTimeout in the connection details"
-                )
+                write!(f, "request's {whole_ms} ms; ")?;
+                f.write_str(if *is_trivial {
+                    "the query takes it no time, so check that it is running, its load, and what stands between this mirror and it, or \
+                     raise requestTimeout in the connection details"
+                } else {
+                    "narrow the time range, widen the bucket, or raise requestTimeout in the connection details"
+                })
             }
             ErrorKind::Stalled(ms) => write!(
                 f,

@@ -308,7 +308,7 @@ fn each_fault_is_called_by_its_name() {
             "closed the connection before its answer was whole; check that it is running",
         ),
         (Reply::raw("").then(After::Reset), "closed the connection before its answer was whole"),
-        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; narrow"),
+        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; the query takes it no time"),
         (
             Reply::raw(MARKER).then(After::Close),
             "does not answer as a Prometheus does: its answer is not HTTP; check host",

@@ -42,7 +42,7 @@ pub(super) const IN_ANSWER: Timeout = Timeout::RecvBody;
 pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> ErrorKind {
     match error {
         Error::Timeout(IN_ANSWER) => ErrorKind::Stalled(deadline.whole_ms()),
-        Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms() },
+        Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms(), is_trivial: false },
         other => in_whole(untimed(other), deadline.whole_ms()),
     }
 }

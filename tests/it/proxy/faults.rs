@@ -146,7 +146,7 @@ fn proxy_to(upstream: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stu
 #[test]
 fn what_the_upstream_does_behind_an_open_way_is_the_upstreams() {
     for (reply, says) in [
-        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; narrow"),
+        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; the query takes it no time"),
         (Reply::raw("").then(After::Close), "closed the connection before its answer was whole"),
         (Reply::http(407, "text/plain", MARKER), "asks for credentials of its own (HTTP status 407)"),
         (Reply::http(502, "text/plain", MARKER), "cannot answer now (HTTP status 502)"),
