@@ -257,6 +257,7 @@ impl From<Invalid> for Error {
             | Invalid::TooManyValues { .. }
             | Invalid::ValuesTooLong { .. }
             | Invalid::PatternTooLong { .. }
+            | Invalid::ExpressionPatternTooLong { .. }
             | Invalid::ValueTooLong { .. } => "query_too_large",
             Invalid::Range(_) => "invalid_time_range",
             Invalid::Method(_) | Invalid::Bucket(_) => "invalid_aggregation",

@@ -1,6 +1,7 @@
 //! From StackState's conditions to sources and matchers: the three keys that name what to fetch, and the label values.
 
-use crate::compute::promql::{METRIC_NAME, pattern_chars};
+use crate::compute::promql::{METRIC_NAME, pattern_chars, prefix_chars};
+use crate::compute::tokens;
 use crate::model::decimal::Decimal;
 use crate::model::query::{Invalid, LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{Condition, ConditionValue, Conditions, Given, MAX_CONDITIONS, MAX_SET_VALUES, ValueSet};
@@ -62,7 +63,7 @@ fn is_name(text: &str) -> bool {
 ///
 /// # Errors
 /// When they are not valid, when not exactly one of the three keys names what to fetch, when labels stand beside an expression,
-/// which cannot be narrowed by them, or when a label cannot hold a value.
+/// which cannot be narrowed by them, when its patterns are too long, or when a label cannot hold a value.
 pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
     let (sources, labels): (Vec<&Condition>, Vec<&Condition>) =
         checked(conditions)?.iter().partition(|condition| SOURCE_KEYS.contains(&&*condition.key));
@@ -73,6 +74,9 @@ pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
     if *naming.key == *EXPRESSION {
         if !labels.is_empty() {
             return Err(Invalid::LabelsBesideExpression(labels.iter().map(|label| label.key.to_string()).collect()));
+        }
+        if tokens::pattern_chars(&name) > MAX_PATTERN_CHARS {
+            return Err(Invalid::ExpressionPatternTooLong { most: MAX_PATTERN_CHARS });
         }
         return Ok(Source::Expression(name));
     }
@@ -89,6 +93,15 @@ pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
 pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<Vec<Matcher>, Invalid> {
     let narrows = |condition: &&Condition| *condition.key != *EXPRESSION && Some(&*condition.key) != field;
     bounded(checked(conditions)?.iter().filter(narrows).map(matcher).collect::<Result<_, _>>()?)
+}
+
+/// A prefix whose pattern is short enough for Prometheus.
+///
+/// # Errors
+/// When it is not.
+pub(super) fn bounded_prefix(prefix: &str) -> Result<&str, Invalid> {
+    let is_short = prefix_chars(prefix) <= MAX_PATTERN_CHARS;
+    is_short.then_some(prefix).ok_or(Invalid::PatternTooLong { most: MAX_PATTERN_CHARS })
 }
 
 /// Matchers whose patterns are short enough for Prometheus.
@@ -303,6 +316,22 @@ mod tests {
         let refused = Invalid::ValueTooLong { key: "~".into(), bytes: 262_145, most: 262_144 };
         assert_eq!(source(&conditions(&long)), Err(refused));
     }
+
+    #[test]
+    fn the_patterns_of_an_expression_are_bounded_like_others() {
+        let check = |chars: usize, operator: &str, is_taken: bool| {
+            let expression = format!("up{{a{operator}'{}',b{operator}\"y\"}}", "x".repeat(chars));
+            let list = conditions(&format!(r#"[{{"key":"~","value":{{"value":{expression:?}}}}}]"#));
+            let refused = Invalid::ExpressionPatternTooLong { most: 65_536 };
+            assert_eq!(source(&list).map(|_| ()), if is_taken { Ok(()) } else { Err(refused) }, "{chars} {operator}");
+        };
+        for operator in ["=~", "!~"] {
+            check(65_535, operator, true);
+            check(65_536, operator, false);
+        }
+        check(200_000, "=", true);
+    }
+
     #[test]
     fn patterns_are_bounded_as_prometheus_reads_them() {
         let check = |values: String, is_taken: bool| {

@@ -28,7 +28,7 @@ pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<FieldVal
     let values = ValuesQuery {
         field: field.to_owned(),
         matchers: condition::matchers(&query.conditions, Some(field))?,
-        prefix: query.field_value_prefix.as_deref().unwrap_or_default().to_owned(),
+        prefix: condition::bounded_prefix(query.field_value_prefix.as_deref().unwrap_or_default())?.to_owned(),
         range: time_range(query.start_time, query.end_time)?,
         offset: not_negative(query.offset, "offset")?.unwrap_or(0),
         limit: not_negative(query.limit, "limit")?,

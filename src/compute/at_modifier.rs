@@ -2,6 +2,7 @@
 //!
 //! Prometheus takes them for those of the call, and a question can make several calls.
 
+use crate::compute::tokens::{self, Token, is_of_word};
 use crate::model::time::TimeRange;
 
 /// An expression with the times of a range in the place of `start()` and `end()`, in seconds. Strings and comments stay as they
@@ -9,31 +10,18 @@ use crate::model::time::TimeRange;
 pub fn with_times(expression: &str, range: TimeRange) -> String {
     let mut written = String::with_capacity(expression.len());
     let mut rest = expression;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '"' | '\'' => quoted_length(rest, first, true),
-            '`' => quoted_length(rest, first, false),
-            '#' => rest.find('\n').unwrap_or(rest.len()),
-            c if is_of_word(c) => {
-                let length = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
-                if let Some((time_ms, length)) = time(rest, length, range) {
-                    written.push_str(&format!("{}.{:03}", time_ms / 1000, time_ms % 1000));
-                    rest = &rest[length..];
-                    continue;
-                }
-                length
-            }
-            other => other.len_utf8(),
-        };
+    while let Some((token, length)) = tokens::first(rest) {
+        if token == Token::Word
+            && let Some((time_ms, length)) = time(rest, length, range)
+        {
+            written.push_str(&format!("{}.{:03}", time_ms / 1000, time_ms % 1000));
+            rest = &rest[length..];
+            continue;
+        }
         written.push_str(&rest[..length]);
         rest = &rest[length..];
     }
     written
-}
-
-/// Names of metrics may have colons, numbers letters and points.
-fn is_of_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')
 }
 
 /// The time that stands at the start of a text, of which the first `word` bytes are a word, and how long its call is.
@@ -56,21 +44,6 @@ fn past_blanks(text: &str) -> &str {
         Some(comment) => past_blanks(comment.split_once('\n').map_or("", |(_, rest)| rest)),
         None => rest,
     }
-}
-
-/// The length of the string that a text begins with, or of the whole text if it does not end.
-fn quoted_length(text: &str, quote: char, has_escapes: bool) -> usize {
-    let mut is_escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        if is_escaped {
-            is_escaped = false;
-        } else if has_escapes && c == '\\' {
-            is_escaped = true;
-        } else if c == quote {
-            return at + 1;
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

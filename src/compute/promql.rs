@@ -184,6 +184,11 @@ pub fn pattern_chars(matchers: &[Matcher]) -> impl Iterator<Item = usize> {
     })
 }
 
+/// How many characters the pattern of the texts has that begin like this.
+pub fn prefix_chars(prefix: &str) -> usize {
+    pattern(prefix).chars().count()
+}
+
 /// A label's name as it stands in a selector: bare when it is a legacy identifier, else quoted, which Prometheus 3 and
 /// newer take and older servers refuse.
 fn label_name(name: &str) -> String {

@@ -268,6 +268,11 @@ pub enum Invalid {
         /// The most characters of all patterns together.
         most: usize,
     },
+    /// An expression whose patterns are longer than those that are sent.
+    ExpressionPatternTooLong {
+        /// The most characters of all its patterns together.
+        most: usize,
+    },
     /// A value of a type that labels cannot hold.
     ValueType {
         /// The type as StackState calls it.
@@ -343,9 +348,14 @@ impl fmt::Display for Invalid {
             ),
             Invalid::PatternTooLong { most } => write!(
                 f,
-                "the sets and numbers of the conditions make patterns of more than {most} characters together, the most that are \
+                "the sets and numbers of the conditions, or the prefix, make patterns of more than {most} characters together, the most that are \
                  sent, since Prometheus needs much memory for longer ones: remove values, or write a ~ expression with a short \
                  pattern, such as {{label=~\"web-.*\"}}"
+            ),
+            Invalid::ExpressionPatternTooLong { most } => write!(
+                f,
+                "the patterns of the ~ expression (=~ and !~) have more than {most} characters together, the most that are sent, since \
+                 Prometheus needs much memory for longer ones: shorten them, or use a label with fewer values"
             ),
             Invalid::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
