@@ -19,3 +19,4 @@ mod rate_sweep;
 pub mod raw;
 pub mod screen;
 mod sum;
+pub mod tokens;

@@ -532,7 +532,7 @@ pub const ERROR_CODES: [&str; 71] = [
 ];
 
 /// What of a Prometheus is asked.
-const ENDPOINTS: [&str; 6] = ["read", "query", "query_range", "labels", "label_values", "metadata"];
+const ENDPOINTS: [&str; 7] = ["read", "query", "query_range", "labels", "label_values", "series", "metadata"];
 
 /// The outcome of what was not asked, for this mirror may not.
 pub const NOT_ALLOWED: &str = "not_allowed";

@@ -91,8 +91,10 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
         session.label_values(promql::METRIC_NAME, selector.as_deref(), start, until)
     });
     let names = match names {
-        // Samples were read by POST, but lists of values take GET alone, which a large set does not fit into.
+        // Where POST is refused, a large set does not fit into what is asked.
         Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(Existence::Unknown),
+        // There is more than is read.
+        Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(Existence::Yes),
         names => names?,
     };
     Ok(match names.is_empty() {

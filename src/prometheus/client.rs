@@ -27,7 +27,7 @@ use super::credentials::hide::hidden;
 use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
-use super::decode::lists::BoundedTexts;
+use super::decode::lists::{self, BoundedTexts};
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::{Error, ErrorKind, logged, predicate, shortened};
@@ -528,8 +528,37 @@ impl Session<'_> {
         end_ms: i64,
     ) -> Result<Texts, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
-        let deadline = self.deadline;
-        self.list("label_values", &path, false, deadline, selector, narrowing(selector, start_ms, end_ms))
+        let (deadline, params) = (self.deadline, narrowing(selector, start_ms, end_ms));
+        let in_url = [&params[..], &self.partial_params()].concat();
+        if let Some(selector) = selector
+            && url(self.upstream.target(), &path, Content::Query(&in_url)).len() > MAX_URL_BYTES
+        {
+            return self.label_values_of_series(label, selector, params);
+        }
+        self.list("label_values", &path, false, deadline, selector, params.clone()).or_else(|error| match selector {
+            Some(selector) if error.kind.is_too_long() => self.label_values_of_series(label, selector, params),
+            _ => Err(error),
+        })
+    }
+
+    /// The same, found in the series themselves. They may be many, but they are asked for by POST, which a long selector fits into;
+    /// values can be asked for by GET only.
+    fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
+        params.extend(self.partial_params());
+        let request = Request {
+            endpoint: "series",
+            path: "/api/v1/series",
+            params,
+            query: Some(selector),
+            is_evaluation: false,
+            by_post: true,
+            deadline: self.deadline,
+        };
+        let values = self.call(request, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
+        if values.len() > MAX_NAMES {
+            return Err(self.error(Some(selector), ErrorKind::TooManyNames(MAX_NAMES)));
+        }
+        Ok(values.iter().map(String::as_str).collect())
     }
 
     /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.

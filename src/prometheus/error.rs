@@ -190,6 +190,15 @@ impl ErrorKind {
         ErrorKind::NotPrometheus { status, found, was_prometheus: false }
     }
 
+    /// Whether what was asked does not fit into the URL, or is too long for what stands before the upstream.
+    pub(super) fn is_too_long(&self) -> bool {
+        match self {
+            ErrorKind::UrlTooLong(_) => true,
+            ErrorKind::Status(failure) => failure.is_too_long(),
+            _ => false,
+        }
+    }
+
     /// What was waited for in vain, if a whole timeout was spent on that.
     pub(super) fn waited_for(&self) -> Option<WaitedFor> {
         match self {

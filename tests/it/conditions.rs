@@ -52,6 +52,29 @@ fn a_set_selects_exactly_its_members() {
 }
 
 #[test]
+fn a_set_that_fits_into_no_url_is_answered_like_a_small_one() {
+    let gateway = Gateway::to_prometheus();
+    for absent in [2, 200, 2_500] {
+        let items: Vec<String> = (0..absent).map(|nth| format!("no such pod {nth}")).collect();
+        let set = |more: &[&str]| {
+            let items: Vec<&str> = items.iter().map(String::as_str).chain(more.iter().copied()).collect();
+            typed_condition("pod", json!(items), "InSetValue")
+        };
+        for key in ["__gauge__", "__counter__"] {
+            let query = Query::of(vec![condition(key, "queue_depth"), set(&[])]).between(T0, T0 + HOUR);
+            assert_error(&gateway.ask(&query), "MetricNotFoundError", &["exists", "change or remove a condition"]);
+        }
+        let values = |label: &str, set: Value| {
+            let conditions = json!({"conditions": [condition("__gauge__", "queue_depth"), set]});
+            gateway.field_values(label, conditions).0.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(values("namespace", set(&["b"])), ["shop"], "{absent}");
+        assert_eq!(values("__name__", set(&["b", "c"])), ["queue_depth"], "{absent}");
+        assert!(values("namespace", set(&[])).is_empty(), "{absent}");
+    }
+}
+
+#[test]
 fn a_number_matches_the_ways_a_label_may_write_it_and_nothing_else() {
     let gateway = Gateway::to_prometheus();
     let check = |value: Value, expected: &[&str]| {

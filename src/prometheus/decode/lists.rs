@@ -2,6 +2,8 @@
 //!
 //! A bound on the bytes of an answer alone is a poor one on memory: three bytes of a list become a string of 24.
 
+use std::collections::BTreeSet;
+
 use super::json::{Decode, Json, Undecoded};
 use crate::model::texts::Texts;
 
@@ -60,10 +62,49 @@ impl<const MOST: usize> Decode for BoundedTexts<MOST> {
     }
 }
 
+/// The different values that a field has in a list of objects of texts: at most one more than `most`.
+pub(in crate::prometheus) fn values_in_objects(
+    json: &mut Json<'_>,
+    field: &str,
+    most: usize,
+) -> Result<BTreeSet<String>, Undecoded> {
+    let mut values = BTreeSet::new();
+    json.list(|json| {
+        json.entries(|json, name| {
+            let value = json.text()?;
+            if name == field && values.len() <= most && !values.contains(value) {
+                values.insert(value.to_owned());
+            }
+            Ok(())
+        })
+    })?;
+    Ok(values)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::json::decoded;
     use super::*;
+
+    #[test]
+    fn of_a_list_of_objects_the_different_values_of_a_field_are_kept() {
+        let check = |list: &str, most: usize, expected: Option<&[&str]>| {
+            let (mut source, mut buffer) = (list.as_bytes(), [0; 16]);
+            let found = values_in_objects(&mut Json::new(&mut source, &mut buffer), "a", most);
+            let found = found.ok().map(|values| values.into_iter().collect::<Vec<_>>());
+            assert_eq!(
+                found,
+                expected.map(|values| values.iter().map(|value| (*value).to_owned()).collect()),
+                "{list}"
+            );
+        };
+        check("[]", 9, Some(&[]));
+        let list = r#"[{"a":"y","b":"1"},{"b":"2"},{},{"b":"3","a":"x"},{"a":"y"},{"a":"z"}]"#;
+        check(list, 9, Some(&["x", "y", "z"]));
+        check(list, 1, Some(&["x", "y"]));
+        check(r#"[{"a":1}]"#, 9, None);
+        check(r#"["a"]"#, 9, None);
+    }
 
     #[test]
     fn of_a_list_the_first_are_kept_and_all_are_counted() {

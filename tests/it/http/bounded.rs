@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::MAX_BODY;
 use crate::support::mirror::{Answer, Mirror, condition};
 use crate::support::process::memory;
-use crate::support::stub::{Stub, good};
+use crate::support::stub::{Reply, Stub, good};
 
 /// How many requests are asked at once.
 const AT_ONCE: usize = 5;
@@ -118,20 +118,34 @@ fn the_largest_queries_that_are_accepted_take_a_few_megabytes_each() {
 }
 
 #[test]
-fn a_query_that_does_not_fit_into_a_url_is_an_error_and_no_panic() {
-    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic() {
     let bracket = |count: usize| "(".repeat(count);
-    for (field, prefix) in [("job", bracket(200_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))]
-    {
+    let (mirror, stub) = (Mirror::start(), Stub::start(good));
+    let ask = |field: &str, prefix: String| {
         let query = json!({"field": {"fieldName": field}, "fieldValuePrefix": prefix});
-        let answer = mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}));
+        mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}))
+    };
+    let questions = [("job", bracket(20_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))];
+    for (field, prefix) in questions.clone() {
+        let answer = ask(field, prefix);
+        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    }
+    let refused = |prefix: String, field: &str, says: &str| {
+        let answer = ask(field, prefix);
         assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{:.999}", answer.text);
         let details = answer.json["details"].as_str().unwrap();
-        assert!(details.contains("longer than 16000 bytes") && details.len() < 9_999, "{details:.999}");
+        assert!(details.contains(says) && details.len() < 9_999, "{details:.999}");
+    };
+    refused(bracket(200_000), "job", "patterns of more than 65536 characters");
+    stub.behave(|request| match request.method.as_str() {
+        "POST" => Reply::http(405, "text/plain", "read-only proxy"),
+        _ => good(request),
+    });
+    for (field, prefix) in questions[..2].iter().cloned() {
+        refused(prefix, field, "refuses POST, and the query is too long for GET");
     }
     // What fits is asked.
-    let query = json!({"field": {"fieldName": "job"}, "fieldValuePrefix": bracket(1_500)});
-    let answer = mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}));
+    let answer = ask("job", bracket(1_500));
     assert_eq!(answer.status, 200, "{:.999}", answer.text);
     assert!(!mirror.log().contains("panic"), "{:.9999}", mirror.log());
 }
