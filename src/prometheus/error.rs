@@ -244,7 +244,7 @@ impl ErrorKind {
     pub fn had_no_time(&self) -> bool {
         match self {
             ErrorKind::NoTimeLeft(_) => true,
-            ErrorKind::Timeout { waited_ms, whole_ms } => waited_ms * 10 < *whole_ms,
+            ErrorKind::Timeout { waited_ms, whole_ms, .. } => waited_ms * 10 < *whole_ms,
             _ => false,
         }
     }

@@ -157,8 +157,8 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
                     )
                 }
                 ConnectFailure::NameServerFails(_)
-                | ConnectFailure::NameServerSilent(_)
-                | ConnectFailure::LookupsBusy(_)
+                | ConnectFailure::NameServerSilent { .. }
+                | ConnectFailure::LookupsBusy { .. }
                 | ConnectFailure::LookupFailed { .. } => failure.remedy().to_owned(),
                 _ => reach(),
             },
