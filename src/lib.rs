@@ -8,7 +8,7 @@
 //! | room | what it owns |
 //! |---|---|
 //! | `main` | settings in, server up, exit code out |
-//! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help, `settings/allocator` those of the C library |
+//! | [`settings`] | flags and variables, checked; `settings/table` has them all with default and help, `settings/ask_flags` the flags of `ask`, `settings/shell` help, completions and the manual page made of both, `settings/allocator` those of the C library |
 //! | [`check`] | the subcommand that asks another mirror whether it is ready |
 //! | `check/upstreams` | the same of the named upstreams |
 //! | [`reach`](mod@reach) | from settings to what a client reaches |
@@ -24,6 +24,7 @@
 //! | `api/samples` | gauges and counters: which samples are read, and what becomes of them |
 //! | `api/expression`, `api/evaluation` | `~`: which calls are made for an expression, and what becomes of what they find |
 //! | `api/promql_answer` | PromQL in the place of arithmetic, when there are too many samples |
+//! | [`ask`] | `prometheusmirror ask`: `ask/request` from flags to a request, `ask/http` through a running mirror, `ask/show` tables, `ask/plot` plots, `ask/curl` the request as a command |
 //! | `api/explain` | the explanation of an answer, for those who ask for it |
 //! | `api/existence` | nothing found: told apart from what never existed |
 //! | `api/datasource`, `api/condition` | connection details and conditions, checked and turned into our own types |
@@ -50,9 +51,10 @@
 //!
 //! `model` imports nothing of ours, `compute` only `model`; both are pure: no I/O, no clock, no logging. `prometheus` knows nothing of StackState, `wire` nothing
 //! of Prometheus; only `api` knows both, and `error`, which says to the one what befell at the other. tiny_http appears only
-//! under `server`, ureq only in `prometheus` and `check`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
+//! under `server`, ureq only in `prometheus`, `check` and `ask`, `std::env` only in `settings`. A test reads the `use` lines and holds this.
 
 pub mod api;
+pub mod ask;
 pub mod cache;
 pub mod check;
 pub mod compute;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+use prometheusmirror::ask::{self, AskError, Shown};
 use prometheusmirror::settings::{self, Command, allocator};
 use prometheusmirror::{check, log, server};
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         Ok(Command::CheckUpstreams(reach)) => {
             return told(check::upstreams::run(&reach).map(|report| (report.lines, report.is_good)));
         }
+        Ok(Command::Ask(command)) => return answered(ask::run(&command)),
         Err(bad) => {
             eprintln!("prometheusmirror: {bad}");
             return ExitCode::from(BAD_SETTING);
@@ -45,6 +47,23 @@ fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
         Err(error) => {
             eprintln!("prometheusmirror: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows an answer, or why there is none.
+fn answered(answer: Result<Shown, AskError>) -> ExitCode {
+    match answer {
+        Ok(Shown { text, error }) => {
+            show(&text);
+            error.map_or(ExitCode::SUCCESS, |error| {
+                eprintln!("prometheusmirror: {error}");
+                ExitCode::FAILURE
+            })
+        }
+        Err(error) => {
+            eprintln!("prometheusmirror: {error}");
+            if error.is_of_flags() { ExitCode::from(BAD_SETTING) } else { ExitCode::FAILURE }
         }
     }
 }

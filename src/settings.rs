@@ -3,6 +3,8 @@
 //! The only room that reads the environment. What comes out is checked: nothing listens before every setting is good.
 
 pub mod allocator;
+mod ask_flags;
+mod shell;
 mod table;
 
 use std::collections::HashMap;
@@ -27,6 +29,7 @@ use table::{
     SHUTDOWN_DELAY, SHUTDOWN_GRACE, UPSTREAMS_FILE, WORKERS,
 };
 
+pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use table::{Fallback, Setting, TABLE};
 
 /// Checked settings.
@@ -125,8 +128,21 @@ pub enum Command {
     Check(Check),
     /// To check whether the named upstreams answer.
     CheckUpstreams(Box<ReachSettings>),
+    /// To ask a question and show its answer.
+    Ask(Box<AskCommand>),
     /// To show a text, which is the help or the version.
     Show(String),
+}
+
+/// A question from the command line, and how upstreams are reached.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AskCommand {
+    /// What is asked.
+    pub flags: AskFlags,
+    /// Which upstreams may be asked, and how they are reached.
+    pub reach: ReachSettings,
+    /// Where the key comes from that a running mirror may require.
+    pub api_key: Option<KeySource>,
 }
 
 /// A bad command line or environment, in a sentence that names the setting, what it was given and what it may be.
@@ -153,14 +169,30 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
     let mut flags: HashMap<&str, String> = HashMap::new();
     let mut words: Vec<OsString> = Vec::new();
     let mut are_upstreams_meant = false;
+    let mut ask_flags = AskFlags::default();
     while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
         let name = match arg {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Show(help())),
+            Arg::Long("help") | Arg::Short('h') => {
+                return Ok(Command::Show(if is_word(&words, ASK) { shell::ask_help() } else { help() }));
+            }
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Show(version())),
             Arg::Long(UPSTREAMS) => {
                 are_upstreams_meant = true;
                 continue;
             }
+            Arg::Long(name) if is_word(&words, ASK) => match ASK_FLAGS.iter().find(|known| known.flag == name) {
+                Some(AskFlag { flag, value: "", .. }) => {
+                    ask_flags.add(flag, String::new());
+                    continue;
+                }
+                Some(AskFlag { flag, value: placeholder, .. }) => {
+                    let value = parser.value().and_then(|value| value.string());
+                    let value = value.map_err(|_| BadSetting(format!("--{flag} must be followed by {placeholder}")))?;
+                    ask_flags.add(flag, value);
+                    continue;
+                }
+                None => name.to_owned(),
+            },
             Arg::Long(name) => name.to_owned(),
             Arg::Value(word) => {
                 words.push(word);
@@ -218,14 +250,21 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
             _ => Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}"))),
         };
     }
+    match words.as_slice() {
+        [word] if word == ASK => {
+            return Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: reach()?, api_key })));
+        }
+        [word, shell] if word == COMPLETIONS => return shell::completions(shell).map(Command::Show),
+        [word] if word == MANUAL => return Ok(Command::Show(shell::manual())),
+        _ => {}
+    }
     let port = needed(&PORT)?.checked(|text| text.parse().ok())?;
     let listen = needed(&LISTEN)?.checked(address)?;
     let checked = match words.as_slice() {
         [] => None,
         [word] if word == CHECK => Some(local_url(listen, port)?),
         [word, url] if word == CHECK => Some(url.to_string_lossy().into_owned()),
-        // The value is not repeated: it may be a key that lost its flag.
-        _ => return Err(BadSetting("there is a value without a flag; --help lists the flags".to_owned())),
+        _ => return Err(bad_words(&words)),
     };
     if let Some(url) = checked {
         return Ok(Command::Check(Check { url, api_key }));
@@ -255,8 +294,34 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
     })))
 }
 
-/// The word that asks for a check instead of a server.
+/// The subcommands.
 const CHECK: &str = "check";
+const ASK: &str = "ask";
+const COMPLETIONS: &str = "completions";
+const MANUAL: &str = "man";
+
+/// Whether the first word of a command line is this subcommand.
+fn is_word(words: &[OsString], subcommand: &str) -> bool {
+    words.first().is_some_and(|word| word == subcommand)
+}
+
+/// What is wrong with words that no subcommand takes. A value behind a subcommand is not repeated, nor one that looks like no
+/// subcommand: it may be a key that lost its flag.
+fn bad_words(words: &[OsString]) -> BadSetting {
+    const MAX_LENGTH: usize = 12;
+    let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let is_subcommand = [CHECK, ASK, COMPLETIONS, MANUAL].contains(&&*first);
+    let looks_like_one = first.len() <= MAX_LENGTH && first.bytes().all(|byte| byte.is_ascii_lowercase());
+    BadSetting(match (is_subcommand, looks_like_one) {
+        (true, _) if first == COMPLETIONS => format!("{COMPLETIONS} must be followed by bash, zsh or fish"),
+        (true, _) => format!("there is a value without a flag behind {first}; --help lists the flags"),
+        (false, true) => format!(
+            "there is no subcommand {first}; there are {ASK}, {CHECK}, {COMPLETIONS} and {MANUAL}, and without one the mirror serves; \
+             --help lists the flags"
+        ),
+        (false, false) => "there is a value without a flag; --help lists the flags".to_owned(),
+    })
+}
 
 /// The flag that has it check the named upstreams.
 const UPSTREAMS: &str = "upstreams";
@@ -369,10 +434,12 @@ fn version() -> String {
 
 fn help() -> String {
     let mut text = format!(
-        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n\n\
+        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n       \
+         prometheusmirror ask ...\n       prometheusmirror completions bash|zsh|fish\n       prometheusmirror man\n\n\
          The second asks a mirror whether it is ready, at URL or else the one that the same flags would start here. It ends \
          with 0 if it is, with 1 if not, and looks whether the reply has the key, if that is given.\n\nThe third reads \
-         --upstreams-file and queries each upstream in it, a line each. It ends with 0 if all of them answer.\n\nEach flag can be given as an \
+         --upstreams-file and queries each upstream in it, a line each. It ends with 0 if all of them answer.\n\nThe fourth asks a \
+         question as StackState does and shows the answer; prometheusmirror ask --help tells how.\n\nEach flag can be given as an \
          environment variable instead; the flag wins.\n\n",
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
@@ -521,13 +588,14 @@ mod tests {
         for (args, variables) in [
             (vec!["--api-key", "hush hush"], vec![]),
             (vec![], vec![("API_KEY", "hush\n")]),
-            (vec!["hush"], vec![("API_KEY", "k")]),
+            (vec!["Hush-1"], vec![("API_KEY", "k")]),
+            (vec!["hushhushhushhush"], vec![("API_KEY", "k")]),
             (vec!["--api-key", ""], vec![]),
             (vec!["--proxy", "http://u:hush@"], vec![("API_KEY", "k")]),
             (vec!["--proxy", "u:hush@p:1"], vec![("API_KEY", "k")]),
         ] {
             let error = resolved(&args, &variables).unwrap_err();
-            assert!(!error.contains("hush"), "{error}");
+            assert!(!error.to_lowercase().contains("hush"), "{error}");
         }
         assert!(!format!("{:?}", settings(&["--api-key", "hush"], &[])).contains("hush"));
     }

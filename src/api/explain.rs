@@ -9,7 +9,7 @@ use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::screen::{Dropped, Kind};
 use crate::metrics::SampleSource;
-use crate::model::calendar::civil_date;
+use crate::model::calendar::DateTime;
 use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector, Source};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
@@ -339,9 +339,7 @@ fn graph(session: &Session<'_>, promql: &str, range: TimeRange) -> Option<String
 
 /// A time as Prometheus's page reads it, in UTC.
 fn date_and_time(ms: i64) -> String {
-    let seconds = ms.unsigned_abs() / 1_000;
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let DateTime { date: (year, month, day), time: (hour, minute, second), .. } = DateTime::of_ms(ms);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 

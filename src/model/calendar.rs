@@ -1,4 +1,6 @@
-//! Dates of the Gregorian calendar and days since 1970.
+//! Dates of the Gregorian calendar, days since 1970, and times of day.
+
+use std::fmt;
 
 /// Year, month and day of a day counted from 1970-01-01: 400 years of the Gregorian calendar have 146,097 days, and
 /// years that begin in March have their leap day at the end.
@@ -25,9 +27,126 @@ pub fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     (civil_date(days) == (year, month, day)).then_some(days)
 }
 
+/// A date and a time of day, in UTC. `Display` writes it as RFC 3339 does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTime {
+    /// Year, month and day.
+    pub date: (u64, u64, u64),
+    /// Hour, minute and second.
+    pub time: (u64, u64, u64),
+    /// Milliseconds.
+    pub ms: u64,
+}
+
+impl DateTime {
+    /// That of an instant in milliseconds since the epoch, which is not before it.
+    pub fn of_ms(ms: i64) -> DateTime {
+        let ms = ms.max(0).unsigned_abs();
+        let seconds = ms / 1_000;
+        let time = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        DateTime { date: civil_date(seconds / 86_400), time, ms: ms % 1_000 }
+    }
+
+    /// The instant that a text of RFC 3339 names, in milliseconds since the epoch. `None` if it is none, or before the epoch.
+    pub fn parse_ms(text: &str) -> Option<i64> {
+        let number = |from: usize, to: usize| -> Option<u64> {
+            let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+            digits.parse().ok()
+        };
+        let separated = |at: usize, allowed: &[u8]| text.as_bytes().get(at).is_some_and(|byte| allowed.contains(byte));
+        let are_separated = separated(4, b"-") && separated(7, b"-") && separated(10, b"Tt ");
+        let are_separated = are_separated && separated(13, b":") && separated(16, b":");
+        let days = days_since_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?).filter(|_| are_separated)?;
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let rest = text.get(19..)?;
+        let (fraction, zone) = match rest.strip_prefix('.') {
+            Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+            None => ("0", rest),
+        };
+        let ms: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok().filter(|_| !fraction.is_empty())?;
+        let ms = (days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000 + ms;
+        let local = i64::try_from(ms).ok()?;
+        Some(local - offset_ms(zone)?).filter(|&ms| ms >= 0)
+    }
+}
+
+/// How far a zone such as `Z` or `+02:00` is ahead of UTC, in milliseconds.
+fn offset_ms(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let sign = match zone.get(..1)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+    let number = |text: &str, most: i64| -> Option<i64> {
+        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number| is_number && *number <= most)
+    };
+    Some(sign * (number(hours, 23)? * 60 + number(minutes, 59)?) * 60_000)
+}
+
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DateTime { date: (year, month, day), time: (hour, minute, second), ms } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        match ms {
+            0 => f.write_str("Z"),
+            ms => write!(f, ".{ms:03}Z"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_and_read_as_rfc_3339_has_them() {
+        // `date --utc --date=@SECONDS +%FT%TZ`
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_868_799_000, "2000-02-29T23:59:59Z"),
+            (1_504_411_201_007, "2017-09-03T04:00:01.007Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(DateTime::of_ms(ms).to_string(), text);
+            assert_eq!(DateTime::parse_ms(text), Some(ms), "{text}");
+        }
+        for (text, same) in [
+            ("2017-09-03T06:00:01.007+02:00", "2017-09-03T04:00:01.007Z"),
+            ("2017-09-03 04:00:01z", "2017-09-03T04:00:01Z"),
+            ("2017-09-02t22:30:01.5-05:30", "2017-09-03T04:00:01.500Z"),
+            ("2017-09-03T04:00:01.0079999Z", "2017-09-03T04:00:01.007Z"),
+        ] {
+            assert_eq!(DateTime::parse_ms(text), DateTime::parse_ms(same), "{text}");
+            assert!(DateTime::parse_ms(text).is_some(), "{text}");
+        }
+        for bad in [
+            "",
+            "2017-09-03",
+            "2017-09-03T04:00:01",
+            "2017-09-31T04:00:01Z",
+            "2017-09-03T24:00:01Z",
+            "2017-09-03T04:60:01Z",
+            "2017-09-03T04:00:01.Z",
+            "2017-09-03T04:00:01+2:00",
+            "2017-09-03T04:00:01+02",
+            "2017-09-03T04:00:01Zx",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+01:00",
+            "+017-09-03T04:00:01Z",
+            "2017x09-03T04:00:01Z",
+            "é017-09-03T04:00:01Z",
+        ] {
+            assert_eq!(DateTime::parse_ms(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn dates_and_days_are_each_others_inverse() {

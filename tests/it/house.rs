@@ -36,7 +36,7 @@ const FORBIDDEN: [(&[&str], &[&str]); 10] = [
     (&["!server|prometheus"], &["socket2"]),
     (&["!prometheus"], &["rustls", "webpki", "dns_lookup"]),
     (&["!metrics"], &["prometheus_client"]),
-    (&["!prometheus|check"], &["ureq"]),
+    (&["!prometheus|check|ask"], &["ureq"]),
     (&["!settings"], &["std::env", "lexopt"]),
 ];
 

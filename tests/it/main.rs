@@ -9,6 +9,7 @@ mod support;
 
 mod aggregated;
 mod allowlist;
+mod ask;
 mod calls;
 mod check;
 mod conditions;

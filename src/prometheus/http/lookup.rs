@@ -3,7 +3,7 @@
 //!
 //! The system's resolver (`getaddrinfo`) blocks and cannot be interrupted: with a silent name server, glibc takes 5 s for each
 //! attempt (2), name server and search domain. So it runs on threads of its own, of which there are few. Wherever a request would have
-//! to wait for it, the name servers are asked directly ([`dns`]), by one of the requests that wait for the name:
+//! to wait for it, the name servers are asked directly (`http/dns`), by one of the requests that wait for the name:
 //!
 //! - when the resolver does not find the name within a fraction of a second,
 //! - when the name server that it asks first is known to be silent, while another one answers,

@@ -1,0 +1,181 @@
+//! `prometheusmirror ask`: asks a question as StackState does, and shows the answer.
+//!
+//! Without `--mirror`, the question is answered here, by the code that answers StackState, without a server.
+
+mod curl;
+mod http;
+mod plot;
+mod request;
+mod show;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::api::{Gateway, Prepared, RequestHead, Routed};
+use crate::key::{BadKeyFile, Key, Keyring};
+use crate::memory::MemoryBudget;
+use crate::metrics::Metrics;
+use crate::model::trace::Trace;
+use crate::prometheus::{BadUpstreamsFile, Client};
+use crate::reach::{BadReach, reach};
+use crate::settings::{AskCommand, KeySource, ReachSettings};
+
+use request::Asked;
+use show::Form;
+
+/// The memory for samples, points and the answer.
+const MEMORY_BYTES: usize = 256 << 20;
+
+/// The longest request body that is read from a file.
+const MAX_REQUEST_BYTES: u64 = 64 << 20;
+
+/// How long a question runs before progress is shown, and how often it is shown then.
+const UNHURRIED: Duration = Duration::from_secs(1);
+
+/// Why a question could not be asked.
+#[derive(Debug)]
+pub enum AskError {
+    /// A flag is wrong, or one is missing.
+    Flags(String),
+    /// A file that a setting names is of no use.
+    Reach(BadReach),
+    /// The upstreams file, or one that it names, is of no use.
+    UpstreamsFile(BadUpstreamsFile),
+    /// The file of the key is of no use.
+    KeyFile(BadKeyFile),
+    /// The mirror does not answer.
+    Mirror {
+        /// Its address.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl AskError {
+    /// Whether the command line is to blame.
+    pub fn is_of_flags(&self) -> bool {
+        matches!(self, AskError::Flags(_))
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::Flags(why) => f.write_str(why),
+            AskError::Reach(bad) => bad.fmt(f),
+            AskError::UpstreamsFile(bad) => bad.fmt(f),
+            AskError::KeyFile(bad) => bad.fmt(f),
+            AskError::Mirror { url, reason } => {
+                write!(
+                    f,
+                    "the mirror at {url} does not answer: {reason}; see whether it listens there, and what it logs"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// What is to be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// For standard output.
+    pub text: String,
+    /// For standard error: the error that was answered, if it was one.
+    pub error: Option<String>,
+}
+
+/// Asks a question.
+///
+/// # Errors
+/// When it cannot be asked. An error that is answered is none.
+pub fn run(command: &AskCommand) -> Result<Shown, AskError> {
+    let AskCommand { flags, reach, api_key } = command;
+    let form = Form::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
+    let asked = request::asked(flags, now_ms(), read).map_err(AskError::Flags)?;
+    let key = api_key.as_ref().map(current_key).transpose().map_err(AskError::KeyFile)?;
+    if flags.has("curl") {
+        let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);
+        return Ok(Shown { text, error: None });
+    }
+    let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
+    let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
+        Some(url) => http::post(url, &asked, key.as_ref(), form.explains),
+        None => answered(reach, &asked, form.explains),
+    })?;
+    Ok(show::shown(&asked, status, &body, &form))
+}
+
+/// The status and the body of the answer, as the mirror would write them.
+fn answered(settings: &ReachSettings, asked: &Asked, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+    let reach = reach(settings).map_err(AskError::Reach)?;
+    let metrics = Arc::new(Metrics::new(1, 0));
+    let client =
+        Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).map_err(AskError::UpstreamsFile)?;
+    // Replies carry a key, which is not looked at here.
+    let key = Key::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
+    let memory = MemoryBudget::new(MEMORY_BYTES);
+    let gateway = Gateway::new(Arc::new(Keyring::fixed(key)), false, false, client, memory, metrics);
+    let explain = explains.then_some("true");
+    let head = RequestHead { verb: "POST", target: asked.path, explain, ..RequestHead::default() };
+    let reply = match gateway.route(&head) {
+        Routed::Reply(reply) => reply,
+        Routed::Page(page) => gateway.render(page),
+        Routed::Job(job) => match gateway.prepare(job, asked.body.to_string().as_bytes(), Instant::now()) {
+            Prepared::Reply(reply) => reply,
+            Prepared::Question(question) => gateway.perform(question, Arc::new(Trace::new("ask".into(), None, None))),
+        },
+    };
+    Ok((reply.status, reply.body))
+}
+
+/// Does something, and tells on a terminal how long it has taken while it takes long.
+fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
+    if !is_shown {
+        return act();
+    }
+    let (done, is_done) = mpsc::channel::<()>();
+    let progress = thread::spawn(move || {
+        let begun = Instant::now();
+        let mut has_shown = false;
+        while is_done.recv_timeout(UNHURRIED) == Err(RecvTimeoutError::Timeout) {
+            eprint!("\r{} s ...", begun.elapsed().as_secs());
+            has_shown = true;
+        }
+        if has_shown {
+            // Wipes the line.
+            eprint!("\r\u{1b}[K");
+        }
+    });
+    let result = act();
+    drop(done);
+    let _ = progress.join();
+    result
+}
+
+/// The text of a file, or of standard input.
+fn read(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    match path {
+        "-" => io::stdin().take(MAX_REQUEST_BYTES).read_to_string(&mut text)?,
+        path => std::fs::File::open(path)?.take(MAX_REQUEST_BYTES).read_to_string(&mut text)?,
+    };
+    Ok(text)
+}
+
+fn current_key(source: &KeySource) -> Result<Key, BadKeyFile> {
+    match source {
+        KeySource::Given(key) => Ok(key.clone()),
+        KeySource::File(path) => Keyring::from_file(path.clone()).map(|keyring| Key::clone(&keyring.current())),
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

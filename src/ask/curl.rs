@@ -1,0 +1,70 @@
+//! A request as a curl command.
+
+use super::request::Asked;
+use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
+
+/// Where a mirror listens if nothing else is said.
+const DEFAULT_MIRROR: &str = "http://localhost:9900";
+
+/// The command that asks a mirror the same. The key is not written out: the shell that runs the command has it in `API_KEY`. Nor is
+/// the password of a URL.
+pub(super) fn command(mirror: Option<&str>, asked: &Asked, has_key: bool, explains: bool) -> String {
+    let mut body = asked.body.clone();
+    if let Some(url) = body["connectionDetails"]["url"].as_str().map(without_password) {
+        body["connectionDetails"]["url"] = url.into();
+    }
+    let mirror = mirror.unwrap_or(DEFAULT_MIRROR).trim_end_matches('/');
+    let mut command = "curl -sS".to_owned();
+    if has_key {
+        command.push_str(&format!(" -H \"{KEY_HEADER}: $API_KEY\""));
+    }
+    if explains {
+        command.push_str(&format!(" -H '{EXPLAIN_HEADER}: true'"));
+    }
+    format!(
+        "{command} -H 'Content-Type: application/json' {} -d {}\n",
+        quoted(&format!("{mirror}{}", asked.path)),
+        quoted(&body.to_string())
+    )
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A URL without what may be credentials, well-formed or not.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://USER:PASSWORD@{rest}"),
+        (None, Some((_, rest))) => format!("USER:PASSWORD@{rest}"),
+        (_, None) => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_written_out_and_quotes_are_kept() {
+        let body = json!({"connectionDetails": {"url": "https://u:hush@p.example/x"}, "q": "it's"});
+        let asked = Asked { path: "/api/metric", body };
+        let text = command(Some("http://m:1/"), &asked, true, true);
+        assert!(!text.contains("hush"), "{text}");
+        assert!(
+            text.contains("$API_KEY") && text.contains("'http://m:1/api/metric'") && text.contains(r"it'\''s"),
+            "{text}"
+        );
+        for (url, shown) in [
+            ("http://u:hush@p:1/x", "http://USER:PASSWORD@p:1/x"),
+            ("http://u:hu/s@h@p:1", "http://USER:PASSWORD@p:1"),
+            ("u:hush@p", "USER:PASSWORD@p"),
+            ("http://p:9090/prefix", "http://p:9090/prefix"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Asking a mirror that runs.
+
+use std::time::Duration;
+
+use ureq::Agent;
+
+use super::AskError;
+use super::request::Asked;
+use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
+use crate::key::Key;
+
+/// How much longer than the question the answer is waited for, and how long a question takes that says nothing of it.
+const LATENESS: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT_MS: u64 = 20_000;
+
+/// The longest answer: a million points.
+const MAX_ANSWER_BYTES: u64 = 256 << 20;
+
+/// The status and the body of the answer.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn post(mirror: &str, asked: &Asked, key: Option<&Key>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+    let timeout_ms = asked.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(Duration::from_millis(timeout_ms) + LATENESS))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build()
+        .into();
+    let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
+    let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
+    let mut request = agent.post(format!("{}{}", mirror.trim_end_matches('/'), asked.path));
+    if let Some(key) = key {
+        request = request.header(KEY_HEADER, key.reveal());
+    }
+    if explains {
+        request = request.header(EXPLAIN_HEADER, "true");
+    }
+    let request = request.header("Content-Type", "application/json");
+    let mut response = request.send(asked.body.to_string().as_bytes()).map_err(failed)?;
+    let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec().map_err(failed)?;
+    Ok((response.status().as_u16(), body))
+}

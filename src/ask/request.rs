@@ -1,0 +1,279 @@
+//! From the flags of `ask` to the request that StackState would send.
+
+use std::io;
+
+use serde_json::{Map, Value, json};
+
+use crate::model::calendar::DateTime;
+use crate::settings::AskFlags;
+
+/// A request of the Mirror API.
+#[derive(Debug, PartialEq)]
+pub(super) struct Asked {
+    /// The path of its method.
+    pub(super) path: &'static str,
+    /// The body.
+    pub(super) body: Value,
+}
+
+const CONNECTION: &str = "/api/connection";
+const FIELD_NAME: &str = "/api/field/name";
+const FIELD_VALUE: &str = "/api/field/value";
+const METRIC: &str = "/api/metric";
+
+/// The flags of which one says what is asked.
+const QUESTIONS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
+
+/// The time that is asked about if none is given.
+const DEFAULT_LAST_MS: i64 = 3_600_000;
+
+/// The bucket of an aggregation that has none.
+const DEFAULT_BUCKET_MS: i64 = 60_000;
+
+/// Above this, a number is a time in milliseconds, else in seconds: the year 5138 as seconds, 1973 as milliseconds.
+const LARGEST_SECONDS: i64 = 100_000_000_000;
+
+/// The request that flags ask for, at a time. `read` gives the text of a file.
+///
+/// # Errors
+/// A sentence that names the flag.
+pub(super) fn asked(flags: &AskFlags, now_ms: i64, read: impl Fn(&str) -> io::Result<String>) -> Result<Asked, String> {
+    let given: Vec<&str> = QUESTIONS.into_iter().filter(|question| flags.has(question)).collect();
+    let [question] = given[..] else {
+        let names = QUESTIONS.map(|question| format!("--{question}")).join(", ");
+        return Err(match given.len() {
+            0 => format!("say what to ask: one of {names}; ask --help has examples"),
+            _ => format!("give one of {names}, not several"),
+        });
+    };
+    if question == "request" {
+        return from_file(flags, read);
+    }
+    let details = details(flags)?
+        .ok_or("say whom to ask: --url http://prometheus:9090, or --upstream NAME with --upstreams-file".to_owned())?;
+    let request = |path, kind: &str, query: Option<Value>| {
+        let mut body = json!({"_type": format!("{kind}Request"), "connectionDetails": details});
+        if let Some(mut query) = query {
+            query["_type"] = json!(format!("{kind}Query"));
+            body["query"] = query;
+        }
+        Asked { path, body }
+    };
+    match question {
+        "test" => Ok(request(CONNECTION, "TestConnection", None)),
+        "names" => Ok(request(FIELD_NAME, "FieldNames", Some(field_query(flags, now_ms)?))),
+        "values" => {
+            let mut query = field_query(flags, now_ms)?;
+            let field = flags.value("values").unwrap_or_default();
+            query["field"] =
+                json!({"_type": "FieldDescriptor", "fieldName": field, "fieldType": "STRING", "classified": false});
+            set(&mut query, "fieldValuePrefix", flags.value("prefix").map(Value::from));
+            set(&mut query, "offset", number(flags, "offset")?);
+            Ok(request(FIELD_VALUE, "FieldValues", Some(query)))
+        }
+        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, question, now_ms)?))),
+    }
+}
+
+/// A request as StackState sends it, whose type says which method it is for. Flags that say whom to ask go before what stands in it.
+fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<Asked, String> {
+    let file = flags.value("request").unwrap_or_default();
+    let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
+    let mut body: Value =
+        serde_json::from_str(&text).map_err(|error| format!("--request {file} must be JSON, but {error}"))?;
+    let query = &body["query"];
+    let path = match body["_type"].as_str() {
+        Some("TestConnectionRequest") => CONNECTION,
+        Some("FieldNamesRequest") => FIELD_NAME,
+        Some("FieldValuesRequest") => FIELD_VALUE,
+        Some("MetricsRequest") => METRIC,
+        _ if query.is_null() => CONNECTION,
+        _ if !query["field"].is_null() => FIELD_VALUE,
+        _ => METRIC,
+    };
+    if !body.is_object() {
+        return Err(format!("--request {file} must be a JSON object"));
+    }
+    if let Some(details) = details(flags)? {
+        body["connectionDetails"] = details;
+    }
+    Ok(Asked { path, body })
+}
+
+/// The connection details, if flags give any.
+fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
+    let mut details = json!({});
+    match (flags.value("url"), flags.value("upstream")) {
+        (Some(url), None) => details["url"] = json!(url),
+        (None, Some(name)) => details["upstream"] = json!(name),
+        (Some(_), Some(_)) => return Err("--url and --upstream are given both: choose one".to_owned()),
+        (None, None) => return Ok(None),
+    }
+    set(&mut details, "requestTimeout", duration(flags, "timeout")?.map(Value::from));
+    set(&mut details, "scrapeInterval", duration(flags, "scrape-interval")?.map(Value::from));
+    set(&mut details, "nan_interpretation", flags.value("nan").map(Value::from));
+    set(&mut details, "partialResponse", flags.value("partial-response").map(Value::from));
+    Ok(Some(details))
+}
+
+fn field_query(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
+    let mut query = times(flags, now_ms)?;
+    query["conditions"] = Value::Array(labels(flags)?);
+    set(&mut query, "limit", number(flags, "limit")?);
+    Ok(query)
+}
+
+fn metric_query(flags: &AskFlags, question: &str, now_ms: i64) -> Result<Value, String> {
+    let key = match question {
+        "gauge" => "__gauge__",
+        "counter" => "__counter__",
+        _ => "~",
+    };
+    let mut query = times(flags, now_ms)?;
+    let source = condition(key, json!({"_type": "StringValue", "value": flags.value(question)}));
+    query["conditions"] = [vec![source], labels(flags)?].concat().into();
+    query["latestFirst"] = json!(flags.has("latest-first"));
+    set(&mut query, "limit", number(flags, "limit")?);
+    let bucket = duration(flags, "bucket")?;
+    match (flags.value("method"), bucket) {
+        (Some(method), bucket) => {
+            let bucket = bucket.unwrap_or(DEFAULT_BUCKET_MS);
+            query["aggregation"] = json!({"_type": "Aggregation", "method": method, "bucketSizeMillis": bucket});
+        }
+        (None, Some(_)) => return Err("--bucket goes with --method, such as --method MEAN".to_owned()),
+        (None, None) => {}
+    }
+    Ok(query)
+}
+
+fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
+    let end = time(flags, "end")?.unwrap_or(now_ms);
+    let start = match (time(flags, "start")?, duration(flags, "last")?) {
+        (Some(_), Some(_)) => return Err("--start and --last are given both: choose one".to_owned()),
+        (Some(start), None) => start,
+        (None, last) => (end - last.unwrap_or(DEFAULT_LAST_MS)).max(1),
+    };
+    Ok(json!({"startTime": start, "endTime": end}))
+}
+
+/// The conditions on labels; a label with several values is one condition.
+fn labels(flags: &AskFlags) -> Result<Vec<Value>, String> {
+    let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
+    for label in flags.values("label") {
+        let (name, value) = label.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+            format!("--label must be a name, an equals sign and a value, such as job=payment, not {label:?}")
+        })?;
+        match values.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => values.push((name, vec![value])),
+        }
+    }
+    let text = |value: &&str| json!({"_type": "StringValue", "value": value});
+    Ok(values
+        .into_iter()
+        .map(|(name, values)| match &values[..] {
+            [value] => condition(name, text(value)),
+            several => {
+                let several: Vec<Value> = several.iter().map(text).collect();
+                condition(name, json!({"_type": "InSetValue", "value": several}))
+            }
+        })
+        .collect())
+}
+
+fn condition(key: &str, value: Value) -> Value {
+    json!({"_type": "EqualityCondition", "key": key, "value": value})
+}
+
+fn set(object: &mut Value, key: &str, value: Option<Value>) {
+    if let (Some(value), Some(object)) = (value, object.as_object_mut() as Option<&mut Map<String, Value>>) {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
+    let checked = |text: &str| {
+        let number: Result<u32, _> = text.parse();
+        number.map(Value::from).map_err(|_| format!("--{flag} must be a whole number, not {text:?}"))
+    };
+    flags.value(flag).map(checked).transpose()
+}
+
+/// A duration in milliseconds.
+fn duration(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
+    let checked = |text: &str| {
+        duration_ms(text).ok_or_else(|| {
+            format!("--{flag} must be a number with ms, s, m, h, d or w, such as 5m or 1h30m, not {text:?}")
+        })
+    };
+    flags.value(flag).map(checked).transpose()
+}
+
+fn duration_ms(text: &str) -> Option<i64> {
+    const UNITS: [(&str, i64); 6] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+    let (mut rest, mut total) = (text, 0_i64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, behind) = rest.split_at(digits);
+        let unit = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit);
+        let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(*ms)?)?;
+        rest = behind;
+    }
+    Some(total).filter(|&total| total > 0)
+}
+
+/// A time in milliseconds since the epoch.
+fn time(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
+    let checked = |text: &str| {
+        time_ms(text).ok_or_else(|| {
+            format!("--{flag} must be a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since the epoch, not {text:?}")
+        })
+    };
+    flags.value(flag).map(checked).transpose()
+}
+
+fn time_ms(text: &str) -> Option<i64> {
+    if let Ok(number) = text.parse::<i64>() {
+        return (number >= 0).then(|| if number < LARGEST_SECONDS { number * 1_000 } else { number });
+    }
+    DateTime::parse_ms(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, ms) in [
+            ("15s", 15_000),
+            ("5m", 300_000),
+            ("1h30m", 5_400_000),
+            ("250ms", 250),
+            ("2d", 172_800_000),
+            ("1w", 604_800_000),
+        ] {
+            assert_eq!(duration_ms(text), Some(ms), "{text}");
+        }
+        for bad in ["", "5", "m", "5 m", "-5m", "5y", "1.5h", "0s", "99999999999999999999s", "9223372036854775807h"] {
+            assert_eq!(duration_ms(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_milliseconds_or_rfc_3339() {
+        for (text, ms) in [
+            ("1504411201", 1_504_411_201_000),
+            ("1504411201007", 1_504_411_201_007),
+            ("2017-09-03T04:00:01.007Z", 1_504_411_201_007),
+        ] {
+            assert_eq!(time_ms(text), Some(ms), "{text}");
+        }
+        for bad in ["", "-1", "now", "2017-09-03"] {
+            assert_eq!(time_ms(bad), None, "{bad}");
+        }
+    }
+}

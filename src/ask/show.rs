@@ -1,0 +1,268 @@
+//! What is shown of an answer.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::request::Asked;
+use super::{Shown, plot};
+use crate::model::calendar::DateTime;
+use crate::settings::AskFlags;
+
+/// How an answer is shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    format: Format,
+    has_plot: bool,
+    pub(super) explains: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+impl Form {
+    /// What flags ask for.
+    ///
+    /// # Errors
+    /// A sentence that names the flag.
+    pub(super) fn of(flags: &AskFlags, is_terminal: bool) -> Result<Form, String> {
+        let format = match flags.value("format") {
+            None | Some("table") => Format::Table,
+            Some("json") => Format::Json,
+            Some("csv") => Format::Csv,
+            Some(other) => return Err(format!("--format must be table, json or csv, not {other:?}")),
+        };
+        let has_plot = format == Format::Table && (flags.has("plot") || is_terminal && !flags.has("no-plot"));
+        Ok(Form { format, has_plot, explains: flags.has("explain") })
+    }
+}
+
+/// Shows an answer.
+pub(super) fn shown(asked: &Asked, status: u16, body: &[u8], form: &Form) -> Shown {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = error_of(&answer, status);
+    let mut text = match form.format {
+        Format::Json => format!("{}\n", String::from_utf8_lossy(body)),
+        _ if error.is_some() => String::new(),
+        Format::Csv => Table::of(&answer).csv(),
+        Format::Table => Table::of(&answer).text(),
+    };
+    if form.has_plot && error.is_none() {
+        let drawn = plot::plot(&points(&answer));
+        if !drawn.is_empty() {
+            let _ = write!(text, "\n{drawn}");
+        }
+    }
+    if form.format == Format::Table {
+        text.push_str(&explanation(asked, &answer["explanation"]));
+    }
+    Shown { text, error }
+}
+
+/// The error that an answer is, if it is one.
+fn error_of(answer: &Value, status: u16) -> Option<String> {
+    let error = if answer["status"] == "FAILURE" { &answer["error"] } else { answer };
+    let said = match error["_type"].as_str().unwrap_or_default() {
+        "RemoteMirrorError" => format!("{} {}", words(&error["summary"]), words(&error["details"])),
+        "MetricStoreConnectionError" | "MetricNotFoundError" => words(&error["details"]),
+        "UnsupportedFieldTypeError" => format!("values of type {} are not supported", words(&error["mirrorType"])),
+        _ if status == 200 => return None,
+        _ => format!("the answer has the status {status} and is none of a mirror's: check --mirror"),
+    };
+    Some(said)
+}
+
+/// A text of an answer, without what a terminal would take for a command.
+fn words(text: &Value) -> String {
+    let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Times in milliseconds since the epoch, and values.
+fn points(answer: &Value) -> Vec<(i64, f64)> {
+    let points = answer["telemetry"]["points"].as_array().map_or(&[][..], Vec::as_slice);
+    points.iter().filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?))).collect()
+}
+
+fn time(value: &Value) -> String {
+    value.as_i64().map_or_else(|| value.to_string(), |ms| DateTime::of_ms(ms).to_string())
+}
+
+/// An answer in rows.
+struct Table {
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    is_partial: bool,
+}
+
+impl Table {
+    fn of(answer: &Value) -> Table {
+        let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
+        let is_true = |value: &Value| value.as_bool().unwrap_or_default();
+        let telemetry = &answer["telemetry"];
+        if telemetry.is_object() {
+            let has_buckets = telemetry["_type"] == "AggregatedMetricTelemetry";
+            let header = if has_buckets { vec!["start", "end", "value"] } else { vec!["time", "value"] };
+            let row = |point: &Value| {
+                let mut row: Vec<String> = (1..header.len()).map(|nth| time(&point[nth])).collect();
+                row.push(point[0].to_string());
+                row
+            };
+            let rows = list(&telemetry["points"]).iter().map(row).collect();
+            return Table { header, rows, is_partial: is_true(&telemetry["isPartial"]) };
+        }
+        let (header, rows) = match (&answer["fields"], &answer["values"]) {
+            (Value::Array(fields), _) => {
+                ("name", fields.iter().map(|field| vec![words(&field["fieldName"])]).collect())
+            }
+            (_, Value::Array(values)) => ("value", values.iter().map(|value| vec![words(&value["value"])]).collect()),
+            _ => ("status", vec![vec![words(&answer["status"])]]),
+        };
+        Table { header: vec![header], rows, is_partial: is_true(&answer["isPartial"]) }
+    }
+
+    fn text(&self) -> String {
+        let columns = self.header.len();
+        let width = |column: usize| {
+            let cells = self.rows.iter().map(|row| row[column].chars().count());
+            cells.chain([self.header[column].len()]).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        let mut add = |row: &[&str]| {
+            let cells = row.iter().zip(&widths).enumerate().map(|(nth, (cell, &width))| match (columns, nth) {
+                // The last of several is a number.
+                (2.., nth) if nth + 1 == columns => format!("{cell:>width$}"),
+                _ => format!("{cell:width$}"),
+            });
+            let line = cells.collect::<Vec<_>>().join("  ");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        };
+        if columns > 1 && !self.rows.is_empty() {
+            add(&self.header);
+        }
+        for row in &self.rows {
+            add(&row.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        if self.rows.is_empty() {
+            text.push_str("(nothing)\n");
+        }
+        if self.is_partial {
+            text.push_str("(there is more: raise --limit, or ask for a later --start)\n");
+        }
+        text
+    }
+
+    /// As RFC 4180 has it, with line feeds alone.
+    fn csv(&self) -> String {
+        let cell = |text: &str| {
+            if text.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.to_owned()
+            }
+        };
+        let mut text = format!("{}\n", self.header.join(","));
+        for row in &self.rows {
+            let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
+            text.push_str(&cells.join(","));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// How an answer came to be, in lines; none if it is not explained.
+fn explanation(asked: &Asked, explanation: &Value) -> String {
+    let mut text = String::new();
+    if !explanation.is_object() {
+        return text;
+    }
+    let list = |key: &str| explanation[key].as_array().map_or(&[][..], Vec::as_slice);
+    let mut add = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    add(format!("\nHow the answer to {} came to be", asked.path));
+    for (label, key) in [
+        ("upstream", "upstream"),
+        ("replica", "replica"),
+        ("source", "source"),
+        ("rule", "rule"),
+        ("PromQL alike", "equivalentPromql"),
+        ("graph", "graph"),
+    ] {
+        if !explanation[key].is_null() {
+            add(format!("  {label}: {}", words(&explanation[key])));
+        }
+    }
+    for call in list("calls") {
+        let of =
+            |key: &str| Some(&call[key]).filter(|value| !value.is_null()).map(|value| format!(" {}", words(value)));
+        let counts = ["bytes", "series", "samples"]
+            .into_iter()
+            .filter_map(|key| Some(format!(", {}{key}", of(key)?.trim_start().to_owned() + " ")));
+        add(format!(
+            "  call: {}{} → {}{}, {} ms{}",
+            words(&call["path"]),
+            of("query").unwrap_or_default(),
+            words(&call["outcome"]),
+            of("status").unwrap_or_default(),
+            call["milliseconds"],
+            counts.collect::<String>()
+        ));
+    }
+    for (nth, series) in list("series").iter().enumerate() {
+        add(format!(
+            "  series {nth}: {}, {} samples from {} to {}",
+            series["labels"],
+            series["samples"],
+            time(&series["first"]),
+            time(&series["last"])
+        ));
+    }
+    for point in list("points") {
+        add(format!("  {} at {} is made of", point["value"], time(&point["time"])));
+        for share in point["madeOf"].as_array().map_or(&[][..], Vec::as_slice) {
+            add(share_of(share));
+        }
+    }
+    for note in list("notes") {
+        add(format!("  note: {}", words(note)));
+    }
+    text
+}
+
+/// How many samples or increments are listed of a series in a line.
+const MAX_LISTED: usize = 5;
+
+/// What a series gives to a point, in a line.
+fn share_of(share: &Value) -> String {
+    let list = |key: &str| share[key].as_array().map_or(&[][..], Vec::as_slice);
+    let sample = |sample: &Value| format!("{} at {}", sample[1], time(&sample[0]));
+    let increment = |one: &Value| {
+        let rate = Some(&one["perSecond"]).filter(|rate| !rate.is_null());
+        format!(
+            "+{} ({} → {}{})",
+            one["increase"],
+            one["from"][1],
+            sample(&one["to"]),
+            rate.map_or(String::new(), |rate| format!(", {rate}/s"))
+        )
+    };
+    let mut parts: Vec<String> =
+        list("samples").iter().map(sample).chain(list("increments").iter().map(increment)).collect();
+    let count = parts.len();
+    parts.truncate(MAX_LISTED);
+    if count > MAX_LISTED {
+        parts.push(format!("and {} more (--format json lists all)", count - MAX_LISTED));
+    }
+    let last_known = Some(&share["lastKnown"]).filter(|one| !one.is_null());
+    parts.extend(last_known.map(|one| format!("rate last known: {}", increment(one))));
+    format!("    series {}: {}", share["series"], parts.join(", "))
+}

@@ -1,0 +1,239 @@
+//! What a shell and its user want to know of the flags: the help of `ask`, completions, and the manual page. All of it comes from
+//! the tables.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+
+use super::ask_flags::{ASK_FLAGS, AskFlag};
+use super::table::{Setting, TABLE};
+use super::{ASK, BadSetting, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
+
+/// The settings that `ask` takes, too.
+const SHARED: [&str; 7] =
+    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-file", "proxy", "no-proxy"];
+
+/// The flags whose values are files.
+const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-file", "proxy", "request"];
+
+/// The flags whose values are one of a few words.
+const WORDS: [(&str, &str); 9] = [
+    ("format", "table json csv"),
+    ("nan", "NONE ZERO"),
+    ("partial-response", "deny allow"),
+    (
+        "method",
+        "MEAN MAX MIN SUM EVENT_COUNT SUM_NO_ZEROS EVENT_COUNT_NO_ZEROS PERCENTILE_25 PERCENTILE_50 PERCENTILE_75 PERCENTILE_90 PERCENTILE_95 PERCENTILE_98 PERCENTILE_99",
+    ),
+    ("log-level", "error warn info debug"),
+    ("log-format", "logfmt json"),
+    ("require-api-key", "true false"),
+    ("named-upstreams-only", "true false"),
+    ("values", "__gauge__ __counter__"),
+];
+
+const EXAMPLES: &str = "\
+  prometheusmirror ask --url http://prometheus:9090 --test
+  prometheusmirror ask --url http://prometheus:9090 --counter http_requests_total --label job=payment --last 1h \\
+      --method MEAN --bucket 5m
+  prometheusmirror ask --upstreams-file upstreams.yaml --upstream openshift --expression 'sum(rate(x[2m]))' --last 6h \\
+      --format csv
+  prometheusmirror ask --url http://prometheus:9090 --values __counter__ --prefix http_
+  prometheusmirror ask --mirror http://prometheusmirror:9900 --url http://prometheus:9090 --names
+";
+
+/// A subcommand, and what it is for.
+const SUBCOMMANDS: [(&str, &str); 4] = [
+    (ASK, "ask a question as StackState does, and show the answer"),
+    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
+    (COMPLETIONS, "print completions for bash, zsh or fish"),
+    (MANUAL, "print the manual page"),
+];
+
+pub(super) fn ask_help() -> String {
+    let mut text = format!(
+        "Usage: prometheusmirror {ASK} (--url URL | --upstream NAME) QUESTION [FLAGS]\n       prometheusmirror {ASK} --mirror URL ...\n\n\
+         Asks a question as StackState does, by the code that answers StackState, and shows the answer. QUESTION is one of --test, --names, \
+         --values, --gauge, --counter, --expression and --request. It ends with 0, with 1 if the answer is an error, and with 2 if the flags \
+         are wrong.\n\n{EXAMPLES}\n"
+    );
+    for AskFlag { flag, value, help } in &ASK_FLAGS {
+        let value = if value.is_empty() { String::new() } else { format!(" {value}") };
+        let _ = writeln!(text, "  --{flag}{value}\n      {help}");
+    }
+    let shared: Vec<String> = SHARED.iter().map(|flag| format!("--{flag}")).collect();
+    let _ = writeln!(
+        text,
+        "\nThese count as for the server; prometheusmirror --help describes them: {}.",
+        shared.join(", ")
+    );
+    text
+}
+
+/// The completions for a shell.
+///
+/// # Errors
+/// When there are none for it.
+pub(super) fn completions(shell: &OsStr) -> Result<String, BadSetting> {
+    match shell.to_str() {
+        Some("bash") => Ok(bash()),
+        Some("zsh") => Ok(zsh()),
+        Some("fish") => Ok(fish()),
+        _ => Err(BadSetting(format!("{COMPLETIONS} must be followed by bash, zsh or fish"))),
+    }
+}
+
+/// The flags of the server, of `check` and of `ask`.
+fn flags_of_server() -> Vec<&'static str> {
+    TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]).collect()
+}
+
+fn flags_of_ask() -> Vec<&'static str> {
+    ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]).collect()
+}
+
+fn dashed(flags: &[&str]) -> String {
+    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(" ")
+}
+
+fn bash() -> String {
+    let subcommands: Vec<&str> = SUBCOMMANDS.iter().map(|(name, _)| *name).collect();
+    let mut text = "# Completions of prometheusmirror for bash\n_prometheusmirror() {\n".to_owned();
+    text.push_str("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n    case $before in\n");
+    for (flag, words) in WORDS {
+        let _ = writeln!(text, "    --{flag}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return ;;");
+    }
+    let files: Vec<String> = FILES.iter().map(|flag| format!("--{flag}")).collect();
+    let _ = writeln!(text, "    {}) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;", files.join("|"));
+    text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
+    let _ =
+        writeln!(text, "    {ASK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&flags_of_ask()));
+    let of_check = [&[UPSTREAMS][..], &flags_of_server()].concat();
+    let _ = writeln!(text, "    {CHECK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&of_check));
+    let _ = writeln!(text, "    {COMPLETIONS}) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- \"$word\") ;;");
+    let first = format!("{} {}", subcommands.join(" "), dashed(&flags_of_server()));
+    let _ = writeln!(text, "    *) mapfile -t COMPREPLY < <(compgen -W '{first}' -- \"$word\") ;;");
+    text.push_str("    esac\n}\ncomplete -F _prometheusmirror prometheusmirror\n");
+    text
+}
+
+/// A help text in single quotes, without what a specification of zsh or fish reads as its own.
+fn quoted(help: &str) -> String {
+    let text: String = help.chars().map(|c| if c == '\'' { '’' } else { c }).collect();
+    text.replace('[', "(").replace(']', ")").replace(':', ";")
+}
+
+fn zsh() -> String {
+    let argument = |flag: &str, value: &str, help: &str| {
+        let help = quoted(help);
+        let words = WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| format!(":value:({words})"));
+        let action = match (value.is_empty(), words) {
+            (true, _) => String::new(),
+            (false, Some(words)) => words,
+            (false, None) if FILES.contains(&flag) => ":file:_files".to_owned(),
+            (false, None) => format!(":{}: ", value.to_lowercase()),
+        };
+        let repeats = if flag == "label" { "*" } else { "" };
+        format!("            '{repeats}--{flag}[{help}]{action}' \\\n")
+    };
+    let of_server = |settings: &mut dyn Iterator<Item = &&Setting>| -> String {
+        settings.map(|setting| argument(setting.flag, "value", setting.help)).collect()
+    };
+    let mut text =
+        "#compdef prometheusmirror\n_prometheusmirror() {\n    local -a subcommands\n    subcommands=(\n".to_owned();
+    for (name, help) in SUBCOMMANDS {
+        let _ = writeln!(text, "        '{name}:{help}'");
+    }
+    text.push_str("    )\n    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n        _describe subcommand subcommands\n        return\n    fi\n");
+    let _ = write!(text, "    case $words[2] in\n    {ASK})\n        _arguments \\\n");
+    for AskFlag { flag, value, help } in &ASK_FLAGS {
+        text.push_str(&argument(flag, value, help));
+    }
+    text.push_str(&of_server(&mut TABLE.iter().filter(|setting| SHARED.contains(&setting.flag))));
+    let _ = write!(
+        text,
+        "            '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
+    );
+    text.push_str(&of_server(&mut TABLE.iter()));
+    let _ = write!(
+        text,
+        "            '--{UPSTREAMS}[With {CHECK}, test the named upstreams.]' \\\n            '--help[Show the help.]' '--version[Show the version.]'\n        ;;\n    esac\n}}\n"
+    );
+    text.push_str("if [ \"$funcstack[1]\" = _prometheusmirror ]; then\n    _prometheusmirror \"$@\"\nelse\n    compdef _prometheusmirror prometheusmirror\nfi\n");
+    text
+}
+
+fn fish() -> String {
+    let mut text = "# Completions of prometheusmirror for fish\ncomplete -c prometheusmirror -f\n".to_owned();
+    for (name, help) in SUBCOMMANDS {
+        let _ = writeln!(text, "complete -c prometheusmirror -n __fish_use_subcommand -a {name} -d '{}'", quoted(help));
+    }
+    let _ = writeln!(
+        text,
+        "complete -c prometheusmirror -n '__fish_seen_subcommand_from {COMPLETIONS}' -a 'bash zsh fish'"
+    );
+    let mut add = |condition: &str, flag: &str, has_value: bool, help: &str| {
+        let words = WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| format!(" -x -a '{words}'"));
+        let value = match (has_value, &words) {
+            (false, _) => "",
+            (true, Some(words)) => words,
+            (true, None) if FILES.contains(&flag) => " -r -F",
+            (true, None) => " -x",
+        };
+        let _ = writeln!(text, "complete -c prometheusmirror -n '{condition}' -l {flag}{value} -d '{}'", quoted(help));
+    };
+    let (in_ask, not_in_ask) =
+        (format!("__fish_seen_subcommand_from {ASK}"), format!("not __fish_seen_subcommand_from {ASK}"));
+    for AskFlag { flag, value, help } in &ASK_FLAGS {
+        add(&in_ask, flag, !value.is_empty(), help);
+    }
+    for setting in TABLE {
+        let is_shared = SHARED.contains(&setting.flag);
+        add(if is_shared { "true" } else { &not_in_ask }, setting.flag, true, setting.help);
+    }
+    add(&format!("__fish_seen_subcommand_from {CHECK}"), UPSTREAMS, false, "Test the named upstreams.");
+    text
+}
+
+/// The manual page, for `man -l`.
+pub(super) fn manual() -> String {
+    // A dash that is to be copied has a backslash; a line that begins with a point or a quote would be a command.
+    let escaped = |text: &str| {
+        let text = text.replace('\\', "\\e").replace('-', "\\-");
+        if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+    };
+    let mut text = format!(
+        ".TH PROMETHEUSMIRROR 1 \"\" \"prometheusmirror {}\" \"User Commands\"\n.SH NAME\nprometheusmirror \\- {}\n",
+        env!("CARGO_PKG_VERSION"),
+        escaped(env!("CARGO_PKG_DESCRIPTION"))
+    );
+    text.push_str(".SH SYNOPSIS\n.B prometheusmirror\n[\\fIFLAGS\\fR]\n");
+    for (name, _) in SUBCOMMANDS {
+        let rest = match name {
+            CHECK => format!("[\\fIURL\\fR | \\fB\\-\\-{UPSTREAMS}\\fR]"),
+            COMPLETIONS => "\\fBbash\\fR|\\fBzsh\\fR|\\fBfish\\fR".to_owned(),
+            ASK => "[\\fIFLAGS\\fR]".to_owned(),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, ".br\n.B prometheusmirror {name}\n{rest}");
+    }
+    text.push_str(".SH DESCRIPTION\nWithout a subcommand, the mirror serves until it is told to end. Each flag can be given as an environment variable \
+                   instead; the flag wins.\n.PP\n");
+    for (name, help) in SUBCOMMANDS {
+        let _ = writeln!(text, ".TP\n.B {name}\n{}.", escaped(help));
+    }
+    text.push_str(".SH FLAGS OF THE SERVER\n");
+    for Setting { flag, variable, fallback, allowed, help } in TABLE {
+        let fallback = fallback.to_string().replace('`', "");
+        let _ = writeln!(text, ".TP\n.BR \\-\\-{} \", \" {variable}", escaped(flag));
+        let _ = writeln!(text, "{} Allowed: {}. Default: {}.", escaped(help), escaped(allowed), escaped(&fallback));
+    }
+    text.push_str(".SH FLAGS OF ASK\n");
+    for AskFlag { flag, value, help } in &ASK_FLAGS {
+        let _ = writeln!(text, ".TP\n.BI \\-\\-{} \" {value}\"\n{}", escaped(flag), escaped(help));
+    }
+    let _ = write!(text, ".SH EXAMPLES\n.nf\n{}.fi\n", escaped(EXAMPLES).replace("\n.", "\n\\&."));
+    text.push_str(
+        ".SH EXIT STATUS\n0 on success, 1 on failure or if the answer is an error, 2 if the flags are wrong.\n",
+    );
+    text
+}

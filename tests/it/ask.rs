@@ -1,0 +1,337 @@
+//! `prometheusmirror ask`: the same answers as a mirror gives, in a shell.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::ask::{Gateway, Query};
+use crate::support::mirror::{API_KEY, BINARY, Mirror};
+use crate::support::process::require;
+use crate::support::prometheus;
+use crate::support::samples::{HOUR, MINUTE, T0};
+use crate::support::stub::{Stub, good};
+
+/// The program with no settings but these arguments.
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(args).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    program(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn url() -> String {
+    prometheus::shared().url("")
+}
+
+/// `ask` of the Prometheus that holds the tests' samples; wants it to succeed.
+fn ask(args: &[&str]) -> String {
+    let output = run(&[&["ask", "--url", &url()], args].concat());
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    assert_eq!(stderr(&output), "", "{args:?}");
+    stdout(&output)
+}
+
+fn times() -> [String; 4] {
+    ["--start".to_owned(), T0.to_string(), "--end".to_owned(), (T0 + HOUR).to_string()]
+}
+
+fn with_times<'a>(args: &[&'a str], times: &'a [String]) -> Vec<&'a str> {
+    args.iter().copied().chain(times.iter().map(String::as_str)).collect()
+}
+
+#[test]
+fn every_question_is_answered_as_a_mirror_answers_it() {
+    let gateway = Gateway::to(json!({"url": url()}));
+    let range = times();
+    let check = |args: &[&str], expected: String| {
+        assert_eq!(
+            ask(&with_times(&[args, &["--format", "json"]].concat(), &range)),
+            format!("{expected}\n"),
+            "{args:?}"
+        );
+    };
+    let between = |query: Query| query.between(T0, T0 + HOUR);
+    let answer = |query: Query| gateway.ask(&between(query)).text;
+    check(&["--test"], gateway.connection().text);
+    check(&["--gauge", "room_celsius"], answer(Query::gauge("room_celsius")));
+    check(
+        &[
+            "--counter",
+            "http_requests_total",
+            "--label",
+            "pod=a",
+            "--label",
+            "code=500",
+            "--method",
+            "MEAN",
+            "--bucket",
+            "5m",
+        ],
+        answer(
+            Query::counter("http_requests_total").label("pod", "a").label("code", "500").aggregated("MEAN", 5 * MINUTE),
+        ),
+    );
+    check(
+        &["--gauge", "room_celsius", "--method", "max", "--latest-first", "--limit", "3"],
+        answer(Query::gauge("room_celsius").aggregated("max", MINUTE).latest_first(true).limit(3)),
+    );
+    check(
+        &["--expression", "sum(room_celsius)", "--method", "SUM"],
+        answer(Query::expression("sum(room_celsius)").aggregated("SUM", MINUTE)),
+    );
+    let fields = |path: &str, mut query: Value| {
+        (query["startTime"], query["endTime"], query["conditions"]) = (json!(T0), json!(T0 + HOUR), json!([]));
+        gateway.mirror.post(path, &json!({"connectionDetails": gateway.details, "query": query})).text
+    };
+    check(&["--names"], fields("/api/field/name", json!({})));
+    let prefixed = json!({"field": {"fieldName": "__counter__"}, "fieldValuePrefix": "http_", "limit": 5});
+    check(&["--values", "__counter__", "--prefix", "http_", "--limit", "5"], fields("/api/field/value", prefixed));
+}
+
+#[test]
+fn several_values_of_a_label_are_any_of_them() {
+    let range = times();
+    let one = |args: &[&str]| {
+        ask(&with_times(
+            &[&["--counter", "http_requests_total", "--method", "SUM", "--bucket", "1h", "--format", "csv"], args]
+                .concat(),
+            &range,
+        ))
+    };
+    let sum = |csv: &str| csv.lines().nth(1).unwrap().rsplit(',').next().unwrap().parse::<f64>().unwrap();
+    let (a, b) = (sum(&one(&["--label", "pod=a"])), sum(&one(&["--label", "pod=b"])));
+    assert_eq!(sum(&one(&["--label", "pod=a", "--label", "pod=b"])), a + b);
+}
+
+#[test]
+fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
+    let range = times();
+    let gauge = ["--gauge", "room_celsius", "--method", "MEAN", "--bucket", "30m"];
+    let expected = Gateway::to_prometheus()
+        .ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", 30 * MINUTE));
+    let values: Vec<String> =
+        expected.json["telemetry"]["points"].as_array().unwrap().iter().map(|point| point[0].to_string()).collect();
+    // `date --utc --date=@1600041600 +%FT%TZ`
+    let starts = ["2020-09-14T00:00:00Z", "2020-09-14T00:30:00Z", "2020-09-14T01:00:00Z"];
+    let csv = format!(
+        "start,end,value\n{},{},{}\n{},{},{}\n",
+        starts[0], starts[1], values[0], starts[1], starts[2], values[1]
+    );
+    assert_eq!(ask(&with_times(&[&gauge[..], &["--format", "csv"]].concat(), &range)), csv);
+    let table = ask(&with_times(&gauge, &range));
+    let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        cells,
+        [vec!["start", "end", "value"], vec![starts[0], starts[1], &values[0]], vec![starts[1], starts[2], &values[1]]]
+    );
+    assert!(ask(&with_times(&[&gauge[..], &["--plot"]].concat(), &range)).contains('┤'));
+    assert_eq!(ask(&["--test"]), "OK\n");
+    let names = ask(&["--names"]);
+    assert!(names.lines().any(|name| name == "__gauge__") && names.lines().all(|name| !name.contains(' ')), "{names}");
+    assert_eq!(ask(&["--gauge", "room_celsius", "--start", "1000", "--end", "2000"]), "(nothing)\n");
+
+    // On a terminal, a plot is below the table.
+    require("script", "bsdutils");
+    let command =
+        format!("{BINARY} ask --url {} {}", url(), with_times(&["--gauge", "room_celsius"], &range).join(" "));
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let shown = stdout(&output);
+    assert!(shown.contains('┤') && shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
+}
+
+#[test]
+fn how_an_answer_came_to_be_is_shown_on_request() {
+    let range = times();
+    let args =
+        ["--counter", "http_requests_total", "--label", "pod=a", "--method", "SUM", "--bucket", "30m", "--explain"];
+    let shown = ask(&with_times(&args, &range));
+    for part in [
+        "source: remote read",
+        "rule: The sum of the increments",
+        "call: /api/v1/read",
+        "series 1: {",
+        "is made of",
+        "and ",
+        "graph: http",
+    ] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+    let json: Value =
+        serde_json::from_str(&ask(&with_times(&[&args[..], &["--format", "json"]].concat(), &range))).unwrap();
+    assert_eq!(json["explanation"]["points"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_running_mirror_is_asked_with_its_key_and_curl_asks_it_the_same() {
+    let mirror = Mirror::start_with(&["--require-api-key", "true"]);
+    let range = times();
+    let args = ["--gauge", "room_celsius", "--method", "MAX", "--bucket", "15m", "--format", "json"];
+    let direct = ask(&with_times(&args, &range));
+    let (url, base) = (url(), mirror.base().to_owned());
+    let through = with_times(&[&["ask", "--mirror", &base, "--url", &url], &args[..]].concat(), &range);
+    let refused = run(&through);
+    assert_eq!(
+        (refused.status.code(), stderr(&refused).contains("must carry its key")),
+        (Some(1), true),
+        "{refused:?}"
+    );
+    let with_key = program(&through).env("API_KEY", API_KEY).output().unwrap();
+    assert_eq!((with_key.status.code(), stdout(&with_key)), (Some(0), direct.clone()), "{}", stderr(&with_key));
+
+    let curl = program(&[&through[..], &["--curl"]].concat()).env("API_KEY", API_KEY).output().unwrap();
+    let curl = stdout(&curl);
+    assert!(curl.starts_with("curl ") && !curl.contains(API_KEY), "{curl}");
+    let ran = Command::new("sh").args(["-c", &curl]).env("API_KEY", API_KEY).output().unwrap();
+    assert_eq!(format!("{}\n", stdout(&ran)), direct, "{curl}");
+
+    drop(mirror);
+    let gone = program(&through).env("API_KEY", API_KEY).output().unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(stderr(&gone).contains("does not answer"), "{}", stderr(&gone));
+}
+
+#[test]
+fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
+    let details = json!({"url": url()});
+    let query = Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MIN", HOUR);
+    let request = json!({"_type": "MetricsRequest", "connectionDetails": details, "query": query.0}).to_string();
+    let expected = format!("{}\n", Gateway::to(details).ask(&query).text);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("request.json");
+    std::fs::write(&path, &request).unwrap();
+    let from_file = run(&["ask", "--request", path.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(stdout(&from_file), expected, "{}", stderr(&from_file));
+    // Flags say whom to ask instead.
+    let other = run(&["ask", "--request", path.to_str().unwrap(), "--url", "http://127.0.0.1:1"]);
+    assert!(stderr(&other).contains("127.0.0.1:1"), "{}", stderr(&other));
+    let mut child = program(&["ask", "--request", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), expected);
+}
+
+#[test]
+fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
+    let url = url();
+    for (args, says) in [
+        (vec!["ask"], "say what to ask: one of --test"),
+        (vec!["ask", "--test"], "say whom to ask"),
+        (vec!["ask", "--url", &url, "--test", "--names"], "not several"),
+        (vec!["ask", "--url", &url, "--upstream", "a", "--test"], "choose one"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--last", "5"], "such as 5m or 1h30m, not \"5\""),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--start", "yesterday"], "2026-01-31T12:00:00Z"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--start", "0", "--last", "1h"], "choose one"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--bucket", "5m"], "--bucket goes with --method"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--label", "job"], "such as job=payment"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--format", "xml"], "table, json or csv"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--limit", "many"], "whole number"),
+        (vec!["ask", "--request", "/nowhere"], "/nowhere cannot be read"),
+        (vec!["ask", "--gauge"], "--gauge must be followed by NAME"),
+        (vec!["ask", "--nonsense"], "--nonsense"),
+        (vec!["ask", "--url", &url, "--test", "stray"], "a value without a flag"),
+        (vec!["foo"], "there is no subcommand foo; there are ask, check, completions and man"),
+        (vec!["completions", "tcsh"], "bash, zsh or fish"),
+        (vec!["completions"], "bash, zsh or fish"),
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(stderr(&output).contains(says) && stdout(&output).is_empty(), "{args:?}: {}", stderr(&output));
+    }
+    for (args, says) in [
+        (vec!["ask", "--url", &url, "--gauge", "never_there"], "never_there"),
+        (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
+        (vec!["ask", "--url", "nonsense", "--test"], "connectionDetails.url"),
+        (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "MODE"),
+        (vec!["ask", "--upstream", "none", "--test"], "none"),
+        (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        assert!(
+            stderr(&output).contains(says) && stderr(&output).lines().count() == 1,
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn no_password_is_shown_and_a_reader_may_leave() {
+    let stub = Stub::start(good);
+    let url = format!("http://user:hush@127.0.0.1:{}", stub.port());
+    for more in [&["--explain"][..], &["--curl"], &["--format", "json", "--explain"]] {
+        let output = run(&[&["ask", "--url", &url, "--test"], more].concat());
+        let shown = stdout(&output) + &stderr(&output);
+        assert!(!shown.contains("hush") && output.status.success(), "{shown}");
+    }
+    // `head` has seen enough after a line.
+    let pipe =
+        format!("{BINARY} ask --url {} --values __gauge__ --start {T0} --end {}; echo $? >&2", self::url(), T0 + HOUR);
+    let output = Command::new("sh").args(["-c", &format!("{{ {pipe}; }} | head -1")]).output().unwrap();
+    assert_eq!((stdout(&output).lines().count(), stderr(&output).trim()), (1, "0"), "{output:?}");
+}
+
+#[test]
+fn completions_and_the_manual_page_have_every_flag() {
+    let flags = |text: &str, known: &str| {
+        for flag in prometheusmirror::settings::ASK_FLAGS.iter().map(|known| known.flag) {
+            assert!(text.contains(flag), "{known}: no {flag}");
+        }
+        for setting in prometheusmirror::settings::TABLE {
+            assert!(text.contains(setting.flag), "{known}: no {}", setting.flag);
+        }
+    };
+    for (shell, package) in [("bash", "bash"), ("zsh", "zsh"), ("fish", "fish")] {
+        require(shell, package);
+        let text = stdout(&run(&["completions", shell]));
+        flags(&text, shell);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("completions");
+        std::fs::write(&file, &text).unwrap();
+        let checked = Command::new(shell).arg("-n").arg(&file).output().unwrap();
+        assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {checked:?}");
+    }
+    // What bash offers.
+    let offered = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+        let script = format!(
+            "source <({BINARY} completions bash); COMP_WORDS=({}); COMP_CWORD={}; _prometheusmirror; echo \"${{COMPREPLY[*]}}\"",
+            words.join(" "),
+            words.len() - 1
+        );
+        stdout(&Command::new("bash").args(["-c", &script]).output().unwrap()).trim().to_owned()
+    };
+    assert_eq!(offered("prometheusmirror a"), "ask");
+    assert_eq!(offered("prometheusmirror ask --expr"), "--expression");
+    assert_eq!(offered("prometheusmirror ask --format c"), "csv");
+    assert_eq!(
+        offered("prometheusmirror ask --method PERCENTILE_9"),
+        "PERCENTILE_90 PERCENTILE_95 PERCENTILE_98 PERCENTILE_99"
+    );
+    assert_eq!(offered("prometheusmirror check --upstr"), "--upstreams --upstreams-file");
+    assert_eq!(offered("prometheusmirror completions z"), "zsh");
+
+    let page = stdout(&run(&["man"]));
+    flags(&page.replace("\\-", "-"), "man");
+    require("mandoc", "mandoc");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheusmirror.1");
+    std::fs::write(&file, &page).unwrap();
+    let shown = Command::new("mandoc").args(["-T", "utf8", "-W", "error"]).arg(&file).output().unwrap();
+    assert!(shown.status.success() && shown.stdout.len() > 5_000, "{shown:?}");
+}
