@@ -25,6 +25,7 @@ mod house;
 mod http;
 mod named;
 mod numbers;
+mod openapi;
 mod operation;
 mod partial;
 mod properties;
