@@ -204,7 +204,9 @@ impl Client {
 
     /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
     pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
-        let kind = ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers };
+        let most = upstream.options().and_then(|options| options.max_in_flight);
+        let kind =
+            ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers, most };
         Error { upstream: upstream.clone(), query: None, kind }
     }
 }

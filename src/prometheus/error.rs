@@ -74,6 +74,8 @@ pub enum ErrorKind {
         held_by_upstream: usize,
         /// How many workers there are.
         workers: usize,
+        /// The most that may ask this upstream at a time, if that is set.
+        most: Option<usize>,
     },
     /// It has not answered for some time, and is queried by one request at a time until it does.
     Silent(Silence),
@@ -376,7 +378,12 @@ impl fmt::Display for ErrorKind {
                 "was not asked: the request's {ms} ms were over before, while it waited for a worker or for earlier \
                  questions; raise requestTimeout in the connection details, or the number of workers of this mirror"
             ),
-            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers } => {
+            ErrorKind::NoWorker { timeout_ms, held_by_upstream, most: Some(most), .. } if held_by_upstream >= most => write!(
+                f,
+                "was not queried: the timeout of {timeout_ms} ms expired while {held_by_upstream} other queries to this upstream were \
+                 under way, which is its max_in_flight in the upstreams file; find out why it answers slowly, or raise max_in_flight"
+            ),
+            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, .. } => {
                 write!(
                     f,
                     "was not queried: the timeout of {timeout_ms} ms expired while the request waited for a worker; \

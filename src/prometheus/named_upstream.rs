@@ -18,7 +18,7 @@ use super::credentials::oauth2::OAuth2;
 use super::deadline::Deadline;
 use super::http::rotating_transport::{RotatingTransport, Surroundings};
 use super::http::transport::{ANY_PATIENCE, Target, Transport, url_query};
-use super::replicas::{Change, Replicas};
+use super::replicas::{Change, Probed, Replicas};
 use super::trivial_query;
 use super::upstreams_file::definition::{CredentialsDefinition, Definition};
 
@@ -92,7 +92,7 @@ impl NamedUpstream {
     /// more.
     pub(super) fn probe_replicas(&self) {
         let replicas = self.replicas.to_probe(Instant::now());
-        let answered: Vec<(usize, bool)> = thread::scope(|scope| {
+        let found: Vec<(usize, Probed)> = thread::scope(|scope| {
             let probe = |replica| {
                 let thread = thread::Builder::new().name("replica-probe".to_owned());
                 // Without a thread, it is probed the next time.
@@ -101,8 +101,8 @@ impl NamedUpstream {
             let probes: Vec<_> = replicas.into_iter().filter_map(probe).collect();
             probes.into_iter().filter_map(|(replica, probe)| Some((replica, probe.join().ok()?))).collect()
         });
-        for (replica, has_answered) in answered {
-            let change = self.replicas.probed(replica, has_answered, Instant::now());
+        for (replica, found) in found {
+            let change = self.replicas.probed(replica, found, Instant::now());
             if change.is_some_and(|change| change.from == replica) {
                 self.transport().abandon(self.address(replica));
             }
@@ -111,11 +111,18 @@ impl NamedUpstream {
     }
 
     /// Whether a replica answers a trivial query.
-    fn probe(&self, replica: usize) -> bool {
+    fn probe(&self, replica: usize) -> Probed {
         let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
-        let answered = trivial_query::ask(self.transport(), self.target(replica), deadline, None);
-        // The connection can be used again once the short body is read.
-        answered.is_ok_and(|mut answer| answer.status < 500 && io::copy(&mut answer.body, &mut io::sink()).is_ok())
+        match trivial_query::ask(self.transport(), self.target(replica), deadline, None) {
+            Ok(answer) if answer.status >= 500 => Probed::Down,
+            // The connection can be used again once the short body is read.
+            Ok(mut answer) => match io::copy(&mut answer.body, &mut io::sink()) {
+                Ok(_) => Probed::Answering,
+                Err(_) => Probed::Silent,
+            },
+            Err(failure) if failure.is_replicas_own() => Probed::Down,
+            Err(_) => Probed::Silent,
+        }
     }
 
     fn tell(&self, change: Option<Change>) {

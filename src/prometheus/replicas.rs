@@ -30,8 +30,21 @@ struct State {
 struct Replica {
     /// Whether it has failed, and has answered no probe since.
     is_failing: bool,
+    /// Whether it was then no matter of time: it cannot be connected to, or says that it cannot answer.
+    is_down: bool,
     /// Since when it has answered all probes.
     answering_since: Option<Instant>,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probed {
+    /// The replica answers.
+    Answering,
+    /// There was no answer in time: it may be slow.
+    Silent,
+    /// It cannot be connected to, or says that it cannot answer.
+    Down,
 }
 
 /// That another replica is asked from now on.
@@ -57,7 +70,9 @@ impl Replicas {
 
     /// A replica has failed, for a reason of its own. If it is the one that is asked, the next one that does not fail is from now on.
     pub(super) fn failed(&self, replica: usize) -> Option<Change> {
-        self.state().fail(replica)
+        let mut state = self.state();
+        state.replicas.get_mut(replica)?.is_down = true;
+        state.fail(replica)
     }
 
     /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail; all of them once the
@@ -77,12 +92,13 @@ impl Replicas {
     }
 
     /// A replica was probed.
-    pub(super) fn probed(&self, replica: usize, has_answered: bool, now: Instant) -> Option<Change> {
+    pub(super) fn probed(&self, replica: usize, found: Probed, now: Instant) -> Option<Change> {
         let mut state = self.state();
         let is_current = replica == state.current;
         let probed = state.replicas.get_mut(replica)?;
-        if !has_answered {
+        if found != Probed::Answering {
             probed.answering_since = None;
+            probed.is_down = found == Probed::Down;
             if !is_current {
                 probed.is_failing = true;
                 return None;
@@ -92,11 +108,12 @@ impl Replicas {
             if state.failed_probes < MAX_FAILED_PROBES {
                 return None;
             }
-            // Where no other answers a probe, the next one is tried once: it may be slow, where this one is down.
-            let next = (replica + 1) % state.replicas.len();
-            return state.fail(replica).or_else(|| (!was_failing && next != replica).then(|| state.change(next)));
+            // Where no other answers a probe, the next one that may be slow only is tried once: this one may be down.
+            let count = state.replicas.len();
+            let next = (1..count).map(|nth| (replica + nth) % count).find(|&next| !state.replicas[next].is_down);
+            return state.fail(replica).or_else(|| next.filter(|_| !was_failing).map(|next| state.change(next)));
         }
-        probed.is_failing = false;
+        (probed.is_failing, probed.is_down) = (false, false);
         let since = *probed.answering_since.get_or_insert(now);
         if is_current {
             state.failed_probes = 0;
@@ -115,7 +132,8 @@ impl State {
     /// Where all fail, none is better, and nothing changes.
     fn fail(&mut self, replica: usize) -> Option<Change> {
         let count = self.replicas.len();
-        *self.replicas.get_mut(replica)? = Replica { is_failing: true, answering_since: None };
+        let failed = self.replicas.get_mut(replica)?;
+        (failed.is_failing, failed.answering_since) = (true, None);
         let next = (1..count).map(|nth| (replica + nth) % count).find(|&next| !self.replicas[next].is_failing);
         next.filter(|_| replica == self.current).map(|next| self.change(next))
     }
@@ -130,6 +148,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use Probed::{Answering, Down, Silent};
 
     fn after(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -156,12 +176,12 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(replicas.failed(2), None);
             assert_eq!(replicas.to_probe(now + after(3_600)), [0, 1, 2]);
-            (0..3).for_each(|nth| assert_eq!(replicas.probed(nth, false, now), None));
+            (0..3).for_each(|nth| assert_eq!(replicas.probed(nth, Silent, now), None));
         }
-        assert_eq!(replicas.probed(1, true, now), Some(Change { from: 2, to: 1 }));
+        assert_eq!(replicas.probed(1, Answering, now), Some(Change { from: 2, to: 1 }));
         // One that answers is preferred to one that fails, and else only after a minute.
-        assert_eq!(replicas.probed(0, true, now), None);
-        assert_eq!(replicas.probed(2, true, now), None);
+        assert_eq!(replicas.probed(0, Answering, now), None);
+        assert_eq!(replicas.probed(2, Answering, now), None);
     }
 
     #[test]
@@ -171,13 +191,13 @@ mod tests {
         replicas.failed(1);
         assert_eq!(replicas.to_probe(now), [0, 1]);
         for second in [0, 30, 59] {
-            assert_eq!(replicas.probed(1, true, now + after(second)), None);
+            assert_eq!(replicas.probed(1, Answering, now + after(second)), None);
         }
         // A failure begins the minute anew.
-        assert_eq!(replicas.probed(1, false, now + after(60)), None);
-        assert_eq!(replicas.probed(1, true, now + after(61)), None);
-        assert_eq!(replicas.probed(1, true, now + after(120)), None);
-        assert_eq!(replicas.probed(1, true, now + after(121)), Some(Change { from: 2, to: 1 }));
+        assert_eq!(replicas.probed(1, Silent, now + after(60)), None);
+        assert_eq!(replicas.probed(1, Answering, now + after(61)), None);
+        assert_eq!(replicas.probed(1, Answering, now + after(120)), None);
+        assert_eq!(replicas.probed(1, Answering, now + after(121)), Some(Change { from: 2, to: 1 }));
         assert_eq!(replicas.to_probe(now + after(121)), [0]);
     }
 
@@ -188,10 +208,10 @@ mod tests {
         replicas.current(now);
         assert_eq!(replicas.to_probe(now + after(29)), [0]);
         assert_eq!(replicas.to_probe(now + after(30)), Vec::<usize>::new());
-        for (has_answered, expected) in
-            [(false, None), (true, None), (false, None), (false, Some(Change { from: 0, to: 1 }))]
+        for (found, expected) in
+            [(Silent, None), (Answering, None), (Silent, None), (Silent, Some(Change { from: 0, to: 1 }))]
         {
-            assert_eq!(replicas.probed(0, has_answered, now), expected);
+            assert_eq!(replicas.probed(0, found, now), expected);
         }
     }
 
@@ -199,13 +219,26 @@ mod tests {
     fn one_that_answers_probes_takes_the_place_of_one_that_does_not() {
         let (replicas, now) = (Replicas::new(4), Instant::now());
         replicas.current(now);
-        assert_eq!(replicas.probed(0, false, now), None);
+        assert_eq!(replicas.probed(0, Silent, now), None);
         assert_eq!(replicas.to_probe(now), [1, 2, 3, 0]);
-        for (nth, has_answered) in [(1, false), (2, true), (3, true)] {
-            assert_eq!(replicas.probed(nth, has_answered, now), None);
+        for (nth, found) in [(1, Silent), (2, Answering), (3, Answering)] {
+            assert_eq!(replicas.probed(nth, found, now), None);
         }
-        assert_eq!(replicas.probed(0, false, now), Some(Change { from: 0, to: 2 }));
+        assert_eq!(replicas.probed(0, Silent, now), Some(Change { from: 0, to: 2 }));
         assert_eq!(replicas.to_probe(now), [0, 1, 2]);
+    }
+
+    #[test]
+    fn one_that_is_slow_is_stayed_with_where_the_others_are_down() {
+        let (replicas, now) = (Replicas::new(2), Instant::now());
+        replicas.current(now);
+        assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
+        for _ in 0..20 {
+            assert_eq!((replicas.probed(0, Down, now), replicas.probed(1, Silent, now)), (None, None));
+        }
+        // Once it is known to be slow only, it is as good as this one, and nothing changes either.
+        assert_eq!((replicas.probed(0, Silent, now), replicas.probed(1, Silent, now)), (None, None));
+        assert_eq!(replicas.probed(0, Answering, now), Some(Change { from: 1, to: 0 }));
     }
 
     #[test]
@@ -214,11 +247,11 @@ mod tests {
         replicas.current(now);
         let mut changes = Vec::new();
         for _ in 0..20 {
-            changes.extend(replicas.to_probe(now).into_iter().filter_map(|nth| replicas.probed(nth, false, now)));
+            changes.extend(replicas.to_probe(now).into_iter().filter_map(|nth| replicas.probed(nth, Silent, now)));
         }
         assert_eq!(changes, [Change { from: 0, to: 1 }]);
         let alone = Replicas::new(1);
         alone.current(now);
-        assert!((0..20).all(|_| alone.probed(0, false, now).is_none()));
+        assert!((0..20).all(|_| alone.probed(0, Silent, now).is_none()));
     }
 }

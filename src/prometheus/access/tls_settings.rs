@@ -92,9 +92,12 @@ impl TlsSettings {
                 let chain = certificates(certificate).ok_or_else(|| of_certificate.faulty(CERTIFICATES))?;
                 let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes()).map_err(|_| of_key.faulty(KEY))?;
                 let paired = builder.with_client_auth_cert(chain, key);
-                paired.map_err(|error| {
-                    of_certificate
-                        .faulty(format!("and the key do not go together ({error}); give the key of this certificate"))
+                paired.map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        of_certificate.faulty("and the key do not go together; give the key of this certificate")
+                    }
+                    rustls::Error::InvalidCertificate(_) => of_certificate.faulty(UNUSABLE_CERTIFICATE),
+                    _ => of_key.faulty(KEY),
                 })
             }
             _ => Ok(builder.with_no_client_auth()),
@@ -119,6 +122,8 @@ impl TlsSettings {
 
 const CERTIFICATES: &str =
     "must hold certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+const UNUSABLE_CERTIFICATE: &str =
+    "must hold a certificate that can be used, which one of X.509 version 1 cannot; issue it anew as version 3";
 const KEY: &str = "must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1) that is not encrypted";
 
 /// All certificates in a PEM text, of which there is at least one.

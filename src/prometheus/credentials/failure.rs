@@ -185,7 +185,15 @@ impl fmt::Display for CredentialsFailure {
             AtIssuer::Unreachable(what, remedy) => write!(f, "{what}; {remedy}"),
             AtIssuer::Refused(status, words) => {
                 let words = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-                write!(f, "refuses (HTTP status {status}{words}); check {}", issuer.shown())?;
+                match status {
+                    300..=399 | 404 | 405 => {
+                        write!(f, "refuses (HTTP status {status}{words}); check {}", issuer.address())?
+                    }
+                    408 | 429 | 500.. => {
+                        write!(f, "cannot answer now (HTTP status {status}{words}); look at its load and its log")?;
+                    }
+                    _ => write!(f, "refuses (HTTP status {status}{words}); check {}", issuer.shown())?,
+                }
                 if self.is_final() {
                     write!(
                         f,

@@ -1,8 +1,8 @@
 //! Keeps secrets out of texts that a peer wrote: a server may repeat what it was sent.
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::prometheus::error::{cut, one_line};
@@ -17,14 +17,34 @@ const MIN_BYTES: usize = 4;
 /// The most characters of a peer's words that are shown.
 const MAX_SHOWN_CHARS: usize = 300;
 
-/// A text without these secrets: as they are, percent-encoded, and in Base64.
+/// What is percent-encoded where only what has to be is (RFC 3986, "Unreserved Characters").
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text without these secrets: as they are, percent-encoded in the ways that are usual, and in Base64.
 pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String {
-    secrets.iter().map(Secret::reveal).filter(|secret| secret.len() >= MIN_BYTES).fold(text, |text, secret| {
-        let encoded = Zeroizing::new(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
-        let base64 = Zeroizing::new(BASE64_STANDARD.encode(secret));
-        [secret, &encoded, &base64]
-            .into_iter()
-            .fold(text, |text, form| if text.contains(form) { text.replace(form, HIDDEN) } else { text })
+    let secrets = secrets.iter().map(Secret::reveal).filter(|secret| secret.len() >= MIN_BYTES);
+    secrets
+        .flat_map(forms)
+        .fold(text, |text, form| if text.contains(&*form) { text.replace(&*form, HIDDEN) } else { text })
+}
+
+/// The forms in which a server may repeat a secret, those with padding before those without.
+fn forms(secret: &str) -> Vec<Zeroizing<String>> {
+    let reserved = utf8_percent_encode(secret, RESERVED).to_string();
+    let encoded = [utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(), reserved.replace("%20", "+"), reserved];
+    let base64 = [BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD];
+    let base64 = base64.map(|engine| engine.encode(secret));
+    let lower = encoded.each_ref().map(|encoded| with_lower_hex(encoded));
+    [secret.to_owned()].into_iter().chain(encoded).chain(lower).chain(base64).map(Zeroizing::new).collect()
+}
+
+/// The same with lower-case digits in what is percent-encoded.
+fn with_lower_hex(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        text + "%" + &digits.to_ascii_lowercase() + rest
     })
 }
 
@@ -61,6 +81,12 @@ mod tests {
         check("you sent so%2Fhush, so/hush", &["so/hush"], "you sent ..., ...");
         // `printf so/hush | base64`
         check("you sent c28vaHVzaA==", &["so/hush"], "you sent ...");
+        // Only what has to be is encoded; in lower case; as a form has it; without padding; for URLs.
+        check("you sent hush-a%2Fb or hush-a%2fb", &["hush-a/b"], "you sent ... or ...");
+        check("you sent so+much%2bhush", &["so much+hush"], "you sent ...");
+        // `printf hush-a | base64`, and `printf 'hush???>' | base64`
+        check("you sent aHVzaC1h, aHVzaD8_Pz4", &["hush-a", "hush???>"], "you sent ..., ...");
+        check("you sent c28vaHVzaA", &["so/hush"], "you sent ...");
         check("user a", &["a", "use"], "user a");
         check("nothing", &["hush"], "nothing");
     }

@@ -117,6 +117,9 @@ impl OAuth2 {
             params.push(("scope".to_owned(), scopes.join(" ")));
         }
         params.extend(endpoint_params.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));
+        // Both are encoded as in a form first (RFC 6749, "Client Password").
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encoded_basic = || basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes());
         let authorization = if in_form {
             params.extend(
                 [("client_id", client_id.as_str()), ("client_secret", secret.reveal())]
@@ -124,9 +127,7 @@ impl OAuth2 {
             );
             None
         } else {
-            // Both are encoded as in a form first (RFC 6749, "Client Password").
-            let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-            Some(basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes()))
+            Some(encoded_basic())
         };
         let asked = Instant::now();
         let target = Target {
@@ -141,8 +142,10 @@ impl OAuth2 {
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
         let words = || {
             let given = endpoint_params.iter().map(|(_, value)| value);
-            let basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
-            let secrets = of_authorization(&basic).into_iter().chain([Secret::clone(&secret)]).chain(given.cloned());
+            let plain_basic = basic(client_id.as_bytes(), secret.reveal().as_bytes());
+            let of_headers =
+                [encoded_basic(), plain_basic].map(|header| of_authorization(&header)).into_iter().flatten();
+            let secrets = of_headers.chain([Secret::clone(&secret)]).chain(given.cloned());
             words(&text, &secrets.collect::<Vec<_>>())
         };
         let refused = |words| CredentialsFailure::refused(Issuer::TokenServer, &server, status, words);

@@ -266,7 +266,8 @@ impl TlsFailure {
     fn remedy(&self) -> &'static str {
         match self {
             TlsFailure::OtherName => {
-                "use a host in url that the certificate is for, or have it issued for this host (subjectAltName)"
+                "use a host in url that the certificate is for, or have it issued for this host (subjectAltName); for an upstream of \
+                 the upstreams file, server_name in its tls_config says which name to expect instead"
             }
             TlsFailure::UnknownIssuer => {
                 "have the certificate of the authority that issued it added to the --ca-file of this mirror; the server's \
@@ -302,7 +303,7 @@ impl fmt::Display for TlsFailure {
             TlsFailure::OtherName => "its certificate is not for this host",
             TlsFailure::UnknownIssuer => {
                 "its certificate is issued by an authority that this mirror does not trust (it trusts the public ones, or \
-                 those in --ca-file)"
+                 those in --ca-file, or in the ca_file of the upstream)"
             }
             TlsFailure::OtherKey => {
                 "its certificate is not signed by the authority in --ca-file that has the name of its issuer"
