@@ -36,6 +36,7 @@ use crate::model::query::{Invalid, MetricQuery, Order};
 use crate::model::time::TimeRange;
 use crate::model::trace::Trace;
 use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Session};
+use crate::web;
 use crate::wire::explanation::{self, Explanation};
 use crate::wire::request::{self, Integer};
 
@@ -63,8 +64,38 @@ struct Route {
 enum Action {
     /// A method of the Mirror API, which asks Prometheus and therefore needs a worker.
     Method(Method),
-    /// A text about the mirror itself, at once; its type.
-    Page(&'static str, fn(&Gateway) -> Result<String, Error>),
+    /// A page of the mirror itself, at once.
+    Page(PageAction),
+}
+
+/// What answers a request for a page of the mirror itself.
+#[derive(Clone, Copy)]
+struct PageAction {
+    content_type: &'static str,
+    /// Further headers.
+    headers: &'static [(&'static str, &'static str)],
+    render: Render,
+}
+
+/// Makes a page.
+type Render = fn(&Gateway, Trust) -> Result<Cow<'static, str>, Error>;
+
+/// Whether a request has the key, where it needs one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Full,
+    None,
+}
+
+/// A page without further headers.
+const fn page(content_type: &'static str, render: Render) -> Action {
+    Action::Page(PageAction { content_type, headers: &[], render })
+}
+
+/// A part of the explorer.
+const fn explorer(path: &'static str, content_type: &'static str, render: Render) -> Route {
+    let action = Action::Page(PageAction { content_type, headers: &web::HEADERS, render });
+    Route { name: "explorer", path, allow: GET, action }
 }
 
 /// A method of the Mirror API.
@@ -98,6 +129,9 @@ const METHODS: &str = "/api/";
 
 /// What the metrics call a path that there is nothing at.
 const OTHER: &str = "other";
+
+/// The path of what the mirror is.
+const ABOUT: &str = "/";
 
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
@@ -139,27 +173,43 @@ const ROUTES: [Route; 9] = [
             recover: |_| None,
         }),
     },
-    Route { name: "about", path: "/", allow: GET, action: Action::Page(TEXT, |_| Ok(about())) },
-    Route { name: "healthy", path: "/-/healthy", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
+    Route { name: "about", path: ABOUT, allow: GET, action: page(TEXT, |_, _| Ok(ABOUT_TEXT.into())) },
+    Route { name: "healthy", path: "/-/healthy", allow: GET, action: page(TEXT, |_, _| Ok(OK.into())) },
     // What some earlier mirrors call it.
-    Route { name: "healthy", path: "/healthcheck", allow: GET, action: Action::Page(TEXT, |_| Ok(OK.to_owned())) },
-    Route { name: "ready", path: "/-/ready", allow: GET, action: Action::Page(TEXT, Gateway::ready) },
+    Route { name: "healthy", path: "/healthcheck", allow: GET, action: page(TEXT, |_, _| Ok(OK.into())) },
+    Route { name: "ready", path: "/-/ready", allow: GET, action: page(TEXT, |gateway, _| gateway.ready()) },
     Route {
         name: "metrics",
         path: "/metrics",
         allow: GET,
-        action: Action::Page(metrics::CONTENT_TYPE, |gateway| Ok(gateway.metrics_page())),
+        action: page(metrics::CONTENT_TYPE, |gateway, _| Ok(gateway.metrics_page().into())),
     },
 ];
+
+/// The explorer. Its page shares a path with the text about the mirror: browsers get the page.
+const EXPLORER: [Route; 4] = [
+    explorer(ABOUT, web::PAGE_TYPE, |_, _| Ok(web::PAGE.into())),
+    explorer("/explorer.css", web::STYLE_TYPE, |_, _| Ok(web::STYLE.into())),
+    explorer("/explorer.js", web::SCRIPT_TYPE, |_, _| Ok(web::SCRIPT.into())),
+    explorer("/explorer.json", JSON, |gateway, trust| gateway.explorer_facts(trust).map(Cow::Owned)),
+];
+
+/// What the mirror lets its clients do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Access {
+    /// Whether requests of the Mirror API must carry the key.
+    pub requires_key: bool,
+    /// Whether connection details may name an upstream only, and give no address.
+    pub has_named_only: bool,
+    /// Whether browsers get the explorer.
+    pub has_explorer: bool,
+}
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct Gateway {
     keyring: Arc<Keyring>,
-    /// Whether requests of the Mirror API must carry the key.
-    requires_key: bool,
-    /// Whether connection details may name an upstream only, and give no address.
-    has_named_only: bool,
+    access: Access,
     client: Client,
     memory: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
@@ -182,8 +232,8 @@ pub struct Job {
 #[derive(Clone, Copy)]
 pub struct Page {
     name: &'static str,
-    content_type: &'static str,
-    page: fn(&Gateway) -> Result<String, Error>,
+    action: PageAction,
+    trust: Trust,
 }
 
 /// What a request comes to before a worker is needed.
@@ -235,28 +285,16 @@ pub struct Call<'g> {
 }
 
 impl Gateway {
-    /// A gateway that signs with a key, which requests of the Mirror API may be required to carry, and asks through a
-    /// client.
+    /// A gateway that signs with a key, and asks through a client.
     pub fn new(
         keyring: Arc<Keyring>,
-        requires_key: bool,
-        has_named_only: bool,
+        access: Access,
         client: Client,
         memory: Arc<MemoryBudget>,
         metrics: Arc<Metrics>,
     ) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway {
-            keyring,
-            requires_key,
-            has_named_only,
-            client,
-            memory,
-            metrics,
-            is_leaving,
-            is_shutting_down,
-            rendering: Mutex::default(),
-        }
+        Gateway { keyring, access, client, memory, metrics, is_leaving, is_shutting_down, rendering: Mutex::default() }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -287,11 +325,11 @@ impl Gateway {
             if head.is_cross_origin() {
                 return Routed::Reply(self.refuse(OTHER, &Error::CrossOrigin));
             }
-            if self.requires_key && !key.is_some_and(|key| self.keyring.current().is(key)) {
+            if !self.trusts(key) {
                 return Routed::Reply(self.refuse(OTHER, &Error::Unauthorized));
             }
         }
-        let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
+        let Some(route) = self.find_route(&path, head) else {
             return Routed::Reply(self.refuse(OTHER, &Error::NoSuchPath(path.into_owned())));
         };
         let method = route.name;
@@ -304,16 +342,35 @@ impl Gateway {
                 let explains = explain.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
                 Routed::Job(Job { name: method, method: of_api, explains })
             }
-            Action::Page(content_type, page) => Routed::Page(Page { name: method, content_type, page }),
+            Action::Page(action) => {
+                let trust = if self.trusts(key) { Trust::Full } else { Trust::None };
+                Routed::Page(Page { name: method, action, trust })
+            }
         }
+    }
+
+    /// The route of a request with a path.
+    fn find_route(&self, path: &str, head: &RequestHead<'_>) -> Option<&'static Route> {
+        let explorer = EXPLORER.iter().find(|route| route.path == path).filter(|_| self.access.has_explorer);
+        let explorer = explorer.filter(|route| route.path != ABOUT || head.prefers_html());
+        explorer.or_else(|| ROUTES.iter().find(|route| route.path == path))
+    }
+
+    /// Whether a request that carries this key, or none, has the key that it needs.
+    fn trusts(&self, key: Option<&str>) -> bool {
+        !self.access.requires_key || key.is_some_and(|key| self.keyring.current().is(key))
     }
 
     /// Renders a page. One is rendered at a time, so that requests for pages never take all of the CPU from others.
     pub fn render(&self, page: Page) -> Reply {
-        let Page { name, content_type, page } = page;
+        let Page { name, action: PageAction { content_type, headers, render }, trust } = page;
         let _rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
-        match page(self) {
-            Ok(text) => Reply::new(name, 200, content_type, text.into_bytes(), Note::default()),
+        match render(self, trust) {
+            Ok(text) => {
+                let mut reply = Reply::new(name, 200, content_type, text.into_owned().into_bytes(), Note::default());
+                reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
+                reply
+            }
             Err(error) => self.refuse(name, &error),
         }
     }
@@ -351,7 +408,7 @@ impl Gateway {
     }
 
     fn directory(&self) -> Directory<'_> {
-        Directory { client: Some(&self.client), has_named_only: self.has_named_only }
+        Directory { client: Some(&self.client), has_named_only: self.access.has_named_only }
     }
 
     /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
@@ -450,8 +507,9 @@ impl Gateway {
     /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where it has to, only those
     /// who have the key are given it, or anybody could ask for it.
     pub fn sign(&self, reply: Reply, key: Option<&str>) -> SignedReply {
+        // One reading of the key, so that who has the one before is not given the next.
         let current = self.keyring.current();
-        let may_know = !self.requires_key || key.is_some_and(|key| current.is(key));
+        let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
         reply.signed(may_know.then_some(&*current))
     }
 
@@ -471,8 +529,19 @@ impl Gateway {
         self.metrics.page()
     }
 
-    fn ready(&self) -> Result<String, Error> {
-        if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
+    fn ready(&self) -> Result<Cow<'static, str>, Error> {
+        if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.into()) }
+    }
+
+    /// What the explorer has to know. Where the key is required, only those who have it get the names of the upstreams.
+    fn explorer_facts(&self, trust: Trust) -> Result<String, Error> {
+        let facts = web::Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            requires_key: self.access.requires_key,
+            named_upstreams_only: self.access.has_named_only,
+            upstreams: (trust == Trust::Full).then(|| self.client.names()),
+        };
+        serde_json::to_string(&facts).map_err(|_| Error::Internal)
     }
 }
 
@@ -537,14 +606,11 @@ fn is_normal(path: &str) -> bool {
     path.starts_with('/') && !path.contains("//") && !(path.len() > 1 && path.ends_with('/'))
 }
 
-fn about() -> String {
-    concat!(
-        "prometheusmirror ",
-        env!("CARGO_PKG_VERSION"),
-        "\nA gateway that lets StackState use the telemetry of a Prometheus without copying it.\n"
-    )
-    .to_owned()
-}
+const ABOUT_TEXT: &str = concat!(
+    "prometheusmirror ",
+    env!("CARGO_PKG_VERSION"),
+    "\nA gateway that lets StackState use the telemetry of a Prometheus without copying it.\n"
+);
 
 /// The time now, in milliseconds since the epoch.
 fn now_ms() -> i64 {
@@ -588,7 +654,8 @@ mod tests {
             aws: AwsEnvironment::default(),
         };
         let client = Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).unwrap();
-        Gateway::new(keyring, requires_key, false, client, MemoryBudget::new(1 << 20), metrics)
+        let access = Access { requires_key, ..Access::default() };
+        Gateway::new(keyring, access, client, MemoryBudget::new(1 << 20), metrics)
     }
 
     fn key_of(reply: SignedReply) -> Option<String> {

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::api::{Gateway, Prepared, RequestHead, Routed};
+use crate::api::{Access, Gateway, Prepared, RequestHead, Routed};
 use crate::key::{BadKeyFile, Key, Keyring};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -121,7 +121,7 @@ fn answered(settings: &ReachSettings, asked: &Asked, explains: bool) -> Result<(
     // Replies carry a key, which is not looked at here.
     let key = Key::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);
-    let gateway = Gateway::new(Arc::new(Keyring::fixed(key)), false, false, client, memory, metrics);
+    let gateway = Gateway::new(Arc::new(Keyring::fixed(key)), Access::default(), client, memory, metrics);
     let explain = explains.then_some("true");
     let head = RequestHead { verb: "POST", target: asked.path, explain, ..RequestHead::default() };
     let reply = match gateway.route(&head) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::api::Gateway;
+use crate::api::{Access, Gateway};
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::memory::MemoryBudget;
@@ -129,8 +129,11 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let named_upstreams = client.names().len();
     let gateway = Gateway::new(
         Arc::clone(&keyring),
-        settings.require_api_key,
-        settings.named_upstreams_only,
+        Access {
+            requires_key: settings.require_api_key,
+            has_named_only: settings.named_upstreams_only,
+            has_explorer: settings.explorer,
+        },
         client,
         MemoryBudget::new(settings.memory_budget_bytes),
         Arc::clone(&metrics),

@@ -24,7 +24,7 @@ use crate::log::Format;
 use crate::prometheus::{Allowlist, AwsEnvironment, BadHost, NoProxy, Proxy};
 
 use table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, LISTEN, LOG_FORMAT, LOG_LEVEL,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, EXPLORER, LISTEN, LOG_FORMAT, LOG_LEVEL,
     MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY,
     SHUTDOWN_DELAY, SHUTDOWN_GRACE, UPSTREAMS_FILE, WORKERS,
 };
@@ -43,6 +43,8 @@ pub struct Settings {
     pub reach: ReachSettings,
     /// Whether only named upstreams may be asked.
     pub named_upstreams_only: bool,
+    /// Whether browsers get the explorer at `/`.
+    pub explorer: bool,
     /// How long a connection to an upstream is used, a second to an hour.
     pub connection_lifetime: Duration,
     /// The TCP port to listen on; 0 for any free one.
@@ -280,6 +282,7 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
         reach: reach()?,
         named_upstreams_only: needed(&NAMED_UPSTREAMS_ONLY)?.checked(|text| text.parse().ok())?,
+        explorer: needed(&EXPLORER)?.checked(|text| text.parse().ok())?,
         connection_lifetime: needed(&CONNECTION_LIFETIME)?.seconds(1)?,
         port,
         listen,
@@ -484,6 +487,7 @@ mod tests {
                 aws: AwsEnvironment::default(),
             },
             named_upstreams_only: false,
+            explorer: true,
             connection_lifetime: Duration::from_secs(300),
             port: 9900,
             listen: "::".parse().unwrap(),
@@ -538,6 +542,7 @@ mod tests {
         check(&[], &[], &["--api-key-file or API_KEY_FILE"]);
         check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "choose one"]);
         check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
+        check(&["--explorer", "off"], &[key], &["--explorer must be true or false", "\"off\""]);
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
         let proxy = ("PROXY", "http://p:1");
         check(&["--no-proxy", "a,10.*"], &[key, proxy], &["--no-proxy must be", "10.0.0.0/8", "not \"10.*\""]);

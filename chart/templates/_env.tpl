@@ -15,6 +15,9 @@ The environment of the mirror: the settings that are values of the chart, and wh
   value: {{ join "," .Values.allowUpstream | quote }}
 - name: NAMED_UPSTREAMS_ONLY
   value: {{ .Values.namedUpstreamsOnly | default false | quote }}
+- name: EXPLORER
+  {{- /* Null, as after an upgrade that keeps the old values, is the default. */}}
+  value: {{ ne .Values.explorer false | quote }}
 {{- with include "prometheusmirror.upstreams.path" . }}
 - name: UPSTREAMS_FILE
   value: {{ quote . }}
@@ -106,6 +109,7 @@ The environment of the mirror: the settings that are values of the chart, and wh
     "ALLOW_UPSTREAM" "allowUpstream"
     "UPSTREAMS_FILE" "upstreams"
     "NAMED_UPSTREAMS_ONLY" "namedUpstreamsOnly"
+    "EXPLORER" "explorer"
     "CA_FILE" "global.customCertificates"
     "PROXY" "global.proxy.url"
     "NO_PROXY" "noProxy"

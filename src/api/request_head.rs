@@ -14,6 +14,8 @@ pub struct RequestHead<'r> {
     pub key: Option<&'r str>,
     /// The header [`EXPLAIN_HEADER`].
     pub explain: Option<&'r str>,
+    /// The header `Accept`.
+    pub accept: Option<&'r str>,
     /// The header `Host`.
     pub host: Option<&'r str>,
     /// The header `Origin`, which browsers send with a POST, and pages cannot change.
@@ -23,6 +25,13 @@ pub struct RequestHead<'r> {
 }
 
 impl RequestHead<'_> {
+    /// Whether a page is wanted rather than text. Browsers say so; programs that take anything (`*/*`) get text.
+    pub(super) fn prefers_html(&self) -> bool {
+        let accept = self.accept.unwrap_or_default();
+        let html = quality(accept, "text/html");
+        html > 0.0 && html >= quality(accept, "text/plain")
+    }
+
     /// Whether a web page of another origin made the request in a browser. Programs send neither header.
     pub(super) fn is_cross_origin(&self) -> bool {
         match (self.fetch_site, self.origin) {
@@ -37,9 +46,49 @@ impl RequestHead<'_> {
     }
 }
 
+/// How much a header `Accept` wants a media type that it names, 0 to 1; 0 if it does not name it (RFC 9110, section 12.4.2).
+fn quality(accept: &str, media_type: &str) -> f32 {
+    let named = accept.split(',').find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        parts.next().filter(|name| name.eq_ignore_ascii_case(media_type)).map(|_| parts)
+    });
+    let Some(mut parameters) = named else { return 0.0 };
+    let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
+    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_prefer_html_and_programs_text() {
+        let check = |accept: Option<&str>, prefers_html: bool| {
+            assert_eq!(RequestHead { accept, ..RequestHead::default() }.prefers_html(), prefers_html, "{accept:?}");
+        };
+        for browser in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            "text/html",
+            "Text/HTML; charset=utf-8",
+            "text/plain;q=0.5, text/html;q=0.9",
+            "text/html, text/plain",
+        ] {
+            check(Some(browser), true);
+        }
+        for program in [
+            "",
+            "*/*",
+            "text/*",
+            "text/plain",
+            "text/html;q=0",
+            "text/html;q=0.5, text/plain",
+            "text/htmlx",
+            "text/html;q=x",
+        ] {
+            check(Some(program), false);
+        }
+        check(None, false);
+    }
 
     #[test]
     fn only_pages_of_the_mirror_itself_may_ask() {

@@ -109,6 +109,7 @@ impl Exchange {
             target: request.url(),
             key: header(request, KEY_HEADER),
             explain: header(request, EXPLAIN_HEADER),
+            accept: header(request, "Accept"),
             host: header(request, "Host"),
             origin: header(request, "Origin"),
             fetch_site: header(request, "Sec-Fetch-Site"),

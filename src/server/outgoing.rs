@@ -17,7 +17,7 @@ const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 const MOVED_BYTES: usize = 32 << 10;
 
 /// More than a head has.
-const HEAD_BYTES: usize = 512;
+const HEAD_BYTES: usize = 1_024;
 
 /// Is told once, when a reply is written or given up, whether all of its body was written.
 pub(super) type Account = Box<dyn FnOnce(bool) + Send>;

@@ -16,7 +16,7 @@ const SHARED: [&str; 7] =
 const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-file", "proxy", "request"];
 
 /// The flags whose values are one of a few words.
-const WORDS: [(&str, &str); 9] = [
+const WORDS: [(&str, &str); 10] = [
     ("format", "table json csv"),
     ("nan", "NONE ZERO"),
     ("partial-response", "deny allow"),
@@ -28,6 +28,7 @@ const WORDS: [(&str, &str); 9] = [
     ("log-format", "logfmt json"),
     ("require-api-key", "true false"),
     ("named-upstreams-only", "true false"),
+    ("explorer", "true false"),
     ("values", "__gauge__ __counter__"),
 ];
 

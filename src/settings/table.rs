@@ -83,6 +83,13 @@ pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     allowed: "true or false",
     help: "Whether connection details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
+pub(super) const EXPLORER: Setting = Setting {
+    flag: "explorer",
+    variable: "EXPLORER",
+    fallback: Fallback::Value("true"),
+    allowed: "true or false",
+    help: "Whether a browser that opens / gets the explorer, a page that asks what StackState would ask.",
+};
 pub(super) const WORKERS: Setting = Setting {
     flag: "workers",
     variable: "WORKERS",
@@ -192,13 +199,14 @@ pub(super) const CONNECTION_LIFETIME: Setting = Setting {
 };
 
 /// All settings, in the order they are listed in.
-pub const TABLE: [&Setting; 20] = [
+pub const TABLE: [&Setting; 21] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
     &ALLOW_UPSTREAM,
     &UPSTREAMS_FILE,
     &NAMED_UPSTREAMS_ONLY,
+    &EXPLORER,
     &CA_FILE,
     &PROXY,
     &NO_PROXY,

@@ -7,7 +7,7 @@ use prometheusmirror::metrics::ERROR_CODES;
 use prometheusmirror::settings::TABLE;
 
 /// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
-const FORBIDDEN: [(&[&str], &[&str]); 10] = [
+const FORBIDDEN: [(&[&str], &[&str]); 11] = [
     // The pure rooms: no other side, no I/O, no clock, no logging.
     (
         &["model", "compute"],
@@ -31,6 +31,7 @@ const FORBIDDEN: [(&[&str], &[&str]); 10] = [
     (&["model"], &["crate::compute"]),
     (&["prometheus", "cache"], &["crate::wire", "crate::api", "crate::compute", "crate::server", "crate::error"]),
     (&["wire"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api"]),
+    (&["web"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api", "crate::wire", "crate::server"]),
     // Libraries that belong to one room, or two.
     (&["!server"], &["tiny_http", "threadpool", "signal_hook", "thread_priority"]),
     (&["!server|prometheus"], &["socket2"]),

@@ -18,6 +18,7 @@ mod connections;
 mod counter;
 mod engines;
 mod explain;
+mod explorer;
 mod expression;
 mod faults;
 mod fields;

@@ -156,6 +156,7 @@ fn requests_are_counted_by_method_and_status() {
         (5, "GET", "/api/metric", &none, "metric", "405"),
         (2, "BREW", "/-/healthy", &none, "healthy", "405"),
         (1, "GET", "/", &none, "about", "200"),
+        (2, "GET", "/explorer.json", &none, "explorer", "200"),
         (3, "GET", "/-/healthy", &none, "healthy", "200"),
         (1, "HEAD", "/-/healthy", &none, "healthy", "200"),
         (2, "GET", "/-/ready", &none, "ready", "200"),
@@ -179,7 +180,9 @@ fn requests_are_counted_by_method_and_status() {
     let page = Page::wait(&mirror, "all requests", |page| counted(page).values().sum::<f64>() >= whole);
     assert_eq!(counted(&page), expected);
     assert!(page.sum(REQUESTS, &[("method", "metrics"), ("status", "200")]) >= 1.0);
-    for method in ["connection", "field_name", "field_value", "metric", "about", "healthy", "ready", "other"] {
+    for method in
+        ["connection", "field_name", "field_value", "metric", "about", "explorer", "healthy", "ready", "other"]
+    {
         let count = page.sum("prometheusmirror_request_duration_seconds_count", &[("method", method)]);
         assert_eq!(count, page.sum(REQUESTS, &[("method", method)]), "{method}");
     }

@@ -163,6 +163,11 @@ impl Mirror {
         answer(self.agent.get(format!("{}{path}", self.base)).call())
     }
 
+    /// Gets a path with one more header.
+    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
+        answer(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
+    }
+
     /// Asks for metric values: `query` is the inside of `"query"`, `upstream` the connection details.
     pub fn metric(&self, upstream: &Value, query: Value) -> Answer {
         let mut query = query;

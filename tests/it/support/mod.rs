@@ -1,6 +1,7 @@
 //! What the tests share: the mirror as a process, the upstreams, the samples and the oracle.
 
 pub mod ask;
+pub mod browser;
 pub mod certificates;
 pub mod engine;
 pub mod exporter;

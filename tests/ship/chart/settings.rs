@@ -76,6 +76,8 @@ fn texts_and_choices_reach_the_server() {
         assert_eq!(Install::promised().set(set).render().variable(name), expected, "{set}");
     };
     check("requireApiKey=true", "REQUIRE_API_KEY", Some("true"));
+    check("explorer=false", "EXPLORER", Some("false"));
+    check("explorer=null", "EXPLORER", Some("true"));
     check("logLevel=debug", "LOG_LEVEL", Some("debug"));
     check("logFormat=json", "LOG_FORMAT", Some("json"));
     check("allowUpstream={prometheus.monitoring.svc}", "ALLOW_UPSTREAM", Some("prometheus.monitoring.svc"));
