@@ -215,8 +215,8 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
-    /// Held while a page is rendered.
-    rendering: Mutex<()>,
+    /// Held while the page of the metrics is rendered, which takes a while.
+    rendering_metrics: Mutex<()>,
 }
 
 /// A request of a method of the Mirror API, of which the body is not read yet.
@@ -294,7 +294,16 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Gateway {
         let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
-        Gateway { keyring, access, client, memory, metrics, is_leaving, is_shutting_down, rendering: Mutex::default() }
+        Gateway {
+            keyring,
+            access,
+            client,
+            memory,
+            metrics,
+            is_leaving,
+            is_shutting_down,
+            rendering_metrics: Mutex::default(),
+        }
     }
 
     /// From now on, the mirror is not ready. It still answers, for those who have not learnt so yet.
@@ -361,10 +370,9 @@ impl Gateway {
         !self.access.requires_key || key.is_some_and(|key| self.keyring.current().is(key))
     }
 
-    /// Renders a page. One is rendered at a time, so that requests for pages never take all of the CPU from others.
+    /// Renders a page.
     pub fn render(&self, page: Page) -> Reply {
         let Page { name, action: PageAction { content_type, headers, render }, trust } = page;
-        let _rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         match render(self, trust) {
             Ok(text) => {
                 let mut reply = Reply::new(name, 200, content_type, text.into_owned().into_bytes(), Note::default());
@@ -524,7 +532,9 @@ impl Gateway {
         }
     }
 
+    /// One is rendered at a time, so that requests for it never take all of the CPU from others.
     fn metrics_page(&self) -> String {
+        let _rendering = self.rendering_metrics.lock().unwrap_or_else(PoisonError::into_inner);
         self.metrics.memory_held_bytes.set(self.memory.used() as u64);
         self.metrics.page()
     }

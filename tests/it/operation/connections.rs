@@ -157,3 +157,25 @@ fn an_answer_is_whole_though_its_client_sends_more_behind_its_last_request() {
         assert!(text.ends_with('\n'), "{}", &text[text.len() - 100..]);
     }
 }
+
+#[test]
+fn clients_that_linger_after_their_last_answer_make_room_first() {
+    rlimit::increase_nofile_limit(8_192).unwrap();
+    let mirror = Mirror::start();
+    let mut kept = begin(&mirror, REQUEST, PATIENCE);
+    read_one_answer(&mut kept).unwrap();
+    let last = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
+    let mut lingering: Vec<TcpStream> = Vec::new();
+    for nth in 0..MAX_CONNECTIONS + BEYOND {
+        let mut client = begin(&mirror, last, PATIENCE);
+        read_one_answer(&mut client).unwrap();
+        lingering.push(client);
+        if nth % 200 == 0 {
+            // Whoever is silent for a second is closed. Some may be closed already.
+            lingering.iter_mut().for_each(|client| drop(client.write_all(b"x")));
+        }
+    }
+    check_answered_at_once(&mirror);
+    kept.write_all(REQUEST).unwrap();
+    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+}

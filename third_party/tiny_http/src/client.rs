@@ -279,7 +279,7 @@ impl ClientConnection {
         if is_closing.is_err() {
             return;
         }
-        self.seat.wait(0);
+        self.seat.linger();
         let stream = &mut self.next_header_source;
         let (began, mut buffer, mut total) = (Instant::now(), [0; 4096], 0);
         while began.elapsed() < self.limits.head_time && total < self.limits.discarded_bytes {

@@ -202,6 +202,12 @@ impl Seat {
         self.tell(closed);
     }
 
+    /// It waits for its client to take in the last response: it is worth no more than one that owes its first request.
+    pub(crate) fn linger(&mut self) {
+        self.is_proven = false;
+        self.wait(0);
+    }
+
     /// Its head has so many bytes now.
     pub(crate) fn hold(&mut self, head_bytes: usize) {
         let mut state = self.room.state();
