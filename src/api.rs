@@ -623,7 +623,7 @@ const ABOUT_TEXT: &str = concat!(
 );
 
 /// The time now, in milliseconds since the epoch.
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 

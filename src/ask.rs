@@ -9,13 +9,14 @@ mod request;
 mod show;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::api::{Access, Gateway, Prepared, RequestHead, Routed};
+use crate::api::{Access, Gateway, Prepared, RequestHead, Routed, now_ms};
 use crate::key::{BadKeyFile, Key, Keyring};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -99,14 +100,14 @@ pub fn run(command: &AskCommand) -> Result<Shown, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = Form::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let asked = request::asked(flags, now_ms(), read).map_err(AskError::Flags)?;
-    let key = api_key.as_ref().map(current_key).transpose().map_err(AskError::KeyFile)?;
+    let key = api_key.as_ref().map(KeySource::current_key).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
         let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);
         return Ok(Shown { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
-        Some(url) => http::post(url, &asked, key.as_ref(), form.explains),
+        Some(url) => http::post(url, &asked, key.as_deref(), form.explains),
         None => answered(reach, &asked, form.explains),
     })?;
     Ok(show::shown(&asked, status, &body, &form))
@@ -161,21 +162,11 @@ fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
 
 /// The text of a file, or of standard input.
 fn read(path: &str) -> io::Result<String> {
+    let source: Box<dyn Read> = if path == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let mut text = String::new();
-    match path {
-        "-" => io::stdin().take(MAX_REQUEST_BYTES).read_to_string(&mut text)?,
-        path => std::fs::File::open(path)?.take(MAX_REQUEST_BYTES).read_to_string(&mut text)?,
-    };
-    Ok(text)
-}
-
-fn current_key(source: &KeySource) -> Result<Key, BadKeyFile> {
-    match source {
-        KeySource::Given(key) => Ok(key.clone()),
-        KeySource::File(path) => Keyring::from_file(path.clone()).map(|keyring| Key::clone(&keyring.current())),
+    source.take(MAX_REQUEST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_REQUEST_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_REQUEST_BYTES} bytes")));
     }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    Ok(text)
 }

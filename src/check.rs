@@ -10,7 +10,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 
 use crate::error::KEY_HEADER;
-use crate::key::{BadKeyFile, Key, Keyring};
+use crate::key::BadKeyFile;
 use crate::settings::{Check, KeySource};
 
 /// How long the answer may take. Health checks often wait for five seconds.
@@ -85,16 +85,8 @@ impl std::error::Error for CheckError {}
 /// When the mirror does not pass.
 pub fn run(check: &Check) -> Result<String, CheckError> {
     let url = url_of(&check.url)?;
-    let key = check.api_key.as_ref().map(current_key).transpose().map_err(CheckError::KeyFile)?;
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .build()
-        .into();
-    let mut request = agent.get(&url);
+    let key = check.api_key.as_ref().map(KeySource::current_key).transpose().map_err(CheckError::KeyFile)?;
+    let mut request = agent(PATIENCE).get(&url);
     if let Some(key) = &key {
         // Where the mirror requires the key, only then does its reply carry it.
         request = request.header(KEY_HEADER, key.reveal());
@@ -114,6 +106,18 @@ pub fn run(check: &Check) -> Result<String, CheckError> {
     }
 }
 
+/// What asks a mirror over HTTP, within this time: any status is an answer, and a redirect leads nowhere.
+pub(crate) fn agent(timeout: Duration) -> Agent {
+    Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build()
+        .into()
+}
+
 fn url_of(text: &str) -> Result<String, CheckError> {
     let uri: Uri = text.parse().map_err(|_| CheckError::Url)?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(CheckError::Url) };
@@ -123,13 +127,6 @@ fn url_of(text: &str) -> Result<String, CheckError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = if path == "/" { READY } else { path };
     Ok(format!("{scheme}://{authority}{path}"))
-}
-
-fn current_key(source: &KeySource) -> Result<Key, BadKeyFile> {
-    match source {
-        KeySource::Given(key) => Ok(key.clone()),
-        KeySource::File(path) => Keyring::from_file(path.clone()).map(|keyring| Key::clone(&keyring.current())),
-    }
 }
 
 #[cfg(test)]

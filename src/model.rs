@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod decimal;
+pub mod duration;
 pub mod metric_type;
 pub mod query;
 pub mod sample;

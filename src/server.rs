@@ -121,7 +121,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         return Err(ServerError::Threads { workers: settings.workers, needed, found });
     }
 
-    let keyring = Arc::new(keyring(settings)?);
+    let keyring = Arc::new(settings.api_key.keyring().map_err(ServerError::KeyFile)?);
     let reach = reach(&settings.reach).map_err(ServerError::Reach)?;
     let proxy_name = reach.proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
     let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
@@ -178,13 +178,6 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
 fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(), ServerError> {
     let named = thread::Builder::new().name(name.to_owned());
     named.spawn(move || drop(work())).map(drop).map_err(ServerError::Thread)
-}
-
-fn keyring(settings: &Settings) -> Result<Keyring, ServerError> {
-    match &settings.api_key {
-        KeySource::Given(key) => Ok(Keyring::fixed(key.clone())),
-        KeySource::File(path) => Keyring::from_file(path.clone()).map_err(ServerError::KeyFile),
-    }
 }
 
 /// Takes over what changes in the file of the key, in the upstreams file and in those that it names.

@@ -14,12 +14,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
-use crate::key::Key;
+use crate::key::{BadKeyFile, Key, Keyring};
 use crate::log::Format;
 use crate::prometheus::{Allowlist, AwsEnvironment, BadHost, NoProxy, Proxy};
 
@@ -92,6 +93,27 @@ pub enum KeySource {
     Given(Key),
     /// It stands in a file.
     File(PathBuf),
+}
+
+impl KeySource {
+    /// The key, which follows the file if it stands in one.
+    ///
+    /// # Errors
+    /// When the file is of no use.
+    pub fn keyring(&self) -> Result<Keyring, BadKeyFile> {
+        match self {
+            KeySource::Given(key) => Ok(Keyring::fixed(key.clone())),
+            KeySource::File(path) => Keyring::from_file(path.clone()),
+        }
+    }
+
+    /// The key as it is now.
+    ///
+    /// # Errors
+    /// When the file is of no use.
+    pub fn current_key(&self) -> Result<Arc<Key>, BadKeyFile> {
+        self.keyring().map(|keyring| keyring.current())
+    }
 }
 
 impl fmt::Debug for KeySource {
@@ -182,20 +204,18 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
                 are_upstreams_meant = true;
                 continue;
             }
-            Arg::Long(name) if is_word(&words, ASK) => match ASK_FLAGS.iter().find(|known| known.flag == name) {
-                Some(AskFlag { flag, value: "", .. }) => {
-                    ask_flags.add(flag, String::new());
+            Arg::Long(name) => {
+                if let Some(known) = AskFlag::find(name).filter(|_| is_word(&words, ASK)) {
+                    let value = if known.value.is_empty() {
+                        None
+                    } else {
+                        Some(value_of(known.flag, known.value, &mut parser)?)
+                    };
+                    ask_flags.add(known.flag, value.unwrap_or_default());
                     continue;
                 }
-                Some(AskFlag { flag, value: placeholder, .. }) => {
-                    let value = parser.value().and_then(|value| value.string());
-                    let value = value.map_err(|_| BadSetting(format!("--{flag} must be followed by {placeholder}")))?;
-                    ask_flags.add(flag, value);
-                    continue;
-                }
-                None => name.to_owned(),
-            },
-            Arg::Long(name) => name.to_owned(),
+                name.to_owned()
+            }
             Arg::Value(word) => {
                 words.push(word);
                 continue;
@@ -205,9 +225,7 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         let Some(setting) = TABLE.iter().find(|setting| setting.flag == name) else {
             return Err(unknown(&format!("--{name}")));
         };
-        let value = parser.value().and_then(|value| value.string());
-        let value = value.map_err(|_| BadSetting(format!("--{name} must be followed by {}", setting.allowed)))?;
-        flags.insert(setting.flag, value);
+        flags.insert(setting.flag, value_of(setting.flag, setting.allowed, &mut parser)?);
     }
 
     let given = |setting: &'static Setting| -> Option<Given> {
@@ -295,6 +313,12 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         log_level: needed(&LOG_LEVEL)?.checked(level)?,
         log_format: needed(&LOG_FORMAT)?.checked(format_named)?,
     })))
+}
+
+/// The value behind a flag.
+fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
+    let value = parser.value().and_then(|value| value.string());
+    value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }
 
 /// The subcommands.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use ureq::Agent;
-
 use super::AskError;
 use super::request::Asked;
+use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::Key;
 
@@ -22,14 +21,7 @@ const MAX_ANSWER_BYTES: u64 = 256 << 20;
 /// When there is none.
 pub(super) fn post(mirror: &str, asked: &Asked, key: Option<&Key>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let timeout_ms = asked.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(Duration::from_millis(timeout_ms) + LATENESS))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .build()
-        .into();
+    let agent = check::agent(Duration::from_millis(timeout_ms) + LATENESS);
     let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
     let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
     let mut request = agent.post(format!("{}{}", mirror.trim_end_matches('/'), asked.path));

@@ -5,6 +5,7 @@ use std::io;
 use serde_json::{Map, Value, json};
 
 use crate::model::calendar::DateTime;
+use crate::model::duration;
 use crate::settings::AskFlags;
 
 /// A request of the Mirror API.
@@ -49,8 +50,9 @@ pub(super) fn asked(flags: &AskFlags, now_ms: i64, read: impl Fn(&str) -> io::Re
     if question == "request" {
         return from_file(flags, read);
     }
-    let details = details(flags)?
-        .ok_or("say whom to ask: --url http://prometheus:9090, or --upstream NAME with --upstreams-file".to_owned())?;
+    let details = details(flags)?.ok_or(
+        "no Prometheus is given: use --url http://prometheus:9090, or --upstream NAME with --upstreams-file".to_owned(),
+    )?;
     let request = |path, kind: &str, query: Option<Value>| {
         let mut body = json!({"_type": format!("{kind}Request"), "connectionDetails": details});
         if let Some(mut query) = query {
@@ -75,7 +77,7 @@ pub(super) fn asked(flags: &AskFlags, now_ms: i64, read: impl Fn(&str) -> io::Re
     }
 }
 
-/// A request as StackState sends it, whose type says which method it is for. Flags that say whom to ask go before what stands in it.
+/// A request as StackState sends it, whose type says which method it is for. --url and --upstream replace its connection details.
 fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<Asked, String> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
@@ -191,48 +193,36 @@ fn set(object: &mut Value, key: &str, value: Option<Value>) {
     }
 }
 
-fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
-    let checked = |text: &str| {
-        let number: Result<u32, _> = text.parse();
-        number.map(Value::from).map_err(|_| format!("--{flag} must be a whole number, not {text:?}"))
-    };
+/// The value of a flag, if it is given.
+fn parsed<T>(
+    flags: &AskFlags,
+    flag: &str,
+    allowed: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, String> {
+    let checked = |text: &str| parse(text).ok_or_else(|| format!("--{flag} must be {allowed}, not {text:?}"));
     flags.value(flag).map(checked).transpose()
+}
+
+fn number(flags: &AskFlags, flag: &str) -> Result<Option<Value>, String> {
+    parsed(flags, flag, "a whole number", |text| text.parse::<u32>().ok().map(Value::from))
 }
 
 /// A duration in milliseconds.
 fn duration(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
-    let checked = |text: &str| {
-        duration_ms(text).ok_or_else(|| {
-            format!("--{flag} must be a number with ms, s, m, h, d or w, such as 5m or 1h30m, not {text:?}")
-        })
-    };
-    flags.value(flag).map(checked).transpose()
+    parsed(flags, flag, "a number with ms, s, m, h, d or w, such as 5m or 1h30m", duration_ms)
 }
 
 fn duration_ms(text: &str) -> Option<i64> {
-    const UNITS: [(&str, i64); 6] =
-        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
-    let (mut rest, mut total) = (text, 0_i64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, behind) = rest.split_at(digits);
-        let unit = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(unit);
-        let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(*ms)?)?;
-        rest = behind;
-    }
-    Some(total).filter(|&total| total > 0)
+    // Not all years are of one length.
+    let ms = duration::parse_ms(text).filter(|_| !text.contains('y'))?;
+    i64::try_from(ms).ok().filter(|&ms| ms > 0)
 }
 
 /// A time in milliseconds since the epoch.
 fn time(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
-    let checked = |text: &str| {
-        time_ms(text).ok_or_else(|| {
-            format!("--{flag} must be a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since the epoch, not {text:?}")
-        })
-    };
-    flags.value(flag).map(checked).transpose()
+    let allowed = "a time such as 2026-01-31T12:00:00Z, or seconds or milliseconds since the epoch";
+    parsed(flags, flag, allowed, time_ms)
 }
 
 fn time_ms(text: &str) -> Option<i64> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Year, month and day of a day counted from 1970-01-01: 400 years of the Gregorian calendar have 146,097 days, and
 /// years that begin in March have their leap day at the end.
-pub fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
+fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     let days = days_since_1970 + 719_468; // from 0000-03-01
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -16,7 +16,7 @@ pub fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
 }
 
 /// The days from 1970-01-01 to a date, which is not before it; `None` for a date that there is not.
-pub fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
         return None;
     }
@@ -58,7 +58,8 @@ impl DateTime {
         let are_separated = are_separated && separated(13, b":") && separated(16, b":");
         let days = days_since_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?).filter(|_| are_separated)?;
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        if hour > 23 || minute > 59 || second > 59 {
+        // There are leap seconds.
+        if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         let rest = text.get(19..)?;

@@ -192,6 +192,11 @@ const METHODS: [(&str, Method, bool); 14] = [
 ];
 
 impl Aggregation {
+    /// The names of all methods in the Mirror API.
+    pub fn methods() -> impl Iterator<Item = &'static str> {
+        METHODS.iter().map(|(name, ..)| *name)
+    }
+
     /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
     ///
     /// # Errors

@@ -445,7 +445,9 @@ impl Session<'_> {
     ) -> Result<RemoteRead, Error> {
         let SampleQuery { promql, metric, label_patterns, range } = *query;
         let mut call = self.begin(READ, READ_PATH, Some(promql), true)?;
-        call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
+        if self.recording.is_some() {
+            call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
+        }
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
         let question = Question {
             target: self.upstream.target(),

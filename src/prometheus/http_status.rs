@@ -74,7 +74,7 @@ pub enum StatusMeaning {
 pub enum RetryAfter {
     /// After so many seconds.
     Seconds(u64),
-    /// At a date, as it stands in the header.
+    /// At this date, in the words of the header.
     Date(String),
 }
 

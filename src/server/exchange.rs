@@ -162,7 +162,7 @@ impl Exchange {
             || !has_certain_end
             || edge.gateway.is_leaving()
             || edge.threads.are_short()
-            || framing::is_last(&request)
+            || request.is_last()
             // Its body may come in spite of the answer, or not: it waits to be asked for it.
             || request.awaits_continue();
         if is_last {

@@ -15,8 +15,15 @@ const fn flag(flag: &'static str, value: &'static str, help: &'static str) -> As
     AskFlag { flag, value, help }
 }
 
+impl AskFlag {
+    /// The flag of this name.
+    pub(super) fn find(name: &str) -> Option<&'static AskFlag> {
+        ASK_FLAGS.iter().find(|known| known.flag == name)
+    }
+}
+
 /// All flags of `ask`, in the order they are listed in. The settings of the server that say how upstreams are reached count, too.
-pub const ASK_FLAGS: [AskFlag; 30] = [
+pub static ASK_FLAGS: [AskFlag; 30] = [
     flag("url", "URL", "Ask the Prometheus at this base URL, with user and password if it needs them."),
     flag("upstream", "NAME", "Ask this upstream of --upstreams-file."),
     flag("mirror", "URL", "Ask through the mirror that runs at this address, with the key of --api-key."),
@@ -69,7 +76,7 @@ impl AskFlags {
 
     /// All values of a flag, in their order.
     pub fn values(&self, flag: &str) -> impl Iterator<Item = &str> {
-        debug_assert!(ASK_FLAGS.iter().any(|known| known.flag == flag), "{flag}");
+        debug_assert!(AskFlag::find(flag).is_some(), "{flag}");
         self.0.iter().filter(move |(given, _)| *given == flag).map(|(_, value)| value.as_str())
     }
 

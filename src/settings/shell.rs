@@ -4,6 +4,8 @@
 use std::ffi::OsStr;
 use std::fmt::Write;
 
+use crate::model::query::Aggregation;
+
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::table::{Setting, TABLE};
 use super::{ASK, BadSetting, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
@@ -16,14 +18,10 @@ const SHARED: [&str; 7] =
 const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-file", "proxy", "request"];
 
 /// The flags whose values are one of a few words.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 9] = [
     ("format", "table json csv"),
     ("nan", "NONE ZERO"),
     ("partial-response", "deny allow"),
-    (
-        "method",
-        "MEAN MAX MIN SUM EVENT_COUNT SUM_NO_ZEROS EVENT_COUNT_NO_ZEROS PERCENTILE_25 PERCENTILE_50 PERCENTILE_75 PERCENTILE_90 PERCENTILE_95 PERCENTILE_98 PERCENTILE_99",
-    ),
     ("log-level", "error warn info debug"),
     ("log-format", "logfmt json"),
     ("require-api-key", "true false"),
@@ -31,6 +29,17 @@ const WORDS: [(&str, &str); 10] = [
     ("explorer", "true false"),
     ("values", "__gauge__ __counter__"),
 ];
+
+/// The flag whose value is a method, which have a table of their own.
+const METHOD: &str = "method";
+
+/// The words that the value of a flag may be, if they are few.
+fn words_of(flag: &str) -> Option<String> {
+    if flag == METHOD {
+        return Some(Aggregation::methods().collect::<Vec<_>>().join(" "));
+    }
+    WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| (*words).to_owned())
+}
 
 const EXAMPLES: &str = "\
   prometheusmirror ask --url http://prometheus:9090 --test
@@ -100,7 +109,8 @@ fn bash() -> String {
     let subcommands: Vec<&str> = SUBCOMMANDS.iter().map(|(name, _)| *name).collect();
     let mut text = "# Completions of prometheusmirror for bash\n_prometheusmirror() {\n".to_owned();
     text.push_str("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n    case $before in\n");
-    for (flag, words) in WORDS {
+    for flag in WORDS.map(|(flag, _)| flag).into_iter().chain([METHOD]) {
+        let words = words_of(flag).unwrap_or_default();
         let _ = writeln!(text, "    --{flag}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return ;;");
     }
     let files: Vec<String> = FILES.iter().map(|flag| format!("--{flag}")).collect();
@@ -126,7 +136,7 @@ fn quoted(help: &str) -> String {
 fn zsh() -> String {
     let argument = |flag: &str, value: &str, help: &str| {
         let help = quoted(help);
-        let words = WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| format!(":value:({words})"));
+        let words = words_of(flag).map(|words| format!(":value:({words})"));
         let action = match (value.is_empty(), words) {
             (true, _) => String::new(),
             (false, Some(words)) => words,
@@ -173,7 +183,7 @@ fn fish() -> String {
         "complete -c prometheusmirror -n '__fish_seen_subcommand_from {COMPLETIONS}' -a 'bash zsh fish'"
     );
     let mut add = |condition: &str, flag: &str, has_value: bool, help: &str| {
-        let words = WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| format!(" -x -a '{words}'"));
+        let words = words_of(flag).map(|words| format!(" -x -a '{words}'"));
         let value = match (has_value, &words) {
             (false, _) => "",
             (true, Some(words)) => words,

@@ -213,7 +213,7 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
     std::fs::write(&path, &request).unwrap();
     let from_file = run(&["ask", "--request", path.to_str().unwrap(), "--format", "json"]);
     assert_eq!(stdout(&from_file), expected, "{}", stderr(&from_file));
-    // Flags say whom to ask instead.
+    // --url replaces the connection details.
     let other = run(&["ask", "--request", path.to_str().unwrap(), "--url", "http://127.0.0.1:1"]);
     assert!(stderr(&other).contains("127.0.0.1:1"), "{}", stderr(&other));
     let mut child = program(&["ask", "--request", "-", "--format", "json"])
@@ -230,7 +230,7 @@ fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
     let url = url();
     for (args, says) in [
         (vec!["ask"], "say what to ask: one of --test"),
-        (vec!["ask", "--test"], "say whom to ask"),
+        (vec!["ask", "--test"], "no Prometheus is given: use --url"),
         (vec!["ask", "--url", &url, "--test", "--names"], "not several"),
         (vec!["ask", "--url", &url, "--upstream", "a", "--test"], "choose one"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--last", "5"], "such as 5m or 1h30m, not \"5\""),

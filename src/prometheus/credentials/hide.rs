@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::prometheus::error::{cut, one_line};
+use crate::prometheus::http::transport::RESERVED;
 use crate::secret::Secret;
 
 /// What stands in the place of a secret.
@@ -16,9 +17,6 @@ const MIN_BYTES: usize = 4;
 
 /// The most characters of a peer's words that are shown.
 const MAX_SHOWN_CHARS: usize = 300;
-
-/// What is percent-encoded where only what has to be is (RFC 3986, "Unreserved Characters").
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A text without these secrets: as they are, percent-encoded in the ways that are usual, and in Base64.
 pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String {

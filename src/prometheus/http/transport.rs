@@ -39,8 +39,9 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 /// As long as it may take: no request takes longer.
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What of a form's values is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
+pub(in crate::prometheus) const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// More than most forms have.
 const USUAL_FORM_BYTES: usize = 512;
@@ -369,14 +370,14 @@ fn form(params: &Params) -> String {
     for (name, value) in params {
         let separator = if form.is_empty() { "" } else { "&" };
         form.extend([separator, name, "="]);
-        form.extend(utf8_percent_encode(value, ESCAPED));
+        form.extend(utf8_percent_encode(value, RESERVED));
     }
     form
 }
 
 /// Parameters with any names as they stand in a URL, `name=value&...`.
 pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
     let pairs: Vec<String> =
         params.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
     pairs.join("&")

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::model::duration;
 use crate::nearest::nearest;
 use crate::prometheus::access::secret_source::Place;
 use crate::secret::Secret;
@@ -107,7 +108,8 @@ impl<'n> Field<'n> {
 
     /// A duration of at most `most` as Prometheus writes them, such as `30s`, `1m30s` or `500ms`.
     pub(super) fn duration(&self, most: Duration) -> Result<Duration, BadField> {
-        let duration = self.text().ok().and_then(duration).filter(|duration| !duration.is_zero() && *duration <= most);
+        let duration = self.text().ok().and_then(duration::parse_ms).map(Duration::from_millis);
+        let duration = duration.filter(|duration| !duration.is_zero() && *duration <= most);
         duration.ok_or_else(|| {
             self.bad(&format!("must be a duration such as 30s, 1m30s or 500ms, of at most {} s", most.as_secs()))
         })
@@ -203,47 +205,10 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// A duration in Prometheus's notation ("Configuration", `<duration>`): numbers with units, the largest unit first.
-fn duration(text: &str) -> Option<Duration> {
-    const UNITS_MS: [(&str, u64); 7] = [
-        ("y", 31_536_000_000),
-        ("w", 604_800_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ];
-    let (mut rest, mut total_ms, mut units) = (text, 0_u64, UNITS_MS.as_slice());
-    while !rest.is_empty() {
-        let (digits, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-        let (unit, next) = behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
-        let at = units.iter().position(|(name, _)| *name == unit)?;
-        total_ms = total_ms.checked_add(digits.parse::<u64>().ok()?.checked_mul(units[at].1)?)?;
-        (rest, units) = (next, &units[at + 1..]);
-    }
-    Some(Duration::from_millis(total_ms))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::yaml;
     use super::*;
-
-    #[test]
-    fn durations_are_those_of_prometheus() {
-        let check = |text: &str, expected: Option<u64>| {
-            assert_eq!(duration(text), expected.map(Duration::from_millis), "{text}");
-        };
-        check("30s", Some(30_000));
-        check("1m30s", Some(90_000));
-        check("1d12h", Some(129_600_000));
-        check("500ms", Some(500));
-        check("1h0m5ms", Some(3_600_005));
-        for bad in ["30", "s", "1s1m", "1s1s", "1.5s", "-1s", " 1s", "1 s", "99999999999y", "1x"] {
-            check(bad, None);
-        }
-    }
 
     #[test]
     fn what_is_wrong_is_told_with_line_and_path_and_nothing_is_repeated() {

@@ -1,4 +1,4 @@
-//! Heads that do not say for certain where their request ends, and which requests tiny_http takes for the last.
+//! Heads that do not say for certain where their request ends.
 //!
 //! - Defect: tiny_http reads heads leniently. It ignores a `Content-Length` that is no number, takes every `Transfer-Encoding`
 //!   for `chunked`, leaves the trailers of a chunked body on the connection, and takes no line feed alone for the end of a line.
@@ -73,19 +73,6 @@ fn fault_of_length(version: &HTTPVersion, headers: &[Header]) -> Option<&'static
         (Values::None, _) => Some("its Transfer-Encoding must be there once and be \"chunked\""),
         _ => Some("it has both Content-Length and Transfer-Encoding: send one of them"),
     }
-}
-
-/// Whether tiny_http parses nothing behind this request, since its client said so.
-pub(in crate::server) fn is_last(request: &Request) -> bool {
-    if request.fault().is_some() {
-        return true;
-    }
-    let says = |word: &str| {
-        let mut values = request.headers().iter().filter(|header| header.field.equiv("Connection"));
-        values.any(|header| header.value.as_str().to_ascii_lowercase().contains(word))
-    };
-    let is_old = *request.http_version() == HTTPVersion(1, 0);
-    says("close") || says("upgrade") || is_old && !says("keep-alive")
 }
 
 /// The values of a header.
@@ -181,7 +168,7 @@ mod tests {
             let headers = headers(&connection.map_or(vec![], |value| vec![("Connection", value)]));
             let request =
                 headers.into_iter().fold(TestRequest::new().with_http_version(version), TestRequest::with_header);
-            assert_eq!(is_last(&request.into()), expected, "{connection:?}");
+            assert_eq!(Request::from(request).is_last(), expected, "{connection:?}");
         }
     }
 }

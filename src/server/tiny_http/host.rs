@@ -1,7 +1,7 @@
 //! What the copy of tiny_http asks of the mirror: threads, and what becomes of connections where something is missing.
 //!
-//! - Defect: tiny_http 0.12 stops accepting for good when it fails to accept a single connection, for want of a descriptor for
-//!   example. It panics when it cannot start a thread. It gives connections that arrive together to as many threads as looked
+//! - Defect: tiny_http 0.12 never accepts a connection again after one could not be accepted, for example because no descriptor was
+//!   free. It panics when it cannot start a thread. It gives connections that arrive together to as many threads as looked
 //!   idle a moment before, so that some wait behind connections that may stay open.
 //! - Seen: with `ulimit -n 60`, and under a limit of 40 processes, the mirror never answered again; 52 of 300 requests stuck
 //!   after a pause of the process.

@@ -28,7 +28,7 @@ struct State {
     tasks: VecDeque<Task>,
     /// How many threads wait for a task. One that has been called and has not come yet counts, but so does its task.
     idle: usize,
-    /// How many threads have been started and have not come for their first task yet.
+    /// How many threads were started and have not taken their first task yet.
     starting: usize,
 }
 

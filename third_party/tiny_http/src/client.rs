@@ -332,22 +332,12 @@ impl Iterator for ClientConnection {
         };
         self.has_brought_request = true;
 
-        self.no_more_requests = is_last(&rq);
+        self.no_more_requests = rq.is_last();
         self.lingers = self.no_more_requests;
 
         // returning the request
         Some(rq)
     }
-}
-
-/// Whether its client says, by one of its `Connection` headers or by its version, that nothing follows a request.
-fn is_last(rq: &Request) -> bool {
-    let says = |word: &str| {
-        let mut values = rq.headers().iter().filter(|h| h.field.equiv("Connection")).map(|h| h.value.as_str());
-        values.any(|value| value.to_ascii_lowercase().contains(word))
-    };
-    let is_old = *rq.http_version() == HTTPVersion(1, 0);
-    says("close") || says("upgrade") || is_old && !says("keep-alive")
 }
 
 /// Whether a body did not come whole, or in time.

@@ -323,6 +323,17 @@ impl Request {
         self.has_open_body
     }
 
+    /// Whether nothing that follows it is read as a request: its head is none, or its client says so by one of its `Connection`
+    /// headers or by its version.
+    pub fn is_last(&self) -> bool {
+        let says = |word: &str| {
+            let mut values = self.headers.iter().filter(|h| h.field.equiv("Connection")).map(|h| h.value.as_str());
+            values.any(|value| value.to_ascii_lowercase().contains(word))
+        };
+        let is_old = self.http_version == HTTPVersion(1, 0);
+        self.fault.is_some() || says("close") || says("upgrade") || is_old && !says("keep-alive")
+    }
+
     /// Whether its client waits for the first read of its body before it sends it.
     pub fn awaits_continue(&self) -> bool {
         self.must_send_continue

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-use crate::model::calendar::days_since_1970;
+use crate::model::calendar::DateTime;
 use crate::secret::Secret;
 
 use super::signer::AwsKeys;
@@ -80,20 +80,9 @@ fn unescaped(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// A time such as `2026-11-26T12:34:56Z`, also with parts of a second.
+/// A time such as `2026-11-26T12:34:56Z`, of which parts of a second are cut off.
 fn time(text: &str) -> Option<SystemTime> {
-    let text = text.strip_suffix('Z')?;
-    let (date, time) = text.split_once('T')?;
-    let numbers = |text: &str, separator: char| -> Option<[u64; 3]> {
-        let numbers: Option<Vec<u64>> = text.split(separator).map(|digits| digits.parse().ok()).collect();
-        numbers?.try_into().ok()
-    };
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let seconds = days_since_1970(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second;
+    let seconds = u64::try_from(DateTime::parse_ms(text)? / 1_000).ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 

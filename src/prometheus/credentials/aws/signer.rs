@@ -5,12 +5,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign};
 
-use crate::model::calendar::civil_date;
+use crate::model::calendar::DateTime;
 use crate::prometheus::http::authorize::Outgoing;
+use crate::prometheus::http::transport::RESERVED;
 use crate::secret::Secret;
 
 /// Keys of an Amazon account.
@@ -39,8 +40,8 @@ pub(in crate::prometheus) struct Scope<'a> {
     pub(in crate::prometheus) service: &'a str,
 }
 
-/// What a canonical path does not encode.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// What is percent-encoded in a canonical path.
+const PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The headers that sign a request: names in lower case, in the order of their names.
 pub(in crate::prometheus) fn signature(
@@ -125,9 +126,9 @@ fn canonical_query(query: &str) -> String {
 
 /// A time as Amazon writes it, such as `20261126T123456Z`.
 fn amz_date(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let DateTime { date: (year, month, day), time: (hour, minute, second), .. } =
+        DateTime::of_ms(since.as_millis() as i64);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
