@@ -1,17 +1,17 @@
 {{/*
-The key: global.apiKey is either the text of it, or a map that names the Secret in which it stands. What it was given is
-repeated by none of the sentences with which it is refused.
+The key: its text (`global.apiKey`), or the Secret that holds it (`global.apiKeyFromSecret`). These are two values, because Helm
+cannot replace a text of a parent chart by a map, and prints the text when it is asked to. The map `global.apiKey.fromSecret` is the
+older form of the second. No sentence repeats what was given.
 */}}
 
-{{/* The text of the key; empty when it stands in a Secret that is there already. */}}
+{{/* The text of the key; empty when a Secret that exists already holds it. */}}
 {{- define "prometheusmirror.key.text" -}}
 {{- $given := .Values.global.apiKey -}}
-{{- if kindIs "map" $given -}}
-    {{- include "prometheusmirror.key.checkedMap" $given -}}
+{{- if include "prometheusmirror.key.existing" . -}}
 {{- else if or (kindIs "bool" $given) (kindIs "slice" $given) -}}
     {{- fail (print
-        "global.apiKey must be a text, or a map such as {fromSecret: NAME, key: KEY}; true and false are texts "
-        "only in quotes, or with --set-string"
+        "global.apiKey must be a text; true and false are texts only in quotes, or with --set-string. To name a "
+        "Secret that holds the key, set global.apiKeyFromSecret"
     ) -}}
 {{- else -}}
     {{- /* A file ends with the end of a line, which is no part of the key, for the mirror neither. */ -}}
@@ -20,7 +20,7 @@ repeated by none of the sentences with which it is refused.
         {{- printf (print
             "global.apiKey is missing, the key that StackState knows as the Api Key of the datasource: helm %s "
             "%s CHART --set global.apiKey=API_KEY; or name a Secret of the namespace that holds it with --set "
-            "global.apiKey.fromSecret=NAME"
+            "global.apiKeyFromSecret=NAME"
         ) (.Release.IsUpgrade | ternary "upgrade" "install") .Release.Name | fail -}}
     {{- else if or (gt (len $text) 1024) (not (regexMatch "^[!-~]+$" $text)) -}}
         {{- fail (print
@@ -32,41 +32,62 @@ repeated by none of the sentences with which it is refused.
 {{- end -}}
 {{- end }}
 
-{{- define "prometheusmirror.key.checkedMap" -}}
-{{- range $name, $_ := omit . "fromSecret" "key" -}}
-    {{- printf (print
-        "global.apiKey has no %q: it is the key itself, or a map such as {fromSecret: NAME, key: KEY}"
-    ) $name | fail -}}
-{{- end -}}
-{{- if not (and (kindIs "string" .fromSecret) (regexMatch "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" .fromSecret)) -}}
-    {{- fail (print
-        "global.apiKey.fromSecret must be the name of a Secret that is in the namespace already, such as "
-        "{fromSecret: NAME, key: KEY}"
-    ) -}}
-{{- end -}}
-{{- if .key -}}
-    {{- if not (and (kindIs "string" .key) (regexMatch "^[-._a-zA-Z0-9]+$" .key)) -}}
+{{/* The name of the Secret that holds the key already; empty when the text of the key is given. */}}
+{{- define "prometheusmirror.key.existing" -}}
+{{- $global := .Values.global -}}
+{{- $isMap := kindIs "map" $global.apiKey -}}
+{{- $name := $global.apiKeyFromSecret -}}
+{{- if not (or (kindIs "invalid" $name) (eq (toString $name) "")) -}}
+    {{- if $global.apiKey -}}
         {{- fail (print
-            "global.apiKey.key must be the name of an entry of the Secret: letters, digits, dashes, dots and "
-            "underscores"
+            "global.apiKey and global.apiKeyFromSecret are both given: keep one of them, and take the other away "
+            "with --set global.apiKey= or --set global.apiKeyFromSecret="
         ) -}}
     {{- end -}}
+    {{- include "prometheusmirror.key.checkedName" (list $ "global.apiKeyFromSecret" $name) -}}
+{{- else if $global.apiKeySecretEntry -}}
+    {{- fail "global.apiKeySecretEntry is an entry of a Secret: set global.apiKeyFromSecret to the name of that Secret, too" -}}
+{{- else if $isMap -}}
+    {{- range $field, $_ := omit $global.apiKey "fromSecret" "key" -}}
+        {{- printf (print
+            "global.apiKey has no %q: it is the key itself, or a map such as {fromSecret: NAME, key: KEY}"
+        ) $field | fail -}}
+    {{- end -}}
+    {{- include "prometheusmirror.key.checkedName" (list $ "global.apiKey.fromSecret" $global.apiKey.fromSecret) -}}
 {{- end -}}
+{{- end }}
+
+{{/* The name of a Secret. Takes a list of the root, the value in which the name is, and the name. */}}
+{{- define "prometheusmirror.key.checkedName" -}}
+{{- $root := index . 0 }}{{ $value := index . 1 }}{{ $name := index . 2 -}}
+{{- if not (and (kindIs "string" $name) (regexMatch "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" (toString $name))) -}}
+    {{- printf (print
+        "%s must be the name of a Secret that is in the namespace already; names of digits alone need quotes, or "
+        "--set-string"
+    ) $value | fail -}}
+{{- end -}}
+{{- include "prometheusmirror.foreign" (list $root $value "" $name) -}}
 {{- end }}
 
 {{/* The name of the Secret in which the key stands. */}}
 {{- define "prometheusmirror.key.secret" -}}
-{{- if kindIs "map" .Values.global.apiKey -}}
-    {{- .Values.global.apiKey.fromSecret -}}
-{{- else -}}
-    {{- include "prometheusmirror.fullname" . -}}
-{{- end -}}
+{{- include "prometheusmirror.key.existing" . | default (include "prometheusmirror.fullname" .) -}}
 {{- end }}
 
 {{/* Under which name it stands there. */}}
 {{- define "prometheusmirror.key.entry" -}}
-{{- $entry := "apiKey" -}}
-{{- if kindIs "map" .Values.global.apiKey }}{{ $entry = .Values.global.apiKey.key | default $entry }}{{ end -}}
+{{- $value := "global.apiKeySecretEntry" -}}
+{{- $entry := .Values.global.apiKeySecretEntry -}}
+{{- if kindIs "map" .Values.global.apiKey -}}
+    {{- $value = "global.apiKey.key" -}}
+    {{- $entry = .Values.global.apiKey.key -}}
+{{- end -}}
+{{- $entry = $entry | default "apiKey" -}}
+{{- if not (and (kindIs "string" $entry) (regexMatch "^[-._a-zA-Z0-9]+$" (toString $entry))) -}}
+    {{- printf (print
+        "%s must be the name of an entry of the Secret: letters, digits, dashes, dots and underscores"
+    ) $value | fail -}}
+{{- end -}}
 {{- $entry -}}
 {{- end }}
 

@@ -2,10 +2,13 @@
 Labels and annotations.
 */}}
 
-{{/* What pods are found by. Takes a list of the root and the component, which is mirror or test. */}}
+{{/*
+What pods are selected by. No value changes it: a Deployment refuses another selector, and a Service with another one selects
+nothing. Takes a list of the root and the component, which is mirror or test.
+*/}}
 {{- define "prometheusmirror.selector" -}}
 {{- $root := first . -}}
-app.kubernetes.io/name: {{ include "prometheusmirror.name" $root | quote }}
+app.kubernetes.io/name: {{ $root.Chart.Name | quote }}
 app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
@@ -17,7 +20,10 @@ mirror, and the name of the value in which there are further `labels`.
 {{- define "prometheusmirror.labels" -}}
 {{- $labels := dict -}}
 {{- range list "global.commonLabels" (.labels | default "") | compact -}}
-    {{- include "prometheusmirror.collect" (dict "root" $.root "from" . "into" $labels) -}}
+    {{- $given := dict -}}
+    {{- include "prometheusmirror.collect" (dict "root" $.root "from" . "into" $given) -}}
+    {{- include "prometheusmirror.checkedLabels" (list . $given) -}}
+    {{- $labels = merge $given $labels -}}
 {{- end -}}
 {{- $selector := include "prometheusmirror.selector" (list .root (.component | default "mirror")) | fromYaml -}}
 {{- range $name, $value := $selector }}{{ $_ := set $labels $name $value }}{{ end -}}
@@ -26,6 +32,27 @@ mirror, and the name of the value in which there are further `labels`.
 {{- $_ := set $labels "app.kubernetes.io/version" .root.Chart.AppVersion -}}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" .root.Release.Service -}}
 {{- toYaml $labels -}}
+{{- end }}
+
+{{/* What Kubernetes refuses as a label, before Helm changes any object. Takes a list of the value they are from, and the labels. */}}
+{{- define "prometheusmirror.checkedLabels" -}}
+{{- $from := first . -}}
+{{- range $name, $value := last . -}}
+    {{- $prefix := "([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?" -}}
+    {{- $word := "[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?" -}}
+    {{- if not (regexMatch (printf "^%s%s$" $prefix $word) $name) -}}
+        {{- printf (print
+            "%s: %q cannot be the name of a label, such as team or example.com/team: at most 63 letters, digits, dashes, "
+            "dots and underscores, with a letter or digit at both ends"
+        ) $from $name | fail -}}
+    {{- end -}}
+    {{- if not (regexMatch (printf "^(%s)?$" $word) $value) -}}
+        {{- printf (print
+            "%s.%s: %q cannot be the value of a label: at most 63 letters, digits, dashes, dots and underscores, with a "
+            "letter or digit at both ends"
+        ) $from $name $value | fail -}}
+    {{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/*
@@ -44,9 +71,18 @@ annotations:
 {{- end -}}
 {{- end }}
 
-{{/* The metadata of an object. Takes what labels and annotations take, and if need be the `suffix` of its name. */}}
+{{/*
+The metadata of an object. Takes what labels and annotations take, and if need be the `suffix` of its name or the whole `name`, and
+its `namespace`.
+*/}}
 {{- define "prometheusmirror.metadata" -}}
-name: {{ printf "%s%s" (include "prometheusmirror.fullname" .root) (.suffix | default "") | quote }}
+name: {{ .name | default (printf "%s%s" (include "prometheusmirror.fullname" .root) (.suffix | default "")) | quote }}
+{{- /* Without an override, Helm and kubectl say which namespace. */}}
+{{- $namespace := .namespace }}
+{{- if and (not $namespace) .root.Values.namespaceOverride }}{{ $namespace = include "prometheusmirror.namespace" .root }}{{ end }}
+{{- with $namespace }}
+namespace: {{ quote . }}
+{{- end }}
 labels:
   {{- include "prometheusmirror.labels" . | nindent 2 }}
 {{- with include "prometheusmirror.annotations" . }}

@@ -30,6 +30,39 @@ What things are called, and the image. The names of Services are the strictest t
 {{- .name -}}
 {{- end }}
 
+{{/* The name of the pod of `helm test`, which is also its host name and so has at most 63 characters. */}}
+{{- define "prometheusmirror.testName" -}}
+{{- printf "%s-test" (include "prometheusmirror.fullname" . | trunc 58 | regexFind "^.*[^-]") -}}
+{{- end }}
+
+{{/* The namespace of the objects. */}}
+{{- define "prometheusmirror.namespace" -}}
+{{- $name := .Values.namespaceOverride | default .Release.Namespace -}}
+{{- if not (and (le (len $name) 63) (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
+    {{- fail (print
+        "namespaceOverride must be the name of a namespace: at most 63 lower-case letters, digits and dashes, and no "
+        "dash at either end"
+    ) -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
+{{/*
+Returns the name of an object that users bring themselves, and refuses a name that the chart gives to its own object: on an
+upgrade Helm would delete what the name stands for. Takes a list of the root, the value in which the name is, the suffix of the
+chart's own object, and the name.
+*/}}
+{{- define "prometheusmirror.foreign" -}}
+{{- $root := index . 0 }}{{ $value := index . 1 }}{{ $suffix := index . 2 }}{{ $name := index . 3 -}}
+{{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) $suffix) -}}
+    {{- printf (print
+        "%s: %q is the name that this chart gives to an object of its own, which Helm would delete: copy the object to "
+        "another name, and give that one"
+    ) $value $name | fail -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
 {{/* The image, the same for every container. Takes the root. */}}
 {{- define "prometheusmirror.image" -}}
 {{- $image := .Values.image -}}

@@ -24,8 +24,32 @@ nodeSelector:
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
+  {{- include "prometheusmirror.withTexts" (list "tolerations" .) | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- include "prometheusmirror.withTexts" (list "dnsConfig" .) | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The volumes that users add. Kubernetes refuses two of one name, and those of the chart have theirs. Takes the root. */}}
+{{- define "prometheusmirror.extraVolumes" -}}
+{{- $names := list "key" "proxy" "certificates" "upstreams" -}}
+{{- range .Values.upstreamFiles }}{{ $names = printf "files-%s" .name | append $names }}{{ end -}}
+{{- range .Values.extraVolumes -}}
+    {{- if has .name $names -}}
+        {{- printf "extraVolumes: the name %q is taken: give the volume another one" .name | fail -}}
+    {{- end -}}
+    {{- $names = append $names .name -}}
+{{- end -}}
+{{- with .Values.extraVolumes }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/* The service account of the pods, or nothing. */}}

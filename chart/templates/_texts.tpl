@@ -35,3 +35,37 @@ value as `from`, such as `service.annotations`, and the map as `into`.
     {{- end -}}
 {{- end -}}
 {{- end }}
+
+{{/*
+A part of a pod or policy as YAML, in which label values and the like are texts, as Kubernetes demands; what is null is left out.
+Takes a list of the name of the value, and the value.
+*/}}
+{{- define "prometheusmirror.withTexts" -}}
+{{- $of := include "prometheusmirror.withTexts.json" (dict "name" (first .) "of" (last .)) | fromJson -}}
+{{- toYaml $of.is -}}
+{{- end }}
+
+{{/* The same as the JSON `{"is": …}`. Takes the value as `of`, its `name`, and whether what it holds are `texts`. */}}
+{{- define "prometheusmirror.withTexts.json" -}}
+{{- $given := . -}}
+{{- $is := .of -}}
+{{- if kindIs "map" .of -}}
+    {{- $is = dict -}}
+    {{- range $key, $value := .of -}}
+        {{- if not (kindIs "invalid" $value) -}}
+            {{- $areTexts := or $given.texts (has $key (list "matchLabels" "key" "values" "value")) -}}
+            {{- $part := dict "name" (printf "%s.%s" $given.name $key) "of" $value "texts" $areTexts -}}
+            {{- $_ := set $is $key (include "prometheusmirror.withTexts.json" $part | fromJson).is -}}
+        {{- end -}}
+    {{- end -}}
+{{- else if kindIs "slice" .of -}}
+    {{- $is = list -}}
+    {{- range $at, $value := .of -}}
+        {{- $part := dict "name" (printf "%s[%d]" $given.name $at) "of" $value "texts" $given.texts -}}
+        {{- $is = append $is (include "prometheusmirror.withTexts.json" $part | fromJson).is -}}
+    {{- end -}}
+{{- else if .texts -}}
+    {{- $is = include "prometheusmirror.text" . -}}
+{{- end -}}
+{{- dict "is" $is | toJson -}}
+{{- end }}

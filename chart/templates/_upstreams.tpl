@@ -13,6 +13,7 @@ name of an upstream.
     {{- include "prometheusmirror.upstreams.check" . -}}
     /etc/prometheusmirror/upstreams/upstreams.yaml
 {{- else if $secret -}}
+    {{- $_ := include "prometheusmirror.foreign" (list $ "upstreamsFromSecret.name" "-upstreams" $secret) -}}
     {{- printf "/etc/prometheusmirror/upstreams/%s" ((.Values.upstreamsFromSecret).key | default "upstreams.yaml") -}}
 {{- else if .Values.namedUpstreamsOnly -}}
     {{- fail "namedUpstreamsOnly is true, but there are no named upstreams: give upstreams or upstreamsFromSecret.name" -}}

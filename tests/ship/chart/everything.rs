@@ -33,6 +33,7 @@ fn there_is_nothing_that_is_not_asked_for() {
 
     let name = "mirror-prometheusmirror";
     let expected = [
+        "ConfigMap/mirror-extra".to_owned(),
         format!("ConfigMap/{name}-certificates"),
         format!("ConfigMap/{name}-service-ca"),
         format!("Deployment/{name}"),
@@ -51,6 +52,14 @@ fn there_is_nothing_that_is_not_asked_for() {
         format!("ServiceMonitor/{name}"),
     ];
     assert_eq!(everything().render().list(), expected);
+}
+
+#[test]
+fn further_objects_are_templates() {
+    let rendered = everything().render();
+    assert_eq!(rendered.named("ConfigMap", "mirror-extra")["data"]["port"], "80");
+    let text = "extraObjects: [\"apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: {{ .Chart.Name }}-of-text}\\n\"]";
+    Install::promised().values(text).render().named("ConfigMap", "prometheusmirror-of-text");
 }
 
 #[test]

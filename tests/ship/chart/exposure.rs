@@ -30,12 +30,58 @@ fn a_service_is_of_the_cluster_unless_another_is_asked_for() {
     Install::promised().set("service.ipFamilyPolicy=Dual").check_refused(&["ipFamilyPolicy", "PreferDualStack"]);
 }
 
+/// Kubernetes would refuse it only after Helm has changed other objects.
+#[test]
+fn what_a_service_of_its_type_cannot_have_is_refused() {
+    let check = |set: &str, says: &[&str]| Install::promised().set(set).check_refused(says);
+    let outside = "to be NodePort or LoadBalancer, not ClusterIP";
+    check("service.nodePort=30990", &["service.nodePort needs service.type", outside]);
+    check("service.externalTrafficPolicy=Local", &["service.externalTrafficPolicy needs service.type", outside]);
+    let balancer = "to be LoadBalancer, not NodePort";
+    check("service.type=NodePort,service.loadBalancerClass=a", &["service.loadBalancerClass needs", balancer]);
+    let ranges = "service.loadBalancerSourceRanges={192.0.2.0/24}";
+    check(&format!("service.type=NodePort,{ranges}"), &["service.loadBalancerSourceRanges needs", balancer]);
+    check(ranges, &["to be LoadBalancer, not ClusterIP"]);
+    let range = "service.type=LoadBalancer,service.loadBalancerSourceRanges={192.0.2.1}";
+    check(range, &["service.loadBalancerSourceRanges", "\"192.0.2.1\" is not a network"]);
+    for policy in ["", "SingleStack"] {
+        let set = format!("service.ipFamilyPolicy={policy},service.ipFamilies={{IPv4,IPv6}}");
+        check(&set, &["service.ipFamilies with two families needs service.ipFamilyPolicy"]);
+    }
+    check("service.ipFamilyPolicy=PreferDualStack,service.ipFamilies={IPv4,IPv4}", &["ipFamilies"]);
+}
+
+#[test]
+fn a_host_that_is_no_host_name_is_refused() {
+    let check = |value: &str, host: &str| {
+        let enabled =
+            "ingress.enabled=true,ingress.hosts[0]=a.example,httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
+        let literal = format!("{value}={host}");
+        let install = Install::promised().set(enabled).with(&["--set-literal", &literal]);
+        let value = value.split("[").next().unwrap();
+        install.check_refused(&[value, &format!("{host:?} is not a host name in lower case")]);
+    };
+    for value in ["ingress.hosts[0]", "ingress.tls[0].hosts[0]", "httpRoute.hostnames[0]"] {
+        for host in
+            ["Mirror.example", "mirror.example:443", "https://mirror.example", "mirror.example/", "a..b", "-a.b"]
+        {
+            check(value, host);
+        }
+        let enabled =
+            "ingress.enabled=true,ingress.hosts[0]=a.example,httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
+        for host in ["*.example", "mirror", "a-1.b.example"] {
+            Install::promised().set(enabled).set(&format!("{value}={host}")).render();
+        }
+    }
+}
+
 #[test]
 fn an_ingress_leads_every_host_to_the_service() {
     let rendered = everything().render();
     let rule = |host: &str| {
         let service = json!({"name": "mirror-prometheusmirror", "port": {"name": "http"}});
-        json!({"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": service}}]}})
+        let path = json!({"path": "/mirror", "pathType": "Exact", "backend": {"service": service}});
+        json!({"host": host, "http": {"paths": [path]}})
     };
     let expected = json!({
         "ingressClassName": "nginx",
@@ -48,6 +94,10 @@ fn an_ingress_leads_every_host_to_the_service() {
     let plain = Install::promised().set("ingress.enabled=true,ingress.hosts={mirror.example}").render();
     let fields: Vec<_> = plain.only("Ingress")["spec"].as_object().unwrap().keys().collect();
     assert_eq!(fields, ["rules"]);
+    let path = &plain.only("Ingress")["spec"]["rules"][0]["http"]["paths"][0];
+    assert_eq!((&path["path"], &path["pathType"]), (&json!("/"), &json!("Prefix")));
+    Install::promised().set("ingress.path=mirror").check_refused(&["path"]);
+    Install::promised().set("ingress.pathType=Regex").check_refused(&["pathType", "Prefix"]);
     Install::promised()
         .set("ingress.enabled=true")
         .check_refused(&["ingress is enabled without a host", "ingress.hosts"]);
@@ -57,13 +107,21 @@ fn an_ingress_leads_every_host_to_the_service() {
 fn a_route_leads_from_its_gateways_to_the_service() {
     let route = |port: u16| {
         let path = json!({"type": "PathPrefix", "value": "/"});
-        json!([{"matches": [{"path": path}], "backendRefs": [{"name": "mirror-prometheusmirror", "port": port}]}])
+        let name = "mirror-prometheusmirror";
+        let backend = json!({"group": "", "kind": "Service", "name": name, "port": port, "weight": 1});
+        json!([{"matches": [{"path": path}], "backendRefs": [backend]}])
+    };
+    // With what the server adds, so that it is the same when it is applied again.
+    let gateway = |mut rest: Value| {
+        rest["group"] = json!("gateway.networking.k8s.io");
+        rest["kind"] = json!("Gateway");
+        rest
     };
     let rendered = everything().render();
     let object = rendered.only("HTTPRoute");
     assert_eq!(object["apiVersion"], "gateway.networking.k8s.io/v1");
     let expected = json!({
-        "parentRefs": [{"name": "gateway", "namespace": "gateways", "sectionName": "https"}],
+        "parentRefs": [gateway(json!({"name": "gateway", "namespace": "gateways", "sectionName": "https"}))],
         "hostnames": ["mirror.example"],
         "rules": route(80),
     });
@@ -72,7 +130,11 @@ fn a_route_leads_from_its_gateways_to_the_service() {
 
     let plain =
         Install::promised().named("mirror").set("httpRoute.enabled=true,httpRoute.parentRefs[0].name=g").render();
-    assert_eq!(plain.only("HTTPRoute")["spec"], json!({"parentRefs": [{"name": "g"}], "rules": route(9900)}));
+    let expected = json!({"parentRefs": [gateway(json!({"name": "g"}))], "rules": route(9900)});
+    assert_eq!(plain.only("HTTPRoute")["spec"], expected);
+    let service = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g,httpRoute.parentRefs[0].kind=Service";
+    let other = Install::promised().set(service).set("httpRoute.parentRefs[0].group=").render();
+    assert_eq!(other.only("HTTPRoute")["spec"]["parentRefs"], json!([{"name": "g", "kind": "Service", "group": ""}]));
     let without = Install::promised().set("httpRoute.enabled=true");
     without.check_refused(&["httpRoute is enabled without a gateway", "httpRoute.parentRefs"]);
 }

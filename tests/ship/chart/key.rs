@@ -52,7 +52,7 @@ fn a_key_in_a_file_may_end_with_the_end_of_a_line() {
 
 #[test]
 fn a_missing_key_is_asked_for_with_the_command_that_gives_it() {
-    let says = ["global.apiKey is missing", "helm install", "--set global.apiKey=API_KEY", "global.apiKey.fromSecret"];
+    let says = ["global.apiKey is missing", "helm install", "--set global.apiKey=API_KEY", "global.apiKeyFromSecret"];
     let new = Install::without_key;
     for install in [
         new(),
@@ -84,7 +84,7 @@ fn a_key_that_cannot_be_kept_is_refused_and_not_repeated() {
     check(new().values("global: {apiKey: -9007199254740993}"), &quotes, "900719925474099");
     check(new().values("global: {apiKey: 31415.5}"), &quotes, "31415");
     check(new().values("global: {apiKey: true}"), &quotes, "");
-    check(new().values("global: {apiKey: [hush]}"), &["fromSecret"], "hush");
+    check(new().values("global: {apiKey: [hush]}"), &["global.apiKeyFromSecret"], "hush");
     let allowed = ["1 to 1024 visible ASCII characters"];
     check(new().values("global: {apiKey: hush hush}"), &allowed, "hush");
     check(new().values("global: {apiKey: \"hush\\nhush\"}"), &allowed, "hush");
@@ -120,12 +120,49 @@ fn a_key_is_mounted_as_a_directory_and_is_in_no_variable() {
     check(from("global.apiKey.fromSecret=my.secret,global.apiKey.key=api.key_1"), "my.secret", "api.key_1");
     check(from("global.apiKey.fromSecret=mine,global.apiKey.key="), "mine", "apiKey");
     check(from("global.apiKey.fromSecret=mine,global.apiKey.key=null"), "mine", "apiKey");
+    check(from("global.apiKeyFromSecret=mine"), "mine", "apiKey");
+    check(from("global.apiKeyFromSecret=mine,global.apiKeySecretEntry=api.key_1"), "mine", "api.key_1");
+    check(from("global.apiKeyFromSecret=mine,global.apiKeySecretEntry=null"), "mine", "apiKey");
 }
 
 #[test]
 fn a_secret_that_is_there_already_is_the_only_one() {
-    let rendered = Install::without_key().set("global.apiKey.fromSecret=mine").render();
-    assert!(rendered.find("Secret").is_none(), "{:?}", rendered.list());
+    for set in ["global.apiKey.fromSecret=mine", "global.apiKeyFromSecret=mine"] {
+        let rendered = Install::without_key().set(set).render();
+        assert!(rendered.find("Secret").is_none(), "{:?}", rendered.list());
+    }
+}
+
+#[test]
+fn exactly_one_source_of_the_key_is_allowed() {
+    let both = &["global.apiKey and global.apiKeyFromSecret are both given: keep one of them"];
+    Install::promised().set("global.apiKeyFromSecret=mine").check_refused(both);
+    Install::without_key().set("global.apiKey.fromSecret=a,global.apiKeyFromSecret=b").check_refused(both);
+    let says = &["global.apiKeySecretEntry is an entry of a Secret: set global.apiKeyFromSecret"];
+    Install::promised().set("global.apiKeySecretEntry=apiKey").check_refused(says);
+    let check = |set: &str, says: &str| Install::without_key().set(set).check_refused(&[says]);
+    check("global.apiKeyFromSecret=No_Name", "global.apiKeyFromSecret must be the name of a Secret");
+    check("global.apiKeyFromSecret.name=mine", "global.apiKeyFromSecret must be the name of a Secret");
+    check("global.apiKeyFromSecret=5", "global.apiKeyFromSecret must be the name of a Secret");
+    let entry = "global.apiKeyFromSecret=mine,global.apiKeySecretEntry=a b";
+    check(entry, "global.apiKeySecretEntry must be the name of an entry");
+}
+
+/// On an upgrade Helm deletes the objects that a release had and has no more, whoever else uses them.
+#[test]
+fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
+    let check = |install: Install, value: &str, name: &str| install.check_refused(&[value, name, "Helm would delete"]);
+    let new = Install::without_key;
+    for set in ["global.apiKey.fromSecret=prometheusmirror", "global.apiKeyFromSecret=prometheusmirror"] {
+        check(new().set(set), set.split('=').next().unwrap(), "\"prometheusmirror\"");
+    }
+    check(new().named("a").set("global.apiKeyFromSecret=a-prometheusmirror"), "apiKeyFromSecret", "a-prometheusmirror");
+    new().named("b").set("global.apiKeyFromSecret=a-prometheusmirror").render();
+    let upstreams = Install::promised().set("upstreamsFromSecret.name=prometheusmirror-upstreams");
+    check(upstreams, "upstreamsFromSecret.name", "prometheusmirror-upstreams");
+    let certificates = "global.customCertificates.enabled=true,global.customCertificates.configMapName=";
+    let certificates = Install::promised().set(&format!("{certificates}prometheusmirror-certificates"));
+    check(certificates, "global.customCertificates.configMapName", "prometheusmirror-certificates");
 }
 
 #[test]

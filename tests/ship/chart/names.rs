@@ -12,7 +12,9 @@ fn name_of(install: &Install) -> String {
     let name = rendered.only("Service")["metadata"]["name"].as_str().unwrap().to_owned();
     assert_eq!(rendered.only("Deployment")["metadata"]["name"], *name);
     for object in rendered.list() {
-        assert!(object.split_once('/').unwrap().1.starts_with(&name), "{object}");
+        // That of the test is shorter, since it is a host name, too.
+        let name = if object.starts_with("Pod/") { name[..name.len().min(58)].trim_end_matches('-') } else { &name };
+        assert!(object.split_once('/').unwrap().1.starts_with(name), "{object}");
     }
     name
 }
@@ -44,6 +46,7 @@ fn things_are_called_after_the_release() {
 fn names_can_be_chosen() {
     let check = |set: &str, expected: &str| assert_eq!(name_of(&Install::promised().named("mine").set(set)), expected);
     check("nameOverride=mirror", "mine-mirror");
+    assert_eq!(name_of(&Install::promised().set("nameOverride=mirror")), "prometheusmirror");
     check("nameOverride=mine", "mine");
     check("fullnameOverride=mirror", "mirror");
     check(&format!("fullnameOverride={}", "m".repeat(63)), &"m".repeat(63));
@@ -65,9 +68,33 @@ fn a_name_that_no_service_may_have_is_refused_with_the_way_out() {
     check(Install::promised().set("nameOverride=my_mirror"), &["my_mirror", "--set nameOverride=NAME"]);
 }
 
+#[test]
+fn objects_are_in_the_namespace_that_is_asked_for() {
+    for object in Install::promised().render().all() {
+        assert_eq!(object["metadata"].get("namespace"), None, "Helm says which: {object}");
+    }
+    let install = everything().set("namespaceOverride=elsewhere");
+    let rendered = install.render();
+    for object in rendered.all() {
+        let namespace = if kind(object) == "ServiceMonitor" { "observers" } else { "elsewhere" };
+        // What users bring themselves is as they wrote it.
+        if object["metadata"]["labels"].is_object() {
+            assert_eq!(object["metadata"]["namespace"], namespace, "{object}");
+        }
+    }
+    let watched = &rendered.only("ServiceMonitor")["spec"]["namespaceSelector"]["matchNames"];
+    assert_eq!(watched, &json!(["elsewhere"]));
+    let notes = install.notes();
+    assert!(notes.contains("http://mirror-prometheusmirror.elsewhere.svc.cluster.example:80/"), "{notes}");
+    assert!(notes.contains("kubectl get secret --namespace elsewhere"), "{notes}");
+    assert!(notes.contains("helm test mirror --namespace monitoring"), "Helm's own records stay: {notes}");
+    Install::promised().set("namespaceOverride=a.b").check_refused(&["namespaceOverride must be"]);
+}
+
 /// Where labels stand: of every object, and of the pods of the Deployment.
 fn labels(rendered: &Manifests) -> Vec<(String, &Value)> {
-    let of_objects = rendered.all().iter().map(|object| (kind(object).to_owned(), &object["metadata"]["labels"]));
+    let own = rendered.all().iter().filter(|object| object["metadata"]["labels"].is_object());
+    let of_objects = own.map(|object| (kind(object).to_owned(), &object["metadata"]["labels"]));
     let of_pods = &rendered.only("Deployment")["spec"]["template"]["metadata"]["labels"];
     of_objects.chain([("pods".to_owned(), of_pods)]).collect()
 }
@@ -91,10 +118,31 @@ fn every_object_and_pod_is_labelled() {
         match of.as_str() {
             "pods" => expected["example.com/tier"] = json!("2"),
             "ServiceMonitor" => expected["release"] = json!("kube-prometheus-stack"),
+            "Service" => expected["example.com/pool"] = json!("3"),
             _ => {}
         }
         assert_eq!(labels, &expected, "{of}");
     }
+}
+
+#[test]
+fn a_label_that_kubernetes_refuses_is_refused_before() {
+    let check = |yaml: &str, says: &[&str]| Install::promised().values(yaml).check_refused(says);
+    let long = "l".repeat(64);
+    for name in ["a b", "-a", "a/", "Example.com/a", "a/b/c", &long] {
+        let says = ["global.commonLabels", name, "cannot be the name of a label"];
+        check(&format!("global: {{commonLabels: {{\"{name}\": x}}}}"), &says);
+    }
+    for value in ["a b", "-a", "a.", "a/b", &long] {
+        check(
+            &format!("podLabels: {{team: \"{value}\"}}"),
+            &["podLabels.team", value, "cannot be the value of a label"],
+        );
+    }
+    check("service: {labels: {team: a b}}", &["service.labels.team"]);
+    let longest = "l".repeat(63);
+    let values = format!("podLabels: {{\"{longest}\": {longest}, example.com/A_b.c: \"\", a: A-b_c.1}}");
+    Install::promised().values(&values).render();
 }
 
 /// Where pods are chosen by labels: the selectors of a rendering, wherever they stand.
@@ -115,6 +163,7 @@ fn pods_are_found_by_three_labels_that_no_value_changes() {
     let rendered = everything()
         .set("global.commonLabels.app\\.kubernetes\\.io/component=other")
         .set("podLabels.app\\.kubernetes\\.io/name=other")
+        .set("nameOverride=other,fullnameOverride=another")
         .render();
     rendered.all().iter().for_each(|object| selectors(object, &mut found));
     let selector = |component: &str| {

@@ -109,6 +109,69 @@ fn the_mirror_reaches_its_proxy_at_the_port_of_that() {
     }
 }
 
+/// Kubernetes takes no network whose address has bits beyond the prefix. What is right here is known by hand.
+#[test]
+fn a_network_is_one_as_kubernetes_takes_it() {
+    let wherever = [
+        ("egress: {ipBlocks: [NETWORK]}", "networkPolicy.egress.ipBlocks"),
+        ("egress: {to: [{ipBlock: {cidr: NETWORK}}]}", "networkPolicy.egress.to"),
+        ("ingress: {from: [{ipBlock: {cidr: NETWORK}}]}", "networkPolicy.ingress.from"),
+        ("ingress: {from: [{ipBlock: {cidr: 0.0.0.0/0, except: [NETWORK]}}]}", "networkPolicy.ingress.from"),
+    ];
+    let policy = |form: &str, network: &str| {
+        let values =
+            format!("networkPolicy: {{enabled: true, {}}}", form.replace("NETWORK", &format!("\"{network}\"")));
+        Install::promised().values(&values)
+    };
+    for network in [
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "10.128.0.0/9",
+        "10.1.2.0/23",
+        "255.255.255.255/32",
+        "::/0",
+        "::1/128",
+        "2001:db8::/32",
+        "2001:DB8:0:8000::/49",
+        "fe80::/10",
+        "fe80::/9",
+        "1:2:3:4:5:6:7:8/128",
+        "1:2:3:4:5:6:7::/112",
+    ] {
+        policy(wherever[0].0, network).render();
+    }
+    for network in [
+        "10.1.2.3",
+        "10.1.2",
+        "10.1.2.0/33",
+        "10.1.2.0/024",
+        "010.1.2.0/24",
+        "256.0.0.0/8",
+        "10.0.0.0/",
+        "prometheus",
+        "2001:db8::",
+        "2001:db8::/129",
+        "1:2:3:4:5:6:7/64",
+        "1:2:3:4:5:6:7::8/128",
+        "1::2::/64",
+        ":::/64",
+        "12345::/32",
+        ":1::/64",
+    ] {
+        policy(wherever[0].0, network).check_refused(&[wherever[0].1, "is not a network such as", network]);
+    }
+    for network in
+        ["10.1.2.3/31", "10.129.0.0/8", "0.0.0.1/0", "::1/127", "2001:db8::1/32", "fea0::/10", "2001:db8:0:8000::/48"]
+    {
+        policy(wherever[0].0, network).check_refused(&[wherever[0].1, network, "bits set beyond its prefix"]);
+    }
+    for (form, value) in wherever {
+        policy(form, "10.1.2.0/24").render();
+        policy(form, "10.1.2.3").check_refused(&[value, "is not a network such as"]);
+        policy(form, "10.1.2.3/24").check_refused(&[value, "bits set beyond its prefix of 24"]);
+    }
+}
+
 #[test]
 fn a_policy_without_ports_would_allow_all_and_is_refused() {
     for ports in ["[]", "null", "[0]", "[65536]", "[http]"] {

@@ -44,6 +44,14 @@ fn the_notes_say_how_to_read_the_key_but_not_the_key() {
 }
 
 #[test]
+fn the_notes_warn_of_the_key_of_the_documentation() {
+    let warning = "The key is the text API_KEY";
+    check(Install::without_key().set("global.apiKey=API_KEY"), &["Mind:", warning], &[]);
+    check(Install::promised(), &[], &[warning]);
+    check(Install::without_key().set("global.apiKeyFromSecret=mine"), &[], &[warning]);
+}
+
+#[test]
 fn the_notes_say_how_to_test() {
     check(Install::promised().named("mine"), &["\n  helm test mine --namespace monitoring"], &[]);
 }

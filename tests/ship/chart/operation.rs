@@ -154,9 +154,70 @@ fn what_a_pod_may_have_besides_is_passed_on() {
     assert_eq!(rendered.only("Deployment")["metadata"]["annotations"], json!({"example.com/owner": "telemetry"}));
     let selector = Install::promised().set("nodeSelector.gpu=false,nodeSelector.rack=7").render();
     assert_eq!(selector.pod()["nodeSelector"], json!({"gpu": "false", "rack": "7"}), "labels are texts");
+    assert_eq!(pod["hostAliases"], values["hostAliases"]);
+    let option = json!({"name": "ndots", "value": "2"});
+    assert_eq!(pod["dnsConfig"], json!({"searches": ["svc.cluster.example"], "options": [option]}));
+    assert_eq!(pod["dnsPolicy"], "ClusterFirst");
+    assert_eq!(rendered.only("Deployment")["spec"]["revisionHistoryLimit"], 0);
     // None of it unless asked for.
     let plain = Install::promised().render();
-    for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints"] {
+    for field in [
+        "priorityClassName",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "topologySpreadConstraints",
+        "hostAliases",
+        "dnsPolicy",
+        "dnsConfig",
+    ] {
         assert_eq!(plain.pod().get(field), None, "{field}");
     }
+    assert_eq!(plain.only("Deployment")["spec"].get("revisionHistoryLimit"), None);
+}
+
+#[test]
+fn a_volume_of_a_name_that_is_taken_is_refused() {
+    let check = |volumes: &str, name: &str| {
+        let values = format!("upstreamFiles: [{{name: ca, secret: s}}]\nextraVolumes: {volumes}");
+        Install::promised().values(&values).check_refused(&["extraVolumes", name, "is taken"]);
+    };
+    check("[{name: key, emptyDir: {}}]", "\"key\"");
+    check("[{name: proxy, emptyDir: {}}]", "\"proxy\"");
+    check("[{name: files-ca, emptyDir: {}}]", "\"files-ca\"");
+    check("[{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]", "\"a\"");
+}
+
+/// Kubernetes demands texts there, and `--set` and YAML make numbers and booleans of what looks like them.
+#[test]
+fn values_of_labels_and_taints_are_texts_however_they_are_given() {
+    let term = "{weight: 5, preference: {matchExpressions: [{key: gpu, operator: In, values: [false, 2]}]}}";
+    let spread =
+        "{maxSkew: 2, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {rack: 7}}}";
+    let rendered = Install::promised()
+        .values(&format!(
+            "tolerations: [{{key: true, operator: Equal, value: 7, effect: NoExecute, tolerationSeconds: 3600}}]\n\
+             affinity: {{podAffinity: null, nodeAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}\n\
+             topologySpreadConstraints: [{spread}]\n\
+             networkPolicy: {{enabled: true, egress: {{to: [{{podSelector: {{matchLabels: {{rack: 7}}}}}}]}}}}"
+        ))
+        .render();
+    let pod = rendered.pod();
+    let taint = json!({
+        "key": "true", "operator": "Equal", "value": "7", "effect": "NoExecute", "tolerationSeconds": 3600,
+    });
+    assert_eq!(pod["tolerations"], json!([taint]));
+    let expression = json!({"key": "gpu", "operator": "In", "values": ["false", "2"]});
+    let term = json!({"weight": 5, "preference": {"matchExpressions": [expression]}});
+    let expected = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}});
+    assert_eq!(pod["affinity"], expected);
+    let selector = json!({"matchLabels": {"rack": "7"}});
+    assert_eq!(pod["topologySpreadConstraints"][0]["labelSelector"], selector);
+    assert_eq!(pod["topologySpreadConstraints"][0]["maxSkew"], 2);
+    let peer = &rendered.only("NetworkPolicy")["spec"]["egress"][1]["to"][0];
+    assert_eq!(peer["podSelector"], selector);
+    let set = Install::promised().set("tolerations[0].key=dedicated,tolerations[0].value=true").render();
+    assert_eq!(set.pod()["tolerations"], json!([{"key": "dedicated", "value": "true"}]));
+    let number = Install::promised().values("tolerations: [{key: a, value: 1.10}]");
+    number.check_refused(&["tolerations[0].value", "quotes"]);
 }

@@ -20,10 +20,13 @@ fn comments() -> Vec<(String, String)> {
     let mut maps: Vec<(usize, String)> = Vec::new();
     for line in file("values.yaml").lines() {
         let (text, indentation) = (line.trim_start(), line.len() - line.trim_start().len());
-        if let Some(said) = text.strip_prefix("# ") {
+        // A value without a default is commented out, so that a parent chart can give it as a text or as a map.
+        let without_default = text.strip_prefix("# ").and_then(|said| said.strip_suffix(": null"));
+        if let Some(said) = text.strip_prefix("# ").filter(|_| without_default.is_none()) {
             comment.push(said.to_owned());
             continue;
         }
+        let text = text.trim_start_matches("# ");
         let name =
             text.split_once(':').map(|(name, _)| name).filter(|name| name.bytes().all(|c| c.is_ascii_alphabetic()));
         if let Some(name) = name {

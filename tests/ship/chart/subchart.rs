@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::helm::{Install, KEY, chart, copy_folder};
+use super::helm::{HELMS, Install, KEY, chart, copy_folder, text};
 use super::key::decoded;
 
 /// A chart that has this one as a dependency, and a manifest of its own.
@@ -57,6 +57,36 @@ fn a_parent_may_name_a_secret_and_set_globals_to_null() {
     let rendered = parent.install().render();
     assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine");
     assert!(rendered.find("Secret").is_none());
+}
+
+#[test]
+fn the_key_of_a_parent_without_values_comes_from_a_secret() {
+    for set in ["global.apiKeyFromSecret=mine", "global.apiKey.fromSecret=mine"] {
+        for values in ["", "global: {}", "prometheusmirror: {}"] {
+            let rendered = Parent::new(values).install().set(set).render();
+            assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine", "{set} {values}");
+            assert!(rendered.find("Secret").is_none(), "{set} {values}");
+        }
+    }
+}
+
+#[test]
+fn the_text_of_a_parent_and_a_secret_of_the_user_are_told_apart() {
+    let of_text = Parent::new("global: {apiKey: hush}");
+    let of_secret = Parent::new("global: {apiKeyFromSecret: theirs, apiKeySecretEntry: entry}");
+    let says = ["global.apiKey and global.apiKeyFromSecret are both given", "--set global.apiKey= or"];
+    let both = of_text.install().set("global.apiKeyFromSecret=mine");
+    both.check_refused(&says);
+    for version in HELMS {
+        assert!(!text(&both.run(version, "template", &[])).contains("hush"), "repeats the key");
+    }
+    of_secret.install().set(&format!("global.apiKey={KEY}")).check_refused(&says);
+
+    let rendered = both.set("global.apiKey=").render();
+    assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine");
+    let without = "global.apiKeyFromSecret=,global.apiKeySecretEntry=";
+    let rendered = of_secret.install().set(&format!("global.apiKey={KEY},{without}")).render();
+    assert_eq!(decoded(rendered.only("Secret")["data"]["apiKey"].as_str().unwrap()), KEY);
 }
 
 #[test]

@@ -19,6 +19,25 @@ fn the_test_is_a_hook_that_leaves_nothing_behind() {
     }
 }
 
+/// The name of a pod is its host name, too.
+#[test]
+fn the_name_of_the_test_is_a_host_name() {
+    let check = |fullname: &str, expected: &str| {
+        let rendered = Install::promised().set(&format!("fullnameOverride={fullname}")).render();
+        assert_eq!(rendered.only("Pod")["metadata"]["name"], expected);
+        // The Service keeps the whole name.
+        let args = &rendered.only("Pod")["spec"]["containers"][0]["args"];
+        assert_eq!(args[1], format!("http://{fullname}:9900/"));
+    };
+    for length in 53..=58 {
+        check(&"m".repeat(length), &format!("{}-test", "m".repeat(length)));
+    }
+    for length in 59..=63 {
+        check(&"m".repeat(length), &format!("{}-test", "m".repeat(58)));
+    }
+    check(&format!("{}--{}", "m".repeat(56), "m".repeat(5)), &format!("{}-test", "m".repeat(56)));
+}
+
 #[test]
 fn the_test_asks_the_service_by_name_and_port() {
     let check = |install: Install, url: &str| {
