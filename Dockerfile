@@ -3,7 +3,8 @@
 #   docker build --tag prometheusmirror .
 #
 # For a site with a base image of its own: --build-arg BUILD_IMAGE=registry.example/rust, which has to have Rust, gcc and
-# the headers of glibc, as Debian's packages bring them. Without a network: run `cargo vendor` first, and vendor/ is used.
+# the headers of glibc, as Debian's packages bring them. Without a network: run `cargo vendor` first, and vendor/ is used. Behind
+# a proxy that signs TLS with an authority of its own: --secret id=ca,src=FILE, where FILE holds its certificate as PEM.
 
 ARG RUST_VERSION=1.95.0
 ARG BUILD_IMAGE=docker.io/library/rust:${RUST_VERSION}-slim-bookworm
@@ -13,7 +14,11 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 COPY . .
 # The sources of the crates stand at the same place either way, so the program comes out the same.
-RUN [ -d vendor ] || cargo vendor --locked >/dev/null
+RUN --mount=type=secret,id=ca,target=/run/ca.pem \
+    if [ ! -d vendor ]; then \
+        if [ -e /run/ca.pem ]; then export CARGO_HTTP_CAINFO=/run/ca.pem; fi; \
+        cargo vendor --locked >/dev/null; \
+    fi
 # With the target named, the flag is not meant for what runs at the build, which static linking would break.
 RUN set -eu; \
     target=$(rustc --version --verbose | sed -n 's/^host: //p'); \

@@ -165,8 +165,11 @@ if [ -n "$registry" ]; then
     target=$registry/${image#docker.io/}
     echo "$0: pushing $target with $tool" >&2
     if ! "push_$tool"; then
-        [ "$tool$plain_http" != dockeryes ] ||
+        if [ "$tool$plain_http" = dockeryes ]; then
             echo "$0: docker pushes without TLS only to the insecure-registries of its daemon, see --help" >&2
+        elif [ -z "$plain_http" ]; then
+            echo "$0: if it gave an HTTP response to an HTTPS client, the registry has no TLS: add --plain-http" >&2
+        fi
         fail "$tool could not push $target; it says why above"
     fi
 else
@@ -178,7 +181,8 @@ fi
 # To be typed where this was called from.
 [ "$started" = "$bundle" ] && chart=./$chart || chart="'$bundle/$chart'"
 echo
-echo "$target is in its place. This installs the mirror with it; put a key of your choice for API_KEY:"
+echo "$target is in its place. This command installs the mirror with it. Replace API_KEY by a key of your choice, and"
+echo "monitoring by the namespace that you want:"
 echo
-echo "helm upgrade --install prometheusmirror $chart${registry:+ --set global.imageRegistry=$registry}" \
-    "--set global.apiKey=API_KEY"
+echo "helm upgrade --install prometheusmirror $chart --namespace monitoring --create-namespace" \
+    "${registry:+--set global.imageRegistry=$registry }--set global.apiKey=API_KEY"

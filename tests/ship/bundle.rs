@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::builds::{Bundle, bundles, from_tar, run};
 use crate::chart::helm::{HELMS, Install, chart, helm, text};
+use crate::support::process::require;
 
 fn bundle() -> &'static Bundle {
     &bundles()[0]
@@ -125,9 +126,44 @@ fn a_bundle_that_cannot_be_made_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (made, says) = airgap_bundle(folder.path(), &["--build-image", "localhost/there-is-none", "sub/bundle"]);
     assert!(!made, "{says}");
-    assert!(says.contains("localhost/there-is-none"), "{says}");
+    let parts =
+        ["the image to build in, localhost/there-is-none, cannot be pulled", "HTTPS_PROXY", "--build-image REF"];
+    for part in parts {
+        assert!(says.contains(part), "no `{part}` in {says}");
+    }
     assert_eq!(files(folder.path()), BTreeSet::new());
     assert_eq!(fs::read_dir(folder.path().join("sub")).unwrap().count(), 0);
+}
+
+/// Behind a proxy that signs TLS with an authority of its own, cargo has to trust that authority. The cargo of this build says
+/// what it was given, and ends the build.
+#[test]
+fn the_build_trusts_the_authority_that_it_is_given() {
+    require("busybox", "busybox-static");
+    let folder = tempfile::tempdir().unwrap();
+    let make = r#"
+container=$(buildah from scratch)
+root=$(buildah mount "$container")
+mkdir -p "$root/bin" "$root/tmp"
+cp "$(command -v busybox)" "$root/bin/sh"
+ln -s sh "$root/bin/cat"
+cat >"$root/bin/cargo" <<'CARGO'
+#!/bin/sh
+echo "cargo $1 trusts: $(cat "${CARGO_HTTP_CAINFO:-/dev/null}")"  >&2
+exit 1
+CARGO
+chmod 755 "$root/bin/cargo"
+buildah config --env PATH=/bin "$container"
+buildah commit --quiet "$container" localhost/says-its-authority
+buildah rm "$container"
+"#;
+    run("sh", |sh| sh.args(["-euc", make]).env("STORAGE_DRIVER", "vfs")).unwrap();
+    fs::write(folder.path().join("ca.pem"), "the authority").unwrap();
+    let image = ["--build-image", "localhost/says-its-authority"];
+    let (made, says) = airgap_bundle(folder.path(), &[&image[..], &["--ca", "ca.pem", "bundle"]].concat());
+    assert!(!made && says.contains("cargo vendor trusts: the authority\n"), "{says}");
+    let (made, says) = airgap_bundle(folder.path(), &[&image[..], &["bundle"]].concat());
+    assert!(!made && says.contains("cargo vendor trusts: \n"), "{says}");
 }
 
 #[test]
@@ -152,4 +188,6 @@ fn what_is_called_wrongly_is_refused_and_a_folder_that_holds_something_is_left_a
     check(&["--platform", "linux/s390x", "new"], &["linux/amd64 or linux/arm64", "s390x"]);
     check(&["--platform"], &["--platform must be followed"]);
     check(&["--verbose", "new"], &["no --verbose"]);
+    check(&["--ca"], &["--ca must be followed"]);
+    check(&["--ca", "nowhere.pem", "new"], &["there is no file", "/nowhere.pem"]);
 }

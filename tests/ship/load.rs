@@ -27,7 +27,8 @@ fn image() -> String {
 /// What the script prints for the one who called it from the folder of the bundle.
 fn command(rest: &str) -> String {
     let chart = format!("./prometheusmirror-{}.tgz", env!("CARGO_PKG_VERSION"));
-    format!("\nhelm upgrade --install prometheusmirror {chart}{rest} --set global.apiKey=API_KEY\n")
+    let namespace = "--namespace monitoring --create-namespace";
+    format!("\nhelm upgrade --install prometheusmirror {chart} {namespace}{rest} --set global.apiKey=API_KEY\n")
 }
 
 /// It failed, with a sentence that has these parts.
@@ -213,11 +214,14 @@ fn a_push_that_fails_says_why_in_the_words_of_the_tool() {
         let machine = Machine::new(bundle(), &[tool]);
         let ours = format!("{tool} could not push");
         check_failed(&machine.load(&["--with", tool, "--plain-http", &closed]), &[no_login, &ours]);
-        check_failed(&machine.load(&["--with", tool, "--plain-http", &nobody]), &["connection refused", &ours]);
+        let outcome = machine.load(&["--with", tool, "--plain-http", &nobody]);
+        check_failed(&outcome, &["connection refused", &ours]);
+        assert!(!outcome.err.contains("add --plain-http"), "advice that cannot help: {outcome:?}");
         // docker and ctr take the loopback addresses for registries that need no TLS.
         match tool {
             "podman" | "skopeo" => {
-                check_failed(&machine.load(&["--with", tool, &closed]), &["HTTP response to HTTPS client", &ours]);
+                let outcome = machine.load(&["--with", tool, &closed]);
+                check_failed(&outcome, &["HTTP response to HTTPS client", "add --plain-http", &ours]);
             }
             "docker" => {
                 let outcome = machine.load(&["--with", tool, "--plain-http", &closed]);
