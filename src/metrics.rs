@@ -54,7 +54,7 @@ pub struct Metrics {
     upstream_requests: Family<Asked, Total>,
     upstream_seconds: Durations<ByEndpoint>,
     /// Requests from their arrival until their replies are written.
-    pub underway: Level,
+    pub in_flight: Level,
     /// Workers that are busy with a request.
     pub busy_workers: Level,
     /// Requests that wait for a worker.
@@ -187,9 +187,9 @@ impl Metrics {
             "From asking a Prometheus to having its answer",
             Family::new_with_constructor(histogram),
         );
-        let underway = registered(
+        let in_flight = registered(
             &mut registry,
-            "requests_underway",
+            "requests_in_flight",
             "Requests that are not answered yet, this one included",
             Level::default(),
         );
@@ -299,7 +299,7 @@ impl Metrics {
             request_seconds,
             upstream_requests,
             upstream_seconds,
-            underway,
+            in_flight,
             busy_workers,
             queue_length,
             memory_held_bytes,

@@ -138,7 +138,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         MemoryBudget::new(settings.memory_budget_bytes),
         Arc::clone(&metrics),
     );
-    let edge = Edge::new(gateway, metrics.underway.clone(), settings.max_request_bytes, Arc::clone(&threads));
+    let edge = Edge::new(gateway, metrics.in_flight.clone(), settings.max_request_bytes, Arc::clone(&threads));
 
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
@@ -171,7 +171,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("proxy", proxy_name)
             .number("named_upstreams", named_upstreams as u64)
     });
-    shutdown.wait(&edge.gateway, &metrics.underway, settings.shutdown_delay, settings.shutdown_grace);
+    shutdown.wait(&edge.gateway, &metrics.in_flight, settings.shutdown_delay, settings.shutdown_grace);
     Ok(())
 }
 

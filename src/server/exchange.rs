@@ -32,14 +32,19 @@ const KEPT_HEADER: &str = "Keep-Alive";
 /// What all exchanges share.
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
-    underway: Level,
+    in_flight: Level,
     bounds: Arc<Bounds>,
     threads: Arc<Threads>,
 }
 
 impl Edge {
-    pub(super) fn new(gateway: Gateway, underway: Level, max_request_bytes: usize, threads: Arc<Threads>) -> Arc<Edge> {
-        Arc::new(Edge { gateway, underway, bounds: Bounds::new(max_request_bytes), threads })
+    pub(super) fn new(
+        gateway: Gateway,
+        in_flight: Level,
+        max_request_bytes: usize,
+        threads: Arc<Threads>,
+    ) -> Arc<Edge> {
+        Arc::new(Edge { gateway, in_flight, bounds: Bounds::new(max_request_bytes), threads })
     }
 }
 
@@ -56,7 +61,7 @@ pub(super) struct Exchange {
     trace: Arc<Trace>,
     edge: Arc<Edge>,
     /// Until it is answered, a shutdown waits for it.
-    underway: Held,
+    in_flight: Held,
     /// Whether what follows it is a request for certain, whatever becomes of its body.
     has_certain_end: bool,
     /// Why it is refused, if its head is to blame.
@@ -72,7 +77,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(request: Request, edge: Arc<Edge>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
-        let underway = Held::new(&edge.underway);
+        let in_flight = Held::new(&edge.in_flight);
         let fault = framing::fault(&request);
         let has_certain_end = fault.is_none() && !body::is_chunked(&request) && !limits::is_beyond_discarding(&request);
         let is_prefetched = body::is_prefetched(&request);
@@ -84,7 +89,7 @@ impl Exchange {
             accepted,
             trace,
             edge,
-            underway,
+            in_flight,
             has_certain_end,
             fault,
             is_read: is_prefetched,
@@ -145,7 +150,7 @@ impl Exchange {
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange { request, accepted, trace, edge, underway, has_certain_end, is_read, is_last, fault, .. } = self;
+        let Exchange { request, accepted, trace, edge, in_flight, has_certain_end, is_read, is_last, fault, .. } = self;
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
@@ -175,7 +180,7 @@ impl Exchange {
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
             edge.gateway.count(method, status, &note, took);
-            drop(underway);
+            drop(in_flight);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
                 note.log(|| line.millis("duration_ms", took).text("cut", cut));

@@ -35,7 +35,7 @@ impl Shutdown {
 
     /// Waits for a signal, then for `delay`, in which the mirror only says that it is leaving: who sends it requests may
     /// learn so late. Then until no request is under way any more, for `grace` at most.
-    pub(super) fn wait(mut self, gateway: &Gateway, underway: &Level, delay: Duration, grace: Duration) {
+    pub(super) fn wait(mut self, gateway: &Gateway, in_flight: &Level, delay: Duration, grace: Duration) {
         let signal = self.0.forever().next();
         let name = if signal == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
         gateway.leave();
@@ -44,13 +44,13 @@ impl Shutdown {
             thread::sleep(delay);
         }
         gateway.shut_down();
-        log::info(|| log::Line::new("shutting down").text("signal", name).number("requests", underway.get()));
+        log::info(|| log::Line::new("shutting down").text("signal", name).number("requests", in_flight.get()));
         let deadline = Instant::now() + grace;
-        while underway.get() > 0 && Instant::now() < deadline {
+        while in_flight.get() > 0 && Instant::now() < deadline {
             thread::sleep(INTERVAL);
         }
         // What has just been answered may have a last write before it.
         thread::sleep(INTERVAL);
-        log::info(|| log::Line::new("ended").number("abandoned", underway.get()));
+        log::info(|| log::Line::new("ended").number("abandoned", in_flight.get()));
     }
 }

@@ -96,7 +96,9 @@ fn the_readme_has_the_table_of_settings() {
 #[test]
 fn troubleshooting_has_a_section_on_each_error_and_nothing_else() {
     let page = read("docs/troubleshooting.md");
-    let mut sections: Vec<&str> = page.split("\n### ").skip(1).collect();
+    let (errors, _) =
+        page.split_once("\n## Alerts\n").expect("a section on alerts, which is for the tests of the chart");
+    let mut sections: Vec<&str> = errors.split("\n### ").skip(1).collect();
     let code = |section: &str| section.split('`').nth(1).unwrap().to_owned();
     sections.sort_by_key(|section| code(section));
     assert_eq!(sections.iter().map(|section| code(section)).collect::<Vec<_>>(), ERROR_CODES);

@@ -24,3 +24,4 @@ mod subchart;
 mod test_pod;
 mod upstreams;
 mod validate;
+mod watching;

@@ -35,6 +35,7 @@ fn there_is_nothing_that_is_not_asked_for() {
     let expected = [
         "ConfigMap/mirror-extra".to_owned(),
         format!("ConfigMap/{name}-certificates"),
+        format!("ConfigMap/{name}-dashboard"),
         format!("ConfigMap/{name}-service-ca"),
         format!("Deployment/{name}"),
         format!("HTTPRoute/{name}"),
@@ -43,6 +44,7 @@ fn there_is_nothing_that_is_not_asked_for() {
         format!("NetworkPolicy/{name}"),
         format!("Pod/{name}-test"),
         format!("PodDisruptionBudget/{name}"),
+        format!("PrometheusRule/{name}"),
         format!("Secret/{name}"),
         format!("Secret/{name}-env"),
         format!("Secret/{name}-proxy"),

@@ -13,7 +13,7 @@ use crate::support::process::tool;
 const VERSIONS: [&str; 3] = ["1.25", "1.30", "1.37"];
 
 /// Kinds that Kubernetes itself does not know; tests elsewhere look at each of their fields.
-const CUSTOM: [&str; 2] = ["HTTPRoute", "ServiceMonitor"];
+const CUSTOM: [&str; 3] = ["HTTPRoute", "PrometheusRule", "ServiceMonitor"];
 
 /// What is validated, by a name.
 fn cases() -> Vec<(&'static str, Install)> {
