@@ -75,3 +75,14 @@ revision() { git describe --always --dirty --abbrev=40 --match '' 2>/dev/null ||
 
 # source_date: when the commit was made, in seconds since 1970, so that what is built of it twice is dated the same.
 source_date() { echo "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"; }
+
+# packed FOLDER TAR_FLAG...: its contents as a tar whose bytes follow from theirs and from SOURCE_DATE_EPOCH.
+packed() {
+    tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+        --mtime="@$SOURCE_DATE_EPOCH" "${@:2}" --directory "$1" .
+}
+
+# pack_chart FOLDER FILE: packs a chart as helm does, without what helm ignores.
+pack_chart() {
+    packed "$1" --exclude-from="$1/.helmignore" --transform='s,^\.,prometheusmirror,' | gzip -9n >"$2"
+}

@@ -50,6 +50,18 @@ fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_asked() {
 }
 
 #[test]
+fn the_example_of_tls_is_a_proxy_for_the_mirror() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md")).unwrap();
+    let example = page.split("```yaml\n").find(|block| block.starts_with("services:")).unwrap();
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), example.split("```").next().unwrap()).unwrap();
+    let services = services(&["compose.yaml", file.path().to_str().unwrap()]);
+    assert_eq!(services["caddy"]["command"], "caddy reverse-proxy --from mirror.example --to mirror:9900");
+    assert_eq!(services["caddy"]["ports"][0]["target"], 443);
+    assert!(services["mirror"].is_object());
+}
+
+#[test]
 fn named_upstreams_are_added_by_a_second_file_as_a_folder() {
     let alone = services(&["compose.yaml"]);
     let services = services(&["compose.yaml", "compose.upstreams.yaml"]);

@@ -18,5 +18,6 @@ mod compose;
 mod image;
 mod licences;
 mod load;
+mod release;
 mod sbom;
 mod site;

@@ -97,10 +97,12 @@ fn the_table_says_what_the_comments_say_with_every_default() {
 
 #[test]
 fn the_examples_are_values_that_render() {
-    let readme = file("README.md");
-    let blocks = readme.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let examples: Vec<_> = blocks.filter(|block| !block.starts_with("dependencies:")).collect();
-    assert!(examples.len() > 2, "{examples:?}");
+    let install = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md")).unwrap();
+    let pages = file("README.md") + &install;
+    let blocks = pages.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let is_for_another = |block: &str| block.starts_with("dependencies:") || block.starts_with("services:");
+    let examples: Vec<_> = blocks.filter(|block| !is_for_another(block)).collect();
+    assert!(examples.len() > 6, "{examples:?}");
     for example in examples {
         Install::promised().values(example).render();
     }
