@@ -29,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
+use crate::file::Refreshed;
 use crate::key::Keyring;
 use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics};
@@ -402,11 +403,8 @@ impl Gateway {
         }
     }
 
-    /// Takes over what has changed in the upstreams file and in those that it names: whether anything has.
-    ///
-    /// # Errors
-    /// The first file that is of no use any more. What it said stays in force.
-    pub fn refresh_upstreams(&self) -> Result<bool, BadUpstreamsFile> {
+    /// Takes over what has changed in the upstreams file and in those that it names, whatever is wrong with some of them.
+    pub fn refresh_upstreams(&self) -> Refreshed<BadUpstreamsFile> {
         self.client.refresh()
     }
 

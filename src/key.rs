@@ -70,6 +70,13 @@ impl fmt::Display for BadKeyFile {
 
 impl std::error::Error for BadKeyFile {}
 
+impl BadKeyFile {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The key in force, which may change while requests are answered.
 #[derive(Debug)]
 pub struct Keyring {

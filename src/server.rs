@@ -9,14 +9,17 @@ mod shutdown;
 mod tiny_http;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::api::{Access, Gateway};
+use crate::file::Refreshed;
 use crate::key::{BadKeyFile, Keyring};
 use crate::log;
 use crate::memory::MemoryBudget;
@@ -182,12 +185,14 @@ fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(),
 
 /// Takes over what changes in the file of the key, in the upstreams file and in those that it names.
 fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway, metrics: &Metrics) {
-    let follow = |file| Follow { file, metrics, trouble: String::new() };
+    let follow = |watched| Follow { watched, metrics, troubles: BTreeMap::new() };
     let (mut key, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
     loop {
         thread::sleep(FILE_INTERVAL);
-        key.note(keyring.refresh().map_err(|bad| bad.to_string()));
-        upstreams.note(gateway.refresh_upstreams().map_err(|bad| bad.to_string()));
+        let of_key = Refreshed::from(keyring.refresh());
+        key.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
+        let of_upstreams = gateway.refresh_upstreams();
+        upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
     }
 }
 
@@ -199,27 +204,39 @@ fn probe_for_ever(gateway: &Gateway) {
     }
 }
 
-/// What becomes of a file that is read again and again, for the log and the metrics.
+/// What becomes of files that are read again and again, for the log and the metrics.
 struct Follow<'m> {
-    file: WatchedFile,
+    watched: WatchedFile,
     metrics: &'m Metrics,
-    trouble: String,
+    /// What is wrong with each file that was of no use when it was last read, by its path.
+    troubles: BTreeMap<PathBuf, String>,
 }
 
 impl Follow<'_> {
-    /// Tells that a change was taken over, and of any trouble; logs it when it begins or changes.
-    fn note(&mut self, refreshed: Result<bool, String>) {
-        let line = || log::Line::new("watched file").text("file", self.file.name());
-        if refreshed != Ok(false) {
-            self.metrics.file_reloaded(self.file, refreshed.is_ok());
-        }
-        if refreshed == Ok(true) {
+    /// Counts what was taken over and each file that is of no use. Logs the trouble with a file when it begins or changes, and when it
+    /// ends.
+    fn note(&mut self, refreshed: Refreshed<(PathBuf, String)>) {
+        let line = || log::Line::new("watched file").text("file", self.watched.name());
+        if refreshed.has_changed {
+            self.metrics.file_reloaded(self.watched, true);
             log::info(|| line().text("change", "taken over"));
         }
-        let trouble = refreshed.err().unwrap_or_default();
-        if trouble != self.trouble && !trouble.is_empty() {
-            log::warn(|| line().text("error", &trouble).text("change", "not taken over"));
+        let mut troubles = BTreeMap::new();
+        for (path, trouble) in refreshed.troubles {
+            // Several upstreams may name one file; the first tells of it.
+            troubles.entry(path).or_insert(trouble);
         }
-        self.trouble = trouble;
+        for (path, trouble) in &troubles {
+            self.metrics.file_reloaded(self.watched, false);
+            if self.troubles.get(path) != Some(trouble) {
+                log::warn(|| {
+                    line().text("path", path.display()).text("error", trouble).text("change", "not taken over")
+                });
+            }
+        }
+        for path in self.troubles.keys().filter(|path| !troubles.contains_key(*path)) {
+            log::info(|| line().text("path", path.display()).text("change", "trouble has ended"));
+        }
+        self.troubles = troubles;
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
+use crate::file::Refreshed;
 use crate::log;
 use crate::memory::{Memory, NoMemory};
 use crate::metrics::{Metrics, SampleSource};
@@ -151,11 +152,8 @@ impl Client {
         self.upstreams.probe_replicas();
     }
 
-    /// Takes over what has changed in the upstreams file and in those that it names: whether anything has.
-    ///
-    /// # Errors
-    /// The first file that is of no use any more. What it said stays in force.
-    pub fn refresh(&self) -> Result<bool, BadUpstreamsFile> {
+    /// Takes over what has changed in the upstreams file and in those that it names, whatever is wrong with some of them.
+    pub fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         self.upstreams.refresh()
     }
 

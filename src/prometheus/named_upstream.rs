@@ -1,10 +1,11 @@
 //! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::file::Refreshed;
 use crate::log;
 
 use super::access::address::Address;
@@ -64,18 +65,15 @@ impl NamedUpstream {
         })
     }
 
-    /// Takes over what has changed in the files that the definition names: whether anything has.
-    ///
-    /// # Errors
-    /// When a file is of no use any more; what stood in it stays in force.
-    pub(super) fn refresh(&self, authorities: &Authorities) -> Result<bool, Unusable> {
+    /// Takes over what has changed in the files that the definition names, whatever is wrong with some of them.
+    pub(super) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
             Scheme::OAuth2(oauth2) => oauth2.refresh_tls(authorities),
-            _ => Ok(false),
+            _ => Ok(false).into(),
         };
-        Ok(secrets? | tls? | of_tokens?)
+        [secrets, tls, of_tokens].into_iter().collect()
     }
 
     /// The replica to ask.
@@ -190,5 +188,9 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
             Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))
         }
     };
-    Ok(NamedCredentials { headers: headers.collect::<Result<_, Unusable>>()?, scheme })
+    Ok(NamedCredentials {
+        headers: headers.collect::<Result<_, Unusable>>()?,
+        scheme,
+        has_renewed: AtomicBool::new(false),
+    })
 }

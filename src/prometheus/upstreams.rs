@@ -1,11 +1,12 @@
 //! The named upstreams in force, and how they follow the upstreams file.
 
 use std::fmt;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
-use crate::file::{self, Unreadable};
+use crate::file::{self, Refreshed, Unreadable};
 
 use super::access::secret_source::Unusable;
 use super::http::rotating_transport::Surroundings;
@@ -55,6 +56,16 @@ impl fmt::Display for BadUpstreamsFile {
 
 impl std::error::Error for BadUpstreamsFile {}
 
+impl BadUpstreamsFile {
+    /// The file that has to be mended: this one, or one that it names.
+    pub fn path(&self) -> &Path {
+        match &*self.reason {
+            Reason::NoLonger(_, bad) => bad.file().unwrap_or(&self.path),
+            _ => &self.path,
+        }
+    }
+}
+
 impl Upstreams {
     /// No upstreams.
     pub(super) fn none(around: Surroundings) -> Upstreams {
@@ -73,12 +84,9 @@ impl Upstreams {
         Ok(upstreams)
     }
 
-    /// Takes over what has changed in the file and in those that it names: whether anything has.
-    ///
-    /// # Errors
-    /// The first file that is of no use any more. What it said stays in force; what has changed in the others is taken over.
-    pub(super) fn refresh(&self) -> Result<bool, BadUpstreamsFile> {
-        let Some(path) = &self.path else { return Ok(false) };
+    /// Takes over what has changed in the file and in those that it names, whatever is wrong with some of them.
+    pub(super) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
+        let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
             let has_changed = self.current().iter().map(|one| one.definition()).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
@@ -87,10 +95,9 @@ impl Upstreams {
         let named = current.iter().map(|upstream| {
             let name = || upstream.definition().name.clone();
             let refreshed = upstream.refresh(&self.around.authorities);
-            refreshed.map_err(|bad| of_file(path, Reason::NoLonger(name(), bad)))
+            refreshed.map_troubles(|bad| of_file(path, Reason::NoLonger(name(), bad.of_named())))
         });
-        // All of them are read, whatever comes of one.
-        named.fold(own, |before, now| Ok(before? | now?))
+        iter::once(own.into()).chain(named).collect()
     }
 
     /// Puts other definitions in force. What is defined as before keeps its connections and all that was learnt about it.

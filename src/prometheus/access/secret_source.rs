@@ -1,7 +1,7 @@
 //! Secrets that stand in the upstreams file or in files of their own, which rotate.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::file::{self, Unreadable};
@@ -99,6 +99,19 @@ impl Unusable {
     /// A value that is of no use, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn at(place: &Place, reason: String) -> Unusable {
         Unusable { place: place.clone(), file: None, reason: Reason::Faulty(reason) }
+    }
+
+    /// The same where the upstream is named: since the value was taken over, it may have come to stand elsewhere in the list.
+    pub(in crate::prometheus) fn of_named(mut self) -> Unusable {
+        if let Some((_, path)) = self.place.path.split_once("].") {
+            self.place.path = path.to_owned();
+        }
+        self
+    }
+
+    /// The file of its own that the value has, if it has one.
+    pub(in crate::prometheus) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The line in the upstreams file, as it was when the value was taken over.

@@ -40,7 +40,7 @@ pub(in crate::prometheus) enum TlsVersion {
 }
 
 /// What stands in the files that the settings name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsMaterial {
     ca: Option<Secret>,
     certificate: Option<Secret>,
@@ -58,8 +58,23 @@ impl TlsSettings {
     /// # Errors
     /// When one cannot be read.
     pub(in crate::prometheus) fn material(&self) -> Result<TlsMaterial, Unusable> {
-        let read = |source: &Option<SecretSource>| source.as_ref().map(SecretSource::read).transpose();
         Ok(TlsMaterial { ca: read(&self.ca)?, certificate: read(&self.certificate)?, key: read(&self.key)? })
+    }
+
+    /// Reads the file of the authorities again, and takes the rest as it was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(in crate::prometheus) fn with_new_ca(&self, before: &TlsMaterial) -> Result<TlsMaterial, Unusable> {
+        Ok(TlsMaterial { ca: read(&self.ca)?, ..before.clone() })
+    }
+
+    /// Reads the files of the certificate and of its key again, which go together, and takes the rest as it was.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(in crate::prometheus) fn with_new_pair(&self, before: &TlsMaterial) -> Result<TlsMaterial, Unusable> {
+        Ok(TlsMaterial { certificate: read(&self.certificate)?, key: read(&self.key)?, ..before.clone() })
     }
 
     /// What the TLS library takes; `authorities` are trusted where the settings name none.
@@ -120,6 +135,10 @@ impl TlsSettings {
     }
 }
 
+fn read(source: &Option<SecretSource>) -> Result<Option<Secret>, Unusable> {
+    source.as_ref().map(SecretSource::read).transpose()
+}
+
 const CERTIFICATES: &str =
     "must hold certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
 const UNUSABLE_CERTIFICATE: &str =
@@ -175,5 +194,46 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::prometheus::access::secret_source::{Form, Origin};
+
+    use super::*;
+
+    #[test]
+    fn authorities_and_the_certificate_with_its_key_are_read_again_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let source = |name: &str| {
+            write(name, "before");
+            let origin = Origin::File(folder.path().join(name));
+            Some(SecretSource { origin, form: Form::Pem, place: Place::default() })
+        };
+        let settings = TlsSettings {
+            ca: source("ca"),
+            certificate: source("certificate"),
+            key: source("key"),
+            ..TlsSettings::default()
+        };
+        let before = settings.material().unwrap();
+        let now = |ca: &str, pair: &str| {
+            let secret = |text| Some(Secret::new(text));
+            TlsMaterial { ca: secret(ca), certificate: secret(pair), key: secret(pair) }
+        };
+        assert_eq!(before, now("before", "before"));
+        write("ca", "now");
+        write("certificate", "now");
+        write("key", "");
+        assert_eq!(settings.with_new_ca(&before).unwrap(), now("now", "before"));
+        assert!(settings.with_new_pair(&before).is_err());
+        write("key", "now");
+        write("ca", "");
+        assert_eq!(settings.with_new_pair(&before).unwrap(), now("before", "now"));
+        assert!(settings.with_new_ca(&before).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! The credentials of a named upstream: its headers, and one scheme of authentication at most.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::deadline::Deadline;
@@ -19,6 +22,8 @@ use super::oauth2::OAuth2;
 pub(in crate::prometheus) struct NamedCredentials {
     pub(in crate::prometheus) headers: Vec<(HeaderName, LiveSecret)>,
     pub(in crate::prometheus) scheme: Scheme,
+    /// Whether a refused request has taken over something since the last `refresh`.
+    pub(in crate::prometheus) has_renewed: AtomicBool,
 }
 
 /// How the mirror proves who it is.
@@ -32,20 +37,21 @@ pub(in crate::prometheus) enum Scheme {
 }
 
 impl NamedCredentials {
-    /// Takes over what has changed in the files: whether anything has.
-    ///
-    /// # Errors
-    /// When a file is of no use any more; what stood in it stays in force, what stands in the others is taken over.
-    pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
-        // All of them are read, whatever comes of one.
-        let refreshed: Vec<Result<bool, Unusable>> = self.secrets().map(LiveSecret::refresh).collect();
-        let has_changed = refreshed.iter().any(|refreshed| matches!(refreshed, Ok(true)));
+    /// Takes over what has changed in the files since this was called last, whatever is wrong with some of them.
+    pub(in crate::prometheus) fn refresh(&self) -> Refreshed<Unusable> {
+        let refreshed = self.read_again();
+        let has_changed = self.has_renewed.swap(false, Ordering::Relaxed) | refreshed.has_changed;
+        Refreshed { has_changed, ..refreshed }
+    }
+
+    fn read_again(&self) -> Refreshed<Unusable> {
+        let refreshed: Refreshed<Unusable> = self.secrets().map(LiveSecret::refresh).collect();
         match &self.scheme {
-            Scheme::OAuth2(oauth2) if has_changed => oauth2.end_pause(),
-            Scheme::SigV4(sigv4) if sigv4.have_files_changed() || has_changed => sigv4.end_pause(),
+            Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.end_pause(),
+            Scheme::SigV4(sigv4) if sigv4.have_files_changed() || refreshed.has_changed => sigv4.end_pause(),
             _ => {}
         }
-        refreshed.into_iter().try_fold(false, |before, now| Ok(before | now?))
+        refreshed
     }
 
     fn secrets(&self) -> impl Iterator<Item = &LiveSecret> {
@@ -105,8 +111,8 @@ impl Authorize for NamedCredentials {
     }
 
     fn renew(&self, refused: &HeaderMap) -> bool {
-        // A file may have changed since it was read, a few seconds ago. One that is broken is told of elsewhere.
-        let _ = self.refresh();
+        // A file may have changed since it was read, a few seconds ago. What comes of it is logged after the next `refresh`.
+        self.has_renewed.fetch_or(self.read_again().has_changed, Ordering::Relaxed);
         let authorization = refused.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let has_other = match &self.scheme {
             Scheme::OAuth2(oauth2) => oauth2.renew(authorization),

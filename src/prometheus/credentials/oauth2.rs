@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::secret_source::{Form, LiveSecret, Unusable};
@@ -73,16 +74,13 @@ impl OAuth2 {
         &self.client_secret
     }
 
-    /// Takes over what has changed in the certificates for the token server: whether anything has.
-    ///
-    /// # Errors
-    /// When a file is of no use any more; what stood in it stays in force.
-    pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Result<bool, Unusable> {
-        let has_changed = self.transport.refresh(authorities)?;
-        if has_changed {
+    /// Takes over what has changed in the certificates for the token server, whatever is wrong with some of them.
+    pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Refreshed<Unusable> {
+        let refreshed = self.transport.refresh(authorities);
+        if refreshed.has_changed {
             self.token.end_pause();
         }
-        Ok(has_changed)
+        refreshed
     }
 
     /// Another secret is in force, which the token server has not refused yet.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::tls::Tls;
 use super::transport::{Shared, Transport};
+use crate::file::Refreshed;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
@@ -60,23 +61,26 @@ impl RotatingTransport {
         Ok(RotatingTransport { transport, proxy_tls, settings, material: Mutex::new(material) })
     }
 
-    /// Takes over what has changed in the files of the certificates: whether anything has.
-    ///
-    /// # Errors
-    /// When one is of no use any more; what stood in it stays in force.
-    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Result<bool, Unusable> {
-        let now = self.settings.material()?;
+    /// Takes over what has changed in the files of the authorities and in those of the certificate and its key, whatever is wrong with
+    /// the others.
+    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
-        if *material == now {
-            return Ok(false);
-        }
-        let config = self.settings.client_config(&now, authorities)?;
-        if let Some(proxy_tls) = &self.proxy_tls {
-            proxy_tls.replace(config.clone());
-        }
-        self.transport.replace_tls(config);
-        *material = now;
-        Ok(true)
+        [TlsSettings::with_new_ca, TlsSettings::with_new_pair]
+            .map(|read| {
+                let now = read(&self.settings, &material)?;
+                if *material == now {
+                    return Ok(false);
+                }
+                let config = self.settings.client_config(&now, authorities)?;
+                if let Some(proxy_tls) = &self.proxy_tls {
+                    proxy_tls.replace(config.clone());
+                }
+                self.transport.replace_tls(config);
+                *material = now;
+                Ok(true)
+            })
+            .into_iter()
+            .collect()
     }
 
     pub(in crate::prometheus) fn transport(&self) -> &Transport {

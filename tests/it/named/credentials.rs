@@ -118,7 +118,7 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
         files.write("token", broken);
         assert_eq!(verdict(&mirror, &named("strict")), "OK");
         let is_told = || {
-            let (log, place) = (mirror.log(), "upstream a: upstreams[0].authorization.credentials_file: the file ");
+            let (log, place) = (mirror.log(), "upstream a: authorization.credentials_file: the file ");
             log.lines().any(|line| line.contains(place) && line.contains(says) && line.contains("/token "))
         };
         wait_until(|| format!("it is told of: {}", mirror.log()), is_told);

@@ -85,3 +85,45 @@ fn a_changed_file_is_taken_over_and_a_broken_one_is_not() {
     };
     assert!(counted("taken_over") >= 2 && counted("failed") >= 1, "{page}");
 }
+
+#[test]
+fn while_one_file_is_broken_the_others_are_followed_and_told_of() {
+    let (files, url) = (Files::new(), "http://127.0.0.1:1");
+    for name in ["password", "token", "tenant"] {
+        files.write(name, "ever-so-hush");
+    }
+    let upstream = |name: &str, keys: &str| format!("- {{name: {name}, url: '{url}', {keys}}}\n");
+    let basic = upstream("basic", "basic_auth: {username: u, password_file: password}");
+    let both =
+        upstream("both", "authorization: {credentials_file: token}, http_headers: {X-Scope-OrgID: {files: [tenant]}}");
+    files.upstreams(&format!("upstreams:\n{both}{basic}"));
+    let mirror = files.mirror();
+    let lines = |words: &[&str]| {
+        let log = mirror.log();
+        log.lines().filter(|line| line.contains("watched file") && words.iter().all(|word| line.contains(word))).count()
+    };
+    let path = |name: &str| format!("path={}", files.path(name).display());
+    let begun = |name: &str, says: &str| lines(&["level=warn", &path(name), says, "change=\"not taken over\""]);
+    let ended = |name: &str| lines(&["level=info", &path(name), "change=\"trouble has ended\""]);
+    let until = |what: &str, is_so: &dyn Fn() -> bool| wait_until(|| format!("{what}: {}", mirror.log()), is_so);
+
+    // Two files of one upstream are broken, that of another changes, and the upstreams file turns the two round.
+    std::fs::remove_file(files.path("token")).unwrap();
+    files.write("tenant", "");
+    files.write("password", "another-hush");
+    files.upstreams(&format!("upstreams:\n{basic}{both}"));
+    until("trouble begins", &|| {
+        begun("token", "upstream both: authorization.credentials_file: the file") == 1
+            && begun("tenant", "upstream both: http_headers.X-Scope-OrgID.files[0]: the file") == 1
+            && lines(&["change=\"taken over\""]) >= 1
+    });
+    // One is mended; the upstreams file breaks.
+    files.write("tenant", "ever-so-hush");
+    files.upstreams(&format!("upstreams:\n{basic}{}", both.replace("both, url", "both, uri")));
+    until("trouble ends", &|| ended("tenant") == 1 && begun("upstreams.yaml", "line 3: upstreams[1] has") == 1);
+    let before = lines(&[]);
+    files.write("password", "one-more-hush");
+    until("the third is taken over", &|| lines(&["change=\"taken over\""]) >= 1 && lines(&[]) == before + 1);
+    assert_eq!((begun("token", ""), begun("tenant", ""), ended("token")), (1, 1, 0), "{}", mirror.log());
+    assert!(!mirror.log().contains("hush"), "{}", mirror.log());
+}
