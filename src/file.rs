@@ -27,7 +27,19 @@ impl fmt::Display for Unreadable {
             Unreadable::System(error) => write!(f, "cannot be read: {error}"),
             Unreadable::NotRegular => f.write_str("is not a regular file, so it is not read"),
             Unreadable::TooLong(most) => write!(f, "is longer than {most} bytes"),
-            Unreadable::NotText => f.write_str("must hold a text in UTF-8"),
+            Unreadable::NotText => f.write_str("is not a text in UTF-8"),
+        }
+    }
+}
+
+impl Unreadable {
+    /// What to change.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Unreadable::System(_) => "give the path of a file that this mirror may read",
+            Unreadable::NotRegular => "give the path of a regular file, or of a link to one",
+            Unreadable::TooLong(_) => "give a shorter one, or see whether it is the right file",
+            Unreadable::NotText => "save it as UTF-8",
         }
     }
 }
@@ -75,10 +87,13 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-/// What stands in a file, or in the one that a symbolic link leads to.
+/// The mark that editors on Windows put before a text in UTF-8. It says nothing of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What stands in a file, or in the one that a symbolic link leads to, without a byte order mark.
 ///
 /// # Errors
-/// When it cannot be read, or has more than `most` bytes.
+/// When it cannot be read, or has more than `most` bytes, such a mark included.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
     if !fs::metadata(path)?.is_file() {
         return Err(Unreadable::NotRegular);
@@ -90,7 +105,14 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
         io::ErrorKind::WouldBlock => Unreadable::NotRegular,
         _ => Unreadable::System(error),
     })?;
-    if content.len() as u64 > most { Err(Unreadable::TooLong(most)) } else { Ok(content) }
+    if content.len() as u64 > most {
+        return Err(Unreadable::TooLong(most));
+    }
+    if content.starts_with(BYTE_ORDER_MARK) {
+        // The rest moves to the front, so that a secret leaves no copy behind.
+        content.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(content)
 }
 
 /// The text in a file. It may be a secret, and is wiped from memory when it is dropped.
@@ -116,10 +138,17 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "é").unwrap();
         assert_eq!(read_text(file.path(), 2).unwrap().as_str(), "é");
+        for (written, text) in
+            [("\u{feff}é", "é"), ("\u{feff}", ""), ("\u{feff}\u{feff}", "\u{feff}"), ("é\u{feff}", "é\u{feff}")]
+        {
+            fs::write(file.path(), written).unwrap();
+            assert_eq!(read_text(file.path(), 6).unwrap().as_str(), text);
+        }
+        fs::write(file.path(), "é").unwrap();
         assert!(matches!(read_text(file.path(), 1), Err(Unreadable::TooLong(1))));
         fs::write(file.path(), [0xe9]).unwrap();
         let error = read_text(file.path(), 2).unwrap_err();
-        assert_eq!(error.to_string(), "must hold a text in UTF-8");
+        assert_eq!(error.to_string(), "is not a text in UTF-8");
     }
 
     #[test]

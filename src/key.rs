@@ -122,8 +122,10 @@ impl Keyring {
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Key, BadKeyFile> {
     let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
-    let text = file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
-    let text = String::from_utf8(text).map_err(|_| bad(Reason::NoKey))?;
+    let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
+        Unreadable::NotText => bad(Reason::NoKey),
+        other => bad(Reason::Unreadable(other)),
+    })?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
         return Err(bad(Reason::Empty));
@@ -166,7 +168,7 @@ mod tests {
             assert_eq!((found.ok(), keyring.current().reveal()), (refreshed, key));
         };
         check(Some(false), "first");
-        write("second\n\n");
+        write("\u{feff}second\n\n");
         check(Some(true), "second");
         for bad in ["", "\n", "two words", "tw\no", &"k".repeat(5_000)] {
             write(bad);

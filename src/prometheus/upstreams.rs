@@ -46,7 +46,9 @@ impl fmt::Display for BadUpstreamsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the upstreams file {}", self.path.display())?;
         match &*self.reason {
-            Reason::Unreadable(why) => write!(f, " {why}"),
+            Reason::Unreadable(why) => {
+                write!(f, " {why}; {} (--upstreams-file, or UPSTREAMS_FILE)", why.remedy())
+            }
             Reason::Bad(what) => write!(f, ", {what}"),
             Reason::Unusable(name, bad) => write!(f, ", upstream {name}, line {}: {bad}", bad.line()),
             Reason::NoLonger(name, bad) => write!(f, ", upstream {name}: {bad}"),

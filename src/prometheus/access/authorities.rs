@@ -98,7 +98,7 @@ impl fmt::Display for BadAuthorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}"),
+            Reason::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
             Reason::NoPem => f.write_str("is no PEM file, or a broken one"),
             Reason::NoCertificate => f.write_str("has no certificate in it"),
             Reason::NoFiles => f.write_str("has no file in it"),

@@ -40,8 +40,10 @@ impl Proxy {
     /// When there is none in it.
     pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, BadProxyFile> {
         let bad = |reason| BadProxyFile { path: path.to_owned(), reason };
-        let text = file::read(path, MAX_FILE_BYTES).map_err(|why| bad(Reason::Unreadable(why)))?;
-        let url = std::str::from_utf8(&text).map_err(|_| bad(Reason::NoUrl))?;
+        let url = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
+            Unreadable::NotText => bad(Reason::NoUrl),
+            other => bad(Reason::Unreadable(other)),
+        })?;
         Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(Reason::NoUrl))
     }
 
@@ -129,7 +131,7 @@ impl fmt::Display for BadProxyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the file of the proxy, {}, ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}"),
+            Reason::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
             Reason::NoUrl => {
                 f.write_str("must hold a URL such as http://user:password@proxy.example:3128 and nothing else")
             }

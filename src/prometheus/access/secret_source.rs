@@ -127,7 +127,7 @@ impl fmt::Display for Unusable {
             write!(f, ": the file {}", file.display())?;
         }
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, " {why}; give the path of a file that this mirror may read"),
+            Reason::Unreadable(why) => write!(f, " {why}; {}", why.remedy()),
             Reason::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
             Reason::Faulty(what) => write!(f, " {what}"),
         }
@@ -256,7 +256,7 @@ mod tests {
         check(None, "second");
         fs::remove_file(&path).unwrap();
         check(None, "second");
-        fs::write(&path, "third").unwrap();
+        fs::write(&path, "\u{feff}third\r\n").unwrap();
         check(Some(true), "third");
     }
 

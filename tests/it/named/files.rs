@@ -6,6 +6,7 @@ use crate::support::certificates::Certificates;
 use crate::support::mirror::API_KEY;
 use crate::support::process::wait_until;
 use crate::support::prometheus;
+use crate::support::stub::{self, Stub};
 
 #[test]
 fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
@@ -19,7 +20,10 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         let all: Vec<&str> = says.iter().copied().chain([path]).collect();
         check_refused(&["--upstreams-file", path], &[("API_KEY", API_KEY)], &all);
     };
-    check(None, &["cannot be read", "No such file"]);
+    check(
+        None,
+        &["cannot be read: No such file", "; give the path of a file that this mirror may read (--upstreams-file"],
+    );
     check(
         Some("upstreams: [{name: a, url: 'http://p', pasword: x}]"),
         &["line 1", "unknown key pasword", "basic_auth"],
@@ -43,7 +47,10 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
     in_line_4("  sigv4: {}", &["sigv4 has no region", "AWS_REGION"]);
     let client = "client_id: c, client_secret_file: missing, token_url: 'https://t'";
     in_line_4(&format!("  oauth2: {{{client}}}"), &["oauth2.client_secret_file", missing]);
-    in_line_4("  bearer_token_file: /dev/zero", &["bearer_token_file", "is not a regular file"]);
+    in_line_4(
+        "  bearer_token_file: /dev/zero",
+        &["bearer_token_file", "is not a regular file", "; give the path of a regular"],
+    );
     in_line_4("  tls_config: {ca_file: upstreams.yaml}", &["tls_config.ca_file", "must hold certificates in PEM"]);
     in_line_4("  tls_config: {cert: c, key: k}", &["tls_config.cert must hold certificates in PEM"]);
     let (one_pair, other_pair) = (Certificates::of("mirror"), Certificates::of("mirror"));
@@ -56,6 +63,27 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         &format!("  tls_config: {{cert_file: {certificate}, key_file: {certificate}}}"),
         &["tls_config.key_file", "must hold a private key in PEM"],
     );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    const MARK: &str = "\u{feff}";
+    let (stub, files) = (Stub::start(stub::good), Files::new());
+    for name in ["user", "password", "tenant"] {
+        files.write(name, &format!("{MARK}{name}\r\n"));
+    }
+    files.upstreams(&format!(
+        "{MARK}{}",
+        one(
+            &format!("http://127.0.0.1:{}", stub.port()),
+            "  basic_auth: {username_file: user, password_file: password}\n  http_headers: {X-Scope-OrgID: {files: [tenant]}}",
+        )
+    ));
+    assert_eq!(verdict(&files.mirror(), &named("a")), "OK");
+    let requests = stub.requests();
+    // `printf user:password | base64`
+    assert_eq!(requests[0].header("authorization"), Some("Basic dXNlcjpwYXNzd29yZA=="));
+    assert_eq!(requests[0].header("x-scope-orgid"), Some("tenant"));
 }
 
 #[test]
