@@ -1,15 +1,19 @@
 //! The files by which the system's resolver finds names, read as it reads them: `resolv.conf`, `hosts` and `nsswitch.conf`.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::file::{self, Unreadable};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 const NSSWITCH_CONF: &str = "/etc/nsswitch.conf";
 
-/// The most bytes of these files that are read.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The most bytes of such a file; lists of blocked hosts have some megabytes. What a longer one says does not count.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// The most name servers that the resolver asks (resolv.conf(5), `MAXNS`).
 const MAX_SERVERS: usize = 3;
@@ -17,10 +21,8 @@ const MAX_SERVERS: usize = 3;
 /// The most names that stand for one: itself and itself in each search domain.
 const MAX_CANDIDATES: usize = 8;
 
-fn read(path: &str) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+fn read(path: &str) -> Result<Zeroizing<String>, Unreadable> {
+    file::read_text(Path::new(path), MAX_FILE_BYTES)
 }
 
 /// What `/etc/resolv.conf` says (resolv.conf(5)). How often and how long the resolver itself waits is left to it.
@@ -95,7 +97,7 @@ fn addresses_in(hosts: &str, name: &str) -> Vec<IpAddr> {
 pub(super) fn only_files_and_dns() -> bool {
     match read(NSSWITCH_CONF) {
         Ok(text) => is_plain(&text),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Err(why) => matches!(why, Unreadable::System(error) if error.kind() == io::ErrorKind::NotFound),
     }
 }
 
