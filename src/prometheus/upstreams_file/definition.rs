@@ -426,8 +426,10 @@ fn in_file(field: &Field<'_>, folder: &Path, form: Form) -> Result<SecretSource,
 fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
     let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
-    for (name, field) in field.mapping()?.all() {
-        let header: HeaderName = name.parse().map_err(|_| field.bad("is not the name of a header"))?;
+    let all = field.mapping()?;
+    for (name, field) in all.all() {
+        let header: HeaderName =
+            name.parse().map_err(|_| all.bad_at(field.place().line, "has a key that is not the name of a header"))?;
         if RESERVED_HEADERS.contains(&header.as_str()) {
             return Err(
                 field.bad("is a header that cannot be given here; credentials go into basic_auth or authorization")
@@ -724,10 +726,7 @@ mod tests {
         };
         whole("", "line 1: the file must be a mapping");
         whole("upstreams: []", "line 1: upstreams must not be empty");
-        whole(
-            "upstream: []",
-            "line 1: the file has an unknown key upstream: did you mean upstreams? the keys are upstreams",
-        );
+        whole("upstream: []", "line 1: the file has an unknown key: did you mean upstreams? the keys are upstreams");
         whole("upstreams:\n- url: http://p", "line 2: upstreams[0] has no name");
         whole("upstreams:\n- name: a", "line 2: upstreams[0] has neither url nor urls");
         whole("upstreams: [{name: a, url: 'http://p'}, {name: a, url: 'http://p'}]", "is the name of another upstream");
@@ -778,7 +777,7 @@ mod tests {
         check("  nan_interpretation: zero", "must be ZERO or NONE");
         check("  follow_redirects: true", "never follows redirects");
         check("  enable_http2: true", "HTTP/1.1");
-        check("  sigv5: {}", "has an unknown key sigv5");
+        check("  sigv5: {}", "has an unknown key: did you mean sigv4?");
     }
 
     /// Values of keys, and whether they are right.

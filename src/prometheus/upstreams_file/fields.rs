@@ -136,13 +136,10 @@ impl<'n> Field<'n> {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            // A key of another form may be a secret that lost its own key.
-            let is_name = key.name.len() <= 40
-                && key.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-            let shown = if is_name { format!("an unknown key {}", key.name) } else { "an unknown key".to_owned() };
+            // It is not repeated: it may be a secret that lost its own key.
             let near = nearest(&key.name, known.iter().copied(), 1);
             let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-            let what = format!("has {shown}: {meant}the keys are {}", known.join(", "));
+            let what = format!("has an unknown key: {meant}the keys are {}", known.join(", "));
             return Err(BadField { line: key.line, ..self.bad(&what) });
         }
         Ok(fields)
@@ -199,6 +196,11 @@ impl<'n> Fields<'n> {
         BadField { line: self.line, path, what: what.to_owned() }
     }
 
+    /// An error about a line of the mapping.
+    pub(super) fn bad_at(&self, line: usize, what: &str) -> BadField {
+        BadField { line, ..self.bad(what) }
+    }
+
     fn field(&self, name: &str, node: &'n Node) -> Field<'n> {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Field { path, line: node.line, value: &node.value }
@@ -237,7 +239,7 @@ mod tests {
         let unknown = fields().fields(&["list", "numbers", "word", "span", "empty", "none"]).map(|_| ()).unwrap_err();
         check(
             unknown,
-            "line 3: a has an unknown key number: did you mean numbers? the keys are list, numbers, word, span, empty, none",
+            "line 3: a has an unknown key: did you mean numbers? the keys are list, numbers, word, span, empty, none",
         );
         let node = yaml::parse("hush hush: 1").unwrap();
         check(

@@ -64,13 +64,16 @@ pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let hint = if has_surrogate(text) { HALVES } else { "" };
+            let hint = if has_surrogate(text) { HALVES } else { SYNTAX };
             BadYaml { line: error.marker().line(), what: format!("is not valid YAML: {}{hint}", error.info()) }
         })?;
         builder.take(event, span)?;
     }
     Ok(builder.document.unwrap_or(Node { line: 1, value: Value::Null }))
 }
+
+/// What to look at where a text is no YAML.
+const SYNTAX: &str = "; check indentation (blanks, not tabs), brackets, quotes and colons in this line and above it";
 
 /// What to write where JSON has two escapes.
 const HALVES: &str =
@@ -254,6 +257,7 @@ mod tests {
             Err(bad) => assert!(bad.line == line && bad.what.contains(says), "{yaml}: {bad:?}"),
         };
         check("a: [1\n", 2, "not valid YAML");
+        check("a: [1\n", 2, "; check indentation (blanks, not tabs), brackets");
         check("a: 1\n  b: 2\n", 2, "not valid YAML");
         check("a:\n  b: \"\\ud83d\\ude00\"", 2, "write a character itself");
         check(r#"{"a": "\ud83d"}"#, 1, "write a character itself");

@@ -26,9 +26,9 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
     );
     check(
         Some("upstreams: [{name: a, url: 'http://p', pasword: x}]"),
-        &["line 1", "unknown key pasword", "basic_auth"],
+        &["line 1: upstreams[0] has an unknown key: the keys are name, ", "basic_auth"],
     );
-    check(Some("upstreams:\n- name: a\n  url: ["), &["not valid YAML"]);
+    check(Some("upstreams:\n- name: a\n  url: ["), &["not valid YAML", "; check indentation"]);
     // Of what is in other files, and of what is missing, each error has the line and the key.
     let in_line_4 = |keys: &str, says: &[&str]| {
         check(Some(&one("https://p", keys)), &[&["upstream a, line 4: upstreams[0]."], says].concat());
