@@ -26,7 +26,7 @@ pub(super) enum Issuer {
 }
 
 impl Issuer {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Issuer::TokenServer => "token server",
             Issuer::SecurityTokenService => "Security Token Service",
@@ -69,8 +69,8 @@ pub struct CredentialsFailure(Problem);
 enum Problem {
     /// Something is wrong with what hands them out, at this host, port and path.
     At(Issuer, String, AtIssuer),
-    /// Nothing that could be asked for them, and why.
-    Nowhere(String),
+    /// Nothing that could be asked for them: why, and what to do.
+    Nowhere(String, String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,8 @@ enum AtIssuer {
     Refused(u16, Option<String>),
     /// An answer that holds no credentials: in which way.
     Foreign(&'static str),
+    /// A machine that has no role.
+    NoRole,
 }
 
 impl CredentialsFailure {
@@ -100,9 +102,24 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Foreign(why)))
     }
 
-    /// There is nothing to ask for them.
-    pub(super) fn none(why: &str) -> CredentialsFailure {
-        CredentialsFailure(Problem::Nowhere(why.to_owned()))
+    /// There is nothing to ask for them, for this reason; and what to do.
+    pub(super) fn none(why: impl Into<String>, remedy: impl Into<String>) -> CredentialsFailure {
+        CredentialsFailure(Problem::Nowhere(why.into(), remedy.into()))
+    }
+
+    /// The machine has no role whose keys could be had.
+    pub(super) fn no_role(server: &str) -> CredentialsFailure {
+        CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
+    }
+
+    /// Which server did not answer, and why, where that is what is wrong: a sentence without what to do about it.
+    pub(super) fn of_silent_server(&self) -> Option<String> {
+        match &self.0 {
+            Problem::At(issuer, server, AtIssuer::Unreachable(what, _)) => {
+                Some(format!("the {} {server} {what}", issuer.name()))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the server answered, so that asking it again at once makes no sense.
@@ -124,7 +141,7 @@ impl CredentialsFailure {
 /// Why a server did not answer, as the predicate of a sentence about it; and what to do about it.
 fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
     let address = issuer.address();
-    let slow = "look at its load, and at the network between this mirror and it; if requestTimeout is short, raise it";
+    let slow = "look at its load, and at the network between this mirror and it; if the timeout of the request is short, raise it";
     let reach = || {
         format!(
             "check {address}, that it is running, and that a firewall or NetworkPolicy lets this mirror connect to it"
@@ -150,12 +167,7 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
         ErrorKind::Unconnected(failure) => (
             format!("cannot be reached: {failure}"),
             match failure {
-                ConnectFailure::Tls(_) => {
-                    format!(
-                        "{}; if tls_config in oauth2 has a ca_file, that holds instead of --ca-file",
-                        failure.remedy()
-                    )
-                }
+                ConnectFailure::Tls(_) => failure.remedy().to_owned(),
                 ConnectFailure::NameServerFails(_)
                 | ConnectFailure::NameServerSilent { .. }
                 | ConnectFailure::LookupsBusy { .. }
@@ -176,9 +188,7 @@ impl fmt::Display for CredentialsFailure {
         f.write_str("was not queried, because there are no credentials for it: ")?;
         let (issuer, server, problem) = match &self.0 {
             Problem::At(issuer, server, problem) => (issuer, server, problem),
-            Problem::Nowhere(why) => {
-                return write!(f, "{why}; give them in the upstreams file, or where this mirror runs");
-            }
+            Problem::Nowhere(why, remedy) => return write!(f, "{why}; {remedy}"),
         };
         write!(f, "the {} {server} ", issuer.name())?;
         match problem {
@@ -204,6 +214,9 @@ impl fmt::Display for CredentialsFailure {
                 Ok(())
             }
             AtIssuer::Foreign(why) => write!(f, "{why}; check {}", issuer.address()),
+            AtIssuer::NoRole => f.write_str(
+                "names no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
+            ),
         }
     }
 }

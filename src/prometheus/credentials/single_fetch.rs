@@ -120,7 +120,8 @@ impl<T> SingleFetch<T> {
                     "another request fetches them, which takes longer than the {} ms of this one",
                     deadline.whole_ms()
                 );
-                return Err(ErrorKind::Credentials(Box::new(CredentialsFailure::none(&why))));
+                let remedy = "look at what hands them out, or raise requestTimeout in the connection details";
+                return Err(ErrorKind::Credentials(Box::new(CredentialsFailure::none(why, remedy))));
             }
             let waited = self.changed.wait_timeout(state, deadline.remaining());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;

@@ -246,7 +246,20 @@ fn why_there_are_no_keys_is_said() {
     check(
         "{region: r}",
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")],
-        &["none of this machine", "instance metadata service 127.0.0.1:1", "Connection refused"],
+        &[
+            "credentials for it: there are no keys",
+            "and none of this machine: the instance metadata service 127.0.0.1:1/",
+            " cannot be reached: Connection refused; give them in",
+        ],
+    );
+    let without_role = Stub::start(|request: &Request| match request.method.as_str() {
+        "PUT" => Reply::http(200, "text/plain", "imds-hush"),
+        _ => Reply::http(404, "text/plain", ""),
+    });
+    check(
+        "{region: r}",
+        &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url(&without_role, ""))],
+        &["instance metadata service 127.0.0.1:", " names no role; attach one to this machine"],
     );
     let slow = Stub::start(|_: &Request| Reply::raw("").then(After::Hang));
     let slow_url = url(&slow, "/");
@@ -274,10 +287,54 @@ fn why_there_are_no_keys_is_said() {
     check(
         "{region: r}",
         &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/missing"), ("AWS_ROLE_ARN", "a")],
-        &["/missing cannot be read"],
+        &["/missing cannot be read: No such file or directory (os error 2); give the path of a file"],
     );
     check("{region: r, profile: x}", &[("AWS_SHARED_CREDENTIALS_FILE", &web)], &["has no keys of the profile x"]);
-    check("{region: r}", &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")], &["must be an https URL"]);
+    check(
+        "{region: r}",
+        &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")],
+        &["leads by http to another machine; give an https URL"],
+    );
+}
+
+#[test]
+fn the_token_service_cannot_make_an_error_repeat_a_secret() {
+    const TOKEN: &str = "web/hush&1";
+    let files = Files::new();
+    files.write("web", &format!("{TOKEN}\n"));
+    let web = files.path("web").to_str().unwrap().to_owned();
+    let check = |code: &str, message: &str, says: &str| {
+        let body = format!("<E><Error><Code>{code}</Code><Message>{message}</Message></Error></E>");
+        let sts = Stub::start(move |_: &Request| Reply::http(403, "text/xml", &body));
+        let sts_url = url(&sts, "/");
+        let of_web =
+            [("AWS_WEB_IDENTITY_TOKEN_FILE", web.as_str()), ("AWS_ROLE_ARN", "a"), ("AWS_ENDPOINT_URL_STS", &sts_url)];
+        let of_role = format!("access_key: AKID, secret_key: '{TOKEN}', role_arn: a, ");
+        for (keys, variables) in [("", &of_web[..]), (&of_role, &of_web[2..])] {
+            files.upstreams(&one("http://127.0.0.1:1", &format!("  sigv4: {{{keys}region: r}}")));
+            let mirror = mirror_in(&files, variables);
+            let verdict = verdict(&mirror, &named("a"));
+            assert!(verdict.contains(says), "{keys} {message}: {verdict}");
+            for text in [verdict, mirror.log()] {
+                for leak in ["hush", "d2ViL2h1c2gmM", "#119"] {
+                    assert!(!text.contains(leak), "{keys} {message}: {text}");
+                }
+            }
+        }
+    };
+    check("AccessDenied", "not web/hush&amp;1", "HTTP status 403: AccessDenied: not ...)");
+    check("not web/hush&amp;1", "really", "HTTP status 403: not ...: really)");
+    check(
+        "Denied",
+        "form was WebIdentityToken=web%2Fhush%261&amp;x=%2f",
+        "Denied: form was WebIdentityToken=...&x=%2f)",
+    );
+    // `printf 'web/hush&1' | base64`
+    check("Denied", "d2ViL2h1c2gmMQ==", "Denied: ...)");
+    // What is not understood is not shown.
+    check("Denied", "&#119;eb/hush&amp;1", "HTTP status 403: Denied)");
+    check("Denied", "<![CDATA[web/hush&1]]>", "HTTP status 403: Denied)");
+    check("<x>web/hush&amp;1</x>", "m", "(HTTP status 403); check");
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Sources {
             return self.of_container(uri, deadline);
         }
         if environment.is_metadata_disabled {
-            return Err(CredentialsFailure::none(NO_KEYS));
+            return Err(CredentialsFailure::none(NO_KEYS, GIVE_KEYS));
         }
         self.of_machine(deadline)
     }
@@ -100,12 +100,18 @@ impl Sources {
 
     fn of_profile(&self, profile: &str) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let Some(path) = &self.environment.shared_credentials_file else {
-            return Err(CredentialsFailure::none("AWS_SHARED_CREDENTIALS_FILE is not set, nor is HOME"));
+            return Err(CredentialsFailure::none(
+                "AWS_SHARED_CREDENTIALS_FILE is not set, nor is HOME",
+                "set AWS_SHARED_CREDENTIALS_FILE to the file that has the profile",
+            ));
         };
         let text = read(path)?;
         let found = answers::of_profile(&text, profile).map(kept);
         found.ok_or_else(|| {
-            CredentialsFailure::none(&format!("{} has no keys of the profile {profile}", path.display()))
+            CredentialsFailure::none(
+                format!("the file {} has no keys of the profile {profile}", path.display()),
+                "add aws_access_key_id and aws_secret_access_key to this profile, or name another one",
+            )
         })
     }
 
@@ -150,7 +156,8 @@ impl Sources {
     fn of_container(&self, uri: &str, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         if !may_be_container(uri) {
             return Err(CredentialsFailure::none(
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI must be an https URL, or lead to this machine or to 169.254.170.2 or 169.254.170.23",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI leads by http to another machine",
+                "give an https URL, or one that leads to this machine, to 169.254.170.2 or to 169.254.170.23",
             ));
         }
         let token = match &self.environment.container_token_file {
@@ -172,7 +179,12 @@ impl Sources {
         let (server, status, token) = match ask(&format!("{endpoint}/latest/api/token"), &none, Content::EmptyPut) {
             Ok(answer) => answer,
             // Most mirrors do not run at Amazon, and then it is not this service that is missing.
-            Err(unreachable) => return Err(CredentialsFailure::none(&format!("{NO_KEYS} ({unreachable})"))),
+            Err(failure) => {
+                return Err(match failure.of_silent_server() {
+                    Some(what) => CredentialsFailure::none(format!("{NO_KEYS}: {what}"), GIVE_KEYS),
+                    None => failure,
+                });
+            }
         };
         if status != 200 {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
@@ -182,12 +194,10 @@ impl Sources {
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
-        if status != 200 || !is_role {
-            return Err(CredentialsFailure::foreign(
-                Issuer::Machine,
-                &server,
-                "names no role of this machine, so there is none attached to it",
-            ));
+        match status {
+            200 if is_role => {}
+            200 | 404 => return Err(CredentialsFailure::no_role(&server)),
+            _ => return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None)),
         }
         self.of_json(&self.local_call(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline))
     }
@@ -218,6 +228,8 @@ const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID),
                        (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
                        of this machine";
 
+const GIVE_KEYS: &str = "give them in the upstreams file, or where this mirror runs";
+
 /// A request to a service that hands out keys.
 struct Call<'c> {
     issuer: Issuer,
@@ -230,7 +242,12 @@ struct Call<'c> {
 impl Call<'_> {
     /// The server's name, the status and the text of the answer.
     fn ask(&self, content: Content<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
-        let bad = |why: &str| CredentialsFailure::none(&format!("{} {why}", self.issuer.address()));
+        let bad = |why: &str| {
+            CredentialsFailure::none(
+                format!("the URL of the {} {why}", self.issuer.name()),
+                format!("check {}", self.issuer.address()),
+            )
+        };
         let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
         let target = Target { address: &address, url_query: &query, credentials: self.credentials };
         let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
@@ -292,8 +309,8 @@ fn temporary((keys, end): Granted) -> Fetched<AwsKeys> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsFailure> {
-    let none = |why| CredentialsFailure::none(&format!("the file {} {why}", path.display()));
-    file::read_text(path, MAX_FILE_BYTES).map_err(none)
+    file::read_text(path, MAX_FILE_BYTES)
+        .map_err(|why| CredentialsFailure::none(format!("the file {} {why}", path.display()), why.remedy()))
 }
 
 #[cfg(test)]
