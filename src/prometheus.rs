@@ -16,6 +16,7 @@ mod http;
 mod http_status;
 pub(crate) mod internals;
 mod named_upstream;
+mod named_words;
 mod recording;
 mod redirect;
 mod replicas;

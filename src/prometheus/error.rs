@@ -10,6 +10,7 @@ use super::foreign::Foreign;
 use super::health::{Silence, WaitedFor};
 use super::http::connect_failure::ConnectFailure;
 use super::http_status::StatusFailure;
+use super::named_words::{Side, in_words_of_file};
 use super::upstream::Upstream;
 
 /// A failed call: to whom, what was asked, and why it failed.
@@ -239,6 +240,18 @@ impl ErrorKind {
             ErrorKind::Closed | ErrorKind::ReplicaDown => true,
             ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
             _ => false,
+        }
+    }
+
+    /// The whole time of the question in milliseconds, if what went wrong says it.
+    fn whole_ms(&self) -> Option<u128> {
+        match self {
+            ErrorKind::Timeout { whole_ms: ms, .. }
+            | ErrorKind::NoWorker { timeout_ms: ms, .. }
+            | ErrorKind::Stalled(ms)
+            | ErrorKind::TimeSpent(ms)
+            | ErrorKind::NoTimeLeft(ms) => Some(*ms),
+            _ => None,
         }
     }
 
@@ -506,24 +519,11 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
 
 /// What went wrong, as the predicate of a sentence about the upstream.
 pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind) -> String {
-    if upstream.is_named() { of_named(&kind.to_string()) } else { kind.to_string() }
-}
-
-/// The same of an upstream whose address and credentials do not stand in the connection details.
-fn of_named(what: &str) -> String {
-    [
-        ("host, port and path prefix in the connection details", "url in the upstreams file"),
-        ("host and port in the connection details", "url in the upstreams file"),
-        ("the host in the connection details", "the host of url in the upstreams file"),
-        ("the port in the connection details", "the port of url in the upstreams file"),
-        ("the path prefix in the connection details", "the path of url in the upstreams file"),
-        ("url in the connection details", "url in the upstreams file"),
-        (" as url in the upstreams file, instead of host and port", " as url in the upstreams file"),
-        ("--proxy of this mirror", "proxy_url in the upstreams file, or --proxy of this mirror"),
-        ("the --ca-file of this mirror", "ca_file in the upstreams file, or the --ca-file of this mirror"),
-    ]
-    .iter()
-    .fold(what.to_owned(), |text, (given, named)| text.replace(given, named))
+    let side = if matches!(kind, ErrorKind::Credentials(_)) { Side::Credentials } else { Side::Upstream };
+    match upstream.definition() {
+        Some(definition) => in_words_of_file(kind.to_string(), definition, side, kind.whole_ms()),
+        None => kind.to_string(),
+    }
 }
 
 /// What went wrong at a proxy, and what whoever runs the mirror can do about it.

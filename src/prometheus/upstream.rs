@@ -12,7 +12,7 @@ use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::http::transport::{Target, Transport};
 use super::named_upstream::NamedUpstream;
-use super::upstreams_file::definition::Options;
+use super::upstreams_file::definition::{Definition, Options};
 
 /// A shorter part of a URL is no secret, but may be part of many words.
 const MIN_HIDDEN_BYTES: usize = 8;
@@ -92,9 +92,14 @@ impl Upstream {
 
     /// What the upstreams file says of it, if it stands there.
     pub fn options(&self) -> Option<&Options> {
+        self.definition().map(|definition| &definition.options)
+    }
+
+    /// What stands in the upstreams file of it, if it stands there.
+    pub(super) fn definition(&self) -> Option<&Definition> {
         match &*self.0 {
             Kind::Given { .. } => None,
-            Kind::Named(Named { upstream, .. }) => Some(&upstream.definition().options),
+            Kind::Named(Named { upstream, .. }) => Some(upstream.definition()),
         }
     }
 

@@ -61,6 +61,15 @@ pub enum ConnectFailure {
     Tls(TlsFailure),
 }
 
+/// The words of these failures that have others where a named upstream has settings of its own.
+pub(in crate::prometheus) const OTHER_NAME: &str = "its certificate is not for this host";
+pub(in crate::prometheus) const OTHER_NAME_REMEDY: &str = "use a host in url that the certificate is for, or have it issued for this host (subjectAltName); for an upstream of \
+     the upstreams file, server_name in its tls_config says which name to expect instead";
+pub(in crate::prometheus) const TRUSTED_AUTHORITIES: &str = "it trusts the public ones, or those in --ca-file";
+pub(in crate::prometheus) const AUTHORITY_THERE: &str = "the authority in --ca-file";
+pub(in crate::prometheus) const CLIENT_CERTIFICATE_REMEDY: &str = "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
+     authority that it trusts";
+
 /// Why a TLS handshake failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TlsFailure {
@@ -265,10 +274,7 @@ impl fmt::Display for ConnectFailure {
 impl TlsFailure {
     fn remedy(&self) -> &'static str {
         match self {
-            TlsFailure::OtherName => {
-                "use a host in url that the certificate is for, or have it issued for this host (subjectAltName); for an upstream of \
-                 the upstreams file, server_name in its tls_config says which name to expect instead"
-            }
+            TlsFailure::OtherName => OTHER_NAME_REMEDY,
             TlsFailure::UnknownIssuer => {
                 "have the certificate of the authority that issued it added to the --ca-file of this mirror; the server's \
                  own certificate does not help there"
@@ -284,10 +290,7 @@ impl TlsFailure {
             }
             TlsFailure::Version1 => "issue the certificate anew as X.509 version 3, with the host as subjectAltName",
             TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
-            TlsFailure::ClientCertificate(_) => {
-                "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
-                 authority that it trusts"
-            }
+            TlsFailure::ClientCertificate(_) => CLIENT_CERTIFICATE_REMEDY,
             TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
             TlsFailure::Other(_) => "check that the port speaks https, and its certificate",
         }
@@ -300,13 +303,15 @@ impl fmt::Display for TlsFailure {
             TlsFailure::ClientCertificate(Some(why)) => {
                 return write!(f, "it demands a client certificate, or does not accept the one it got ({why})");
             }
-            TlsFailure::OtherName => "its certificate is not for this host",
+            TlsFailure::OtherName => OTHER_NAME,
             TlsFailure::UnknownIssuer => {
-                "its certificate is issued by an authority that this mirror does not trust (it trusts the public ones, or \
-                 those in --ca-file, or in the ca_file of the upstream)"
+                return write!(
+                    f,
+                    "its certificate is issued by an authority that this mirror does not trust ({TRUSTED_AUTHORITIES})"
+                );
             }
             TlsFailure::OtherKey => {
-                "its certificate is not signed by the authority in --ca-file that has the name of its issuer"
+                return write!(f, "its certificate is not signed by {AUTHORITY_THERE} that has the name of its issuer");
             }
             TlsFailure::Expired => "its certificate has expired",
             TlsFailure::NotYetValid => "its certificate is not valid yet",

@@ -1,18 +1,19 @@
 //! How connection details choose a named upstream.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Files, named, verdict};
+use super::{Files, named, one, verdict};
 use crate::support::mirror::Mirror;
 use crate::support::process::wait_until;
 use crate::support::prometheus;
+use crate::support::stub::{After, Reply, Request, Stub};
 
 #[test]
 fn connection_details_name_an_upstream_or_give_an_address_but_not_both() {
     let (files, url) = (Files::new(), prometheus::shared().url(""));
     files.upstreams(&format!("upstreams: [{{name: first, url: '{url}'}}, {{name: second, url: '{url}'}}]"));
     let mirror = files.mirror();
-    let check = |details: serde_json::Value, says: &[&str]| {
+    let check = |details: Value, says: &[&str]| {
         let verdict = verdict(&mirror, &details);
         assert!(says.iter().all(|part| verdict.contains(part)), "{details}: {says:?}: {verdict}");
     };
@@ -73,4 +74,25 @@ fn what_the_file_says_holds_where_connection_details_say_nothing() {
     assert!(by_file.contains("700 ms"), "{by_file}");
     let by_details = verdict(&mirror, &json!({"upstream": "slow", "requestTimeout": 600}));
     assert!(by_details.contains("600 ms"), "{by_details}");
+}
+
+#[test]
+fn errors_name_the_keys_of_the_upstreams_file_that_were_in_force() {
+    let files = Files::new();
+    let denying = Stub::start(|_: &Request| Reply::http(403, "text/plain", ""));
+    let silent = Stub::start(|_: &Request| Reply::raw("").then(After::Hang));
+    let silent = format!("http://127.0.0.1:{}", silent.port());
+    let check = |url: &str, keys: &str, details: Value, says: &str, says_not: &str| {
+        files.upstreams(&one(url, keys));
+        let verdict = verdict(&files.mirror(), &details);
+        assert!(verdict.contains(says) && !verdict.contains(says_not), "{keys} {details}: {verdict}");
+    };
+    let through = format!("  proxy_url: http://u:hush@127.0.0.1:{}", denying.port());
+    let no_proxy = "added to no_proxy of upstream a in the upstreams file";
+    check("http://127.0.0.1:1", &through, named("a"), no_proxy, "--no-proxy");
+    let of_file = "raise timeout of upstream a in the upstreams file";
+    check(&silent, "  timeout: 700ms", named("a"), of_file, "requestTimeout");
+    let shorter = json!({"upstream": "a", "requestTimeout": 500});
+    let of_details = "raise requestTimeout in the connection details";
+    check(&silent, "  timeout: 700ms", shorter, of_details, "timeout of upstream");
 }

@@ -33,9 +33,27 @@ fn the_authority_and_the_name_of_a_server_can_be_given() {
         assert!(verdict.contains(says), "{tls}: {says}: {verdict}");
     };
     check("ca_file: ca.pem, server_name: prometheus.internal", "OK");
-    check("ca_file: ca.pem", "its certificate is not for this host");
-    check("ca_file: ca.pem, server_name: other.internal", "its certificate is not for this host");
-    check("server_name: prometheus.internal", "does not trust");
+    check("ca_file: ca.pem", "its certificate is not for this host; use a host in url");
+    check(
+        "ca_file: ca.pem",
+        "or set tls_config.server_name of upstream a in the upstreams file to a name that it is for",
+    );
+    check(
+        "ca_file: ca.pem, server_name: other.internal",
+        "is not for the name in tls_config.server_name; correct tls_config.server_name of upstream a in the upstreams file",
+    );
+    check("server_name: prometheus.internal", "does not trust (it trusts the public ones, or those in --ca-file)");
+    check(
+        "server_name: prometheus.internal",
+        "added to tls_config.ca_file of upstream a in the upstreams file, or the",
+    );
+    // An authority of the same name with another key.
+    files.copy(&Certificates::of("prometheus.internal").authority, "other.pem");
+    check(
+        "ca_file: other.pem, server_name: prometheus.internal",
+        "by the authority in tls_config.ca_file that has the name of its issuer; replace the authority in tls_config.ca_file of \
+         upstream a in the upstreams file by",
+    );
     check("insecure_skip_verify: true", "OK");
     let pem = std::fs::read_to_string(&certificates.authority).unwrap();
     check(&format!("ca: {}, server_name: prometheus.internal", serde_json::to_string(&pem).unwrap()), "OK");
@@ -111,7 +129,8 @@ fn tls_config_holds_for_a_proxy_of_the_upstreams_own_too() {
         let verdict = verdict(&mirror, &named("a"));
         words.iter().all(|part| verdict.contains(part))
     };
-    let refused = ["through the proxy localhost:", "no TLS connection", "ca_file in the upstreams file"];
+    let refused =
+        ["through the proxy localhost:", "no TLS connection", "tls_config.ca_file of upstream a in the upstreams file"];
     wait_until(|| format!("its certificate is refused: {}", verdict(&mirror, &named("a"))), || says(&refused));
     // A changed file holds for the proxy as well. The server's own name is not the proxy's.
     files.write("ca.pem", &format!("{}{}", authority(&of_server), authority(&of_proxy)));
