@@ -397,7 +397,7 @@ impl Gateway {
         match self.client.lane(&datasource.upstream) {
             Ok(lane) => Prepared::Question(Question { job, datasource, ask, deadline, lane }),
             Err(silent) => {
-                let error = prometheus::Error { query: ask.query(), ..silent };
+                let error = prometheus::Error { query: ask.query().map(Into::into), ..silent };
                 Prepared::Reply(self.failed(job, &error.into(), None))
             }
         }
@@ -457,7 +457,7 @@ impl Gateway {
     pub fn expire(&self, question: &Question, held_by_upstream: usize) -> Reply {
         let Question { job, datasource, ask, deadline, .. } = question;
         let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
-        self.failed(*job, &prometheus::Error { query: ask.query(), ..no_worker }.into(), None)
+        self.failed(*job, &prometheus::Error { query: ask.query().map(Into::into), ..no_worker }.into(), None)
     }
 
     /// The reply of a method that tells of an error. Without an explanation, no upstream was asked.
@@ -569,7 +569,10 @@ fn answer(ask: &dyn Ask, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
             Err(Error::Upstream(failure)) if call.session.fail_over(&failure.kind) => failed = Some(failure),
             // It is the one before that took the time.
             Err(Error::Upstream(failure)) if failure.kind.had_no_time() => {
-                return Err(Error::Upstream(failed.unwrap_or(failure)));
+                return Err(Error::Upstream(call.session.with_failed_replicas(failed.unwrap_or(failure))));
+            }
+            Err(Error::Upstream(failure)) => {
+                return Err(Error::Upstream(call.session.with_failed_replicas(failure)));
             }
             answered => return answered,
         }

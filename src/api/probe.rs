@@ -22,7 +22,7 @@ pub(super) fn range_bounds(session: &mut Session<'_>, promql: &str) -> Result<Ra
             return Ok(RangeBounds::LeftOpen);
         }
         // The admin knows his query, not ours.
-        Err(other) => return Err(prometheus::Error { query: Some(promql.to_owned()), ..other }.into()),
+        Err(other) => return Err(prometheus::Error { query: Some(promql.into()), ..other }.into()),
     };
     let counts = || found.series.iter().flat_map(|one| &one.samples).map(|sample| sample.value);
     match (counts().any(|count| count == 4.0), counts().any(|count| count != 4.0)) {

@@ -31,7 +31,7 @@ use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::{self, BoundedTexts};
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
-use super::error::{Error, ErrorKind, logged, predicate, shortened};
+use super::error::{Error, ErrorKind, FailedReplicas, logged, predicate, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
@@ -196,7 +196,12 @@ impl Client {
         let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
         match self.health.is_known(&upstream.health_key(), Instant::now()) {
             Ok(is_known) => Ok(lane(is_known)),
-            Err(silence) => Err(Error { upstream: upstream.clone(), query: None, kind: ErrorKind::Silent(silence) }),
+            Err(silence) => Err(Error {
+                upstream: upstream.clone(),
+                query: None,
+                kind: ErrorKind::Silent(silence),
+                failed_before: None,
+            }),
         }
     }
 
@@ -205,7 +210,7 @@ impl Client {
         let most = upstream.options().and_then(|options| options.max_in_flight);
         let kind =
             ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers, most };
-        Error { upstream: upstream.clone(), query: None, kind }
+        Error { upstream: upstream.clone(), query: None, kind, failed_before: None }
     }
 }
 
@@ -231,7 +236,8 @@ pub struct Session<'c> {
     partial: PartialResponse,
     memory: Memory,
     trace: Arc<Trace>,
-    failed_replicas: Vec<Upstream>,
+    /// The replicas that have failed for this question, and why.
+    failed_replicas: Vec<(Upstream, String)>,
     /// Whether the upstream is known to answer, or may be asked nevertheless.
     is_admitted: bool,
     calls: u32,
@@ -293,9 +299,10 @@ impl Session<'_> {
         if failure.is_replicas_own() {
             self.upstream.has_failed();
         }
-        self.failed_replicas.push(self.upstream.clone());
+        self.failed_replicas.push((self.upstream.clone(), failure.brief()));
+        let has_failed = |one: &Upstream| self.failed_replicas.iter().any(|(failed, _)| failed == one);
         let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
-        let Some(next) = candidates.into_iter().find(|one| !self.failed_replicas.contains(one)) else { return false };
+        let Some(next) = candidates.into_iter().find(|one| !has_failed(one)) else { return false };
         self.upstream = next;
         if let Some(recording) = &mut self.recording {
             recording.start_over();
@@ -323,7 +330,16 @@ impl Session<'_> {
 
     /// The replicas that have failed for this question, separated by commas.
     pub fn failed_replicas(&self) -> String {
-        self.failed_replicas.iter().filter_map(Upstream::replica).collect::<Vec<_>>().join(", ")
+        self.failed_replicas.iter().filter_map(|(one, _)| one.replica()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The failure of this question, with the other replicas that failed for it.
+    pub fn with_failed_replicas(&self, failure: Error) -> Error {
+        let others = self.failed_replicas.iter().filter(|(one, _)| *one != failure.upstream);
+        let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
+        let shown: Vec<String> = shown.collect();
+        let failed_before = (!shown.is_empty()).then(|| Box::new(FailedReplicas(shown)));
+        Error { failed_before, ..failure }
     }
 
     /// The upstream that is asked.
@@ -661,7 +677,12 @@ impl Session<'_> {
             *is_trivial = query == Some(TRIVIAL_QUERY);
         }
         let kind = kind.with_words(|words| self.without_secrets(words));
-        Error { upstream: self.upstream.clone(), query: query.map(shortened), kind }
+        Error {
+            upstream: self.upstream.clone(),
+            query: query.map(|query| shortened(query).into()),
+            kind,
+            failed_before: None,
+        }
     }
 
     /// A text of the upstream's without what it was sent in confidence.

@@ -19,10 +19,16 @@ pub struct Error {
     /// The upstream, which shows no password.
     pub upstream: Upstream,
     /// What was asked: PromQL or a selector, if the call had one.
-    pub query: Option<String>,
+    pub query: Option<Box<str>>,
     /// What went wrong.
     pub kind: ErrorKind,
+    /// The other replicas that failed for the same question, if there are such.
+    pub failed_before: Option<Box<FailedReplicas>>,
 }
+
+/// Replicas that failed, each with the reason in brackets. Behind a pointer, it keeps [`Error`] small.
+#[derive(Debug)]
+pub struct FailedReplicas(pub(super) Vec<String>);
 
 /// What went wrong. No variant carries anything of a body that is not Prometheus's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -255,6 +261,20 @@ impl ErrorKind {
         }
     }
 
+    /// In a few words, why a replica failed. They have nothing of the words of a peer.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            ErrorKind::Unconnected(failure) => failure.to_string(),
+            ErrorKind::Status(failure) => format!("HTTP status {}", failure.status),
+            ErrorKind::Closed => "closed the connection".to_owned(),
+            ErrorKind::ReplicaDown => "does not answer probes".to_owned(),
+            ErrorKind::Timeout { waited_ms, .. } => format!("no answer within {waited_ms} ms"),
+            ErrorKind::Stalled(ms) => format!("no whole answer within {ms} ms"),
+            ErrorKind::Silent(Silence { lasted, .. }) => format!("no answer for {} ms now", lasted.as_millis()),
+            other => other.name().to_owned(),
+        }
+    }
+
     /// Whether the upstream had next to nothing of the request's time, so that nothing is known about it.
     pub fn had_no_time(&self) -> bool {
         match self {
@@ -315,6 +335,9 @@ impl ErrorKind {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prometheus at {} {}", self.upstream, predicate(&self.upstream, &self.kind))?;
+        if let Some(failed) = &self.failed_before {
+            write!(f, "; before it, the mirror tried {}", failed.0.join(", "))?;
+        }
         if let Some(query) = &self.query {
             write!(f, "; asked for: {}", shortened(query))?;
         }

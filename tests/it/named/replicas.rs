@@ -179,6 +179,9 @@ fn the_log_says_which_replicas_failed() {
         wait_until(|| format!("a request is logged: {}", gateway.mirror.log()), || !find().is_empty());
         find()
     };
+    let both_down = gateway(&files, &[down.clone(), "http://127.0.0.1:2".to_owned()], "10s").connection().text;
+    let tried = "; before it, the mirror tried 127.0.0.1:1 (Connection refused); asked for: 1";
+    assert!(both_down.contains("a (127.0.0.1:2) cannot be reached: ") && both_down.contains(tried), "{both_down}");
     let answered = gateway(&files, &[down.clone(), good.clone()], "10s");
     assert_eq!(answered.connection().json["status"], "OK");
     let line = last(&answered);
@@ -202,6 +205,12 @@ fn when_all_fail_each_is_tried_once_within_the_deadline() {
     let gateway = gateway(&files, &urls, "5s");
     let answer = gateway.connection();
     assert!(answer.text.contains("cannot answer now (HTTP status 503"), "{}", answer.text);
+    let [first, second] = [0, 1].map(|nth: usize| format!("127.0.0.1:{} (HTTP status 503)", stubs[nth].port()));
+    assert!(
+        answer.text.contains(&format!("; before it, the mirror tried {first}, {second}; asked")),
+        "{}",
+        answer.text
+    );
     let asked: Vec<usize> =
         stubs.iter().map(|stub| stub.requests().iter().filter(|request| request.method == "POST").count()).collect();
     assert_eq!(asked, [1, 1, 1]);
