@@ -73,7 +73,7 @@ pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
         let (upstream, begun) = (&upstreams[nth], Instant::now());
         match test(&client, upstream) {
             Ok(()) => (format!("{upstream}: OK, {} ms\n", begun.elapsed().as_millis()), true),
-            Err(error) => (format!("{upstream}: FAILED: {error}\n"), false),
+            Err(error) => (format!("{upstream}: FAILED: {}\n", error.predicate()), false),
         }
     });
     let is_good = verdicts.iter().all(|(_, is_good)| *is_good);

@@ -183,6 +183,11 @@ impl Error {
 }
 
 impl Error {
+    /// What went wrong, as the predicate of a sentence about the upstream.
+    pub fn predicate(&self) -> String {
+        predicate(&self.upstream, &self.kind)
+    }
+
     /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
     pub fn is_callers(&self) -> bool {
         match &self.kind {
@@ -334,7 +339,7 @@ impl ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prometheus at {} {}", self.upstream, predicate(&self.upstream, &self.kind))?;
+        write!(f, "Prometheus at {} {}", self.upstream, self.predicate())?;
         if let Some(failed) = &self.failed_before {
             write!(f, "; before it, the mirror tried {}", failed.0.join(", "))?;
         }

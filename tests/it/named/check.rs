@@ -30,7 +30,8 @@ fn each_upstream_and_replica_has_a_line_and_the_exit_code_says_whether_all_answe
     files.upstreams(&format!("upstreams: [{{name: one, urls: ['http://127.0.0.1:1', '{url}']}}]"));
     let (code, lines, _) = check(&files, &["--upstreams"]);
     let [down, up] = lines.lines().collect::<Vec<_>>().try_into().unwrap();
-    assert!(down.starts_with("one (127.0.0.1:1): FAILED: ") && down.contains("Connection refused"), "{down}");
+    assert!(down.starts_with("one (127.0.0.1:1): FAILED: cannot be reached: Connection refused; check "), "{down}");
+    assert_eq!(down.matches("127.0.0.1:1").count(), 1, "{down}");
     assert!(up.contains("): OK, ") && code == 1, "{up}");
 }
 
