@@ -99,7 +99,8 @@ pub struct Shown {
 pub fn run(command: &AskCommand) -> Result<Shown, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = Form::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
-    let asked = request::asked(flags, now_ms(), read).map_err(AskError::Flags)?;
+    let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
+    let asked = request::asked(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
     let key = api_key.as_ref().map(KeySource::current_key).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
         let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);

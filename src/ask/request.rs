@@ -34,11 +34,17 @@ const DEFAULT_BUCKET_MS: i64 = 60_000;
 /// Above this, a number is a time in milliseconds, else in seconds: the year 5138 as seconds, 1973 as milliseconds.
 const LARGEST_SECONDS: i64 = 100_000_000_000;
 
-/// The request that flags ask for, at a time. `read` gives the text of a file.
+/// The request that flags ask for, at a time. `has_names` says whether whoever answers may have named upstreams, of which an only one need
+/// not be named. `read` gives the text of a file.
 ///
 /// # Errors
 /// A sentence that names the flag.
-pub(super) fn asked(flags: &AskFlags, now_ms: i64, read: impl Fn(&str) -> io::Result<String>) -> Result<Asked, String> {
+pub(super) fn asked(
+    flags: &AskFlags,
+    now_ms: i64,
+    has_names: bool,
+    read: impl Fn(&str) -> io::Result<String>,
+) -> Result<Asked, String> {
     let given: Vec<&str> = QUESTIONS.into_iter().filter(|question| flags.has(question)).collect();
     let [question] = given[..] else {
         let names = QUESTIONS.map(|question| format!("--{question}")).join(", ");
@@ -50,9 +56,15 @@ pub(super) fn asked(flags: &AskFlags, now_ms: i64, read: impl Fn(&str) -> io::Re
     if question == "request" {
         return from_file(flags, read);
     }
-    let details = details(flags)?.ok_or(
-        "no Prometheus is given: use --url http://prometheus:9090, or --upstream NAME with --upstreams-file".to_owned(),
-    )?;
+    let details = match details(flags)? {
+        Some(details) => details,
+        None if has_names => with_options(flags, json!({}))?,
+        None => {
+            return Err("no Prometheus is given: use --url http://prometheus:9090, or --upstreams-file with --upstream NAME, which \
+                        may be left out if the file has only one upstream"
+                .to_owned());
+        }
+    };
     let request = |path, kind: &str, query: Option<Value>| {
         let mut body = json!({"_type": format!("{kind}Request"), "connectionDetails": details});
         if let Some(mut query) = query {
@@ -111,11 +123,15 @@ fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
         (Some(_), Some(_)) => return Err("--url and --upstream are given both: choose one".to_owned()),
         (None, None) => return Ok(None),
     }
+    with_options(flags, details).map(Some)
+}
+
+fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
     set(&mut details, "requestTimeout", duration(flags, "timeout")?.map(Value::from));
     set(&mut details, "scrapeInterval", duration(flags, "scrape-interval")?.map(Value::from));
     set(&mut details, "nan_interpretation", flags.value("nan").map(Value::from));
     set(&mut details, "partialResponse", flags.value("partial-response").map(Value::from));
-    Ok(Some(details))
+    Ok(details)
 }
 
 fn field_query(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {

@@ -25,7 +25,7 @@ impl AskFlag {
 /// All flags of `ask`, in the order they are listed in. The settings of the server that say how upstreams are reached count, too.
 pub static ASK_FLAGS: [AskFlag; 30] = [
     flag("url", "URL", "Ask the Prometheus at this base URL, with user and password if it needs them."),
-    flag("upstream", "NAME", "Ask this upstream of --upstreams-file."),
+    flag("upstream", "NAME", "Ask this upstream of --upstreams-file; an only one need not be named."),
     flag("mirror", "URL", "Ask through the mirror that runs at this address, with the key of --api-key."),
     flag("timeout", "DURATION", "How long the question may take, such as 20s."),
     flag("scrape-interval", "DURATION", "How often the metrics are scraped, such as 15s."),

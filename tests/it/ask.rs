@@ -174,6 +174,24 @@ fn how_an_answer_came_to_be_is_shown_on_request() {
 }
 
 #[test]
+fn an_only_upstream_of_the_file_need_not_be_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let upstream = |name: &str| format!("- {{name: {name}, url: '{}'}}\n", url());
+    std::fs::write(path, format!("upstreams:\n{}", upstream("one"))).unwrap();
+    let mirror = Mirror::start_with(&["--upstreams-file", path]);
+    let of_file = run(&["ask", "--upstreams-file", path, "--test"]);
+    let of_variable = program(&["ask", "--timeout", "5s", "--test"]).env("UPSTREAMS_FILE", path).output().unwrap();
+    let of_mirror = run(&["ask", "--mirror", mirror.base(), "--test"]);
+    for output in [of_file, of_variable, of_mirror] {
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{output:?}");
+    }
+    std::fs::write(path, format!("upstreams:\n{}{}", upstream("one"), upstream("two"))).unwrap();
+    let of_two = run(&["ask", "--upstreams-file", path, "--test"]);
+    assert!(of_two.status.code() == Some(1) && stderr(&of_two).contains("one, two"), "{}", stderr(&of_two));
+}
+
+#[test]
 fn a_running_mirror_is_asked_with_its_key_and_curl_asks_it_the_same() {
     let mirror = Mirror::start_with(&["--require-api-key", "true"]);
     let range = times();
