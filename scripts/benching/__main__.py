@@ -10,7 +10,10 @@ What is measured
     latency     What nginx and the mirror add to the median latency of a single client.
     points      How the time of an answer, and the mirror's part of it, grow with the points of the answer.
     credentials What it costs to show credentials, and to speak TLS: the same question to upstreams that are named, against one
-                whose address is given. What stands behind nginx is compared with what stands behind nginx.
+                whose address is given. What stands behind nginx is compared with what stands behind nginx. *Of plain* is the
+                throughput of the mirror with them, divided by that without; *added CPU* is what the mirror itself spends more on
+                an answer. The row `none` is a named upstream without credentials: as far as it is from 1 and from 0, the machine
+                is not quiet, and differences of that size in the other rows say nothing.
     clients     How throughput and latency change from 1 client to 256.
     size        The mirror's peak memory after the rows, its binary, its time from the start to the first answer.
 
