@@ -136,3 +136,29 @@ impl Authorize for NamedCredentials {
         !matches!(self.scheme, Scheme::None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::prometheus::access::secret_source::{Form, Origin, Place, SecretSource};
+
+    use super::*;
+
+    #[test]
+    fn what_a_refused_request_takes_over_is_told_of_by_the_next_refresh() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "first").unwrap();
+        let origin = Origin::File(file.path().to_owned());
+        let source = SecretSource { origin, form: Form::HeaderValue, place: Place::default() };
+        let scheme =
+            Scheme::Authorization { scheme: "Bearer".to_owned(), credentials: LiveSecret::new(source).unwrap() };
+        let credentials = NamedCredentials { headers: Vec::new(), scheme, has_renewed: AtomicBool::new(false) };
+        assert!(!credentials.refresh().has_changed);
+        fs::write(file.path(), "second").unwrap();
+        assert!(credentials.renew(&HeaderMap::new()));
+        for has_changed in [true, false] {
+            assert_eq!(credentials.refresh().has_changed, has_changed);
+        }
+    }
+}

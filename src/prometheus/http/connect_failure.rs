@@ -61,12 +61,16 @@ pub enum ConnectFailure {
     Tls(TlsFailure),
 }
 
-/// The words of these failures that have others where a named upstream has settings of its own.
+/// Of a certificate for other names. This and what follows has other words where a named upstream has settings of its own.
 pub(in crate::prometheus) const OTHER_NAME: &str = "its certificate is not for this host";
+/// What to change then.
 pub(in crate::prometheus) const OTHER_NAME_REMEDY: &str = "use a host in url that the certificate is for, or have it issued for this host (subjectAltName); for an upstream of \
      the upstreams file, server_name in its tls_config says which name to expect instead";
+/// Which authorities are trusted.
 pub(in crate::prometheus) const TRUSTED_AUTHORITIES: &str = "it trusts the public ones, or those in --ca-file";
+/// The one that did not sign a certificate which says so.
 pub(in crate::prometheus) const AUTHORITY_THERE: &str = "the authority in --ca-file";
+/// What to change where a client certificate is demanded.
 pub(in crate::prometheus) const CLIENT_CERTIFICATE_REMEDY: &str = "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
      authority that it trusts";
 
