@@ -187,10 +187,10 @@ fn the_log_says_which_replicas_failed() {
     let line = last(&answered);
     assert!(line.contains(&format!("replica=127.0.0.1:{} failed_replicas=127.0.0.1:1 ", up.port())), "{line}");
     // The first fails when there is next to no time left; then it is not the second that is at fault.
-    let late = Stub::start(|_: &Request| Reply::http(503, "text/plain", "").delayed(Duration::from_millis(950)));
+    let late = Stub::start(|_: &Request| Reply::http(503, "text/plain", "").delayed(Duration::from_millis(2_800)));
     up.behave(|request: &Request| stub::good(request).delayed(Duration::from_secs(5)));
     let address = format!("127.0.0.1:{}", late.port());
-    let failed = gateway(&files, &[format!("http://{address}"), good], "1s");
+    let failed = gateway(&files, &[format!("http://{address}"), good], "3s");
     let answer = failed.connection();
     assert!(answer.text.contains(&format!("a ({address}) is reachable, but cannot answer now")), "{}", answer.text);
     let line = last(&failed);
