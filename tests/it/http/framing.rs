@@ -80,9 +80,19 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
     );
     check_refused(&mirror, "GET / HTTP/0.9\r\n\r\n", "HTTP/0.9");
     check_refused(&mirror, "GET /-/healthy\n HTTP/1.1\r\n\r\n", "character");
-    // Sizes that are none, a trailer, and another after the last chunk: its bytes are read as a request, or as a chunk.
+    // Sizes that are none, a chunk that ends early, a trailer, and another after the last chunk: its bytes are read as a request, or as
+    // a chunk.
     for body in [
         "x\r\n",
+        "+2\r\n{}\r\n0\r\n\r\n",
+        "0x2\r\n{}\r\n0\r\n\r\n",
+        " 2\r\n{}\r\n0\r\n\r\n",
+        "2 \r\n{}\r\n0\r\n\r\n",
+        "2\t\r\n{}\r\n0\r\n\r\n",
+        "2_\r\n{}\r\n0\r\n\r\n",
+        "2;a\n0\r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}\r\n+0\r\n\r\n",
+        "fff\r\n{}",
         "-2\r\n{}\r\n",
         "fffffffffffffffff\r\n{}\r\n",
         "2\r\n{}",
@@ -98,9 +108,9 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
 fn a_chunked_body_is_the_end_of_its_connection() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let body = json!({"connectionDetails": stub.details()}).to_string();
-    for (size, encoding) in [("", "chunked"), ("0", "Chunked"), ("+", "chunked"), ("", "chunked\r\nX: y")] {
+    for (size, encoding) in [("", "chunked"), ("0", "Chunked"), ("00", "chunked"), ("", "chunked\r\nX: y")] {
         let head = post(&format!("Transfer-Encoding: {encoding}\r\n"));
-        for extension in ["", ";a=b", ";a\n0"] {
+        for extension in ["", ";a=b", " ; a"] {
             let request = format!("{head}{size}{:x}{extension}\r\n{body}\r\n0\r\n\r\n{SMUGGLED}", body.len());
             let (answer, rest) = ask(&mirror, request.as_bytes());
             let answer = answer.unwrap();

@@ -189,5 +189,6 @@ fn a_body_that_trickles_is_cut_by_a_deadline_for_the_whole() {
     std::thread::scope(|scope| {
         scope.spawn(|| check("Content-Length: 60000", b" "));
         scope.spawn(|| check("Transfer-Encoding: chunked", b"1\r\n \r\n"));
+        scope.spawn(|| check("Transfer-Encoding: chunked", b"0"));
     });
 }

@@ -10,9 +10,8 @@ use std::time::Instant;
 
 use crate::handle::ConnectionHandle;
 use crate::limits::Fault;
-use crate::util::{AwaitedReader, Discards, EqualReader, FusedReader};
+use crate::util::{AwaitedReader, ChunkedReader, Discards, EqualReader, FusedReader};
 use crate::{HTTPVersion, Header, Method, Response, StatusCode};
-use chunked_transfer::Decoder;
 
 /// Represents an HTTP request made by a client.
 ///
@@ -248,7 +247,7 @@ where
     } else if transfer_encoding.is_some() {
         // if a transfer-encoding was specified, then "chunked" is ALWAYS applied
         // over the message (RFC2616 #3.6)
-        Box::new(FusedReader::new(Decoder::new(source_data))) as Box<dyn Read + Send + 'static>
+        Box::new(ChunkedReader::new(source_data)) as Box<dyn Read + Send + 'static>
     } else {
         // if we have neither a Content-Length nor a Transfer-Encoding,
         // assuming that we have no data

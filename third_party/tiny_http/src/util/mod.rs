@@ -1,4 +1,5 @@
 pub use self::awaited_reader::AwaitedReader;
+pub use self::chunked_reader::ChunkedReader;
 pub use self::custom_stream::CustomStream;
 pub use self::equal_reader::{Discards, EqualReader};
 pub use self::fused_reader::FusedReader;
@@ -10,6 +11,7 @@ pub use self::sequential::{SequentialWriter, SequentialWriterBuilder};
 use std::str::FromStr;
 
 mod awaited_reader;
+mod chunked_reader;
 mod custom_stream;
 mod equal_reader;
 mod fused_reader;
