@@ -7,7 +7,8 @@
 //!   they may be asked twice: when a kept connection is closed before an answer begins, the same bytes go out on a new one. When it
 //!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
 //! - A new connection that stays silent or is closed is treated alike if the upstream has other addresses: the next connection leads to
-//!   one of them. One after the other gets its chance, each for a part of the time that is left.
+//!   one of them. One after the other gets its chance, each for a part of the time that is left; for a short one, where all have been
+//!   silent lately.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,8 +27,7 @@ use ureq::{Error, Timeout};
 use crate::prometheus::error::ErrorKind;
 
 use super::connect_failure::{ConnectFailure, of_rustls};
-use super::connector::{Connector, Opened, Peer};
-use super::dial::MAX_ADDRESSES;
+use super::connector::{Connector, Opened, Others, Peer};
 use super::failure::{ConnectError, IN_ANSWER};
 use super::ureq_time::{deadline_of, until};
 
@@ -167,6 +167,15 @@ impl Kept {
         patience.max(MIN_PATIENCE.min(left / 2))
     }
 
+    /// The same with a connection that leads there. Where all addresses have been silent lately, none is waited for alone any longer than
+    /// has to be.
+    fn patience_with(&self, peer: Option<Peer>, left: Duration) -> Duration {
+        match peer.map(|peer| peer.others) {
+            Some(Others::AllMute(_)) => MIN_PATIENCE.min(left / PATIENCE_PART),
+            _ => self.patience(left),
+        }
+    }
+
     /// Opens a second connection on a thread of its own, if there may be one more.
     fn open_aside(self: &Arc<Kept>, deadline: Instant) -> Option<Receiver<Result<Open, ErrorKind>>> {
         let permit = DialPermit::take()?;
@@ -221,6 +230,24 @@ struct Open {
     has_answered: bool,
 }
 
+impl Open {
+    /// It has answered. If its address counts as mute like all others, it does so no more.
+    fn note_answer(&mut self, connector: &Connector) {
+        self.has_answered = true;
+        if let Some(peer @ Peer { others: Others::AllMute(_), .. }) = &mut self.peer {
+            connector.note_answer(*peer);
+            peer.others = Others::Mute;
+        }
+    }
+
+    /// It has let a query wait in vain.
+    fn note_unanswered(&self, connector: &Connector) {
+        if let Some(peer) = self.peer {
+            connector.note_unanswered(peer);
+        }
+    }
+}
+
 /// The request under way, until its answer begins.
 #[derive(Default)]
 struct Request {
@@ -264,12 +291,17 @@ impl Transport for Connection {
             return self.await_answer(deadline_of(timeout)).map_err(in_answer);
         }
         self.send(timeout);
-        let has_input = self.first_input(deadline_of(timeout))?;
+        let begun = Instant::now();
+        let first_input = self.first_input(deadline_of(timeout));
+        if matches!(first_input, Err(Error::Timeout(_))) && begun.elapsed() >= MIN_PATIENCE {
+            self.open.note_unanswered(&self.kept.connector);
+        }
+        let has_input = first_input?;
         if !self.is_tls() && speaks_tls(self.open.transport.buffers().input()) {
             return Err(ConnectError::from(ConnectFailure::OnlyTls).into());
         }
         self.request.end();
-        self.open.has_answered = true;
+        self.open.note_answer(&self.kept.connector);
         Ok(has_input)
     }
 
@@ -334,11 +366,12 @@ impl Connection {
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
         let broken = self.request.broken.take();
         let may_be_dead = self.open.has_answered && self.request.is_whole;
-        let may_be_mute = self.request.is_whole && self.open.peer.is_some_and(|peer| peer.has_others);
+        let may_be_mute = self.request.is_whole && self.open.peer.is_some_and(Peer::has_others);
         if !may_be_dead && !may_be_mute {
             return self.await_unless_broken(broken, deadline);
         }
-        let patience = self.kept.patience(deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = self.kept.patience_with(self.open.peer, left);
         let waited = self.await_unless_broken(broken, deadline.min(Instant::now() + patience));
         match waited {
             Ok(true) => Ok(true),
@@ -361,10 +394,9 @@ impl Connection {
     /// Asks on a new connection in the place of one that was closed before it answered, if that was good before or the upstream has
     /// other addresses.
     fn replace_dead(&mut self, waited: Result<bool, Error>, deadline: Instant) -> Result<bool, Error> {
-        let others = self.open.peer.filter(|peer| peer.has_others);
         if !self.open.has_answered {
-            match others {
-                Some(peer) if self.request.replaced < MAX_ADDRESSES => self.kept.connector.note_mute(peer),
+            match self.open.peer {
+                Some(peer) if self.request.replaced < peer.chances() => self.kept.connector.note_mute(peer),
                 _ => return waited,
             }
         }
@@ -392,7 +424,20 @@ impl Connection {
     /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first. While the second
     /// one is silent as well and there are further addresses, others follow it.
     fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
-        let mut rivals = Rivals { next_at: Some(Instant::now()), ..Rivals::default() };
+        let most = match self.open.peer.map(|peer| peer.others) {
+            Some(Others::AllMute(others)) => others.min(MAX_RIVALS),
+            _ => MAX_RIVALS,
+        };
+        let mut rivals = Rivals { most, next_at: Some(Instant::now()), ..Rivals::default() };
+        let raced = self.race_against(&mut rivals, deadline);
+        if matches!(raced, Err(Error::Timeout(_))) {
+            let have_had_time = rivals.asking.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);
+            have_had_time.for_each(|rival| rival.note_unanswered(&self.kept.connector));
+        }
+        raced
+    }
+
+    fn race_against(&mut self, rivals: &mut Rivals, deadline: Instant) -> Result<bool, Error> {
         let mut turn = MIN_TURN;
         let mut failure = None;
         loop {
@@ -413,13 +458,16 @@ impl Connection {
             }
             rivals.ask_opened(&self.kept, &self.request.bytes, deadline);
             if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
+                if let Some(peer) = winner.peer {
+                    self.kept.connector.note_answer(peer);
+                }
                 self.replace_silent(winner);
                 return Ok(true);
             }
             match failure {
                 None if rivals.are_none() => return self.await_answer(deadline),
                 Some(waited) if rivals.are_none() => {
-                    return rivals.failure.map_or(waited, |failure| Err(ConnectError(failure).into()));
+                    return rivals.failure.take().map_or(waited, |failure| Err(ConnectError(failure).into()));
                 }
                 Some(_) if now >= deadline => return Err(Error::Timeout(Timeout::Global)),
                 _ => {}
@@ -443,6 +491,8 @@ struct Rivals {
     /// Those on which the same is asked.
     asking: Vec<Open>,
     begun: usize,
+    /// The most that are begun.
+    most: usize,
     /// When the next one may begin.
     next_at: Option<Instant>,
     /// Why the last one that could not be opened could not be.
@@ -454,7 +504,7 @@ impl Rivals {
     fn begin(&mut self, kept: &Arc<Kept>, was_good: bool, deadline: Instant) {
         let now = Instant::now();
         self.next_at = None;
-        if self.begun == MAX_RIVALS {
+        if self.begun == self.most {
             return;
         }
         if let Some(peer) = self.asking.last().and_then(|rival| rival.peer) {
@@ -488,10 +538,10 @@ impl Rivals {
             self.next_at = None;
             let Some(mut opened) = opened else { continue };
             let now = Instant::now();
-            let has_others = opened.peer.is_some_and(|peer| peer.has_others);
+            let has_others = opened.peer.is_some_and(Peer::has_others);
             let is_sent = transmit(&mut *opened.transport, request, until(deadline.min(now + SECOND_SEND))).is_ok();
             if has_others {
-                let patience = kept.patience(deadline.saturating_duration_since(now));
+                let patience = kept.patience_with(opened.peer, deadline.saturating_duration_since(now));
                 self.next_at = Some(if is_sent { now + patience } else { now });
             }
             if is_sent || has_others {
@@ -509,7 +559,7 @@ impl Rivals {
                 Err(Error::Timeout(_)) => {}
                 _ => {
                     let closed = self.asking.swap_remove(nth);
-                    if let Some(peer) = closed.peer.filter(|peer| peer.has_others) {
+                    if let Some(peer) = closed.peer.filter(|peer| peer.has_others()) {
                         kept.connector.note_mute(peer);
                         self.next_at = Some(Instant::now());
                     }

@@ -51,8 +51,35 @@ pub(super) struct Opened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
-    /// Whether the upstream has other addresses that are not known to be mute.
-    pub(super) has_others: bool,
+    pub(super) others: Others,
+}
+
+/// Whether an upstream has other addresses than the one that a connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    None,
+    /// They are known to be mute.
+    Mute,
+    /// One at least is not known to be mute.
+    Fresh,
+    /// So many, and all addresses are known to be mute, this one as well.
+    AllMute(usize),
+}
+
+impl Peer {
+    /// Whether the upstream has other addresses that are as good as this one, as far as is known.
+    pub(super) fn has_others(self) -> bool {
+        self.chances() > 0
+    }
+
+    /// How many others are worth a try.
+    pub(super) fn chances(self) -> usize {
+        match self.others {
+            Others::None | Others::Mute => 0,
+            Others::Fresh => MAX_ADDRESSES,
+            Others::AllMute(others) => others,
+        }
+    }
 }
 
 /// Makes connections to those upstreams that may be asked.
@@ -104,7 +131,14 @@ impl Connector {
 
     /// An address has let a query wait in vain, or has closed the connection upon it. For some time, the others of its upstream are tried first.
     pub(super) fn note_mute(&self, peer: Peer) {
-        if peer.has_others {
+        if peer.has_others() {
+            self.mute.note(peer.address, Instant::now());
+        }
+    }
+
+    /// An address has let a query wait in vain until its deadline. If the others of its upstream are mute, now all are.
+    pub(super) fn note_unanswered(&self, peer: Peer) {
+        if peer.others != Others::None {
             self.mute.note(peer.address, Instant::now());
         }
     }
@@ -123,7 +157,7 @@ impl Connector {
         let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, |_| true)?;
         tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
             if matches!(failure, ErrorKind::Timeout { .. }) {
-                self.note_mute(peer);
+                self.note_unanswered(peer);
             }
         })
     }
@@ -143,12 +177,12 @@ impl Connector {
             let now = Instant::now();
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
-            let until = if peer.has_others { deadline.min(given_up) } else { deadline };
+            let until = if peer.has_others() { deadline.min(given_up) } else { deadline };
             match self.secure(tls, uri, connection, until) {
                 Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
                     self.note_mute(peer);
                 }
-                Err(ErrorKind::Unconnected(ConnectFailure::TlsClosed)) if peer.has_others && closed < MAX_ADDRESSES => {
+                Err(ErrorKind::Unconnected(ConnectFailure::TlsClosed)) if closed < peer.chances() => {
                     closed += 1;
                     self.note_mute(peer);
                 }
@@ -194,10 +228,16 @@ impl Connector {
     /// A TCP connection to one of these addresses.
     fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<(Box<dyn Transport>, Peer), ConnectFailure> {
         let now = Instant::now();
-        let stream = dial::connect(addresses, |address| self.mute.has(*address, now), deadline)?;
+        let stream = dial::connect(addresses, |address| self.mute.until_of(*address, now), deadline)?;
         let address = stream.peer_addr().map_err(|error| ConnectFailure::System(error.to_string()))?;
-        let has_others = addresses.iter().any(|other| *other != address && !self.mute.has(*other, now));
-        Ok((Tcp::new(stream).boxed(), Peer { address, has_others }))
+        let others = || addresses.iter().filter(|other| **other != address);
+        let others = match others().count() {
+            0 => Others::None,
+            _ if others().any(|other| !self.mute.has(*other, now)) => Others::Fresh,
+            count if self.mute.has(address, now) => Others::AllMute(count),
+            _ => Others::Mute,
+        };
+        Ok((Tcp::new(stream).boxed(), Peer { address, others }))
     }
 
     /// Adds TLS where the scheme demands it.

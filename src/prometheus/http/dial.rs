@@ -21,13 +21,13 @@ pub(super) const MAX_ADDRESSES: usize = 16;
 const MIN_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 
-/// Connects to one of these addresses. Some are tried last.
+/// Connects to one of these addresses. They are tried in the order of their ranks.
 ///
 /// # Errors
 /// When none can be connected to before the deadline: what the last one to fail failed with.
-pub(super) fn connect(
+pub(super) fn connect<R: Ord>(
     addresses: &[SocketAddr],
-    is_last: impl Fn(&SocketAddr) -> bool,
+    rank: impl Fn(&SocketAddr) -> R,
     deadline: Instant,
 ) -> Result<TcpStream, ConnectFailure> {
     let begun = Instant::now();
@@ -38,7 +38,7 @@ pub(super) fn connect(
         }
         _ => {
             let mut addresses = interleaved(addresses);
-            addresses.make_contiguous().sort_by_key(is_last);
+            addresses.make_contiguous().sort_by_key(rank);
             race(addresses, deadline)
         }
     };
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_last_is_tried_last() {
+    fn what_has_the_lowest_rank_is_tried_first() {
         let listeners = ["127.0.0.1:0", "127.0.0.1:0"].map(|address| std::net::TcpListener::bind(address).unwrap());
         let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let check = |last: &[SocketAddr], expected: SocketAddr| {

@@ -1,4 +1,5 @@
 //! Addresses that accept a connection and then say nothing, or close it. For half a minute, the other addresses of the name are tried first.
+//! Where all of them are such, the one that was found so first is tried first.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -32,9 +33,14 @@ impl Mute {
         self.until().remove(&address);
     }
 
+    /// Until when an address counts as mute, if it does.
+    pub(super) fn until_of(&self, address: SocketAddr, now: Instant) -> Option<Instant> {
+        self.until().get(&address).copied().filter(|until| now < *until)
+    }
+
     /// Whether an address counts as mute.
     pub(super) fn has(&self, address: SocketAddr, now: Instant) -> bool {
-        self.until().get(&address).is_some_and(|until| now < *until)
+        self.until_of(address, now).is_some()
     }
 
     fn until(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
@@ -59,6 +65,24 @@ mod tests {
         assert!(!mute.has(address(1), now + Duration::from_secs(30)));
         mute.forget(address(1));
         assert!(!mute.has(address(1), now));
+    }
+
+    #[test]
+    fn of_mute_addresses_the_one_that_was_found_so_first_is_mute_until_first() {
+        let (mute, now) = (Mute::default(), Instant::now());
+        let order = |at: Instant| {
+            let mut addresses: Vec<SocketAddr> = (0..4).map(address).collect();
+            addresses.sort_by_key(|address| mute.until_of(*address, at));
+            addresses.iter().map(|address| address.port()).collect::<Vec<_>>()
+        };
+        for (nth, ms) in [(2, 0), (0, 5), (1, 10)] {
+            mute.note(address(nth), now + Duration::from_millis(ms));
+        }
+        assert_eq!(order(now), [3, 2, 0, 1]);
+        mute.note(address(2), now + Duration::from_millis(20));
+        assert_eq!(order(now), [3, 0, 1, 2]);
+        mute.forget(address(1));
+        assert_eq!(order(now), [1, 3, 0, 2]);
     }
 
     #[test]

@@ -19,6 +19,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long each address is waited for alone where all are mute.
+const STAGGER: Duration = Duration::from_millis(300);
+
 /// How long anything else may take.
 const SLACK: Duration = Duration::from_millis(800);
 
@@ -160,6 +163,29 @@ fn the_third_address_gets_its_chance_where_two_say_nothing() {
     check_took(&mirror, &details, PATIENCE * 7 / 4);
     check_took(&mirror, &details, Duration::ZERO);
     assert_eq!([&first, &second, &third].map(|stub| stub.requests().len()), [1, 1, 2]);
+}
+
+#[test]
+fn where_all_addresses_say_nothing_the_first_that_is_back_is_found_at_once() {
+    let at = |last: u8, port: u16| SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), port);
+    let mute = |_: &Request| Reply::raw("").then(After::Hang);
+    let third = Stub::start_on(at(129, 0).ip(), good);
+    let (first, second) = (Stub::start_at(at(2, third.port()), mute), Stub::start_at(at(3, third.port()), mute));
+    let hosts: Vec<String> = [2, 3, 129].map(|last| format!("127.0.0.{last} three.example")).to_vec();
+    let names = Dnsmasq::start(&hosts.join("\n"));
+    let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
+    let details = named("three.example", third.port(), TIMEOUT);
+    check_took(&mirror, &details, PATIENCE * 7 / 4);
+    // Now all are mute. They are tried in the order in which they were found so, which the first begins and then ends.
+    third.behave(mute);
+    for least in [Duration::ZERO, STAGGER * 2] {
+        outlive_connections();
+        check_silent(&mirror, &details, "did not answer within");
+        first.behave(good);
+        check_took(&mirror, &details, least);
+        first.behave(mute);
+    }
+    drop(second);
 }
 
 #[test]
