@@ -21,8 +21,8 @@ mod samples;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -32,7 +32,7 @@ use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::file::Refreshed;
 use crate::key::Keyring;
 use crate::memory::MemoryBudget;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, SharedPage};
 use crate::model::query::{Invalid, MetricQuery, Order};
 use crate::model::time::TimeRange;
 use crate::model::trace::Trace;
@@ -216,8 +216,7 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     is_leaving: AtomicBool,
     is_shutting_down: AtomicBool,
-    /// Held while the page of the metrics is rendered, which takes a while.
-    rendering_metrics: Mutex<()>,
+    metrics_page: SharedPage,
 }
 
 /// A request of a method of the Mirror API, of which the body is not read yet.
@@ -303,7 +302,7 @@ impl Gateway {
             metrics,
             is_leaving,
             is_shutting_down,
-            rendering_metrics: Mutex::default(),
+            metrics_page: SharedPage::default(),
         }
     }
 
@@ -530,11 +529,13 @@ impl Gateway {
         }
     }
 
-    /// One is rendered at a time, so that requests for it never take all of the CPU from others.
+    /// Rendered once for all who wait for it, so that they never take all of the CPU from others.
     fn metrics_page(&self) -> String {
-        let _rendering = self.rendering_metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        self.metrics.memory_held_bytes.set(self.memory.used() as u64);
-        self.metrics.page()
+        let page = self.metrics_page.get(|| {
+            self.metrics.memory_held_bytes.set(self.memory.used() as u64);
+            self.metrics.page()
+        });
+        page.to_string()
     }
 
     fn ready(&self) -> Result<Cow<'static, str>, Error> {

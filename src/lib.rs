@@ -42,7 +42,7 @@
 //! | [`memory`] | the memory that all requests share |
 //! | [`error`] | what a request can end with, and how StackState is told |
 //! | [`log`] | lines to standard error, `log/fields` how they are written, `log/limit` how often |
-//! | [`metrics`] | what the mirror tells of itself, `metrics/process` what the system knows of it |
+//! | [`metrics`] | what the mirror tells of itself, `metrics/process` what the system knows of it, `metrics/shared_page` one page for all who ask at the same time |
 //!
 //! # The way of a request
 //!

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, text};
 use prometheus_client::metrics::counter::Counter;
@@ -15,6 +15,10 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
 
 mod process;
+mod shared_page;
+
+use process::OpenDescriptors;
+pub use shared_page::SharedPage;
 
 /// The type of the page, for the header `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -74,6 +78,7 @@ pub struct Metrics {
     file_reloads: Family<Reloaded, Total>,
     resident_bytes: Level,
     open_descriptors: Level,
+    counted_descriptors: OpenDescriptors,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -268,7 +273,11 @@ impl Metrics {
         let (resident_bytes, open_descriptors, max_descriptors) = <(Level, Level, Level)>::default();
         max_descriptors.set(process::max_descriptors());
         registry.register("process_resident_memory_bytes", "Resident memory", resident_bytes.clone());
-        registry.register("process_open_fds", "Open file descriptors", open_descriptors.clone());
+        registry.register(
+            "process_open_fds",
+            "Open file descriptors, counted once a second at most",
+            open_descriptors.clone(),
+        );
         registry.register("process_max_fds", "File descriptors there may be", max_descriptors);
 
         // What is alerted on has to be there before it first happens, or its first time is no increase.
@@ -316,6 +325,7 @@ impl Metrics {
             file_reloads,
             resident_bytes,
             open_descriptors,
+            counted_descriptors: OpenDescriptors::default(),
         }
     }
 
@@ -390,7 +400,7 @@ impl Metrics {
     /// The page.
     pub fn page(&self) -> String {
         self.resident_bytes.set(process::resident_bytes());
-        self.open_descriptors.set(process::open_descriptors());
+        self.open_descriptors.set(self.counted_descriptors.count(Instant::now()));
         let mut page = String::new();
         // Writing to a string does not fail.
         let _ = text::encode_registry(&mut page, &self.registry);

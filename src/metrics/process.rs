@@ -1,8 +1,13 @@
 //! What the system knows of this process, from `/proc`; 0 where there is none.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rlimit::Resource;
+
+/// How long the number of open descriptors is remembered. The kernel takes microseconds for each of them to be counted.
+const COUNTED_FOR: Duration = Duration::from_secs(1);
 
 /// The bytes of memory that are resident.
 pub(super) fn resident_bytes() -> u64 {
@@ -12,8 +17,21 @@ pub(super) fn resident_bytes() -> u64 {
     kibibytes.map_or(0, |kibibytes: u64| kibibytes * 1024)
 }
 
-/// How many file descriptors are open.
-pub(super) fn open_descriptors() -> u64 {
+/// How many file descriptors are open, as counted a second ago at most.
+#[derive(Debug, Default)]
+pub(super) struct OpenDescriptors(Mutex<Option<(Instant, u64)>>);
+
+impl OpenDescriptors {
+    pub(super) fn count(&self, now: Instant) -> u64 {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *counted {
+            Some((at, count)) if now.saturating_duration_since(at) < COUNTED_FOR => count,
+            _ => counted.insert((now, open_descriptors())).1,
+        }
+    }
+}
+
+fn open_descriptors() -> u64 {
     // One of them is that of this directory.
     fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1) as u64)
 }
@@ -21,4 +39,22 @@ pub(super) fn open_descriptors() -> u64 {
 /// How many there may be.
 pub(super) fn max_descriptors() -> u64 {
     Resource::NOFILE.get_soft().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_counted_once_a_second() {
+        let (descriptors, now) = (OpenDescriptors::default(), Instant::now());
+        let at = |ms: u64| descriptors.count(now + Duration::from_millis(ms));
+        let before = at(0);
+        // Other tests open and close some meanwhile.
+        let opened: Vec<fs::File> = (0..200).map(|_| fs::File::open("/proc/self/status").unwrap()).collect();
+        assert_eq!(at(999), before);
+        assert!(before > 0 && at(1_000) > before + 100);
+        drop(opened);
+        assert!(at(1_999) > before + 100 && at(2_000) < before + 100);
+    }
 }

@@ -1,0 +1,55 @@
+//! A page that is rendered once for all who ask for it at the same time, so that many of them neither take all of the CPU nor wait for
+//! each other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// The page as it was rendered last, and since when it is true.
+#[derive(Debug, Default)]
+pub struct SharedPage(Mutex<Option<(Instant, Arc<str>)>>);
+
+impl SharedPage {
+    /// The page as it is now: rendered by this call, or by another one that began to render it after this call.
+    pub fn get(&self, render: impl FnOnce() -> String) -> Arc<str> {
+        let asked = Instant::now();
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((begun, page)) if *begun > asked => Arc::clone(page),
+            _ => {
+                let begun = Instant::now();
+                let page: Arc<str> = render().into();
+                *latest = Some((begun, Arc::clone(&page)));
+                page
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_while_a_page_is_rendered_gets_the_next_one_that_is_rendered_for_all() {
+        let (page, rendered) = (SharedPage::default(), AtomicUsize::new(0));
+        let render = || {
+            let nth = rendered.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(200));
+            nth.to_string()
+        };
+        let get = || page.get(render).to_string();
+        thread::scope(|scope| {
+            let first = scope.spawn(get);
+            thread::sleep(Duration::from_millis(50));
+            let others: Vec<_> = (0..50).map(|_| scope.spawn(get)).collect();
+            assert_eq!(first.join().unwrap(), "0");
+            assert!(others.into_iter().all(|other| other.join().unwrap() == "1"));
+        });
+        // What was rendered before is not true any more.
+        assert_eq!((get().as_str(), get().as_str()), ("2", "3"));
+    }
+}
