@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
+use crate::error::{Error, Full, KEY_HEADER, Places, RETRY_AFTER_S};
 use crate::file::Refreshed;
 use crate::key::Keyring;
 use crate::memory::MemoryBudget;
@@ -484,13 +484,10 @@ impl Gateway {
         self.failed(job, error, None)
     }
 
-    /// The reply to a question that there is no room for: none at all, or none for its upstream.
-    pub fn turn_away(&self, question: &Question, is_upstreams_share_used_up: bool) -> Reply {
+    /// The reply to a question that there is no room for.
+    pub fn turn_away(&self, question: &Question, full: Full, places: Places) -> Reply {
         let Question { job, datasource: Datasource { upstream, .. }, .. } = question;
-        match is_upstreams_share_used_up {
-            true => self.failed(*job, &Error::UpstreamOverloaded(upstream.to_string()), None),
-            false => self.failed(*job, &Error::Overloaded, None),
-        }
+        self.failed(*job, &Error::Overloaded { upstream: upstream.to_string(), full, places }, None)
     }
 
     /// The reply that tells of an error.
@@ -500,7 +497,7 @@ impl Gateway {
         let mut reply = Reply::new(method, error.status(), JSON, body, note);
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::ShuttingDown => {
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
                 reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
             }
             Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),
@@ -820,7 +817,7 @@ mod tests {
                 Routed::Page(page) => gateway.render(page),
                 Routed::Job(job) => {
                     assert_eq!(status, None, "{target}");
-                    gateway.refuse_job(job, &Error::Overloaded)
+                    gateway.refuse_job(job, &Error::TooManyBodies)
                 }
             };
             assert_eq!(reply.status, status.unwrap_or(503), "{target}");
@@ -867,7 +864,7 @@ mod tests {
             Error::HeadTooLarge,
             Error::BodyTooLarge(0),
             Error::BodyNotReceived,
-            Error::Overloaded,
+            Error::TooManyBodies,
             Error::ShuttingDown,
             Error::Unauthorized,
             Error::CrossOrigin,

@@ -55,11 +55,18 @@ pub enum Error {
     /// A head or a body that does not arrive.
     BodyNotReceived,
     /// No worker will be free soon.
-    Overloaded,
+    Overloaded {
+        /// The upstream that is asked; it shows no password.
+        upstream: String,
+        /// What has no more room.
+        full: Full,
+        /// How much room there is.
+        places: Places,
+    },
+    /// The bodies of all requests together take too much memory.
+    TooManyBodies,
     /// Its connection was closed for others before the request had arrived.
     NoRoom,
-    /// No worker will be free soon for this upstream, which holds as many as one upstream may.
-    UpstreamOverloaded(String),
     /// The mirror is about to end.
     ShuttingDown,
     /// A request without the key, where it has to have it.
@@ -68,6 +75,32 @@ pub enum Error {
     CrossOrigin,
     /// A fault of the mirror's own.
     Internal,
+}
+
+/// What has no room for a further request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// Workers and queue.
+    Everything,
+    /// The share of one upstream, which is three quarters.
+    Upstream {
+        /// How many requests to it there are.
+        held: usize,
+    },
+    /// The share of the upstreams that have not answered lately, which is seven eighths.
+    UnknownUpstreams {
+        /// How many requests to them there are.
+        held: usize,
+    },
+}
+
+/// How many requests there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// On workers.
+    pub workers: usize,
+    /// In the queue.
+    pub queue: usize,
 }
 
 /// The header that carries the key: in every reply, by which StackState knows its mirror, and in requests where it has to.
@@ -91,7 +124,7 @@ impl Error {
             Error::BodyNotReceived => 408,
             Error::BodyTooLarge(_) => 413,
             Error::HeadTooLarge => 431,
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::ShuttingDown => 503,
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => 503,
             _ => 500,
         }
     }
@@ -105,7 +138,7 @@ impl Error {
             Error::HeadTooLarge => Some("head_too_large"),
             Error::BodyTooLarge(_) => Some("body_too_large"),
             Error::BodyNotReceived => Some("body_not_received"),
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => Some("overloaded"),
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => Some("overloaded"),
             Error::ShuttingDown => Some("shutting_down"),
             Error::Unauthorized => Some("unauthorized"),
             Error::CrossOrigin => Some("cross_origin"),
@@ -128,7 +161,7 @@ impl Error {
             Error::HeadTooLarge => "head_too_large",
             Error::BodyTooLarge(_) => "body_too_large",
             Error::BodyNotReceived => "body_not_received",
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => "overloaded",
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => "overloaded",
             Error::ShuttingDown => "shutting_down",
             Error::Unauthorized => "unauthorized",
             Error::CrossOrigin => "cross_origin",
@@ -141,7 +174,7 @@ impl Error {
         match self {
             Error::Upstream(error) => !error.is_callers(),
             Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) | Error::Internal => true,
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
             _ => false,
         }
     }
@@ -176,7 +209,7 @@ impl Error {
             Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
             Error::BodyNotReceived => remote("Request not received.", self.to_string()),
             Error::HeadTooLarge | Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
-            Error::Overloaded | Error::NoRoom | Error::UpstreamOverloaded(_) => remote("Overloaded.", self.to_string()),
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => remote("Overloaded.", self.to_string()),
             Error::ShuttingDown => remote("Shutting down.", self.to_string()),
             Error::Unauthorized => remote("Unauthorized.", self.to_string()),
             Error::CrossOrigin => remote("Cross-origin request.", self.to_string()),
@@ -212,14 +245,10 @@ impl fmt::Display for Error {
                 "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \
                  --max-request-bytes of the mirror"
             ),
-            Error::UpstreamOverloaded(upstream) => write!(
-                f,
-                "requests to {upstream} hold three quarters of this mirror's workers and queue, which is the most that one upstream \
-                 may hold; find out why it answers slowly, or raise --workers or --queue of this mirror"
-            ),
-            Error::Overloaded => f.write_str(
-                "the mirror has as many requests as its workers and its queue can hold; ask again later, or raise --workers or \
-                 --queue of the mirror",
+            Error::Overloaded { upstream, full, places } => write_overload(f, upstream, *full, *places),
+            Error::TooManyBodies => f.write_str(
+                "the bodies of all requests together take as much memory as this mirror gives them, 64 times --max-request-bytes; ask \
+                 again later, or with fewer conditions",
             ),
             Error::NoRoom => f.write_str(
                 "the mirror closed the connection before the request had arrived whole, to make room for others; ask again, and find \
@@ -241,6 +270,30 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+fn write_overload(f: &mut fmt::Formatter<'_>, upstream: &str, full: Full, places: Places) -> fmt::Result {
+    let Places { workers, queue } = places;
+    let all = workers + queue;
+    match full {
+        Full::Everything => write!(
+            f,
+            "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue {queue}); ask again later, or raise \
+             --queue, or --workers if Prometheus can answer more queries at a time"
+        ),
+        Full::Upstream { held } => write!(
+            f,
+            "requests to {upstream} hold {held} of the {all} places of this mirror (--workers {workers}, --queue {queue}), and one \
+             upstream may hold three quarters; ask again later, find out why it answers slowly, or raise --queue, or --workers if it \
+             can answer more queries at a time"
+        ),
+        Full::UnknownUpstreams { held } => write!(
+            f,
+            "{upstream} has not answered this mirror lately, and requests to such upstreams hold {held} of its {all} places \
+             (--workers {workers}, --queue {queue}), of which they may hold seven eighths; ask again later, check the hosts in all \
+             connection details, or raise --queue"
+        ),
+    }
+}
 
 /// The most characters of a path that an error shows.
 const MAX_SHOWN_PATH_CHARS: usize = 200;

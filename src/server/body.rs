@@ -52,7 +52,7 @@ impl Body {
         let Bounds { most_bytes, held } = &*self.bounds;
         self.bytes.extend_from_slice(more);
         if held.fetch_add(more.len(), Ordering::SeqCst) + more.len() > most_bytes * MAX_GREAT_BODIES {
-            return Err(Error::Overloaded);
+            return Err(Error::TooManyBodies);
         }
         if self.bytes.len() > *most_bytes { Err(Error::BodyTooLarge(*most_bytes)) } else { Ok(()) }
     }
@@ -134,9 +134,9 @@ mod tests {
         for body in &mut bodies {
             assert!(body.extend(&[0; 4]).is_ok() && body.extend(&[0; 6]).is_ok());
         }
-        assert!(matches!(body().extend(&[0]), Err(Error::Overloaded)));
+        assert!(matches!(body().extend(&[0]), Err(Error::TooManyBodies)));
         drop(bodies.pop());
-        assert!(matches!(body().extend(&[0; 11]), Err(Error::Overloaded)));
+        assert!(matches!(body().extend(&[0; 11]), Err(Error::TooManyBodies)));
         drop(bodies.pop());
         assert!(matches!(body().extend(&[0; 11]), Err(Error::BodyTooLarge(10))));
         drop(bodies);

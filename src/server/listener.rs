@@ -126,7 +126,7 @@ impl Listener {
             let reply = match outcome {
                 Outcome::Worker => exchange.perform(question),
                 Outcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
-                Outcome::NoRoom { for_upstream } => listener.edge.gateway.turn_away(&question, for_upstream),
+                Outcome::NoRoom { full, places } => listener.edge.gateway.turn_away(&question, full, places),
             };
             drop(body);
             let writing = if outcome == Outcome::Worker { listener.write_permits.begin() } else { None };

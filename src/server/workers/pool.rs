@@ -16,6 +16,7 @@ use std::time::Instant;
 use threadpool::ThreadPool;
 
 use crate::api::Lane;
+use crate::error::{Full, Places};
 use crate::metrics::{Held, Metrics};
 
 /// A task. It is called once, with what has come of it; a panic in it costs nothing else.
@@ -33,8 +34,10 @@ pub(in crate::server) enum Outcome {
     },
     /// Neither a worker nor the queue has room for it.
     NoRoom {
-        /// Whether it is only its upstream that has no more room.
-        for_upstream: bool,
+        /// What has no more room.
+        full: Full,
+        /// How much there is in all.
+        places: Places,
     },
 }
 
@@ -77,6 +80,10 @@ impl Bounds {
             tasks_of_one: tasks - kept_for_others,
             unknown_tasks: tasks - kept_for_known,
         }
+    }
+
+    fn places(&self) -> Places {
+        Places { workers: self.workers, queue: self.tasks - self.workers }
     }
 }
 
@@ -152,6 +159,17 @@ impl Shared {
         let is_in_share = state.tasks.all < tasks && state.tasks.of(lane) < tasks_of_one;
         is_in_share && (lane.is_known || state.tasks.unknown < unknown_tasks)
     }
+
+    /// What has no room for one more task.
+    fn full(&self, state: &State, lane: Lane) -> Full {
+        let Bounds { tasks, tasks_of_one, .. } = self.bounds;
+        let held = state.tasks.of(lane);
+        match state.tasks.all < tasks {
+            false => Full::Everything,
+            true if held >= tasks_of_one => Full::Upstream { held },
+            true => Full::UnknownUpstreams { held: state.tasks.unknown },
+        }
+    }
 }
 
 impl Pool {
@@ -179,9 +197,9 @@ impl Pool {
         let queued = Held::new(&shared.metrics.queue_length);
         let mut state = shared.state();
         if !shared.have_room(&state, lane) {
-            let for_upstream = state.tasks.of(lane) >= shared.bounds.tasks_of_one;
+            let full = shared.full(&state, lane);
             drop((state, queued));
-            return task(Outcome::NoRoom { for_upstream });
+            return task(Outcome::NoRoom { full, places: shared.bounds.places() });
         }
         state.tasks.add(lane);
         state.waiting.push_back(Waiting { lane, deadline, task, queued });
@@ -517,5 +535,27 @@ mod tests {
         }
         pool.run(lane(1), Instant::now() + LONG, Box::new(move |outcome| sender.send(outcome).unwrap()));
         assert_eq!(receiver.recv_timeout(LONG), Ok(Outcome::Worker));
+    }
+
+    #[test]
+    fn what_has_no_more_room_is_told_apart() {
+        let check = |workers: usize, queue: usize, held: &[(Lane, usize)], expected: Full| {
+            let metrics = Arc::new(Metrics::new(workers, queue));
+            let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), Bounds::new(workers, queue));
+            let shared = Shared { state, earlier, bounds, metrics };
+            let mut state = shared.state();
+            held.iter().for_each(|&(lane, count)| (0..count).for_each(|_| state.tasks.add(lane)));
+            let new = held[0].0;
+            assert!(!shared.have_room(&state, new), "{held:?}");
+            assert_eq!(shared.full(&state, new), expected, "{held:?}");
+        };
+        // With the defaults, one upstream has 165 of 220 places.
+        check(20, 200, &[(lane(1), 165)], Full::Upstream { held: 165 });
+        check(20, 250, &[(lane(1), 203)], Full::Upstream { held: 203 });
+        check(40, 400, &[(lane(1), 330)], Full::Upstream { held: 330 });
+        check(20, 200, &[(lane(1), 110), (lane(2), 110)], Full::Everything);
+        check(20, 200, &[(unknown(1), 100), (unknown(2), 93)], Full::UnknownUpstreams { held: 193 });
+        // Without a reserve, it is not one upstream that is to blame.
+        check(3, 5, &[(lane(1), 8)], Full::Everything);
     }
 }

@@ -37,6 +37,11 @@ fn check_bounded(flags: &[&str], workers: usize, queue: usize) {
         let now = Instant::now();
         let answer = exchange(address(&mirror), &test_connection(&held.stub.details()));
         check_turned_away(&answer, &format!("{flags:?}, {nth} beyond"));
+        let says = format!(
+            "this mirror has {} requests, as many as it holds (--workers {workers}, --queue {queue}); ask again later, or raise --queue",
+            workers + queue
+        );
+        assert!(answer.json["details"].as_str().is_some_and(|details| details.starts_with(&says)), "{}", answer.text);
         assert!(now.elapsed() < AT_ONCE, "{flags:?}: turned away after {:?}", now.elapsed());
     }
     held.wait_for(workers);
