@@ -44,7 +44,7 @@ use crate::wire::request::{self, Integer};
 use explain::ExplainedAnswer;
 use reply::{Asked, Failure};
 
-pub use crate::prometheus::Lane;
+pub use crate::prometheus::{Lane, Queued};
 pub use datasource::Datasource;
 use datasource::Directory;
 pub use metric::body as metric_body;
@@ -416,13 +416,16 @@ impl Gateway {
         Directory { client: Some(&self.client), has_named_only: self.access.has_named_only }
     }
 
-    /// Answers a question on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
-    pub fn perform(&self, question: Question, trace: Arc<Trace>) -> Reply {
+    /// Answers a question, which may have waited for a worker, on the calling thread. A panic is a fault of ours, which costs its request and nothing else.
+    pub fn perform(&self, question: Question, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
         let Question { job, datasource: Datasource { upstream, partial, .. }, ask, deadline, .. } = question;
         let memory = self.memory.question(deadline.instant());
         // Another replica may be asked by now than when the request came.
         let upstream = upstream.at_current_replica();
         let mut session = self.client.session(upstream, deadline, partial, memory, trace);
+        if let Some(queued) = queued {
+            session.was_queued(queued);
+        }
         if job.explains {
             session.record(ask.order());
         }
@@ -705,7 +708,7 @@ mod tests {
         };
         match gateway.prepare(job(prepare), b"", Instant::now()) {
             Prepared::Question(question) => {
-                check(gateway.perform(question, Arc::new(Trace::new("r".into(), None, None))))
+                check(gateway.perform(question, None, Arc::new(Trace::new("r".into(), None, None))))
             }
             Prepared::Reply(_) => panic!("it is answered already"),
         }

@@ -131,7 +131,9 @@ fn answered(settings: &ReachSettings, asked: &Asked, explains: bool) -> Result<(
         Routed::Page(page) => gateway.render(page),
         Routed::Job(job) => match gateway.prepare(job, asked.body.to_string().as_bytes(), Instant::now()) {
             Prepared::Reply(reply) => reply,
-            Prepared::Question(question) => gateway.perform(question, Arc::new(Trace::new("ask".into(), None, None))),
+            Prepared::Question(question) => {
+                gateway.perform(question, None, Arc::new(Trace::new("ask".into(), None, None)))
+            }
         },
     };
     Ok((reply.status, reply.body))

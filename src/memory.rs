@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,8 +83,13 @@ impl MemoryBudget {
 
     /// The memory of a question, of which it has none yet. It waits for more until `deadline`.
     pub fn question(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
-        let inner =
-            Inner { budget: Arc::clone(self), deadline, granted: AtomicUsize::new(FREE_BYTES), number: None.into() };
+        let inner = Inner {
+            budget: Arc::clone(self),
+            deadline,
+            granted: AtomicUsize::new(FREE_BYTES),
+            waited_ms: AtomicU64::new(0),
+            number: None.into(),
+        };
         Memory(Arc::new(inner))
     }
 
@@ -113,6 +118,8 @@ struct Inner {
     deadline: Instant,
     /// What the question may hold, in bytes.
     granted: AtomicUsize,
+    /// How long it has waited for memory, in milliseconds.
+    waited_ms: AtomicU64,
     /// The question's number, once it holds more than is free.
     number: Mutex<Option<u64>>,
 }
@@ -127,6 +134,11 @@ impl Memory {
             return Ok(());
         }
         self.0.grow(bytes.next_multiple_of(STEP_BYTES))
+    }
+
+    /// How long the question has waited for memory in all.
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(self.0.waited_ms.load(Ordering::Relaxed))
     }
 
     /// Turns it into the memory of an answer of so many bytes, which is now written. If the answers that are written have too
@@ -163,6 +175,7 @@ impl Inner {
         }
         let mut state = budget.state();
         let number = *self.number().get_or_insert_with(|| state.number());
+        let begun = Instant::now();
         while !state.may_hold(number, bytes, budget) {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -174,6 +187,7 @@ impl Inner {
         }
         let held = state.questions.insert(number, bytes).unwrap_or_default();
         state.used += bytes - held;
+        self.waited_ms.fetch_add(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.granted.store(bytes, Ordering::Relaxed);
         Ok(())
     }

@@ -467,7 +467,7 @@ pub const REJECTIONS: [&str; 10] = [
 ];
 
 /// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
-pub const ERROR_CODES: [&str; 71] = [
+pub const ERROR_CODES: [&str; 75] = [
     "access_denied",
     "api_error",
     "api_not_found",
@@ -484,6 +484,8 @@ pub const ERROR_CODES: [&str; 71] = [
     "cross_origin",
     "damaged",
     "encoded",
+    "evaluation_canceled",
+    "evaluation_timeout",
     "head_too_large",
     "internal",
     "invalid_aggregation",
@@ -506,6 +508,7 @@ pub const ERROR_CODES: [&str; 71] = [
     "no_such_path",
     "no_time_left",
     "no_worker",
+    "not_acceptable",
     "not_allowed",
     "not_prometheus",
     "overloaded",
@@ -536,6 +539,7 @@ pub const ERROR_CODES: [&str; 71] = [
     "unsent",
     "unsupported_condition_type",
     "unsupported_value_type",
+    "upstream_internal",
     "verb_not_allowed",
     "wrong_protocol",
     "wrong_type",

@@ -5,6 +5,8 @@
 
 mod access;
 mod answer;
+mod api_failure;
+mod circumstances;
 mod client;
 mod credentials;
 mod deadline;
@@ -31,6 +33,8 @@ pub use access::authorities::{Authorities, BadAuthorities};
 pub use access::hosts::BadHost;
 pub use access::proxy::{BadProxyFile, NoProxy, Proxy};
 pub use answer::{Decoded, decoded};
+pub use api_failure::{ApiCause, ApiFailure};
+pub use circumstances::{Before, CallKind, Circumstances, Queued};
 pub use client::{Client, Lane, MAX_CALLS, Reach, SampleQuery, SamplesRead, Session};
 pub use credentials::aws::environment::AwsEnvironment;
 pub use credentials::failure::CredentialsFailure;

@@ -25,7 +25,7 @@ impl Ask for ConnectionTest {
     }
 
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        call.session.instant(TRIVIAL_QUERY, None)?;
+        call.session.trivial_instant(TRIVIAL_QUERY, None)?;
         json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
     }
 }

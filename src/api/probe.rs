@@ -16,8 +16,8 @@ const AT_MS: i64 = 1_200_000_000_000;
 /// # Errors
 /// When the upstream does not answer, or as two engines do.
 pub(super) fn range_bounds(session: &mut Session<'_>, promql: &str) -> Result<RangeBounds, Error> {
-    let found = match session.instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
-        Ok((_, found)) => found,
+    let found = match session.trivial_instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
+        Ok(found) => found,
         Err(prometheus::Error { kind: ErrorKind::Api { status: 400 | 422, .. }, .. }) => {
             return Ok(RangeBounds::LeftOpen);
         }

@@ -8,6 +8,7 @@ use ureq::http::header::CONTENT_ENCODING;
 
 use crate::model::sample::SeriesSet;
 
+use super::api_failure::{ApiCause, ApiFailure};
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::error::{ErrorKind, cut, one_line, shortened};
@@ -179,11 +180,11 @@ fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> 
         return ErrorKind::not_prometheus(Some(status), Foreign::UntypedError);
     };
     let message = message.map(|message| shortened(&message)).unwrap_or_default();
-    let gave_up = matches!(status, 503 | 504) || matches!(error_type.as_str(), "timeout" | "canceled" | "unavailable");
-    if gave_up {
-        ErrorKind::Unavailable(message)
-    } else {
-        ErrorKind::Api { status, error_type: shortened(&error_type), message }
+    let cause = ApiCause::of(&error_type, status);
+    let error_type = shortened(&error_type);
+    match cause {
+        Some(cause) => ErrorKind::Failed(Box::new(ApiFailure { cause, status, error_type, message })),
+        None => ErrorKind::Api { status, error_type, message },
     }
 }
 
@@ -192,8 +193,10 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::prometheus::circumstances::Circumstances;
     use crate::prometheus::deadline::Deadline;
     use crate::prometheus::decode::lists::BoundedList;
+    use crate::prometheus::error::Predicate;
     use crate::prometheus::http::transport::Body;
     use crate::prometheus::upstream::Upstream;
 
@@ -232,9 +235,23 @@ mod tests {
         check(400, &envelope("bad_data"), api(400, "bad_data"));
         check(404, &envelope("not_found"), api(404, "not_found"));
         check(422, &envelope("422"), api(422, "422"));
-        check(500, &envelope("internal"), api(500, "internal"));
-        check(503, &envelope("timeout"), Err(ErrorKind::Unavailable("why".into())));
-        check(422, &envelope("canceled"), Err(ErrorKind::Unavailable("why".into())));
+        check(500, &envelope("500"), api(500, "500"));
+        for (status, error_type, cause) in [
+            (503, "timeout", ApiCause::Timeout),
+            (504, "timeout", ApiCause::Timeout),
+            (422, "canceled", ApiCause::Canceled),
+            (499, "canceled", ApiCause::Canceled),
+            (503, "unavailable", ApiCause::Unavailable),
+            (500, "unavailable", ApiCause::Unavailable),
+            (503, "503", ApiCause::Unavailable),
+            (503, "execution", ApiCause::Unavailable),
+            (500, "internal", ApiCause::Internal),
+            (503, "internal", ApiCause::Internal),
+            (406, "not_acceptable", ApiCause::NotAcceptable),
+        ] {
+            let failure = ApiFailure { cause, status, error_type: error_type.into(), message: "why".into() };
+            check(status, &envelope(error_type), Err(ErrorKind::Failed(Box::new(failure))));
+        }
         check(200, "<html>", none(200, Foreign::Page));
         check(200, "", none(200, Foreign::Empty));
         check(200, "OK", none(200, Foreign::Other(None)));
@@ -250,7 +267,7 @@ mod tests {
             match interpreted(status, headers, body) {
                 Err(Unanswered::Failed(kind)) => {
                     assert_eq!(kind.name(), code, "{status} {body}");
-                    let text = kind.to_string();
+                    let text = Predicate(&kind, Circumstances::NONE).to_string();
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
                     assert!(!text.contains(char::is_control), "{text:?}");

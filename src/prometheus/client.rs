@@ -23,6 +23,7 @@ use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
 use super::access::tls_settings::TlsSettings;
 use super::answer::{self, Unanswered, interpret};
+use super::circumstances::{Before, CallKind, Circumstances, Queued};
 use super::credentials::aws::environment::AwsEnvironment;
 use super::credentials::hide::hidden;
 use super::deadline::Deadline;
@@ -37,7 +38,7 @@ use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Params, Question, Shared, Transport, url};
 use super::recording::{CallRecord, ReadRecorder, Recording, Tee};
-use super::trivial_query::{self, TRIVIAL_QUERY};
+use super::trivial_query;
 use super::upstream::Upstream;
 use super::upstreams::{BadUpstreamsFile, Upstreams};
 
@@ -179,9 +180,12 @@ impl Client {
             trace,
             failed_replicas: Vec::new(),
             is_admitted: false,
+            before: Before::default(),
+            waited_for_calls: Duration::ZERO,
             calls: 0,
             spent: Duration::ZERO,
             last_query: None,
+            last_asked: CallKind::Evaluation,
             has_missing_data: false,
             recording: None,
         }
@@ -196,12 +200,7 @@ impl Client {
         let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
         match self.health.is_known(&upstream.health_key(), Instant::now()) {
             Ok(is_known) => Ok(lane(is_known)),
-            Err(silence) => Err(Error {
-                upstream: upstream.clone(),
-                query: None,
-                kind: ErrorKind::Silent(silence),
-                failed_before: None,
-            }),
+            Err(silence) => Err(Error::uncalled(upstream, ErrorKind::Silent(silence))),
         }
     }
 
@@ -210,7 +209,7 @@ impl Client {
         let most = upstream.options().and_then(|options| options.max_in_flight);
         let kind =
             ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers, most };
-        Error { upstream: upstream.clone(), query: None, kind, failed_before: None }
+        Error::uncalled(upstream, kind)
     }
 }
 
@@ -240,9 +239,14 @@ pub struct Session<'c> {
     failed_replicas: Vec<(Upstream, String)>,
     /// Whether the upstream is known to answer, or may be asked nevertheless.
     is_admitted: bool,
+    /// What came before the last call, without waits for memory, which go on during it.
+    before: Before,
+    /// The time of all calls, without waits for memory meanwhile.
+    waited_for_calls: Duration,
     calls: u32,
     spent: Duration,
     last_query: Option<String>,
+    last_asked: CallKind,
     has_missing_data: bool,
     /// What it does, if that is to be explained.
     recording: Option<Box<Recording>>,
@@ -278,8 +282,7 @@ struct Request<'a> {
     params: Params,
     /// The PromQL or selector, for the error.
     query: Option<&'a str>,
-    /// Whether that is evaluated, not a question about what there is.
-    is_evaluation: bool,
+    asked: CallKind,
     /// Whether the endpoint takes a form by POST, which has no bound on its length.
     by_post: bool,
     deadline: Deadline,
@@ -309,6 +312,11 @@ impl Session<'_> {
         }
         (self.is_admitted, self.has_missing_data) = (false, false);
         true
+    }
+
+    /// The request waited for a worker before.
+    pub fn was_queued(&mut self, queued: Queued) {
+        self.before.queued = Some(queued);
     }
 
     /// Records from now on what the question does, whose points come in this order.
@@ -362,7 +370,7 @@ impl Session<'_> {
 
     /// The failure of a request that has no memory.
     pub fn no_memory(&self, none: NoMemory) -> Error {
-        self.error(self.last_query(), ErrorKind::NoMemory(none))
+        self.error(self.last_query(), self.last_asked, ErrorKind::NoMemory(none))
     }
 
     /// How many calls were made.
@@ -398,13 +406,20 @@ impl Session<'_> {
     /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now; and its type.
     pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<(ResultType, SeriesSet), Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
-        self.evaluate("query", promql, time, &[ResultType::Scalar, ResultType::Vector])
+        self.evaluate("query", CallKind::Evaluation, promql, time, &[ResultType::Scalar, ResultType::Vector])
+    }
+
+    /// The same of an expression that takes the upstream no time.
+    pub fn trivial_instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<SeriesSet, Error> {
+        let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
+        let expected = [ResultType::Scalar, ResultType::Vector];
+        self.evaluate("query", CallKind::Trivial, promql, time, &expected).map(|(_, found)| found)
     }
 
     /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
     pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", step(step_ms))];
-        self.evaluate("query_range", promql, times, &[ResultType::Matrix]).map(|(_, found)| found)
+        self.evaluate("query_range", CallKind::Evaluation, promql, times, &[ResultType::Matrix]).map(|(_, found)| found)
     }
 
     /// Reads samples: by remote read, or by a range selector where the upstream has no remote read. `new_sink` makes what
@@ -458,7 +473,7 @@ impl Session<'_> {
         sink: &mut impl SampleSink,
     ) -> Result<RemoteRead, Error> {
         let SampleQuery { promql, metric, label_patterns, range } = *query;
-        let mut call = self.begin(READ, READ_PATH, Some(promql), true)?;
+        let mut call = self.begin(READ, READ_PATH, Some(promql), CallKind::Evaluation)?;
         if self.recording.is_some() {
             call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
         }
@@ -479,7 +494,7 @@ impl Session<'_> {
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
         let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
         self.end(call, outcome, result.as_ref().err(), as_prometheus);
-        let read = result.map_err(|kind| self.error(Some(promql), kind))?;
+        let read = result.map_err(|kind| self.error(Some(promql), CallKind::Evaluation, kind))?;
         if read == RemoteRead::Read {
             self.client.metrics.samples_read(SampleSource::RemoteRead);
         }
@@ -498,7 +513,7 @@ impl Session<'_> {
             path: "/api/v1/query",
             params,
             query: Some(promql),
-            is_evaluation: true,
+            asked: CallKind::Evaluation,
             by_post: true,
             deadline: self.deadline,
         };
@@ -512,7 +527,7 @@ impl Session<'_> {
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
             Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
-                Err(self.error(Some(promql), ErrorKind::NativeHistogram))
+                Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
             }
             Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
@@ -568,13 +583,13 @@ impl Session<'_> {
             path: "/api/v1/series",
             params,
             query: Some(selector),
-            is_evaluation: false,
+            asked: CallKind::Names,
             by_post: true,
             deadline: self.deadline,
         };
         let values = self.call(request, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
         if values.len() > MAX_NAMES {
-            return Err(self.error(Some(selector), ErrorKind::TooManyNames(MAX_NAMES)));
+            return Err(self.error(Some(selector), CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
         }
         Ok(values.iter().map(String::as_str).collect())
     }
@@ -596,7 +611,7 @@ impl Session<'_> {
             path: "/api/v1/metadata",
             params,
             query: None,
-            is_evaluation: false,
+            asked: CallKind::Names,
             by_post: false,
             deadline,
         };
@@ -614,10 +629,10 @@ impl Session<'_> {
         mut params: Params,
     ) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = Request { endpoint, path, params, query: selector, is_evaluation: false, by_post, deadline };
+        let request = Request { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
         let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
-            return Err(self.error(selector, ErrorKind::TooManyNames(MAX_NAMES)));
+            return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
         }
         Ok(names.kept)
     }
@@ -625,6 +640,7 @@ impl Session<'_> {
     fn evaluate(
         &mut self,
         endpoint: &'static str,
+        asked: CallKind,
         promql: &str,
         params: Params,
         expected: &[ResultType],
@@ -632,7 +648,7 @@ impl Session<'_> {
         let params = self.evaluation_params(promql, params);
         let path = &format!("/api/v1/{endpoint}");
         let (query, deadline) = (Some(promql), self.deadline);
-        let request = Request { endpoint, path, params, query, is_evaluation: true, by_post: true, deadline };
+        let request = Request { endpoint, path, params, query, asked, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 if let Some(recording) = &mut self.recording {
@@ -666,22 +682,26 @@ impl Session<'_> {
     }
 
     fn wrong_type(&self, promql: &str) -> Error {
-        self.error(Some(promql), ErrorKind::WrongType)
+        self.error(Some(promql), CallKind::Evaluation, ErrorKind::WrongType)
     }
 
-    fn error(&self, query: Option<&str>, mut kind: ErrorKind) -> Error {
+    fn circumstances(&self, asked: CallKind) -> Circumstances {
+        let before = Before { memory_ms: Some(self.memory.waited().as_millis()), ..self.before };
+        Circumstances { asked, before: before.worth_a_word(self.deadline.whole_ms()) }
+    }
+
+    fn error(&self, query: Option<&str>, asked: CallKind, mut kind: ErrorKind) -> Error {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
             *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
         }
-        if let ErrorKind::Timeout { is_trivial, .. } = &mut kind {
-            *is_trivial = query == Some(TRIVIAL_QUERY);
-        }
         let kind = kind.with_words(|words| self.without_secrets(words));
+        let circumstances = Box::new(self.circumstances(asked));
         Error {
             upstream: self.upstream.clone(),
             query: query.map(|query| shortened(query).into()),
             kind,
             failed_before: None,
+            circumstances,
         }
     }
 
@@ -710,7 +730,7 @@ impl Session<'_> {
         request: Request<'_>,
         interpret: impl FnOnce(Answer) -> Result<Envelope<T>, Unanswered>,
     ) -> Result<Option<Option<T>>, Error> {
-        let mut call = self.begin(request.endpoint, request.path, request.query, request.is_evaluation)?;
+        let mut call = self.begin(request.endpoint, request.path, request.query, request.asked)?;
         if self.recording.is_some() {
             call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
@@ -736,7 +756,7 @@ impl Session<'_> {
                 Ok(Some(envelope.data))
             }
             Err(Unanswered::Enough) => Ok(None),
-            Err(Unanswered::Failed(kind)) => Err(self.error(request.query, kind)),
+            Err(Unanswered::Failed(kind)) => Err(self.error(request.query, request.asked, kind)),
         }
     }
 
@@ -762,21 +782,34 @@ impl Session<'_> {
         endpoint: &'static str,
         path: &str,
         query: Option<&str>,
-        is_evaluation: bool,
+        asked: CallKind,
     ) -> Result<Call, Error> {
         if self.calls_left() == 0 {
-            return Err(self.error(query, ErrorKind::TooManyCalls));
+            return Err(self.error(query, asked, ErrorKind::TooManyCalls));
         }
-        self.admit().map_err(|kind| self.error(query, kind))?;
+        self.admit().map_err(|kind| self.error(query, asked, kind))?;
         self.memory
             .hold(query.map_or(0, str::len) * QUERY_BYTES)
-            .map_err(|none| self.error(query, ErrorKind::NoMemory(none)))?;
-        if is_evaluation || self.last_query.is_none() {
+            .map_err(|none| self.error(query, asked, ErrorKind::NoMemory(none)))?;
+        if asked != CallKind::Names || self.last_query.is_none() {
             self.last_query = query.map(logged);
         }
+        self.last_asked = asked;
+        let waited_for_memory = self.memory.waited();
+        self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
         let meter = self.recording.as_ref().map(|_| ByteMeter::default());
         let (path, query) = (path.to_owned(), query.map(logged));
-        Ok(Call { endpoint, path, query, started: Instant::now(), times: Vec::new(), status: None, meter })
+        Ok(Call {
+            endpoint,
+            asked,
+            path,
+            query,
+            started: Instant::now(),
+            waited_for_memory,
+            times: Vec::new(),
+            status: None,
+            meter,
+        })
     }
 
     /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
@@ -822,6 +855,9 @@ impl Session<'_> {
     /// Ends a call: counts it and tells of it.
     fn end(&mut self, call: Call, outcome: &'static str, failure: Option<&ErrorKind>, as_prometheus: bool) {
         let took = call.started.elapsed();
+        let waited_for_memory = self.memory.waited().saturating_sub(call.waited_for_memory);
+        self.waited_for_calls += took.saturating_sub(waited_for_memory);
+        let circumstances = self.circumstances(call.asked);
         self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
         self.spent += took;
@@ -834,7 +870,9 @@ impl Session<'_> {
                 .millis("duration_ms", took)
                 .text(
                     "error",
-                    self.without_secrets(failure.map(|kind| predicate(&self.upstream, kind)).unwrap_or_default()),
+                    self.without_secrets(
+                        failure.map(|kind| predicate(&self.upstream, kind, circumstances)).unwrap_or_default(),
+                    ),
                 )
         });
         if let Some(recording) = &mut self.recording {
@@ -919,9 +957,12 @@ fn is_too_long(by_get: &Result<Answer, ErrorKind>) -> bool {
 /// A call under way.
 struct Call {
     endpoint: &'static str,
+    asked: CallKind,
     path: String,
     query: Option<String>,
     started: Instant,
+    /// How long the request had waited for memory before.
+    waited_for_memory: Duration,
     /// Its parameters that are times, if it is recorded.
     times: Params,
     /// The HTTP status, once there is an answer.

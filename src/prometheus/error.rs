@@ -5,6 +5,8 @@ use std::fmt;
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
+use super::api_failure::{ApiCause, ApiFailure};
+use super::circumstances::{CallKind, Circumstances, Either};
 use super::credentials::failure::CredentialsFailure;
 use super::foreign::Foreign;
 use super::health::{Silence, WaitedFor};
@@ -24,6 +26,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// The other replicas that failed for the same question, if there are such.
     pub failed_before: Option<Box<FailedReplicas>>,
+    /// Under which circumstances, on which hangs what to do about it.
+    pub circumstances: Box<Circumstances>,
 }
 
 /// Replicas that failed, each with the reason in brackets. Behind a pointer, it keeps [`Error`] small.
@@ -62,8 +66,6 @@ pub enum ErrorKind {
         waited_ms: u128,
         /// The request's whole time in milliseconds.
         whole_ms: u128,
-        /// Whether it was asked for what takes it no time.
-        is_trivial: bool,
     },
     /// An answer that began, but was not whole in time; the request's whole time in milliseconds.
     Stalled(u128),
@@ -88,8 +90,8 @@ pub enum ErrorKind {
     Silent(Silence),
     /// There is no memory for what it answers.
     NoMemory(NoMemory),
-    /// The upstream answers that it gave up in time, or is not able to answer now.
-    Unavailable(String),
+    /// The upstream understood the call, and says in Prometheus's envelope that it does not answer it.
+    Failed(Box<ApiFailure>),
     /// A status of a proxy's own that says it does not connect us.
     Refused(u16),
     /// An HTTP status without data.
@@ -163,10 +165,21 @@ pub fn cut(text: &str, chars: usize) -> String {
 }
 
 impl Error {
+    /// The failure of a request that has made no call.
+    pub(super) fn uncalled(upstream: &Upstream, kind: ErrorKind) -> Error {
+        Error {
+            upstream: upstream.clone(),
+            query: None,
+            kind,
+            failed_before: None,
+            circumstances: Box::new(Circumstances::NONE),
+        }
+    }
+
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
     pub fn is_refused_query(&self) -> bool {
         use ErrorKind::{
-            Api, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
+            Api, Failed, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
         };
         match &self.kind {
             Api { .. }
@@ -177,6 +190,7 @@ impl Error {
             | UrlTooLong(_)
             | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
+            Failed(failure) => failure.is_refusal(),
             _ => false,
         }
     }
@@ -185,7 +199,7 @@ impl Error {
 impl Error {
     /// What went wrong, as the predicate of a sentence about the upstream.
     pub fn predicate(&self) -> String {
-        predicate(&self.upstream, &self.kind)
+        predicate(&self.upstream, &self.kind, *self.circumstances)
     }
 
     /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
@@ -193,6 +207,7 @@ impl Error {
         match &self.kind {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,
             ErrorKind::Api { status, .. } => *status < 500,
+            ErrorKind::Failed(_) => false,
             _ => self.is_refused_query(),
         }
     }
@@ -230,7 +245,11 @@ impl ErrorKind {
                 change(error_type);
                 change(message);
             }
-            ErrorKind::Unavailable(words) | ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
+            ErrorKind::Failed(failure) => {
+                change(&mut failure.error_type);
+                change(&mut failure.message);
+            }
+            ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
             ErrorKind::NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
             ErrorKind::Status(failure) => failure.words_of_peer().for_each(change),
             _ => {}
@@ -239,9 +258,14 @@ impl ErrorKind {
     }
 
     /// Whether another replica may answer where this one fails: there is no connection or no answer, or one that says that it cannot
-    /// answer now (502, 503 or 504).
+    /// answer now (502, 503 or 504, or by its error type), or that it has ended the query.
     pub(super) fn is_of_replica(&self) -> bool {
-        self.is_replicas_own() || self.waited_for().is_some() || matches!(self, ErrorKind::Silent(_))
+        let is_passing = match self {
+            ErrorKind::Silent(_) => true,
+            ErrorKind::Failed(failure) => failure.cause == ApiCause::Canceled,
+            _ => false,
+        };
+        self.is_replicas_own() || self.waited_for().is_some() || is_passing
     }
 
     /// Whether this is the replica's own fault. That an answer did not come in time may be due to the timeout of the question.
@@ -250,6 +274,7 @@ impl ErrorKind {
             ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
             ErrorKind::Closed | ErrorKind::ReplicaDown => true,
             ErrorKind::Status(failure) => matches!(failure.status, 502..=504),
+            ErrorKind::Failed(failure) => failure.cause == ApiCause::Unavailable,
             _ => false,
         }
     }
@@ -292,11 +317,11 @@ impl ErrorKind {
     /// Whether the upstream answered, whatever it was.
     pub(super) fn is_answer(&self) -> bool {
         use ErrorKind::{
-            Api, Damaged, Encoded, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
-            Unavailable, WrongType,
+            Api, Damaged, Encoded, Failed, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
+            WrongType,
         };
         match self {
-            Status(_) | Api { .. } | Unavailable(_) | Encoded(_) | WrongType => true,
+            Status(_) | Api { .. } | Failed(_) | Encoded(_) | WrongType => true,
             TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,
             NotPrometheus { status, .. } => status.is_some(),
             _ => false,
@@ -321,7 +346,7 @@ impl ErrorKind {
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
             ErrorKind::NoMemory(_) => "no_memory",
-            ErrorKind::Unavailable(_) => "unavailable",
+            ErrorKind::Failed(failure) => failure.cause.name(),
             ErrorKind::Status(failure) => failure.name(),
             ErrorKind::Encoded(_) => "encoded",
             ErrorKind::WrongType => "wrong_type",
@@ -352,9 +377,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl fmt::Display for ErrorKind {
+/// What went wrong, and what to do about it, as the predicate of a sentence.
+pub(super) struct Predicate<'a>(pub(super) &'a ErrorKind, pub(super) Circumstances);
+
+impl fmt::Display for Predicate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let Predicate(kind, circumstances) = *self;
+        match kind {
             ErrorKind::NotAllowed => f.write_str(
                 "was not asked: this mirror may not connect there; check host and port in the connection details, \
                  or have whoever runs the mirror add them to --allow-upstream",
@@ -386,39 +415,45 @@ impl fmt::Display for ErrorKind {
                 "closed the connection before its answer was whole; check that it is running, \
                  and that the port speaks the protocol that was asked (http or https)"
             ),
-            ErrorKind::Timeout { waited_ms, whole_ms, is_trivial } => {
+            ErrorKind::Timeout { waited_ms, whole_ms } => {
                 f.write_str("did not answer within the ")?;
                 // Less than that is left when others, or the mirror itself, took some of it before.
                 if waited_ms * 10 < whole_ms * 9 {
                     write!(f, "{waited_ms} ms that were left of the ")?;
                 }
-                write!(f, "request's {whole_ms} ms; ")?;
-                f.write_str(if *is_trivial {
-                    "the query takes it no time, so check that it is running, its load, and what stands between this mirror and it, or \
-                     raise requestTimeout in the connection details"
-                } else {
-                    "narrow the time range, widen the bucket, or raise requestTimeout in the connection details"
-                })
+                write!(f, "request's {whole_ms} ms{}; ", circumstances.before())?;
+                let (so, suggested): (_, &[_]) = match circumstances.asked {
+                    CallKind::Trivial => (
+                        "the query takes it no time, so ",
+                        &["check that it is running, its load, and what stands between this mirror and it"],
+                    ),
+                    CallKind::Evaluation | CallKind::Names => ("", &[]),
+                };
+                write!(f, "{so}{}", Either(&circumstances.against_timeout(suggested)))
             }
-            ErrorKind::Stalled(ms) => write!(
-                f,
-                "began to answer, but did not send the whole answer within the request's {ms} ms; raise requestTimeout in the \
-                 connection details, narrow the query, or check the network between it and this mirror"
-            ),
-            ErrorKind::TimeSpent(ms) => write!(
-                f,
-                "answered, but this mirror did not finish reading its answer within the request's {ms} ms; narrow the query, \
-                 raise requestTimeout in the connection details, or give this mirror more CPU"
-            ),
+            ErrorKind::Stalled(ms) => {
+                let before = circumstances.before();
+                write!(f, "began to answer, but did not send the whole answer within the request's {ms} ms{before}; ")?;
+                let suggested = ["check the network between it and this mirror"];
+                write!(f, "{}", Either(&circumstances.against_timeout(&suggested)))
+            }
+            ErrorKind::TimeSpent(ms) => {
+                let before = circumstances.before();
+                write!(
+                    f,
+                    "answered, but this mirror did not finish reading its answer within the request's {ms} ms{before}; "
+                )?;
+                let remedies = circumstances.against_timeout(&["give this mirror more CPU"]);
+                write!(f, "{}", Either(&remedies))
+            }
             ErrorKind::TooLongForGet => f.write_str(
                 "refuses POST, and the query is too long for GET; shorten the query, or have whatever stands before \
                  Prometheus allow POST or longer URLs",
             ),
-            ErrorKind::NoTimeLeft(ms) => write!(
-                f,
-                "was not asked: the request's {ms} ms were over before, while it waited for a worker or for earlier \
-                 questions; raise requestTimeout in the connection details, or the number of workers of this mirror"
-            ),
+            ErrorKind::NoTimeLeft(ms) => {
+                write!(f, "was not asked: nothing was left of the request's {ms} ms{}; ", circumstances.before())?;
+                write!(f, "{}", Either(&circumstances.against_timeout(&[])))
+            }
             ErrorKind::NoWorker { timeout_ms, held_by_upstream, most: Some(most), .. } if held_by_upstream >= most => write!(
                 f,
                 "was not queried: the timeout of {timeout_ms} ms expired while {held_by_upstream} other queries to this upstream were \
@@ -439,12 +474,8 @@ impl fmt::Display for ErrorKind {
                 })
             }
             ErrorKind::Silent(silence) => write_silence(f, *silence),
-            ErrorKind::NoMemory(none) => write_no_memory(f, *none),
-            ErrorKind::Unavailable(message) => write!(
-                f,
-                "cannot answer now ({message}); narrow the query, raise requestTimeout in the connection details, \
-                 or look at the load of Prometheus"
-            ),
+            ErrorKind::NoMemory(none) => write_no_memory(f, *none, circumstances),
+            ErrorKind::Failed(failure) => failure.write(f, circumstances),
             // Only a proxy's, see below.
             ErrorKind::Refused(status) => write!(f, "is refused (HTTP status {status})"),
             ErrorKind::Status(failure) => failure.fmt(f),
@@ -469,11 +500,14 @@ impl fmt::Display for ErrorKind {
                 "was not queried: this query goes in the URL of a GET, which would become longer than {limit} bytes; give fewer \
                  conditions, smaller sets, or a shorter prefix"
             ),
-            ErrorKind::TooLarge(limit) => write!(
-                f,
-                "answered with more than {limit} bytes; narrow the query: \
-                 a shorter time range, fewer series, or a wider bucket"
-            ),
+            ErrorKind::TooLarge(limit) => {
+                write!(f, "answered with more than {limit} bytes; ")?;
+                f.write_str(match circumstances.asked {
+                    CallKind::Trivial => "check whether what stands before Prometheus changes its answers",
+                    CallKind::Evaluation => "narrow the query: a shorter time range, fewer series, or a wider bucket",
+                    CallKind::Names => "narrow the query: a longer prefix, more conditions, or a shorter time range",
+                })
+            }
             ErrorKind::TooManyNames(limit) => write!(
                 f,
                 "answered with more than {limit} names or values; narrow the query: \
@@ -527,30 +561,38 @@ fn write_silence(f: &mut fmt::Formatter<'_>, silence: Silence) -> fmt::Result {
     )
 }
 
-fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
+fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory, circumstances: Circumstances) -> fmt::Result {
     const MIB: usize = 1 << 20;
-    match none {
-        NoMemory::InTime { capacity } => write!(
-            f,
-            "has more data for this query than this mirror had memory for: other queries held its {} MiB until the timeout; ask \
-             again later, narrow the time range, or raise --memory-budget-mib of this mirror",
-            capacity / MIB
-        ),
-        NoMemory::TooMuch { most } => write!(
-            f,
-            "has more data for this query than the {} MiB that one query may hold; narrow the time range, add a condition on a \
-             label, or raise --memory-budget-mib of this mirror",
-            most / MIB
-        ),
-    }
+    let later = match none {
+        NoMemory::InTime { capacity } => {
+            let mib = capacity / MIB;
+            write!(
+                f,
+                "has more data for this query than this mirror had memory for: other queries held its {mib} MiB until the timeout; "
+            )?;
+            Some("ask again later")
+        }
+        NoMemory::TooMuch { most } => {
+            write!(f, "has more data for this query than the {} MiB that one query may hold; ", most / MIB)?;
+            None
+        }
+    };
+    let remedies: Vec<&str> = later
+        .into_iter()
+        .chain(circumstances.smaller())
+        .chain((circumstances.asked == CallKind::Evaluation).then_some("add a condition on a label"))
+        .chain(["raise --memory-budget-mib of this mirror"])
+        .collect();
+    write!(f, "{}", Either(&remedies))
 }
 
 /// What went wrong, as the predicate of a sentence about the upstream.
-pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind) -> String {
+pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind, circumstances: Circumstances) -> String {
     let side = if matches!(kind, ErrorKind::Credentials(_)) { Side::Credentials } else { Side::Upstream };
+    let predicate = Predicate(kind, circumstances).to_string();
     match upstream.definition() {
-        Some(definition) => in_words_of_file(kind.to_string(), definition, side, kind.whole_ms()),
-        None => kind.to_string(),
+        Some(definition) => in_words_of_file(predicate, definition, side, kind.whole_ms()),
+        None => predicate,
     }
 }
 

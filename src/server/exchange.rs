@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request};
 
-use crate::api::{Gateway, Job, Page, Prepared, Question, Reply, RequestHead, Routed, normal_path};
+use crate::api::{Gateway, Job, Page, Prepared, Question, Queued, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -144,8 +144,9 @@ impl Exchange {
     }
 
     /// Answers what it asks, which may take as long as its client allows.
-    pub(super) fn perform(&self, question: Question) -> Reply {
-        log::in_request(self.trace.request_id(), || self.edge.gateway.perform(question, Arc::clone(&self.trace)))
+    pub(super) fn perform(&self, question: Question, queued: Queued) -> Reply {
+        let perform = || self.edge.gateway.perform(question, Some(queued), Arc::clone(&self.trace));
+        log::in_request(self.trace.request_id(), perform)
     }
 
     /// Writes its reply, which may take as long as its client is slow, and then ends its turn.

@@ -6,10 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tiny_http::{ConnectionHandle, Request, Server};
 
-use crate::api::{Job, Prepared, Question, Reply, Routed};
+use crate::api::{Job, Prepared, Question, Queued, Reply, Routed};
 use crate::server::body::Body;
 use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::tiny_http::pipelining::{Next, Pipelines, Place};
@@ -121,15 +122,19 @@ impl Listener {
     /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
     fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: ConnectionTurn) {
         let (lane, deadline) = (question.lane(), question.deadline());
-        let listener = Arc::clone(self);
+        let (listener, since) = (Arc::clone(self), Instant::now());
         let task = move |outcome| {
             let reply = match outcome {
-                Outcome::Worker => exchange.perform(question),
+                Outcome::Worker { found_most } => {
+                    let in_flight = lane.most.filter(|_| found_most);
+                    exchange.perform(question, Queued { waited_ms: since.elapsed().as_millis(), in_flight })
+                }
                 Outcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
                 Outcome::NoRoom { full, places } => listener.edge.gateway.turn_away(&question, full, places),
             };
             drop(body);
-            let writing = if outcome == Outcome::Worker { listener.write_permits.begin() } else { None };
+            let is_on_worker = matches!(outcome, Outcome::Worker { .. });
+            let writing = if is_on_worker { listener.write_permits.begin() } else { None };
             match writing {
                 Some(_writing) => exchange.finish(reply, turn),
                 None => listener.finish(exchange, reply, turn),

@@ -2,10 +2,11 @@
 //! `requestTimeout` and half a second, repeats nothing of what it got from something that is no Prometheus, and serves
 //! the next good request as if nothing had been.
 //!
-//! Here are faults of the connection; `answers` has those of what is said over it, `long` those of an answer that is
+//! Here are faults of the connection; `advice` has what is said to be done about some, `answers` has those of what is said over it, `long` those of an answer that is
 //! decoded while it arrives, and `endless` those of one that never ends. `client` has how the mirror asks, `recovery` what
 //! it keeps from one request for the next, and `lists` what it makes of servers that differ without being wrong.
 
+mod advice;
 mod answers;
 mod client;
 mod endless;
@@ -357,7 +358,28 @@ fn each_fault_is_called_by_its_name() {
         ),
         (html(429), "is asked too often (HTTP status 429)"),
         (api(422, "execution"), "refuses the query (execution, HTTP status 422): the reason given"),
-        (api(503, "timeout"), "cannot answer now (the reason given); narrow the query"),
+        (
+            api(503, "timeout"),
+            "gave up on the query because it took longer than its timeout (timeout, HTTP status 503): the reason given; the query takes \
+             it no time, so look at the load",
+        ),
+        (
+            api(503, "unavailable"),
+            "is reachable, but cannot answer now (unavailable, HTTP status 503): the reason given; it may be starting",
+        ),
+        (
+            api(499, "canceled"),
+            "canceled the query (canceled, HTTP status 499): the reason given; it may be shutting down",
+        ),
+        (
+            api(500, "internal"),
+            "failed to answer because of an internal error (internal, HTTP status 500): the reason given; look at the log",
+        ),
+        (
+            api(406, "not_acceptable"),
+            "cannot send a response in any format that was asked for (not_acceptable, HTTP status 406): the reason given; check \
+             whether what stands between this mirror and it changes the header Accept",
+        ),
     ] {
         let stub = Stub::start(move |_| reply.clone());
         check_says(&mirror, stub.details(), says);

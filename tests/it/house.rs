@@ -173,6 +173,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ),
         ("src/api/existence.rs", &["        (\""]),
         ("src/prometheus/error.rs", &["fn name(&self)"]),
+        ("src/prometheus/api_failure.rs", &["fn name(self)"]),
         ("src/prometheus/http/connect_failure.rs", &["fn name(&self)"]),
         ("src/prometheus/http_status.rs", &["fn name(&self)"]),
         ("src/metrics.rs", &["const NOT_ALLOWED"]),

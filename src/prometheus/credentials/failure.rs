@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::prometheus::error::ErrorKind;
+use crate::prometheus::circumstances::Circumstances;
+use crate::prometheus::error::{ErrorKind, Predicate};
 use crate::prometheus::http::connect_failure::ConnectFailure;
 
 /// The longest pause after a refusal that is final until something changes.
@@ -179,7 +180,7 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
             format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.name()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
-        other => (other.to_string(), format!("check {address}")),
+        other => (Predicate(other, Circumstances::NONE).to_string(), format!("check {address}")),
     }
 }
 

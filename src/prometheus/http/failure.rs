@@ -42,7 +42,7 @@ pub(super) const IN_ANSWER: Timeout = Timeout::RecvBody;
 pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> ErrorKind {
     match error {
         Error::Timeout(IN_ANSWER) => ErrorKind::Stalled(deadline.whole_ms()),
-        Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms(), is_trivial: false },
+        Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms() },
         other => in_whole(untimed(other), deadline.whole_ms()),
     }
 }
@@ -83,6 +83,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::prometheus::circumstances::Circumstances;
+    use crate::prometheus::error::Predicate;
 
     #[test]
     fn a_failure_says_what_happened_and_how_long_it_was_waited() {
@@ -90,7 +92,8 @@ mod tests {
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
             assert_eq!(kind.name(), code);
-            assert!(kind.to_string().contains(says), "{says}: {kind}");
+            let text = Predicate(&kind, Circumstances::NONE).to_string();
+            assert!(text.contains(says), "{says}: {text}");
         };
         check(Error::BodyStalled, "not_prometheus", "not HTTP");
         check(Error::RequireHttpsOnly("hush".into()), "unsent", "was not asked");

@@ -43,7 +43,7 @@ pub(super) fn open(
     let answered = asked.and_then(|()| head(&mut connection)).map_err(|error| match error {
         Error::Timeout(_) => {
             let waited_ms = begun.elapsed().as_millis();
-            ErrorKind::Timeout { waited_ms, whole_ms: waited_ms, is_trivial: false }
+            ErrorKind::Timeout { waited_ms, whole_ms: waited_ms }
         }
         other => untimed(other),
     })?;

@@ -26,7 +26,10 @@ pub(in crate::server) type Task = Box<dyn FnOnce(Outcome) + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Outcome {
     /// It is on a worker, which does it.
-    Worker,
+    Worker {
+        /// Whether there were as many tasks of its upstream as it may have on workers ([`Lane::most`]) when it came.
+        found_most: bool,
+    },
     /// Its deadline has passed while it waited for a worker.
     Expired {
         /// How many workers its upstream holds.
@@ -110,6 +113,7 @@ struct Waiting {
     lane: Lane,
     deadline: Instant,
     task: Task,
+    found_most: bool,
     /// Counts it in the metrics.
     queued: Held,
 }
@@ -201,8 +205,9 @@ impl Pool {
             drop((state, queued));
             return task(Outcome::NoRoom { full, places: shared.bounds.places() });
         }
+        let found_most = lane.most.is_some_and(|most| state.tasks.of(lane) >= most);
         state.tasks.add(lane);
-        state.waiting.push_back(Waiting { lane, deadline, task, queued });
+        state.waiting.push_back(Waiting { lane, deadline, task, found_most, queued });
         // The worker that had a task last is woken: the fewer of them are at work in turns, the less memory they keep.
         let woken = if shared.may_run(&state, lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
@@ -220,11 +225,11 @@ impl Shared {
     /// The work of a worker.
     fn work_for_ever(self: &Arc<Shared>) -> ! {
         loop {
-            let Waiting { lane, task, queued, .. } = self.next();
+            let Waiting { lane, task, found_most, queued, .. } = self.next();
             let _running = Running { shared: self, lane };
             let _busy = Held::new(&self.metrics.busy_workers);
             drop(queued);
-            let _ = catch_unwind(AssertUnwindSafe(|| task(Outcome::Worker)));
+            let _ = catch_unwind(AssertUnwindSafe(|| task(Outcome::Worker { found_most })));
         }
     }
 
@@ -323,6 +328,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(10);
 
+    const WORKER: Outcome = Outcome::Worker { found_most: false };
+
     fn lane(upstream: u64) -> Lane {
         Lane { upstream, is_known: true, most: None }
     }
@@ -359,7 +366,7 @@ mod tests {
             let task = move |outcome| match outcome {
                 Outcome::NoRoom { .. } => refusal.send(()).unwrap(),
                 Outcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
-                Outcome::Worker => {
+                Outcome::Worker { .. } => {
                     begun.send((lane.upstream, outcome)).unwrap();
                     let _ = opened.recv();
                 }
@@ -379,7 +386,7 @@ mod tests {
 
         fn next_upstreams(&self, count: usize) -> Vec<u64> {
             let begun = (0..count).map(|_| match self.next() {
-                (upstream, Outcome::Worker) => upstream,
+                (upstream, Outcome::Worker { .. }) => upstream,
                 other => panic!("not begun: {other:?}"),
             });
             let mut upstreams: Vec<u64> = begun.collect();
@@ -430,12 +437,12 @@ mod tests {
             // The others begin at once.
             for other in 0..workers - share_of_workers {
                 assert!(shop.run(lane(100 + other as u64), LONG));
-                assert_eq!(shop.next(), (100 + other as u64, Outcome::Worker));
+                assert_eq!(shop.next(), (100 + other as u64, WORKER));
             }
             (share_of_workers..workers).for_each(|nth| shop.end_one(100 + (nth - share_of_workers) as u64));
             assert!(shop.nothing_begins(), "{workers}");
             shop.end_one(1);
-            assert_eq!(shop.next(), (1, Outcome::Worker));
+            assert_eq!(shop.next(), (1, WORKER));
             shop.end_all();
         }
     }
@@ -452,7 +459,7 @@ mod tests {
             }
             if first + second < workers {
                 assert!(shop.run(lane(3), LONG));
-                assert_eq!(shop.next(), (3, Outcome::Worker));
+                assert_eq!(shop.next(), (3, WORKER));
             }
             shop.end_all();
         }
@@ -466,7 +473,7 @@ mod tests {
         shop.next_upstreams(7);
         assert!(shop.nothing_begins());
         assert!(shop.run(lane(100), LONG));
-        assert_eq!(shop.next(), (100, Outcome::Worker));
+        assert_eq!(shop.next(), (100, WORKER));
         shop.end_all();
     }
 
@@ -481,11 +488,11 @@ mod tests {
         run_all(&mut shop, &[1, 1, 2, 3, 2]);
         shop.end_one(1);
         // 1 holds the other worker still.
-        assert_eq!(shop.next(), (2, Outcome::Worker));
+        assert_eq!(shop.next(), (2, WORKER));
         shop.end_one(1);
-        assert_eq!(shop.next(), (1, Outcome::Worker));
+        assert_eq!(shop.next(), (1, WORKER));
         shop.end_one(2);
-        assert_eq!(shop.next(), (3, Outcome::Worker));
+        assert_eq!(shop.next(), (3, WORKER));
         shop.end_all();
     }
 
@@ -534,7 +541,7 @@ mod tests {
             }
         }
         pool.run(lane(1), Instant::now() + LONG, Box::new(move |outcome| sender.send(outcome).unwrap()));
-        assert_eq!(receiver.recv_timeout(LONG), Ok(Outcome::Worker));
+        assert_eq!(receiver.recv_timeout(LONG), Ok(WORKER));
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{Files, named, verdict};
-use crate::support::stub::{self, Request, Stub};
+use crate::support::stub::{self, After, Reply, Request, Stub};
 
 #[test]
 fn no_more_requests_are_in_flight_than_an_upstream_allows_and_others_do_not_wait() {
@@ -41,4 +43,32 @@ fn no_more_requests_are_in_flight_than_an_upstream_allows_and_others_do_not_wait
     // Eight of them, two at a time.
     assert!(begun.elapsed() >= LASTS * 4, "{:?}", begun.elapsed());
     assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_timeout_after_a_wait_for_its_turn_says_so() {
+    const LASTS: Duration = Duration::from_millis(700);
+    let asked = AtomicUsize::new(0);
+    let slow_then_silent = Stub::start(move |request: &Request| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => stub::good(request).delayed(LASTS),
+        _ => Reply::raw("").then(After::Hang),
+    });
+    let files = Files::new();
+    let url = format!("http://127.0.0.1:{}", slow_then_silent.port());
+    let mirror = super::with_one(&files, &url, "  max_in_flight: 1");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| verdict(&mirror, &named("a")));
+        thread::sleep(LASTS / 7);
+        let second = verdict(&mirror, &json!({"upstream": "a", "requestTimeout": 1_000}));
+        assert_eq!(first.join().unwrap(), "OK");
+        let (before, after) = second
+            .split_once(" ms for its turn (max_in_flight allows 1 at a time); ")
+            .unwrap_or_else(|| panic!("{second}"));
+        let waited: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(
+            (500..900).contains(&waited) && before.contains("that were left of the request's 1000 ms, after"),
+            "{second}"
+        );
+        assert!(after.contains("so raise max_in_flight in the upstreams file, check that it is running"), "{second}");
+    });
 }

@@ -293,7 +293,9 @@ fn upstream_requests_are_counted_by_outcome() {
     check(Reply::success(json!({"resultType": "vector", "result": []})), "ok");
     check(Reply::raw("").then(After::Close), "closed");
     check(Reply::raw("").then(After::Hang), "timeout");
-    check(Reply::error(503, "timeout", "too slow"), "unavailable");
+    check(Reply::error(503, "timeout", "too slow"), "evaluation_timeout");
+    check(Reply::error(503, "unavailable", "TSDB not ready"), "unavailable");
+    check(Reply::error(500, "internal", "broken"), "upstream_internal");
     check(Reply::http(401, "text/plain", "no"), "credentials_required");
     check(Reply::http(403, "text/plain", "no"), "access_denied");
     check(Reply::http(503, "text/plain", "no"), "unavailable");

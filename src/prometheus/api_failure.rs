@@ -1,0 +1,105 @@
+//! Errors by which an upstream says that it understood a call, but does not answer it: the `errorType` of the envelope ("HTTP API" in
+//! Prometheus's documentation, `web/api/v1/errors.go` in its code). What it says in English beside that is repeated, never judged.
+
+use std::fmt;
+
+use super::circumstances::{CallKind, Circumstances, Either};
+
+/// A failed call that the upstream is to blame for, or what stands before it: the query may be good.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApiFailure {
+    /// What kind of failure it is.
+    pub cause: ApiCause,
+    /// The HTTP status.
+    pub status: u16,
+    /// `errorType` of the envelope.
+    pub error_type: String,
+    /// `error` of the envelope, shortened.
+    pub message: String,
+}
+
+/// Kinds of such failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiCause {
+    /// The evaluation took longer than it may.
+    Timeout,
+    /// The evaluation was ended before.
+    Canceled,
+    /// It is there, and cannot answer now.
+    Unavailable,
+    /// A fault of its own.
+    Internal,
+    /// It has no form of a response that was asked for.
+    NotAcceptable,
+}
+
+impl ApiCause {
+    /// The cause that an error type and a status tell, if it is such a failure.
+    pub(super) fn of(error_type: &str, status: u16) -> Option<ApiCause> {
+        match (error_type, status) {
+            ("timeout", _) => Some(ApiCause::Timeout),
+            ("canceled", _) => Some(ApiCause::Canceled),
+            ("unavailable", _) => Some(ApiCause::Unavailable),
+            ("internal", _) => Some(ApiCause::Internal),
+            ("not_acceptable", _) => Some(ApiCause::NotAcceptable),
+            // VictoriaMetrics gives the status in the place of a type.
+            (_, 503 | 504) => Some(ApiCause::Unavailable),
+            _ => None,
+        }
+    }
+
+    /// Its stable code.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            ApiCause::Timeout => "evaluation_timeout",
+            ApiCause::Canceled => "evaluation_canceled",
+            ApiCause::Unavailable => "unavailable",
+            ApiCause::Internal => "upstream_internal",
+            ApiCause::NotAcceptable => "not_acceptable",
+        }
+    }
+}
+
+impl ApiFailure {
+    /// Whether it may be due to the query all the same.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
+    }
+
+    /// Writes it as the predicate of a sentence whose subject is the upstream.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, circumstances: Circumstances) -> fmt::Result {
+        let ApiFailure { cause, status, error_type, message } = self;
+        f.write_str(match cause {
+            ApiCause::Timeout => "gave up on the query because it took longer than its timeout",
+            ApiCause::Canceled => "canceled the query",
+            ApiCause::Unavailable => "is reachable, but cannot answer now",
+            ApiCause::Internal => "failed to answer because of an internal error",
+            ApiCause::NotAcceptable => "cannot send a response in any format that was asked for",
+        })?;
+        write!(f, " ({error_type}, HTTP status {status})")?;
+        if !message.is_empty() {
+            write!(f, ": {message}")?;
+        }
+        match cause {
+            ApiCause::Timeout if circumstances.asked == CallKind::Trivial => {
+                f.write_str("; the query takes it no time, so look at the load of Prometheus")
+            }
+            ApiCause::Timeout => {
+                let own_limit = "raise the limit of Prometheus (--query.timeout, two minutes by default)";
+                let remedies = circumstances.against_timeout(&[own_limit]);
+                write!(f, "; {}", Either(&remedies))
+            }
+            ApiCause::Canceled => f.write_str(
+                "; it may be shutting down, or what stands before it has ended the query: ask again, and if it stays so, look at the \
+                 logs of both",
+            ),
+            ApiCause::Unavailable => f.write_str(
+                "; it may be starting or overloaded: ask again in some minutes, and if it stays so, look at the log of Prometheus",
+            ),
+            ApiCause::Internal => f.write_str("; look at the log of Prometheus"),
+            ApiCause::NotAcceptable => {
+                f.write_str("; check whether what stands between this mirror and it changes the header Accept")
+            }
+        }
+    }
+}

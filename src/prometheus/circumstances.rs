@@ -1,0 +1,204 @@
+//! What was asked and how long it waited before, which decides what can help where a call takes too long or finds too much.
+
+use std::fmt;
+
+/// What a call asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// What takes an upstream no time, such as [`TRIVIAL_QUERY`](super::TRIVIAL_QUERY).
+    Trivial,
+    /// Samples, or the value of an expression.
+    Evaluation,
+    /// Which labels, values, series or metadata there are.
+    Names,
+}
+
+/// How long a request waited for a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queued {
+    /// In milliseconds.
+    pub waited_ms: u128,
+    /// The most queries to its upstream at a time (`max_in_flight`), if as many were under way when it came.
+    pub in_flight: Option<usize>,
+}
+
+/// What a request spent its time on before a call, as far as that is worth a word. In milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Before {
+    /// On the wait for a worker.
+    pub queued: Option<Queued>,
+    /// On waits for memory.
+    pub memory_ms: Option<u128>,
+    /// On so many calls.
+    pub calls: Option<(u32, u128)>,
+}
+
+/// Under which circumstances a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    /// What it asked for.
+    pub asked: CallKind,
+    /// What came before it.
+    pub before: Before,
+}
+
+impl Before {
+    /// The same without what took less than a tenth of a timeout.
+    pub(super) fn worth_a_word(self, whole_ms: u128) -> Before {
+        let is_long = |ms: u128| ms > 0 && ms * 10 >= whole_ms;
+        Before {
+            queued: self.queued.filter(|queued| is_long(queued.waited_ms)),
+            memory_ms: self.memory_ms.filter(|&ms| is_long(ms)),
+            calls: self.calls.filter(|&(_, ms)| is_long(ms)),
+        }
+    }
+}
+
+impl Circumstances {
+    /// Those of a call that was never made.
+    pub(super) const NONE: Circumstances =
+        Circumstances { asked: CallKind::Evaluation, before: Before { queued: None, memory_ms: None, calls: None } };
+
+    /// What took the time before the call, as the end of a clause, if anything did.
+    pub(super) fn before(&self) -> String {
+        let Before { queued, memory_ms, calls } = self.before;
+        let queued = queued.map(|Queued { waited_ms, in_flight }| match in_flight {
+            Some(most) => format!("{waited_ms} ms for its turn (max_in_flight allows {most} at a time)"),
+            None => format!("{waited_ms} ms for a worker"),
+        });
+        let memory = memory_ms.map(|ms| format!("{ms} ms for memory that other requests held"));
+        let calls = calls.map(|(calls, ms)| format!("{ms} ms for earlier calls ({calls})"));
+        let all: Vec<String> = queued.into_iter().chain(memory).chain(calls).collect();
+        if all.is_empty() { String::new() } else { format!(", after the request had waited {}", all.join(" and ")) }
+    }
+
+    /// What helps against a timeout: what shortens the waits before, what makes the call need less time, what the failure itself
+    /// suggests, and more time.
+    pub(super) fn against_timeout(&self, suggested: &[&'static str]) -> Vec<&'static str> {
+        let queued = self.before.queued.map(|queued| match queued.in_flight {
+            Some(_) => "raise max_in_flight in the upstreams file",
+            None => "raise --workers of this mirror",
+        });
+        let memory = self.before.memory_ms.map(|_| "raise --memory-budget-mib of this mirror");
+        let narrow: &[&str] = match self.asked {
+            CallKind::Trivial => &[],
+            CallKind::Evaluation => &["narrow the time range", "widen the bucket"],
+            CallKind::Names => &["add a condition", "give a longer prefix"],
+        };
+        let (narrow, suggested) = (narrow.iter().copied(), suggested.iter().copied());
+        let more_time = "raise requestTimeout in the connection details";
+        queued.into_iter().chain(memory).chain(narrow).chain(suggested).chain([more_time]).collect()
+    }
+
+    /// What makes an answer smaller, if anything does.
+    pub(super) fn smaller(&self) -> Option<&'static str> {
+        match self.asked {
+            CallKind::Trivial => None,
+            CallKind::Evaluation => Some("narrow the time range"),
+            CallKind::Names => Some("add a condition or give a longer prefix"),
+        }
+    }
+}
+
+/// One of several things to do.
+pub(super) struct Either<'a>(pub(super) &'a [&'a str]);
+
+impl fmt::Display for Either<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            [one] => f.write_str(one),
+            [others @ .., last] => write!(f, "{}, or {last}", others.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::NoMemory;
+    use crate::prometheus::api_failure::{ApiCause, ApiFailure};
+    use crate::prometheus::error::{ErrorKind, Predicate};
+
+    const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
+
+    fn said(kind: &ErrorKind, asked: CallKind, before: Before) -> String {
+        Predicate(kind, Circumstances { asked, before }).to_string()
+    }
+
+    #[test]
+    fn only_an_evaluation_is_advised_on_ranges_and_buckets_and_only_a_list_on_prefixes() {
+        let failed = |cause| {
+            let (error_type, message) = ("x".to_owned(), "why".to_owned());
+            ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
+        };
+        // Whether the failure is one that another query would avoid.
+        for (kind, is_avoidable) in [
+            (ErrorKind::Timeout { waited_ms: 9, whole_ms: 9 }, true),
+            (ErrorKind::Stalled(9), true),
+            (ErrorKind::TimeSpent(9), true),
+            (ErrorKind::TooLarge(9), true),
+            (ErrorKind::NoMemory(NoMemory::InTime { capacity: 9 }), true),
+            (ErrorKind::NoMemory(NoMemory::TooMuch { most: 9 }), true),
+            (failed(ApiCause::Timeout), true),
+            (failed(ApiCause::Canceled), false),
+            (failed(ApiCause::Unavailable), false),
+            (failed(ApiCause::Internal), false),
+            (failed(ApiCause::NotAcceptable), false),
+            (ErrorKind::Closed, false),
+            (ErrorKind::NoTimeLeft(9), true),
+        ] {
+            for asked in CALLS {
+                let text = said(&kind, asked, Before::default());
+                let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+                let (of_range, of_prefix) =
+                    (has(&["narrow the time range", "a shorter time range, fewer"]), has(&["prefix"]));
+                assert_eq!(of_range, is_avoidable && asked == CallKind::Evaluation, "{asked:?}: {text}");
+                assert_eq!(of_prefix, is_avoidable && asked == CallKind::Names, "{asked:?}: {text}");
+                assert!(!text.contains("bucket") || of_range, "{asked:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_timeout_tells_of_the_waits_before_it_and_what_shortens_them() {
+        let kinds = [
+            ErrorKind::Timeout { waited_ms: 400, whole_ms: 2_000 },
+            ErrorKind::Stalled(2_000),
+            ErrorKind::TimeSpent(2_000),
+            ErrorKind::NoTimeLeft(2_000),
+        ];
+        let check = |before: Before, says: &str, remedy: &str| {
+            for (kind, asked) in kinds.iter().flat_map(|kind| CALLS.map(|asked| (kind, asked))) {
+                let text = said(kind, asked, before.worth_a_word(2_000));
+                let (what, remedies) = text.split_once("; ").unwrap();
+                assert!(what.ends_with(&format!(", after the request had waited {says}")), "{what}");
+                let remedies = remedies.trim_start_matches("the query takes it no time, so ");
+                assert!(remedies.starts_with(remedy), "{remedies}");
+            }
+        };
+        let queued = |waited_ms, in_flight| Some(Queued { waited_ms, in_flight });
+        check(
+            Before { queued: queued(1_600, Some(2)), ..Before::default() },
+            "1600 ms for its turn (max_in_flight allows 2 at a time)",
+            "raise max_in_flight in the upstreams file, ",
+        );
+        let short = Before { queued: queued(200, None), memory_ms: Some(199), calls: Some((9, 199)) };
+        check(short, "200 ms for a worker", "raise --workers of this mirror, ");
+        check(
+            Before { queued: queued(199, Some(2)), memory_ms: Some(300), calls: Some((9, 1_200)) },
+            "300 ms for memory that other requests held and 1200 ms for earlier calls (9)",
+            "raise --memory-budget-mib of this mirror, ",
+        );
+        assert_eq!(Circumstances { asked: CallKind::Names, before: Before::default() }.before(), "");
+    }
+
+    #[test]
+    fn several_things_to_do_are_one_sentence() {
+        let check = |list: &[&str], expected: &str| assert_eq!(Either(list).to_string(), expected);
+        check(&[], "");
+        check(&["a"], "a");
+        check(&["a", "b"], "a, or b");
+        check(&["a", "b", "c"], "a, b, or c");
+    }
+}

@@ -1,0 +1,80 @@
+//! What is advised where an upstream takes too long: only what can help with what was asked.
+
+use super::{Question, error_of, in_time, mirrors, questions};
+use crate::support::mirror::Mirror;
+use crate::support::stub::{After, Reply, Request, Stub};
+
+type Behaviour = fn(&Request) -> Reply;
+
+/// An answer that begins and does not go on.
+fn stalled(_: &Request) -> Reply {
+    Reply::raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{").then(After::Hang)
+}
+
+fn silent(_: &Request) -> Reply {
+    Reply::raw("").then(After::Hang)
+}
+
+fn timed_out(_: &Request) -> Reply {
+    Reply::error(503, "timeout", "query timed out in expression evaluation")
+}
+
+const OF_RANGES: &str = "narrow the time range, widen the bucket, ";
+const OF_LISTS: &str = "add a condition, give a longer prefix, ";
+
+/// Wants an error that says what happened, and gives the advice that fits the question.
+fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, code: &str) {
+    let answer = question.ask(mirror, &in_time(stub.details()));
+    let text = error_of(&answer)["details"].as_str().unwrap_or_default();
+    assert!(text.contains(says), "{question:?}: {says}: {text}");
+    let expected = match question.path {
+        "/api/connection" => "the query takes it no time, ",
+        "/api/metric" => OF_RANGES,
+        _ => OF_LISTS,
+    };
+    // That the query takes no time says nothing about an answer that has begun.
+    assert!(text.contains(expected) || code == "stalled" && question.path == "/api/connection", "{question:?}: {text}");
+    for other in ["narrow", "bucket", "prefix"] {
+        assert!(!text.contains(other) || expected.contains(other), "{other}: {question:?}: {text}");
+    }
+    assert!(text.contains("raise requestTimeout") || code == "evaluation_timeout", "{question:?}: {text}");
+    let line = mirror.line_with(&format!("error_code={code}"));
+    assert!(line.contains("level=warn"), "{line}");
+}
+
+#[test]
+fn only_what_can_help_with_the_question_is_advised() {
+    let cases: [(Behaviour, &str, &str); 3] = [
+        (silent, "did not answer within the ", "timeout"),
+        (stalled, "began to answer, but did not send the whole answer within the ", "stalled"),
+        (
+            timed_out,
+            "gave up on the query because it took longer than its timeout (timeout, HTTP status 503)",
+            "evaluation_timeout",
+        ),
+    ];
+    for (behaviour, says, code) in cases {
+        std::thread::scope(|scope| {
+            for (mirror, question) in mirrors().into_iter().zip(questions()) {
+                scope.spawn(move || check_advice(&mirror, &Stub::start(behaviour), &question, says, code));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_remote_read_that_takes_too_long_is_an_evaluation() {
+    let question = Question::metric("__gauge__", "stub_metric", None);
+    for (behaviour, says, code) in
+        [(silent as Behaviour, "did not answer", "timeout"), (stalled_read, "began to answer", "stalled")]
+    {
+        let stub = Stub::start(crate::support::stub::good);
+        stub.upon_reads(behaviour);
+        check_advice(&Mirror::start(), &stub, &question, says, code);
+    }
+}
+
+fn stalled_read(_: &Request) -> Reply {
+    let kind = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+    Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\n")).then(After::Hang)
+}
