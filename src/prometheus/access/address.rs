@@ -69,8 +69,12 @@ impl Address {
     /// When it is no such URL.
     pub(in crate::prometheus) fn anywhere(url: &str) -> Result<BaseUrl, BadAddress> {
         const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
+        const SCHEME: BadAddress = "must begin with http:// or https://";
         if let Some(mistake) = mistake(url) {
             return Err(mistake);
+        }
+        if !url.contains("://") {
+            return Err(SCHEME);
         }
         let uri: Uri = url.parse().map_err(|_| EXPECTED)?;
         let scheme = uri.scheme_str().ok_or(EXPECTED)?;
@@ -78,7 +82,7 @@ impl Address {
         let default_port = match scheme {
             "http" => 80,
             "https" => 443,
-            _ => return Err("must begin with http:// or https://"),
+            _ => return Err(SCHEME),
         };
         if authority.host().is_empty() {
             return Err(EXPECTED);
