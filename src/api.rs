@@ -75,11 +75,17 @@ struct PageAction {
     content_type: &'static str,
     /// Further headers.
     headers: &'static [(&'static str, &'static str)],
-    render: Render,
+    content: Content,
 }
 
-/// Makes a page.
-type Render = fn(&Gateway, Trust) -> Result<Cow<'static, str>, Error>;
+/// What is on a page.
+#[derive(Clone, Copy)]
+enum Content {
+    /// Always the same.
+    Fixed(&'static str),
+    /// What the mirror knows at the time.
+    Rendered(fn(&Gateway, Trust) -> Result<String, Error>),
+}
 
 /// Whether a request has the key, where it needs one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,14 +95,19 @@ enum Trust {
 }
 
 /// A page without further headers.
-const fn page(content_type: &'static str, render: Render) -> Action {
-    Action::Page(PageAction { content_type, headers: &[], render })
+const fn page(content_type: &'static str, content: Content) -> Action {
+    Action::Page(PageAction { content_type, headers: &[], content })
 }
 
 /// A part of the explorer.
-const fn explorer(path: &'static str, content_type: &'static str, render: Render) -> Route {
-    let action = Action::Page(PageAction { content_type, headers: &web::HEADERS, render });
+const fn explorer(path: &'static str, content_type: &'static str, content: Content) -> Route {
+    let action = Action::Page(PageAction { content_type, headers: &web::HEADERS, content });
     Route { name: "explorer", path, allow: GET, action }
+}
+
+/// A script of the explorer.
+const fn script(path: &'static str, text: &'static str) -> Route {
+    explorer(path, web::SCRIPT_TYPE, Content::Fixed(text))
 }
 
 /// A method of the Mirror API.
@@ -106,6 +117,8 @@ struct Method {
     prepare: fn(&Directory<'_>, &[u8]) -> Result<Checked, Error>,
     /// The body of an answer that tells of an error in its own way, if it does.
     recover: fn(&Error) -> Option<Vec<u8>>,
+    /// Whether a valid request is answered without asking Prometheus.
+    only_checks: bool,
 }
 
 /// The datasource and the query of a valid request.
@@ -137,16 +150,15 @@ const ABOUT: &str = "/";
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 
+/// The test of a connection.
+const CONNECTION: Method = Method {
+    prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
+    recover: connection::failure,
+    only_checks: false,
+};
+
 const ROUTES: [Route; 9] = [
-    Route {
-        name: "connection",
-        path: "/api/connection",
-        allow: POST,
-        action: Action::Method(Method {
-            prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
-            recover: connection::failure,
-        }),
-    },
+    Route { name: "connection", path: "/api/connection", allow: POST, action: Action::Method(CONNECTION) },
     Route {
         name: "field_name",
         path: "/api/field/name",
@@ -154,6 +166,7 @@ const ROUTES: [Route; 9] = [
         action: Action::Method(Method {
             prepare: |directory, body| field_name::prepare(directory, &parsed(body)?),
             recover: |_| None,
+            only_checks: false,
         }),
     },
     Route {
@@ -163,6 +176,7 @@ const ROUTES: [Route; 9] = [
         action: Action::Method(Method {
             prepare: |directory, body| field_value::prepare(directory, &parsed(body)?),
             recover: |_| None,
+            only_checks: false,
         }),
     },
     Route {
@@ -172,27 +186,51 @@ const ROUTES: [Route; 9] = [
         action: Action::Method(Method {
             prepare: |directory, body| metric::prepare(directory, &parsed(body)?),
             recover: |_| None,
+            only_checks: false,
         }),
     },
-    Route { name: "about", path: ABOUT, allow: GET, action: page(TEXT, |_, _| Ok(ABOUT_TEXT.into())) },
-    Route { name: "healthy", path: "/-/healthy", allow: GET, action: page(TEXT, |_, _| Ok(OK.into())) },
+    Route { name: "about", path: ABOUT, allow: GET, action: page(TEXT, Content::Fixed(ABOUT_TEXT)) },
+    Route { name: "healthy", path: "/-/healthy", allow: GET, action: page(TEXT, Content::Fixed(OK)) },
     // What some earlier mirrors call it.
-    Route { name: "healthy", path: "/healthcheck", allow: GET, action: page(TEXT, |_, _| Ok(OK.into())) },
-    Route { name: "ready", path: "/-/ready", allow: GET, action: page(TEXT, |gateway, _| gateway.ready()) },
+    Route { name: "healthy", path: "/healthcheck", allow: GET, action: page(TEXT, Content::Fixed(OK)) },
+    Route {
+        name: "ready",
+        path: "/-/ready",
+        allow: GET,
+        action: page(TEXT, Content::Rendered(|gateway, _| gateway.ready())),
+    },
     Route {
         name: "metrics",
         path: "/metrics",
         allow: GET,
-        action: page(metrics::CONTENT_TYPE, |gateway, _| Ok(gateway.metrics_page().into())),
+        action: page(metrics::CONTENT_TYPE, Content::Rendered(|gateway, _| Ok(gateway.metrics_page()))),
     },
 ];
 
 /// The explorer. Its page shares a path with the text about the mirror: browsers get the page.
-const EXPLORER: [Route; 4] = [
-    explorer(ABOUT, web::PAGE_TYPE, |_, _| Ok(web::PAGE.into())),
-    explorer("/explorer.css", web::STYLE_TYPE, |_, _| Ok(web::STYLE.into())),
-    explorer("/explorer.js", web::SCRIPT_TYPE, |_, _| Ok(web::SCRIPT.into())),
-    explorer("/explorer.json", JSON, |gateway, trust| gateway.explorer_facts(trust).map(Cow::Owned)),
+const EXPLORER: [Route; 16] = [
+    explorer(ABOUT, web::PAGE_TYPE, Content::Fixed(web::PAGE)),
+    explorer("/explorer.css", web::STYLE_TYPE, Content::Fixed(web::STYLE)),
+    explorer("/explorer.json", JSON, Content::Rendered(Gateway::explorer_facts)),
+    // What is typed is checked by the rules that hold for StackState's requests.
+    Route {
+        name: "connection_check",
+        path: "/api/connection/check",
+        allow: POST,
+        action: Action::Method(Method { only_checks: true, ..CONNECTION }),
+    },
+    script("/explorer/address.js", web::ADDRESS),
+    script("/explorer/answer.js", web::ANSWER),
+    script("/explorer/chart.js", web::CHART),
+    script("/explorer/commands.js", web::COMMANDS),
+    script("/explorer/completion.js", web::COMPLETION),
+    script("/explorer/connection.js", web::CONNECTION),
+    script("/explorer/dom.js", web::DOM),
+    script("/explorer/explanation.js", web::EXPLANATION),
+    script("/explorer/form.js", web::FORM),
+    script("/explorer/main.js", web::MAIN),
+    script("/explorer/mirror.js", web::MIRROR),
+    script("/explorer/units.js", web::UNITS),
 ];
 
 /// What the mirror lets its clients do.
@@ -372,10 +410,14 @@ impl Gateway {
 
     /// Renders a page.
     pub fn render(&self, page: Page) -> Reply {
-        let Page { name, action: PageAction { content_type, headers, render }, trust } = page;
-        match render(self, trust) {
+        let Page { name, action: PageAction { content_type, headers, content }, trust } = page;
+        let text = match content {
+            Content::Fixed(text) => Ok(text.to_owned()),
+            Content::Rendered(render) => render(self, trust),
+        };
+        match text {
             Ok(text) => {
-                let mut reply = Reply::new(name, 200, content_type, text.into_owned().into_bytes(), Note::default());
+                let mut reply = Reply::new(name, 200, content_type, text.into_bytes(), Note::default());
                 reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
                 reply
             }
@@ -392,6 +434,9 @@ impl Gateway {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(self.failed(job, &error, None)),
         };
+        if job.method.only_checks {
+            return Prepared::Reply(self.found_valid(job));
+        }
         let deadline = Deadline::new(accepted, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
             Ok(lane) => Prepared::Question(Question { job, datasource, ask, deadline, lane }),
@@ -477,6 +522,14 @@ impl Gateway {
         reply
     }
 
+    /// The reply to a valid request of which nothing else was wanted.
+    fn found_valid(&self, job: Job) -> Reply {
+        match connection::success() {
+            Ok(body) => Reply::new(job.name, 200, JSON, body, Note::default()),
+            Err(error) => self.failed(job, &error, None),
+        }
+    }
+
     /// The reply to what is not even looked at.
     pub fn refuse_unseen(&self, error: &Error) -> Reply {
         self.refuse(OTHER, error)
@@ -538,8 +591,8 @@ impl Gateway {
         page.to_string()
     }
 
-    fn ready(&self) -> Result<Cow<'static, str>, Error> {
-        if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.into()) }
+    fn ready(&self) -> Result<String, Error> {
+        if self.is_leaving() { Err(Error::ShuttingDown) } else { Ok(OK.to_owned()) }
     }
 
     /// What the explorer has to know. Where the key is required, only those who have it get the names of the upstreams.
@@ -697,7 +750,11 @@ mod tests {
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.sign(reply, None)).as_deref(), Some(KEY));
         };
-        let job = |prepare| Job { name: "metric", method: Method { prepare, recover: |_| None }, explains: false };
+        let job = |prepare| Job {
+            name: "metric",
+            method: Method { prepare, recover: |_| None, only_checks: false },
+            explains: false,
+        };
         match gateway.prepare(job(|_, _| panic!("on purpose")), b"", Instant::now()) {
             Prepared::Reply(reply) => check(reply),
             Prepared::Question(_) => panic!("it is no question"),

@@ -1,6 +1,6 @@
 //! The explorer: a page in the binary that asks in a browser what StackState would ask.
 //!
-//! Owns the page, its style and its script, and the headers that confine them. The page can do what the API can, and no more:
+//! Owns the page, its style and its scripts, and the headers that confine them. The page can do what the API can, and no more:
 //! it knows the Mirror API and `/explorer.json`, and nothing of how they are answered.
 
 use serde::Serialize;
@@ -15,9 +15,31 @@ pub(crate) const STYLE: &str = include_str!("web/style.css");
 /// The type of the style.
 pub(crate) const STYLE_TYPE: &str = "text/css; charset=utf-8";
 
-/// The script.
-pub(crate) const SCRIPT: &str = include_str!("web/script.js");
-/// The type of the script.
+/// The address of the page, which holds the query.
+pub(crate) const ADDRESS: &str = include_str!("web/address.js");
+/// What is shown of an answer.
+pub(crate) const ANSWER: &str = include_str!("web/answer.js");
+/// The chart.
+pub(crate) const CHART: &str = include_str!("web/chart.js");
+/// The commands to paste.
+pub(crate) const COMMANDS: &str = include_str!("web/commands.js");
+/// The completion of names and values.
+pub(crate) const COMPLETION: &str = include_str!("web/completion.js");
+/// The test of the connection, and the check of its details as they are typed.
+pub(crate) const CONNECTION: &str = include_str!("web/connection.js");
+/// Small tools for the page.
+pub(crate) const DOM: &str = include_str!("web/dom.js");
+/// The explanation.
+pub(crate) const EXPLANATION: &str = include_str!("web/explanation.js");
+/// The form, and the request made of it.
+pub(crate) const FORM: &str = include_str!("web/form.js");
+/// What happens on which event.
+pub(crate) const MAIN: &str = include_str!("web/main.js");
+/// Requests to the mirror.
+pub(crate) const MIRROR: &str = include_str!("web/mirror.js");
+/// Times, durations and numbers as they are written.
+pub(crate) const UNITS: &str = include_str!("web/units.js");
+/// The type of the scripts.
 pub(crate) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 
 /// The headers of each part of the explorer. Nothing comes from elsewhere or goes elsewhere, nothing inline runs, and no other page

@@ -26,8 +26,16 @@ impl Ask for ConnectionTest {
 
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
         call.session.trivial_instant(TRIVIAL_QUERY, None)?;
-        json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
+        success()
     }
+}
+
+/// The answer to a test that succeeds.
+///
+/// # Errors
+/// When it cannot be written, which is a fault of ours.
+pub(super) fn success() -> Result<Vec<u8>, Error> {
+    json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
 }
 
 /// The answer that tells of an error: a failed test is answered, not refused, except where the request is outside of the

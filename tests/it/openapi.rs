@@ -36,7 +36,7 @@ fn check(mirror: &Mirror, headers: &[&str]) {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{headers:?}: {report}\n{}", String::from_utf8_lossy(&output.stderr));
     let page = Page::of(mirror);
-    for method in ["connection", "field_name", "field_value", "metric"] {
+    for method in ["connection", "connection_check", "field_name", "field_value", "metric"] {
         let good = page.sum("prometheusmirror_requests_total", &[("method", method), ("status", "200")]);
         assert!(good >= 10.0, "{method}: {good} good answers are too few to judge by");
     }

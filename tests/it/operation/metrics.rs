@@ -148,6 +148,7 @@ fn requests_are_counted_by_method_and_status() {
     let mut expected: BTreeMap<(String, String), f64> = BTreeMap::new();
     for (times, verb, path, body, method, status) in [
         (3, "POST", "/api/connection", &connection, "connection", "200"),
+        (2, "POST", "/api/connection/check", &connection, "connection_check", "200"),
         (2, "POST", "//api/field/name/?x=1", &names, "field_name", "200"),
         (1, "POST", "/api/field/value", &values, "field_value", "200"),
         (4, "POST", "/api/metric", &query(&details), "metric", "200"),
@@ -180,9 +181,18 @@ fn requests_are_counted_by_method_and_status() {
     let page = Page::wait(&mirror, "all requests", |page| counted(page).values().sum::<f64>() >= whole);
     assert_eq!(counted(&page), expected);
     assert!(page.sum(REQUESTS, &[("method", "metrics"), ("status", "200")]) >= 1.0);
-    for method in
-        ["connection", "field_name", "field_value", "metric", "about", "explorer", "healthy", "ready", "other"]
-    {
+    for method in [
+        "connection",
+        "connection_check",
+        "field_name",
+        "field_value",
+        "metric",
+        "about",
+        "explorer",
+        "healthy",
+        "ready",
+        "other",
+    ] {
         let count = page.sum("prometheusmirror_request_duration_seconds_count", &[("method", method)]);
         assert_eq!(count, page.sum(REQUESTS, &[("method", method)]), "{method}");
     }

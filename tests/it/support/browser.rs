@@ -13,8 +13,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The key under which WebDriver gives the id of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// The Enter key, as WebDriver writes it.
-pub const ENTER: &str = "\u{e007}";
+/// Keys, as WebDriver writes them.
+pub mod keys {
+    pub const TAB: &str = "\u{e004}";
+    pub const ENTER: &str = "\u{e007}";
+    pub const CONTROL: &str = "\u{e009}";
+    pub const ESCAPE: &str = "\u{e00c}";
+    pub const SPACE: &str = " ";
+    pub const END: &str = "\u{e010}";
+    pub const HOME: &str = "\u{e011}";
+    pub const RIGHT: &str = "\u{e014}";
+    pub const DOWN: &str = "\u{e015}";
+}
 
 /// A browser of the test's own, closed when dropped.
 pub struct Browser {
@@ -68,9 +78,9 @@ impl Browser {
         self.command("/url", &json!({"url": url})).unwrap();
     }
 
-    /// A command of the DevTools protocol.
-    pub fn devtools(&self, command: &str, parameters: Value) {
-        self.command("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).unwrap();
+    /// A command of the DevTools protocol, and what it gives.
+    pub fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.command("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).unwrap()
     }
 
     /// What a function's body returns in the page.
@@ -112,6 +122,28 @@ impl Browser {
     /// Chooses an option of a list by its value.
     pub fn choose(&self, selector: &str, value: &str) {
         self.click(&format!("{selector} option[value='{value}']"));
+    }
+
+    /// Presses keys one after the other, wherever the focus is.
+    pub fn press(&self, keys: &str) {
+        let press = |key: char| ["keyDown", "keyUp"].map(|what| json!({"type": what, "value": key}));
+        let actions: Vec<Value> = keys.chars().flat_map(press).collect();
+        self.command("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})).unwrap();
+    }
+
+    /// Presses a key while another is held.
+    pub fn press_with(&self, held: &str, key: &str) {
+        let action = |what: &str, key: &str| json!({"type": what, "value": key});
+        let actions = [action("keyDown", held), action("keyDown", key), action("keyUp", key), action("keyUp", held)];
+        self.command("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})).unwrap();
+    }
+
+    /// Moves the mouse to a place relative to an element's middle.
+    pub fn hover(&self, selector: &str, x: i64, y: i64) {
+        let place =
+            json!({"type": "pointerMove", "duration": 10, "origin": {ELEMENT: self.element(selector)}, "x": x, "y": y});
+        self.command("/actions", &json!({"actions": [{"type": "pointer", "id": "mouse", "actions": [place]}]}))
+            .unwrap();
     }
 
     /// Moves the mouse from one place to another with its button down; places are relative to an element's middle.

@@ -146,10 +146,13 @@ impl Mirror {
 
     /// Posts a JSON value to a path, and asks for an explanation of the answer.
     pub fn post_explained(&self, path: &str, body: &Value) -> Answer {
-        let url = format!("{}{path}", self.base);
-        let request =
-            self.agent.post(&url).header("Content-Type", "application/json").header("X-MIRROR-EXPLAIN", "true");
-        answer(request.send(body.to_string().as_bytes()))
+        self.post_with(path, body, "X-MIRROR-EXPLAIN", "true")
+    }
+
+    /// Posts a JSON value to a path, with one more header.
+    pub fn post_with(&self, path: &str, body: &Value, name: &str, value: &str) -> Answer {
+        let request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
+        answer(request.header(name, value).send(body.to_string()))
     }
 
     /// Posts any bytes to a path.

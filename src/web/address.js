@@ -1,0 +1,48 @@
+// The address of the page, which holds the query and never a credential.
+
+import {byId} from "./dom.js";
+import {arrange, clock, field, labels, value} from "./form.js";
+import {addLabel} from "./completion.js";
+import {parseTime, timeText} from "./units.js";
+
+const SHARED = ["by", "url", "host", "port", "requestTimeout", "scrapeInterval", "nan_interpretation", "partialResponse", "source", "name", "method",
+  "bucket", "limit", "range", "zone"];
+
+/** A URL without what may be credentials, well-formed or not. */
+export function withoutCredentials(url, instead = "") {
+  const at = url.lastIndexOf("@");
+  return at < 0 ? url : (url.match(/^[a-z]+:\/\//i)?.[0] ?? "") + instead + url.slice(at + 1);
+}
+
+/** Puts what stands in the form into the address. */
+export function share() {
+  const shared = new URLSearchParams();
+  for (const name of SHARED) if (value(name)) shared.set(name, name === "url" ? withoutCredentials(value(name)) : value(name));
+  if (field("latest").checked) shared.set("latest", "true");
+  for (const [name, text] of labels()) shared.append("label", `${name}=${text}`);
+  // Absolute, so that it is the same time on another clock.
+  if (!value("range")) {
+    for (const name of ["from", "to"]) shared.set(name, `${timeText(parseTime(value(name), value("zone")), "utc").replace(" ", "T")}Z`);
+  }
+  history.replaceState(null, "", `#${shared}`);
+}
+
+/** Fills the form from the address. Nothing is asked before someone presses a button: a link must not have a mirror ask by itself. */
+export function fill() {
+  const shared = new URLSearchParams(location.hash.slice(1));
+  for (const name of SHARED) if (shared.has(name)) field(name).value = name === "url" ? withoutCredentials(shared.get(name)) : shared.get(name);
+  if (shared.has("from")) field("range").value = "";
+  for (const name of ["from", "to"]) {
+    const ms = parseTime(shared.get(name) ?? "", "utc");
+    if (ms !== null) field(name).value = clock(ms);
+  }
+  field("latest").checked = shared.get("latest") === "true";
+  byId("labels").replaceChildren();
+  for (const label of shared.getAll("label")) {
+    const at = label.indexOf("=");
+    if (at > 0) addLabel(label.slice(0, at), label.slice(at + 1));
+  }
+  // What the address may say and the page does not offer.
+  for (const [name, instead] of [["by", field("by").options[0].value], ["method", "MEAN"], ["zone", "utc"]]) if (!value(name)) field(name).value = instead;
+  arrange();
+}

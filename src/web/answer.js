@@ -1,0 +1,81 @@
+// What is shown of an answer: the points, their table, request and response, and the error if it is one.
+
+import {byId, element, reveal, scrolling, showError, table} from "./dom.js";
+import {showChart} from "./chart.js";
+import {ask, curl, shown} from "./commands.js";
+import {explained} from "./explanation.js";
+import {markDetail} from "./connection.js";
+import {clock} from "./form.js";
+import {errorOf} from "./mirror.js";
+import {durationText} from "./units.js";
+
+const MAX_ROWS = 1_000;
+/** More of a response is not shown. */
+const MAX_SHOWN_CHARACTERS = 200_000;
+
+let lastShown = null;
+
+export function showAnswer(request, answer) {
+  const {explanation, ...response} = answer.json ?? {};
+  lastShown = {request, answer};
+  byId("welcome").hidden = true;
+  byId("result").hidden = false;
+  byId("request").textContent = JSON.stringify(shown(request), null, 2);
+  byId("response").textContent = readable(answer.json ? response : null, answer.text);
+  byId("explanation").replaceChildren(...explained(explanation));
+  byId("curl").textContent = curl(request);
+  byId("ask").textContent = ask(request);
+  if (!response.telemetry) showFailure(answer);
+  showPoints(request.query, response.telemetry);
+  reveal("view");
+}
+
+/** Shows the last answer on another clock. */
+export function showAgain() {
+  if (lastShown) showAnswer(lastShown.request, lastShown.answer);
+}
+
+function showFailure(answer) {
+  const {title, details} = errorOf(answer);
+  showError(title, details);
+  markDetail(details);
+  if (answer.status === 401) byId("key").focus();
+}
+
+/** JSON with a point on a line, or a text that is none. */
+function readable(json, text) {
+  const whole = json ? JSON.stringify(json, null, 1).replace(/\[\s+([^[\]{}]*?)\s+\]/g, (_, inner) => `[${inner.replace(/\s+/g, " ")}]`) : text;
+  const more = whole.length - MAX_SHOWN_CHARACTERS;
+  return more > 0 ? `${whole.slice(0, MAX_SHOWN_CHARACTERS)}\n… and ${more} characters more` : whole;
+}
+
+/** The unit of the points, as the name of the metric ends by Prometheus's conventions. */
+export function unitOf({conditions: [{key, value: {value: name}}], aggregation}) {
+  if (key === "~") return "";
+  if (/^EVENT_COUNT/.test(aggregation?.method)) return "events";
+  const [, ending] = name.match(/_(bytes|seconds|celsius|ratio|percent|meters|grams|joules|volts|amperes|hertz)(?:_total)?$/) ?? [];
+  const unit = ending === "celsius" ? "°C" : (ending ?? "");
+  const isRate = key === "__counter__" && !/^SUM/.test(aggregation?.method);
+  return isRate ? `${unit} per second`.trim() : unit;
+}
+
+function showPoints(query, telemetry) {
+  const bucket = query.aggregation?.bucketSizeMillis ?? null;
+  const points = (telemetry?.points ?? []).map(([number, start, end]) => ({value: number, start, end: end ?? start}));
+  const kind = query.aggregation ? `${query.aggregation.method} in buckets of ${durationText(bucket)}` : "raw";
+  byId("title").textContent = `${query.conditions[0].value.value}, ${kind}`;
+  byId("summary").textContent = summaryOf(points, telemetry);
+  byId("summary").className = telemetry?.isPartial ? "bad" : "";
+  const heads = bucket ? ["From", "To", "Value"] : ["Time", "Value"];
+  const rows = points.slice(0, MAX_ROWS).map((point) => [clock(point.start), ...(bucket ? [clock(point.end)] : []), String(point.value)]);
+  const more = points.length > MAX_ROWS ? [element("p", {class: "quiet"}, `The first ${MAX_ROWS} of ${points.length} points; the response has all.`)] : [];
+  byId("table").replaceChildren(scrolling("Points", table(heads, rows, ["Value"])), ...more);
+  for (const part of document.querySelectorAll(".with-points")) part.hidden = !points.length;
+  showChart(points, bucket, unitOf(query), [query.startTime, query.endTime]);
+}
+
+function summaryOf(points, telemetry) {
+  if (!telemetry) return "No points.";
+  if (!points.length) return "0 points: there are no samples in this range. Choose a longer one, or see in the explanation what was read.";
+  return `${points.length} points.${telemetry.isPartial ? " Some were left out (isPartial): raise the limit or narrow the range." : ""}`;
+}

@@ -1,0 +1,62 @@
+// Connection Details: checked by the mirror while they are typed, and tested on demand.
+
+import {byId, say} from "./dom.js";
+import {connectionDetails, field, hasAddress, mark, needAddress, value} from "./form.js";
+import {errorOf, latest, post, unreachable} from "./mirror.js";
+
+/** How long typing pauses before something is checked. */
+const PAUSE_MS = 300;
+const PASSWORD = "The password goes to the mirror only. It is in no address and no command that you copy from this page.";
+
+const next = latest();
+let timer;
+
+/** Marks the field of Connection Details that an error names, or none. */
+export const markDetail = (details = "") => mark(details.match(/^connectionDetails\.(\w+)/)?.[1], byId("connection"));
+
+/** Says what is wrong with Connection Details, and marks the field that the mirror names. */
+function showFault(answer) {
+  const {title, details} = errorOf(answer);
+  say("fault", details || title, "bad");
+  markDetail(details);
+}
+
+/** Checks the details when typing pauses. The mirror does so by its rules for StackState's requests, and asks no Prometheus. */
+export function checkDetails() {
+  const signal = next();
+  clearTimeout(timer);
+  say("verdict", "");
+  timer = setTimeout(async () => {
+    try {
+      const answer = hasAddress() ? await post("api/connection/check", {connectionDetails: connectionDetails()}, {signal}) : null;
+      if (answer?.json?.status === "FAILURE") return showFault({...answer, json: answer.json.error});
+    } catch {
+      // Whether the mirror answers is said when something is asked.
+      return;
+    }
+    markDetail();
+    say("fault", value("by") === "url" && value("url").includes("@") ? PASSWORD : "", "quiet");
+  }, PAUSE_MS);
+}
+
+/** Tests the connection, and goes on to the metric if it is good. */
+export async function testConnection() {
+  needAddress();
+  const signal = next();
+  clearTimeout(timer);
+  say("fault", "");
+  say("verdict", "Asking …");
+  try {
+    const answer = await post("api/connection", {_type: "TestConnectionRequest", connectionDetails: connectionDetails()}, {signal});
+    if (answer.json?.status === "OK") {
+      say("verdict", "OK: Prometheus answers queries.", "good");
+      if (!value("name")) field("name").focus();
+      return;
+    }
+    const {title, details} = errorOf({...answer, json: answer.json?.error ?? answer.json});
+    say("verdict", details ? `${title}\n${details}` : title, "bad");
+    markDetail(details);
+  } catch (error) {
+    if (!signal.aborted) say("verdict", unreachable(error).details, "bad");
+  }
+}

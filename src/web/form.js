@@ -1,0 +1,126 @@
+// The form, and the request made of it.
+
+import {byId, showError} from "./dom.js";
+import {duration, parseTime, timeText} from "./units.js";
+
+export const form = byId("form");
+export const field = (name) => form.elements[name];
+export const value = (name) => field(name).value.trim();
+
+/** A time on the clock that is chosen. */
+export const clock = (ms) => timeText(ms, value("zone"));
+
+/** What is wrong with a field. */
+class Wrong extends Error {
+  constructor(name, message) {
+    super(message);
+    this.field = name;
+  }
+}
+
+/** Marks the field that something is wrong with, or none, of the whole form or of a part of it. */
+export function mark(name, part = form) {
+  for (const marked of part.querySelectorAll("[aria-invalid]")) marked.removeAttribute("aria-invalid");
+  if (name && field(name)) field(name).setAttribute("aria-invalid", "true");
+}
+
+/** Does something with the form. What is wrong with a field is shown, and the field is marked. */
+export async function checked(act) {
+  mark(null);
+  showError("");
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof Wrong)) throw error;
+    mark(error.field);
+    field(error.field).focus();
+    showError(error.message);
+  }
+}
+
+/** A number if a text is one. What else it may be is for the mirror to judge. */
+const number = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text || undefined);
+
+/** Connection Details as they are typed, right or wrong: the mirror checks them. */
+export function connectionDetails() {
+  const by = value("by");
+  const optional = {
+    requestTimeout: number(value("requestTimeout")),
+    scrapeInterval: number(value("scrapeInterval")),
+    nan_interpretation: value("nan_interpretation") || undefined,
+    partialResponse: value("partialResponse") || undefined,
+  };
+  if (by.startsWith("upstream:")) return {upstream: by.slice("upstream:".length), ...optional};
+  if (by === "url") return {url: value("url"), ...optional};
+  return {host: value("host"), port: number(value("port")), ...optional};
+}
+
+/** Whether there is anything yet that says which Prometheus. */
+export const hasAddress = () => value("by").startsWith("upstream:") || value(value("by")) !== "";
+
+/** Wants an address before anything is asked. */
+export function needAddress() {
+  if (hasAddress()) return;
+  if (value("by") === "url") throw new Wrong("url", "The URL is missing: type the address of Prometheus, such as http://prometheus:9090.");
+  throw new Wrong("host", "The host is missing: type the name or address of Prometheus, such as prometheus.monitoring.svc.");
+}
+
+export function timeRange() {
+  const last = value("range");
+  if (last) {
+    const endTime = Date.now();
+    return {startTime: endTime - duration(last), endTime};
+  }
+  const time = (name, label) => {
+    const ms = parseTime(value(name), value("zone"));
+    if (ms === null) throw new Wrong(name, `${label} must be a time such as 2026-01-31 13:00:00.`);
+    return ms;
+  };
+  const range = {startTime: time("from", "From"), endTime: time("to", "To")};
+  if (range.endTime <= range.startTime) throw new Wrong("to", "To must be later than From.");
+  return range;
+}
+
+export const condition = (key, text) => ({_type: "EqualityCondition", key, value: {_type: "StringValue", value: text}});
+
+/** The rows of labels that have a name, as pairs. */
+export const labels = () => [...document.querySelectorAll(".label")].map((row) => [...row.querySelectorAll("input")].map((input) => input.value.trim()))
+  .filter(([name]) => name);
+
+/** The conditions on labels. A label with several values is one condition. */
+export function labelConditions() {
+  if (value("source") === "~") return [];
+  const values = new Map();
+  for (const [name, text] of labels()) values.set(name, [...(values.get(name) ?? []), text]);
+  return [...values].map(([name, texts]) => {
+    if (texts.length === 1) return condition(name, texts[0]);
+    const set = texts.map((text) => ({_type: "StringValue", value: text}));
+    return {_type: "EqualityCondition", key: name, value: {_type: "InSetValue", value: set}};
+  });
+}
+
+const isRaw = () => value("method") === "raw";
+
+export function metricsQuery() {
+  if (!value("name")) throw new Wrong("name", `${byId("name-label").textContent} is missing.`);
+  const limit = number(value("limit"));
+  if (typeof limit === "string") throw new Wrong("limit", `Limit must be a whole number, not “${limit}”.`);
+  const query = {_type: "MetricsQuery", conditions: [condition(value("source"), value("name")), ...labelConditions()], ...timeRange()};
+  query.latestFirst = field("latest").checked;
+  query.limit = limit;
+  if (isRaw()) return query;
+  const bucketSizeMillis = duration(value("bucket"));
+  if (!bucketSizeMillis) throw new Wrong("bucket", `Bucket must be a number with ms, s, m, h, d or w, such as 5m, not “${value("bucket")}”.`);
+  return {...query, aggregation: {_type: "Aggregation", method: value("method"), bucketSizeMillis}};
+}
+
+/** Shows the fields that matter for what is chosen. */
+export function arrange() {
+  for (const part of document.querySelectorAll("[data-by]")) part.hidden = part.dataset.by !== value("by");
+  for (const part of document.querySelectorAll("[data-range]")) part.hidden = value("range") !== "";
+  const isExpression = value("source") === "~";
+  byId("name-label").textContent = isExpression ? "PromQL" : "Metric";
+  field("name").placeholder = isExpression ? "sum(rate(http_requests_total[2m]))" : "Type a few letters to search";
+  byId("labels").hidden = byId("add-label").hidden = isExpression;
+  byId("bucket").hidden = isRaw();
+}
