@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -149,6 +150,40 @@ fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
     let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
     let shown = stdout(&output);
     assert!(shown.contains('┤') && shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
+}
+
+/// What a command shows in a terminal of 80 columns, line by line, and the same with those joined that the terminal has wrapped.
+fn in_terminal(command: &str) -> [String; 2] {
+    require("tmux", "tmux");
+    let folder = tempfile::tempdir().unwrap();
+    let tmux = |args: &[&str]| {
+        let mut tmux = Command::new("tmux");
+        let output =
+            tmux.args(["-f", "/dev/null", "-S"]).arg(folder.path().join("socket")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    tmux(&["new-session", "-d", "-x", "80", "-y", "200", &format!("{command}; echo end=$?; sleep 60")]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !tmux(&["capture-pane", "-p"]).contains("end=") {
+        assert!(Instant::now() < deadline, "{command} does not end: {}", tmux(&["capture-pane", "-p"]));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let shown = [&["capture-pane", "-p"][..], &["capture-pane", "-p", "-J"]].map(tmux);
+    tmux(&["kill-server"]);
+    shown
+}
+
+#[test]
+fn nothing_wraps_in_a_terminal_of_eighty_columns() {
+    let range = times();
+    let mean = with_times(&["--gauge", "room_celsius", "--method", "MEAN", "--bucket", "5m"], &range);
+    let names = with_times(&["--values", "__counter__", "--prefix", "http_"], &range);
+    for (args, part) in [(mean, "┤"), (names, "http_requests_total")] {
+        let [shown, whole] = in_terminal(&format!("{BINARY} ask --url {} {}", url(), args.join(" ")));
+        assert!(shown.contains("end=0") && shown.contains(part), "{args:?}: {shown}");
+        assert_eq!(shown.lines().count(), whole.lines().count(), "{args:?}: {shown}");
+    }
 }
 
 #[test]
