@@ -50,6 +50,17 @@ impl Image {
         Image { config: parsed(&file(&manifest[0]["Config"])), layers, folder }
     }
 
+    /// Unpacks the one that the bundle for air-gapped sites has for whatever reads OCI.
+    fn unpack_oci() -> Image {
+        let folder = tempfile::tempdir().unwrap();
+        untar(&builds::bundles()[0].oci_archive(), folder.path());
+        let blob = |of: &Value| folder.path().join("blobs").join(of["digest"].as_str().unwrap().replace(':', "/"));
+        let parsed = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
+        let manifest = parsed(&blob(&parsed(&folder.path().join("index.json"))["manifests"][0]));
+        let layers = manifest["layers"].as_array().unwrap().iter().map(blob).collect();
+        Image { config: parsed(&blob(&manifest["config"])), layers, folder }
+    }
+
     /// Makes the root of a container of its layers.
     fn into_root(self) -> Root {
         let root = Root { path: self.folder.path().join("root"), _folder: self.folder };
@@ -259,6 +270,40 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
         let gone = root.run(user, &["check"], &[("PORT", port), key]);
         assert_eq!(gone.status.code(), Some(1), "{gone:?}");
     }
+}
+
+/// `ask` of an image's program, in a root with nothing else in it.
+fn check_ask(image: Image) {
+    let root = image.into_root();
+    let url = prometheus::shared().url("");
+    let (start, end) = (T0.to_string(), (T0 + HOUR).to_string());
+    let counter = ["--counter", "http_requests_total", "--label", "pod=a", "--label", "code=200"];
+    let range = ["--start", &start, "--end", &end, "--format", "csv"];
+    let expected =
+        oracle::rates(one("http_requests_total", &[("pod", "a"), ("code", "200")]), T0, T0 + HOUR, Nan::None);
+    for user in [USER, ANY_USER] {
+        let ask = |args: &[&str]| {
+            let output = root.run(user, &[&["ask", "--url", &url], args].concat(), &[]);
+            assert!(output.status.success() && output.stderr.is_empty(), "{user} {args:?}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(ask(&["--test"]), "OK\n");
+        let csv = ask(&[&counter[..], &range].concat());
+        let values: Vec<f64> =
+            csv.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().1.parse().unwrap()).collect();
+        assert_eq!(values.len(), expected.len());
+        assert!(values.iter().zip(&expected).all(|(value, point)| oracle::close(*value, point[0], 1e-9)), "{csv}");
+    }
+}
+
+#[test]
+fn its_program_asks_from_a_shell() {
+    check_ask(Image::unpack());
+}
+
+#[test]
+fn the_program_of_the_air_gapped_bundle_asks_from_a_shell() {
+    check_ask(Image::unpack_oci());
 }
 
 #[test]
