@@ -267,7 +267,7 @@ mod tests {
             match interpreted(status, headers, body) {
                 Err(Unanswered::Failed(kind)) => {
                     assert_eq!(kind.name(), code, "{status} {body}");
-                    let text = Predicate(&kind, Circumstances::NONE).to_string();
+                    let text = Predicate(&kind, &Circumstances::NONE).to_string();
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
                     assert!(!text.contains(char::is_control), "{text:?}");

@@ -67,7 +67,7 @@ impl ApiFailure {
     }
 
     /// Writes it as the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, circumstances: Circumstances) -> fmt::Result {
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, circumstances: &Circumstances) -> fmt::Result {
         let ApiFailure { cause, status, error_type, message } = self;
         f.write_str(match cause {
             ApiCause::Timeout => "gave up on the query because it took longer than its timeout",

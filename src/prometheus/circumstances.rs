@@ -34,12 +34,14 @@ pub struct Before {
 }
 
 /// Under which circumstances a call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
     /// What it asked for.
     pub asked: CallKind,
     /// What came before it.
     pub before: Before,
+    /// The other replicas that failed for the same question, each with the reason in brackets.
+    pub failed_replicas: Vec<String>,
 }
 
 impl Before {
@@ -56,8 +58,11 @@ impl Before {
 
 impl Circumstances {
     /// Those of a call that was never made.
-    pub(super) const NONE: Circumstances =
-        Circumstances { asked: CallKind::Evaluation, before: Before { queued: None, memory_ms: None, calls: None } };
+    pub(super) const NONE: Circumstances = Circumstances {
+        asked: CallKind::Evaluation,
+        before: Before { queued: None, memory_ms: None, calls: None },
+        failed_replicas: Vec::new(),
+    };
 
     /// What took the time before the call, as the end of a clause, if anything did.
     pub(super) fn before(&self) -> String {
@@ -123,7 +128,7 @@ mod tests {
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
 
     fn said(kind: &ErrorKind, asked: CallKind, before: Before) -> String {
-        Predicate(kind, Circumstances { asked, before }).to_string()
+        Predicate(kind, &Circumstances { asked, before, ..Circumstances::NONE }).to_string()
     }
 
     #[test]
@@ -190,7 +195,7 @@ mod tests {
             "300 ms for memory that other requests held and 1200 ms for earlier calls (9)",
             "raise --memory-budget-mib of this mirror, ",
         );
-        assert_eq!(Circumstances { asked: CallKind::Names, before: Before::default() }.before(), "");
+        assert_eq!(Circumstances { asked: CallKind::Names, ..Circumstances::NONE }.before(), "");
     }
 
     #[test]

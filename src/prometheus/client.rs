@@ -32,7 +32,7 @@ use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::{self, BoundedTexts};
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
-use super::error::{Error, ErrorKind, FailedReplicas, logged, predicate, shortened};
+use super::error::{Error, ErrorKind, logged, predicate, shortened};
 use super::health::{Admission, Health, Silence, WaitedFor};
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
@@ -342,12 +342,11 @@ impl Session<'_> {
     }
 
     /// The failure of this question, with the other replicas that failed for it.
-    pub fn with_failed_replicas(&self, failure: Error) -> Error {
+    pub fn with_failed_replicas(&self, mut failure: Error) -> Error {
         let others = self.failed_replicas.iter().filter(|(one, _)| *one != failure.upstream);
         let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
-        let shown: Vec<String> = shown.collect();
-        let failed_before = (!shown.is_empty()).then(|| Box::new(FailedReplicas(shown)));
-        Error { failed_before, ..failure }
+        failure.circumstances.failed_replicas = shown.collect();
+        failure
     }
 
     /// The upstream that is asked.
@@ -687,7 +686,8 @@ impl Session<'_> {
 
     fn circumstances(&self, asked: CallKind) -> Circumstances {
         let before = Before { memory_ms: Some(self.memory.waited().as_millis()), ..self.before };
-        Circumstances { asked, before: before.worth_a_word(self.deadline.whole_ms()) }
+        let before = before.worth_a_word(self.deadline.whole_ms());
+        Circumstances { asked, before, failed_replicas: Vec::new() }
     }
 
     fn error(&self, query: Option<&str>, asked: CallKind, mut kind: ErrorKind) -> Error {
@@ -700,7 +700,6 @@ impl Session<'_> {
             upstream: self.upstream.clone(),
             query: query.map(|query| shortened(query).into()),
             kind,
-            failed_before: None,
             circumstances,
         }
     }
@@ -871,7 +870,7 @@ impl Session<'_> {
                 .text(
                     "error",
                     self.without_secrets(
-                        failure.map(|kind| predicate(&self.upstream, kind, circumstances)).unwrap_or_default(),
+                        failure.map(|kind| predicate(&self.upstream, kind, &circumstances)).unwrap_or_default(),
                     ),
                 )
         });

@@ -24,15 +24,9 @@ pub struct Error {
     pub query: Option<Box<str>>,
     /// What went wrong.
     pub kind: ErrorKind,
-    /// The other replicas that failed for the same question, if there are such.
-    pub failed_before: Option<Box<FailedReplicas>>,
     /// Under which circumstances, on which hangs what to do about it.
     pub circumstances: Box<Circumstances>,
 }
-
-/// Replicas that failed, each with the reason in brackets. Behind a pointer, it keeps [`Error`] small.
-#[derive(Debug)]
-pub struct FailedReplicas(pub(super) Vec<String>);
 
 /// What went wrong. No variant carries anything of a body that is not Prometheus's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,13 +161,7 @@ pub fn cut(text: &str, chars: usize) -> String {
 impl Error {
     /// The failure of a request that has made no call.
     pub(super) fn uncalled(upstream: &Upstream, kind: ErrorKind) -> Error {
-        Error {
-            upstream: upstream.clone(),
-            query: None,
-            kind,
-            failed_before: None,
-            circumstances: Box::new(Circumstances::NONE),
-        }
+        Error { upstream: upstream.clone(), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
     }
 
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
@@ -199,7 +187,7 @@ impl Error {
 impl Error {
     /// What went wrong, as the predicate of a sentence about the upstream.
     pub fn predicate(&self) -> String {
-        predicate(&self.upstream, &self.kind, *self.circumstances)
+        predicate(&self.upstream, &self.kind, &self.circumstances)
     }
 
     /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
@@ -365,8 +353,8 @@ impl ErrorKind {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prometheus at {} {}", self.upstream, self.predicate())?;
-        if let Some(failed) = &self.failed_before {
-            write!(f, "; before it, the mirror tried {}", failed.0.join(", "))?;
+        if !self.circumstances.failed_replicas.is_empty() {
+            write!(f, "; before it, the mirror tried {}", self.circumstances.failed_replicas.join(", "))?;
         }
         if let Some(query) = &self.query {
             write!(f, "; asked for: {}", shortened(query))?;
@@ -378,7 +366,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What went wrong, and what to do about it, as the predicate of a sentence.
-pub(super) struct Predicate<'a>(pub(super) &'a ErrorKind, pub(super) Circumstances);
+pub(super) struct Predicate<'a>(pub(super) &'a ErrorKind, pub(super) &'a Circumstances);
 
 impl fmt::Display for Predicate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -561,7 +549,7 @@ fn write_silence(f: &mut fmt::Formatter<'_>, silence: Silence) -> fmt::Result {
     )
 }
 
-fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory, circumstances: Circumstances) -> fmt::Result {
+fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory, circumstances: &Circumstances) -> fmt::Result {
     const MIB: usize = 1 << 20;
     let later = match none {
         NoMemory::InTime { capacity } => {
@@ -587,7 +575,7 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory, circumstances: Ci
 }
 
 /// What went wrong, as the predicate of a sentence about the upstream.
-pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind, circumstances: Circumstances) -> String {
+pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind, circumstances: &Circumstances) -> String {
     let side = if matches!(kind, ErrorKind::Credentials(_)) { Side::Credentials } else { Side::Upstream };
     let predicate = Predicate(kind, circumstances).to_string();
     match upstream.definition() {

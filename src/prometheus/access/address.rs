@@ -311,10 +311,10 @@ mod tests {
             let error = Address::at_url(url).unwrap_err();
             assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");
         };
-        for url in ["", "p", "p:9090", "/x", "http://"] {
-            check(url, "such as https://");
+        for url in ["", "p", "p:9090", "/x", "ftp://p"] {
+            check(url, "begin with http:// or https://");
         }
-        check("ftp://p", "begin with http:// or https://");
+        check("http://", "such as https://");
         check("http://[fe80::1%25hush]:9090", "without a zone");
         check("http://p:0", "port from 1 to 65535");
         check("http://p:99999", "port from 1 to 65535");

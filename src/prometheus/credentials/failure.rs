@@ -180,7 +180,7 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
             format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.name()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
-        other => (Predicate(other, Circumstances::NONE).to_string(), format!("check {address}")),
+        other => (Predicate(other, &Circumstances::NONE).to_string(), format!("check {address}")),
     }
 }
 

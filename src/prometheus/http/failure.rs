@@ -92,7 +92,7 @@ mod tests {
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
             assert_eq!(kind.name(), code);
-            let text = Predicate(&kind, Circumstances::NONE).to_string();
+            let text = Predicate(&kind, &Circumstances::NONE).to_string();
             assert!(text.contains(says), "{says}: {text}");
         };
         check(Error::BodyStalled, "not_prometheus", "not HTTP");
