@@ -50,7 +50,7 @@ function readable(json, text) {
 }
 
 /** The unit of the points, as the name of the metric ends by Prometheus's conventions. */
-export function unitOf({conditions: [{key, value: {value: name}}], aggregation}) {
+function unitOf({conditions: [{key, value: {value: name}}], aggregation}) {
   if (key === "~") return "";
   if (/^EVENT_COUNT/.test(aggregation?.method)) return "events";
   const [, ending] = name.match(/_(bytes|seconds|celsius|ratio|percent|meters|grams|joules|volts|amperes|hertz)(?:_total)?$/) ?? [];

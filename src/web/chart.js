@@ -2,7 +2,7 @@
 
 import {byId, element} from "./dom.js";
 import {clock, value} from "./form.js";
-import {TIME_STEPS, UNITS, ahead, axisText, short, ticks, zoneText} from "./units.js";
+import {TIME_STEPS, ahead, axisText, ticks, zoneText} from "./units.js";
 
 const HEIGHT = 340;
 const MARGIN = {right: 16, top: 30, bottom: 44};
@@ -65,7 +65,7 @@ function extent(points) {
 }
 
 /** Draws the chart anew. */
-export function draw() {
+function draw() {
   const {points, bucket, unit, view, chosen} = chart;
   const width = Math.max(280, byId("chart").clientWidth);
   const inside = points.filter((point) => point.end >= view[0] && point.start <= view[1]);

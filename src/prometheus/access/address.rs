@@ -69,7 +69,7 @@ impl Address {
     /// When it is no such URL.
     pub(in crate::prometheus) fn anywhere(url: &str) -> Result<BaseUrl, BadAddress> {
         const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
-        const SCHEME: BadAddress = "must begin with http:// or https://";
+        const SCHEME: BadAddress = "must begin with http:// or https://, such as https://prometheus.example:9090";
         if let Some(mistake) = mistake(url) {
             return Err(mistake);
         }
@@ -311,10 +311,12 @@ mod tests {
             let error = Address::at_url(url).unwrap_err();
             assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");
         };
-        for url in ["", "p", "p:9090", "/x", "ftp://p"] {
+        for url in ["", "p", "p:9090", "/x", "http://"] {
+            check(url, "such as https://");
+        }
+        for url in ["", "p", "p:9090", "ftp://p"] {
             check(url, "begin with http:// or https://");
         }
-        check("http://", "such as https://");
         check("http://[fe80::1%25hush]:9090", "without a zone");
         check("http://p:0", "port from 1 to 65535");
         check("http://p:99999", "port from 1 to 65535");
