@@ -463,11 +463,11 @@ fn help() -> String {
     let mut text = format!(
         "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n       \
          prometheusmirror ask ...\n       prometheusmirror completions bash|zsh|fish\n       prometheusmirror man\n\n\
-         The second asks a mirror whether it is ready, at URL or else the one that the same flags would start here. It ends \
-         with 0 if it is, with 1 if not, and looks whether the reply has the key, if that is given.\n\nThe third reads \
-         --upstreams-file and queries each upstream in it, a line each. It ends with 0 if all of them answer.\n\nThe fourth asks a \
-         question as StackState does and shows the answer; prometheusmirror ask --help tells how.\n\nEach flag can be given as an \
-         environment variable instead; the flag wins.\n\n",
+         check asks the mirror at URL, or the one that the same flags would start on this machine, whether it is ready. The exit \
+         code is 0 if it is, else 1. If a key is given, the response must carry it.\n\ncheck --upstreams reads --upstreams-file and \
+         queries each upstream in it. The exit code is 0 if all of them answer, else 1.\n\nask sends a query as StackState does and \
+         shows the answer; see prometheusmirror ask --help.\n\nEach flag can be given as an environment variable instead; the flag \
+         wins.\n\n",
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
     );
@@ -477,7 +477,7 @@ fn help() -> String {
             "  --{flag}, {variable} (default: {fallback})\n      {help}\n      Allowed: {allowed}.\n"
         ));
     }
-    text.push_str("  -h, --help\n      Shows this.\n  -V, --version\n      Shows the version.\n");
+    text.push_str("  -h, --help\n      Show this text.\n  -V, --version\n      Show the version.\n");
     text
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A setting: how it is given and what it may be. The README has the same table; a test compares the two.
+/// A setting: how it is given and what it may be. docs/settings.md has the same table; a test compares the two.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The flag, without its dashes.
@@ -43,23 +43,23 @@ pub(super) const API_KEY: Setting = Setting {
     variable: "API_KEY",
     fallback: Fallback::Derived("this or `--api-key-file`"),
     allowed: "1 to 1024 visible ASCII characters",
-    help: "The key every reply carries, the Api Key of the datasource in StackState. Prefer the file or the variable: \
-           flags can be read in the list of processes.",
+    help: "Key that every response carries: the Api Key of the datasource in StackState. Prefer the file or the variable, since \
+           the list of processes shows flags.",
 };
 pub(super) const API_KEY_FILE: Setting = Setting {
     flag: "api-key-file",
     variable: "API_KEY_FILE",
     fallback: Fallback::Derived("this or `--api-key`"),
     allowed: "the path of a file that holds the key and nothing else",
-    help: "Where the key stands instead, such as a mounted secret. A changed file is taken over within a minute.",
+    help: "File that contains the key, such as a mounted Secret. Re-read every 5 s.",
 };
 pub(super) const REQUIRE_API_KEY: Setting = Setting {
     flag: "require-api-key",
     variable: "REQUIRE_API_KEY",
     fallback: Fallback::Value("false"),
     allowed: "true or false",
-    help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. Then only replies to requests \
-           that carry it do so too.",
+    help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. If so, only responses to requests with \
+           the key carry it.",
 };
 pub(super) const ALLOW_UPSTREAM: Setting = Setting {
     flag: "allow-upstream",
@@ -88,51 +88,51 @@ pub(super) const EXPLORER: Setting = Setting {
     variable: "EXPLORER",
     fallback: Fallback::Value("true"),
     allowed: "true or false",
-    help: "Whether a browser that opens / gets the explorer, a page that asks what StackState would ask.",
+    help: "Whether a browser that opens / gets the explorer, a page that sends the queries of StackState.",
 };
 pub(super) const WORKERS: Setting = Setting {
     flag: "workers",
     variable: "WORKERS",
     fallback: Fallback::Value("20"),
     allowed: "a number from 1 to 1000",
-    help: "How many requests are answered at the same time.",
+    help: "Number of requests that are answered at the same time.",
 };
 pub(super) const QUEUE: Setting = Setting {
     flag: "queue",
     variable: "QUEUE",
-    fallback: Fallback::Derived("ten a worker"),
+    fallback: Fallback::Derived("10 × workers"),
     allowed: "a number from 0 to 100000",
-    help: "How many requests may wait for a worker. Those beyond are turned away at once.",
+    help: "Number of requests that may wait for a worker. Further requests are refused at once with 503.",
 };
 pub(super) const MAX_REQUEST_BYTES: Setting = Setting {
     flag: "max-request-bytes",
     variable: "MAX_REQUEST_BYTES",
     fallback: Fallback::Value("1048576"),
     allowed: "a number from 1024 to 67108864",
-    help: "The most bytes of a request's body.",
+    help: "Maximum size of a request body, in bytes.",
 };
 pub(super) const MEMORY_BUDGET_MIB: Setting = Setting {
     flag: "memory-budget-mib",
     variable: "MEMORY_BUDGET_MIB",
     fallback: Fallback::Value("256"),
     allowed: "a number from 16 to 65536",
-    help: "The memory that all requests share for samples, points and answers, in MiB. One query, and all answers that wait \
-           for slow clients together, may hold half of it each. Queries that find none wait for it within their timeouts.",
+    help: "Memory that all requests share for samples, points and responses, in MiB. One query may hold half of it, and all \
+           responses that wait for slow clients may hold the other half. A query that finds no memory waits for it until its \
+           timeout expires.",
 };
 pub(super) const SHUTDOWN_DELAY: Setting = Setting {
     flag: "shutdown-delay",
     variable: "SHUTDOWN_DELAY",
     fallback: Fallback::Value("0"),
     allowed: "a number of seconds from 0 to 3600",
-    help: "How long new requests are still taken in after SIGTERM or SIGINT, in seconds, while /-/ready says that no more \
-           should be sent.",
+    help: "How long the mirror accepts new requests after SIGTERM or SIGINT, in seconds. Meanwhile /-/ready is 503.",
 };
 pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     flag: "shutdown-grace",
     variable: "SHUTDOWN_GRACE",
     fallback: Fallback::Value("25"),
     allowed: "a number of seconds from 0 to 3600",
-    help: "How long requests under way may go on then, in seconds.",
+    help: "How long requests in flight may take after that, in seconds.",
 };
 pub(super) const PORT: Setting = Setting {
     flag: "port",
@@ -153,22 +153,22 @@ pub(super) const LOG_LEVEL: Setting = Setting {
     variable: "LOG_LEVEL",
     fallback: Fallback::Value("info"),
     allowed: "one of error, warn, info, debug",
-    help: "How much is logged to standard error.",
+    help: "Lowest level of the log on standard error.",
 };
 pub(super) const LOG_FORMAT: Setting = Setting {
     flag: "log-format",
     variable: "LOG_FORMAT",
     fallback: Fallback::Value("logfmt"),
     allowed: "one of logfmt, json",
-    help: "How a line of the log is written.",
+    help: "Format of the log lines.",
 };
 pub(super) const CA_FILE: Setting = Setting {
     flag: "ca-file",
     variable: "CA_FILE",
     fallback: Fallback::Off,
     allowed: "the path of a PEM file, or of a directory of PEM files",
-    help: "The certificates of the authorities that https upstreams are checked against, instead of the public ones that \
-           are built in. Of a directory, all files whose names begin with no dot are read.",
+    help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. In a directory, all \
+           files are read whose names do not begin with a dot.",
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
@@ -176,8 +176,8 @@ pub(super) const PROXY: Setting = Setting {
     fallback: Fallback::Off,
     allowed: "a URL such as http://user:password@proxy.example:3128 (http or https), or the absolute path of a file that \
               holds one and nothing else",
-    help: "The proxy through which Prometheus is asked, by CONNECT. Prefer the file where there is a password: it is read \
-           once, at the start. HTTP_PROXY and the like are not used.",
+    help: "HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it needs a password, prefer the file, which \
+           is read once at the start. HTTP_PROXY and similar variables are ignored.",
 };
 pub(super) const NO_PROXY: Setting = Setting {
     flag: "no-proxy",
@@ -185,8 +185,7 @@ pub(super) const NO_PROXY: Setting = Setting {
     fallback: Fallback::Value(".svc,.cluster.local,127.0.0.0/8,::1"),
     allowed: "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
               or * for everything",
-    help: "With --proxy, which hosts are asked directly nevertheless, as the connection details write them. Names without a \
-           dot always are.",
+    help: "Hosts that bypass --proxy, as the connection details write them. Names without a dot always bypass it.",
 };
 
 pub(super) const CONNECTION_LIFETIME: Setting = Setting {
@@ -194,8 +193,8 @@ pub(super) const CONNECTION_LIFETIME: Setting = Setting {
     variable: "CONNECTION_LIFETIME",
     fallback: Fallback::Value("300"),
     allowed: "a number of seconds from 1 to 3600",
-    help: "How long a connection to Prometheus is used, in seconds, however busy it is. Then a new one is made, so that a \
-           name that has moved to another address is followed.",
+    help: "How long a connection to Prometheus is used, in seconds. Then a new one is made, so that the mirror follows a name \
+           that moved to another address.",
 };
 
 /// All settings, in the order they are listed in.

@@ -79,9 +79,9 @@ fn the_map_in_the_library_names_every_room() {
 }
 
 #[test]
-fn the_readme_has_the_table_of_settings() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
+fn the_page_on_settings_has_their_table() {
+    let page = read("docs/settings.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `--")).collect();
     let expected: Vec<String> = TABLE
         .iter()
         .map(|setting| {
@@ -229,4 +229,64 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// The pages that people read.
+const PAGES: [&str; 14] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "chart/README.md",
+    "docs/install.md",
+    "docs/numbers.md",
+    "docs/operations.md",
+    "docs/performance.md",
+    "docs/queries.md",
+    "docs/security.md",
+    "docs/settings.md",
+    "docs/troubleshooting.md",
+    "docs/upstreams.md",
+    "third_party/tiny_http/CHANGES.md",
+];
+
+/// The anchors of a page, as code hosts make them of its headings.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let text = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = text.chars().filter(|&c| c.is_alphanumeric() || " -_".contains(c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_of_a_page_leads_somewhere() {
+    let mut lead_nowhere = Vec::new();
+    let mut count = 0;
+    for name in PAGES {
+        let page = read(name);
+        let folder = Path::new(name).parent().unwrap();
+        for target in page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            count += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { Path::new(name).to_owned() } else { folder.join(file) };
+            let leads = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists()
+                && (anchor.is_empty() || anchors(&read(path.to_str().unwrap())).iter().any(|known| known == anchor));
+            if !leads {
+                lead_nowhere.push(format!("{name}: {target}"));
+            }
+        }
+    }
+    assert_eq!(lead_nowhere, Vec::<String>::new());
+    assert!(count > 80, "{count} links");
+}
+
+#[test]
+fn the_readme_is_short() {
+    assert!(read("README.md").lines().count() <= 150);
 }

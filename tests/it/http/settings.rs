@@ -150,7 +150,7 @@ fn help_lists_every_setting_with_flag_variable_and_default() {
         ("--listen", "default: ::"),
         ("--port", "default: 9900"),
         ("--workers", "default: 20"),
-        ("--queue", "default: ten a worker"),
+        ("--queue", "default: 10 × workers"),
         ("--log-level", "default: info"),
         ("--ca-file", "default: off"),
     ] {
