@@ -12,11 +12,13 @@ mod explain;
 mod expression;
 mod field_name;
 mod field_value;
+mod found_points;
 mod metric;
 mod probe;
 mod promql_answer;
 mod reply;
 mod request_head;
+mod sample_reading;
 mod samples;
 
 use std::borrow::Cow;

@@ -21,7 +21,7 @@
 //! | `server/tiny_http` | what exists only because of tiny_http 0.12, of which `third_party/tiny_http` has a copy with changes: `server/tiny_http/framing` requests whose end is not certain, `server/tiny_http/host` the threads that serve connections, and what happens where something is missing, `server/tiny_http/limits` what connections may cost before they have brought a request, `server/tiny_http/pipelining` one request of a connection at a time and none after the last |
 //! | [`api`] | the route table, the fence against panics; `api/reply` the reply and its key |
 //! | `api/connection`, `api/field_name`, `api/field_value`, `api/metric` | a handler a file: wire request in, response or error out |
-//! | `api/samples` | gauges and counters: which samples are read, and what becomes of them |
+//! | `api/samples` | gauges and counters: which samples are read, and what becomes of them; `api/sample_reading` reads them within the memory of a query, `api/found_points` is what a query finds |
 //! | `api/expression`, `api/evaluation` | `~`: which calls are made for an expression, and what becomes of what they find |
 //! | `api/promql_answer` | PromQL in the place of arithmetic, when there are too many samples |
 //! | [`ask`] | `prometheusmirror ask`: `ask/request` from flags to a request, `ask/http` through a running mirror, `ask/show` tables, `ask/plot` plots, `ask/curl` the request as a command |

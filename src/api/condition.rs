@@ -5,8 +5,9 @@ use crate::compute::tokens;
 use crate::model::decimal::Decimal;
 use crate::model::query::{Invalid, LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{Condition, ConditionValue, Conditions, Given, MAX_CONDITIONS, MAX_SET_VALUES, ValueSet};
+use crate::wire::scalar::MAX_VALUE_BYTES;
 use crate::wire::scalar::Scalar;
-use crate::wire::text::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name};
+use crate::wire::text::{MAX_VALUES_BYTES, Name};
 
 /// The key of a metric fetched as a rate.
 pub(super) const COUNTER: &str = "__counter__";

@@ -1,6 +1,6 @@
 //! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
 
-use crate::api::metric::Found;
+use crate::api::found_points::FoundPoints;
 use crate::api::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Grid;
@@ -93,7 +93,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         mut self,
         promql: &str,
         instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-    ) -> Result<Found, Error> {
+    ) -> Result<FoundPoints, Error> {
         let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
         let order = self.points.order();
         for chunk in self.shape.grid.chunks(order) {
@@ -116,7 +116,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
             }
         }
         let has_series = !self.seen.is_empty();
-        Ok(Found { points: self.points, dropped: self.screen.dropped(), has_series })
+        Ok(FoundPoints { points: self.points, dropped: self.screen.dropped(), has_series })
     }
 
     /// Asks for the values at the instants of a part of the grid.

@@ -1,7 +1,7 @@
 //! `~`: an expression of the admin's own, evaluated by Prometheus.
 
 use crate::api::evaluation::{Evaluation, Shape};
-use crate::api::metric::Found;
+use crate::api::found_points::FoundPoints;
 use crate::api::probe;
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
@@ -19,7 +19,7 @@ pub(super) fn found(
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
-) -> Result<Found, Error> {
+) -> Result<FoundPoints, Error> {
     // The range is asked for in parts, each of which would have a start and an end of its own.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {

@@ -1,6 +1,7 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
+use crate::api::found_points::FoundPoints;
 use crate::api::{Ask, Call, Checked, condition, explain, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
 use crate::compute::promql;
@@ -11,17 +12,6 @@ use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, NanInterpretatio
 use crate::prometheus::Session;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::{MetricsQuery, QueryRequest};
-
-/// What a query finds.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The points.
-    pub(super) points: Points,
-    /// What became no point for its value.
-    pub(super) dropped: Dropped,
-    /// Whether there was any series, whatever became of its samples.
-    pub(super) has_series: bool,
-}
 
 /// Checks a request for points.
 ///
@@ -54,7 +44,7 @@ impl Ask for MetricPoints {
 
     fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
         let Call { session, metrics, explained } = call;
-        let Found { points, dropped, .. } = self.found(session)?;
+        let FoundPoints { points, dropped, .. } = self.found(session)?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
@@ -73,7 +63,7 @@ impl Ask for MetricPoints {
 }
 
 impl MetricPoints {
-    fn found(&self, session: &mut Session<'_>) -> Result<Found, Error> {
+    fn found(&self, session: &mut Session<'_>) -> Result<FoundPoints, Error> {
         let MetricPoints { query, nan, interval_ms } = self;
         match &query.source {
             Source::Gauge(of) => samples::found(session, of, Kind::Gauge(*nan), query),

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::api::evaluation::{Evaluation, Shape};
-use crate::api::metric::Found;
-use crate::api::{now_ms, probe, samples};
+use crate::api::found_points::FoundPoints;
+use crate::api::sample_reading::read;
+use crate::api::{now_ms, probe};
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::plan::{Grid, RangeBounds, Subquery};
 use crate::compute::promql;
@@ -36,7 +37,7 @@ pub(super) fn found(
     kind: Kind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<Found, Error> {
+) -> Result<FoundPoints, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
     let grid = Grid::of_buckets(query.range, bucket_ms);
     // At multiples of the step, so that frontends that align to the step move nothing.
@@ -122,7 +123,7 @@ fn largest_spacing(
     let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
     let mut largest = None;
     for hour in [oldest, newest] {
-        largest = largest.max(samples::read(session, of, hour, 0, SpacingReader::default)?.sink.end());
+        largest = largest.max(read(session, of, hour, 0, SpacingReader::default)?.sink.end());
     }
     Ok(largest.unwrap_or(UNKNOWN_SPACING_MS))
 }

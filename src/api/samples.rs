@@ -1,8 +1,7 @@
 //! Gauges and counters: which samples are read, and what becomes of them.
 
-use std::ops::ControlFlow;
-
-use crate::api::metric::Found;
+use crate::api::found_points::FoundPoints;
+use crate::api::sample_reading::read;
 use crate::api::{existence, promql_answer};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
 use crate::compute::distinct::SeriesSeen;
@@ -12,11 +11,9 @@ use crate::compute::promql;
 use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
 use crate::compute::screen::{Dropped, Kind};
 use crate::error::Error;
-use crate::memory::{Memory, NoMemory};
 use crate::model::query::{Aggregation, MetricQuery, Selector};
-use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
-use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
+use crate::prometheus::{SamplesRead, Session};
 
 /// How often the samples of a window are read at most, each time from farther before it, when it turns out that a series is
 /// scraped so seldom that this is needed.
@@ -27,7 +24,12 @@ const TRIES: u32 = 3;
 /// # Errors
 /// When Prometheus does not answer, several series match a raw query, there are too many samples, or no such metric ever
 /// existed.
-pub(super) fn found(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<Found, Error> {
+pub(super) fn found(
+    session: &mut Session<'_>,
+    of: &Selector,
+    kind: Kind,
+    query: &MetricQuery,
+) -> Result<FoundPoints, Error> {
     let found = match query.aggregation {
         None => raw(session, of, kind, query)?,
         Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
@@ -42,7 +44,7 @@ pub(super) fn found(session: &mut Session<'_>, of: &Selector, kind: Kind, query:
 ///
 /// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
 /// reached in the first of them.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<Found, Error> {
+fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<FoundPoints, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
@@ -66,7 +68,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
             }
         }
     }
-    Ok(Found { points, dropped, has_series: !seen.is_empty() })
+    Ok(FoundPoints { points, dropped, has_series: !seen.is_empty() })
 }
 
 /// What a raw query finds in a window.
@@ -118,14 +120,14 @@ fn aggregated(
     kind: Kind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<Found, Error> {
+) -> Result<FoundPoints, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
     let mut tries = TRIES;
     loop {
         tries -= 1;
         let Some(range) = plan.read_range() else {
             let points = Points::new(query.limit, query.order);
-            return Ok(Found { points, dropped: Dropped::default(), has_series: false });
+            return Ok(FoundPoints { points, dropped: Dropped::default(), has_series: false });
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
         let in_promql = |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query);
@@ -137,55 +139,10 @@ fn aggregated(
             None => {
                 let (has_series, dropped) = (reader.series() > 0, reader.dropped());
                 return match reader.into_points() {
-                    Ok(points) => Ok(Found { points, dropped, has_series }),
+                    Ok(points) => Ok(FoundPoints { points, dropped, has_series }),
                     Err(_) => in_promql(session),
                 };
             }
         }
-    }
-}
-
-/// Reads the samples of a metric into a sink, within the memory that the question may hold, which already holds so many bytes.
-pub(super) fn read<S: SampleSink>(
-    session: &mut Session<'_>,
-    of: &Selector,
-    range: TimeRange,
-    held_bytes: usize,
-    new_sink: impl Fn() -> S,
-) -> Result<SamplesRead<S>, Error> {
-    // One millisecond more: the start of the range belongs to it, on engines with left-open ranges, too.
-    let promql = promql::samples(of, range.length() + 1);
-    let label_patterns = promql::label_patterns(of);
-    let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
-    let memory = session.memory().clone();
-    let bounded = || Bounded { sink: new_sink(), memory: memory.clone(), held_bytes, refused: None };
-    let SamplesRead { sink: Bounded { sink, refused, .. }, too_large } =
-        session.samples(&query, bounded).map_err(|error| match error.kind {
-            ErrorKind::NativeHistogram => Error::native_histogram(),
-            _ => error.into(),
-        })?;
-    match refused {
-        Some(none) => Err(session.no_memory(none).into()),
-        None => Ok(SamplesRead { sink, too_large }),
-    }
-}
-
-/// A sink that takes samples as long as there is memory for what it keeps.
-struct Bounded<S> {
-    sink: S,
-    memory: Memory,
-    held_bytes: usize,
-    refused: Option<NoMemory>,
-}
-
-impl<S: SampleSink> SampleSink for Bounded<S> {
-    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
-        self.sink.begin(labels);
-    }
-
-    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
-        self.sink.take(samples)?;
-        self.refused = self.memory.hold(self.held_bytes + self.sink.kept_bytes()).err();
-        if self.refused.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

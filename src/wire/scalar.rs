@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use crate::wire::text::MAX_VALUE_BYTES;
+/// The most bytes of a value: of a label, or of a PromQL expression, which may be long. Prometheus itself has no bound,
+/// VictoriaMetrics stops at 16 KiB by default.
+pub const MAX_VALUE_BYTES: usize = 256 << 10;
 
 /// A value of a request, of bounded size whatever was sent.
 #[derive(Debug, Clone, PartialEq, Default)]

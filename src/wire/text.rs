@@ -7,17 +7,13 @@ use crate::wire::scalar::Scalar;
 /// The most bytes of a name: the key of a condition, a field's name, a `_type`, an aggregation method.
 pub const MAX_NAME_BYTES: usize = 1 << 10;
 
-/// The most bytes of a value: of a label, or of a PromQL expression, which may be long. Prometheus itself has no bound,
-/// VictoriaMetrics stops at 16 KiB by default.
-pub const MAX_VALUE_BYTES: usize = 256 << 10;
-
 /// The most bytes of all values of a query together.
 pub const MAX_VALUES_BYTES: usize = 512 << 10;
 
 /// A text of at most [`MAX_NAME_BYTES`].
 pub type Name = BoundedText<MAX_NAME_BYTES>;
 
-/// A text of at most `MAX` bytes, which are at most [`MAX_VALUE_BYTES`].
+/// A text of at most `MAX` bytes, which are at most [`MAX_VALUE_BYTES`](crate::wire::scalar::MAX_VALUE_BYTES).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundedText<const MAX: usize>(pub String);
 

@@ -1,5 +1,6 @@
 //! The rules of the house that no compiler holds: who may import whom, and one table of settings.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,109 @@ fn every_room_imports_only_what_it_may() {
         }
     }
     assert_eq!(breaches, Vec::<String>::new());
+}
+
+/// The modules of the library that a file names, tests apart: by `crate::`, `super::` and `self::`, lists in braces included.
+fn named_modules(module: &[&str], code: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    // On one line, so that a list may be on several.
+    let code = lines.join(" ");
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::").chain(code.match_indices("super::")) {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let mut rest = &code[at..];
+        let mut path: Vec<String> = Vec::new();
+        if let Some(of_crate) = rest.strip_prefix("crate::") {
+            rest = of_crate;
+        } else {
+            path = module.iter().map(|&part| part.to_owned()).collect();
+            while let Some(above) = rest.strip_prefix("super::") {
+                path.pop();
+                rest = above;
+            }
+        }
+        collect_paths(&path, rest, &mut |path| {
+            // The longest beginning that is a module. What is named in a module of ours is this module's.
+            let known =
+                (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|path| modules.contains(path));
+            found.extend(known);
+        });
+    }
+    found.remove(&module.join("::"));
+    found
+}
+
+/// Each path that begins like this: `a::b` is one, `a::{b, c::d}` are two.
+fn collect_paths(begin: &[String], rest: &str, take: &mut impl FnMut(&[String])) {
+    let mut path = begin.to_vec();
+    let mut rest = rest;
+    loop {
+        if let Some(list) = rest.strip_prefix('{') {
+            let mut depth = 1;
+            let end = list.find(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                depth == 0
+            });
+            let list = &list[..end.expect("a closed brace")];
+            let mut depth = 0;
+            let items = list.split(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                c == ',' && depth == 0
+            });
+            items.map(str::trim).filter(|item| !item.is_empty()).for_each(|item| collect_paths(&path, item, take));
+            return;
+        }
+        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        path.push(rest[..length].to_owned());
+        match rest[length..].strip_prefix("::") {
+            Some(further) => rest = further,
+            None => return take(&path),
+        }
+    }
+}
+
+/// Files that import each other cannot be read one after the other. A folder's own file stands above the files in it and may name
+/// them; it counts as a part of those that name it.
+#[test]
+fn no_file_imports_itself_by_way_of_others() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&src);
+    let name = |file: &Path| {
+        let path = file.strip_prefix(&src).unwrap().with_extension("");
+        path.iter().map(|part| part.to_str().unwrap().to_owned()).collect::<Vec<_>>().join("::")
+    };
+    let modules: BTreeSet<String> =
+        files.iter().map(|file| name(file)).filter(|name| name != "lib" && name != "main").collect();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in &files {
+        let module = name(file);
+        let path: Vec<&str> = module.split("::").collect();
+        let named = named_modules(&path, &fs::read_to_string(file).unwrap(), &modules);
+        // Names of the folder's own file are those of the folder.
+        let is_of_folder =
+            |other: &String| module.starts_with(&format!("{other}::")) || other.starts_with(&format!("{module}::"));
+        imports.insert(module.clone(), named.into_iter().filter(|other| !is_of_folder(other)).collect());
+    }
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 300, "the scan finds imports");
+    let reaches = |from: &String| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(module) = next.pop() {
+            for import in imports.get(&module).into_iter().flatten() {
+                if seen.insert(import.clone()) {
+                    next.push(import.clone());
+                }
+            }
+        }
+        seen
+    };
+    let circles: Vec<&String> = imports.keys().filter(|module| reaches(module).contains(*module)).collect();
+    // One circle is left, among the calls to Prometheus: an error tells of the upstream and of the connection, which know errors.
+    let left: Vec<_> = circles.into_iter().filter(|module| !module.starts_with("prometheus::")).collect();
+    assert_eq!(left, Vec::<&String>::new());
 }
 
 #[test]

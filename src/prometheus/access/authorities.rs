@@ -11,8 +11,6 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::file::{self, Unreadable};
 
-use super::tls_settings::roots;
-
 /// The most files of a directory that are read: twice what a Linux system has in its directory of public authorities.
 const MAX_FILES: usize = 1_000;
 
@@ -108,3 +106,9 @@ impl fmt::Display for BadAuthorities {
 }
 
 impl std::error::Error for BadAuthorities {}
+/// Those certificates that can be trusted as authorities. One that cannot is no reason to refuse the others: bundles hold such.
+pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    roots
+}

@@ -7,11 +7,11 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 
 use crate::secret::Secret;
 
-use super::authorities::Authorities;
+use super::authorities::{Authorities, roots};
 use super::secret_source::{Place, SecretSource, Unusable};
 
 /// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-file` gives are trusted and no certificate is shown.
@@ -149,13 +149,6 @@ const KEY: &str = "must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1) that 
 pub(super) fn certificates(pem: &Secret) -> Option<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.reveal().as_bytes()).collect();
     found.ok().filter(|certificates| !certificates.is_empty())
-}
-
-/// Those certificates that can be trusted as authorities. One that cannot is no reason to refuse the others: bundles hold such.
-pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
-    roots
 }
 
 /// Takes any certificate, but sees that the server has its key.

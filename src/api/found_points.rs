@@ -1,0 +1,15 @@
+//! What a query for points finds.
+
+use crate::compute::points::Points;
+use crate::compute::screen::Dropped;
+
+/// The points, and what is said of them.
+#[derive(Debug)]
+pub(super) struct FoundPoints {
+    /// The points.
+    pub(super) points: Points,
+    /// What became no point for its value.
+    pub(super) dropped: Dropped,
+    /// Whether there was any series, whatever became of its samples.
+    pub(super) has_series: bool,
+}

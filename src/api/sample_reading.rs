@@ -1,0 +1,56 @@
+//! Samples of a metric, read within the memory that a query may hold.
+
+use std::ops::ControlFlow;
+
+use crate::compute::promql;
+use crate::error::Error;
+use crate::memory::{Memory, NoMemory};
+use crate::model::query::Selector;
+use crate::model::sample::{Labels, Sample, SampleSink};
+use crate::model::time::TimeRange;
+use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
+
+/// Reads the samples of a metric into a sink, within the memory that the question may hold, which already holds so many bytes.
+pub(super) fn read<S: SampleSink>(
+    session: &mut Session<'_>,
+    of: &Selector,
+    range: TimeRange,
+    held_bytes: usize,
+    new_sink: impl Fn() -> S,
+) -> Result<SamplesRead<S>, Error> {
+    // One millisecond more: the start of the range belongs to it, on engines with left-open ranges, too.
+    let promql = promql::samples(of, range.length() + 1);
+    let label_patterns = promql::label_patterns(of);
+    let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
+    let memory = session.memory().clone();
+    let bounded = || Bounded { sink: new_sink(), memory: memory.clone(), held_bytes, refused: None };
+    let SamplesRead { sink: Bounded { sink, refused, .. }, too_large } =
+        session.samples(&query, bounded).map_err(|error| match error.kind {
+            ErrorKind::NativeHistogram => Error::native_histogram(),
+            _ => error.into(),
+        })?;
+    match refused {
+        Some(none) => Err(session.no_memory(none).into()),
+        None => Ok(SamplesRead { sink, too_large }),
+    }
+}
+
+/// A sink that takes samples as long as there is memory for what it keeps.
+struct Bounded<S> {
+    sink: S,
+    memory: Memory,
+    held_bytes: usize,
+    refused: Option<NoMemory>,
+}
+
+impl<S: SampleSink> SampleSink for Bounded<S> {
+    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
+        self.sink.begin(labels);
+    }
+
+    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
+        self.sink.take(samples)?;
+        self.refused = self.memory.hold(self.held_bytes + self.sink.kept_bytes()).err();
+        if self.refused.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
