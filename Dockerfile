@@ -1,6 +1,6 @@
 # The image: one static program, and the licences of what it is made of.
 #
-#   docker build --tag prometheusmirror .
+#   docker build --tag stackstate/prometheusmirror:0.1.0 .
 #
 # For a site with a base image of its own: --build-arg BUILD_IMAGE=registry.example/rust, which has to have Rust, gcc and
 # the headers of glibc, as Debian's packages bring them. Without a network: run `cargo vendor` first, and vendor/ is used. Behind

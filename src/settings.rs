@@ -220,10 +220,10 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
                 words.push(word);
                 continue;
             }
-            Arg::Short(letter) => return Err(unknown(&format!("-{letter}"))),
+            Arg::Short(letter) => return Err(unknown(&words, &format!("-{letter}"))),
         };
         let Some(setting) = TABLE.iter().find(|setting| setting.flag == name) else {
-            return Err(unknown(&format!("--{name}")));
+            return Err(unknown(&words, &format!("--{name}")));
         };
         flags.insert(setting.flag, value_of(setting.flag, setting.allowed, &mut parser)?);
     }
@@ -267,6 +267,10 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
     if are_upstreams_meant {
         return match words.as_slice() {
             [word] if word == CHECK => reach().map(Box::new).map(Command::CheckUpstreams),
+            [word, _] if word == CHECK => Err(BadSetting(format!(
+                "check --{UPSTREAMS} takes no further word: give the file with --{}",
+                UPSTREAMS_FILE.flag
+            ))),
             _ => Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}"))),
         };
     }
@@ -451,8 +455,9 @@ fn must_be_given(Setting { flag, variable, allowed, .. }: &Setting) -> BadSettin
     BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
 }
 
-fn unknown(flag: &str) -> BadSetting {
-    BadSetting(format!("there is no flag {flag}; --help lists the flags"))
+fn unknown(words: &[OsString], flag: &str) -> BadSetting {
+    let help = if is_word(words, ASK) { "ask --help" } else { "--help" };
+    BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
 }
 
 fn version() -> String {

@@ -34,30 +34,30 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     let (code, details) = if !of.matchers.is_empty() && existence(session, &[name], range)? != Existence::No {
         let selector = shortened(&promql::selector(of));
         let details = format!(
-            "the metric {metric:?} exists, but no series of it has ever matched {selector}: change or remove a condition"
+            "has the metric {metric:?}, but no series of it has ever matched {selector}: change or remove a condition"
         );
         ("no_series_matches", details)
     } else if is_expression(&of.metric) {
         let details = format!(
-            "there has never been a metric {metric:?}, which looks like a PromQL expression: write it as the value of a condition \
-             with the key ~ instead of __gauge__ or __counter__"
+            "has never had a metric {metric:?}, which looks like a PromQL expression: write it as the value of a condition with the \
+             key ~ instead of __gauge__ or __counter__"
         );
         ("metric_is_expression", details)
     } else if is_declared_as_family(session, &of.metric) {
         let details = format!(
-            "{metric:?} is a histogram or a summary, which has no samples under its own name: use a ~ expression such as \
+            "has the histogram or summary {metric:?}, which has no samples under its own name: use a ~ expression such as \
              histogram_quantile(0.95, sum by (le) (rate({metric}_bucket[5m]))), or __counter__ with {metric}_count or {metric}_sum"
         );
         ("metric_is_histogram", details)
     } else {
         let remedy = match near_metrics(session, &of.metric, range).as_slice() {
-            [] => "check its spelling".to_owned(),
+            [] => "check its spelling; a new metric is there after its first scrape".to_owned(),
             [one] => format!("did you mean {one}?"),
             [others @ .., last] => format!("did you mean {} or {last}?", others.join(", ")),
         };
-        ("metric_unknown", format!("there has never been a metric {metric:?}: {remedy}"))
+        ("metric_unknown", format!("has never had a metric {metric:?}: {remedy}"))
     };
-    let details = format!("{details}; asked Prometheus at {}", session.upstream());
+    let details = format!("Prometheus at {} {details}", session.upstream());
     Err(Error::MetricNotFound { code, metric, details })
 }
 

@@ -41,7 +41,7 @@ fn words_of(flag: &str) -> Option<String> {
     WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| (*words).to_owned())
 }
 
-const EXAMPLES: &str = "\
+const EXAMPLES: &str = "  \
   prometheusmirror ask --url http://prometheus:9090 --test
   prometheusmirror ask --url http://prometheus:9090 --counter http_requests_total --label job=payment --last 1h \\
       --method MEAN --bucket 5m
@@ -64,7 +64,7 @@ pub(super) fn ask_help() -> String {
         "Usage: prometheusmirror {ASK} (--url URL | --upstream NAME) QUESTION [FLAGS]\n       prometheusmirror {ASK} --mirror URL ...\n\n\
          Asks a question as StackState does, by the code that answers StackState, and shows the answer. QUESTION is one of --test, --names, \
          --values, --gauge, --counter, --expression and --request. It ends with 0, with 1 if the answer is an error, and with 2 if the flags \
-         are wrong.\n\n{EXAMPLES}\n"
+         are wrong.\n\nExamples:\n\n{EXAMPLES}\n"
     );
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         let value = if value.is_empty() { String::new() } else { format!(" {value}") };

@@ -62,7 +62,7 @@ fn a_set_that_fits_into_no_url_is_answered_like_a_small_one() {
         };
         for key in ["__gauge__", "__counter__"] {
             let query = Query::of(vec![condition(key, "queue_depth"), set(&[])]).between(T0, T0 + HOUR);
-            assert_error(&gateway.ask(&query), "MetricNotFoundError", &["exists", "change or remove a condition"]);
+            assert_error(&gateway.ask(&query), "MetricNotFoundError", &["has the metric", "change or remove a condition"]);
         }
         let values = |label: &str, set: Value| {
             let conditions = json!({"conditions": [condition("__gauge__", "queue_depth"), set]});
@@ -228,7 +228,7 @@ fn a_metric_that_never_existed_is_not_found() {
     // It exists with other labels: the same error, and a hint.
     for (query, text) in each_kind("queue_depth", &[("pod", "zzz")]).iter().zip(texts) {
         let answer = gateway.ask(query);
-        assert_error(&answer, "MetricNotFoundError", &["exists", "pod", "zzz"]);
+        assert_error(&answer, "MetricNotFoundError", &["has the metric", "pod", "zzz"]);
         assert_eq!(answer.json["metric"], "queue_depth");
         assert_ne!(error_text(&answer.json).replace("queue_depth", "no_such_metric"), text);
     }
