@@ -202,7 +202,7 @@ fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
                     let expected = [vec![expected, T0 as f64, (T0 + 3 * HOUR) as f64]];
                     assert_points(&answer, &expected, 0.0, &format!("{} {selector}", engine.name()));
                 }
-                None => assert_error(&answer, "MetricNotFoundError", &["queue_depth", "exists"]),
+                None => assert_error(&answer, "MetricNotFoundError", &["queue_depth", "has the metric"]),
             }
             ways.ask(&query.between(T0, T0 + HOUR), engine.name());
         }
