@@ -136,8 +136,12 @@ fn each_alert_fires_on_its_series_alone() {
         input.push(json!({"series": build, "values": "1x120"}));
         // Ones that are well: nothing may be said of them.
         input.push(json!({"series": r#"up{job="other", instance="o:1"}"#, "values": "0x120"}));
-        let quiet = "prometheusmirror_upstream_requests_total{endpoint=\"query\",outcome=\"ok\",job=\"mirror\",instance=\"m:1\"}";
-        input.push(json!({"series": quiet, "values": "0+60x120"}));
+        for outcome in ["ok", "api_error", "no_remote_read", "out_of_order"] {
+            let quiet = format!(
+                "prometheusmirror_upstream_requests_total{{endpoint=\"query\",outcome=\"{outcome}\",{mirror}}}"
+            );
+            input.push(json!({"series": quiet, "values": "0+60x120"}));
+        }
         let severity = rules.iter().find(|rule| rule["alert"] == *alert).unwrap()["labels"]["severity"].clone();
         let mut expected = json!({"job": "mirror", "instance": "m:1", "severity": severity});
         for (name, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
