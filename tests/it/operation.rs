@@ -4,12 +4,15 @@
 //! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have clients that are many, slow or large,
 //! `overload` the queue before the workers, `isolation` upstreams that do not answer, `memory` what requests share of it,
 //! `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
-//! operator reads; `page` reads `/metrics` as Prometheus does.
+//! operator reads; `page` reads `/metrics` as Prometheus does. `alerts` and `dashboard` have a real Prometheus scrape mirrors, as
+//! `scraping` sets it up.
 
+mod alerts;
 mod bodies;
 mod bursts;
 mod clients;
 mod connections;
+mod dashboard;
 mod descriptors;
 mod isolation;
 mod key;
@@ -20,6 +23,7 @@ mod overload;
 pub mod page;
 mod pipelining;
 mod scheduling;
+mod scraping;
 mod shutdown;
 mod threads;
 

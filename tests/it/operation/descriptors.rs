@@ -35,7 +35,8 @@ fn limited(limits: &str) -> [String; 4] {
     ["sh", "-c", &format!("{limits}; exec \"$@\""), "sh"].map(str::to_owned)
 }
 
-fn start(limits: &str) -> Mirror {
+/// Starts a mirror with limits on descriptors.
+pub fn start(limits: &str) -> Mirror {
     Mirror::start_under(&limited(limits).each_ref().map(String::as_str), &["--workers", "4"])
 }
 

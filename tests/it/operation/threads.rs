@@ -18,13 +18,13 @@ const CLIENTS: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A user that has no processes, and a copy of the program where that user reaches it.
-struct User {
+pub struct User {
     id: String,
     folder: TempDir,
 }
 
 impl User {
-    fn new() -> User {
+    pub fn new() -> User {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = 700_000 + std::process::id() % 10_000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ impl User {
     }
 
     /// A mirror that may have so many threads, as long as nobody changes that.
-    fn mirror(&self, threads: usize, workers: &str) -> Command {
+    pub fn mirror(&self, threads: usize, workers: &str) -> Command {
         let mut command = self.command("prlimit");
         command.arg(format!("--nproc={threads}:4096")).arg(self.folder.path().join("prometheusmirror"));
         command.args(["--listen", "127.0.0.1", "--port", "0", "--workers", workers]).env("API_KEY", API_KEY);
