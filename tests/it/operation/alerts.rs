@@ -36,10 +36,11 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The durations of the rules and what they are here. A target that is down is remembered for longer than all else.
-const SHORTENED: [(&str, &str); 6] = [
+const SHORTENED: [(&str, &str); 7] = [
     ("[5m]", "[15s]"),
     ("[10m]", "[15s]"),
     ("[1h]", "[60s]"),
+    ("[7d]", "[60s]"),
     ("for: 5m", "for: 5s"),
     ("for: 10m", "for: 5s"),
     ("for: 1h", "for: 5s"),
@@ -54,7 +55,7 @@ fn rules() -> String {
     });
     let is_long = |line: &&str| {
         let line = line.trim();
-        line.contains("m]") || line.contains("h]") || line.starts_with("for:") && !line.ends_with('s')
+        ["m]", "h]", "d]"].iter().any(|end| line.contains(end)) || line.starts_with("for:") && !line.ends_with('s')
     };
     assert_eq!(rules.lines().find(is_long), None);
     rules

@@ -133,7 +133,9 @@ fn each_alert_fires_on_its_series_alone() {
         };
         let mut input: Vec<_> =
             series.iter().map(|(name, values)| json!({"series": with_mirror(name), "values": values})).collect();
-        input.push(json!({"series": build, "values": "1x120"}));
+        // It is on the page of a mirror that answers, and nowhere else.
+        let answers = if *alert == "PrometheusMirrorDown" { "1x10 stale" } else { "1x120" };
+        input.push(json!({"series": build, "values": answers}));
         // Ones that are well: nothing may be said of them.
         input.push(json!({"series": r#"up{job="other", instance="o:1"}"#, "values": "0x120"}));
         for outcome in ["ok", "api_error", "no_remote_read", "out_of_order"] {
