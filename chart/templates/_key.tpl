@@ -38,11 +38,14 @@ older form of the second. No sentence repeats what was given.
 {{- $isMap := kindIs "map" $global.apiKey -}}
 {{- $name := $global.apiKeyFromSecret -}}
 {{- if not (or (kindIs "invalid" $name) (eq (toString $name) "")) -}}
-    {{- if $global.apiKey -}}
-        {{- fail (print
-            "global.apiKey and global.apiKeyFromSecret are both given: keep one of them, and take the other away "
-            "with --set global.apiKey= or --set global.apiKeyFromSecret="
-        ) -}}
+    {{- /* A map of a parent chart cannot be taken away, but its entry can be emptied. */ -}}
+    {{- $other := $isMap | ternary "global.apiKey.fromSecret" "global.apiKey" -}}
+    {{- $given := $global.apiKey }}{{ if $isMap }}{{ $given = $global.apiKey.fromSecret }}{{ end -}}
+    {{- if $given -}}
+        {{- printf (print
+            "%s and global.apiKeyFromSecret are both given: keep one of them, and take the other away with --set %s= "
+            "or --set global.apiKeyFromSecret="
+        ) $other $other | fail -}}
     {{- end -}}
     {{- include "prometheusmirror.key.checkedName" (list $ "global.apiKeyFromSecret" $name) -}}
 {{- else if $global.apiKeySecretEntry -}}
@@ -78,7 +81,7 @@ older form of the second. No sentence repeats what was given.
 {{- define "prometheusmirror.key.entry" -}}
 {{- $value := "global.apiKeySecretEntry" -}}
 {{- $entry := .Values.global.apiKeySecretEntry -}}
-{{- if kindIs "map" .Values.global.apiKey -}}
+{{- if and (kindIs "map" .Values.global.apiKey) (not .Values.global.apiKeyFromSecret) -}}
     {{- $value = "global.apiKey.key" -}}
     {{- $entry = .Values.global.apiKey.key -}}
 {{- end -}}

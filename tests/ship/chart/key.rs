@@ -137,7 +137,13 @@ fn a_secret_that_is_there_already_is_the_only_one() {
 fn exactly_one_source_of_the_key_is_allowed() {
     let both = &["global.apiKey and global.apiKeyFromSecret are both given: keep one of them"];
     Install::promised().set("global.apiKeyFromSecret=mine").check_refused(both);
-    Install::without_key().set("global.apiKey.fromSecret=a,global.apiKeyFromSecret=b").check_refused(both);
+    let maps =
+        &["global.apiKey.fromSecret and global.apiKeyFromSecret are both given", "--set global.apiKey.fromSecret= or"];
+    Install::without_key().set("global.apiKey.fromSecret=a,global.apiKeyFromSecret=b").check_refused(maps);
+    // An emptied map counts for nothing, nor does its entry.
+    let emptied = "global.apiKey.fromSecret=,global.apiKey.key=theirs,global.apiKeyFromSecret=b";
+    let volume = &Install::without_key().set(emptied).render().pod()["volumes"][0]["secret"].clone();
+    assert_eq!((&volume["secretName"], &volume["items"][0]["key"]), (&json!("b"), &json!("apiKey")));
     let says = &["global.apiKeySecretEntry is an entry of a Secret: set global.apiKeyFromSecret"];
     Install::promised().set("global.apiKeySecretEntry=apiKey").check_refused(says);
     let check = |set: &str, says: &str| Install::without_key().set(set).check_refused(&[says]);

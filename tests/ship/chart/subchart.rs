@@ -82,6 +82,12 @@ fn the_text_of_a_parent_and_a_secret_of_the_user_are_told_apart() {
     }
     of_secret.install().set(&format!("global.apiKey={KEY}")).check_refused(&says);
 
+    let parent_of_map = Parent::new("global: {apiKey: {fromSecret: theirs}}");
+    let of_map = parent_of_map.install().set("global.apiKeyFromSecret=mine");
+    of_map.check_refused(&["global.apiKey.fromSecret and global.apiKeyFromSecret are both given"]);
+    let rendered = of_map.set("global.apiKey.fromSecret=").render();
+    assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine");
+
     let rendered = both.set("global.apiKey=").render();
     assert_eq!(rendered.pod()["volumes"][0]["secret"]["secretName"], "mine");
     let without = "global.apiKeyFromSecret=,global.apiKeySecretEntry=";
