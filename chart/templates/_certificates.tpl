@@ -26,6 +26,9 @@ Your own authorities, as StackState's charts have them: either their certificate
 
 {{/* Takes PEM. What it holds becomes a ConfigMap, which many may read. */}}
 {{- define "prometheusmirror.certificates.check" -}}
+{{- if gt (len .) 1000000 -}}
+    {{- fail "global.customCertificates.pemData has more than 1000000 bytes, and a ConfigMap holds no more: leave out what the mirror does not need" -}}
+{{- end -}}
 {{- if contains "PRIVATE KEY" . -}}
     {{- fail (print
         "global.customCertificates.pemData holds a private key, which a mirror does not need: leave only the "

@@ -78,6 +78,9 @@ The environment of the mirror: the settings that are values of the chart, and wh
 {{- end }}
 {{- range $at, $variable := .Values.extraEnv }}
 {{- include "prometheusmirror.checkedVariable" (list $ "extraEnv" $variable.name $seen) }}
+{{- if and $variable.value $variable.valueFrom }}
+{{- printf "extraEnv: %s has value and valueFrom: keep one of them" $variable.name | fail }}
+{{- end }}
 {{- if hasKey $variable "value" }}
 {{- $text := include "prometheusmirror.text" (dict "of" $variable.value "name" (printf "extraEnv[%d].value" $at)) }}
 {{- $variable = set (deepCopy $variable) "value" $text }}

@@ -37,20 +37,30 @@ mirror, and the name of the value in which there are further `labels`.
 {{/* What Kubernetes refuses as a label, before Helm changes any object. Takes a list of the value they are from, and the labels. */}}
 {{- define "prometheusmirror.checkedLabels" -}}
 {{- $from := first . -}}
+{{- include "prometheusmirror.checkedNames" (list $from (last .) "a label") -}}
 {{- range $name, $value := last . -}}
-    {{- $prefix := "([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?" -}}
-    {{- $word := "[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?" -}}
-    {{- if not (regexMatch (printf "^%s%s$" $prefix $word) $name) -}}
-        {{- printf (print
-            "%s: %q cannot be the name of a label, such as team or example.com/team: at most 63 letters, digits, dashes, "
-            "dots and underscores, with a letter or digit at both ends"
-        ) $from $name | fail -}}
-    {{- end -}}
-    {{- if not (regexMatch (printf "^(%s)?$" $word) $value) -}}
+    {{- if not (regexMatch "^([a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)?$" $value) -}}
         {{- printf (print
             "%s.%s: %q cannot be the value of a label: at most 63 letters, digits, dashes, dots and underscores, with a "
             "letter or digit at both ends"
         ) $from $name $value | fail -}}
+    {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The same for names alone. Takes a list of the value they are from, a map with the names, and what they name. */}}
+{{- define "prometheusmirror.checkedNames" -}}
+{{- $from := first . }}{{ $what := last . -}}
+{{- range $name, $_ := index . 1 -}}
+    {{- /* The prefix of an annotation may have capitals. */ -}}
+    {{- $read := eq $what "an annotation" | ternary (lower $name) $name -}}
+    {{- $prefix := "([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?" -}}
+    {{- $word := "[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?" -}}
+    {{- if not (regexMatch (printf "^%s%s$" $prefix $word) $read) -}}
+        {{- printf (print
+            "%s: %q cannot be the name of %s, such as team or example.com/team: at most 63 letters, digits, dashes, "
+            "dots and underscores, with a letter or digit at both ends"
+        ) $from $name $what | fail -}}
     {{- end -}}
 {{- end -}}
 {{- end }}
@@ -63,6 +73,10 @@ chart's `own`, which win.
 {{- $annotations := dict -}}
 {{- with .annotations -}}
     {{- include "prometheusmirror.collect" (dict "root" $.root "from" . "into" $annotations) -}}
+    {{- include "prometheusmirror.checkedNames" (list . $annotations "an annotation") -}}
+    {{- if gt (len (toJson $annotations)) 262144 -}}
+        {{- printf "%s: an object can have 256 KiB of annotations, and these are more" . | fail -}}
+    {{- end -}}
 {{- end -}}
 {{- range $name, $value := .own }}{{ $_ := set $annotations $name $value }}{{ end -}}
 {{- with $annotations -}}

@@ -37,12 +37,30 @@ What things are called, and the image. The names of Services are the strictest t
 
 {{/* The namespace of the objects. */}}
 {{- define "prometheusmirror.namespace" -}}
-{{- $name := .Values.namespaceOverride | default .Release.Namespace -}}
-{{- if not (and (le (len $name) 63) (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
-    {{- fail (print
-        "namespaceOverride must be the name of a namespace: at most 63 lower-case letters, digits and dashes, and no "
-        "dash at either end"
-    ) -}}
+{{- include "prometheusmirror.checkedNamespace" (list "namespaceOverride" (.Values.namespaceOverride | default .Release.Namespace)) -}}
+{{- end }}
+
+{{/* The name of a namespace; an empty one stays empty. Takes a list of the value in which it is, and the name. */}}
+{{- define "prometheusmirror.checkedNamespace" -}}
+{{- $name := last . | default "" -}}
+{{- if not (regexMatch "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$" $name) -}}
+    {{- printf (print
+        "%s: %q cannot be the name of a namespace: at most 63 lower-case letters, digits and dashes, and no dash at "
+        "either end"
+    ) (first .) $name | fail -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
+{{/* The name of an object that is there already. Takes a list of the value in which it is, and the name. */}}
+{{- define "prometheusmirror.objectName" -}}
+{{- $name := last . -}}
+{{- $part := "[a-z0-9]([-a-z0-9]*[a-z0-9])?" -}}
+{{- if or (gt (len $name) 253) (not (regexMatch (printf "^%s(\\.%s)*$" $part $part) $name)) -}}
+    {{- printf (print
+        "%s: %q cannot be the name of an object of Kubernetes: at most 253 lower-case letters, digits, dashes and dots, "
+        "with a letter or digit at both ends"
+    ) (first .) $name | fail -}}
 {{- end -}}
 {{- $name -}}
 {{- end }}
@@ -104,6 +122,7 @@ chart's own object, and the name.
             "{name: NAME}"
         ) -}}
     {{- end -}}
+    {{- $name = include "prometheusmirror.objectName" (list "imagePullSecrets" $name) -}}
     {{- $names = append $names (dict "name" $name) -}}
 {{- end -}}
 {{- with $names }}{{ uniq . | toYaml }}{{ end -}}

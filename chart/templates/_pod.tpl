@@ -4,6 +4,7 @@ What the pods of the mirror and the one that tests it have in common: a cluster 
 
 {{/* Fields of a pod. Takes the root. */}}
 {{- define "prometheusmirror.pod" -}}
+{{- include "prometheusmirror.pod.check" . -}}
 enableServiceLinks: false
 {{- with include "prometheusmirror.serviceAccount" . }}
 serviceAccountName: {{ quote . }}
@@ -18,6 +19,7 @@ securityContext:
 {{- end }}
 {{- $nodes := dict }}
 {{- include "prometheusmirror.collect" (dict "root" . "from" "nodeSelector" "into" $nodes) }}
+{{- include "prometheusmirror.checkedLabels" (list "nodeSelector" $nodes) }}
 {{- with $nodes }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -39,6 +41,26 @@ dnsConfig:
 {{- end }}
 {{- end }}
 
+{{/* What Kubernetes refuses of a pod, before Helm changes any object. Takes the root. */}}
+{{- define "prometheusmirror.pod.check" -}}
+{{- range .Values.hostAliases }}{{ include "prometheusmirror.checkedAddress" (list "hostAliases" .ip) }}{{ end -}}
+{{- $servers := (.Values.dnsConfig).nameservers -}}
+{{- range $servers }}{{ include "prometheusmirror.checkedAddress" (list "dnsConfig.nameservers" .) }}{{ end -}}
+{{- if and (eq (toString .Values.dnsPolicy) "None") (not $servers) -}}
+    {{- fail "dnsPolicy is None, so the pods need name servers of yours: set dnsConfig.nameservers to 1 to 3 IP addresses" -}}
+{{- end -}}
+{{- range $at, $toleration := .Values.tolerations -}}
+    {{- $isExists := eq (toString .operator) "Exists" -}}
+    {{- if and $isExists (not (has (toString .value) (list "" "<nil>"))) -}}
+        {{- printf "tolerations[%d] has a value, which does not go with the operator Exists: remove one of them" $at | fail -}}
+    {{- else if not (or $isExists .key) -}}
+        {{- printf "tolerations[%d] has no key: give one, or the operator Exists for every taint" $at | fail -}}
+    {{- else if and (not (kindIs "invalid" .tolerationSeconds)) (ne (toString .effect) "NoExecute") -}}
+        {{- printf "tolerations[%d] has tolerationSeconds, which needs the effect NoExecute" $at | fail -}}
+    {{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The volumes that users add. Kubernetes refuses two of one name, and those of the chart have theirs. Takes the root. */}}
 {{- define "prometheusmirror.extraVolumes" -}}
 {{- $names := list "key" "proxy" "certificates" "upstreams" -}}
@@ -49,13 +71,33 @@ dnsConfig:
     {{- end -}}
     {{- $names = append $names .name -}}
 {{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+    {{- if not (has .name $names) -}}
+        {{- printf "extraVolumeMounts: there is no volume %q: add it to extraVolumes" .name | fail -}}
+    {{- end -}}
+{{- end -}}
 {{- with .Values.extraVolumes }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
+{{/* Where the container has them. Kubernetes refuses two at one path. Takes the root. */}}
+{{- define "prometheusmirror.extraVolumeMounts" -}}
+{{- $paths := list -}}
+{{- range list "key" "proxy" "certificates" "upstreams" }}{{ $paths = printf "/etc/prometheusmirror/%s" . | append $paths }}{{ end -}}
+{{- range .Values.upstreamFiles }}{{ $paths = printf "/etc/prometheusmirror/files/%s" .name | append $paths }}{{ end -}}
+{{- range .Values.extraVolumeMounts -}}
+    {{- $path := trimSuffix "/" .mountPath -}}
+    {{- if has $path $paths -}}
+        {{- printf "extraVolumeMounts: the path %q is taken: mount the volume %q at another one" .mountPath .name | fail -}}
+    {{- end -}}
+    {{- $paths = append $paths $path -}}
+{{- end -}}
+{{- with .Values.extraVolumeMounts }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/* The service account of the pods, or nothing. */}}
 {{- define "prometheusmirror.serviceAccount" -}}
 {{- with .Values.serviceAccount.name -}}
-    {{- . -}}
+    {{- include "prometheusmirror.objectName" (list "serviceAccount.name" .) -}}
 {{- else -}}
     {{- if .Values.serviceAccount.create }}{{ include "prometheusmirror.fullname" . }}{{ end -}}
 {{- end -}}
@@ -69,10 +111,42 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- include "prometheusmirror.checkedResources" . }}
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Checks quantities, and that no request is above its limit. Takes the root. */}}
+{{- define "prometheusmirror.checkedResources" -}}
+{{- $root := . -}}
+{{- $number := "([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?" -}}
+{{- $factors := dict
+    "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0
+    "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0
+-}}
+{{- $sizes := dict "requests" dict "limits" dict -}}
+{{- range $part, $size := $sizes -}}
+    {{- range $resource, $quantity := get ($root.Values.resources | default dict) $part | default dict -}}
+        {{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-.+|.+/.+)$" $resource) -}}
+            {{- printf "resources.%s: %q is not a resource such as cpu, memory or example.com/device" $part $resource | fail -}}
+        {{- end -}}
+        {{- $text := toString $quantity -}}
+        {{- $unit := regexReplaceAll (printf "^%s" $number) $text "" -}}
+        {{- if not (and (regexMatch (printf "^%s" $number) $text) (hasKey $factors $unit)) -}}
+            {{- printf (print
+                "resources.%s.%s: %q is not a quantity such as 500m or 2 of cpu, or 64Mi or 1Gi of memory"
+            ) $part $resource $text | fail -}}
+        {{- end -}}
+        {{- $_ := set $size $resource (trimSuffix $unit $text | float64 | mulf (get $factors $unit)) -}}
+    {{- end -}}
+{{- end -}}
+{{- range $resource, $request := $sizes.requests -}}
+    {{- if and (hasKey $sizes.limits $resource) (gt $request (get $sizes.limits $resource)) -}}
+        {{- printf "resources.requests.%s is more than resources.limits.%s" $resource $resource | fail -}}
+    {{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/*

@@ -8,6 +8,7 @@ mod exposure;
 pub mod helm;
 mod images;
 mod key;
+mod limits;
 pub mod manifests;
 mod names;
 mod network;

@@ -62,6 +62,12 @@ fn further_objects_are_templates() {
     assert_eq!(rendered.named("ConfigMap", "mirror-extra")["data"]["port"], "80");
     let text = "extraObjects: [\"apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: {{ .Chart.Name }}-of-text}\\n\"]";
     Install::promised().values(text).render().named("ConfigMap", "prometheusmirror-of-text");
+    let object = |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}");
+    let two = format!("extraObjects: [{}, {:?}]", object("one"), object("two"));
+    let rendered = Install::promised().values(&two).render();
+    for name in ["one", "two"] {
+        rendered.named("ConfigMap", name);
+    }
 }
 
 #[test]

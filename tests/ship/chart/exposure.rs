@@ -11,6 +11,10 @@ fn a_service_is_of_the_cluster_unless_another_is_asked_for() {
     let plain = spec(Install::promised());
     let fields: Vec<_> = plain.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["ports", "selector", "type"]);
+    let port = json!({
+        "name": "http", "port": 9900, "targetPort": "http", "protocol": "TCP", "appProtocol": "http",
+    });
+    assert_eq!(plain["ports"], json!([port]));
 
     let full = spec(everything());
     for (field, expected) in [
@@ -44,7 +48,9 @@ fn what_a_service_of_its_type_cannot_have_is_refused() {
     check(ranges, &["to be LoadBalancer, not ClusterIP"]);
     let range = "service.type=LoadBalancer,service.loadBalancerSourceRanges={192.0.2.1}";
     check(range, &["service.loadBalancerSourceRanges", "\"192.0.2.1\" is not a network"]);
-    for policy in ["", "SingleStack"] {
+    let class = "service.type=LoadBalancer,service.loadBalancerClass=A/b/c";
+    check(class, &["service.loadBalancerClass", "\"A/b/c\" cannot be the name of a class"]);
+    for policy in ["", "null", "SingleStack"] {
         let set = format!("service.ipFamilyPolicy={policy},service.ipFamilies={{IPv4,IPv6}}");
         check(&set, &["service.ipFamilies with two families needs service.ipFamilyPolicy"]);
     }
@@ -62,11 +68,19 @@ fn a_host_that_is_no_host_name_is_refused() {
         install.check_refused(&[value, &format!("{host:?} is not a host name in lower case")]);
     };
     for value in ["ingress.hosts[0]", "ingress.tls[0].hosts[0]", "httpRoute.hostnames[0]"] {
-        for host in
-            ["Mirror.example", "mirror.example:443", "https://mirror.example", "mirror.example/", "a..b", "-a.b"]
-        {
+        for host in [
+            "Mirror.example",
+            "mirror.example:443",
+            "https://mirror.example",
+            "mirror.example/",
+            "a..b",
+            "-a.b",
+            "192.0.2.7",
+        ] {
             check(value, host);
         }
+        check(value, &format!("{}.example", "m".repeat(64)));
+        check(value, &"mm.".repeat(85).trim_end_matches('.').replacen("mm", "mmm", 1));
         let enabled =
             "ingress.enabled=true,ingress.hosts[0]=a.example,httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
         for host in ["*.example", "mirror", "a-1.b.example"] {
@@ -98,6 +112,21 @@ fn an_ingress_leads_every_host_to_the_service() {
     assert_eq!((&path["path"], &path["pathType"]), (&json!("/"), &json!("Prefix")));
     Install::promised().set("ingress.path=mirror").check_refused(&["path"]);
     Install::promised().set("ingress.pathType=Regex").check_refused(&["pathType", "Prefix"]);
+    let enabled = Install::promised().set("ingress.enabled=true,ingress.hosts={mirror.example}");
+    for path in ["/a//b", "/a/../b", "/./a", "/a/..", "/a%2Fb", "/a%2fb"] {
+        for path_type in ["Prefix", "Exact", ""] {
+            let set = format!("ingress.path={path},ingress.pathType={path_type}");
+            enabled.clone().set(&set).check_refused(&["ingress.path", path, "an empty part"]);
+        }
+        enabled.clone().set(&format!("ingress.path={path},ingress.pathType=ImplementationSpecific")).render();
+    }
+    enabled.clone().set("ingress.path=/a..b/.c/").render();
+    let class = enabled.clone().set("ingress.className=My Class");
+    class.check_refused(&["ingress.className: \"My Class\" cannot be the name of an object"]);
+    let secret = enabled.clone().set("ingress.tls[0].secretName=My_Secret");
+    secret.check_refused(&["ingress.tls: \"My_Secret\" cannot be the name of an object"]);
+    enabled.clone().set("ingress.tls[0].secret=a").check_refused(&["ingress", "tls", "secret"]);
+    enabled.set("ingress.tls[0].hosts=a.example").check_refused(&["ingress", "tls", "hosts"]);
     Install::promised()
         .set("ingress.enabled=true")
         .check_refused(&["ingress is enabled without a host", "ingress.hosts"]);
@@ -135,6 +164,23 @@ fn a_route_leads_from_its_gateways_to_the_service() {
     let service = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g,httpRoute.parentRefs[0].kind=Service";
     let other = Install::promised().set(service).set("httpRoute.parentRefs[0].group=").render();
     assert_eq!(other.only("HTTPRoute")["spec"]["parentRefs"], json!([{"name": "g", "kind": "Service", "group": ""}]));
+    let refused = |route: &str, says: &[&str]| {
+        Install::promised().values(&format!("httpRoute: {{enabled: true, {route}}}")).check_refused(says);
+    };
+    refused(
+        "parentRefs: [{name: My Gateway}]",
+        &["httpRoute.parentRefs: \"My Gateway\" cannot be the name of an object"],
+    );
+    refused("parentRefs: [{name: \"\"}]", &["name"]);
+    refused("parentRefs: [{name: g, port: 65536}]", &["port"]);
+    refused("parentRefs: [{name: g, section: https}]", &["section"]);
+    refused("parentRefs: [{name: g}, {name: g}]", &["parentRefs"]);
+    let hosts: Vec<_> = (0..17).map(|n| format!("h{n}.example")).collect();
+    refused(&format!("parentRefs: [{{name: g}}], hostnames: [{}]", hosts.join(", ")), &["hostnames", "16"]);
+    // The renderer wants of every object that it has no null.
+    let nulls = "httpRoute: {enabled: true, parentRefs: [{name: g, namespace: null, kind: null}]}";
+    let rendered = Install::promised().values(nulls).render();
+    assert_eq!(rendered.only("HTTPRoute")["spec"]["parentRefs"], json!([gateway(json!({"name": "g"}))]));
     let without = Install::promised().set("httpRoute.enabled=true");
     without.check_refused(&["httpRoute is enabled without a gateway", "httpRoute.parentRefs"]);
 }
@@ -168,6 +214,13 @@ fn a_monitor_finds_the_service_in_the_namespace_of_the_release() {
     let monitor = plain.only("ServiceMonitor");
     assert_eq!(monitor["metadata"].get("namespace"), None);
     assert_eq!(monitor["spec"]["endpoints"], json!([{"port": "http", "path": "/metrics"}]));
+    for field in ["interval", "scrapeTimeout"] {
+        for duration in ["\"30\"", "half a minute", "1.5m", "30sec"] {
+            let values = format!("serviceMonitor: {{enabled: true, {field}: {duration}}}");
+            Install::promised().values(&values).check_refused(&["serviceMonitor", field]);
+        }
+        Install::promised().values(&format!("serviceMonitor: {{enabled: true, {field}: 1m30s}}")).render();
+    }
 }
 
 #[test]

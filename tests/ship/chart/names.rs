@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::everything::everything;
-use super::helm::Install;
+use super::helm::{Install, chart, copy_folder};
 use super::manifests::{Manifests, kind};
 
 /// The name of the Service, which is that of everything.
@@ -88,7 +88,17 @@ fn objects_are_in_the_namespace_that_is_asked_for() {
     assert!(notes.contains("http://mirror-prometheusmirror.elsewhere.svc.cluster.example:80/"), "{notes}");
     assert!(notes.contains("kubectl get secret --namespace elsewhere"), "{notes}");
     assert!(notes.contains("helm test mirror --namespace monitoring"), "Helm's own records stay: {notes}");
-    Install::promised().set("namespaceOverride=a.b").check_refused(&["namespaceOverride must be"]);
+    let long = "n".repeat(64);
+    for name in ["a.b", "A", "-a", &long] {
+        let says = format!("namespaceOverride: {name:?} cannot be the name of a namespace");
+        Install::promised().set(&format!("namespaceOverride={name}")).check_refused(&[&says]);
+    }
+    Install::promised().set(&format!("namespaceOverride={}", "n".repeat(63))).render();
+    for value in ["serviceMonitor", "prometheusRule", "dashboard"] {
+        let set = format!("{value}.enabled=true,{value}.namespace=A");
+        let says = format!("{value}.namespace: \"A\" cannot be the name of a namespace");
+        Install::promised().set(&set).check_refused(&[&says]);
+    }
 }
 
 /// Where labels stand: of every object, and of the pods of the Deployment.
@@ -126,6 +136,37 @@ fn every_object_and_pod_is_labelled() {
         }
         assert_eq!(labels, &expected, "{of}");
     }
+}
+
+#[test]
+fn a_label_of_one_object_wins_over_one_of_all() {
+    let rendered =
+        Install::promised().set("global.commonLabels.team=a,podLabels.team=b,service.labels.team=c").render();
+    for (of, labels) in labels(&rendered) {
+        let expected = match of.as_str() {
+            "pods" => "b",
+            "Service" => "c",
+            _ => "a",
+        };
+        assert_eq!(labels["team"], expected, "{of}");
+    }
+}
+
+/// The version of a build from source may have a plus, which a label may not.
+#[test]
+fn the_version_of_the_chart_is_a_label_whatever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("chart");
+    copy_folder(&chart(), &copy);
+    let about = std::fs::read_to_string(copy.join("Chart.yaml")).unwrap();
+    let version = format!("\nversion: {}", env!("CARGO_PKG_VERSION"));
+    assert!(about.contains(&version), "{about}");
+    let long = format!("{version}+{}", "b".repeat(60));
+    std::fs::write(copy.join("Chart.yaml"), about.replace(&version, &long)).unwrap();
+    let rendered = Install::of(&copy).set("global.apiKey=k").render();
+    let label = rendered.only("Service")["metadata"]["labels"]["helm.sh/chart"].as_str().unwrap();
+    let expected = format!("prometheusmirror-{}_{}", env!("CARGO_PKG_VERSION"), "b".repeat(60));
+    assert_eq!(label, &expected[..63]);
 }
 
 #[test]

@@ -157,6 +157,10 @@ fn a_network_is_one_as_kubernetes_takes_it() {
         ":::/64",
         "12345::/32",
         ":1::/64",
+        ":1:2:3:4:5:6:7:8/128",
+        "1:2:3:4:5:6:7:8:/128",
+        "1:2:3:4:5:6:7:8::1::2/128",
+        "10.0.0.0/8/8",
     ] {
         policy(wherever[0].0, network).check_refused(&[wherever[0].1, "is not a network such as", network]);
     }
@@ -169,6 +173,40 @@ fn a_network_is_one_as_kubernetes_takes_it() {
         policy(form, "10.1.2.0/24").render();
         policy(form, "10.1.2.3").check_refused(&[value, "is not a network such as"]);
         policy(form, "10.1.2.3/24").check_refused(&[value, "bits set beyond its prefix of 24"]);
+    }
+}
+
+/// A selector that is empty is one, too.
+#[test]
+fn a_peer_is_one_as_kubernetes_takes_it() {
+    let policy = |peer: &str| {
+        let values = format!("networkPolicy: {{enabled: true, egress: {{to: [{peer}]}}, ingress: {{from: [{peer}]}}}}");
+        Install::promised().values(&values)
+    };
+    let except = |network: &str, part: &str| format!("{{ipBlock: {{cidr: \"{network}\", except: [\"{part}\"]}}}}");
+    for (network, part) in [
+        ("10.0.0.0/8", "11.0.0.0/16"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.0.0.0/8", "8.0.0.0/5"),
+        ("10.128.0.0/9", "10.0.0.0/10"),
+        ("2001:db8::/33", "2001:db8:8000::/34"),
+    ] {
+        let says = format!("except has \"{part}\", which is not a part of the network \"{network}\"");
+        policy(&except(network, part)).check_refused(&["networkPolicy.", &says]);
+    }
+    for (network, part) in [("0.0.0.0/0", "10.0.0.0/8"), ("10.128.0.0/9", "10.192.0.0/10"), ("::/0", "fe80::/10")] {
+        policy(&except(network, part)).render();
+    }
+    policy("{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}").check_refused(&["a peer has ipBlock and a selector"]);
+    policy("{ipBlock: {cidr: 10.0.0.0/8}, namespaceSelector: {}}").check_refused(&["ipBlock and a selector"]);
+    policy("{podSelector: {}, namespaceSelector: {}}").render();
+    policy("{}").check_refused(&["networkPolicy"]);
+    policy("{podselector: {}}").check_refused(&["podselector"]);
+    policy("{ipBlock: {}}").check_refused(&["ipBlock", "cidr"]);
+    for value in ["ingress", "egress"] {
+        let says = [&format!("networkPolicy.{value}.namespaces"), "\"A b\" cannot be the name of a namespace"];
+        let values = format!("networkPolicy: {{enabled: true, {value}: {{namespaces: [A b]}}}}");
+        Install::promised().values(&values).check_refused(&says);
     }
 }
 

@@ -117,16 +117,21 @@ fn scaling_that_cannot_work_is_refused() {
 
 #[test]
 fn pods_are_spread_by_constraints_that_need_not_name_them() {
-    let constraint = |rest: &str| format!("{{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule{rest}}}");
+    let constraint = |(at, rest): (usize, &str)| {
+        format!("{{maxSkew: 1, topologyKey: zone-{at}, whenUnsatisfiable: DoNotSchedule{rest}}}")
+    };
     let selectors = ["", ", labelSelector: {matchLabels: {a: b}}", ", labelSelector: {}", ", labelSelector: null"];
-    let yaml = format!("topologySpreadConstraints: [{}]", selectors.map(constraint).join(", "));
+    let yaml = format!(
+        "topologySpreadConstraints: [{}]",
+        selectors.into_iter().enumerate().map(constraint).collect::<Vec<_>>().join(", ")
+    );
     let rendered = Install::promised().values(&yaml).render();
     let own = rendered.only("Deployment")["spec"]["selector"].clone();
     let constraints = rendered.pod()["topologySpreadConstraints"].as_array().unwrap();
     let selectors: Vec<_> = constraints.iter().map(|constraint| constraint["labelSelector"].clone()).collect();
     assert_eq!(selectors, [own.clone(), json!({"matchLabels": {"a": "b"}}), json!({}), own]);
     let first = json!({
-        "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selectors[0],
+        "maxSkew": 1, "topologyKey": "zone-0", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selectors[0],
     });
     assert_eq!(constraints[0], first);
 }

@@ -77,5 +77,9 @@ fn another_proxy_replaces_the_pods() {
     let annotations = |install: Install| install.render().only("Deployment")["spec"]["template"]["metadata"].clone();
     let (one, other) = (annotations(with_proxy("http://one")), annotations(with_proxy("http://other")));
     assert_ne!(one["annotations"]["checksum/restart"], other["annotations"]["checksum/restart"]);
+    // Also where somebody's annotation has the same name.
+    let theirs = with_proxy("http://proxy.example:3128").set("podAnnotations.checksum/restart=x").render();
+    let theirs = &theirs.only("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/restart"];
+    assert_eq!(theirs.as_str().map(str::len), Some(64), "{theirs}");
     assert_eq!(annotations(Install::promised()).get("annotations"), None);
 }

@@ -37,6 +37,7 @@ fn the_rule_object_has_the_alerts_of_the_file_with_a_link_each() {
     check(everything(), "https://wiki.example/mirror");
     let enabled = Install::promised().set("prometheusRule.enabled=true");
     check(enabled.clone(), "docs/troubleshooting.md");
+    enabled.clone().set("prometheusRule.runbookUrl=https://wiki.example/a#b").check_refused(&["runbookUrl"]);
     let elsewhere = enabled.set("prometheusRule.namespace=observers,namespaceOverride=other").render();
     assert_eq!(elsewhere.only("PrometheusRule")["metadata"]["namespace"], "observers");
     assert!(Install::promised().render().find("PrometheusRule").is_none());
