@@ -46,7 +46,8 @@
 //!
 //! # The way of a request
 //!
-//! listener → exchange → pool → api → wire → model → compute → prometheus → compute → wire → listener
+//! listener → exchange → api (route) → body → api (wire → model) → pool → api (handler) → compute → prometheus → compute → wire → reply.
+//! docs/architecture.md draws and explains it.
 //!
 //! # Who may import whom
 //!

@@ -336,11 +336,12 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The pages that people read.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "chart/README.md",
+    "docs/architecture.md",
     "docs/install.md",
     "docs/numbers.md",
     "docs/operations.md",
