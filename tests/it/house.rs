@@ -336,10 +336,11 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The pages that people read.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "chart/README.md",
     "docs/architecture.md",
     "docs/install.md",
