@@ -81,23 +81,37 @@ fn a_request_is_a_quantity_and_within_its_limit() {
         ("memory", "513Mi", "512Mi"),
         ("memory", "1Gi", "512Mi"),
         ("memory", "536870913", "512Mi"),
-        ("memory", "1M", "1e3k"),
         ("cpu", "1001m", "1"),
         ("cpu", "50m", "0.049"),
         ("example.com/device", "2", "1"),
     ] {
-        // One million is no more than a thousand thousand.
         let values = format!("resources: {{requests: {{{resource}: {request}}}, limits: {{{resource}: {limit}}}}}");
-        if request == "1M" {
-            check_renders(&[&values]);
-        } else {
-            check(&values, &[&format!("resources.requests.{resource} is more than resources.limits.{resource}")]);
-        }
+        check(&values, &[&format!("resources.requests.{resource} is more than resources.limits.{resource}")]);
+    }
+    for (unit, bytes) in [
+        ("k", 1_000_u64),
+        ("Ki", 1 << 10),
+        ("M", 1_000_000),
+        ("Mi", 1 << 20),
+        ("G", 1_000_000_000),
+        ("Gi", 1 << 30),
+        ("T", 1_000_000_000_000),
+        ("Ti", 1 << 40),
+        ("P", 1_000_000_000_000_000),
+        ("Pi", 1 << 50),
+    ] {
+        let values =
+            |bytes: u64| format!("resources: {{requests: {{memory: \"{bytes}\"}}, limits: {{memory: 1{unit}}}}}");
+        check_renders(&[&values(bytes)]);
+        check(&values(bytes + bytes / 1_000), &["resources.requests.memory is more than resources.limits.memory"]);
     }
     check_renders(&[
         "resources: {requests: {memory: 512Mi, cpu: 1.5}, limits: {cpu: 1500m}}",
-        "resources: {requests: {memory: 0.5Gi, cpu: .5}}",
+        "resources: {requests: {memory: 0.5Gi, cpu: \".5\"}}",
         "resources: {requests: {memory: 536870912}}",
+        "resources: {requests: {cpu: 1000m}, limits: {cpu: 1}}",
+        "resources: {requests: {cpu: 2300m}, limits: {cpu: 2.3}}",
+        "resources: {requests: {cpu: 9m}, limits: {cpu: 0.009}}",
         "resources: {requests: {memory: 5e8, hugepages-2Mi: 4Mi}, limits: {hugepages-2Mi: 4Mi}}",
         "resources: {requests: null}",
     ]);
@@ -112,6 +126,7 @@ fn names_are_looked_up_by_addresses() {
     check("dnsConfig: {nameservers: [192.0.2.256]}", &["dnsConfig.nameservers: \"192.0.2.256\"", not_address]);
     check("dnsConfig: {nameservers: [192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4]}", &["nameservers", "3"]);
     check("dnsConfig: {searches: [a b]}", &["searches"]);
+    check(&format!("dnsConfig: {{searches: [{}]}}", ["a.example"; 33].join(", ")), &["searches", "32"]);
     check("dnsConfig: {options: [{name: ndots, vaule: 2}]}", &["vaule"]);
     for config in ["", "\ndnsConfig: {searches: [a.example]}", "\ndnsConfig: {nameservers: []}"] {
         check(&format!("dnsPolicy: None{config}"), &["dnsPolicy is None", "dnsConfig.nameservers"]);
@@ -194,7 +209,7 @@ fn what_pods_name_has_a_name_that_kubernetes_takes() {
             check(&values.replace("NAME", &format!("{name:?}")), &says);
         }
     }
-    check_renders(&[&format!("priorityClassName: {}", "l".repeat(253)), "serviceAccount: {name: a.b-1}"]);
+    check_renders(&[&format!("priorityClassName: {}", "l".repeat(253)), "serviceAccount: {name: a.b.c-1}"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn the_notes_have_what_stackstate_asks_for() {
     check(Install::promised(), &["\n  http://prometheusmirror.monitoring.svc.cluster.local:9900/\n"], &[]);
     let other = Install::promised().named("mine").set("port=8080,clusterDomain=cluster.example");
     check(other, &["\n  http://mine-prometheusmirror.monitoring.svc.cluster.example:8080/\n"], &[]);
+    Install::promised().set("clusterDomain=cluster local").check_refused(&["clusterDomain"]);
     let notes = Install::promised().notes();
     let details = notes.lines().find(|line| line.trim_start().starts_with('{')).expect("connection details");
     let details: Value = serde_json::from_str(details).unwrap();
