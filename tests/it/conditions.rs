@@ -62,7 +62,11 @@ fn a_set_that_fits_into_no_url_is_answered_like_a_small_one() {
         };
         for key in ["__gauge__", "__counter__"] {
             let query = Query::of(vec![condition(key, "queue_depth"), set(&[])]).between(T0, T0 + HOUR);
-            assert_error(&gateway.ask(&query), "MetricNotFoundError", &["has the metric", "change or remove a condition"]);
+            assert_error(
+                &gateway.ask(&query),
+                "MetricNotFoundError",
+                &["has the metric", "change or remove a condition"],
+            );
         }
         let values = |label: &str, set: Value| {
             let conditions = json!({"conditions": [condition("__gauge__", "queue_depth"), set]});
