@@ -150,7 +150,7 @@ fn cut_off() -> Vec<Case> {
         Case::new(
             "failing_by_name",
             named,
-            &[("PrometheusMirrorUpstreamFailing", "gets no answer from the upstream shop: ")],
+            &[("PrometheusMirrorUpstreamFailing", "fails to query the upstream shop, or one of its replicas: ")],
             move |mirror| {
                 let _folder: &TempDir = &folder;
                 test(mirror, &json!({"upstream": "shop"}));
