@@ -158,7 +158,7 @@ fn of_a_part_of_the_data_nobody_concludes_that_a_metric_never_existed() {
     for (key, method, _) in NOTHING {
         stub.behave(finds_nothing("infos", json!([])));
         let answer = ask(&mirror, &stub, &metric(key, "stub_metric", method), Some("allow"));
-        assert_error(&answer, "MetricNotFoundError", &["there has never been"]);
+        assert_error(&answer, "MetricNotFoundError", &["has never had a metric"]);
     }
     for (field, value, _) in signs() {
         for (key, method, points) in NOTHING {
@@ -234,7 +234,7 @@ fn a_server_that_refuses_to_look_at_all_of_its_data_does_not_say_that_a_metric_n
             stub.behave(refuses_long_lists(newest));
             let answer = ask(&mirror, &stub, &metric(key, "stub_metric", method), None);
             assert_eq!(answer.points().len(), points, "{key} {method:?}: {}", answer.text);
-            assert!(!error_text(&answer.json).contains("never been"), "{}", answer.text);
+            assert!(!error_text(&answer.json).contains("never had"), "{}", answer.text);
         }
     }
 }

@@ -64,7 +64,9 @@ fn what_is_wrong_with_the_file_or_the_command_is_said() {
     says(&["--upstreams"], 1, "cannot be read");
     files.upstreams("upstreams: [{name: a, url: 'http://p', hush: x}]");
     says(&["--upstreams"], 1, "line 1: upstreams[0] has an unknown key: the keys are name, ");
-    says(&["--upstreams", "http://p"], 2, "goes with check");
+    says(&["--upstreams", "http://p"], 2, "give the file with --upstreams-file");
+    let output = Command::new(BINARY).args(["--upstreams"]).env_clear().output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams goes with check"));
     let output = Command::new(BINARY).args(["check", "--upstreams"]).env_clear().output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("--upstreams-file or UPSTREAMS_FILE must be given"));
 }
