@@ -8,9 +8,8 @@ from size import fifths, median
 # What is flat has grown by no more than a tenth and so much. The allocator keeps up to 8 MiB in each of its arenas, of which
 # there are 16 on two cores: memory grows slowly towards that for longer than the run.
 ROOM = {"rss_kib": 32 * 1024, "threads": 10, "descriptors": 10}
-# The mirror visits itself five times a second, which keeps as many of tiny_http's threads from ending as there are
-# visits in the five seconds that one of them waits. And two connections a worker may be kept to upstreams.
-ROOM_AFTER_REST = {"threads": 10 + 5 * 5, "descriptors": 10 + 2 * WORKERS}
+# Two connections a worker may be kept to upstreams.
+ROOM_AFTER_REST = {"threads": 10, "descriptors": 10 + 2 * WORKERS}
 
 
 def faults_of_answers(begun, records, absences):

@@ -1,6 +1,7 @@
 """Slow clients, and those that vanish."""
 
 import json
+import re
 import socket
 import struct
 import time
@@ -95,17 +96,25 @@ def unread(scene, rng, record):
 
 
 def drained(one):
-    """What is left to be read until the connection turns out to be closed."""
-    received = b""
+    """What is left to be read until the connection turns out to be closed, or the whole of a short reply, such as an error."""
+    received, length = b"", 0
     one.settimeout(5)
     try:
         while some := one.recv(1 << 20):
             received = received or some
+            length += len(some)
     except TimeoutError:
-        return MISSING, "the connection stays open"
+        return judged_head(received) if is_whole(received, length) else (MISSING, "the connection stays open")
     except ConnectionError:
         pass
     return judged_head(received)
+
+
+def is_whole(begin, length):
+    """Whether so many bytes, which begin like this, are all that the head announces: then the connection may stay open."""
+    head, end, _ = begin.partition(b"\r\n\r\n")
+    announced = re.search(rb"\r\nContent-Length: (\d+)", head)
+    return bool(end and announced) and length == len(head) + len(end) + int(announced[1])
 
 
 def vanishing(scene, rng, record):
