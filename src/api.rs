@@ -54,6 +54,7 @@ pub use reply::{Note, Reply, SignedReply};
 pub use request_head::RequestHead;
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
+#[derive(Clone, Copy)]
 struct Route {
     /// What the metrics call it.
     name: &'static str,
@@ -105,11 +106,6 @@ const fn page(content_type: &'static str, content: Content) -> Action {
 const fn explorer(path: &'static str, content_type: &'static str, content: Content) -> Route {
     let action = Action::Page(PageAction { content_type, headers: &web::HEADERS, content });
     Route { name: "explorer", path, allow: GET, action }
-}
-
-/// A script of the explorer.
-const fn script(path: &'static str, text: &'static str) -> Route {
-    explorer(path, web::SCRIPT_TYPE, Content::Fixed(text))
 }
 
 /// A method of the Mirror API.
@@ -210,7 +206,7 @@ const ROUTES: [Route; 9] = [
 ];
 
 /// The explorer. Its page shares a path with the text about the mirror: browsers get the page.
-const EXPLORER: [Route; 16] = [
+const EXPLORER: [Route; 4] = [
     explorer(ABOUT, web::PAGE_TYPE, Content::Fixed(web::PAGE)),
     explorer("/explorer.css", web::STYLE_TYPE, Content::Fixed(web::STYLE)),
     explorer("/explorer.json", JSON, Content::Rendered(Gateway::explorer_facts)),
@@ -221,19 +217,19 @@ const EXPLORER: [Route; 16] = [
         allow: POST,
         action: Action::Method(Method { only_checks: true, ..CONNECTION }),
     },
-    script("/explorer/address.js", web::ADDRESS),
-    script("/explorer/answer.js", web::ANSWER),
-    script("/explorer/chart.js", web::CHART),
-    script("/explorer/commands.js", web::COMMANDS),
-    script("/explorer/completion.js", web::COMPLETION),
-    script("/explorer/connection.js", web::CONNECTION),
-    script("/explorer/dom.js", web::DOM),
-    script("/explorer/explanation.js", web::EXPLANATION),
-    script("/explorer/form.js", web::FORM),
-    script("/explorer/main.js", web::MAIN),
-    script("/explorer/mirror.js", web::MIRROR),
-    script("/explorer/units.js", web::UNITS),
 ];
+
+/// The scripts of the explorer.
+const SCRIPTS: [Route; web::SCRIPTS.len()] = {
+    let mut routes = [explorer("", web::SCRIPT_TYPE, Content::Fixed("")); web::SCRIPTS.len()];
+    let mut nth = 0;
+    while nth < routes.len() {
+        let (path, text) = web::SCRIPTS[nth];
+        routes[nth] = explorer(path, web::SCRIPT_TYPE, Content::Fixed(text));
+        nth += 1;
+    }
+    routes
+};
 
 /// What the mirror lets its clients do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -400,7 +396,8 @@ impl Gateway {
 
     /// The route of a request with a path.
     fn find_route(&self, path: &str, head: &RequestHead<'_>) -> Option<&'static Route> {
-        let explorer = EXPLORER.iter().find(|route| route.path == path).filter(|_| self.access.has_explorer);
+        let explorer =
+            EXPLORER.iter().chain(&SCRIPTS).find(|route| route.path == path).filter(|_| self.access.has_explorer);
         let explorer = explorer.filter(|route| route.path != ABOUT || head.prefers_html());
         explorer.or_else(|| ROUTES.iter().find(|route| route.path == path))
     }

@@ -15,30 +15,21 @@ pub(crate) const STYLE: &str = include_str!("web/style.css");
 /// The type of the style.
 pub(crate) const STYLE_TYPE: &str = "text/css; charset=utf-8";
 
-/// The address of the page, which holds the query.
-pub(crate) const ADDRESS: &str = include_str!("web/address.js");
-/// What is shown of an answer.
-pub(crate) const ANSWER: &str = include_str!("web/answer.js");
-/// The chart.
-pub(crate) const CHART: &str = include_str!("web/chart.js");
-/// The commands to paste.
-pub(crate) const COMMANDS: &str = include_str!("web/commands.js");
-/// The completion of names and values.
-pub(crate) const COMPLETION: &str = include_str!("web/completion.js");
-/// The test of the connection, and the check of its details as they are typed.
-pub(crate) const CONNECTION: &str = include_str!("web/connection.js");
-/// Small tools for the page.
-pub(crate) const DOM: &str = include_str!("web/dom.js");
-/// The explanation.
-pub(crate) const EXPLANATION: &str = include_str!("web/explanation.js");
-/// The form, and the request made of it.
-pub(crate) const FORM: &str = include_str!("web/form.js");
-/// What happens on which event.
-pub(crate) const MAIN: &str = include_str!("web/main.js");
-/// Requests to the mirror.
-pub(crate) const MIRROR: &str = include_str!("web/mirror.js");
-/// Times, durations and numbers as they are written.
-pub(crate) const UNITS: &str = include_str!("web/units.js");
+/// The scripts, each with its path. `main.js` is the one that the page names; it imports the others.
+pub(crate) const SCRIPTS: [(&str, &str); 12] = [
+    ("/explorer/address.js", include_str!("web/address.js")),
+    ("/explorer/answer.js", include_str!("web/answer.js")),
+    ("/explorer/chart.js", include_str!("web/chart.js")),
+    ("/explorer/commands.js", include_str!("web/commands.js")),
+    ("/explorer/completion.js", include_str!("web/completion.js")),
+    ("/explorer/connection.js", include_str!("web/connection.js")),
+    ("/explorer/dom.js", include_str!("web/dom.js")),
+    ("/explorer/explanation.js", include_str!("web/explanation.js")),
+    ("/explorer/form.js", include_str!("web/form.js")),
+    ("/explorer/main.js", include_str!("web/main.js")),
+    ("/explorer/mirror.js", include_str!("web/mirror.js")),
+    ("/explorer/units.js", include_str!("web/units.js")),
+];
 /// The type of the scripts.
 pub(crate) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 

@@ -63,7 +63,8 @@ older form of the second. No sentence repeats what was given.
 {{/* The name of a Secret. Takes a list of the root, the value in which the name is, and the name. */}}
 {{- define "prometheusmirror.key.checkedName" -}}
 {{- $root := index . 0 }}{{ $value := index . 1 }}{{ $name := index . 2 -}}
-{{- if not (and (kindIs "string" $name) (regexMatch "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" (toString $name))) -}}
+{{- /* What is no name may be the key itself, so it is not repeated. */ -}}
+{{- if not (and (kindIs "string" $name) (toString $name | include "prometheusmirror.isObjectName")) -}}
     {{- printf (print
         "%s must be the name of a Secret that is in the namespace already; names of digits alone need quotes, or "
         "--set-string"

@@ -52,11 +52,16 @@ What things are called, and the image. The names of Services are the strictest t
 {{- $name -}}
 {{- end }}
 
-{{/* The name of an object that is there already. Takes a list of the value in which it is, and the name. */}}
+{{/* Whether a text can be the name of an object: `yes`, or nothing. Takes the text. */}}
+{{- define "prometheusmirror.isObjectName" -}}
+{{- $part := "[a-z0-9]([-a-z0-9]*[a-z0-9])?" -}}
+{{- if and (le (len .) 253) (regexMatch (printf "^%s(\\.%s)*$" $part $part) .) }}yes{{ end -}}
+{{- end }}
+
+{{/* The name of an object that exists already. Takes a list of the value in which it is, and the name. */}}
 {{- define "prometheusmirror.objectName" -}}
 {{- $name := last . -}}
-{{- $part := "[a-z0-9]([-a-z0-9]*[a-z0-9])?" -}}
-{{- if or (gt (len $name) 253) (not (regexMatch (printf "^%s(\\.%s)*$" $part $part) $name)) -}}
+{{- if not (include "prometheusmirror.isObjectName" $name) -}}
     {{- printf (print
         "%s: %q cannot be the name of an object of Kubernetes: at most 253 lower-case letters, digits, dashes and dots, "
         "with a letter or digit at both ends"
@@ -72,6 +77,7 @@ chart's own object, and the name.
 */}}
 {{- define "prometheusmirror.foreign" -}}
 {{- $root := index . 0 }}{{ $value := index . 1 }}{{ $suffix := index . 2 }}{{ $name := index . 3 -}}
+{{- $_ := include "prometheusmirror.objectName" (list $value $name) -}}
 {{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) $suffix) -}}
     {{- printf (print
         "%s: %q is the name that this chart gives to an object of its own, which Helm would delete: copy the object to "

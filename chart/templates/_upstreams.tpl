@@ -96,6 +96,9 @@ name of an upstream.
 {{- $root := first . }}{{ $item := last . -}}
 {{- $given := 0 -}}
 {{- range list $item.secret $item.configMap $item.serviceCa }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end -}}
+{{- range list $item.secret $item.configMap -}}
+    {{- with . }}{{ $_ := include "prometheusmirror.objectName" (list "upstreamFiles" .) }}{{ end -}}
+{{- end -}}
 {{- if ne (int $given) 1 -}}
     {{- printf "upstreamFiles: %q must have one of secret, configMap and serviceCa" $item.name | fail -}}
 {{- end -}}

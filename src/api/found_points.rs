@@ -3,7 +3,7 @@
 use crate::compute::points::Points;
 use crate::compute::screen::Dropped;
 
-/// The points, and what is said of them.
+/// Points, and what is known of the samples that they were made of.
 #[derive(Debug)]
 pub(super) struct FoundPoints {
     /// The points.

@@ -704,6 +704,11 @@ impl Session<'_> {
         }
     }
 
+    /// What went wrong with a call, as the log tells it.
+    fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
+        self.without_secrets(predicate(&self.upstream, kind, &self.circumstances(asked)))
+    }
+
     /// A text of the upstream's without what it was sent in confidence.
     fn without_secrets(&self, words: String) -> String {
         hidden(words, &self.upstream.secrets())
@@ -856,7 +861,6 @@ impl Session<'_> {
         let took = call.started.elapsed();
         let waited_for_memory = self.memory.waited().saturating_sub(call.waited_for_memory);
         self.waited_for_calls += took.saturating_sub(waited_for_memory);
-        let circumstances = self.circumstances(call.asked);
         self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
         self.spent += took;
@@ -867,12 +871,7 @@ impl Session<'_> {
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
-                .text(
-                    "error",
-                    self.without_secrets(
-                        failure.map(|kind| predicate(&self.upstream, kind, &circumstances)).unwrap_or_default(),
-                    ),
-                )
+                .text("error", failure.map(|kind| self.told(kind, call.asked)).unwrap_or_default())
         });
         if let Some(recording) = &mut self.recording {
             let Call { path, query, times, status, meter, .. } = call;

@@ -1,4 +1,4 @@
-//! What is drawn: gaps, steps, thousands of points, part of a range, other clocks; and what is said of it.
+//! The chart: gaps, steps, thousands of points, a part of the range, other clocks, and the text beside it.
 
 use serde_json::json;
 

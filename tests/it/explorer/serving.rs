@@ -1,4 +1,4 @@
-//! What the mirror serves to browsers, under which policy, and what to whom.
+//! What the mirror serves to browsers: which paths, under which policy, and with which key.
 
 use std::fs;
 use std::path::Path;

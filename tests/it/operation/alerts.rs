@@ -133,13 +133,13 @@ fn busy() -> Vec<Case> {
 
 /// Mirrors whose upstreams cannot be asked.
 fn cut_off() -> Vec<Case> {
-    let nobody = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
+    let closed_port = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
     let [url, other] = [free_port(), free_port()].map(|port| format!("http://127.0.0.1:{port}"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("upstreams.yaml");
     std::fs::write(&file, format!("upstreams: [{{name: shop, urls: ['{url}', '{other}']}}]")).unwrap();
     let named = Mirror::start_with(&["--upstreams-file", file.to_str().unwrap()]);
-    let (of_failing, of_proxy, stub) = (nobody.clone(), nobody, Stub::start(good));
+    let (of_failing, of_proxy, stub) = (closed_port.clone(), closed_port, Stub::start(good));
     vec![
         Case::new(
             "failing",

@@ -210,6 +210,24 @@ fn what_pods_name_has_a_name_that_kubernetes_takes() {
         }
     }
     check_renders(&[&format!("priorityClassName: {}", "l".repeat(253)), "serviceAccount: {name: a.b.c-1}"]);
+    for name in ["a..b", "a.-b", &long] {
+        for (values, value) in [
+            ("upstreamsFromSecret: {name: NAME}", "upstreamsFromSecret.name"),
+            ("upstreamFiles: [{name: ca, secret: NAME}]", "upstreamFiles"),
+            ("upstreamFiles: [{name: ca, configMap: NAME}]", "upstreamFiles"),
+            (
+                "global: {customCertificates: {enabled: true, configMapName: NAME}}",
+                "global.customCertificates.configMapName",
+            ),
+        ] {
+            let says = [value, &format!("{name:?} cannot be the name of an object of Kubernetes")];
+            check(&values.replace("NAME", &format!("{name:?}")), &says);
+        }
+        for value in ["global.apiKeyFromSecret", "global.apiKey.fromSecret"] {
+            let install = Install::without_key().set(&format!("{value}={name}"));
+            install.check_refused(&[&format!("{value} must be the name of a Secret")]);
+        }
+    }
 }
 
 #[test]
