@@ -13,6 +13,10 @@ use crate::server::os::threads::Threads;
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// At most so many threads wait for a task; others end when theirs is done. Waiting threads are woken in turns, so a few tasks
+/// a second would keep all of a burst's threads: none of them would ever be idle for [`IDLE`].
+const MAX_IDLE_THREADS: usize = 32;
+
 type Task = Box<dyn FnOnce() + Send>;
 
 /// As many threads as there are tasks, which are no more than open connections.
@@ -79,13 +83,17 @@ impl BlockingThreads {
         thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
-    /// The next task, or none when there has been none for long and the thread need not stay.
+    /// The next task. None when enough threads wait for one already, or there has been none for [`IDLE`]; never for the thread
+    /// that stays.
     fn next(&self, stays: bool, is_first: bool) -> Option<Task> {
         let mut state = self.state();
         state.starting -= usize::from(is_first);
         loop {
             if let Some(task) = state.tasks.pop_front() {
                 return Some(task);
+            }
+            if state.idle >= MAX_IDLE_THREADS && !stays {
+                return None;
             }
             state.idle += 1;
             let (woken, waited) = self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +113,7 @@ impl BlockingThreads {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Instant;
 
     use super::*;
     use crate::metrics::Metrics;
@@ -134,6 +143,36 @@ mod tests {
                 gate.send(()).unwrap();
                 assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(nth));
             }
+        }
+    }
+
+    #[test]
+    fn a_burst_leaves_few_idle_threads_though_tasks_keep_coming() {
+        let threads = start();
+        let (done, all) = mpsc::channel();
+        let gates: Vec<mpsc::Sender<()>> = (0..4 * MAX_IDLE_THREADS)
+            .map(|_| {
+                let (gate, opened) = mpsc::channel::<()>();
+                let done = done.clone();
+                threads.run(move || {
+                    opened.recv().unwrap();
+                    done.send(()).unwrap();
+                });
+                gate
+            })
+            .collect();
+        for gate in &gates {
+            gate.send(()).unwrap();
+            all.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+        // Each thread holds the pool, as this test does. One of them stays beyond the bound.
+        let deadline = Instant::now() + IDLE / 2;
+        while Arc::strong_count(&threads) > MAX_IDLE_THREADS + 2 {
+            assert!(Instant::now() < deadline, "{} threads stay", Arc::strong_count(&threads) - 1);
+            let done = done.clone();
+            threads.run(move || done.send(()).unwrap());
+            all.recv_timeout(Duration::from_secs(10)).unwrap();
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
