@@ -1,6 +1,6 @@
 //! The validated query: what is asked, in Prometheus's own terms, once everything StackState sent has been checked.
 //!
-//! Owns the types that the pure rooms share and the rules that a value has to keep to become one of them. Must not know
+//! Owns the types that the pure modules share and the rules that a value has to keep to become one of them. Must not know
 //! how StackState spells a query (that is `wire`, turned into these types by `api`) nor how PromQL does (`compute::promql`).
 
 use std::fmt;

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use prometheusmirror::metrics::ERROR_CODES;
 use prometheusmirror::settings::TABLE;
+use serde_json::Value;
 
-/// What a file of the library may not name, by the room it is in. Rooms are files under `src` or folders of that name.
+/// What a file of the library may not name, by the module at the top of `src` that it belongs to.
 const FORBIDDEN: [(&[&str], &[&str]); 11] = [
-    // The pure rooms: no other side, no I/O, no clock, no logging.
+    // The pure modules: no other side, no I/O, no clock, no logging.
     (
         &["model", "compute"],
         &[
@@ -33,7 +35,7 @@ const FORBIDDEN: [(&[&str], &[&str]); 11] = [
     (&["prometheus", "cache"], &["crate::wire", "crate::api", "crate::compute", "crate::server", "crate::error"]),
     (&["wire"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api"]),
     (&["web"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api", "crate::wire", "crate::server"]),
-    // Libraries that belong to one room, or two.
+    // Libraries that belong to one module, or a few.
     (&["!server"], &["tiny_http", "threadpool", "signal_hook", "thread_priority"]),
     (&["!server|prometheus"], &["socket2"]),
     (&["!prometheus"], &["rustls", "webpki", "dns_lookup"]),
@@ -43,21 +45,21 @@ const FORBIDDEN: [(&[&str], &[&str]); 11] = [
 ];
 
 #[test]
-fn every_room_imports_only_what_it_may() {
+fn every_module_imports_only_what_it_may() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = rust_files(&src);
     assert!(files.len() > 20, "the scan found the sources: {files:?}");
     let mut breaches = Vec::new();
     for file in files {
-        let room = room_of(&src, &file);
+        let module = top_module(&src, &file);
         let text = fs::read_to_string(&file).unwrap();
         let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        // A list of rooms in braces would hide from this scan.
+        // A list of modules in braces would hide from this scan.
         breaches.extend(code.iter().filter(|line| line.contains("crate::{")).map(|line| line.trim().to_owned()));
-        for (rooms, names) in FORBIDDEN {
-            let applies = rooms.iter().any(|rule| match rule.strip_prefix('!') {
-                Some(owners) => owners.split('|').all(|owner| room != owner),
-                None => room == *rule,
+        for (modules, names) in FORBIDDEN {
+            let applies = modules.iter().any(|rule| match rule.strip_prefix('!') {
+                Some(owners) => owners.split('|').all(|owner| module != owner),
+                None => module == *rule,
             });
             for name in names.iter().filter(|_| applies) {
                 let found = code.iter().filter(|line| names_path(line, name));
@@ -172,14 +174,34 @@ fn no_file_imports_itself_by_way_of_others() {
 }
 
 #[test]
-fn the_map_in_the_library_names_every_room() {
+fn the_map_in_the_library_names_every_folder_and_each_file_says_what_it_owns() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let map = fs::read_to_string(src.join("lib.rs")).unwrap();
+    let rows: Vec<&str> = map.lines().filter(|line| line.starts_with("//! | ")).collect();
+    let named: BTreeSet<String> = rows
+        .iter()
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .map(|name| name.trim_start_matches("mod@").to_owned())
+        .collect();
     for file in rust_files(&src) {
-        let room = file.strip_prefix(&src).unwrap().with_extension("");
-        let room = room.to_str().unwrap();
-        assert!(map.contains(&format!("`{room}`")) || room == "lib", "{room} is not in the map of lib.rs");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it owns", file.display());
+        // Top-level files are on the map, those in a folder are found by it.
+        let of = file.strip_prefix(&src).unwrap();
+        let above = of.parent().filter(|above| above.iter().next().is_some());
+        let place = above.map_or(of.with_extension(""), Path::to_owned);
+        let place = place.to_str().unwrap();
+        assert!(
+            named.contains(place) || ["lib", "main", "nearest"].contains(&place),
+            "{place} is not in the map of lib.rs"
+        );
     }
+    let gone: Vec<&String> = named
+        .iter()
+        .filter(|name| !src.join(name).is_dir() && !src.join(format!("{name}.rs")).exists())
+        .filter(|name| !name.starts_with("third_party/"))
+        .collect();
+    assert_eq!(gone, Vec::<&String>::new());
 }
 
 #[test]
@@ -250,15 +272,15 @@ fn the_page_on_upstreams_has_a_table_of_the_keys_of_each_mapping() {
 
 #[test]
 fn the_schema_of_the_chart_has_the_keys_of_each_mapping() {
-    fn collect(schema: &serde_json::Value, found: &mut Vec<Vec<String>>) {
+    fn collect(schema: &Value, found: &mut Vec<Vec<String>>) {
         let Some(fields) = schema.as_object() else { return };
-        if let Some(properties) = fields.get("properties").and_then(serde_json::Value::as_object) {
+        if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
             assert_eq!(fields["additionalProperties"], false);
             found.push(properties.keys().cloned().collect());
         }
         fields.values().for_each(|field| collect(field, found));
     }
-    let schema: serde_json::Value = serde_json::from_str(&read("chart/values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&read("chart/values.schema.json")).unwrap();
     let mut found = Vec::new();
     // The others are parts of Kubernetes's objects.
     for definition in ["upstream", "tls"] {
@@ -320,7 +342,7 @@ fn names_path(line: &str, name: &str) -> bool {
 }
 
 /// The first part of a file's path below `src`, without its extension.
-fn room_of(src: &Path, file: &Path) -> String {
+fn top_module(src: &Path, file: &Path) -> String {
     let first = file.strip_prefix(src).unwrap().components().next().unwrap();
     first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
@@ -393,6 +415,26 @@ fn every_link_of_a_page_leads_somewhere() {
     }
     assert_eq!(lead_nowhere, Vec::<String>::new());
     assert!(count > 80, "{count} links");
+}
+
+#[test]
+fn no_dependency_needs_a_newer_rust_than_the_crate() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--offline", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let version = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
+    let ours = version(env!("CARGO_PKG_RUST_VERSION"));
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50, "{}", packages.len());
+    let newer: Vec<String> = packages
+        .iter()
+        .filter(|package| package["rust_version"].as_str().is_some_and(|needed| version(needed)[..2] > ours[..2]))
+        .map(|package| format!("{} needs Rust {}", package["name"], package["rust_version"]))
+        .collect();
+    assert_eq!(newer, Vec::<String>::new());
 }
 
 #[test]
