@@ -9,7 +9,7 @@ Your own authorities, as StackState's charts have them: either their certificate
     {{- if and .pemData .configMapName -}}
         {{- fail "global.customCertificates has pemData and configMapName: choose one" -}}
     {{- else if .configMapName -}}
-        {{- include "prometheusmirror.foreign" (list $ "global.customCertificates.configMapName" "-certificates" .configMapName) -}}
+        {{- include "prometheusmirror.foreign" (list $ "global.customCertificates.configMapName" "ConfigMap" .configMapName) -}}
     {{- else if .pemData -}}
         {{- include "prometheusmirror.certificates.check" .pemData -}}
         {{- printf "%s-certificates" (include "prometheusmirror.fullname" $) -}}

@@ -70,7 +70,7 @@ older form of the second. No sentence repeats what was given.
         "--set-string"
     ) $value | fail -}}
 {{- end -}}
-{{- include "prometheusmirror.foreign" (list $root $value "" $name) -}}
+{{- include "prometheusmirror.foreign" (list $root $value "Secret" $name) -}}
 {{- end }}
 
 {{/* The name of the Secret in which the key stands. */}}

@@ -71,18 +71,21 @@ What things are called, and the image. The names of Services are the strictest t
 {{- end }}
 
 {{/*
-Returns the name of an object that users bring themselves, and refuses a name that the chart gives to its own object: on an
-upgrade Helm would delete what the name stands for. Takes a list of the root, the value in which the name is, the suffix of the
-chart's own object, and the name.
+Returns the name of an object that users bring themselves, and refuses a name that the chart gives to one of its own objects: on an
+upgrade Helm would delete or overwrite what the name stands for. Takes a list of the root, the value in which the name is, the
+kind of the object, and the name.
 */}}
 {{- define "prometheusmirror.foreign" -}}
-{{- $root := index . 0 }}{{ $value := index . 1 }}{{ $suffix := index . 2 }}{{ $name := index . 3 -}}
+{{- $root := index . 0 }}{{ $value := index . 1 }}{{ $kind := index . 2 }}{{ $name := index . 3 -}}
 {{- $_ := include "prometheusmirror.objectName" (list $value $name) -}}
-{{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) $suffix) -}}
-    {{- printf (print
-        "%s: %q is the name that this chart gives to an object of its own, which Helm would delete: copy the object to "
-        "another name, and give that one"
-    ) $value $name | fail -}}
+{{- $suffixes := dict "Secret" (list "" "-env" "-proxy" "-upstreams") "ConfigMap" (list "-certificates" "-dashboard" "-service-ca") -}}
+{{- range get $suffixes $kind -}}
+    {{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) .) -}}
+        {{- printf (print
+            "%s: %q is the name that this chart gives to a %s of its own, which Helm would overwrite or delete: use "
+            "another name for yours"
+        ) $value $name $kind | fail -}}
+    {{- end -}}
 {{- end -}}
 {{- $name -}}
 {{- end }}
@@ -128,7 +131,7 @@ chart's own object, and the name.
             "{name: NAME}"
         ) -}}
     {{- end -}}
-    {{- $name = include "prometheusmirror.objectName" (list "imagePullSecrets" $name) -}}
+    {{- $name = include "prometheusmirror.foreign" (list $ "imagePullSecrets" "Secret" $name) -}}
     {{- $names = append $names (dict "name" $name) -}}
 {{- end -}}
 {{- with $names }}{{ uniq . | toYaml }}{{ end -}}

@@ -69,3 +69,14 @@ Takes a list of the name of the value, and the value.
 {{- end -}}
 {{- dict "is" $is | toJson -}}
 {{- end }}
+
+{{/* A duration as Prometheus writes it, such as 1m30s, in milliseconds. */}}
+{{- define "prometheusmirror.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+    {{- $count := regexFind "[0-9]+" . | int64 -}}
+    {{- $sum = regexFind "[a-z]+" . | get $units | int64 | mul $count | add $sum -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}

@@ -13,7 +13,7 @@ name of an upstream.
     {{- include "prometheusmirror.upstreams.check" . -}}
     /etc/prometheusmirror/upstreams/upstreams.yaml
 {{- else if $secret -}}
-    {{- $_ := include "prometheusmirror.foreign" (list $ "upstreamsFromSecret.name" "-upstreams" $secret) -}}
+    {{- $_ := include "prometheusmirror.foreign" (list $ "upstreamsFromSecret.name" "Secret" $secret) -}}
     {{- printf "/etc/prometheusmirror/upstreams/%s" ((.Values.upstreamsFromSecret).key | default "upstreams.yaml") -}}
 {{- else if .Values.namedUpstreamsOnly -}}
     {{- fail "namedUpstreamsOnly is true, but there are no named upstreams: give upstreams or upstreamsFromSecret.name" -}}
@@ -96,8 +96,8 @@ name of an upstream.
 {{- $root := first . }}{{ $item := last . -}}
 {{- $given := 0 -}}
 {{- range list $item.secret $item.configMap $item.serviceCa }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end -}}
-{{- range list $item.secret $item.configMap -}}
-    {{- with . }}{{ $_ := include "prometheusmirror.objectName" (list "upstreamFiles" .) }}{{ end -}}
+{{- range $kind, $name := dict "Secret" $item.secret "ConfigMap" $item.configMap -}}
+    {{- with $name }}{{ $_ := include "prometheusmirror.foreign" (list $root "upstreamFiles" $kind .) }}{{ end -}}
 {{- end -}}
 {{- if ne (int $given) 1 -}}
     {{- printf "upstreamFiles: %q must have one of secret, configMap and serviceCa" $item.name | fail -}}

@@ -221,6 +221,16 @@ fn a_monitor_finds_the_service_in_the_namespace_of_the_release() {
         }
         Install::promised().values(&format!("serviceMonitor: {{enabled: true, {field}: 1m30s}}")).render();
     }
+    let both = |interval: &str, timeout: &str| {
+        let values = format!("serviceMonitor: {{enabled: true, interval: {interval}, scrapeTimeout: {timeout}}}");
+        Install::promised().values(&values)
+    };
+    for (interval, timeout) in [("30s", "31s"), ("1m30s", "90001ms"), ("1s", "1m"), ("1d", "25h")] {
+        both(interval, timeout).check_refused(&["serviceMonitor.scrapeTimeout", interval, timeout]);
+    }
+    for (interval, timeout) in [("30s", "30s"), ("1m30s", "90s"), ("1m", "1000ms"), ("1y", "52w")] {
+        both(interval, timeout).render();
+    }
 }
 
 #[test]

@@ -157,7 +157,9 @@ fn exactly_one_source_of_the_key_is_allowed() {
 /// On an upgrade Helm deletes the objects that a release had and has no more, whoever else uses them.
 #[test]
 fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
-    let check = |install: Install, value: &str, name: &str| install.check_refused(&[value, name, "Helm would delete"]);
+    let check = |install: Install, value: &str, name: &str| {
+        install.check_refused(&[value, name, "Helm would overwrite or delete"])
+    };
     let new = Install::without_key;
     for set in ["global.apiKey.fromSecret=prometheusmirror", "global.apiKeyFromSecret=prometheusmirror"] {
         check(new().set(set), set.split('=').next().unwrap(), "\"prometheusmirror\"");
@@ -169,6 +171,29 @@ fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
     let certificates = "global.customCertificates.enabled=true,global.customCertificates.configMapName=";
     let certificates = Install::promised().set(&format!("{certificates}prometheusmirror-certificates"));
     check(certificates, "global.customCertificates.configMapName", "prometheusmirror-certificates");
+    // Whatever it is used for, and whichever of the chart's objects it is.
+    for suffix in ["", "-env", "-proxy", "-upstreams"] {
+        let name = format!("prometheusmirror{suffix}");
+        check(new().set(&format!("global.apiKeyFromSecret={name}")), "global.apiKeyFromSecret", &name);
+        for (value, yaml) in [
+            ("upstreamsFromSecret.name", format!("upstreamsFromSecret: {{name: {name}}}")),
+            ("upstreamFiles", format!("upstreamFiles: [{{name: f, secret: {name}}}]")),
+            ("imagePullSecrets", format!("imagePullSecrets: [{{name: {name}}}]")),
+            ("ingress.tls", format!("ingress: {{enabled: true, hosts: [m.example], tls: [{{secretName: {name}}}]}}")),
+        ] {
+            check(Install::promised().values(&yaml), value, &name);
+        }
+    }
+    for suffix in ["-certificates", "-dashboard", "-service-ca"] {
+        let name = format!("prometheusmirror{suffix}");
+        check(
+            Install::promised().values(&format!("upstreamFiles: [{{name: f, configMap: {name}}}]")),
+            "upstreamFiles",
+            &name,
+        );
+    }
+    // A Secret and a ConfigMap of one name are two objects.
+    Install::promised().values("upstreamFiles: [{name: f, secret: prometheusmirror-dashboard}]").render();
 }
 
 #[test]
