@@ -96,15 +96,16 @@ def unread(scene, rng, record):
 
 
 def drained(one):
-    """What is left to be read until the connection turns out to be closed, or the whole of a short reply, such as an error."""
+    """What is left to be read until the connection turns out to be closed, or the whole of a short reply, such as an error: its
+    connection is kept open, so its end is not waited for."""
     received, length = b"", 0
     one.settimeout(5)
     try:
-        while some := one.recv(1 << 20):
+        while not is_whole(received, length) and (some := one.recv(1 << 20)):
             received = received or some
             length += len(some)
     except TimeoutError:
-        return judged_head(received) if is_whole(received, length) else (MISSING, "the connection stays open")
+        return MISSING, "the connection stays open"
     except ConnectionError:
         pass
     return judged_head(received)
