@@ -17,6 +17,7 @@
 //! | [`model`] | what is asked and what was found, as plain data |
 //! | [`compute`] | the arithmetic: which samples to read, rates, buckets, points, and PromQL where there are too many samples |
 //! | [`prometheus`] | Prometheus's side: a typed client of its HTTP API |
+//! | `prometheus/error` | what goes wrong on the way to an upstream, and what an admin can do about it |
 //! | `prometheus/access` | which upstreams may be asked, through which proxy, with which certificates and secrets |
 //! | `prometheus/credentials` | who the mirror is: fixed headers, OAuth 2 |
 //! | `prometheus/credentials/aws` | signatures for Amazon, and where their keys come from |
@@ -26,6 +27,8 @@
 //! | `prometheus/decode/remote_read` | the frames and messages of a streamed remote read |
 //! | `prometheus/decode/xor_chunk` | how samples are packed in a chunk; a reference for tests |
 //! | `prometheus/upstreams_file` | what the upstreams file says |
+//! | `prometheus/upstream` | the upstreams in force: connections, replicas, and how they follow their file |
+//! | `prometheus/client` | the calls of a request: health of upstreams, meaning of responses, recordings |
 //! | `web` | the explorer: a page that sends in a browser what StackState would send |
 //! | [`ask`], [`check`] | the subcommands |
 //! | [`error`], [`mod@log`], [`metrics`] | what a request can end with, and what the mirror tells of itself |

@@ -1,5 +1,9 @@
 //! The calls of the Prometheus HTTP API: what is sent, what comes back, and what was learnt about upstreams on the way.
 
+pub(super) mod health;
+pub(super) mod recording;
+pub(super) mod response;
+
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -22,25 +26,25 @@ use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
 use super::access::tls_settings::TlsSettings;
-use super::answer::{self, Unanswered, interpret};
-use super::circumstances::{Before, CallKind, Circumstances, Queued};
 use super::credentials::aws::environment::AwsEnvironment;
 use super::credentials::hide::hidden;
-use super::deadline::Deadline;
 use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Streamed};
 use super::decode::json::{Decode, Json, Undecoded};
 use super::decode::lists::{self, BoundedTexts};
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
+use super::error::circumstances::{Before, CallKind, Circumstances, Queued};
 use super::error::{Error, ErrorKind, logged, predicate, shortened};
-use super::health::{Admission, Health, Silence, WaitedFor};
+use super::http::deadline::Deadline;
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
 use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Params, Question, Shared, Transport, url};
-use super::recording::{CallRecord, ReadRecorder, Recording, Tee};
-use super::trivial_query;
 use super::upstream::Upstream;
-use super::upstreams::{BadUpstreamsFile, Upstreams};
+use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
+use super::upstream::trivial_query;
+use health::{Admission, Health, Silence, WaitedFor};
+use recording::{CallRecord, ReadRecorder, Recording, Tee};
+use response::{Unanswered, interpret};
 
 /// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
 /// read, that they are VictoriaMetrics. Then it is tried again.
@@ -1026,7 +1030,7 @@ fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Res
         let is_passing = matches!(status, 408 | 429 | 502..=504);
         return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });
     }
-    if let Some(encoding) = answer::encoding(&headers) {
+    if let Some(encoding) = response::encoding(&headers) {
         return Err(ErrorKind::Encoded(encoding));
     }
     match remote_read::decode(&mut body, range, sink) {

@@ -3,7 +3,6 @@
 //! `http` asks for it through a trait (`http/authorize`), so that whatever needs HTTP itself, as tokens do, can live here.
 
 pub(super) mod aws;
-pub(super) mod failure;
 pub(super) mod fixed;
 pub(super) mod hide;
 pub(super) mod named;

@@ -1,19 +1,27 @@
 //! What can go wrong between here and a Prometheus, and what the admin can do about it.
 
+pub(super) mod api_failure;
+pub(super) mod circumstances;
+pub(super) mod connect_failure;
+pub(super) mod credentials_failure;
+pub(super) mod foreign;
+pub(super) mod redirect;
+pub(super) mod status_failure;
+
 use std::fmt;
 
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
-use super::api_failure::{ApiCause, ApiFailure};
-use super::circumstances::{CallKind, Circumstances, Either};
-use super::credentials::failure::CredentialsFailure;
-use super::foreign::Foreign;
-use super::health::{Silence, WaitedFor};
-use super::http::connect_failure::ConnectFailure;
-use super::http_status::StatusFailure;
+use super::client::health::{Silence, WaitedFor};
 use super::named_words::{Side, in_words_of_file};
 use super::upstream::Upstream;
+use api_failure::{ApiCause, ApiFailure};
+use circumstances::{CallKind, Circumstances, Either};
+use connect_failure::ConnectFailure;
+use credentials_failure::CredentialsFailure;
+use foreign::Foreign;
+use status_failure::StatusFailure;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
 pub(super) mod authorize;
-pub(super) mod connect_failure;
+pub(super) mod deadline;
 pub(super) mod rotating_transport;
 pub(super) mod tls;
 pub(super) mod transport;
@@ -11,9 +11,9 @@ pub(super) mod transport;
 mod connection;
 mod connector;
 mod dial;
-mod dns;
+pub(super) mod dns;
 mod failure;
-mod lookup;
+pub(super) mod lookup;
 mod mute;
 mod resolver;
 mod tcp;

@@ -2,7 +2,7 @@
 
 use super::access::proxy::ProxyChoice;
 use super::access::tls_settings::TlsSettings;
-use super::http::connect_failure::{
+use super::error::connect_failure::{
     AUTHORITY_THERE, CLIENT_CERTIFICATE_REMEDY, OTHER_NAME, OTHER_NAME_REMEDY, TRUSTED_AUTHORITIES,
 };
 use super::upstreams_file::definition::{CredentialsDefinition, Definition};
@@ -136,8 +136,8 @@ fn of_timeout(definition: &Definition, timeout_ms: Option<u128>) -> Option<(Stri
 mod tests {
     use std::path::Path;
 
-    use super::super::upstreams_file::definition;
     use super::*;
+    use crate::prometheus::upstreams_file::definition;
 
     fn defined(keys: &str) -> Definition {
         let text = format!("upstreams:\n- {{name: other, url: 'http://o'}}\n- name: a\n  url: https://p\n{keys}\n");

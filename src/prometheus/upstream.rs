@@ -1,5 +1,11 @@
 //! An upstream: a Prometheus that can be asked, with all that is needed to ask it.
 
+pub(super) mod all_named;
+pub(super) mod trivial_query;
+
+mod named;
+mod replicas;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,8 +17,8 @@ use crate::secret::Secret;
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::http::transport::{Target, Transport};
-use super::named_upstream::NamedUpstream;
 use super::upstreams_file::definition::{Definition, Options};
+use named::NamedUpstream;
 
 /// A shorter part of a URL is no secret, but may be part of many words.
 const MIN_HIDDEN_BYTES: usize = 8;

@@ -302,9 +302,9 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ),
         ("src/api/existence.rs", &["        (\""]),
         ("src/prometheus/error.rs", &["fn name(&self)"]),
-        ("src/prometheus/api_failure.rs", &["fn name(self)"]),
-        ("src/prometheus/http/connect_failure.rs", &["fn name(&self)"]),
-        ("src/prometheus/http_status.rs", &["fn name(&self)"]),
+        ("src/prometheus/error/api_failure.rs", &["fn name(self)"]),
+        ("src/prometheus/error/connect_failure.rs", &["fn name(&self)"]),
+        ("src/prometheus/error/status_failure.rs", &["fn name(&self)"]),
         ("src/metrics.rs", &["const NOT_ALLOWED"]),
     ] {
         let text = read(file);

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use ureq::http::HeaderMap;
 
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 

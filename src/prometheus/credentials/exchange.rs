@@ -4,11 +4,11 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::transport::{Answer, Content, Question, Target, Transport};
 
-use super::failure::{CredentialsFailure, Issuer};
+use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
 
 /// The most bytes of an answer: 256 KiB, many times what the longest tokens and keys have.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;

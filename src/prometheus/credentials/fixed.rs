@@ -3,9 +3,9 @@
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::deadline::Deadline;
 use crate::secret::Secret;
 
 use super::hide::of_authorization;

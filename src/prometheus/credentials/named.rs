@@ -7,9 +7,9 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::deadline::Deadline;
 use crate::secret::Secret;
 
 use super::aws::SigV4;

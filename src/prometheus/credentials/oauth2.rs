@@ -12,18 +12,18 @@ use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::secret_source::{Form, LiveSecret, Unusable};
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::http::transport::{Content, Target, url_query};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
 use super::exchange::exchange;
-use super::failure::{CredentialsFailure, Issuer};
 use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::single_fetch::{Fetched, SingleFetch};
+use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
 
 /// A token, and where it comes from.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::deadline::Deadline;
 
-use super::failure::CredentialsFailure;
+use crate::prometheus::error::credentials_failure::CredentialsFailure;
 
 /// How long before its end something is fetched anew.
 const BEFORE_END: Duration = Duration::from_secs(30);
@@ -197,8 +197,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
-    use super::super::failure::Issuer;
     use super::*;
+    use crate::prometheus::error::credentials_failure::Issuer;
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10))

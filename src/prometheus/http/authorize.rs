@@ -4,7 +4,7 @@ use std::fmt;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::prometheus::deadline::Deadline;
+use super::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::secret::Secret;
 

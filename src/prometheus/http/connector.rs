@@ -16,13 +16,13 @@ use crate::prometheus::access::hosts::{address, host_and_port};
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::error::ErrorKind;
 
-use super::connect_failure::ConnectFailure;
 use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
 use super::tunnel;
+use crate::prometheus::error::connect_failure::ConnectFailure;
 
 /// How long the TLS hello of an address may stay unanswered while there are others, at least and at most, and the part of the time
 /// left that this may be.

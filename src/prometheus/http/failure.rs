@@ -5,11 +5,11 @@ use std::io::ErrorKind as Io;
 
 use ureq::{Error, Timeout};
 
-use crate::prometheus::deadline::Deadline;
+use super::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::foreign::Foreign;
+use crate::prometheus::error::foreign::Foreign;
 
-use super::connect_failure::{ConnectFailure, of_rustls};
+use crate::prometheus::error::connect_failure::{ConnectFailure, of_rustls};
 
 /// What the mirror's own resolver and connector fail with; ureq carries it through.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::prometheus::circumstances::Circumstances;
     use crate::prometheus::error::Predicate;
+    use crate::prometheus::error::circumstances::Circumstances;
 
     #[test]
     fn a_failure_says_what_happened_and_how_long_it_was_waited() {

@@ -70,7 +70,7 @@ pub(super) struct Addresses {
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LookupFailure {
+pub(in crate::prometheus) enum LookupFailure {
     /// The name server knows no such name, or no address of it.
     NotFound,
     /// The name server answers with a failure, or cannot be reached.

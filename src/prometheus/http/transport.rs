@@ -13,6 +13,7 @@ use ureq::{Agent, BodyReader, RequestBuilder};
 use super::authorize::{Authorize, Outgoing};
 use super::connection::Keep;
 use super::connector::Connector;
+use super::deadline::Deadline;
 use super::failure::{ConnectError, failure};
 use super::lookup::Lookups;
 use super::mute::Mute;
@@ -24,7 +25,6 @@ use crate::model::trace::Trace;
 use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 
 /// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.

@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{Transport, TransportAdapter};
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::foreign::Foreign;
+use crate::prometheus::error::foreign::Foreign;
 
 use super::failure::untimed;
 use super::ureq_time::until;

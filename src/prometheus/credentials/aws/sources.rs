@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::file;
 use crate::prometheus::access::address::{Address, split_url};
 use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::http::transport::{Content, Target, url_query};
 use crate::prometheus::upstreams_file::definition::Role;
@@ -22,10 +22,10 @@ use super::answers::{self, Granted};
 use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
 use super::signer::{AwsKeys, Scope, signature};
 use crate::prometheus::credentials::exchange::exchange;
-use crate::prometheus::credentials::failure::{CredentialsFailure, Issuer};
 use crate::prometheus::credentials::fixed::{Fixed, value};
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::single_fetch::Fetched;
+use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
 
 /// How long keys are kept that have no end, but may change where they stand.
 const KEPT: Duration = Duration::from_secs(60);

@@ -5,9 +5,9 @@ use std::io;
 
 use ureq::Error;
 
-use super::dns::ServersSeen;
-use super::lookup::LookupFailure;
-use crate::prometheus::health::WaitedFor;
+use crate::prometheus::client::health::WaitedFor;
+use crate::prometheus::http::dns::ServersSeen;
+use crate::prometheus::http::lookup::LookupFailure;
 
 /// Why there is no connection. `Display` gives the cause.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub enum TlsFailure {
 
 impl ConnectFailure {
     /// That of a name, and which name servers answer for other names.
-    pub(super) fn of_lookup(
+    pub(in crate::prometheus) fn of_lookup(
         name: &str,
         failure: LookupFailure,
         servers_seen: impl Fn() -> ServersSeen,
@@ -119,7 +119,7 @@ impl ConnectFailure {
     }
 
     /// That of a TLS handshake which took so long.
-    pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
+    pub(in crate::prometheus) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
         match error {
             Error::Timeout(_) => ConnectFailure::TlsSilent { waited_ms },
             Error::Io(error) => match of_rustls(&error) {
@@ -145,7 +145,7 @@ impl ConnectFailure {
     }
 
     /// The same, but a wait for at least nine tenths of the whole timeout is said to be the whole of it, as the admin set it.
-    pub(super) fn in_whole(self, whole_ms: u128) -> ConnectFailure {
+    pub(in crate::prometheus) fn in_whole(self, whole_ms: u128) -> ConnectFailure {
         let shown = |waited_ms: u128| if waited_ms * 10 < whole_ms * 9 { waited_ms } else { whole_ms };
         match self {
             ConnectFailure::Silent { waited_ms } => ConnectFailure::Silent { waited_ms: shown(waited_ms) },
@@ -332,7 +332,7 @@ impl fmt::Display for TlsFailure {
 }
 
 /// What an error of a TLS stream means, if the TLS library raised it.
-pub(super) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
+pub(in crate::prometheus) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
     error.get_ref()?.downcast_ref::<rustls::Error>().map(of_tls)
 }
 

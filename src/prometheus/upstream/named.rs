@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use crate::file::Refreshed;
 use crate::log;
 
-use super::access::address::Address;
-use super::access::authorities::Authorities;
-use super::access::proxy::ProxyChoice;
-use super::access::secret_source::{LiveSecret, SecretSource, Unusable};
-use super::access::tls_settings::TlsSettings;
-use super::credentials::aws::SigV4;
-use super::credentials::named::{NamedCredentials, Scheme};
-use super::credentials::oauth2::OAuth2;
-use super::deadline::Deadline;
-use super::http::rotating_transport::{RotatingTransport, Surroundings};
-use super::http::transport::{ANY_PATIENCE, Target, Transport, url_query};
 use super::replicas::{Change, Probed, Replicas};
 use super::trivial_query;
-use super::upstreams_file::definition::{CredentialsDefinition, Definition};
+use crate::prometheus::access::address::Address;
+use crate::prometheus::access::authorities::Authorities;
+use crate::prometheus::access::proxy::ProxyChoice;
+use crate::prometheus::access::secret_source::{LiveSecret, SecretSource, Unusable};
+use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::credentials::aws::SigV4;
+use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
+use crate::prometheus::credentials::oauth2::OAuth2;
+use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
+use crate::prometheus::http::transport::{ANY_PATIENCE, Target, Transport, url_query};
+use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long a connection to a replica may take: there are others.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, 
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
 #[derive(Debug)]
-pub(super) struct NamedUpstream {
+pub(in crate::prometheus) struct NamedUpstream {
     id: u64,
     definition: Definition,
     url_query: String,
@@ -51,7 +51,7 @@ impl NamedUpstream {
     ///
     /// # Errors
     /// When one is of no use.
-    pub(super) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, Unusable> {
+    pub(in crate::prometheus) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, Unusable> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
@@ -66,7 +66,7 @@ impl NamedUpstream {
     }
 
     /// Takes over what has changed in the files that the definition names, whatever is wrong with some of them.
-    pub(super) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
+    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
@@ -77,18 +77,18 @@ impl NamedUpstream {
     }
 
     /// The replica to ask.
-    pub(super) fn current_replica(&self) -> usize {
+    pub(in crate::prometheus) fn current_replica(&self) -> usize {
         self.replicas.current(Instant::now())
     }
 
     /// A replica has failed to answer, which the next question need not try.
-    pub(super) fn replica_failed(&self, replica: usize) {
+    pub(in crate::prometheus) fn replica_failed(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
     /// Probes the replicas that may have to be left, or can be returned to, all at the same time. One that is left is not waited for any
     /// more.
-    pub(super) fn probe_replicas(&self) {
+    pub(in crate::prometheus) fn probe_replicas(&self) {
         let replicas = self.replicas.to_probe(Instant::now());
         let found: Vec<(usize, Probed)> = thread::scope(|scope| {
             let probe = |replica| {
@@ -135,31 +135,31 @@ impl NamedUpstream {
     }
 
     /// Whom questions to a replica go to.
-    pub(super) fn target(&self, replica: usize) -> Target<'_> {
+    pub(in crate::prometheus) fn target(&self, replica: usize) -> Target<'_> {
         Target { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
     /// Whether requests are signed for Amazon.
-    pub(super) fn is_signed(&self) -> bool {
+    pub(in crate::prometheus) fn is_signed(&self) -> bool {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
     /// A number that no other has.
-    pub(super) fn id(&self) -> u64 {
+    pub(in crate::prometheus) fn id(&self) -> u64 {
         self.id
     }
 
-    pub(super) fn definition(&self) -> &Definition {
+    pub(in crate::prometheus) fn definition(&self) -> &Definition {
         &self.definition
     }
 
     /// The address of a replica; of one that there is not, that of the first.
-    pub(super) fn address(&self, replica: usize) -> &Address {
+    pub(in crate::prometheus) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
         addresses.get(replica).unwrap_or(&addresses[0])
     }
 
-    pub(super) fn transport(&self) -> &Transport {
+    pub(in crate::prometheus) fn transport(&self) -> &Transport {
         self.transport.transport()
     }
 }

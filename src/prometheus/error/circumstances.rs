@@ -46,7 +46,7 @@ pub struct Circumstances {
 
 impl Before {
     /// The same without what took less than a tenth of a timeout.
-    pub(super) fn worth_a_word(self, whole_ms: u128) -> Before {
+    pub(in crate::prometheus) fn worth_a_word(self, whole_ms: u128) -> Before {
         let is_long = |ms: u128| ms > 0 && ms * 10 >= whole_ms;
         Before {
             queued: self.queued.filter(|queued| is_long(queued.waited_ms)),
@@ -58,14 +58,14 @@ impl Before {
 
 impl Circumstances {
     /// Those of a call that was never made.
-    pub(super) const NONE: Circumstances = Circumstances {
+    pub(in crate::prometheus) const NONE: Circumstances = Circumstances {
         asked: CallKind::Evaluation,
         before: Before { queued: None, memory_ms: None, calls: None },
         failed_replicas: Vec::new(),
     };
 
     /// What took the time before the call, as the end of a clause, if anything did.
-    pub(super) fn before(&self) -> String {
+    pub(in crate::prometheus) fn before(&self) -> String {
         let Before { queued, memory_ms, calls } = self.before;
         let queued = queued.map(|Queued { waited_ms, in_flight }| match in_flight {
             Some(most) => format!("{waited_ms} ms for its turn (max_in_flight allows {most} at a time)"),
@@ -79,7 +79,7 @@ impl Circumstances {
 
     /// What helps against a timeout: what shortens the waits before, what makes the call need less time, what the failure itself
     /// suggests, and more time.
-    pub(super) fn against_timeout(&self, suggested: &[&'static str]) -> Vec<&'static str> {
+    pub(in crate::prometheus) fn against_timeout(&self, suggested: &[&'static str]) -> Vec<&'static str> {
         let queued = self.before.queued.map(|queued| match queued.in_flight {
             Some(_) => "raise max_in_flight in the upstreams file",
             None => "raise --workers of this mirror",
@@ -96,7 +96,7 @@ impl Circumstances {
     }
 
     /// What makes an answer smaller, if anything does.
-    pub(super) fn smaller(&self) -> Option<&'static str> {
+    pub(in crate::prometheus) fn smaller(&self) -> Option<&'static str> {
         match self.asked {
             CallKind::Trivial => None,
             CallKind::Evaluation => Some("narrow the time range"),
@@ -106,7 +106,7 @@ impl Circumstances {
 }
 
 /// One of several things to do.
-pub(super) struct Either<'a>(pub(super) &'a [&'a str]);
+pub(in crate::prometheus) struct Either<'a>(pub(in crate::prometheus) &'a [&'a str]);
 
 impl fmt::Display for Either<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,7 +122,7 @@ impl fmt::Display for Either<'_> {
 mod tests {
     use super::*;
     use crate::memory::NoMemory;
-    use crate::prometheus::api_failure::{ApiCause, ApiFailure};
+    use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
     use crate::prometheus::error::{ErrorKind, Predicate};
 
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];

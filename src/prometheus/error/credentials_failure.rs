@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::prometheus::circumstances::Circumstances;
-use crate::prometheus::error::{ErrorKind, Predicate};
-use crate::prometheus::http::connect_failure::ConnectFailure;
+use super::circumstances::Circumstances;
+use super::connect_failure::ConnectFailure;
+use super::{ErrorKind, Predicate};
 
 /// The longest pause after a refusal that is final until something changes.
 const FINAL_PAUSE: Duration = Duration::from_secs(30);
@@ -15,7 +15,7 @@ const PASSING_PAUSE: Duration = Duration::from_secs(5);
 
 /// What hands out credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Issuer {
+pub(in crate::prometheus) enum Issuer {
     /// The token server of `oauth2`.
     TokenServer,
     /// Amazon's Security Token Service.
@@ -27,7 +27,7 @@ pub(super) enum Issuer {
 }
 
 impl Issuer {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::prometheus) fn name(self) -> &'static str {
         match self {
             Issuer::TokenServer => "token server",
             Issuer::SecurityTokenService => "Security Token Service",
@@ -37,7 +37,7 @@ impl Issuer {
     }
 
     /// Where its address is written.
-    pub(super) fn address(self) -> &'static str {
+    pub(in crate::prometheus) fn address(self) -> &'static str {
         match self {
             Issuer::TokenServer => "token_url in the upstreams file",
             Issuer::SecurityTokenService => "region in the upstreams file, or AWS_ENDPOINT_URL_STS",
@@ -88,33 +88,38 @@ enum AtIssuer {
 
 impl CredentialsFailure {
     /// There is no answer of a server.
-    pub(super) fn unreachable(issuer: Issuer, server: &str, kind: &ErrorKind) -> CredentialsFailure {
+    pub(in crate::prometheus) fn unreachable(issuer: Issuer, server: &str, kind: &ErrorKind) -> CredentialsFailure {
         let (what, remedy) = unanswered(issuer, kind);
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Unreachable(what, remedy)))
     }
 
     /// A server refuses. Its words must hold no secret.
-    pub(super) fn refused(issuer: Issuer, server: &str, status: u16, words: Option<String>) -> CredentialsFailure {
+    pub(in crate::prometheus) fn refused(
+        issuer: Issuer,
+        server: &str,
+        status: u16,
+        words: Option<String>,
+    ) -> CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Refused(status, words)))
     }
 
     /// A server answers without credentials.
-    pub(super) fn foreign(issuer: Issuer, server: &str, why: &'static str) -> CredentialsFailure {
+    pub(in crate::prometheus) fn foreign(issuer: Issuer, server: &str, why: &'static str) -> CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Foreign(why)))
     }
 
     /// There is nothing to ask for them, for this reason; and what to do.
-    pub(super) fn none(why: impl Into<String>, remedy: impl Into<String>) -> CredentialsFailure {
+    pub(in crate::prometheus) fn none(why: impl Into<String>, remedy: impl Into<String>) -> CredentialsFailure {
         CredentialsFailure(Problem::Nowhere(why.into(), remedy.into()))
     }
 
     /// The machine has no role whose keys could be had.
-    pub(super) fn no_role(server: &str) -> CredentialsFailure {
+    pub(in crate::prometheus) fn no_role(server: &str) -> CredentialsFailure {
         CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
     }
 
     /// Which server did not answer, and why, where that is what is wrong: a sentence without what to do about it.
-    pub(super) fn of_silent_server(&self) -> Option<String> {
+    pub(in crate::prometheus) fn of_silent_server(&self) -> Option<String> {
         match &self.0 {
             Problem::At(issuer, server, AtIssuer::Unreachable(what, _)) => {
                 Some(format!("the {} {server} {what}", issuer.name()))
@@ -124,12 +129,12 @@ impl CredentialsFailure {
     }
 
     /// Whether the server answered, so that asking it again at once makes no sense.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
         !matches!(self.0, Problem::At(_, _, AtIssuer::Unreachable(..)))
     }
 
     /// How long the server is left alone at most when it goes on like this.
-    pub(super) fn longest_pause(&self) -> Duration {
+    pub(in crate::prometheus) fn longest_pause(&self) -> Duration {
         if self.is_final() { FINAL_PAUSE } else { PASSING_PAUSE }
     }
 

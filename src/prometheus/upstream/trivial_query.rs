@@ -1,9 +1,9 @@
 //! A query that every Prometheus can answer at once, which tells whether one answers at all.
 
-use super::deadline::Deadline;
-use super::error::ErrorKind;
-use super::http::transport::{Answer, Content, Question, Target, Transport};
 use crate::model::trace::Trace;
+use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::transport::{Answer, Content, Question, Target, Transport};
 
 /// The query.
 pub const TRIVIAL_QUERY: &str = "1";
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 64 << 10;
 ///
 /// # Errors
 /// When there is no answer before the deadline.
-pub(super) fn ask(
+pub(in crate::prometheus) fn ask(
     transport: &Transport,
     target: Target<'_>,
     deadline: Deadline,

@@ -8,18 +8,18 @@ use std::thread;
 
 use crate::file::{self, Refreshed, Unreadable};
 
-use super::access::secret_source::Unusable;
-use super::http::rotating_transport::Surroundings;
-use super::named_upstream::NamedUpstream;
-use super::upstream::Upstream;
-use super::upstreams_file::definition::{self, Definition};
+use super::Upstream;
+use super::named::NamedUpstream;
+use crate::prometheus::access::secret_source::Unusable;
+use crate::prometheus::http::rotating_transport::Surroundings;
+use crate::prometheus::upstreams_file::definition::{self, Definition};
 
 /// The most bytes of the file: 1 MiB, as much as a Secret can hold.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The named upstreams.
 #[derive(Debug)]
-pub(super) struct Upstreams {
+pub(in crate::prometheus) struct Upstreams {
     path: Option<PathBuf>,
     around: Surroundings,
     current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
@@ -70,7 +70,7 @@ impl BadUpstreamsFile {
 
 impl Upstreams {
     /// No upstreams.
-    pub(super) fn none(around: Surroundings) -> Upstreams {
+    pub(in crate::prometheus) fn none(around: Surroundings) -> Upstreams {
         Upstreams { path: None, around, current: RwLock::default() }
     }
 
@@ -78,7 +78,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// When the file, or one that it names, is of no use.
-    pub(super) fn from_file(path: PathBuf, around: Surroundings) -> Result<Upstreams, BadUpstreamsFile> {
+    pub(in crate::prometheus) fn from_file(path: PathBuf, around: Surroundings) -> Result<Upstreams, BadUpstreamsFile> {
         let mut upstreams = Upstreams::none(around);
         let definitions = read(&path)?;
         upstreams.take_over(&path, definitions)?;
@@ -87,7 +87,7 @@ impl Upstreams {
     }
 
     /// Takes over what has changed in the file and in those that it names, whatever is wrong with some of them.
-    pub(super) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
+    pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
             let has_changed = self.current().iter().map(|one| one.definition()).ne(&definitions);
@@ -125,7 +125,7 @@ impl Upstreams {
     }
 
     /// The upstream of a name, or the only one there is if none is given.
-    pub(super) fn find(&self, name: Option<&str>) -> Option<Upstream> {
+    pub(in crate::prometheus) fn find(&self, name: Option<&str>) -> Option<Upstream> {
         let current = self.current();
         let found = match name {
             Some(name) => current.iter().find(|one| one.definition().name == name),
@@ -136,7 +136,7 @@ impl Upstreams {
     }
 
     /// Has a thread probe the replicas of each upstream that has several, and does not return before the probes are done.
-    pub(super) fn probe_replicas(&self) {
+    pub(in crate::prometheus) fn probe_replicas(&self) {
         let current = self.current();
         thread::scope(|scope| {
             for upstream in current.iter().filter(|one| one.definition().addresses.len() > 1) {
@@ -148,12 +148,12 @@ impl Upstreams {
     }
 
     /// All upstreams, replica by replica.
-    pub(super) fn all(&self) -> Vec<Upstream> {
+    pub(in crate::prometheus) fn all(&self) -> Vec<Upstream> {
         self.current().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
     }
 
     /// The names in the order of the file.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(in crate::prometheus) fn names(&self) -> Vec<String> {
         self.current().iter().map(|one| one.definition().name.clone()).collect()
     }
 }

@@ -27,7 +27,7 @@ pub enum Foreign {
 
 impl Foreign {
     /// What a body is that is no answer of the API, by its media type and its first byte, if it has one.
-    pub(super) fn body(content_type: Option<&str>, first: Option<u8>) -> Foreign {
+    pub(in crate::prometheus) fn body(content_type: Option<&str>, first: Option<u8>) -> Foreign {
         const MAX_SHOWN_BYTES: usize = 60;
         let media_type =
             content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
@@ -44,7 +44,7 @@ impl Foreign {
     }
 
     /// What to do when it is not known that the address is that of a Prometheus.
-    pub(super) fn remedy(&self) -> &'static str {
+    pub(in crate::prometheus) fn remedy(&self) -> &'static str {
         match self {
             Foreign::NotHttp => "check host and port in the connection details",
             Foreign::BodyNotHttp | Foreign::LargeHeader => {
@@ -61,7 +61,7 @@ impl Foreign {
     }
 
     /// What to do when a Prometheus has answered at the same address before.
-    pub(super) fn remedy_later(&self) -> &'static str {
+    pub(in crate::prometheus) fn remedy_later(&self) -> &'static str {
         match self {
             Foreign::Page => {
                 "a Prometheus has answered at this address before, so this may be the login or error page of what stands before it: \

@@ -21,17 +21,17 @@ impl Deadline {
     }
 
     /// What is left.
-    pub(super) fn remaining(self) -> Duration {
+    pub(in crate::prometheus) fn remaining(self) -> Duration {
         self.timeout.saturating_sub(self.accepted.elapsed())
     }
 
     /// The whole timeout in milliseconds, for the admin who set it.
-    pub(super) fn whole_ms(self) -> u128 {
+    pub(in crate::prometheus) fn whole_ms(self) -> u128 {
         self.timeout.as_millis()
     }
 
     /// An earlier one that leaves half of what is left.
-    pub(super) fn halved(self) -> Deadline {
+    pub(in crate::prometheus) fn halved(self) -> Deadline {
         Deadline { timeout: self.accepted.elapsed() + self.remaining() / 2, ..self }
     }
 }

@@ -1,6 +1,6 @@
 //! What an HTTP status means that comes without data, and what the admin can do about it.
 //!
-//! Owns the table of statuses. What Prometheus says in its envelope goes before it (`answer`).
+//! Owns the table of statuses. What Prometheus says in its envelope goes before it (`client/response`).
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::redirect::Redirect;
-use super::upstream::Way;
+use crate::prometheus::upstream::Way;
 
 /// An HTTP status without data.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,7 +97,12 @@ const NO_TENANT: &str = "no org id";
 
 impl StatusFailure {
     /// What a status means, if anything. `body` is the beginning of its body, if that is short and a text.
-    pub(super) fn of(status: u16, headers: &HeaderMap, way: &Way, body: Option<&str>) -> Option<StatusFailure> {
+    pub(in crate::prometheus) fn of(
+        status: u16,
+        headers: &HeaderMap,
+        way: &Way,
+        body: Option<&str>,
+    ) -> Option<StatusFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let retry_after = || text(RETRY_AFTER).and_then(RetryAfter::parse);
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
@@ -125,7 +130,7 @@ impl StatusFailure {
     }
 
     /// What the upstream itself wrote.
-    pub(super) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
+    pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
         let challenges = match &mut self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
             | StatusMeaning::CredentialsRefused(challenges)
@@ -136,12 +141,12 @@ impl StatusFailure {
     }
 
     /// Whether the query is too long for it.
-    pub(super) fn is_too_long(&self) -> bool {
+    pub(in crate::prometheus) fn is_too_long(&self) -> bool {
         self.meaning == StatusMeaning::TooLong
     }
 
     /// Its stable code.
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::prometheus) fn name(&self) -> &'static str {
         match self.meaning {
             StatusMeaning::OtherProtocol => "wrong_protocol",
             StatusMeaning::CredentialsRequired(_) => "credentials_required",

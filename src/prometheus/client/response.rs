@@ -8,14 +8,14 @@ use ureq::http::header::CONTENT_ENCODING;
 
 use crate::model::sample::SeriesSet;
 
-use super::api_failure::{ApiCause, ApiFailure};
-use super::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
-use super::decode::json::{Decode, Json, Undecoded};
-use super::error::{ErrorKind, cut, one_line, shortened};
-use super::foreign::Foreign;
-use super::http::transport::Answer;
-use super::http_status::StatusFailure;
-use super::upstream::Way;
+use crate::prometheus::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
+use crate::prometheus::decode::json::{Decode, Json, Undecoded};
+use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
+use crate::prometheus::error::foreign::Foreign;
+use crate::prometheus::error::status_failure::StatusFailure;
+use crate::prometheus::error::{ErrorKind, cut, one_line, shortened};
+use crate::prometheus::http::transport::Answer;
+use crate::prometheus::upstream::Way;
 
 /// How much of a text that explains a status is read. A longer one is no explanation.
 const MAX_WORDS_BYTES: u64 = 64 << 10;
@@ -23,7 +23,7 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 /// What an exchange means: the envelope of a success, or why it is none. `take_data` takes the data.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
-pub(super) fn interpret<T>(
+pub(in crate::prometheus) fn interpret<T>(
     answer: Answer,
     way: Way,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
@@ -105,7 +105,7 @@ fn reason(text: &str) -> Option<String> {
 }
 
 /// How an answer is encoded, if it is: nothing but plain answers were asked for.
-pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
+pub(in crate::prometheus) fn encoding(headers: &HeaderMap) -> Option<String> {
     const MAX_SHOWN_BYTES: usize = 30;
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
     let is_shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-, ".contains(&byte);
@@ -118,7 +118,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
 
 /// Why there is no data.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unanswered {
+pub(in crate::prometheus) enum Unanswered {
     /// Something went wrong.
     Failed(ErrorKind),
     /// Whoever took the data has seen enough.
@@ -193,10 +193,10 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::prometheus::circumstances::Circumstances;
-    use crate::prometheus::deadline::Deadline;
     use crate::prometheus::decode::lists::BoundedList;
     use crate::prometheus::error::Predicate;
+    use crate::prometheus::error::circumstances::Circumstances;
+    use crate::prometheus::http::deadline::Deadline;
     use crate::prometheus::http::transport::Body;
     use crate::prometheus::upstream::Upstream;
 

@@ -35,7 +35,7 @@ pub enum ApiCause {
 
 impl ApiCause {
     /// The cause that an error type and a status tell, if it is such a failure.
-    pub(super) fn of(error_type: &str, status: u16) -> Option<ApiCause> {
+    pub(in crate::prometheus) fn of(error_type: &str, status: u16) -> Option<ApiCause> {
         match (error_type, status) {
             ("timeout", _) => Some(ApiCause::Timeout),
             ("canceled", _) => Some(ApiCause::Canceled),
@@ -49,7 +49,7 @@ impl ApiCause {
     }
 
     /// Its stable code.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::prometheus) fn name(self) -> &'static str {
         match self {
             ApiCause::Timeout => "evaluation_timeout",
             ApiCause::Canceled => "evaluation_canceled",
@@ -62,12 +62,16 @@ impl ApiCause {
 
 impl ApiFailure {
     /// Whether it may be due to the query all the same.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
         matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
     }
 
     /// Writes it as the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, circumstances: &Circumstances) -> fmt::Result {
+    pub(in crate::prometheus) fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        circumstances: &Circumstances,
+    ) -> fmt::Result {
         let ApiFailure { cause, status, error_type, message } = self;
         f.write_str(match cause {
             ApiCause::Timeout => "gave up on the query because it took longer than its timeout",

@@ -4,9 +4,9 @@ use std::fmt;
 
 use ureq::http::Uri;
 
-use super::access::hosts::host_and_port;
-use super::access::shown_path::{HIDDEN, shown_path};
-use super::upstream::Way;
+use crate::prometheus::access::hosts::host_and_port;
+use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
+use crate::prometheus::upstream::Way;
 
 /// What stands between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
@@ -28,7 +28,7 @@ pub enum Redirect {
 
 impl Redirect {
     /// What the header `Location` says to whoever asks in this way.
-    pub(super) fn of(location: Option<&str>, way: &Way) -> Redirect {
+    pub(in crate::prometheus) fn of(location: Option<&str>, way: &Way) -> Redirect {
         Redirect::within(location, way).unwrap_or(Redirect::Elsewhere(None))
     }
 
@@ -66,7 +66,7 @@ impl Redirect {
     }
 
     /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
+    pub(in crate::prometheus) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
         if matches!(status, 300 | 304..=306) {
             return write!(
                 f,
