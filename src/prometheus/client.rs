@@ -34,15 +34,17 @@ use super::decode::lists::{self, BoundedTexts};
 use super::decode::metadata::Families;
 use super::decode::remote_read::{self, ReadFailure};
 use super::error::circumstances::{Before, CallKind, Circumstances, Queued};
+use super::error::silence::{Silence, WaitedFor};
 use super::error::{Error, ErrorKind, logged, predicate, shortened};
 use super::http::deadline::Deadline;
+use super::http::form::Params;
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
-use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Params, Question, Shared, Transport, url};
+use super::http::transport::{ANY_PATIENCE, Answer, ByteMeter, Content, Question, Shared, Transport, url};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use super::upstream::trivial_query;
-use health::{Admission, Health, Silence, WaitedFor};
+use health::{Admission, Health};
 use recording::{CallRecord, ReadRecorder, Recording, Tee};
 use response::{Unanswered, interpret};
 
@@ -119,10 +121,10 @@ impl Client {
         let shared = Shared::new(workers, connection_lifetime, tls());
         let proxy_tls = Arc::clone(&shared.proxy_tls);
         let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), proxy_tls, ANY_PATIENCE);
-        let around = Surroundings { shared, authorities, proxy, aws };
+        let around = Surroundings { shared, authorities, proxy };
         let upstreams = match upstreams_file {
-            Some(path) => Upstreams::from_file(path, around)?,
-            None => Upstreams::none(around),
+            Some(path) => Upstreams::from_file(path, around, aws)?,
+            None => Upstreams::none(around, aws),
         };
         Ok(Client {
             transport,
@@ -204,7 +206,7 @@ impl Client {
         let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
         match self.health.is_known(&upstream.health_key(), Instant::now()) {
             Ok(is_known) => Ok(lane(is_known)),
-            Err(silence) => Err(Error::uncalled(upstream, ErrorKind::Silent(silence))),
+            Err(silence) => Err(Error::uncalled(upstream.shown(), ErrorKind::Silent(silence))),
         }
     }
 
@@ -213,7 +215,7 @@ impl Client {
         let most = upstream.options().and_then(|options| options.max_in_flight);
         let kind =
             ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers, most };
-        Error::uncalled(upstream, kind)
+        Error::uncalled(upstream.shown(), kind)
     }
 }
 
@@ -347,7 +349,7 @@ impl Session<'_> {
 
     /// The failure of this question, with the other replicas that failed for it.
     pub fn with_failed_replicas(&self, mut failure: Error) -> Error {
-        let others = self.failed_replicas.iter().filter(|(one, _)| *one != failure.upstream);
+        let others = self.failed_replicas.iter().filter(|(one, _)| one.replica_nth() != failure.upstream.replica);
         let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
         failure.circumstances.failed_replicas = shown.collect();
         failure
@@ -520,11 +522,11 @@ impl Session<'_> {
             by_post: true,
             deadline: self.deadline,
         };
-        let way = self.upstream.way();
+        let context = self.upstream.context();
         let taken = self.call_with(request, |answer| {
             // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
             let are_nan_stale = answer.is_victoria_metrics;
-            interpret(answer, way, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
+            interpret(answer, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.samples_read(SampleSource::RangeSelector);
         match taken {
@@ -701,7 +703,7 @@ impl Session<'_> {
         let kind = kind.with_words(|words| self.without_secrets(words));
         let circumstances = Box::new(self.circumstances(asked));
         Error {
-            upstream: self.upstream.clone(),
+            upstream: Box::new(self.upstream.shown()),
             query: query.map(|query| shortened(query).into()),
             kind,
             circumstances,
@@ -710,7 +712,7 @@ impl Session<'_> {
 
     /// What went wrong with a call, as the log tells it.
     fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
-        self.without_secrets(predicate(&self.upstream, kind, &self.circumstances(asked)))
+        self.without_secrets(predicate(&self.upstream.shown(), kind, &self.circumstances(asked)))
     }
 
     /// A text of the upstream's without what it was sent in confidence.
@@ -724,10 +726,10 @@ impl Session<'_> {
         request: Request<'_>,
         take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
     ) -> Result<Option<T>, Error> {
-        let (way, memory) = (self.upstream.way(), self.memory.clone());
+        let (context, memory) = (self.upstream.context(), self.memory.clone());
         let data = self.call_with(request, |mut answer| {
             answer.body.charge(memory);
-            interpret(answer, way, take_data)
+            interpret(answer, context, take_data)
         })?;
         Ok(data.flatten())
     }
@@ -793,7 +795,7 @@ impl Session<'_> {
         asked: CallKind,
     ) -> Result<Call, Error> {
         if self.calls_left() == 0 {
-            return Err(self.error(query, asked, ErrorKind::TooManyCalls));
+            return Err(self.error(query, asked, ErrorKind::TooManyCalls(MAX_CALLS)));
         }
         self.admit().map_err(|kind| self.error(query, asked, kind))?;
         self.memory

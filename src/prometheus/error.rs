@@ -1,33 +1,38 @@
 //! What can go wrong between here and a Prometheus, and what the admin can do about it.
 
 pub(super) mod api_failure;
+pub(super) mod call_context;
 pub(super) mod circumstances;
 pub(super) mod connect_failure;
 pub(super) mod credentials_failure;
 pub(super) mod foreign;
 pub(super) mod redirect;
+pub(super) mod shown_upstream;
+pub(super) mod silence;
 pub(super) mod status_failure;
+
+mod named_words;
 
 use std::fmt;
 
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
 
-use super::client::health::{Silence, WaitedFor};
-use super::named_words::{Side, in_words_of_file};
-use super::upstream::Upstream;
 use api_failure::{ApiCause, ApiFailure};
 use circumstances::{CallKind, Circumstances, Either};
 use connect_failure::ConnectFailure;
 use credentials_failure::CredentialsFailure;
 use foreign::Foreign;
+use named_words::{Side, in_words_of_file};
+use shown_upstream::ShownUpstream;
+use silence::{Silence, WaitedFor};
 use status_failure::StatusFailure;
 
 /// A failed call: to whom, what was asked, and why it failed.
 #[derive(Debug)]
 pub struct Error {
     /// The upstream, which shows no password.
-    pub upstream: Upstream,
+    pub upstream: Box<ShownUpstream>,
     /// What was asked: PromQL or a selector, if the call had one.
     pub query: Option<Box<str>>,
     /// What went wrong.
@@ -117,8 +122,8 @@ pub enum ErrorKind {
     TooLarge(u64),
     /// A list of more than this many names or values.
     TooManyNames(usize),
-    /// Not asked, for the question has made as many calls as it may.
-    TooManyCalls,
+    /// Not queried: the query has made as many calls as it may, which is this many.
+    TooManyCalls(u32),
     /// An answer that itself says that data is missing in it, in its own words.
     MissingData(String),
     /// A remote read whose answer is damaged or cut short, and how.
@@ -168,8 +173,8 @@ pub fn cut(text: &str, chars: usize) -> String {
 
 impl Error {
     /// The failure of a request that has made no call.
-    pub(super) fn uncalled(upstream: &Upstream, kind: ErrorKind) -> Error {
-        Error { upstream: upstream.clone(), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
+    pub(super) fn uncalled(upstream: ShownUpstream, kind: ErrorKind) -> Error {
+        Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
     }
 
     /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
@@ -181,7 +186,7 @@ impl Error {
             Api { .. }
             | TooLarge(_)
             | TooManyNames(_)
-            | TooManyCalls
+            | TooManyCalls(_)
             | NativeHistogram
             | UrlTooLong(_)
             | TooLongForGet => true,
@@ -349,7 +354,7 @@ impl ErrorKind {
             ErrorKind::NotPrometheus { .. } => "not_prometheus",
             ErrorKind::UrlTooLong(_) | ErrorKind::TooLongForGet => "query_too_long",
             ErrorKind::TooLarge(_) | ErrorKind::TooManyNames(_) => "too_large",
-            ErrorKind::TooManyCalls => "too_many_calls",
+            ErrorKind::TooManyCalls(_) => "too_many_calls",
             ErrorKind::MissingData(_) => "missing_data",
             ErrorKind::Damaged(_) => "damaged",
             ErrorKind::NativeHistogram => "native_histogram",
@@ -509,10 +514,9 @@ impl fmt::Display for Predicate<'_> {
                 "answered with more than {limit} names or values; narrow the query: \
                  a longer prefix, more conditions, or a shorter time range"
             ),
-            ErrorKind::TooManyCalls => write!(
+            ErrorKind::TooManyCalls(most) => write!(
                 f,
-                "was not queried again: one question may make {} calls; narrow the time range, or lengthen the bucket",
-                super::client::MAX_CALLS
+                "was not queried again: one question may make {most} calls; narrow the time range, or lengthen the bucket"
             ),
             ErrorKind::MissingData(why) => write!(
                 f,
@@ -583,10 +587,10 @@ fn write_no_memory(f: &mut fmt::Formatter<'_>, none: NoMemory, circumstances: &C
 }
 
 /// What went wrong, as the predicate of a sentence about the upstream.
-pub(super) fn predicate(upstream: &Upstream, kind: &ErrorKind, circumstances: &Circumstances) -> String {
+pub(super) fn predicate(upstream: &ShownUpstream, kind: &ErrorKind, circumstances: &Circumstances) -> String {
     let side = if matches!(kind, ErrorKind::Credentials(_)) { Side::Credentials } else { Side::Upstream };
     let predicate = Predicate(kind, circumstances).to_string();
-    match upstream.definition() {
+    match upstream.definition.as_deref() {
         Some(definition) => in_words_of_file(predicate, definition, side, kind.whole_ms()),
         None => predicate,
     }

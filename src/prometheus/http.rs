@@ -4,6 +4,7 @@
 
 pub(super) mod authorize;
 pub(super) mod deadline;
+pub(super) mod form;
 pub(super) mod rotating_transport;
 pub(super) mod tls;
 pub(super) mod transport;
@@ -11,11 +12,12 @@ pub(super) mod transport;
 mod connection;
 mod connector;
 mod dial;
-pub(super) mod dns;
+mod dns;
 mod failure;
-pub(super) mod lookup;
+mod lookup;
 mod mute;
 mod resolver;
 mod tcp;
+mod tls_failure;
 mod tunnel;
 mod ureq_time;

@@ -16,6 +16,8 @@ use crate::secret::Secret;
 
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
+use super::error::call_context::CallContext;
+use super::error::shown_upstream::ShownUpstream;
 use super::http::transport::{Target, Transport};
 use super::upstreams_file::definition::{Definition, Options};
 use named::NamedUpstream;
@@ -101,8 +103,7 @@ impl Upstream {
         self.definition().map(|definition| &definition.options)
     }
 
-    /// What stands in the upstreams file of it, if it stands there.
-    pub(super) fn definition(&self) -> Option<&Definition> {
+    fn definition(&self) -> Option<&Definition> {
         match &*self.0 {
             Kind::Given { .. } => None,
             Kind::Named(Named { upstream, .. }) => Some(upstream.definition()),
@@ -204,6 +205,23 @@ impl Upstream {
         }
     }
 
+    /// What errors show of it.
+    pub(super) fn shown(&self) -> ShownUpstream {
+        let definition = match &*self.0 {
+            Kind::Given { .. } => None,
+            Kind::Named(Named { upstream, .. }) => Some(Arc::clone(upstream.definition())),
+        };
+        ShownUpstream { text: self.to_string(), replica: self.replica_nth(), definition }
+    }
+
+    /// Which of its replicas it is, by their order in the upstreams file.
+    pub(super) fn replica_nth(&self) -> usize {
+        match &*self.0 {
+            Kind::Given { .. } => 0,
+            Kind::Named(Named { replica, .. }) => *replica,
+        }
+    }
+
     /// What no text may repeat: its credentials, and what else may be secret of its URL.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let parameters = match &*self.0 {
@@ -223,9 +241,9 @@ impl Upstream {
         }
     }
 
-    /// How it is asked.
-    pub(super) fn way(&self) -> Way {
-        Way {
+    /// How it is called.
+    pub(super) fn context(&self) -> CallContext {
+        CallContext {
             base: self.address().base().to_owned(),
             is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
@@ -236,21 +254,6 @@ impl Upstream {
             },
         }
     }
-}
-
-/// How an upstream is asked.
-pub(super) struct Way {
-    /// Scheme, host, port and path prefix, without a slash at the end and without credentials: not for any eye, for the prefix may
-    /// be a secret.
-    pub(super) base: String,
-    /// Whether by https.
-    pub(super) is_https: bool,
-    /// Whether with credentials.
-    pub(super) has_credentials: bool,
-    /// Whether it stands in the upstreams file.
-    pub(super) is_named: bool,
-    /// Whether its requests are signed for Amazon.
-    pub(super) is_signed: bool,
 }
 
 impl fmt::Display for Upstream {

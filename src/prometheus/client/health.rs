@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::prometheus::error::silence::{Silence, WaitedFor};
+
 /// How many calls in a row an upstream may leave without an answer.
 const MAX_SILENT_CALLS: u32 = 3;
 
@@ -60,30 +62,6 @@ pub(in crate::prometheus) enum Admission<'h> {
     Probe(Probe<'h>),
     /// The upstream does not answer, and another request finds out whether it does again.
     Refused(Silence),
-}
-
-/// What a call waited for in vain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitedFor {
-    /// An answer, or the rest of it.
-    Answer,
-    /// A connection.
-    Connection,
-    /// An answer to the TLS hello.
-    Tls,
-    /// The mirror's name server.
-    NameServer,
-}
-
-/// How long an upstream has not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Silence {
-    /// What the last of the calls waited for.
-    pub waited_for: WaitedFor,
-    /// How many calls in a row it has left without an answer.
-    pub calls: u32,
-    /// Since the first of them began.
-    pub lasted: Duration,
 }
 
 /// The only request that asks a silent upstream, until this is dropped.

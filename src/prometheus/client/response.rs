@@ -11,11 +11,11 @@ use crate::model::sample::SeriesSet;
 use crate::prometheus::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use crate::prometheus::decode::json::{Decode, Json, Undecoded};
 use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
+use crate::prometheus::error::call_context::CallContext;
 use crate::prometheus::error::foreign::Foreign;
 use crate::prometheus::error::status_failure::StatusFailure;
 use crate::prometheus::error::{ErrorKind, cut, one_line, shortened};
 use crate::prometheus::http::transport::Answer;
-use crate::prometheus::upstream::Way;
 
 /// How much of a text that explains a status is read. A longer one is no explanation.
 const MAX_WORDS_BYTES: u64 = 64 << 10;
@@ -25,15 +25,15 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
 pub(in crate::prometheus) fn interpret<T>(
     answer: Answer,
-    way: Way,
+    context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, Unanswered> {
     let status = answer.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
-        return Err(said_by_head(answer, &way).into());
+        return Err(said_by_head(answer, &context).into());
     }
     let by_status =
-        StatusFailure::of(status, &answer.headers, &way, None).map(|failure| ErrorKind::Status(Box::new(failure)));
+        StatusFailure::of(status, &answer.headers, &context, None).map(|failure| ErrorKind::Status(Box::new(failure)));
     if let Some(encoding) = encoding(&answer.headers) {
         return Err(by_status.unwrap_or(ErrorKind::Encoded(encoding)).into());
     }
@@ -61,7 +61,7 @@ pub(in crate::prometheus) fn interpret<T>(
 
 /// What a status means that says it all in the head of the answer: of the body only what may explain something is read, which may
 /// take until the deadline, but changes nothing else.
-fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
+fn said_by_head(answer: Answer, context: &CallContext) -> ErrorKind {
     let Answer { status, headers, content_type, body, .. } = answer;
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     // Services of Amazon's have types of their own, such as `application/x-amz-json-1.1`.
@@ -73,7 +73,7 @@ fn said_by_head(answer: Answer, way: &Way) -> ErrorKind {
         // Not all bodies announce their length. What cannot be read explains nothing.
         let _ = body.take(MAX_WORDS_BYTES).read_to_string(&mut text);
     }
-    let Some(failure) = StatusFailure::of(status, &headers, way, Some(&text)) else {
+    let Some(failure) = StatusFailure::of(status, &headers, context, Some(&text)) else {
         return ErrorKind::not_prometheus(Some(status), Foreign::Other(None));
     };
     let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
@@ -211,8 +211,8 @@ mod tests {
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let answer = Answer { status, headers, content_type, is_victoria_metrics: false, body: body_of_answer };
-        let way = Upstream::at_url("https://p").unwrap().way();
-        interpret(answer, way, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
+        let context = Upstream::at_url("https://p").unwrap().context();
+        interpret(answer, context, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
     }
 
     fn envelope(kind: &str) -> String {

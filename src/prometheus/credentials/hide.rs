@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::prometheus::error::{cut, one_line};
-use crate::prometheus::http::transport::RESERVED;
+use crate::prometheus::http::form::RESERVED;
 use crate::secret::Secret;
 
 /// What stands in the place of a secret.

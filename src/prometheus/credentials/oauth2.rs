@@ -14,8 +14,9 @@ use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::secret_source::{Form, LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Content, Target, url_query};
+use crate::prometheus::http::transport::{Content, Target};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 

@@ -1,13 +1,9 @@
 //! Why there is no connection, in words that tell whoever runs the mirror what to change.
 
 use std::fmt;
-use std::io;
+use std::net::IpAddr;
 
-use ureq::Error;
-
-use crate::prometheus::client::health::WaitedFor;
-use crate::prometheus::http::dns::ServersSeen;
-use crate::prometheus::http::lookup::LookupFailure;
+use super::silence::WaitedFor;
 
 /// Why there is no connection. `Display` gives the cause.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +57,39 @@ pub enum ConnectFailure {
     Tls(TlsFailure),
 }
 
+/// Which of the name servers answer, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServersSeen {
+    /// Those that have answered lately.
+    pub answering: Vec<IpAddr>,
+    /// The others.
+    pub silent: Vec<IpAddr>,
+}
+
+/// Goes on from a sentence about a name that they do not answer for.
+impl fmt::Display for ServersSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |ips: &[IpAddr]| ips.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
+        let verb = |ips: &[IpAddr], one, several| if let [_] = ips { one } else { several };
+        let ServersSeen { answering, silent } = self;
+        match (answering.is_empty(), silent.is_empty()) {
+            (true, _) => write!(f, " ({})", list(silent)),
+            (false, true) => {
+                write!(f, " ({}, which {} for other names)", list(answering), verb(answering, "answers", "answer"))
+            }
+            (false, false) => write!(
+                f,
+                " (the name server{} {} {} not answer; {} {}, but not for this name)",
+                verb(silent, "", "s"),
+                list(silent),
+                verb(silent, "does", "do"),
+                list(answering),
+                verb(answering, "does", "do")
+            ),
+        }
+    }
+}
+
 /// Of a certificate for other names. This and what follows has other words where a named upstream has settings of its own.
 pub(in crate::prometheus) const OTHER_NAME: &str = "its certificate is not for this host";
 /// What to change then.
@@ -102,38 +131,6 @@ pub enum TlsFailure {
 }
 
 impl ConnectFailure {
-    /// That of a name, and which name servers answer for other names.
-    pub(in crate::prometheus) fn of_lookup(
-        name: &str,
-        failure: LookupFailure,
-        servers_seen: impl Fn() -> ServersSeen,
-    ) -> ConnectFailure {
-        let name = name.to_owned();
-        match failure {
-            LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
-            LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
-            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent { name, servers: servers_seen() },
-            LookupFailure::Busy => ConnectFailure::LookupsBusy { name, servers: servers_seen() },
-            LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
-        }
-    }
-
-    /// That of a TLS handshake which took so long.
-    pub(in crate::prometheus) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
-        match error {
-            Error::Timeout(_) => ConnectFailure::TlsSilent { waited_ms },
-            Error::Io(error) => match of_rustls(&error) {
-                Some(failure) => failure,
-                None if error.kind() == io::ErrorKind::InvalidData => {
-                    ConnectFailure::Tls(TlsFailure::Other(error.to_string()))
-                }
-                None => ConnectFailure::TlsClosed,
-            },
-            Error::Rustls(error) => of_tls(&error),
-            other => ConnectFailure::Tls(TlsFailure::Other(other.to_string())),
-        }
-    }
-
     /// What was waited for in vain, if a whole timeout was spent on that.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
@@ -328,56 +325,5 @@ impl fmt::Display for TlsFailure {
             TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
             TlsFailure::Other(reason) => reason,
         })
-    }
-}
-
-/// What an error of a TLS stream means, if the TLS library raised it.
-pub(in crate::prometheus) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
-    error.get_ref()?.downcast_ref::<rustls::Error>().map(of_tls)
-}
-
-fn of_tls(error: &rustls::Error) -> ConnectFailure {
-    ConnectFailure::Tls(match error {
-        rustls::Error::InvalidMessage(_) => return ConnectFailure::NotTls,
-        rustls::Error::InvalidCertificate(error) => of_certificate(error),
-        rustls::Error::AlertReceived(alert) => of_alert(*alert),
-        rustls::Error::PeerIncompatible(_) => TlsFailure::Incompatible,
-        other => TlsFailure::Other(other.to_string()),
-    })
-}
-
-fn of_alert(alert: rustls::AlertDescription) -> TlsFailure {
-    use rustls::AlertDescription as Alert;
-    TlsFailure::ClientCertificate(match alert {
-        Alert::CertificateRequired => None,
-        Alert::BadCertificate => Some("bad certificate"),
-        Alert::UnsupportedCertificate => Some("unsupported certificate"),
-        Alert::CertificateRevoked => Some("certificate revoked"),
-        Alert::CertificateExpired => Some("certificate expired"),
-        Alert::CertificateUnknown => Some("certificate unknown"),
-        Alert::UnknownCA => Some("unknown authority"),
-        Alert::AccessDenied => Some("access denied"),
-        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-            return TlsFailure::Incompatible;
-        }
-        other => return TlsFailure::Other(rustls::Error::AlertReceived(other).to_string()),
-    })
-}
-
-fn of_certificate(error: &rustls::CertificateError) -> TlsFailure {
-    use rustls::CertificateError as Bad;
-    match error {
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFailure::OtherName,
-        Bad::UnknownIssuer => TlsFailure::UnknownIssuer,
-        Bad::BadSignature => TlsFailure::OtherKey,
-        Bad::Expired | Bad::ExpiredContext { .. } => TlsFailure::Expired,
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => TlsFailure::NotYetValid,
-        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => TlsFailure::OtherPurpose,
-        Bad::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
-            Some(webpki::Error::CaUsedAsEndEntity) => TlsFailure::Authority,
-            Some(webpki::Error::UnsupportedCertVersion) => TlsFailure::Version1,
-            _ => TlsFailure::Other(error.to_string()),
-        },
-        _ => TlsFailure::Other(error.to_string()),
     }
 }

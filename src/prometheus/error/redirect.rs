@@ -4,9 +4,9 @@ use std::fmt;
 
 use ureq::http::Uri;
 
+use super::call_context::CallContext;
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
-use crate::prometheus::upstream::Way;
 
 /// What stands between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
@@ -27,15 +27,15 @@ pub enum Redirect {
 }
 
 impl Redirect {
-    /// What the header `Location` says to whoever asks in this way.
-    pub(in crate::prometheus) fn of(location: Option<&str>, way: &Way) -> Redirect {
-        Redirect::within(location, way).unwrap_or(Redirect::Elsewhere(None))
+    /// What the header `Location` says to a call of this context.
+    pub(in crate::prometheus) fn of(location: Option<&str>, context: &CallContext) -> Redirect {
+        Redirect::within(location, context).unwrap_or(Redirect::Elsewhere(None))
     }
 
-    fn within(location: Option<&str>, way: &Way) -> Option<Redirect> {
+    fn within(location: Option<&str>, context: &CallContext) -> Option<Redirect> {
         /// A longer address is not shown.
         const MAX_SHOWN_BYTES: usize = 200;
-        let asked: Uri = way.base.parse().ok()?;
+        let asked: Uri = context.base.parse().ok()?;
         let to = absolute(location?, &asked)?;
         let (base_path, is_api) = match to.path().rfind(API) {
             Some(end) => (&to.path()[..end], true),
@@ -50,10 +50,10 @@ impl Redirect {
         let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
         let is_same_host = asked.host().is_some_and(|asked| asked.eq_ignore_ascii_case(host));
         let is_same_path = asked.path().trim_end_matches('/') == base_path;
-        if is_same_host && is_same_path && !way.is_https && scheme == "https" {
+        if is_same_host && is_same_path && !context.is_https && scheme == "https" {
             return Some(Redirect::Https(shown));
         }
-        if way.is_https && scheme == "http" {
+        if context.is_https && scheme == "http" {
             return Some(Redirect::Unencrypted(shown));
         }
         let is_same_port = host_and_port(&asked).1 == host_and_port(&to).1;
@@ -139,8 +139,8 @@ mod tests {
     fn a_redirect_says_what_to_give_as_url() {
         let give = "; give that address as url";
         let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
-            let way = Upstream::at_url(base).unwrap().way();
-            let text = Shown(Redirect::of(location, &way), status).to_string();
+            let context = Upstream::at_url(base).unwrap().context();
+            let text = Shown(Redirect::of(location, &context), status).to_string();
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(!text.contains("hush") && !text.contains("api/v1") && !text.contains("check host"), "{text}");
             assert_eq!(

@@ -7,8 +7,8 @@ use std::fmt;
 use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 
+use super::call_context::CallContext;
 use super::redirect::Redirect;
-use crate::prometheus::upstream::Way;
 
 /// An HTTP status without data.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,20 +100,20 @@ impl StatusFailure {
     pub(in crate::prometheus) fn of(
         status: u16,
         headers: &HeaderMap,
-        way: &Way,
+        context: &CallContext,
         body: Option<&str>,
     ) -> Option<StatusFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let retry_after = || text(RETRY_AFTER).and_then(RetryAfter::parse);
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
         let meaning = match status {
-            300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), way)),
-            400 | 426 if !way.is_https => StatusMeaning::OtherProtocol,
+            300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), context)),
+            400 | 426 if !context.is_https => StatusMeaning::OtherProtocol,
             400 => StatusMeaning::ClientCertificate,
             401 if names_no_tenant => StatusMeaning::TenantRequired,
-            401 if way.has_credentials => StatusMeaning::CredentialsRefused(schemes(headers)),
+            401 if context.has_credentials => StatusMeaning::CredentialsRefused(schemes(headers)),
             401 => StatusMeaning::CredentialsRequired(schemes(headers)),
-            403 => StatusMeaning::Denied { has_credentials: way.has_credentials, challenges: schemes(headers) },
+            403 => StatusMeaning::Denied { has_credentials: context.has_credentials, challenges: schemes(headers) },
             404 => StatusMeaning::NoApi,
             407 => StatusMeaning::ProxyCredentials,
             405 | 501 => StatusMeaning::MethodRefused,
@@ -126,7 +126,7 @@ impl StatusFailure {
             500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
         };
-        Some(StatusFailure { status, meaning, words: None, is_named: way.is_named, is_signed: way.is_signed })
+        Some(StatusFailure { status, meaning, words: None, is_named: context.is_named, is_signed: context.is_signed })
     }
 
     /// What the upstream itself wrote.
@@ -375,8 +375,8 @@ mod tests {
     const HTTPS: &str = "https://p/x";
     const WITH_CREDENTIALS: &str = "https://u:hush@p/x";
 
-    fn way(url: &str) -> Way {
-        Upstream::at_url(url).unwrap().way()
+    fn context(url: &str) -> CallContext {
+        Upstream::at_url(url).unwrap().context()
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
             for value in values.lines() {
                 headers.append(name, value.parse().unwrap());
             }
-            let found = StatusFailure::of(status, &headers, &way(url), body).unwrap();
+            let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
             let text = found.to_string();
             assert_eq!(found.name(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
@@ -487,7 +487,7 @@ mod tests {
             check(status, PLAIN, None, Some("hush"), "unavailable", &["reachable", "cannot answer now", "ask again"]);
         }
         for status in [200, 299, 999] {
-            assert_eq!(StatusFailure::of(status, &HeaderMap::new(), &way(PLAIN), None), None, "{status}");
+            assert_eq!(StatusFailure::of(status, &HeaderMap::new(), &context(PLAIN), None), None, "{status}");
         }
     }
 }

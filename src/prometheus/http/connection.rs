@@ -28,8 +28,9 @@ use crate::prometheus::error::ErrorKind;
 
 use super::connector::{Connector, Opened, Others, Peer};
 use super::failure::{ConnectError, IN_ANSWER};
+use super::tls_failure::of_rustls;
 use super::ureq_time::{deadline_of, until};
-use crate::prometheus::error::connect_failure::{ConnectFailure, of_rustls};
+use crate::prometheus::error::connect_failure::ConnectFailure;
 
 /// How much is gathered before it goes out: 16 KiB, many times what a head and a form have.
 const GATHERED_BYTES: usize = 16 << 10;

@@ -21,6 +21,7 @@ use super::lookup::Lookups;
 use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
+use super::tls_failure::of_handshake;
 use super::tunnel;
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
@@ -205,9 +206,8 @@ impl Connector {
         }
         let find = || {
             let found = self.lookups.find(host, deadline);
-            let found = found.map_err(|failure| {
-                ErrorKind::Unconnected(ConnectFailure::of_lookup(host, failure, || self.lookups.servers_seen()))
-            })?;
+            let found =
+                found.map_err(|failure| ErrorKind::Unconnected(failure.of(host, || self.lookups.servers_seen())))?;
             let addresses = found.ips.iter().map(|ip| SocketAddr::new(*ip, port)).filter(&is_allowed);
             let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }
@@ -254,7 +254,7 @@ impl Connector {
         let begun = Instant::now();
         let below = BelowTls { connection, broken: None };
         tls.handshake(uri, below.boxed(), deadline)
-            .map_err(|error| ErrorKind::Unconnected(ConnectFailure::of_handshake(error, begun.elapsed().as_millis())))
+            .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
     }
 
     /// From now on, new connections are made with another TLS configuration.

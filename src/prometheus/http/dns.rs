@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::log;
+use crate::prometheus::error::connect_failure::ServersSeen;
 
 use files::ResolvConf;
 use packet::{IPV4, IPV6, MAX_PACKET_BYTES, Response};
@@ -47,39 +48,6 @@ pub(super) enum Answer {
     NotFound,
     /// That they cannot tell, or nothing: they cannot be reached.
     Failure,
-}
-
-/// Which of the name servers answer, as far as is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServersSeen {
-    /// Those that have answered lately.
-    pub answering: Vec<IpAddr>,
-    /// The others.
-    pub silent: Vec<IpAddr>,
-}
-
-/// Goes on from a sentence about a name that they do not answer for.
-impl fmt::Display for ServersSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |ips: &[IpAddr]| ips.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
-        let verb = |ips: &[IpAddr], one, several| if let [_] = ips { one } else { several };
-        let ServersSeen { answering, silent } = self;
-        match (answering.is_empty(), silent.is_empty()) {
-            (true, _) => write!(f, " ({})", list(silent)),
-            (false, true) => {
-                write!(f, " ({}, which {} for other names)", list(answering), verb(answering, "answers", "answer"))
-            }
-            (false, false) => write!(
-                f,
-                " (the name server{} {} {} not answer; {} {}, but not for this name)",
-                verb(silent, "", "s"),
-                list(silent),
-                verb(silent, "does", "do"),
-                list(answering),
-                verb(answering, "does", "do")
-            ),
-        }
-    }
 }
 
 /// Name servers that are asked directly.

@@ -9,7 +9,9 @@ use super::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::error::foreign::Foreign;
 
-use crate::prometheus::error::connect_failure::{ConnectFailure, of_rustls};
+use super::tls_failure::of_rustls;
+
+use crate::prometheus::error::connect_failure::ConnectFailure;
 
 /// What the mirror's own resolver and connector fail with; ureq carries it through.
 #[derive(Debug)]

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{Answer, AskDirectly, NameServers, ServersSeen};
+use super::dns::{Answer, AskDirectly, NameServers};
+use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
 
 /// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
 const MAX_THREADS: usize = 8;
@@ -70,7 +71,7 @@ pub(super) struct Addresses {
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::prometheus) enum LookupFailure {
+pub(super) enum LookupFailure {
     /// The name server knows no such name, or no address of it.
     NotFound,
     /// The name server answers with a failure, or cannot be reached.
@@ -81,6 +82,20 @@ pub(in crate::prometheus) enum LookupFailure {
     Busy,
     /// The system's reason.
     System(String),
+}
+
+impl LookupFailure {
+    /// What it means for a connection to a host of this name.
+    pub(super) fn of(self, name: &str, servers_seen: impl Fn() -> ServersSeen) -> ConnectFailure {
+        let name = name.to_owned();
+        match self {
+            LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
+            LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
+            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent { name, servers: servers_seen() },
+            LookupFailure::Busy => ConnectFailure::LookupsBusy { name, servers: servers_seen() },
+            LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
+        }
+    }
 }
 
 type Outcome = Result<Arc<[IpAddr]>, LookupFailure>;

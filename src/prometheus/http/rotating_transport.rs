@@ -11,7 +11,6 @@ use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
-use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 
 /// What all such transports are made with.
 #[derive(Debug)]
@@ -21,8 +20,6 @@ pub(in crate::prometheus) struct Surroundings {
     pub(in crate::prometheus) authorities: Authorities,
     /// What `--proxy` and `--no-proxy` say.
     pub(in crate::prometheus) proxy: Option<Proxy>,
-    /// What Amazon's programs take from the environment.
-    pub(in crate::prometheus) aws: AwsEnvironment,
 }
 
 /// Connections that are shared with no other upstream.

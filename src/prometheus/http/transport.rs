@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, BodyReader, RequestBuilder};
@@ -15,6 +14,7 @@ use super::connection::Keep;
 use super::connector::Connector;
 use super::deadline::Deadline;
 use super::failure::{ConnectError, failure};
+use super::form::{Params, form};
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::resolver::Judge;
@@ -38,16 +38,6 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
 /// As long as it may take: no request takes longer.
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
-
-/// What is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
-pub(in crate::prometheus) const RESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// More than most forms have.
-const USUAL_FORM_BYTES: usize = 512;
-
-/// Parameters of a call, by POST in a form, by GET in the URL.
-pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]
@@ -364,25 +354,6 @@ pub(in crate::prometheus) fn url(target: Target<'_>, path: &str, content: Conten
     url
 }
 
-/// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
-fn form(params: &Params) -> String {
-    let mut form = String::with_capacity(USUAL_FORM_BYTES);
-    for (name, value) in params {
-        let separator = if form.is_empty() { "" } else { "&" };
-        form.extend([separator, name, "="]);
-        form.extend(utf8_percent_encode(value, RESERVED));
-    }
-    form
-}
-
-/// Parameters with any names as they stand in a URL, `name=value&...`.
-pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
-    let pairs: Vec<String> =
-        params.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    pairs.join("&")
-}
-
 /// A request with its credentials, its time, and the age of the connections it may use.
 fn prepared<B>(
     request: RequestBuilder<B>,
@@ -415,13 +386,5 @@ mod tests {
         assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
         // What has arrived is read.
         assert_eq!(read(90), Ok(2));
-    }
-
-    #[test]
-    fn a_form_holds_any_value() {
-        let params =
-            vec![("query", "{a=\"ä b\",c!=\"&+%\"}".to_owned()), ("time", "1.5".to_owned()), ("empty", String::new())];
-        assert_eq!(form(&params), "query=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty=");
-        assert_eq!(form(&Vec::new()), "");
     }
 }

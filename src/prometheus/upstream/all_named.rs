@@ -11,6 +11,7 @@ use crate::file::{self, Refreshed, Unreadable};
 use super::Upstream;
 use super::named::NamedUpstream;
 use crate::prometheus::access::secret_source::Unusable;
+use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::http::rotating_transport::Surroundings;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
 
@@ -22,6 +23,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub(in crate::prometheus) struct Upstreams {
     path: Option<PathBuf>,
     around: Surroundings,
+    aws: AwsEnvironment,
     current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
 }
 
@@ -70,16 +72,20 @@ impl BadUpstreamsFile {
 
 impl Upstreams {
     /// No upstreams.
-    pub(in crate::prometheus) fn none(around: Surroundings) -> Upstreams {
-        Upstreams { path: None, around, current: RwLock::default() }
+    pub(in crate::prometheus) fn none(around: Surroundings, aws: AwsEnvironment) -> Upstreams {
+        Upstreams { path: None, around, aws, current: RwLock::default() }
     }
 
     /// Those in a file.
     ///
     /// # Errors
     /// When the file, or one that it names, is of no use.
-    pub(in crate::prometheus) fn from_file(path: PathBuf, around: Surroundings) -> Result<Upstreams, BadUpstreamsFile> {
-        let mut upstreams = Upstreams::none(around);
+    pub(in crate::prometheus) fn from_file(
+        path: PathBuf,
+        around: Surroundings,
+        aws: AwsEnvironment,
+    ) -> Result<Upstreams, BadUpstreamsFile> {
+        let mut upstreams = Upstreams::none(around, aws);
         let definitions = read(&path)?;
         upstreams.take_over(&path, definitions)?;
         upstreams.path = Some(path);
@@ -90,7 +96,7 @@ impl Upstreams {
     pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
-            let has_changed = self.current().iter().map(|one| one.definition()).ne(&definitions);
+            let has_changed = self.current().iter().map(|one| &**one.definition()).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
         });
         let current = self.current();
@@ -107,11 +113,11 @@ impl Upstreams {
         let before = self.current();
         let mut now = Vec::with_capacity(definitions.len());
         for definition in definitions {
-            match before.iter().find(|one| *one.definition() == definition) {
+            match before.iter().find(|one| **one.definition() == definition) {
                 Some(same) => now.push(Arc::clone(same)),
                 None => {
                     let name = definition.name.clone();
-                    let made = NamedUpstream::new(definition, &self.around);
+                    let made = NamedUpstream::new(definition, &self.around, &self.aws);
                     now.push(Arc::new(made.map_err(|bad| of_file(path, Reason::Unusable(name, bad)))?));
                 }
             }

@@ -1,6 +1,7 @@
 //! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,11 +17,13 @@ use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::secret_source::{LiveSecret, SecretSource, Unusable};
 use crate::prometheus::access::tls_settings::TlsSettings;
 use crate::prometheus::credentials::aws::SigV4;
+use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
-use crate::prometheus::http::transport::{ANY_PATIENCE, Target, Transport, url_query};
+use crate::prometheus::http::transport::{ANY_PATIENCE, Target, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long a connection to a replica may take: there are others.
@@ -39,7 +42,7 @@ const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, 
 #[derive(Debug)]
 pub(in crate::prometheus) struct NamedUpstream {
     id: u64,
-    definition: Definition,
+    definition: Arc<Definition>,
     url_query: String,
     credentials: NamedCredentials,
     transport: RotatingTransport,
@@ -51,17 +54,21 @@ impl NamedUpstream {
     ///
     /// # Errors
     /// When one is of no use.
-    pub(in crate::prometheus) fn new(definition: Definition, around: &Surroundings) -> Result<NamedUpstream, Unusable> {
+    pub(in crate::prometheus) fn new(
+        definition: Definition,
+        around: &Surroundings,
+        aws: &AwsEnvironment,
+    ) -> Result<NamedUpstream, Unusable> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             url_query: url_query(&definition.query_parameters),
-            credentials: credentials(&definition, around)?,
+            credentials: credentials(&definition, around, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),
-            definition,
+            definition: Arc::new(definition),
         })
     }
 
@@ -149,7 +156,7 @@ impl NamedUpstream {
         self.id
     }
 
-    pub(in crate::prometheus) fn definition(&self) -> &Definition {
+    pub(in crate::prometheus) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
 
@@ -164,7 +171,11 @@ impl NamedUpstream {
     }
 }
 
-fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCredentials, Unusable> {
+fn credentials(
+    definition: &Definition,
+    around: &Surroundings,
+    aws: &AwsEnvironment,
+) -> Result<NamedCredentials, Unusable> {
     let live = |source: &SecretSource| LiveSecret::new(source.clone());
     let headers = definition.headers.iter().map(|(name, source)| Ok((name.clone(), live(source)?)));
     let scheme = match &definition.credentials {
@@ -183,9 +194,9 @@ fn credentials(definition: &Definition, around: &Surroundings) -> Result<NamedCr
             let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, around, patience);
             let sts = transport(ProxyChoice::AsSet, ANY_PATIENCE)?;
             let local = transport(ProxyChoice::Direct, LOCAL_PATIENCE)?;
-            let region = definition.region.as_ref().or(around.aws.region.as_ref());
+            let region = definition.region.as_ref().or(aws.region.as_ref());
             let region = region.ok_or_else(|| Unusable::at(&definition.place, NO_REGION.to_owned()))?;
-            Scheme::SigV4(Box::new(SigV4::new(definition, region, &around.aws, sts, local)?))
+            Scheme::SigV4(Box::new(SigV4::new(definition, region, aws, sts, local)?))
         }
     };
     Ok(NamedCredentials {

@@ -11,7 +11,7 @@ use ring::hmac::{HMAC_SHA256, Key, Tag, sign};
 
 use crate::model::calendar::DateTime;
 use crate::prometheus::http::authorize::Outgoing;
-use crate::prometheus::http::transport::RESERVED;
+use crate::prometheus::http::form::RESERVED;
 use crate::secret::Secret;
 
 /// Keys of an Amazon account.

@@ -13,8 +13,9 @@ use crate::prometheus::access::hosts::{address, host_and_port};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, Outgoing};
 use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Content, Target, url_query};
+use crate::prometheus::http::transport::{Content, Target};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 

@@ -1,11 +1,11 @@
 //! What errors tell to change of a named upstream, in the words of the upstreams file.
 
-use super::access::proxy::ProxyChoice;
-use super::access::tls_settings::TlsSettings;
-use super::error::connect_failure::{
+use super::connect_failure::{
     AUTHORITY_THERE, CLIENT_CERTIFICATE_REMEDY, OTHER_NAME, OTHER_NAME_REMEDY, TRUSTED_AUTHORITIES,
 };
-use super::upstreams_file::definition::{CredentialsDefinition, Definition};
+use crate::prometheus::access::proxy::ProxyChoice;
+use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// Which connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,45 @@
+//! Parameters as they stand in forms and URLs.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
+pub(in crate::prometheus) const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// More than most forms have.
+const USUAL_FORM_BYTES: usize = 512;
+
+/// Parameters of a call, by POST in a form, by GET in the URL.
+pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
+
+/// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
+pub(super) fn form(params: &Params) -> String {
+    let mut form = String::with_capacity(USUAL_FORM_BYTES);
+    for (name, value) in params {
+        let separator = if form.is_empty() { "" } else { "&" };
+        form.extend([separator, name, "="]);
+        form.extend(utf8_percent_encode(value, RESERVED));
+    }
+    form
+}
+
+/// Parameters with any names as they stand in a URL, `name=value&...`.
+pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+    let pairs: Vec<String> =
+        params.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_holds_any_value() {
+        let params =
+            vec![("query", "{a=\"ä b\",c!=\"&+%\"}".to_owned()), ("time", "1.5".to_owned()), ("empty", String::new())];
+        assert_eq!(form(&params), "query=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty=");
+        assert_eq!(form(&Vec::new()), "");
+    }
+}
