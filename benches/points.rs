@@ -8,7 +8,7 @@ use prometheusmirror::api::metric_body;
 use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawPlan, RawReader};
-use prometheusmirror::compute::screen::Kind;
+use prometheusmirror::compute::screen::SampleKind;
 use prometheusmirror::model::query::{Aggregation, NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink, SeriesSet};
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
@@ -103,7 +103,7 @@ fn hand_on<S: SampleSink>(mut sink: S, samples: &[Sample]) -> S {
 }
 
 fn raw(samples: &[Sample], is_counter: bool) -> Vec<Sample> {
-    let kind = if is_counter { Kind::Counter(None) } else { Kind::Gauge(NanInterpretation::None) };
+    let kind = if is_counter { SampleKind::Counter(None) } else { SampleKind::Gauge(NanInterpretation::None) };
     hand_on(RawReader::new(RawPlan::new(kind, ALL)), samples).into_answer().points
 }
 
@@ -114,9 +114,9 @@ fn rate(bencher: Bencher, count: usize) {
 }
 
 /// Samples of four days in buckets of an hour.
-fn aggregate(bencher: Bencher, kind: Kind, method: &str) {
+fn aggregate(bencher: Bencher, kind: SampleKind, method: &str) {
     const SAMPLES: usize = 23_040;
-    let samples = samples(SAMPLES, kind != Kind::Gauge(NanInterpretation::None));
+    let samples = samples(SAMPLES, kind != SampleKind::Gauge(NanInterpretation::None));
     let range = TimeRange { start: samples[0].at, end: samples[SAMPLES - 1].at };
     let aggregation = Aggregation::new(method, 3_600_000).expect("a method");
     let plan = AggregatePlan::new(kind, aggregation, range, 1_000, Order::OldestFirst);
@@ -129,12 +129,12 @@ fn aggregate(bencher: Bencher, kind: Kind, method: &str) {
 
 #[divan::bench(args = ["EVENT_COUNT", "SUM", "MEAN", "MAX", "PERCENTILE_95"])]
 fn aggregate_gauge(bencher: Bencher, method: &str) {
-    aggregate(bencher, Kind::Gauge(NanInterpretation::None), method);
+    aggregate(bencher, SampleKind::Gauge(NanInterpretation::None), method);
 }
 
 #[divan::bench(args = ["SUM", "MEAN", "MAX", "PERCENTILE_95"])]
 fn aggregate_counter(bencher: Bencher, method: &str) {
-    aggregate(bencher, Kind::Counter(None), method);
+    aggregate(bencher, SampleKind::Counter(None), method);
 }
 
 fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {

@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Full, KEY_HEADER, Places, RETRY_AFTER_S};
 use crate::file::Refreshed;
-use crate::key::Keyring;
+use crate::key::CurrentKey;
 use crate::memory::MemoryBudget;
 use crate::metrics::{self, Metrics, SharedPage};
 use crate::model::query::{Invalid, MetricQuery, Order};
@@ -44,13 +44,13 @@ use crate::wire::explanation::{self, Explanation};
 use crate::wire::request::{self, Integer};
 
 use explain::ExplainedAnswer;
-use reply::{Asked, Failure};
+use reply::{CallSummary, Failure};
 
 pub use crate::prometheus::{Lane, Queued};
 pub use datasource::Datasource;
 use datasource::Directory;
 pub use metric::body as metric_body;
-pub use reply::{Note, Reply, SignedReply};
+pub use reply::{KeyedReply, Note, Reply};
 pub use request_head::RequestHead;
 
 /// A path, the verb it takes, and what answers it. `HEAD` goes wherever `GET` does.
@@ -245,7 +245,7 @@ pub struct Access {
 /// What all requests share.
 #[derive(Debug)]
 pub struct Gateway {
-    keyring: Arc<Keyring>,
+    keyring: Arc<CurrentKey>,
     access: Access,
     client: Client,
     memory: Arc<MemoryBudget>,
@@ -323,7 +323,7 @@ pub struct Call<'g> {
 impl Gateway {
     /// A gateway that signs with a key, and asks through a client.
     pub fn new(
-        keyring: Arc<Keyring>,
+        keyring: Arc<CurrentKey>,
         access: Access,
         client: Client,
         memory: Arc<MemoryBudget>,
@@ -488,7 +488,7 @@ impl Gateway {
             }
             Err(error) => self.failed(job, &error, explanation.as_ref()),
         };
-        reply.note.asked = Some(Box::new(Asked {
+        reply.note.asked = Some(Box::new(CallSummary {
             upstream: session.upstream().name().to_owned(),
             replica: session.upstream().replica().unwrap_or_default().to_owned(),
             failed_replicas: session.failed_replicas(),
@@ -563,7 +563,7 @@ impl Gateway {
 
     /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where it has to, only those
     /// who have the key are given it, or anybody could ask for it.
-    pub fn sign(&self, reply: Reply, key: Option<&str>) -> SignedReply {
+    pub fn sign(&self, reply: Reply, key: Option<&str>) -> KeyedReply {
         // One reading of the key, so that who has the one before is not given the next.
         let current = self.keyring.current();
         let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
@@ -697,7 +697,7 @@ fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<u
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::key::Key;
+    use crate::key::ApiKey;
     use crate::prometheus::{Authorities, AwsEnvironment, Reach};
 
     use super::*;
@@ -709,7 +709,7 @@ mod tests {
 
     fn gateway(requires_key: bool) -> Gateway {
         let metrics = Arc::new(Metrics::new(1, 1));
-        let keyring = Arc::new(Keyring::fixed(Key::new(KEY).unwrap()));
+        let keyring = Arc::new(CurrentKey::fixed(ApiKey::new(KEY).unwrap()));
         let reach = Reach {
             allowlist: "*".parse().unwrap(),
             authorities: Authorities::default(),
@@ -722,7 +722,7 @@ mod tests {
         Gateway::new(keyring, access, client, MemoryBudget::new(1 << 20), metrics)
     }
 
-    fn key_of(reply: SignedReply) -> Option<String> {
+    fn key_of(reply: KeyedReply) -> Option<String> {
         let headers = reply.into_reply().headers;
         headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
     }

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::api::{Access, Gateway, Prepared, RequestHead, Routed, now_ms};
-use crate::key::{BadKeyFile, Key, Keyring};
+use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::trace::Trace;
@@ -25,8 +25,8 @@ use crate::prometheus::{BadUpstreamsFile, Client};
 use crate::reach::{BadReach, reach};
 use crate::settings::{AskCommand, KeySource, ReachSettings};
 
-use request::Asked;
-use show::Form;
+use request::AskRequest;
+use show::OutputOptions;
 
 /// The memory for samples, points and the answer.
 const MEMORY_BYTES: usize = 256 << 20;
@@ -85,7 +85,7 @@ impl std::error::Error for AskError {}
 
 /// What is to be shown.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct AskOutput {
     /// For standard output.
     pub text: String,
     /// For standard error: the error that was answered, if it was one.
@@ -96,15 +96,15 @@ pub struct Shown {
 ///
 /// # Errors
 /// When it cannot be asked. An error that is answered is none.
-pub fn run(command: &AskCommand) -> Result<Shown, AskError> {
+pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
-    let form = Form::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
+    let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
     let asked = request::asked(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
-    let key = api_key.as_ref().map(KeySource::current_key).transpose().map_err(AskError::KeyFile)?;
+    let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
         let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);
-        return Ok(Shown { text, error: None });
+        return Ok(AskOutput { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
@@ -115,15 +115,15 @@ pub fn run(command: &AskCommand) -> Result<Shown, AskError> {
 }
 
 /// The status and the body of the answer, as the mirror would write them.
-fn answered(settings: &ReachSettings, asked: &Asked, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let reach = reach(settings).map_err(AskError::Reach)?;
     let metrics = Arc::new(Metrics::new(1, 0));
     let client =
         Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).map_err(AskError::UpstreamsFile)?;
     // Replies carry a key, which is not looked at here.
-    let key = Key::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
+    let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);
-    let gateway = Gateway::new(Arc::new(Keyring::fixed(key)), Access::default(), client, memory, metrics);
+    let gateway = Gateway::new(Arc::new(CurrentKey::fixed(key)), Access::default(), client, memory, metrics);
     let explain = explains.then_some("true");
     let head = RequestHead { verb: "POST", target: asked.path, explain, ..RequestHead::default() };
     let reply = match gateway.route(&head) {

@@ -41,7 +41,7 @@ pub enum CheckError {
         status: u16,
     },
     /// The answer has another key than the one known here, or none.
-    Key {
+    ApiKey {
         /// Who was asked.
         url: String,
         /// Whether it has one.
@@ -62,7 +62,7 @@ impl fmt::Display for CheckError {
             CheckError::Status { url, status } => {
                 write!(f, "{url} answers {status} instead of 200: the mirror there is shutting down, or it is none")
             }
-            CheckError::Key { url, has_one } => {
+            CheckError::ApiKey { url, has_one } => {
                 let what = if *has_one { "another key than" } else { "no key instead of" };
                 write!(
                     f,
@@ -85,7 +85,7 @@ impl std::error::Error for CheckError {}
 /// When the mirror does not pass.
 pub fn run(check: &Check) -> Result<String, CheckError> {
     let url = url_of(&check.url)?;
-    let key = check.api_key.as_ref().map(KeySource::current_key).transpose().map_err(CheckError::KeyFile)?;
+    let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(CheckError::KeyFile)?;
     let mut request = agent(PATIENCE).get(&url);
     if let Some(key) = &key {
         // Where the mirror requires the key, only then does its reply carry it.
@@ -102,7 +102,7 @@ pub fn run(check: &Check) -> Result<String, CheckError> {
     let Some(key) = key else { return Ok(format!("{url} answers 200")) };
     match response.headers().get(KEY_HEADER).map(|value| value.to_str().unwrap_or_default()) {
         Some(shown) if key.is(shown) => Ok(format!("{url} answers 200 with the right key")),
-        shown => Err(CheckError::Key { url, has_one: shown.is_some() }),
+        shown => Err(CheckError::ApiKey { url, has_one: shown.is_some() }),
     }
 }
 

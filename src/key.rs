@@ -17,13 +17,13 @@ const MAX_FILE_BYTES: u64 = 2 * MAX_LENGTH as u64;
 /// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters. Not for any
 /// eye: `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub struct ApiKey(String);
 
-impl Key {
+impl ApiKey {
     /// A key, if the text can be one.
-    pub fn new(text: &str) -> Option<Key> {
+    pub fn new(text: &str) -> Option<ApiKey> {
         let is_good = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        is_good.then(|| Key(text.to_owned()))
+        is_good.then(|| ApiKey(text.to_owned()))
     }
 
     /// Whether a text is the key, found out in a time that tells nothing of the key but its length.
@@ -37,9 +37,9 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
+        f.write_str("ApiKey(..)")
     }
 }
 
@@ -47,11 +47,11 @@ impl fmt::Debug for Key {
 #[derive(Debug)]
 pub struct BadKeyFile {
     path: PathBuf,
-    reason: Reason,
+    reason: KeyFileFault,
 }
 
 #[derive(Debug)]
-enum Reason {
+enum KeyFileFault {
     Unreadable(Unreadable),
     Empty,
     NoKey,
@@ -61,9 +61,9 @@ impl fmt::Display for BadKeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the file of the key, {}, ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}"),
-            Reason::Empty => f.write_str("is empty"),
-            Reason::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
+            KeyFileFault::Unreadable(why) => write!(f, "{why}"),
+            KeyFileFault::Empty => f.write_str("is empty"),
+            KeyFileFault::NoKey => write!(f, "must hold 1 to {MAX_LENGTH} visible ASCII characters and nothing else"),
         }
     }
 }
@@ -79,28 +79,28 @@ impl BadKeyFile {
 
 /// The key in force, which may change while requests are answered.
 #[derive(Debug)]
-pub struct Keyring {
-    current: RwLock<Arc<Key>>,
+pub struct CurrentKey {
+    current: RwLock<Arc<ApiKey>>,
     file: Option<PathBuf>,
 }
 
-impl Keyring {
+impl CurrentKey {
     /// A key that stays.
-    pub fn fixed(key: Key) -> Keyring {
-        Keyring { current: RwLock::new(Arc::new(key)), file: None }
+    pub fn fixed(key: ApiKey) -> CurrentKey {
+        CurrentKey { current: RwLock::new(Arc::new(key)), file: None }
     }
 
     /// The key in a file, the end of its last line apart.
     ///
     /// # Errors
     /// When there is none in it.
-    pub fn from_file(path: PathBuf) -> Result<Keyring, BadKeyFile> {
+    pub fn from_file(path: PathBuf) -> Result<CurrentKey, BadKeyFile> {
         let key = read(&path)?;
-        Ok(Keyring { file: Some(path), ..Keyring::fixed(key) })
+        Ok(CurrentKey { file: Some(path), ..CurrentKey::fixed(key) })
     }
 
     /// The key in force.
-    pub fn current(&self) -> Arc<Key> {
+    pub fn get(&self) -> Arc<ApiKey> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -111,7 +111,7 @@ impl Keyring {
     pub fn refresh(&self) -> Result<bool, BadKeyFile> {
         let Some(path) = &self.file else { return Ok(false) };
         let key = read(path)?;
-        if *self.current() == key {
+        if *self.get() == key {
             return Ok(false);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
@@ -120,17 +120,17 @@ impl Keyring {
 }
 
 /// Opens the file anew each time: a mounted secret is changed by renaming.
-fn read(path: &Path) -> Result<Key, BadKeyFile> {
+fn read(path: &Path) -> Result<ApiKey, BadKeyFile> {
     let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
-        Unreadable::NotText => bad(Reason::NoKey),
-        other => bad(Reason::Unreadable(other)),
+        Unreadable::NotText => bad(KeyFileFault::NoKey),
+        other => bad(KeyFileFault::Unreadable(other)),
     })?;
     let key = text.trim_end_matches(['\n', '\r']);
     if key.is_empty() {
-        return Err(bad(Reason::Empty));
+        return Err(bad(KeyFileFault::Empty));
     }
-    Key::new(key).ok_or_else(|| bad(Reason::NoKey))
+    ApiKey::new(key).ok_or_else(|| bad(KeyFileFault::NoKey))
 }
 
 #[cfg(test)]
@@ -142,12 +142,12 @@ mod tests {
     #[test]
     fn a_key_is_visible_ascii_and_not_shown() {
         for good in ["k", "!~", &"k".repeat(1_024)] {
-            assert!(Key::new(good).is_some_and(|key| key.is(good) && !key.is("other") && !key.is("")), "{good}");
+            assert!(ApiKey::new(good).is_some_and(|key| key.is(good) && !key.is("other") && !key.is("")), "{good}");
         }
         for bad in ["", " ", "two words", "k\n", "ké", &"k".repeat(1_025)] {
-            assert_eq!(Key::new(bad), None, "{bad:?}");
+            assert_eq!(ApiKey::new(bad), None, "{bad:?}");
         }
-        assert_eq!(format!("{:?}", Keyring::fixed(Key::new("hush").unwrap())).matches("hush").count(), 0);
+        assert_eq!(format!("{:?}", CurrentKey::fixed(ApiKey::new("hush").unwrap())).matches("hush").count(), 0);
     }
 
     #[test]
@@ -160,12 +160,12 @@ mod tests {
             fs::write(&next, text).unwrap();
             fs::rename(&next, &path).unwrap();
         };
-        assert!(Keyring::from_file(path.clone()).is_err());
+        assert!(CurrentKey::from_file(path.clone()).is_err());
         write("first\r\n");
-        let keyring = Keyring::from_file(path.clone()).unwrap();
+        let current = CurrentKey::from_file(path.clone()).unwrap();
         let check = |refreshed: Option<bool>, key: &str| {
-            let found = keyring.refresh();
-            assert_eq!((found.ok(), keyring.current().reveal()), (refreshed, key));
+            let found = current.refresh();
+            assert_eq!((found.ok(), current.get().reveal()), (refreshed, key));
         };
         check(Some(false), "first");
         write("\u{feff}second\n\n");
@@ -173,7 +173,7 @@ mod tests {
         for bad in ["", "\n", "two words", "tw\no", &"k".repeat(5_000)] {
             write(bad);
             check(None, "second");
-            let error = keyring.refresh().unwrap_err().to_string();
+            let error = current.refresh().unwrap_err().to_string();
             assert!(error.contains("next") || error.contains("key") && !error.contains("two"), "{error}");
         }
         fs::remove_file(&path).unwrap();
@@ -183,6 +183,6 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         write("second");
         check(Some(false), "second");
-        assert_eq!(Keyring::fixed(Key::new("k").unwrap()).refresh().ok(), Some(false));
+        assert_eq!(CurrentKey::fixed(ApiKey::new("k").unwrap()).refresh().ok(), Some(false));
     }
 }

@@ -13,11 +13,11 @@ use std::time::{Duration, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use fields::Fields;
-pub use fields::Format;
+use fields::LineFields;
+pub use fields::LogFormat;
 pub use limit::Limit;
 
-static FORMAT: OnceLock<Format> = OnceLock::new();
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 thread_local! {
     /// The request that this thread is busy with.
@@ -26,7 +26,7 @@ thread_local! {
 
 /// Starts logging: our own events from `level` on, those of libraries from warnings on (their details could hold what
 /// must not be logged).
-pub fn start(level: LevelFilter, format: Format) {
+pub fn start(level: LevelFilter, format: LogFormat) {
     // A second start, as a test may do, keeps the first.
     if FORMAT.set(format).is_ok() && log::set_logger(&Libraries).is_ok() {
         log::set_max_level(level);
@@ -36,15 +36,15 @@ pub fn start(level: LevelFilter, format: Format) {
 /// Does some work of a request's: what is logged meanwhile, on this thread, carries its id.
 pub fn in_request<T>(id: &Arc<str>, work: impl FnOnce() -> T) -> T {
     /// Puts the id back that was there before, also when the work panics.
-    struct Before(Option<Arc<str>>);
+    struct RequestIdGuard(Option<Arc<str>>);
 
-    impl Drop for Before {
+    impl Drop for RequestIdGuard {
         fn drop(&mut self) {
             REQUEST_ID.set(self.0.take());
         }
     }
 
-    let _before = Before(REQUEST_ID.replace(Some(Arc::clone(id))));
+    let _before = RequestIdGuard(REQUEST_ID.replace(Some(Arc::clone(id))));
     work()
 }
 
@@ -76,12 +76,12 @@ fn event(level: Level, line: impl FnOnce() -> Line) {
 
 /// An event: a message and its fields, in the order they are added.
 #[derive(Debug)]
-pub struct Line(Fields);
+pub struct Line(LineFields);
 
 impl Line {
     /// An event with its message.
     pub fn new(message: &str) -> Line {
-        Line(Fields::new(FORMAT.get().copied().unwrap_or_default())).text("msg", message)
+        Line(LineFields::new(FORMAT.get().copied().unwrap_or_default())).text("msg", message)
     }
 
     /// Adds a text, escaped where it has to be. An empty one is left out.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use prometheusmirror::ask::{self, AskError, Shown};
+use prometheusmirror::ask::{self, AskError, AskOutput};
 use prometheusmirror::settings::{self, Command, allocator};
 use prometheusmirror::{check, log, server};
 
@@ -52,9 +52,9 @@ fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
 }
 
 /// Shows an answer, or why there is none.
-fn answered(answer: Result<Shown, AskError>) -> ExitCode {
+fn answered(answer: Result<AskOutput, AskError>) -> ExitCode {
     match answer {
-        Ok(Shown { text, error }) => {
+        Ok(AskOutput { text, error }) => {
             show(&text);
             error.map_or(ExitCode::SUCCESS, |error| {
                 eprintln!("prometheusmirror: {error}");

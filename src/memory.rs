@@ -25,12 +25,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct MemoryBudget {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     released: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BudgetState {
     /// What each question holds, in bytes, by its number.
     questions: HashMap<u64, usize>,
     /// The answers that are written, oldest first.
@@ -83,7 +83,7 @@ impl MemoryBudget {
 
     /// The memory of a question, of which it has none yet. It waits for more until `deadline`.
     pub fn question(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
-        let inner = Inner {
+        let inner = MemoryGrant {
             budget: Arc::clone(self),
             deadline,
             granted: AtomicUsize::new(FREE_BYTES),
@@ -103,17 +103,17 @@ impl MemoryBudget {
         self.capacity / 2
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The memory of a question. It is given back when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Memory(Arc<Inner>);
+pub struct Memory(Arc<MemoryGrant>);
 
 #[derive(Debug)]
-struct Inner {
+struct MemoryGrant {
     budget: Arc<MemoryBudget>,
     deadline: Instant,
     /// What the question may hold, in bytes.
@@ -167,7 +167,7 @@ impl Memory {
     }
 }
 
-impl Inner {
+impl MemoryGrant {
     fn grow(&self, bytes: usize) -> Result<(), NoMemory> {
         let budget = &self.budget;
         if bytes > budget.half() {
@@ -197,7 +197,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for MemoryGrant {
     fn drop(&mut self) {
         let Some(number) = self.number().take() else { return };
         let mut state = self.budget.state();
@@ -206,7 +206,7 @@ impl Drop for Inner {
     }
 }
 
-impl State {
+impl BudgetState {
     /// Whether a question may grow to so many bytes: they are there, and some question could grow to the most afterwards.
     fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
         let held = self.questions.get(&number).copied().unwrap_or_default();

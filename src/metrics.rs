@@ -53,10 +53,10 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Total>,
-    request_seconds: Durations<ByMethod>,
-    upstream_requests: Family<Asked, Total>,
-    upstream_seconds: Durations<ByEndpoint>,
+    requests: Family<RequestLabels, Total>,
+    request_seconds: Durations<MethodLabels>,
+    upstream_requests: Family<CallLabels, Total>,
+    upstream_seconds: Durations<EndpointLabels>,
     /// Requests from their arrival until their replies are written.
     pub in_flight: Level,
     /// Workers that are busy with a request.
@@ -65,41 +65,41 @@ pub struct Metrics {
     pub queue_length: Level,
     /// The memory that requests hold of what they share, in bytes.
     pub memory_held_bytes: Level,
-    rejected: Family<ByReason, Total>,
-    errors: Family<ByCode, Total>,
-    sample_reads: Family<BySource, Total>,
+    rejected: Family<ReasonLabels, Total>,
+    errors: Family<CodeLabels, Total>,
+    sample_reads: Family<SourceLabels, Total>,
     partial_responses: Total,
     points_sent: Total,
-    points_dropped: Family<ByReason, Total>,
+    points_dropped: Family<ReasonLabels, Total>,
     panics: Total,
     thread_shortages: Total,
     accept_failures: Total,
     evicted_connections: Total,
-    file_reloads: Family<Reloaded, Total>,
+    file_reloads: Family<ReloadLabels, Total>,
     resident_bytes: Level,
     open_descriptors: Level,
     counted_descriptors: OpenDescriptors,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     method: &'static str,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByMethod {
+struct MethodLabels {
     method: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Asked {
+struct CallLabels {
     endpoint: &'static str,
     outcome: &'static str,
     upstream: UpstreamLabels<String>,
 }
 
-impl EncodeLabelSet for Asked {
+impl EncodeLabelSet for CallLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
         ("endpoint", self.endpoint).encode(encoder.encode_label())?;
         ("outcome", self.outcome).encode(encoder.encode_label())?;
@@ -108,12 +108,12 @@ impl EncodeLabelSet for Asked {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct ByEndpoint {
+struct EndpointLabels {
     endpoint: &'static str,
     upstream: UpstreamLabels<String>,
 }
 
-impl EncodeLabelSet for ByEndpoint {
+impl EncodeLabelSet for EndpointLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
         ("endpoint", self.endpoint).encode(encoder.encode_label())?;
         self.upstream.encode(encoder)
@@ -148,23 +148,23 @@ impl UpstreamLabels<String> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reloaded {
+struct ReloadLabels {
     file: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BySource {
+struct SourceLabels {
     source: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCode {
+struct CodeLabels {
     code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByReason {
+struct ReasonLabels {
     reason: &'static str,
 }
 
@@ -180,7 +180,7 @@ impl Metrics {
             "From taking a request in to its answer being written",
             Family::new_with_constructor(histogram),
         );
-        let upstream_requests: Family<Asked, Total> = registered(
+        let upstream_requests: Family<CallLabels, Total> = registered(
             &mut registry,
             "upstream_requests_total",
             "Requests to a Prometheus, and what came of them",
@@ -206,19 +206,19 @@ impl Metrics {
             "Memory that requests hold of what they share",
             Level::default(),
         );
-        let rejected: Family<ByReason, Total> = registered(
+        let rejected: Family<ReasonLabels, Total> = registered(
             &mut registry,
             "rejected_requests_total",
             "Requests turned away before they were looked into",
             Family::default(),
         );
-        let errors: Family<ByCode, Total> = registered(
+        let errors: Family<CodeLabels, Total> = registered(
             &mut registry,
             "errors_total",
             "Requests that ended in an error, by its code",
             Family::default(),
         );
-        let sample_reads: Family<BySource, Total> = registered(
+        let sample_reads: Family<SourceLabels, Total> = registered(
             &mut registry,
             "sample_reads_total",
             "Calls that read samples, by the way they came",
@@ -231,7 +231,7 @@ impl Metrics {
             Total::default(),
         );
         let points_sent = registered(&mut registry, "points_sent_total", "Points sent to StackState", Total::default());
-        let points_dropped: Family<ByReason, Total> = registered(
+        let points_dropped: Family<ReasonLabels, Total> = registered(
             &mut registry,
             "points_dropped_total",
             "Samples that became no point for their value",
@@ -252,7 +252,7 @@ impl Metrics {
             "Idle connections that were closed to make room for others, and connections refused for want of room",
             Total::default(),
         );
-        let file_reloads: Family<Reloaded, Total> = registered(
+        let file_reloads: Family<ReloadLabels, Total> = registered(
             &mut registry,
             "file_reloads_total",
             "Changes of files that were taken over, and attempts to read them that failed",
@@ -282,24 +282,24 @@ impl Metrics {
 
         // What is alerted on has to be there before it first happens, or its first time is no increase.
         for reason in REJECTIONS {
-            rejected.get_or_create(&ByReason { reason }).0.inc_by(0);
+            rejected.get_or_create(&ReasonLabels { reason }).0.inc_by(0);
         }
         for code in ERROR_CODES {
-            errors.get_or_create(&ByCode { code }).0.inc_by(0);
+            errors.get_or_create(&CodeLabels { code }).0.inc_by(0);
         }
         for endpoint in ENDPOINTS {
-            let asked = Asked { endpoint, outcome: NOT_ALLOWED, upstream: UpstreamLabels::default() };
+            let asked = CallLabels { endpoint, outcome: NOT_ALLOWED, upstream: UpstreamLabels::default() };
             upstream_requests.get_or_create(&asked).0.inc_by(0);
         }
         for source in [SampleSource::RemoteRead, SampleSource::RangeSelector, SampleSource::PromQl] {
-            sample_reads.get_or_create(&BySource { source: source.name() }).0.inc_by(0);
+            sample_reads.get_or_create(&SourceLabels { source: source.name() }).0.inc_by(0);
         }
         for reason in [NAN, INFINITE] {
-            points_dropped.get_or_create(&ByReason { reason }).0.inc_by(0);
+            points_dropped.get_or_create(&ReasonLabels { reason }).0.inc_by(0);
         }
         for file in [WatchedFile::Key, WatchedFile::Upstreams] {
             for outcome in [TAKEN_OVER, FAILED] {
-                file_reloads.get_or_create(&Reloaded { file: file.name(), outcome }).0.inc_by(0);
+                file_reloads.get_or_create(&ReloadLabels { file: file.name(), outcome }).0.inc_by(0);
             }
         }
         Metrics {
@@ -331,32 +331,32 @@ impl Metrics {
 
     /// A request was answered: which method or page it asked for, with which status, after how long.
     pub fn answered(&self, method: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&Answered { method, status }).0.inc();
-        self.request_seconds.get_or_create(&ByMethod { method }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { method, status }).0.inc();
+        self.request_seconds.get_or_create(&MethodLabels { method }).observe(took.as_secs_f64());
     }
 
     /// A request was turned away, for one of the [`REJECTIONS`].
     pub fn rejected(&self, reason: &'static str) {
-        self.rejected.get_or_create(&ByReason { reason }).0.inc();
+        self.rejected.get_or_create(&ReasonLabels { reason }).0.inc();
     }
 
     /// A request ended in an error, whose code is one of [`ERROR_CODES`].
     pub fn failed(&self, code: &'static str) {
-        self.errors.get_or_create(&ByCode { code }).0.inc();
+        self.errors.get_or_create(&CodeLabels { code }).0.inc();
     }
 
     /// A Prometheus was asked at an endpoint, with this outcome after this time.
     pub fn asked(&self, upstream: UpstreamLabels<&str>, endpoint: &'static str, outcome: &'static str, took: Duration) {
         let upstream = upstream.owned();
         self.upstream_seconds
-            .get_or_create(&ByEndpoint { endpoint, upstream: upstream.clone() })
+            .get_or_create(&EndpointLabels { endpoint, upstream: upstream.clone() })
             .observe(took.as_secs_f64());
-        self.upstream_requests.get_or_create(&Asked { endpoint, outcome, upstream }).0.inc();
+        self.upstream_requests.get_or_create(&CallLabels { endpoint, outcome, upstream }).0.inc();
     }
 
     /// Samples were read, or PromQL was asked in the place of them.
     pub fn samples_read(&self, source: SampleSource) {
-        self.sample_reads.get_or_create(&BySource { source: source.name() }).0.inc();
+        self.sample_reads.get_or_create(&SourceLabels { source: source.name() }).0.inc();
     }
 
     /// An answer was taken that says that data is missing in it.
@@ -367,8 +367,8 @@ impl Metrics {
     /// Points were sent, others could not be for their values.
     pub fn points(&self, sent: u64, nan: u64, infinite: u64) {
         self.points_sent.0.inc_by(sent);
-        self.points_dropped.get_or_create(&ByReason { reason: NAN }).0.inc_by(nan);
-        self.points_dropped.get_or_create(&ByReason { reason: INFINITE }).0.inc_by(infinite);
+        self.points_dropped.get_or_create(&ReasonLabels { reason: NAN }).0.inc_by(nan);
+        self.points_dropped.get_or_create(&ReasonLabels { reason: INFINITE }).0.inc_by(infinite);
     }
 
     /// Something panicked.
@@ -394,7 +394,7 @@ impl Metrics {
     /// A file that may change was read again: it has changed and was taken over, or it is of no use.
     pub fn file_reloaded(&self, file: WatchedFile, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
-        self.file_reloads.get_or_create(&Reloaded { file: file.name(), outcome }).0.inc();
+        self.file_reloads.get_or_create(&ReloadLabels { file: file.name(), outcome }).0.inc();
     }
 
     /// The page.

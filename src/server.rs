@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::api::{Access, Gateway};
 use crate::file::Refreshed;
-use crate::key::{BadKeyFile, Keyring};
+use crate::key::{BadKeyFile, CurrentKey};
 use crate::log;
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, WatchedFile};
@@ -124,14 +124,14 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
         return Err(ServerError::Threads { workers: settings.workers, needed, found });
     }
 
-    let keyring = Arc::new(settings.api_key.keyring().map_err(ServerError::KeyFile)?);
+    let key = Arc::new(settings.api_key.load().map_err(ServerError::KeyFile)?);
     let reach = reach(&settings.reach).map_err(ServerError::Reach)?;
     let proxy_name = reach.proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
     let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
         .map_err(ServerError::UpstreamsFile)?;
     let named_upstreams = client.names().len();
     let gateway = Gateway::new(
-        Arc::clone(&keyring),
+        Arc::clone(&key),
         Access {
             requires_key: settings.require_api_key,
             has_named_only: settings.named_upstreams_only,
@@ -155,7 +155,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     });
     if matches!(settings.api_key, KeySource::File(_)) || settings.reach.upstreams_file.is_some() {
         let (edge, metrics) = (Arc::clone(&edge), Arc::clone(&metrics));
-        start("files", move || refresh_for_ever(&keyring, &edge.gateway, &metrics))?;
+        start("files", move || refresh_for_ever(&key, &edge.gateway, &metrics))?;
     }
     if settings.reach.upstreams_file.is_some() {
         let edge = Arc::clone(&edge);
@@ -184,13 +184,13 @@ fn start<T>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<(),
 }
 
 /// Takes over what changes in the file of the key, in the upstreams file and in those that it names.
-fn refresh_for_ever(keyring: &Keyring, gateway: &Gateway, metrics: &Metrics) {
+fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Metrics) {
     let follow = |watched| Follow { watched, metrics, troubles: BTreeMap::new() };
-    let (mut key, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
+    let (mut key_file, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
     loop {
         thread::sleep(FILE_INTERVAL);
-        let of_key = Refreshed::from(keyring.refresh());
-        key.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
+        let of_key = Refreshed::from(key.refresh());
+        key_file.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
         let of_upstreams = gateway.refresh_upstreams();
         upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
     }

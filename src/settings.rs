@@ -20,8 +20,8 @@ use std::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
-use crate::key::{BadKeyFile, Key, Keyring};
-use crate::log::Format;
+use crate::key::{ApiKey, BadKeyFile, CurrentKey};
+use crate::log::LogFormat;
 use crate::prometheus::{Allowlist, AwsEnvironment, BadHost, NoProxy, Proxy};
 
 use table::{
@@ -67,7 +67,7 @@ pub struct Settings {
     /// How much is logged.
     pub log_level: LevelFilter,
     /// How a line of the log is written.
-    pub log_format: Format,
+    pub log_format: LogFormat,
 }
 
 /// Settings that say which upstreams may be asked, and how they are reached.
@@ -90,20 +90,20 @@ pub struct ReachSettings {
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// It was given itself.
-    Given(Key),
+    Given(ApiKey),
     /// It stands in a file.
     File(PathBuf),
 }
 
 impl KeySource {
-    /// The key, which follows the file if it stands in one.
+    /// The key, which follows its file if it is in one.
     ///
     /// # Errors
     /// When the file is of no use.
-    pub fn keyring(&self) -> Result<Keyring, BadKeyFile> {
+    pub fn load(&self) -> Result<CurrentKey, BadKeyFile> {
         match self {
-            KeySource::Given(key) => Ok(Keyring::fixed(key.clone())),
-            KeySource::File(path) => Keyring::from_file(path.clone()),
+            KeySource::Given(key) => Ok(CurrentKey::fixed(key.clone())),
+            KeySource::File(path) => CurrentKey::from_file(path.clone()),
         }
     }
 
@@ -111,8 +111,8 @@ impl KeySource {
     ///
     /// # Errors
     /// When the file is of no use.
-    pub fn current_key(&self) -> Result<Arc<Key>, BadKeyFile> {
-        self.keyring().map(|keyring| keyring.current())
+    pub fn read_once(&self) -> Result<Arc<ApiKey>, BadKeyFile> {
+        self.load().map(|key| key.get())
     }
 }
 
@@ -228,18 +228,19 @@ fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> R
         flags.insert(setting.flag, value_of(setting.flag, setting.allowed, &mut parser)?);
     }
 
-    let given = |setting: &'static Setting| -> Option<Given> {
-        let from_flag = flags.get(setting.flag).map(|value| Given::new(setting, format!("--{}", setting.flag), value));
+    let given = |setting: &'static Setting| -> Option<GivenSetting> {
+        let from_flag =
+            flags.get(setting.flag).map(|value| GivenSetting::new(setting, format!("--{}", setting.flag), value));
         from_flag.or_else(|| {
             let value = variable(setting.variable).filter(|value| !value.is_empty())?;
             // What is no UTF-8 is no allowed value of any setting, so its check refuses it.
-            Some(Given::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
+            Some(GivenSetting::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
         })
     };
-    let needed = |setting: &'static Setting| -> Result<Given, BadSetting> {
+    let needed = |setting: &'static Setting| -> Result<GivenSetting, BadSetting> {
         match (given(setting), setting.fallback) {
             (Some(given), _) => Ok(given),
-            (None, Fallback::Value(default)) => Ok(Given::new(setting, format!("--{}", setting.flag), default)),
+            (None, Fallback::Value(default)) => Ok(GivenSetting::new(setting, format!("--{}", setting.flag), default)),
             (None, _) => Err(must_be_given(setting)),
         }
     };
@@ -361,19 +362,19 @@ const UPSTREAMS: &str = "upstreams";
 const QUEUED_PER_WORKER: usize = 10;
 
 /// A value, and under which name it was given.
-struct Given {
+struct GivenSetting {
     setting: &'static Setting,
     name: String,
     value: String,
 }
 
-impl Given {
-    fn new(setting: &'static Setting, name: String, value: &str) -> Given {
-        Given { setting, name, value: value.to_owned() }
+impl GivenSetting {
+    fn new(setting: &'static Setting, name: String, value: &str) -> GivenSetting {
+        GivenSetting { setting, name, value: value.to_owned() }
     }
 
     fn checked<T>(self, check: impl Fn(&str) -> Option<T>) -> Result<T, BadSetting> {
-        let Given { setting, name, value } = self;
+        let GivenSetting { setting, name, value } = self;
         check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
     }
 
@@ -391,7 +392,7 @@ impl Given {
         if self.value.contains('@') {
             return Err(self.bad_secret());
         }
-        let Given { setting, name, value } = self;
+        let GivenSetting { setting, name, value } = self;
         let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
         value.parse().map_err(bad)
     }
@@ -404,13 +405,13 @@ impl Given {
         Proxy::at_url(text, no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
     }
 
-    fn api_key(self) -> Result<Key, BadSetting> {
-        Key::new(&self.value).ok_or_else(|| self.bad_secret())
+    fn api_key(self) -> Result<ApiKey, BadSetting> {
+        ApiKey::new(&self.value).ok_or_else(|| self.bad_secret())
     }
 
     /// Says what is allowed, but does not repeat what was given.
     fn bad_secret(&self) -> BadSetting {
-        let Given { setting, name, .. } = self;
+        let GivenSetting { setting, name, .. } = self;
         BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
     }
 }
@@ -443,10 +444,10 @@ fn level(text: &str) -> Option<LevelFilter> {
     }
 }
 
-fn format_named(text: &str) -> Option<Format> {
+fn format_named(text: &str) -> Option<LogFormat> {
     match text.to_ascii_lowercase().as_str() {
-        "logfmt" => Some(Format::Logfmt),
-        "json" => Some(Format::Json),
+        "logfmt" => Some(LogFormat::Logfmt),
+        "json" => Some(LogFormat::Json),
         _ => None,
     }
 }
@@ -506,7 +507,7 @@ mod tests {
     #[test]
     fn defaults_are_those_promised() {
         let expected = Settings {
-            api_key: KeySource::Given(Key::new("k").unwrap()),
+            api_key: KeySource::Given(ApiKey::new("k").unwrap()),
             require_api_key: false,
             reach: ReachSettings {
                 allow_upstream: "*".parse().unwrap(),
@@ -527,7 +528,7 @@ mod tests {
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(25),
             log_level: LevelFilter::Info,
-            log_format: Format::Logfmt,
+            log_format: LogFormat::Logfmt,
         };
         assert_eq!(settings(&["--api-key", "k"], &[]), expected);
         assert_eq!(settings(&[], &[("API_KEY", "k"), ("PORT", "")]), expected);
@@ -601,7 +602,7 @@ mod tests {
             let expected = Command::Check(Check { url: url.to_owned(), api_key });
             assert_eq!(resolved(args, variables), Ok(expected), "{args:?} {variables:?}");
         };
-        let key = || Some(KeySource::Given(Key::new("k").unwrap()));
+        let key = || Some(KeySource::Given(ApiKey::new("k").unwrap()));
         check(&["check"], &[], "http://127.0.0.1:9900/", None);
         check(&["check"], &[("PORT", "80"), ("API_KEY", "k"), ("LISTEN", "0.0.0.0")], "http://127.0.0.1:80/", key());
         check(&["check", "--listen", "::1", "--port=1"], &[], "http://[::1]:1/", None);

@@ -8,8 +8,8 @@ use arbitrary::Unstructured;
 use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawAnswer, RawPlan, RawReader};
-use prometheusmirror::compute::screen::{Dropped, Kind};
-use prometheusmirror::model::query::{Aggregation, Method, NanInterpretation, Order};
+use prometheusmirror::compute::screen::{Dropped, SampleKind};
+use prometheusmirror::model::query::{Aggregation, AggregationMethod, NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
 use prometheusmirror::model::time::TimeRange;
 
@@ -71,8 +71,8 @@ fn check_buckets(question: &Question, aggregation: Aggregation) {
     let Question { kind, range, limit, order, .. } = *question;
     let mut plan = AggregatePlan::new(kind, aggregation, range, limit, order);
     let intervals = match aggregation.method {
-        Method::EventCount => 0,
-        Method::Sum => 1,
+        AggregationMethod::EventCount => 0,
+        AggregationMethod::Sum => 1,
         // A rate is known for two times its interval.
         _ => 3,
     };
@@ -141,16 +141,16 @@ fn feed(sink: &mut impl SampleSink, series: &[Part], pieces: &[u8]) {
 
 /// How far before a range the samples of counters have to be read at least, for an interval that ends in it to be whole, or for
 /// so many times the length of one.
-fn least_look_back_ms(kind: Kind, intervals: i64) -> i64 {
+fn least_look_back_ms(kind: SampleKind, intervals: i64) -> i64 {
     match kind {
-        Kind::Gauge(_) => 0,
-        Kind::Counter(scrape_interval_ms) => intervals * (5 * MINUTE_MS).max(4 * scrape_interval_ms.unwrap_or(0)),
+        SampleKind::Gauge(_) => 0,
+        SampleKind::Counter(scrape_interval_ms) => intervals * (5 * MINUTE_MS).max(4 * scrape_interval_ms.unwrap_or(0)),
     }
 }
 
 /// What is read once more is longer, and has a bound. Nothing is where all samples are so near to each other that four times as
 /// far is no more than what is read anyway.
-fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], kind: Kind) {
+fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], kind: SampleKind) {
     if let Some(further_ms) = further_ms {
         assert!(further_ms > read_ms && (HOUR_MS..=WEEK_MS).contains(&further_ms), "{further_ms} after {read_ms}");
         let is_settled = |part: &Part| {
@@ -164,7 +164,7 @@ fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], kind: K
 /// The samples of series that count for what is expected: all there are, if no gap is so long that it matters how many were read.
 fn known(handed: &[Part], question: &Question) -> Vec<Vec<Sample>> {
     let kind = question.kind;
-    let sums = question.aggregation.is_some_and(|aggregation| aggregation.method == Method::Sum);
+    let sums = question.aggregation.is_some_and(|aggregation| aggregation.method == AggregationMethod::Sum);
     // A rate goes across such a gap whatever the other gaps are. A sum counts what was counted in an hour.
     let longest_ms = least_look_back_ms(kind, 1).max(if sums { HOUR_MS } else { 0 });
     let is_steady = |part: &Part| {
@@ -197,8 +197,8 @@ fn check_points(found: Points, expected: Answer, question: &Question) {
 }
 
 /// What a NaN of a kind becomes.
-fn is_nan_zero(kind: Kind) -> bool {
-    kind == Kind::Gauge(NanInterpretation::Zero)
+fn is_nan_zero(kind: SampleKind) -> bool {
+    kind == SampleKind::Gauge(NanInterpretation::Zero)
 }
 
 /// Nothing that was left out.

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use prometheusmirror::compute::plan::Subquery;
 use prometheusmirror::compute::promql;
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Method, Selector};
+use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, AggregationMethod, Selector};
 use prometheusmirror::model::time::LATEST_MS;
 
 use crate::number::Exact;
@@ -19,7 +19,7 @@ use reader::{Expr, Match, Operator, read};
 struct Asked {
     selector: Selector,
     expression: String,
-    method: Method,
+    method: AggregationMethod,
     length_ms: i64,
     subquery: Subquery,
     offset_ms: i64,
@@ -29,15 +29,15 @@ struct Asked {
     others: Vec<String>,
 }
 
-const METHODS: [Method; 8] = [
-    Method::Mean,
-    Method::Max,
-    Method::Min,
-    Method::Sum,
-    Method::EventCount,
-    Method::Percentile(25),
-    Method::Percentile(98),
-    Method::Percentile(99),
+const METHODS: [AggregationMethod; 8] = [
+    AggregationMethod::Mean,
+    AggregationMethod::Max,
+    AggregationMethod::Min,
+    AggregationMethod::Sum,
+    AggregationMethod::EventCount,
+    AggregationMethod::Percentile(25),
+    AggregationMethod::Percentile(98),
+    AggregationMethod::Percentile(99),
 ];
 
 impl<'a> Arbitrary<'a> for Asked {
@@ -241,28 +241,28 @@ fn check_patterns(asked: &Asked) {
 }
 
 /// What PromQL computes of gauges in the place of arithmetic.
-fn of_gauges(method: Method, range: Expr) -> Expr {
+fn of_gauges(method: AggregationMethod, range: Expr) -> Expr {
     let of_all = |aggregate: &str, function: &str| call(aggregate, [call(function, [range.clone()])]);
     match method {
-        Method::Mean => binary('/', of_all("sum", "sum_over_time"), of_all("sum", "count_over_time")),
-        Method::Max => of_all("max", "max_over_time"),
-        Method::Min => of_all("min", "min_over_time"),
-        Method::Sum => of_all("sum", "sum_over_time"),
-        Method::EventCount => of_all("sum", "count_over_time"),
+        AggregationMethod::Mean => binary('/', of_all("sum", "sum_over_time"), of_all("sum", "count_over_time")),
+        AggregationMethod::Max => of_all("max", "max_over_time"),
+        AggregationMethod::Min => of_all("min", "min_over_time"),
+        AggregationMethod::Sum => of_all("sum", "sum_over_time"),
+        AggregationMethod::EventCount => of_all("sum", "count_over_time"),
         // Asked for one gauge only.
-        Method::Percentile(_) => over_time(method, range),
+        AggregationMethod::Percentile(_) => over_time(method, range),
     }
 }
 
 /// What a method makes of the values in a range.
-fn over_time(method: Method, range: Expr) -> Expr {
+fn over_time(method: AggregationMethod, range: Expr) -> Expr {
     let function = match method {
-        Method::Mean => "avg_over_time",
-        Method::Max => "max_over_time",
-        Method::Min => "min_over_time",
-        Method::Sum => "sum_over_time",
-        Method::EventCount => "count_over_time",
-        Method::Percentile(percent) => {
+        AggregationMethod::Mean => "avg_over_time",
+        AggregationMethod::Max => "max_over_time",
+        AggregationMethod::Min => "min_over_time",
+        AggregationMethod::Sum => "sum_over_time",
+        AggregationMethod::EventCount => "count_over_time",
+        AggregationMethod::Percentile(percent) => {
             let share = format!("0.{percent}").parse().unwrap();
             return call("quantile_over_time", [Expr::Number(share), range]);
         }

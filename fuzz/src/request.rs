@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheusmirror::api::{Datasource, metric_query};
 use prometheusmirror::model::decimal::Decimal;
 use prometheusmirror::model::query::{
-    Aggregation, LabelValue, LabelValues, Matcher, Method, MetricQuery, NanInterpretation, Order,
+    Aggregation, LabelValue, LabelValues, Matcher, AggregationMethod, MetricQuery, NanInterpretation, Order,
 };
 use prometheusmirror::model::query::{PartialResponse, Selector, Source};
 use prometheusmirror::model::time::TimeRange;
@@ -296,12 +296,12 @@ fn aggregation((method, size): (&str, i128)) -> Result<Aggregation, Refused> {
     };
     let percentile = name.strip_prefix("PERCENTILE_");
     let method = match (name, percentile) {
-        ("MEAN", _) => Method::Mean,
-        ("MAX", _) => Method::Max,
-        ("MIN", _) => Method::Min,
-        ("SUM", _) => Method::Sum,
-        ("EVENT_COUNT", _) => Method::EventCount,
-        (_, Some(p @ ("25" | "50" | "75" | "90" | "95" | "98" | "99"))) => Method::Percentile(p.parse().unwrap()),
+        ("MEAN", _) => AggregationMethod::Mean,
+        ("MAX", _) => AggregationMethod::Max,
+        ("MIN", _) => AggregationMethod::Min,
+        ("SUM", _) => AggregationMethod::Sum,
+        ("EVENT_COUNT", _) => AggregationMethod::EventCount,
+        (_, Some(p @ ("25" | "50" | "75" | "90" | "95" | "98" | "99"))) => AggregationMethod::Percentile(p.parse().unwrap()),
         _ => return Err(Refused::Meaning),
     };
     let bucket_ms = i64::try_from(size).ok().filter(|size| (1..=253_402_300_799_999).contains(size));

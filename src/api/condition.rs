@@ -4,7 +4,9 @@ use crate::compute::promql::{METRIC_NAME, pattern_chars, prefix_chars};
 use crate::compute::tokens;
 use crate::model::decimal::Decimal;
 use crate::model::query::{Invalid, LabelValue, LabelValues, Matcher, Selector, Source};
-use crate::wire::conditions::{Condition, ConditionValue, Conditions, Given, MAX_CONDITIONS, MAX_SET_VALUES, ValueSet};
+use crate::wire::conditions::{
+    Condition, ConditionValue, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, ValueSet,
+};
 use crate::wire::scalar::MAX_VALUE_BYTES;
 use crate::wire::scalar::Scalar;
 use crate::wire::text::{MAX_VALUES_BYTES, Name};
@@ -138,8 +140,8 @@ fn label_values(condition: &Condition) -> Result<LabelValues, Invalid> {
     let mut add = |value, kind| add_value(&mut values, &condition.key, value, kind);
     match &condition.value {
         None => add(&Scalar::Null, None)?,
-        Some(ConditionValue { value: Given::One(value), kind }) => add(value, kind.as_deref())?,
-        Some(ConditionValue { value: Given::Set(ValueSet { kept, .. }), kind }) => {
+        Some(ConditionValue { value: ScalarOrSet::One(value), kind }) => add(value, kind.as_deref())?,
+        Some(ConditionValue { value: ScalarOrSet::Set(ValueSet { kept, .. }), kind }) => {
             check_held(kind.as_deref())?;
             kept.iter().try_for_each(|item| add(&item.value, item.kind.as_deref()))?;
         }

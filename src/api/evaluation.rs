@@ -5,7 +5,7 @@ use crate::api::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Grid;
 use crate::compute::points::Points;
-use crate::compute::screen::{Kind, Screen};
+use crate::compute::screen::{SampleKind, Screen};
 use crate::error::Error;
 use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::model::sample::{Sample, SeriesSet};
@@ -82,7 +82,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         let shape = shape.needed_for(query);
         shape.must_fit(session, 0, promql)?;
         let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
-        Ok(Evaluation { session, shape, seen, points, screen: Screen::of(Kind::Gauge(nan)) })
+        Ok(Evaluation { session, shape, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
     }
 
     /// Evaluates an expression. If Prometheus refuses it, `instead` may give another one.

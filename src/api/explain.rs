@@ -3,14 +3,14 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::now_ms;
-use crate::compute::origins::{Increment, Origin, OriginSeries};
+use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::points::Points;
 use crate::compute::promql;
-use crate::compute::screen::{Dropped, Kind};
+use crate::compute::screen::{Dropped, SampleKind};
 use crate::metrics::SampleSource;
 use crate::model::calendar::DateTime;
-use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector, Source};
+use crate::model::query::{Aggregation, AggregationMethod, MetricQuery, NanInterpretation, Selector, Source};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 use crate::prometheus::{CallRecord, MAX_SERIES, ReadRecord, SeriesRecord, Session};
@@ -90,8 +90,8 @@ pub(super) fn answer(
 ) -> Option<ExplainedAnswer> {
     let recording = session.recording()?;
     let kind = match query.source {
-        Source::Gauge(_) => Some(Kind::Gauge(nan)),
-        Source::Counter(_) => Some(Kind::Counter(interval_ms)),
+        Source::Gauge(_) => Some(SampleKind::Gauge(nan)),
+        Source::Counter(_) => Some(SampleKind::Counter(interval_ms)),
         Source::Expression(_) => None,
     };
     let (read, is_promql) = (recording.read.as_ref(), recording.source == Some(SampleSource::PromQl));
@@ -130,7 +130,7 @@ pub(super) fn answer(
 
 /// The series that were read, ready to be asked what points owe to them.
 struct Origins<'r> {
-    kind: Kind,
+    kind: SampleKind,
     read: &'r ReadRecord,
     series: Vec<OriginSeries>,
     /// The range of which all samples are at hand.
@@ -138,7 +138,7 @@ struct Origins<'r> {
 }
 
 impl<'r> Origins<'r> {
-    fn new(kind: Kind, query: &MetricQuery, read: &'r ReadRecord) -> Origins<'r> {
+    fn new(kind: SampleKind, query: &MetricQuery, read: &'r ReadRecord) -> Origins<'r> {
         let samples = |one: &SeriesRecord| one.samples.iter().copied().collect::<Vec<Sample>>();
         let series = read.series.iter().map(|one| OriginSeries::new(kind, query.range, samples(one))).collect();
         let mut complete = TimeRange { start: i64::MIN, end: i64::MAX };
@@ -174,7 +174,7 @@ impl<'r> Origins<'r> {
     }
 
     fn described(&self) -> Vec<ExplainedSeries> {
-        let is_counter = matches!(self.kind, Kind::Counter(_));
+        let is_counter = matches!(self.kind, SampleKind::Counter(_));
         let described = |(record, origin): (&SeriesRecord, &OriginSeries)| ExplainedSeries {
             labels: record.labels.clone(),
             samples: record.total,
@@ -211,8 +211,8 @@ impl<'r> Origins<'r> {
     }
 }
 
-fn share(series: usize, origin: Origin) -> Share {
-    let Origin { samples, increments, last_known } = origin;
+fn share(series: usize, origin: PointOrigin) -> Share {
+    let PointOrigin { samples, increments, last_known } = origin;
     let without_end = |one: Increment| ExplainedIncrement { known_until: None, ..increment(one) };
     Share {
         series,
@@ -268,11 +268,11 @@ fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> Strin
             "At each sample, the increase since the sample before it, divided by the seconds between them."
         }
         (_, None) => "The samples as they are.",
-        (_, Some(Method::EventCount)) => "The number of samples in each bucket, of all series.",
-        (Source::Counter(_), Some(Method::Sum)) => {
+        (_, Some(AggregationMethod::EventCount)) => "The number of samples in each bucket, of all series.",
+        (Source::Counter(_), Some(AggregationMethod::Sum)) => {
             "The sum of the increments in each bucket, of all series: an increment counts in the bucket of its later sample."
         }
-        (Source::Counter(_), Some(Method::Mean)) => {
+        (Source::Counter(_), Some(AggregationMethod::Mean)) => {
             "The sum over the series of the increase divided by the seconds it took, of the increments that end in the bucket; a series \
              without one goes on at its rate last known."
         }
@@ -287,14 +287,14 @@ fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> Strin
     if is_promql { format!("{rule} Approximated by PromQL.") } else { rule.to_owned() }
 }
 
-fn of_values(method: Method) -> String {
+fn of_values(method: AggregationMethod) -> String {
     match method {
-        Method::Mean => "The mean".to_owned(),
-        Method::Max => "The largest".to_owned(),
-        Method::Min => "The smallest".to_owned(),
-        Method::Percentile(percent) => format!("The {percent}th percentile"),
-        Method::Sum => "The sum".to_owned(),
-        Method::EventCount => "The number".to_owned(),
+        AggregationMethod::Mean => "The mean".to_owned(),
+        AggregationMethod::Max => "The largest".to_owned(),
+        AggregationMethod::Min => "The smallest".to_owned(),
+        AggregationMethod::Percentile(percent) => format!("The {percent}th percentile"),
+        AggregationMethod::Sum => "The sum".to_owned(),
+        AggregationMethod::EventCount => "The number".to_owned(),
     }
 }
 
@@ -309,7 +309,9 @@ fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
         }
         (Source::Gauge(of), None) => promql::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),
-        (Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) if method != Method::EventCount => {
+        (Source::Counter(of), Some(Aggregation { method, bucket_ms, .. }))
+            if method != AggregationMethod::EventCount =>
+        {
             counters(of, method, bucket_ms, rate_ms, subquery(bucket_ms, Some(spacing_ms)))
         }
         (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
@@ -318,10 +320,10 @@ fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
     }
 }
 
-fn counters(of: &Selector, method: Method, bucket_ms: i64, rate_ms: i64, subquery: Subquery) -> String {
+fn counters(of: &Selector, method: AggregationMethod, bucket_ms: i64, rate_ms: i64, subquery: Subquery) -> String {
     match method {
-        Method::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
-        Method::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
+        AggregationMethod::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
+        AggregationMethod::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
         _ => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
     }
 }

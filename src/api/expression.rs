@@ -6,7 +6,7 @@ use crate::api::probe;
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
-use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation};
+use crate::model::query::{Aggregation, AggregationMethod, MetricQuery, NanInterpretation};
 use crate::prometheus::{ResultType, Session};
 
 /// The points of an expression, raw or in buckets.
@@ -48,8 +48,11 @@ pub(super) fn found(
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
     // The functions for extremes pass over native histograms without a word, but they can be counted.
-    if !found.has_series && matches!(method, Method::Max | Method::Min | Method::Percentile(_)) {
-        let counted = promql::in_bucket(&expression, Method::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
+    if !found.has_series
+        && matches!(method, AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_))
+    {
+        let counted =
+            promql::in_bucket(&expression, AggregationMethod::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
         let counts = Evaluation::new(session, shape, query, nan, &counted)
             .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
         // That they cannot be counted is no failure of what was asked.

@@ -5,7 +5,7 @@ use crate::api::found_points::FoundPoints;
 use crate::api::{Ask, Call, Checked, condition, explain, expression, not_negative, samples, time_range};
 use crate::compute::points::Points;
 use crate::compute::promql;
-use crate::compute::screen::{Dropped, Kind};
+use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
@@ -66,8 +66,8 @@ impl MetricPoints {
     fn found(&self, session: &mut Session<'_>) -> Result<FoundPoints, Error> {
         let MetricPoints { query, nan, interval_ms } = self;
         match &query.source {
-            Source::Gauge(of) => samples::found(session, of, Kind::Gauge(*nan), query),
-            Source::Counter(of) => samples::found(session, of, Kind::Counter(*interval_ms), query),
+            Source::Gauge(of) => samples::found(session, of, SampleKind::Gauge(*nan), query),
+            Source::Counter(of) => samples::found(session, of, SampleKind::Counter(*interval_ms), query),
             Source::Expression(text) => expression::found(session, text, query, *nan, *interval_ms),
         }
     }

@@ -10,9 +10,9 @@ use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::plan::{Grid, RangeBounds, Subquery};
 use crate::compute::promql;
 use crate::compute::rate;
-use crate::compute::screen::Kind;
+use crate::compute::screen::SampleKind;
 use crate::error::Error;
-use crate::model::query::{Aggregation, Method, MetricQuery, NanInterpretation, Selector};
+use crate::model::query::{Aggregation, AggregationMethod, MetricQuery, NanInterpretation, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
@@ -34,7 +34,7 @@ const RATE_INTERVALS: i64 = 4;
 pub(super) fn found(
     session: &mut Session<'_>,
     of: &Selector,
-    kind: Kind,
+    kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
 ) -> Result<FoundPoints, Error> {
@@ -44,8 +44,8 @@ pub(super) fn found(
     let offset_ms = (-grid.first).rem_euclid(bucket_ms);
     let shape = Shape { grid, offset_ms, bucket_ms, zero_fill, is_admins: false };
     let nan = match kind {
-        Kind::Gauge(nan) => nan,
-        Kind::Counter(_) => NanInterpretation::None,
+        SampleKind::Gauge(nan) => nan,
+        SampleKind::Counter(_) => NanInterpretation::None,
     };
     let selector = promql::selector(of);
     // The probe comes before.
@@ -53,14 +53,14 @@ pub(super) fn found(
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
-    if let (Kind::Gauge(_), Method::Percentile(_)) = (kind, method) {
+    if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
         must_be_one(session, of, query.range)?;
     }
     let promql = match (kind, method) {
-        (Kind::Gauge(_), _) | (Kind::Counter(_), Method::EventCount) => {
+        (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
             promql::gauges_in_bucket(of, method, length_ms, offset_ms)
         }
-        (Kind::Counter(interval_ms), _) => {
+        (SampleKind::Counter(interval_ms), _) => {
             let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
             counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
         }
@@ -97,8 +97,8 @@ fn counters_in_bucket(
     // The increase since the sample before a bucket belongs to it. VictoriaMetrics looks at that sample by itself.
     let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
     match method {
-        Method::Mean => promql::rate_in_bucket(of, window_ms, offset_ms, None),
-        Method::Sum => promql::rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
+        AggregationMethod::Mean => promql::rate_in_bucket(of, window_ms, offset_ms, None),
+        AggregationMethod::Sum => promql::rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
         _ => {
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
             promql::rates_in_bucket(of, method, least_ms, subquery, offset_ms)

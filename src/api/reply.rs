@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, KEY_HEADER};
-use crate::key::Key;
+use crate::key::ApiKey;
 use crate::log;
 use crate::memory::AnswerMemory;
 
@@ -26,7 +26,7 @@ pub struct Reply {
 
 /// A reply, ready to be written: the only kind there is that can be.
 #[derive(Debug)]
-pub struct SignedReply(Reply);
+pub struct KeyedReply(Reply);
 
 impl Reply {
     pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>, note: Note) -> Reply {
@@ -34,13 +34,13 @@ impl Reply {
     }
 
     /// Signs it with a key, or, if it is not to be known, with none.
-    pub(super) fn signed(mut self, key: Option<&Key>) -> SignedReply {
+    pub(super) fn signed(mut self, key: Option<&ApiKey>) -> KeyedReply {
         self.headers.extend(key.map(|key| (KEY_HEADER, key.reveal().to_owned())));
-        SignedReply(self)
+        KeyedReply(self)
     }
 }
 
-impl SignedReply {
+impl KeyedReply {
     /// The reply with what it was signed with in its headers.
     pub fn into_reply(self) -> Reply {
         self.0
@@ -50,7 +50,7 @@ impl SignedReply {
 /// What the log says of a reply.
 #[derive(Debug, Default)]
 pub struct Note {
-    pub(super) asked: Option<Box<Asked>>,
+    pub(super) asked: Option<Box<CallSummary>>,
     /// Why there is no answer.
     pub(super) failure: Option<Failure>,
     /// Why it was turned away before it was looked into.
@@ -74,7 +74,7 @@ impl From<&Error> for Failure {
 
 /// What was asked of an upstream.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct CallSummary {
     /// The name of a named upstream, or the address that was given.
     pub(super) upstream: String,
     /// Which of several replicas was asked last, or nothing.
@@ -98,7 +98,7 @@ impl Note {
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
         if let Some(asked) = &self.asked {
-            let Asked { upstream, replica, failed_replicas, calls, spent, promql } = &**asked;
+            let CallSummary { upstream, replica, failed_replicas, calls, spent, promql } = &**asked;
             line = line.text("upstream", upstream).text("replica", replica);
             line = line.text("failed_replicas", failed_replicas);
             line = line.number("upstream_calls", *calls).millis("upstream_ms", *spent);

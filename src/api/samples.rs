@@ -9,7 +9,7 @@ use crate::compute::plan::Windows;
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
-use crate::compute::screen::{Dropped, Kind};
+use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::model::query::{Aggregation, MetricQuery, Selector};
 use crate::model::time::TimeRange;
@@ -27,7 +27,7 @@ const TRIES: u32 = 3;
 pub(super) fn found(
     session: &mut Session<'_>,
     of: &Selector,
-    kind: Kind,
+    kind: SampleKind,
     query: &MetricQuery,
 ) -> Result<FoundPoints, Error> {
     let found = match query.aggregation {
@@ -44,7 +44,7 @@ pub(super) fn found(
 ///
 /// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
 /// reached in the first of them.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery) -> Result<FoundPoints, Error> {
+fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<FoundPoints, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
@@ -53,7 +53,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
         && !points.is_partial()
     {
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
-            Window::Read(answer) => {
+            RawWindow::Read(answer) => {
                 windows.pass((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 if !answer.points.is_empty() {
                     session.settle_recording();
@@ -61,8 +61,8 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
                 points.add_samples(answer.points);
                 dropped.add(answer.dropped);
             }
-            Window::TooMuch(read) if windows.shorten(read) => {}
-            Window::TooMuch(_) => {
+            RawWindow::TooMuch(read) if windows.shorten(read) => {}
+            RawWindow::TooMuch(_) => {
                 let promql = promql::samples(of, window.length() + 1);
                 return Err(Error::too_many_samples(MAX_KEPT_SAMPLES, 1, &promql, session.upstream()));
             }
@@ -72,7 +72,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: Kind, query: &MetricQuery
 }
 
 /// What a raw query finds in a window.
-enum Window {
+enum RawWindow {
     Read(RawAnswer),
     /// More samples than can be kept, and where those lie that can be.
     TooMuch(TimeRange),
@@ -84,7 +84,7 @@ fn raw_window(
     mut plan: RawPlan,
     kept_bytes: usize,
     seen: &mut SeriesSeen,
-) -> Result<Window, Error> {
+) -> Result<RawWindow, Error> {
     let mut tries = TRIES;
     loop {
         tries -= 1;
@@ -100,7 +100,7 @@ fn raw_window(
         })?;
         if reader.is_over_budget() || too_large.is_some() {
             return match (reader.span(), too_large) {
-                (Some(read), _) => Ok(Window::TooMuch(read)),
+                (Some(read), _) => Ok(RawWindow::TooMuch(read)),
                 (None, Some(too_large)) => Err(too_large.into()),
                 (None, None) => Err(Error::Internal),
             };
@@ -108,7 +108,7 @@ fn raw_window(
         let answer = reader.into_answer();
         match answer.further_ms.filter(|_| tries > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
-            None => return Ok(Window::Read(answer)),
+            None => return Ok(RawWindow::Read(answer)),
         }
     }
 }
@@ -117,7 +117,7 @@ fn raw_window(
 fn aggregated(
     session: &mut Session<'_>,
     of: &Selector,
-    kind: Kind,
+    kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
 ) -> Result<FoundPoints, Error> {

@@ -1,6 +1,6 @@
 //! A request as a curl command.
 
-use super::request::Asked;
+use super::request::AskRequest;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
 /// Where a mirror listens if nothing else is said.
@@ -8,7 +8,7 @@ const DEFAULT_MIRROR: &str = "http://localhost:9900";
 
 /// The command that asks a mirror the same. The key is not written out: the shell that runs the command has it in `API_KEY`. Nor is
 /// the password of a URL.
-pub(super) fn command(mirror: Option<&str>, asked: &Asked, has_key: bool, explains: bool) -> String {
+pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, explains: bool) -> String {
     let mut body = asked.body.clone();
     if let Some(url) = body["connectionDetails"]["url"].as_str().map(without_password) {
         body["connectionDetails"]["url"] = url.into();
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_password_is_not_written_out_and_quotes_are_kept() {
         let body = json!({"connectionDetails": {"url": "https://u:hush@p.example/x"}, "q": "it's"});
-        let asked = Asked { path: "/api/metric", body };
+        let asked = AskRequest { path: "/api/metric", body };
         let text = command(Some("http://m:1/"), &asked, true, true);
         assert!(!text.contains("hush"), "{text}");
         assert!(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::AskError;
-use super::request::Asked;
+use super::request::AskRequest;
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
-use crate::key::Key;
+use crate::key::ApiKey;
 
 /// How much longer than the question the answer is waited for, and how long a question takes that says nothing of it.
 const LATENESS: Duration = Duration::from_secs(5);
@@ -19,7 +19,12 @@ const MAX_ANSWER_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn post(mirror: &str, asked: &Asked, key: Option<&Key>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+pub(super) fn post(
+    mirror: &str,
+    asked: &AskRequest,
+    key: Option<&ApiKey>,
+    explains: bool,
+) -> Result<(u16, Vec<u8>), AskError> {
     let timeout_ms = asked.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
     let agent = check::agent(Duration::from_millis(timeout_ms) + LATENESS);
     let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ use crate::settings::AskFlags;
 
 /// A request of the Mirror API.
 #[derive(Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct AskRequest {
     /// The path of its method.
     pub(super) path: &'static str,
     /// The body.
@@ -44,7 +44,7 @@ pub(super) fn asked(
     now_ms: i64,
     has_names: bool,
     read: impl Fn(&str) -> io::Result<String>,
-) -> Result<Asked, String> {
+) -> Result<AskRequest, String> {
     let given: Vec<&str> = QUESTIONS.into_iter().filter(|question| flags.has(question)).collect();
     let [question] = given[..] else {
         let names = QUESTIONS.map(|question| format!("--{question}")).join(", ");
@@ -71,7 +71,7 @@ pub(super) fn asked(
             query["_type"] = json!(format!("{kind}Query"));
             body["query"] = query;
         }
-        Asked { path, body }
+        AskRequest { path, body }
     };
     match question {
         "test" => Ok(request(CONNECTION, "TestConnection", None)),
@@ -90,7 +90,7 @@ pub(super) fn asked(
 }
 
 /// A request as StackState sends it, whose type says which method it is for. --url and --upstream replace its connection details.
-fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<Asked, String> {
+fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, String> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
     let mut body: Value =
@@ -111,7 +111,7 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
     if let Some(details) = details(flags)? {
         body["connectionDetails"] = details;
     }
-    Ok(Asked { path, body })
+    Ok(AskRequest { path, body })
 }
 
 /// The connection details, if flags give any.

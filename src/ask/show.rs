@@ -4,52 +4,52 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::request::Asked;
-use super::{Shown, plot};
+use super::request::AskRequest;
+use super::{AskOutput, plot};
 use crate::model::calendar::DateTime;
 use crate::settings::AskFlags;
 
 /// How an answer is shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Form {
-    format: Format,
+pub(super) struct OutputOptions {
+    format: OutputFormat,
     has_plot: bool,
     pub(super) explains: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum OutputFormat {
     Table,
     Json,
     Csv,
 }
 
-impl Form {
+impl OutputOptions {
     /// What flags ask for.
     ///
     /// # Errors
     /// A sentence that names the flag.
-    pub(super) fn of(flags: &AskFlags, is_terminal: bool) -> Result<Form, String> {
+    pub(super) fn of(flags: &AskFlags, is_terminal: bool) -> Result<OutputOptions, String> {
         let format = match flags.value("format") {
-            None | Some("table") => Format::Table,
-            Some("json") => Format::Json,
-            Some("csv") => Format::Csv,
+            None | Some("table") => OutputFormat::Table,
+            Some("json") => OutputFormat::Json,
+            Some("csv") => OutputFormat::Csv,
             Some(other) => return Err(format!("--format must be table, json or csv, not {other:?}")),
         };
-        let has_plot = format == Format::Table && (flags.has("plot") || is_terminal && !flags.has("no-plot"));
-        Ok(Form { format, has_plot, explains: flags.has("explain") })
+        let has_plot = format == OutputFormat::Table && (flags.has("plot") || is_terminal && !flags.has("no-plot"));
+        Ok(OutputOptions { format, has_plot, explains: flags.has("explain") })
     }
 }
 
 /// Shows an answer.
-pub(super) fn shown(asked: &Asked, status: u16, body: &[u8], form: &Form) -> Shown {
+pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = error_of(&answer, status);
     let mut text = match form.format {
-        Format::Json => format!("{}\n", String::from_utf8_lossy(body)),
+        OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
-        Format::Csv => Table::of(&answer).csv(),
-        Format::Table => Table::of(&answer).text(),
+        OutputFormat::Csv => Table::of(&answer).csv(),
+        OutputFormat::Table => Table::of(&answer).text(),
     };
     if form.has_plot && error.is_none() {
         let drawn = plot::plot(&points(&answer));
@@ -57,10 +57,10 @@ pub(super) fn shown(asked: &Asked, status: u16, body: &[u8], form: &Form) -> Sho
             let _ = write!(text, "\n{drawn}");
         }
     }
-    if form.format == Format::Table {
+    if form.format == OutputFormat::Table {
         text.push_str(&explanation(asked, &answer["explanation"]));
     }
-    Shown { text, error }
+    AskOutput { text, error }
 }
 
 /// The error that an answer is, if it is one.
@@ -178,7 +178,7 @@ impl Table {
 }
 
 /// How an answer came to be, in lines; none if it is not explained.
-fn explanation(asked: &Asked, explanation: &Value) -> String {
+fn explanation(asked: &AskRequest, explanation: &Value) -> String {
     let mut text = String::new();
     if !explanation.is_object() {
         return text;

@@ -10,8 +10,8 @@ use crate::compute::gauges;
 use crate::compute::points::Points;
 use crate::compute::rate::{self, CounterReader, LookBack};
 use crate::compute::rate_sweep::RateSweep;
-use crate::compute::screen::{Dropped, Kind, Screen};
-use crate::model::query::{Aggregation, Method, Order};
+use crate::compute::screen::{Dropped, SampleKind, Screen};
+use crate::model::query::{Aggregation, AggregationMethod, Order};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
@@ -29,7 +29,7 @@ const COUNTER_LOOK_BACK_MS: i64 = 3_600_000;
 /// What an aggregated query asks of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AggregatePlan {
-    kind: Kind,
+    kind: SampleKind,
     aggregation: Aggregation,
     frame: Frame,
     look_back: Option<LookBack>,
@@ -37,7 +37,13 @@ pub struct AggregatePlan {
 
 impl AggregatePlan {
     /// The plan for at most `limit` points of a range.
-    pub fn new(kind: Kind, aggregation: Aggregation, range: TimeRange, limit: usize, order: Order) -> AggregatePlan {
+    pub fn new(
+        kind: SampleKind,
+        aggregation: Aggregation,
+        range: TimeRange,
+        limit: usize,
+        order: Order,
+    ) -> AggregatePlan {
         // One more tells whether some are left out.
         let most = limit.saturating_add(1);
         let mut grid = BucketGrid::of(range, aggregation.bucket_ms);
@@ -70,32 +76,35 @@ impl AggregatePlan {
     /// The most samples that are read.
     pub fn max_samples(self) -> u64 {
         match (self.kind, self.aggregation.method) {
-            (_, Method::Percentile(_)) | (Kind::Counter(_), Method::Max | Method::Min) => MAX_KEPT_SAMPLES,
+            (_, AggregationMethod::Percentile(_))
+            | (SampleKind::Counter(_), AggregationMethod::Max | AggregationMethod::Min) => MAX_KEPT_SAMPLES,
             _ => MAX_SAMPLES,
         }
     }
 
     fn method(self) -> Box<dyn BucketMethod> {
         let AggregatePlan { frame, aggregation: Aggregation { method, .. }, .. } = self;
-        let (Kind::Counter(interval_ms), Some(look_back)) = (self.kind, self.look_back) else {
+        let (SampleKind::Counter(interval_ms), Some(look_back)) = (self.kind, self.look_back) else {
             return gauges::pooled(method, frame);
         };
         let reader = CounterReader::new(look_back, interval_ms);
         match method {
-            Method::EventCount => gauges::pooled(method, frame),
-            Method::Sum => Increases::boxed(reader, frame),
-            Method::Mean => MeanRates::boxed(reader, frame),
-            Method::Max | Method::Min | Method::Percentile(_) => RateSweep::boxed(reader, method, frame),
+            AggregationMethod::EventCount => gauges::pooled(method, frame),
+            AggregationMethod::Sum => Increases::boxed(reader, frame),
+            AggregationMethod::Mean => MeanRates::boxed(reader, frame),
+            AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
+                RateSweep::boxed(reader, method, frame)
+            }
         }
     }
 }
 
 /// Which samples before the buckets a method needs; none if it needs none.
-fn look_back(kind: Kind, method: Method, grid: BucketGrid) -> Option<LookBack> {
-    let Kind::Counter(interval_ms) = kind else { return None };
+fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> Option<LookBack> {
+    let SampleKind::Counter(interval_ms) = kind else { return None };
     let samples = match method {
-        Method::EventCount => return None,
-        Method::Sum => 1,
+        AggregationMethod::EventCount => return None,
+        AggregationMethod::Sum => 1,
         _ => 2,
     };
     let read_ms = LookBack::reach_ms(samples, rate::sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);

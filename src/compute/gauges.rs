@@ -3,17 +3,17 @@
 use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
 use crate::compute::buckets::{BucketMap, Frame};
 use crate::compute::sum::Sum;
-use crate::model::query::Method;
+use crate::model::query::AggregationMethod;
 use crate::model::sample::Sample;
 
 /// Gauges in buckets, by a method.
-pub(super) fn pooled(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
+pub(super) fn pooled(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
     match method {
-        Method::EventCount => Pooled::<Count>::boxed(method, frame),
-        Method::Sum => Pooled::<Sum>::boxed(method, frame),
-        Method::Mean => Pooled::<Mean>::boxed(method, frame),
-        Method::Max | Method::Min => Pooled::<Extremes>::boxed(method, frame),
-        Method::Percentile(_) => Pooled::<Values>::boxed(method, frame),
+        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, frame),
+        AggregationMethod::Sum => Pooled::<Sum>::boxed(method, frame),
+        AggregationMethod::Mean => Pooled::<Mean>::boxed(method, frame),
+        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, frame),
+        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, frame),
     }
 }
 
@@ -21,13 +21,13 @@ pub(super) fn pooled(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
 #[derive(Debug)]
 struct Pooled<A> {
     map: BucketMap<A>,
-    method: Method,
+    method: AggregationMethod,
     /// How many samples were put into buckets.
     samples: usize,
 }
 
 impl<A: Accumulator> Pooled<A> {
-    fn boxed(method: Method, frame: Frame) -> Box<dyn BucketMethod> {
+    fn boxed(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
         Box::new(Pooled::<A> { map: BucketMap::new(frame), method, samples: 0 })
     }
 }
@@ -70,7 +70,7 @@ trait Accumulator: std::fmt::Debug + Default + 'static {
     const BYTES_A_SAMPLE: usize = 0;
 
     fn add(&mut self, value: f64);
-    fn value(self, method: Method) -> f64;
+    fn value(self, method: AggregationMethod) -> f64;
 }
 
 /// Their number.
@@ -82,7 +82,7 @@ impl Accumulator for Count {
         self.0 += 1;
     }
 
-    fn value(self, _: Method) -> f64 {
+    fn value(self, _: AggregationMethod) -> f64 {
         self.0 as f64
     }
 }
@@ -92,7 +92,7 @@ impl Accumulator for Sum {
         Sum::add(self, value);
     }
 
-    fn value(self, _: Method) -> f64 {
+    fn value(self, _: AggregationMethod) -> f64 {
         Sum::value(self)
     }
 }
@@ -110,7 +110,7 @@ impl Accumulator for Mean {
         self.count += 1;
     }
 
-    fn value(self, _: Method) -> f64 {
+    fn value(self, _: AggregationMethod) -> f64 {
         self.sum.divided(self.count as f64)
     }
 }
@@ -134,16 +134,16 @@ impl Accumulator for Extremes {
         self.min = self.min.min(value);
     }
 
-    fn value(self, method: Method) -> f64 {
-        if method == Method::Min { self.min } else { self.max }
+    fn value(self, method: AggregationMethod) -> f64 {
+        if method == AggregationMethod::Min { self.min } else { self.max }
     }
 }
 
 /// All of them.
 #[derive(Debug, Default)]
-struct Values(Vec<f64>);
+struct AllValues(Vec<f64>);
 
-impl Accumulator for Values {
+impl Accumulator for AllValues {
     // A list that grows has room for twice as many.
     const BYTES_A_SAMPLE: usize = 2 * size_of::<f64>();
 
@@ -151,9 +151,9 @@ impl Accumulator for Values {
         self.0.push(value);
     }
 
-    fn value(mut self, method: Method) -> f64 {
+    fn value(mut self, method: AggregationMethod) -> f64 {
         match method {
-            Method::Percentile(percent) => percentile(&mut self.0, percent),
+            AggregationMethod::Percentile(percent) => percentile(&mut self.0, percent),
             _ => f64::NAN,
         }
     }

@@ -18,7 +18,7 @@ pub enum MetricKind {
 pub fn is_offered(name: &str, kind: MetricKind, metadata: &Metadata) -> bool {
     let mut declared = declared_places(name, metadata).peekable();
     if declared.peek().is_some() {
-        return declared.any(|place| place == Place::With(kind));
+        return declared.any(|place| place == Placement::With(kind));
     }
     // Its name tells too little: of 1,303 gauges of real exporters, 42 end like a counter.
     true
@@ -26,7 +26,7 @@ pub fn is_offered(name: &str, kind: MetricKind, metadata: &Metadata) -> bool {
 
 /// Where a declared metric belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Placement {
     /// With the metrics of a kind.
     With(MetricKind),
     /// Nowhere, for neither kind can show it.
@@ -34,7 +34,7 @@ enum Place {
 }
 
 /// What the declarations of its own name and of the families it may be a part of make of a metric.
-fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Place> + 'm {
+fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Placement> + 'm {
     const PARTS: [&str; 9] = ["", "_total", "_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum"];
     PARTS
         .into_iter()
@@ -43,21 +43,21 @@ fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<I
 }
 
 /// Where a part of a family of a declared type belongs; `None` when the type does not have such a part.
-fn place_of(declared: MetricType, part: &str) -> Option<Place> {
+fn place_of(declared: MetricType, part: &str) -> Option<Placement> {
     match (declared, part) {
-        (MetricType::Counter, "" | "_total") => Some(Place::With(MetricKind::Counter)),
-        (MetricType::Gauge, "") => Some(Place::With(MetricKind::Gauge)),
-        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Place::With(MetricKind::Counter)),
-        (MetricType::Histogram, "_bucket") => Some(Place::With(MetricKind::Counter)),
-        (MetricType::GaugeHistogram, "_bucket" | "_gcount" | "_gsum") => Some(Place::With(MetricKind::Gauge)),
-        (MetricType::Info, "" | "_info") => Some(Place::With(MetricKind::Gauge)),
+        (MetricType::Counter, "" | "_total") => Some(Placement::With(MetricKind::Counter)),
+        (MetricType::Gauge, "") => Some(Placement::With(MetricKind::Gauge)),
+        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Placement::With(MetricKind::Counter)),
+        (MetricType::Histogram, "_bucket") => Some(Placement::With(MetricKind::Counter)),
+        (MetricType::GaugeHistogram, "_bucket" | "_gcount" | "_gsum") => Some(Placement::With(MetricKind::Gauge)),
+        (MetricType::Info, "" | "_info") => Some(Placement::With(MetricKind::Gauge)),
         // The quantiles of a summary stand under its own name.
-        (MetricType::Summary, "") => Some(Place::With(MetricKind::Gauge)),
+        (MetricType::Summary, "") => Some(Placement::With(MetricKind::Gauge)),
         // Under a histogram's own name stand native histograms, which are no numbers.
-        (MetricType::Histogram, "") => Some(Place::Nowhere),
+        (MetricType::Histogram, "") => Some(Placement::Nowhere),
         // When a counter, a histogram or a summary was made.
         (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => {
-            Some(Place::With(MetricKind::Gauge))
+            Some(Placement::With(MetricKind::Gauge))
         }
         _ => None,
     }

@@ -4,8 +4,8 @@
 //! is asked for.
 
 use crate::compute::rate::{self, CounterReader, Interval, LookBack};
-use crate::compute::screen::{Kind, Screen};
-use crate::model::query::{Aggregation, Method};
+use crate::compute::screen::{SampleKind, Screen};
+use crate::model::query::{Aggregation, AggregationMethod};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 
@@ -35,7 +35,7 @@ pub struct Increment {
 
 /// What a point owes to a series.
 #[derive(Debug, Default, PartialEq)]
-pub struct Origin {
+pub struct PointOrigin {
     /// The samples in the bucket, or at the instant, which are not the later ones of increments.
     pub samples: Vec<Sample>,
     /// Of a counter: the increments that count in the point.
@@ -46,12 +46,12 @@ pub struct Origin {
 
 impl OriginSeries {
     /// A series with these samples, oldest first, of a question about a range.
-    pub fn new(kind: Kind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
+    pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
         let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
         let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
         let median_spacing_ms = rate::median(&mut spacings);
         let counting = Screen::of(kind).retain_counting(samples);
-        let Kind::Counter(interval_ms) = kind else {
+        let SampleKind::Counter(interval_ms) = kind else {
             let readings = counting.into_iter().map(|sample| (sample, None)).collect();
             return OriginSeries { readings, median_spacing_ms, resets: 0, gaps: 0 };
         };
@@ -74,24 +74,24 @@ impl OriginSeries {
     }
 
     /// What the point of a bucket, or of an instant, owes to it. `first` and `last` are both in it.
-    pub fn of_point(&self, kind: Kind, aggregation: Option<Aggregation>, first: i64, last: i64) -> Origin {
+    pub fn of_point(&self, kind: SampleKind, aggregation: Option<Aggregation>, first: i64, last: i64) -> PointOrigin {
         let begin = self.readings.partition_point(|(sample, _)| sample.at < first);
         let end = self.readings.partition_point(|(sample, _)| sample.at <= last);
         let inside = &self.readings[begin..end];
         let method = aggregation.map(|aggregation| aggregation.method);
         let counts = |one: &Increment| match (kind, method) {
-            (Kind::Gauge(_), _) | (Kind::Counter(_), Some(Method::EventCount)) => false,
-            (Kind::Counter(_), Some(Method::Sum)) => true,
-            (Kind::Counter(_), _) => one.interval.has_rate,
+            (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), Some(AggregationMethod::EventCount)) => false,
+            (SampleKind::Counter(_), Some(AggregationMethod::Sum)) => true,
+            (SampleKind::Counter(_), _) => one.interval.has_rate,
         };
-        let mut origin = Origin::default();
+        let mut origin = PointOrigin::default();
         for &(sample, increment) in inside {
             match increment.filter(counts) {
                 Some(increment) => origin.increments.push(increment),
                 None => origin.samples.push(sample),
             }
         }
-        if let Kind::Counter(_) = kind {
+        if let SampleKind::Counter(_) = kind {
             origin.last_known = self.last_known(method, begin, &origin.increments, first, last);
         }
         origin
@@ -100,7 +100,7 @@ impl OriginSeries {
     /// The rate last known before a bucket, if it counts in it.
     fn last_known(
         &self,
-        method: Option<Method>,
+        method: Option<AggregationMethod>,
         begin: usize,
         increments: &[Increment],
         first: i64,
@@ -108,9 +108,9 @@ impl OriginSeries {
     ) -> Option<Increment> {
         let needed_at = match method {
             // A mean goes on with it to the end of a bucket in which no interval ends.
-            Some(Method::Mean) if increments.is_empty() => last,
+            Some(AggregationMethod::Mean) if increments.is_empty() => last,
             // The rate holds until the next one.
-            Some(Method::Max | Method::Min | Method::Percentile(_)) => first,
+            Some(AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_)) => first,
             _ => return None,
         };
         let has_rate = |one: &Increment| one.interval.has_rate;
@@ -119,7 +119,7 @@ impl OriginSeries {
     }
 }
 
-impl Origin {
+impl PointOrigin {
     /// Whether the point owes nothing to the series.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty() && self.increments.is_empty() && self.last_known.is_none()
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::model::query::NanInterpretation;
 
-    const COUNTER: Kind = Kind::Counter(None);
+    const COUNTER: SampleKind = SampleKind::Counter(None);
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
@@ -155,11 +155,14 @@ mod tests {
 
     #[test]
     fn a_gauges_point_is_made_of_the_samples_that_count_in_its_bucket() {
-        let kind = Kind::Gauge(NanInterpretation::None);
+        let kind = SampleKind::Gauge(NanInterpretation::None);
         let given = samples(&[(59_999, 1.0), (60_000, 2.0), (90_000, f64::NAN), (119_999, 3.0), (120_000, 4.0)]);
         let series = OriginSeries::new(kind, range(), given);
         let origin = series.of_point(kind, aggregation("MEAN"), 60_000, 119_999);
-        assert_eq!(origin, Origin { samples: samples(&[(60_000, 2.0), (119_999, 3.0)]), ..Origin::default() });
+        assert_eq!(
+            origin,
+            PointOrigin { samples: samples(&[(60_000, 2.0), (119_999, 3.0)]), ..PointOrigin::default() }
+        );
         assert!(series.of_point(kind, aggregation("MEAN"), 180_000, 239_999).is_empty());
     }
 

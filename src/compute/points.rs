@@ -150,7 +150,7 @@ impl Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::screen::Kind;
+    use crate::compute::screen::SampleKind;
     use crate::model::query::NanInterpretation;
 
     const GRID: Grid = Grid { first: 9, step: 10, count: 4 };
@@ -192,7 +192,7 @@ mod tests {
         let found = samples(&[(19, 2.0), (29, f64::NAN)]);
         let check = |order, zero_fill, expected: &[(i64, f64)]| {
             let mut points = Points::new(9, order);
-            let mut screen = Screen::of(Kind::Gauge(NanInterpretation::None));
+            let mut screen = Screen::of(SampleKind::Gauge(NanInterpretation::None));
             points.add_evaluated(GRID, &found, 10, zero_fill, &mut screen).unwrap();
             assert_eq!(points.into_list(), samples(expected));
         };
@@ -205,7 +205,7 @@ mod tests {
     fn a_sample_off_the_grid_is_refused() {
         for at in [8, 10, 49, -1] {
             let mut points = Points::new(9, Order::OldestFirst);
-            let mut screen = Screen::of(Kind::Gauge(NanInterpretation::None));
+            let mut screen = Screen::of(SampleKind::Gauge(NanInterpretation::None));
             let added = points.add_evaluated(GRID, &samples(&[(at, 1.0)]), 1, false, &mut screen);
             assert_eq!(added, Err(OffGrid { at }));
         }

@@ -5,7 +5,7 @@
 
 use crate::compute::plan::Subquery;
 use crate::model::decimal::Decimal;
-use crate::model::query::{LabelValue, LabelValues, Matcher, Method, Selector};
+use crate::model::query::{AggregationMethod, LabelValue, LabelValues, Matcher, Selector};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -60,7 +60,7 @@ pub fn label_patterns(of: &Selector) -> Vec<(String, String)> {
 }
 
 /// The value of a bucket of an expression: what a method makes of its values there.
-pub fn in_bucket(expression: &str, method: Method, subquery: Subquery) -> String {
+pub fn in_bucket(expression: &str, method: AggregationMethod, subquery: Subquery) -> String {
     over_subquery(&in_parentheses(expression), method, subquery, 0)
 }
 
@@ -78,15 +78,15 @@ fn in_parentheses(expression: &str) -> String {
 ///
 /// `length_ms` is that of the range that covers the bucket, `offset_ms` how long after its last millisecond it is evaluated. Of
 /// several gauges, a percentile has one value each.
-pub fn gauges_in_bucket(of: &Selector, method: Method, length_ms: i64, offset_ms: i64) -> String {
+pub fn gauges_in_bucket(of: &Selector, method: AggregationMethod, length_ms: i64, offset_ms: i64) -> String {
     let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
     match method {
-        Method::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
-        Method::Max => format!("max(max_over_time({range}))"),
-        Method::Min => format!("min(min_over_time({range}))"),
-        Method::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
-        Method::Sum => format!("sum(sum_over_time({range}))"),
-        Method::EventCount => format!("sum(count_over_time({range}))"),
+        AggregationMethod::Mean => format!("sum(sum_over_time({range})) / sum(count_over_time({range}))"),
+        AggregationMethod::Max => format!("max(max_over_time({range}))"),
+        AggregationMethod::Min => format!("min(min_over_time({range}))"),
+        AggregationMethod::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
+        AggregationMethod::Sum => format!("sum(sum_over_time({range}))"),
+        AggregationMethod::EventCount => format!("sum(count_over_time({range}))"),
     }
 }
 
@@ -105,20 +105,26 @@ pub fn rate_in_bucket(of: &Selector, window_ms: i64, offset_ms: i64, times_ms: O
 }
 
 /// What a method makes of the rates of counters in a bucket, each of them in a window.
-pub fn rates_in_bucket(of: &Selector, method: Method, window_ms: i64, subquery: Subquery, offset_ms: i64) -> String {
+pub fn rates_in_bucket(
+    of: &Selector,
+    method: AggregationMethod,
+    window_ms: i64,
+    subquery: Subquery,
+    offset_ms: i64,
+) -> String {
     over_subquery(&format!("sum(rate({}))", samples(of, window_ms)), method, subquery, offset_ms)
 }
 
-fn over_subquery(body: &str, method: Method, subquery: Subquery, offset_ms: i64) -> String {
+fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {
     let (length, resolution) = (duration(subquery.length_ms), duration(subquery.resolution_ms));
     let range = format!("{body}[{length}:{resolution}]{}", offset(offset_ms));
     match method {
-        Method::Mean => format!("avg_over_time({range})"),
-        Method::Max => format!("max_over_time({range})"),
-        Method::Min => format!("min_over_time({range})"),
-        Method::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
-        Method::Sum => format!("sum_over_time({range})"),
-        Method::EventCount => format!("count_over_time({range})"),
+        AggregationMethod::Mean => format!("avg_over_time({range})"),
+        AggregationMethod::Max => format!("max_over_time({range})"),
+        AggregationMethod::Min => format!("min_over_time({range})"),
+        AggregationMethod::Percentile(percent) => format!("quantile_over_time({}, {range})", quantile(percent)),
+        AggregationMethod::Sum => format!("sum_over_time({range})"),
+        AggregationMethod::EventCount => format!("count_over_time({range})"),
     }
 }
 
@@ -369,7 +375,7 @@ mod tests {
     fn a_comment_does_not_swallow_the_parenthesis() {
         let check = |text: &str, expected: &str| {
             let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
-            assert_eq!(in_bucket(text, Method::Max, subquery), expected);
+            assert_eq!(in_bucket(text, AggregationMethod::Max, subquery), expected);
         };
         check("up", "max_over_time((up)[60s:15s])");
         check("up # all", "max_over_time((up # all\n)[60s:15s])");

@@ -11,7 +11,7 @@ use crate::compute::buckets::Frame;
 use crate::compute::gauges::percentile;
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Twofold;
-use crate::model::query::{Method, Order};
+use crate::model::query::{AggregationMethod, Order};
 use crate::model::sample::Sample;
 
 /// Something that happens to a series. There are millions of them, so that each byte counts.
@@ -49,7 +49,7 @@ impl Event {
 #[derive(Debug)]
 pub(super) struct RateSweep {
     reader: CounterReader,
-    method: Method,
+    method: AggregationMethod,
     frame: Frame,
     events: Vec<Event>,
     /// The number of the series that is read.
@@ -59,7 +59,7 @@ pub(super) struct RateSweep {
 }
 
 impl RateSweep {
-    pub(super) fn boxed(reader: CounterReader, method: Method, frame: Frame) -> Box<dyn BucketMethod> {
+    pub(super) fn boxed(reader: CounterReader, method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
         Box::new(RateSweep { reader, method, frame, events: Vec::new(), series: 0, known_until: None })
     }
 }
@@ -119,7 +119,7 @@ fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, rea
 
 /// The way through the events in the order of time.
 struct Sweep {
-    method: Method,
+    method: AggregationMethod,
     frame: Frame,
     rates: KnownRates,
     /// The bucket that is gathered now: R at the times of it at which a series was scraped, if any was.
@@ -130,7 +130,7 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn new(method: Method, frame: Frame, series: u32) -> Sweep {
+    fn new(method: AggregationMethod, frame: Frame, series: u32) -> Sweep {
         let rates = KnownRates::new(series as usize);
         Sweep { method, frame, rates, bucket: 0, gathered: None, values: VecDeque::new(), carried: 0 }
     }
@@ -210,11 +210,11 @@ impl Sweep {
 }
 
 /// What a method makes of the values of R in a bucket; none of none.
-fn value(gathered: &mut [f64], method: Method) -> Option<f64> {
+fn value(gathered: &mut [f64], method: AggregationMethod) -> Option<f64> {
     match method {
-        Method::Percentile(percent) if !gathered.is_empty() => Some(percentile(gathered, percent)),
-        Method::Min => gathered.iter().copied().reduce(f64::min),
-        Method::Max => gathered.iter().copied().reduce(f64::max),
+        AggregationMethod::Percentile(percent) if !gathered.is_empty() => Some(percentile(gathered, percent)),
+        AggregationMethod::Min => gathered.iter().copied().reduce(f64::min),
+        AggregationMethod::Max => gathered.iter().copied().reduce(f64::max),
         _ => None,
     }
 }

@@ -5,25 +5,25 @@ use std::ops::ControlFlow;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::rate::{self, CounterReader, LookBack};
-use crate::compute::screen::{Dropped, Kind, Screen};
+use crate::compute::screen::{Dropped, SampleKind, Screen};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
 /// What a raw query asks of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawPlan {
-    kind: Kind,
+    kind: SampleKind,
     range: TimeRange,
     look_back_ms: i64,
 }
 
 impl RawPlan {
     /// The plan for a range.
-    pub fn new(kind: Kind, range: TimeRange) -> RawPlan {
+    pub fn new(kind: SampleKind, range: TimeRange) -> RawPlan {
         let look_back_ms = match kind {
-            Kind::Gauge(_) => 0,
+            SampleKind::Gauge(_) => 0,
             // The first rate needs the sample before it.
-            Kind::Counter(interval_ms) => LookBack::reach_ms(1, rate::sure_gap_ms(interval_ms)),
+            SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, rate::sure_gap_ms(interval_ms)),
         };
         RawPlan { kind, range, look_back_ms }
     }
@@ -104,7 +104,7 @@ impl RawReader {
         let RawPlan { kind, range, look_back_ms } = self.plan;
         let mut screen = Screen::of(kind);
         let counting = screen.retain_counting(self.only);
-        let Kind::Counter(interval_ms) = kind else {
+        let SampleKind::Counter(interval_ms) = kind else {
             return RawAnswer { points: counting, dropped: screen.dropped(), further_ms: None };
         };
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
@@ -149,7 +149,7 @@ impl SampleSink for RawReader {
 
     fn kept_bytes(&self) -> usize {
         // The rates of a counter have a list of their own.
-        let lists = if let Kind::Counter(_) = self.plan.kind { 2 } else { 1 };
+        let lists = if let SampleKind::Counter(_) = self.plan.kind { 2 } else { 1 };
         (self.only.len() + self.current.len()) * lists * size_of::<Sample>()
     }
 }

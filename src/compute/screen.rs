@@ -5,7 +5,7 @@ use crate::model::sample::Sample;
 
 /// What the samples are of, and how they are scraped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SampleKind {
     /// Gauges, or values of an expression, and what a NaN of theirs becomes.
     Gauge(NanInterpretation),
     /// Counters, and every how many milliseconds they are scraped, if that is known.
@@ -40,10 +40,10 @@ pub struct Screen {
 
 impl Screen {
     /// A screen for samples of a kind. What is no number is not a sample of a counter, whatever a NaN stands for elsewhere.
-    pub fn of(kind: Kind) -> Screen {
+    pub fn of(kind: SampleKind) -> Screen {
         let nan = match kind {
-            Kind::Gauge(nan) => nan,
-            Kind::Counter(_) => NanInterpretation::None,
+            SampleKind::Gauge(nan) => nan,
+            SampleKind::Counter(_) => NanInterpretation::None,
         };
         Screen { nan, dropped: Dropped::default(), left: Vec::new() }
     }
@@ -106,9 +106,9 @@ mod tests {
             assert_eq!(pairs(&screen.retain_counting(given)), expected);
         };
         let numbers = [(4, 4.0), (5, 0.0)];
-        check(Screen::of(Kind::Gauge(NanInterpretation::None)), &numbers, Dropped { nan: 1, infinite: 2 });
-        check(Screen::of(Kind::Counter(None)), &numbers, Dropped { nan: 1, infinite: 2 });
+        check(Screen::of(SampleKind::Gauge(NanInterpretation::None)), &numbers, Dropped { nan: 1, infinite: 2 });
+        check(Screen::of(SampleKind::Counter(None)), &numbers, Dropped { nan: 1, infinite: 2 });
         let with_zero = [(1, 0.0), (4, 4.0), (5, 0.0)];
-        check(Screen::of(Kind::Gauge(NanInterpretation::Zero)), &with_zero, Dropped { nan: 0, infinite: 2 });
+        check(Screen::of(SampleKind::Gauge(NanInterpretation::Zero)), &with_zero, Dropped { nan: 0, infinite: 2 });
     }
 }

@@ -11,7 +11,7 @@ use crate::model::calendar::DateTime;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// `key=value`, the value in quotes where it has to be.
     #[default]
     Logfmt,
@@ -30,15 +30,15 @@ const MAX_VALUE_CHARS: usize = 4_096;
 
 /// The fields of a line as they are written, behind what stands between each and the one before.
 #[derive(Debug)]
-pub(super) struct Fields {
-    format: Format,
+pub(super) struct LineFields {
+    format: LogFormat,
     written: String,
 }
 
-impl Fields {
+impl LineFields {
     /// None yet.
-    pub(super) fn new(format: Format) -> Fields {
-        Fields { format, written: String::with_capacity(USUAL_BYTES) }
+    pub(super) fn new(format: LogFormat) -> LineFields {
+        LineFields { format, written: String::with_capacity(USUAL_BYTES) }
     }
 
     /// Adds a text, but not an empty one.
@@ -51,7 +51,7 @@ impl Fields {
         let value = &self.written[start..];
         if value.is_empty() {
             self.written.truncate(before);
-        } else if self.format == Format::Json || !is_plain(value) {
+        } else if self.format == LogFormat::Json || !is_plain(value) {
             let value = self.written.split_off(start);
             quote(&mut self.written, &value, self.format);
         }
@@ -72,8 +72,8 @@ impl Fields {
 
     fn begin(&mut self, key: &str) {
         match self.format {
-            Format::Logfmt => self.written.extend([" ", key, "="]),
-            Format::Json => self.written.extend([",\"", key, "\":"]),
+            LogFormat::Logfmt => self.written.extend([" ", key, "="]),
+            LogFormat::Json => self.written.extend([",\"", key, "\":"]),
         }
     }
 
@@ -83,8 +83,8 @@ impl Fields {
         let time = Timestamp(time);
         let mut line = String::with_capacity(HEAD_BYTES + self.written.len());
         let _ = match self.format {
-            Format::Logfmt => writeln!(line, "ts={time} level={level}{}", self.written),
-            Format::Json => writeln!(line, r#"{{"ts":"{time}","level":"{level}"{}}}"#, self.written),
+            LogFormat::Logfmt => writeln!(line, "ts={time} level={level}{}", self.written),
+            LogFormat::Json => writeln!(line, r#"{{"ts":"{time}","level":"{level}"{}}}"#, self.written),
         };
         line
     }
@@ -96,7 +96,7 @@ fn is_plain(value: &str) -> bool {
     value.len() <= MAX_VALUE_CHARS && value.bytes().all(is_plain)
 }
 
-fn quote(line: &mut String, value: &str, format: Format) {
+fn quote(line: &mut String, value: &str, format: LogFormat) {
     line.push('"');
     for (nth, c) in value.chars().enumerate() {
         if nth == MAX_VALUE_CHARS {
@@ -113,8 +113,8 @@ fn quote(line: &mut String, value: &str, format: Format) {
             {
                 // None of these is beyond 16 bits.
                 let _ = match format {
-                    Format::Logfmt => write!(line, "\\u{{{:x}}}", c as u32),
-                    Format::Json => write!(line, "\\u{:04x}", c as u32),
+                    LogFormat::Logfmt => write!(line, "\\u{{{:x}}}", c as u32),
+                    LogFormat::Json => write!(line, "\\u{:04x}", c as u32),
                 };
             }
             c => line.push(c),
@@ -140,13 +140,13 @@ mod tests {
     use super::*;
 
     /// A line without its `ts` and `level`.
-    fn line(format: Format, add: impl FnOnce(&mut Fields)) -> String {
-        let mut fields = Fields::new(format);
+    fn line(format: LogFormat, add: impl FnOnce(&mut LineFields)) -> String {
+        let mut fields = LineFields::new(format);
         add(&mut fields);
         let line = fields.into_line(UNIX_EPOCH, Level::Info);
         let head = match format {
-            Format::Logfmt => "ts=1970-01-01T00:00:00.000Z level=info ",
-            Format::Json => r#"{"ts":"1970-01-01T00:00:00.000Z","level":"info","#,
+            LogFormat::Logfmt => "ts=1970-01-01T00:00:00.000Z level=info ",
+            LogFormat::Json => r#"{"ts":"1970-01-01T00:00:00.000Z","level":"info","#,
         };
         line.strip_prefix(head).and_then(|rest| rest.strip_suffix('\n')).unwrap_or_else(|| panic!("{line}")).to_owned()
     }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn a_text_that_is_not_plain_is_quoted_and_cannot_end_the_line() {
         let check = |value: &str, expected: &str| {
-            assert_eq!(line(Format::Logfmt, |fields| fields.text("k", value)), format!("k={expected}"));
-            let json = format!("{{{}", line(Format::Json, |fields| fields.text("k", value)));
+            assert_eq!(line(LogFormat::Logfmt, |fields| fields.text("k", value)), format!("k={expected}"));
+            let json = format!("{{{}", line(LogFormat::Json, |fields| fields.text("k", value)));
             assert!(!json.contains(char::is_control), "{json:?}");
             let read: serde_json::Value = serde_json::from_str(&json).unwrap();
             let kept: String = value.chars().take(4_096).collect();
@@ -171,14 +171,14 @@ mod tests {
 
     #[test]
     fn numbers_and_durations_follow_the_message_and_an_empty_text_is_left_out() {
-        let add = |fields: &mut Fields| {
+        let add = |fields: &mut LineFields| {
             fields.text("msg", "request");
             fields.text("cut", "");
             fields.number("status", 200);
             fields.millis("duration_ms", Duration::from_micros(1_234_005));
         };
-        assert_eq!(line(Format::Logfmt, add), "msg=request status=200 duration_ms=1234.005");
-        assert_eq!(line(Format::Json, add), r#""msg":"request","status":200,"duration_ms":1234.005}"#);
+        assert_eq!(line(LogFormat::Logfmt, add), "msg=request status=200 duration_ms=1234.005");
+        assert_eq!(line(LogFormat::Json, add), r#""msg":"request","status":200,"duration_ms":1234.005}"#);
     }
 
     #[test]

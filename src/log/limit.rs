@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 pub struct Limit {
     most: u64,
     interval: Duration,
-    state: Mutex<State>,
+    state: Mutex<LimitState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LimitState {
     /// When the interval began.
     begun: Option<Instant>,
     admitted: u64,
@@ -22,7 +22,7 @@ struct State {
 impl Limit {
     /// Admits at most `most` events in an interval.
     pub const fn new(most: u64, interval: Duration) -> Limit {
-        Limit { most, interval, state: Mutex::new(State { begun: None, admitted: 0, left_out: 0 }) }
+        Limit { most, interval, state: Mutex::new(LimitState { begun: None, admitted: 0, left_out: 0 }) }
     }
 
     /// Whether an event is logged now; if so, how many were left out since the last one that was.

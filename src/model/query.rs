@@ -149,7 +149,7 @@ pub enum PartialResponse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aggregation {
     /// What is computed of a bucket's samples.
-    pub method: Method,
+    pub method: AggregationMethod,
     /// Whether a whole bucket without data is a point of value 0.
     pub zero_fill: bool,
     /// The length of a bucket in milliseconds, 1 to [`LATEST_MS`].
@@ -158,7 +158,7 @@ pub struct Aggregation {
 
 /// What is computed of a bucket's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum AggregationMethod {
     /// The arithmetic mean.
     Mean,
     /// The largest.
@@ -174,21 +174,21 @@ pub enum Method {
 }
 
 /// The methods by the names the Mirror API gives them, and whether a bucket without data counts as zero.
-const METHODS: [(&str, Method, bool); 14] = [
-    ("MEAN", Method::Mean, false),
-    ("PERCENTILE_25", Method::Percentile(25), false),
-    ("PERCENTILE_50", Method::Percentile(50), false),
-    ("PERCENTILE_75", Method::Percentile(75), false),
-    ("PERCENTILE_90", Method::Percentile(90), false),
-    ("PERCENTILE_95", Method::Percentile(95), false),
-    ("PERCENTILE_98", Method::Percentile(98), false),
-    ("PERCENTILE_99", Method::Percentile(99), false),
-    ("MAX", Method::Max, false),
-    ("MIN", Method::Min, false),
-    ("SUM", Method::Sum, true),
-    ("EVENT_COUNT", Method::EventCount, true),
-    ("SUM_NO_ZEROS", Method::Sum, false),
-    ("EVENT_COUNT_NO_ZEROS", Method::EventCount, false),
+const METHODS: [(&str, AggregationMethod, bool); 14] = [
+    ("MEAN", AggregationMethod::Mean, false),
+    ("PERCENTILE_25", AggregationMethod::Percentile(25), false),
+    ("PERCENTILE_50", AggregationMethod::Percentile(50), false),
+    ("PERCENTILE_75", AggregationMethod::Percentile(75), false),
+    ("PERCENTILE_90", AggregationMethod::Percentile(90), false),
+    ("PERCENTILE_95", AggregationMethod::Percentile(95), false),
+    ("PERCENTILE_98", AggregationMethod::Percentile(98), false),
+    ("PERCENTILE_99", AggregationMethod::Percentile(99), false),
+    ("MAX", AggregationMethod::Max, false),
+    ("MIN", AggregationMethod::Min, false),
+    ("SUM", AggregationMethod::Sum, true),
+    ("EVENT_COUNT", AggregationMethod::EventCount, true),
+    ("SUM_NO_ZEROS", AggregationMethod::Sum, false),
+    ("EVENT_COUNT_NO_ZEROS", AggregationMethod::EventCount, false),
 ];
 
 impl Aggregation {
@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn a_method_is_found_without_regard_to_case() {
         let found = Aggregation::new("sum_No_zeros", 60_000).unwrap();
-        assert_eq!(found, Aggregation { method: Method::Sum, zero_fill: false, bucket_ms: 60_000 });
+        assert_eq!(found, Aggregation { method: AggregationMethod::Sum, zero_fill: false, bucket_ms: 60_000 });
         assert!(Aggregation::new("SUM", 1).unwrap().zero_fill);
     }
 

@@ -24,32 +24,32 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
 const MAX_GREAT_BODIES: usize = 64;
 
 /// What bodies may hold.
-pub(super) struct Bounds {
+pub(super) struct BodyBounds {
     /// The most bytes of one.
     most_bytes: usize,
     /// The bytes of all that there are.
     held: AtomicUsize,
 }
 
-impl Bounds {
-    pub(super) fn new(most_bytes: usize) -> Arc<Bounds> {
-        Arc::new(Bounds { most_bytes, held: AtomicUsize::new(0) })
+impl BodyBounds {
+    pub(super) fn new(most_bytes: usize) -> Arc<BodyBounds> {
+        Arc::new(BodyBounds { most_bytes, held: AtomicUsize::new(0) })
     }
 }
 
 /// A body, which counts as held until it is dropped.
-pub(super) struct Body {
+pub(super) struct RequestBody {
     bytes: Vec<u8>,
-    bounds: Arc<Bounds>,
+    bounds: Arc<BodyBounds>,
 }
 
-impl Body {
+impl RequestBody {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     fn extend(&mut self, more: &[u8]) -> Result<(), Error> {
-        let Bounds { most_bytes, held } = &*self.bounds;
+        let BodyBounds { most_bytes, held } = &*self.bounds;
         self.bytes.extend_from_slice(more);
         if held.fetch_add(more.len(), Ordering::SeqCst) + more.len() > most_bytes * MAX_GREAT_BODIES {
             return Err(Error::TooManyBodies);
@@ -58,7 +58,7 @@ impl Body {
     }
 }
 
-impl Drop for Body {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         self.bounds.held.fetch_sub(self.bytes.len(), Ordering::SeqCst);
     }
@@ -68,7 +68,7 @@ impl Drop for Body {
 ///
 /// # Errors
 /// When it is too long, by what is announced or by what comes; when there are too many; when it does not come, or not whole.
-pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instant) -> Result<Body, Error> {
+pub(super) fn read(request: &mut Request, bounds: &Arc<BodyBounds>, deadline: Instant) -> Result<RequestBody, Error> {
     let announced = request.body_length();
     if announced.is_some_and(|length| length > bounds.most_bytes) {
         return Err(Error::BodyTooLarge(bounds.most_bytes));
@@ -78,7 +78,7 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<Bounds>, deadline: Instan
         return Err(Error::BadFraming("Connection: upgrade and Transfer-Encoding do not go together"));
     }
     let end = if is_chunked { usize::MAX } else { announced.unwrap_or(0) };
-    let mut body = Body { bytes: Vec::new(), bounds: Arc::clone(bounds) };
+    let mut body = RequestBody { bytes: Vec::new(), bounds: Arc::clone(bounds) };
     let mut chunk = [0; 4 * 1024];
     while body.bytes.len() < end {
         let wanted = chunk.len().min(end - body.bytes.len());
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn bodies_are_bounded_one_by_one_and_together() {
-        let bounds = Bounds::new(10);
-        let body = || Body { bytes: Vec::new(), bounds: Arc::clone(&bounds) };
-        let mut bodies: Vec<Body> = (0..MAX_GREAT_BODIES).map(|_| body()).collect();
+        let bounds = BodyBounds::new(10);
+        let body = || RequestBody { bytes: Vec::new(), bounds: Arc::clone(&bounds) };
+        let mut bodies: Vec<RequestBody> = (0..MAX_GREAT_BODIES).map(|_| body()).collect();
         for body in &mut bodies {
             assert!(body.extend(&[0; 4]).is_ok() && body.extend(&[0; 6]).is_ok());
         }

@@ -11,10 +11,10 @@ use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
 use crate::model::trace::Trace;
-use crate::server::body::{self, Body, Bounds};
+use crate::server::body::{self, BodyBounds, RequestBody};
 use crate::server::os::random::random;
 use crate::server::os::threads::Threads;
-use crate::server::outgoing::Outgoing;
+use crate::server::outgoing::OutgoingReply;
 use crate::server::tiny_http::{framing, limits};
 
 /// The header that carries the id of a request, and of its reply.
@@ -33,7 +33,7 @@ const KEPT_HEADER: &str = "Keep-Alive";
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
     in_flight: Level,
-    bounds: Arc<Bounds>,
+    bounds: Arc<BodyBounds>,
     threads: Arc<Threads>,
 }
 
@@ -44,7 +44,7 @@ impl Edge {
         max_request_bytes: usize,
         threads: Arc<Threads>,
     ) -> Arc<Edge> {
-        Arc::new(Edge { gateway, in_flight, bounds: Bounds::new(max_request_bytes), threads })
+        Arc::new(Edge { gateway, in_flight, bounds: BodyBounds::new(max_request_bytes), threads })
     }
 }
 
@@ -127,7 +127,7 @@ impl Exchange {
     }
 
     /// Reads its body.
-    pub(super) fn read_body(&mut self) -> Result<Body, Error> {
+    pub(super) fn read_body(&mut self) -> Result<RequestBody, Error> {
         let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
         self.is_read = true;
         Ok(body)
@@ -187,7 +187,7 @@ impl Exchange {
                 note.log(|| line.millis("duration_ms", took).text("cut", cut));
             });
         });
-        let outgoing = Outgoing::new(status, headers, body, memory, account);
+        let outgoing = OutgoingReply::new(status, headers, body, memory, account);
         let is_whole = match is_read {
             true => outgoing.write_at_once(request),
             false => request.respond(outgoing.into_response()).is_ok(),

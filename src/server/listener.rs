@@ -11,11 +11,11 @@ use std::time::Instant;
 use tiny_http::{ConnectionHandle, Request, Server};
 
 use crate::api::{Job, Prepared, Question, Queued, Reply, Routed};
-use crate::server::body::Body;
+use crate::server::body::RequestBody;
 use crate::server::exchange::{Edge, Exchange, Turn};
-use crate::server::tiny_http::pipelining::{Next, Pipelines, Place};
+use crate::server::tiny_http::pipelining::{Arrival, Next, Pipelines};
 use crate::server::workers::blocking_threads::BlockingThreads;
-use crate::server::workers::pool::{Outcome, Pool};
+use crate::server::workers::pool::{Pool, TaskOutcome};
 use crate::server::workers::write_permits::WritePermits;
 
 /// What serving a request takes.
@@ -68,9 +68,9 @@ impl Listener {
     fn dispatch(self: &Arc<Listener>, request: Request) {
         let (connection, held_bytes) = (request.connection().clone(), request.held_bytes());
         match self.pipelines.begin(&connection, request, held_bytes) {
-            Place::First(request) => self.take_up(request, false),
-            Place::Behind => {}
-            Place::Beyond(request) => self.leave_unanswered(request),
+            Arrival::First(request) => self.take_up(request, false),
+            Arrival::Behind => {}
+            Arrival::Beyond(request) => self.leave_unanswered(request),
         }
     }
 
@@ -120,20 +120,26 @@ impl Listener {
     }
 
     /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
-    fn hand_over(self: &Arc<Listener>, exchange: Exchange, body: Body, question: Question, turn: ConnectionTurn) {
+    fn hand_over(
+        self: &Arc<Listener>,
+        exchange: Exchange,
+        body: RequestBody,
+        question: Question,
+        turn: ConnectionTurn,
+    ) {
         let (lane, deadline) = (question.lane(), question.deadline());
         let (listener, since) = (Arc::clone(self), Instant::now());
         let task = move |outcome| {
             let reply = match outcome {
-                Outcome::Worker { found_most } => {
+                TaskOutcome::Worker { found_most } => {
                     let in_flight = lane.most.filter(|_| found_most);
                     exchange.perform(question, Queued { waited_ms: since.elapsed().as_millis(), in_flight })
                 }
-                Outcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
-                Outcome::NoRoom { full, places } => listener.edge.gateway.turn_away(&question, full, places),
+                TaskOutcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
+                TaskOutcome::NoRoom { full, places } => listener.edge.gateway.turn_away(&question, full, places),
             };
             drop(body);
-            let is_on_worker = matches!(outcome, Outcome::Worker { .. });
+            let is_on_worker = matches!(outcome, TaskOutcome::Worker { .. });
             let writing = if is_on_worker { listener.write_permits.begin() } else { None };
             match writing {
                 Some(_writing) => exchange.finish(reply, turn),

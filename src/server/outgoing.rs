@@ -23,29 +23,29 @@ const HEAD_BYTES: usize = 1_024;
 pub(super) type Account = Box<dyn FnOnce(bool) + Send>;
 
 /// A reply that its client has to take in before a deadline: what is left then is not sent, and not kept.
-pub(super) struct Outgoing {
+pub(super) struct OutgoingReply {
     status: StatusCode,
     headers: Vec<Header>,
-    body: Body,
+    body: ReplyBody,
 }
 
 /// A body that accounts for itself.
-struct Body {
+struct ReplyBody {
     bytes: Cursor<Vec<u8>>,
     pace: Pace,
     account: Option<Account>,
 }
 
-impl Outgoing {
+impl OutgoingReply {
     pub(super) fn new(
         status: u16,
         headers: impl Iterator<Item = (&'static str, String)>,
         body: Vec<u8>,
         memory: Option<AnswerMemory>,
         account: Account,
-    ) -> Outgoing {
+    ) -> OutgoingReply {
         let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
-        Outgoing { status: StatusCode(status), headers, body: Body::new(body, memory, account) }
+        OutgoingReply { status: StatusCode(status), headers, body: ReplyBody::new(body, memory, account) }
     }
 
     /// The reply as tiny_http writes it, eight kilobytes at a time. It accounts for itself when tiny_http is done with it, since
@@ -58,7 +58,7 @@ impl Outgoing {
     /// Answers a request of whose body nothing is left to wait for, which tiny_http would do before the reply is written. Returns
     /// whether all of the reply was written.
     pub(super) fn write_at_once(self, request: Request) -> bool {
-        let Outgoing { status, headers, mut body } = self;
+        let OutgoingReply { status, headers, mut body } = self;
         let has_body = *request.method() != tiny_http::Method::Head;
         let length = body.length();
         let mut head = Vec::with_capacity(HEAD_BYTES);
@@ -75,10 +75,10 @@ fn response<R: Read>(status: StatusCode, headers: Vec<Header>, body: R, length: 
     Response::new(status, headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
 }
 
-impl Body {
-    fn new(bytes: Vec<u8>, memory: Option<AnswerMemory>, account: Account) -> Body {
+impl ReplyBody {
+    fn new(bytes: Vec<u8>, memory: Option<AnswerMemory>, account: Account) -> ReplyBody {
         let pace = Pace { deadline: Instant::now() + REPLY_DEADLINE, memory };
-        Body { bytes: Cursor::new(bytes), pace, account: Some(account) }
+        ReplyBody { bytes: Cursor::new(bytes), pace, account: Some(account) }
     }
 
     fn length(&self) -> usize {
@@ -87,7 +87,7 @@ impl Body {
 
     /// Writes itself behind a head. Whether it was written is accounted for.
     fn write_behind(&mut self, head: Vec<u8>, has_body: bool, writer: &mut impl Write) -> io::Result<()> {
-        let Body { bytes, pace, .. } = self;
+        let ReplyBody { bytes, pace, .. } = self;
         if has_body && bytes.get_ref().len() <= MOVED_BYTES {
             bytes.get_mut().splice(..0, head);
         } else {
@@ -151,14 +151,14 @@ impl Pace {
     }
 }
 
-impl Read for Body {
+impl Read for ReplyBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.pace.check()?;
         self.bytes.read(buffer)
     }
 }
 
-impl Drop for Body {
+impl Drop for ReplyBody {
     fn drop(&mut self) {
         let is_whole = self.bytes.position() == self.bytes.get_ref().len() as u64;
         if let Some(account) = self.account.take() {
@@ -176,7 +176,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let body = || {
             let sender = sender.clone();
-            Body::new(vec![1; 10], None, Box::new(move |is_whole| sender.send(is_whole).unwrap()))
+            ReplyBody::new(vec![1; 10], None, Box::new(move |is_whole| sender.send(is_whole).unwrap()))
         };
         let mut whole = body();
         assert_eq!(whole.read_to_end(&mut Vec::new()).unwrap(), 10);

@@ -37,8 +37,8 @@ impl Conditions {
 
     fn add(&mut self, condition: Condition) {
         match condition.value.as_ref().map(|value| &value.value) {
-            Some(Given::One(value)) => self.value_bytes += value.text_bytes(),
-            Some(Given::Set(set)) => {
+            Some(ScalarOrSet::One(value)) => self.value_bytes += value.text_bytes(),
+            Some(ScalarOrSet::Set(set)) => {
                 self.set_values += set.count;
                 self.value_bytes += set.kept.iter().map(|item| item.value.text_bytes()).sum::<usize>();
             }
@@ -64,23 +64,23 @@ pub struct Condition {
 #[derive(Debug)]
 pub struct ConditionValue {
     /// The value itself.
-    pub value: Given,
+    pub value: ScalarOrSet,
     /// Its type as StackState calls it, unless that is one that labels can hold.
     pub kind: Option<Box<Name>>,
 }
 
 /// One value, or a set of them.
 #[derive(Debug)]
-pub enum Given {
+pub enum ScalarOrSet {
     /// One value.
     One(Scalar),
     /// Any of these.
     Set(ValueSet),
 }
 
-impl Default for Given {
-    fn default() -> Given {
-        Given::One(Scalar::Null)
+impl Default for ScalarOrSet {
+    fn default() -> ScalarOrSet {
+        ScalarOrSet::One(Scalar::Null)
     }
 }
 
@@ -119,7 +119,7 @@ struct SentCondition {
 #[derive(Deserialize)]
 struct SentValue {
     #[serde(default)]
-    value: Given,
+    value: ScalarOrSet,
     #[serde(default, rename = "_type")]
     kind: Scalar,
 }
@@ -132,7 +132,7 @@ impl Condition {
             MaybeObject::Null => None,
             MaybeObject::Other => return Err("value must be an object such as {\"value\": \"x\"}, or null".to_owned()),
             MaybeObject::Object(SentValue { value, kind }) => {
-                if let Given::Set(ValueSet { untyped: Some(nth), .. }) = value {
+                if let ScalarOrSet::Set(ValueSet { untyped: Some(nth), .. }) = value {
                     return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
                 }
                 let kind = unsupported(kind).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
@@ -207,23 +207,25 @@ impl<'de> Deserialize<'de> for Conditions {
     }
 }
 
-impl<'de> Deserialize<'de> for Given {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Given, D::Error> {
+impl<'de> Deserialize<'de> for ScalarOrSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScalarOrSet, D::Error> {
         struct GivenVisitor;
 
         impl<'de> Visitor<'de> for GivenVisitor {
-            type Value = Given;
+            type Value = ScalarOrSet;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
             }
 
-            visit_scalars_as!(|value| Ok(Given::One(value)));
+            visit_scalars_as!(|value| Ok(ScalarOrSet::One(value)));
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ScalarOrSet, A::Error> {
                 let mut set = ValueSet::default();
                 while set.kept.len() < MAX_SET_VALUES {
-                    let Some(SentSetValue { value, kind }) = items.next_element()? else { return Ok(Given::Set(set)) };
+                    let Some(SentSetValue { value, kind }) = items.next_element()? else {
+                        return Ok(ScalarOrSet::Set(set));
+                    };
                     let kind = unsupported(kind).unwrap_or_else(|()| {
                         set.untyped.get_or_insert(set.count);
                         None
@@ -234,11 +236,11 @@ impl<'de> Deserialize<'de> for Given {
                 while items.next_element::<IgnoredAny>()?.is_some() {
                     set.count += 1;
                 }
-                Ok(Given::Set(set))
+                Ok(ScalarOrSet::Set(set))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Given, A::Error> {
-                ScalarVisitor.visit_map(fields).map(Given::One)
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<ScalarOrSet, A::Error> {
+                ScalarVisitor.visit_map(fields).map(ScalarOrSet::One)
             }
         }
 
@@ -311,7 +313,7 @@ mod tests {
         let check = |conditions: Vec<String>, kept: usize, count: usize, values: usize| {
             let read = read(&format!("[{}]", conditions.join(",")));
             let of_sets = read.kept.iter().map(|condition| match condition.value.as_ref().map(|value| &value.value) {
-                Some(Given::Set(set)) => set.kept.len(),
+                Some(ScalarOrSet::Set(set)) => set.kept.len(),
                 _ => 0,
             });
             assert!(of_sets.sum::<usize>() <= 2 * MAX_SET_VALUES);

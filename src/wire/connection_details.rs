@@ -71,7 +71,7 @@ impl ConnectionDetails {
 }
 
 /// The key of a field.
-enum Key {
+enum DetailsKey {
     Known(usize),
     /// A remark, which begins with `_`.
     Remark,
@@ -81,24 +81,24 @@ enum Key {
 /// The most bytes of an unknown field's name that is shown.
 const MAX_SHOWN_NAME_BYTES: usize = 40;
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+impl<'de> Deserialize<'de> for DetailsKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DetailsKey, D::Error> {
         struct KeyVisitor;
 
         impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
+            type Value = DetailsKey;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a field's name")
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+            fn visit_str<E>(self, name: &str) -> Result<DetailsKey, E> {
                 let is_name = (1..=MAX_SHOWN_NAME_BYTES).contains(&name.len())
                     && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
                 Ok(match FIELDS.iter().position(|(_, known)| *known == name) {
-                    Some(index) => Key::Known(index),
-                    None if name.starts_with('_') => Key::Remark,
-                    None => Key::Unknown(is_name.then(|| name.to_owned())),
+                    Some(index) => DetailsKey::Known(index),
+                    None if name.starts_with('_') => DetailsKey::Remark,
+                    None => DetailsKey::Unknown(is_name.then(|| name.to_owned())),
                 })
             }
         }
@@ -134,14 +134,14 @@ impl<'de> Deserialize<'de> for ConnectionDetails {
                 let mut is_seen = [false; FIELDS.len()];
                 while let Some(key) = fields.next_key()? {
                     match key {
-                        Key::Known(index) => {
+                        DetailsKey::Known(index) => {
                             details.values[index] = fields.next_value()?;
                             if std::mem::replace(&mut is_seen[index], true) {
                                 details.fail(DetailsFault::Twice(FIELDS[index].1));
                             }
                         }
-                        Key::Remark => drop(fields.next_value::<IgnoredAny>()?),
-                        Key::Unknown(name) => {
+                        DetailsKey::Remark => drop(fields.next_value::<IgnoredAny>()?),
+                        DetailsKey::Unknown(name) => {
                             fields.next_value::<IgnoredAny>()?;
                             details.fail(DetailsFault::Unknown(name));
                         }

@@ -85,13 +85,13 @@ pub struct FieldValuesQuery {
     pub field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>>,
     /// Whose values are asked for.
     #[serde(deserialize_with = "named::field")]
-    pub field: Field,
+    pub field: SentField,
 }
 
 /// A `FieldDescriptor`, as far as it matters in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Field {
+pub struct SentField {
     /// The field's name.
     #[serde(deserialize_with = "named::field_name")]
     pub field_name: Name,
@@ -118,13 +118,13 @@ pub struct MetricsQuery {
     pub latest_first: Option<bool>,
     /// How to gather samples; absent for a raw query.
     #[serde(default, deserialize_with = "named::aggregation")]
-    pub aggregation: Option<Aggregation>,
+    pub aggregation: Option<SentAggregation>,
 }
 
-/// `Aggregation`.
+/// `Aggregation`, as it is sent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Aggregation {
+pub struct SentAggregation {
     /// The method's name.
     #[serde(deserialize_with = "named::method")]
     pub method: Name,
@@ -137,7 +137,7 @@ pub struct Aggregation {
 mod named {
     use serde::{Deserialize, Deserializer};
 
-    use super::{Aggregation, BoundedText, Field, Integer, MAX_VALUE_BYTES, Name};
+    use super::{BoundedText, Integer, MAX_VALUE_BYTES, Name, SentAggregation, SentField};
     use crate::wire::scalar::{optional_scalar, scalar};
     use crate::wire::strict_json::{object, optional_object};
 
@@ -161,9 +161,9 @@ mod named {
         latest_first: Option<bool> = optional_scalar "query.latestFirst must be true, false or null";
         field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>> =
             optional_scalar "query.fieldValuePrefix must be a text of at most 262144 bytes, or null";
-        field: Field = object "query.field must be an object";
+        field: SentField = object "query.field must be an object";
         field_name: Name = scalar "query.field.fieldName must be a text of at most 1024 bytes";
-        aggregation: Option<Aggregation> = optional_object "query.aggregation must be an object, or null";
+        aggregation: Option<SentAggregation> = optional_object "query.aggregation must be an object, or null";
         method: Name = scalar "query.aggregation.method must be a text of at most 1024 bytes";
         bucket_size_millis: Integer =
             scalar "query.aggregation.bucketSizeMillis must be a whole number of milliseconds";

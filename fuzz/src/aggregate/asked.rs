@@ -1,8 +1,8 @@
 //! Questions about series, described by an input.
 
 use arbitrary::{Result, Unstructured};
-use prometheusmirror::compute::screen::Kind;
-use prometheusmirror::model::query::{Aggregation, Method, NanInterpretation, Order};
+use prometheusmirror::compute::screen::SampleKind;
+use prometheusmirror::model::query::{Aggregation, AggregationMethod, NanInterpretation, Order};
 use prometheusmirror::model::sample::Sample;
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 
@@ -11,7 +11,7 @@ use crate::written::{Choices, rarely};
 /// A question, and the series that it is about.
 #[derive(Debug)]
 pub struct Question {
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// None of a raw query.
     pub aggregation: Option<Aggregation>,
     pub range: TimeRange,
@@ -53,28 +53,28 @@ pub fn question(choices: Choices) -> Result<Question> {
     Ok(Question { kind, aggregation, range, limit, order, series, pieces })
 }
 
-fn kind(choices: Choices, interval_ms: i64) -> Result<Kind> {
+fn kind(choices: Choices, interval_ms: i64) -> Result<SampleKind> {
     Ok(match choices.int_in_range(0..=9)? {
-        0..5 => Kind::Counter(None),
-        5 => Kind::Counter(Some(interval_ms)),
-        6 => Kind::Counter(Some(*choices.choose(&[1, 15_000, 75_000, 75_001, 600_000, 86_400_000])?)),
-        7 | 8 => Kind::Gauge(NanInterpretation::None),
-        _ => Kind::Gauge(NanInterpretation::Zero),
+        0..5 => SampleKind::Counter(None),
+        5 => SampleKind::Counter(Some(interval_ms)),
+        6 => SampleKind::Counter(Some(*choices.choose(&[1, 15_000, 75_000, 75_001, 600_000, 86_400_000])?)),
+        7 | 8 => SampleKind::Gauge(NanInterpretation::None),
+        _ => SampleKind::Gauge(NanInterpretation::Zero),
     })
 }
 
 fn aggregation(choices: Choices, range: TimeRange, interval_ms: i64) -> Result<Aggregation> {
     let methods = [
-        (Method::Mean, false),
-        (Method::Sum, true),
-        (Method::Sum, false),
-        (Method::EventCount, true),
-        (Method::EventCount, false),
-        (Method::Max, false),
-        (Method::Min, false),
-        (Method::Percentile(25), false),
-        (Method::Percentile(50), false),
-        (Method::Percentile(99), false),
+        (AggregationMethod::Mean, false),
+        (AggregationMethod::Sum, true),
+        (AggregationMethod::Sum, false),
+        (AggregationMethod::EventCount, true),
+        (AggregationMethod::EventCount, false),
+        (AggregationMethod::Max, false),
+        (AggregationMethod::Min, false),
+        (AggregationMethod::Percentile(25), false),
+        (AggregationMethod::Percentile(50), false),
+        (AggregationMethod::Percentile(99), false),
     ];
     let (method, zero_fill) = *choices.choose(&methods)?;
     let length = range.length();

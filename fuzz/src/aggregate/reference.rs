@@ -1,7 +1,7 @@
 //! The points by the rules of "Numbers", from all samples at once.
 
-use prometheusmirror::compute::screen::{Dropped, Kind};
-use prometheusmirror::model::query::{Aggregation, Method};
+use prometheusmirror::compute::screen::{Dropped, SampleKind};
+use prometheusmirror::model::query::{Aggregation, AggregationMethod};
 use prometheusmirror::model::sample::Sample;
 use prometheusmirror::model::time::TimeRange;
 
@@ -36,7 +36,7 @@ impl Point {
 }
 
 /// The samples that count: those that a JSON number can hold, and perhaps NaN as zero.
-pub fn counting(kind: Kind, samples: &[Sample]) -> Vec<Sample> {
+pub fn counting(kind: SampleKind, samples: &[Sample]) -> Vec<Sample> {
     let mut counting = Vec::new();
     for sample in samples {
         if sample.value.is_finite() {
@@ -49,7 +49,7 @@ pub fn counting(kind: Kind, samples: &[Sample]) -> Vec<Sample> {
 }
 
 /// How many samples do not count.
-pub fn dropped<'s>(kind: Kind, samples: impl Iterator<Item = &'s Sample>) -> Dropped {
+pub fn dropped<'s>(kind: SampleKind, samples: impl Iterator<Item = &'s Sample>) -> Dropped {
     let mut dropped = NONE_DROPPED;
     for sample in samples {
         dropped.infinite += u64::from(sample.value.is_infinite());
@@ -78,11 +78,11 @@ impl Answer {
 }
 
 /// The points of a raw query, oldest first.
-pub fn raw(kind: Kind, samples: &[Sample], range: TimeRange) -> Answer {
+pub fn raw(kind: SampleKind, samples: &[Sample], range: TimeRange) -> Answer {
     let counting = counting(kind, samples);
     let points: Vec<Point> = match kind {
-        Kind::Gauge(_) => counting.iter().map(|sample| point(sample.at, sure(sample.value))).collect(),
-        Kind::Counter(scrape_interval_ms) => {
+        SampleKind::Gauge(_) => counting.iter().map(|sample| point(sample.at, sure(sample.value))).collect(),
+        SampleKind::Counter(scrape_interval_ms) => {
             let counter = Counter::of(counting, scrape_interval_ms);
             counter.with_rate().map(|interval| point(interval.to, interval.rate())).collect()
         }
@@ -91,11 +91,11 @@ pub fn raw(kind: Kind, samples: &[Sample], range: TimeRange) -> Answer {
 }
 
 /// The points of the whole buckets of a range, oldest first.
-pub fn buckets(kind: Kind, series: &[Vec<Sample>], aggregation: Aggregation, range: TimeRange) -> Answer {
+pub fn buckets(kind: SampleKind, series: &[Vec<Sample>], aggregation: Aggregation, range: TimeRange) -> Answer {
     let Aggregation { method, zero_fill, bucket_ms } = aggregation;
     let counting: Vec<Vec<Sample>> = series.iter().map(|samples| counting(kind, samples)).collect();
     let counters: Option<Vec<Counter>> = match kind {
-        Kind::Counter(scrape_interval_ms) if method != Method::EventCount => {
+        SampleKind::Counter(scrape_interval_ms) if method != AggregationMethod::EventCount => {
             Some(counting.iter().map(|samples| Counter::of(samples.clone(), scrape_interval_ms)).collect())
         }
         _ => None,
@@ -198,31 +198,31 @@ impl Bucket {
         self.from <= time && time < self.to
     }
 
-    fn of_gauges(self, gauges: &[Vec<Sample>], method: Method) -> Option<Number> {
+    fn of_gauges(self, gauges: &[Vec<Sample>], method: AggregationMethod) -> Option<Number> {
         let inside = gauges.iter().flatten().filter(|sample| self.has(sample.at));
         let values: Vec<f64> = inside.map(|sample| sample.value).collect();
         if values.is_empty() {
             return None;
         }
         Some(match method {
-            Method::EventCount => sure(values.len() as f64),
-            Method::Sum => sum(&values, 1.0),
-            Method::Mean => sum(&values, values.len() as f64),
+            AggregationMethod::EventCount => sure(values.len() as f64),
+            AggregationMethod::Sum => sum(&values, 1.0),
+            AggregationMethod::Mean => sum(&values, values.len() as f64),
             _ => return statistic(values.into_iter().map(sure).collect(), method),
         })
     }
 
-    fn of_counters(self, counters: &[Counter], method: Method) -> Option<Number> {
+    fn of_counters(self, counters: &[Counter], method: AggregationMethod) -> Option<Number> {
         let all = counters.iter().flat_map(|counter| &counter.samples);
         let mut times: Vec<i64> = all.map(|sample| sample.at).filter(|time| self.has(*time)).collect();
         match method {
-            Method::Sum if times.is_empty() => None,
-            Method::Sum => {
+            AggregationMethod::Sum if times.is_empty() => None,
+            AggregationMethod::Sum => {
                 let all = counters.iter().flat_map(|counter| &counter.intervals);
                 let ended = all.filter(|interval| self.has(interval.to));
                 Some(sum(&ended.map(|interval| interval.increase).collect::<Vec<_>>(), 1.0))
             }
-            Method::Mean => total(counters.iter().filter_map(|counter| self.mean_rate(counter)).collect()),
+            AggregationMethod::Mean => total(counters.iter().filter_map(|counter| self.mean_rate(counter)).collect()),
             _ => {
                 if times.is_empty() {
                     times.push(self.to - 1);
@@ -292,13 +292,13 @@ fn sum(values: &[f64], by: f64) -> Number {
 }
 
 /// The largest, the smallest, or a percentile, which interpolates between the neighbours of rank `p * (n - 1)`.
-fn statistic(mut numbers: Vec<Number>, method: Method) -> Option<Number> {
+fn statistic(mut numbers: Vec<Number>, method: AggregationMethod) -> Option<Number> {
     numbers.sort_by(|one, other| one.value.total_cmp(&other.value));
     let last = numbers.len().checked_sub(1)?;
     let percent = match method {
-        Method::Min => 0,
-        Method::Max => 100,
-        Method::Percentile(percent) => usize::from(percent),
+        AggregationMethod::Min => 0,
+        AggregationMethod::Max => 100,
+        AggregationMethod::Percentile(percent) => usize::from(percent),
         _ => panic!("{method:?} is no order statistic"),
     };
     let slack = numbers.iter().map(|number| number.slack).fold(0.0, f64::max);

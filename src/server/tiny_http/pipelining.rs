@@ -24,23 +24,23 @@ const MAX_WAITING_BYTES: usize = 128 << 10;
 const MAX_BYTES: usize = 16 << 20;
 
 /// Connections on which a request is being answered, and what waits there.
-pub(in crate::server) struct Pipelines<T>(Mutex<State<T>>);
+pub(in crate::server) struct Pipelines<T>(Mutex<PipelinesState<T>>);
 
-struct State<T> {
-    connections: HashMap<ConnectionHandle, VecDeque<Waiting<T>>>,
+struct PipelinesState<T> {
+    connections: HashMap<ConnectionHandle, VecDeque<WaitingRequest<T>>>,
     /// How many bytes all requests take that wait.
     bytes: usize,
 }
 
 impl<T> Default for Pipelines<T> {
     fn default() -> Pipelines<T> {
-        Pipelines(Mutex::new(State { connections: HashMap::new(), bytes: 0 }))
+        Pipelines(Mutex::new(PipelinesState { connections: HashMap::new(), bytes: 0 }))
     }
 }
 
 /// A request that waits for its turn.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) struct Waiting<T> {
+pub(in crate::server) struct WaitingRequest<T> {
     pub(in crate::server) request: T,
     /// Whether there may be requests behind it that are not answered.
     pub(in crate::server) is_last: bool,
@@ -49,7 +49,7 @@ pub(in crate::server) struct Waiting<T> {
 
 /// What is to be done with a request that has arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Place<T> {
+pub(in crate::server) enum Arrival<T> {
     /// It is its turn.
     First(T),
     /// It waits.
@@ -60,18 +60,18 @@ pub(in crate::server) enum Place<T> {
 
 impl<T> Pipelines<T> {
     /// Begins a request's turn, or keeps it until then.
-    pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, held_bytes: usize) -> Place<T> {
+    pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, held_bytes: usize) -> Arrival<T> {
         let state = &mut *self.state();
         // A connection ends before its last turn does, so that no turn begins in between.
         if connection.has_ended() {
-            return Place::Beyond(request);
+            return Arrival::Beyond(request);
         }
         let Some(waiting) = state.connections.get_mut(connection) else {
             state.connections.insert(connection.clone(), VecDeque::new());
-            return Place::First(request);
+            return Arrival::First(request);
         };
         if waiting.back().is_some_and(|last| last.is_last) {
-            return Place::Beyond(request);
+            return Arrival::Beyond(request);
         }
         if state.bytes + held_bytes > MAX_BYTES {
             // Nothing behind it may be answered either.
@@ -79,13 +79,13 @@ impl<T> Pipelines<T> {
                 Some(last) => last.is_last = true,
                 None => connection.end(),
             }
-            return Place::Beyond(request);
+            return Arrival::Beyond(request);
         }
         state.bytes += held_bytes;
         let bytes = held_bytes + waiting.iter().map(|waiting| waiting.held_bytes).sum::<usize>();
         let is_last = waiting.len() + 1 == MAX_WAITING || bytes > MAX_WAITING_BYTES;
-        waiting.push_back(Waiting { request, is_last, held_bytes });
-        Place::Behind
+        waiting.push_back(WaitingRequest { request, is_last, held_bytes });
+        Arrival::Behind
     }
 
     /// Ends a turn. Gives the request whose turn it is then, or all that wait and are not answered if their connection has ended.
@@ -108,7 +108,7 @@ impl<T> Pipelines<T> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, PipelinesState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -117,9 +117,9 @@ impl<T> Pipelines<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) enum Next<T> {
     /// The turn of this request.
-    Turn(Waiting<T>),
+    Turn(WaitingRequest<T>),
     /// No turn: these, if there are any, are not answered.
-    Unanswered(VecDeque<Waiting<T>>),
+    Unanswered(VecDeque<WaitingRequest<T>>),
 }
 
 #[cfg(test)]
@@ -142,11 +142,11 @@ mod tests {
         let pipelines = Pipelines::default();
         let [a, b] = [(); 2].map(|()| ConnectionHandle::default());
         let (begin, next) = (|on, nth| pipelines.begin(on, nth, 1), |on| next(&pipelines, on).map(|(nth, _)| nth));
-        assert_eq!([1, 2, 3].map(|nth| begin(&a, nth)), [Place::First(1), Place::Behind, Place::Behind]);
-        assert_eq!(begin(&b, 4), Place::First(4));
-        assert_eq!((next(&a), begin(&a, 5)), (Some(2), Place::Behind));
+        assert_eq!([1, 2, 3].map(|nth| begin(&a, nth)), [Arrival::First(1), Arrival::Behind, Arrival::Behind]);
+        assert_eq!(begin(&b, 4), Arrival::First(4));
+        assert_eq!((next(&a), begin(&a, 5)), (Some(2), Arrival::Behind));
         assert_eq!((next(&a), next(&a), next(&a)), (Some(3), Some(5), None));
-        assert_eq!((begin(&a, 6), next(&b)), (Place::First(6), None));
+        assert_eq!((begin(&a, 6), next(&b)), (Arrival::First(6), None));
         assert_eq!(pipelines.state().connections.len(), 1);
     }
 
@@ -156,11 +156,11 @@ mod tests {
         for (held_bytes, most) in [(0, 100), (1_310, 100), (1_312, 100), (1_500, 88), (64 << 10, 3)] {
             let (pipelines, connection) = (Pipelines::default(), ConnectionHandle::default());
             let begin = |nth| pipelines.begin(&connection, nth, held_bytes);
-            assert_eq!(begin(0), Place::First(0));
+            assert_eq!(begin(0), Arrival::First(0));
             for nth in 1..=most {
-                assert_eq!(begin(nth), Place::Behind, "{nth} of {held_bytes} bytes");
+                assert_eq!(begin(nth), Arrival::Behind, "{nth} of {held_bytes} bytes");
             }
-            assert_eq!(begin(1_000), Place::Beyond(1_000), "{held_bytes} bytes");
+            assert_eq!(begin(1_000), Arrival::Beyond(1_000), "{held_bytes} bytes");
             for nth in 1..=most {
                 assert_eq!(next(&pipelines, &connection), Some((nth, nth == most)), "{held_bytes} bytes");
             }
@@ -175,15 +175,18 @@ mod tests {
         let connections: Vec<ConnectionHandle> = (0..128).map(|_| ConnectionHandle::default()).collect();
         let begin = |connection: &ConnectionHandle, nth: usize| pipelines.begin(connection, nth, 64 << 10);
         for connection in &connections {
-            assert_eq!([0, 1, 2].map(|nth| begin(connection, nth)), [Place::First(0), Place::Behind, Place::Behind]);
+            assert_eq!(
+                [0, 1, 2].map(|nth| begin(connection, nth)),
+                [Arrival::First(0), Arrival::Behind, Arrival::Behind]
+            );
         }
         let [alone, other] = [(); 2].map(|()| ConnectionHandle::default());
-        assert_eq!((begin(&alone, 0), begin(&alone, 1)), (Place::First(0), Place::Beyond(1)));
+        assert_eq!((begin(&alone, 0), begin(&alone, 1)), (Arrival::First(0), Arrival::Beyond(1)));
         assert!(alone.has_ended());
         assert_eq!(next(&pipelines, &connections[0]), Some((1, false)));
-        assert_eq!([0, 1, 2].map(|nth| begin(&other, nth)), [Place::First(0), Place::Behind, Place::Beyond(2)]);
+        assert_eq!([0, 1, 2].map(|nth| begin(&other, nth)), [Arrival::First(0), Arrival::Behind, Arrival::Beyond(2)]);
         assert_eq!(next(&pipelines, &other), Some((1, true)));
-        assert_eq!(begin(&other, 3), Place::Behind);
+        assert_eq!(begin(&other, 3), Arrival::Behind);
         connections[1].end();
         assert!(matches!(pipelines.end(&connections[1]), Next::Unanswered(waiting) if waiting.len() == 2));
         assert_eq!(pipelines.state().bytes, (16 << 20) - (128 << 10));
@@ -193,13 +196,16 @@ mod tests {
     fn nothing_on_a_connection_that_has_ended_is_answered() {
         let (pipelines, ended, other) =
             (Pipelines::default(), ConnectionHandle::default(), ConnectionHandle::default());
-        assert_eq!((pipelines.begin(&ended, 1, 1), pipelines.begin(&ended, 2, 1)), (Place::First(1), Place::Behind));
+        assert_eq!(
+            (pipelines.begin(&ended, 1, 1), pipelines.begin(&ended, 2, 1)),
+            (Arrival::First(1), Arrival::Behind)
+        );
         ended.end();
-        assert_eq!(pipelines.begin(&ended, 3, 1), Place::Beyond(3));
+        assert_eq!(pipelines.begin(&ended, 3, 1), Arrival::Beyond(3));
         let Next::Unanswered(waiting) = pipelines.end(&ended) else { panic!("a turn") };
         assert_eq!(waiting.into_iter().map(|waiting| waiting.request).collect::<Vec<_>>(), [2]);
-        assert_eq!(pipelines.begin(&ended, 4, 1), Place::Beyond(4));
-        assert_eq!(pipelines.begin(&other, 5, 1), Place::First(5));
+        assert_eq!(pipelines.begin(&ended, 4, 1), Arrival::Beyond(4));
+        assert_eq!(pipelines.begin(&other, 5, 1), Arrival::First(5));
         assert_eq!(pipelines.state().connections.len(), 1);
     }
 }

@@ -17,19 +17,19 @@ const IDLE: Duration = Duration::from_secs(5);
 /// a second would keep all of a burst's threads: none of them would ever be idle for [`IDLE`].
 const MAX_IDLE_THREADS: usize = 32;
 
-type Task = Box<dyn FnOnce() + Send>;
+type BlockingTask = Box<dyn FnOnce() + Send>;
 
 /// As many threads as there are tasks, which are no more than open connections.
 pub(in crate::server) struct BlockingThreads {
     name: &'static str,
-    state: Mutex<State>,
+    state: Mutex<BlockingState>,
     changed: Condvar,
     threads: Arc<Threads>,
 }
 
 #[derive(Default)]
-struct State {
-    tasks: VecDeque<Task>,
+struct BlockingState {
+    tasks: VecDeque<BlockingTask>,
     /// How many threads wait for a task. One that has been called and has not come yet counts, but so does its task.
     idle: usize,
     /// How many threads were started and have not taken their first task yet.
@@ -42,7 +42,7 @@ impl BlockingThreads {
     /// # Errors
     /// When not even that is to be had.
     pub(in crate::server) fn start(name: &'static str, threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
-        let state = Mutex::new(State { starting: 1, ..State::default() });
+        let state = Mutex::new(BlockingState { starting: 1, ..BlockingState::default() });
         let blocking = Arc::new(BlockingThreads { name, state, changed: Condvar::new(), threads });
         blocking.start_thread(true)?;
         Ok(blocking)
@@ -85,7 +85,7 @@ impl BlockingThreads {
 
     /// The next task. None when enough threads wait for one already, or there has been none for [`IDLE`]; never for the thread
     /// that stays.
-    fn next(&self, stays: bool, is_first: bool) -> Option<Task> {
+    fn next(&self, stays: bool, is_first: bool) -> Option<BlockingTask> {
         let mut state = self.state();
         state.starting -= usize::from(is_first);
         loop {
@@ -105,7 +105,7 @@ impl BlockingThreads {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BlockingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

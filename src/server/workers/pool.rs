@@ -20,11 +20,11 @@ use crate::error::{Full, Places};
 use crate::metrics::{Held, Metrics};
 
 /// A task. It is called once, with what has come of it; a panic in it costs nothing else.
-pub(in crate::server) type Task = Box<dyn FnOnce(Outcome) + Send>;
+pub(in crate::server) type PoolTask = Box<dyn FnOnce(TaskOutcome) + Send>;
 
 /// What has come of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Outcome {
+pub(in crate::server) enum TaskOutcome {
     /// It is on a worker, which does it.
     Worker {
         /// Whether there were as many tasks of its upstream as it may have on workers ([`Lane::most`]) when it came.
@@ -49,18 +49,18 @@ pub(in crate::server) enum Outcome {
 const TIMES_FREE: usize = 3;
 
 /// A fixed number of workers, and the tasks that wait for them.
-pub(in crate::server) struct Pool(Arc<Shared>);
+pub(in crate::server) struct Pool(Arc<PoolCore>);
 
-struct Shared {
-    state: Mutex<State>,
+struct PoolCore {
+    state: Mutex<PoolState>,
     /// Tells the watch over deadlines that there is an earlier one.
     earlier: Condvar,
-    bounds: Bounds,
+    bounds: PoolBounds,
     metrics: Arc<Metrics>,
 }
 
 /// How many tasks there may be.
-struct Bounds {
+struct PoolBounds {
     /// On workers.
     workers: usize,
     /// On workers, of upstreams that have not answered lately: seven eighths, rounded up.
@@ -71,12 +71,12 @@ struct Bounds {
     unknown_tasks: usize,
 }
 
-impl Bounds {
-    fn new(workers: usize, queue: usize) -> Bounds {
+impl PoolBounds {
+    fn new(workers: usize, queue: usize) -> PoolBounds {
         let tasks = workers + queue;
         // Where one upstream may hold all workers, nothing is gained by leaving others a place in the queue.
         let (kept_for_others, kept_for_known) = if workers < 4 { (0, 0) } else { (tasks / 4, tasks / 8) };
-        Bounds {
+        PoolBounds {
             workers,
             unknown_workers: workers - workers / 8,
             tasks,
@@ -91,8 +91,8 @@ impl Bounds {
 }
 
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
+struct PoolState {
+    waiting: VecDeque<WaitingTask>,
     idle: Vec<Thread>,
     running: Counts,
     /// All tasks, running or waiting.
@@ -101,7 +101,7 @@ struct State {
     watched: Option<Instant>,
 }
 
-impl State {
+impl PoolState {
     /// Whether the watch has to look for an earlier deadline.
     fn is_unwatched(&self, deadline: Instant) -> bool {
         self.watched.is_none_or(|watched| deadline < watched)
@@ -109,10 +109,10 @@ impl State {
 }
 
 /// A task that waits.
-struct Waiting {
+struct WaitingTask {
     lane: Lane,
     deadline: Instant,
-    task: Task,
+    task: PoolTask,
     found_most: bool,
     /// Counts it in the metrics.
     queued: Held,
@@ -148,9 +148,9 @@ impl Counts {
     }
 }
 
-impl Shared {
+impl PoolCore {
     /// Whether a worker may take one more task.
-    fn may_run(&self, state: &State, lane: Lane) -> bool {
+    fn may_run(&self, state: &PoolState, lane: Lane) -> bool {
         let free = self.bounds.workers - state.running.all;
         let most = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
         let is_in_share = state.running.of(lane) < most;
@@ -158,15 +158,15 @@ impl Shared {
     }
 
     /// Whether there may be one more task.
-    fn have_room(&self, state: &State, lane: Lane) -> bool {
-        let Bounds { tasks, tasks_of_one, unknown_tasks, .. } = self.bounds;
+    fn have_room(&self, state: &PoolState, lane: Lane) -> bool {
+        let PoolBounds { tasks, tasks_of_one, unknown_tasks, .. } = self.bounds;
         let is_in_share = state.tasks.all < tasks && state.tasks.of(lane) < tasks_of_one;
         is_in_share && (lane.is_known || state.tasks.unknown < unknown_tasks)
     }
 
     /// What has no room for one more task.
-    fn full(&self, state: &State, lane: Lane) -> Full {
-        let Bounds { tasks, tasks_of_one, .. } = self.bounds;
+    fn full(&self, state: &PoolState, lane: Lane) -> Full {
+        let PoolBounds { tasks, tasks_of_one, .. } = self.bounds;
         let held = state.tasks.of(lane);
         match state.tasks.all < tasks {
             false => Full::Everything,
@@ -184,8 +184,8 @@ impl Pool {
     pub(in crate::server) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
         let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
         let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
-        let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), Bounds::new(workers, queue));
-        let shared = Arc::new(Shared { state, earlier, bounds, metrics });
+        let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), PoolBounds::new(workers, queue));
+        let shared = Arc::new(PoolCore { state, earlier, bounds, metrics });
         for _ in 0..workers {
             let shared = Arc::clone(&shared);
             threads.execute(move || shared.work_for_ever());
@@ -196,18 +196,18 @@ impl Pool {
     }
 
     /// Has a worker do a task as soon as one is free.
-    pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: Task) {
+    pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: PoolTask) {
         let Pool(shared) = self;
         let queued = Held::new(&shared.metrics.queue_length);
         let mut state = shared.state();
         if !shared.have_room(&state, lane) {
             let full = shared.full(&state, lane);
             drop((state, queued));
-            return task(Outcome::NoRoom { full, places: shared.bounds.places() });
+            return task(TaskOutcome::NoRoom { full, places: shared.bounds.places() });
         }
         let found_most = lane.most.is_some_and(|most| state.tasks.of(lane) >= most);
         state.tasks.add(lane);
-        state.waiting.push_back(Waiting { lane, deadline, task, found_most, queued });
+        state.waiting.push_back(WaitingTask { lane, deadline, task, found_most, queued });
         // The worker that had a task last is woken: the fewer of them are at work in turns, the less memory they keep.
         let woken = if shared.may_run(&state, lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
@@ -221,20 +221,20 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolCore {
     /// The work of a worker.
-    fn work_for_ever(self: &Arc<Shared>) -> ! {
+    fn work_for_ever(self: &Arc<PoolCore>) -> ! {
         loop {
-            let Waiting { lane, task, found_most, queued, .. } = self.next();
+            let WaitingTask { lane, task, found_most, queued, .. } = self.next();
             let _running = Running { shared: self, lane };
             let _busy = Held::new(&self.metrics.busy_workers);
             drop(queued);
-            let _ = catch_unwind(AssertUnwindSafe(|| task(Outcome::Worker { found_most })));
+            let _ = catch_unwind(AssertUnwindSafe(|| task(TaskOutcome::Worker { found_most })));
         }
     }
 
     /// The next task that may run, as soon as there is one. It counts as running.
-    fn next(&self) -> Waiting {
+    fn next(&self) -> WaitingTask {
         let this = thread::current();
         let mut state = self.state();
         loop {
@@ -266,7 +266,7 @@ impl Shared {
 
     /// Takes the task to run next: of those whose upstreams have room, one whose upstream holds the fewest workers, and of
     /// these the oldest.
-    fn take(&self, state: &mut State) -> Option<Waiting> {
+    fn take(&self, state: &mut PoolState) -> Option<WaitingTask> {
         let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| self.may_run(state, waiting.lane));
         let (index, _) = runnable.min_by_key(|(_, waiting)| state.running.of(waiting.lane))?;
         let waiting = state.waiting.remove(index)?;
@@ -281,9 +281,9 @@ impl Shared {
             let now = Instant::now();
             if let Some(index) = state.waiting.iter().position(|waiting| waiting.deadline <= now) {
                 let expired = state.waiting.remove(index);
-                let Some(Waiting { lane, task, queued, .. }) = expired else { continue };
+                let Some(WaitingTask { lane, task, queued, .. }) = expired else { continue };
                 state.tasks.remove(lane);
-                let outcome = Outcome::Expired { held_by_upstream: state.running.of(lane) };
+                let outcome = TaskOutcome::Expired { held_by_upstream: state.running.of(lane) };
                 drop(state);
                 drop(queued);
                 let _ = catch_unwind(AssertUnwindSafe(|| task(outcome)));
@@ -300,14 +300,14 @@ impl Shared {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A task on a worker, until it is done, with a panic, too.
 struct Running<'s> {
-    shared: &'s Shared,
+    shared: &'s PoolCore,
     lane: Lane,
 }
 
@@ -328,7 +328,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(10);
 
-    const WORKER: Outcome = Outcome::Worker { found_most: false };
+    const WORKER: TaskOutcome = TaskOutcome::Worker { found_most: false };
 
     fn lane(upstream: u64) -> Lane {
         Lane { upstream, is_known: true, most: None }
@@ -339,7 +339,7 @@ mod tests {
     }
 
     /// The upstream of a task, and what has come of it.
-    type Begun = (u64, Outcome);
+    type Begun = (u64, TaskOutcome);
 
     /// A pool whose tasks say that they begin, and wait until they may end.
     struct Workshop {
@@ -364,9 +364,9 @@ mod tests {
             let begun = self.begin.clone();
             let (refusal, refused) = mpsc::channel();
             let task = move |outcome| match outcome {
-                Outcome::NoRoom { .. } => refusal.send(()).unwrap(),
-                Outcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
-                Outcome::Worker { .. } => {
+                TaskOutcome::NoRoom { .. } => refusal.send(()).unwrap(),
+                TaskOutcome::Expired { .. } => begun.send((lane.upstream, outcome)).unwrap(),
+                TaskOutcome::Worker { .. } => {
                     begun.send((lane.upstream, outcome)).unwrap();
                     let _ = opened.recv();
                 }
@@ -386,7 +386,7 @@ mod tests {
 
         fn next_upstreams(&self, count: usize) -> Vec<u64> {
             let begun = (0..count).map(|_| match self.next() {
-                (upstream, Outcome::Worker { .. }) => upstream,
+                (upstream, TaskOutcome::Worker { .. }) => upstream,
                 other => panic!("not begun: {other:?}"),
             });
             let mut upstreams: Vec<u64> = begun.collect();
@@ -520,10 +520,10 @@ mod tests {
         let began = Instant::now();
         assert!(shop.run(lane(1), Duration::from_millis(300)));
         assert!(shop.run(lane(1), Duration::from_millis(50)));
-        assert_eq!(shop.next(), (1, Outcome::Expired { held_by_upstream: 3 }));
+        assert_eq!(shop.next(), (1, TaskOutcome::Expired { held_by_upstream: 3 }));
         let took = began.elapsed();
         assert!((50..250).contains(&took.as_millis()), "{took:?}");
-        assert_eq!(shop.next(), (1, Outcome::Expired { held_by_upstream: 3 }));
+        assert_eq!(shop.next(), (1, TaskOutcome::Expired { held_by_upstream: 3 }));
         assert!((300..2_000).contains(&began.elapsed().as_millis()));
         assert_eq!(shop.metrics.queue_length.get(), 0);
         shop.end_all();
@@ -548,8 +548,8 @@ mod tests {
     fn what_has_no_more_room_is_told_apart() {
         let check = |workers: usize, queue: usize, held: &[(Lane, usize)], expected: Full| {
             let metrics = Arc::new(Metrics::new(workers, queue));
-            let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), Bounds::new(workers, queue));
-            let shared = Shared { state, earlier, bounds, metrics };
+            let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), PoolBounds::new(workers, queue));
+            let shared = PoolCore { state, earlier, bounds, metrics };
             let mut state = shared.state();
             held.iter().for_each(|&(lane, count)| (0..count).for_each(|_| state.tasks.add(lane)));
             let new = held[0].0;
