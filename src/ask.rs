@@ -129,11 +129,9 @@ fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Res
     let reply = match gateway.route(&head) {
         Routed::Reply(reply) => reply,
         Routed::Page(page) => gateway.render(page),
-        Routed::Job(job) => match gateway.prepare(job, asked.body.to_string().as_bytes(), Instant::now()) {
+        Routed::Method(method) => match gateway.prepare(method, asked.body.to_string().as_bytes(), Instant::now()) {
             Prepared::Reply(reply) => reply,
-            Prepared::Question(question) => {
-                gateway.perform(question, None, Arc::new(Trace::new("ask".into(), None, None)))
-            }
+            Prepared::Query(query) => gateway.perform(query, None, Arc::new(Trace::new("ask".into(), None, None))),
         },
     };
     Ok((reply.status, reply.body))

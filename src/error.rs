@@ -453,4 +453,21 @@ mod tests {
         check(format!("/{}", "\u{e9}".repeat(199)), &format!("/{}", "\u{e9}".repeat(199)));
         check(format!("/{}", "\u{e9}".repeat(1_000_000)), &format!("/{}...", "\u{e9}".repeat(199)));
     }
+
+    #[test]
+    fn every_rejection_has_a_name_that_the_metrics_know() {
+        let rejections = [
+            Error::BadRequest(String::new()),
+            Error::NoSuchPath(String::new()),
+            Error::VerbNotAllowed(""),
+            Error::HeadTooLarge,
+            Error::BodyTooLarge(0),
+            Error::BodyNotReceived,
+            Error::TooManyBodies,
+            Error::ShuttingDown,
+            Error::Unauthorized,
+            Error::CrossOrigin,
+        ];
+        assert_eq!(rejections.map(|error| error.rejection()), crate::metrics::REJECTIONS.map(Some));
+    }
 }

@@ -1,7 +1,8 @@
 //! Test connection: does a Prometheus answer queries there?
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::{Ask, Call, Checked, json};
+use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::reply::json;
 use crate::error::Error;
 use crate::prometheus::TRIVIAL_QUERY;
 use crate::wire::request::TestConnectionRequest;
@@ -11,7 +12,7 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 ///
 /// # Errors
 /// When the connection details are invalid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<Checked, Error> {
+pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))
 }
@@ -19,13 +20,13 @@ pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest
 /// A test whether a Prometheus answers queries.
 struct ConnectionTest;
 
-impl Ask for ConnectionTest {
-    fn query(&self) -> Option<String> {
+impl Query for ConnectionTest {
+    fn promql(&self) -> Option<String> {
         Some(TRIVIAL_QUERY.to_owned())
     }
 
-    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        call.session.trivial_instant(TRIVIAL_QUERY, None)?;
+    fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
+        context.session.trivial_instant(TRIVIAL_QUERY, None)?;
         success()
     }
 }

@@ -1,7 +1,7 @@
 //! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
 
 use crate::api::found_points::FoundPoints;
-use crate::api::now_ms;
+use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Grid;
 use crate::compute::points::Points;

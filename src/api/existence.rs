@@ -1,6 +1,6 @@
 //! Nothing found: a metric without samples in the range, or one that never existed.
 
-use crate::api::now_ms;
+use crate::api::query_fields::now_ms;
 use crate::compute::{metric_kind, promql};
 use crate::error::Error;
 use crate::log;

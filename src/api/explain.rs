@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::api::now_ms;
+use crate::api::query_fields::now_ms;
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::points::Points;

@@ -1,7 +1,10 @@
 //! Field names: the keys that name what to fetch, then the labels.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
+use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query_fields::{not_negative, time_range};
+use crate::api::reply::json;
+use crate::api::{condition, existence};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::model::time::TimeRange;
@@ -13,7 +16,10 @@ use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<FieldNamesQuery>) -> Result<Checked, Error> {
+pub(super) fn prepare(
+    directory: &Directory<'_>,
+    request: &QueryRequest<FieldNamesQuery>,
+) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let matchers = condition::matchers(&query.conditions, None)?;
@@ -32,14 +38,14 @@ struct NamesQuery {
     limit: Option<usize>,
 }
 
-impl Ask for NamesQuery {
-    fn query(&self) -> Option<String> {
+impl Query for NamesQuery {
+    fn promql(&self) -> Option<String> {
         self.selector.clone()
     }
 
-    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
+    fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let NamesQuery { selector, range, limit } = self;
-        let labels = existence::in_range(&mut call.session, *range, |session, start| {
+        let labels = existence::in_range(&mut context.session, *range, |session, start| {
             session.labels(selector.as_deref(), start, range.end)
         })?;
         let mut labels: Vec<&str> = labels.iter().filter(|&label| label != METRIC_NAME).collect();

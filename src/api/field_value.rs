@@ -1,7 +1,10 @@
 //! Field values: the values of a label, and the metrics that are counters or gauges.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::{Ask, Call, Checked, condition, existence, json, not_negative, time_range};
+use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query_fields::{not_negative, time_range};
+use crate::api::reply::json;
+use crate::api::{condition, existence};
 use crate::compute::metric_kind::{self, MetricKind};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
@@ -18,7 +21,10 @@ use crate::wire::response::{CompleteValue, FieldValuesResponse};
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<FieldValuesQuery>) -> Result<Checked, Error> {
+pub(super) fn prepare(
+    directory: &Directory<'_>,
+    request: &QueryRequest<FieldValuesQuery>,
+) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let field: &str = &query.field.field_name;
@@ -46,13 +52,13 @@ struct ValuesQuery {
     limit: Option<usize>,
 }
 
-impl Ask for ValuesQuery {
-    fn query(&self) -> Option<String> {
+impl Query for ValuesQuery {
+    fn promql(&self) -> Option<String> {
         self.selector(&self.field)
     }
 
-    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        let session = &mut call.session;
+    fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
+        let session = &mut context.session;
         let values = match self.field.as_str() {
             condition::COUNTER => metrics(session, self, MetricKind::Counter)?,
             condition::GAUGE => metrics(session, self, MetricKind::Gauge)?,

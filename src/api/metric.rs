@@ -2,7 +2,9 @@
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::found_points::FoundPoints;
-use crate::api::{Ask, Call, Checked, condition, explain, expression, not_negative, samples, time_range};
+use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query_fields::{not_negative, time_range};
+use crate::api::{condition, explain, expression, samples};
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::screen::{Dropped, SampleKind};
@@ -11,27 +13,27 @@ use crate::log;
 use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
 use crate::prometheus::Session;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
-use crate::wire::request::{MetricsQuery, QueryRequest};
+use crate::wire::request::{self, MetricsQuery, QueryRequest};
 
 /// Checks a request for points.
 ///
 /// # Errors
 /// When it is invalid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<Checked, Error> {
+pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
     let (datasource, query) = checked(directory, request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
-    Ok((datasource, Box::new(MetricPoints { query, nan, interval_ms })))
+    Ok((datasource, Box::new(PointsQuery { query, nan, interval_ms })))
 }
 
-/// A question for points.
-struct MetricPoints {
+/// A query for points.
+struct PointsQuery {
     query: MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
 }
 
-impl Ask for MetricPoints {
-    fn query(&self) -> Option<String> {
+impl Query for PointsQuery {
+    fn promql(&self) -> Option<String> {
         Some(match &self.query.source {
             Source::Gauge(of) | Source::Counter(of) => promql::selector(of),
             Source::Expression(text) => text.clone(),
@@ -42,8 +44,8 @@ impl Ask for MetricPoints {
         self.query.order
     }
 
-    fn answer(&self, call: &mut Call<'_>) -> Result<Vec<u8>, Error> {
-        let Call { session, metrics, explained } = call;
+    fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
+        let QueryContext { session, metrics, explained } = context;
         let FoundPoints { points, dropped, .. } = self.found(session)?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
@@ -62,9 +64,9 @@ impl Ask for MetricPoints {
     }
 }
 
-impl MetricPoints {
+impl PointsQuery {
     fn found(&self, session: &mut Session<'_>) -> Result<FoundPoints, Error> {
-        let MetricPoints { query, nan, interval_ms } = self;
+        let PointsQuery { query, nan, interval_ms } = self;
         match &query.source {
             Source::Gauge(of) => samples::found(session, of, SampleKind::Gauge(*nan), query),
             Source::Counter(of) => samples::found(session, of, SampleKind::Counter(*interval_ms), query),
@@ -73,11 +75,20 @@ impl MetricPoints {
     }
 }
 
-/// Whom a request asks, and what.
+/// Which upstream the body of a `POST /api/metric` means, and what it queries: all that happens to it before Prometheus is queried. A
+/// fuzz target checks this.
+///
+/// # Errors
+/// When it is no valid request.
+pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
+    checked(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
+}
+
+/// The datasource and the query of a request.
 ///
 /// # Errors
 /// When it is not valid.
-pub(super) fn checked(
+fn checked(
     directory: &Directory<'_>,
     request: &QueryRequest<MetricsQuery>,
 ) -> Result<(Datasource, MetricQuery), Error> {
@@ -96,7 +107,7 @@ fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
     })
 }
 
-/// The body that points are answered with.
+/// The body of a response with points.
 pub fn body(points: Points, aggregation: Option<Aggregation>) -> Vec<u8> {
     let is_partial = points.is_partial();
     let points = points.into_list().into_iter().map(|point| (point.value, point.at));

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use crate::api::evaluation::{Evaluation, Shape};
 use crate::api::found_points::FoundPoints;
+use crate::api::probe;
+use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
-use crate::api::{now_ms, probe};
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::plan::{Grid, RangeBounds, Subquery};
 use crate::compute::promql;

@@ -1,13 +1,22 @@
-//! A reply on its way out, and what is said of it in the log.
+//! A reply on its way out, and what the log and the metrics say of it.
 
 use std::time::Duration;
 
-use crate::error::{Error, KEY_HEADER};
+use serde::Serialize;
+
+use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::ApiKey;
 use crate::log;
 use crate::memory::AnswerMemory;
+use crate::prometheus::Session;
 
-/// A reply, ready to be signed.
+/// The type of a body in JSON, for the header `Content-Type`.
+pub(super) const JSON: &str = "application/json";
+
+/// What the metrics call a path that there is nothing at.
+pub(super) const OTHER: &str = "other";
+
+/// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key.
 #[derive(Debug)]
 pub struct Reply {
     /// Which method or page was asked for, as the metrics call it.
@@ -29,19 +38,60 @@ pub struct Reply {
 pub struct KeyedReply(Reply);
 
 impl Reply {
-    pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>, note: Note) -> Reply {
-        Reply { method, status, headers: vec![("Content-Type", content_type.to_owned())], body, note, memory: None }
+    pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
+        let headers = vec![("Content-Type", content_type.to_owned())];
+        Reply { method, status, headers, body, note: Note::default(), memory: None }
     }
 
-    /// Signs it with a key, or, if it is not to be known, with none.
-    pub(super) fn signed(mut self, key: Option<&ApiKey>) -> KeyedReply {
+    /// The reply to a request that succeeds.
+    pub(super) fn ok(method: &'static str, body: Vec<u8>) -> Reply {
+        Reply::new(method, 200, JSON, body)
+    }
+
+    /// A reply that reports an error by its body.
+    pub(super) fn failure(method: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
+        let mut reply = Reply::new(method, status, JSON, body);
+        reply.note.failure = Some(Failure::from(error));
+        reply
+    }
+
+    /// The reply that reports an error by its status and its body.
+    pub(super) fn of_error(method: &'static str, error: &Error) -> Reply {
+        let mut reply = Reply::failure(method, error.status(), json(&error.body()).unwrap_or_default(), error);
+        reply.note.rejection = error.rejection();
+        match error {
+            Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
+                reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
+            }
+            Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),
+            _ => {}
+        }
+        reply
+    }
+
+    /// The reply to a request that is refused for its head, before its path is looked at.
+    pub fn refuse_head(error: &Error) -> Reply {
+        Reply::of_error(OTHER, error)
+    }
+
+    /// Adds the key, or nothing if the client may not know it.
+    pub(super) fn keyed(mut self, key: Option<&ApiKey>) -> KeyedReply {
         self.headers.extend(key.map(|key| (KEY_HEADER, key.reveal().to_owned())));
         KeyedReply(self)
     }
 }
 
+/// A response as JSON.
+///
+/// # Errors
+/// When it cannot be written, which is a fault of the mirror's own.
+pub(super) fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(response).map_err(|_| Error::Internal)
+}
+
 impl KeyedReply {
-    /// The reply with what it was signed with in its headers.
+    /// The reply with the key in its headers.
     pub fn into_reply(self) -> Reply {
         self.0
     }
@@ -50,14 +100,15 @@ impl KeyedReply {
 /// What the log says of a reply.
 #[derive(Debug, Default)]
 pub struct Note {
-    pub(super) asked: Option<Box<CallSummary>>,
-    /// Why there is no answer.
+    /// What was asked of an upstream, if one was.
+    pub(super) calls: Option<Box<CallSummary>>,
+    /// The error that the reply reports.
     pub(super) failure: Option<Failure>,
     /// Why it was turned away before it was looked into.
     pub(super) rejection: Option<&'static str>,
 }
 
-/// Why there is no answer, for the log and the metrics.
+/// The error that a reply reports, for the log and the metrics.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// One of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
@@ -72,18 +123,32 @@ impl From<&Error> for Failure {
     }
 }
 
-/// What was asked of an upstream.
+/// The calls that a request led to.
 #[derive(Debug)]
 pub(super) struct CallSummary {
     /// The name of a named upstream, or the address that was given.
-    pub(super) upstream: String,
-    /// Which of several replicas was asked last, or nothing.
-    pub(super) replica: String,
+    upstream: String,
+    /// Which of several replicas was called last, or nothing.
+    replica: String,
     /// Which of them have failed before, or at last, separated by commas.
-    pub(super) failed_replicas: String,
-    pub(super) calls: u32,
-    pub(super) spent: Duration,
-    pub(super) promql: String,
+    failed_replicas: String,
+    count: u32,
+    spent: Duration,
+    /// The last query.
+    promql: String,
+}
+
+impl From<&Session<'_>> for CallSummary {
+    fn from(session: &Session<'_>) -> CallSummary {
+        CallSummary {
+            upstream: session.upstream().name().to_owned(),
+            replica: session.upstream().replica().unwrap_or_default().to_owned(),
+            failed_replicas: session.failed_replicas(),
+            count: session.calls(),
+            spent: session.spent(),
+            promql: session.last_query().unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 impl Note {
@@ -97,11 +162,11 @@ impl Note {
     }
 
     fn add_to(&self, mut line: log::Line) -> log::Line {
-        if let Some(asked) = &self.asked {
-            let CallSummary { upstream, replica, failed_replicas, calls, spent, promql } = &**asked;
+        if let Some(calls) = &self.calls {
+            let CallSummary { upstream, replica, failed_replicas, count, spent, promql } = &**calls;
             line = line.text("upstream", upstream).text("replica", replica);
             line = line.text("failed_replicas", failed_replicas);
-            line = line.number("upstream_calls", *calls).millis("upstream_ms", *spent);
+            line = line.number("upstream_calls", *count).millis("upstream_ms", *spent);
             line = line.text("promql", promql);
         }
         match &self.failure {

@@ -1,5 +1,7 @@
 //! What is known of a request before its body is read.
 
+use std::borrow::Cow;
+
 #[cfg(doc)]
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
@@ -32,6 +34,11 @@ impl RequestHead<'_> {
         html > 0.0 && html >= quality(accept, "text/plain")
     }
 
+    /// Whether the response is to be explained.
+    pub(super) fn wants_explanation(&self) -> bool {
+        self.explain.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    }
+
     /// Whether a web page of another origin made the request in a browser. Programs send neither header.
     pub(super) fn is_cross_origin(&self) -> bool {
         match (self.fetch_site, self.origin) {
@@ -55,6 +62,23 @@ fn quality(accept: &str, media_type: &str) -> f32 {
     let Some(mut parameters) = named else { return 0.0 };
     let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
     weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
+/// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
+/// `//api/metric` is a real request. A whole URL is a target, too (RFC 9112, "absolute-form").
+pub fn normal_path(target: &str) -> Cow<'_, str> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {
+        Some(whole) => whole.split_once('/').map_or("", |(_, path)| path),
+        None if is_normal(path) => return Cow::Borrowed(path),
+        None => path,
+    };
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+fn is_normal(path: &str) -> bool {
+    path.starts_with('/') && !path.contains("//") && !(path.len() > 1 && path.ends_with('/'))
 }
 
 #[cfg(test)]
@@ -110,5 +134,20 @@ mod tests {
         }
         let without_host = RequestHead { origin: Some("http://mirror:9900"), ..RequestHead::default() };
         assert!(without_host.is_cross_origin());
+    }
+
+    #[test]
+    fn slashes_and_query_strings_do_not_matter() {
+        let check = |target: &str, expected: &str| assert_eq!(normal_path(target), expected, "{target}");
+        check("/api/metric", "/api/metric");
+        check("/api/metric/", "/api/metric");
+        check("//api/metric", "/api/metric");
+        check("//api///metric/", "/api/metric");
+        check("/api/metric?x=/y", "/api/metric");
+        check("/", "/");
+        check("", "/");
+        check("//?", "/");
+        check("http://mirror:9900/api/metric/", "/api/metric");
+        check("http://mirror:9900", "/");
     }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request};
 
-use crate::api::{Gateway, Job, Page, Prepared, Question, Queued, Reply, RequestHead, Routed, normal_path};
+use crate::api::{
+    Gateway, MethodRequest, PageRequest, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path,
+};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -107,7 +109,7 @@ impl Exchange {
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, fault, .. } = self;
         if let Some(fault) = fault {
-            return Routed::Reply(edge.gateway.refuse_unseen(fault));
+            return Routed::Reply(Reply::refuse_head(fault));
         }
         edge.gateway.route(&RequestHead {
             verb: request.method().as_str(),
@@ -133,19 +135,19 @@ impl Exchange {
         Ok(body)
     }
 
-    /// Checks what it asks.
-    pub(super) fn prepare(&self, job: Job, body: &[u8]) -> Prepared {
-        log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(job, body, self.accepted))
+    /// Checks its query.
+    pub(super) fn prepare(&self, method: MethodRequest, body: &[u8]) -> Prepared {
+        log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(method, body, self.accepted))
     }
 
-    /// Answers with a page of the mirror's own.
-    pub(super) fn render(&self, page: Page) -> Reply {
+    /// Renders the page that it is for.
+    pub(super) fn render(&self, page: PageRequest) -> Reply {
         self.edge.gateway.render(page)
     }
 
-    /// Answers what it asks, which may take as long as its client allows.
-    pub(super) fn perform(&self, question: Question, queued: Queued) -> Reply {
-        let perform = || self.edge.gateway.perform(question, Some(queued), Arc::clone(&self.trace));
+    /// Runs its query, which may take as long as its client allows.
+    pub(super) fn perform(&self, query: PreparedQuery, queued: Queued) -> Reply {
+        let perform = || self.edge.gateway.perform(query, Some(queued), Arc::clone(&self.trace));
         log::in_request(self.trace.request_id(), perform)
     }
 
@@ -162,8 +164,8 @@ impl Exchange {
             .text("client", client);
         let (method, status) = (reply.method, reply.status);
         let has_body = *request.method() != Method::Head;
-        let signed = edge.gateway.sign(reply, header(&request, KEY_HEADER));
-        let Reply { headers, body, note, memory, .. } = signed.into_reply();
+        let keyed = edge.gateway.add_key(reply, header(&request, KEY_HEADER));
+        let Reply { headers, body, note, memory, .. } = keyed.into_reply();
         let is_last = is_last
             || !has_certain_end
             || edge.gateway.is_leaving()

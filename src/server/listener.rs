@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tiny_http::{ConnectionHandle, Request, Server};
 
-use crate::api::{Job, Prepared, Question, Queued, Reply, Routed};
+use crate::api::{MethodRequest, Prepared, PreparedQuery, Queued, Reply, Routed};
 use crate::server::body::RequestBody;
 use crate::server::exchange::{Edge, Exchange, Turn};
 use crate::server::tiny_http::pipelining::{Arrival, Next, Pipelines};
@@ -91,10 +91,10 @@ impl Listener {
             turn.end_connection();
         }
         match exchange.route() {
-            Routed::Job(job) if exchange.is_prefetched() => self.read_and_hand_over(exchange, job, turn),
-            Routed::Job(job) => {
+            Routed::Method(method) if exchange.is_prefetched() => self.read_and_hand_over(exchange, method, turn),
+            Routed::Method(method) => {
                 let listener = Arc::clone(self);
-                self.blocking_threads.run(move || listener.read_and_hand_over(exchange, job, turn));
+                self.blocking_threads.run(move || listener.read_and_hand_over(exchange, method, turn));
             }
             Routed::Page(page) => self.blocking_threads.run(move || {
                 let reply = exchange.render(page);
@@ -104,39 +104,36 @@ impl Listener {
         }
     }
 
-    /// Reads the body and gives the job to a worker.
-    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, job: Job, turn: ConnectionTurn) {
+    /// Reads the body and gives the query to a worker.
+    fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, method: MethodRequest, turn: ConnectionTurn) {
         let body = match exchange.read_body() {
             Ok(body) => body,
-            Err(error) => {
-                let reply = self.edge.gateway.refuse_job(job, &error);
-                return self.finish(exchange, reply, turn);
-            }
+            Err(error) => return self.finish(exchange, method.refuse(&error), turn),
         };
-        match exchange.prepare(job, body.bytes()) {
-            Prepared::Question(question) => self.hand_over(exchange, body, question, turn),
+        match exchange.prepare(method, body.bytes()) {
+            Prepared::Query(query) => self.hand_over(exchange, body, query, turn),
             Prepared::Reply(reply) => self.finish(exchange, reply, turn),
         }
     }
 
-    /// Gives a question to a worker. The body counts until it is answered: the question was made of it.
+    /// Gives a query to a worker. The body counts until the query has run: it was made of the body.
     fn hand_over(
         self: &Arc<Listener>,
         exchange: Exchange,
         body: RequestBody,
-        question: Question,
+        query: PreparedQuery,
         turn: ConnectionTurn,
     ) {
-        let (lane, deadline) = (question.lane(), question.deadline());
+        let (lane, deadline) = (query.lane(), query.deadline());
         let (listener, since) = (Arc::clone(self), Instant::now());
         let task = move |outcome| {
             let reply = match outcome {
                 TaskOutcome::Worker { found_most } => {
                     let in_flight = lane.most.filter(|_| found_most);
-                    exchange.perform(question, Queued { waited_ms: since.elapsed().as_millis(), in_flight })
+                    exchange.perform(query, Queued { waited_ms: since.elapsed().as_millis(), in_flight })
                 }
-                TaskOutcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&question, held_by_upstream),
-                TaskOutcome::NoRoom { full, places } => listener.edge.gateway.turn_away(&question, full, places),
+                TaskOutcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&query, held_by_upstream),
+                TaskOutcome::NoRoom { full, places } => query.turn_away(full, places),
             };
             drop(body);
             let is_on_worker = matches!(outcome, TaskOutcome::Worker { .. });

@@ -1,0 +1,431 @@
+//! The gateway: leads each request from its head to its reply.
+//!
+//! A panic of a handler is a fault of the mirror's own: it costs its request and nothing else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::api::datasource::{Datasource, Directory};
+use crate::api::explain;
+use crate::api::method::MethodRequest;
+use crate::api::query::{Query, QueryContext};
+use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
+use crate::api::request_head::{RequestHead, normal_path};
+use crate::api::routes::{METHODS, OK, Page, PageContent, Route, RouteTarget};
+use crate::error::{Error, Full, Places};
+use crate::file::Refreshed;
+use crate::key::CurrentKey;
+use crate::memory::MemoryBudget;
+use crate::metrics::{Metrics, SharedPage};
+use crate::model::trace::Trace;
+use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Lane, Queued};
+use crate::web;
+use crate::wire::explanation;
+
+/// What the mirror lets its clients do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Access {
+    /// Whether requests of the Mirror API must carry the key.
+    pub requires_key: bool,
+    /// Whether connection details may name an upstream only, and give no address.
+    pub has_named_only: bool,
+    /// Whether browsers get the explorer.
+    pub has_explorer: bool,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Gateway {
+    key: Arc<CurrentKey>,
+    access: Access,
+    client: Client,
+    memory: Arc<MemoryBudget>,
+    metrics: Arc<Metrics>,
+    is_leaving: AtomicBool,
+    is_shutting_down: AtomicBool,
+    metrics_page: SharedPage,
+}
+
+/// What a request comes to before its body is read.
+pub enum Routed {
+    /// A page, which takes no upstream and little time.
+    Page(PageRequest),
+    /// A request whose body has to be read, and which then needs a worker.
+    Method(MethodRequest),
+    /// A request that is replied to already.
+    Reply(Reply),
+}
+
+/// A request of a page of the mirror itself.
+#[derive(Clone, Copy)]
+pub struct PageRequest {
+    /// What the metrics call the page.
+    name: &'static str,
+    page: Page,
+    /// Whether the request has the key, where it needs one.
+    is_trusted: bool,
+}
+
+/// What a request of a method comes to once its body is read.
+pub enum Prepared {
+    /// A query, which needs a worker.
+    Query(PreparedQuery),
+    /// A request that is replied to already.
+    Reply(Reply),
+}
+
+/// A checked query, ready to be run on a worker.
+pub struct PreparedQuery {
+    request: MethodRequest,
+    datasource: Datasource,
+    query: Box<dyn Query>,
+    deadline: Deadline,
+    lane: Lane,
+}
+
+impl PreparedQuery {
+    /// When its timeout is over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline.instant()
+    }
+
+    /// How it shares the workers with others.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The reply to a query that there is no room for.
+    pub fn turn_away(&self, full: Full, places: Places) -> Reply {
+        self.request.refuse(&Error::Overloaded { upstream: self.datasource.upstream.to_string(), full, places })
+    }
+}
+
+impl Gateway {
+    /// A gateway whose replies carry a key, and that reaches upstreams through a client.
+    pub fn new(
+        key: Arc<CurrentKey>,
+        access: Access,
+        client: Client,
+        memory: Arc<MemoryBudget>,
+        metrics: Arc<Metrics>,
+    ) -> Gateway {
+        let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
+        Gateway {
+            key,
+            access,
+            client,
+            memory,
+            metrics,
+            is_leaving,
+            is_shutting_down,
+            metrics_page: SharedPage::default(),
+        }
+    }
+
+    /// From now on, the mirror is not ready. It still takes requests, from those who have not learnt so yet.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the mirror is about to end, so that clients are to use another one.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::SeqCst)
+    }
+
+    /// From now on, requests of the Mirror API are refused as well.
+    pub fn shut_down(&self) {
+        self.leave();
+        self.is_shutting_down.store(true, Ordering::SeqCst);
+    }
+
+    /// Finds what is at the path of a request, and whether the request may have it.
+    pub fn route(&self, head: &RequestHead<'_>) -> Routed {
+        let path = normal_path(head.target);
+        let is_trusted = self.trusts(head.key);
+        if path.starts_with(METHODS) {
+            if head.is_cross_origin() {
+                return Routed::Reply(Reply::of_error(OTHER, &Error::CrossOrigin));
+            }
+            if !is_trusted {
+                return Routed::Reply(Reply::of_error(OTHER, &Error::Unauthorized));
+            }
+        }
+        let Some(route) = Route::find(&path, self.access.has_explorer, head.prefers_html()) else {
+            return Routed::Reply(Reply::of_error(OTHER, &Error::NoSuchPath(path.into_owned())));
+        };
+        let &Route { name, allow, target, .. } = route;
+        if !route.allows(head.verb) {
+            return Routed::Reply(Reply::of_error(name, &Error::VerbNotAllowed(allow)));
+        }
+        match target {
+            RouteTarget::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
+                Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
+            }
+            RouteTarget::Method(method) => {
+                Routed::Method(MethodRequest { name, method, explains: head.wants_explanation() })
+            }
+            RouteTarget::Page(page) => Routed::Page(PageRequest { name, page, is_trusted }),
+        }
+    }
+
+    /// Whether a request that carries this key, or none, has the key that it needs.
+    fn trusts(&self, key: Option<&str>) -> bool {
+        !self.access.requires_key || key.is_some_and(|key| self.key.get().is(key))
+    }
+
+    /// Renders a page.
+    pub fn render(&self, request: PageRequest) -> Reply {
+        let PageRequest { name, page: Page { content_type, headers, content }, is_trusted } = request;
+        let text = match content {
+            PageContent::Fixed(text) => text.to_owned(),
+            PageContent::Readiness if self.is_leaving() => return Reply::of_error(name, &Error::ShuttingDown),
+            PageContent::Readiness => OK.to_owned(),
+            PageContent::Metrics => self.metrics_page(),
+            PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
+                Ok(facts) => facts,
+                Err(error) => return Reply::of_error(name, &error),
+            },
+        };
+        let mut reply = Reply::new(name, 200, content_type, text.into_bytes());
+        reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
+        reply
+    }
+
+    /// Checks a request, so that its upstream and its deadline are known. Gives the reply instead if it is invalid, or if its
+    /// upstream is known not to answer.
+    pub fn prepare(&self, request: MethodRequest, body: &[u8], accepted: Instant) -> Prepared {
+        let directory = Directory { client: Some(&self.client), has_named_only: self.access.has_named_only };
+        let (datasource, query) = match request.prepare(&directory, body) {
+            Ok(checked) => checked,
+            Err(error) => return Prepared::Reply(request.refuse(&error)),
+        };
+        if request.method.only_checks {
+            return Prepared::Reply(request.found_valid());
+        }
+        let deadline = Deadline::new(accepted, datasource.timeout);
+        match self.client.lane(&datasource.upstream) {
+            Ok(lane) => Prepared::Query(PreparedQuery { request, datasource, query, deadline, lane }),
+            Err(silent) => Prepared::Reply(request.refuse(&about(&*query, silent))),
+        }
+    }
+
+    /// Takes over what has changed in the upstreams file and in those that it names, whatever is wrong with some of them.
+    pub fn refresh_upstreams(&self) -> Refreshed<BadUpstreamsFile> {
+        self.client.refresh()
+    }
+
+    /// Probes the replicas of named upstreams that have several, which takes seconds at most.
+    pub fn probe_replicas(&self) {
+        self.client.probe_replicas();
+    }
+
+    /// Runs a query, which may have waited for a worker, on the calling thread.
+    pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
+        let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
+        let memory = self.memory.question(deadline.instant());
+        // Another replica may be current by now than when the request came.
+        let upstream = upstream.at_current_replica();
+        let mut session = self.client.session(upstream, deadline, partial, memory, trace);
+        if let Some(queued) = queued {
+            session.was_queued(queued);
+        }
+        if request.explains {
+            session.record(query.order());
+        }
+        let mut context = QueryContext { session, metrics: &self.metrics, explained: None };
+        let body = catch_unwind(AssertUnwindSafe(|| context.run(&*query))).unwrap_or(Err(Error::Internal));
+        let QueryContext { session, explained, .. } = context;
+        let explanation = request.explains.then(|| explain::explanation(&session, explained));
+        let reply = body.and_then(|body| {
+            let body = match &explanation {
+                Some(explanation) => explanation::add(body, explanation),
+                None => body,
+            };
+            let memory = session.memory().clone().into_answer(body.len()).map_err(|none| session.no_memory(none))?;
+            Ok(Reply { memory: Some(memory), ..Reply::ok(request.name, body) })
+        });
+        let mut reply = reply.unwrap_or_else(|error| request.failed(&error, explanation.as_ref()));
+        reply.note.calls = Some(Box::new(CallSummary::from(&session)));
+        reply
+    }
+
+    /// The reply to a query that found no worker before its deadline, while its upstream held so many workers.
+    pub fn expire(&self, prepared: &PreparedQuery, held_by_upstream: usize) -> Reply {
+        let PreparedQuery { request, datasource, query, deadline, .. } = prepared;
+        let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
+        request.refuse(&about(&**query, no_worker))
+    }
+
+    /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where a key is required, only clients
+    /// that have it get it back, so that nobody else learns it.
+    pub fn add_key(&self, reply: Reply, key: Option<&str>) -> KeyedReply {
+        // The key is read once, so that a client that has the one before is not given the next.
+        let current = self.key.get();
+        let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
+        reply.keyed(may_know.then_some(&*current))
+    }
+
+    /// Counts a reply that was written, `took` after its request was taken in.
+    pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
+        self.metrics.answered(method, status, took);
+        if let Some(reason) = note.rejection {
+            self.metrics.rejected(reason);
+        }
+        if let Some(failure) = &note.failure {
+            self.metrics.failed(failure.code);
+        }
+    }
+
+    /// Rendered once for all who wait for it, so that they never take all of the CPU from others.
+    fn metrics_page(&self) -> String {
+        let page = self.metrics_page.get(|| {
+            self.metrics.memory_held_bytes.set(self.memory.used() as u64);
+            self.metrics.page()
+        });
+        page.to_string()
+    }
+
+    /// What the explorer has to know. Where the key is required, only those who have it get the names of the upstreams.
+    fn explorer_facts(&self, is_trusted: bool) -> Result<String, Error> {
+        let facts = web::Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            requires_key: self.access.requires_key,
+            named_upstreams_only: self.access.has_named_only,
+            upstreams: is_trusted.then(|| self.client.names()),
+        };
+        serde_json::to_string(&facts).map_err(|_| Error::Internal)
+    }
+}
+
+/// An error of an upstream that was not called, with the query that it was not called for.
+fn about(query: &dyn Query, error: prometheus::Error) -> Error {
+    prometheus::Error { query: query.promql().map(Into::into), ..error }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::api::method::ApiMethod;
+    use crate::api::metric_query;
+    use crate::error::KEY_HEADER;
+    use crate::key::ApiKey;
+    use crate::prometheus::{Authorities, AwsEnvironment, Reach};
+
+    const KEY: &str = "key-of-tests";
+
+    const METRIC_REQUEST: &[u8] = br#"{"connectionDetails":{"host":"p","port":9090},
+        "query":{"conditions":[{"key":"__gauge__","value":{"value":"x"}}]}}"#;
+
+    fn gateway(requires_key: bool) -> Gateway {
+        let metrics = Arc::new(Metrics::new(1, 1));
+        let key = Arc::new(CurrentKey::fixed(ApiKey::new(KEY).unwrap()));
+        let reach = Reach {
+            allowlist: "*".parse().unwrap(),
+            authorities: Authorities::default(),
+            proxy: None,
+            upstreams_file: None,
+            aws: AwsEnvironment::default(),
+        };
+        let client = Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).unwrap();
+        let access = Access { requires_key, ..Access::default() };
+        Gateway::new(key, access, client, MemoryBudget::new(1 << 20), metrics)
+    }
+
+    fn key_of(reply: KeyedReply) -> Option<String> {
+        let headers = reply.into_reply().headers;
+        headers.into_iter().find(|(name, _)| *name == KEY_HEADER).map(|(_, value)| value)
+    }
+
+    struct Panics;
+
+    impl Query for Panics {
+        fn promql(&self) -> Option<String> {
+            None
+        }
+
+        fn run(&self, _: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
+            panic!("on purpose")
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_internal_error_with_the_key() {
+        let gateway = gateway(false);
+        let check = |reply: Reply| {
+            assert_eq!(reply.status, 500);
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(body["_type"], "RemoteMirrorError", "{body}");
+            assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
+            assert_eq!(key_of(gateway.add_key(reply, None)).as_deref(), Some(KEY));
+        };
+        let request = |prepare| MethodRequest {
+            name: "metric",
+            method: ApiMethod { prepare, failure_body: |_| None, only_checks: false },
+            explains: false,
+        };
+        match gateway.prepare(request(|_, _| panic!("on purpose")), b"", Instant::now()) {
+            Prepared::Reply(reply) => check(reply),
+            Prepared::Query(_) => panic!("it is no query"),
+        }
+        let prepare = |_: &Directory<'_>, _: &[u8]| {
+            let (datasource, _) = metric_query(METRIC_REQUEST)?;
+            Ok((datasource, Box::new(Panics) as Box<dyn Query>))
+        };
+        match gateway.prepare(request(prepare), b"", Instant::now()) {
+            Prepared::Query(query) => check(gateway.perform(query, None, Arc::new(Trace::new("r".into(), None, None)))),
+            Prepared::Reply(_) => panic!("it has a reply already"),
+        }
+    }
+
+    #[test]
+    fn where_the_key_is_required_only_clients_that_have_it_get_a_response_and_the_key() {
+        let check = |requires_key: bool, target: &str, key: Option<&str>, status: Option<u16>, has_key: bool| {
+            let gateway = gateway(requires_key);
+            let verb = if target.starts_with("/api") { "POST" } else { "GET" };
+            let reply = match gateway.route(&RequestHead { verb, target, key, ..RequestHead::default() }) {
+                Routed::Reply(reply) => reply,
+                Routed::Page(page) => gateway.render(page),
+                Routed::Method(request) => {
+                    assert_eq!(status, None, "{target}");
+                    request.refuse(&Error::TooManyBodies)
+                }
+            };
+            assert_eq!(reply.status, status.unwrap_or(503), "{target}");
+            assert_eq!(key_of(gateway.add_key(reply, key)), has_key.then(|| KEY.to_owned()), "{target} {key:?}");
+        };
+        for key in [None, Some(""), Some("wrong"), Some(KEY)] {
+            check(false, "/api/metric", key, None, true);
+            check(false, "/-/healthy", key, Some(200), true);
+            check(false, "/api/nothing", key, Some(404), true);
+        }
+        for key in [None, Some(""), Some("wrong"), Some("key-of-test"), Some("key-of-testsx")] {
+            check(true, "/api/metric", key, Some(401), false);
+            check(true, "//api//metric/?x", key, Some(401), false);
+            check(true, "/api/nothing", key, Some(401), false);
+            check(true, "/-/healthy", key, Some(200), false);
+            check(true, "/nothing", key, Some(404), false);
+        }
+        check(true, "/api/metric", Some(KEY), None, true);
+        check(true, "/api/nothing", Some(KEY), Some(404), true);
+        check(true, "/-/healthy", Some(KEY), Some(200), true);
+    }
+
+    #[test]
+    fn a_mirror_that_shuts_down_refuses_queries_and_is_not_ready() {
+        let gateway = gateway(false);
+        let status =
+            |verb: &str, target: &str| match gateway.route(&RequestHead { verb, target, ..RequestHead::default() }) {
+                Routed::Method(_) => 0,
+                Routed::Page(page) => gateway.render(page).status,
+                Routed::Reply(reply) => reply.status,
+            };
+        assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (0, 200));
+        gateway.shut_down();
+        assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (503, 503));
+        assert_eq!((status("GET", "/-/healthy"), status("GET", "/metrics")), (200, 200));
+    }
+}

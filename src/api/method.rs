@@ -1,0 +1,66 @@
+//! A method of the Mirror API: how a request of it is checked, and the replies to one that needs no worker.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::api::connection;
+use crate::api::datasource::Directory;
+use crate::api::query::CheckedQuery;
+use crate::api::reply::Reply;
+use crate::error::Error;
+use crate::wire::explanation::{self, Explanation};
+
+/// A method of the Mirror API.
+#[derive(Clone, Copy)]
+pub(super) struct ApiMethod {
+    /// Checks the body of a request.
+    pub(super) prepare: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
+    /// The body of a response with status 200 that reports an error, where the method has one.
+    pub(super) failure_body: fn(&Error) -> Option<Vec<u8>>,
+    /// Whether a valid request succeeds without a query to Prometheus.
+    pub(super) only_checks: bool,
+}
+
+/// A request of a method of the Mirror API, of which the body is not read yet.
+#[derive(Clone, Copy)]
+pub struct MethodRequest {
+    /// What the metrics call the method.
+    pub(super) name: &'static str,
+    pub(super) method: ApiMethod,
+    /// Whether the response is to be explained.
+    pub(super) explains: bool,
+}
+
+impl MethodRequest {
+    /// Checks the body.
+    ///
+    /// # Errors
+    /// When it is no valid request.
+    pub(super) fn prepare(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
+        catch_unwind(AssertUnwindSafe(|| (self.method.prepare)(directory, body))).unwrap_or(Err(Error::Internal))
+    }
+
+    /// The reply to a request whose query cannot be run.
+    pub fn refuse(self, error: &Error) -> Reply {
+        self.failed(error, None)
+    }
+
+    /// The reply that reports an error. Without an explanation, no upstream was queried.
+    pub(super) fn failed(self, error: &Error, explanation: Option<&Explanation>) -> Reply {
+        let mut reply = match (self.method.failure_body)(error) {
+            Some(body) => Reply::failure(self.name, 200, body, error),
+            None => Reply::of_error(self.name, error),
+        };
+        if self.explains {
+            reply.body = explanation::add(reply.body, explanation.unwrap_or(&Explanation::default()));
+        }
+        reply
+    }
+
+    /// The reply to a valid request of which nothing else was wanted.
+    pub(super) fn found_valid(self) -> Reply {
+        match connection::success() {
+            Ok(body) => Reply::ok(self.name, body),
+            Err(error) => self.refuse(&error),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Fields that several queries have: times and counts.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Error;
+use crate::model::query::Invalid;
+use crate::model::time::TimeRange;
+use crate::wire::request::Integer;
+
+/// The time now, in milliseconds since the epoch.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// A range of time as requests give it: since the beginning when the start is 0 or absent, until now when the end is.
+pub(super) fn time_range(start: Option<Integer>, end: Option<Integer>) -> Result<TimeRange, Error> {
+    let start = start.map_or(0, |start| start.0);
+    let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
+    Ok(TimeRange::new(start, end).map_err(Invalid::from)?)
+}
+
+/// A count, which an error names by its field.
+pub(super) fn not_negative(number: Option<Integer>, field: &'static str) -> Result<Option<usize>, Error> {
+    let checked = |Integer(value): Integer| usize::try_from(value).map_err(|_| Invalid::Negative { field, value });
+    Ok(number.map(checked).transpose()?)
+}

@@ -1,0 +1,264 @@
+//! The route table: what is at each path, as data.
+
+use serde::de::DeserializeOwned;
+
+use crate::api::method::ApiMethod;
+use crate::api::reply::JSON;
+use crate::api::{connection, field_name, field_value, metric};
+use crate::error::Error;
+use crate::metrics;
+use crate::web;
+use crate::wire::request;
+
+/// A path, the verbs that it takes, and what is there. `HEAD` goes wherever `GET` does.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    /// What the metrics call it.
+    pub(super) name: &'static str,
+    path: &'static str,
+    /// The verbs, as the header `Allow` has them.
+    pub(super) allow: &'static str,
+    pub(super) target: RouteTarget,
+}
+
+/// What is at a path.
+#[derive(Clone, Copy)]
+pub(super) enum RouteTarget {
+    /// A method of the Mirror API, which queries Prometheus and therefore needs a worker.
+    Method(ApiMethod),
+    /// A page of the mirror itself, which needs none.
+    Page(Page),
+}
+
+/// A page of the mirror itself.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub(super) content_type: &'static str,
+    /// Further headers.
+    pub(super) headers: &'static [(&'static str, &'static str)],
+    pub(super) content: PageContent,
+}
+
+/// What is on a page.
+#[derive(Clone, Copy)]
+pub(super) enum PageContent {
+    /// Always the same text.
+    Fixed(&'static str),
+    /// Whether the mirror takes requests.
+    Readiness,
+    /// The metrics.
+    Metrics,
+    /// What the explorer has to know.
+    ExplorerFacts,
+}
+
+impl Route {
+    const fn method(name: &'static str, path: &'static str, method: ApiMethod) -> Route {
+        Route { name, path, allow: "POST", target: RouteTarget::Method(method) }
+    }
+
+    const fn page(name: &'static str, path: &'static str, content_type: &'static str, content: PageContent) -> Route {
+        Route {
+            name,
+            path,
+            allow: "GET, HEAD",
+            target: RouteTarget::Page(Page { content_type, headers: &[], content }),
+        }
+    }
+
+    /// A part of the explorer.
+    const fn explorer(path: &'static str, content_type: &'static str, content: PageContent) -> Route {
+        let page = Page { content_type, headers: &web::HEADERS, content };
+        Route { name: "explorer", path, allow: "GET, HEAD", target: RouteTarget::Page(page) }
+    }
+
+    /// The route of a path, if there is one. The page of the explorer shares its path with a text about the mirror.
+    pub(super) fn find(path: &str, has_explorer: bool, prefers_html: bool) -> Option<&'static Route> {
+        let explorer = EXPLORER.iter().chain(&SCRIPTS).filter(|_| has_explorer);
+        let explorer = explorer.filter(|route| route.path != ABOUT || prefers_html);
+        explorer.chain(&ROUTES).find(|route| route.path == path)
+    }
+
+    /// Whether it takes a verb.
+    pub(super) fn allows(&self, verb: &str) -> bool {
+        self.allow.split(", ").any(|allowed| allowed == verb)
+    }
+}
+
+/// The paths that the key may be required for begin like this.
+pub(super) const METHODS: &str = "/api/";
+
+/// The path of what the mirror is.
+const ABOUT: &str = "/";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The text of a page that says that all is well.
+pub(super) const OK: &str = "ok\n";
+
+const ABOUT_TEXT: &str = concat!(
+    "prometheusmirror ",
+    env!("CARGO_PKG_VERSION"),
+    "\nA gateway that lets StackState use the telemetry of a Prometheus without copying it.\n"
+);
+
+/// The test of a connection.
+const CONNECTION: ApiMethod = ApiMethod {
+    prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
+    failure_body: connection::failure,
+    only_checks: false,
+};
+
+const FIELD_NAME: ApiMethod = ApiMethod {
+    prepare: |directory, body| field_name::prepare(directory, &parsed(body)?),
+    failure_body: |_| None,
+    only_checks: false,
+};
+
+const FIELD_VALUE: ApiMethod =
+    ApiMethod { prepare: |directory, body| field_value::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+
+const METRIC: ApiMethod =
+    ApiMethod { prepare: |directory, body| metric::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+
+const ROUTES: [Route; 9] = [
+    Route::method("connection", "/api/connection", CONNECTION),
+    Route::method("field_name", "/api/field/name", FIELD_NAME),
+    Route::method("field_value", "/api/field/value", FIELD_VALUE),
+    Route::method("metric", "/api/metric", METRIC),
+    Route::page("about", ABOUT, TEXT, PageContent::Fixed(ABOUT_TEXT)),
+    Route::page("healthy", "/-/healthy", TEXT, PageContent::Fixed(OK)),
+    // What some earlier mirrors call it.
+    Route::page("healthy", "/healthcheck", TEXT, PageContent::Fixed(OK)),
+    Route::page("ready", "/-/ready", TEXT, PageContent::Readiness),
+    Route::page("metrics", "/metrics", metrics::CONTENT_TYPE, PageContent::Metrics),
+];
+
+/// The explorer. What is typed there is checked by the rules that hold for StackState's requests.
+const EXPLORER: [Route; 4] = [
+    Route::explorer(ABOUT, web::PAGE_TYPE, PageContent::Fixed(web::PAGE)),
+    Route::explorer("/explorer.css", web::STYLE_TYPE, PageContent::Fixed(web::STYLE)),
+    Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
+    Route::method("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
+];
+
+/// The scripts of the explorer.
+const SCRIPTS: [Route; web::SCRIPTS.len()] = {
+    let mut routes = [Route::explorer("", web::SCRIPT_TYPE, PageContent::Fixed("")); web::SCRIPTS.len()];
+    let mut nth = 0;
+    while nth < routes.len() {
+        let (path, text) = web::SCRIPTS[nth];
+        routes[nth] = Route::explorer(path, web::SCRIPT_TYPE, PageContent::Fixed(text));
+        nth += 1;
+    }
+    routes
+};
+
+/// A request body as its method reads it.
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    request::parsed(body).map_err(Error::BadRequest)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::datasource::Directory;
+
+    /// The field at a place such as `query.conditions.0.key`, which is added to an object that lacks it.
+    fn field<'v>(request: &'v mut Value, place: &str) -> &'v mut Value {
+        place.split('.').fold(request, |value, step| match step.parse::<usize>() {
+            Ok(index) => &mut value[index],
+            Err(_) => &mut value[step],
+        })
+    }
+
+    #[test]
+    fn each_field_of_each_method_says_by_its_name_what_it_must_be() {
+        let details = || json!({"host": "p", "port": 9090});
+        let list = || json!([{"key": "__gauge__", "value": {"value": "m"}}, {"key": "k", "value": {"value": [{"value": "v"}]}}]);
+        let query = |query: Value| json!({"connectionDetails": details(), "query": query});
+        let requests = [
+            ("/api/connection", json!({"connectionDetails": details()})),
+            ("/api/field/name", query(json!({"conditions": list()}))),
+            ("/api/field/value", query(json!({"conditions": list(), "field": {"fieldName": "job"}}))),
+            (
+                "/api/metric",
+                query(json!({"conditions": list(), "aggregation": {"method": "MAX", "bucketSizeMillis": 60_000}})),
+            ),
+        ];
+        let values = [
+            ("null", json!(null)),
+            ("boolean", json!(true)),
+            ("number", json!(5)),
+            ("fraction", json!(1.5)),
+            ("text", json!("hush")),
+            ("list", json!(["hush"])),
+            ("object", json!({"a": "hush"})),
+        ];
+        // Sets the field at a place to every type that it does not allow, and wants the error to say this.
+        let mut checked = 0;
+        let mut check = |methods: &[usize], place: &str, allowed: &[&str], says: &str| {
+            for (path, request) in methods.iter().map(|&method| &requests[method]) {
+                for (kind, value) in values.iter().filter(|(kind, _)| !allowed.contains(kind)) {
+                    let mut request = request.clone();
+                    *field(&mut request, place) = value.clone();
+                    let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
+                    let RouteTarget::Method(method) = route.target else { panic!("{path}") };
+                    let error = match (method.prepare)(&Directory::default(), request.to_string().as_bytes()) {
+                        Ok(_) => panic!("{path}: {place} may be {kind}"),
+                        Err(error) => error.to_string(),
+                    };
+                    assert!(error.contains(says) && !error.contains("hush"), "{path}, {place} of type {kind}: {error}");
+                    checked += 1;
+                }
+            }
+        };
+        let (all, queries, metric, field_value): (&[usize], &[usize], &[usize], &[usize]) =
+            (&[0, 1, 2, 3], &[1, 2, 3], &[3], &[2]);
+        check(all, "connectionDetails", &["object"], "connectionDetails must be an object");
+        check(all, "connectionDetails.host", &["null", "text"], "connectionDetails.host must be a text");
+        check(all, "connectionDetails.port", &["number"], "connectionDetails.port ");
+        check(all, "connectionDetails.url", &["null", "text"], "connectionDetails.url must be a text");
+        for name in ["requestTimeout", "scrapeInterval"] {
+            let says = format!("connectionDetails.{name} must be a whole number from 1 to ");
+            check(all, &format!("connectionDetails.{name}"), &["null", "number"], &says);
+        }
+        for (name, says) in [("nan_interpretation", r#""NONE" or "ZERO""#), ("partialResponse", r#""deny" or "allow""#)]
+        {
+            let place = format!("connectionDetails.{name}");
+            check(
+                all,
+                &place,
+                &["null", "boolean", "number", "fraction", "list", "object"],
+                &format!("{place} must be {says}"),
+            );
+            check(all, &place, &["null", "text"], &format!("{place} must be a text"));
+        }
+        check(queries, "query", &["object"], "query must be an object");
+        for (name, unit) in [("startTime", " of milliseconds"), ("endTime", " of milliseconds"), ("limit", "")] {
+            let says = format!("query.{name} must be a whole number{unit}, or null");
+            check(queries, &format!("query.{name}"), &["null", "number"], &says);
+        }
+        check(queries, "query.conditions", &["null", "list"], "query.conditions must be a list of conditions, or null");
+        check(queries, "query.conditions.1", &["object"], "query.conditions[1] must be an object");
+        check(queries, "query.conditions.1.key", &["text"], "query.conditions[1].key must be a text");
+        check(queries, "query.conditions.1._type", &["null", "text"], "the condition on k is of an unknown type");
+        let value = "query.conditions.1.value";
+        check(queries, value, &["null", "object"], "query.conditions[1].value must be an object");
+        check(queries, &format!("{value}._type"), &["null", "text"], "query.conditions[1].value._type must be a text");
+        let in_set = "query.conditions[1].value.value[0]._type must be a text";
+        check(queries, &format!("{value}.value.0._type"), &["null", "text"], in_set);
+        check(field_value, "query.offset", &["null", "number"], "query.offset must be a whole number, or null");
+        check(field_value, "query.fieldValuePrefix", &["null", "text"], "query.fieldValuePrefix must be a text");
+        check(field_value, "query.field", &["object"], "query.field must be an object");
+        check(field_value, "query.field.fieldName", &["text"], "query.field.fieldName must be a text");
+        check(metric, "query.latestFirst", &["null", "boolean"], "query.latestFirst must be true, false or null");
+        check(metric, "query.aggregation", &["null", "object"], "query.aggregation must be an object, or null");
+        check(metric, "query.aggregation.method", &["text"], "query.aggregation.method must be a text");
+        let bucket = "query.aggregation.bucketSizeMillis";
+        check(metric, bucket, &["number"], &format!("{bucket} must be a whole number of milliseconds"));
+        assert!(checked > 300, "{checked}");
+    }
+}
