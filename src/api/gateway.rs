@@ -269,7 +269,7 @@ impl Gateway {
 
     /// Counts a reply that was written, `took` after its request was taken in.
     pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
-        self.metrics.answered(method, status, took);
+        self.metrics.replied(method, status, took);
         if let Some(reason) = note.rejection {
             self.metrics.rejected(reason);
         }

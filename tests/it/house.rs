@@ -303,7 +303,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ("src/prometheus/error/api_failure.rs", &["fn name(self)"]),
         ("src/prometheus/error/connect_failure.rs", &["fn name(&self)"]),
         ("src/prometheus/error/status_failure.rs", &["fn name(&self)"]),
-        ("src/metrics.rs", &["const NOT_ALLOWED"]),
+        ("src/metrics/labels.rs", &["const NOT_ALLOWED"]),
     ] {
         let text = read(file);
         for begin in begins {

@@ -1,0 +1,204 @@
+//! The labels of the metrics, and the words that their values are. All are fixed, or names of the upstreams file.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+
+/// One label and its value.
+pub(super) type OneLabel = [(&'static str, &'static str); 1];
+
+/// The labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) method: &'static str,
+    pub(super) status: u16,
+}
+
+/// The labels of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct CallLabels {
+    pub(super) endpoint: &'static str,
+    /// None where calls of all outcomes count together.
+    pub(super) outcome: Option<&'static str>,
+    pub(super) upstream: UpstreamLabels<String>,
+}
+
+impl EncodeLabelSet for CallLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        ("endpoint", self.endpoint).encode(encoder.encode_label())?;
+        if let Some(outcome) = self.outcome {
+            ("outcome", outcome).encode(encoder.encode_label())?;
+        }
+        for (label, value) in [("upstream", &self.upstream.name), ("replica", &self.upstream.replica)] {
+            if !value.is_empty() {
+                (label, value.as_str()).encode(encoder.encode_label())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which named upstream was called; all texts are empty for one whose address the Connection Details give, and an empty label is
+/// left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct UpstreamLabels<T> {
+    /// Its name.
+    pub name: T,
+    /// The address of the replica, if it has several.
+    pub replica: T,
+}
+
+impl UpstreamLabels<&str> {
+    pub(super) fn owned(self) -> UpstreamLabels<String> {
+        UpstreamLabels { name: self.name.to_owned(), replica: self.replica.to_owned() }
+    }
+}
+
+/// What becomes of a file that is read again: it has changed and is in force, or it is of no use.
+pub(super) const TAKEN_OVER: &str = "taken_over";
+pub(super) const FAILED: &str = "failed";
+
+/// A file that is read again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchedFile {
+    /// That of the key.
+    Key,
+    /// That of the upstreams, with all that it names.
+    Upstreams,
+}
+
+impl WatchedFile {
+    /// What metrics and logs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            WatchedFile::Key => "key",
+            WatchedFile::Upstreams => "upstreams",
+        }
+    }
+}
+
+/// Where the numbers of gauges and counters come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleSource {
+    /// Samples by remote read.
+    RemoteRead,
+    /// Samples as JSON, by a range selector.
+    RangeSelector,
+    /// No samples, for there are too many: PromQL computes the answer.
+    PromQl,
+}
+
+impl SampleSource {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            SampleSource::RemoteRead => "remote_read",
+            SampleSource::RangeSelector => "range_selector",
+            SampleSource::PromQl => "promql",
+        }
+    }
+}
+
+/// Why requests are turned away.
+pub const REJECTIONS: [&str; 10] = [
+    "bad_request",
+    "no_such_path",
+    "verb_not_allowed",
+    "head_too_large",
+    "body_too_large",
+    "body_not_received",
+    "overloaded",
+    "shutting_down",
+    "unauthorized",
+    "cross_origin",
+];
+
+/// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
+pub const ERROR_CODES: [&str; 75] = [
+    "access_denied",
+    "api_error",
+    "api_not_found",
+    "bad_request",
+    "body_not_received",
+    "body_too_large",
+    "closed",
+    "conditions_beside_expression",
+    "connect_timeout",
+    "credentials_refused",
+    "credentials_required",
+    "credentials_unavailable",
+    "credentials_unusable",
+    "cross_origin",
+    "damaged",
+    "encoded",
+    "evaluation_canceled",
+    "evaluation_timeout",
+    "head_too_large",
+    "internal",
+    "invalid_aggregation",
+    "invalid_connection_details",
+    "invalid_query",
+    "invalid_time_range",
+    "method_refused",
+    "metric_is_expression",
+    "metric_is_histogram",
+    "metric_unknown",
+    "misdirected",
+    "missing_data",
+    "name_not_found",
+    "name_server_failed",
+    "name_server_silent",
+    "native_histogram",
+    "no_memory",
+    "no_metric_named",
+    "no_series_matches",
+    "no_such_path",
+    "no_time_left",
+    "no_worker",
+    "not_acceptable",
+    "not_allowed",
+    "not_prometheus",
+    "overloaded",
+    "proxy",
+    "query_too_large",
+    "query_too_long",
+    "redirected",
+    "replica_down",
+    "request_refused",
+    "request_timeout",
+    "several_engines",
+    "shutting_down",
+    "silent",
+    "stalled",
+    "tenant_required",
+    "time_spent",
+    "timeout",
+    "times_moved",
+    "tls",
+    "too_large",
+    "too_many_calls",
+    "too_many_requests",
+    "too_many_samples",
+    "too_many_series",
+    "unauthorized",
+    "unavailable",
+    "unreachable",
+    "unsent",
+    "unsupported_condition_type",
+    "unsupported_value_type",
+    "upstream_internal",
+    "verb_not_allowed",
+    "wrong_protocol",
+    "wrong_type",
+];
+
+/// What of a Prometheus is asked.
+pub(super) const ENDPOINTS: [&str; 7] =
+    ["read", "query", "query_range", "labels", "label_values", "series", "metadata"];
+
+/// The outcome of what was not asked, for this mirror may not.
+pub const NOT_ALLOWED: &str = "not_allowed";
+
+/// A sample that is not a number.
+pub(super) const NAN: &str = "nan";
+/// A sample for which JSON has no number.
+pub(super) const INFINITE: &str = "infinite";
