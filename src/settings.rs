@@ -1,36 +1,35 @@
 //! The settings: from the table of them to what they are, checked.
 //!
-//! The only room that reads the environment. What comes out is checked: nothing listens before every setting is good.
+//! The only folder that reads the environment. What comes out is checked: nothing listens before every setting is good.
 
 pub mod allocator;
 mod ask_flags;
+mod bad_setting;
+mod command_line;
+mod given;
 mod shell;
 mod table;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::Parser;
 use log::LevelFilter;
 
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::log::LogFormat;
-use crate::prometheus::{Allowlist, AwsEnvironment, BadHost, NoProxy, Proxy};
+use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
-use table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, EXPLORER, LISTEN, LOG_FORMAT, LOG_LEVEL,
-    MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, QUEUE, REQUIRE_API_KEY,
-    SHUTDOWN_DELAY, SHUTDOWN_GRACE, UPSTREAMS_FILE, WORKERS,
-};
+use command_line::{ASK, CHECK, COMPLETIONS, CommandLine, MANUAL, UPSTREAMS, bad_words};
+use given::GivenSettings;
+use table::UPSTREAMS_FILE;
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
+pub use bad_setting::BadSetting;
 pub use table::{Fallback, Setting, TABLE};
 
 /// Checked settings.
@@ -169,18 +168,6 @@ pub struct AskCommand {
     pub api_key: Option<KeySource>,
 }
 
-/// A bad command line or environment, in a sentence that names the setting, what it was given and what it may be.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BadSetting(String);
-
-impl fmt::Display for BadSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadSetting {}
-
 /// Reads the settings of this process.
 ///
 /// # Errors
@@ -189,230 +176,37 @@ pub fn from_process() -> Result<Command, BadSetting> {
     resolve(Parser::from_env(), |variable| std::env::var_os(variable))
 }
 
-fn resolve(mut parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Result<Command, BadSetting> {
-    let mut flags: HashMap<&str, String> = HashMap::new();
-    let mut words: Vec<OsString> = Vec::new();
-    let mut are_upstreams_meant = false;
-    let mut ask_flags = AskFlags::default();
-    while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
-        let name = match arg {
-            Arg::Long("help") | Arg::Short('h') => {
-                return Ok(Command::Show(if is_word(&words, ASK) { shell::ask_help() } else { help() }));
-            }
-            Arg::Long("version") | Arg::Short('V') => return Ok(Command::Show(version())),
-            Arg::Long(UPSTREAMS) => {
-                are_upstreams_meant = true;
-                continue;
-            }
-            Arg::Long(name) => {
-                if let Some(known) = AskFlag::find(name).filter(|_| is_word(&words, ASK)) {
-                    let value = if known.value.is_empty() {
-                        None
-                    } else {
-                        Some(value_of(known.flag, known.value, &mut parser)?)
-                    };
-                    ask_flags.add(known.flag, value.unwrap_or_default());
-                    continue;
-                }
-                name.to_owned()
-            }
-            Arg::Value(word) => {
-                words.push(word);
-                continue;
-            }
-            Arg::Short(letter) => return Err(unknown(&words, &format!("-{letter}"))),
-        };
-        let Some(setting) = TABLE.iter().find(|setting| setting.flag == name) else {
-            return Err(unknown(&words, &format!("--{name}")));
-        };
-        flags.insert(setting.flag, value_of(setting.flag, setting.allowed, &mut parser)?);
+fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Result<Command, BadSetting> {
+    let CommandLine { words, flags, ask_flags, has_upstreams, shown } = CommandLine::read(parser)?;
+    if let Some(text) = shown {
+        return Ok(Command::Show(text));
     }
-
-    let given = |setting: &'static Setting| -> Option<GivenSetting> {
-        let from_flag =
-            flags.get(setting.flag).map(|value| GivenSetting::new(setting, format!("--{}", setting.flag), value));
-        from_flag.or_else(|| {
-            let value = variable(setting.variable).filter(|value| !value.is_empty())?;
-            // What is no UTF-8 is no allowed value of any setting, so its check refuses it.
-            Some(GivenSetting::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
-        })
-    };
-    let needed = |setting: &'static Setting| -> Result<GivenSetting, BadSetting> {
-        match (given(setting), setting.fallback) {
-            (Some(given), _) => Ok(given),
-            (None, Fallback::Value(default)) => Ok(GivenSetting::new(setting, format!("--{}", setting.flag), default)),
-            (None, _) => Err(must_be_given(setting)),
-        }
-    };
-    let api_key = match (given(&API_KEY), given(&API_KEY_FILE)) {
-        (Some(key), None) => Some(KeySource::Given(key.api_key()?)),
-        (None, Some(file)) => Some(KeySource::File(PathBuf::from(file.value))),
-        (Some(key), Some(file)) => {
-            return Err(BadSetting(format!("{} and {} are given both: choose one", key.name, file.name)));
-        }
-        (None, None) => None,
-    };
-    let reach = || -> Result<ReachSettings, BadSetting> {
-        Ok(ReachSettings {
-            allow_upstream: needed(&ALLOW_UPSTREAM)?.hosts()?,
-            upstreams_file: given(&UPSTREAMS_FILE).map(|given| PathBuf::from(given.value)),
-            ca_file: given(&CA_FILE).map(|given| PathBuf::from(given.value)),
-            proxy: match given(&PROXY) {
-                // Many sites set NO_PROXY everywhere; without a proxy of ours it is none of our business.
-                Some(proxy) => Some(proxy.proxy(needed(&NO_PROXY)?.hosts()?)?),
-                None => None,
-            },
-            aws: AwsEnvironment::of(|name| variable(name).and_then(|value| value.into_string().ok())),
-        })
-    };
-    if are_upstreams_meant {
-        return match words.as_slice() {
-            [word] if word == CHECK => reach().map(Box::new).map(Command::CheckUpstreams),
-            [word, _] if word == CHECK => Err(BadSetting(format!(
-                "check --{UPSTREAMS} takes no further word: give the file with --{}",
-                UPSTREAMS_FILE.flag
-            ))),
-            _ => Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}"))),
-        };
-    }
+    let given = GivenSettings { flags, variable };
+    let api_key = given.api_key()?;
     match words.as_slice() {
+        [word] if has_upstreams && word == CHECK => Ok(Command::CheckUpstreams(Box::new(given.reach()?))),
+        [word, _] if has_upstreams && word == CHECK => Err(BadSetting(format!(
+            "check --{UPSTREAMS} takes no further word: give the file with --{}",
+            UPSTREAMS_FILE.flag
+        ))),
+        _ if has_upstreams => {
+            Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}")))
+        }
+        [] => Ok(Command::Serve(Box::new(given.all(api_key)?))),
         [word] if word == ASK => {
-            return Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: reach()?, api_key })));
+            Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: given.reach()?, api_key })))
         }
-        [word, shell] if word == COMPLETIONS => return shell::completions(shell).map(Command::Show),
-        [word] if word == MANUAL => return Ok(Command::Show(shell::manual())),
-        _ => {}
-    }
-    let port = needed(&PORT)?.checked(|text| text.parse().ok())?;
-    let listen = needed(&LISTEN)?.checked(address)?;
-    let checked = match words.as_slice() {
-        [] => None,
-        [word] if word == CHECK => Some(local_url(listen, port)?),
-        [word, url] if word == CHECK => Some(url.to_string_lossy().into_owned()),
-        _ => return Err(bad_words(&words)),
-    };
-    if let Some(url) = checked {
-        return Ok(Command::Check(Check { url, api_key }));
-    }
-    let api_key = api_key.ok_or_else(|| {
-        let Setting { flag, variable, .. } = API_KEY_FILE;
-        let either = must_be_given(&API_KEY).0;
-        BadSetting(format!("{either}; or --{flag} or {variable}: {}", API_KEY_FILE.allowed))
-    })?;
-    let workers = needed(&WORKERS)?.number(1..=1_000)?;
-    Ok(Command::Serve(Box::new(Settings {
-        api_key,
-        require_api_key: needed(&REQUIRE_API_KEY)?.checked(|text| text.parse().ok())?,
-        reach: reach()?,
-        named_upstreams_only: needed(&NAMED_UPSTREAMS_ONLY)?.checked(|text| text.parse().ok())?,
-        explorer: needed(&EXPLORER)?.checked(|text| text.parse().ok())?,
-        connection_lifetime: needed(&CONNECTION_LIFETIME)?.seconds(1)?,
-        port,
-        listen,
-        workers,
-        queue: given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
-        max_request_bytes: needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
-        memory_budget_bytes: needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
-        shutdown_delay: needed(&SHUTDOWN_DELAY)?.seconds(0)?,
-        shutdown_grace: needed(&SHUTDOWN_GRACE)?.seconds(0)?,
-        log_level: needed(&LOG_LEVEL)?.checked(level)?,
-        log_format: needed(&LOG_FORMAT)?.checked(format_named)?,
-    })))
-}
-
-/// The value behind a flag.
-fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
-    let value = parser.value().and_then(|value| value.string());
-    value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
-}
-
-/// The subcommands.
-const CHECK: &str = "check";
-const ASK: &str = "ask";
-const COMPLETIONS: &str = "completions";
-const MANUAL: &str = "man";
-
-/// Whether the first word of a command line is this subcommand.
-fn is_word(words: &[OsString], subcommand: &str) -> bool {
-    words.first().is_some_and(|word| word == subcommand)
-}
-
-/// What is wrong with words that no subcommand takes. A value behind a subcommand is not repeated, nor one that looks like no
-/// subcommand: it may be a key that lost its flag.
-fn bad_words(words: &[OsString]) -> BadSetting {
-    const MAX_LENGTH: usize = 12;
-    let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-    let is_subcommand = [CHECK, ASK, COMPLETIONS, MANUAL].contains(&&*first);
-    let looks_like_one = first.len() <= MAX_LENGTH && first.bytes().all(|byte| byte.is_ascii_lowercase());
-    BadSetting(match (is_subcommand, looks_like_one) {
-        (true, _) if first == COMPLETIONS => format!("{COMPLETIONS} must be followed by bash, zsh or fish"),
-        (true, _) => format!("there is a value without a flag behind {first}; --help lists the flags"),
-        (false, true) => format!(
-            "there is no subcommand {first}; there are {ASK}, {CHECK}, {COMPLETIONS} and {MANUAL}, and without one the mirror serves; \
-             --help lists the flags"
-        ),
-        (false, false) => "there is a value without a flag; --help lists the flags".to_owned(),
-    })
-}
-
-/// The flag that has it check the named upstreams.
-const UPSTREAMS: &str = "upstreams";
-
-/// How many requests may wait for each worker, when it is not said how many may wait.
-const QUEUED_PER_WORKER: usize = 10;
-
-/// A value, and under which name it was given.
-struct GivenSetting {
-    setting: &'static Setting,
-    name: String,
-    value: String,
-}
-
-impl GivenSetting {
-    fn new(setting: &'static Setting, name: String, value: &str) -> GivenSetting {
-        GivenSetting { setting, name, value: value.to_owned() }
-    }
-
-    fn checked<T>(self, check: impl Fn(&str) -> Option<T>) -> Result<T, BadSetting> {
-        let GivenSetting { setting, name, value } = self;
-        check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
-    }
-
-    fn number(self, allowed: RangeInclusive<usize>) -> Result<usize, BadSetting> {
-        self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
-    }
-
-    fn seconds(self, least: usize) -> Result<Duration, BadSetting> {
-        self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
-    }
-
-    /// A list of hosts. Of a bad one, the entry is named that is none, unless there may be a password in it.
-    fn hosts<T: FromStr<Err = BadHost>>(self) -> Result<T, BadSetting> {
-        // A comma in a password ends an entry, so the whole list is looked at.
-        if self.value.contains('@') {
-            return Err(self.bad_secret());
+        [word, url @ ..] if word == CHECK && url.len() <= 1 => {
+            let (listen, port) = given.listen()?;
+            let url = match url {
+                [url] => url.to_string_lossy().into_owned(),
+                _ => local_url(listen, port)?,
+            };
+            Ok(Command::Check(Check { url, api_key }))
         }
-        let GivenSetting { setting, name, value } = self;
-        let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
-        value.parse().map_err(bad)
-    }
-
-    fn proxy(self, no_proxy: NoProxy) -> Result<ProxySource, BadSetting> {
-        let text = self.value.trim();
-        if text.starts_with('/') {
-            return Ok(ProxySource::File(PathBuf::from(text), no_proxy));
-        }
-        Proxy::at_url(text, no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
-    }
-
-    fn api_key(self) -> Result<ApiKey, BadSetting> {
-        ApiKey::new(&self.value).ok_or_else(|| self.bad_secret())
-    }
-
-    /// Says what is allowed, but does not repeat what was given.
-    fn bad_secret(&self) -> BadSetting {
-        let GivenSetting { setting, name, .. } = self;
-        BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
+        [word, shell] if word == COMPLETIONS => shell::completions(shell).map(Command::Show),
+        [word] if word == MANUAL => Ok(Command::Show(shell::manual())),
+        _ => Err(bad_words(&words)),
     }
 }
 
@@ -424,67 +218,6 @@ fn local_url(listen: IpAddr, port: u16) -> Result<String, BadSetting> {
     // All interfaces of IPv6 are those of IPv4, too.
     let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
     Ok(format!("http://{}/", SocketAddr::new(ip, port)))
-}
-
-fn address(text: &str) -> Option<IpAddr> {
-    let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match unbracketed {
-        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        None => text.parse().ok(),
-    }
-}
-
-fn level(text: &str) -> Option<LevelFilter> {
-    match text.to_ascii_lowercase().as_str() {
-        "error" => Some(LevelFilter::Error),
-        "warn" => Some(LevelFilter::Warn),
-        "info" => Some(LevelFilter::Info),
-        "debug" => Some(LevelFilter::Debug),
-        _ => None,
-    }
-}
-
-fn format_named(text: &str) -> Option<LogFormat> {
-    match text.to_ascii_lowercase().as_str() {
-        "logfmt" => Some(LogFormat::Logfmt),
-        "json" => Some(LogFormat::Json),
-        _ => None,
-    }
-}
-
-fn must_be_given(Setting { flag, variable, allowed, .. }: &Setting) -> BadSetting {
-    BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
-}
-
-fn unknown(words: &[OsString], flag: &str) -> BadSetting {
-    let help = if is_word(words, ASK) { "ask --help" } else { "--help" };
-    BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
-}
-
-fn version() -> String {
-    concat!("prometheusmirror ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
-}
-
-fn help() -> String {
-    let mut text = format!(
-        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n       \
-         prometheusmirror ask ...\n       prometheusmirror completions bash|zsh|fish\n       prometheusmirror man\n\n\
-         check asks the mirror at URL, or the one that the same flags would start on this machine, whether it is ready. The exit \
-         code is 0 if it is, else 1. If a key is given, the response must carry it.\n\ncheck --upstreams reads --upstreams-file and \
-         queries each upstream in it. The exit code is 0 if all of them answer, else 1.\n\nask sends a query as StackState does and \
-         shows the answer; see prometheusmirror ask --help.\n\nEach flag can be given as an environment variable instead; the flag \
-         wins.\n\n",
-        version().trim_end(),
-        env!("CARGO_PKG_DESCRIPTION")
-    );
-    for Setting { flag, variable, fallback, allowed, help } in TABLE {
-        let fallback = fallback.to_string().replace('`', "");
-        text.push_str(&format!(
-            "  --{flag}, {variable} (default: {fallback})\n      {help}\n      Allowed: {allowed}.\n"
-        ));
-    }
-    text.push_str("  -h, --help\n      Show this text.\n  -V, --version\n      Show the version.\n");
-    text
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! What a shell and its user want to know of the flags: the help of `ask`, completions, and the manual page. All of it comes from
-//! the tables.
+//! What a shell and its user want to know of the flags: the help, completions, and the manual page. All of it comes from the tables.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -7,8 +6,9 @@ use std::fmt::Write;
 use crate::model::query::Aggregation;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
+use super::bad_setting::BadSetting;
+use super::command_line::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 use super::table::{Setting, TABLE};
-use super::{ASK, BadSetting, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 
 /// The settings that `ask` takes, too.
 const SHARED: [&str; 7] =
@@ -59,6 +59,38 @@ const SUBCOMMANDS: [(&str, &str); 4] = [
     (MANUAL, "print the manual page"),
 ];
 
+/// The name and the version, in a line.
+pub(super) fn version() -> String {
+    concat!("prometheusmirror ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+}
+
+/// The help of the server and of `check`.
+pub(super) fn help() -> String {
+    let mut text = format!(
+        "{}\n{}.\n\nUsage: prometheusmirror [FLAGS]\n       prometheusmirror check [URL]\n       prometheusmirror check --upstreams\n       \
+         prometheusmirror ask ...\n       prometheusmirror completions bash|zsh|fish\n       prometheusmirror man\n\n\
+         check asks the mirror at URL, or the one that the same flags would start on this machine, whether it is ready. The exit \
+         code is 0 if it is, else 1. If a key is given, the response must carry it.\n\ncheck --upstreams reads --upstreams-file and \
+         queries each upstream in it. The exit code is 0 if all of them answer, else 1.\n\nask sends a query as StackState does and \
+         shows the answer; see prometheusmirror ask --help.\n\nEach flag can be given as an environment variable instead; the flag \
+         wins.\n\n",
+        version().trim_end(),
+        env!("CARGO_PKG_DESCRIPTION")
+    );
+    for setting @ Setting { flag, variable, allowed, help, .. } in TABLE {
+        let fallback = plain_fallback(setting);
+        let _ = writeln!(text, "  --{flag}, {variable} (default: {fallback})\n      {help}\n      Allowed: {allowed}.");
+    }
+    text.push_str("  -h, --help\n      Show this text.\n  -V, --version\n      Show the version.\n");
+    text
+}
+
+/// What holds when a setting is not given, without Markdown.
+fn plain_fallback(setting: &Setting) -> String {
+    setting.fallback.to_string().replace('`', "")
+}
+
+/// The help of `ask`.
 pub(super) fn ask_help() -> String {
     let mut text = format!(
         "Usage: prometheusmirror {ASK} (--url URL | --upstream NAME) QUESTION [FLAGS]\n       prometheusmirror {ASK} --mirror URL ...\n\n\
@@ -233,8 +265,8 @@ pub(super) fn manual() -> String {
         let _ = writeln!(text, ".TP\n.B {name}\n{}.", escaped(help));
     }
     text.push_str(".SH FLAGS OF THE SERVER\n");
-    for Setting { flag, variable, fallback, allowed, help } in TABLE {
-        let fallback = fallback.to_string().replace('`', "");
+    for setting @ Setting { flag, variable, allowed, help, .. } in TABLE {
+        let fallback = plain_fallback(setting);
         let _ = writeln!(text, ".TP\n.BR \\-\\-{} \", \" {variable}", escaped(flag));
         let _ = writeln!(text, "{} Allowed: {}. Default: {}.", escaped(help), escaped(allowed), escaped(&fallback));
     }

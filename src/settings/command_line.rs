@@ -1,0 +1,111 @@
+//! The command line: its words, and the flags with their values, before anything is checked.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::ask_flags::{AskFlag, AskFlags};
+use super::bad_setting::BadSetting;
+use super::shell;
+use super::table::TABLE;
+
+/// The subcommands.
+pub(super) const CHECK: &str = "check";
+pub(super) const ASK: &str = "ask";
+pub(super) const COMPLETIONS: &str = "completions";
+pub(super) const MANUAL: &str = "man";
+
+/// The flag by which `check` checks the named upstreams.
+pub(super) const UPSTREAMS: &str = "upstreams";
+
+/// What a command line says.
+#[derive(Default)]
+pub(super) struct CommandLine {
+    /// The subcommand, and what it is about.
+    pub(super) words: Vec<OsString>,
+    /// The values of the settings that are given as flags.
+    pub(super) flags: HashMap<&'static str, String>,
+    pub(super) ask_flags: AskFlags,
+    /// Whether `--upstreams` is given.
+    pub(super) has_upstreams: bool,
+    /// The help or the version, if it is asked for. What follows on the command line is not read then.
+    pub(super) shown: Option<String>,
+}
+
+impl CommandLine {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// When it has a flag that there is not, or one without its value.
+    pub(super) fn read(mut parser: Parser) -> Result<CommandLine, BadSetting> {
+        let mut line = CommandLine::default();
+        while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
+            match arg {
+                Arg::Long("help") | Arg::Short('h') => {
+                    line.shown = Some(if line.is_for(ASK) { shell::ask_help() } else { shell::help() });
+                    break;
+                }
+                Arg::Long("version") | Arg::Short('V') => {
+                    line.shown = Some(shell::version());
+                    break;
+                }
+                Arg::Long(UPSTREAMS) => line.has_upstreams = true,
+                Arg::Long(name) => {
+                    let name = name.to_owned();
+                    line.take_flag(&name, &mut parser)?;
+                }
+                Arg::Value(word) => line.words.push(word),
+                Arg::Short(letter) => return Err(line.unknown(&format!("-{letter}"))),
+            }
+        }
+        Ok(line)
+    }
+
+    /// Whether it begins with a subcommand.
+    fn is_for(&self, subcommand: &str) -> bool {
+        self.words.first().is_some_and(|word| word == subcommand)
+    }
+
+    fn take_flag(&mut self, name: &str, parser: &mut Parser) -> Result<(), BadSetting> {
+        if let Some(known) = AskFlag::find(name).filter(|_| self.is_for(ASK)) {
+            let has_value = !known.value.is_empty();
+            let value = if has_value { value_of(known.flag, known.value, parser)? } else { String::new() };
+            self.ask_flags.add(known.flag, value);
+            return Ok(());
+        }
+        let setting = TABLE.iter().find(|setting| setting.flag == name);
+        let setting = setting.ok_or_else(|| self.unknown(&format!("--{name}")))?;
+        self.flags.insert(setting.flag, value_of(setting.flag, setting.allowed, parser)?);
+        Ok(())
+    }
+
+    fn unknown(&self, flag: &str) -> BadSetting {
+        let help = if self.is_for(ASK) { "ask --help" } else { "--help" };
+        BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
+    }
+}
+
+/// The value behind a flag.
+fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
+    let value = parser.value().and_then(|value| value.string());
+    value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
+}
+
+/// What is wrong with words that no subcommand takes. A value behind a subcommand is not repeated, nor one that looks like no
+/// subcommand: it may be a key that lost its flag.
+pub(super) fn bad_words(words: &[OsString]) -> BadSetting {
+    const MAX_LENGTH: usize = 12;
+    let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let is_subcommand = [CHECK, ASK, COMPLETIONS, MANUAL].contains(&&*first);
+    let looks_like_one = first.len() <= MAX_LENGTH && first.bytes().all(|byte| byte.is_ascii_lowercase());
+    BadSetting(match (is_subcommand, looks_like_one) {
+        (true, _) if first == COMPLETIONS => format!("{COMPLETIONS} must be followed by bash, zsh or fish"),
+        (true, _) => format!("there is a value without a flag behind {first}; --help lists the flags"),
+        (false, true) => format!(
+            "there is no subcommand {first}; there are {ASK}, {CHECK}, {COMPLETIONS} and {MANUAL}, and without one the mirror serves; \
+             --help lists the flags"
+        ),
+        (false, false) => "there is a value without a flag; --help lists the flags".to_owned(),
+    })
+}

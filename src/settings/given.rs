@@ -1,0 +1,219 @@
+//! The values of settings: from a flag, a variable or the table, and checked by the table's rules.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::bad_setting::BadSetting;
+use super::table::{
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
+    LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, QUEUE,
+    REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
+};
+use super::{KeySource, ProxySource, ReachSettings, Settings};
+use crate::key::ApiKey;
+use crate::log::LogFormat;
+use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
+
+/// How many requests may wait for each worker, when it is not said how many may wait.
+const QUEUED_PER_WORKER: usize = 10;
+
+/// The settings that are given on a command line or in an environment.
+pub(super) struct GivenSettings<V> {
+    pub(super) flags: HashMap<&'static str, String>,
+    /// The value of an environment variable.
+    pub(super) variable: V,
+}
+
+impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
+    /// A setting, if it is given. The flag wins.
+    fn given(&self, setting: &'static Setting) -> Option<GivenSetting> {
+        if let Some(value) = self.flags.get(setting.flag) {
+            return Some(GivenSetting::new(setting, format!("--{}", setting.flag), value));
+        }
+        let value = (self.variable)(setting.variable).filter(|value| !value.is_empty())?;
+        // What is not UTF-8 is not an allowed value of any setting, so its check refuses it.
+        Some(GivenSetting::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
+    }
+
+    /// A setting, or its default.
+    fn needed(&self, setting: &'static Setting) -> Result<GivenSetting, BadSetting> {
+        match (self.given(setting), setting.fallback) {
+            (Some(given), _) => Ok(given),
+            (None, Fallback::Value(default)) => Ok(GivenSetting::new(setting, format!("--{}", setting.flag), default)),
+            (None, _) => Err(must_be_given(setting)),
+        }
+    }
+
+    fn path(&self, setting: &'static Setting) -> Option<PathBuf> {
+        self.given(setting).map(|given| PathBuf::from(given.value))
+    }
+
+    fn switch(&self, setting: &'static Setting) -> Result<bool, BadSetting> {
+        self.needed(setting)?.checked(|text| text.parse().ok())
+    }
+
+    /// Where the key comes from, if that is given.
+    ///
+    /// # Errors
+    /// When it is given twice, or is no key.
+    pub(super) fn api_key(&self) -> Result<Option<KeySource>, BadSetting> {
+        match (self.given(&API_KEY), self.given(&API_KEY_FILE)) {
+            (Some(key), None) => Ok(Some(KeySource::Given(key.api_key()?))),
+            (None, Some(file)) => Ok(Some(KeySource::File(PathBuf::from(file.value)))),
+            (Some(key), Some(file)) => {
+                Err(BadSetting(format!("{} and {} are given both: choose one", key.name, file.name)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Which upstreams may be queried, and how they are reached.
+    ///
+    /// # Errors
+    /// When a setting is bad.
+    pub(super) fn reach(&self) -> Result<ReachSettings, BadSetting> {
+        Ok(ReachSettings {
+            allow_upstream: self.needed(&ALLOW_UPSTREAM)?.hosts()?,
+            upstreams_file: self.path(&UPSTREAMS_FILE),
+            ca_file: self.path(&CA_FILE),
+            proxy: match self.given(&PROXY) {
+                // Many sites set NO_PROXY everywhere. Without --proxy it does not matter.
+                Some(proxy) => Some(proxy.proxy(self.needed(&NO_PROXY)?.hosts()?)?),
+                None => None,
+            },
+            aws: AwsEnvironment::of(|name| (self.variable)(name).and_then(|value| value.into_string().ok())),
+        })
+    }
+
+    /// The address and the port to listen on.
+    ///
+    /// # Errors
+    /// When one is bad.
+    pub(super) fn listen(&self) -> Result<(IpAddr, u16), BadSetting> {
+        let port = self.needed(&PORT)?.checked(|text| text.parse().ok())?;
+        Ok((self.needed(&LISTEN)?.checked(address)?, port))
+    }
+
+    /// All settings of the server.
+    ///
+    /// # Errors
+    /// When one is bad, or the key is missing.
+    pub(super) fn all(&self, api_key: Option<KeySource>) -> Result<Settings, BadSetting> {
+        let (listen, port) = self.listen()?;
+        let api_key = api_key.ok_or_else(|| {
+            let Setting { flag, variable, allowed, .. } = API_KEY_FILE;
+            BadSetting(format!("{}; or --{flag} or {variable}: {allowed}", must_be_given(&API_KEY).0))
+        })?;
+        let workers = self.needed(&WORKERS)?.number(1..=1_000)?;
+        Ok(Settings {
+            api_key,
+            require_api_key: self.switch(&REQUIRE_API_KEY)?,
+            reach: self.reach()?,
+            named_upstreams_only: self.switch(&NAMED_UPSTREAMS_ONLY)?,
+            explorer: self.switch(&EXPLORER)?,
+            connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds(1)?,
+            port,
+            listen,
+            workers,
+            queue: self.given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
+            max_request_bytes: self.needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
+            memory_budget_bytes: self.needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
+            shutdown_delay: self.needed(&SHUTDOWN_DELAY)?.seconds(0)?,
+            shutdown_grace: self.needed(&SHUTDOWN_GRACE)?.seconds(0)?,
+            log_level: self.needed(&LOG_LEVEL)?.checked(level)?,
+            log_format: self.needed(&LOG_FORMAT)?.checked(log_format)?,
+        })
+    }
+}
+
+/// A value, and under which name it was given.
+struct GivenSetting {
+    setting: &'static Setting,
+    name: String,
+    value: String,
+}
+
+impl GivenSetting {
+    fn new(setting: &'static Setting, name: String, value: &str) -> GivenSetting {
+        GivenSetting { setting, name, value: value.to_owned() }
+    }
+
+    fn checked<T>(self, check: impl Fn(&str) -> Option<T>) -> Result<T, BadSetting> {
+        let GivenSetting { setting, name, value } = self;
+        check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
+    }
+
+    fn number(self, allowed: RangeInclusive<usize>) -> Result<usize, BadSetting> {
+        self.checked(|text| text.parse().ok().filter(|number| allowed.contains(number)))
+    }
+
+    fn seconds(self, least: usize) -> Result<Duration, BadSetting> {
+        self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
+    }
+
+    /// A list of hosts. Of a bad one, the entry is named that is none, unless there may be a password in it.
+    fn hosts<T: FromStr<Err = BadHost>>(self) -> Result<T, BadSetting> {
+        // A comma in a password ends an entry, so the whole list is looked at.
+        if self.value.contains('@') {
+            return Err(self.bad_secret());
+        }
+        let GivenSetting { setting, name, value } = self;
+        let bad = |BadHost(entry)| BadSetting(format!("{name} must be {}, not {entry:?}", setting.allowed));
+        value.parse().map_err(bad)
+    }
+
+    fn proxy(self, no_proxy: NoProxy) -> Result<ProxySource, BadSetting> {
+        let text = self.value.trim();
+        if text.starts_with('/') {
+            return Ok(ProxySource::File(PathBuf::from(text), no_proxy));
+        }
+        Proxy::at_url(text, no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
+    }
+
+    fn api_key(self) -> Result<ApiKey, BadSetting> {
+        ApiKey::new(&self.value).ok_or_else(|| self.bad_secret())
+    }
+
+    /// Says what is allowed, but does not repeat what was given.
+    fn bad_secret(&self) -> BadSetting {
+        let GivenSetting { setting, name, .. } = self;
+        BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
+    }
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match unbracketed {
+        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => text.parse().ok(),
+    }
+}
+
+fn level(text: &str) -> Option<LevelFilter> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Some(LevelFilter::Error),
+        "warn" => Some(LevelFilter::Warn),
+        "info" => Some(LevelFilter::Info),
+        "debug" => Some(LevelFilter::Debug),
+        _ => None,
+    }
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text.to_ascii_lowercase().as_str() {
+        "logfmt" => Some(LogFormat::Logfmt),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+fn must_be_given(Setting { flag, variable, allowed, .. }: &Setting) -> BadSetting {
+    BadSetting(format!("--{flag} or {variable} must be given: {allowed}"))
+}
