@@ -1,12 +1,14 @@
 //! What a request can end with instead of an answer, and how StackState is told.
 
+mod upstream_data;
+
 use std::fmt;
 
-use crate::compute::distinct::TooMany;
-use crate::compute::points::OffGrid;
-use crate::model::query::Invalid;
-use crate::prometheus::{self, ErrorKind, Upstream, cut, shortened};
+use crate::model::invalid_query::InvalidQuery;
+use crate::prometheus::{self, ErrorKind, cut};
 use crate::wire::response::ErrorBody;
+
+use upstream_data::{SEVERAL_ENGINES, TIMES_MOVED};
 
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.
 #[derive(Debug)]
@@ -113,37 +115,36 @@ pub const EXPLAIN_HEADER: &str = "X-MIRROR-EXPLAIN";
 pub const RETRY_AFTER_S: u32 = 1;
 
 impl Error {
-    /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
-    pub fn status(&self) -> u16 {
-        match self {
-            Error::BadRequest(_) | Error::BadFraming(_) => 400,
-            Error::Unauthorized => 401,
-            Error::CrossOrigin => 403,
-            Error::NoSuchPath(_) => 404,
-            Error::VerbNotAllowed(_) => 405,
-            Error::BodyNotReceived => 408,
-            Error::BodyTooLarge(_) => 413,
-            Error::HeadTooLarge => 431,
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => 503,
-            _ => 500,
-        }
+    /// What is told of a request that is refused before it is looked into: the HTTP status, its code, and a few words.
+    fn refusal(&self) -> Option<(u16, &'static str, &'static str)> {
+        Some(match self {
+            Error::BadRequest(_) | Error::BadFraming(_) => (400, "bad_request", "Bad request."),
+            Error::Unauthorized => (401, "unauthorized", "Unauthorized."),
+            Error::CrossOrigin => (403, "cross_origin", "Cross-origin request."),
+            Error::NoSuchPath(_) => (404, "no_such_path", "No such path."),
+            Error::VerbNotAllowed(_) => (405, "verb_not_allowed", "Method not allowed."),
+            Error::BodyNotReceived => (408, "body_not_received", "Request not received."),
+            Error::BodyTooLarge(_) => (413, "body_too_large", "Request too large."),
+            Error::HeadTooLarge => (431, "head_too_large", "Request too large."),
+            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => (503, "overloaded", "Overloaded."),
+            Error::ShuttingDown => (503, "shutting_down", "Shutting down."),
+            Error::Upstream(_)
+            | Error::ConnectionDetails(_)
+            | Error::MetricNotFound { .. }
+            | Error::UnsupportedFieldType { .. }
+            | Error::Remote { .. }
+            | Error::Internal => return None,
+        })
     }
 
-    /// Why the request was turned away before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
+    /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
+    pub fn status(&self) -> u16 {
+        self.refusal().map_or(500, |(status, ..)| status)
+    }
+
+    /// Why the request was refused before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
     pub fn rejection(&self) -> Option<&'static str> {
-        match self {
-            Error::BadRequest(_) | Error::BadFraming(_) => Some("bad_request"),
-            Error::NoSuchPath(_) => Some("no_such_path"),
-            Error::VerbNotAllowed(_) => Some("verb_not_allowed"),
-            Error::HeadTooLarge => Some("head_too_large"),
-            Error::BodyTooLarge(_) => Some("body_too_large"),
-            Error::BodyNotReceived => Some("body_not_received"),
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => Some("overloaded"),
-            Error::ShuttingDown => Some("shutting_down"),
-            Error::Unauthorized => Some("unauthorized"),
-            Error::CrossOrigin => Some("cross_origin"),
-            _ => None,
-        }
+        self.refusal().map(|(_, code, _)| code)
     }
 
     /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES), by which the log, the metrics and
@@ -155,17 +156,7 @@ impl Error {
             Error::MetricNotFound { code, .. }
             | Error::UnsupportedFieldType { code, .. }
             | Error::Remote { code, .. } => code,
-            Error::BadRequest(_) | Error::BadFraming(_) => "bad_request",
-            Error::NoSuchPath(_) => "no_such_path",
-            Error::VerbNotAllowed(_) => "verb_not_allowed",
-            Error::HeadTooLarge => "head_too_large",
-            Error::BodyTooLarge(_) => "body_too_large",
-            Error::BodyNotReceived => "body_not_received",
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => "overloaded",
-            Error::ShuttingDown => "shutting_down",
-            Error::Unauthorized => "unauthorized",
-            Error::CrossOrigin => "cross_origin",
-            Error::Internal => "internal",
+            refused => refused.rejection().unwrap_or("internal"),
         }
     }
 
@@ -177,11 +168,6 @@ impl Error {
             Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
             _ => false,
         }
-    }
-
-    /// A result of native histograms, which one list of points cannot hold.
-    pub fn native_histogram() -> Error {
-        Error::UnsupportedFieldType { code: "native_histogram", mirror_type: "native histogram".to_owned() }
     }
 
     /// What StackState is sent.
@@ -204,16 +190,10 @@ impl Error {
                 ErrorBody::UnsupportedFieldTypeError { mirror_type: mirror_type.clone() }
             }
             Error::Remote { summary, details, .. } => remote(summary, details.clone()),
-            Error::BadRequest(_) | Error::BadFraming(_) => remote("Bad request.", self.to_string()),
-            Error::NoSuchPath(_) => remote("No such path.", self.to_string()),
-            Error::VerbNotAllowed(_) => remote("Method not allowed.", self.to_string()),
-            Error::BodyNotReceived => remote("Request not received.", self.to_string()),
-            Error::HeadTooLarge | Error::BodyTooLarge(_) => remote("Request too large.", self.to_string()),
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => remote("Overloaded.", self.to_string()),
-            Error::ShuttingDown => remote("Shutting down.", self.to_string()),
-            Error::Unauthorized => remote("Unauthorized.", self.to_string()),
-            Error::CrossOrigin => remote("Cross-origin request.", self.to_string()),
-            Error::Internal => remote("Internal error.", self.to_string()),
+            other => {
+                let summary = other.refusal().map_or("Internal error.", |(.., summary)| summary);
+                remote(summary, other.to_string())
+            }
         }
     }
 }
@@ -298,29 +278,24 @@ fn write_overload(f: &mut fmt::Formatter<'_>, upstream: &str, full: Full, places
 /// The most characters of a path that an error shows.
 const MAX_SHOWN_PATH_CHARS: usize = 200;
 
-impl From<Invalid> for Error {
-    fn from(invalid: Invalid) -> Error {
+impl From<InvalidQuery> for Error {
+    fn from(invalid: InvalidQuery) -> Error {
         let details = invalid.to_string();
         let code = match &invalid {
-            Invalid::Sources { .. } | Invalid::SourceValue { .. } => "no_metric_named",
-            Invalid::ValueType { .. } => "unsupported_value_type",
-            Invalid::ConditionType { .. } => "unsupported_condition_type",
-            Invalid::LabelsBesideExpression(_) => "conditions_beside_expression",
-            Invalid::TooManyConditions { .. }
-            | Invalid::TooManyValues { .. }
-            | Invalid::ValuesTooLong { .. }
-            | Invalid::PatternTooLong { .. }
-            | Invalid::ExpressionPatternTooLong { .. }
-            | Invalid::ValueTooLong { .. } => "query_too_large",
-            Invalid::Range(_) => "invalid_time_range",
-            Invalid::Method(_) | Invalid::Bucket(_) => "invalid_aggregation",
-            Invalid::NoField | Invalid::EmptySet { .. } | Invalid::Negative { .. } => "invalid_query",
+            InvalidQuery::Sources { .. } | InvalidQuery::SourceValue { .. } => "no_metric_named",
+            InvalidQuery::ValueType { .. } => "unsupported_value_type",
+            InvalidQuery::ConditionType { .. } => "unsupported_condition_type",
+            InvalidQuery::LabelsBesideExpression(_) => "conditions_beside_expression",
+            InvalidQuery::TooLarge(_) => "query_too_large",
+            InvalidQuery::Range(_) => "invalid_time_range",
+            InvalidQuery::Aggregation(_) => "invalid_aggregation",
+            InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => "invalid_query",
         };
         match invalid {
-            Invalid::Sources { .. } | Invalid::SourceValue { .. } => {
+            InvalidQuery::Sources { .. } | InvalidQuery::SourceValue { .. } => {
                 Error::MetricNotFound { code, metric: String::new(), details }
             }
-            Invalid::ValueType { mirror_type } => Error::UnsupportedFieldType { code, mirror_type },
+            InvalidQuery::ValueType { mirror_type } => Error::UnsupportedFieldType { code, mirror_type },
             _ => Error::Remote { code, summary: "Invalid query.", details },
         }
     }
@@ -329,113 +304,6 @@ impl From<Invalid> for Error {
 impl From<prometheus::Error> for Error {
     fn from(error: prometheus::Error) -> Error {
         Error::Upstream(error)
-    }
-}
-
-const SEVERAL_ENGINES: &str = "several_engines";
-const TIMES_MOVED: &str = "times_moved";
-
-impl Error {
-    /// Several series where one list of points has room for one.
-    pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
-        let remedy = match (too_many.to_require_empty.as_slice(), too_many.differing.first()) {
-            ([], Some((label, value))) => {
-                format!("add a condition on one of these labels, such as {label} = {value:?}")
-            }
-            ([], None) => "add a condition on a label".to_owned(),
-            // What one series lacks, no value of the other's selects.
-            (labels, _) => {
-                let conditions: Vec<String> = labels.iter().map(|label| format!("{label} = \"\"")).collect();
-                let example = too_many.differing.first();
-                let other = example.map(|(label, value)| format!(" (for another one, such as {label} = {value:?})"));
-                format!(
-                    "one of them lacks labels that others have: to choose it, add the condition {}{}",
-                    conditions.join(" and "),
-                    other.unwrap_or_default()
-                )
-            }
-        };
-        Error::Remote {
-            code: "too_many_series",
-            summary: "Too many metrics.",
-            details: format!(
-                "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); Prometheus at {upstream} \
-                 was asked for: {}",
-                shortened(promql)
-            ),
-        }
-    }
-
-    /// Several results of an expression where one list of points has room for one.
-    pub fn too_many_results(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
-        let remedy = match too_many.differing.first() {
-            Some((label, value)) => format!(
-                "write a matcher of one of these labels into the expression, such as {{{label}={value:?}}}, or aggregate there, \
-                 for example with sum(...)"
-            ),
-            None => "aggregate in the expression, for example with sum(...)".to_owned(),
-        };
-        Error::Remote {
-            code: "too_many_series",
-            summary: "Too many metrics.",
-            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {}", shortened(promql)),
-        }
-    }
-
-    /// More samples than can be kept, of a question that PromQL cannot answer instead.
-    pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: "too_many_samples",
-            summary: "Too many samples.",
-            details: format!(
-                "Prometheus at {upstream} has {samples} samples of {series} series for this question, more than can be taken \
-                 together for it: narrow the time range, or add a condition on a label; asked for: {}",
-                shortened(promql)
-            ),
-        }
-    }
-
-    /// A question that more calls would be needed for than it may make.
-    pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: "too_many_calls",
-            summary: "Too many calls.",
-            details: format!(
-                "Prometheus at {upstream} was not queried: {needed} calls would be needed, and one question may make {most}; \
-                 give a later startTime, a longer bucket (for raw values of a ~ expression, a longer scrapeInterval in the \
-                 connection details), or a smaller limit where zeros are filled in; the query is: {}",
-                shortened(promql)
-            ),
-        }
-    }
-
-    /// An upstream that answers as two different engines do.
-    pub fn several_engines(promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: SEVERAL_ENGINES,
-            summary: "Several engines.",
-            details: format!(
-                "Prometheus at {upstream} answers like engines of different versions at once, as a proxy over several of them \
-                 does, and they do not agree on the ends of a range: ask one of them directly, or give them the same version; \
-                 asked for: {}",
-                shortened(promql)
-            ),
-        }
-    }
-
-    /// Values for other instants than those asked for.
-    pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &Upstream) -> Error {
-        Error::Remote {
-            code: TIMES_MOVED,
-            summary: "Times were moved.",
-            details: format!(
-                "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so buckets would be \
-                 shown at wrong times: a query frontend before it aligns range queries to their step, or cuts their start at a \
-                 limit on the look-back; ask Prometheus itself, switch off the alignment, or narrow the time range; asked for: {}",
-                stray.at,
-                shortened(promql)
-            ),
-        }
     }
 }
 

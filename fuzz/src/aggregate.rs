@@ -9,7 +9,8 @@ use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawAnswer, RawPlan, RawReader};
 use prometheusmirror::compute::screen::{Dropped, SampleKind};
-use prometheusmirror::model::query::{Aggregation, AggregationMethod, NanInterpretation, Order};
+use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
+use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
 use prometheusmirror::model::time::TimeRange;
 

@@ -6,8 +6,9 @@ mod reader;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use prometheusmirror::compute::plan::Subquery;
 use prometheusmirror::compute::promql;
+use prometheusmirror::model::aggregation::AggregationMethod;
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, AggregationMethod, Selector};
+use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};
 use prometheusmirror::model::time::LATEST_MS;
 
 use crate::number::Exact;

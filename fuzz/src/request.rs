@@ -7,10 +7,9 @@ use std::net::Ipv6Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheusmirror::api::{Datasource, metric_query};
+use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{
-    Aggregation, LabelValue, LabelValues, Matcher, AggregationMethod, MetricQuery, NanInterpretation, Order,
-};
+use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, MetricQuery, NanInterpretation, Order};
 use prometheusmirror::model::query::{PartialResponse, Selector, Source};
 use prometheusmirror::model::time::TimeRange;
 use prometheusmirror::prometheus::Upstream;
@@ -301,7 +300,9 @@ fn aggregation((method, size): (&str, i128)) -> Result<Aggregation, Refused> {
         ("MIN", _) => AggregationMethod::Min,
         ("SUM", _) => AggregationMethod::Sum,
         ("EVENT_COUNT", _) => AggregationMethod::EventCount,
-        (_, Some(p @ ("25" | "50" | "75" | "90" | "95" | "98" | "99"))) => AggregationMethod::Percentile(p.parse().unwrap()),
+        (_, Some(p @ ("25" | "50" | "75" | "90" | "95" | "98" | "99"))) => {
+            AggregationMethod::Percentile(p.parse().unwrap())
+        }
         _ => return Err(Refused::Meaning),
     };
     let bucket_ms = i64::try_from(size).ok().filter(|size| (1..=253_402_300_799_999).contains(size));

@@ -3,7 +3,8 @@
 use crate::compute::promql::{METRIC_NAME, pattern_chars, prefix_chars};
 use crate::compute::tokens;
 use crate::model::decimal::Decimal;
-use crate::model::query::{Invalid, LabelValue, LabelValues, Matcher, Selector, Source};
+use crate::model::invalid_query::{InvalidQuery, TooLarge};
+use crate::model::query::{LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{
     Condition, ConditionValue, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, ValueSet,
 };
@@ -34,16 +35,16 @@ const EQUALITY: &str = "EqualityCondition";
 ///
 /// # Errors
 /// When there are too many of them or of their values, or one is of another type.
-pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], Invalid> {
+pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], InvalidQuery> {
     let Conditions { kept, count, set_values, value_bytes } = conditions;
     if *set_values > MAX_SET_VALUES {
-        return Err(Invalid::TooManyValues { most: MAX_SET_VALUES });
+        return Err(TooLarge::SetValues { most: MAX_SET_VALUES }.into());
     }
     if *value_bytes > MAX_VALUES_BYTES {
-        return Err(Invalid::ValuesTooLong { most: MAX_VALUES_BYTES });
+        return Err(TooLarge::ValueBytes { most: MAX_VALUES_BYTES }.into());
     }
     if *count > MAX_CONDITIONS {
-        return Err(Invalid::TooManyConditions { count: *count, most: MAX_CONDITIONS });
+        return Err(TooLarge::Conditions { count: *count, most: MAX_CONDITIONS }.into());
     }
     for condition in kept {
         let kind = match &condition.kind {
@@ -52,7 +53,7 @@ pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], Invalid> 
             Scalar::Text(kind) if is_name(kind) => Some(kind.clone()),
             _ => None,
         };
-        return Err(Invalid::ConditionType { key: condition.key.to_string(), kind });
+        return Err(InvalidQuery::ConditionType { key: condition.key.to_string(), kind });
     }
     Ok(kept)
 }
@@ -67,23 +68,25 @@ fn is_name(text: &str) -> bool {
 /// # Errors
 /// When they are not valid, when not exactly one of the three keys names what to fetch, when labels stand beside an expression,
 /// which cannot be narrowed by them, when its patterns are too long, or when a label cannot hold a value.
-pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
+pub(super) fn source(conditions: &Conditions) -> Result<Source, InvalidQuery> {
     let (sources, labels): (Vec<&Condition>, Vec<&Condition>) =
         checked(conditions)?.iter().partition(|condition| SOURCE_KEYS.contains(&&*condition.key));
     let &[naming] = sources.as_slice() else {
-        return Err(Invalid::Sources { count: sources.len() });
+        return Err(InvalidQuery::Sources { count: sources.len() });
     };
     let name = single_text(naming)?;
     if *naming.key == *EXPRESSION {
         if !labels.is_empty() {
-            return Err(Invalid::LabelsBesideExpression(labels.iter().map(|label| label.key.to_string()).collect()));
+            return Err(InvalidQuery::LabelsBesideExpression(
+                labels.iter().map(|label| label.key.to_string()).collect(),
+            ));
         }
         if tokens::pattern_chars(&name) > MAX_PATTERN_CHARS {
-            return Err(Invalid::ExpressionPatternTooLong { most: MAX_PATTERN_CHARS });
+            return Err(TooLarge::ExpressionPatterns { most: MAX_PATTERN_CHARS }.into());
         }
         return Ok(Source::Expression(name));
     }
-    let matchers = bounded(labels.into_iter().map(matcher).collect::<Result<_, _>>()?)?;
+    let matchers = bounded(labels.into_iter().map(matcher).collect::<Result<_, InvalidQuery>>()?)?;
     let selector = Selector { metric: name, matchers };
     Ok(if *naming.key == *COUNTER { Source::Counter(selector) } else { Source::Gauge(selector) })
 }
@@ -93,49 +96,49 @@ pub(super) fn source(conditions: &Conditions) -> Result<Source, Invalid> {
 ///
 /// # Errors
 /// When the conditions are not valid, or a label cannot hold a value.
-pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<Vec<Matcher>, Invalid> {
+pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<Vec<Matcher>, InvalidQuery> {
     let narrows = |condition: &&Condition| *condition.key != *EXPRESSION && Some(&*condition.key) != field;
-    bounded(checked(conditions)?.iter().filter(narrows).map(matcher).collect::<Result<_, _>>()?)
+    Ok(bounded(checked(conditions)?.iter().filter(narrows).map(matcher).collect::<Result<_, InvalidQuery>>()?)?)
 }
 
 /// A prefix whose pattern is short enough for Prometheus.
 ///
 /// # Errors
 /// When it is not.
-pub(super) fn bounded_prefix(prefix: &str) -> Result<&str, Invalid> {
+pub(super) fn bounded_prefix(prefix: &str) -> Result<&str, InvalidQuery> {
     let is_short = prefix_chars(prefix) <= MAX_PATTERN_CHARS;
-    is_short.then_some(prefix).ok_or(Invalid::PatternTooLong { most: MAX_PATTERN_CHARS })
+    is_short.then_some(prefix).ok_or(TooLarge::Patterns { most: MAX_PATTERN_CHARS }.into())
 }
 
 /// Matchers whose patterns are short enough for Prometheus.
-fn bounded(matchers: Vec<Matcher>) -> Result<Vec<Matcher>, Invalid> {
+fn bounded(matchers: Vec<Matcher>) -> Result<Vec<Matcher>, TooLarge> {
     let mut left = MAX_PATTERN_CHARS;
     for chars in pattern_chars(&matchers) {
-        left = left.checked_sub(chars).ok_or(Invalid::PatternTooLong { most: MAX_PATTERN_CHARS })?;
+        left = left.checked_sub(chars).ok_or(TooLarge::Patterns { most: MAX_PATTERN_CHARS })?;
     }
     Ok(matchers)
 }
 
-fn matcher(condition: &Condition) -> Result<Matcher, Invalid> {
+fn matcher(condition: &Condition) -> Result<Matcher, InvalidQuery> {
     let is_metric = *condition.key == *COUNTER || *condition.key == *GAUGE;
     let label = if is_metric { METRIC_NAME } else { &condition.key };
     let any_of = label_values(condition)?;
     if any_of.is_empty() {
-        return Err(Invalid::EmptySet { key: condition.key.to_string() });
+        return Err(InvalidQuery::EmptySet { key: condition.key.to_string() });
     }
     Ok(Matcher { label: label.to_owned(), any_of })
 }
 
-fn single_text(condition: &Condition) -> Result<String, Invalid> {
+fn single_text(condition: &Condition) -> Result<String, InvalidQuery> {
     match label_values(condition)?.only_text() {
         Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
-        _ => Err(Invalid::SourceValue { key: condition.key.to_string() }),
+        _ => Err(InvalidQuery::SourceValue { key: condition.key.to_string() }),
     }
 }
 
 /// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; one that is there is a
 /// type that labels can hold. A set is any of its values, which may themselves be objects with a type.
-fn label_values(condition: &Condition) -> Result<LabelValues, Invalid> {
+fn label_values(condition: &Condition) -> Result<LabelValues, InvalidQuery> {
     let mut values = LabelValues::default();
     let mut add = |value, kind| add_value(&mut values, &condition.key, value, kind);
     match &condition.value {
@@ -150,17 +153,17 @@ fn label_values(condition: &Condition) -> Result<LabelValues, Invalid> {
 }
 
 /// Refuses a value that StackState calls a type that labels cannot hold, such as a pattern.
-fn check_held(kind: Option<&Name>) -> Result<(), Invalid> {
+fn check_held(kind: Option<&Name>) -> Result<(), InvalidQuery> {
     match kind {
         Some(kind) => {
             let mirror_type = if is_name(kind) { kind } else { "unknown" };
-            Err(Invalid::ValueType { mirror_type: mirror_type.to_owned() })
+            Err(InvalidQuery::ValueType { mirror_type: mirror_type.to_owned() })
         }
         None => Ok(()),
     }
 }
 
-fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<(), Invalid> {
+fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<(), InvalidQuery> {
     check_held(kind)?;
     match value {
         Scalar::Text(text) => values.push(LabelValue::Text(text)),
@@ -171,10 +174,10 @@ fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<
             values.push(Decimal::parse(&text).map_or(LabelValue::Text(&text), LabelValue::Number));
         }
         Scalar::LongText(bytes) => {
-            return Err(Invalid::ValueTooLong { key: key.to_string(), bytes: *bytes, most: MAX_VALUE_BYTES });
+            return Err(TooLarge::Value { key: key.to_string(), bytes: *bytes, most: MAX_VALUE_BYTES }.into());
         }
         Scalar::Null | Scalar::List | Scalar::Object => {
-            return Err(Invalid::ValueType { mirror_type: value.kind().to_owned() });
+            return Err(InvalidQuery::ValueType { mirror_type: value.kind().to_owned() });
         }
     }
     Ok(())
@@ -188,7 +191,7 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    fn values(json: &str) -> Result<LabelValues, Invalid> {
+    fn values(json: &str) -> Result<LabelValues, InvalidQuery> {
         let list = conditions(&format!(r#"[{{"key":"k","value":{json}}}]"#));
         label_values(&list.kept[0])
     }
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn a_value_that_labels_cannot_hold_is_refused_with_its_type() {
         let check = |json: &str, mirror_type: &str| {
-            assert_eq!(values(json), Err(Invalid::ValueType { mirror_type: mirror_type.into() }), "{json}");
+            assert_eq!(values(json), Err(InvalidQuery::ValueType { mirror_type: mirror_type.into() }), "{json}");
         };
         check(r#"{"value":null,"_type":"NullValue"}"#, "NullValue");
         check(r#"{"value":{"a":1},"_type":"MapValue"}"#, "MapValue");
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn exactly_one_condition_names_what_to_fetch() {
-        let check = |json: &str, expected: Result<Source, Invalid>| {
+        let check = |json: &str, expected: Result<Source, InvalidQuery>| {
             assert_eq!(source(&conditions(json)), expected, "{json}");
         };
         let selector = |matchers: Vec<Matcher>| Selector { metric: "m".into(), matchers };
@@ -252,24 +255,24 @@ mod tests {
             Ok(Source::Counter(selector(vec![job()]))),
         );
         check(r#"[{"key":"~","value":{"value":"up > 1"}}]"#, Ok(Source::Expression("up > 1".into())));
-        check("[]", Err(Invalid::Sources { count: 0 }));
+        check("[]", Err(InvalidQuery::Sources { count: 0 }));
         check(
             r#"[{"key":"~","value":{"value":"up"}},{"key":"__gauge__","value":{"value":"m"}}]"#,
-            Err(Invalid::Sources { count: 2 }),
+            Err(InvalidQuery::Sources { count: 2 }),
         );
         check(
             r#"[{"key":"~","value":{"value":"up"}},{"key":"job","value":{"value":"x"}}]"#,
-            Err(Invalid::LabelsBesideExpression(vec!["job".into()])),
+            Err(InvalidQuery::LabelsBesideExpression(vec!["job".into()])),
         );
         for empty in [r#""""#, r#"" ""#, r#"["a","b"]"#] {
             check(
                 &format!(r#"[{{"key":"__gauge__","value":{{"value":{empty}}}}}]"#),
-                Err(Invalid::SourceValue { key: "__gauge__".into() }),
+                Err(InvalidQuery::SourceValue { key: "__gauge__".into() }),
             );
         }
         check(
             r#"[{"key":"__gauge__","value":{"value":"m"}},{"key":"job","value":{"value":[]}}]"#,
-            Err(Invalid::EmptySet { key: "job".into() }),
+            Err(InvalidQuery::EmptySet { key: "job".into() }),
         );
     }
 
@@ -289,7 +292,7 @@ mod tests {
         let check = |kind: &str, expected: Option<Option<&str>>| {
             let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{kind}}}]"#);
             let refused =
-                expected.map(|shown| Invalid::ConditionType { key: "job".into(), kind: shown.map(str::to_owned) });
+                expected.map(|shown| InvalidQuery::ConditionType { key: "job".into(), kind: shown.map(str::to_owned) });
             let found = matchers(&conditions(&json), Some("job"));
             assert_eq!(found, refused.map_or(Ok(Vec::new()), Err), "{kind}");
         };
@@ -308,15 +311,15 @@ mod tests {
     fn more_than_is_taken_is_refused_with_the_bound() {
         let label = r#"{"key":"k","value":{"value":"v"}}"#;
         let list = conditions(&format!("[{}]", vec![label; 101].join(",")));
-        assert_eq!(matchers(&list, None), Err(Invalid::TooManyConditions { count: 101, most: 100 }));
+        assert_eq!(matchers(&list, None), Err(TooLarge::Conditions { count: 101, most: 100 }.into()));
         let set = format!(r#"{{"key":"k","value":{{"value":[{}]}}}}"#, vec!["0"; 12_501].join(","));
         let list = conditions(&format!("[{set},{set}]"));
-        assert_eq!(matchers(&list, None), Err(Invalid::TooManyValues { most: 25_000 }));
+        assert_eq!(matchers(&list, None), Err(TooLarge::SetValues { most: 25_000 }.into()));
         let long = format!(r#"[{{"key":"~","value":{{"value":{:?}}}}}]"#, "x".repeat(262_145));
         let label = format!(r#"{{"key":"k","value":{{"value":"{}"}}}}"#, "x".repeat(175_000));
         let list = conditions(&format!("[{label},{label},{label}]"));
-        assert_eq!(matchers(&list, None), Err(Invalid::ValuesTooLong { most: 524_288 }));
-        let refused = Invalid::ValueTooLong { key: "~".into(), bytes: 262_145, most: 262_144 };
+        assert_eq!(matchers(&list, None), Err(TooLarge::ValueBytes { most: 524_288 }.into()));
+        let refused: InvalidQuery = TooLarge::Value { key: "~".into(), bytes: 262_145, most: 262_144 }.into();
         assert_eq!(source(&conditions(&long)), Err(refused));
     }
 
@@ -325,7 +328,7 @@ mod tests {
         let check = |chars: usize, operator: &str, is_taken: bool| {
             let expression = format!("up{{a{operator}'{}',b{operator}\"y\"}}", "x".repeat(chars));
             let list = conditions(&format!(r#"[{{"key":"~","value":{{"value":{expression:?}}}}}]"#));
-            let refused = Invalid::ExpressionPatternTooLong { most: 65_536 };
+            let refused: InvalidQuery = TooLarge::ExpressionPatterns { most: 65_536 }.into();
             assert_eq!(source(&list).map(|_| ()), if is_taken { Ok(()) } else { Err(refused) }, "{chars} {operator}");
         };
         for operator in ["=~", "!~"] {
@@ -341,7 +344,7 @@ mod tests {
             let condition = |key: &str| format!(r#"{{"key":"{key}","value":{{"value":{values}}}}}"#);
             let gauge = r#"{"key":"__gauge__","value":{"value":"m"}}"#;
             let list = conditions(&format!("[{gauge},{},{}]", condition("a"), condition("b")));
-            let expected = if is_taken { Ok(()) } else { Err(Invalid::PatternTooLong { most: 65_536 }) };
+            let expected = if is_taken { Ok(()) } else { Err(TooLarge::Patterns { most: 65_536 }.into()) };
             assert_eq!(source(&list).map(|_| ()), expected, "{values:.60}");
             assert_eq!(matchers(&list, None).map(|_| ()), expected, "{values:.60}");
         };

@@ -6,7 +6,8 @@ use crate::api::probe;
 use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
-use crate::model::query::{Aggregation, AggregationMethod, MetricQuery, NanInterpretation};
+use crate::model::aggregation::{Aggregation, AggregationMethod};
+use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::prometheus::{ResultType, Session};
 
 /// The points of an expression, raw or in buckets.

@@ -9,8 +9,9 @@ use crate::compute::metric_kind::{self, MetricKind};
 use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::log;
+use crate::model::invalid_query::InvalidQuery;
 use crate::model::metric_type::Metadata;
-use crate::model::query::{Invalid, Matcher};
+use crate::model::query::Matcher;
 use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
@@ -29,7 +30,7 @@ pub(super) fn prepare(
     let query = &request.query;
     let field: &str = &query.field.field_name;
     if field.is_empty() {
-        return Err(Invalid::NoField.into());
+        return Err(InvalidQuery::NoField.into());
     }
     let values = ValuesQuery {
         field: field.to_owned(),

@@ -10,7 +10,9 @@ use crate::compute::promql;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::log;
-use crate::model::query::{Aggregation, MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
+use crate::model::aggregation::Aggregation;
+use crate::model::invalid_query::InvalidQuery;
+use crate::model::query::{MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
 use crate::prometheus::Session;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::{self, MetricsQuery, QueryRequest};
@@ -97,11 +99,11 @@ fn checked(
 }
 
 fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
-    let aggregation = query.aggregation.as_ref();
+    let aggregation = query.aggregation.as_ref().map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0));
     Ok(MetricQuery {
         source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,
-        aggregation: aggregation.map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0)).transpose()?,
+        aggregation: aggregation.transpose().map_err(InvalidQuery::from)?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
     })

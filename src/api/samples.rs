@@ -11,7 +11,8 @@ use crate::compute::promql;
 use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
-use crate::model::query::{Aggregation, MetricQuery, Selector};
+use crate::model::aggregation::Aggregation;
+use crate::model::query::{MetricQuery, Selector};
 use crate::model::time::TimeRange;
 use crate::prometheus::{SamplesRead, Session};
 

@@ -11,7 +11,8 @@ use crate::compute::points::Points;
 use crate::compute::rate::{self, CounterReader, LookBack};
 use crate::compute::rate_sweep::RateSweep;
 use crate::compute::screen::{Dropped, SampleKind, Screen};
-use crate::model::query::{Aggregation, AggregationMethod, Order};
+use crate::model::aggregation::{Aggregation, AggregationMethod};
+use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 

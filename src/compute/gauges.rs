@@ -3,7 +3,7 @@
 use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
 use crate::compute::buckets::{BucketMap, Frame};
 use crate::compute::sum::Sum;
-use crate::model::query::AggregationMethod;
+use crate::model::aggregation::AggregationMethod;
 use crate::model::sample::Sample;
 
 /// Gauges in buckets, by a method.

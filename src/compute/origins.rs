@@ -5,7 +5,7 @@
 
 use crate::compute::rate::{self, CounterReader, Interval, LookBack};
 use crate::compute::screen::{SampleKind, Screen};
-use crate::model::query::{Aggregation, AggregationMethod};
+use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 

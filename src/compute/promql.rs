@@ -4,8 +4,9 @@
 //! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
 
 use crate::compute::plan::Subquery;
+use crate::model::aggregation::AggregationMethod;
 use crate::model::decimal::Decimal;
-use crate::model::query::{AggregationMethod, LabelValue, LabelValues, Matcher, Selector};
+use crate::model::query::{LabelValue, LabelValues, Matcher, Selector};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";

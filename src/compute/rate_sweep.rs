@@ -11,7 +11,8 @@ use crate::compute::buckets::Frame;
 use crate::compute::gauges::percentile;
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Twofold;
-use crate::model::query::{AggregationMethod, Order};
+use crate::model::aggregation::AggregationMethod;
+use crate::model::query::Order;
 use crate::model::sample::Sample;
 
 /// Something that happens to a series. There are millions of them, so that each byte counts.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write;
 
-use crate::model::query::Aggregation;
+use crate::model::aggregation::Aggregation;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::bad_setting::BadSetting;

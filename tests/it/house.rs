@@ -294,10 +294,8 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
     // Where an error gets its code: the bodies of these functions, the fields of that name, and these constants.
     let mut codes = Vec::new();
     for (file, begins) in [
-        (
-            "src/error.rs",
-            &["fn code(&self)", "code: \"", "let code = match", "const SEVERAL_ENGINES", "const TIMES_MOVED"][..],
-        ),
+        ("src/error.rs", &["fn refusal(&self)", "fn code(&self)", "let code = match"][..]),
+        ("src/error/upstream_data.rs", &["code: \"", "const SEVERAL_ENGINES", "const TIMES_MOVED"]),
         ("src/api/existence.rs", &["        (\""]),
         ("src/prometheus/error.rs", &["fn name(&self)"]),
         ("src/prometheus/error/api_failure.rs", &["fn name(self)"]),

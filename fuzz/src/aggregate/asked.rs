@@ -2,7 +2,8 @@
 
 use arbitrary::{Result, Unstructured};
 use prometheusmirror::compute::screen::SampleKind;
-use prometheusmirror::model::query::{Aggregation, AggregationMethod, NanInterpretation, Order};
+use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
+use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::Sample;
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 

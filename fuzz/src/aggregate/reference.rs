@@ -1,7 +1,7 @@
 //! The points by the rules of "Numbers", from all samples at once.
 
 use prometheusmirror::compute::screen::{Dropped, SampleKind};
-use prometheusmirror::model::query::{Aggregation, AggregationMethod};
+use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::sample::Sample;
 use prometheusmirror::model::time::TimeRange;
 

@@ -1,0 +1,120 @@
+//! Errors of what an upstream has: more than one series, too many samples, values at other times than those queried.
+
+use crate::compute::distinct::TooMany;
+use crate::compute::points::OffGrid;
+use crate::error::Error;
+use crate::prometheus::{Upstream, shortened};
+
+/// The code of an upstream that answers as different engines do.
+pub(super) const SEVERAL_ENGINES: &str = "several_engines";
+/// The code of values for other instants than those queried.
+pub(super) const TIMES_MOVED: &str = "times_moved";
+
+impl Error {
+    /// A result of native histograms, which one list of points cannot hold.
+    pub fn native_histogram() -> Error {
+        Error::UnsupportedFieldType { code: "native_histogram", mirror_type: "native histogram".to_owned() }
+    }
+
+    /// Several series where one list of points has room for one.
+    pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
+        let remedy = match (too_many.to_require_empty.as_slice(), too_many.differing.first()) {
+            ([], Some((label, value))) => {
+                format!("add a condition on one of these labels, such as {label} = {value:?}")
+            }
+            ([], None) => "add a condition on a label".to_owned(),
+            // What one series lacks, no value of the other's selects.
+            (labels, _) => {
+                let conditions: Vec<String> = labels.iter().map(|label| format!("{label} = \"\"")).collect();
+                let example = too_many.differing.first();
+                let other = example.map(|(label, value)| format!(" (for another one, such as {label} = {value:?})"));
+                format!(
+                    "one of them lacks labels that others have: to choose it, add the condition {}{}",
+                    conditions.join(" and "),
+                    other.unwrap_or_default()
+                )
+            }
+        };
+        Error::Remote {
+            code: "too_many_series",
+            summary: "Too many metrics.",
+            details: format!(
+                "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); Prometheus at {upstream} \
+                 was asked for: {}",
+                shortened(promql)
+            ),
+        }
+    }
+
+    /// Several results of an expression where one list of points has room for one.
+    pub fn too_many_results(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
+        let remedy = match too_many.differing.first() {
+            Some((label, value)) => format!(
+                "write a matcher of one of these labels into the expression, such as {{{label}={value:?}}}, or aggregate there, \
+                 for example with sum(...)"
+            ),
+            None => "aggregate in the expression, for example with sum(...)".to_owned(),
+        };
+        Error::Remote {
+            code: "too_many_series",
+            summary: "Too many metrics.",
+            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {}", shortened(promql)),
+        }
+    }
+
+    /// More samples than can be kept, of a question that PromQL cannot answer instead.
+    pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
+        Error::Remote {
+            code: "too_many_samples",
+            summary: "Too many samples.",
+            details: format!(
+                "Prometheus at {upstream} has {samples} samples of {series} series for this question, more than can be taken \
+                 together for it: narrow the time range, or add a condition on a label; asked for: {}",
+                shortened(promql)
+            ),
+        }
+    }
+
+    /// A question that more calls would be needed for than it may make.
+    pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
+        Error::Remote {
+            code: "too_many_calls",
+            summary: "Too many calls.",
+            details: format!(
+                "Prometheus at {upstream} was not queried: {needed} calls would be needed, and one question may make {most}; \
+                 give a later startTime, a longer bucket (for raw values of a ~ expression, a longer scrapeInterval in the \
+                 connection details), or a smaller limit where zeros are filled in; the query is: {}",
+                shortened(promql)
+            ),
+        }
+    }
+
+    /// An upstream that answers as two different engines do.
+    pub fn several_engines(promql: &str, upstream: &Upstream) -> Error {
+        Error::Remote {
+            code: SEVERAL_ENGINES,
+            summary: "Several engines.",
+            details: format!(
+                "Prometheus at {upstream} answers like engines of different versions at once, as a proxy over several of them \
+                 does, and they do not agree on the ends of a range: ask one of them directly, or give them the same version; \
+                 asked for: {}",
+                shortened(promql)
+            ),
+        }
+    }
+
+    /// Values for other instants than those asked for.
+    pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &Upstream) -> Error {
+        Error::Remote {
+            code: TIMES_MOVED,
+            summary: "Times were moved.",
+            details: format!(
+                "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so buckets would be \
+                 shown at wrong times: a query frontend before it aligns range queries to their step, or cuts their start at a \
+                 limit on the look-back; ask Prometheus itself, switch off the alignment, or narrow the time range; asked for: {}",
+                stray.at,
+                shortened(promql)
+            ),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! How samples are gathered into buckets, and by which method.
+
+use std::fmt;
+
+use super::time::LATEST_MS;
+
+/// How samples are gathered into buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aggregation {
+    /// What is computed of a bucket's samples.
+    pub method: AggregationMethod,
+    /// Whether a whole bucket without data is a point of value 0.
+    pub zero_fill: bool,
+    /// The length of a bucket in milliseconds, 1 to [`LATEST_MS`].
+    pub bucket_ms: i64,
+}
+
+/// What is computed of a bucket's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregationMethod {
+    /// The arithmetic mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// A percentile, in percent.
+    Percentile(u8),
+    /// The sum; of a counter, its increase.
+    Sum,
+    /// How many there are.
+    EventCount,
+}
+
+/// The methods by the names the Mirror API gives them, and whether a bucket without data counts as zero.
+const METHODS: [(&str, AggregationMethod, bool); 14] = [
+    ("MEAN", AggregationMethod::Mean, false),
+    ("PERCENTILE_25", AggregationMethod::Percentile(25), false),
+    ("PERCENTILE_50", AggregationMethod::Percentile(50), false),
+    ("PERCENTILE_75", AggregationMethod::Percentile(75), false),
+    ("PERCENTILE_90", AggregationMethod::Percentile(90), false),
+    ("PERCENTILE_95", AggregationMethod::Percentile(95), false),
+    ("PERCENTILE_98", AggregationMethod::Percentile(98), false),
+    ("PERCENTILE_99", AggregationMethod::Percentile(99), false),
+    ("MAX", AggregationMethod::Max, false),
+    ("MIN", AggregationMethod::Min, false),
+    ("SUM", AggregationMethod::Sum, true),
+    ("EVENT_COUNT", AggregationMethod::EventCount, true),
+    ("SUM_NO_ZEROS", AggregationMethod::Sum, false),
+    ("EVENT_COUNT_NO_ZEROS", AggregationMethod::EventCount, false),
+];
+
+impl Aggregation {
+    /// The names of all methods in the Mirror API.
+    pub fn methods() -> impl Iterator<Item = &'static str> {
+        METHODS.iter().map(|(name, ..)| *name)
+    }
+
+    /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
+    ///
+    /// # Errors
+    /// When no method has that name, or the length is not within 1 to [`LATEST_MS`].
+    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, BadAggregation> {
+        let known = METHODS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
+        let Some(&(_, method, zero_fill)) = known else {
+            return Err(BadAggregation::Method(method.to_owned()));
+        };
+        if !(1..=LATEST_MS).contains(&bucket_ms) {
+            return Err(BadAggregation::Bucket(bucket_ms));
+        }
+        Ok(Aggregation { method, zero_fill, bucket_ms })
+    }
+}
+
+/// Why an aggregation is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadAggregation {
+    /// A method that the Mirror API does not have.
+    Method(String),
+    /// A bucket length that is not positive, or beyond all bounds; in milliseconds.
+    Bucket(i64),
+}
+
+impl fmt::Display for BadAggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadAggregation::Method(method) => {
+                let names: Vec<&str> = Aggregation::methods().collect();
+                write!(f, "aggregation method {method:?} is unknown: use one of {}", names.join(", "))
+            }
+            BadAggregation::Bucket(bucket) => {
+                write!(f, "bucketSizeMillis must be a number of milliseconds from 1 to {LATEST_MS}, not {bucket}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_found_without_regard_to_case() {
+        let found = Aggregation::new("sum_No_zeros", 60_000).unwrap();
+        assert_eq!(found, Aggregation { method: AggregationMethod::Sum, zero_fill: false, bucket_ms: 60_000 });
+        assert!(Aggregation::new("SUM", 1).unwrap().zero_fill);
+    }
+
+    #[test]
+    fn an_unknown_method_is_told_the_known_ones() {
+        let error = Aggregation::new("AVERAGE", 60_000).unwrap_err().to_string();
+        assert!(error.contains("\"AVERAGE\"") && error.contains("PERCENTILE_98"), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_has_at_least_one_millisecond() {
+        assert_eq!(Aggregation::new("MEAN", 0), Err(BadAggregation::Bucket(0)));
+        assert_eq!(Aggregation::new("MEAN", i64::MIN), Err(BadAggregation::Bucket(i64::MIN)));
+        assert_eq!(Aggregation::new("MEAN", i64::MAX), Err(BadAggregation::Bucket(i64::MAX)));
+    }
+}
