@@ -7,6 +7,7 @@
 mod condition;
 mod connection;
 mod datasource;
+mod equivalent_promql;
 mod evaluation;
 mod existence;
 mod explain;

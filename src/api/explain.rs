@@ -1,17 +1,13 @@
 //! The explanation of an answer: what was asked of the upstream, and which samples each of the first points is made of.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use crate::api::query_fields::now_ms;
+use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
-use crate::compute::plan::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
+use crate::compute::plan::{EXPRESSION_INTERVAL_MS, UNKNOWN_SPACING_MS};
 use crate::compute::points::Points;
-use crate::compute::promql;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::calendar::DateTime;
-use crate::model::query::{MetricQuery, NanInterpretation, Selector, Source};
+use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 use crate::prometheus::{CallRecord, MAX_SERIES, ReadRecord, SeriesRecord, Session};
@@ -26,12 +22,6 @@ const MAX_POINTS: usize = 20;
 /// How many samples and increments are listed for one point, and for all of them: about two megabytes.
 const MAX_LISTED_OF_POINT: usize = 1_000;
 const MAX_LISTED: usize = 20_000;
-
-/// The scrape interval that the equivalent PromQL assumes where none was measured.
-const UNKNOWN_SPACING_MS: i64 = 60_000;
-
-/// A `rate` in the equivalent PromQL looks at this many scrape intervals.
-const RATE_INTERVALS: i64 = 4;
 
 /// How the points of an answer came to be.
 #[derive(Debug)]
@@ -296,65 +286,5 @@ fn of_values(method: AggregationMethod) -> String {
         AggregationMethod::Percentile(percent) => format!("The {percent}th percentile"),
         AggregationMethod::Sum => "The sum".to_owned(),
         AggregationMethod::EventCount => "The number".to_owned(),
-    }
-}
-
-/// PromQL that shows about the same on the upstream's own page.
-fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
-    let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-    let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
-    match (&query.source, query.aggregation) {
-        (Source::Expression(text), None) => text.clone(),
-        (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::in_bucket(text, method, subquery(bucket_ms, None))
-        }
-        (Source::Gauge(of), None) => promql::selector(of),
-        (Source::Counter(of), None) => promql::rate(of, rate_ms),
-        (Source::Counter(of), Some(Aggregation { method, bucket_ms, .. }))
-            if method != AggregationMethod::EventCount =>
-        {
-            counters(of, method, bucket_ms, rate_ms, subquery(bucket_ms, Some(spacing_ms)))
-        }
-        (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::gauges_in_bucket(of, method, bucket_ms, 0)
-        }
-    }
-}
-
-fn counters(of: &Selector, method: AggregationMethod, bucket_ms: i64, rate_ms: i64, subquery: Subquery) -> String {
-    match method {
-        AggregationMethod::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
-        AggregationMethod::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
-        _ => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
-    }
-}
-
-/// The address of the upstream's own page with a graph of an expression over a range.
-fn graph(session: &Session<'_>, promql: &str, range: TimeRange) -> Option<String> {
-    let base = session.upstream().page_base()?;
-    let end = range.end.min(now_ms()).max(0);
-    let seconds = (end - range.start.clamp(0, end)).max(1_000) / 1_000;
-    let expression = utf8_percent_encode(promql, NON_ALPHANUMERIC);
-    let end = date_and_time(end);
-    let end = utf8_percent_encode(&end, NON_ALPHANUMERIC);
-    Some(format!("{base}/graph?g0.expr={expression}&g0.tab=0&g0.range_input={seconds}s&g0.end_input={end}"))
-}
-
-/// A time as Prometheus's page reads it, in UTC.
-fn date_and_time(ms: i64) -> String {
-    let DateTime { date: (year, month, day), time: (hour, minute, second), .. } = DateTime::of_ms(ms);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_reads_times_in_utc() {
-        // `date --utc --date=@1504411201 '+%F %T'`
-        for (ms, text) in [(0, "1970-01-01 00:00:00"), (1_504_411_201_999, "2017-09-03 04:00:01")] {
-            assert_eq!(date_and_time(ms), text);
-        }
     }
 }

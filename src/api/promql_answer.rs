@@ -8,7 +8,7 @@ use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
-use crate::compute::plan::{Grid, RangeBounds, Subquery};
+use crate::compute::plan::{Grid, RATE_INTERVALS, RangeBounds, Subquery, UNKNOWN_SPACING_MS};
 use crate::compute::promql;
 use crate::compute::rate;
 use crate::compute::screen::SampleKind;
@@ -21,13 +21,6 @@ use crate::prometheus::Session;
 
 /// How much of each end of a range is read for the scrape interval of its series, in milliseconds: an hour.
 const MEASURED_MS: i64 = 3_600_000;
-
-/// The scrape interval that is assumed where none can be measured, in milliseconds: Prometheus's default. Too long only
-/// smooths, too short finds no two samples in a window.
-const UNKNOWN_SPACING_MS: i64 = 60_000;
-
-/// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
-const RATE_INTERVALS: i64 = 4;
 
 /// The value of each bucket, computed by Prometheus.
 ///

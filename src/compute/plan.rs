@@ -15,6 +15,13 @@ pub const CHUNK_STEPS: i64 = 10_900;
 /// one that spans more than the 292 years that fit silently finds nothing.
 const MAX_SPAN_MS: i64 = 100 * 365 * 86_400_000;
 
+/// The scrape interval that is assumed where none can be measured, in milliseconds: Prometheus's default. Too long only
+/// smooths, too short finds no two samples in a window.
+pub const UNKNOWN_SPACING_MS: i64 = 60_000;
+
+/// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
+pub const RATE_INTERVALS: i64 = 4;
+
 /// The scrape interval assumed of expressions, in milliseconds, when the connection details give none.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 

@@ -2,4 +2,5 @@
 
 pub(super) mod blocking_threads;
 pub(super) mod pool;
+mod shares;
 pub(super) mod write_permits;

@@ -1,12 +1,8 @@
 //! The workers: a fixed number of threads, and the requests that wait for them in a bounded queue.
 //!
-//! Requests to one upstream have three quarters of the workers and of the queue at most, so that an upstream that does not
-//! answer leaves some to the others. Of the workers, an upstream has three quarters of those that the other upstreams leave, so
-//! that two upstreams that do not answer leave one to the others. All requests to upstreams that have not answered lately
-//! have seven eighths, so that many such upstreams leave some to those that answer. A request that has found no worker at its
-//! deadline is told so then.
+//! What one upstream may hold of both is the matter of `shares`. A request that has found no worker at its deadline is told so then.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +14,7 @@ use threadpool::ThreadPool;
 use crate::api::Lane;
 use crate::error::{Full, Places};
 use crate::metrics::{Held, Metrics};
+use crate::server::workers::shares::Shares;
 
 /// A task. It is called once, with what has come of it; a panic in it costs nothing else.
 pub(in crate::server) type PoolTask = Box<dyn FnOnce(TaskOutcome) + Send>;
@@ -44,10 +41,6 @@ pub(in crate::server) enum TaskOutcome {
     },
 }
 
-/// An upstream gets a further worker only while it holds fewer than so many times the free ones. This leaves it three quarters of the
-/// workers that the other upstreams do not hold, rounded up; of fewer than four, all.
-const TIMES_FREE: usize = 3;
-
 /// A fixed number of workers, and the tasks that wait for them.
 pub(in crate::server) struct Pool(Arc<PoolCore>);
 
@@ -55,48 +48,13 @@ struct PoolCore {
     state: Mutex<PoolState>,
     /// Tells the watch over deadlines that there is an earlier one.
     earlier: Condvar,
-    bounds: PoolBounds,
     metrics: Arc<Metrics>,
 }
 
-/// How many tasks there may be.
-struct PoolBounds {
-    /// On workers.
-    workers: usize,
-    /// On workers, of upstreams that have not answered lately: seven eighths, rounded up.
-    unknown_workers: usize,
-    /// In all, of one upstream, and of upstreams that have not answered lately.
-    tasks: usize,
-    tasks_of_one: usize,
-    unknown_tasks: usize,
-}
-
-impl PoolBounds {
-    fn new(workers: usize, queue: usize) -> PoolBounds {
-        let tasks = workers + queue;
-        // Where one upstream may hold all workers, nothing is gained by leaving others a place in the queue.
-        let (kept_for_others, kept_for_known) = if workers < 4 { (0, 0) } else { (tasks / 4, tasks / 8) };
-        PoolBounds {
-            workers,
-            unknown_workers: workers - workers / 8,
-            tasks,
-            tasks_of_one: tasks - kept_for_others,
-            unknown_tasks: tasks - kept_for_known,
-        }
-    }
-
-    fn places(&self) -> Places {
-        Places { workers: self.workers, queue: self.tasks - self.workers }
-    }
-}
-
-#[derive(Default)]
 struct PoolState {
     waiting: VecDeque<WaitingTask>,
     idle: Vec<Thread>,
-    running: Counts,
-    /// All tasks, running or waiting.
-    tasks: Counts,
+    shares: Shares,
     /// The deadline that the watch waits for.
     watched: Option<Instant>,
 }
@@ -118,64 +76,6 @@ struct WaitingTask {
     queued: Held,
 }
 
-/// How many tasks there are, by upstream.
-#[derive(Default)]
-struct Counts {
-    all: usize,
-    unknown: usize,
-    by_upstream: HashMap<u64, usize>,
-}
-
-impl Counts {
-    fn add(&mut self, lane: Lane) {
-        self.all += 1;
-        self.unknown += usize::from(!lane.is_known);
-        *self.by_upstream.entry(lane.upstream).or_default() += 1;
-    }
-
-    fn remove(&mut self, lane: Lane) {
-        self.all -= 1;
-        self.unknown -= usize::from(!lane.is_known);
-        let left = self.of(lane) - 1;
-        match left {
-            0 => self.by_upstream.remove(&lane.upstream),
-            _ => self.by_upstream.insert(lane.upstream, left),
-        };
-    }
-
-    fn of(&self, lane: Lane) -> usize {
-        self.by_upstream.get(&lane.upstream).copied().unwrap_or_default()
-    }
-}
-
-impl PoolCore {
-    /// Whether a worker may take one more task.
-    fn may_run(&self, state: &PoolState, lane: Lane) -> bool {
-        let free = self.bounds.workers - state.running.all;
-        let most = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
-        let is_in_share = state.running.of(lane) < most;
-        is_in_share && (lane.is_known || state.running.unknown < self.bounds.unknown_workers)
-    }
-
-    /// Whether there may be one more task.
-    fn have_room(&self, state: &PoolState, lane: Lane) -> bool {
-        let PoolBounds { tasks, tasks_of_one, unknown_tasks, .. } = self.bounds;
-        let is_in_share = state.tasks.all < tasks && state.tasks.of(lane) < tasks_of_one;
-        is_in_share && (lane.is_known || state.tasks.unknown < unknown_tasks)
-    }
-
-    /// What has no room for one more task.
-    fn full(&self, state: &PoolState, lane: Lane) -> Full {
-        let PoolBounds { tasks, tasks_of_one, .. } = self.bounds;
-        let held = state.tasks.of(lane);
-        match state.tasks.all < tasks {
-            false => Full::Everything,
-            true if held >= tasks_of_one => Full::Upstream { held },
-            true => Full::UnknownUpstreams { held: state.tasks.unknown },
-        }
-    }
-}
-
 impl Pool {
     /// Workers, and a queue of so many tasks.
     ///
@@ -184,39 +84,40 @@ impl Pool {
     pub(in crate::server) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
         let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
         let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
-        let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), PoolBounds::new(workers, queue));
-        let shared = Arc::new(PoolCore { state, earlier, bounds, metrics });
+        let shares = Shares::new(workers, queue);
+        let state = PoolState { waiting: VecDeque::new(), idle: Vec::new(), shares, watched: None };
+        let core = Arc::new(PoolCore { state: Mutex::new(state), earlier: Condvar::new(), metrics });
         for _ in 0..workers {
-            let shared = Arc::clone(&shared);
-            threads.execute(move || shared.work_for_ever());
+            let core = Arc::clone(&core);
+            threads.execute(move || core.work_for_ever());
         }
-        let watch = Arc::clone(&shared);
+        let watch = Arc::clone(&core);
         thread::Builder::new().name("queue".to_owned()).spawn(move || watch.expire_for_ever())?;
-        Ok(Pool(shared))
+        Ok(Pool(core))
     }
 
     /// Has a worker do a task as soon as one is free.
     pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: PoolTask) {
-        let Pool(shared) = self;
-        let queued = Held::new(&shared.metrics.queue_length);
-        let mut state = shared.state();
-        if !shared.have_room(&state, lane) {
-            let full = shared.full(&state, lane);
+        let Pool(core) = self;
+        let queued = Held::new(&core.metrics.queue_length);
+        let mut state = core.state();
+        if let Some(full) = state.shares.full(lane) {
+            let places = state.shares.places();
             drop((state, queued));
-            return task(TaskOutcome::NoRoom { full, places: shared.bounds.places() });
+            return task(TaskOutcome::NoRoom { full, places });
         }
-        let found_most = lane.most.is_some_and(|most| state.tasks.of(lane) >= most);
-        state.tasks.add(lane);
+        let found_most = state.shares.are_at_most(lane);
+        state.shares.add(lane);
         state.waiting.push_back(WaitingTask { lane, deadline, task, found_most, queued });
         // The worker that had a task last is woken: the fewer of them are at work in turns, the less memory they keep.
-        let woken = if shared.may_run(&state, lane) { state.idle.pop() } else { None };
+        let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
         drop(state);
         if let Some(worker) = woken {
             worker.unpark();
         }
         if has_to_be_watched {
-            shared.earlier.notify_one();
+            core.earlier.notify_one();
         }
     }
 }
@@ -226,7 +127,7 @@ impl PoolCore {
     fn work_for_ever(self: &Arc<PoolCore>) -> ! {
         loop {
             let WaitingTask { lane, task, found_most, queued, .. } = self.next();
-            let _running = Running { shared: self, lane };
+            let _running = Running { core: self, lane };
             let _busy = Held::new(&self.metrics.busy_workers);
             drop(queued);
             let _ = catch_unwind(AssertUnwindSafe(|| task(TaskOutcome::Worker { found_most })));
@@ -240,10 +141,10 @@ impl PoolCore {
         loop {
             // Parking may end for no reason, and then the worker is still among the idle.
             let place = state.idle.iter().position(|idle| idle.id() == this.id());
-            if let Some(waiting) = self.take(&mut state) {
+            if let Some(waiting) = PoolCore::take(&mut state) {
                 place.map(|place| state.idle.remove(place));
                 // A task that had no room before may have some now.
-                let another = state.waiting.iter().any(|waiting| self.may_run(&state, waiting.lane));
+                let another = state.waiting.iter().any(|waiting| state.shares.may_run(waiting.lane));
                 let woken = if another { state.idle.pop() } else { None };
                 drop(state);
                 if let Some(worker) = woken {
@@ -266,11 +167,11 @@ impl PoolCore {
 
     /// Takes the task to run next: of those whose upstreams have room, one whose upstream holds the fewest workers, and of
     /// these the oldest.
-    fn take(&self, state: &mut PoolState) -> Option<WaitingTask> {
-        let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| self.may_run(state, waiting.lane));
-        let (index, _) = runnable.min_by_key(|(_, waiting)| state.running.of(waiting.lane))?;
+    fn take(state: &mut PoolState) -> Option<WaitingTask> {
+        let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| state.shares.may_run(waiting.lane));
+        let (index, _) = runnable.min_by_key(|(_, waiting)| state.shares.workers_of(waiting.lane))?;
         let waiting = state.waiting.remove(index)?;
-        state.running.add(waiting.lane);
+        state.shares.begin(waiting.lane);
         Some(waiting)
     }
 
@@ -282,8 +183,8 @@ impl PoolCore {
             if let Some(index) = state.waiting.iter().position(|waiting| waiting.deadline <= now) {
                 let expired = state.waiting.remove(index);
                 let Some(WaitingTask { lane, task, queued, .. }) = expired else { continue };
-                state.tasks.remove(lane);
-                let outcome = TaskOutcome::Expired { held_by_upstream: state.running.of(lane) };
+                state.shares.remove(lane);
+                let outcome = TaskOutcome::Expired { held_by_upstream: state.shares.workers_of(lane) };
                 drop(state);
                 drop(queued);
                 let _ = catch_unwind(AssertUnwindSafe(|| task(outcome)));
@@ -307,20 +208,19 @@ impl PoolCore {
 
 /// A task on a worker, until it is done, with a panic, too.
 struct Running<'s> {
-    shared: &'s PoolCore,
+    core: &'s PoolCore,
     lane: Lane,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.running.remove(self.lane);
-        state.tasks.remove(self.lane);
+        self.core.state().shares.end(self.lane);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::sync::mpsc::{self, Receiver, Sender};
     use std::time::Duration;
 
@@ -406,11 +306,11 @@ mod tests {
         fn end_all(&mut self) {
             self.gates.clear();
             let deadline = Instant::now() + LONG;
-            while self.pool.0.state().tasks.all > 0 {
+            while self.pool.0.state().shares.tasks() > 0 {
                 assert!(Instant::now() < deadline, "the tasks are not done");
                 thread::sleep(Duration::from_millis(1));
             }
-            assert!(self.pool.0.state().running.by_upstream.is_empty() && self.pool.0.state().running.unknown == 0);
+            assert!(self.pool.0.state().shares.are_idle());
         }
     }
 
@@ -536,33 +436,11 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..3 {
             pool.run(lane(1), Instant::now() + LONG, Box::new(|_| panic!("on purpose")));
-            while pool.0.state().tasks.all > 0 {
+            while pool.0.state().shares.tasks() > 0 {
                 thread::yield_now();
             }
         }
         pool.run(lane(1), Instant::now() + LONG, Box::new(move |outcome| sender.send(outcome).unwrap()));
         assert_eq!(receiver.recv_timeout(LONG), Ok(WORKER));
-    }
-
-    #[test]
-    fn what_has_no_more_room_is_told_apart() {
-        let check = |workers: usize, queue: usize, held: &[(Lane, usize)], expected: Full| {
-            let metrics = Arc::new(Metrics::new(workers, queue));
-            let (state, earlier, bounds) = (Mutex::default(), Condvar::new(), PoolBounds::new(workers, queue));
-            let shared = PoolCore { state, earlier, bounds, metrics };
-            let mut state = shared.state();
-            held.iter().for_each(|&(lane, count)| (0..count).for_each(|_| state.tasks.add(lane)));
-            let new = held[0].0;
-            assert!(!shared.have_room(&state, new), "{held:?}");
-            assert_eq!(shared.full(&state, new), expected, "{held:?}");
-        };
-        // With the defaults, one upstream has 165 of 220 places.
-        check(20, 200, &[(lane(1), 165)], Full::Upstream { held: 165 });
-        check(20, 250, &[(lane(1), 203)], Full::Upstream { held: 203 });
-        check(40, 400, &[(lane(1), 330)], Full::Upstream { held: 330 });
-        check(20, 200, &[(lane(1), 110), (lane(2), 110)], Full::Everything);
-        check(20, 200, &[(unknown(1), 100), (unknown(2), 93)], Full::UnknownUpstreams { held: 193 });
-        // Without a reserve, it is not one upstream that is to blame.
-        check(3, 5, &[(lane(1), 8)], Full::Everything);
     }
 }
