@@ -56,7 +56,7 @@ pub struct Refreshed<E> {
 }
 
 impl<E> Refreshed<E> {
-    /// The same with the troubles told in another way.
+    /// Replaces each trouble by what `told` makes of it.
     pub fn map_troubles<F>(self, told: impl FnMut(E) -> F) -> Refreshed<F> {
         Refreshed { has_changed: self.has_changed, troubles: self.troubles.into_iter().map(told).collect() }
     }
@@ -90,7 +90,7 @@ impl From<io::Error> for Unreadable {
 /// The mark that editors on Windows put before a text in UTF-8. It says nothing of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What stands in a file, or in the one that a symbolic link leads to, without a byte order mark.
+/// The content of a file, or of the one that a symbolic link leads to, without a byte order mark.
 ///
 /// # Errors
 /// When it cannot be read, or has more than `most` bytes, such a mark included.

@@ -39,9 +39,9 @@ pub struct Settings {
     pub api_key: KeySource,
     /// Whether requests of the Mirror API must carry the key as well.
     pub require_api_key: bool,
-    /// Which upstreams may be asked, and how they are reached.
+    /// Which upstreams may be queried, and how they are reached.
     pub reach: ReachSettings,
-    /// Whether only named upstreams may be asked.
+    /// Whether only named upstreams may be queried.
     pub named_upstreams_only: bool,
     /// Whether browsers get the explorer at `/`.
     pub explorer: bool,
@@ -69,17 +69,17 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-/// Settings that say which upstreams may be asked, and how they are reached.
+/// Settings that say which upstreams may be queried, and how they are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReachSettings {
-    /// Which upstreams may be asked.
+    /// Which upstreams may be queried.
     pub allow_upstream: Allowlist,
     /// The file of the named upstreams, if there are any.
     pub upstreams_file: Option<PathBuf>,
     /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
     /// there is none.
     pub ca_file: Option<PathBuf>,
-    /// Where the proxy comes from that upstreams are asked through, if they are.
+    /// Where the proxy comes from through which upstreams are reached, if there is one.
     pub proxy: Option<ProxySource>,
     /// What Amazon's own programs take from the environment.
     pub aws: AwsEnvironment,
@@ -88,9 +88,9 @@ pub struct ReachSettings {
 /// Where the key comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// It was given itself.
+    /// A flag or a variable holds the key itself.
     Given(ApiKey),
-    /// It stands in a file.
+    /// This file holds it.
     File(PathBuf),
 }
 
@@ -127,9 +127,9 @@ impl fmt::Debug for KeySource {
 /// Where the proxy comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProxySource {
-    /// It was given itself.
+    /// A flag or a variable holds its URL.
     Given(Proxy),
-    /// It stands in a file; with it, what is asked directly nevertheless.
+    /// This file holds its URL. The hosts bypass the proxy.
     File(PathBuf, NoProxy),
 }
 
@@ -151,18 +151,18 @@ pub enum Command {
     Check(Check),
     /// To check whether the named upstreams answer.
     CheckUpstreams(Box<ReachSettings>),
-    /// To ask a question and show its answer.
+    /// To send a query and show the response.
     Ask(Box<AskCommand>),
     /// To show a text, which is the help or the version.
     Show(String),
 }
 
-/// A question from the command line, and how upstreams are reached.
+/// A query from the command line, and how upstreams are reached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskCommand {
-    /// What is asked.
+    /// The flags that make the query.
     pub flags: AskFlags,
-    /// Which upstreams may be asked, and how they are reached.
+    /// Which upstreams may be queried, and how they are reached.
     pub reach: ReachSettings,
     /// Where the key comes from that a running mirror may require.
     pub api_key: Option<KeySource>,

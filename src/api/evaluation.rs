@@ -1,6 +1,7 @@
 //! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
 
 use crate::api::found_points::FoundPoints;
+use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Grid;
@@ -9,7 +10,7 @@ use crate::compute::screen::{SampleKind, Screen};
 use crate::error::Error;
 use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::model::sample::{Sample, SeriesSet};
-use crate::prometheus::{self, ErrorKind, MAX_CALLS, Session};
+use crate::prometheus::{self, MAX_CALLS, Session};
 
 /// How new an instant is whose value may still be another one, in milliseconds, and below which step.
 ///
@@ -159,9 +160,4 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         })?;
         Ok(samples)
     }
-}
-
-/// Whether Prometheus has understood an expression and does not take it.
-fn is_refusal(error: &prometheus::Error) -> bool {
-    matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
 }

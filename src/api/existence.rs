@@ -1,5 +1,6 @@
 //! Nothing found: a metric without samples in the range, or one that never existed.
 
+use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::{metric_kind, promql};
 use crate::error::Error;
@@ -118,10 +119,6 @@ pub(super) fn in_range<T>(
         Err(refused) if range.start == 0 && is_refusal(&refused) => ask(session, None),
         other => other,
     }
-}
-
-fn is_refusal(error: &prometheus::Error) -> bool {
-    matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
 }
 
 fn is_declared_as_family(session: &mut Session<'_>, metric: &str) -> bool {

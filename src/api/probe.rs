@@ -1,9 +1,10 @@
 //! Whether the ranges of an upstream's engine include their left end. Asked where it matters, and not remembered: another
 //! version may answer at the same address a minute later.
 
+use crate::api::query::is_refusal;
 use crate::compute::plan::RangeBounds;
 use crate::error::Error;
-use crate::prometheus::{self, ErrorKind, Session};
+use crate::prometheus::{self, Session};
 
 /// Any multiple of the subquery's step.
 const AT_MS: i64 = 1_200_000_000_000;
@@ -18,9 +19,7 @@ const AT_MS: i64 = 1_200_000_000_000;
 pub(super) fn range_bounds(session: &mut Session<'_>, promql: &str) -> Result<RangeBounds, Error> {
     let found = match session.trivial_instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
         Ok(found) => found,
-        Err(prometheus::Error { kind: ErrorKind::Api { status: 400 | 422, .. }, .. }) => {
-            return Ok(RangeBounds::LeftOpen);
-        }
+        Err(refused) if is_refusal(&refused) => return Ok(RangeBounds::LeftOpen),
         // The admin knows his query, not ours.
         Err(other) => return Err(prometheus::Error { query: Some(promql.into()), ..other }.into()),
     };

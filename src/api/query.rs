@@ -5,7 +5,7 @@ use crate::api::explain::ExplainedAnswer;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::query::Order;
-use crate::prometheus::Session;
+use crate::prometheus::{self, ErrorKind, Session};
 
 /// What a method of the Mirror API does with a valid request.
 pub(super) trait Query: Send {
@@ -22,6 +22,11 @@ pub(super) trait Query: Send {
     /// # Errors
     /// When Prometheus does not answer, or has no answer that the Mirror API can carry.
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error>;
+}
+
+/// Whether Prometheus has understood a query and refuses it.
+pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
+    matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
 }
 
 /// The datasource and the query of a valid request.

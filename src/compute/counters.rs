@@ -1,16 +1,66 @@
 //! Counters in buckets: what they counted in a bucket, and how fast on average.
 
+use std::fmt::Debug;
+
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, TooManyBuckets};
 use crate::compute::buckets::{Bucket, BucketMap, Frame};
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
-/// The increases of counters: each belongs to the bucket of its later sample, so that it counts once wherever the buckets lie.
+/// Buckets that take the readings of counters.
+trait CounterBuckets: Debug {
+    fn add(&mut self, reading: Reading);
+
+    fn end_series(&mut self);
+
+    fn map(&self) -> &BucketMap<Sum>;
+
+    /// The sums, unless too many buckets got a rate last known.
+    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets>;
+}
+
+/// A method that sums what it makes of the readings of each counter.
 #[derive(Debug)]
-pub(super) struct Increases {
+struct CounterSums<B> {
     reader: CounterReader,
-    buckets: IncreaseBuckets,
+    buckets: B,
+}
+
+impl<B: CounterBuckets> BucketMethod for CounterSums<B> {
+    fn take(&mut self, samples: &[Sample]) {
+        let CounterSums { reader, buckets } = self;
+        reader.take(samples, |reading| buckets.add(reading));
+    }
+
+    fn end_series(&mut self) {
+        self.reader.end();
+        self.buckets.end_series();
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.buckets.map().kept_bytes()
+    }
+
+    fn further_ms(&self) -> Option<i64> {
+        self.reader.further_ms()
+    }
+
+    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
+        Ok(Box::new(self.buckets.into_map()?.into_cells().map(|(index, sum)| (index, sum.value()))))
+    }
+}
+
+/// The increases of counters: each belongs to the bucket of its later sample, so that it counts once wherever the buckets lie.
+pub(super) fn increases(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
+    Box::new(CounterSums { reader, buckets: IncreaseBuckets { map: BucketMap::new(frame), open: None } })
+}
+
+/// The mean rates of counters: the sum over the series of what each counted in the intervals that end in a bucket, divided by
+/// the time they took. A series of which none ends there goes on at its rate last known.
+pub(super) fn mean_rates(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
+    let buckets = RateBuckets { map: BucketMap::new(frame), carried: 0, open: None, newest: None, next: 0 };
+    Box::new(CounterSums { reader, buckets })
 }
 
 #[derive(Debug)]
@@ -20,16 +70,10 @@ struct IncreaseBuckets {
     open: Option<(Bucket, Sum)>,
 }
 
-impl Increases {
-    pub(super) fn boxed(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(Increases { reader, buckets: IncreaseBuckets { map: BucketMap::new(frame), open: None } })
-    }
-}
-
-impl IncreaseBuckets {
+impl CounterBuckets for IncreaseBuckets {
     fn add(&mut self, reading: Reading) {
         if self.open.is_none_or(|(bucket, _)| !bucket.contains(reading.at)) {
-            self.close();
+            self.end_series();
             self.open = self.map.grid().bucket_at(reading.at).map(|bucket| (bucket, Sum::default()));
         }
         if let Some((_, sum)) = &mut self.open {
@@ -37,80 +81,20 @@ impl IncreaseBuckets {
         }
     }
 
-    fn close(&mut self) {
+    fn end_series(&mut self) {
         if let Some((bucket, sum)) = self.open.take()
             && let Some(cell) = self.map.cell(bucket.index)
         {
             cell.add_sum(sum);
         }
     }
-}
 
-impl BucketMethod for Increases {
-    fn take(&mut self, samples: &[Sample]) {
-        let Increases { reader, buckets } = self;
-        reader.take(samples, |reading| buckets.add(reading));
+    fn map(&self) -> &BucketMap<Sum> {
+        &self.map
     }
 
-    fn end_series(&mut self) {
-        let Increases { reader, buckets } = self;
-        reader.end();
-        buckets.close();
-    }
-
-    fn kept_bytes(&self) -> usize {
-        self.buckets.map.kept_bytes()
-    }
-
-    fn further_ms(&self) -> Option<i64> {
-        self.reader.further_ms()
-    }
-
-    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        Ok(Box::new(self.buckets.map.into_cells().map(|(index, sum)| (index, sum.value()))))
-    }
-}
-
-/// The mean rates of counters: the sum over the series of what each counted in the intervals that end in a bucket, divided by
-/// the time they took. A series of which none ends there goes on at its rate last known.
-#[derive(Debug)]
-pub(super) struct MeanRates {
-    reader: CounterReader,
-    buckets: RateBuckets,
-}
-
-impl MeanRates {
-    pub(super) fn boxed(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
-        let buckets = RateBuckets { map: BucketMap::new(frame), carried: 0, open: None, newest: None, next: 0 };
-        Box::new(MeanRates { reader, buckets })
-    }
-}
-
-impl BucketMethod for MeanRates {
-    fn take(&mut self, samples: &[Sample]) {
-        let MeanRates { reader, buckets } = self;
-        reader.take(samples, |reading| buckets.add(reading));
-    }
-
-    fn end_series(&mut self) {
-        let MeanRates { reader, buckets } = self;
-        reader.end();
-        buckets.end_series();
-    }
-
-    fn kept_bytes(&self) -> usize {
-        self.buckets.map.kept_bytes()
-    }
-
-    fn further_ms(&self) -> Option<i64> {
-        self.reader.further_ms()
-    }
-
-    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        if self.buckets.carried > MAX_CARRIED {
-            return Err(TooManyBuckets);
-        }
-        Ok(Box::new(self.buckets.map.into_cells().map(|(index, sum)| (index, sum.value()))))
+    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets> {
+        Ok(self.map)
     }
 }
 
@@ -134,7 +118,7 @@ struct Together {
     length_ms: i64,
 }
 
-impl RateBuckets {
+impl CounterBuckets for RateBuckets {
     fn add(&mut self, reading: Reading) {
         let Some(interval) = reading.interval.filter(|interval| interval.has_rate) else { return };
         if self.open.is_none_or(|(bucket, _)| !bucket.contains(interval.end)) {
@@ -148,6 +132,23 @@ impl RateBuckets {
         self.newest = Some(interval);
     }
 
+    fn end_series(&mut self) {
+        self.close();
+        self.carry_on(self.map.grid().count());
+        self.newest = None;
+        self.next = 0;
+    }
+
+    fn map(&self) -> &BucketMap<Sum> {
+        &self.map
+    }
+
+    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets> {
+        if self.carried > MAX_CARRIED { Err(TooManyBuckets) } else { Ok(self.map) }
+    }
+}
+
+impl RateBuckets {
     /// Goes on to the bucket that an interval ends in.
     fn open_at(&mut self, end: i64) {
         let grid = self.map.grid();
@@ -186,12 +187,5 @@ impl RateBuckets {
             }
         }
         self.next = self.next.max(until);
-    }
-
-    fn end_series(&mut self) {
-        self.close();
-        self.carry_on(self.map.grid().count());
-        self.newest = None;
-        self.next = 0;
     }
 }

@@ -139,7 +139,7 @@ impl Accumulator for Extremes {
     }
 }
 
-/// All of them.
+/// All values, for what needs each of them.
 #[derive(Debug, Default)]
 struct AllValues(Vec<f64>);
 

@@ -62,7 +62,7 @@ impl Screen {
         &self.left
     }
 
-    /// The same of a list that needs no copy.
+    /// The samples of a list that count, without a copy. Their values are finite.
     pub fn retain_counting(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
         samples.retain_mut(|sample| self.lets_through(sample));
         samples

@@ -36,7 +36,7 @@ pub(super) struct LineFields {
 }
 
 impl LineFields {
-    /// None yet.
+    /// No fields yet, for a line in this format.
     pub(super) fn new(format: LogFormat) -> LineFields {
         LineFields { format, written: String::with_capacity(USUAL_BYTES) }
     }

@@ -1,5 +1,6 @@
 //! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -14,7 +15,6 @@ use crate::log;
 use crate::metrics::{Held, Level};
 use crate::model::trace::Trace;
 use crate::server::body::{self, BodyBounds, RequestBody};
-use crate::server::os::random::random;
 use crate::server::os::threads::Threads;
 use crate::server::outgoing::OutgoingReply;
 use crate::server::tiny_http::{framing, limits};
@@ -211,9 +211,10 @@ fn is_id(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// An id that no other request has, of this process or another.
+/// An id that no other request has, of this process or another. It is no secret, so that the numbers of the standard library,
+/// which start from the system's randomness, are good enough.
 fn new_id() -> String {
-    static PROCESS: LazyLock<u64> = LazyLock::new(random);
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }

@@ -37,7 +37,7 @@ const DISCARDED_BYTES: usize = 64 << 20;
 /// reverse proxies keep it for up to 60.
 pub(in crate::server) const KEPT: Duration = Duration::from_secs(75);
 
-/// The bounds.
+/// All bounds on connections.
 pub(in crate::server) const LIMITS: Limits = Limits {
     connections: CONNECTIONS,
     heads_bytes: HEADS_BYTES,

@@ -17,12 +17,12 @@ pub(in crate::server) struct WritePermits {
 pub(in crate::server) struct WritePermit(Arc<AtomicUsize>);
 
 impl WritePermits {
-    /// Those of so many workers. Fewer than four have to be there for the next request, all of them.
+    /// A quarter of so many workers. Fewer than four all have to be there for the next request.
     pub(in crate::server) fn among(workers: usize) -> WritePermits {
         WritePermits { writing: Arc::default(), most: workers / 4 }
     }
 
-    /// One more, if there may be.
+    /// Lets one more worker write, if there may be one more.
     pub(in crate::server) fn begin(&self) -> Option<WritePermit> {
         let one_more = |writing| (writing < self.most).then_some(writing + 1);
         self.writing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
