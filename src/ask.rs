@@ -1,6 +1,6 @@
-//! `prometheusmirror ask`: asks a question as StackState does, and shows the answer.
+//! `prometheusmirror ask`: asks a query as StackState does, and shows the answer.
 //!
-//! Without `--mirror`, the question is answered here, by the code that answers StackState, without a server.
+//! Without `--mirror`, the query is answered here, by the code that answers StackState, without a server.
 
 mod curl;
 mod http;
@@ -34,10 +34,10 @@ const MEMORY_BYTES: usize = 256 << 20;
 /// The longest request body that is read from a file.
 const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
-/// How long a question runs before progress is shown, and how often it is shown then.
+/// How long a query runs before progress is shown, and how often it is shown then.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
-/// Why a question could not be asked.
+/// Why a query could not be asked.
 #[derive(Debug)]
 pub enum AskError {
     /// A flag is wrong, or one is missing.
@@ -92,7 +92,7 @@ pub struct AskOutput {
     pub error: Option<String>,
 }
 
-/// Asks a question.
+/// Asks a query.
 ///
 /// # Errors
 /// When it cannot be asked. An error that is answered is none.

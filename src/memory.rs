@@ -1,6 +1,6 @@
-//! The memory that all requests share: samples and points while an answer is computed, and answers while they are written.
+//! The memory that all requests share: samples and points while a response is computed, and responses while they are written.
 //!
-//! Small needs are free. Beyond them, a question that finds no memory waits for it within its timeout. Questions
+//! Small needs are free. Beyond them, a query that finds no memory waits for it within its timeout. Queries
 //! never wait for each other forever: after each grant, at least one can still grow to the most that one may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What every question may hold without asking, in bytes: more than nearly all need.
+/// What every query may hold without asking, in bytes: more than nearly all need.
 const FREE_BYTES: usize = 1 << 20;
 
 /// Memory is asked for in multiples of this, in bytes.
 const STEP_BYTES: usize = 1 << 20;
 
-/// An answer may be written for this long before it is cut for a question that waits.
+/// A response may be written for this long before it is cut for a query that waits.
 const UNHURRIED: Duration = Duration::from_secs(2);
 
-/// How often a question that waits looks for such an answer.
+/// How often a query that waits looks for such a response.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A bound on the memory of all requests together.
@@ -31,13 +31,13 @@ pub struct MemoryBudget {
 
 #[derive(Debug, Default)]
 struct BudgetState {
-    /// What each question holds, in bytes, by its number.
-    questions: HashMap<u64, usize>,
-    /// The answers that are written, oldest first.
-    answers: BTreeMap<u64, Writing>,
-    /// The bytes of all answers.
-    answer_bytes: usize,
-    /// The bytes of all questions and answers.
+    /// What each query holds, in bytes, by its number.
+    queries: HashMap<u64, usize>,
+    /// The responses that are written, oldest first.
+    responses: BTreeMap<u64, Writing>,
+    /// The bytes of all responses.
+    response_bytes: usize,
+    /// The bytes of all queries and responses.
     used: usize,
     next_number: u64,
 }
@@ -49,17 +49,17 @@ struct Writing {
     is_cut: Arc<AtomicBool>,
 }
 
-/// Why a question cannot have the memory it needs.
+/// Why a query cannot have the memory it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMemory {
-    /// Others held it until the question's timeout.
+    /// Others held it until the query's timeout.
     InTime {
         /// The memory of all requests, in bytes.
         capacity: usize,
     },
-    /// It needs more than one question may hold.
+    /// It needs more than one query may hold.
     TooMuch {
-        /// The most that one question may hold, in bytes.
+        /// The most that one query may hold, in bytes.
         most: usize,
     },
 }
@@ -81,8 +81,8 @@ impl MemoryBudget {
         Arc::new(MemoryBudget { capacity, state: Mutex::default(), released: Condvar::new() })
     }
 
-    /// The memory of a question, of which it has none yet. It waits for more until `deadline`.
-    pub fn question(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
+    /// The memory of a query, of which it has none yet. It waits for more until `deadline`.
+    pub fn query(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
         let inner = MemoryGrant {
             budget: Arc::clone(self),
             deadline,
@@ -93,12 +93,12 @@ impl MemoryBudget {
         Memory(Arc::new(inner))
     }
 
-    /// The bytes in use, without what is free to every question.
+    /// The bytes in use, without what is free to every query.
     pub fn used(&self) -> usize {
         self.state().used
     }
 
-    /// The most that one question may hold, and the most that answers may hold while they are written: half of it each.
+    /// The most that one query may hold, and the most that responses may hold while they are written: half of it each.
     fn half(&self) -> usize {
         self.capacity / 2
     }
@@ -108,7 +108,7 @@ impl MemoryBudget {
     }
 }
 
-/// The memory of a question. It is given back when the last clone is dropped.
+/// The memory of a query. It is given back when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<MemoryGrant>);
 
@@ -116,19 +116,19 @@ pub struct Memory(Arc<MemoryGrant>);
 struct MemoryGrant {
     budget: Arc<MemoryBudget>,
     deadline: Instant,
-    /// What the question may hold, in bytes.
+    /// What the query may hold, in bytes.
     granted: AtomicUsize,
     /// How long it has waited for memory, in milliseconds.
     waited_ms: AtomicU64,
-    /// The question's number, once it holds more than is free.
+    /// The query's number, once it holds more than is free.
     number: Mutex<Option<u64>>,
 }
 
 impl Memory {
-    /// Waits until the question may hold so many bytes in all.
+    /// Waits until the query may hold so many bytes in all.
     ///
     /// # Errors
-    /// When that is more than one question may hold, or others hold it until the deadline.
+    /// When that is more than one query may hold, or others hold it until the deadline.
     pub fn hold(&self, bytes: usize) -> Result<(), NoMemory> {
         if bytes <= self.0.granted.load(Ordering::Relaxed) {
             return Ok(());
@@ -136,21 +136,21 @@ impl Memory {
         self.0.grow(bytes.next_multiple_of(STEP_BYTES))
     }
 
-    /// How long the question has waited for memory in all.
+    /// How long the query has waited for memory in all.
     pub fn waited(&self) -> Duration {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Relaxed))
     }
 
-    /// Turns it into the memory of an answer of so many bytes, which is now written. If the answers that are written have too
+    /// Turns it into the memory of a response of so many bytes, which is now written. If the responses that are written have too
     /// much, the oldest are cut short.
     ///
     /// # Errors
-    /// When there is no room for the answer.
-    pub fn into_answer(self, bytes: usize) -> Result<AnswerMemory, NoMemory> {
+    /// When there is no room for the response.
+    pub fn into_response(self, bytes: usize) -> Result<ResponseMemory, NoMemory> {
         let Memory(inner) = self;
         let budget = &inner.budget;
         let mut state = budget.state();
-        let held = inner.number().take().and_then(|number| state.questions.remove(&number)).unwrap_or_default();
+        let held = inner.number().take().and_then(|number| state.queries.remove(&number)).unwrap_or_default();
         state.used -= held;
         budget.released.notify_all();
         if bytes > held && state.used + bytes > budget.capacity {
@@ -159,11 +159,11 @@ impl Memory {
         let number = state.number();
         let is_cut = Arc::new(AtomicBool::new(false));
         state.used += bytes;
-        state.answer_bytes += bytes;
-        state.answers.insert(number, Writing { bytes, since: Instant::now(), is_cut: Arc::clone(&is_cut) });
+        state.response_bytes += bytes;
+        state.responses.insert(number, Writing { bytes, since: Instant::now(), is_cut: Arc::clone(&is_cut) });
         state.cut_oldest(budget.half());
         drop(state);
-        Ok(AnswerMemory { budget: Arc::clone(budget), number, is_cut })
+        Ok(ResponseMemory { budget: Arc::clone(budget), number, is_cut })
     }
 }
 
@@ -185,7 +185,7 @@ impl MemoryGrant {
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
             state.cut_slow();
         }
-        let held = state.questions.insert(number, bytes).unwrap_or_default();
+        let held = state.queries.insert(number, bytes).unwrap_or_default();
         state.used += bytes - held;
         self.waited_ms.fetch_add(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.granted.store(bytes, Ordering::Relaxed);
@@ -201,17 +201,17 @@ impl Drop for MemoryGrant {
     fn drop(&mut self) {
         let Some(number) = self.number().take() else { return };
         let mut state = self.budget.state();
-        state.used -= state.questions.remove(&number).unwrap_or_default();
+        state.used -= state.queries.remove(&number).unwrap_or_default();
         self.budget.released.notify_all();
     }
 }
 
 impl BudgetState {
-    /// Whether a question may grow to so many bytes: they are there, and some question could grow to the most afterwards.
+    /// Whether a query may grow to so many bytes: they are there, and some query could grow to the most afterwards.
     fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
-        let held = self.questions.get(&number).copied().unwrap_or_default();
+        let held = self.queries.get(&number).copied().unwrap_or_default();
         let used = self.used - held + bytes;
-        let others = self.questions.iter().filter(|&(&other, _)| other != number).map(|(_, &bytes)| bytes);
+        let others = self.queries.iter().filter(|&(&other, _)| other != number).map(|(_, &bytes)| bytes);
         let largest = others.max().unwrap_or_default().max(bytes);
         used <= budget.capacity && budget.capacity - used + largest >= budget.half()
     }
@@ -221,22 +221,22 @@ impl BudgetState {
         self.next_number
     }
 
-    /// Cuts the answer that has been written for the longest time, unless that is not long. A question waits for its memory.
+    /// Cuts the response that has been written for the longest time, unless that is not long. A query waits for its memory.
     fn cut_slow(&self) {
-        let oldest = self.answers.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
+        let oldest = self.responses.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
         if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= UNHURRIED) {
             slow.is_cut.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Cuts the answers that have been written for the longest time, until the others have at most so many bytes.
+    /// Cuts the responses that have been written for the longest time, until the others have at most so many bytes.
     fn cut_oldest(&mut self, most: usize) {
         let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
-        if self.answer_bytes <= most {
+        if self.response_bytes <= most {
             return;
         }
-        let mut bytes: usize = self.answers.values().filter(uncut).map(|writing| writing.bytes).sum();
-        for writing in self.answers.values().filter(uncut) {
+        let mut bytes: usize = self.responses.values().filter(uncut).map(|writing| writing.bytes).sum();
+        for writing in self.responses.values().filter(uncut) {
             if bytes <= most {
                 break;
             }
@@ -246,27 +246,27 @@ impl BudgetState {
     }
 }
 
-/// The memory of an answer while it is written. It is given back when this is dropped.
+/// The memory of a response while it is written. It is given back when this is dropped.
 #[derive(Debug)]
-pub struct AnswerMemory {
+pub struct ResponseMemory {
     budget: Arc<MemoryBudget>,
     number: u64,
     is_cut: Arc<AtomicBool>,
 }
 
-impl AnswerMemory {
-    /// Whether the answer has to be cut short, since others need its memory.
+impl ResponseMemory {
+    /// Whether the response has to be cut short, since others need its memory.
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for AnswerMemory {
+impl Drop for ResponseMemory {
     fn drop(&mut self) {
         let mut state = self.budget.state();
-        let bytes = state.answers.remove(&self.number).map_or(0, |writing| writing.bytes);
+        let bytes = state.responses.remove(&self.number).map_or(0, |writing| writing.bytes);
         state.used -= bytes;
-        state.answer_bytes -= bytes;
+        state.response_bytes -= bytes;
         self.budget.released.notify_all();
     }
 }
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn small_needs_are_free_and_one_question_has_half_at_most() {
         let budget = MemoryBudget::new(8 * MIB);
-        let memory = budget.question(late());
+        let memory = budget.query(late());
         assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 0));
         assert_eq!((memory.hold(MIB + 1), budget.used()), (Ok(()), 2 * MIB));
         assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 2 * MIB));
@@ -311,12 +311,12 @@ mod tests {
             let _held: Vec<Memory> = held
                 .iter()
                 .map(|mib| {
-                    let memory = budget.question(soon());
+                    let memory = budget.query(soon());
                     memory.hold(mib * MIB).unwrap();
                     memory
                 })
                 .collect();
-            assert_eq!(budget.question(soon()).hold(wanted * MIB).is_ok(), expected, "{held:?} {wanted}");
+            assert_eq!(budget.query(soon()).hold(wanted * MIB).is_ok(), expected, "{held:?} {wanted}");
         };
         check(&[], 4, true);
         check(&[4], 4, true);
@@ -336,7 +336,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        let memory = budget.question(late());
+                        let memory = budget.query(late());
                         for mib in [2, 3, 4] {
                             memory.hold(mib * MIB).unwrap();
                             assert!(budget.used() <= budget.capacity);
@@ -352,12 +352,12 @@ mod tests {
     #[test]
     fn a_question_waits_until_its_deadline_for_what_another_gives_back() {
         let budget = MemoryBudget::new(8 * MIB);
-        let (one, other) = (budget.question(late()), budget.question(late()));
+        let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
         other.hold(4 * MIB).unwrap();
-        assert_eq!(budget.question(soon()).hold(2 * MIB), Err(NoMemory::InTime { capacity: 8 * MIB }));
+        assert_eq!(budget.query(soon()).hold(2 * MIB), Err(NoMemory::InTime { capacity: 8 * MIB }));
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| budget.question(late()).hold(2 * MIB));
+            let waiting = scope.spawn(|| budget.query(late()).hold(2 * MIB));
             thread::sleep(Duration::from_millis(20));
             assert!(!waiting.is_finished());
             drop(one);
@@ -369,15 +369,15 @@ mod tests {
     fn answers_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
         let budget = MemoryBudget::new(8 * MIB);
         let answer = |held: usize, bytes: usize| {
-            let memory = budget.question(late());
+            let memory = budget.query(late());
             memory.hold(held * MIB).unwrap();
-            memory.into_answer(bytes).unwrap()
+            memory.into_response(bytes).unwrap()
         };
         let answers = [answer(4, 2 * MIB), answer(0, 10), answer(3, MIB)];
         assert_eq!(budget.used(), 3 * MIB + 10);
         assert!(answers.iter().all(|answer| !answer.is_cut()));
         let newest = answer(2, MIB);
-        assert_eq!(answers.each_ref().map(AnswerMemory::is_cut), [true, false, false]);
+        assert_eq!(answers.each_ref().map(ResponseMemory::is_cut), [true, false, false]);
         assert!(!newest.is_cut());
         drop(answers);
         assert_eq!(budget.used(), MIB);
@@ -388,10 +388,10 @@ mod tests {
     #[test]
     fn an_answer_that_has_been_written_for_long_is_cut_for_a_question_that_waits() {
         let budget = MemoryBudget::new(8 * MIB);
-        let (one, other) = (budget.question(late()), budget.question(late()));
+        let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(2 * MIB).unwrap();
         other.hold(2 * MIB).unwrap();
-        let slow = budget.question(late()).into_answer(3 * MIB).unwrap();
+        let slow = budget.query(late()).into_response(3 * MIB).unwrap();
         let began = Instant::now();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| one.hold(3 * MIB));
@@ -408,10 +408,10 @@ mod tests {
     #[test]
     fn an_answer_that_has_no_room_is_refused() {
         let budget = MemoryBudget::new(8 * MIB);
-        let (one, other) = (budget.question(late()), budget.question(late()));
+        let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
         other.hold(4 * MIB).unwrap();
-        let refused = budget.question(late()).into_answer(MIB).unwrap_err();
+        let refused = budget.query(late()).into_response(MIB).unwrap_err();
         assert_eq!(refused, NoMemory::InTime { capacity: 8 * MIB });
         assert_eq!(budget.used(), 8 * MIB);
     }

@@ -49,7 +49,7 @@ impl Shape {
     /// Makes sure that a session can make the calls of an evaluation after `before` other ones.
     ///
     /// # Errors
-    /// When these are more, with those made already, than one question may make; `promql` is what would be asked.
+    /// When these are more, with those made already, than one query may make; `promql` is what would be asked.
     pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
         let needed = self.grid.chunk_ends().count + i64::from(session.calls() + before);
         if needed > i64::from(MAX_CALLS) {
@@ -72,7 +72,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     /// Prepares an evaluation for the points of a query.
     ///
     /// # Errors
-    /// When more calls would be needed than one question may make; `promql` is what would be asked.
+    /// When more calls would be needed than one query may make; `promql` is what would be asked.
     pub(super) fn new(
         session: &'s mut Session<'c>,
         shape: Shape,

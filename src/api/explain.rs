@@ -31,7 +31,7 @@ pub(super) struct ExplainedAnswer {
     notes: Vec<String>,
 }
 
-/// The explanation of a question that was put to an upstream, whatever became of it. `answer` is there if it was one for points,
+/// The explanation of a query that was put to an upstream, whatever became of it. `answer` is there if it was one for points,
 /// and was answered.
 pub(super) fn explanation(session: &Session<'_>, answer: Option<ExplainedAnswer>) -> Explanation {
     let recording = session.recording();

@@ -224,7 +224,7 @@ impl Gateway {
     /// Runs a query, which may have waited for a worker, on the calling thread.
     pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
         let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
-        let memory = self.memory.question(deadline.instant());
+        let memory = self.memory.query(deadline.instant());
         // Another replica may be current by now than when the request came.
         let upstream = upstream.at_current_replica();
         let mut session = self.client.session(upstream, deadline, partial, memory, trace);
@@ -243,7 +243,7 @@ impl Gateway {
                 Some(explanation) => explanation::add(body, explanation),
                 None => body,
             };
-            let memory = session.memory().clone().into_answer(body.len()).map_err(|none| session.no_memory(none))?;
+            let memory = session.memory().clone().into_response(body.len()).map_err(|none| session.no_memory(none))?;
             Ok(Reply { memory: Some(memory), ..Reply::ok(request.name, body) })
         });
         let mut reply = reply.unwrap_or_else(|error| request.failed(&error, explanation.as_ref()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, KEY_HEADER, RETRY_AFTER_S};
 use crate::key::ApiKey;
 use crate::log;
-use crate::memory::AnswerMemory;
+use crate::memory::ResponseMemory;
 use crate::prometheus::Session;
 
 /// The type of a body in JSON, for the header `Content-Type`.
@@ -30,7 +30,7 @@ pub struct Reply {
     /// What the log says of it besides verb, path, status and duration.
     pub note: Note,
     /// The memory that its body has while it is written; none for a body that is always short.
-    pub memory: Option<AnswerMemory>,
+    pub memory: Option<ResponseMemory>,
 }
 
 /// A reply, ready to be written: the only kind there is that can be.

@@ -10,7 +10,7 @@ use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
 
-/// Reads the samples of a metric into a sink, within the memory that the question may hold, which already holds so many bytes.
+/// Reads the samples of a metric into a sink, within the memory that the query may hold, which already holds so many bytes.
 pub(super) fn read<S: SampleSink>(
     session: &mut Session<'_>,
     of: &Selector,

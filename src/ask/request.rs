@@ -23,7 +23,7 @@ const FIELD_VALUE: &str = "/api/field/value";
 const METRIC: &str = "/api/metric";
 
 /// The flags of which one says what is asked.
-const QUESTIONS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
+const QUERY_FLAGS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
 
 /// The time that is asked about if none is given.
 const DEFAULT_LAST_MS: i64 = 3_600_000;
@@ -45,15 +45,15 @@ pub(super) fn asked(
     has_names: bool,
     read: impl Fn(&str) -> io::Result<String>,
 ) -> Result<AskRequest, String> {
-    let given: Vec<&str> = QUESTIONS.into_iter().filter(|question| flags.has(question)).collect();
-    let [question] = given[..] else {
-        let names = QUESTIONS.map(|question| format!("--{question}")).join(", ");
+    let given: Vec<&str> = QUERY_FLAGS.into_iter().filter(|chosen| flags.has(chosen)).collect();
+    let [chosen] = given[..] else {
+        let names = QUERY_FLAGS.map(|chosen| format!("--{chosen}")).join(", ");
         return Err(match given.len() {
             0 => format!("say what to ask: one of {names}; ask --help has examples"),
             _ => format!("give one of {names}, not several"),
         });
     };
-    if question == "request" {
+    if chosen == "request" {
         return from_file(flags, read);
     }
     let details = match details(flags)? {
@@ -73,7 +73,7 @@ pub(super) fn asked(
         }
         AskRequest { path, body }
     };
-    match question {
+    match chosen {
         "test" => Ok(request(CONNECTION, "TestConnection", None)),
         "names" => Ok(request(FIELD_NAME, "FieldNames", Some(field_query(flags, now_ms)?))),
         "values" => {
@@ -85,7 +85,7 @@ pub(super) fn asked(
             set(&mut query, "offset", number(flags, "offset")?);
             Ok(request(FIELD_VALUE, "FieldValues", Some(query)))
         }
-        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, question, now_ms)?))),
+        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, chosen, now_ms)?))),
     }
 }
 
@@ -141,14 +141,14 @@ fn field_query(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
     Ok(query)
 }
 
-fn metric_query(flags: &AskFlags, question: &str, now_ms: i64) -> Result<Value, String> {
-    let key = match question {
+fn metric_query(flags: &AskFlags, chosen: &str, now_ms: i64) -> Result<Value, String> {
+    let key = match chosen {
         "gauge" => "__gauge__",
         "counter" => "__counter__",
         _ => "~",
     };
     let mut query = times(flags, now_ms)?;
-    let source = condition(key, json!({"_type": "StringValue", "value": flags.value(question)}));
+    let source = condition(key, json!({"_type": "StringValue", "value": flags.value(chosen)}));
     query["conditions"] = [vec![source], labels(flags)?].concat().into();
     query["latestFirst"] = json!(flags.has("latest-first"));
     set(&mut query, "limit", number(flags, "limit")?);

@@ -102,7 +102,7 @@ fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
 fn test(client: &Client, upstream: &Upstream) -> Result<(), crate::prometheus::Error> {
     let timeout = upstream.options().and_then(|options| options.timeout).unwrap_or(PATIENCE);
     let deadline = Deadline::new(Instant::now(), timeout);
-    let memory = MemoryBudget::new(MEMORY_BYTES).question(deadline.instant());
+    let memory = MemoryBudget::new(MEMORY_BYTES).query(deadline.instant());
     let trace = Arc::new(Trace::new("check".into(), None, None));
     let mut session = client.session(upstream.clone(), deadline, PartialResponse::Deny, memory, trace);
     session.trivial_instant(TRIVIAL_QUERY, None).map(drop)

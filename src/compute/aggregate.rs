@@ -16,10 +16,10 @@ use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// The most samples of a question. Beyond it, PromQL answers.
+/// The most samples of a query. Beyond it, PromQL answers.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The most samples of a question for which all of them have to be kept until the last is read: percentiles, and extremes of
+/// The most samples of a query for which all of them have to be kept until the last is read: percentiles, and extremes of
 /// counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 

@@ -1,6 +1,6 @@
-//! `start()` and `end()` in an expression, which mean the start and the end of the question.
+//! `start()` and `end()` in an expression, which mean the start and the end of the query.
 //!
-//! Prometheus takes them for those of the call, and a question can make several calls.
+//! Prometheus takes them for those of the call, and a query can make several calls.
 
 use crate::compute::tokens::{self, Token, is_of_word};
 use crate::model::time::TimeRange;

@@ -45,7 +45,7 @@ pub struct PointOrigin {
 }
 
 impl OriginSeries {
-    /// A series with these samples, oldest first, of a question about a range.
+    /// A series with these samples, oldest first, of a query about a range.
     pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
         let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
         let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();

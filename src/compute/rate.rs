@@ -1,7 +1,7 @@
 //! Counters: from the samples that a counter shows to what it counted between them, and how fast.
 //!
 //! All rules look back only: the reading of a sample depends on a few samples before it. It changes neither when later samples
-//! arrive nor when a question begins elsewhere.
+//! arrive nor when a query begins elsewhere.
 
 use crate::model::sample::Sample;
 
@@ -58,7 +58,7 @@ pub struct Reading {
     pub interval: Option<Interval>,
 }
 
-/// Which samples before a range a question about it needs.
+/// Which samples before a range a query about it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookBack {
     /// The start of the range in milliseconds since the epoch.

@@ -62,7 +62,7 @@ impl Error {
         }
     }
 
-    /// More samples than can be kept, of a question that PromQL cannot answer instead.
+    /// More samples than can be kept, of a query that PromQL cannot answer instead.
     pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: "too_many_samples",
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// A question that more calls would be needed for than it may make.
+    /// A query that more calls would be needed for than it may make.
     pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: "too_many_calls",

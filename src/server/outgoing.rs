@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::memory::AnswerMemory;
+use crate::memory::ResponseMemory;
 use crate::server::os::socket::CONNECTION_TIMEOUT;
 
 use tiny_http::{Header, Request, Response, StatusCode};
@@ -41,7 +41,7 @@ impl OutgoingReply {
         status: u16,
         headers: impl Iterator<Item = (&'static str, String)>,
         body: Vec<u8>,
-        memory: Option<AnswerMemory>,
+        memory: Option<ResponseMemory>,
         account: Account,
     ) -> OutgoingReply {
         let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
@@ -76,7 +76,7 @@ fn response<R: Read>(status: StatusCode, headers: Vec<Header>, body: R, length: 
 }
 
 impl ReplyBody {
-    fn new(bytes: Vec<u8>, memory: Option<AnswerMemory>, account: Account) -> ReplyBody {
+    fn new(bytes: Vec<u8>, memory: Option<ResponseMemory>, account: Account) -> ReplyBody {
         let pace = Pace { deadline: Instant::now() + REPLY_DEADLINE, memory };
         ReplyBody { bytes: Cursor::new(bytes), pace, account: Some(account) }
     }
@@ -107,7 +107,7 @@ impl ReplyBody {
 /// How long a client may take.
 struct Pace {
     deadline: Instant,
-    memory: Option<AnswerMemory>,
+    memory: Option<ResponseMemory>,
 }
 
 impl Pace {
@@ -143,7 +143,7 @@ impl Pace {
 
     /// Whether the client may still take the reply in.
     fn check(&self) -> io::Result<()> {
-        let is_cut = self.memory.as_ref().is_some_and(AnswerMemory::is_cut);
+        let is_cut = self.memory.as_ref().is_some_and(ResponseMemory::is_cut);
         if is_cut || Instant::now() > self.deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "its client takes it in too slowly"));
         }
