@@ -19,7 +19,7 @@ mod gateway;
 mod method;
 mod metric;
 mod probe;
-mod promql_answer;
+mod promql_fallback;
 mod query;
 mod query_fields;
 mod reply;

@@ -2,7 +2,7 @@
 
 use crate::api::found_points::FoundPoints;
 use crate::api::sample_reading::read;
-use crate::api::{existence, promql_answer};
+use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Windows;
@@ -131,7 +131,7 @@ fn aggregated(
             return Ok(FoundPoints { points, dropped: Dropped::default(), has_series: false });
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
-        let in_promql = |session: &mut Session<'_>| promql_answer::found(session, of, kind, aggregation, query);
+        let in_promql = |session: &mut Session<'_>| promql_fallback::found(session, of, kind, aggregation, query);
         if reader.is_over_budget() || too_large.is_some() {
             return in_promql(session);
         }
