@@ -105,7 +105,7 @@ fn hand_on<S: SampleSink>(mut sink: S, samples: &[Sample]) -> S {
 
 fn raw(samples: &[Sample], is_counter: bool) -> Vec<Sample> {
     let kind = if is_counter { SampleKind::Counter(None) } else { SampleKind::Gauge(NanInterpretation::None) };
-    hand_on(RawReader::new(RawPlan::new(kind, ALL)), samples).into_answer().points
+    hand_on(RawReader::new(RawPlan::new(kind, ALL)), samples).into_result().points
 }
 
 #[divan::bench(args = [11_000])]

@@ -1,6 +1,6 @@
-//! `prometheusmirror ask`: asks a query as StackState does, and shows the answer.
+//! `prometheusmirror ask`: sends a query as StackState does, and shows the response.
 //!
-//! Without `--mirror`, the query is answered here, by the code that answers StackState, without a server.
+//! Without `--mirror`, the query is run here, by the code that responds to StackState, without a server.
 
 mod curl;
 mod http;
@@ -37,7 +37,7 @@ const MAX_REQUEST_BYTES: u64 = 64 << 20;
 /// How long a query runs before progress is shown, and how often it is shown then.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
-/// Why a query could not be asked.
+/// Why a query could not be sent.
 #[derive(Debug)]
 pub enum AskError {
     /// A flag is wrong, or one is missing.
@@ -92,10 +92,10 @@ pub struct AskOutput {
     pub error: Option<String>,
 }
 
-/// Asks a query.
+/// Sends a query, and gives what is to be shown of the response.
 ///
 /// # Errors
-/// When it cannot be asked. An error that is answered is none.
+/// When it cannot be sent. A response that reports an error is shown.
 pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;

@@ -7,7 +7,7 @@ mod reference;
 use arbitrary::Unstructured;
 use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
-use prometheusmirror::compute::raw::{RawAnswer, RawPlan, RawReader};
+use prometheusmirror::compute::raw::{RawPlan, RawReader, RawResult};
 use prometheusmirror::compute::screen::{Dropped, SampleKind};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::query::{NanInterpretation, Order};
@@ -49,7 +49,7 @@ fn check_raw(question: &Question) {
         if handed.len() > 1 {
             return;
         }
-        let RawAnswer { points, dropped, further_ms } = reader.into_answer();
+        let RawResult { points, dropped, further_ms } = reader.into_result();
         check_further(further_ms, range.start - read.start, &handed, kind);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);

@@ -1,4 +1,4 @@
-//! The explanation of an answer: what was asked of the upstream, and which samples each of the first points is made of.
+//! The explanation of a response: which calls were made, and which samples each of the first points is made of.
 
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
@@ -23,17 +23,17 @@ const MAX_POINTS: usize = 20;
 const MAX_LISTED_OF_POINT: usize = 1_000;
 const MAX_LISTED: usize = 20_000;
 
-/// How the points of an answer came to be.
+/// How the points of a response came to be.
 #[derive(Debug)]
-pub(super) struct ExplainedAnswer {
+pub(super) struct PointsExplanation {
     rule: String,
     points: ExplainedPoints,
     notes: Vec<String>,
 }
 
-/// The explanation of a query that was put to an upstream, whatever became of it. `answer` is there if it was one for points,
-/// and was answered.
-pub(super) fn explanation(session: &Session<'_>, answer: Option<ExplainedAnswer>) -> Explanation {
+/// The explanation of a query for which an upstream was called, whatever became of it. `points` is there if it was one for points,
+/// and succeeded.
+pub(super) fn explanation(session: &Session<'_>, points: Option<PointsExplanation>) -> Explanation {
     let recording = session.recording();
     let calls = recording.map(|recording| recording.calls.iter().map(call_made).collect()).unwrap_or_default();
     let mut explanation = Explanation {
@@ -42,7 +42,7 @@ pub(super) fn explanation(session: &Session<'_>, answer: Option<ExplainedAnswer>
         calls,
         ..Explanation::default()
     };
-    if let Some(ExplainedAnswer { rule, points, notes }) = answer {
+    if let Some(PointsExplanation { rule, points, notes }) = points {
         explanation.source = Some(match recording.and_then(|recording| recording.source) {
             Some(SampleSource::RemoteRead) => "remote read",
             Some(SampleSource::RangeSelector) => "range selector",
@@ -70,15 +70,15 @@ fn call_made(call: &CallRecord) -> CallMade {
     }
 }
 
-/// What the points of an answer are made of, if that was recorded.
-pub(super) fn answer(
+/// What points are made of, if that was recorded.
+pub(super) fn points(
     session: &Session<'_>,
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
     points: &Points,
     dropped: Dropped,
-) -> Option<ExplainedAnswer> {
+) -> Option<PointsExplanation> {
     let recording = session.recording()?;
     let kind = match query.source {
         Source::Gauge(_) => Some(SampleKind::Gauge(nan)),
@@ -116,7 +116,7 @@ pub(super) fn answer(
         graph: graph(session, &equivalent_promql, query.range),
         equivalent_promql,
     };
-    Some(ExplainedAnswer { rule: rule(query, is_promql, interval_ms), points, notes })
+    Some(PointsExplanation { rule: rule(query, is_promql, interval_ms), points, notes })
 }
 
 /// The series that were read, ready to be asked what points owe to them.

@@ -58,7 +58,7 @@ impl Query for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::answer(session, &self.query, self.nan, self.interval_ms, &points, dropped);
+        *explained = explain::points(session, &self.query, self.nan, self.interval_ms, &points, dropped);
         metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
         session.hold(bytes)?;

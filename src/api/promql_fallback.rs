@@ -1,4 +1,4 @@
-//! PromQL in the place of arithmetic: when a query covers more samples than can be read, Prometheus computes the answer.
+//! PromQL in the place of arithmetic: when a query covers more samples than can be read, Prometheus computes the points.
 
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! A checked query, and how it is run on a worker.
 
 use crate::api::datasource::Datasource;
-use crate::api::explain::ExplainedAnswer;
+use crate::api::explain::PointsExplanation;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::query::Order;
@@ -38,7 +38,7 @@ pub(super) struct QueryContext<'g> {
     pub(super) session: Session<'g>,
     pub(super) metrics: &'g Metrics,
     /// How the points came to be, if that is to be explained.
-    pub(super) explained: Option<ExplainedAnswer>,
+    pub(super) explained: Option<PointsExplanation>,
 }
 
 impl QueryContext<'_> {

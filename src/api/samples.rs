@@ -8,7 +8,7 @@ use crate::compute::distinct::SeriesSeen;
 use crate::compute::plan::Windows;
 use crate::compute::points::Points;
 use crate::compute::promql;
-use crate::compute::raw::{RawAnswer, RawPlan, RawReader};
+use crate::compute::raw::{RawPlan, RawReader, RawResult};
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
@@ -74,7 +74,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
 
 /// What a raw query finds in a window.
 enum RawWindow {
-    Read(RawAnswer),
+    Read(RawResult),
     /// More samples than can be kept, and where those lie that can be.
     TooMuch(TimeRange),
 }
@@ -106,7 +106,7 @@ fn raw_window(
                 (None, None) => Err(Error::Internal),
             };
         }
-        let answer = reader.into_answer();
+        let answer = reader.into_result();
         match answer.further_ms.filter(|_| tries > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => return Ok(RawWindow::Read(answer)),

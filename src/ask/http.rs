@@ -8,7 +8,7 @@ use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::ApiKey;
 
-/// How much longer than the query the answer is waited for, and how long a query takes that says nothing of it.
+/// How much longer than its timeout a query may take, and how long one without a timeout may take.
 const LATENESS: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 

@@ -58,7 +58,7 @@ pub struct RawReader {
 
 /// What a raw query comes to.
 #[derive(Debug, PartialEq)]
-pub struct RawAnswer {
+pub struct RawResult {
     /// The points, oldest first.
     pub points: Vec<Sample>,
     /// What was left out.
@@ -99,13 +99,13 @@ impl RawReader {
     }
 
     /// The answer, once no more samples come.
-    pub fn into_answer(mut self) -> RawAnswer {
+    pub fn into_result(mut self) -> RawResult {
         self.end_series();
         let RawPlan { kind, range, look_back_ms } = self.plan;
         let mut screen = Screen::of(kind);
         let counting = screen.retain_counting(self.only);
         let SampleKind::Counter(interval_ms) = kind else {
-            return RawAnswer { points: counting, dropped: screen.dropped(), further_ms: None };
+            return RawResult { points: counting, dropped: screen.dropped(), further_ms: None };
         };
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
         let mut reader = CounterReader::new(look_back, interval_ms);
@@ -117,7 +117,7 @@ impl RawReader {
         reader.take(&counting, &mut add);
         reader.end();
         // A rate may be larger than any number.
-        RawAnswer { points: screen.retain_counting(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
+        RawResult { points: screen.retain_counting(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
     }
 }
 
