@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use subtle::ConstantTimeEq;
-
 use crate::file::{self, Unreadable};
+use crate::secret::Secret;
 
 /// The most characters of a key.
 const MAX_LENGTH: usize = 1_024;
@@ -14,32 +13,25 @@ const MAX_LENGTH: usize = 1_024;
 /// The most bytes of a file that holds one: a little more, for the end of a line.
 const MAX_FILE_BYTES: u64 = 2 * MAX_LENGTH as u64;
 
-/// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters. Not for any
-/// eye: `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+/// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey(Secret);
 
 impl ApiKey {
     /// A key, if the text can be one.
     pub fn new(text: &str) -> Option<ApiKey> {
         let is_good = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        is_good.then(|| ApiKey(text.to_owned()))
+        is_good.then(|| ApiKey(Secret::new(text)))
     }
 
     /// Whether a text is the key, found out in a time that tells nothing of the key but its length.
     pub fn is(&self, text: &str) -> bool {
-        self.0.as_bytes().ct_eq(text.as_bytes()).into()
+        self.0 == Secret::new(text)
     }
 
     /// The key as a header carries it.
     pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(..)")
+        self.0.reveal()
     }
 }
 

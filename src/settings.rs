@@ -8,10 +8,10 @@ mod bad_setting;
 mod command_line;
 mod given;
 mod shell;
+mod subcommands;
 mod table;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,8 +24,9 @@ use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::log::LogFormat;
 use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
-use command_line::{ASK, CHECK, COMPLETIONS, CommandLine, MANUAL, UPSTREAMS, bad_words};
+use command_line::{CommandLine, bad_words};
 use given::GivenSettings;
+use subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 use table::UPSTREAMS_FILE;
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
@@ -86,7 +87,7 @@ pub struct ReachSettings {
 }
 
 /// Where the key comes from.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A flag or a variable holds the key itself.
     Given(ApiKey),
@@ -112,15 +113,6 @@ impl KeySource {
     /// When the file is of no use.
     pub fn read_once(&self) -> Result<Arc<ApiKey>, BadKeyFile> {
         self.load().map(|key| key.get())
-    }
-}
-
-impl fmt::Debug for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeySource::Given(_) => f.write_str("Given(..)"),
-            KeySource::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
     }
 }
 

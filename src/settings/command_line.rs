@@ -8,16 +8,8 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::ask_flags::{AskFlag, AskFlags};
 use super::bad_setting::BadSetting;
 use super::shell;
+use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 use super::table::TABLE;
-
-/// The subcommands.
-pub(super) const CHECK: &str = "check";
-pub(super) const ASK: &str = "ask";
-pub(super) const COMPLETIONS: &str = "completions";
-pub(super) const MANUAL: &str = "man";
-
-/// The flag by which `check` checks the named upstreams.
-pub(super) const UPSTREAMS: &str = "upstreams";
 
 /// What a command line says.
 #[derive(Default)]
@@ -88,7 +80,7 @@ impl CommandLine {
 
 /// The value behind a flag.
 fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
-    let value = parser.value().and_then(|value| value.string());
+    let value = parser.value().and_then(ValueExt::string);
     value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }
 

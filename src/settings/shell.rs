@@ -7,7 +7,7 @@ use crate::model::aggregation::Aggregation;
 
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::bad_setting::BadSetting;
-use super::command_line::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
+use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
 use super::table::{Setting, TABLE};
 
 /// The settings that `ask` takes, too.
@@ -50,14 +50,6 @@ const EXAMPLES: &str = "  \
   prometheusmirror ask --url http://prometheus:9090 --values __counter__ --prefix http_
   prometheusmirror ask --mirror http://prometheusmirror:9900 --url http://prometheus:9090 --names
 ";
-
-/// A subcommand, and what it is for.
-const SUBCOMMANDS: [(&str, &str); 4] = [
-    (ASK, "ask a question as StackState does, and show the answer"),
-    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
-    (COMPLETIONS, "print completions for bash, zsh or fish"),
-    (MANUAL, "print the manual page"),
-];
 
 /// The name and the version, in a line.
 pub(super) fn version() -> String {

@@ -1,0 +1,17 @@
+//! The subcommands.
+
+pub(super) const CHECK: &str = "check";
+pub(super) const ASK: &str = "ask";
+pub(super) const COMPLETIONS: &str = "completions";
+pub(super) const MANUAL: &str = "man";
+
+/// The flag by which `check` checks the named upstreams.
+pub(super) const UPSTREAMS: &str = "upstreams";
+
+/// A subcommand, and what it is for.
+pub(super) const SUBCOMMANDS: [(&str, &str); 4] = [
+    (ASK, "ask a question as StackState does, and show the answer"),
+    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
+    (COMPLETIONS, "print completions for bash, zsh or fish"),
+    (MANUAL, "print the manual page"),
+];
