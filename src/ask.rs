@@ -21,8 +21,7 @@ use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::trace::Trace;
-use crate::prometheus::{BadUpstreamsFile, Client};
-use crate::reach::{BadReach, reach};
+use crate::reach::{self, BadReach};
 use crate::settings::{AskCommand, KeySource, ReachSettings};
 
 use request::AskRequest;
@@ -44,8 +43,6 @@ pub enum AskError {
     Flags(String),
     /// A file that a setting names is of no use.
     Reach(BadReach),
-    /// The upstreams file, or one that it names, is of no use.
-    UpstreamsFile(BadUpstreamsFile),
     /// The file of the key is of no use.
     KeyFile(BadKeyFile),
     /// The mirror does not answer.
@@ -69,7 +66,6 @@ impl fmt::Display for AskError {
         match self {
             AskError::Flags(why) => f.write_str(why),
             AskError::Reach(bad) => bad.fmt(f),
-            AskError::UpstreamsFile(bad) => bad.fmt(f),
             AskError::KeyFile(bad) => bad.fmt(f),
             AskError::Mirror { url, reason } => {
                 write!(
@@ -116,10 +112,8 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
 
 /// The status and the body of the answer, as the mirror would write them.
 fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
-    let reach = reach(settings).map_err(AskError::Reach)?;
     let metrics = Arc::new(Metrics::new(1, 0));
-    let client =
-        Client::new(1, reach, Duration::from_secs(300), Arc::clone(&metrics)).map_err(AskError::UpstreamsFile)?;
+    let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Reach)?;
     // Replies carry a key, which is not looked at here.
     let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);

@@ -1,8 +1,11 @@
-//! From settings to what a client reaches: the files that settings name are read here, once.
+//! From settings to a client of the upstreams that it may reach: the files that settings name are read here.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, Proxy, Reach};
+use crate::metrics::Metrics;
+use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, BadUpstreamsFile, Client, Proxy, Reach};
 use crate::settings::{ProxySource, ReachSettings};
 
 /// A file that a setting names and that is of no use.
@@ -12,6 +15,8 @@ pub enum BadReach {
     CaFile(BadAuthorities),
     /// The file of the proxy.
     ProxyFile(BadProxyFile),
+    /// The upstreams file, or one that it names.
+    UpstreamsFile(BadUpstreamsFile),
 }
 
 impl fmt::Display for BadReach {
@@ -21,17 +26,24 @@ impl fmt::Display for BadReach {
                 write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
             }
             BadReach::ProxyFile(bad) => write!(f, "{bad}; give another --proxy"),
+            BadReach::UpstreamsFile(bad) => bad.fmt(f),
         }
     }
 }
 
 impl std::error::Error for BadReach {}
 
-/// What a client reaches by these settings.
+/// A client that reaches what settings allow, for so many queries at a time, and uses a connection for `connection_lifetime`; and the
+/// proxy that it goes through, if there is one.
 ///
 /// # Errors
-/// When a file that one of them names is of no use. The upstreams file is read by the client.
-pub fn reach(settings: &ReachSettings) -> Result<Reach, BadReach> {
+/// When a file that one of the settings names is of no use.
+pub fn client(
+    settings: &ReachSettings,
+    workers: usize,
+    connection_lifetime: Duration,
+    metrics: &Arc<Metrics>,
+) -> Result<(Client, Option<Proxy>), BadReach> {
     let ReachSettings { allow_upstream, upstreams_file, ca_file, proxy, aws } = settings;
     let authorities =
         ca_file.as_ref().map(|path| Authorities::from_path(path)).transpose().map_err(BadReach::CaFile)?;
@@ -42,11 +54,13 @@ pub fn reach(settings: &ReachSettings) -> Result<Reach, BadReach> {
             Some(Proxy::from_file(path, no_proxy.clone()).map_err(BadReach::ProxyFile)?)
         }
     };
-    Ok(Reach {
+    let reach = Reach {
         allowlist: allow_upstream.clone(),
         authorities: authorities.unwrap_or_default(),
-        proxy,
+        proxy: proxy.clone(),
         upstreams_file: upstreams_file.clone(),
         aws: aws.clone(),
-    })
+    };
+    let client = Client::new(workers, reach, connection_lifetime, Arc::clone(metrics));
+    Ok((client.map_err(BadReach::UpstreamsFile)?, proxy))
 }

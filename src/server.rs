@@ -21,8 +21,8 @@ use crate::key::{BadKeyFile, CurrentKey};
 use crate::log;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
-use crate::prometheus::{BadUpstreamsFile, Client, Proxy};
-use crate::reach::{BadReach, reach};
+use crate::prometheus::Proxy;
+use crate::reach::{self, BadReach};
 use crate::settings::{KeySource, Settings};
 
 use exchange::Edge;
@@ -42,10 +42,8 @@ use workers::write_permits::WritePermits;
 pub enum ServerError {
     /// The file of the key is of no use.
     KeyFile(BadKeyFile),
-    /// A file of authorities, or that of the proxy, is of no use.
+    /// A file that says how upstreams are reached is of no use.
     Reach(BadReach),
-    /// The upstreams file, or one that it names, is of no use.
-    UpstreamsFile(BadUpstreamsFile),
     /// It cannot listen where it is told to.
     Listen {
         /// The address and port.
@@ -73,7 +71,6 @@ impl fmt::Display for ServerError {
         match self {
             ServerError::KeyFile(bad) => write!(f, "{bad}; give another --api-key-file"),
             ServerError::Reach(bad) => bad.fmt(f),
-            ServerError::UpstreamsFile(bad) => bad.fmt(f),
             ServerError::Listen { address, reason } => {
                 write!(f, "cannot listen on {address}: {reason}; choose another --port or --listen")
             }
@@ -112,10 +109,8 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let threads_needed = check_threads(settings.workers)?;
 
     let key = Arc::new(settings.api_key.load().map_err(ServerError::KeyFile)?);
-    let reach = reach(&settings.reach).map_err(ServerError::Reach)?;
-    let proxy_name = reach.proxy.as_ref().map(Proxy::to_string).unwrap_or_default();
-    let client = Client::new(settings.workers, reach, settings.connection_lifetime, Arc::clone(&metrics))
-        .map_err(ServerError::UpstreamsFile)?;
+    let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)
+        .map_err(ServerError::Reach)?;
     let named_upstreams = client.names().len();
     let memory = MemoryBudget::new(settings.memory_budget_bytes);
     let gateway = Gateway::new(Arc::clone(&key), access(settings), client, memory, Arc::clone(&metrics));
@@ -142,7 +137,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("workers", settings.workers as u64)
             .number("threads_needed", threads_needed as u64)
-            .text("proxy", proxy_name)
+            .text("proxy", proxy.as_ref().map(Proxy::to_string).unwrap_or_default())
             .number("named_upstreams", named_upstreams as u64)
     });
     shutdown.wait(&edge.gateway, &metrics.in_flight, settings.shutdown_delay, settings.shutdown_grace);

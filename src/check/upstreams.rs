@@ -10,8 +10,8 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::query::PartialResponse;
 use crate::model::trace::Trace;
-use crate::prometheus::{BadUpstreamsFile, Client, Deadline, TRIVIAL_QUERY, Upstream};
-use crate::reach::{BadReach, reach};
+use crate::prometheus::{Client, Deadline, TRIVIAL_QUERY, Upstream};
+use crate::reach::{self, BadReach};
 use crate::settings::ReachSettings;
 
 /// How long an upstream may take whose definition does not say.
@@ -30,8 +30,6 @@ pub enum UpstreamsError {
     NoFile,
     /// A file that a setting names is of no use.
     Reach(BadReach),
-    /// The upstreams file, or one that it names, is of no use.
-    File(BadUpstreamsFile),
 }
 
 impl fmt::Display for UpstreamsError {
@@ -41,7 +39,6 @@ impl fmt::Display for UpstreamsError {
                 f.write_str("--upstreams-file or UPSTREAMS_FILE must be given: the file to check")
             }
             UpstreamsError::Reach(bad) => bad.fmt(f),
-            UpstreamsError::File(bad) => bad.fmt(f),
         }
     }
 }
@@ -65,9 +62,9 @@ pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
     if settings.upstreams_file.is_none() {
         return Err(UpstreamsError::NoFile);
     }
-    let reach = reach(settings).map_err(UpstreamsError::Reach)?;
     let metrics = Arc::new(Metrics::new(1, 0));
-    let client = Client::new(MAX_AT_A_TIME, reach, Duration::from_secs(60), metrics).map_err(UpstreamsError::File)?;
+    let (client, _) =
+        reach::client(settings, MAX_AT_A_TIME, Duration::from_secs(60), &metrics).map_err(UpstreamsError::Reach)?;
     let upstreams = client.all_named();
     let verdicts = in_order(upstreams.len(), |nth| {
         let (upstream, begun) = (&upstreams[nth], Instant::now());
