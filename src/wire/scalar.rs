@@ -11,7 +11,7 @@ use serde_json::Number;
 pub const MAX_VALUE_BYTES: usize = 256 << 10;
 
 /// A value of a request, of bounded size whatever was sent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scalar {
     /// `null`, or nothing.
     #[default]
@@ -145,30 +145,14 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 /// The methods of a visitor for scalars, by a function that makes a result of what [`ScalarVisitor`] makes of them.
 macro_rules! visit_scalars_as {
     ($make:expr) => {
-        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_unit().and_then($make)
-        }
-
-        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_bool(value).and_then($make)
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_u64(value).and_then($make)
-        }
-
-        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_i64(value).and_then($make)
-        }
-
-        fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_f64(value).and_then($make)
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            ScalarVisitor.visit_str(text).and_then($make)
-        }
+        visit_scalars_as!($make; visit_unit(), visit_bool(value: bool), visit_u64(value: u64), visit_i64(value: i64),
+            visit_f64(value: f64), visit_str(value: &str));
     };
+    ($make:expr; $($visit:ident($($value:ident: $type:ty)?)),*) => {$(
+        fn $visit<E: serde::de::Error>(self $(, $value: $type)?) -> Result<Self::Value, E> {
+            ScalarVisitor.$visit($($value)?).and_then($make)
+        }
+    )*};
 }
 pub(super) use visit_scalars_as;
 
