@@ -1,7 +1,7 @@
 //! Test connection: does a Prometheus answer queries there?
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::reply::json;
 use crate::error::Error;
 use crate::prometheus::TRIVIAL_QUERY;
@@ -20,7 +20,7 @@ pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest
 /// A test whether a Prometheus answers queries.
 struct ConnectionTest;
 
-impl Query for ConnectionTest {
+impl MirrorQuery for ConnectionTest {
     fn promql(&self) -> Option<String> {
         Some(TRIVIAL_QUERY.to_owned())
     }

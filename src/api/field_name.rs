@@ -1,7 +1,7 @@
 //! Field names: the keys that name what to fetch, then the labels.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
@@ -38,7 +38,7 @@ struct NamesQuery {
     limit: Option<usize>,
 }
 
-impl Query for NamesQuery {
+impl MirrorQuery for NamesQuery {
     fn promql(&self) -> Option<String> {
         self.selector.clone()
     }

@@ -1,7 +1,7 @@
 //! Field values: the values of a label, and the metrics that are counters or gauges.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
@@ -53,7 +53,7 @@ struct ValuesQuery {
     limit: Option<usize>,
 }
 
-impl Query for ValuesQuery {
+impl MirrorQuery for ValuesQuery {
     fn promql(&self) -> Option<String> {
         self.selector(&self.field)
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
 use crate::api::method::MethodRequest;
-use crate::api::query::{Query, QueryContext};
+use crate::api::query::{MirrorQuery, QueryContext};
 use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{METHODS, OK, Page, PageContent, Route, RouteTarget};
@@ -80,7 +80,7 @@ pub enum Prepared {
 pub struct PreparedQuery {
     request: MethodRequest,
     datasource: Datasource,
-    query: Box<dyn Query>,
+    query: Box<dyn MirrorQuery>,
     deadline: Deadline,
     lane: Lane,
 }
@@ -300,7 +300,7 @@ impl Gateway {
 }
 
 /// An error of an upstream that was not called, with the query that it was not called for.
-fn about(query: &dyn Query, error: prometheus::Error) -> Error {
+fn about(query: &dyn MirrorQuery, error: prometheus::Error) -> Error {
     prometheus::Error { query: query.promql().map(Into::into), ..error }.into()
 }
 
@@ -342,7 +342,7 @@ mod tests {
 
     struct Panics;
 
-    impl Query for Panics {
+    impl MirrorQuery for Panics {
         fn promql(&self) -> Option<String> {
             None
         }
@@ -373,7 +373,7 @@ mod tests {
         }
         let prepare = |_: &Directory<'_>, _: &[u8]| {
             let (datasource, _) = metric_query(METRIC_REQUEST)?;
-            Ok((datasource, Box::new(Panics) as Box<dyn Query>))
+            Ok((datasource, Box::new(Panics) as Box<dyn MirrorQuery>))
         };
         match gateway.prepare(request(prepare), b"", Instant::now()) {
             Prepared::Query(query) => check(gateway.perform(query, None, Arc::new(Trace::new("r".into(), None, None)))),

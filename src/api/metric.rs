@@ -2,7 +2,7 @@
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::found_points::FoundPoints;
-use crate::api::query::{CheckedQuery, Query, QueryContext};
+use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::points::Points;
@@ -34,7 +34,7 @@ struct PointsQuery {
     interval_ms: Option<i64>,
 }
 
-impl Query for PointsQuery {
+impl MirrorQuery for PointsQuery {
     fn promql(&self) -> Option<String> {
         Some(match &self.query.source {
             Source::Gauge(of) | Source::Counter(of) => promql::selector(of),

@@ -8,7 +8,7 @@ use crate::model::query::Order;
 use crate::prometheus::{self, ErrorKind, Session};
 
 /// What a method of the Mirror API does with a valid request.
-pub(super) trait Query: Send {
+pub(super) trait MirrorQuery: Send {
     /// The PromQL expression or selector that it is about, if there is one.
     fn promql(&self) -> Option<String>;
 
@@ -30,7 +30,7 @@ pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
 }
 
 /// The datasource and the query of a valid request.
-pub(super) type CheckedQuery = (Datasource, Box<dyn Query>);
+pub(super) type CheckedQuery = (Datasource, Box<dyn MirrorQuery>);
 
 /// What a query is run with.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl QueryContext<'_> {
     /// Runs a query on one replica of its upstream alone, of several the first that can.
     ///
     /// # Errors
-    /// Those of [`Query::run`], for the replica that took the time.
-    pub(super) fn run(&mut self, query: &dyn Query) -> Result<Vec<u8>, Error> {
+    /// Those of [`MirrorQuery::run`], for the replica that took the time.
+    pub(super) fn run(&mut self, query: &dyn MirrorQuery) -> Result<Vec<u8>, Error> {
         let mut failed = None;
         loop {
             let failure = match query.run(self) {
