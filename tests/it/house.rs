@@ -202,6 +202,45 @@ fn the_map_in_the_library_names_every_folder_and_each_file_says_what_it_owns() {
     assert_eq!(gone, Vec::<&String>::new());
 }
 
+/// Type names that files under `src/prometheus` still share. The list only gets shorter.
+const SHARED_NAMES: [&str; 15] = [
+    "Answer", "Bits", "Call", "Entry", "Exchange", "Granted", "Open", "Reason", "Request", "Response", "Rest",
+    "Shared", "State", "Value", "Way",
+];
+
+/// The name of the type that a line at the top of a file defines, if it defines one.
+fn defined_type(line: &str) -> Option<&str> {
+    let line = match line.strip_prefix("pub") {
+        Some(rest) if rest.starts_with('(') => rest.split_once(')')?.1,
+        Some(rest) => rest,
+        None => line,
+    };
+    let line = line.strip_prefix(' ').unwrap_or(line);
+    let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|keyword| line.strip_prefix(keyword))?;
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+/// A name that means one thing can be read without looking at the imports. `Error` is the exception: as everywhere in Rust, each side
+/// has its own, and Prometheus's is always written `prometheus::Error`.
+#[test]
+fn no_two_types_have_the_same_name() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut places: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for file in rust_files(&src) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        for name in code.lines().filter_map(defined_type) {
+            places.entry(name.to_owned()).or_default().insert(file.strip_prefix(&src).unwrap().to_owned());
+        }
+    }
+    assert!(places.len() > 400, "the scan finds types: {}", places.len());
+    places.retain(|_, places| places.len() > 1);
+    let errors = places.remove("Error").unwrap();
+    assert_eq!(errors.iter().collect::<Vec<_>>(), [Path::new("error.rs"), Path::new("prometheus/error.rs")]);
+    places.retain(|name, _| !SHARED_NAMES.contains(&name.as_str()));
+    assert_eq!(places, BTreeMap::new(), "give each type a name that says which one it is");
+}
+
 #[test]
 fn the_page_on_settings_has_their_table() {
     let page = read("docs/settings.md");
