@@ -230,7 +230,7 @@ impl BudgetState {
     }
 
     /// Cuts the responses that have been written for the longest time, until the others have at most so many bytes.
-    fn cut_oldest(&mut self, most: usize) {
+    fn cut_oldest(&self, most: usize) {
         let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
         if self.response_bytes <= most {
             return;

@@ -107,7 +107,7 @@ pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<V
 /// When it is not.
 pub(super) fn bounded_prefix(prefix: &str) -> Result<&str, InvalidQuery> {
     let is_short = prefix_chars(prefix) <= MAX_PATTERN_CHARS;
-    is_short.then_some(prefix).ok_or(TooLarge::Patterns { most: MAX_PATTERN_CHARS }.into())
+    is_short.then_some(prefix).ok_or_else(|| TooLarge::Patterns { most: MAX_PATTERN_CHARS }.into())
 }
 
 /// Matchers whose patterns are short enough for Prometheus.

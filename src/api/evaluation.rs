@@ -154,9 +154,9 @@ impl<'s, 'c> Evaluation<'s, 'c> {
             self.seen.add(one.labels);
             samples = one.samples;
         }
-        self.seen.at_most_one().map_err(|too_many| match self.shape.is_admins {
-            true => Error::too_many_results(&too_many, promql, self.session.upstream()),
-            false => Error::too_many_metrics(&too_many, promql, self.session.upstream()),
+        self.seen.at_most_one().map_err(|too_many| {
+            let error = if self.shape.is_admins { Error::too_many_results } else { Error::too_many_metrics };
+            error(&too_many, promql, self.session.upstream())
         })?;
         Ok(samples)
     }

@@ -90,7 +90,7 @@ pub(super) fn points(
         (Some(kind), Some(read)) => Some(Origins::new(kind, query, read)),
         _ => None,
     };
-    let mut notes: Vec<String> = origins.iter().flat_map(|origins| origins.notes()).collect();
+    let mut notes: Vec<String> = origins.iter().flat_map(Origins::notes).collect();
     if is_promql {
         notes.push(
             "The question covers more samples than the mirror reads, so PromQL computed the points: ask for a shorter range to see \
@@ -109,7 +109,7 @@ pub(super) fn points(
     let points = ExplainedPoints {
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),
-        series: origins.as_ref().map(|origins| origins.described()).unwrap_or_default(),
+        series: origins.as_ref().map(Origins::described).unwrap_or_default(),
         left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite },
         scrape_interval,
         points: explained_points(query, points, origins.as_ref()),

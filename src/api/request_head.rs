@@ -60,7 +60,7 @@ fn quality(accept: &str, media_type: &str) -> f32 {
         parts.next().filter(|name| name.eq_ignore_ascii_case(media_type)).map(|_| parts)
     });
     let Some(mut parameters) = named else { return 0.0 };
-    let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
+    let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")));
     weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
 }
 

@@ -1,5 +1,7 @@
 //! A request as a curl command.
 
+use std::fmt::Write;
+
 use super::request::AskRequest;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
@@ -15,11 +17,12 @@ pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, e
     }
     let mirror = mirror.unwrap_or(DEFAULT_MIRROR).trim_end_matches('/');
     let mut command = "curl -sS".to_owned();
+    // Writing to a string does not fail.
     if has_key {
-        command.push_str(&format!(" -H \"{KEY_HEADER}: $API_KEY\""));
+        let _ = write!(command, " -H \"{KEY_HEADER}: $API_KEY\"");
     }
     if explains {
-        command.push_str(&format!(" -H '{EXPLAIN_HEADER}: true'"));
+        let _ = write!(command, " -H '{EXPLAIN_HEADER}: true'");
     }
     format!(
         "{command} -H 'Content-Type: application/json' {} -d {}\n",

@@ -41,7 +41,9 @@ pub(super) fn plot(points: &[(i64, f64)]) -> String {
     let mut points = points.to_vec();
     points.sort_unstable_by_key(|point| point.0);
     let longest_ms = usual_distance_ms(&points).saturating_mul(GAP_DISTANCES);
-    points.iter().for_each(|point| draw(dot(point)));
+    for point in &points {
+        draw(dot(point));
+    }
     for pair in points.windows(2).filter(|pair| pair[1].0 - pair[0].0 <= longest_ms) {
         let ((x0, y0), (x1, y1)) = (dot(&pair[0]), dot(&pair[1]));
         let steps = x0.abs_diff(x1).max(y0.abs_diff(y1)).max(1);

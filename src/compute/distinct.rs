@@ -109,7 +109,7 @@ fn missing_labels(sets: &BTreeSet<Labels>) -> Vec<String> {
     let contained = sets.iter().find_map(|set| {
         let others = sets.iter().filter(|other| *other != set && has_all(other, set));
         let missing: BTreeSet<&String> =
-            others.flat_map(|other| other.keys().find(|name| !set.contains_key(*name))).collect();
+            others.filter_map(|other| other.keys().find(|name| !set.contains_key(*name))).collect();
         (!missing.is_empty()).then_some(missing)
     });
     contained.into_iter().flatten().take(MAX_NAMED_LABELS).cloned().collect()

@@ -45,7 +45,9 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
             let end = rest.iter().position(|sample| sample.at > bucket.last).unwrap_or(rest.len());
             let (inside, later) = rest.split_at(end);
             if let Some(cell) = self.map.cell(bucket.index) {
-                inside.iter().for_each(|sample| cell.add(sample.value));
+                for sample in inside {
+                    cell.add(sample.value);
+                }
                 self.samples += inside.len();
             }
             rest = later;

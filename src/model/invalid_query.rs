@@ -82,7 +82,7 @@ impl fmt::Display for InvalidQuery {
             }
             InvalidQuery::ConditionType { key, kind } => {
                 let kind =
-                    kind.as_ref().map(|kind| format!("of type {kind}")).unwrap_or("of an unknown type".to_owned());
+                    kind.as_ref().map_or_else(|| "of an unknown type".to_owned(), |kind| format!("of type {kind}"));
                 write!(
                     f,
                     "the condition on {key} is {kind}, which is not supported: use an EqualityCondition (with a set for several \

@@ -12,7 +12,7 @@ use super::time::TimeRange;
 pub const MAX_POINTS: usize = 1_000_000;
 
 /// A query for metric values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricQuery {
     /// What to fetch.
     pub source: Source,

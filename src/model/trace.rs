@@ -1,5 +1,6 @@
 //! What ties a request to others in logs and traces: its id, and the context of a trace ("Trace Context" of the W3C).
 
+use std::iter;
 use std::sync::Arc;
 
 /// The most characters of a `tracestate` that is handed on ("tracestate Limits").
@@ -39,7 +40,7 @@ impl Trace {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let traced = [("traceparent", self.parent.as_deref()), ("tracestate", self.state.as_deref())];
         let present = traced.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
-        [("x-request-id", &*self.request_id)].into_iter().chain(present)
+        iter::once(("x-request-id", &*self.request_id)).chain(present)
     }
 }
 

@@ -190,10 +190,8 @@ impl Exchange {
             });
         });
         let outgoing = OutgoingReply::new(status, headers, body, memory, account);
-        let is_whole = match is_read {
-            true => outgoing.write_at_once(request),
-            false => request.respond(outgoing.into_response()).is_ok(),
-        };
+        let is_whole =
+            if is_read { outgoing.write_at_once(request) } else { request.respond(outgoing.into_response()).is_ok() };
         if !is_whole {
             // Its client has left, or takes too long: what else it has asked is not worked off.
             turn.end_connection();

@@ -48,7 +48,9 @@ impl Drop for ConnectionTurn {
                 if connection.has_ended() {
                     connection.close_write();
                 }
-                waiting.into_iter().for_each(|waiting| listener.leave_unanswered(waiting.request));
+                for waiting in waiting {
+                    listener.leave_unanswered(waiting.request);
+                }
             }
         }
     }

@@ -209,9 +209,9 @@ impl<'de> Deserialize<'de> for Conditions {
 
 impl<'de> Deserialize<'de> for ScalarOrSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ScalarOrSet, D::Error> {
-        struct GivenVisitor;
+        struct ScalarOrSetVisitor;
 
-        impl<'de> Visitor<'de> for GivenVisitor {
+        impl<'de> Visitor<'de> for ScalarOrSetVisitor {
             type Value = ScalarOrSet;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,7 +244,7 @@ impl<'de> Deserialize<'de> for ScalarOrSet {
             }
         }
 
-        deserializer.deserialize_any(GivenVisitor)
+        deserializer.deserialize_any(ScalarOrSetVisitor)
     }
 }
 

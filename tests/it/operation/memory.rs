@@ -123,7 +123,7 @@ fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
     drop(slow);
     wait_until(|| "the answers are cut".to_owned(), || logged() > 0);
     let held: Value = json!(Page::of(&mirror).only("prometheusmirror_memory_held_bytes"));
-    assert!(held.as_f64().unwrap() <= (64 << 20) as f64, "{held}");
+    assert!(held.as_f64().unwrap() <= f64::from(64 << 20), "{held}");
 }
 
 #[test]

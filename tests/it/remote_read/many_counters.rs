@@ -29,7 +29,7 @@ fn three_hundred_counters_asked_in_turn_cost_one_call_each() {
                 let expected = COUNTER.buckets(&series, "MEAN", range, MINUTE);
                 assert_points(&gateway.ask(&query), &expected, engine.tolerance(), &format!("{items:?}"));
             }
-            let asked = (300 * round) as f64;
+            let asked = f64::from(300 * round);
             let calls = Page::of(&gateway.mirror).sum(UPSTREAM_REQUESTS, &[]);
             assert_eq!((calls, counted(&gateway.mirror)), (asked, [asked, 0.0, 0.0]), "{} {round}", engine.name());
         }
