@@ -1,5 +1,5 @@
 {{/*
-Your own authorities, as StackState's charts have them: either their certificates, or a ConfigMap that is there already.
+The user's own CA certificates, with the values of StackState's charts: the certificates, or an existing ConfigMap.
 */}}
 
 {{/* The name of the ConfigMap, or nothing. */}}
@@ -24,15 +24,15 @@ Your own authorities, as StackState's charts have them: either their certificate
 {{- end -}}
 {{- end }}
 
-{{/* Takes PEM. What it holds becomes a ConfigMap, which many may read. */}}
+{{/* Checks PEM. It becomes a ConfigMap, which many users can read, so it must not contain a private key. */}}
 {{- define "prometheusmirror.certificates.check" -}}
 {{- if gt (len .) 1000000 -}}
     {{- fail "global.customCertificates.pemData has more than 1000000 bytes, and a ConfigMap holds no more: leave out what the mirror does not need" -}}
 {{- end -}}
 {{- if contains "PRIVATE KEY" . -}}
     {{- fail (print
-        "global.customCertificates.pemData holds a private key, which a mirror does not need: leave only the "
-        "certificates in it"
+        "global.customCertificates.pemData holds a private key, which the mirror does not need: keep only the "
+        "certificates"
     ) -}}
 {{- end -}}
 {{- if not (contains "-----BEGIN CERTIFICATE-----" .) -}}

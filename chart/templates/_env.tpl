@@ -1,8 +1,8 @@
 {{/*
-The environment of the mirror: the settings that are values of the chart, and what users add.
+The environment of the mirror: the settings of the chart, and the variables that users add.
 */}}
 
-{{/* The port that the mirror listens on. Those below 1024 are not for everybody, and it runs as nobody special. */}}
+{{/* The port that the mirror listens on. It does not run as root, so it cannot listen below 1024. */}}
 {{- define "prometheusmirror.containerPort" -}}
 {{- ge (int .Values.port) 1024 | ternary (int .Values.port) 9900 -}}
 {{- end }}
@@ -16,7 +16,7 @@ The environment of the mirror: the settings that are values of the chart, and wh
 - name: NAMED_UPSTREAMS_ONLY
   value: {{ .Values.namedUpstreamsOnly | default false | quote }}
 - name: EXPLORER
-  {{- /* Null, as after an upgrade that keeps the old values, is the default. */}}
+  {{- /* Null, for instance after an upgrade that keeps the old values, means the default. */}}
   value: {{ ne .Values.explorer false | quote }}
 {{- with include "prometheusmirror.upstreams.path" . }}
 - name: UPSTREAMS_FILE
@@ -52,13 +52,13 @@ The environment of the mirror: the settings that are values of the chart, and wh
 - name: PROXY
   value: /etc/prometheusmirror/proxy/url
 - name: NO_PROXY
-  {{- /* An empty variable would count as not given, a list of nothing is what it says. */}}
+  {{- /* The mirror ignores an empty variable, but reads a comma as an empty list. */}}
   value: {{ join "," .Values.noProxy | default "," | quote }}
 {{- end }}
 {{- include "prometheusmirror.extraEnv" . }}
 {{- end }}
 
-{{/* What users add. No name may be there twice: which one counts would be a matter of chance. */}}
+{{/* The variables that users add. Two of one name are refused, because it is not defined which one counts. */}}
 {{- define "prometheusmirror.extraEnv" -}}
 {{- $seen := dict -}}
 {{- $open := dict -}}
@@ -89,14 +89,14 @@ The environment of the mirror: the settings that are values of the chart, and wh
 {{- end }}
 {{- end }}
 
-{{/* The variables that are secret, as YAML; those that are null are left out. */}}
+{{/* The secret variables as YAML, without those that are null. */}}
 {{- define "prometheusmirror.secretEnv" -}}
 {{- $variables := dict -}}
 {{- include "prometheusmirror.collect" (dict "root" . "from" "global.extraEnv.secret" "into" $variables) -}}
 {{- toYaml $variables -}}
 {{- end }}
 
-{{/* Takes a list: the root, the value in which a user adds a variable, its name, and those seen before. */}}
+{{/* Checks the name of a variable. Takes a list: the root, the value that adds the variable, its name, and the names before it. */}}
 {{- define "prometheusmirror.checkedVariable" -}}
 {{- $root := index . 0 }}{{ $in := index . 1 }}{{ $name := index . 2 }}{{ $seen := index . 3 -}}
 {{- if not (and (kindIs "string" $name) (regexMatch "^[-._a-zA-Z][-._a-zA-Z0-9]*$" (toString $name))) -}}
@@ -127,10 +127,10 @@ The environment of the mirror: the settings that are values of the chart, and wh
     "LOG_LEVEL" "logLevel"
     "LOG_FORMAT" "logFormat"
 -}}
-{{- /* Many sites set this one everywhere. Without a proxy of its own it does not concern the mirror. */ -}}
+{{- /* Many sites set this variable in all pods. Without global.proxy.url it does not matter to the mirror. */ -}}
 {{- if not (include "prometheusmirror.proxy.url" $root) }}{{ $own = omit $own "NO_PROXY" }}{{ end -}}
 {{- if hasKey $own $name -}}
-    {{- printf "%s: %s is for the chart to set: use the value %s instead" $in $name (get $own $name) | fail -}}
+    {{- printf "%s: the chart sets %s: use the value %s instead" $in $name (get $own $name) | fail -}}
 {{- end -}}
 {{- if hasKey $seen $name -}}
     {{- printf "%s: %s is given twice: choose one" $in $name | fail -}}

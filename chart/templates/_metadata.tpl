@@ -3,8 +3,7 @@ Labels and annotations.
 */}}
 
 {{/*
-What pods are selected by. No value changes it: a Deployment refuses another selector, and a Service with another one selects
-nothing. Takes a list of the root and the component, which is mirror or test.
+The labels that select pods. They depend on no value, because the selector of a Deployment cannot change. Takes a list of the root and the component, which is mirror or test.
 */}}
 {{- define "prometheusmirror.selector" -}}
 {{- $root := first . -}}
@@ -14,8 +13,8 @@ app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
 {{/*
-All labels, of which the chart's own win over the user's. Takes the `root`, and if need be another `component` than
-mirror, and the name of the value in which there are further `labels`.
+All labels; those of the chart win over those of the user. Takes the `root`, optionally the `component` (mirror by default), and
+optionally the name of a value with further `labels`.
 */}}
 {{- define "prometheusmirror.labels" -}}
 {{- $labels := dict -}}
@@ -34,7 +33,7 @@ mirror, and the name of the value in which there are further `labels`.
 {{- toYaml $labels -}}
 {{- end }}
 
-{{/* What Kubernetes refuses as a label, before Helm changes any object. Takes a list of the value they are from, and the labels. */}}
+{{/* Refuses labels that Kubernetes would refuse, before Helm changes any object. Takes a list of the value that contains them, and the labels. */}}
 {{- define "prometheusmirror.checkedLabels" -}}
 {{- $from := first . -}}
 {{- include "prometheusmirror.checkedNames" (list $from (last .) "a label") -}}
@@ -48,7 +47,7 @@ mirror, and the name of the value in which there are further `labels`.
 {{- end -}}
 {{- end }}
 
-{{/* The same for names alone. Takes a list of the value they are from, a map with the names, and what they name. */}}
+{{/* The same for names only. Takes a list of the value that contains them, a map with the names, and what they name. */}}
 {{- define "prometheusmirror.checkedNames" -}}
 {{- $from := first . }}{{ $what := last . -}}
 {{- range $name, $_ := index . 1 -}}
@@ -66,8 +65,8 @@ mirror, and the name of the value in which there are further `labels`.
 {{- end }}
 
 {{/*
-Annotations, or nothing at all. Takes the `root`, the name of the value in which there are `annotations`, and the
-chart's `own`, which win.
+Annotations, or nothing if there are none. Takes the `root`, the name of the value with the `annotations`, and the chart's `own`,
+which win.
 */}}
 {{- define "prometheusmirror.annotations" -}}
 {{- $annotations := dict -}}
@@ -75,7 +74,7 @@ chart's `own`, which win.
     {{- include "prometheusmirror.collect" (dict "root" $.root "from" . "into" $annotations) -}}
     {{- include "prometheusmirror.checkedNames" (list . $annotations "an annotation") -}}
     {{- if gt (len (toJson $annotations)) 262144 -}}
-        {{- printf "%s: an object can have 256 KiB of annotations, and these are more" . | fail -}}
+        {{- printf "%s: these are more than the 256 KiB of annotations that an object can have" . | fail -}}
     {{- end -}}
 {{- end -}}
 {{- range $name, $value := .own }}{{ $_ := set $annotations $name $value }}{{ end -}}
@@ -86,12 +85,12 @@ annotations:
 {{- end }}
 
 {{/*
-The metadata of an object. Takes what labels and annotations take, and if need be the `suffix` of its name or the whole `name`, and
+The metadata of an object. Takes what labels and annotations take, and optionally the `suffix` of its name or the whole `name`, and
 its `namespace`.
 */}}
 {{- define "prometheusmirror.metadata" -}}
 name: {{ .name | default (printf "%s%s" (include "prometheusmirror.fullname" .root) (.suffix | default "")) | quote }}
-{{- /* Without an override, Helm and kubectl say which namespace. */}}
+{{- /* Without an override, Helm or kubectl sets the namespace. */}}
 {{- $namespace := .namespace }}
 {{- if and (not $namespace) .root.Values.namespaceOverride }}{{ $namespace = include "prometheusmirror.namespace" .root }}{{ end }}
 {{- with $namespace }}

@@ -1,5 +1,5 @@
 {{/*
-What things are called, and the image. The names of Services are the strictest there are, and all others follow theirs.
+Names, and the image. The rules for names of Services are the strictest, so all objects follow them.
 */}}
 
 {{- define "prometheusmirror.name" -}}
@@ -11,7 +11,7 @@ What things are called, and the image. The names of Services are the strictest t
 {{- $fullname := .Values.fullnameOverride -}}
 {{- if not $fullname -}}
     {{- $name := include "prometheusmirror.name" . -}}
-    {{- /* The name of a release may have dots, that of a Service may not. */ -}}
+    {{- /* The name of a release may contain dots, the name of a Service may not. */ -}}
     {{- $release := replace "." "-" .Release.Name -}}
     {{- $fullname = contains $name $release | ternary $release (printf "%s-%s" $release $name) -}}
     {{- $fullname = $fullname | trunc 63 | regexFind "^.*[^-]" -}}
@@ -19,7 +19,7 @@ What things are called, and the image. The names of Services are the strictest t
 {{- include "prometheusmirror.checkedName" (dict "name" $fullname "value" "fullnameOverride") -}}
 {{- end }}
 
-{{/* A name as a Service may have it. Takes the name and the value by which another one can be given. */}}
+{{/* A name that a Service may have. Takes the name, and the value with which a user can change it. */}}
 {{- define "prometheusmirror.checkedName" -}}
 {{- if or (gt (len .name) 63) (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .name)) -}}
     {{- printf (print
@@ -30,7 +30,7 @@ What things are called, and the image. The names of Services are the strictest t
 {{- .name -}}
 {{- end }}
 
-{{/* The name of the pod of `helm test`, which is also its host name and so has at most 63 characters. */}}
+{{/* The name of the pod of `helm test`. It is also the host name of the pod, so it has at most 63 characters. */}}
 {{- define "prometheusmirror.testName" -}}
 {{- printf "%s-test" (include "prometheusmirror.fullname" . | trunc 58 | regexFind "^.*[^-]") -}}
 {{- end }}
@@ -40,7 +40,7 @@ What things are called, and the image. The names of Services are the strictest t
 {{- include "prometheusmirror.checkedNamespace" (list "namespaceOverride" (.Values.namespaceOverride | default .Release.Namespace)) -}}
 {{- end }}
 
-{{/* The name of a namespace; an empty one stays empty. Takes a list of the value in which it is, and the name. */}}
+{{/* The name of a namespace, checked; an empty name stays empty. Takes a list of the value that contains it, and the name. */}}
 {{- define "prometheusmirror.checkedNamespace" -}}
 {{- $name := last . | default "" -}}
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$" $name) -}}
@@ -58,7 +58,7 @@ What things are called, and the image. The names of Services are the strictest t
 {{- if and (le (len .) 253) (regexMatch (printf "^%s(\\.%s)*$" $part $part) .) }}yes{{ end -}}
 {{- end }}
 
-{{/* The name of an object that exists already. Takes a list of the value in which it is, and the name. */}}
+{{/* The name of an existing object, checked. Takes a list of the value that contains it, and the name. */}}
 {{- define "prometheusmirror.objectName" -}}
 {{- $name := last . -}}
 {{- if not (include "prometheusmirror.isObjectName" $name) -}}
@@ -71,9 +71,8 @@ What things are called, and the image. The names of Services are the strictest t
 {{- end }}
 
 {{/*
-Returns the name of an object that users bring themselves, and refuses a name that the chart gives to one of its own objects: on an
-upgrade Helm would delete or overwrite what the name stands for. Takes a list of the root, the value in which the name is, the
-kind of the object, and the name.
+Returns the name of an existing object of the user, and refuses the name of an object of the chart, because Helm would overwrite or
+delete the user's object. Takes a list of the root, the value that contains the name, the kind of the object, and the name.
 */}}
 {{- define "prometheusmirror.foreign" -}}
 {{- $root := index . 0 }}{{ $value := index . 1 }}{{ $kind := index . 2 }}{{ $name := index . 3 -}}
@@ -82,8 +81,7 @@ kind of the object, and the name.
 {{- range get $suffixes $kind -}}
     {{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) .) -}}
         {{- printf (print
-            "%s: %q is the name that this chart gives to a %s of its own, which Helm would overwrite or delete: use "
-            "another name for yours"
+            "%s: %q is the name of a %s of this chart, so Helm would overwrite or delete yours: use another name for it"
         ) $value $name $kind | fail -}}
     {{- end -}}
 {{- end -}}
@@ -96,13 +94,13 @@ kind of the object, and the name.
 {{- $registry := .Values.global.imageRegistry | default $image.registry | trimSuffix "/" -}}
 {{- if contains "://" $registry -}}
     {{- fail (print
-        "global.imageRegistry and image.registry are the name of a registry without https://, such as "
+        "global.imageRegistry and image.registry must be the name of a registry without https://, such as "
         "registry.example:5000/mirrored"
     ) -}}
 {{- end -}}
-{{- /* 1.10 in a file is the number 1.1 by the time it is here. */ -}}
+{{- /* Helm reads 1.10 in a values file as the number 1.1. */ -}}
 {{- if kindIs "float64" $image.tag -}}
-    {{- fail "image.tag is a number, of which it cannot be told how it was written: put it in quotes" -}}
+    {{- fail "image.tag is a number that Helm may have changed: put it in quotes" -}}
 {{- end -}}
 {{- $tag := include "prometheusmirror.text" (dict "of" $image.tag "name" "image.tag") -}}
 {{- $name := printf "%s/%s" $registry $image.repository -}}
@@ -119,7 +117,7 @@ kind of the object, and the name.
 {{- $name -}}
 {{- end }}
 
-{{/* The secrets to pull images with, as a pod has them. Takes the root. */}}
+{{/* The secrets for pulling images, as in a pod. Takes the root. */}}
 {{- define "prometheusmirror.pullSecrets" -}}
 {{- $names := list -}}
 {{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) -}}
@@ -127,7 +125,7 @@ kind of the object, and the name.
     {{- if kindIs "map" . }}{{ $name = .name }}{{ end -}}
     {{- if not (and $name (kindIs "string" $name)) -}}
         {{- fail (print
-            "each of global.imagePullSecrets and imagePullSecrets is the name of a Secret, or a map such as "
+            "each item of global.imagePullSecrets and imagePullSecrets must be the name of a Secret, or a map such as "
             "{name: NAME}"
         ) -}}
     {{- end -}}

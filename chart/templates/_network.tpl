@@ -1,9 +1,8 @@
 {{/*
-Host names, networks and the kinds of Service: what Kubernetes would refuse only after it has changed other objects is refused
-before.
+Host names, networks and types of Service. These checks refuse what Kubernetes would refuse, before Helm changes any object.
 */}}
 
-{{/* A host name of an Ingress or a route. Takes a list of the value in which it is, and the name. */}}
+{{/* A host name of an Ingress or a route, checked. Takes a list of the value that contains it, and the name. */}}
 {{- define "prometheusmirror.hostname" -}}
 {{- $value := first . }}{{ $host := last . -}}
 {{- $label := "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?" -}}
@@ -17,7 +16,7 @@ before.
 {{- $host -}}
 {{- end }}
 
-{{/* A network such as 10.1.2.0/24. Takes a list of the value in which it is, and the network. */}}
+{{/* A network such as 10.1.2.0/24, checked. Takes a list of the value that contains it, and the network. */}}
 {{- define "prometheusmirror.network" -}}
 {{- $value := first . }}{{ $network := last . -}}
 {{- $parts := splitList "/" $network -}}
@@ -34,7 +33,7 @@ before.
 {{- $network -}}
 {{- end }}
 
-{{/* Checks an IP address. Takes a list of the value in which it is, and the address. */}}
+{{/* Checks an IP address. Takes a list of the value that contains it, and the address. */}}
 {{- define "prometheusmirror.checkedAddress" -}}
 {{- if not (last . | include "prometheusmirror.bits") -}}
     {{- printf "%s: %q is not an IP address, such as 192.0.2.7 or 2001:db8::7" (first .) (last .) | fail -}}
@@ -59,7 +58,7 @@ before.
 {{- end -}}
 {{- end }}
 
-{{/* Checks the peers of a NetworkPolicy. Takes a list of the value in which they are, and the peers. */}}
+{{/* Checks the peers of a NetworkPolicy. Takes a list of the value that contains them, and the peers. */}}
 {{- define "prometheusmirror.checkedPeers" -}}
 {{- $value := first . -}}
 {{- range $peer := last . -}}
@@ -80,7 +79,7 @@ before.
 {{- end -}}
 {{- end }}
 
-{{/* What goes with which type of Service. Takes the root. */}}
+{{/* Checks that the fields of the Service fit its type. Takes the root. */}}
 {{- define "prometheusmirror.service.check" -}}
 {{- $service := .Values.service -}}
 {{- $outside := list "NodePort" "LoadBalancer" -}}

@@ -1,5 +1,5 @@
 {{/*
-What the pods of the mirror and the one that tests it have in common: a cluster that accepts the one accepts the other.
+What the pods of the mirror and the pod of `helm test` have in common. So a cluster that accepts one accepts the other.
 */}}
 
 {{/* Fields of a pod. Takes the root. */}}
@@ -41,7 +41,7 @@ dnsConfig:
 {{- end }}
 {{- end }}
 
-{{/* What Kubernetes refuses of a pod, before Helm changes any object. Takes the root. */}}
+{{/* Refuses pods that Kubernetes would refuse, before Helm changes any object. Takes the root. */}}
 {{- define "prometheusmirror.pod.check" -}}
 {{- range .Values.hostAliases }}{{ include "prometheusmirror.checkedAddress" (list "hostAliases" .ip) }}{{ end -}}
 {{- $servers := (.Values.dnsConfig).nameservers -}}
@@ -61,7 +61,7 @@ dnsConfig:
 {{- end -}}
 {{- end }}
 
-{{/* The volumes that users add. Kubernetes refuses two of one name, and those of the chart have theirs. Takes the root. */}}
+{{/* The volumes that users add. Kubernetes refuses two volumes of one name, also of the chart's own. Takes the root. */}}
 {{- define "prometheusmirror.extraVolumes" -}}
 {{- $names := list "key" "proxy" "certificates" "upstreams" -}}
 {{- range .Values.upstreamFiles }}{{ $names = printf "files-%s" .name | append $names }}{{ end -}}
@@ -79,7 +79,7 @@ dnsConfig:
 {{- with .Values.extraVolumes }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
-{{/* Where the container has them. Kubernetes refuses two at one path. Takes the root. */}}
+{{/* The mounts of these volumes. Kubernetes refuses two mounts at one path. Takes the root. */}}
 {{- define "prometheusmirror.extraVolumeMounts" -}}
 {{- $paths := list -}}
 {{- range list "key" "proxy" "certificates" "upstreams" }}{{ $paths = printf "/etc/prometheusmirror/%s" . | append $paths }}{{ end -}}
@@ -118,7 +118,7 @@ resources:
 {{- end }}
 {{- end }}
 
-{{/* Checks quantities, and that no request is above its limit. Takes the root. */}}
+{{/* Checks quantities, and that no request exceeds its limit. Takes the root. */}}
 {{- define "prometheusmirror.checkedResources" -}}
 {{- $root := . -}}
 {{- $number := "([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+)?" -}}
@@ -150,8 +150,8 @@ resources:
 {{- end }}
 
 {{/*
-A number that changes with what the running mirror does not take over when it changes, so that its pods are replaced;
-nothing if there is no such thing. The key and the upstreams are none: they are read again. Takes the root.
+A checksum of the values that the running mirror does not re-read, so that a change replaces the pods; nothing if there are none. The
+mirror re-reads the key and the upstreams, so they are not part of it. Takes the root.
 */}}
 {{- define "prometheusmirror.restart" -}}
 {{- $given := dict -}}

@@ -1,6 +1,6 @@
 {{/*
-The proxy: global.proxy.url may hold a password. It is repeated by no sentence, and taken apart by hand here, since an
-error of the function urlParse would show it.
+The proxy. global.proxy.url may contain a password, so errors do not repeat it. The templates do not use the function urlParse, because
+its errors would show the URL.
 */}}
 
 {{/* The URL, or nothing. */}}
@@ -14,14 +14,14 @@ error of the function urlParse would show it.
     {{- if not (and (regexMatch $form $url) (ge $port 1) (le $port 65535)) -}}
         {{- fail (print
             "global.proxy.url must be a URL such as http://user:password@proxy.example:3128, without a path; "
-            "what it was given is not shown here"
+            "its value may be secret, so it is not shown"
         ) -}}
     {{- end -}}
     {{- $url -}}
 {{- end -}}
 {{- end }}
 
-{{/* The port of the proxy at the URL that it takes. */}}
+{{/* The port of a proxy. Takes its URL. */}}
 {{- define "prometheusmirror.proxy.port" -}}
 {{- $port := trimSuffix "/" . | regexFind ":[0-9]+$" | trimPrefix ":" -}}
 {{- $port | default (hasPrefix "https" (lower .) | ternary "443" "80") -}}

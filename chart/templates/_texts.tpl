@@ -1,28 +1,27 @@
 {{/*
-Texts from values. Whatever a value is, Kubernetes wants text in labels, annotations and variables; and a number written
-in a values file has gone through a floating-point one by the time a template sees it.
+Values as text. Kubernetes accepts only text in labels, annotations and variables, but Helm reads a number in a values file as a
+floating-point number, which templates cannot turn back into what the user wrote.
 */}}
 
-{{/* A value as the text that was written. Takes the value as `of`, and its `name`. A refused one is not repeated. */}}
+{{/* A value as text. Takes the value as `of`, and its `name`. Errors do not repeat the value. */}}
 {{- define "prometheusmirror.text" -}}
 {{- if kindIs "float64" .of -}}
     {{- if or (ne (floor .of) .of) (ge .of 9007199254740992.0) (le .of -9007199254740992.0) -}}
         {{- printf (print
-            "%s is a number, of which it cannot be told how it was written: put it in quotes, or give it with "
-            "--set-string"
+            "%s is a number that Helm may have changed: put it in quotes, or give it with --set-string"
         ) .name | fail -}}
     {{- end -}}
     {{- printf "%.0f" .of -}}
 {{- else if or (kindIs "map" .of) (kindIs "slice" .of) -}}
-    {{- printf "%s has to be a text, not a map or a list" .name | fail -}}
+    {{- printf "%s must be a text, not a map or a list" .name | fail -}}
 {{- else if not (kindIs "invalid" .of) -}}
     {{- .of -}}
 {{- end -}}
 {{- end }}
 
 {{/*
-Puts the entries of a value into a map, as texts; those that are null are left out. Takes the `root`, the name of the
-value as `from`, such as `service.annotations`, and the map as `into`.
+Puts the entries of a value into a map, as text, except those that are null. Takes the `root`, the name of the value as `from`, such as
+`service.annotations`, and the map as `into`.
 */}}
 {{- define "prometheusmirror.collect" -}}
 {{- $entries := .root.Values -}}
@@ -37,15 +36,15 @@ value as `from`, such as `service.annotations`, and the map as `into`.
 {{- end }}
 
 {{/*
-A part of a pod or policy as YAML, in which label values and the like are texts, as Kubernetes demands; what is null is left out.
-Takes a list of the name of the value, and the value.
+A part of a pod or policy as YAML, with label values and the like as text, and without entries that are null. Takes a list of the name
+of the value, and the value.
 */}}
 {{- define "prometheusmirror.withTexts" -}}
 {{- $of := include "prometheusmirror.withTexts.json" (dict "name" (first .) "of" (last .)) | fromJson -}}
 {{- toYaml $of.is -}}
 {{- end }}
 
-{{/* The same as the JSON `{"is": …}`. Takes the value as `of`, its `name`, and whether what it holds are `texts`. */}}
+{{/* The same as JSON, `{"is": …}`. Takes the value as `of`, its `name`, and whether its content must be text, as `texts`. */}}
 {{- define "prometheusmirror.withTexts.json" -}}
 {{- $given := . -}}
 {{- $is := .of -}}

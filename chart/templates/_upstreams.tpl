@@ -1,9 +1,8 @@
 {{/*
-Named upstreams: their file, and the files that it names. The file holds secrets, so no sentence repeats a value of it but the
-name of an upstream.
+Named upstreams: their file, and the files that it names. The file may contain secrets, so errors repeat only the names of upstreams.
 */}}
 
-{{/* Whether there is an upstreams file: its path in the pods, or nothing. */}}
+{{/* The path of the upstreams file in the pods, or nothing if there is no such file. */}}
 {{- define "prometheusmirror.upstreams.path" -}}
 {{- $secret := (.Values.upstreamsFromSecret).name -}}
 {{- if and .Values.upstreams $secret -}}
@@ -20,7 +19,7 @@ name of an upstream.
 {{- end -}}
 {{- end }}
 
-{{/* What the schema cannot say in a sentence. The mirror checks the rest when it reads the file. */}}
+{{/* Checks that the schema cannot explain. The mirror checks the rest when it reads the file. */}}
 {{- define "prometheusmirror.upstreams.check" -}}
 {{- $names := list -}}
 {{- range .Values.upstreams -}}
@@ -42,12 +41,12 @@ name of an upstream.
 {{- end -}}
 {{- end }}
 
-{{/* The name of the Secret in which the file is. */}}
+{{/* The name of the Secret that contains the file. */}}
 {{- define "prometheusmirror.upstreams.secret" -}}
 {{- (.Values.upstreamsFromSecret).name | default (printf "%s-upstreams" (include "prometheusmirror.fullname" .)) -}}
 {{- end }}
 
-{{/* Mounted as directories, not by subPath: so changed files reach the running mirror, which re-reads them. */}}
+{{/* Mounted as directories, not by subPath, so that changed files reach the running mirror, which re-reads them. */}}
 {{- define "prometheusmirror.upstreams.volumes" -}}
 {{- if include "prometheusmirror.upstreams.path" . }}
 - name: upstreams
@@ -70,7 +69,7 @@ name of an upstream.
   configMap:
     name: {{ include "prometheusmirror.upstreams.serviceCa" $ | quote }}
     defaultMode: 292
-    {{- /* Because the entry is named, pods start only when OpenShift has added it. */}}
+    {{- /* The entry is named here, so that pods start only after OpenShift has added it. */}}
     items:
       - key: service-ca.crt
         path: service-ca.crt

@@ -116,12 +116,7 @@ fn busy() -> Vec<Case> {
         assert_eq!(exchange(address(mirror), &test_connection(details)).status, 503);
     };
     vec![
-        Case::new(
-            "overloaded",
-            one_worker("0"),
-            &[("PrometheusMirrorOverloaded", "turns away ")],
-            held(1, turned_away),
-        ),
+        Case::new("overloaded", one_worker("0"), &[("PrometheusMirrorOverloaded", "refuses ")], held(1, turned_away)),
         Case::new(
             "queueing",
             one_worker("5"),
@@ -144,7 +139,7 @@ fn cut_off() -> Vec<Case> {
         Case::new(
             "failing",
             Mirror::start(),
-            &[("PrometheusMirrorUpstreamFailing", "calls a second end with unreachable.")],
+            &[("PrometheusMirrorUpstreamFailing", "calls per second end with unreachable.")],
             move |mirror| test(mirror, &of_failing),
         ),
         Case::new(
@@ -165,7 +160,7 @@ fn cut_off() -> Vec<Case> {
         Case::new(
             "not_allowed",
             Mirror::start_with(&["--allow-upstream", "prometheus.example"]),
-            &[("PrometheusMirrorUpstreamNotAllowed", "calls a second")],
+            &[("PrometheusMirrorUpstreamNotAllowed", "calls per second")],
             once(move |mirror| test(mirror, &stub.details())),
         ),
     ]
@@ -276,13 +271,13 @@ fn cases() -> Vec<Case> {
         Case::new(
             "unauthorized",
             Mirror::start_with(&["--require-api-key", "true"]),
-            &[("PrometheusMirrorUnauthorized", "requests a second.")],
+            &[("PrometheusMirrorUnauthorized", "requests per second with 401.")],
             once(move |mirror| test(mirror, &stub.details())),
         ),
         Case::new(
             "dropped",
             Mirror::start(),
-            &[("PrometheusMirrorPointsDropped", "samples a second.")],
+            &[("PrometheusMirrorPointsDropped", "samples per second.")],
             move |mirror| {
                 assert_eq!(mirror.metric(&prometheus::shared().details(), odd.clone()).status, 200);
             },

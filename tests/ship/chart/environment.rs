@@ -91,8 +91,10 @@ fn a_variable_that_is_a_value_is_refused_with_its_name() {
         for (way, yaml) in WAYS {
             let install =
                 Install::promised().set("global.proxy.url=http://p").values(&yaml.replace("NAME", setting.variable));
-            install
-                .check_refused(&[&format!("{way}: {}", setting.variable), &format!("use the value {value} instead")]);
+            install.check_refused(&[
+                &format!("{way}: the chart sets {}:", setting.variable),
+                &format!("use the value {value} instead"),
+            ]);
         }
     }
 }

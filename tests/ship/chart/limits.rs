@@ -35,7 +35,10 @@ fn probes_have_the_bounds_of_kubernetes() {
 #[test]
 fn an_update_can_replace_pods() {
     for zero in ["0", "0%", "\"00%\""] {
-        check(&format!("strategy: {{rollingUpdate: {{maxSurge: {zero}}}}}"), &["maxSurge and as maxUnavailable"]);
+        check(
+            &format!("strategy: {{rollingUpdate: {{maxSurge: {zero}}}}}"),
+            &["maxSurge and maxUnavailable are both 0"],
+        );
     }
     check("strategy: {rollingUpdate: {maxSurge: some}}", &["maxSurge"]);
     check("strategy: {rollingUpdate: {maxSurge: -1}}", &["maxSurge"]);
@@ -253,7 +256,7 @@ fn what_a_map_or_a_secret_cannot_hold_is_refused() {
     );
     check(
         &format!("upstreams: [{{name: a, url: \"http://a\", tls_config: {{ca: {filler}}}}}]"),
-        &["upstreams are more than 1000000 bytes"],
+        &["upstreams have more than 1000000 bytes"],
     );
     check("extraObjects: [{kind: ConfigMap, metadata: {name: a}}]", &["extraObjects", "apiVersion"]);
 }

@@ -49,7 +49,7 @@ fn the_notes_warn_of_the_key_of_the_documentation() {
     let warning = "The key is the text";
     for key in ["API_KEY", "choose-a-key"] {
         let named = format!("{warning} {key}, which");
-        check(Install::without_key().set(&format!("global.apiKey={key}")), &["Mind:", &named], &[]);
+        check(Install::without_key().set(&format!("global.apiKey={key}")), &["Warnings:", &named], &[]);
         // The example is in one of the pages.
         let example = format!("--set global.apiKey={key}");
         let pages = [include_str!("../../../chart/README.md"), include_str!("../../../docs/install.md")];
@@ -69,7 +69,7 @@ fn the_notes_warn_where_something_is_open() {
     let upstream = "connect to any host";
     let policy = "No NetworkPolicy";
     let key = "reads the key in the reply";
-    check(Install::promised(), &["Mind:", upstream, policy, key], &["Ingress", "gateway", "outside"]);
+    check(Install::promised(), &["Warnings:", upstream, policy, key], &["Ingress", "gateway", "outside"]);
     let named = "allowUpstream={prometheus.monitoring.svc}";
     check(Install::promised().set(named), &[policy, key], &[upstream]);
     check(Install::promised().set("allowUpstream={a,*}"), &[upstream], &[]);
@@ -81,7 +81,7 @@ fn the_notes_warn_where_something_is_open() {
     check(Install::promised().set(ingress).set("ingress.tls[0].secretName=t"), &[], &["The Ingress has no TLS"]);
     let route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
     check(Install::promised().set(route), &["listener of the gateway without TLS"], &[]);
-    // Nothing to mind.
-    check(Install::promised().set(named).set("networkPolicy.enabled=true,requireApiKey=true"), &[], &["Mind"]);
+    // Nothing to warn of.
+    check(Install::promised().set(named).set("networkPolicy.enabled=true,requireApiKey=true"), &[], &["Warnings"]);
     check(everything(), &["is a LoadBalancer", "gateway"], &[upstream, policy, key, "no TLS"]);
 }
