@@ -1,13 +1,13 @@
-//! The flags of `prometheusmirror ask`, from which its parser, its help, the completions and the manual all come.
+//! The flags of `prometheusmirror ask`. Its parser, its help, the completions and the manual page come from this table.
 
 /// A flag of `ask`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskFlag {
     /// The flag, without its dashes.
     pub flag: &'static str,
-    /// What its value is called in the help; empty if it takes none.
+    /// The name of its value in the help; empty if it takes no value.
     pub value: &'static str,
-    /// What it is for.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -22,42 +22,54 @@ impl AskFlag {
     }
 }
 
-/// All flags of `ask`, in the order they are listed in. The settings of the server that say how upstreams are reached count, too.
+/// All flags of `ask`, in the order of its help. `ask` also takes the settings of the server that say how upstreams are reached.
 pub static ASK_FLAGS: [AskFlag; 30] = [
-    flag("url", "URL", "Ask the Prometheus at this base URL, with user and password if it needs them."),
-    flag("upstream", "NAME", "Ask this upstream of --upstreams-file; an only one need not be named."),
-    flag("mirror", "URL", "Ask through the mirror that runs at this address, with the key of --api-key."),
-    flag("timeout", "DURATION", "How long the question may take, such as 20s."),
-    flag("scrape-interval", "DURATION", "How often the metrics are scraped, such as 15s."),
-    flag("nan", "WORD", "What a sample becomes that is not a number: NONE or ZERO."),
-    flag("partial-response", "WORD", "What becomes of an answer that Prometheus itself calls partial: deny or allow."),
+    flag("url", "URL", "Query the Prometheus at this base URL, which may contain a user and password."),
+    flag(
+        "upstream",
+        "NAME",
+        "Query this upstream of --upstreams-file. If the file has only one, you can leave out the flag.",
+    ),
+    flag("mirror", "URL", "Send the request to the mirror that runs at this URL, with the key of --api-key."),
+    flag("timeout", "DURATION", "Timeout of the request, such as 20s."),
+    flag("scrape-interval", "DURATION", "Scrape interval of the metrics, such as 15s."),
+    flag("nan", "WORD", "What a NaN sample becomes: NONE (no point) or ZERO (the number 0)."),
+    flag(
+        "partial-response",
+        "WORD",
+        "What becomes of a response that Prometheus itself calls partial: deny (an error) or allow.",
+    ),
     flag("test", "", "Test the connection."),
-    flag("names", "", "List the names of fields."),
+    flag("names", "", "List field names."),
     flag("values", "FIELD", "List the values of a field, such as job, __counter__ or __gauge__."),
-    flag("prefix", "TEXT", "Of --values, those that begin like this."),
-    flag("offset", "NUMBER", "Of --values, skip so many."),
-    flag("gauge", "NAME", "Ask for the values of a metric."),
-    flag("counter", "NAME", "Ask for the rate per second of a metric."),
-    flag("expression", "PROMQL", "Ask for the values of a PromQL expression."),
+    flag("prefix", "TEXT", "With --values: only values with this prefix."),
+    flag("offset", "NUMBER", "With --values: skip this number of values."),
+    flag("gauge", "NAME", "Query the samples of a metric."),
+    flag("counter", "NAME", "Query the rate per second of a metric."),
+    flag("expression", "PROMQL", "Query the values of a PromQL expression."),
     flag(
         "label",
         "NAME=VALUE",
-        "Only series with this label. Repeat it for several labels; repeat a name for several values.",
+        "Only series with this label. Repeat the flag for several labels; repeat a name for several values.",
     ),
-    flag("request", "FILE", "Send a request body as StackState sends it, from a file or, with -, from standard input."),
-    flag("last", "DURATION", "The time until now, such as 15m, 6h, 7d. One hour if no time is given."),
-    flag("start", "TIME", "The start: RFC 3339, or seconds or milliseconds since the epoch."),
-    flag("end", "TIME", "The end, in the same form; now if it is not given."),
-    flag("method", "NAME", "The aggregation: MEAN, MAX, MIN, SUM, EVENT_COUNT, PERCENTILE_95 and so on."),
-    flag("bucket", "DURATION", "The length of a bucket, such as 5m. One minute if only --method is given."),
-    flag("limit", "NUMBER", "At most so many points, names or values."),
-    flag("latest-first", "", "The newest points first."),
-    flag("format", "WORD", "The output: table, json (the response body) or csv."),
-    flag("explain", "", "Show how the answer came to be."),
-    flag("curl", "", "Print a curl command that asks a running mirror the same, and do not ask."),
-    flag("no-plot", "", "Show no plot below a table."),
+    flag("request", "FILE", "Send a request body as StackState sends it, from a file, or from standard input with -."),
+    flag(
+        "last",
+        "DURATION",
+        "Length of the time range, which ends at --end, such as 15m, 6h or 7d. Default: 1h, unless --start is given.",
+    ),
+    flag("start", "TIME", "Start time: RFC 3339, or seconds or milliseconds since the epoch."),
+    flag("end", "TIME", "End time, in the same form. Default: now."),
+    flag("method", "NAME", "Aggregation method: MEAN, MAX, MIN, SUM, EVENT_COUNT, PERCENTILE_95 and so on."),
+    flag("bucket", "DURATION", "Length of a bucket, such as 5m. Default: 1m, if --method is given."),
+    flag("limit", "NUMBER", "Maximum number of points, names or values."),
+    flag("latest-first", "", "Newest points first."),
+    flag("format", "WORD", "Output format: table, json (the response body) or csv."),
+    flag("explain", "", "Show how each number was computed."),
+    flag("curl", "", "Do not send the query; print a curl command that sends it to a running mirror."),
+    flag("no-plot", "", "Do not show a plot below a table."),
     flag("plot", "", "Show a plot below a table, even if the output is not a terminal."),
-    flag("quiet", "", "Show no progress."),
+    flag("quiet", "", "Do not show progress."),
 ];
 
 /// The flags of a command line of `ask`, and their values.

@@ -1,30 +1,30 @@
-//! The table of settings, from which the flags, the environment variables and the help text all come.
+//! The table of settings. The flags, the environment variables and the help text come from it.
 
 use std::fmt;
 
-/// A setting: how it is given and what it may be. docs/settings.md has the same table; a test compares the two.
+/// A setting: its names, values, default and help. docs/settings.md has the same table; a test compares the two.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The flag, without its dashes.
     pub flag: &'static str,
-    /// The environment variable, which counts when the flag is not given. An empty one counts as not given.
+    /// The environment variable, which counts if the flag is not given. An empty variable counts as not given.
     pub variable: &'static str,
-    /// What holds when it is not given.
+    /// The value that it has if it is not given.
     pub fallback: Fallback,
-    /// What it may be.
+    /// The values that it may have.
     pub allowed: &'static str,
-    /// What it is for.
+    /// The help text.
     pub help: &'static str,
 }
 
-/// What holds when a setting is not given.
+/// The value of a setting that is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
-    /// It is off.
+    /// The setting is off.
     Off,
     /// This value.
     Value(&'static str),
-    /// A value that follows from another setting, in words.
+    /// A value that depends on other settings, in words.
     Derived(&'static str),
 }
 
@@ -50,7 +50,7 @@ pub(super) const API_KEY_FILE: Setting = Setting {
     flag: "api-key-file",
     variable: "API_KEY_FILE",
     fallback: Fallback::Derived("this or `--api-key`"),
-    allowed: "the path of a file that holds the key and nothing else",
+    allowed: "the path of a file that contains only the key",
     help: "File that contains the key, such as a mounted Secret. Re-read every 5 s.",
 };
 pub(super) const REQUIRE_API_KEY: Setting = Setting {
@@ -66,7 +66,7 @@ pub(super) const ALLOW_UPSTREAM: Setting = Setting {
     variable: "ALLOW_UPSTREAM",
     fallback: Fallback::Value("*"),
     allowed: "a comma-separated list of host, host:port, *.domain, networks such as 10.0.0.0/8, or * for everything",
-    help: "Hosts that connection details may give as host, port or url. Named upstreams are always allowed.",
+    help: "Hosts that Connection Details may give as host, port or url. Named upstreams are always allowed.",
 };
 pub(super) const UPSTREAMS_FILE: Setting = Setting {
     flag: "upstreams-file",
@@ -74,14 +74,14 @@ pub(super) const UPSTREAMS_FILE: Setting = Setting {
     fallback: Fallback::Off,
     allowed: "the path of a YAML file",
     help: "File that lists upstreams by name, with their credentials and TLS settings, in the words of Prometheus's http_config. \
-           Connection details choose one by its name. The file and all files it names are re-read every 5 s.",
+           Connection Details choose one by its name. The file and all files it names are re-read every 5 s.",
 };
 pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     flag: "named-upstreams-only",
     variable: "NAMED_UPSTREAMS_ONLY",
     fallback: Fallback::Value("false"),
     allowed: "true or false",
-    help: "Whether connection details must name an upstream of --upstreams-file. Then host, port and url are refused.",
+    help: "Whether Connection Details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
 pub(super) const EXPLORER: Setting = Setting {
     flag: "explorer",
@@ -139,14 +139,14 @@ pub(super) const PORT: Setting = Setting {
     variable: "PORT",
     fallback: Fallback::Value("9900"),
     allowed: "a port from 0 to 65535 (0: any free one)",
-    help: "The TCP port to listen on.",
+    help: "TCP port to listen on.",
 };
 pub(super) const LISTEN: Setting = Setting {
     flag: "listen",
     variable: "LISTEN",
     fallback: Fallback::Value("::"),
     allowed: "an IPv4 or IPv6 address",
-    help: "The address to listen on. :: is all interfaces, IPv4 and IPv6.",
+    help: "Address to listen on. :: means all interfaces, IPv4 and IPv6.",
 };
 pub(super) const LOG_LEVEL: Setting = Setting {
     flag: "log-level",
@@ -167,15 +167,15 @@ pub(super) const CA_FILE: Setting = Setting {
     variable: "CA_FILE",
     fallback: Fallback::Off,
     allowed: "the path of a PEM file, or of a directory of PEM files",
-    help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. In a directory, all \
-           files are read whose names do not begin with a dot.",
+    help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. Of a directory, the \
+           mirror reads all files whose names do not begin with a dot.",
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
     variable: "PROXY",
     fallback: Fallback::Off,
     allowed: "a URL such as http://user:password@proxy.example:3128 (http or https), or the absolute path of a file that \
-              holds one and nothing else",
+              contains only such a URL",
     help: "HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it needs a password, prefer the file, which \
            is read once at the start. HTTP_PROXY and similar variables are ignored.",
 };
@@ -185,7 +185,7 @@ pub(super) const NO_PROXY: Setting = Setting {
     fallback: Fallback::Value(".svc,.cluster.local,127.0.0.0/8,::1"),
     allowed: "a comma-separated list of host (with all names below it), .domain, host:port, networks such as 10.0.0.0/8, \
               or * for everything",
-    help: "Hosts that bypass --proxy, as the connection details write them. Names without a dot always bypass it.",
+    help: "Hosts that bypass --proxy, as the Connection Details write them. Names without a dot always bypass it.",
 };
 
 pub(super) const CONNECTION_LIFETIME: Setting = Setting {
@@ -197,7 +197,7 @@ pub(super) const CONNECTION_LIFETIME: Setting = Setting {
            that moved to another address.",
 };
 
-/// All settings, in the order they are listed in.
+/// All settings, in the order of the help text.
 pub const TABLE: [&Setting; 21] = [
     &API_KEY,
     &API_KEY_FILE,
