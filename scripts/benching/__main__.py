@@ -1,25 +1,25 @@
 """The work of scripts/bench: python3 -B scripts/benching MIRROR ROUNDS, with nothing but Python's standard library.
 
 What is measured
-    rows        The same question is put to Prometheus *directly*, through *nginx* and through the *mirror*, for two
-                seconds each and in turns, ROUNDS times. A ratio is the median of the ratios of the rounds, and stands
-                between the least and the greatest of them. Each row says what is aimed at. Prometheus has no percentile of
-                several series: it is asked for that of one, and the mirror's answers count as many times as it has series.
-    prometheus  What an answer costs Prometheus itself when it is asked directly and when the mirror asks it, and how many
-                bytes go from it to the mirror.
+    rows        The same query is sent *directly* to Prometheus, through *nginx* and through the *mirror*, for two seconds each, in
+                turns, ROUNDS times. A ratio is the median of the ratios of the rounds; the spread is the smallest and the largest
+                of them. Each row has a goal. Prometheus has no percentile of several series: it gets the query for one series, and
+                each response of the mirror counts as many times as the query has series.
+    prometheus  The CPU of Prometheus for a direct query and for the mirror, and the bytes of its responses.
     latency     What nginx and the mirror add to the median latency of a single client.
-    points      How the time of an answer, and the mirror's part of it, grow with the points of the answer.
-    credentials What it costs to show credentials, and to speak TLS: the same question to upstreams that are named, against one
-                whose address is given. What stands behind nginx is compared with what stands behind nginx. *Of plain* is the
-                throughput of the mirror with them, divided by that without; *added CPU* is what the mirror itself spends more on
-                an answer. The row `none` is a named upstream without credentials: as far as it is from 1 and from 0, the machine
-                is not quiet, and differences of that size in the other rows say nothing.
+    points      How the duration of a query, and the CPU of the mirror for it, grow with the points.
+    credentials The cost of credentials and TLS: the same query to named upstreams, and to an upstream with a given address.
+                Upstreams behind nginx are compared with one behind nginx. *Of plain* is the throughput of the mirror with
+                credentials, divided by that without; *added CPU* is the additional CPU of the mirror for a response. The row `none`
+                is a named upstream without credentials: its distance from 1 and 0 is the noise, and differences of that size in
+                other rows mean nothing.
     clients     How throughput and latency change from 1 client to 256.
-    size        The mirror's peak memory after the rows, its binary, its time from the start to the first answer.
+    size        The peak memory of the mirror after the rows, the size of its binary, and its time from the start to the first
+                response.
 
-What is not
-    All take part in one machine, wrk as well, so that what the mirror costs is taken from Prometheus, too. On a machine
-    of its own Prometheus would be faster, and so would be the whole.
+What is not measured
+    All programs share one machine, including wrk, so the mirror takes CPU away from Prometheus. On separate machines, both would be
+    faster.
 """
 
 import contextlib
@@ -163,11 +163,11 @@ class Bench:
             sent = [statistics.median(one.prometheus_bytes for one in some) for some in (direct, mirror)]
             costs.append([question.name, *(f"{ms:.3f}" for ms in cpu_ms), f"{cpu_ms[1] / cpu_ms[0] / question.times:.2f}"])
             costs[-1] += [f"{size:.0f}" for size in sent]
-        head = "question,points,clients,direct/s,nginx/s,mirror/s,of direct,spread,goal,nginx of direct,spread"
+        head = "query,points,clients,direct/s,nginx/s,mirror/s,of direct,spread,goal,nginx of direct,spread"
         head += ",of nginx,spread,goal,CPU s/1000,errors"
-        printed("Answers a second", split(head), lines)
-        head = "question,direct CPU ms,for the mirror,of direct,direct bytes,for the mirror"
-        printed("What an answer costs Prometheus", split(head), costs)
+        printed("Responses per second", split(head), lines)
+        head = "query,direct CPU ms,for the mirror,of direct,direct bytes,for the mirror"
+        printed("Cost for Prometheus", split(head), costs)
 
     def latency(self, question):
         runs = self.in_turns(question, 1)
@@ -183,7 +183,7 @@ class Bench:
         starts = [start_to_answer_ms(self.work, binary, question, self.prometheus) for _ in range(STARTS)]
         lines = [
             [f"peak memory with {WORKERS} workers, MiB", f"{self.mirror.peak_mib():.1f}", "", "24"],
-            ["start to first answer, ms", f"{statistics.median(starts):.1f}", spread(starts, 1), "50"],
+            ["start to first response, ms", f"{statistics.median(starts):.1f}", spread(starts, 1), "50"],
             ["binary, MB", f"{pathlib.Path(binary).stat().st_size / 1e6:.2f}", "", "4.5"],
         ]
         asked, accepted = self.upstream_requests(), self.prometheus.accepted()
@@ -242,7 +242,7 @@ class Bench:
             lines.append([count, *(f"{one:.2f}" for one in took), f"{took[2] / took[0]:.2f}"])
             lines[-1] += [f"{1e9 * cpu / count:.0f}", f"{self.mirror.peak_mib():.1f}", sum(errors)]
         head = "points,direct p50 ms,nginx p50 ms,mirror p50 ms,of direct,mirror CPU ns/point,peak MiB,errors"
-        printed("Points of an answer, one client", split(head), lines)
+        printed("Points of a response, one client", split(head), lines)
 
     def upstream_requests(self):
         return self.mirror.metric("prometheusmirror_upstream_requests_total")

@@ -1,8 +1,7 @@
 """The work of scripts/sizing: python3 -B scripts/sizing_load MIRROR STREAMS, with nothing but Python's standard library.
 
-A stream is a question about one or several series that StackState asks again every minute. Of the streams, 75 in a hundred
-are aggregated over the last 15 minutes by a minute, 15 are raw over the last 15 minutes, 7 aggregate 20 series, and 3 reach
-back two days by an hour.
+A stream is a query that StackState sends again every minute. 75 % of the streams aggregate the last 15 minutes into buckets of a
+minute, 15 % are raw over the last 15 minutes, 7 % aggregate 20 series, and 3 % aggregate two days into buckets of an hour.
 """
 
 import contextlib
@@ -150,7 +149,7 @@ def main(binary, streams):
                 + [f"{100 * one / seconds:.0f}" for one in cpu]
                 + [f"{statistics.median(took):.2f}", f"{percentile(took, 99):.2f}", f"{mirror.peak_mib():.0f}", load.errors]
             )
-        head = "load,questions/s,calls/question,mirror CPU ms,Prometheus CPU ms,mirror % of a core,Prometheus % of a core"
+        head = "load,queries/s,calls/query,mirror CPU ms,Prometheus CPU ms,mirror % of a core,Prometheus % of a core"
         printed("Streams", (head + ",p50 ms,p99 ms,mirror peak MiB,errors").split(","), lines)
         per_core = 60_000 / float(lines[0][3])
         print(f"\nAt this cost, a core that does nothing else carries {per_core:.0f} streams polled once a minute.")
