@@ -1,25 +1,25 @@
-# The image: one static program, and the licences of what it is made of.
+# Builds the image: one static program, and the licences of its parts.
 #
 #   docker build --tag stackstate/prometheusmirror:0.1.0 .
 #
-# For a site with a base image of its own: --build-arg BUILD_IMAGE=registry.example/rust, which has to have Rust, gcc and
-# the headers of glibc, as Debian's packages bring them. Without a network: run `cargo vendor` first, and vendor/ is used. Behind
-# a proxy that signs TLS with an authority of its own: --secret id=ca,src=FILE, where FILE holds its certificate as PEM.
+# Another build image: --build-arg BUILD_IMAGE=registry.example/rust. It must have Rust, and gcc and the headers of glibc from
+# Debian's packages. Without a network: run `cargo vendor` first; the build then uses vendor/. Behind a proxy that signs TLS with
+# its own CA: --secret id=ca,src=FILE. FILE contains the CA certificate as PEM.
 
 ARG RUST_VERSION=1.95.0
 ARG BUILD_IMAGE=docker.io/library/rust:${RUST_VERSION}-slim-bookworm
 
-# Built where it runs, by emulation for another platform: cross-compiling would take a C compiler that the image has not.
+# For another platform, this stage runs in emulation. Cross-compiling would need a C compiler that the build image does not have.
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 COPY . .
-# The sources of the crates stand at the same place either way, so the program comes out the same.
+# The sources of the crates are always in vendor/, so that the program is the same with and without a network.
 RUN --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ ! -d vendor ]; then \
         if [ -e /run/ca.pem ]; then export CARGO_HTTP_CAINFO=/run/ca.pem; fi; \
         cargo vendor --locked >/dev/null; \
     fi
-# With the target named, the flag is not meant for what runs at the build, which static linking would break.
+# With --target, RUSTFLAGS does not apply to build scripts and macros, which cannot be linked statically.
 RUN set -eu; \
     target=$(rustc --version --verbose | sed -n 's/^host: //p'); \
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --offline --target "$target" \
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="prometheusmirror" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /image /
-# By number, so that a cluster can tell that it is not root. Any other will do as well: nothing is written.
+# A number, so that Kubernetes can tell that it is not root. Any other user works, too, because the program writes no files.
 USER 65532:65532
 EXPOSE 9900
 STOPSIGNAL SIGTERM

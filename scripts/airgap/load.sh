@@ -1,27 +1,27 @@
 #!/bin/sh
-# load.sh: brings the image of the bundle in whose folder it stands to where the nodes of a cluster find it. It stands alone:
-# all it needs is a POSIX shell, sha256sum or shasum, and one of the four tools.
+# load.sh: loads or pushes the image of the bundle in its folder, so that the nodes of a cluster find it. It needs only a POSIX
+# shell, sha256sum or shasum, and one of docker, podman, skopeo and ctr.
 set -eu
 
 help() {
     cat <<'HELP'
-sh load.sh                loads the image into the engine of this machine
-sh load.sh REGISTRY       pushes it to a registry, given as host:port or host:port/path
+sh load.sh                loads the image into the container engine of this machine
+sh load.sh REGISTRY       pushes the image to a registry, such as host:port or host:port/path
 
-Either checks the whole bundle against SHA256SUMS first, stops at the first failure, and ends with the helm command that
-installs the mirror.
+Both first check the whole bundle against SHA256SUMS, and stop at the first failure. At the end, they print the helm command
+that installs the mirror.
 
-  --with TOOL    docker, podman, skopeo or ctr; without it, the first of them that is there. docker and ctr are there if
-                 their engine answers. skopeo has no engine: it loads into the storage of podman and CRI-O. ctr loads for
-                 Kubernetes, into the namespace k8s.io, or into CONTAINERD_NAMESPACE.
-  --plain-http   the registry speaks no TLS. docker has no flag for that: its daemon has to list the registry under
-                 "insecure-registries" in /etc/docker/daemon.json.
-  --user NAME    with ctr alone: who pushes. ctr asks for the password.
+  --with TOOL    docker, podman, skopeo or ctr. Default: the first that is installed; docker and ctr only if their engine
+                 answers. skopeo has no engine: it loads into the storage of podman and CRI-O. ctr loads for Kubernetes,
+                 into the namespace k8s.io or CONTAINERD_NAMESPACE.
+  --plain-http   the registry has no TLS. docker has no flag for this: list the registry under "insecure-registries" in
+                 /etc/docker/daemon.json.
+  --user NAME    only with ctr: the user that pushes. ctr asks for the password.
   --help         this text
 
-Who pushes is who has logged in with `docker login`, `podman login` or `skopeo login`; podman and skopeo take the file of
-another login from REGISTRY_AUTH_FILE. For a registry whose certificate your own authority has signed, docker, podman and
-skopeo read /etc/docker/certs.d/HOST:PORT/ca.crt; ctr trusts what the machine trusts.
+Before you push, log in with `docker login`, `podman login` or `skopeo login`. podman and skopeo can read another login file
+from REGISTRY_AUTH_FILE. If your own CA has signed the certificate of the registry, docker, podman and skopeo read
+/etc/docker/certs.d/HOST:PORT/ca.crt; ctr trusts the CAs of the machine.
 HELP
 }
 
@@ -30,7 +30,7 @@ fail() {
     exit 1
 }
 
-# there TOOL: whether it is on the machine and of use. docker and ctr are nothing without their engine.
+# there TOOL: whether the machine has the tool. docker and ctr also need an engine that answers.
 there() {
     command -v "$1" >/dev/null 2>&1 || return 1
     case $1 in
@@ -38,13 +38,13 @@ there() {
     esac
 }
 
-# as_registry TEXT: sets the registry, or says what is wrong with it. A password that was typed into it is not repeated.
+# as_registry TEXT: sets the registry, or fails. Errors do not repeat a password.
 as_registry() {
     case $1 in
-    *@*) fail "a registry is given as host:port/path, without who pushes: log in with the tool first, see --help" ;;
-    http://*) fail "a registry is given as host:port/path: write ${1#http://} --plain-http" ;;
-    *://*) fail "a registry is given as host:port/path: write ${1#*://}" ;;
-    '' | /* | *[!A-Za-z0-9._:/-]*) fail "a registry is given as host:port/path, not as '$1'" ;;
+    *@*) fail "give the registry as host:port/path, without a user: log in with the tool first, see --help" ;;
+    http://*) fail "give the registry as host:port/path: write ${1#http://} --plain-http" ;;
+    *://*) fail "give the registry as host:port/path: write ${1#*://}" ;;
+    '' | /* | *[!A-Za-z0-9._:/-]*) fail "give the registry as host:port/path, not as '$1'" ;;
     esac
     registry=$1
     while [ "$registry" != "${registry%/}" ]; do
@@ -60,21 +60,21 @@ sha256() {
     fi | cut -d ' ' -f 1
 }
 
-# verify: the bundle is as it was made. Each line is compared here rather than by `sha256sum -c`, which passes over lines
-# that it cannot read.
+# verify: checks that the bundle has not changed. It compares each line itself, because `sha256sum -c` ignores lines that it cannot
+# read.
 verify() {
     command -v sha256sum >/dev/null 2>&1 || command -v shasum >/dev/null 2>&1 ||
-        fail "there is neither sha256sum nor shasum to check the bundle with: install coreutils or perl"
+        fail "the machine has neither sha256sum nor shasum to check the bundle: install coreutils or perl"
     [ -f SHA256SUMS ] || fail "SHA256SUMS is missing: copy the whole bundle again"
     checked=
     while read -r sum file || [ -n "$sum" ]; do
         [ -f "$file" ] || fail "$file is missing: copy the whole bundle again"
-        [ "$(sha256 "$file")" = "$sum" ] || fail "$file is not as it was made: copy the whole bundle again"
+        [ "$(sha256 "$file")" = "$sum" ] || fail "$file has changed since the bundle was made: copy the whole bundle again"
         checked="$checked $file "
     done <SHA256SUMS
 }
 
-# verified FILE...: these were among what was checked. A part of SHA256SUMS may have been lost.
+# verified FILE...: checks that SHA256SUMS lists these files. A part of it may have been lost.
 verified() {
     for file in "$@"; do
         case $checked in
@@ -84,8 +84,8 @@ verified() {
     done
 }
 
-# How each tool loads and pushes. The archive of docker keeps the HEALTHCHECK, which OCI does not know; the archive of OCI
-# is pushed as it is, so that its digest in the registry is the one it has in the bundle.
+# How each tool loads and pushes. The docker archive contains the HEALTHCHECK, which OCI does not support. The OCI archive is pushed
+# unchanged, so that the image has the same digest in the registry as in the bundle.
 load_docker() { docker load --input "$archive.docker.tar"; }
 push_docker() { load_docker && docker tag "$image" "$target" && docker push "$target"; }
 
@@ -122,7 +122,7 @@ while [ $# -gt 0 ]; do
         ;;
     -*) fail "there is no ${1%%=*}, see --help" ;;
     *)
-        [ -z "$registry" ] || fail "one registry at a time, not $registry and another"
+        [ -z "$registry" ] || fail "only one registry can be given, not $registry and another"
         as_registry "$1"
         ;;
     esac
@@ -141,7 +141,7 @@ verified "$archive.docker.tar" "$archive.oci.tar" "$chart"
 
 case $tool in
 '')
-    # A node of Kubernetes has ctr, and what skopeo loads there is of no use to it.
+    # To load on a node of Kubernetes, prefer ctr: Kubernetes does not use the storage of skopeo there.
     [ -n "$registry" ] && tools="docker podman skopeo ctr" || tools="docker podman ctr skopeo"
     for candidate in $tools; do
         if there "$candidate"; then
@@ -149,15 +149,15 @@ case $tool in
             break
         fi
     done
-    [ -n "$tool" ] || fail "there is no docker or ctr whose engine answers, no podman and no skopeo: install one of them"
+    [ -n "$tool" ] || fail "this machine has no docker or ctr whose engine answers, no podman and no skopeo: install one of them"
     ;;
 docker | podman | skopeo | ctr)
-    there "$tool" || fail "$tool is not there, or its engine does not answer: try \`$tool version\`"
+    there "$tool" || fail "$tool is not installed, or its engine does not answer: try \`$tool version\`"
     ;;
 *) fail "--with must be followed by docker, podman, skopeo or ctr, not $tool" ;;
 esac
 case $user in
-*:*) fail "--user takes a name alone: ctr asks for the password" ;;
+*:*) fail "--user must be followed by the name only: ctr asks for the password" ;;
 esac
 [ -z "$user" ] || [ "$tool" = ctr ] || fail "--user is for ctr: with $tool, log in by \`$tool login\`"
 
@@ -168,21 +168,21 @@ if [ -n "$registry" ]; then
         if [ "$tool$plain_http" = dockeryes ]; then
             echo "$0: docker pushes without TLS only to the insecure-registries of its daemon, see --help" >&2
         elif [ -z "$plain_http" ]; then
-            echo "$0: if it gave an HTTP response to an HTTPS client, the registry has no TLS: add --plain-http" >&2
+            echo "$0: if the error above is \"HTTP response to HTTPS client\", the registry has no TLS: add --plain-http" >&2
         fi
-        fail "$tool could not push $target; it says why above"
+        fail "$tool could not push $target; its error is above"
     fi
 else
     target=$image
     echo "$0: loading $target with $tool" >&2
-    "load_$tool" || fail "$tool could not load $target; it says why above"
+    "load_$tool" || fail "$tool could not load $target; its error is above"
 fi
 
-# To be typed where this was called from.
+# The path of the chart, seen from the folder in which this was called.
 [ "$started" = "$bundle" ] && chart=./$chart || chart="'$bundle/$chart'"
 echo
-echo "$target is in its place. This command installs the mirror with it. Replace API_KEY by a key of your choice, and"
-echo "monitoring by the namespace that you want:"
+echo "$target is ready. The following command installs the mirror. Replace API_KEY by a key of your choice,"
+echo "and monitoring by your namespace:"
 echo
 echo "helm upgrade --install prometheusmirror $chart --namespace monitoring --create-namespace" \
     "${registry:+--set global.imageRegistry=$registry }--set global.apiKey=API_KEY"

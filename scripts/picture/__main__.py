@@ -20,20 +20,20 @@ MAX_BYTES = 120_000
 
 
 def demo_addresses(process, log):
-    """The addresses of the mirror and of Prometheus, once the demo has printed them."""
+    """The URLs of the mirror and of Prometheus, as soon as the demo has printed them."""
     deadline = time.monotonic() + DEMO_S
     while time.monotonic() < deadline:
         text = log.read_text()
-        if found := re.search(r"the explorer at (http://\S+?)/ .*with (http://\S+) as its URL", text):
+        if found := re.search(r"(http://\S+?)/#by=.*URL of this Prometheus is (http://\S+)", text, re.DOTALL):
             return found.groups()
         if process.poll() is not None:
             break
         time.sleep(0.5)
-    sys.exit(f"scripts/demo --keep did not come so far; it says:\n{log.read_text()[-2000:]}")
+    sys.exit(f"scripts/demo --keep ended early. Its output:\n{log.read_text()[-2000:]}")
 
 
 def address(mirror, prometheus):
-    """The explorer's address with a query over the last two minutes, in buckets of two seconds."""
+    """The URL of the explorer with a query over the last two minutes, in buckets of two seconds."""
     end = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     start = end - datetime.timedelta(seconds=SAMPLES_S)
     query = {

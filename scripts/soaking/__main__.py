@@ -1,42 +1,41 @@
 """The work of scripts/soak: python3 -B scripts/soaking MIRROR MINUTES, with nothing but Python's standard library.
 
 What runs
-    A Prometheus scrapes itself every second, and holds an hour of samples whose values are known. A mirror with its default
-    number of workers queries it. A second Prometheus with the same samples stands behind a relay that misbehaves in turns.
-    Clients, each a process of its own with a seed of its own, query at the same time:
+    A Prometheus scrapes itself every second, and has an hour of samples with known values. A mirror with the default number of
+    workers queries it. A second Prometheus with the same samples is behind a relay, which misbehaves in different ways. Clients
+    send queries at the same time, each in a separate process with its own seed:
     good        all four methods, raw and aggregated, gauges, counters and `~`, on kept and on new connections;
     second      30 clients of the second upstream, with timeouts of 5 to 20 s: enough to hold its share of the workers;
     bad         malformed requests, unknown metrics, upstreams that are absent, silent or endless;
     slow        half a head, half a body, a byte now and then, nothing at all, a reader that does not read;
     vanishing   connections reset before, within and after a request;
-    attack      40 clients that sip answers of a million points, sets of 524,000 zeros, heads with the byte E4, chunked
-                bodies with trailers, names about which the name server is silent with a timeout of 1 ms;
+    attack      40 clients that slowly read responses of a million points, sets of 524,000 zeros, heads with the byte E4, chunked
+                bodies with trailers, and names for which the name server is silent, with a timeout of 1 ms;
     control     queries to the first Prometheus itself, without the mirror;
     probe       /-/healthy and /metrics every second.
 
 When (phases.py)
-    Each fifth of the run is a round. In a round, the second upstream is in turn silent (accepts, never answers), slow (a byte
-    every 250 ms), resetting (RST) and a black hole (the queue of its socket is full, so that the system drops the SYN). Before
-    each fault is an undisturbed phase without clients of the second upstream, after each one a phase in which it answers again.
-    At the start of the latter, the first Prometheus is killed, and started again on the same data. The attacks come at the end
-    of each round, while the second upstream is silent; then the mirror recovers. Bad, slow and vanishing clients are at work in the
-    second, fourth and fifth round (loud); the first and the third are calm.
+    The run has five rounds of equal length. In each round, the second upstream is first silent (it accepts connections, but never
+    responds), then slow (a byte every 250 ms), then resetting (RST), then a black hole (the queue of its socket is full, so that
+    the kernel drops the SYN). Before each fault there is an undisturbed phase without clients of the second upstream, and after
+    each fault a phase in which it responds again. At the start of that phase, the first Prometheus is killed, and restarted on the
+    same data. The attacks are at the end of each round, while the second upstream is silent; then the mirror recovers. Bad, slow
+    and vanishing clients run in the second, fourth and fifth round (loud); the first and the third round are calm.
 
-What is judged
-    answers     Each carries the key and arrives within its timeout (and half a second). A good one holds exactly the values that
-                follow from the samples, a bad one the error that names its cause. Only while an upstream is away or misbehaves may
-                its answers be a MetricStoreConnectionError instead. After each fault, the second upstream is answered from
-                again before the next phase. A probe takes a second at most.
-    tails       In calm rounds, the p99 of the good answers beside each fault is at most 1.2 times the p99 undisturbed. The load
-                generator and other programs share the machine, so that the p99 varies by itself: the control shows how much
-                slower the first Prometheus and the machine were in that phase, and the limit is raised by that factor. Loud
-                rounds are printed, and not judged, since other bad upstreams are under way there, too.
-    connections A stalled one is closed within half a minute.
-    process     It lives through all of it, without a panic and without a restart of its listener, and ends with exit code 0 on
-                SIGTERM.
-    size        The peak of memory is at most the 512 MiB of the chart, threads and descriptors have bounds (bounds.py). All three
-                are flat from the second fifth of the run to its last; after a rest, threads and descriptors are near what they
-                were before the run.
+What is checked
+    answers     Each response carries the key, and arrives within its timeout and half a second. A response to a good query has
+                exactly the values that follow from the samples, a response to a bad query has the right error. Only while an
+                upstream is down or misbehaves may its responses be a MetricStoreConnectionError. After each fault, the second
+                upstream works again before the next phase. A probe takes at most a second.
+    tails       In calm rounds, the p99 latency of the good clients during a fault is at most 1.2 times the undisturbed p99. The
+                load generator and other programs share the machine, so the p99 varies by itself. The control shows how much slower
+                the first Prometheus and the machine were in that phase, and the limit is raised by that factor. Loud rounds are
+                printed but not checked, because they have other bad upstreams, too.
+    connections A stalled connection is closed within half a minute.
+    process     The mirror survives without a panic and without a restart of its listener, and exits with 0 on SIGTERM.
+    size        The peak of memory is at most the 512 MiB of the chart. Threads and descriptors have bounds (bounds.py). All three
+                are flat from the second round to the last. After a rest, threads and descriptors are near their numbers before the
+                run.
 """
 
 import contextlib

@@ -181,10 +181,10 @@ fn what_is_called_wrongly_is_refused_and_a_folder_that_holds_something_is_left_a
         }
         assert_eq!(files(folder.path()), before);
     };
-    check(&[], &["which new folder"]);
+    check(&[], &["the new folder is missing"]);
     check(&["full"], &["/full", "choose a new one"]);
     check(&["file"], &["/file", "choose a new one"]);
-    check(&["one", "another"], &["one folder at a time"]);
+    check(&["one", "another"], &["only one folder"]);
     check(&["--platform", "linux/s390x", "new"], &["linux/amd64 or linux/arm64", "s390x"]);
     check(&["--platform"], &["--platform must be followed"]);
     check(&["--verbose", "new"], &["no --verbose"]);

@@ -52,7 +52,7 @@ fn whatever_a_crate_says_of_its_licence_is_collected_and_not_its_code() {
 fn a_crate_without_a_licence_text_of_its_own_is_named() {
     let check = |files: &[&str]| {
         let says = collect(files).unwrap_err();
-        assert!(says.contains("bare-1.2.3 ships no licence text"), "{says}");
+        assert!(says.contains("bare-1.2.3 has no licence text"), "{says}");
     };
     check(&[]);
     check(&["NOTICE"]);
@@ -68,5 +68,5 @@ fn crates_that_are_not_those_of_the_lock_file_are_refused() {
     let says = call("nowhere").unwrap_err();
     assert!(says.contains("no vendored crates at nowhere"), "{says}");
     let says = call(".").unwrap_err();
-    assert!(says.contains("cargo cannot tell which crates"), "{says}");
+    assert!(says.contains("cargo cannot list the crates"), "{says}");
 }

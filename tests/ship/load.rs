@@ -141,8 +141,8 @@ fn the_first_tool_that_is_there_is_used_and_one_without_its_engine_is_not_there(
     check(&machine, &push, "ctr");
     machine.set("CONTAINERD_ADDRESS", "/nowhere");
     check_failed(&machine.load(&push), &["no docker or ctr whose engine answers, no podman and no skopeo"]);
-    check_failed(&machine.load(&["--with", "ctr"]), &["ctr is not there, or its engine does not answer"]);
-    check_failed(&machine.load(&["--with", "podman"]), &["podman is not there"]);
+    check_failed(&machine.load(&["--with", "ctr"]), &["ctr is not installed, or its engine does not answer"]);
+    check_failed(&machine.load(&["--with", "podman"]), &["podman is not installed"]);
 }
 
 #[test]
@@ -276,13 +276,13 @@ fn what_is_called_wrongly_is_refused_with_what_would_be_right_and_no_password_is
     check(&[""], &["host:port/path"]);
     check(&["/path"], &["host:port/path"]);
     check(&["registry.example/a path"], &["host:port/path"]);
-    check(&["registry.example", "another.example"], &["one registry"]);
+    check(&["registry.example", "another.example"], &["only one registry"]);
     check(&["--with"], &["--with must be followed"]);
     check(&["--with", "crane"], &["docker, podman, skopeo or ctr", "crane"]);
     check(&["--plain"], &["no --plain", "--help"]);
     check(&["--password=hush", "registry.example"], &["no --password", "--help"]);
     check(&["--user", "ever", "registry.example"], &["--user is for ctr", "skopeo login"]);
-    check(&["--with", "skopeo", "--user", "ever:hush", "registry.example"], &["a name alone"]);
+    check(&["--with", "skopeo", "--user", "ever:hush", "registry.example"], &["the name only"]);
 
     let help = machine.load(&["--help"]);
     assert!(help.succeeded, "{help:?}");

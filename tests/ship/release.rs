@@ -95,10 +95,10 @@ fn what_cannot_be_released_is_refused() {
     check(&["version", "v1.2.3"], "three numbers such as 1.2.3, not v1.2.3");
     check(&["version", "1.2"], "three numbers");
     check(&["build"], "usage: ");
-    check(&["build", "/tmp"], "/tmp is there already");
+    check(&["build", "/tmp"], "/tmp exists");
     let new = folder.join("new");
     let new = new.to_str().unwrap();
-    check(&["build", new], concat!("CHANGELOG.md has no section on ", env!("CARGO_PKG_VERSION")));
+    check(&["build", new], concat!("CHANGELOG.md has no section for ", env!("CARGO_PKG_VERSION")));
     assert!(release(folder, &["version", "98.7.65"]).0);
     check(&["build", new], "changes that are not committed");
     git(folder, &["tag", "v98.7.65"]);
