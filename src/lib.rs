@@ -28,7 +28,8 @@
 //! | `prometheus/decode/xor_chunk` | how samples are packed in a chunk; a reference for tests |
 //! | `prometheus/upstreams_file` | what the upstreams file says |
 //! | `prometheus/upstream` | the upstreams in force: connections, replicas, and how they follow their file |
-//! | `prometheus/client` | the calls of a request: health of upstreams, meaning of responses, recordings |
+//! | `prometheus/client` | what all requests share, health of upstreams, meaning of responses, recordings |
+//! | `prometheus/client/session` | the calls of one request |
 //! | `web` | the explorer: a page that sends in a browser what StackState would send |
 //! | [`ask`], [`check`] | the subcommands |
 //! | [`error`], [`mod@log`], [`metrics`] | what a request can end with, and what the mirror tells of itself |

@@ -94,7 +94,7 @@ impl Upstream {
     }
 
     /// A replica of a named upstream.
-    pub(super) fn named(upstream: Arc<NamedUpstream>, replica: usize) -> Upstream {
+    fn named(upstream: Arc<NamedUpstream>, replica: usize) -> Upstream {
         Upstream(Arc::new(Kind::Named(Named { upstream, replica })))
     }
 

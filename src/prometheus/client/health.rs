@@ -22,7 +22,7 @@ const MAX_UPSTREAMS: usize = 1_024;
 
 /// What is remembered about upstreams, by their base URLs, which are not for any eye.
 #[derive(Default)]
-pub(in crate::prometheus) struct Health(Mutex<HashMap<String, Entry>>);
+pub(super) struct Health(Mutex<HashMap<String, Entry>>);
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl Entry {
 
 /// Whether a request may make calls.
 #[derive(Debug)]
-pub(in crate::prometheus) enum Admission<'h> {
+pub(super) enum Admission<'h> {
     /// The upstream answers, as far as is known.
     Free,
     /// The upstream does not answer. This request finds out whether it does again.
@@ -66,15 +66,15 @@ pub(in crate::prometheus) enum Admission<'h> {
 
 /// The only request that asks a silent upstream, until this is dropped.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Probe<'h> {
+pub(super) struct Probe<'h> {
     health: &'h Health,
     upstream: String,
-    pub(in crate::prometheus) silence: Silence,
+    pub(super) silence: Silence,
 }
 
 impl Health {
     /// Whether a request may make calls.
-    pub(in crate::prometheus) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
+    pub(super) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
         let mut entries = self.entries();
         let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
         if entry.is_probed {
@@ -88,7 +88,7 @@ impl Health {
     ///
     /// # Errors
     /// When it does not answer, and another request finds out whether it does again: then a request need not even wait for a worker.
-    pub(in crate::prometheus) fn is_known(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
+    pub(super) fn is_known(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
         let mut entries = self.entries();
         match silent(&mut entries, upstream, now) {
             Some((entry, silence)) if entry.is_probed => return Err(silence),
@@ -100,12 +100,12 @@ impl Health {
     }
 
     /// Whether an upstream has answered as a Prometheus does, as far as is remembered.
-    pub(in crate::prometheus) fn is_prometheus(&self, upstream: &str) -> bool {
+    pub(super) fn is_prometheus(&self, upstream: &str) -> bool {
         self.entries().get(upstream).is_some_and(|entry| entry.is_prometheus)
     }
 
     /// An upstream has begun to answer a call, as a Prometheus does or otherwise.
-    pub(in crate::prometheus) fn answered(&self, upstream: &str, as_prometheus: bool, now: Instant) {
+    pub(super) fn answered(&self, upstream: &str, as_prometheus: bool, now: Instant) {
         let mut entries = self.entries();
         match entries.get_mut(upstream) {
             Some(entry) => entry.answer(as_prometheus, now),
@@ -114,13 +114,7 @@ impl Health {
     }
 
     /// An upstream has not begun to answer a call in its time. It says nothing when another call was answered meanwhile.
-    pub(in crate::prometheus) fn was_silent(
-        &self,
-        upstream: &str,
-        waited_for: WaitedFor,
-        began: Instant,
-        now: Instant,
-    ) {
+    pub(super) fn was_silent(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
         if now.saturating_duration_since(began) < SILENCE {
             return;
         }

@@ -82,22 +82,22 @@ pub struct SeriesRecord {
 
 impl Recording {
     /// Nothing yet, of a question whose points come in this order.
-    pub(in crate::prometheus) fn new(order: Order) -> Recording {
+    pub(super) fn new(order: Order) -> Recording {
         Recording { order, calls: Vec::new(), read: None, source: None, is_settled: false }
     }
 
     /// Another replica is asked, for everything anew.
-    pub(in crate::prometheus) fn start_over(&mut self) {
+    pub(super) fn start_over(&mut self) {
         (self.read, self.source, self.is_settled) = (None, None, false);
     }
 
     /// What is read from now on belongs to later points than those that are explained.
-    pub(in crate::prometheus) fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.is_settled = true;
     }
 
     /// Takes the samples of a read, in the place of an earlier one that turned out to reach too little far.
-    pub(in crate::prometheus) fn take_read(&mut self, source: SampleSource, read: ReadRecord) {
+    pub(super) fn take_read(&mut self, source: SampleSource, read: ReadRecord) {
         self.found(read.series_total, read.samples_total);
         if !self.is_settled {
             self.source = Some(source);
@@ -106,33 +106,33 @@ impl Recording {
     }
 
     /// PromQL computes the points, so that they are not made of samples that were read.
-    pub(in crate::prometheus) fn answer_by_promql(&mut self) {
+    pub(super) fn answer_by_promql(&mut self) {
         (self.read, self.source, self.is_settled) = (None, Some(SampleSource::PromQl), true);
     }
 
     /// Says what the last call has found.
-    pub(in crate::prometheus) fn found(&mut self, series: u64, samples: u64) {
+    pub(super) fn found(&mut self, series: u64, samples: u64) {
         if let Some(call) = self.calls.last_mut() {
             (call.series, call.samples) = (Some(series), Some(samples));
         }
     }
 
     /// The order of the points.
-    pub(in crate::prometheus) fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Order {
         self.order
     }
 }
 
 /// Records the samples of a read.
 #[derive(Debug)]
-pub(in crate::prometheus) struct ReadRecorder {
+pub(super) struct ReadRecorder {
     order: Order,
     record: ReadRecord,
 }
 
 impl ReadRecorder {
     /// A recorder for a question whose points come in this order.
-    pub(in crate::prometheus) fn new(order: Order) -> ReadRecorder {
+    pub(super) fn new(order: Order) -> ReadRecorder {
         ReadRecorder { order, record: ReadRecord::default() }
     }
 
@@ -165,15 +165,15 @@ impl ReadRecorder {
         }
     }
 
-    pub(in crate::prometheus) fn into_record(self) -> ReadRecord {
+    pub(super) fn into_record(self) -> ReadRecord {
         self.record
     }
 }
 
 /// A sink, and what records what it is given, if that is recorded.
-pub(in crate::prometheus) struct Tee<S> {
-    pub(in crate::prometheus) sink: S,
-    pub(in crate::prometheus) recorder: Option<ReadRecorder>,
+pub(super) struct Tee<S> {
+    pub(super) sink: S,
+    pub(super) recorder: Option<ReadRecorder>,
 }
 
 impl<S: SampleSink> SampleSink for Tee<S> {

@@ -10,12 +10,16 @@ use crate::model::sample::SeriesSet;
 
 use crate::prometheus::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
 use crate::prometheus::decode::json::{Decode, Json, Undecoded};
+use crate::prometheus::error::ErrorKind;
 use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
 use crate::prometheus::error::call_context::CallContext;
 use crate::prometheus::error::foreign::Foreign;
 use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::error::{ErrorKind, cut, one_line, shortened};
+use crate::prometheus::error::{cut, one_line, shortened};
 use crate::prometheus::http::transport::Answer;
+
+/// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
+const ABOUT_PROMQL: &str = "PromQL ";
 
 /// How much of a text that explains a status is read. A longer one is no explanation.
 const MAX_WORDS_BYTES: u64 = 64 << 10;
@@ -23,7 +27,7 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 /// What an exchange means: the envelope of a success, or why it is none. `take_data` takes the data.
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
-pub(in crate::prometheus) fn interpret<T>(
+pub(super) fn interpret<T>(
     answer: Answer,
     context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
@@ -105,7 +109,7 @@ fn reason(text: &str) -> Option<String> {
 }
 
 /// How an answer is encoded, if it is: nothing but plain answers were asked for.
-pub(in crate::prometheus) fn encoding(headers: &HeaderMap) -> Option<String> {
+pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     const MAX_SHOWN_BYTES: usize = 30;
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
     let is_shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-, ".contains(&byte);
@@ -118,7 +122,7 @@ pub(in crate::prometheus) fn encoding(headers: &HeaderMap) -> Option<String> {
 
 /// Why there is no data.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::prometheus) enum Unanswered {
+pub(super) enum Unanswered {
     /// Something went wrong.
     Failed(ErrorKind),
     /// Whoever took the data has seen enough.
@@ -144,6 +148,15 @@ fn envelope<T>(
             ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first())).into()
         }
     })
+}
+
+/// What an answer says of data that is missing in it.
+pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
+    if envelope.is_partial {
+        return Some("it says isPartial".to_owned());
+    }
+    let about_data = envelope.warnings.iter().find(|warning| !warning.starts_with(ABOUT_PROMQL));
+    about_data.map(|warning| shortened(warning))
 }
 
 /// The answer to a query as decoded from a body, for fuzz targets and benches. Its meaning also depends on the HTTP status, see

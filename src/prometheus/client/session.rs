@@ -1,0 +1,231 @@
+//! The calls of one request: their deadline, their memory, their replica, and what came of them.
+
+mod admission;
+mod call;
+mod get_or_post;
+mod lists;
+mod queries;
+mod remote_read;
+mod samples;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::memory::{Memory, NoMemory};
+use crate::model::query::{Order, PartialResponse};
+use crate::model::trace::Trace;
+use crate::prometheus::credentials::hide::hidden;
+use crate::prometheus::error::circumstances::{Before, CallKind, Circumstances, Queued};
+use crate::prometheus::error::predicate;
+use crate::prometheus::error::shortened;
+use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::transport::Transport;
+use crate::prometheus::upstream::Upstream;
+
+use super::recording::Recording;
+use super::{Client, MAX_CALLS};
+
+/// The calls of one request to one upstream.
+///
+/// Every call fails with an [`Error`] that names the upstream and the query.
+#[derive(Debug)]
+pub struct Session<'c> {
+    client: &'c Client,
+    upstream: Upstream,
+    deadline: Deadline,
+    partial: PartialResponse,
+    memory: Memory,
+    trace: Arc<Trace>,
+    /// The replicas that have failed for this question, and why.
+    failed_replicas: Vec<(Upstream, String)>,
+    /// Whether the upstream is known to answer, or may be asked nevertheless.
+    is_admitted: bool,
+    /// What came before the last call, without waits for memory, which go on during it.
+    before: Before,
+    /// The time of all calls, without waits for memory meanwhile.
+    waited_for_calls: Duration,
+    calls: u32,
+    spent: Duration,
+    last_query: Option<String>,
+    last_asked: CallKind,
+    has_missing_data: bool,
+    /// What it does, if that is to be explained.
+    recording: Option<Box<Recording>>,
+}
+
+impl<'c> Session<'c> {
+    /// No calls yet.
+    pub(super) fn new(
+        client: &'c Client,
+        upstream: Upstream,
+        deadline: Deadline,
+        partial: PartialResponse,
+        memory: Memory,
+        trace: Arc<Trace>,
+    ) -> Session<'c> {
+        Session {
+            client,
+            upstream,
+            deadline,
+            partial,
+            memory,
+            trace,
+            failed_replicas: Vec::new(),
+            is_admitted: false,
+            before: Before::default(),
+            waited_for_calls: Duration::ZERO,
+            calls: 0,
+            spent: Duration::ZERO,
+            last_query: None,
+            last_asked: CallKind::Evaluation,
+            has_missing_data: false,
+            recording: None,
+        }
+    }
+}
+
+impl Session<'_> {
+    fn transport(&self) -> &Transport {
+        self.upstream.transport().unwrap_or(&self.client.transport)
+    }
+
+    /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this question. Everything has
+    /// to be asked anew there, for what two replicas answer does not belong together.
+    pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
+        if !failure.is_of_replica() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
+            return false;
+        }
+        if failure.is_replicas_own() {
+            self.upstream.has_failed();
+        }
+        self.failed_replicas.push((self.upstream.clone(), failure.brief()));
+        let has_failed = |one: &Upstream| self.failed_replicas.iter().any(|(failed, _)| failed == one);
+        let candidates = std::iter::once(self.upstream.at_current_replica()).chain(self.upstream.replicas());
+        let Some(next) = candidates.into_iter().find(|one| !has_failed(one)) else { return false };
+        self.upstream = next;
+        if let Some(recording) = &mut self.recording {
+            recording.start_over();
+        }
+        (self.is_admitted, self.has_missing_data) = (false, false);
+        true
+    }
+
+    /// The request waited for a worker before.
+    pub fn was_queued(&mut self, queued: Queued) {
+        self.before.queued = Some(queued);
+    }
+
+    /// Records from now on what the question does, whose points come in this order.
+    pub fn record(&mut self, order: Order) {
+        self.recording = Some(Box::new(Recording::new(order)));
+    }
+
+    /// What was recorded, if anything.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_deref()
+    }
+
+    /// The samples of the first points were read: what is read from now on belongs to later ones.
+    pub fn settle_recording(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.settle();
+        }
+    }
+
+    /// The replicas that have failed for this question, separated by commas.
+    pub fn failed_replicas(&self) -> String {
+        self.failed_replicas.iter().filter_map(|(one, _)| one.replica()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The failure of this question, with the other replicas that failed for it.
+    pub fn with_failed_replicas(&self, mut failure: Error) -> Error {
+        let others = self.failed_replicas.iter().filter(|(one, _)| one.replica_nth() != failure.upstream.replica);
+        let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
+        failure.circumstances.failed_replicas = shown.collect();
+        failure
+    }
+
+    /// The upstream that is asked.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The memory that what is found may take.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Waits until what is found may take so many bytes of memory in all.
+    ///
+    /// # Errors
+    /// When they cannot be had in time.
+    pub fn hold(&self, bytes: usize) -> Result<(), Error> {
+        self.memory.hold(bytes).map_err(|none| self.no_memory(none))
+    }
+
+    /// The failure of a request that has no memory.
+    pub fn no_memory(&self, none: NoMemory) -> Error {
+        self.error(self.last_query(), self.last_asked, ErrorKind::NoMemory(none))
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// How many more calls may be made.
+    pub fn calls_left(&self) -> u32 {
+        MAX_CALLS.saturating_sub(self.calls)
+    }
+
+    /// The time spent on all calls.
+    pub fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// The PromQL evaluated last, or the selector of a question that had none.
+    pub fn last_query(&self) -> Option<&str> {
+        self.last_query.as_deref()
+    }
+
+    /// Whether an answer said that data is missing in it, and was taken nevertheless.
+    pub fn has_missing_data(&self) -> bool {
+        self.has_missing_data
+    }
+
+    /// Whether the upstream is known to be VictoriaMetrics.
+    pub fn is_victoria_metrics(&self) -> bool {
+        self.client.victoria_metrics.get(&self.upstream, Instant::now()).is_some()
+    }
+
+    fn circumstances(&self, asked: CallKind) -> Circumstances {
+        let before = Before { memory_ms: Some(self.memory.waited().as_millis()), ..self.before };
+        let before = before.worth_a_word(self.deadline.whole_ms());
+        Circumstances { asked, before, failed_replicas: Vec::new() }
+    }
+
+    fn error(&self, query: Option<&str>, asked: CallKind, mut kind: ErrorKind) -> Error {
+        if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
+            *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
+        }
+        let kind = kind.with_words(|words| self.without_secrets(words));
+        let circumstances = Box::new(self.circumstances(asked));
+        Error {
+            upstream: Box::new(self.upstream.shown()),
+            query: query.map(|query| shortened(query).into()),
+            kind,
+            circumstances,
+        }
+    }
+
+    /// What went wrong with a call, as the log tells it.
+    fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
+        self.without_secrets(predicate(&self.upstream.shown(), kind, &self.circumstances(asked)))
+    }
+
+    /// A text of the upstream's without what it was sent in confidence.
+    fn without_secrets(&self, words: String) -> String {
+        hidden(words, &self.upstream.secrets())
+    }
+}

@@ -1,0 +1,51 @@
+//! Whether an upstream may be called: one that does not answer is called by one request at a time.
+
+use std::time::Instant;
+
+use super::Session;
+use crate::prometheus::client::health::Admission;
+use crate::prometheus::error::ErrorKind;
+use crate::prometheus::error::silence::{Silence, WaitedFor};
+use crate::prometheus::upstream::trivial_query;
+
+impl Session<'_> {
+    /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
+    /// time.
+    pub(super) fn admit(&mut self) -> Result<(), ErrorKind> {
+        if self.is_admitted {
+            return Ok(());
+        }
+        let client = self.client;
+        match client.health.admit(&self.upstream.health_key(), Instant::now()) {
+            Admission::Free => {}
+            Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
+            Admission::Probe(probe) => self.probe(probe.silence)?,
+        }
+        self.is_admitted = true;
+        Ok(())
+    }
+
+    fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
+        let began = Instant::now();
+        let answer = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
+        let answer = answer.map(|_| ());
+        self.note_health(began, answer.as_ref().err(), false);
+        // The trivial query was not heavy, as the text on a timeout would have it.
+        answer.map_err(
+            |kind| if kind.waited_for() == Some(WaitedFor::Answer) { ErrorKind::Silent(silence) } else { kind },
+        )
+    }
+
+    /// Notes whether an upstream has begun to answer, and whether as a Prometheus does.
+    pub(super) fn note_health(&self, began: Instant, failure: Option<&ErrorKind>, as_prometheus: bool) {
+        let (health, upstream) = (&self.client.health, &self.upstream.health_key());
+        match failure {
+            Some(kind) if !kind.is_answer() => {
+                if let Some(waited_for) = kind.waited_for() {
+                    health.was_silent(upstream, waited_for, began, Instant::now());
+                }
+            }
+            _ => health.answered(upstream, as_prometheus, Instant::now()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Lists: names and values of labels, and what is declared of metrics.
+
+use super::Session;
+use super::call::Request;
+use super::get_or_post::MAX_URL_BYTES;
+use crate::model::metric_type::Metadata;
+use crate::model::texts::Texts;
+use crate::prometheus::client::params::{narrowing, path_segment};
+use crate::prometheus::decode::json::Decode;
+use crate::prometheus::decode::lists::{self, BoundedTexts};
+use crate::prometheus::decode::metadata::Families;
+use crate::prometheus::error::circumstances::CallKind;
+use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::form::Params;
+use crate::prometheus::http::transport::{Content, url};
+
+/// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
+/// have as many in memory.
+const MAX_NAMES: usize = 250_000;
+
+impl Session<'_> {
+    /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
+    /// which the start may be left to the upstream.
+    pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Texts, Error> {
+        let deadline = self.deadline;
+        self.list("labels", "/api/v1/labels", true, deadline, selector, narrowing(selector, start_ms, end_ms))
+    }
+
+    /// The values of a label, narrowed like [`Session::labels`].
+    pub fn label_values(
+        &mut self,
+        label: &str,
+        selector: Option<&str>,
+        start_ms: Option<i64>,
+        end_ms: i64,
+    ) -> Result<Texts, Error> {
+        let path = format!("/api/v1/label/{}/values", path_segment(label));
+        let (deadline, params) = (self.deadline, narrowing(selector, start_ms, end_ms));
+        let in_url = [&params[..], &self.partial_params()].concat();
+        if let Some(selector) = selector
+            && url(self.upstream.target(), &path, Content::Query(&in_url)).len() > MAX_URL_BYTES
+        {
+            return self.label_values_of_series(label, selector, params);
+        }
+        self.list("label_values", &path, false, deadline, selector, params.clone()).or_else(|error| match selector {
+            Some(selector) if error.kind.is_too_long() => self.label_values_of_series(label, selector, params),
+            _ => Err(error),
+        })
+    }
+
+    /// The same, found in the series themselves. They may be many, but they are asked for by POST, which a long selector fits into;
+    /// values can be asked for by GET only.
+    fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
+        params.extend(self.partial_params());
+        let request = Request {
+            endpoint: "series",
+            path: "/api/v1/series",
+            params,
+            query: Some(selector),
+            asked: CallKind::Names,
+            by_post: true,
+            deadline: self.deadline,
+        };
+        let values = self.call(request, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
+        if values.len() > MAX_NAMES {
+            return Err(self.error(Some(selector), CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
+        }
+        Ok(values.iter().map(String::as_str).collect())
+    }
+
+    /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.
+    pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Texts, Error> {
+        let deadline = self.deadline.halved();
+        let params = narrowing(None, Some(start_ms), end_ms);
+        self.list("label_values", "/api/v1/label/__name__/values", false, deadline, None, params)
+    }
+
+    /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
+    /// call takes half of the remaining time at most.
+    pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
+        let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
+        let deadline = self.deadline.halved();
+        let request = Request {
+            endpoint: "metadata",
+            path: "/api/v1/metadata",
+            params,
+            query: None,
+            asked: CallKind::Names,
+            by_post: false,
+            deadline,
+        };
+        let Families(metadata) = self.call(request, Families::decode)?.unwrap_or_default();
+        Ok(metadata)
+    }
+
+    fn list(
+        &mut self,
+        endpoint: &'static str,
+        path: &str,
+        by_post: bool,
+        deadline: Deadline,
+        selector: Option<&str>,
+        mut params: Params,
+    ) -> Result<Texts, Error> {
+        params.extend(self.partial_params());
+        let request = Request { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
+        let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
+        if names.total > names.kept.len() {
+            return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
+        }
+        Ok(names.kept)
+    }
+}

@@ -1,0 +1,81 @@
+//! Expressions: their values at one time, or over time.
+
+use super::Session;
+use super::call::Request;
+use crate::model::query::PartialResponse;
+use crate::model::sample::SeriesSet;
+use crate::prometheus::client::params::{seconds, step};
+use crate::prometheus::decode::envelope::{QueryResult, ResultType};
+use crate::prometheus::decode::json::Decode;
+use crate::prometheus::error::circumstances::CallKind;
+use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::http::form::Params;
+
+impl Session<'_> {
+    /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now; and its type.
+    pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<(ResultType, SeriesSet), Error> {
+        let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
+        self.evaluate("query", CallKind::Evaluation, promql, time, &[ResultType::Scalar, ResultType::Vector])
+    }
+
+    /// The same of an expression that takes the upstream no time.
+    pub fn trivial_instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<SeriesSet, Error> {
+        let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
+        let expected = [ResultType::Scalar, ResultType::Vector];
+        self.evaluate("query", CallKind::Trivial, promql, time, &expected).map(|(_, found)| found)
+    }
+
+    /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
+    pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
+        let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", step(step_ms))];
+        self.evaluate("query_range", CallKind::Evaluation, promql, times, &[ResultType::Matrix]).map(|(_, found)| found)
+    }
+
+    fn evaluate(
+        &mut self,
+        endpoint: &'static str,
+        asked: CallKind,
+        promql: &str,
+        params: Params,
+        expected: &[ResultType],
+    ) -> Result<(ResultType, SeriesSet), Error> {
+        let params = self.evaluation_params(promql, params);
+        let path = &format!("/api/v1/{endpoint}");
+        let (query, deadline) = (Some(promql), self.deadline);
+        let request = Request { endpoint, path, params, query, asked, by_post: true, deadline };
+        match self.call(request, QueryResult::decode)? {
+            Some(result) if expected.contains(&result.kind) => {
+                if let Some(recording) = &mut self.recording {
+                    let samples = result.found.series.iter().map(|one| one.samples.len() as u64).sum();
+                    recording.found(result.found.total as u64, samples);
+                }
+                Ok((result.kind, result.found))
+            }
+            _ => Err(self.wrong_type(promql)),
+        }
+    }
+
+    pub(super) fn evaluation_params(&self, promql: &str, mut params: Params) -> Params {
+        params.push(("query", promql.to_owned()));
+        // Prometheus stops evaluating once the mirror has stopped waiting.
+        params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
+        // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
+        params.push(("nocache", "1".to_owned()));
+        params.extend(self.partial_params());
+        params
+    }
+
+    /// What tells VictoriaMetrics clusters and Thanos what to do when data is missing. Others do not know it.
+    pub(super) fn partial_params(&self) -> Params {
+        match self.partial {
+            PartialResponse::Deny => {
+                vec![("deny_partial_response", "1".to_owned()), ("partial_response", "false".to_owned())]
+            }
+            PartialResponse::Allow => vec![("partial_response", "true".to_owned())],
+        }
+    }
+
+    pub(super) fn wrong_type(&self, promql: &str) -> Error {
+        self.error(Some(promql), CallKind::Evaluation, ErrorKind::WrongType)
+    }
+}

@@ -1,0 +1,108 @@
+//! Remote read: samples as Prometheus stores them, streamed.
+
+use std::io::{self, Read};
+
+use super::Session;
+use crate::metrics::SampleSource;
+use crate::model::sample::SampleSink;
+use crate::model::time::TimeRange;
+use crate::prometheus::client::params::seconds;
+use crate::prometheus::client::response;
+use crate::prometheus::client::sample_query::SampleQuery;
+use crate::prometheus::decode::remote_read::{self, ReadFailure};
+use crate::prometheus::error::circumstances::CallKind;
+use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::http::transport::{Answer, Content, Question};
+
+/// What the metrics call the endpoint of remote read, and its path.
+const READ: &str = "read";
+const READ_PATH: &str = "/api/v1/read";
+
+/// How much of a refused remote read's body is read.
+const MAX_REFUSAL_BYTES: u64 = 64 << 10;
+
+/// The type of an answer that streams chunks.
+const STREAMED: &str = "application/x-streamed-protobuf";
+
+/// What an upstream answers to a remote read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RemoteRead {
+    /// Samples, as many as were wanted.
+    Read,
+    /// Chunks in an order that they cannot be merged in.
+    OutOfOrder,
+    /// That it, or what stands before it, cannot answer now.
+    NotNow,
+    /// Something else: it has no remote read, or none that streams.
+    NotOffered,
+}
+
+impl RemoteRead {
+    /// What the metrics call it.
+    fn name(&self) -> &'static str {
+        match self {
+            RemoteRead::Read => "ok",
+            RemoteRead::OutOfOrder => "out_of_order",
+            RemoteRead::NotNow => "unavailable",
+            RemoteRead::NotOffered => "no_remote_read",
+        }
+    }
+}
+
+impl Session<'_> {
+    pub(super) fn samples_by_remote_read(
+        &mut self,
+        query: &SampleQuery<'_>,
+        sink: &mut impl SampleSink,
+    ) -> Result<RemoteRead, Error> {
+        let SampleQuery { promql, metric, label_patterns, range } = *query;
+        let mut call = self.begin(READ, READ_PATH, Some(promql), CallKind::Evaluation)?;
+        if self.recording.is_some() {
+            call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
+        }
+        let body = remote_read::request(metric, label_patterns, range.start, range.end);
+        let question = Question {
+            target: self.upstream.target(),
+            path: READ_PATH,
+            content: Content::RemoteRead(&body),
+            deadline: self.deadline,
+            trace: Some(&self.trace),
+            // Bounded by whoever decodes it.
+            max_bytes: u64::MAX,
+        };
+        let result = self.transport().exchange(question).and_then(|mut answer| {
+            call.has_answer(&mut answer);
+            streamed(answer, range, sink)
+        });
+        let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
+        let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
+        self.end(call, outcome, result.as_ref().err(), as_prometheus);
+        let read = result.map_err(|kind| self.error(Some(promql), CallKind::Evaluation, kind))?;
+        if read == RemoteRead::Read {
+            self.client.metrics.samples_read(SampleSource::RemoteRead);
+        }
+        Ok(read)
+    }
+}
+
+/// Hands the samples of a streamed answer to a sink.
+fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
+    let Answer { status, headers, content_type, mut body, .. } = answer;
+    let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
+    if status != 200 || !is_streamed {
+        // The connection can be used again once a short body is read. A body that cannot be read does not matter.
+        let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
+        let is_passing = matches!(status, 408 | 429 | 502..=504);
+        return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });
+    }
+    if let Some(encoding) = response::encoding(&headers) {
+        return Err(ErrorKind::Encoded(encoding));
+    }
+    match remote_read::decode(&mut body, range, sink) {
+        Ok(_) => Ok(RemoteRead::Read),
+        Err(ReadFailure::Unsorted) => Ok(RemoteRead::OutOfOrder),
+        Err(ReadFailure::NativeHistogram) => Err(ErrorKind::NativeHistogram),
+        Err(ReadFailure::Unread(error)) => Err(body.failure(error)),
+        Err(damaged @ (ReadFailure::Broken(_) | ReadFailure::TooLong)) => Err(ErrorKind::Damaged(damaged.to_string())),
+    }
+}

@@ -1,0 +1,107 @@
+//! Samples: by remote read, or by a range selector where there is no remote read.
+
+use std::time::Instant;
+
+use super::Session;
+use super::call::Request;
+use super::remote_read::RemoteRead;
+use crate::metrics::SampleSource;
+use crate::model::sample::SampleSink;
+use crate::prometheus::client::params::seconds;
+use crate::prometheus::client::recording::{ReadRecorder, Tee};
+use crate::prometheus::client::response::interpret;
+use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
+use crate::prometheus::decode::envelope::{self, Streamed};
+use crate::prometheus::error::circumstances::CallKind;
+use crate::prometheus::error::{Error, ErrorKind};
+
+impl Session<'_> {
+    /// Reads samples: by remote read, or by a range selector where the upstream has no remote read. `new_sink` makes what
+    /// they are handed to, anew for each try.
+    ///
+    /// # Errors
+    /// When they cannot be read; never because a sink has seen enough.
+    pub fn samples<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        new_sink: impl Fn() -> S,
+    ) -> Result<SamplesRead<S>, Error> {
+        let order = self.recording.as_ref().map(|recording| recording.order());
+        let new_sink = || Tee { sink: new_sink(), recorder: order.map(ReadRecorder::new) };
+        let (source, read) = self.samples_from_anywhere(query, new_sink)?;
+        let SamplesRead { sink: Tee { sink, recorder }, too_large } = read;
+        if let (Some(recording), Some(recorder)) = (&mut self.recording, recorder) {
+            recording.take_read(source, recorder.into_record());
+        }
+        Ok(SamplesRead { sink, too_large })
+    }
+
+    fn samples_from_anywhere<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        new_sink: impl Fn() -> S,
+    ) -> Result<(SampleSource, SamplesRead<S>), Error> {
+        let by_selector =
+            |session: &mut Self| Ok((SampleSource::RangeSelector, session.samples_by_selector(query, new_sink())?));
+        let known = &self.client.without_remote_read;
+        let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
+        if is_off || known.get(&self.upstream, Instant::now()).is_some() {
+            return by_selector(self);
+        }
+        let mut sink = new_sink();
+        match self.samples_by_remote_read(query, &mut sink)? {
+            RemoteRead::Read => Ok((SampleSource::RemoteRead, SamplesRead { sink, too_large: None })),
+            RemoteRead::OutOfOrder | RemoteRead::NotNow => by_selector(self),
+            RemoteRead::NotOffered => {
+                let read = by_selector(self)?;
+                // It is not just that the upstream is down.
+                self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
+                Ok(read)
+            }
+        }
+    }
+
+    fn samples_by_selector<S: SampleSink>(
+        &mut self,
+        query: &SampleQuery<'_>,
+        mut sink: S,
+    ) -> Result<SamplesRead<S>, Error> {
+        let SampleQuery { promql, range, .. } = *query;
+        let params = self.evaluation_params(promql, vec![("time", seconds(range.end))]);
+        let request = Request {
+            endpoint: "query",
+            path: "/api/v1/query",
+            params,
+            query: Some(promql),
+            asked: CallKind::Evaluation,
+            by_post: true,
+            deadline: self.deadline,
+        };
+        let context = self.upstream.context();
+        let taken = self.call_with(request, |answer| {
+            // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
+            let are_nan_stale = answer.is_victoria_metrics;
+            interpret(answer, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
+        });
+        self.client.metrics.samples_read(SampleSource::RangeSelector);
+        match taken {
+            Ok(Some(None)) => Err(self.wrong_type(promql)),
+            Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
+                Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
+            }
+            Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
+            Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
+                Ok(SamplesRead { sink, too_large: Some(error) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From now on PromQL is asked in the place of samples, of which there are too many.
+    pub fn answer_by_promql(&mut self) {
+        self.client.metrics.samples_read(SampleSource::PromQl);
+        if let Some(recording) = &mut self.recording {
+            recording.answer_by_promql();
+        }
+    }
+}
