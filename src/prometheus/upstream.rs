@@ -103,7 +103,8 @@ impl Upstream {
         self.definition().map(|definition| &definition.options)
     }
 
-    fn definition(&self) -> Option<&Definition> {
+    /// Its definition, if it is in the upstreams file.
+    pub(super) fn definition(&self) -> Option<&Definition> {
         match &*self.0 {
             Kind::Given { .. } => None,
             Kind::Named(Named { upstream, .. }) => Some(upstream.definition()),

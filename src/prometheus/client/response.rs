@@ -14,8 +14,8 @@ use crate::prometheus::error::ErrorKind;
 use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
 use crate::prometheus::error::call_context::CallContext;
 use crate::prometheus::error::foreign::Foreign;
+use crate::prometheus::error::shortened::{cut, one_line, shortened};
 use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::error::{cut, one_line, shortened};
 use crate::prometheus::http::transport::Answer;
 
 /// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
@@ -207,8 +207,8 @@ mod tests {
 
     use super::*;
     use crate::prometheus::decode::lists::BoundedList;
-    use crate::prometheus::error::Predicate;
     use crate::prometheus::error::circumstances::Circumstances;
+    use crate::prometheus::error::predicate::predicate;
     use crate::prometheus::http::deadline::Deadline;
     use crate::prometheus::http::transport::Body;
     use crate::prometheus::upstream::Upstream;
@@ -280,7 +280,7 @@ mod tests {
             match interpreted(status, headers, body) {
                 Err(Unanswered::Failed(kind)) => {
                     assert_eq!(kind.name(), code, "{status} {body}");
-                    let text = Predicate(&kind, &Circumstances::NONE).to_string();
+                    let text = predicate(None, &kind, &Circumstances::NONE);
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");
                     assert!(!text.contains(char::is_control), "{text:?}");

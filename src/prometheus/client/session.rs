@@ -16,8 +16,8 @@ use crate::model::query::{Order, PartialResponse};
 use crate::model::trace::Trace;
 use crate::prometheus::credentials::hide::hidden;
 use crate::prometheus::error::circumstances::{Before, CallKind, Circumstances, Queued};
-use crate::prometheus::error::predicate;
-use crate::prometheus::error::shortened;
+use crate::prometheus::error::predicate::predicate;
+use crate::prometheus::error::shortened::shortened;
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::transport::Transport;
@@ -221,7 +221,7 @@ impl Session<'_> {
 
     /// What went wrong with a call, as the log tells it.
     fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
-        self.without_secrets(predicate(&self.upstream.shown(), kind, &self.circumstances(asked)))
+        self.without_secrets(predicate(self.upstream.definition(), kind, &self.circumstances(asked)))
     }
 
     /// A text of the upstream's without what it was sent in confidence.

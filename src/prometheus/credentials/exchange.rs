@@ -8,7 +8,8 @@ use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::transport::{Answer, Content, Question, Target, Transport};
 
-use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
+use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::prometheus::error::issuer::Issuer;
 
 /// The most bytes of an answer: 256 KiB, many times what the longest tokens and keys have.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
@@ -26,7 +27,7 @@ pub(super) fn exchange(
     deadline: Deadline,
 ) -> Result<(u16, Zeroizing<Vec<u8>>), CredentialsFailure> {
     let server = target.address.to_string();
-    let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, &kind);
+    let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, kind);
     let question = Question { target, path, content, deadline, trace: None, max_bytes: MAX_ANSWER_BYTES };
     let Answer { status, mut body, .. } = transport.exchange(question).map_err(unreachable)?;
     let mut bytes = Zeroizing::new(Vec::new());

@@ -24,7 +24,8 @@ use super::exchange::exchange;
 use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::single_fetch::{Fetched, SingleFetch};
-use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
+use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::prometheus::error::issuer::Issuer;
 
 /// A token, and where it comes from.
 #[derive(Debug)]

@@ -116,12 +116,8 @@ impl<T> SingleFetch<T> {
                 return Ok(usable);
             }
             if deadline.remaining().is_zero() {
-                let why = format!(
-                    "another request fetches them, which takes longer than the {} ms of this one",
-                    deadline.whole_ms()
-                );
-                let remedy = "look at what hands them out, or raise requestTimeout in the connection details";
-                return Err(ErrorKind::Credentials(Box::new(CredentialsFailure::none(why, remedy))));
+                let failure = CredentialsFailure::awaited(deadline.whole_ms());
+                return Err(ErrorKind::Credentials(Box::new(failure)));
             }
             let waited = self.changed.wait_timeout(state, deadline.remaining());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -198,7 +194,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::prometheus::error::credentials_failure::Issuer;
+    use crate::prometheus::error::issuer::Issuer;
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10))
@@ -299,7 +295,7 @@ mod tests {
     #[test]
     fn a_request_without_time_is_no_refusal_to_others() {
         let single = SingleFetch::default();
-        let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", &ErrorKind::Closed);
+        let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", ErrorKind::Closed);
         assert!(single.get(soon(), |_| Err(late())).is_err());
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }

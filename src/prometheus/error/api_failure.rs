@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::circumstances::{CallKind, Circumstances, Either};
+use super::circumstances::{CallKind, Circumstances};
+use super::vocabulary::Vocabulary;
 
 /// A failed call that the upstream is to blame for, or what stands before it: the query may be good.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,10 +68,11 @@ impl ApiFailure {
     }
 
     /// Writes it as the predicate of a sentence whose subject is the upstream.
-    pub(in crate::prometheus) fn write(
+    pub(super) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
         circumstances: &Circumstances,
+        words: Vocabulary<'_>,
     ) -> fmt::Result {
         let ApiFailure { cause, status, error_type, message } = self;
         f.write_str(match cause {
@@ -90,8 +92,7 @@ impl ApiFailure {
             }
             ApiCause::Timeout => {
                 let own_limit = "raise the limit of Prometheus (--query.timeout, two minutes by default)";
-                let remedies = circumstances.against_timeout(&[own_limit]);
-                write!(f, "; {}", Either(&remedies))
+                write!(f, "; {}", circumstances.against_timeout(&[own_limit], words))
             }
             ApiCause::Canceled => f.write_str(
                 "; it may be shutting down, or what stands before it has ended the query: ask again, and if it stays so, look at the \

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::vocabulary::Vocabulary;
+
 /// What a call asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
@@ -77,9 +79,9 @@ impl Circumstances {
         if all.is_empty() { String::new() } else { format!(", after the request had waited {}", all.join(" and ")) }
     }
 
-    /// What helps against a timeout: what shortens the waits before, what makes the call need less time, what the failure itself
-    /// suggests, and more time.
-    pub(in crate::prometheus) fn against_timeout(&self, suggested: &[&'static str]) -> Vec<&'static str> {
+    /// What helps against a timeout, as a clause: what shortens the waits before, what makes the call need less time, what the failure
+    /// itself suggests, and more time.
+    pub(super) fn against_timeout(&self, suggested: &[&str], words: Vocabulary<'_>) -> String {
         let queued = self.before.queued.map(|queued| match queued.in_flight {
             Some(_) => "raise max_in_flight in the upstreams file",
             None => "raise --workers of this mirror",
@@ -90,9 +92,9 @@ impl Circumstances {
             CallKind::Evaluation => &["narrow the time range", "widen the bucket"],
             CallKind::Names => &["add a condition", "give a longer prefix"],
         };
-        let (narrow, suggested) = (narrow.iter().copied(), suggested.iter().copied());
-        let more_time = "raise requestTimeout in the connection details";
-        queued.into_iter().chain(memory).chain(narrow).chain(suggested).chain([more_time]).collect()
+        let more_time = format!("raise {}", words.request_timeout());
+        let before: Vec<&str> = queued.into_iter().chain(memory).collect();
+        Either(&[&before, narrow, suggested, &[more_time.as_str()]].concat()).to_string()
     }
 
     /// What makes an answer smaller, if anything does.
@@ -122,13 +124,14 @@ impl fmt::Display for Either<'_> {
 mod tests {
     use super::*;
     use crate::memory::NoMemory;
+    use crate::prometheus::error::ErrorKind;
     use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
-    use crate::prometheus::error::{ErrorKind, Predicate};
+    use crate::prometheus::error::predicate::predicate;
 
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
 
     fn said(kind: &ErrorKind, asked: CallKind, before: Before) -> String {
-        Predicate(kind, &Circumstances { asked, before, ..Circumstances::NONE }).to_string()
+        predicate(None, kind, &Circumstances { asked, before, ..Circumstances::NONE })
     }
 
     #[test]

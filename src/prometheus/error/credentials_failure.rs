@@ -1,11 +1,15 @@
 //! Why there are no credentials for an upstream: what hands them out does not.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::ErrorKind;
 use super::circumstances::Circumstances;
 use super::connect_failure::ConnectFailure;
-use super::{ErrorKind, Predicate};
+use super::issuer::Issuer;
+use super::predicate::Predicate;
+use super::vocabulary::Vocabulary;
 
 /// The longest pause after a refusal that is final until something changes.
 const FINAL_PAUSE: Duration = Duration::from_secs(30);
@@ -13,56 +17,11 @@ const FINAL_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause after a failure that may pass by itself.
 const PASSING_PAUSE: Duration = Duration::from_secs(5);
 
-/// What hands out credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) enum Issuer {
-    /// The token server of `oauth2`.
-    TokenServer,
-    /// Amazon's Security Token Service.
-    SecurityTokenService,
-    /// What hands keys to a container or a pod at Amazon.
-    Container,
-    /// The metadata service of a machine at Amazon.
-    Machine,
-}
+const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
+                       (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
+                       of this machine";
 
-impl Issuer {
-    pub(in crate::prometheus) fn name(self) -> &'static str {
-        match self {
-            Issuer::TokenServer => "token server",
-            Issuer::SecurityTokenService => "Security Token Service",
-            Issuer::Container => "credentials service of this container",
-            Issuer::Machine => "instance metadata service",
-        }
-    }
-
-    /// Where its address is written.
-    pub(in crate::prometheus) fn address(self) -> &'static str {
-        match self {
-            Issuer::TokenServer => "token_url in the upstreams file",
-            Issuer::SecurityTokenService => "region in the upstreams file, or AWS_ENDPOINT_URL_STS",
-            Issuer::Container => "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            Issuer::Machine => "AWS_EC2_METADATA_SERVICE_ENDPOINT, if it is set",
-        }
-    }
-
-    /// What it may refuse.
-    fn shown(self) -> &'static str {
-        match self {
-            Issuer::TokenServer => "client_id, client_secret, scopes and endpoint_params in the upstreams file",
-            Issuer::SecurityTokenService => {
-                "the role (role_arn in the upstreams file, or AWS_ROLE_ARN), its trust policy, the keys or the token that this \
-                 mirror shows, and the clock of its machine"
-            }
-            Issuer::Container => {
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN or its file, and that a role is associated with this pod or task"
-            }
-            Issuer::Machine => "that a role is attached to this machine, and that IMDSv2 is enabled",
-        }
-    }
-}
-
-/// What went wrong where credentials are handed out. `Display` gives the predicate of a sentence whose subject is the upstream.
+/// What went wrong where credentials are handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsFailure(Problem);
 
@@ -70,27 +29,30 @@ pub struct CredentialsFailure(Problem);
 enum Problem {
     /// Something is wrong with what hands them out, at this host, port and path.
     At(Issuer, String, AtIssuer),
-    /// Nothing that could be asked for them: why, and what to do.
+    /// Nothing can be asked for them: why, and what to do.
     Nowhere(String, String),
+    /// There are no keys of Amazon's anywhere, and this server, if it was asked, does not answer: why.
+    NoKeys(Option<(Issuer, String, Arc<ErrorKind>)>),
+    /// Another request fetches them, which takes longer than this request's timeout in milliseconds.
+    Awaited(u128),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AtIssuer {
-    /// No answer: the predicate of a sentence about the server, and what to do.
-    Unreachable(String, String),
+    /// No response, and why.
+    Unreachable(Arc<ErrorKind>),
     /// A status of refusal, and its words.
     Refused(u16, Option<String>),
-    /// An answer that holds no credentials: in which way.
+    /// A response that holds no credentials: in which way.
     Foreign(&'static str),
     /// A machine that has no role.
     NoRole,
 }
 
 impl CredentialsFailure {
-    /// There is no answer of a server.
-    pub(in crate::prometheus) fn unreachable(issuer: Issuer, server: &str, kind: &ErrorKind) -> CredentialsFailure {
-        let (what, remedy) = unanswered(issuer, kind);
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Unreachable(what, remedy)))
+    /// There is no response of a server.
+    pub(in crate::prometheus) fn unreachable(issuer: Issuer, server: &str, kind: ErrorKind) -> CredentialsFailure {
+        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Unreachable(Arc::new(kind))))
     }
 
     /// A server refuses. Its words must hold no secret.
@@ -103,7 +65,7 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Refused(status, words)))
     }
 
-    /// A server answers without credentials.
+    /// A server responds without credentials.
     pub(in crate::prometheus) fn foreign(issuer: Issuer, server: &str, why: &'static str) -> CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Foreign(why)))
     }
@@ -113,19 +75,28 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::Nowhere(why.into(), remedy.into()))
     }
 
+    /// There are no keys of Amazon's where the mirror runs.
+    pub(in crate::prometheus) const NO_KEYS: CredentialsFailure = CredentialsFailure(Problem::NoKeys(None));
+
+    /// The same if the last server that could have keys does not answer. Most mirrors do not run at Amazon, and then it is not this
+    /// server that is missing.
+    pub(in crate::prometheus) fn or_no_keys(self) -> CredentialsFailure {
+        match self.0 {
+            Problem::At(issuer, server, AtIssuer::Unreachable(kind)) => {
+                CredentialsFailure(Problem::NoKeys(Some((issuer, server, kind))))
+            }
+            other => CredentialsFailure(other),
+        }
+    }
+
+    /// Another request has not fetched them within this request's timeout in milliseconds.
+    pub(in crate::prometheus) fn awaited(timeout_ms: u128) -> CredentialsFailure {
+        CredentialsFailure(Problem::Awaited(timeout_ms))
+    }
+
     /// The machine has no role whose keys could be had.
     pub(in crate::prometheus) fn no_role(server: &str) -> CredentialsFailure {
         CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
-    }
-
-    /// Which server did not answer, and why, where that is what is wrong: a sentence without what to do about it.
-    pub(in crate::prometheus) fn of_silent_server(&self) -> Option<String> {
-        match &self.0 {
-            Problem::At(issuer, server, AtIssuer::Unreachable(what, _)) => {
-                Some(format!("the {} {server} {what}", issuer.name()))
-            }
-            _ => None,
-        }
     }
 
     /// Whether the server answered, so that asking it again at once makes no sense.
@@ -138,14 +109,71 @@ impl CredentialsFailure {
         if self.is_final() { FINAL_PAUSE } else { PASSING_PAUSE }
     }
 
-    /// Whether it takes a change here or there to get another answer.
+    /// Whether it takes a change here or there to get another response.
     fn is_final(&self) -> bool {
         matches!(self.0, Problem::At(_, _, AtIssuer::Refused(400..=407 | 409..=499, _)))
+    }
+
+    /// Writes the predicate of a sentence whose subject is the upstream.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
+        f.write_str("was not queried, because there are no credentials for it: ")?;
+        match &self.0 {
+            Problem::At(issuer, server, problem) => {
+                write!(f, "the {} {server} ", issuer.name())?;
+                problem.write(f, *issuer, words)?;
+            }
+            Problem::Nowhere(why, remedy) => write!(f, "{why}; {remedy}")?,
+            Problem::NoKeys(silent) => {
+                f.write_str(NO_KEYS)?;
+                if let Some((issuer, server, kind)) = silent {
+                    write!(f, ": the {} {server} {}", issuer.name(), unanswered(*issuer, kind, words).0)?;
+                }
+                f.write_str("; give them in the upstreams file, or where this mirror runs")?;
+            }
+            Problem::Awaited(timeout_ms) => write!(
+                f,
+                "another request fetches them, which takes longer than the {timeout_ms} ms of this one; look at what hands them out, \
+                 or raise {}",
+                words.request_timeout()
+            )?,
+        }
+        if self.is_final() {
+            let pause = FINAL_PAUSE.as_secs();
+            write!(f, "; this mirror asks it again in at most {pause} s, or when one of their files changes")?;
+        }
+        Ok(())
+    }
+}
+
+impl AtIssuer {
+    fn write(&self, f: &mut fmt::Formatter<'_>, issuer: Issuer, words: Vocabulary<'_>) -> fmt::Result {
+        match self {
+            AtIssuer::Unreachable(kind) => {
+                let (what, remedy) = unanswered(issuer, kind, words);
+                write!(f, "{what}; {remedy}")
+            }
+            AtIssuer::Refused(status, said) => {
+                let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                match status {
+                    300..=399 | 404 | 405 => {
+                        write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.address())
+                    }
+                    408 | 429 | 500.. => {
+                        write!(f, "cannot answer now (HTTP status {status}{said}); look at its load and its log")
+                    }
+                    _ => write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.shown()),
+                }
+            }
+            AtIssuer::Foreign(why) => write!(f, "{why}; check {}", issuer.address()),
+            AtIssuer::NoRole => f.write_str(
+                "names no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
+            ),
+        }
     }
 }
 
 /// Why a server did not answer, as the predicate of a sentence about it; and what to do about it.
-fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
+fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (String, String) {
     let address = issuer.address();
     let slow = "look at its load, and at the network between this mirror and it; if the timeout of the request is short, raise it";
     let reach = || {
@@ -160,7 +188,7 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
         }
         ErrorKind::NoTimeLeft(ms) => (
             format!("was not asked, because nothing was left of the {ms} ms for it"),
-            "raise requestTimeout in the connection details".to_owned(),
+            format!("raise {}", words.request_timeout()),
         ),
         ErrorKind::TooLarge(most) => (
             format!("answered with more than {most} bytes, which is far more than credentials take"),
@@ -170,59 +198,23 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind) -> (String, String) {
         ErrorKind::NotPrometheus { found, .. } => {
             (format!("cannot be understood: {found}"), format!("check {address}, its port and http or https included"))
         }
-        ErrorKind::Unconnected(failure) => (
-            format!("cannot be reached: {failure}"),
-            match failure {
-                ConnectFailure::Tls(_) => failure.remedy().to_owned(),
-                ConnectFailure::NameServerFails(_)
+        ErrorKind::Unconnected(failure) => {
+            let remedy = match failure {
+                ConnectFailure::Tls(_)
+                | ConnectFailure::NameServerFails(_)
                 | ConnectFailure::NameServerSilent { .. }
                 | ConnectFailure::LookupsBusy { .. }
-                | ConnectFailure::LookupFailed { .. } => failure.remedy().to_owned(),
+                | ConnectFailure::LookupFailed { .. } => failure.remedy(words),
                 _ => reach(),
-            },
-        ),
+            };
+            (format!("cannot be reached: {}", failure.cause(words)), remedy)
+        }
         ErrorKind::AtProxy { proxy, failure } if matches!(**failure, ErrorKind::Refused(500..)) => (
             format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.name()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
-        other => (Predicate(other, &Circumstances::NONE).to_string(), format!("check {address}")),
-    }
-}
-
-impl fmt::Display for CredentialsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("was not queried, because there are no credentials for it: ")?;
-        let (issuer, server, problem) = match &self.0 {
-            Problem::At(issuer, server, problem) => (issuer, server, problem),
-            Problem::Nowhere(why, remedy) => return write!(f, "{why}; {remedy}"),
-        };
-        write!(f, "the {} {server} ", issuer.name())?;
-        match problem {
-            AtIssuer::Unreachable(what, remedy) => write!(f, "{what}; {remedy}"),
-            AtIssuer::Refused(status, words) => {
-                let words = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-                match status {
-                    300..=399 | 404 | 405 => {
-                        write!(f, "refuses (HTTP status {status}{words}); check {}", issuer.address())?
-                    }
-                    408 | 429 | 500.. => {
-                        write!(f, "cannot answer now (HTTP status {status}{words}); look at its load and its log")?;
-                    }
-                    _ => write!(f, "refuses (HTTP status {status}{words}); check {}", issuer.shown())?,
-                }
-                if self.is_final() {
-                    write!(
-                        f,
-                        "; this mirror asks it again in at most {} s, or when one of their files changes",
-                        FINAL_PAUSE.as_secs()
-                    )?;
-                }
-                Ok(())
-            }
-            AtIssuer::Foreign(why) => write!(f, "{why}; check {}", issuer.address()),
-            AtIssuer::NoRole => f.write_str(
-                "names no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
-            ),
+        kind => {
+            (Predicate { kind, circumstances: &Circumstances::NONE, words }.to_string(), format!("check {address}"))
         }
     }
 }

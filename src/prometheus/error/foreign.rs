@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::vocabulary::Vocabulary;
+
 /// What an answer is instead of one of the Prometheus HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
@@ -44,24 +46,25 @@ impl Foreign {
     }
 
     /// What to do when it is not known that the address is that of a Prometheus.
-    pub(in crate::prometheus) fn remedy(&self) -> &'static str {
+    pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
-            Foreign::NotHttp => "check host and port in the connection details",
+            Foreign::NotHttp => format!("check {}", words.host_and_port()),
             Foreign::BodyNotHttp | Foreign::LargeHeader => {
-                "check host and port in the connection details, and look at what stands before Prometheus"
+                format!("check {}, and look at what stands before Prometheus", words.host_and_port())
             }
-            Foreign::Page => {
-                "it may be a login page, a page of Prometheus itself, or another program: check host, port and path prefix in the \
-                 connection details, and query Prometheus past a login"
-            }
+            Foreign::Page => format!(
+                "it may be a login page, a page of Prometheus itself, or another program: check {}, and query Prometheus past a \
+                 login",
+                words.host_port_and_path()
+            ),
             Foreign::Empty | Foreign::Json | Foreign::Other(_) | Foreign::UntypedError | Foreign::UnlikelySuccess => {
-                "it may be another program: check host, port and path prefix in the connection details"
+                format!("it may be another program: check {}", words.host_port_and_path())
             }
         }
     }
 
     /// What to do when a Prometheus has answered at the same address before.
-    pub(in crate::prometheus) fn remedy_later(&self) -> &'static str {
+    pub(super) fn remedy_later(&self) -> &'static str {
         match self {
             Foreign::Page => {
                 "a Prometheus has answered at this address before, so this may be the login or error page of what stands before it: \
@@ -124,7 +127,7 @@ mod tests {
         use Foreign::{BodyNotHttp, Empty, Json, LargeHeader, NotHttp, Other, Page, UnlikelySuccess, UntypedError};
         for found in [NotHttp, BodyNotHttp, LargeHeader, Empty, Page, Json, Other(None), UntypedError, UnlikelySuccess]
         {
-            assert!(found.remedy().contains("in the connection details"), "{found:?}");
+            assert!(found.remedy(Vocabulary::default()).contains("in the connection details"), "{found:?}");
             let later = found.remedy_later();
             assert!(later.contains("has answered at this address before") && !later.contains("check host"), "{later}");
         }

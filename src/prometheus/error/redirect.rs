@@ -5,6 +5,7 @@ use std::fmt;
 use ureq::http::Uri;
 
 use super::call_context::CallContext;
+use super::vocabulary::Vocabulary;
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
 
@@ -66,47 +67,45 @@ impl Redirect {
     }
 
     /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(in crate::prometheus) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16, words: Vocabulary<'_>) -> fmt::Result {
         if matches!(status, 300 | 304..=306) {
             return write!(
                 f,
                 "sends no answer to the query, but HTTP status {status}; look at the configuration of what stands before Prometheus"
             );
         }
-        let (to, remedy) = match self {
-            Redirect::Https(to) => {
-                (format!("to {to}"), "begin url in the connection details with https://, as this address does")
+        let to = match self {
+            Redirect::Itself => "to the address that was asked".to_owned(),
+            Redirect::Https(to) | Redirect::Unencrypted(to) | Redirect::Api(to) | Redirect::Elsewhere(Some(to)) => {
+                format!("to {to}")
             }
-            Redirect::Itself => (
-                "to the address that was asked".to_owned(),
-                "look at the configuration of what stands before Prometheus",
-            ),
-            Redirect::Unencrypted(to) => (
-                format!("to {to}"),
-                "that address is not encrypted, unlike the one that was asked: have what stands before Prometheus redirect to https \
-                 (it may not know that it is reached by https), or give the final address, with https://, as url in the connection \
-                 details",
-            ),
-            Redirect::Api(to) => (format!("to {to}"), "give that address as url in the connection details"),
-            Redirect::Elsewhere(to) => (
-                to.as_ref().map_or("elsewhere".to_owned(), |to| format!("to {to}")),
-                match (status, to) {
-                    (301 | 307 | 308, Some(_)) => {
-                        "if Prometheus is there, give that address as url in the connection details"
-                    }
-                    (301 | 307 | 308, None) => "give the final address as url in the connection details",
-                    _ => {
-                        "that is probably a login page: query Prometheus past it, or give the final address as url in the \
-                         connection details"
-                    }
-                },
-            ),
+            Redirect::Elsewhere(None) => "elsewhere".to_owned(),
         };
-        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {remedy}")?;
+        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {}", self.remedy(status, words))?;
         if to.contains(HIDDEN) {
             f.write_str("; ... stands for what may be a secret, see the header Location of the answer")?;
         }
         Ok(())
+    }
+
+    fn remedy(&self, status: u16, words: Vocabulary<'_>) -> String {
+        let url = words.url();
+        match self {
+            Redirect::Https(_) => format!("begin {url} with https://, as this address does"),
+            Redirect::Itself => "look at the configuration of what stands before Prometheus".to_owned(),
+            Redirect::Unencrypted(_) => format!(
+                "that address is not encrypted, unlike the one that was asked: have what stands before Prometheus redirect to https \
+                 (it may not know that it is reached by https), or give the final address, with https://, as {url}"
+            ),
+            Redirect::Api(_) => format!("give that address as {url}"),
+            Redirect::Elsewhere(to) => match (status, to) {
+                (301 | 307 | 308, Some(_)) => format!("if Prometheus is there, give that address as {url}"),
+                (301 | 307 | 308, None) => format!("give the final address as {url}"),
+                _ => format!(
+                    "that is probably a login page: query Prometheus past it, or give the final address as {url}"
+                ),
+            },
+        }
     }
 }
 
@@ -131,7 +130,7 @@ mod tests {
 
     impl fmt::Display for Shown {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.write(f, self.1)
+            self.0.write(f, self.1, Vocabulary::default())
         }
     }
 

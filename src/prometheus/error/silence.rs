@@ -1,6 +1,9 @@
 //! What calls waited for in vain, and for how long.
 
+use std::fmt;
 use std::time::Duration;
+
+use super::vocabulary::Vocabulary;
 
 /// What a call waited for in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,4 +27,35 @@ pub struct Silence {
     pub calls: u32,
     /// Since the first of them began.
     pub lasted: Duration,
+}
+
+impl Silence {
+    /// Writes the predicate of a sentence whose subject is the upstream.
+    pub(super) fn write(self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
+        let Silence { calls, lasted, waited_for } = self;
+        let (failed, remedy) = match waited_for {
+            WaitedFor::Answer => {
+                ("were not answered", "check that it is running, and what stands between this mirror and it".to_owned())
+            }
+            WaitedFor::Connection => (
+                "got no connection",
+                format!(
+                    "check {}, and whether a firewall or NetworkPolicy drops this mirror's connections",
+                    words.host_and_port()
+                ),
+            ),
+            WaitedFor::Tls => ("got no answer to the TLS hello", "check that the port speaks https".to_owned()),
+            WaitedFor::NameServer => (
+                "failed because the name server of this mirror does not answer",
+                "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf"
+                    .to_owned(),
+            ),
+        };
+        write!(
+            f,
+            "was not queried: the last {calls} queries {failed}, for {} ms now; until one is answered, this mirror sends one query \
+             at a time; {remedy}",
+            lasted.as_millis()
+        )
+    }
 }

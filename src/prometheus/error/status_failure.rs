@@ -5,10 +5,13 @@
 use std::fmt;
 
 use ureq::http::HeaderMap;
-use ureq::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::call_context::CallContext;
+use super::challenges::{asked, schemes, take_basic};
 use super::redirect::Redirect;
+use super::retry_after::{RetryAfter, again};
+use super::vocabulary::Vocabulary;
 
 /// An HTTP status without data.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,29 +70,6 @@ pub enum StatusMeaning {
     TooManyRequests(Option<RetryAfter>),
     /// 5xx: it is there, and cannot answer now. When it may be asked again, if it says so.
     Unavailable(Option<RetryAfter>),
-}
-
-/// When an upstream may be asked again (RFC 9110, "Retry-After").
-#[derive(Debug, PartialEq, Eq)]
-pub enum RetryAfter {
-    /// After so many seconds.
-    Seconds(u64),
-    /// At this date, in the words of the header.
-    Date(String),
-}
-
-impl RetryAfter {
-    fn parse(header: &str) -> Option<RetryAfter> {
-        /// No form of a date is longer.
-        const MAX_DATE_BYTES: usize = 40;
-        let header = header.trim();
-        if let Ok(seconds) = header.parse() {
-            return Some(RetryAfter::Seconds(seconds));
-        }
-        let is_of_date = |byte: u8| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte);
-        let is_date = header.len() <= MAX_DATE_BYTES && header.ends_with(" GMT") && header.bytes().all(is_of_date);
-        is_date.then(|| RetryAfter::Date(header.to_owned()))
-    }
 }
 
 /// The body by which Mimir and Cortex say that no tenant was named.
@@ -166,209 +146,174 @@ impl StatusFailure {
             StatusMeaning::Unavailable(_) => "unavailable",
         }
     }
-}
 
-/// The schemes of the challenges (RFC 9110, "WWW-Authenticate"): a header may hold several, and there may be several headers.
-fn schemes(headers: &HeaderMap) -> Vec<String> {
-    /// More are not shown.
-    const MAX_SCHEMES: usize = 8;
-    let mut schemes = Vec::new();
-    for challenges in headers.get_all(WWW_AUTHENTICATE) {
-        // A realm may hold any byte.
-        let unquoted = unquoted(&String::from_utf8_lossy(challenges.as_bytes()));
-        schemes.extend(unquoted.split(',').filter_map(scheme));
+    /// Writes the predicate of a sentence whose subject is the upstream.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
+        if let StatusMeaning::Redirected(redirect) = &self.meaning {
+            return redirect.write(f, self.status, words);
+        }
+        let said = self.words.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+        let (what, details) = (self.what(), self.details());
+        write!(f, "{what} (HTTP status {}{details}){said}{}", self.status, self.remedy(words))
     }
-    schemes.truncate(MAX_SCHEMES);
-    schemes
-}
 
-/// A header without its quoted texts.
-fn unquoted(header: &str) -> String {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let is_outside = |c: &char| {
-        let is_quote = *c == '"' && !is_escaped;
-        let is_outside = !is_quoted && !is_quote;
-        is_quoted ^= is_quote;
-        is_escaped = is_quoted && *c == '\\' && !is_escaped;
-        is_outside
-    };
-    header.chars().filter(is_outside).collect()
-}
-
-/// The scheme that this part of a header begins with, if it does not go on with the parameters of the one before it.
-fn scheme(part: &str) -> Option<String> {
-    const MAX_SCHEME_BYTES: usize = 30;
-    let (scheme, rest) = part.trim().split_once(' ').unwrap_or((part.trim(), ""));
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_scheme = (1..=MAX_SCHEME_BYTES).contains(&scheme.len()) && scheme.bytes().all(is_token);
-    (is_scheme && !rest.trim_start().starts_with('=')).then(|| scheme.to_owned())
-}
-
-/// The predicate of a sentence whose subject is the upstream.
-impl fmt::Display for StatusFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.status;
-        let words = self.words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+    fn what(&self) -> &'static str {
         match &self.meaning {
-            StatusMeaning::OtherProtocol => write!(
-                f,
-                "refuses the request without looking at the query (HTTP status {status}): it may speak https; if so, give \
-                 https://host:port as url in the connection details, instead of host and port"
-            ),
-            StatusMeaning::ClientCertificate => write!(
-                f,
-                "refuses the request without looking at the query (HTTP status {status}): it may demand a client certificate, or \
-                 refuse the one it got, or a proxy before it may speak http to an https port; give it cert_file and key_file in \
-                 tls_config of the upstreams file, and look at the log of what stands there"
-            ),
-            StatusMeaning::CredentialsRequired(challenges) => {
-                write!(
-                    f,
-                    "asks for credentials, and none were sent (HTTP status {status}{}){words}; ",
-                    asked(challenges)
-                )?;
-                f.write_str(match (self.is_named, take_basic(challenges)) {
-                    (true, _) => "give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
-                    (false, true) => {
-                        "give them as https://user:password@host/ in the url of the connection details, or list it in the \
-                         --upstreams-file of this mirror"
-                    }
-                    (false, false) => {
-                        "the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
-                         mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
-                    }
-                })
+            StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
+                "refuses the request without looking at the query"
             }
-            StatusMeaning::CredentialsRefused(challenges) if self.is_named => write!(
-                f,
-                "refuses the credentials that the upstreams file gives it (HTTP status {status}{}){words}; check them, and that they \
-                 are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)",
-                asked(challenges)
-            ),
-            StatusMeaning::CredentialsRefused(challenges) => {
-                write!(
-                    f,
-                    "refuses the credentials of the url (HTTP status {status}{}){words}; check user and password in the url of the \
-                     connection details, with special characters percent-encoded (/ is %2F, @ is %40)",
-                    asked(challenges)
-                )?;
-                if !take_basic(challenges) {
-                    f.write_str(
-                        "; they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of this mirror",
-                    )?;
-                }
-                Ok(())
+            StatusMeaning::CredentialsRequired(_) => "asks for credentials, and none were sent",
+            StatusMeaning::CredentialsRefused(_) if self.is_named => {
+                "refuses the credentials that the upstreams file gives it"
             }
-            StatusMeaning::TenantRequired => write!(
-                f,
-                "asks for a tenant (HTTP status {status}: {NO_TENANT}); give it the header X-Scope-OrgID with http_headers in the \
-                 --upstreams-file of this mirror"
-            ),
-            StatusMeaning::Denied { has_credentials, challenges } => {
-                write!(f, "denies access (HTTP status {status}{}){words}; ", asked(challenges))?;
-                if self.is_signed {
-                    return f.write_str(
-                        "check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
-                         upstreams file, and the clock of this mirror's machine",
-                    );
-                }
-                f.write_str(match (self.is_named, has_credentials, take_basic(challenges)) {
-                    (true, true, _) => "allow those whose credentials the upstreams file gives it to query it",
-                    (true, false, _) => {
-                        "allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
-                         upstreams file"
-                    }
-                    (false, true, true) => "allow the user in the url of the connection details to query it",
-                    (false, false, true) => {
-                        "allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the \
-                         connection details"
-                    }
-                    (false, _, false) => {
-                        "allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 \
-                         or sigv4: the url of the connection details can hold Basic credentials only"
-                    }
-                })
+            StatusMeaning::CredentialsRefused(_) => "refuses the credentials of the url",
+            StatusMeaning::TenantRequired => "asks for a tenant",
+            StatusMeaning::Denied { .. } => "denies access",
+            StatusMeaning::ProxyCredentials => {
+                "is, or stands behind, a forward proxy that asks for credentials of its own"
             }
-            StatusMeaning::ProxyCredentials => write!(
-                f,
-                "is, or stands behind, a forward proxy that asks for credentials of its own (HTTP status {status}){words}; give the \
-                 address of Prometheus itself in the connection details, and a forward proxy with its credentials in --proxy of \
-                 this mirror"
-            ),
-            StatusMeaning::NetworkLogin => write!(
-                f,
-                "was not reached: a network between this mirror and it demands a login (HTTP status {status}); have whoever runs \
-                 that network let this mirror through"
-            ),
-            StatusMeaning::Redirected(redirect) => redirect.write(f, status),
-            StatusMeaning::Refused => write!(
-                f,
-                "refuses the request without the error of a Prometheus (HTTP status {status}): what stands at this address, \
-                 or before Prometheus, refuses it; look at its log and configuration"
-            ),
-            StatusMeaning::NoApi => write!(
-                f,
-                "has no Prometheus API at this path (HTTP status {status}); if it is served below a path prefix, give the whole \
-                 base URL as url in the connection details, such as https://host/prometheus, without /api/v1"
-            ),
-            StatusMeaning::MethodRefused => write!(
-                f,
-                "accepts neither POST nor GET at the path of the Prometheus API (HTTP status {status}); allow one of them in what \
-                 stands before Prometheus, or check the path prefix in the connection details"
-            ),
-            StatusMeaning::GaveUpWaiting => write!(
-                f,
-                "stopped waiting for the query before all of it had arrived (HTTP status {status}); ask again, and if it stays so, \
-                 check the network between this mirror and it"
-            ),
-            StatusMeaning::TooLong => write!(
-                f,
-                "refuses the query because it is too long (HTTP status {status}); shorten it (fewer conditions, smaller sets, a \
-                 shorter expression), or raise the limit of what stands before Prometheus"
-            ),
-            StatusMeaning::Misdirected => write!(
-                f,
-                "does not serve this host (HTTP status {status}); give the host name by which it is configured in the connection \
-                 details"
-            ),
-            StatusMeaning::TooManyRequests(after) => {
-                let after = again(after.as_ref());
-                write!(
-                    f,
-                    "is asked too often (HTTP status {status}{after}){words}; ask later or less often, or raise the rate limit of \
-                     Prometheus or of what stands before it"
-                )
-            }
-            StatusMeaning::Unavailable(after) => write!(
-                f,
-                "is reachable, but cannot answer now (HTTP status {status}{}); it may be starting, or what stands before it does \
-                 not reach it: ask again in some minutes, and if it stays so, look at the log of Prometheus",
-                again(after.as_ref())
-            ),
+            StatusMeaning::NetworkLogin => "was not reached: a network between this mirror and it demands a login",
+            StatusMeaning::Redirected(_) => "redirects",
+            StatusMeaning::Refused => "refuses the request without the error of a Prometheus",
+            StatusMeaning::NoApi => "has no Prometheus API at this path",
+            StatusMeaning::MethodRefused => "accepts neither POST nor GET at the path of the Prometheus API",
+            StatusMeaning::GaveUpWaiting => "stopped waiting for the query before all of it had arrived",
+            StatusMeaning::TooLong => "refuses the query because it is too long",
+            StatusMeaning::Misdirected => "does not serve this host",
+            StatusMeaning::TooManyRequests(_) => "is asked too often",
+            StatusMeaning::Unavailable(_) => "is reachable, but cannot answer now",
         }
     }
-}
 
-/// Whether Basic credentials may do: they are among those asked for, or it is not said which are.
-fn take_basic(challenges: &[String]) -> bool {
-    challenges.is_empty() || challenges.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"))
-}
+    /// What is said beside the status.
+    fn details(&self) -> String {
+        match &self.meaning {
+            StatusMeaning::CredentialsRequired(challenges)
+            | StatusMeaning::CredentialsRefused(challenges)
+            | StatusMeaning::Denied { challenges, .. } => asked(challenges),
+            StatusMeaning::TooManyRequests(after) | StatusMeaning::Unavailable(after) => again(after.as_ref()),
+            StatusMeaning::TenantRequired => format!(": {NO_TENANT}"),
+            _ => String::new(),
+        }
+    }
 
-fn asked(challenges: &[String]) -> String {
-    if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
-}
+    /// What it may be, and what to change, as the end of the sentence.
+    fn remedy(&self, words: Vocabulary<'_>) -> String {
+        let remedy = match &self.meaning {
+            StatusMeaning::OtherProtocol => {
+                return format!(": it may speak https; if so, give https://host:port as {}", words.url_alone());
+            }
+            StatusMeaning::ClientCertificate => {
+                ": it may demand a client certificate, or refuse the one it got, or a proxy before it may speak http to an https \
+                 port; give it cert_file and key_file in tls_config of the upstreams file, and look at the log of what stands there"
+            }
+            StatusMeaning::CredentialsRequired(challenges) => self.how_to_give_credentials(challenges),
+            StatusMeaning::CredentialsRefused(challenges) => self.how_to_correct_credentials(challenges),
+            StatusMeaning::Denied { has_credentials, challenges } => self.how_to_allow(*has_credentials, challenges),
+            StatusMeaning::TenantRequired => {
+                "; give it the header X-Scope-OrgID with http_headers in the --upstreams-file of this mirror"
+            }
+            StatusMeaning::ProxyCredentials => {
+                return format!(
+                    "; give the address of Prometheus itself in the connection details, and a forward proxy with its credentials in {}",
+                    words.proxy()
+                );
+            }
+            StatusMeaning::NetworkLogin => "; have whoever runs that network let this mirror through",
+            StatusMeaning::Redirected(_) => "",
+            StatusMeaning::Refused => {
+                ": what stands at this address, or before Prometheus, refuses it; look at its log and configuration"
+            }
+            StatusMeaning::NoApi => {
+                return format!(
+                    "; if it is served below a path prefix, give the whole base URL as {}, such as https://host/prometheus, without \
+                     /api/v1",
+                    words.url()
+                );
+            }
+            StatusMeaning::MethodRefused => {
+                return format!("; allow one of them in what stands before Prometheus, or check {}", words.path());
+            }
+            StatusMeaning::GaveUpWaiting => {
+                "; ask again, and if it stays so, check the network between this mirror and it"
+            }
+            StatusMeaning::TooLong => {
+                "; shorten it (fewer conditions, smaller sets, a shorter expression), or raise the limit of what stands before \
+                 Prometheus"
+            }
+            StatusMeaning::Misdirected => "; give the host name by which it is configured in the connection details",
+            StatusMeaning::TooManyRequests(_) => {
+                "; ask later or less often, or raise the rate limit of Prometheus or of what stands before it"
+            }
+            StatusMeaning::Unavailable(_) => {
+                "; it may be starting, or what stands before it does not reach it: ask again in some minutes, and if it stays so, \
+                 look at the log of Prometheus"
+            }
+        };
+        remedy.to_owned()
+    }
 
-fn again(after: Option<&RetryAfter>) -> String {
-    match after {
-        Some(RetryAfter::Seconds(seconds)) => format!(", again after {seconds} s"),
-        Some(RetryAfter::Date(date)) => format!(", again after {date}"),
-        None => String::new(),
+    fn how_to_give_credentials(&self, challenges: &[String]) -> &'static str {
+        match (self.is_named, take_basic(challenges)) {
+            (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
+            (false, true) => {
+                "; give them as https://user:password@host/ in the url of the connection details, or list it in the \
+                 --upstreams-file of this mirror"
+            }
+            (false, false) => {
+                "; the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
+                 mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
+            }
+        }
+    }
+
+    fn how_to_correct_credentials(&self, challenges: &[String]) -> &'static str {
+        match (self.is_named, take_basic(challenges)) {
+            (true, _) => {
+                "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
+            }
+            (false, true) => {
+                "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
+                 %2F, @ is %40)"
+            }
+            (false, false) => {
+                "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
+                 %2F, @ is %40); they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of \
+                 this mirror"
+            }
+        }
+    }
+
+    fn how_to_allow(&self, has_credentials: bool, challenges: &[String]) -> &'static str {
+        match (self.is_named, has_credentials, take_basic(challenges)) {
+            _ if self.is_signed => {
+                "; check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
+                 upstreams file, and the clock of this mirror's machine"
+            }
+            (true, true, _) => "; allow those whose credentials the upstreams file gives it to query it",
+            (true, false, _) => {
+                "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
+                 upstreams file"
+            }
+            (false, true, true) => "; allow the user in the url of the connection details to query it",
+            (false, false, true) => {
+                "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the connection \
+                 details"
+            }
+            (false, _, false) => {
+                "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 or \
+                 sigv4: the url of the connection details can hold Basic credentials only"
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::error::ErrorKind;
+    use crate::prometheus::error::circumstances::Circumstances;
+    use crate::prometheus::error::predicate::predicate;
     use crate::prometheus::upstream::Upstream;
 
     const PLAIN: &str = "http://p:9090";
@@ -394,8 +339,9 @@ mod tests {
                 headers.append(name, value.parse().unwrap());
             }
             let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
-            let text = found.to_string();
-            assert_eq!(found.name(), code, "{text}");
+            let kind = ErrorKind::Status(Box::new(found));
+            let text = predicate(None, &kind, &Circumstances::NONE);
+            assert_eq!(kind.name(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(text.contains(&status.to_string()) && !text.contains("hush"), "{text}");
         };

@@ -85,8 +85,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::prometheus::error::Predicate;
     use crate::prometheus::error::circumstances::Circumstances;
+    use crate::prometheus::error::predicate::predicate;
 
     #[test]
     fn a_failure_says_what_happened_and_how_long_it_was_waited() {
@@ -94,7 +94,7 @@ mod tests {
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
             assert_eq!(kind.name(), code);
-            let text = Predicate(&kind, &Circumstances::NONE).to_string();
+            let text = predicate(None, &kind, &Circumstances::NONE);
             assert!(text.contains(says), "{says}: {text}");
         };
         check(Error::BodyStalled, "not_prometheus", "not HTTP");

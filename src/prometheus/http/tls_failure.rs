@@ -4,7 +4,8 @@ use std::io;
 
 use ureq::Error;
 
-use crate::prometheus::error::connect_failure::{ConnectFailure, TlsFailure};
+use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::tls_failure::TlsFailure;
 
 /// What the failure of a TLS handshake means that took so long.
 pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {

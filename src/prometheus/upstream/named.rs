@@ -40,7 +40,7 @@ const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, 
 /// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
 /// not with what had its name before the file changed.
 #[derive(Debug)]
-pub(in crate::prometheus) struct NamedUpstream {
+pub(super) struct NamedUpstream {
     id: u64,
     definition: Arc<Definition>,
     url_query: String,
@@ -54,7 +54,7 @@ impl NamedUpstream {
     ///
     /// # Errors
     /// When one is of no use.
-    pub(in crate::prometheus) fn new(
+    pub(super) fn new(
         definition: Definition,
         around: &Surroundings,
         aws: &AwsEnvironment,
@@ -73,7 +73,7 @@ impl NamedUpstream {
     }
 
     /// Takes over what has changed in the files that the definition names, whatever is wrong with some of them.
-    pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
+    pub(super) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
@@ -84,18 +84,18 @@ impl NamedUpstream {
     }
 
     /// The replica to ask.
-    pub(in crate::prometheus) fn current_replica(&self) -> usize {
+    pub(super) fn current_replica(&self) -> usize {
         self.replicas.current(Instant::now())
     }
 
     /// A replica has failed to answer, which the next question need not try.
-    pub(in crate::prometheus) fn replica_failed(&self, replica: usize) {
+    pub(super) fn replica_failed(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
     /// Probes the replicas that may have to be left, or can be returned to, all at the same time. One that is left is not waited for any
     /// more.
-    pub(in crate::prometheus) fn probe_replicas(&self) {
+    pub(super) fn probe_replicas(&self) {
         let replicas = self.replicas.to_probe(Instant::now());
         let found: Vec<(usize, Probed)> = thread::scope(|scope| {
             let probe = |replica| {
@@ -142,31 +142,31 @@ impl NamedUpstream {
     }
 
     /// Whom questions to a replica go to.
-    pub(in crate::prometheus) fn target(&self, replica: usize) -> Target<'_> {
+    pub(super) fn target(&self, replica: usize) -> Target<'_> {
         Target { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
     /// Whether requests are signed for Amazon.
-    pub(in crate::prometheus) fn is_signed(&self) -> bool {
+    pub(super) fn is_signed(&self) -> bool {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
     /// A number that no other has.
-    pub(in crate::prometheus) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    pub(in crate::prometheus) fn definition(&self) -> &Arc<Definition> {
+    pub(super) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
 
     /// The address of a replica; of one that there is not, that of the first.
-    pub(in crate::prometheus) fn address(&self, replica: usize) -> &Address {
+    pub(super) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
         addresses.get(replica).unwrap_or(&addresses[0])
     }
 
-    pub(in crate::prometheus) fn transport(&self) -> &Transport {
+    pub(super) fn transport(&self) -> &Transport {
         self.transport.transport()
     }
 }

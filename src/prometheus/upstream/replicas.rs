@@ -15,7 +15,7 @@ const IN_USE: Duration = Duration::from_secs(30);
 
 /// The replicas of an upstream, by their places in the order in which they are preferred.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Replicas(Mutex<State>);
+pub(super) struct Replicas(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -38,7 +38,7 @@ struct Replica {
 
 /// What a probe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) enum Probed {
+pub(super) enum Probed {
     /// The replica answers.
     Answering,
     /// There was no answer in time: it may be slow.
@@ -49,27 +49,27 @@ pub(in crate::prometheus) enum Probed {
 
 /// That another replica is asked from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) struct Change {
-    pub(in crate::prometheus) from: usize,
-    pub(in crate::prometheus) to: usize,
+pub(super) struct Change {
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
 impl Replicas {
     /// So many replicas, at least one.
-    pub(in crate::prometheus) fn new(count: usize) -> Replicas {
+    pub(super) fn new(count: usize) -> Replicas {
         let replicas = vec![Replica::default(); count];
         Replicas(Mutex::new(State { current: 0, replicas, failed_probes: 0, last_question: None }))
     }
 
     /// The one to ask. Once there is a question, it is probed for some time.
-    pub(in crate::prometheus) fn current(&self, now: Instant) -> usize {
+    pub(super) fn current(&self, now: Instant) -> usize {
         let mut state = self.state();
         state.last_question = Some(now);
         state.current
     }
 
     /// A replica has failed, for a reason of its own. If it is the one that is asked, the next one that does not fail is from now on.
-    pub(in crate::prometheus) fn failed(&self, replica: usize) -> Option<Change> {
+    pub(super) fn failed(&self, replica: usize) -> Option<Change> {
         let mut state = self.state();
         state.replicas.get_mut(replica)?.is_down = true;
         state.fail(replica)
@@ -77,7 +77,7 @@ impl Replicas {
 
     /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail; all of them once the
     /// one that is asked has left a probe unanswered, so that it is known which can take its place. The one that is asked comes last.
-    pub(in crate::prometheus) fn to_probe(&self, now: Instant) -> Vec<usize> {
+    pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
         let state = self.state();
         let is_in_use = state.last_question.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
         let is_in_doubt = is_in_use && state.failed_probes > 0;
@@ -92,7 +92,7 @@ impl Replicas {
     }
 
     /// A replica was probed.
-    pub(in crate::prometheus) fn probed(&self, replica: usize, found: Probed, now: Instant) -> Option<Change> {
+    pub(super) fn probed(&self, replica: usize, found: Probed, now: Instant) -> Option<Change> {
         let mut state = self.state();
         let is_current = replica == state.current;
         let probed = state.replicas.get_mut(replica)?;

@@ -26,7 +26,8 @@ use crate::prometheus::credentials::exchange::exchange;
 use crate::prometheus::credentials::fixed::{Fixed, value};
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::single_fetch::Fetched;
-use crate::prometheus::error::credentials_failure::{CredentialsFailure, Issuer};
+use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::prometheus::error::issuer::Issuer;
 
 /// How long keys are kept that have no end, but may change where they stand.
 const KEPT: Duration = Duration::from_secs(60);
@@ -74,7 +75,7 @@ impl Sources {
             return self.of_container(uri, deadline);
         }
         if environment.is_metadata_disabled {
-            return Err(CredentialsFailure::none(NO_KEYS, GIVE_KEYS));
+            return Err(CredentialsFailure::NO_KEYS);
         }
         self.of_machine(deadline)
     }
@@ -177,16 +178,8 @@ impl Sources {
             self.local_call(Issuer::Machine, url, credentials, deadline).ask(content)
         };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
-        let (server, status, token) = match ask(&format!("{endpoint}/latest/api/token"), &none, Content::EmptyPut) {
-            Ok(answer) => answer,
-            // Most mirrors do not run at Amazon, and then it is not this service that is missing.
-            Err(failure) => {
-                return Err(match failure.of_silent_server() {
-                    Some(what) => CredentialsFailure::none(format!("{NO_KEYS}: {what}"), GIVE_KEYS),
-                    None => failure,
-                });
-            }
-        };
+        let (server, status, token) = ask(&format!("{endpoint}/latest/api/token"), &none, Content::EmptyPut)
+            .map_err(CredentialsFailure::or_no_keys)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
@@ -225,12 +218,6 @@ impl Sources {
 }
 
 const NOT_KEYS: &str = "answers with no keys";
-const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
-                       (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
-                       of this machine";
-
-const GIVE_KEYS: &str = "give them in the upstreams file, or where this mirror runs";
-
 /// A request to a service that hands out keys.
 struct Call<'c> {
     issuer: Issuer,

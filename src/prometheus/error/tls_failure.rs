@@ -1,0 +1,97 @@
+//! Why a TLS handshake failed, in words that tell whoever runs the mirror what to change.
+
+use super::vocabulary::Vocabulary;
+
+/// Why a TLS handshake failed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The certificate is for other names.
+    OtherName,
+    /// The certificate is of an authority that is not trusted.
+    UnknownIssuer,
+    /// The certificate is not signed by the trusted authority that has the name of its issuer.
+    OtherKey,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The server shows the certificate of an authority as its own.
+    Authority,
+    /// The certificate is of X.509 version 1.
+    Version1,
+    /// The certificate is not meant for servers.
+    OtherPurpose,
+    /// The server demands a client certificate, or refuses the one it got: what it says of that one, if anything.
+    ClientCertificate(Option<&'static str>),
+    /// No TLS version or cipher suite in common.
+    Incompatible,
+    /// Anything else, as the TLS library calls it.
+    Other(String),
+}
+
+impl TlsFailure {
+    /// What is wrong, as a clause.
+    pub(super) fn cause(&self, words: Vocabulary<'_>) -> String {
+        let cause = match self {
+            TlsFailure::OtherName => return format!("its certificate is not for {}", words.expected_name()),
+            TlsFailure::UnknownIssuer => {
+                return format!(
+                    "its certificate is issued by an authority that this mirror does not trust ({})",
+                    words.trusted_authorities()
+                );
+            }
+            TlsFailure::OtherKey => {
+                return format!(
+                    "its certificate is not signed by the authority in {} that has the name of its issuer",
+                    words.authorities()
+                );
+            }
+            TlsFailure::Expired => "its certificate has expired",
+            TlsFailure::NotYetValid => "its certificate is not valid yet",
+            TlsFailure::Authority => {
+                "it shows the certificate of an authority (CA:TRUE) as its own, as self-signed ones often are"
+            }
+            TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
+            TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
+            TlsFailure::ClientCertificate(None) => "it demands a client certificate",
+            TlsFailure::ClientCertificate(Some(why)) => {
+                return format!("it demands a client certificate, or does not accept the one it got ({why})");
+            }
+            TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
+            TlsFailure::Other(reason) => reason,
+        };
+        cause.to_owned()
+    }
+
+    /// What to change.
+    pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
+        let remedy = match self {
+            TlsFailure::OtherName => return words.other_name_remedy(),
+            TlsFailure::UnknownIssuer => {
+                return format!(
+                    "have the certificate of the authority that issued it added to {}; the server's own certificate does not \
+                     help there",
+                    words.ca_file()
+                );
+            }
+            TlsFailure::OtherKey => {
+                return format!("replace the authority in {} by the one that issued the certificate", words.ca_file());
+            }
+            TlsFailure::Expired => "renew the certificate, or check the clock of this mirror's machine",
+            TlsFailure::NotYetValid => "check the clocks of both machines",
+            TlsFailure::Authority => {
+                return format!(
+                    "issue a certificate for the server that is not an authority (basicConstraints CA:FALSE), and keep the \
+                     authority for {}",
+                    words.ca_file()
+                );
+            }
+            TlsFailure::Version1 => "issue the certificate anew as X.509 version 3, with the host as subjectAltName",
+            TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
+            TlsFailure::ClientCertificate(_) => return words.client_certificate_remedy(),
+            TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
+            TlsFailure::Other(_) => "check that the port speaks https, and its certificate",
+        };
+        remedy.to_owned()
+    }
+}

@@ -1,0 +1,328 @@
+//! The words by which an error calls what an admin can change.
+
+use crate::prometheus::access::proxy::ProxyChoice;
+use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
+
+use super::ErrorKind;
+
+/// The words for settings: keys of the upstreams file where the upstream is defined there, or else fields of Connection Details and flags
+/// of the mirror.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Vocabulary<'a> {
+    definition: Option<&'a Definition>,
+    /// Whether the error is about what hands out credentials, not about the upstream.
+    is_of_credentials: bool,
+    /// Whether it is about the proxy before either of them, for which `server_name` does not hold.
+    is_of_proxy: bool,
+    /// The whole timeout of the request, if it expired.
+    timeout_ms: Option<u128>,
+}
+
+/// The keys of the connection that an error is about.
+struct ConnectionKeys<'a> {
+    /// What they are below, with a dot.
+    prefix: &'static str,
+    /// Which key holds the URL.
+    url: &'static str,
+    tls: &'a TlsSettings,
+    proxy: &'a ProxyChoice,
+}
+
+const CA_FILE: &str = "the --ca-file of this mirror";
+const REQUEST_TIMEOUT: &str = "requestTimeout in the connection details";
+
+impl<'a> Vocabulary<'a> {
+    /// The words for a failure at an upstream of this definition, or at one of Connection Details.
+    pub(super) fn new(definition: Option<&'a Definition>, kind: &ErrorKind) -> Vocabulary<'a> {
+        let is_of_credentials = matches!(kind, ErrorKind::Credentials(_));
+        Vocabulary { definition, is_of_credentials, is_of_proxy: false, timeout_ms: kind.whole_ms() }
+    }
+
+    /// The words for a failure at the proxy.
+    pub(super) fn at_proxy(self) -> Vocabulary<'a> {
+        Vocabulary { is_of_proxy: true, ..self }
+    }
+
+    /// The keys of the connection, if it is defined in the upstreams file. The services of Amazon are reached as flags say.
+    fn keys(self) -> Option<ConnectionKeys<'a>> {
+        let definition = self.definition?;
+        match &definition.credentials {
+            _ if !self.is_of_credentials => {
+                let Definition { tls, proxy, .. } = definition;
+                Some(ConnectionKeys { prefix: "", url: "url", tls, proxy })
+            }
+            CredentialsDefinition::OAuth2(oauth2) => {
+                Some(ConnectionKeys { prefix: "oauth2.", url: "token_url", tls: &oauth2.tls, proxy: &oauth2.proxy })
+            }
+            _ => None,
+        }
+    }
+
+    /// A key of the upstream, which may be in one of its mappings.
+    fn key(self, key: &str) -> String {
+        let name = self.definition.map_or("", |definition| &definition.name);
+        format!("{key} of upstream {name} in the upstreams file")
+    }
+
+    fn address(self, given: &'static str, named: &'static str) -> &'static str {
+        if self.definition.is_some() && !self.is_of_credentials { named } else { given }
+    }
+
+    pub(super) fn host_port_and_path(self) -> &'static str {
+        self.address("host, port and path prefix in the connection details", "url in the upstreams file")
+    }
+
+    pub(super) fn host_and_port(self) -> &'static str {
+        self.address("host and port in the connection details", "url in the upstreams file")
+    }
+
+    pub(super) fn host(self) -> &'static str {
+        self.address("the host in the connection details", "the host of url in the upstreams file")
+    }
+
+    pub(super) fn port(self) -> &'static str {
+        self.address("the port in the connection details", "the port of url in the upstreams file")
+    }
+
+    pub(super) fn path(self) -> &'static str {
+        self.address("the path prefix in the connection details", "the path of url in the upstreams file")
+    }
+
+    pub(super) fn url(self) -> &'static str {
+        self.address("url in the connection details", "url in the upstreams file")
+    }
+
+    /// The same where host and port may have been given.
+    pub(super) fn url_alone(self) -> &'static str {
+        self.address("url in the connection details, instead of host and port", "url in the upstreams file")
+    }
+
+    /// What sets the timeout. That of Connection Details comes first, so the file's is named only where it was in force, or may have been.
+    pub(super) fn request_timeout(self) -> String {
+        match (self.definition.and_then(|definition| definition.options.timeout), self.timeout_ms) {
+            (Some(of_file), Some(ms)) if ms == of_file.as_millis() => self.key("timeout"),
+            (Some(_), None) => format!("{REQUEST_TIMEOUT}, or else {}", self.key("timeout")),
+            _ => REQUEST_TIMEOUT.to_owned(),
+        }
+    }
+
+    /// Which authorities are trusted, as a clause.
+    pub(super) fn trusted_authorities(self) -> String {
+        match self.own_ca() {
+            Some(ca) => format!("it trusts those in {ca} alone"),
+            None => "it trusts the public ones, or those in --ca-file".to_owned(),
+        }
+    }
+
+    /// Where the trusted authorities of a certificate are that is not signed by them.
+    pub(super) fn authorities(self) -> &'a str {
+        self.own_ca().unwrap_or("--ca-file")
+    }
+
+    /// Which file an authority is to be added to.
+    pub(super) fn ca_file(self) -> String {
+        match (self.own_ca(), self.keys()) {
+            (Some(ca), _) => self.key(ca),
+            (None, Some(keys)) => {
+                format!("{}, or {CA_FILE}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
+            }
+            (None, None) => CA_FILE.to_owned(),
+        }
+    }
+
+    /// The key by which the upstream trusts authorities of its own, if it does: `ca` or `ca_file`.
+    fn own_ca(self) -> Option<&'a str> {
+        Some(key_below_upstream(&self.keys()?.tls.ca.as_ref()?.place.path))
+    }
+
+    /// What a server's certificate is not for.
+    pub(super) fn expected_name(self) -> String {
+        match self.keys().filter(|keys| keys.tls.server_name.is_some() && !self.is_of_proxy) {
+            Some(keys) => format!("the name in {}tls_config.server_name", keys.prefix),
+            None => "this host".to_owned(),
+        }
+    }
+
+    /// What to change where it is for another name.
+    pub(super) fn other_name_remedy(self) -> String {
+        const FOR_HOST: &str = "that the certificate is for, or have it issued for this host (subjectAltName)";
+        let Some(ConnectionKeys { prefix, url, tls, .. }) = self.keys() else {
+            return format!(
+                "use a host in url {FOR_HOST}; for an upstream of the upstreams file, server_name in its tls_config says which \
+                 name to expect instead"
+            );
+        };
+        let server_name = self.key(&format!("{prefix}tls_config.server_name"));
+        match &tls.server_name {
+            Some(_) => {
+                format!("correct {server_name}, or have the certificate issued for that name (subjectAltName)")
+            }
+            None => format!("use a host in {url} {FOR_HOST}; or set {server_name} to a name that it is for"),
+        }
+    }
+
+    /// What to change where a client certificate is demanded.
+    pub(super) fn client_certificate_remedy(self) -> String {
+        let Some(ConnectionKeys { prefix, tls, .. }) = self.keys() else {
+            return "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
+                    authority that it trusts"
+                .to_owned();
+        };
+        match &tls.certificate {
+            Some(certificate) => {
+                let key = self.key(key_below_upstream(&certificate.place.path));
+                format!("replace {key} and its key by one of an authority that it trusts")
+            }
+            None => {
+                let key = self.key(&format!("{prefix}tls_config.cert_file"));
+                format!("give it one of an authority that it trusts: {key}, and key_file beside it")
+            }
+        }
+    }
+
+    /// Which setting names the proxy.
+    pub(super) fn proxy(self) -> String {
+        self.of_proxy("proxy_url", "--proxy of this mirror")
+    }
+
+    /// Which setting names the hosts that bypass it.
+    pub(super) fn no_proxy(self) -> String {
+        self.of_proxy("no_proxy", "--no-proxy of this mirror")
+    }
+
+    fn of_proxy(self, key: &str, flag: &str) -> String {
+        match self.keys() {
+            Some(ConnectionKeys { prefix, proxy: ProxyChoice::Through(_), .. }) => self.key(&format!("{prefix}{key}")),
+            _ => flag.to_owned(),
+        }
+    }
+}
+
+/// A path such as `upstreams[0].tls_config.ca` without the upstream.
+fn key_below_upstream(path: &str) -> &str {
+    path.split_once("].").map_or(path, |(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prometheus::error::circumstances::Circumstances;
+    use crate::prometheus::error::credentials_failure::CredentialsFailure;
+    use crate::prometheus::error::every_kind::{defined, every_kind};
+    use crate::prometheus::error::predicate::predicate;
+
+    const WITH_EVERYTHING: &str = "  proxy_url: http://q:1\n  timeout: 14s\n  tls_config: {ca_file: x, server_name: n, cert_file: c, \
+                                   key_file: k}\n";
+    const OAUTH2: &str = "  oauth2: {client_id: c, client_secret: s, token_url: 'https://t', proxy_url: 'http://q:1', tls_config: \
+                          {ca: c, server_name: s}}\n";
+
+    fn said(definition: Option<&Definition>, kind: &ErrorKind) -> String {
+        predicate(definition, kind, &Circumstances::NONE)
+    }
+
+    #[test]
+    fn every_failure_is_told_in_the_words_of_whoever_defined_the_upstream() {
+        let definition = defined(WITH_EVERYTHING);
+        // What only the mirror, or only Connection Details, can set is called so for all.
+        let for_all = ["partialResponse", "host name by which it is configured", "the address of Prometheus itself"];
+        let flags = ["--ca-file", "--proxy of", "--no-proxy of"];
+        let mut count = 0;
+        for kind in every_kind() {
+            let (given, named) = (said(None, &kind), said(Some(&definition), &kind));
+            assert!(!given.is_empty() && !given.contains("upstream a"), "{given}");
+            if matches!(&kind, ErrorKind::Credentials(_)) || for_all.iter().any(|words| named.contains(words)) {
+                continue;
+            }
+            assert!(!flags.iter().any(|flag| named.contains(flag)), "{named}");
+            if let ErrorKind::Status(failure) = &kind
+                && !failure.is_named
+            {
+                continue;
+            }
+            // Connection Details may set the timeout of any upstream.
+            let others = named.replace(REQUEST_TIMEOUT, "");
+            assert!(!others.contains("in the connection details"), "{named}");
+            count += usize::from(given != named);
+        }
+        assert!(count > 60, "{count} texts have words of their own");
+    }
+
+    #[test]
+    fn settings_of_a_defined_upstream_are_called_by_their_keys() {
+        let of_upstream = ErrorKind::Closed;
+        let of_credentials = ErrorKind::Credentials(Box::new(CredentialsFailure::NO_KEYS));
+        let check = |keys: &str, kind: &ErrorKind, word: fn(Vocabulary<'_>) -> String, expected: &str| {
+            assert_eq!(word(Vocabulary::new(Some(&defined(keys)), kind)), expected, "{keys}");
+        };
+        let proxy = |words: Vocabulary<'_>| words.proxy();
+        let no_proxy = |words: Vocabulary<'_>| words.no_proxy();
+        let through = "  proxy_url: http://q:1\n";
+        check(through, &of_upstream, proxy, "proxy_url of upstream a in the upstreams file");
+        check(through, &of_upstream, no_proxy, "no_proxy of upstream a in the upstreams file");
+        check("", &of_upstream, no_proxy, "--no-proxy of this mirror");
+        check(through, &of_credentials, proxy, "--proxy of this mirror");
+        check(OAUTH2, &of_credentials, proxy, "oauth2.proxy_url of upstream a in the upstreams file");
+        check(OAUTH2, &of_upstream, proxy, "--proxy of this mirror");
+
+        let authorities = |words: Vocabulary<'_>| words.authorities().to_owned();
+        check("  tls_config: {ca_file: x}", &of_upstream, authorities, "tls_config.ca_file");
+        check(OAUTH2, &of_credentials, authorities, "oauth2.tls_config.ca");
+        let ca_file = |words: Vocabulary<'_>| words.ca_file();
+        check(
+            "  tls_config: {ca_file: x}",
+            &of_upstream,
+            ca_file,
+            "tls_config.ca_file of upstream a in the upstreams file",
+        );
+        check(OAUTH2, &of_credentials, ca_file, "oauth2.tls_config.ca of upstream a in the upstreams file");
+        check(
+            "",
+            &of_upstream,
+            ca_file,
+            "tls_config.ca_file of upstream a in the upstreams file, or the --ca-file of this mirror",
+        );
+        let other_name =
+            |words: Vocabulary<'_>| format!("is not for {}; {}", words.expected_name(), words.other_name_remedy());
+        check(
+            "  tls_config: {server_name: x}",
+            &of_upstream,
+            other_name,
+            "is not for the name in tls_config.server_name; correct tls_config.server_name of upstream a in the upstreams file, or \
+             have the certificate issued for that name (subjectAltName)",
+        );
+        check(
+            "",
+            &of_upstream,
+            other_name,
+            "is not for this host; use a host in url that the certificate is for, or have it issued for this host (subjectAltName); \
+             or set tls_config.server_name of upstream a in the upstreams file to a name that it is for",
+        );
+        check(
+            &OAUTH2.replace(", server_name: s", ""),
+            &of_credentials,
+            other_name,
+            "is not for this host; use a host in token_url that the certificate is for, or have it issued for this host \
+             (subjectAltName); or set oauth2.tls_config.server_name of upstream a in the upstreams file to a name that it is for",
+        );
+        check(
+            "  tls_config: {cert_file: c, key_file: k}",
+            &of_upstream,
+            |words| words.client_certificate_remedy(),
+            "replace tls_config.cert_file of upstream a in the upstreams file and its key by one of an authority that it trusts",
+        );
+    }
+
+    #[test]
+    fn the_timeout_that_was_in_force_is_named() {
+        let check = |keys: &str, kind: &ErrorKind, expected: &str| {
+            assert_eq!(Vocabulary::new(Some(&defined(keys)), kind).request_timeout(), expected, "{keys}");
+        };
+        let of_details = "requestTimeout in the connection details";
+        let of_file = "timeout of upstream a in the upstreams file";
+        check("", &ErrorKind::Stalled(20_000), of_details);
+        check("  timeout: 14s", &ErrorKind::Stalled(14_000), of_file);
+        check("  timeout: 14s", &ErrorKind::Stalled(5_000), of_details);
+        check("  timeout: 14s", &ErrorKind::Closed, &format!("{of_details}, or else {of_file}"));
+    }
+}
