@@ -257,20 +257,20 @@ fn write_overload(f: &mut fmt::Formatter<'_>, upstream: &str, full: Full, places
     match full {
         Full::Everything => write!(
             f,
-            "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue {queue}); ask again later, or raise \
-             --queue, or --workers if Prometheus can answer more queries at a time"
+            "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue-size {queue}); ask again later, or raise \
+             --queue-size, or --workers if Prometheus can answer more queries at a time"
         ),
         Full::Upstream { held } => write!(
             f,
-            "requests to {upstream} hold {held} of the {all} places of this mirror (--workers {workers}, --queue {queue}), and one \
-             upstream may hold three quarters; ask again later, find out why it answers slowly, or raise --queue, or --workers if it \
+            "requests to {upstream} hold {held} of the {all} places of this mirror (--workers {workers}, --queue-size {queue}), and one \
+             upstream may hold three quarters; ask again later, find out why it answers slowly, or raise --queue-size, or --workers if it \
              can answer more queries at a time"
         ),
         Full::UnknownUpstreams { held } => write!(
             f,
             "{upstream} has not answered this mirror lately, and requests to such upstreams hold {held} of its {all} places \
-             (--workers {workers}, --queue {queue}), of which they may hold seven eighths; ask again later, check the hosts in all \
-             connection details, or raise --queue"
+             (--workers {workers}, --queue-size {queue}), of which they may hold seven eighths; ask again later, check the hosts in all \
+             connection details, or raise --queue-size"
         ),
     }
 }

@@ -23,9 +23,9 @@ impl fmt::Display for BadReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BadReach::CaFile(bad) => {
-                write!(f, "--ca-file must be the path of a PEM file, or of a directory of them, but {bad}")
+                write!(f, "--ca-path must be the path of a PEM file, or of a directory of them, but {bad}")
             }
-            BadReach::ProxyFile(bad) => write!(f, "{bad}; give another --proxy"),
+            BadReach::ProxyFile(bad) => write!(f, "{bad}; give another --proxy-file"),
             BadReach::UpstreamsFile(bad) => bad.fmt(f),
         }
     }
@@ -44,9 +44,9 @@ pub fn client(
     connection_lifetime: Duration,
     metrics: &Arc<Metrics>,
 ) -> Result<(Client, Option<Proxy>), BadReach> {
-    let ReachSettings { allow_upstream, upstreams_file, ca_file, proxy, aws } = settings;
+    let ReachSettings { allow_upstream, upstreams_file, ca_path, proxy, aws } = settings;
     let authorities =
-        ca_file.as_ref().map(|path| Authorities::from_path(path)).transpose().map_err(BadReach::CaFile)?;
+        ca_path.as_ref().map(|path| Authorities::from_path(path)).transpose().map_err(BadReach::CaFile)?;
     let proxy = match proxy {
         None => None,
         Some(ProxySource::Given(proxy)) => Some(proxy.clone()),

@@ -103,7 +103,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
     descriptors::raise_limit();
     scheduling::do_not_interrupt();
-    let metrics = Arc::new(Metrics::new(settings.workers, settings.queue));
+    let metrics = Arc::new(Metrics::new(settings.workers, settings.queue_size));
     let threads = Threads::new(Arc::clone(&metrics));
     panics::watch(Arc::clone(&metrics));
     let threads_needed = check_threads(settings.workers)?;
@@ -121,7 +121,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let bound = socket.local_addr().unwrap_or(address);
     let listener = Arc::new(Listener {
         edge: Arc::clone(&edge),
-        pool: Pool::new(settings.workers, settings.queue, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
+        pool: Pool::new(settings.workers, settings.queue_size, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(ServerError::Thread)?,
         write_permits: WritePermits::among(settings.workers),
         pipelines: Pipelines::default(),

@@ -55,7 +55,7 @@ pub struct Settings {
     /// How many requests are answered at the same time, 1 to 1000.
     pub workers: usize,
     /// How many requests may wait for a worker, at most 100,000.
-    pub queue: usize,
+    pub queue_size: usize,
     /// The most bytes of a request's body, 1 KiB to 64 MiB.
     pub max_request_bytes: usize,
     /// The memory that all requests share, in bytes, 16 MiB to 64 GiB.
@@ -79,7 +79,7 @@ pub struct ReachSettings {
     pub upstreams_file: Option<PathBuf>,
     /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
     /// there is none.
-    pub ca_file: Option<PathBuf>,
+    pub ca_path: Option<PathBuf>,
     /// Where the proxy comes from through which upstreams are reached, if there is one.
     pub proxy: Option<ProxySource>,
     /// What Amazon's own programs take from the environment.
@@ -237,7 +237,7 @@ mod tests {
             reach: ReachSettings {
                 allow_upstream: "*".parse().unwrap(),
                 upstreams_file: None,
-                ca_file: None,
+                ca_path: None,
                 proxy: None,
                 aws: AwsEnvironment::default(),
             },
@@ -247,7 +247,7 @@ mod tests {
             port: 9900,
             listen: "::".parse().unwrap(),
             workers: 20,
-            queue: 200,
+            queue_size: 200,
             max_request_bytes: 1_048_576,
             memory_budget_bytes: 256 << 20,
             shutdown_delay: Duration::ZERO,
@@ -267,7 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_a_url_or_the_absolute_path_of_a_file() {
+    fn the_flag_of_a_switch_alone_means_true() {
+        let check = |args: &[&str], expected: (bool, bool, bool)| {
+            let found = settings(&[&["--api-key", "k"], args].concat(), &[]);
+            assert_eq!((found.require_api_key, found.named_upstreams_only, found.explorer), expected, "{args:?}");
+        };
+        check(&["--require-api-key"], (true, false, true));
+        check(&["--require-api-key", "--explorer=false"], (true, false, false));
+        check(&["--require-api-key", "--named-upstreams-only", "--port", "0"], (true, true, true));
+        check(&["--require-api-key", "false", "--named-upstreams-only", "true", "--explorer"], (false, true, true));
+        let checked = resolved(&["--named-upstreams-only", "check", "http://m/"], &[]);
+        assert!(matches!(checked, Ok(Command::Check(_))), "{checked:?}");
+    }
+
+    #[test]
+    fn a_proxy_is_given_by_its_url_or_by_a_file_that_holds_it() {
         let check = |args: &[&str], variables: &[(&str, &str)], expected: Option<ProxySource>| {
             let variables = [&[("API_KEY", "k")], variables].concat();
             assert_eq!(settings(args, &variables).reach.proxy, expected, "{args:?} {variables:?}");
@@ -281,7 +295,8 @@ mod tests {
         check(&["--no-proxy", "a"], &[("PROXY", " http://u:p@q:1\n"), ("NO_PROXY", "10.*")], given("a"));
         check(&["--no-proxy", ""], &[("PROXY", "http://u:p@q:1/")], given(""));
         let file = ProxySource::File("/run/proxy".into(), "a".parse().unwrap());
-        check(&[], &[("PROXY", "/run/proxy"), ("NO_PROXY", "a")], Some(file));
+        check(&[], &[("PROXY_FILE", "/run/proxy"), ("NO_PROXY", "a")], Some(file.clone()));
+        check(&["--proxy-file", "/run/proxy", "--no-proxy=a"], &[], Some(file));
     }
 
     #[test]
@@ -304,7 +319,9 @@ mod tests {
         for (flag, secret) in [("--allow-upstream", "http://u:hush@x"), ("--no-proxy", "a,http://u:hush,hush@x")] {
             check(&[flag, secret], &[key, proxy], &[flag, "10.0.0.0/8", "is not shown here"]);
         }
-        check(&["--queue", "-1"], &[key], &["--queue must be", "100000", "\"-1\""]);
+        check(&["--proxy-file", "f"], &[key, proxy], &["PROXY and --proxy-file are given both", "choose one"]);
+        check(&["--proxy", "/run/proxy"], &[key], &["--proxy must be a URL", "is not shown here"]);
+        check(&["--queue-size", "-1"], &[key], &["--queue-size must be", "100000", "\"-1\""]);
         check(&["--memory-budget-mib", "15"], &[key], &["--memory-budget-mib must be", "65536", "\"15\""]);
         check(&["--max-request-bytes", "1000"], &[key], &["--max-request-bytes must be", "1024", "\"1000\""]);
         check(&["--connection-lifetime", "0"], &[key], &["--connection-lifetime must be", "from 1", "\"0\""]);

@@ -26,9 +26,9 @@ The environment of the mirror: the settings of the chart, and the variables that
   value: {{ include "prometheusmirror.containerPort" . | quote }}
 - name: WORKERS
   value: {{ int64 .Values.workers | quote }}
-{{- if not (kindIs "invalid" .Values.queue) }}
-- name: QUEUE
-  value: {{ int64 .Values.queue | quote }}
+{{- if not (kindIs "invalid" .Values.queueSize) }}
+- name: QUEUE_SIZE
+  value: {{ int64 .Values.queueSize | quote }}
 {{- end }}
 - name: MAX_REQUEST_BYTES
   value: {{ int64 .Values.maxRequestBytes | quote }}
@@ -45,11 +45,11 @@ The environment of the mirror: the settings of the chart, and the variables that
 - name: LOG_FORMAT
   value: {{ quote .Values.logFormat }}
 {{- if include "prometheusmirror.certificates.configMap" . }}
-- name: CA_FILE
+- name: CA_PATH
   value: /etc/prometheusmirror/certificates
 {{- end }}
 {{- if include "prometheusmirror.proxy.url" . }}
-- name: PROXY
+- name: PROXY_FILE
   value: /etc/prometheusmirror/proxy/url
 - name: NO_PROXY
   {{- /* The mirror ignores an empty variable, but reads a comma as an empty list. */}}
@@ -113,13 +113,14 @@ The environment of the mirror: the settings of the chart, and the variables that
     "UPSTREAMS_FILE" "upstreams"
     "NAMED_UPSTREAMS_ONLY" "namedUpstreamsOnly"
     "EXPLORER" "explorer"
-    "CA_FILE" "global.customCertificates"
+    "CA_PATH" "global.customCertificates"
     "PROXY" "global.proxy.url"
+    "PROXY_FILE" "global.proxy.url"
     "NO_PROXY" "noProxy"
     "CONNECTION_LIFETIME" "connectionLifetime"
     "PORT" "port"
     "WORKERS" "workers"
-    "QUEUE" "queue"
+    "QUEUE_SIZE" "queueSize"
     "MAX_REQUEST_BYTES" "maxRequestBytes"
     "MEMORY_BUDGET_MIB" "memoryBudgetMib"
     "SHUTDOWN_DELAY" "shutdownDelay"

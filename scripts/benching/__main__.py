@@ -67,7 +67,7 @@ def main(binary, rounds):
         bench.credentials(questions.hour)
         # Others from here on: the first is not to be blamed for the memory of what was asked behind the rows. More clients ask
         # than there are places by default, and those without one would be turned away.
-        bench.mirror = started(Mirror(work, binary, "--queue", "400"))
+        bench.mirror = started(Mirror(work, binary, "--queue-size", "400"))
         bench.clients(questions.hour)
         bench.mirror = started(Mirror(work, binary))
         for question in questions.growing:

@@ -1,14 +1,14 @@
 //! The command line: its words, and the flags with their values, before anything is checked.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::ask_flags::{AskFlag, AskFlags};
 use super::bad_setting::BadSetting;
 use super::shell;
-use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
+use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, UPSTREAMS};
 use super::table::TABLE;
 
 /// What a command line says.
@@ -68,13 +68,28 @@ impl CommandLine {
         }
         let setting = TABLE.iter().find(|setting| setting.flag == name);
         let setting = setting.ok_or_else(|| self.unknown(&format!("--{name}")))?;
-        self.flags.insert(setting.flag, value_of(setting.flag, setting.allowed, parser)?);
+        let is_alone = setting.is_switch() && !has_value_behind(parser);
+        let value = if is_alone { "true".to_owned() } else { value_of(setting.flag, setting.allowed, parser)? };
+        self.flags.insert(setting.flag, value);
         Ok(())
     }
 
     fn unknown(&self, flag: &str) -> BadSetting {
         let help = if self.is_for(ASK) { "ask --help" } else { "--help" };
         BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
+    }
+}
+
+/// Whether a value follows a flag that may stand alone: after `=`, or as a word that is neither a flag nor a subcommand.
+fn has_value_behind(parser: &mut Parser) -> bool {
+    let is_value = |word: &OsStr| {
+        let text = word.to_string_lossy();
+        !text.starts_with('-') && !SUBCOMMANDS.iter().any(|(subcommand, _)| text == *subcommand)
+    };
+    match parser.try_raw_args() {
+        Some(raw) => raw.peek().is_some_and(is_value),
+        // The value is part of the flag's own word.
+        None => true,
     }
 }
 

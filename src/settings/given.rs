@@ -12,9 +12,9 @@ use log::LevelFilter;
 
 use super::bad_setting::BadSetting;
 use super::table::{
-    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_FILE, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
-    LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, QUEUE,
-    REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
+    ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
+    LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
+    QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
 use super::{KeySource, ProxySource, ReachSettings, Settings};
 use crate::key::ApiKey;
@@ -67,9 +67,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         match (self.given(&API_KEY), self.given(&API_KEY_FILE)) {
             (Some(key), None) => Ok(Some(KeySource::Given(key.api_key()?))),
             (None, Some(file)) => Ok(Some(KeySource::File(PathBuf::from(file.value)))),
-            (Some(key), Some(file)) => {
-                Err(BadSetting(format!("{} and {} are given both: choose one", key.name, file.name)))
-            }
+            (Some(key), Some(file)) => Err(given_both(&key, &file)),
             (None, None) => Ok(None),
         }
     }
@@ -82,14 +80,21 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         Ok(ReachSettings {
             allow_upstream: self.needed(&ALLOW_UPSTREAM)?.hosts()?,
             upstreams_file: self.path(&UPSTREAMS_FILE),
-            ca_file: self.path(&CA_FILE),
-            proxy: match self.given(&PROXY) {
-                // Many sites set NO_PROXY everywhere. Without --proxy it does not matter.
-                Some(proxy) => Some(proxy.proxy(self.needed(&NO_PROXY)?.hosts()?)?),
-                None => None,
-            },
+            ca_path: self.path(&CA_PATH),
+            proxy: self.proxy()?,
             aws: AwsEnvironment::of(|name| (self.variable)(name).and_then(|value| value.into_string().ok())),
         })
+    }
+
+    /// Where the proxy comes from. Many sites set NO_PROXY everywhere: without a proxy it does not matter.
+    fn proxy(&self) -> Result<Option<ProxySource>, BadSetting> {
+        let no_proxy = || self.needed(&NO_PROXY)?.hosts();
+        match (self.given(&PROXY), self.given(&PROXY_FILE)) {
+            (Some(url), None) => url.proxy(no_proxy()?).map(Some),
+            (None, Some(file)) => Ok(Some(ProxySource::File(PathBuf::from(file.value), no_proxy()?))),
+            (Some(url), Some(file)) => Err(given_both(&url, &file)),
+            (None, None) => Ok(None),
+        }
     }
 
     /// The address and the port to listen on.
@@ -122,7 +127,9 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
             port,
             listen,
             workers,
-            queue: self.given(&QUEUE).map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
+            queue_size: self
+                .given(&QUEUE_SIZE)
+                .map_or(Ok(workers * QUEUED_PER_WORKER), |given| given.number(0..=100_000))?,
             max_request_bytes: self.needed(&MAX_REQUEST_BYTES)?.number(1 << 10..=64 << 20)?,
             memory_budget_bytes: self.needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
             shutdown_delay: self.needed(&SHUTDOWN_DELAY)?.seconds(0)?,
@@ -170,11 +177,7 @@ impl GivenSetting {
     }
 
     fn proxy(self, no_proxy: NoProxy) -> Result<ProxySource, BadSetting> {
-        let text = self.value.trim();
-        if text.starts_with('/') {
-            return Ok(ProxySource::File(PathBuf::from(text), no_proxy));
-        }
-        Proxy::at_url(text, no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
+        Proxy::at_url(self.value.trim(), no_proxy).map(ProxySource::Given).ok_or_else(|| self.bad_secret())
     }
 
     fn api_key(self) -> Result<ApiKey, BadSetting> {
@@ -186,6 +189,10 @@ impl GivenSetting {
         let GivenSetting { setting, name, .. } = self;
         BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
     }
+}
+
+fn given_both(one: &GivenSetting, other: &GivenSetting) -> BadSetting {
+    BadSetting(format!("{} and {} are given both: choose one", one.name, other.name))
 }
 
 fn address(text: &str) -> Option<IpAddr> {

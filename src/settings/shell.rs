@@ -11,11 +11,11 @@ use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
 use super::table::{Setting, TABLE};
 
 /// The settings that `ask` takes, too.
-const SHARED: [&str; 7] =
-    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-file", "proxy", "no-proxy"];
+const SHARED: [&str; 8] =
+    ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
 
 /// The flags whose values are files.
-const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-file", "proxy", "request"];
+const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-path", "proxy-file", "request"];
 
 /// The flags whose values are one of a few words.
 const WORDS: [(&str, &str); 9] = [
@@ -65,7 +65,7 @@ pub(super) fn help() -> String {
          code is 0 if it is, else 1. If a key is given, the response must carry it.\n\ncheck --upstreams reads --upstreams-file and \
          queries each upstream in it. The exit code is 0 if all of them answer, else 1.\n\nask sends a query as StackState does and \
          shows the answer; see prometheusmirror ask --help.\n\nEach flag can be given as an environment variable instead; the flag \
-         wins.\n\n",
+         wins. A flag that is true or false means true if it stands alone.\n\n",
         version().trim_end(),
         env!("CARGO_PKG_DESCRIPTION")
     );
@@ -85,10 +85,10 @@ fn plain_fallback(setting: &Setting) -> String {
 /// The help of `ask`.
 pub(super) fn ask_help() -> String {
     let mut text = format!(
-        "Usage: prometheusmirror {ASK} (--url URL | --upstream NAME) QUESTION [FLAGS]\n       prometheusmirror {ASK} --mirror URL ...\n\n\
-         Asks a question as StackState does, by the code that answers StackState, and shows the answer. QUESTION is one of --test, --names, \
-         --values, --gauge, --counter, --expression and --request. It ends with 0, with 1 if the answer is an error, and with 2 if the flags \
-         are wrong.\n\nExamples:\n\n{EXAMPLES}\n"
+        "Usage: prometheusmirror {ASK} (--url URL | --upstream NAME) QUERY [FLAGS]\n       prometheusmirror {ASK} --mirror URL ...\n\n\
+         Sends a query as StackState does, and shows the response, by the same code as the server. QUERY is one of --test, --names, \
+         --values, --gauge, --counter, --expression and --request. The exit code is 0, 1 if the response is an error, or 2 if the flags are \
+         wrong.\n\nExamples:\n\n{EXAMPLES}\n"
     );
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         let value = if value.is_empty() { String::new() } else { format!(" {value}") };

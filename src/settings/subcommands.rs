@@ -10,7 +10,7 @@ pub(super) const UPSTREAMS: &str = "upstreams";
 
 /// A subcommand, and what it is for.
 pub(super) const SUBCOMMANDS: [(&str, &str); 4] = [
-    (ASK, "ask a question as StackState does, and show the answer"),
+    (ASK, "send a query as StackState does, and show the response"),
     (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
     (COMPLETIONS, "print completions for bash, zsh or fish"),
     (MANUAL, "print the manual page"),

@@ -38,6 +38,16 @@ impl fmt::Display for Fallback {
     }
 }
 
+/// What a switch may be. Its flag alone means true.
+const TRUE_OR_FALSE: &str = "true or false";
+
+impl Setting {
+    /// Whether it is on or off.
+    pub(super) fn is_switch(&self) -> bool {
+        self.allowed == TRUE_OR_FALSE
+    }
+}
+
 pub(super) const API_KEY: Setting = Setting {
     flag: "api-key",
     variable: "API_KEY",
@@ -57,7 +67,7 @@ pub(super) const REQUIRE_API_KEY: Setting = Setting {
     flag: "require-api-key",
     variable: "REQUIRE_API_KEY",
     fallback: Fallback::Value("false"),
-    allowed: "true or false",
+    allowed: TRUE_OR_FALSE,
     help: "Whether requests to /api/ must carry the key in the header X-MIRROR-API-KEY. If so, only responses to requests with \
            the key carry it.",
 };
@@ -80,14 +90,14 @@ pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     flag: "named-upstreams-only",
     variable: "NAMED_UPSTREAMS_ONLY",
     fallback: Fallback::Value("false"),
-    allowed: "true or false",
+    allowed: TRUE_OR_FALSE,
     help: "Whether Connection Details must name an upstream of --upstreams-file. Then host, port and url are refused.",
 };
 pub(super) const EXPLORER: Setting = Setting {
     flag: "explorer",
     variable: "EXPLORER",
     fallback: Fallback::Value("true"),
-    allowed: "true or false",
+    allowed: TRUE_OR_FALSE,
     help: "Whether a browser that opens / gets the explorer, a page that sends the queries of StackState.",
 };
 pub(super) const WORKERS: Setting = Setting {
@@ -97,9 +107,9 @@ pub(super) const WORKERS: Setting = Setting {
     allowed: "a number from 1 to 1000",
     help: "Number of requests that are answered at the same time.",
 };
-pub(super) const QUEUE: Setting = Setting {
-    flag: "queue",
-    variable: "QUEUE",
+pub(super) const QUEUE_SIZE: Setting = Setting {
+    flag: "queue-size",
+    variable: "QUEUE_SIZE",
     fallback: Fallback::Derived("10 × workers"),
     allowed: "a number from 0 to 100000",
     help: "Number of requests that may wait for a worker. Further requests are refused at once with 503.",
@@ -162,9 +172,9 @@ pub(super) const LOG_FORMAT: Setting = Setting {
     allowed: "one of logfmt, json",
     help: "Format of the log lines.",
 };
-pub(super) const CA_FILE: Setting = Setting {
-    flag: "ca-file",
-    variable: "CA_FILE",
+pub(super) const CA_PATH: Setting = Setting {
+    flag: "ca-path",
+    variable: "CA_PATH",
     fallback: Fallback::Off,
     allowed: "the path of a PEM file, or of a directory of PEM files",
     help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. Of a directory, the \
@@ -174,10 +184,16 @@ pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
     variable: "PROXY",
     fallback: Fallback::Off,
-    allowed: "a URL such as http://user:password@proxy.example:3128 (http or https), or the absolute path of a file that \
-              contains only such a URL",
-    help: "HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it needs a password, prefer the file, which \
-           is read once at the start. HTTP_PROXY and similar variables are ignored.",
+    allowed: "a URL such as http://user:password@proxy.example:3128 (http or https)",
+    help: "URL of the HTTP proxy through which the mirror connects to Prometheus (CONNECT). If it has a password, prefer \
+           --proxy-file. HTTP_PROXY and similar variables are ignored.",
+};
+pub(super) const PROXY_FILE: Setting = Setting {
+    flag: "proxy-file",
+    variable: "PROXY_FILE",
+    fallback: Fallback::Off,
+    allowed: "the path of a file that contains only the URL of a proxy",
+    help: "File that contains the URL of the proxy, such as a mounted Secret. Read once at the start.",
 };
 pub(super) const NO_PROXY: Setting = Setting {
     flag: "no-proxy",
@@ -198,7 +214,7 @@ pub(super) const CONNECTION_LIFETIME: Setting = Setting {
 };
 
 /// All settings, in the order of the help text.
-pub const TABLE: [&Setting; 21] = [
+pub const TABLE: [&Setting; 22] = [
     &API_KEY,
     &API_KEY_FILE,
     &REQUIRE_API_KEY,
@@ -206,14 +222,15 @@ pub const TABLE: [&Setting; 21] = [
     &UPSTREAMS_FILE,
     &NAMED_UPSTREAMS_ONLY,
     &EXPLORER,
-    &CA_FILE,
+    &CA_PATH,
     &PROXY,
+    &PROXY_FILE,
     &NO_PROXY,
     &CONNECTION_LIFETIME,
     &PORT,
     &LISTEN,
     &WORKERS,
-    &QUEUE,
+    &QUEUE_SIZE,
     &MAX_REQUEST_BYTES,
     &MEMORY_BUDGET_MIB,
     &SHUTDOWN_DELAY,

@@ -81,7 +81,7 @@ fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_
     let details = json!({"url": format!("https://ever:{ENCODED}@127.0.0.1:{port}/")});
     for (url, before) in [(proxy.url(), 0), (of_tls.clone(), 1)] {
         let authority = certificates.authority.to_str().unwrap();
-        let mirror = Mirror::start_with(&["--proxy", &url, "--no-proxy", "", "--ca-file", authority]);
+        let mirror = Mirror::start_with(&["--proxy", &url, "--no-proxy", "", "--ca-path", authority]);
         let good = || verdict(&mirror, &details) == "OK";
         wait_until(|| format!("the connection is good: {}", verdict(&mirror, &details)), good);
         assert!(proxy.tunnels(&format!("127.0.0.1:{port}")) > before, "{url}");
@@ -91,10 +91,10 @@ fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_
     let says = |url: &str| verdict(&mirror_behind(url), &details);
     let (of_upstream, of_proxy) = (says(&proxy.url()), says(&of_tls));
     assert!(
-        of_upstream.contains("cannot be reached: no TLS connection") && of_upstream.contains("--ca-file"),
+        of_upstream.contains("cannot be reached: no TLS connection") && of_upstream.contains("--ca-path"),
         "{of_upstream}"
     );
-    assert!(of_proxy.contains("through the proxy") && of_proxy.contains("--ca-file"), "{of_proxy}");
+    assert!(of_proxy.contains("through the proxy") && of_proxy.contains("--ca-path"), "{of_proxy}");
 }
 
 #[test]

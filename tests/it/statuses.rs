@@ -161,7 +161,7 @@ fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
         certificates.authority.display()
     );
     let nginx = nginx::start(" ssl", "", &tls);
-    let mirror = Mirror::start_with(&["--ca-file", certificates.authority.to_str().unwrap()]);
+    let mirror = Mirror::start_with(&["--ca-path", certificates.authority.to_str().unwrap()]);
     let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
     let says = ["400", "may demand a client certificate", "cert_file and key_file"];
     check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);

@@ -13,7 +13,7 @@ use crate::support::process::{Server, wait_until};
 
 /// A mirror that trusts the authorities in a file, or in a directory.
 fn trusting(path: &Path) -> Mirror {
-    Mirror::start_with(&["--ca-file", path.to_str().unwrap()])
+    Mirror::start_with(&["--ca-path", path.to_str().unwrap()])
 }
 
 fn url(server: &Server, host: &str, credentials: &str) -> Value {
@@ -46,7 +46,7 @@ fn an_upstream_may_speak_https_and_ask_for_a_password() {
     // Another name than the certificate's, and a mirror that trusts public authorities only.
     let other_name = verdict(&mirror, &url(&prometheus, "127.0.0.1", &format!("ever:{ENCODED}@")));
     let distrusting = verdict(&Mirror::start(), &with_password);
-    for (refused, says) in [(other_name, "its certificate is not for this host"), (distrusting, "--ca-file")] {
+    for (refused, says) in [(other_name, "its certificate is not for this host"), (distrusting, "--ca-path")] {
         assert!(refused.contains("MetricStoreConnectionError") && refused.contains(says), "{refused}");
     }
     let log = mirror.log();
@@ -82,7 +82,7 @@ fn authorities_may_stand_in_the_files_of_a_directory_as_kubernetes_mounts_them()
     }
     let without = trusting(&ours.authority);
     let refused = verdict(&without, &url(&of_other, "localhost", &format!("ever:{ENCODED}@")));
-    assert!(refused.contains("--ca-file"), "{refused}");
+    assert!(refused.contains("--ca-path"), "{refused}");
 }
 
 #[test]
@@ -97,8 +97,8 @@ fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
         let expected = format!("but {} {says}", culprit.display());
         let good = format!("{} ", folder.path().join("good.pem").display());
         for path in [folder.path(), culprit.as_path()] {
-            let flags = ["--ca-file", path.to_str().unwrap(), "--port", "0"];
-            let text = check_refused(&flags, &[("API_KEY", API_KEY)], &["--ca-file must be", &expected]);
+            let flags = ["--ca-path", path.to_str().unwrap(), "--port", "0"];
+            let text = check_refused(&flags, &[("API_KEY", API_KEY)], &["--ca-path must be", &expected]);
             assert!(!text.contains(&good), "names the good one: {text}");
         }
     };

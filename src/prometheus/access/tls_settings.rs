@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use super::authorities::{Authorities, roots};
 use super::secret_source::{Place, SecretSource, Unusable};
 
-/// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-file` gives are trusted and no certificate is shown.
+/// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-path` gives are trusted and no certificate is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsSettings {
     pub(in crate::prometheus) place: Place,

@@ -29,7 +29,7 @@ struct ConnectionKeys<'a> {
     proxy: &'a ProxyChoice,
 }
 
-const CA_FILE: &str = "the --ca-file of this mirror";
+const CA_PATH: &str = "the --ca-path of this mirror";
 const REQUEST_TIMEOUT: &str = "requestTimeout in the connection details";
 
 impl<'a> Vocabulary<'a> {
@@ -111,13 +111,13 @@ impl<'a> Vocabulary<'a> {
     pub(super) fn trusted_authorities(self) -> String {
         match self.own_ca() {
             Some(ca) => format!("it trusts those in {ca} alone"),
-            None => "it trusts the public ones, or those in --ca-file".to_owned(),
+            None => "it trusts the public ones, or those in --ca-path".to_owned(),
         }
     }
 
     /// Where the trusted authorities of a certificate are that is not signed by them.
     pub(super) fn authorities(self) -> &'a str {
-        self.own_ca().unwrap_or("--ca-file")
+        self.own_ca().unwrap_or("--ca-path")
     }
 
     /// Which file an authority is to be added to.
@@ -125,9 +125,9 @@ impl<'a> Vocabulary<'a> {
         match (self.own_ca(), self.keys()) {
             (Some(ca), _) => self.key(ca),
             (None, Some(keys)) => {
-                format!("{}, or {CA_FILE}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
+                format!("{}, or {CA_PATH}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
             }
-            (None, None) => CA_FILE.to_owned(),
+            (None, None) => CA_PATH.to_owned(),
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let definition = defined(WITH_EVERYTHING);
         // What only the mirror, or only Connection Details, can set is called so for all.
         let for_all = ["partialResponse", "host name by which it is configured", "the address of Prometheus itself"];
-        let flags = ["--ca-file", "--proxy of", "--no-proxy of"];
+        let flags = ["--ca-path", "--proxy of", "--no-proxy of"];
         let mut count = 0;
         for kind in every_kind() {
             let (given, named) = (said(None, &kind), said(Some(&definition), &kind));
@@ -280,7 +280,7 @@ mod tests {
             "",
             &of_upstream,
             ca_file,
-            "tls_config.ca_file of upstream a in the upstreams file, or the --ca-file of this mirror",
+            "tls_config.ca_file of upstream a in the upstreams file, or the --ca-path of this mirror",
         );
         let other_name =
             |words: Vocabulary<'_>| format!("is not for {}; {}", words.expected_name(), words.other_name_remedy());

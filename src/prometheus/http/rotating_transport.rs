@@ -16,7 +16,7 @@ use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
 #[derive(Debug)]
 pub(in crate::prometheus) struct Surroundings {
     pub(in crate::prometheus) shared: Shared,
-    /// What `--ca-file` says.
+    /// What `--ca-path` says.
     pub(in crate::prometheus) authorities: Authorities,
     /// What `--proxy` and `--no-proxy` say.
     pub(in crate::prometheus) proxy: Option<Proxy>,

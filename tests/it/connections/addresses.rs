@@ -241,7 +241,7 @@ fn an_address_that_does_not_answer_the_tls_hello_is_given_up_for_another() {
     let tls = tls_in_front_of(&stub, &certificates);
     let mute = TcpListener::bind((FIRST, tls.port())).unwrap();
     let names = Dnsmasq::start(TWO);
-    let flags = ["--connection-lifetime", "1", "--ca-file", certificates.authority.to_str().unwrap()];
+    let flags = ["--connection-lifetime", "1", "--ca-path", certificates.authority.to_str().unwrap()];
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &flags);
     let url = format!("https://two.example:{}/", tls.port());
     let details = json!({"url": url, "requestTimeout": TIMEOUT.as_millis() as u64});
@@ -259,7 +259,7 @@ fn an_address_that_closes_the_connection_upon_the_tls_hello_is_given_up_for_anot
     let closing = TcpListener::bind((FIRST, tls.port())).unwrap();
     std::thread::spawn(move || closing.incoming().for_each(drop));
     let names = Dnsmasq::start(TWO);
-    let flags = ["--connection-lifetime", "1", "--ca-file", certificates.authority.to_str().unwrap()];
+    let flags = ["--connection-lifetime", "1", "--ca-path", certificates.authority.to_str().unwrap()];
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &flags);
     let url = format!("https://two.example:{}/", tls.port());
     let details = json!({"url": url, "requestTimeout": TIMEOUT.as_millis() as u64});

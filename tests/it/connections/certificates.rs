@@ -113,7 +113,7 @@ fn each_bad_certificate_is_called_by_its_name() {
         ("client", "its certificate is not meant for servers", "serverAuth"),
         ("other", "its certificate is not for this host", "subjectAltName"),
         ("selfsigned", "the certificate of an authority (CA:TRUE) as its own", "CA:FALSE"),
-        ("foreign", "issued by an authority that this mirror does not trust", "--ca-file"),
+        ("foreign", "issued by an authority that this mirror does not trust", "--ca-path"),
         ("version1", "its certificate is of X.509 version 1", "version 3"),
     ];
     let names: Vec<&str> = cases.iter().map(|(name, ..)| *name).chain(["good"]).collect();
@@ -122,7 +122,7 @@ fn each_bad_certificate_is_called_by_its_name() {
     let both =
         ["authority", "selfsigned"].map(|name| std::fs::read_to_string(workshop.path(&format!("{name}.pem"))).unwrap());
     std::fs::write(workshop.path("trusted.pem"), both.concat()).unwrap();
-    let mirror = Mirror::start_with(&["--ca-file", workshop.path("trusted.pem").to_str().unwrap()]);
+    let mirror = Mirror::start_with(&["--ca-path", workshop.path("trusted.pem").to_str().unwrap()]);
     let url = |port: &u16| json!({"url": format!("https://localhost:{port}/")});
     for ((_, says, remedy), port) in cases.iter().zip(&ports) {
         check_fails(&mirror, &url(port), SECOND, &["cannot be reached: no TLS connection: ", says, remedy]);
@@ -131,8 +131,8 @@ fn each_bad_certificate_is_called_by_its_name() {
     check_fails(&mirror, &url(ports.last().unwrap()), SECOND, &["HTTP status 404"]);
     // An authority of the same name with another key.
     let other = Workshop::open();
-    let mirror = Mirror::start_with(&["--ca-file", other.path("authority.pem").to_str().unwrap()]);
-    let says = ["not signed by the authority in --ca-file that has the name of its issuer", "replace the authority"];
+    let mirror = Mirror::start_with(&["--ca-path", other.path("authority.pem").to_str().unwrap()]);
+    let says = ["not signed by the authority in --ca-path that has the name of its issuer", "replace the authority"];
     check_fails(&mirror, &url(ports.last().unwrap()), SECOND, &says);
     // What speaks no TLS at all.
     let port = prometheus::shared().details()["port"].clone();
@@ -164,7 +164,7 @@ fn a_client_certificate_that_is_demanded_is_said() {
         });
         let listens = || std::net::TcpStream::connect(("127.0.0.1", server.port())).is_ok();
         wait_until(|| format!("Prometheus listens; its log:\n{}", server.log()), listens);
-        let mirror = Mirror::start_with(&["--ca-file", authority.to_str().unwrap()]);
+        let mirror = Mirror::start_with(&["--ca-path", authority.to_str().unwrap()]);
         let details = json!({"url": format!("https://localhost:{}/", server.port())});
         for _ in 0..3 {
             check_fails(&mirror, &details, SECOND * 2, &["it demands a client certificate", "--upstreams-file"]);

@@ -98,7 +98,7 @@ fn silent_and_slow_connections_are_told_apart_behind_tls_too() {
     });
     let listens = || std::net::TcpStream::connect(("127.0.0.1", tls.port())).is_ok();
     wait_until(|| format!("socat listens; its log:\n{}", tls.log()), listens);
-    let mirror = Mirror::start_with(&["--ca-file", certificates.authority.to_str().unwrap()]);
+    let mirror = Mirror::start_with(&["--ca-path", certificates.authority.to_str().unwrap()]);
     let mut details = details(&stub);
     details["host"] = Value::Null;
     details["port"] = Value::Null;

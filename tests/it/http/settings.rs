@@ -104,7 +104,7 @@ fn a_setting_out_of_its_bounds_is_refused_by_name() {
     check("--port", "http", &["65535"]);
     check("--log-level", "loud", &["error", "warn", "info", "debug"]);
     check("--listen", "not-an-address", &["address"]);
-    check("--ca-file", "no-such-file.pem", &["PEM"]);
+    check("--ca-path", "no-such-file.pem", &["PEM"]);
 }
 
 #[test]
@@ -150,9 +150,9 @@ fn help_lists_every_setting_with_flag_variable_and_default() {
         ("--listen", "default: ::"),
         ("--port", "default: 9900"),
         ("--workers", "default: 20"),
-        ("--queue", "default: 10 × workers"),
+        ("--queue-size", "default: 10 × workers"),
         ("--log-level", "default: info"),
-        ("--ca-file", "default: off"),
+        ("--ca-path", "default: off"),
     ] {
         let found = settings.iter().find(|(known, ..)| known == flag);
         let (_, _, line) = found.unwrap_or_else(|| panic!("{flag} is not in {settings:?}"));

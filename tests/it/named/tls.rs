@@ -42,7 +42,7 @@ fn the_authority_and_the_name_of_a_server_can_be_given() {
         "ca_file: ca.pem, server_name: other.internal",
         "is not for the name in tls_config.server_name; correct tls_config.server_name of upstream a in the upstreams file",
     );
-    check("server_name: prometheus.internal", "does not trust (it trusts the public ones, or those in --ca-file)");
+    check("server_name: prometheus.internal", "does not trust (it trusts the public ones, or those in --ca-path)");
     check(
         "server_name: prometheus.internal",
         "added to tls_config.ca_file of upstream a in the upstreams file, or the",

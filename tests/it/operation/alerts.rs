@@ -111,7 +111,7 @@ fn held(requests: usize, mut then: impl FnMut(&Mirror, &Value) + Send) -> impl F
 
 /// Mirrors that have too much to do.
 fn busy() -> Vec<Case> {
-    let one_worker = |queue| Mirror::start_with(&["--workers", "1", "--queue", queue]);
+    let one_worker = |queue| Mirror::start_with(&["--workers", "1", "--queue-size", queue]);
     let turned_away = |mirror: &Mirror, details: &Value| {
         assert_eq!(exchange(address(mirror), &test_connection(details)).status, 503);
     };

@@ -37,7 +37,7 @@ fn check_failed(answer: &Answer, reason: &[&str]) {
 
 #[test]
 fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
-    let mirror = Mirror::start_with(&["--workers", "8", "--queue", "24"]);
+    let mirror = Mirror::start_with(&["--workers", "8", "--queue-size", "24"]);
     let (silent, good) = (Held::start(), Stub::start(good));
     let asked: Vec<JoinHandle<Answer>> =
         (0..40).map(|_| exchange_aside(&mirror, test_connection(&within(silent.stub.details(), 25_000)))).collect();
@@ -54,15 +54,15 @@ fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
     for answer in away {
         check_refusal(answer, 503, "one of many");
         let details = answer.json["details"].as_str().unwrap();
-        let says = "hold 24 of the 32 places of this mirror (--workers 8, --queue 24), and one upstream may hold three quarters; ";
+        let says = "hold 24 of the 32 places of this mirror (--workers 8, --queue-size 24), and one upstream may hold three quarters; ";
         assert!(details.contains(&silent.stub.port().to_string()) && details.contains(says), "{details}");
-        assert!(details.contains("raise --queue, or --workers if"), "{details}");
+        assert!(details.contains("raise --queue-size, or --workers if"), "{details}");
     }
 }
 
 #[test]
 fn many_silent_upstreams_leave_workers_to_one_that_has_answered() {
-    let mirror = Mirror::start_with(&["--workers", "8", "--queue", "40"]);
+    let mirror = Mirror::start_with(&["--workers", "8", "--queue-size", "40"]);
     let good = Stub::start(good);
     check_answered(&mirror, &good.details());
     let silent = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();

@@ -324,7 +324,7 @@ fn upstream_requests_are_counted_by_outcome() {
 
 #[test]
 fn gauges_show_the_workers_and_the_queue() {
-    let (mirror, held) = (Mirror::start_with(&["--workers", "2", "--queue", "7"]), Held::start());
+    let (mirror, held) = (Mirror::start_with(&["--workers", "2", "--queue-size", "7"]), Held::start());
     let page = Page::of(&mirror);
     assert_eq!(page.only("prometheusmirror_workers"), 2.0);
     assert_eq!(page.only("prometheusmirror_queue_capacity"), 7.0);
@@ -372,7 +372,7 @@ fn rejected_requests_are_counted_by_reason() {
 #[test]
 fn requests_turned_away_for_the_state_of_the_mirror_are_counted_by_reason() {
     let busy = || {
-        let (mirror, held) = (Mirror::start_with(&["--workers", "1", "--queue", "0"]), Held::start());
+        let (mirror, held) = (Mirror::start_with(&["--workers", "1", "--queue-size", "0"]), Held::start());
         let running = exchange_aside(&mirror, test_connection(&held.stub.details()));
         is_busy(&mirror, 1, 0);
         (mirror, held, running)

@@ -38,7 +38,7 @@ fn check_bounded(flags: &[&str], workers: usize, queue: usize) {
         let answer = exchange(address(&mirror), &test_connection(&held.stub.details()));
         check_turned_away(&answer, &format!("{flags:?}, {nth} beyond"));
         let says = format!(
-            "this mirror has {} requests, as many as it holds (--workers {workers}, --queue {queue}); ask again later, or raise --queue",
+            "this mirror has {} requests, as many as it holds (--workers {workers}, --queue-size {queue}); ask again later, or raise --queue-size",
             workers + queue
         );
         assert!(answer.json["details"].as_str().is_some_and(|details| details.starts_with(&says)), "{}", answer.text);
@@ -56,16 +56,16 @@ fn check_bounded(flags: &[&str], workers: usize, queue: usize) {
 
 #[test]
 fn the_queue_holds_what_is_set_and_who_comes_then_is_turned_away_at_once() {
-    check_bounded(&["--workers", "1", "--queue", "0"], 1, 0);
-    check_bounded(&["--workers", "1", "--queue", "1"], 1, 1);
-    check_bounded(&["--workers", "3", "--queue", "5"], 3, 5);
+    check_bounded(&["--workers", "1", "--queue-size", "0"], 1, 0);
+    check_bounded(&["--workers", "1", "--queue-size", "1"], 1, 1);
+    check_bounded(&["--workers", "3", "--queue-size", "5"], 3, 5);
     check_bounded(&["--workers", "2"], 2, 20);
 }
 
 #[test]
 fn requests_that_come_together_exceed_no_bound() {
     const REQUESTS: usize = 40;
-    let (mirror, held) = (Mirror::start_with(&["--workers", "2", "--queue", "3"]), Held::start());
+    let (mirror, held) = (Mirror::start_with(&["--workers", "2", "--queue-size", "3"]), Held::start());
     let asked: Vec<JoinHandle<Answer>> =
         (0..REQUESTS).map(|_| exchange_aside(&mirror, test_connection(&held.stub.details()))).collect();
     Page::wait(&mirror, "all but five are turned away", |page| {
@@ -82,7 +82,7 @@ fn requests_that_come_together_exceed_no_bound() {
 
 #[test]
 fn pages_answer_while_all_workers_are_busy_and_the_queue_is_full() {
-    let (mirror, held) = (Mirror::start_with(&["--workers", "1", "--queue", "1"]), Held::start());
+    let (mirror, held) = (Mirror::start_with(&["--workers", "1", "--queue-size", "1"]), Held::start());
     let taken: Vec<JoinHandle<Answer>> =
         (1..=2).map(|_| exchange_aside(&mirror, test_connection(&held.stub.details()))).collect();
     is_busy(&mirror, 1, 1);
@@ -125,7 +125,7 @@ fn a_request_whose_time_ran_out_in_the_queue_is_not_sent_upstream() {
 fn the_queue_is_a_number_of_requests() {
     let key = [("API_KEY", API_KEY)];
     for value in ["-1", "ten", "1.5", "99999999999999999999"] {
-        check_refused(&["--queue", value], &key, &["--queue", value, "0"]);
+        check_refused(&["--queue-size", value], &key, &["--queue-size", value, "0"]);
     }
-    check_refused(&[], &[key[0], ("QUEUE", "much")], &["QUEUE", "much"]);
+    check_refused(&[], &[key[0], ("QUEUE_SIZE", "much")], &["QUEUE_SIZE", "much"]);
 }

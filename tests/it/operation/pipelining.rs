@@ -101,7 +101,7 @@ fn check_prompt(mirror: &Mirror, stub: &Stub) {
 
 #[test]
 fn a_client_that_reads_no_answers_holds_no_worker() {
-    let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue", "1"]), Stub::start(good));
+    let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue-size", "1"]), Stub::start(good));
     let mut unread = begin(&mirror, b"", PATIENCE);
     socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
     let request = numbered("POST /api/connection", 0, "Content-Length: 2\r\n\r\n{}");

@@ -53,7 +53,7 @@ fn check_code(status: ExitStatus, code: i32, context: &str) {
 
 fn check_graceful(wrapper: &[&str], signal: &str) {
     let context = format!("{signal} under {wrapper:?}");
-    let mirror = Mirror::start_under(wrapper, &["--workers", "1", "--queue", "5"]);
+    let mirror = Mirror::start_under(wrapper, &["--workers", "1", "--queue-size", "5"]);
     let held = Held::start();
     let running = exchange_aside(&mirror, test_connection(&held.stub.details()));
     is_busy(&mirror, 1, 0);

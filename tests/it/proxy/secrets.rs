@@ -20,7 +20,7 @@ fn with_a_file_the_password_is_nowhere_but_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy");
     fs::write(&path, format!("{}\n", proxy.url())).unwrap();
-    let mirror = Mirror::start_with(&["--proxy", path.to_str().unwrap(), "--no-proxy", ""]);
+    let mirror = Mirror::start_with(&["--proxy-file", path.to_str().unwrap(), "--no-proxy", ""]);
     let details = prometheus::shared().details();
     assert_eq!(verdict(&mirror, &details), "OK");
     assert_eq!(proxy.tunnels(&super::target(&details)), 1);
@@ -62,7 +62,7 @@ fn a_bad_proxy_stops_the_start_and_is_not_shown() {
             (vec!["--proxy", url], KEY.to_vec(), "--proxy must be"),
             (vec![], vec![KEY[0], ("PROXY", url)], "PROXY must be"),
         ] {
-            let text = check_refused(&flags, &environment, &[name, "http://user:password@proxy.example:3128", "file"]);
+            let text = check_refused(&flags, &environment, &[name, "http://user:password@proxy.example:3128"]);
             assert!(!text.contains("hush"), "{text}");
         }
     }
@@ -74,7 +74,7 @@ fn a_bad_file_of_the_proxy_stops_the_start_and_is_named() {
     let path = folder.path().join("proxy");
     let name = path.to_str().unwrap();
     let check = |says: &str| {
-        let text = check_refused(&["--port", "0"], &[KEY[0], ("PROXY", name)], &[name, says, "--proxy"]);
+        let text = check_refused(&["--port", "0"], &[KEY[0], ("PROXY_FILE", name)], &[name, says, "--proxy-file"]);
         assert!(!text.contains("hush"), "{text}");
     };
     check("cannot be read: No such file");

@@ -14,7 +14,7 @@ fn with_pem(pem: &str) -> Install {
 
 /// Wants a ConfigMap mounted as the directory of authorities.
 fn check_mounted(rendered: &Manifests, config_map: &str) {
-    assert_eq!(rendered.variable("CA_FILE"), Some("/etc/prometheusmirror/certificates"));
+    assert_eq!(rendered.variable("CA_PATH"), Some("/etc/prometheusmirror/certificates"));
     let volume = json!({"name": "certificates", "configMap": {"name": config_map, "defaultMode": 0o444}});
     assert_eq!(rendered.pod()["volumes"][1], volume);
     let mount = json!({"name": "certificates", "mountPath": "/etc/prometheusmirror/certificates", "readOnly": true});
@@ -46,7 +46,7 @@ fn certificates_that_are_there_already_are_mounted() {
 fn certificates_that_are_not_enabled_are_not_there() {
     for yaml in ["{pemData: x, configMapName: z}", "{enabled: null}", "null", "{}"] {
         let rendered = Install::promised().values(&format!("global: {{customCertificates: {yaml}}}")).render();
-        assert_eq!(rendered.variable("CA_FILE"), None, "{yaml}");
+        assert_eq!(rendered.variable("CA_PATH"), None, "{yaml}");
         assert!(rendered.find("ConfigMap").is_none(), "{yaml}");
     }
 }

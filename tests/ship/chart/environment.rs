@@ -83,8 +83,8 @@ fn a_variable_that_is_a_value_is_refused_with_its_name() {
     for setting in TABLE.iter().filter(|setting| setting.variable != "LISTEN") {
         let value = match setting.variable {
             "API_KEY" | "API_KEY_FILE" => "global.apiKey".to_owned(),
-            "CA_FILE" => "global.customCertificates".to_owned(),
-            "PROXY" => "global.proxy.url".to_owned(),
+            "CA_PATH" => "global.customCertificates".to_owned(),
+            "PROXY" | "PROXY_FILE" => "global.proxy.url".to_owned(),
             "UPSTREAMS_FILE" => "upstreams".to_owned(),
             variable => camel(variable),
         };

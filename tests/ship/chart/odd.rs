@@ -19,7 +19,7 @@ fn what_has_the_wrong_shape_is_refused_by_name() {
         ("port: \"9900\"", "port"),
         ("port: 9900.5", "port"),
         ("replicaCount: \"2\"", "replicaCount"),
-        ("queue: \"\"", "queue"),
+        ("queueSize: \"\"", "queueSize"),
         ("networkPolicy: true", "networkPolicy"),
         ("networkPolicy: {ingress: {namespaces: a}}", "namespaces"),
         ("ingress: {hosts: mirror.example}", "hosts"),

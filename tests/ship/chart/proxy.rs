@@ -20,7 +20,7 @@ fn the_url_of_a_proxy_is_a_file_from_a_secret() {
         let rendered = with_proxy(url).render();
         let secret = rendered.named("Secret", "prometheusmirror-proxy");
         assert_eq!(decoded(secret["data"]["url"].as_str().unwrap()), url);
-        assert_eq!(rendered.variable("PROXY"), Some("/etc/prometheusmirror/proxy/url"));
+        assert_eq!(rendered.variable("PROXY_FILE"), Some("/etc/prometheusmirror/proxy/url"));
         let volume = json!({"name": "proxy", "secret": {"secretName": "prometheusmirror-proxy", "defaultMode": 0o444}});
         assert_eq!(rendered.pod()["volumes"][1], volume);
         let mount = json!({"name": "proxy", "mountPath": "/etc/prometheusmirror/proxy", "readOnly": true});
@@ -32,10 +32,10 @@ fn the_url_of_a_proxy_is_a_file_from_a_secret() {
 fn without_a_proxy_nothing_is_said_of_one() {
     for none in ["", "null"] {
         let rendered = Install::promised().set(&format!("global.proxy.url={none}")).render();
-        assert_eq!((rendered.variable("PROXY"), rendered.variable("NO_PROXY")), (None, None));
+        assert_eq!((rendered.variable("PROXY_FILE"), rendered.variable("NO_PROXY")), (None, None));
         assert_eq!(rendered.pod()["volumes"].as_array().unwrap().len(), 1);
     }
-    assert_eq!(Install::promised().set("global.proxy=null").render().variable("PROXY"), None);
+    assert_eq!(Install::promised().set("global.proxy=null").render().variable("PROXY_FILE"), None);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn numbers_reach_the_server_to_the_digit() {
     };
     for (value, variable, numbers) in [
         ("workers", "WORKERS", [1, 1_000]),
-        ("queue", "QUEUE", [0, 100_000]),
+        ("queueSize", "QUEUE_SIZE", [0, 100_000]),
         ("maxRequestBytes", "MAX_REQUEST_BYTES", [1_024, 67_108_864]),
         ("memoryBudgetMib", "MEMORY_BUDGET_MIB", [16, 65_536]),
         ("connectionLifetime", "CONNECTION_LIFETIME", [1, 3_600]),
@@ -82,7 +82,7 @@ fn texts_and_choices_reach_the_server() {
     check("logFormat=json", "LOG_FORMAT", Some("json"));
     check("allowUpstream={prometheus.monitoring.svc}", "ALLOW_UPSTREAM", Some("prometheus.monitoring.svc"));
     check("allowUpstream={*.svc,p:9090,fd00::/8}", "ALLOW_UPSTREAM", Some("*.svc,p:9090,fd00::/8"));
-    check("queue=null", "QUEUE", None);
+    check("queueSize=null", "QUEUE_SIZE", None);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
     check("workers=0", &["workers"]);
     check("workers=1001", &["workers"]);
     check("workers=many", &["workers"]);
-    check("queue=100001", &["queue"]);
+    check("queueSize=100001", &["queueSize"]);
     check("maxRequestBytes=1023", &["maxRequestBytes"]);
     check("memoryBudgetMib=15", &["memoryBudgetMib"]);
     check("connectionLifetime=0", &["connectionLifetime"]);
@@ -116,7 +116,7 @@ fn the_bounds_of_the_schema_are_those_of_the_server() {
     let allowed = |variable: &str| TABLE.iter().find(|setting| setting.variable == variable).unwrap().allowed;
     for (value, variable) in [
         ("workers", "WORKERS"),
-        ("queue", "QUEUE"),
+        ("queueSize", "QUEUE_SIZE"),
         ("maxRequestBytes", "MAX_REQUEST_BYTES"),
         ("memoryBudgetMib", "MEMORY_BUDGET_MIB"),
         ("shutdownDelay", "SHUTDOWN_DELAY"),
