@@ -70,13 +70,18 @@ pub struct Metrics {
     rejected: Family<OneLabel, Total>,
     errors: Family<OneLabel, Total>,
     sample_reads: Family<OneLabel, Total>,
-    partial_responses: Total,
+    /// Responses of a Prometheus that were taken although they say that data is missing.
+    pub partial_responses: Total,
     points_sent: Total,
     points_dropped: Family<OneLabel, Total>,
-    panics: Total,
-    thread_shortages: Total,
-    accept_failures: Total,
-    evicted_connections: Total,
+    /// Faults of the mirror's own.
+    pub panics: Total,
+    /// Threads that could not be started.
+    pub thread_shortages: Total,
+    /// Connections that could not be accepted.
+    pub accept_failures: Total,
+    /// Connections that were closed for other ones, or refused for want of room.
+    pub evicted_connections: Total,
     file_reloads: Family<[(&'static str, &'static str); 2], Total>,
     resident_bytes: Level,
     open_descriptors: Level,
@@ -171,18 +176,18 @@ impl Metrics {
 
     /// A reply was written: to which method or page, with which status, after how long.
     pub fn replied(&self, method: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { method, status }).0.inc();
+        self.requests.get_or_create(&RequestLabels { method, status }).inc();
         self.request_seconds.get_or_create(&[("method", method)]).0.observe(took.as_secs_f64());
     }
 
     /// A request was refused before it was looked into, for one of the [`REJECTIONS`].
     pub fn rejected(&self, reason: &'static str) {
-        self.rejected.get_or_create(&[("reason", reason)]).0.inc();
+        self.rejected.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// A request ended in an error, whose code is one of [`ERROR_CODES`].
     pub fn failed(&self, code: &'static str) {
-        self.errors.get_or_create(&[("code", code)]).0.inc();
+        self.errors.get_or_create(&[("code", code)]).inc();
     }
 
     /// A call to a Prometheus at an endpoint had this outcome after this time.
@@ -195,17 +200,12 @@ impl Metrics {
     ) {
         let of_any_outcome = CallLabels { endpoint, outcome: None, upstream: upstream.owned() };
         self.call_seconds.get_or_create(&of_any_outcome).0.observe(took.as_secs_f64());
-        self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).0.inc();
+        self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
     }
 
     /// Samples were read, or PromQL was evaluated in the place of them.
     pub fn samples_read(&self, source: SampleSource) {
-        self.sample_reads.get_or_create(&[("source", source.name())]).0.inc();
-    }
-
-    /// A response was taken that says that data is missing in it.
-    pub fn partial_response_taken(&self) {
-        self.partial_responses.0.inc();
+        self.sample_reads.get_or_create(&[("source", source.name())]).inc();
     }
 
     /// Points were sent, and others could not be for their values.
@@ -215,30 +215,10 @@ impl Metrics {
         self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
     }
 
-    /// Something panicked.
-    pub fn panicked(&self) {
-        self.panics.0.inc();
-    }
-
-    /// A thread could not be started.
-    pub fn thread_missing(&self) {
-        self.thread_shortages.0.inc();
-    }
-
-    /// A connection could not be accepted.
-    pub fn accept_failed(&self) {
-        self.accept_failures.0.inc();
-    }
-
-    /// A connection was closed for another one, or refused for want of room.
-    pub fn connection_evicted(&self) {
-        self.evicted_connections.0.inc();
-    }
-
     /// A file that may change was read again: it has changed and was taken over, or it is of no use.
     pub fn file_reloaded(&self, file: WatchedFile, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
-        self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).0.inc();
+        self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).inc();
     }
 
     /// The page, as it is now.
@@ -268,7 +248,14 @@ fn constants(mut table: MetricTable, workers: usize, queue: usize) -> Registry {
 /// A counter that is called what it is registered as. The library's own is made for OpenMetrics, where the name of a counter
 /// lacks the `_total` of its samples; in Prometheus's text format it does not.
 #[derive(Debug, Clone, Default)]
-struct Total(Counter);
+pub struct Total(Counter);
+
+impl Total {
+    /// Counts one more.
+    pub fn inc(&self) {
+        self.0.inc();
+    }
+}
 
 impl TypedMetric for Total {
     const TYPE: MetricType = MetricType::Counter;
@@ -325,9 +312,9 @@ mod tests {
         metrics.called(UpstreamLabels { name: "a", replica: "p:1" }, "query", "ok", Duration::from_millis(1));
         metrics.points(5, 1, 2);
         metrics.points(5, 0, 0);
-        metrics.panicked();
-        metrics.accept_failed();
-        metrics.connection_evicted();
+        metrics.panics.inc();
+        metrics.accept_failures.inc();
+        metrics.evicted_connections.inc();
         metrics.busy_workers.inc();
         let page = metrics.page();
         for line in [

@@ -5,33 +5,28 @@
 
 use serde::Serialize;
 
-/// The page.
-pub(crate) const PAGE: &str = include_str!("web/page.html");
-/// The type of the page.
-pub(crate) const PAGE_TYPE: &str = "text/html; charset=utf-8";
+const PAGE: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The style.
-pub(crate) const STYLE: &str = include_str!("web/style.css");
-/// The type of the style.
-pub(crate) const STYLE_TYPE: &str = "text/css; charset=utf-8";
-
-/// The scripts, each with its path. `main.js` is the one that the page names; it imports the others.
-pub(crate) const SCRIPTS: [(&str, &str); 12] = [
-    ("/explorer/address.js", include_str!("web/address.js")),
-    ("/explorer/answer.js", include_str!("web/answer.js")),
-    ("/explorer/chart.js", include_str!("web/chart.js")),
-    ("/explorer/commands.js", include_str!("web/commands.js")),
-    ("/explorer/completion.js", include_str!("web/completion.js")),
-    ("/explorer/connection.js", include_str!("web/connection.js")),
-    ("/explorer/dom.js", include_str!("web/dom.js")),
-    ("/explorer/explanation.js", include_str!("web/explanation.js")),
-    ("/explorer/form.js", include_str!("web/form.js")),
-    ("/explorer/main.js", include_str!("web/main.js")),
-    ("/explorer/mirror.js", include_str!("web/mirror.js")),
-    ("/explorer/units.js", include_str!("web/units.js")),
+/// The parts of the explorer: the path of each, its type and its text. Of the scripts, the page names `main.js`, which imports the
+/// others.
+pub(crate) const PARTS: [(&str, &str, &str); 14] = [
+    ("/", PAGE, include_str!("web/page.html")),
+    ("/explorer.css", STYLE, include_str!("web/style.css")),
+    ("/explorer/address.js", SCRIPT, include_str!("web/address.js")),
+    ("/explorer/answer.js", SCRIPT, include_str!("web/answer.js")),
+    ("/explorer/chart.js", SCRIPT, include_str!("web/chart.js")),
+    ("/explorer/commands.js", SCRIPT, include_str!("web/commands.js")),
+    ("/explorer/completion.js", SCRIPT, include_str!("web/completion.js")),
+    ("/explorer/connection.js", SCRIPT, include_str!("web/connection.js")),
+    ("/explorer/dom.js", SCRIPT, include_str!("web/dom.js")),
+    ("/explorer/explanation.js", SCRIPT, include_str!("web/explanation.js")),
+    ("/explorer/form.js", SCRIPT, include_str!("web/form.js")),
+    ("/explorer/main.js", SCRIPT, include_str!("web/main.js")),
+    ("/explorer/mirror.js", SCRIPT, include_str!("web/mirror.js")),
+    ("/explorer/units.js", SCRIPT, include_str!("web/units.js")),
 ];
-/// The type of the scripts.
-pub(crate) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 
 /// The headers of each part of the explorer. Nothing comes from elsewhere or goes elsewhere, nothing inline runs, and no other page
 /// frames it. Browsers ask again each time, so that another version of the mirror never meets the script of this one.

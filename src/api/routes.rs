@@ -74,7 +74,7 @@ impl Route {
 
     /// The route of a path, if there is one. The page of the explorer shares its path with a text about the mirror.
     pub(super) fn find(path: &str, has_explorer: bool, prefers_html: bool) -> Option<&'static Route> {
-        let explorer = EXPLORER.iter().chain(&SCRIPTS).filter(|_| has_explorer);
+        let explorer = EXPLORER.iter().chain(&PARTS).filter(|_| has_explorer);
         let explorer = explorer.filter(|route| route.path != ABOUT || prefers_html);
         explorer.chain(&ROUTES).find(|route| route.path == path)
     }
@@ -134,21 +134,19 @@ const ROUTES: [Route; 9] = [
     Route::page("metrics", "/metrics", metrics::CONTENT_TYPE, PageContent::Metrics),
 ];
 
-/// The explorer. What is typed there is checked by the rules that hold for StackState's requests.
-const EXPLORER: [Route; 4] = [
-    Route::explorer(ABOUT, web::PAGE_TYPE, PageContent::Fixed(web::PAGE)),
-    Route::explorer("/explorer.css", web::STYLE_TYPE, PageContent::Fixed(web::STYLE)),
+/// What the explorer needs besides its parts. What is typed there is checked by the rules that hold for StackState's requests.
+const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
     Route::method("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
 ];
 
-/// The scripts of the explorer.
-const SCRIPTS: [Route; web::SCRIPTS.len()] = {
-    let mut routes = [Route::explorer("", web::SCRIPT_TYPE, PageContent::Fixed("")); web::SCRIPTS.len()];
+/// The parts of the explorer.
+const PARTS: [Route; web::PARTS.len()] = {
+    let mut routes = [EXPLORER[0]; web::PARTS.len()];
     let mut nth = 0;
     while nth < routes.len() {
-        let (path, text) = web::SCRIPTS[nth];
-        routes[nth] = Route::explorer(path, web::SCRIPT_TYPE, PageContent::Fixed(text));
+        let (path, content_type, text) = web::PARTS[nth];
+        routes[nth] = Route::explorer(path, content_type, PageContent::Fixed(text));
         nth += 1;
     }
     routes

@@ -21,6 +21,15 @@ use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
 
+const LOG_LEVELS: [(&str, LevelFilter); 4] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+];
+
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("logfmt", LogFormat::Logfmt), ("json", LogFormat::Json)];
+
 /// How many requests may wait for each worker, when it is not said how many may wait.
 const QUEUED_PER_WORKER: usize = 10;
 
@@ -134,8 +143,8 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
             memory_budget_bytes: self.needed(&MEMORY_BUDGET_MIB)?.number(16..=65_536)? << 20,
             shutdown_delay: self.needed(&SHUTDOWN_DELAY)?.seconds(0)?,
             shutdown_grace: self.needed(&SHUTDOWN_GRACE)?.seconds(0)?,
-            log_level: self.needed(&LOG_LEVEL)?.checked(level)?,
-            log_format: self.needed(&LOG_FORMAT)?.checked(log_format)?,
+            log_level: self.needed(&LOG_LEVEL)?.word(&LOG_LEVELS)?,
+            log_format: self.needed(&LOG_FORMAT)?.word(&LOG_FORMATS)?,
         })
     }
 }
@@ -155,6 +164,11 @@ impl GivenSetting {
     fn checked<T>(self, check: impl Fn(&str) -> Option<T>) -> Result<T, BadSetting> {
         let GivenSetting { setting, name, value } = self;
         check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
+    }
+
+    /// One of a few words, compared without case.
+    fn word<T: Copy>(self, words: &[(&str, T)]) -> Result<T, BadSetting> {
+        self.checked(|text| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, meaning)| *meaning))
     }
 
     fn number(self, allowed: RangeInclusive<usize>) -> Result<usize, BadSetting> {
@@ -200,24 +214,6 @@ fn address(text: &str) -> Option<IpAddr> {
     match unbracketed {
         Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None => text.parse().ok(),
-    }
-}
-
-fn level(text: &str) -> Option<LevelFilter> {
-    match text.to_ascii_lowercase().as_str() {
-        "error" => Some(LevelFilter::Error),
-        "warn" => Some(LevelFilter::Warn),
-        "info" => Some(LevelFilter::Info),
-        "debug" => Some(LevelFilter::Debug),
-        _ => None,
-    }
-}
-
-fn log_format(text: &str) -> Option<LogFormat> {
-    match text.to_ascii_lowercase().as_str() {
-        "logfmt" => Some(LogFormat::Logfmt),
-        "json" => Some(LogFormat::Json),
-        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ const LOGGED_IN_A_MINUTE: u64 = 10;
 pub(in crate::server) fn watch(metrics: Arc<Metrics>) {
     let limit = Limit::new(LOGGED_IN_A_MINUTE, Duration::from_secs(60));
     panic::set_hook(Box::new(move |panic| {
-        metrics.panicked();
+        metrics.panics.inc();
         if let Some(left_out) = limit.admit() {
             log::error(|| line_of(panic, left_out));
         }

@@ -52,7 +52,7 @@ impl Threads {
 
     /// A thread could not be started: it is counted, and logged once in a while.
     pub(in crate::server) fn missing(&self, error: impl Display) {
-        self.metrics.thread_missing();
+        self.metrics.thread_shortages.inc();
         self.note_shortage();
         if let Some(left_out) = self.limit.admit() {
             let line = || log::Line::new("few threads").text("error", error);

@@ -25,7 +25,7 @@ use crate::server::workers::blocking_threads::BlockingThreads;
 /// How often it is logged that connections cannot be accepted.
 static LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10));
 
-/// What serves connections.
+/// Gives tiny_http threads for connections, and counts what goes wrong.
 pub(in crate::server) struct ConnectionHost {
     threads: Arc<Threads>,
     connection_threads: Arc<BlockingThreads>,
@@ -59,11 +59,11 @@ impl Host for ConnectionHost {
     }
 
     fn closed_for_room(&self) {
-        self.metrics.connection_evicted();
+        self.metrics.evicted_connections.inc();
     }
 
     fn cannot_accept(&self, error: &io::Error) {
-        self.metrics.accept_failed();
+        self.metrics.accept_failures.inc();
         self.threads.note_shortage();
         if let Some(left_out) = LIMIT.admit() {
             log::warn(|| {

@@ -117,7 +117,7 @@ impl Session<'_> {
     fn note_warnings<T>(&mut self, envelope: &Envelope<T>, query: Option<&str>) {
         if missing_data(envelope).is_some() {
             self.has_missing_data = true;
-            self.client.metrics.partial_response_taken();
+            self.client.metrics.partial_responses.inc();
         }
         let is_partial = envelope.is_partial.then(|| "isPartial".to_owned());
         for warning in envelope.warnings.iter().chain(&is_partial) {
