@@ -63,7 +63,7 @@ impl fmt::Display for BadKeyFile {
 impl std::error::Error for BadKeyFile {}
 
 impl BadKeyFile {
-    /// The file.
+    /// The file of the key, for the log.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -33,7 +33,7 @@ pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use bad_setting::BadSetting;
 pub use table::{Fallback, Setting, TABLE};
 
-/// Checked settings.
+/// The settings of the server, all of them checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where the key comes from that replies carry.
@@ -137,7 +137,7 @@ pub struct Check {
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To serve.
+    /// To serve until a signal comes.
     Serve(Box<Settings>),
     /// To check whether a mirror serves.
     Check(Check),

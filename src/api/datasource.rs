@@ -24,7 +24,7 @@ const MAX_TEXT_BYTES: usize = 2_048;
 /// Which Prometheus to ask, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Datasource {
-    /// The address.
+    /// Where Prometheus is, and how it is reached.
     pub upstream: Upstream,
     /// The bound on the whole request.
     pub timeout: Duration,
@@ -46,7 +46,7 @@ pub(super) struct Directory<'c> {
 }
 
 impl Datasource {
-    /// Checks connection details.
+    /// Checks Connection Details.
     ///
     /// # Errors
     /// [`Error::ConnectionDetails`] that names the field and what it may hold. Of the values it repeats numbers only, since any

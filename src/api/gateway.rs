@@ -35,7 +35,7 @@ pub struct Access {
     pub has_explorer: bool,
 }
 
-/// What all requests share.
+/// What all requests share: the key, the client, the memory and the metrics, and whether the mirror is about to end.
 #[derive(Debug)]
 pub struct Gateway {
     key: Arc<CurrentKey>,

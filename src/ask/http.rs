@@ -1,4 +1,4 @@
-//! Asking a mirror that runs.
+//! Sends a request to a mirror that runs.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::key::ApiKey;
 const LATENESS: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
-/// The longest answer: a million points.
+/// The longest response: a million points.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
 
-/// The status and the body of the answer.
+/// Sends a request. Gives the status and the body of the response.
 ///
 /// # Errors
-/// When there is none.
+/// When there is no response.
 pub(super) fn post(
     mirror: &str,
     asked: &AskRequest,

@@ -1,4 +1,4 @@
-//! What is shown of an answer.
+//! A response as text: a table, JSON or CSV, with a plot and an explanation.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::{AskOutput, plot};
 use crate::model::calendar::DateTime;
 use crate::settings::AskFlags;
 
-/// How an answer is shown.
+/// How a response is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutputOptions {
     format: OutputFormat,
@@ -41,7 +41,7 @@ impl OutputOptions {
     }
 }
 
-/// Shows an answer.
+/// A response, as the flags want it.
 pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = error_of(&answer, status);
@@ -92,7 +92,7 @@ fn time(value: &Value) -> String {
     value.as_i64().map_or_else(|| value.to_string(), |ms| DateTime::of_ms(ms).to_string())
 }
 
-/// An answer in rows.
+/// A response as a table.
 struct Table {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,

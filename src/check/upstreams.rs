@@ -45,7 +45,7 @@ impl fmt::Display for UpstreamsError {
 
 impl std::error::Error for UpstreamsError {}
 
-/// What a check found.
+/// What the check of all upstreams found.
 #[derive(Debug)]
 pub struct Report {
     /// A line on each upstream, and on each replica of those that have several.

@@ -83,7 +83,7 @@ impl BucketGrid {
 /// A bucket. Samples come in the order of time, so that the next one mostly lies in the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its number.
+    /// Its place in the grid, counted from 0 at the start.
     pub index: i64,
     /// Its first instant, in milliseconds since the epoch.
     pub first: i64,
@@ -105,7 +105,7 @@ pub struct Frame {
     pub grid: BucketGrid,
     /// How many points are wanted; at least 1.
     pub most: usize,
-    /// From which end on.
+    /// The end of the grid that points are counted from.
     pub order: Order,
 }
 
@@ -128,7 +128,7 @@ enum Cells<A> {
 }
 
 impl<A: Default> BucketMap<A> {
-    /// Nothing in any bucket.
+    /// A map with nothing in any bucket.
     pub fn new(frame: Frame) -> BucketMap<A> {
         let count = frame.grid.count;
         let cells = if count <= MAX_LISTED {

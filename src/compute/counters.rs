@@ -111,7 +111,7 @@ struct RateBuckets {
     next: i64,
 }
 
-/// Intervals taken together.
+/// The increase and the length of intervals that end in the same bucket.
 #[derive(Debug, Clone, Copy, Default)]
 struct Together {
     increase: Sum,

@@ -75,7 +75,7 @@ trait Accumulator: std::fmt::Debug + Default + 'static {
     fn value(self, method: AggregationMethod) -> f64;
 }
 
-/// Their number.
+/// Counts the samples.
 #[derive(Debug, Default)]
 struct Count(u64);
 
@@ -99,7 +99,7 @@ impl Accumulator for Sum {
     }
 }
 
-/// Their sum and their number.
+/// Sums and counts the samples.
 #[derive(Debug, Default)]
 struct Mean {
     sum: Sum,
@@ -117,7 +117,7 @@ impl Accumulator for Mean {
     }
 }
 
-/// The largest and the smallest.
+/// Keeps the largest and the smallest sample.
 #[derive(Debug)]
 struct Extremes {
     max: f64,
@@ -141,7 +141,7 @@ impl Accumulator for Extremes {
     }
 }
 
-/// All values, for what needs each of them.
+/// Keeps all samples.
 #[derive(Debug, Default)]
 struct AllValues(Vec<f64>);
 

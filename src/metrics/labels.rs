@@ -61,9 +61,9 @@ pub(super) const FAILED: &str = "failed";
 /// A file that is read again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchedFile {
-    /// That of the key.
+    /// The file of the key.
     Key,
-    /// That of the upstreams, with all that it names.
+    /// The upstreams file, with all files that it names.
     Upstreams,
 }
 

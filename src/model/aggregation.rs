@@ -20,15 +20,15 @@ pub struct Aggregation {
 pub enum AggregationMethod {
     /// The arithmetic mean.
     Mean,
-    /// The largest.
+    /// The largest value.
     Max,
-    /// The smallest.
+    /// The smallest value.
     Min,
     /// A percentile, in percent.
     Percentile(u8),
     /// The sum; of a counter, its increase.
     Sum,
-    /// How many there are.
+    /// The number of samples.
     EventCount,
 }
 

@@ -10,7 +10,7 @@ use super::time::BadRange;
 pub enum InvalidQuery {
     /// None, or more than one, of `__gauge__`, `__counter__` and `~` names what to fetch.
     Sources {
-        /// How many there were.
+        /// How many conditions do.
         count: usize,
     },
     /// One of the three keys has a value that names no single metric or expression.
@@ -41,9 +41,9 @@ pub enum InvalidQuery {
         /// The type as StackState calls it.
         mirror_type: String,
     },
-    /// No range of time.
+    /// Start and end that are not a range of time.
     Range(BadRange),
-    /// No aggregation.
+    /// An unknown method, or a bucket length out of bounds.
     Aggregation(BadAggregation),
     /// A limit or offset below zero.
     Negative {

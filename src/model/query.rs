@@ -8,19 +8,38 @@ use super::decimal::Decimal;
 use super::texts::Texts;
 use super::time::TimeRange;
 
-/// The most points that go into one answer, whatever `limit` says (translation rules, "For every metric query").
+/// The most points that go into one response, whatever `limit` says (translation rules, "For every metric query").
 pub const MAX_POINTS: usize = 1_000_000;
 
 /// A query for metric values.
+///
+/// ```
+/// use prometheusmirror::model::aggregation::Aggregation;
+/// use prometheusmirror::model::query::{MAX_POINTS, Matcher, MetricQuery, Order, Selector, Source};
+/// use prometheusmirror::model::time::TimeRange;
+///
+/// // The largest rate in each minute of three hours, of all series of a job together.
+/// let query = MetricQuery {
+///     source: Source::Counter(Selector {
+///         metric: "http_requests_total".to_owned(),
+///         matchers: vec![Matcher::equal("job", "payment-service")],
+///     }),
+///     range: TimeRange::new(1_504_400_400_000, 1_504_411_200_000)?,
+///     aggregation: Some(Aggregation::new("MAX", 60_000)?),
+///     limit: MAX_POINTS,
+///     order: Order::OldestFirst,
+/// };
+/// # Ok::<(), prometheusmirror::model::invalid_query::InvalidQuery>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricQuery {
-    /// What to fetch.
+    /// The metric or expression to fetch.
     pub source: Source,
-    /// From when to when.
+    /// The time range, both ends included.
     pub range: TimeRange,
     /// How samples are gathered into buckets; `None` asks for them raw.
     pub aggregation: Option<Aggregation>,
-    /// The most points to answer with, at most [`MAX_POINTS`].
+    /// The most points of the response, at most [`MAX_POINTS`].
     pub limit: usize,
     /// Which end of the range comes first, and is kept when the limit cuts.
     pub order: Order,
@@ -135,12 +154,12 @@ pub enum NanInterpretation {
     None,
 }
 
-/// What becomes of an answer that the upstream itself calls partial.
+/// What becomes of a response that the upstream itself calls partial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialResponse {
-    /// It is an error.
+    /// The query fails.
     Deny,
-    /// It is taken, logged and counted.
+    /// It is used like a whole one, but logged and counted.
     Allow,
 }
 

@@ -26,7 +26,7 @@ pub struct Series {
     pub has_native_histograms: bool,
 }
 
-/// What a query finds.
+/// The series that one call finds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeriesSet {
     /// The series, the first hundred of them.

@@ -23,7 +23,7 @@ pub(super) fn is_prefetched(request: &Request) -> bool {
 /// How many bodies of the greatest length are held at the same time at most, whether their requests arrive, wait or run.
 const MAX_GREAT_BODIES: usize = 64;
 
-/// What bodies may hold.
+/// The bounds on bodies, and how much of them is in use.
 pub(super) struct BodyBounds {
     /// The most bytes of one.
     most_bytes: usize,

@@ -31,7 +31,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(8);
 /// The header that tells clients how long an idle connection is kept.
 const KEPT_HEADER: &str = "Keep-Alive";
 
-/// What all exchanges share.
+/// What all exchanges share: the gateway, the bounds on bodies, and the counts.
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
     in_flight: Level,
@@ -56,7 +56,7 @@ pub(super) trait Turn {
     fn end_connection(&mut self);
 }
 
-/// A request under way.
+/// A request in flight, and what is to be known of it until its reply is written.
 pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
@@ -105,7 +105,7 @@ impl Exchange {
         self.is_last || !self.has_certain_end
     }
 
-    /// What answers it.
+    /// Finds what is at its path, or the reply if its head is refused.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, fault, .. } = self;
         if let Some(fault) = fault {
@@ -128,7 +128,7 @@ impl Exchange {
         self.is_prefetched
     }
 
-    /// Reads its body.
+    /// Reads its body, within the bounds and the deadline for it.
     pub(super) fn read_body(&mut self) -> Result<RequestBody, Error> {
         let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
         self.is_read = true;

@@ -81,7 +81,7 @@ pub enum ErrorBody {
     },
     /// A type that labels cannot hold, or that is no list of points.
     UnsupportedFieldTypeError {
-        /// The type.
+        /// The type as StackState calls it.
         mirror_type: String,
     },
     /// Anything else.

@@ -66,7 +66,7 @@ impl PoolState {
     }
 }
 
-/// A task that waits.
+/// A task that waits for a worker.
 struct WaitingTask {
     lane: Lane,
     deadline: Instant,
