@@ -7,7 +7,7 @@ use super::vocabulary::Vocabulary;
 /// What a call asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
-    /// What takes an upstream no time, such as [`TRIVIAL_QUERY`](super::TRIVIAL_QUERY).
+    /// What takes an upstream no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
     Trivial,
     /// Samples, or the value of an expression.
     Evaluation,
