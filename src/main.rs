@@ -11,6 +11,9 @@ use prometheusmirror::{check, log, server};
 /// The exit code of a bad setting, as usual for a wrong use of a command.
 const BAD_SETTING: u8 = 2;
 
+/// The exit code of any other failure.
+const FAILURE: u8 = 1;
+
 fn main() -> ExitCode {
     let settings = match settings::from_process() {
         Ok(Command::Serve(settings)) => settings,
@@ -20,10 +23,7 @@ fn main() -> ExitCode {
             return told(check::upstreams::run(&reach).map(|report| (report.lines, report.is_good)));
         }
         Ok(Command::Ask(command)) => return answered(ask::run(&command)),
-        Err(bad) => {
-            eprintln!("prometheusmirror: {bad}");
-            return ExitCode::from(BAD_SETTING);
-        }
+        Err(bad) => return fail(bad, BAD_SETTING),
     };
     allocator::apply();
     log::start(settings.log_level, settings.log_format);
@@ -44,28 +44,28 @@ fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
             show(&text);
             ExitCode::FAILURE
         }
-        Err(error) => {
-            eprintln!("prometheusmirror: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(error, FAILURE),
     }
 }
 
-/// Shows an answer, or why there is none.
+/// Shows a response, or why there is none.
 fn answered(answer: Result<AskOutput, AskError>) -> ExitCode {
     match answer {
         Ok(AskOutput { text, error }) => {
             show(&text);
-            error.map_or(ExitCode::SUCCESS, |error| {
-                eprintln!("prometheusmirror: {error}");
-                ExitCode::FAILURE
-            })
+            error.map_or(ExitCode::SUCCESS, |error| fail(error, FAILURE))
         }
         Err(error) => {
-            eprintln!("prometheusmirror: {error}");
-            if error.is_of_flags() { ExitCode::from(BAD_SETTING) } else { ExitCode::FAILURE }
+            let code = if error.is_of_flags() { BAD_SETTING } else { FAILURE };
+            fail(error, code)
         }
     }
+}
+
+/// Says on standard error what went wrong.
+fn fail(error: impl Display, code: u8) -> ExitCode {
+    eprintln!("prometheusmirror: {error}");
+    ExitCode::from(code)
 }
 
 fn show(text: &str) -> ExitCode {
