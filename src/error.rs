@@ -1,5 +1,6 @@
 //! What a request can end with instead of an answer, and how StackState is told.
 
+mod overload;
 mod upstream_data;
 
 use std::fmt;
@@ -9,6 +10,8 @@ use crate::prometheus::{self, ErrorKind, cut};
 use crate::wire::response::ErrorBody;
 
 use upstream_data::{SEVERAL_ENGINES, TIMES_MOVED};
+
+pub use overload::{Full, Overload, Places};
 
 /// Why a request has no answer. The texts are written for the StackState admin who reads them.
 #[derive(Debug)]
@@ -57,14 +60,7 @@ pub enum Error {
     /// A head or a body that does not arrive.
     BodyNotReceived,
     /// No worker will be free soon.
-    Overloaded {
-        /// The upstream that is asked; it shows no password.
-        upstream: String,
-        /// What has no more room.
-        full: Full,
-        /// How much room there is.
-        places: Places,
-    },
+    Overloaded(Overload),
     /// The bodies of all requests together take too much memory.
     TooManyBodies,
     /// Its connection was closed for others before the request had arrived.
@@ -77,32 +73,6 @@ pub enum Error {
     CrossOrigin,
     /// A fault of the mirror's own.
     Internal,
-}
-
-/// What has no room for a further request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// Workers and queue.
-    Everything,
-    /// The share of one upstream, which is three quarters.
-    Upstream {
-        /// How many requests to it there are.
-        held: usize,
-    },
-    /// The share of the upstreams that have not answered lately, which is seven eighths.
-    UnknownUpstreams {
-        /// How many requests to them there are.
-        held: usize,
-    },
-}
-
-/// How many requests there is room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
-    /// On workers.
-    pub workers: usize,
-    /// In the queue.
-    pub queue: usize,
 }
 
 /// The header that carries the key: in every reply, by which StackState knows its mirror, and in requests where it has to.
@@ -126,7 +96,7 @@ impl Error {
             Error::BodyNotReceived => (408, "body_not_received", "Request not received."),
             Error::BodyTooLarge(_) => (413, "body_too_large", "Request too large."),
             Error::HeadTooLarge => (431, "head_too_large", "Request too large."),
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom => (503, "overloaded", "Overloaded."),
+            Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom => (503, "overloaded", "Overloaded."),
             Error::ShuttingDown => (503, "shutting_down", "Shutting down."),
             Error::Upstream(_)
             | Error::ConnectionDetails(_)
@@ -165,7 +135,7 @@ impl Error {
         match self {
             Error::Upstream(error) => !error.is_callers(),
             Error::Remote { code, .. } => matches!(*code, SEVERAL_ENGINES | TIMES_MOVED),
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
+            Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::Internal => true,
             _ => false,
         }
     }
@@ -225,7 +195,7 @@ impl fmt::Display for Error {
                 "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \
                  --max-request-bytes of the mirror"
             ),
-            Error::Overloaded { upstream, full, places } => write_overload(f, upstream, *full, *places),
+            Error::Overloaded(overload) => overload.fmt(f),
             Error::TooManyBodies => f.write_str(
                 "the bodies of all requests together take as much memory as this mirror gives them, 64 times --max-request-bytes; ask \
                  again later, or with fewer conditions",
@@ -250,30 +220,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-fn write_overload(f: &mut fmt::Formatter<'_>, upstream: &str, full: Full, places: Places) -> fmt::Result {
-    let Places { workers, queue } = places;
-    let all = workers + queue;
-    match full {
-        Full::Everything => write!(
-            f,
-            "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue-size {queue}); ask again later, or raise \
-             --queue-size, or --workers if Prometheus can answer more queries at a time"
-        ),
-        Full::Upstream { held } => write!(
-            f,
-            "requests to {upstream} hold {held} of the {all} places of this mirror (--workers {workers}, --queue-size {queue}), and one \
-             upstream may hold three quarters; ask again later, find out why it answers slowly, or raise --queue-size, or --workers if it \
-             can answer more queries at a time"
-        ),
-        Full::UnknownUpstreams { held } => write!(
-            f,
-            "{upstream} has not answered this mirror lately, and requests to such upstreams hold {held} of its {all} places \
-             (--workers {workers}, --queue-size {queue}), of which they may hold seven eighths; ask again later, check the hosts in all \
-             connection details, or raise --queue-size"
-        ),
-    }
-}
 
 /// The most characters of a path that an error shows.
 const MAX_SHOWN_PATH_CHARS: usize = 200;

@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
 use crate::api::method::MethodRequest;
-use crate::api::query::{MirrorQuery, QueryContext};
+use crate::api::prepared_query::PreparedQuery;
+use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{METHODS, OK, Page, PageContent, Route, RouteTarget};
-use crate::error::{Error, Full, Places};
+use crate::error::Error;
 use crate::file::Refreshed;
 use crate::key::CurrentKey;
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
-use crate::prometheus::{self, BadUpstreamsFile, Client, Deadline, Lane, Queued};
+use crate::prometheus::{BadUpstreamsFile, Client, Deadline, Queued};
 use crate::web;
 use crate::wire::explanation;
 
@@ -74,32 +75,6 @@ pub enum Prepared {
     Query(PreparedQuery),
     /// A request that is replied to already.
     Reply(Reply),
-}
-
-/// A checked query, ready to be run on a worker.
-pub struct PreparedQuery {
-    request: MethodRequest,
-    datasource: Datasource,
-    query: Box<dyn MirrorQuery>,
-    deadline: Deadline,
-    lane: Lane,
-}
-
-impl PreparedQuery {
-    /// When its timeout is over.
-    pub fn deadline(&self) -> Instant {
-        self.deadline.instant()
-    }
-
-    /// How it shares the workers with others.
-    pub fn lane(&self) -> Lane {
-        self.lane
-    }
-
-    /// The reply to a query that there is no room for.
-    pub fn turn_away(&self, full: Full, places: Places) -> Reply {
-        self.request.refuse(&Error::Overloaded { upstream: self.datasource.upstream.to_string(), full, places })
-    }
 }
 
 impl Gateway {
@@ -207,7 +182,7 @@ impl Gateway {
         let deadline = Deadline::new(accepted, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
             Ok(lane) => Prepared::Query(PreparedQuery { request, datasource, query, deadline, lane }),
-            Err(silent) => Prepared::Reply(request.refuse(&about(&*query, silent))),
+            Err(silent) => Prepared::Reply(request.refuse(&query.not_run(silent))),
         }
     }
 
@@ -254,8 +229,7 @@ impl Gateway {
     /// The reply to a query that found no worker before its deadline, while its upstream held so many workers.
     pub fn expire(&self, prepared: &PreparedQuery, held_by_upstream: usize) -> Reply {
         let PreparedQuery { request, datasource, query, deadline, .. } = prepared;
-        let no_worker = self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream);
-        request.refuse(&about(&**query, no_worker))
+        request.refuse(&query.not_run(self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream)))
     }
 
     /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where a key is required, only clients
@@ -299,11 +273,6 @@ impl Gateway {
     }
 }
 
-/// An error of an upstream that was not called, with the query that it was not called for.
-fn about(query: &dyn MirrorQuery, error: prometheus::Error) -> Error {
-    prometheus::Error { query: query.promql().map(Into::into), ..error }.into()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -311,6 +280,7 @@ mod tests {
     use super::*;
     use crate::api::method::ApiMethod;
     use crate::api::metric_query;
+    use crate::api::query::MirrorQuery;
     use crate::error::KEY_HEADER;
     use crate::key::ApiKey;
     use crate::prometheus::{Authorities, AwsEnvironment, Reach};

@@ -22,6 +22,11 @@ pub(super) trait MirrorQuery: Send {
     /// # Errors
     /// When Prometheus does not answer, or has no answer that the Mirror API can carry.
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error>;
+
+    /// The error of a query that was not run, for what is wrong with its upstream.
+    fn not_run(&self, error: prometheus::Error) -> Error {
+        prometheus::Error { query: self.promql().map(Into::into), ..error }.into()
+    }
 }
 
 /// Whether Prometheus has understood a query and refuses it.

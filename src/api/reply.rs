@@ -61,7 +61,7 @@ impl Reply {
         reply.note.rejection = error.rejection();
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
-            Error::Overloaded { .. } | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
+            Error::Overloaded(_) | Error::TooManyBodies | Error::NoRoom | Error::ShuttingDown => {
                 reply.headers.push(("Retry-After", RETRY_AFTER_S.to_string()));
             }
             Error::Unauthorized => reply.headers.push(("WWW-Authenticate", format!("{KEY_HEADER} realm=\"mirror\""))),
