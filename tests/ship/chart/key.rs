@@ -144,7 +144,7 @@ fn exactly_one_source_of_the_key_is_allowed() {
     let emptied = "global.apiKey.fromSecret=,global.apiKey.key=theirs,global.apiKeyFromSecret=b";
     let volume = &Install::without_key().set(emptied).render().pod()["volumes"][0]["secret"].clone();
     assert_eq!((&volume["secretName"], &volume["items"][0]["key"]), (&json!("b"), &json!("apiKey")));
-    let says = &["global.apiKeySecretEntry is an entry of a Secret: set global.apiKeyFromSecret"];
+    let says = &["global.apiKeySecretEntry is given without a Secret: set global.apiKeyFromSecret"];
     Install::promised().set("global.apiKeySecretEntry=apiKey").check_refused(says);
     let check = |set: &str, says: &str| Install::without_key().set(set).check_refused(&[says]);
     check("global.apiKeyFromSecret=No_Name", "global.apiKeyFromSecret must be the name of a Secret");
