@@ -168,7 +168,7 @@ if [ -n "$registry" ]; then
         if [ "$tool$plain_http" = dockeryes ]; then
             echo "$0: docker pushes without TLS only to the insecure-registries of its daemon, see --help" >&2
         elif [ -z "$plain_http" ]; then
-            echo "$0: if the error above is \"HTTP response to HTTPS client\", the registry has no TLS: add --plain-http" >&2
+            echo "$0: if the error above says that the registry gave an HTTP response, it has no TLS: add --plain-http" >&2
         fi
         fail "$tool could not push $target; its error is above"
     fi
