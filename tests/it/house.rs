@@ -476,3 +476,31 @@ fn no_dependency_needs_a_newer_rust_than_the_crate() {
 fn the_readme_is_short() {
     assert!(read("README.md").lines().count() <= 150);
 }
+
+/// Files and tests move, and a page that names them is easily forgotten.
+#[test]
+fn what_the_page_on_architecture_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = read("docs/architecture.md");
+    // Outside of the drawing, what stands between backquotes alternates with what does not.
+    let texts = page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    let code: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let is_there = |name: &str| {
+        if name.contains('/') || name.ends_with(".rs") {
+            [name.to_owned(), format!("src/{name}"), format!("src/{name}.rs")]
+                .iter()
+                .any(|path| root.join(path).exists())
+        } else {
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            !is_name || code.contains(name)
+        }
+    };
+    let names: Vec<&str> = texts.collect();
+    assert!(names.len() > 60, "{names:?}");
+    let missing: Vec<_> = names.into_iter().filter(|name| !is_there(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
