@@ -120,7 +120,7 @@ fn busy() -> Vec<Case> {
         Case::new(
             "queueing",
             one_worker("5"),
-            &[("PrometheusMirrorQueueing", "has had at least 2 requests waiting")],
+            &[("PrometheusMirrorQueueing", "has had at least 2 requests in its queue")],
             held(3, |_, _| ()),
         ),
     ]
@@ -145,7 +145,7 @@ fn cut_off() -> Vec<Case> {
         Case::new(
             "failing_by_name",
             named,
-            &[("PrometheusMirrorUpstreamFailing", "fails to query the upstream shop, or one of its replicas: ")],
+            &[("PrometheusMirrorUpstreamFailing", "cannot query the upstream shop, or one of its replicas: ")],
             move |mirror| {
                 let _folder: &TempDir = &folder;
                 test(mirror, &json!({"upstream": "shop"}));
@@ -202,7 +202,7 @@ fn short() -> Vec<Case> {
         Case::new(
             "evicting",
             Mirror::start(),
-            &[("PrometheusMirrorEvictingConnections", "to make room for others.")],
+            &[("PrometheusMirrorEvictingConnections", " closed or refused ")],
             many(2_048 + 300),
         ),
         Case::new("threads", few_threads, &[("PrometheusMirrorThreadsScarce", "threads within 10 minutes.")], {
@@ -232,7 +232,7 @@ fn broken_files() -> Vec<Case> {
             "",
             &[(
                 "PrometheusMirrorFileUnusable",
-                " cannot use the file of the key, and goes on with the version before.",
+                " cannot use the new key file, and keeps the previous version. A restart would fail.",
             )],
         ),
         case(
@@ -240,7 +240,10 @@ fn broken_files() -> Vec<Case> {
             "--upstreams-file",
             "upstreams: [{name: a, url: 'http://prometheus.example'}]",
             "upstreams: [",
-            &[("PrometheusMirrorFileUnusable", " cannot use the upstreams file, or a file that it names, and goes on")],
+            &[(
+                "PrometheusMirrorFileUnusable",
+                " cannot use the new upstreams file, or a file that it names, and keeps the previous version.",
+            )],
         ),
     ]
 }
@@ -341,7 +344,7 @@ fn each_alert_fires_for_the_mirror_in_trouble_alone() {
     targets.push(Target { job: "panicking", address: at(panicking.port()) });
     targets.push(Target { job: "other", address: at(other.port()) });
     targets.push(Target { job: "other_down", address: at(free_port()) });
-    let mut expected = BTreeMap::from([(("panicking", "PrometheusMirrorPanicked"), "a fault in the program.")]);
+    let mut expected = BTreeMap::from([(("panicking", "PrometheusMirrorPanicked"), "a defect in the program.")]);
     for case in &cases {
         expected.extend(case.alerts.iter().map(|(alert, says)| ((case.job, *alert), *says)));
     }
