@@ -29,7 +29,7 @@ use super::error::{Error, ErrorKind};
 use super::http::deadline::Deadline;
 use super::http::rotating_transport::Surroundings;
 use super::http::tls::Tls;
-use super::http::transport::{ANY_PATIENCE, Shared, Transport};
+use super::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use health::Health;
@@ -88,7 +88,7 @@ impl Client {
         let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
-        let shared = Shared::new(workers, connection_lifetime, tls());
+        let shared = SharedTransport::new(workers, connection_lifetime, tls());
         let proxy_tls = Arc::clone(&shared.proxy_tls);
         let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), proxy_tls, ANY_PATIENCE);
         let around = Surroundings { shared, authorities, proxy };

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::credentials::aws::signer::{AwsKeys, Scope, signature};
 use super::decode::remote_read;
-use super::http::authorize::Outgoing;
+use super::http::authorize::UnsignedCall;
 use super::upstreams_file::definition;
 use crate::model::sample::{Labels, Sample, SampleSink, Series};
 use crate::model::time::TimeRange;
@@ -102,7 +102,7 @@ pub fn sign(request: &ToSign<'_>, at: SystemTime) -> Option<Vec<(&'static str, S
         session_token: session_token.map(Secret::new),
     };
     let uri = request.url.parse().ok()?;
-    let outgoing = Outgoing { method: request.method, uri: &uri, body: request.body };
+    let outgoing = UnsignedCall { method: request.method, uri: &uri, body: request.body };
     let (region, service) = request.scope;
     let headers = signature(&outgoing, &keys, Scope { region, service }, at);
     Some(headers.into_iter().map(|(name, value)| (name, value.reveal().to_owned())).collect())

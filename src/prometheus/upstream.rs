@@ -18,7 +18,7 @@ use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::error::call_context::CallContext;
 use super::error::shown_upstream::ShownUpstream;
-use super::http::transport::{Target, Transport};
+use super::http::transport::{CallTarget, Transport};
 use super::upstreams_file::definition::{Definition, Options};
 use named::NamedUpstream;
 
@@ -28,10 +28,10 @@ const MIN_HIDDEN_BYTES: usize = 8;
 /// A Prometheus to ask: one that connection details give the address of, or one of the upstreams file. `Display` gives its name, if it
 /// has one, host, port and path prefix; nothing shows credentials.
 #[derive(Clone)]
-pub struct Upstream(Arc<Kind>);
+pub struct Upstream(Arc<UpstreamKind>);
 
 #[derive(PartialEq, Eq, Hash)]
-enum Kind {
+enum UpstreamKind {
     Given { address: Address, credentials: Fixed },
     Named(Named),
 }
@@ -90,12 +90,12 @@ impl Upstream {
     }
 
     fn given(address: Address, credentials: Fixed) -> Upstream {
-        Upstream(Arc::new(Kind::Given { address, credentials }))
+        Upstream(Arc::new(UpstreamKind::Given { address, credentials }))
     }
 
     /// A replica of a named upstream.
     fn named(upstream: Arc<NamedUpstream>, replica: usize) -> Upstream {
-        Upstream(Arc::new(Kind::Named(Named { upstream, replica })))
+        Upstream(Arc::new(UpstreamKind::Named(Named { upstream, replica })))
     }
 
     /// What the upstreams file says of it, if it stands there.
@@ -106,40 +106,42 @@ impl Upstream {
     /// Its definition, if it is in the upstreams file.
     pub(super) fn definition(&self) -> Option<&Definition> {
         match &*self.0 {
-            Kind::Given { .. } => None,
-            Kind::Named(Named { upstream, .. }) => Some(upstream.definition()),
+            UpstreamKind::Given { .. } => None,
+            UpstreamKind::Named(Named { upstream, .. }) => Some(upstream.definition()),
         }
     }
 
     /// Its name in the upstreams file, or else host, port and path prefix, never a password: what logs call it.
     pub fn name(&self) -> &str {
         match &*self.0 {
-            Kind::Given { address, .. } => address.name(),
-            Kind::Named(Named { upstream, .. }) => &upstream.definition().name,
+            UpstreamKind::Given { address, .. } => address.name(),
+            UpstreamKind::Named(Named { upstream, .. }) => &upstream.definition().name,
         }
     }
 
     /// The same upstream at the replica that is to be asked now.
     pub fn at_current_replica(&self) -> Upstream {
         match &*self.0 {
-            Kind::Named(Named { upstream, .. }) => Upstream::named(Arc::clone(upstream), upstream.current_replica()),
-            Kind::Given { .. } => self.clone(),
+            UpstreamKind::Named(Named { upstream, .. }) => {
+                Upstream::named(Arc::clone(upstream), upstream.current_replica())
+            }
+            UpstreamKind::Given { .. } => self.clone(),
         }
     }
 
     /// The same upstream at each of its replicas, if it has several.
     pub(super) fn replicas(&self) -> Vec<Upstream> {
         match &*self.0 {
-            Kind::Named(Named { upstream, .. }) => (0..upstream.definition().addresses.len())
+            UpstreamKind::Named(Named { upstream, .. }) => (0..upstream.definition().addresses.len())
                 .map(|nth| Upstream::named(Arc::clone(upstream), nth))
                 .collect(),
-            Kind::Given { .. } => Vec::new(),
+            UpstreamKind::Given { .. } => Vec::new(),
         }
     }
 
-    /// The replica has failed; the next question need not try it.
+    /// The replica has failed; the next query need not try it.
     pub(super) fn has_failed(&self) {
-        if let Kind::Named(Named { upstream, replica }) = &*self.0 {
+        if let UpstreamKind::Named(Named { upstream, replica }) = &*self.0 {
             upstream.replica_failed(*replica);
         }
     }
@@ -161,13 +163,13 @@ impl Upstream {
 
     /// Whether it stands in the upstreams file.
     pub fn is_named(&self) -> bool {
-        matches!(*self.0, Kind::Named(_))
+        matches!(*self.0, UpstreamKind::Named(_))
     }
 
     /// The address of the replica, if it is one of several.
     pub fn replica(&self) -> Option<&str> {
         match &*self.0 {
-            Kind::Named(Named { upstream, .. }) if upstream.definition().addresses.len() > 1 => {
+            UpstreamKind::Named(Named { upstream, .. }) if upstream.definition().addresses.len() > 1 => {
                 Some(self.address().name())
             }
             _ => None,
@@ -177,40 +179,40 @@ impl Upstream {
     /// What its health is remembered by: not for any eye, for it may hold a path that is a secret.
     pub(super) fn health_key(&self) -> Cow<'_, str> {
         match &*self.0 {
-            Kind::Given { address, .. } => Cow::Borrowed(address.base()),
+            UpstreamKind::Given { address, .. } => Cow::Borrowed(address.base()),
             // No address has this character.
-            Kind::Named(Named { upstream, replica }) => Cow::Owned(format!("#{} {replica}", upstream.id())),
+            UpstreamKind::Named(Named { upstream, replica }) => Cow::Owned(format!("#{} {replica}", upstream.id())),
         }
     }
 
     /// What shares workers: an upstream with all its replicas, or a server whatever the path and the credentials.
     pub(super) fn lane_key(&self) -> String {
         match &*self.0 {
-            Kind::Given { address, .. } => address.server(),
-            Kind::Named(Named { upstream, .. }) => format!("#{}", upstream.definition().name),
+            UpstreamKind::Given { address, .. } => address.server(),
+            UpstreamKind::Named(Named { upstream, .. }) => format!("#{}", upstream.definition().name),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         match &*self.0 {
-            Kind::Given { address, .. } => address,
-            Kind::Named(Named { upstream, replica }) => upstream.address(*replica),
+            UpstreamKind::Given { address, .. } => address,
+            UpstreamKind::Named(Named { upstream, replica }) => upstream.address(*replica),
         }
     }
 
-    /// Whom its questions go to.
-    pub(super) fn target(&self) -> Target<'_> {
+    /// Whom its queries go to.
+    pub(super) fn target(&self) -> CallTarget<'_> {
         match &*self.0 {
-            Kind::Given { address, credentials } => Target { address, url_query: "", credentials },
-            Kind::Named(Named { upstream, replica }) => upstream.target(*replica),
+            UpstreamKind::Given { address, credentials } => CallTarget { address, url_query: "", credentials },
+            UpstreamKind::Named(Named { upstream, replica }) => upstream.target(*replica),
         }
     }
 
     /// What errors show of it.
     pub(super) fn shown(&self) -> ShownUpstream {
         let definition = match &*self.0 {
-            Kind::Given { .. } => None,
-            Kind::Named(Named { upstream, .. }) => Some(Arc::clone(upstream.definition())),
+            UpstreamKind::Given { .. } => None,
+            UpstreamKind::Named(Named { upstream, .. }) => Some(Arc::clone(upstream.definition())),
         };
         ShownUpstream { text: self.to_string(), replica: self.replica_nth(), definition }
     }
@@ -218,16 +220,16 @@ impl Upstream {
     /// Which of its replicas it is, by their order in the upstreams file.
     pub(super) fn replica_nth(&self) -> usize {
         match &*self.0 {
-            Kind::Given { .. } => 0,
-            Kind::Named(Named { replica, .. }) => *replica,
+            UpstreamKind::Given { .. } => 0,
+            UpstreamKind::Named(Named { replica, .. }) => *replica,
         }
     }
 
     /// What no text may repeat: its credentials, and what else may be secret of its URL.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let parameters = match &*self.0 {
-            Kind::Given { .. } => &[],
-            Kind::Named(Named { upstream, .. }) => upstream.definition().query_parameters.as_slice(),
+            UpstreamKind::Given { .. } => &[],
+            UpstreamKind::Named(Named { upstream, .. }) => upstream.definition().query_parameters.as_slice(),
         };
         let of_url = self.address().hidden_segments().chain(parameters.iter().map(|(_, value)| value.clone()));
         let of_url = of_url.filter(|text| text.len() >= MIN_HIDDEN_BYTES).map(|text| Secret::new(&text));
@@ -237,8 +239,8 @@ impl Upstream {
     /// Its own connections, if it has such.
     pub(super) fn transport(&self) -> Option<&Transport> {
         match &*self.0 {
-            Kind::Given { .. } => None,
-            Kind::Named(Named { upstream, .. }) => Some(upstream.transport()),
+            UpstreamKind::Given { .. } => None,
+            UpstreamKind::Named(Named { upstream, .. }) => Some(upstream.transport()),
         }
     }
 
@@ -250,8 +252,8 @@ impl Upstream {
             has_credentials: self.target().credentials.has_credentials(),
             is_named: self.is_named(),
             is_signed: match &*self.0 {
-                Kind::Given { .. } => false,
-                Kind::Named(Named { upstream, .. }) => upstream.is_signed(),
+                UpstreamKind::Given { .. } => false,
+                UpstreamKind::Named(Named { upstream, .. }) => upstream.is_signed(),
             },
         }
     }
@@ -260,8 +262,10 @@ impl Upstream {
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Given { address, .. } => address.fmt(f),
-            Kind::Named(Named { upstream, .. }) => write!(f, "{} ({})", upstream.definition().name, self.address()),
+            UpstreamKind::Given { address, .. } => address.fmt(f),
+            UpstreamKind::Named(Named { upstream, .. }) => {
+                write!(f, "{} ({})", upstream.definition().name, self.address())
+            }
         }
     }
 }

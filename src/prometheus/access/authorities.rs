@@ -49,7 +49,7 @@ impl Authorities {
 /// the entries of a mounted ConfigMap lead to.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
     let bad = |reason| BadAuthorities { path: directory.to_owned(), reason };
-    let unreadable = |error| bad(Reason::Unreadable(Unreadable::System(error)));
+    let unreadable = |error| bad(AuthoritiesFault::Unreadable(Unreadable::System(error)));
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -58,33 +58,33 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
             continue;
         }
         if files.len() == MAX_FILES {
-            return Err(bad(Reason::TooManyFiles));
+            return Err(bad(AuthoritiesFault::TooManyFiles));
         }
         files.push(entry.path());
     }
     if files.is_empty() {
-        return Err(bad(Reason::NoFiles));
+        return Err(bad(AuthoritiesFault::NoFiles));
     }
     files.sort();
     Ok(files)
 }
 
-fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Reason> {
-    let pem = file::read(file, MAX_FILE_BYTES).map_err(Reason::Unreadable)?;
+fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, AuthoritiesFault> {
+    let pem = file::read(file, MAX_FILE_BYTES).map_err(AuthoritiesFault::Unreadable)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|_| Reason::NoPem)?;
-    if certificates.is_empty() { Err(Reason::NoCertificate) } else { Ok(certificates) }
+    let certificates = certificates.map_err(|_| AuthoritiesFault::NoPem)?;
+    if certificates.is_empty() { Err(AuthoritiesFault::NoCertificate) } else { Ok(certificates) }
 }
 
 /// A file, or a directory, that has no authorities.
 #[derive(Debug)]
 pub struct BadAuthorities {
     path: PathBuf,
-    reason: Reason,
+    reason: AuthoritiesFault,
 }
 
 #[derive(Debug)]
-enum Reason {
+enum AuthoritiesFault {
     Unreadable(Unreadable),
     NoPem,
     NoCertificate,
@@ -96,11 +96,11 @@ impl fmt::Display for BadAuthorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
-            Reason::NoPem => f.write_str("is no PEM file, or a broken one"),
-            Reason::NoCertificate => f.write_str("has no certificate in it"),
-            Reason::NoFiles => f.write_str("has no file in it"),
-            Reason::TooManyFiles => write!(f, "has more than {MAX_FILES} files in it"),
+            AuthoritiesFault::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
+            AuthoritiesFault::NoPem => f.write_str("is no PEM file, or a broken one"),
+            AuthoritiesFault::NoCertificate => f.write_str("has no certificate in it"),
+            AuthoritiesFault::NoFiles => f.write_str("has no file in it"),
+            AuthoritiesFault::TooManyFiles => write!(f, "has more than {MAX_FILES} files in it"),
         }
     }
 }

@@ -41,10 +41,10 @@ impl Proxy {
     pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, BadProxyFile> {
         let bad = |reason| BadProxyFile { path: path.to_owned(), reason };
         let url = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
-            Unreadable::NotText => bad(Reason::NoUrl),
-            other => bad(Reason::Unreadable(other)),
+            Unreadable::NotText => bad(ProxyFileFault::NoUrl),
+            other => bad(ProxyFileFault::Unreadable(other)),
         })?;
-        Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(Reason::NoUrl))
+        Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(ProxyFileFault::NoUrl))
     }
 
     /// Whether an upstream is asked through it. A name without a dot has a meaning only here, so it never is.
@@ -118,11 +118,11 @@ impl FromStr for NoProxy {
 #[derive(Debug)]
 pub struct BadProxyFile {
     path: PathBuf,
-    reason: Reason,
+    reason: ProxyFileFault,
 }
 
 #[derive(Debug)]
-enum Reason {
+enum ProxyFileFault {
     Unreadable(Unreadable),
     NoUrl,
 }
@@ -131,8 +131,8 @@ impl fmt::Display for BadProxyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the file of the proxy, {}, ", self.path.display())?;
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
-            Reason::NoUrl => {
+            ProxyFileFault::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
+            ProxyFileFault::NoUrl => {
                 f.write_str("must hold a URL such as http://user:password@proxy.example:3128 and nothing else")
             }
         }

@@ -15,32 +15,32 @@ const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// Where in the upstreams file something is written. All places are equal: what is written elsewhere after a change is still the same.
 #[derive(Debug, Clone, Default)]
-pub(in crate::prometheus) struct Place {
+pub(in crate::prometheus) struct FilePlace {
     /// Counts from 1.
     pub(in crate::prometheus) line: usize,
     /// Such as `upstreams[0].basic_auth.password_file`.
     pub(in crate::prometheus) path: String,
 }
 
-impl PartialEq for Place {
-    fn eq(&self, _: &Place) -> bool {
+impl PartialEq for FilePlace {
+    fn eq(&self, _: &FilePlace) -> bool {
         true
     }
 }
 
-impl Eq for Place {}
+impl Eq for FilePlace {}
 
 /// Where a secret comes from, and what it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct SecretSource {
-    pub(in crate::prometheus) origin: Origin,
-    pub(in crate::prometheus) form: Form,
-    pub(in crate::prometheus) place: Place,
+    pub(in crate::prometheus) origin: SecretOrigin,
+    pub(in crate::prometheus) form: SecretForm,
+    pub(in crate::prometheus) place: FilePlace,
 }
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::prometheus) enum Origin {
+pub(in crate::prometheus) enum SecretOrigin {
     /// It is written in the upstreams file.
     Given(Secret),
     /// It is in a file of its own, which is read again when it changes.
@@ -49,7 +49,7 @@ pub(in crate::prometheus) enum Origin {
 
 /// What a secret has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) enum Form {
+pub(in crate::prometheus) enum SecretForm {
     /// The value of a header, or a part of one.
     HeaderValue,
     /// One line of any text, which is encoded before it is sent.
@@ -58,16 +58,16 @@ pub(in crate::prometheus) enum Form {
     Pem,
 }
 
-impl Form {
+impl SecretForm {
     /// What is wrong with a text, in words that repeat nothing of it.
     pub(in crate::prometheus) fn fault(self, text: &str) -> Option<&'static str> {
         match self {
-            Form::Pem => None,
+            SecretForm::Pem => None,
             _ if text.contains(['\n', '\r']) => Some("has a line break inside; it must be one line"),
-            _ if text.contains(|c: char| c.is_control() && (c != '\t' || self == Form::Line)) => {
+            _ if text.contains(|c: char| c.is_control() && (c != '\t' || self == SecretForm::Line)) => {
                 Some("has a control character, which cannot be sent; remove it")
             }
-            Form::HeaderValue if !text.is_ascii() => {
+            SecretForm::HeaderValue if !text.is_ascii() => {
                 Some("has a character outside of ASCII, which a header cannot carry; use ASCII characters only")
             }
             _ => None,
@@ -75,20 +75,20 @@ impl Form {
     }
 
     fn most_bytes(self) -> u64 {
-        if self == Form::Pem { MAX_PEM_BYTES } else { MAX_FILE_BYTES }
+        if self == SecretForm::Pem { MAX_PEM_BYTES } else { MAX_FILE_BYTES }
     }
 }
 
 /// Why a value of the upstreams file is of no use, though it is written as it should be. Nothing secret is repeated.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Unusable {
-    place: Place,
+    place: FilePlace,
     file: Option<PathBuf>,
-    reason: Reason,
+    reason: ValueFault,
 }
 
 #[derive(Debug)]
-enum Reason {
+enum ValueFault {
     Unreadable(Unreadable),
     Empty,
     /// The predicate of a sentence about the value.
@@ -97,8 +97,8 @@ enum Reason {
 
 impl Unusable {
     /// A value that is of no use, for a reason that is the predicate of a sentence about it.
-    pub(in crate::prometheus) fn at(place: &Place, reason: String) -> Unusable {
-        Unusable { place: place.clone(), file: None, reason: Reason::Faulty(reason) }
+    pub(in crate::prometheus) fn at(place: &FilePlace, reason: String) -> Unusable {
+        Unusable { place: place.clone(), file: None, reason: ValueFault::Faulty(reason) }
     }
 
     /// The same where the upstream is named: since the value was taken over, it may have come to stand elsewhere in the list.
@@ -127,9 +127,9 @@ impl fmt::Display for Unusable {
             write!(f, ": the file {}", file.display())?;
         }
         match &self.reason {
-            Reason::Unreadable(why) => write!(f, " {why}; {}", why.remedy()),
-            Reason::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
-            Reason::Faulty(what) => write!(f, " {what}"),
+            ValueFault::Unreadable(why) => write!(f, " {why}; {}", why.remedy()),
+            ValueFault::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
+            ValueFault::Faulty(what) => write!(f, " {what}"),
         }
     }
 }
@@ -143,12 +143,12 @@ impl SecretSource {
     /// When there is none in the file, or one of another form.
     pub(in crate::prometheus) fn read(&self) -> Result<Secret, Unusable> {
         let secret = match &self.origin {
-            Origin::Given(secret) => secret.clone(),
-            Origin::File(path) => {
+            SecretOrigin::Given(secret) => secret.clone(),
+            SecretOrigin::File(path) => {
                 let text = file::read_text(path, self.form.most_bytes());
-                let text = text.map_err(|why| self.unusable(Reason::Unreadable(why)))?;
+                let text = text.map_err(|why| self.unusable(ValueFault::Unreadable(why)))?;
                 if text.trim().is_empty() {
-                    return Err(self.unusable(Reason::Empty));
+                    return Err(self.unusable(ValueFault::Empty));
                 }
                 Secret::new(text.trim())
             }
@@ -161,13 +161,13 @@ impl SecretSource {
 
     /// That what was read is of no use, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn faulty(&self, what: impl Into<String>) -> Unusable {
-        self.unusable(Reason::Faulty(what.into()))
+        self.unusable(ValueFault::Faulty(what.into()))
     }
 
-    fn unusable(&self, reason: Reason) -> Unusable {
+    fn unusable(&self, reason: ValueFault) -> Unusable {
         let file = match &self.origin {
-            Origin::Given(_) => None,
-            Origin::File(path) => Some(path.clone()),
+            SecretOrigin::Given(_) => None,
+            SecretOrigin::File(path) => Some(path.clone()),
         };
         Unusable { place: self.place.clone(), file, reason }
     }
@@ -200,7 +200,7 @@ impl LiveSecret {
     /// # Errors
     /// When there is none any more, or one of another form; the one before stays in force.
     pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
-        if let Origin::Given(_) = self.source.origin {
+        if let SecretOrigin::Given(_) = self.source.origin {
             return Ok(false);
         }
         let now = self.source.read()?;
@@ -218,15 +218,15 @@ mod tests {
 
     use super::*;
 
-    fn source(origin: Origin, form: Form) -> SecretSource {
-        SecretSource { origin, form, place: Place { line: 3, path: "upstreams[0].key".to_owned() } }
+    fn source(origin: SecretOrigin, form: SecretForm) -> SecretSource {
+        SecretSource { origin, form, place: FilePlace { line: 3, path: "upstreams[0].key".to_owned() } }
     }
 
     #[test]
     fn a_secret_follows_its_file_and_survives_a_broken_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let source = || source(Origin::File(path.clone()), Form::HeaderValue);
+        let source = || source(SecretOrigin::File(path.clone()), SecretForm::HeaderValue);
         assert!(LiveSecret::new(source()).is_err());
         fs::write(&path, " first \n").unwrap();
         let secret = LiveSecret::new(source()).unwrap();
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_given_secret_stays_as_it_is_written() {
-        let secret = LiveSecret::new(source(Origin::Given(Secret::new(" a ")), Form::HeaderValue)).unwrap();
+        let secret = LiveSecret::new(source(SecretOrigin::Given(Secret::new(" a ")), SecretForm::HeaderValue)).unwrap();
         assert!(!secret.refresh().unwrap());
         assert_eq!(secret.current().reveal(), " a ");
     }
@@ -270,7 +270,9 @@ mod tests {
     #[test]
     fn each_form_has_its_characters() {
         let check = |text: &str, in_header: bool, as_line: bool, as_pem: bool| {
-            for (form, expected) in [(Form::HeaderValue, in_header), (Form::Line, as_line), (Form::Pem, as_pem)] {
+            for (form, expected) in
+                [(SecretForm::HeaderValue, in_header), (SecretForm::Line, as_line), (SecretForm::Pem, as_pem)]
+            {
                 assert_eq!(form.fault(text).is_none(), expected, "{form:?} {text:?}");
             }
         };

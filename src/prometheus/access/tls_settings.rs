@@ -12,12 +12,12 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProt
 use crate::secret::Secret;
 
 use super::authorities::{Authorities, roots};
-use super::secret_source::{Place, SecretSource, Unusable};
+use super::secret_source::{FilePlace, SecretSource, Unusable};
 
 /// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-path` gives are trusted and no certificate is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsSettings {
-    pub(in crate::prometheus) place: Place,
+    pub(in crate::prometheus) place: FilePlace,
     /// PEM certificates of the authorities that are trusted, instead of the mirror's own.
     pub(in crate::prometheus) ca: Option<SecretSource>,
     /// The PEM certificate that is shown, with those between it and its authority.
@@ -194,7 +194,7 @@ impl ServerCertVerifier for AnyCertificate {
 mod tests {
     use std::fs;
 
-    use crate::prometheus::access::secret_source::{Form, Origin};
+    use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin};
 
     use super::*;
 
@@ -204,8 +204,8 @@ mod tests {
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let source = |name: &str| {
             write(name, "before");
-            let origin = Origin::File(folder.path().join(name));
-            Some(SecretSource { origin, form: Form::Pem, place: Place::default() })
+            let origin = SecretOrigin::File(folder.path().join(name));
+            Some(SecretSource { origin, form: SecretForm::Pem, place: FilePlace::default() })
         };
         let settings = TlsSettings {
             ca: source("ca"),

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::prometheus::error::silence::{Silence, WaitedFor};
 
-/// How many calls in a row an upstream may leave without an answer.
+/// How many calls in a row an upstream may leave without a response.
 const MAX_SILENT_CALLS: u32 = 3;
 
 /// A call that waited less than this says nothing about its upstream: its own timeout was short.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// An upstream counts as known for this long after an answer.
+/// An upstream counts as known for this long after a response.
 const KNOWN: Duration = Duration::from_secs(600);
 
 /// How many upstreams are remembered. The one that was not asked for the longest time is forgotten first.
@@ -22,7 +22,7 @@ const MAX_UPSTREAMS: usize = 1_024;
 
 /// What is remembered about upstreams, by their base URLs, which are not for any eye.
 #[derive(Default)]
-pub(super) struct Health(Mutex<HashMap<String, Entry>>);
+pub(super) struct Health(Mutex<HashMap<String, HealthEntry>>);
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,10 +31,10 @@ impl fmt::Debug for Health {
 }
 
 #[derive(Debug)]
-struct Entry {
-    last_answer: Option<Instant>,
+struct HealthEntry {
+    last_response: Option<Instant>,
     last_call: Instant,
-    /// The calls in a row that had no answer, and when the first of them began.
+    /// The calls in a row that had no response, and when the first of them began.
     silent_calls: u32,
     silent_since: Instant,
     waited_for: WaitedFor,
@@ -44,11 +44,11 @@ struct Entry {
     is_prometheus: bool,
 }
 
-impl Entry {
+impl HealthEntry {
     fn answer(&mut self, as_prometheus: bool, now: Instant) {
         self.is_prometheus |= as_prometheus;
         self.last_call = now;
-        self.last_answer = Some(now);
+        self.last_response = Some(now);
         self.silent_calls = 0;
     }
 }
@@ -95,8 +95,8 @@ impl Health {
             Some(_) => return Ok(false),
             None => {}
         }
-        let last_answer = entries.get(upstream).and_then(|entry| entry.last_answer);
-        Ok(last_answer.is_some_and(|answer| now.saturating_duration_since(answer) < KNOWN))
+        let last_response = entries.get(upstream).and_then(|entry| entry.last_response);
+        Ok(last_response.is_some_and(|at| now.saturating_duration_since(at) < KNOWN))
     }
 
     /// Whether an upstream has answered as a Prometheus does, as far as is remembered.
@@ -120,7 +120,7 @@ impl Health {
         }
         let mut entries = self.entries();
         let entry = entry(&mut entries, upstream, now);
-        if entry.last_answer.is_some_and(|answer| answer >= began) {
+        if entry.last_response.is_some_and(|at| at >= began) {
             return;
         }
         if entry.silent_calls == 0 {
@@ -130,7 +130,7 @@ impl Health {
         entry.silent_calls = entry.silent_calls.saturating_add(1);
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, HealthEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,10 +145,10 @@ impl Drop for Probe<'_> {
 
 /// What is remembered of an upstream that does not answer.
 fn silent<'e>(
-    entries: &'e mut HashMap<String, Entry>,
+    entries: &'e mut HashMap<String, HealthEntry>,
     upstream: &str,
     now: Instant,
-) -> Option<(&'e mut Entry, Silence)> {
+) -> Option<(&'e mut HealthEntry, Silence)> {
     let entry = entries.get_mut(upstream).filter(|entry| entry.silent_calls >= MAX_SILENT_CALLS)?;
     let lasted = now.saturating_duration_since(entry.silent_since);
     let silence = Silence { waited_for: entry.waited_for, calls: entry.silent_calls, lasted };
@@ -156,17 +156,17 @@ fn silent<'e>(
 }
 
 /// What is remembered of an upstream, from now on.
-fn entry<'e>(entries: &'e mut HashMap<String, Entry>, upstream: &str, now: Instant) -> &'e mut Entry {
+fn entry<'e>(entries: &'e mut HashMap<String, HealthEntry>, upstream: &str, now: Instant) -> &'e mut HealthEntry {
     if entries.len() >= MAX_UPSTREAMS && !entries.contains_key(upstream) {
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
         oldest.and_then(|oldest| entries.remove(&oldest));
     }
-    let entry = entries.entry(upstream.to_owned()).or_insert(Entry {
-        last_answer: None,
+    let entry = entries.entry(upstream.to_owned()).or_insert(HealthEntry {
+        last_response: None,
         last_call: now,
         silent_calls: 0,
         silent_since: now,
-        waited_for: WaitedFor::Answer,
+        waited_for: WaitedFor::Response,
         is_probed: false,
         is_prometheus: false,
     });
@@ -182,7 +182,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// An upstream that has left so many calls of a second without an answer, one after another, until the instant given.
+    /// An upstream that has left so many calls of a second without a response, one after another, until the instant given.
     fn silent_for(calls: u32) -> (Health, Instant) {
         let (health, mut now) = (Health::default(), Instant::now());
         for _ in 0..calls {
@@ -224,7 +224,7 @@ mod tests {
         let (health, now) = silent_for(5);
         health.answered("p", true, now);
         assert!(matches!(health.admit("p", now), Admission::Free));
-        health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(1_001));
+        health.was_silent("p", WaitedFor::Response, now + after(1), now + after(1_001));
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("p", true, now + after(500));
         for _ in 0..5 {
-            health.was_silent("p", WaitedFor::Answer, now, now + after(1_000));
+            health.was_silent("p", WaitedFor::Response, now, now + after(1_000));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -242,7 +242,7 @@ mod tests {
     fn a_call_with_a_short_timeout_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
         for _ in 0..5 {
-            health.was_silent("p", WaitedFor::Answer, now, now + after(499));
+            health.was_silent("p", WaitedFor::Response, now, now + after(499));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(health.is_known("p", now + after(600_000)), Ok(false));
         for nth in 1..=3 {
             assert_eq!(health.is_known("p", now + after(10_000)), Ok(true), "{nth}");
-            health.was_silent("p", WaitedFor::Answer, now + after(1), now + after(5_000));
+            health.was_silent("p", WaitedFor::Response, now + after(1), now + after(5_000));
         }
         assert_eq!(health.is_known("p", now + after(10_000)), Ok(false));
     }

@@ -1,6 +1,6 @@
-//! What a question did at its upstream, for those who ask for an explanation: its calls, and the samples that it read.
+//! What a query did at its upstream, for those who ask for an explanation: its calls, and the samples that it read.
 //!
-//! Nothing is recorded of any other question.
+//! Nothing is recorded of any other query.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ pub const MAX_SERIES: usize = 20;
 /// How many samples of each of them are kept: those of 16 hours at a scrape interval of 15 s.
 const MAX_SAMPLES: usize = 4_000;
 
-/// What a question did.
+/// What a query did.
 #[derive(Debug)]
 pub struct Recording {
     order: Order,
@@ -40,7 +40,7 @@ pub struct CallRecord {
     pub query: Option<String>,
     /// The parameters that are times, in seconds: `time`, or `start`, `end` and `step`.
     pub times: Vec<(&'static str, String)>,
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
     /// `ok`, or the code of the failure.
     pub outcome: &'static str,
@@ -48,7 +48,7 @@ pub struct CallRecord {
     pub took: Duration,
     /// How many bytes of the body were read.
     pub bytes: u64,
-    /// How many series the answer has, if it has series.
+    /// How many series the response has, if it has series.
     pub series: Option<u64>,
     /// How many samples it has.
     pub samples: Option<u64>,
@@ -81,7 +81,7 @@ pub struct SeriesRecord {
 }
 
 impl Recording {
-    /// Nothing yet, of a question whose points come in this order.
+    /// Nothing yet, of a query whose points come in this order.
     pub(super) fn new(order: Order) -> Recording {
         Recording { order, calls: Vec::new(), read: None, source: None, is_settled: false }
     }
@@ -131,7 +131,7 @@ pub(super) struct ReadRecorder {
 }
 
 impl ReadRecorder {
-    /// A recorder for a question whose points come in this order.
+    /// A recorder for a query whose points come in this order.
     pub(super) fn new(order: Order) -> ReadRecorder {
         ReadRecorder { order, record: ReadRecord::default() }
     }

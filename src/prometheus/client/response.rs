@@ -1,4 +1,4 @@
-//! What an answer of an upstream means: its status, and the envelope that the Prometheus HTTP API puts around everything.
+//! What a response of an upstream means: its status, and the envelope that the Prometheus HTTP API puts around everything.
 
 use std::io::Read;
 
@@ -16,7 +16,7 @@ use crate::prometheus::error::call_context::CallContext;
 use crate::prometheus::error::foreign::Foreign;
 use crate::prometheus::error::shortened::{cut, one_line, shortened};
 use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::http::transport::Answer;
+use crate::prometheus::http::transport::UpstreamResponse;
 
 /// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
 const ABOUT_PROMQL: &str = "PromQL ";
@@ -28,28 +28,28 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 ///
 /// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
 pub(super) fn interpret<T>(
-    answer: Answer,
+    response: UpstreamResponse,
     context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, Unanswered> {
-    let status = answer.status;
+    let status = response.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
-        return Err(said_by_head(answer, &context).into());
+        return Err(said_by_head(response, &context).into());
     }
-    let by_status =
-        StatusFailure::of(status, &answer.headers, &context, None).map(|failure| ErrorKind::Status(Box::new(failure)));
-    if let Some(encoding) = encoding(&answer.headers) {
+    let by_status = StatusFailure::of(status, &response.headers, &context, None)
+        .map(|failure| ErrorKind::Status(Box::new(failure)));
+    if let Some(encoding) = encoding(&response.headers) {
         return Err(by_status.unwrap_or(ErrorKind::Encoded(encoding)).into());
     }
     if (200..=299).contains(&status) {
-        let envelope = envelope(answer, take_data)?;
+        let envelope = envelope(response, take_data)?;
         return match envelope.status {
             Status::Error => Err(refusal(status, envelope.error_type, envelope.error).into()),
             Status::Success => Ok(envelope),
         };
     }
     let without_words = |otherwise: ErrorKind| Err(by_status.unwrap_or(otherwise).into());
-    match envelope(answer, |json| json.skip()) {
+    match envelope(response, |json| json.skip()) {
         Ok(Envelope { status: Status::Error, error_type, error, .. }) => match refusal(status, error_type, error) {
             foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
             own => Err(own.into()),
@@ -63,10 +63,10 @@ pub(super) fn interpret<T>(
     }
 }
 
-/// What a status means that says it all in the head of the answer: of the body only what may explain something is read, which may
+/// What a status means that says it all in the head of the response: of the body only what may explain something is read, which may
 /// take until the deadline, but changes nothing else.
-fn said_by_head(answer: Answer, context: &CallContext) -> ErrorKind {
-    let Answer { status, headers, content_type, body, .. } = answer;
+fn said_by_head(response: UpstreamResponse, context: &CallContext) -> ErrorKind {
+    let UpstreamResponse { status, headers, content_type, body, .. } = response;
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     // Services of Amazon's have types of their own, such as `application/x-amz-json-1.1`.
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
@@ -94,11 +94,11 @@ fn said_by_head(answer: Answer, context: &CallContext) -> ErrorKind {
 /// The message of a JSON error as gateways before Prometheus send it, and nothing else of it.
 fn message(json: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Refusal {
+    struct GatewayError {
         #[serde(alias = "Message")]
         message: String,
     }
-    serde_json::from_str(json).ok().map(|Refusal { message }| message)
+    serde_json::from_str(json).ok().map(|GatewayError { message }| message)
 }
 
 /// A text as one line, cut where it becomes too long for a reason.
@@ -108,7 +108,7 @@ fn reason(text: &str) -> Option<String> {
     (!line.is_empty()).then(|| cut(&line, MAX_REASON_CHARS))
 }
 
-/// How an answer is encoded, if it is: nothing but plain answers were asked for.
+/// How a response is encoded, if it is: nothing but plain responses were asked for.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     const MAX_SHOWN_BYTES: usize = 30;
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
@@ -136,10 +136,10 @@ impl From<ErrorKind> for Unanswered {
 }
 
 fn envelope<T>(
-    answer: Answer,
+    response: UpstreamResponse,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, Unanswered> {
-    let Answer { status, content_type, mut body, .. } = answer;
+    let UpstreamResponse { status, content_type, mut body, .. } = response;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
         Undecoded::Enough => Unanswered::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
@@ -150,7 +150,7 @@ fn envelope<T>(
     })
 }
 
-/// What an answer says of data that is missing in it.
+/// What a response says of data that is missing in it.
 pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     if envelope.is_partial {
         return Some("it says isPartial".to_owned());
@@ -159,7 +159,7 @@ pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     about_data.map(|warning| shortened(warning))
 }
 
-/// The answer to a query as decoded from a body, for fuzz targets and benches. Its meaning also depends on the HTTP status, see
+/// The response to a query as decoded from a body, for fuzz targets and benches. Its meaning also depends on the HTTP status, see
 /// `interpret`.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
@@ -175,7 +175,7 @@ pub struct Decoded {
     pub warnings: Vec<String>,
 }
 
-/// Decodes the answer to a query; `None` when it cannot be read, or is none.
+/// Decodes the response to a query; `None` when it cannot be read, or is none.
 pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
     let envelope = envelope::decode(body, QueryResult::decode).ok()?;
     Some(Decoded {
@@ -210,7 +210,7 @@ mod tests {
     use crate::prometheus::error::circumstances::Circumstances;
     use crate::prometheus::error::predicate::predicate;
     use crate::prometheus::http::deadline::Deadline;
-    use crate::prometheus::http::transport::Body;
+    use crate::prometheus::http::transport::ResponseBody;
     use crate::prometheus::upstream::Upstream;
 
     fn interpreted(
@@ -219,13 +219,15 @@ mod tests {
         body: &str,
     ) -> Result<Option<Vec<String>>, Unanswered> {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
-        let body_of_answer = Body::new(ureq::Body::builder().data(body), deadline, 1 << 20);
+        let body_of_response = ResponseBody::new(ureq::Body::builder().data(body), deadline, 1 << 20);
         let headers: HeaderMap =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
-        let answer = Answer { status, headers, content_type, is_victoria_metrics: false, body: body_of_answer };
+        let response =
+            UpstreamResponse { status, headers, content_type, is_victoria_metrics: false, body: body_of_response };
         let context = Upstream::at_url("https://p").unwrap().context();
-        interpret(answer, context, BoundedList::<String, 9>::decode).map(|envelope| envelope.data.map(|list| list.kept))
+        interpret(response, context, BoundedList::<String, 9>::decode)
+            .map(|envelope| envelope.data.map(|list| list.kept))
     }
 
     fn envelope(kind: &str) -> String {

@@ -21,6 +21,6 @@ pub struct SampleQuery<'a> {
 pub struct SamplesRead<S> {
     /// What they were handed to.
     pub sink: S,
-    /// That the answer was larger than what is read of one, so that samples are missing.
+    /// That the response was larger than what is read of one, so that samples are missing.
     pub too_large: Option<Error>,
 }

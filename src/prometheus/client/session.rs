@@ -37,7 +37,7 @@ pub struct Session<'c> {
     partial: PartialResponse,
     memory: Memory,
     trace: Arc<Trace>,
-    /// The replicas that have failed for this question, and why.
+    /// The replicas that have failed for this query, and why.
     failed_replicas: Vec<(Upstream, String)>,
     /// Whether the upstream is known to answer, or may be asked nevertheless.
     is_admitted: bool,
@@ -90,7 +90,7 @@ impl Session<'_> {
         self.upstream.transport().unwrap_or(&self.client.transport)
     }
 
-    /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this question. Everything has
+    /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this query. Everything has
     /// to be asked anew there, for what two replicas answer does not belong together.
     pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
         if !failure.is_of_replica() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
@@ -116,7 +116,7 @@ impl Session<'_> {
         self.before.queued = Some(queued);
     }
 
-    /// Records from now on what the question does, whose points come in this order.
+    /// Records from now on what the query does, whose points come in this order.
     pub fn record(&mut self, order: Order) {
         self.recording = Some(Box::new(Recording::new(order)));
     }
@@ -133,12 +133,12 @@ impl Session<'_> {
         }
     }
 
-    /// The replicas that have failed for this question, separated by commas.
+    /// The replicas that have failed for this query, separated by commas.
     pub fn failed_replicas(&self) -> String {
         self.failed_replicas.iter().filter_map(|(one, _)| one.replica()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The failure of this question, with the other replicas that failed for it.
+    /// The failure of this query, with the other replicas that failed for it.
     pub fn with_failed_replicas(&self, mut failure: Error) -> Error {
         let others = self.failed_replicas.iter().filter(|(one, _)| one.replica_nth() != failure.upstream.replica);
         let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
@@ -184,12 +184,12 @@ impl Session<'_> {
         self.spent
     }
 
-    /// The PromQL evaluated last, or the selector of a question that had none.
+    /// The PromQL evaluated last, or the selector of a query that had none.
     pub fn last_query(&self) -> Option<&str> {
         self.last_query.as_deref()
     }
 
-    /// Whether an answer said that data is missing in it, and was taken nevertheless.
+    /// Whether a response said that data is missing in it, and was taken nevertheless.
     pub fn has_missing_data(&self) -> bool {
         self.has_missing_data
     }

@@ -6,7 +6,7 @@ use ureq::http::HeaderMap;
 
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
@@ -18,7 +18,7 @@ use super::single_fetch::SingleFetch;
 pub(in crate::prometheus) mod environment;
 pub(in crate::prometheus) mod signer;
 
-mod answers;
+mod responses;
 mod sources;
 
 use environment::AwsEnvironment;
@@ -93,7 +93,7 @@ impl SigV4 {
     /// When there are no keys before the deadline.
     pub(in crate::prometheus) fn headers(
         &self,
-        outgoing: &Outgoing<'_>,
+        outgoing: &UnsignedCall<'_>,
         deadline: Deadline,
     ) -> Result<HeaderMap, ErrorKind> {
         let keys = self.keys(deadline)?;

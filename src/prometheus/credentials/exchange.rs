@@ -6,30 +6,30 @@ use zeroize::Zeroizing;
 
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::transport::{Answer, Content, Question, Target, Transport};
+use crate::prometheus::http::transport::{CallContent, CallTarget, OutgoingCall, Transport, UpstreamResponse};
 
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
 
-/// The most bytes of an answer: 256 KiB, many times what the longest tokens and keys have.
-const MAX_ANSWER_BYTES: u64 = 256 << 10;
+/// The most bytes of a response: 256 KiB, many times what the longest tokens and keys have.
+const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
-/// The status and the whole body of the answer.
+/// The status and the whole body of the response.
 ///
 /// # Errors
 /// When there is none before the deadline.
 pub(super) fn exchange(
     issuer: Issuer,
     transport: &Transport,
-    target: Target<'_>,
+    target: CallTarget<'_>,
     path: &str,
-    content: Content<'_>,
+    content: CallContent<'_>,
     deadline: Deadline,
 ) -> Result<(u16, Zeroizing<Vec<u8>>), CredentialsFailure> {
     let server = target.address.to_string();
     let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, kind);
-    let question = Question { target, path, content, deadline, trace: None, max_bytes: MAX_ANSWER_BYTES };
-    let Answer { status, mut body, .. } = transport.exchange(question).map_err(unreachable)?;
+    let call = OutgoingCall { target, path, content, deadline, trace: None, max_bytes: MAX_RESPONSE_BYTES };
+    let UpstreamResponse { status, mut body, .. } = transport.exchange(call).map_err(unreachable)?;
     let mut bytes = Zeroizing::new(Vec::new());
     body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;
     Ok((status, bytes))

@@ -4,7 +4,7 @@
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
 use crate::secret::Secret;
 
@@ -27,7 +27,7 @@ impl Fixed {
 }
 
 impl Authorize for Fixed {
-    fn headers(&self, _: &Outgoing<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
+    fn headers(&self, _: &UnsignedCall<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = HeaderMap::new();
         for (name, secret) in &self.0 {
             headers.append(name, value(name, secret)?);

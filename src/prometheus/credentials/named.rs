@@ -8,7 +8,7 @@ use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
 use crate::secret::Secret;
 
@@ -92,7 +92,7 @@ impl NamedCredentials {
 }
 
 impl Authorize for NamedCredentials {
-    fn headers(&self, outgoing: &Outgoing<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
+    fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = match &self.scheme {
             Scheme::SigV4(sigv4) => sigv4.headers(outgoing, deadline)?,
             _ => HeaderMap::new(),
@@ -141,7 +141,7 @@ impl Authorize for NamedCredentials {
 mod tests {
     use std::fs;
 
-    use crate::prometheus::access::secret_source::{Form, Origin, Place, SecretSource};
+    use crate::prometheus::access::secret_source::{FilePlace, SecretForm, SecretOrigin, SecretSource};
 
     use super::*;
 
@@ -149,8 +149,8 @@ mod tests {
     fn what_a_refused_request_takes_over_is_told_of_by_the_next_refresh() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "first").unwrap();
-        let origin = Origin::File(file.path().to_owned());
-        let source = SecretSource { origin, form: Form::HeaderValue, place: Place::default() };
+        let origin = SecretOrigin::File(file.path().to_owned());
+        let source = SecretSource { origin, form: SecretForm::HeaderValue, place: FilePlace::default() };
         let scheme =
             Scheme::Authorization { scheme: "Bearer".to_owned(), credentials: LiveSecret::new(source).unwrap() };
         let credentials = NamedCredentials { headers: Vec::new(), scheme, has_renewed: AtomicBool::new(false) };

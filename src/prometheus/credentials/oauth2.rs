@@ -11,12 +11,12 @@ use zeroize::Zeroizing;
 use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::secret_source::{Form, LiveSecret, Unusable};
+use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Content, Target};
+use crate::prometheus::http::transport::{CallContent, CallTarget};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
@@ -130,13 +130,13 @@ impl OAuth2 {
             Some(encoded_basic())
         };
         let asked = Instant::now();
-        let target = Target {
+        let target = CallTarget {
             address: token_url,
             url_query: token_url_query,
             credentials: &Fixed::authorization(authorization),
         };
         let form = Zeroizing::new(url_query(&params));
-        let (transport, content) = (self.transport.transport(), Content::EncodedForm(&form));
+        let (transport, content) = (self.transport.transport(), CallContent::EncodedForm(&form));
         let (status, text) = exchange(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
@@ -152,7 +152,7 @@ impl OAuth2 {
         if !(200..=299).contains(&status) {
             return Err(refused(words()));
         }
-        let Ok(Granted { access_token, token_type }) = serde_json::from_slice(&text) else {
+        let Ok(GrantedToken { access_token, token_type }) = serde_json::from_slice(&text) else {
             // Some refuse with the status of a success.
             return Err(words().map_or(foreign("answers without a token"), |words| refused(Some(words))));
         };
@@ -160,28 +160,28 @@ impl OAuth2 {
             return Err(foreign("answers with a token of another type than Bearer"));
         }
         let access_token = access_token.trim();
-        if access_token.is_empty() || Form::HeaderValue.fault(access_token).is_some() {
+        if access_token.is_empty() || SecretForm::HeaderValue.fault(access_token).is_some() {
             return Err(foreign("answers with a token that a header cannot carry"));
         }
         Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), asked, lifetime(&text)))
     }
 }
 
-/// The answer that grants a token.
+/// The response that grants a token.
 #[derive(Deserialize)]
-struct Granted {
+struct GrantedToken {
     access_token: String,
     token_type: Option<String>,
 }
 
-/// How long the token of an answer can be used, if it says so: a number of seconds, which some write as a text. A number beyond all
+/// How long the token of a response can be used, if it says so: a number of seconds, which some write as a text. A number beyond all
 /// bounds is none.
 fn lifetime(json: &[u8]) -> Option<Duration> {
     #[derive(Deserialize)]
-    struct Granted {
+    struct GrantedLifetime {
         expires_in: Value,
     }
-    let Granted { expires_in } = serde_json::from_slice(json).ok()?;
+    let GrantedLifetime { expires_in } = serde_json::from_slice(json).ok()?;
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -193,11 +193,11 @@ fn lifetime(json: &[u8]) -> Option<Duration> {
 /// What a token server says of its refusal ("Error Response"), without these secrets if it repeats them.
 fn words(json: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Refusal {
+    struct TokenRefusal {
         error: String,
         error_description: Option<String>,
     }
-    let Refusal { error, error_description } = serde_json::from_slice(json).ok()?;
+    let TokenRefusal { error, error_description } = serde_json::from_slice(json).ok()?;
     let text = match error_description {
         Some(description) => format!("{error}: {description}"),
         None => error,

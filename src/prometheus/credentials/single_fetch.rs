@@ -48,18 +48,18 @@ impl<T> Fetched<T> {
 
 /// Fetches it when it is wanted.
 pub(super) struct SingleFetch<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<FetchState<T>>,
     changed: Condvar,
 }
 
-struct State<T> {
+struct FetchState<T> {
     current: Option<Arc<Fetched<T>>>,
     is_fetching: bool,
-    refusal: Option<Refusal>,
+    refusal: Option<LastRefusal>,
 }
 
-/// The last answer of the server, if that was a refusal.
-struct Refusal {
+/// The last response of the server, if that was a refusal.
+struct LastRefusal {
     failure: CredentialsFailure,
     pause: Duration,
     /// When the pause is over.
@@ -74,7 +74,7 @@ impl<T> fmt::Debug for SingleFetch<T> {
 
 impl<T> Default for SingleFetch<T> {
     fn default() -> SingleFetch<T> {
-        let state = State { current: None, is_fetching: false, refusal: None };
+        let state = FetchState { current: None, is_fetching: false, refusal: None };
         SingleFetch { state: Mutex::new(state), changed: Condvar::new() }
     }
 }
@@ -140,7 +140,7 @@ impl<T> SingleFetch<T> {
                 if failure.is_refusal() {
                     let pause = state.refusal.as_ref().map_or(FIRST_PAUSE, |before| before.pause * 2);
                     let pause = pause.min(failure.longest_pause());
-                    state.refusal = Some(Refusal { failure: failure.clone(), pause, end: Instant::now() + pause });
+                    state.refusal = Some(LastRefusal { failure: failure.clone(), pause, end: Instant::now() + pause });
                 }
                 usable(&state, Instant::now()).ok_or_else(|| ErrorKind::Credentials(Box::new(failure)))
             }
@@ -168,13 +168,13 @@ impl<T> SingleFetch<T> {
         self.state().refusal = None;
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, FetchState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What can still be used, though it should have been fetched anew.
-fn usable<T>(state: &State<T>, now: Instant) -> Option<Arc<Fetched<T>>> {
+fn usable<T>(state: &FetchState<T>, now: Instant) -> Option<Arc<Fetched<T>>> {
     state.current.as_ref().filter(|current| current.lasts(now, Duration::ZERO)).map(Arc::clone)
 }
 

@@ -16,10 +16,10 @@ use crate::model::time::TimeRange;
 /// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
 const MAX_SERIES: usize = 100;
 
-/// The most warnings of an answer that are kept, for the log; there they repeat themselves soon.
+/// The most warnings of a response that are kept, for the log; there they repeat themselves soon.
 const MAX_WARNINGS: usize = 10;
 
-/// What surrounds every answer of the API.
+/// What surrounds every response of the API.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) status: Status,
@@ -38,13 +38,13 @@ pub(in crate::prometheus) enum Status {
     Error,
 }
 
-/// How much is read of what is no answer, 1 MiB: mostly it ends before, and its connection can be used again.
+/// How much is read of what is no response, 1 MiB: mostly it ends before, and its connection can be used again.
 const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 
-/// Reads a body to its end and decodes it as an answer whose data `data` takes, keeping nothing but what that makes of it.
+/// Reads a body to its end and decodes it as a response whose data `data` takes, keeping nothing but what that makes of it.
 ///
 /// # Errors
-/// When it cannot be read, or is no such answer; nothing in them repeats anything of it. When `data` has seen enough.
+/// When it cannot be read, or is no such response; nothing in them repeats anything of it. When `data` has seen enough.
 pub(in crate::prometheus) fn decode<T>(
     body: &mut impl Read,
     data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,

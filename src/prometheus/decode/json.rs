@@ -1,7 +1,7 @@
-//! JSON as it arrives: a reader that hands out an answer piece by piece and keeps none of it (RFC 8259).
+//! JSON as it arrives: a reader that hands out a response piece by piece and keeps none of it (RFC 8259).
 //!
 //! A decoder for any type, as serde's are, takes several times as long for the samples, which are nearly all there is in a
-//! long answer. What an answer has to look like, its types say: each takes its own [`Json`] apart.
+//! long response. What a response has to look like, its types say: each takes its own [`Json`] apart.
 
 use std::io::{self, Read};
 use std::str;

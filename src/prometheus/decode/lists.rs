@@ -1,6 +1,6 @@
-//! What of an answer is kept at most, so that the memory for it has a bound that no upstream can move.
+//! What of a response is kept at most, so that the memory for it has a bound that no upstream can move.
 //!
-//! A bound on the bytes of an answer alone is a poor one on memory: three bytes of a list become a string of 24.
+//! A bound on the bytes of a response alone is a poor one on memory: three bytes of a list become a string of 24.
 
 use std::collections::BTreeSet;
 

@@ -10,7 +10,7 @@ pub(super) struct Malformed;
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'m> {
+pub(super) enum WireValue<'m> {
     /// An integer, a boolean or an enum.
     Varint(u64),
     /// A string, bytes, a message or packed numbers.
@@ -19,11 +19,11 @@ pub(super) enum Value<'m> {
     Fixed,
 }
 
-impl<'m> Value<'m> {
+impl<'m> WireValue<'m> {
     /// The integer of a field that has to hold one.
     pub(super) fn varint(self) -> Result<u64, Malformed> {
         match self {
-            Value::Varint(value) => Ok(value),
+            WireValue::Varint(value) => Ok(value),
             _ => Err(Malformed),
         }
     }
@@ -31,14 +31,14 @@ impl<'m> Value<'m> {
     /// The bytes of a field that has to hold some.
     pub(super) fn bytes(self) -> Result<&'m [u8], Malformed> {
         match self {
-            Value::Bytes(bytes) => Ok(bytes),
+            WireValue::Bytes(bytes) => Ok(bytes),
             _ => Err(Malformed),
         }
     }
 }
 
 /// The fields of a message, each with its number, in the order in which they are written. Ends after the first error.
-pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, Value<'_>), Malformed>> {
+pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, WireValue<'_>), Malformed>> {
     let mut rest = message;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -53,22 +53,22 @@ pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, Value<
 }
 
 /// Takes a field from the front of `rest`.
-fn field<'m>(rest: &mut &'m [u8]) -> Result<(u32, Value<'m>), Malformed> {
+fn field<'m>(rest: &mut &'m [u8]) -> Result<(u32, WireValue<'m>), Malformed> {
     let tag = u32::try_from(varint(rest)?).map_err(|_| Malformed)?;
     let (number, wire_type) = (tag >> 3, tag & 7);
     let value = match wire_type {
-        0 => Value::Varint(varint(rest)?),
+        0 => WireValue::Varint(varint(rest)?),
         1 => {
             bytes(rest, 8)?;
-            Value::Fixed
+            WireValue::Fixed
         }
         2 => {
             let length = varint(rest)?;
-            Value::Bytes(bytes(rest, length)?)
+            WireValue::Bytes(bytes(rest, length)?)
         }
         5 => {
             bytes(rest, 4)?;
-            Value::Fixed
+            WireValue::Fixed
         }
         _ => return Err(Malformed),
     };
@@ -126,23 +126,23 @@ fn put(message: &mut Vec<u8>, mut value: u64) {
 mod tests {
     use super::*;
 
-    fn all(message: &[u8]) -> Result<Vec<(u32, Value<'_>)>, Malformed> {
+    fn all(message: &[u8]) -> Result<Vec<(u32, WireValue<'_>)>, Malformed> {
         fields(message).collect()
     }
 
     #[test]
     fn the_examples_of_the_documentation_are_read_and_written() {
         let expected = [
-            (&[0x08, 0x96, 0x01][..], vec![(1, Value::Varint(150))]),
-            (&[0x12, 0x07, b't', b'e', b's', b't', b'i', b'n', b'g'], vec![(2, Value::Bytes(b"testing"))]),
-            (&[0x1a, 0x03, 0x08, 0x96, 0x01], vec![(3, Value::Bytes(&[0x08, 0x96, 0x01]))]),
+            (&[0x08, 0x96, 0x01][..], vec![(1, WireValue::Varint(150))]),
+            (&[0x12, 0x07, b't', b'e', b's', b't', b'i', b'n', b'g'], vec![(2, WireValue::Bytes(b"testing"))]),
+            (&[0x1a, 0x03, 0x08, 0x96, 0x01], vec![(3, WireValue::Bytes(&[0x08, 0x96, 0x01]))]),
         ];
         for (message, fields) in expected {
             assert_eq!(all(message), Ok(fields.clone()));
             let mut written = Vec::new();
             match fields[0] {
-                (number, Value::Varint(value)) => put_varint(&mut written, number, value),
-                (number, Value::Bytes(bytes)) => put_bytes(&mut written, number, bytes),
+                (number, WireValue::Varint(value)) => put_varint(&mut written, number, value),
+                (number, WireValue::Bytes(bytes)) => put_bytes(&mut written, number, bytes),
                 _ => unreachable!(),
             }
             assert_eq!(written, message);
@@ -168,14 +168,14 @@ mod tests {
         for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), -1_i64 as u64, i64::MIN as u64] {
             let mut message = Vec::new();
             put_varint(&mut message, 15, value);
-            assert_eq!(all(&message), Ok(vec![(15, Value::Varint(value))]));
+            assert_eq!(all(&message), Ok(vec![(15, WireValue::Varint(value))]));
         }
     }
 
     #[test]
     fn fields_of_fixed_length_are_skipped() {
         let message = [0x0d, 1, 2, 3, 4, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 5];
-        assert_eq!(all(&message), Ok(vec![(1, Value::Fixed), (2, Value::Fixed), (3, Value::Varint(5))]));
+        assert_eq!(all(&message), Ok(vec![(1, WireValue::Fixed), (2, WireValue::Fixed), (3, WireValue::Varint(5))]));
     }
 
     #[test]

@@ -64,14 +64,14 @@ pub(in crate::prometheus) struct ReadSummary {
 ///
 /// # Errors
 /// When the response cannot be read to its end, or anything in it is not as it should be. What the sink was given by
-/// then is not the answer.
+/// then is not the response.
 pub(in crate::prometheus) fn decode(
     body: &mut impl Read,
     range: TimeRange,
     sink: &mut impl SampleSink,
 ) -> Result<ReadSummary, ReadFailure> {
     let mut frames = Frames::of(body);
-    let mut response = Response {
+    let mut response = ResponseReader {
         range,
         labels: SeriesLabels::default(),
         next_labels: SeriesLabels::default(),
@@ -127,7 +127,7 @@ impl From<Unsorted> for Halt {
 }
 
 /// A response that is being read.
-struct Response<'s, S> {
+struct ResponseReader<'s, S> {
     range: TimeRange,
     /// The labels of the series that is being read, and room for those of the next.
     labels: SeriesLabels,
@@ -136,7 +136,7 @@ struct Response<'s, S> {
     output: Output<'s, S>,
 }
 
-impl<S: SampleSink> Response<'_, S> {
+impl<S: SampleSink> ResponseReader<'_, S> {
     /// Takes a `ChunkedReadResponse`.
     fn message(&mut self, message: &[u8]) -> Result<(), Halt> {
         for field in protobuf::fields(message) {

@@ -1,6 +1,6 @@
 //! Samples as servers write them, `[1700000059.781,"50.12"]`, taken eight digits at a time.
 //!
-//! An answer is nearly all samples, and one taken apart by bytes costs several times as much. What is written in any other
+//! A response is nearly all samples, and one taken apart by bytes costs several times as much. What is written in any other
 //! way is none here and left to [`json`](super::json), which reads whatever is allowed; both come to the same.
 
 use crate::model::sample::Sample;

@@ -50,7 +50,7 @@ pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damag
     }
     let mut distance = protobuf::varint(&mut rest)? as i64;
     let mut bits = Bits::of(rest);
-    let mut window = Window::WHOLE;
+    let mut window = BitWindow::WHOLE;
     let mut is_damaged = false;
     // Damage is told at the end: without a way out, the list is extended by a known number of samples and not checked
     // for room each time.
@@ -76,17 +76,17 @@ fn zigzag(value: u64) -> i64 {
 
 /// The bits of a value that change.
 #[derive(Clone, Copy)]
-struct Window {
+struct BitWindow {
     /// How many they are, 1 to 64.
     length: u32,
     /// How many lie below them, 0 to 63. It is more when the window does not fit into 64 bits.
     below: u32,
 }
 
-impl Window {
+impl BitWindow {
     /// All bits: the window before any was written. Prometheus refers to it when it goes on with a chunk that it has
     /// read.
-    const WHOLE: Window = Window { length: 64, below: 0 };
+    const WHOLE: BitWindow = BitWindow { length: 64, below: 0 };
 }
 
 /// Bits that are taken from the highest to the lowest. Behind the last there are zeros, as many as are asked for;
@@ -178,7 +178,7 @@ impl Bits<'_> {
 
     /// Takes what changes of the bits of a value, and with it the sample ends: the next begins with a look.
     #[inline(always)]
-    fn change_of_value(&mut self, window: &mut Window) -> u64 {
+    fn change_of_value(&mut self, window: &mut BitWindow) -> u64 {
         if self.ahead >> 63 == 0 {
             self.at += 1;
             return 0;
@@ -191,7 +191,7 @@ impl Bits<'_> {
                 0 => 64,
                 length => length,
             };
-            *window = Window { length, below: 64_u32.wrapping_sub(above + length) };
+            *window = BitWindow { length, below: 64_u32.wrapping_sub(above + length) };
             self.at += 13;
         }
         let change = self.all_ahead() >> (64 - window.length);

@@ -42,7 +42,7 @@ pub struct Circumstances {
     pub asked: CallKind,
     /// What came before it.
     pub before: Before,
-    /// The other replicas that failed for the same question, each with the reason in brackets.
+    /// The other replicas that failed for the same query, each with the reason in brackets.
     pub failed_replicas: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl Circumstances {
         Either(&[&before, narrow, suggested, &[more_time.as_str()]].concat()).to_string()
     }
 
-    /// What makes an answer smaller, if anything does.
+    /// What makes a response smaller, if anything does.
     pub(in crate::prometheus) fn smaller(&self) -> Option<&'static str> {
         match self.asked {
             CallKind::Trivial => None,

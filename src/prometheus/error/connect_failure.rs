@@ -35,7 +35,7 @@ pub enum ConnectFailure {
         /// The system's reason.
         reason: String,
     },
-    /// No answer to the attempt to connect.
+    /// No response to the attempt to connect.
     Silent {
         /// How long it was waited for, in milliseconds.
         waited_ms: u128,
@@ -44,7 +44,7 @@ pub enum ConnectFailure {
     Refused,
     /// The system's reason.
     System(String),
-    /// A TCP connection, but no answer to the TLS hello.
+    /// A TCP connection, but no response to the TLS hello.
     TlsSilent {
         /// How long it was waited for, in milliseconds.
         waited_ms: u128,
@@ -53,7 +53,7 @@ pub enum ConnectFailure {
     TlsClosed,
     /// What answers the TLS hello is not TLS.
     NotTls,
-    /// What answers a question over http is TLS.
+    /// What answers a call over http is TLS.
     OnlyTls,
     /// The TLS handshake failed.
     Tls(TlsFailure),

@@ -154,7 +154,7 @@ fn credentials_failures() -> Vec<CredentialsFailure> {
 pub(in crate::prometheus) fn every_kind() -> Vec<ErrorKind> {
     let silence =
         |waited_for| ErrorKind::Silent(Silence { waited_for, calls: 3, lasted: Duration::from_millis(1_500) });
-    let silences = [WaitedFor::Answer, WaitedFor::Connection, WaitedFor::Tls, WaitedFor::NameServer].map(silence);
+    let silences = [WaitedFor::Response, WaitedFor::Connection, WaitedFor::Tls, WaitedFor::NameServer].map(silence);
     let foreign = [
         Foreign::NotHttp,
         Foreign::BodyNotHttp,

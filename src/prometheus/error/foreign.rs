@@ -1,10 +1,10 @@
-//! What an answer is that is not one of the Prometheus HTTP API, and what the admin can do about it.
+//! What a response is that is not one of the Prometheus HTTP API, and what the admin can do about it.
 
 use std::fmt;
 
 use super::vocabulary::Vocabulary;
 
-/// What an answer is instead of one of the Prometheus HTTP API.
+/// What a response is instead of one of the Prometheus HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
     /// Not HTTP.
@@ -28,7 +28,7 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// What a body is that is no answer of the API, by its media type and its first byte, if it has one.
+    /// What a body is that is no response of the API, by its media type and its first byte, if it has one.
     pub(in crate::prometheus) fn body(content_type: Option<&str>, first: Option<u8>) -> Foreign {
         const MAX_SHOWN_BYTES: usize = 60;
         let media_type =

@@ -33,20 +33,20 @@ pub enum ErrorKind {
     Credentials(Box<CredentialsFailure>),
     /// Not queried: the credentials hold something that this header cannot carry.
     UnsendableCredentials(String),
-    /// The connection was closed before the answer was whole.
+    /// The connection was closed before the response was whole.
     Closed,
-    /// No answer, and meanwhile the replica has left its probes unanswered, too.
+    /// No response, and meanwhile the replica has left its probes unanswered, too.
     ReplicaDown,
-    /// A connection, but no byte of an answer in time.
+    /// A connection, but no byte of a response in time.
     Timeout {
         /// How long it was waited for, in milliseconds.
         waited_ms: u128,
         /// The request's whole time in milliseconds.
         whole_ms: u128,
     },
-    /// An answer that began, but was not whole in time; the request's whole time in milliseconds.
+    /// A response that began, but was not whole in time; the request's whole time in milliseconds.
     Stalled(u128),
-    /// The mirror itself took too long to read the answer; the request's whole time in milliseconds.
+    /// The mirror itself took too long to read the response; the request's whole time in milliseconds.
     TimeSpent(u128),
     /// A query that is too long for GET, where POST is refused.
     TooLongForGet,
@@ -73,13 +73,13 @@ pub enum ErrorKind {
     Refused(u16),
     /// An HTTP status without data.
     Status(Box<StatusFailure>),
-    /// An answer that is encoded in a way that was not asked for, and how.
+    /// A response that is encoded in a way that was not asked for, and how.
     Encoded(String),
     /// A result of another type than the query has.
     WrongType,
-    /// An answer that is not one of the Prometheus HTTP API.
+    /// A response that is not one of the Prometheus HTTP API.
     NotPrometheus {
-        /// The HTTP status, if the answer was HTTP.
+        /// The HTTP status, if the response was HTTP.
         status: Option<u16>,
         /// What it is instead.
         found: Foreign,
@@ -94,7 +94,7 @@ pub enum ErrorKind {
     TooManyNames(usize),
     /// Not queried: the query has made as many calls as it may, which is this many.
     TooManyCalls(u32),
-    /// An answer that itself says that data is missing in it, in its own words.
+    /// A response that itself says that data is missing in it, in its own words.
     MissingData(String),
     /// A remote read whose answer is damaged or cut short, and how.
     Damaged(String),
@@ -112,7 +112,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// An answer that is not one of the Prometheus HTTP API.
+    /// A response that is not one of the Prometheus HTTP API.
     pub(in crate::prometheus) fn not_prometheus(status: Option<u16>, found: Foreign) -> ErrorKind {
         ErrorKind::NotPrometheus { status, found, was_prometheus: false }
     }
@@ -129,7 +129,7 @@ impl ErrorKind {
     /// What was waited for in vain, if a whole timeout was spent on that.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
-            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => Some(WaitedFor::Answer),
+            ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => Some(WaitedFor::Response),
             ErrorKind::Unconnected(failure) => failure.waited_for(),
             _ => None,
         }
@@ -155,7 +155,7 @@ impl ErrorKind {
         self
     }
 
-    /// Whether another replica may answer where this one fails: there is no connection or no answer, or one that says that it cannot
+    /// Whether another replica may answer where this one fails: there is no connection or no response, or one that says that it cannot
     /// answer now (502, 503 or 504, or by its error type), or that it has ended the query.
     pub(in crate::prometheus) fn is_of_replica(&self) -> bool {
         let is_passing = match self {
@@ -166,7 +166,7 @@ impl ErrorKind {
         self.is_replicas_own() || self.waited_for().is_some() || is_passing
     }
 
-    /// Whether this is the replica's own fault. That an answer did not come in time may be due to the timeout of the question.
+    /// Whether this is the replica's own fault. That a response did not come in time may be due to the timeout of the query.
     pub(in crate::prometheus) fn is_replicas_own(&self) -> bool {
         match self {
             ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
@@ -177,7 +177,7 @@ impl ErrorKind {
         }
     }
 
-    /// The whole time of the question in milliseconds, if what went wrong says it.
+    /// The whole time of the query in milliseconds, if what went wrong says it.
     pub(super) fn whole_ms(&self) -> Option<u128> {
         match self {
             ErrorKind::Timeout { whole_ms: ms, .. }
@@ -213,7 +213,7 @@ impl ErrorKind {
     }
 
     /// Whether the upstream answered, whatever it was.
-    pub(in crate::prometheus) fn is_answer(&self) -> bool {
+    pub(in crate::prometheus) fn is_response(&self) -> bool {
         use ErrorKind::{
             Api, Damaged, Encoded, Failed, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
             WrongType,

@@ -9,7 +9,7 @@ use super::vocabulary::Vocabulary;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitedFor {
     /// A response, or the rest of it.
-    Answer,
+    Response,
     /// A connection.
     Connection,
     /// A response to the TLS hello.
@@ -34,7 +34,7 @@ impl Silence {
     pub(super) fn write(self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
         let Silence { calls, lasted, waited_for } = self;
         let (failed, remedy) = match waited_for {
-            WaitedFor::Answer => {
+            WaitedFor::Response => {
                 ("were not answered", "check that it is running, and what stands between this mirror and it".to_owned())
             }
             WaitedFor::Connection => (

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// A request that is about to be sent.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct Outgoing<'a> {
+pub(in crate::prometheus) struct UnsignedCall<'a> {
     /// `GET` or `POST`.
     pub(in crate::prometheus) method: &'static str,
     /// The whole URL, query included.
@@ -24,7 +24,7 @@ pub(in crate::prometheus) trait Authorize: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the credentials cannot be had before the deadline.
-    fn headers(&self, outgoing: &Outgoing<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind>;
+    fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind>;
 
     /// The request with these headers was refused (401 or 403). Sees whether there are other credentials than those: whether another
     /// try makes sense.

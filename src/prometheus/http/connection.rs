@@ -1,11 +1,11 @@
-//! A connection that is kept from one question to the next.
+//! A connection that is kept from one call to the next.
 //!
 //! - The head of a request and its form go out together: ureq writes the one and then the other, which would be two calls of
 //!   the system, two packets, and at the upstream two reads.
 //! - It has a lifetime, however busy it is, so that an upstream that moved is followed.
-//! - A kept connection may be dead without a sign, or be closed while the question is on its way. As questions change nothing,
-//!   they may be asked twice: when a kept connection is closed before an answer begins, the same bytes go out on a new one. When it
-//!   stays silent, they do as well, and the connection that answers first wins. No answer is put together from two.
+//! - A kept connection may be dead without a sign, or be closed while the call is on its way. As calls change nothing,
+//!   they may be asked twice: when a kept connection is closed before a response begins, the same bytes go out on a new one. When it
+//!   stays silent, they do as well, and the connection that answers first wins. No response is put together from two.
 //! - A new connection that stays silent or is closed is treated alike if the upstream has other addresses: the next connection leads to
 //!   one of them. One after the other gets its chance, each for a part of the time that is left; for a short one, where all have been
 //!   silent lately.
@@ -27,7 +27,7 @@ use ureq::{Error, Timeout};
 use crate::prometheus::error::ErrorKind;
 
 use super::connector::{Connector, Opened, Others, Peer};
-use super::failure::{ConnectError, IN_ANSWER};
+use super::failure::{ConnectError, IN_RESPONSE};
 use super::tls_failure::of_rustls;
 use super::ureq_time::{deadline_of, until};
 use crate::prometheus::error::connect_failure::ConnectFailure;
@@ -58,7 +58,7 @@ const MAX_SECOND_DIALS: usize = 16;
 const MIN_TURN: Duration = Duration::from_millis(2);
 const MAX_TURN: Duration = Duration::from_millis(20);
 
-/// How long the question may take to go out on a second connection, while the first one is not waited for.
+/// How long the call may take to go out on a second connection, while the first one is not waited for.
 const SECOND_SEND: Duration = Duration::from_millis(200);
 
 /// How often a wait looks whether the server is known to be down.
@@ -149,16 +149,16 @@ impl UreqConnector for Keep {
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Connection>, Error> {
         let kept = self.upstream(details.uri);
         let open = kept.open(deadline_of(details.timeout)).map_err(ConnectError)?;
-        Ok(Some(Connection { kept, open, request: Request::default() }))
+        Ok(Some(Connection { kept, open, request: UnansweredCall::default() }))
     }
 }
 
 impl Kept {
-    fn open(&self, deadline: Instant) -> Result<Open, ErrorKind> {
+    fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
         let deadline = deadline.min(Instant::now() + self.connect_patience);
         let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
-        Ok(Open { transport, peer, generation, since: Instant::now(), has_answered: false })
+        Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
 
     /// How long a silent connection is waited for alone.
@@ -178,7 +178,7 @@ impl Kept {
     }
 
     /// Opens a second connection on a thread of its own, if there may be one more.
-    fn open_aside(self: &Arc<Kept>, deadline: Instant) -> Option<Receiver<Result<Open, ErrorKind>>> {
+    fn open_aside(self: &Arc<Kept>, deadline: Instant) -> Option<Receiver<Result<OpenConnection, ErrorKind>>> {
         let permit = DialPermit::take()?;
         let (sender, receiver) = mpsc::channel();
         let kept = Arc::clone(self);
@@ -215,28 +215,28 @@ impl Drop for DialPermit {
 #[derive(Debug)]
 pub(super) struct Connection {
     kept: Arc<Kept>,
-    open: Open,
-    request: Request,
+    open: OpenConnection,
+    request: UnansweredCall,
 }
 
 /// A connection that is open, as far as is known.
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     transport: Box<dyn Transport>,
     /// Where it leads, unless it leads through a proxy.
     peer: Option<Peer>,
     generation: u64,
     since: Instant,
-    /// Whether it was good for an answer before, so that it may have died since.
+    /// Whether it was good for a response before, so that it may have died since.
     has_answered: bool,
 }
 
-impl Open {
+impl OpenConnection {
     /// It has answered. If its address counts as mute like all others, it does so no more.
-    fn note_answer(&mut self, connector: &Connector) {
+    fn note_response(&mut self, connector: &Connector) {
         self.has_answered = true;
         if let Some(peer @ Peer { others: Others::AllMute(_), .. }) = &mut self.peer {
-            connector.note_answer(*peer);
+            connector.note_response(*peer);
             peer.others = Others::Mute;
         }
     }
@@ -249,9 +249,9 @@ impl Open {
     }
 }
 
-/// The request under way, until its answer begins.
+/// The request under way, until its response begins.
 #[derive(Default)]
-struct Request {
+struct UnansweredCall {
     is_unanswered: bool,
     bytes: Vec<u8>,
     /// How many of the bytes went out.
@@ -264,10 +264,10 @@ struct Request {
     replaced: usize,
 }
 
-impl fmt::Debug for Request {
+impl fmt::Debug for UnansweredCall {
     /// Shows nothing of the bytes, which hold credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("is_unanswered", &self.is_unanswered).finish_non_exhaustive()
+        f.debug_struct("UnansweredCall").field("is_unanswered", &self.is_unanswered).finish_non_exhaustive()
     }
 }
 
@@ -289,7 +289,7 @@ impl Transport for Connection {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if !self.request.is_unanswered {
-            return self.await_answer(deadline_of(timeout)).map_err(in_answer);
+            return self.await_response(deadline_of(timeout)).map_err(in_response);
         }
         self.send(timeout);
         let begun = Instant::now();
@@ -302,7 +302,7 @@ impl Transport for Connection {
             return Err(ConnectError::from(ConnectFailure::OnlyTls).into());
         }
         self.request.end();
-        self.open.note_answer(&self.kept.connector);
+        self.open.note_response(&self.kept.connector);
         Ok(has_input)
     }
 
@@ -318,10 +318,10 @@ impl Transport for Connection {
     }
 }
 
-impl Request {
+impl UnansweredCall {
     fn begin(&mut self) {
         let bytes = mem::take(&mut self.bytes);
-        *self = Request { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None, replaced: 0 };
+        *self = UnansweredCall { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None, replaced: 0 };
     }
 
     fn end(&mut self) {
@@ -332,9 +332,9 @@ impl Request {
 }
 
 impl Connection {
-    /// Sends what was gathered. What goes wrong is told when the answer is awaited, which may have come nevertheless.
+    /// Sends what was gathered. What goes wrong is told when the response is awaited, which may have come nevertheless.
     fn send(&mut self, timeout: NextTimeout) {
-        let Request { bytes, sent, is_whole, broken, .. } = &mut self.request;
+        let UnansweredCall { bytes, sent, is_whole, broken, .. } = &mut self.request;
         if broken.is_none() {
             *broken = transmit(&mut *self.open.transport, &bytes[*sent..], timeout).err();
         }
@@ -346,7 +346,7 @@ impl Connection {
     }
 
     /// Waits for input until an instant, but no longer than until the server is known to be down.
-    fn await_answer(&mut self, deadline: Instant) -> Result<bool, Error> {
+    fn await_response(&mut self, deadline: Instant) -> Result<bool, Error> {
         loop {
             let slice = deadline.min(Instant::now() + ABANDON_INTERVAL);
             let waited = self.open.transport.await_input(until(slice));
@@ -362,7 +362,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the first bytes of an answer: on another connection, if this one was good before and is so no more, or if it stays
+    /// Waits for the first bytes of a response: on another connection, if this one was good before and is so no more, or if it stays
     /// silent and the upstream has other addresses.
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
         let broken = self.request.broken.take();
@@ -384,7 +384,7 @@ impl Connection {
 
     /// Waits for input on a connection that may take no more of the request, for it may say why.
     fn await_unless_broken(&mut self, broken: Option<Error>, until: Instant) -> Result<bool, Error> {
-        match (self.await_answer(until), broken) {
+        match (self.await_response(until), broken) {
             (Ok(true), _) => Ok(true),
             (Err(Error::Io(error)), _) if of_rustls(&error).is_some() => Err(Error::Io(error)),
             (_, Some(error)) => Err(error),
@@ -417,7 +417,7 @@ impl Connection {
         self.kept.connector.note_mute(peer);
         let raced = self.race(deadline);
         if matches!(raced, Ok(true)) && self.open.peer == Some(peer) {
-            self.kept.connector.note_answer(peer);
+            self.kept.connector.note_response(peer);
         }
         raced
     }
@@ -447,7 +447,7 @@ impl Connection {
                 rivals.begin(&self.kept, self.open.has_answered, deadline);
             }
             let turn_end = deadline.min(now + turn);
-            match self.await_answer(turn_end) {
+            match self.await_response(turn_end) {
                 _ if failure.is_some() => thread::sleep(turn_end.saturating_duration_since(Instant::now())),
                 Ok(true) => {
                     self.kept.lost_races.fetch_add(1, Ordering::Relaxed);
@@ -460,13 +460,13 @@ impl Connection {
             rivals.ask_opened(&self.kept, &self.request.bytes, deadline);
             if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
                 if let Some(peer) = winner.peer {
-                    self.kept.connector.note_answer(peer);
+                    self.kept.connector.note_response(peer);
                 }
                 self.replace_silent(winner);
                 return Ok(true);
             }
             match failure {
-                None if rivals.are_none() => return self.await_answer(deadline),
+                None if rivals.are_none() => return self.await_response(deadline),
                 Some(waited) if rivals.are_none() => {
                     return rivals.failure.take().map_or(waited, |failure| Err(ConnectError(failure).into()));
                 }
@@ -478,19 +478,19 @@ impl Connection {
     }
 
     /// Goes on with a connection in the place of a silent one. The others that are kept may be as dead, so they are dropped.
-    fn replace_silent(&mut self, by: Open) {
+    fn replace_silent(&mut self, by: OpenConnection) {
         let generation = self.kept.generation.fetch_add(1, Ordering::Relaxed) + 1;
         self.kept.lost_races.store(0, Ordering::Relaxed);
-        self.open = Open { generation, ..by };
+        self.open = OpenConnection { generation, ..by };
     }
 }
 
 /// The connections beside a silent one.
 #[derive(Default)]
 struct Rivals {
-    opening: Vec<Receiver<Result<Open, ErrorKind>>>,
+    opening: Vec<Receiver<Result<OpenConnection, ErrorKind>>>,
     /// Those on which the same is asked.
-    asking: Vec<Open>,
+    asking: Vec<OpenConnection>,
     begun: usize,
     /// The most that are begun.
     most: usize,
@@ -552,7 +552,7 @@ impl Rivals {
     }
 
     /// The one that answers. Those that are closed are given up.
-    fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<Open> {
+    fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<OpenConnection> {
         for nth in (0..self.asking.len()).rev() {
             let waited = self.asking[nth].transport.await_input(until(turn_end));
             match waited {
@@ -602,15 +602,15 @@ fn is_dead(waited: &Result<bool, Error>) -> bool {
     }
 }
 
-/// A timeout while an answer is being read.
-fn in_answer(error: Error) -> Error {
+/// A timeout while a response is being read.
+fn in_response(error: Error) -> Error {
     match error {
-        Error::Timeout(_) => Error::Timeout(IN_ANSWER),
+        Error::Timeout(_) => Error::Timeout(IN_RESPONSE),
         other => other,
     }
 }
 
-/// Whether an answer begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
+/// Whether a response begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
 fn speaks_tls(input: &[u8]) -> bool {
     input.starts_with(&[21, 3])
 }
@@ -627,7 +627,7 @@ mod tests {
         let connector = Arc::new(Connector::to_everything());
         let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60)).upstream(&uri);
         let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
-        let mut connection = Connection { kept, open, request: Request::default() };
+        let mut connection = Connection { kept, open, request: UnansweredCall::default() };
         connection.buffers().output()[..SECRET.len()].copy_from_slice(SECRET);
         connection.transmit_output(SECRET.len(), NextTimeout::default()).unwrap();
         let shown = format!("{connection:?}");

@@ -32,7 +32,7 @@ const MAX_TLS_PATIENCE: Duration = Duration::from_secs(2);
 const TLS_PATIENCE_PART: u32 = 4;
 
 /// How an upstream may be connected to.
-pub(super) enum Way<'c> {
+pub(super) enum ConnectRoute<'c> {
     /// At any of its addresses.
     Direct,
     /// At those of its addresses that the allow-list allows.
@@ -100,15 +100,15 @@ impl Connector {
     ///
     /// # Errors
     /// When it may not.
-    pub(super) fn way_to(&self, uri: &Uri) -> Result<Way<'_>, ErrorKind> {
+    pub(super) fn way_to(&self, uri: &Uri) -> Result<ConnectRoute<'_>, ErrorKind> {
         let (host, port) = host_and_port(uri);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.leads_to(host, port));
         match (self.allowlist.judge(host, port), proxy) {
             (Verdict::Refused, _) => Err(ErrorKind::NotAllowed),
             (Verdict::ByAddress, Some(proxy)) => Err(ErrorKind::AddressUnknown(proxy.to_string())),
-            (Verdict::Allowed, Some(proxy)) => Ok(Way::Through(proxy)),
-            (Verdict::Allowed, None) => Ok(Way::Direct),
-            (Verdict::ByAddress, None) => Ok(Way::DirectByAddress),
+            (Verdict::Allowed, Some(proxy)) => Ok(ConnectRoute::Through(proxy)),
+            (Verdict::Allowed, None) => Ok(ConnectRoute::Direct),
+            (Verdict::ByAddress, None) => Ok(ConnectRoute::DirectByAddress),
         }
     }
 
@@ -118,9 +118,11 @@ impl Connector {
     /// When it may not be asked, or there is no connection before the deadline.
     pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
         let (transport, peer) = match self.way_to(uri)? {
-            Way::Direct => self.secured(&self.tls, uri, deadline, |_| true)?,
-            Way::DirectByAddress => self.secured(&self.tls, uri, deadline, |at| self.allowlist.allows_at(at.ip()))?,
-            Way::Through(proxy) => {
+            ConnectRoute::Direct => self.secured(&self.tls, uri, deadline, |_| true)?,
+            ConnectRoute::DirectByAddress => {
+                self.secured(&self.tls, uri, deadline, |at| self.allowlist.allows_at(at.ip()))?
+            }
+            ConnectRoute::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
@@ -145,7 +147,7 @@ impl Connector {
     }
 
     /// An address that counts as mute has answered.
-    pub(super) fn note_answer(&self, peer: Peer) {
+    pub(super) fn note_response(&self, peer: Peer) {
         self.mute.forget(peer.address);
     }
 

@@ -20,7 +20,7 @@ use crate::log;
 use crate::prometheus::error::connect_failure::ServersSeen;
 
 use files::ResolvConf;
-use packet::{IPV4, IPV6, MAX_PACKET_BYTES, Response};
+use packet::{DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
 
 const PORT: u16 = 53;
 
@@ -33,7 +33,7 @@ const MIN_SILENCE: Duration = Duration::from_millis(40);
 /// The part of the time after which the next name server is asked as well.
 const NEXT_SERVER_PART: u32 = 4;
 
-/// How long one of several name servers is waited for in turn, and how long a single one before it is seen whether the answer is
+/// How long one of several name servers is waited for in turn, and how long a single one before it is seen whether the response is
 /// still needed.
 const MIN_TURN: Duration = Duration::from_micros(100);
 const TURN: Duration = Duration::from_millis(2);
@@ -41,7 +41,7 @@ const LONG_TURN: Duration = Duration::from_millis(20);
 
 /// What the name servers say of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum DnsResult {
     /// Its addresses, at least one.
     Addresses(Vec<IpAddr>),
     /// That it has none.
@@ -58,8 +58,8 @@ pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
     /// Which of them answer.
     fn servers_seen(&self) -> ServersSeen;
 
-    /// Asks for the addresses of a name, until an instant or until this is not needed any more. `None` if there is no answer by then.
-    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer>;
+    /// Asks for the addresses of a name, until an instant or until this is not needed any more. `None` if there is no response by then.
+    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult>;
 }
 
 /// The name servers of the system.
@@ -89,12 +89,12 @@ impl NameServers {
     }
 
     /// Notes which servers have answered. One that has not is silent if another one has told everything meanwhile.
-    fn note(&self, known: &[IpAddr], servers: &[Server], is_answered: bool) {
+    fn note(&self, known: &[IpAddr], servers: &[DnsServer], is_answered: bool) {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.retain(|ip, _| known.contains(ip));
         let others_answer = is_answered && servers.iter().any(|server| server.has_answered);
-        for Server { address, has_answered, asked_at, .. } in servers {
+        for DnsServer { address, has_answered, asked_at, .. } in servers {
             let ip = address.ip();
             if *has_answered {
                 seen.insert(ip, Seen::Answering(now));
@@ -134,18 +134,18 @@ impl AskDirectly for NameServers {
         ServersSeen { answering, silent }
     }
 
-    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let in_hosts = files::in_hosts(name);
         if !in_hosts.is_empty() {
-            return Some(Answer::Addresses(in_hosts));
+            return Some(DnsResult::Addresses(in_hosts));
         }
         let conf = (self.conf)();
         let mut servers = conf.servers.clone();
         servers.sort_by_key(|server| self.is_silent(*server));
         // Its first bits are as unforeseeable as all.
         let new_id = || self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
-        let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, self.port));
-        let mut exchange = Exchange {
+        let server = |ip: &IpAddr| DnsServer::new(SocketAddr::new(*ip, self.port));
+        let mut exchange = DnsExchange {
             servers: servers.iter().map(server).collect(),
             candidates: conf.candidates(name).into_iter().map(Candidate::new).collect(),
             queries: Vec::new(),
@@ -155,7 +155,7 @@ impl AskDirectly for NameServers {
         self.note(&conf.servers, &exchange.servers, answer.is_some());
         match answer {
             // It may be known elsewhere.
-            Some(Answer::NotFound) if !files::only_files_and_dns() => None,
+            Some(DnsResult::NotFound) if !files::only_files_and_dns() => None,
             other => other,
         }
     }
@@ -165,21 +165,21 @@ fn is_recent(at: Instant) -> bool {
     at.elapsed() < REMEMBERED_FOR
 }
 
-/// One question to all servers for all names that a name may stand for.
-struct Exchange<'a> {
+/// One query to all servers for all names that a name may stand for.
+struct DnsExchange<'a> {
     /// In the order in which they are asked.
-    servers: Vec<Server>,
+    servers: Vec<DnsServer>,
     /// In the order of the resolver.
     candidates: Vec<Candidate>,
-    queries: Vec<Query>,
+    queries: Vec<DnsQuery>,
     new_id: &'a dyn Fn() -> u16,
 }
 
 /// A name, and what is known of its addresses. It is asked for its IPv6 addresses once it is known to exist.
 struct Candidate {
     name: String,
-    ipv4: Option<Response>,
-    ipv6: Option<Response>,
+    ipv4: Option<DnsResponse>,
+    ipv6: Option<DnsResponse>,
 }
 
 impl Candidate {
@@ -188,7 +188,7 @@ impl Candidate {
     }
 }
 
-struct Query {
+struct DnsQuery {
     packet: Vec<u8>,
     candidate: usize,
     record_type: u16,
@@ -196,7 +196,7 @@ struct Query {
     failures: usize,
 }
 
-struct Server {
+struct DnsServer {
     address: SocketAddr,
     /// Once it is asked, and unless it cannot be.
     socket: Option<UdpSocket>,
@@ -204,8 +204,8 @@ struct Server {
     has_answered: bool,
 }
 
-impl Exchange<'_> {
-    fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+impl DnsExchange<'_> {
+    fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
         for candidate in 0..self.candidates.len() {
@@ -246,10 +246,10 @@ impl Exchange<'_> {
         match packet::query((self.new_id)(), &self.candidates[candidate].name, record_type) {
             Some(packet) => {
                 self.servers.iter_mut().for_each(|server| server.send(&packet));
-                self.queries.push(Query { packet, candidate, record_type, failures: 0 });
+                self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
             }
             // The resolver refuses a name that cannot be asked for.
-            None => self.set(candidate, record_type, Response::NoName),
+            None => self.set(candidate, record_type, DnsResponse::NoName),
         }
     }
 
@@ -262,11 +262,11 @@ impl Exchange<'_> {
             return;
         };
         self.servers[server].has_answered = true;
-        if response == Response::Failure {
+        if response == DnsResponse::Failure {
             self.queries[nth].failures += 1;
             return;
         }
-        let Query { candidate, record_type, .. } = self.queries.swap_remove(nth);
+        let DnsQuery { candidate, record_type, .. } = self.queries.swap_remove(nth);
         self.set(candidate, record_type, response);
     }
 
@@ -274,20 +274,20 @@ impl Exchange<'_> {
     fn settle_failures(&mut self, is_last: bool) {
         let unreachable = self.servers.iter().filter(|server| server.is_unreachable()).count();
         let all = self.servers.len();
-        let has_failed = |query: &mut Query| query.failures + unreachable >= all || is_last && query.failures > 0;
-        let failed: Vec<Query> = self.queries.extract_if(.., has_failed).collect();
-        for Query { candidate, record_type, .. } in failed {
-            self.set(candidate, record_type, Response::Failure);
+        let has_failed = |query: &mut DnsQuery| query.failures + unreachable >= all || is_last && query.failures > 0;
+        let failed: Vec<DnsQuery> = self.queries.extract_if(.., has_failed).collect();
+        for DnsQuery { candidate, record_type, .. } in failed {
+            self.set(candidate, record_type, DnsResponse::Failure);
         }
     }
 
-    fn set(&mut self, candidate: usize, record_type: u16, response: Response) {
+    fn set(&mut self, candidate: usize, record_type: u16, response: DnsResponse) {
         let Candidate { ipv4, ipv6, .. } = &mut self.candidates[candidate];
         if record_type == IPV6 {
             *ipv6 = Some(response);
             return;
         }
-        let exists = matches!(response, Response::Addresses(_));
+        let exists = matches!(response, DnsResponse::Addresses(_));
         if !exists {
             *ipv6 = Some(response.clone());
         }
@@ -298,13 +298,13 @@ impl Exchange<'_> {
     }
 }
 
-impl Server {
-    fn new(address: SocketAddr) -> Server {
-        Server { address, socket: None, asked_at: None, has_answered: false }
+impl DnsServer {
+    fn new(address: SocketAddr) -> DnsServer {
+        DnsServer { address, socket: None, asked_at: None, has_answered: false }
     }
 
     /// Asks it as well.
-    fn begin(&mut self, queries: &[Query]) {
+    fn begin(&mut self, queries: &[DnsQuery]) {
         self.asked_at = Some(Instant::now());
         self.socket = connected(self.address).ok();
         queries.iter().for_each(|query| self.send(&query.packet));
@@ -350,21 +350,21 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// What is known of the first of these names that has an address, if enough is known.
-fn verdict(candidates: &[Candidate]) -> Option<Answer> {
+fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
     let mut has_failed = false;
     for Candidate { ipv4, ipv6, .. } in candidates {
         let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
         let addresses = of_types.iter().filter_map(|response| match response {
-            Response::Addresses(addresses) => Some(addresses),
-            Response::NoName | Response::Failure => None,
+            DnsResponse::Addresses(addresses) => Some(addresses),
+            DnsResponse::NoName | DnsResponse::Failure => None,
         });
         let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
         if !addresses.is_empty() {
-            return Some(Answer::Addresses(addresses));
+            return Some(DnsResult::Addresses(addresses));
         }
-        has_failed |= of_types.contains(&&Response::Failure);
+        has_failed |= of_types.contains(&&DnsResponse::Failure);
     }
-    Some(if has_failed { Answer::Failure } else { Answer::NotFound })
+    Some(if has_failed { DnsResult::Failure } else { DnsResult::NotFound })
 }
 
 #[cfg(test)]
@@ -391,14 +391,14 @@ mod tests {
     #[test]
     fn all_candidates_up_to_the_first_that_has_an_address_have_to_be_known() {
         let response = |letter: char| match letter {
-            '-' => Some(Response::NoName),
-            '0' => Some(Response::Addresses(Vec::new())),
-            '1' => Some(Response::Addresses(vec![[10, 0, 0, 1].into()])),
-            '2' => Some(Response::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
-            'f' => Some(Response::Failure),
+            '-' => Some(DnsResponse::NoName),
+            '0' => Some(DnsResponse::Addresses(Vec::new())),
+            '1' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 1].into()])),
+            '2' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
+            'f' => Some(DnsResponse::Failure),
             _ => None,
         };
-        let check = |written: &str, expected: Option<Answer>| {
+        let check = |written: &str, expected: Option<DnsResult>| {
             let pair = |pair: &str| {
                 let mut letters = pair.chars();
                 let (ipv4, ipv6) = (response(letters.next().unwrap()), response(letters.next().unwrap()));
@@ -407,9 +407,10 @@ mod tests {
             let candidates: Vec<Candidate> = written.split_whitespace().map(pair).collect();
             assert_eq!(verdict(&candidates), expected, "{written}");
         };
-        let found = |last: &[u8]| Some(Answer::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
-        check("", Some(Answer::NotFound));
-        check("-- 00", Some(Answer::NotFound));
+        let found =
+            |last: &[u8]| Some(DnsResult::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
+        check("", Some(DnsResult::NotFound));
+        check("-- 00", Some(DnsResult::NotFound));
         check("10", found(&[1]));
         check("02", found(&[2, 3]));
         check("12", found(&[1, 2, 3]));
@@ -419,7 +420,7 @@ mod tests {
         check("-- ?? 11", None);
         check("?? 11", None);
         check("f0 1f", found(&[1]));
-        check("-- ff", Some(Answer::Failure));
+        check("-- ff", Some(DnsResult::Failure));
     }
 
     /// What a server of a test does with a query: the status and the IPv4 addresses of its response.
@@ -475,7 +476,7 @@ mod tests {
     }
 
     impl Servers {
-        fn ask(&self, name: &str, within: Duration) -> (Option<Answer>, Duration) {
+        fn ask(&self, name: &str, within: Duration) -> (Option<DnsResult>, Duration) {
             let begun = Instant::now();
             let answer = self.names.ask(name, begun + within, &|| false);
             (answer, begun.elapsed())
@@ -494,8 +495,8 @@ mod tests {
         }
     }
 
-    fn found(last: u8) -> Option<Answer> {
-        Some(Answer::Addresses((1..=last).map(|last| [10, 0, 0, last].into()).collect()))
+    fn found(last: u8) -> Option<DnsResult> {
+        Some(DnsResult::Addresses((1..=last).map(|last| [10, 0, 0, last].into()).collect()))
     }
 
     #[test]
@@ -530,7 +531,7 @@ mod tests {
         );
         assert_eq!(servers.ask("p.m", SECOND * 5).0, found(1));
         assert_eq!(servers.asked(), [["p.m 1", "p.m.a.s 1", "p.m.l 1", "p.m.s 1", "p.m.s 28"]]);
-        assert_eq!(servers.ask("q.m", SECOND * 5).0, Some(Answer::NotFound));
+        assert_eq!(servers.ask("q.m", SECOND * 5).0, Some(DnsResult::NotFound));
         assert_eq!(servers.asked(), [["q.m 1", "q.m.a.s 1", "q.m.l 1", "q.m.s 1"]]);
         let (answer, took) = servers.ask("x.m", SECOND / 5);
         assert!(answer.is_none() && (SECOND / 5..SECOND).contains(&took), "{took:?}");
@@ -543,7 +544,7 @@ mod tests {
     fn a_server_that_cannot_tell_is_passed_over_at_once() {
         let conf = || ResolvConf::parse("nameserver 127.53.3.1\nnameserver 127.53.3.2\nnameserver 127.53.3.3");
         let refuses: Behaviour = |_| Some((5, 0));
-        let check = |port: u16, behaviours: &[Behaviour], expected: Option<Answer>, least: Duration| {
+        let check = |port: u16, behaviours: &[Behaviour], expected: Option<DnsResult>, least: Duration| {
             let (answer, took) = servers(port, conf, behaviours).ask("p.example", SECOND);
             assert_eq!(answer, expected, "{port}");
             assert!(took >= least && took < least + SECOND / 5, "{port}: {took:?}");
@@ -551,9 +552,9 @@ mod tests {
         let (good, silent): (Behaviour, Behaviour) = (|_| Some((0, 1)), |_| None);
         check(5_303, &[refuses, good, silent], found(1), Duration::ZERO);
         // Nothing listens at the third address.
-        check(5_304, &[refuses, refuses], Some(Answer::Failure), Duration::ZERO);
-        check(5_305, &[], Some(Answer::Failure), Duration::ZERO);
-        check(5_306, &[refuses, silent, refuses], Some(Answer::Failure), SECOND);
+        check(5_304, &[refuses, refuses], Some(DnsResult::Failure), Duration::ZERO);
+        check(5_305, &[], Some(DnsResult::Failure), Duration::ZERO);
+        check(5_306, &[refuses, silent, refuses], Some(DnsResult::Failure), SECOND);
         check(5_307, &[silent, silent, silent], None, SECOND);
     }
 
@@ -562,7 +563,7 @@ mod tests {
         let conf = || ResolvConf::parse("nameserver 127.53.4.1");
         let servers = servers(5_308, conf, &[|_| None]);
         let (answer, _) = servers.ask("localhost", Duration::ZERO);
-        assert!(matches!(answer, Some(Answer::Addresses(_))), "{answer:?}");
+        assert!(matches!(answer, Some(DnsResult::Addresses(_))), "{answer:?}");
         let begun = Instant::now();
         assert_eq!(servers.names.ask("p.example", begun + SECOND * 5, &|| true), None);
         assert!(begun.elapsed() < SECOND);

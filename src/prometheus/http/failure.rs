@@ -37,13 +37,13 @@ impl From<ConnectFailure> for ConnectError {
     }
 }
 
-/// The timeout that stands for an answer which has begun, but does not go on.
-pub(super) const IN_ANSWER: Timeout = Timeout::RecvBody;
+/// The timeout that stands for a response which has begun, but does not go on.
+pub(super) const IN_RESPONSE: Timeout = Timeout::RecvBody;
 
 /// What a failure of ureq's means, after so long a wait. None of its texts is passed on that could hold a URL, and so a password.
 pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> ErrorKind {
     match error {
-        Error::Timeout(IN_ANSWER) => ErrorKind::Stalled(deadline.whole_ms()),
+        Error::Timeout(IN_RESPONSE) => ErrorKind::Stalled(deadline.whole_ms()),
         Error::Timeout(_) => ErrorKind::Timeout { waited_ms, whole_ms: deadline.whole_ms() },
         other => in_whole(untimed(other), deadline.whole_ms()),
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{Answer, AskDirectly, NameServers};
+use super::dns::{AskDirectly, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
 
 /// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
@@ -98,27 +98,27 @@ impl LookupFailure {
     }
 }
 
-type Outcome = Result<Arc<[IpAddr]>, LookupFailure>;
+type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// The look-ups of this process.
 #[derive(Debug)]
-pub(super) struct Lookups(Arc<Shared>);
+pub(super) struct Lookups(Arc<LookupsCore>);
 
 #[derive(Debug)]
-struct Shared {
+struct LookupsCore {
     /// How the resolver looks a name up; blocks.
-    resolve: fn(&str) -> Outcome,
+    resolve: fn(&str) -> LookupOutcome,
     name_servers: Box<dyn AskDirectly>,
     workers: usize,
-    state: Mutex<State>,
+    state: Mutex<LookupState>,
     done: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    names: HashMap<String, Entry>,
+struct LookupState {
+    names: HashMap<String, NameEntry>,
     /// The look-ups of names that were found before and that no thread has begun yet.
-    queue: VecDeque<Job>,
+    queue: VecDeque<LookupJob>,
     /// How many threads look up new names, and names that were found before.
     running_new: usize,
     running_found: usize,
@@ -131,7 +131,7 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Entry {
+enum NameEntry {
     /// Found not long ago.
     Known {
         ips: Arc<[IpAddr]>,
@@ -168,11 +168,11 @@ struct Lookup {
     since: Instant,
     /// Whether the resolver has.
     has_begun: AtomicBool,
-    outcome: OnceLock<Outcome>,
+    outcome: OnceLock<LookupOutcome>,
 }
 
 /// A name and its look-up.
-type Job = (String, Arc<Lookup>);
+type LookupJob = (String, Arc<Lookup>);
 
 impl Lookup {
     fn new(standing: Standing) -> Arc<Lookup> {
@@ -196,8 +196,8 @@ impl Lookups {
         Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
 
-    fn by(resolve: fn(&str) -> Outcome, name_servers: Box<dyn AskDirectly>, workers: usize) -> Lookups {
-        Lookups(Arc::new(Shared { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
+    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn AskDirectly>, workers: usize) -> Lookups {
+        Lookups(Arc::new(LookupsCore { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
     }
 
     /// Which name servers answer, as far as is known.
@@ -213,15 +213,15 @@ impl Lookups {
         let name = name.to_ascii_lowercase();
         let mut state = self.0.lock();
         let standing = match state.names.get_mut(&name) {
-            Some(Entry::Known { ips, until }) if Instant::now() < *until => {
+            Some(NameEntry::Known { ips, until }) if Instant::now() < *until => {
                 return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
             }
-            Some(Entry::Pending(pending)) => {
+            Some(NameEntry::Pending(pending)) => {
                 pending.waiters += 1;
                 let lookup = Arc::clone(&pending.lookup);
                 return self.await_outcome(state, &name, &lookup, deadline);
             }
-            Some(Entry::Known { .. } | Entry::Expired) => Standing::Found,
+            Some(NameEntry::Known { .. } | NameEntry::Expired) => Standing::Found,
             None => Standing::New,
         };
         let lookup = Lookup::new(standing);
@@ -230,20 +230,20 @@ impl Lookups {
         }
         let ask_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
         let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_asking: false, ask_at };
-        state.names.insert(name.clone(), Entry::Pending(pending));
+        state.names.insert(name.clone(), NameEntry::Pending(pending));
         self.await_outcome(state, &name, &lookup, deadline)
     }
 
     /// Looks a name up anew when it is asked for the next time.
     pub(super) fn forget(&self, name: &str) {
         let (name, mut state) = (name.to_ascii_lowercase(), self.0.lock());
-        if let Some(entry @ Entry::Known { .. }) = state.names.get_mut(&name) {
-            *entry = Entry::Expired;
+        if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
+            *entry = NameEntry::Expired;
         }
     }
 
     /// Has the resolver look a name up, if there is a thread for it. If not, a name that was found before waits for one.
-    fn begin(&self, state: &mut State, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
+    fn begin(&self, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         let job = (name.to_owned(), Arc::clone(lookup));
         if state.have_room(lookup.standing) {
             let (shared, job) = (Arc::clone(&self.0), job.clone());
@@ -267,7 +267,7 @@ impl Lookups {
     /// that wait for it asks the name servers.
     fn await_outcome<'s>(
         &'s self,
-        mut state: MutexGuard<'s, State>,
+        mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
@@ -306,11 +306,11 @@ impl Lookups {
     /// Asks the name servers for a name, whose look-up ends if they answer. If they do not, it goes on if there is a thread for it.
     fn ask<'s>(
         &'s self,
-        mut state: MutexGuard<'s, State>,
+        mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
-    ) -> MutexGuard<'s, State> {
+    ) -> MutexGuard<'s, LookupState> {
         let now = Instant::now();
         state.asking += 1;
         let in_time = now + state.answer_time(self.0.workers);
@@ -329,9 +329,9 @@ impl Lookups {
             pending.ask_at = if deadline < wanted { now } else { Instant::now() + ASK_AGAIN_AFTER };
         }
         let outcome = match answer {
-            Some(Answer::Addresses(ips)) => Some(Ok(ips.into())),
-            Some(Answer::NotFound) => Some(Err(LookupFailure::NotFound)),
-            Some(Answer::Failure) => Some(Err(LookupFailure::ServerFails)),
+            Some(DnsResult::Addresses(ips)) => Some(Ok(ips.into())),
+            Some(DnsResult::NotFound) => Some(Err(LookupFailure::NotFound)),
+            Some(DnsResult::Failure) => Some(Err(LookupFailure::ServerFails)),
             None if is_over() => None,
             None => {
                 state.note_unanswered();
@@ -348,7 +348,7 @@ impl Lookups {
     }
 }
 
-impl State {
+impl LookupState {
     fn running(&self) -> usize {
         self.running_new + self.running_found
     }
@@ -375,7 +375,7 @@ impl State {
     /// A look-up, while it is under way.
     fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
         match self.names.get_mut(name) {
-            Some(Entry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
+            Some(NameEntry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
             _ => None,
         }
     }
@@ -390,7 +390,7 @@ impl State {
     }
 
     /// The next look-up of those that are queued. It counts as running.
-    fn next(&mut self) -> Option<Job> {
+    fn next(&mut self) -> Option<LookupJob> {
         let job = self.queue.pop_front()?;
         self.begin(&job.1);
         Some(job)
@@ -412,7 +412,7 @@ impl State {
     }
 
     /// Ends a look-up with this outcome, unless it has ended. That a name was found before is forgotten only if it is found no more.
-    fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: Outcome) {
+    fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
         if self.pending(name, lookup).is_none() {
             return;
         }
@@ -420,18 +420,18 @@ impl State {
         self.queue.retain(|(_, queued)| !Arc::ptr_eq(queued, lookup));
         let now = Instant::now();
         let entry = match &outcome {
-            Ok(ips) => Some(Entry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
+            Ok(ips) => Some(NameEntry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
             Err(LookupFailure::NotFound) => None,
-            Err(_) => (lookup.standing == Standing::Found).then_some(Entry::Expired),
+            Err(_) => (lookup.standing == Standing::Found).then_some(NameEntry::Expired),
         };
         // It is set only here.
         let _ = lookup.outcome.set(outcome);
         let Some(entry) = entry else { return };
         if self.names.len() >= MAX_REMEMBERED {
             self.names.retain(|_, entry| match entry {
-                Entry::Known { until, .. } => now < *until,
-                Entry::Expired => false,
-                Entry::Pending(_) => true,
+                NameEntry::Known { until, .. } => now < *until,
+                NameEntry::Expired => false,
+                NameEntry::Pending(_) => true,
             });
         }
         if self.names.len() < MAX_REMEMBERED {
@@ -440,13 +440,13 @@ impl State {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LookupsCore {
+    fn lock(&self) -> MutexGuard<'_, LookupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks up a name, and then what is queued, until there is no more.
-    fn work(&self, first: Job) {
+    fn work(&self, first: LookupJob) {
         let mut next = Some(first);
         while let Some((name, lookup)) = next {
             let outcome = (self.resolve)(&name);
@@ -461,7 +461,7 @@ impl Shared {
 }
 
 /// Asks the system's resolver.
-fn by_system(name: &str) -> Outcome {
+fn by_system(name: &str) -> LookupOutcome {
     let begun = Instant::now();
     let ips: Arc<[IpAddr]> = match dns_lookup::lookup_host(name) {
         Ok(ips) => ips.collect(),
@@ -488,14 +488,14 @@ mod tests {
         Instant::now() + Duration::from_millis(ms)
     }
 
-    fn localhost() -> Outcome {
+    fn localhost() -> LookupOutcome {
         Ok(Arc::new([IpAddr::from([127, 0, 0, 1])]))
     }
 
     /// What name servers do when they are asked directly, and whether the resolver would wait for them.
     #[derive(Debug)]
     struct Servers {
-        answer: fn(&str) -> Option<Answer>,
+        answer: fn(&str) -> Option<DnsResult>,
         resolver_would_wait: bool,
     }
 
@@ -508,7 +508,7 @@ mod tests {
             ServersSeen::default()
         }
 
-        fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<Answer> {
+        fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
             let answer = (self.answer)(name);
             while answer.is_none() && Instant::now() < until && !is_over() {
                 thread::sleep(Duration::from_millis(1));
@@ -517,17 +517,17 @@ mod tests {
         }
     }
 
-    fn lookups(resolve: fn(&str) -> Outcome, answer: fn(&str) -> Option<Answer>) -> Lookups {
+    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Lookups {
         Lookups::by(resolve, Box::new(Servers { answer, resolver_would_wait: false }), 20)
     }
 
     /// Look-ups of which the name server answers for none, if it is asked.
-    fn unanswered(resolve: fn(&str) -> Outcome) -> Lookups {
+    fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Lookups {
         lookups(resolve, |_| None)
     }
 
-    fn answered() -> Option<Answer> {
-        Some(Answer::Addresses(vec![[10, 0, 0, 1].into()]))
+    fn answered() -> Option<DnsResult> {
+        Some(DnsResult::Addresses(vec![[10, 0, 0, 1].into()]))
     }
 
     /// What is found of a name within a time, and how long that takes.
@@ -623,8 +623,8 @@ mod tests {
             },
             |name| match name {
                 "answered" => answered(),
-                "unknown" => Some(Answer::NotFound),
-                "failing" => Some(Answer::Failure),
+                "unknown" => Some(DnsResult::NotFound),
+                "failing" => Some(DnsResult::Failure),
                 _ => None,
             },
         );
@@ -655,7 +655,7 @@ mod tests {
     fn unanswered_names_hold_a_part_of_the_workers() {
         let check = |workers: usize, unanswered: usize, asking: usize, expected_ms: u64| {
             let unanswered = std::iter::repeat_n(Instant::now(), unanswered).collect();
-            let mut state = State { unanswered, asking, ..State::default() };
+            let mut state = LookupState { unanswered, asking, ..LookupState::default() };
             let found = state.answer_time(workers);
             assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {asking}");
         };
@@ -764,7 +764,7 @@ mod tests {
     fn that_a_name_was_found_is_forgotten_only_when_it_is_found_no_more() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().unwrap().clone().map_or_else(localhost, Err));
-        let standing = || lookups.0.lock().names.get("name").map(|entry| matches!(entry, Entry::Expired));
+        let standing = || lookups.0.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::tls::Tls;
-use super::transport::{Shared, Transport};
+use super::transport::{SharedTransport, Transport};
 use crate::file::Refreshed;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
@@ -15,7 +15,7 @@ use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
 /// What all such transports are made with.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Surroundings {
-    pub(in crate::prometheus) shared: Shared,
+    pub(in crate::prometheus) shared: SharedTransport,
     /// What `--ca-path` says.
     pub(in crate::prometheus) authorities: Authorities,
     /// What `--proxy` and `--no-proxy` say.

@@ -9,7 +9,7 @@ use socket2::SockRef;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-/// How much of an answer is read at a time, and of a question sent. Every connection has so much memory for as long as it is kept.
+/// How much of a response is read at a time, and of a call sent. Every connection has so much memory for as long as it is kept.
 pub(super) const INPUT_BYTES: usize = 128 << 10;
 pub(super) const OUTPUT_BYTES: usize = 16 << 10;
 

@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, BodyReader, RequestBuilder};
 
-use super::authorize::{Authorize, Outgoing};
+use super::authorize::{Authorize, UnsignedCall};
 use super::connection::Keep;
 use super::connector::Connector;
 use super::deadline::Deadline;
@@ -30,7 +30,7 @@ use crate::prometheus::error::ErrorKind;
 /// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
-/// The status of a server that has waited for a question long enough.
+/// The status of a server that has waited for a call long enough.
 const REQUEST_TIMEOUT: u16 = 408;
 
 /// How long an idle connection is kept.
@@ -41,7 +41,7 @@ pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_6
 
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) enum Content<'a> {
+pub(in crate::prometheus) enum CallContent<'a> {
     /// Parameters by POST, as a form.
     Form(&'a Params),
     /// A form that is encoded already, by POST.
@@ -54,9 +54,9 @@ pub(in crate::prometheus) enum Content<'a> {
     RemoteRead(&'a [u8]),
 }
 
-/// Whom a question goes to.
+/// Whom a call goes to.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct Target<'a> {
+pub(in crate::prometheus) struct CallTarget<'a> {
     pub(in crate::prometheus) address: &'a Address,
     /// What stands in the URL of every call, as `name=value&...`, or nothing.
     pub(in crate::prometheus) url_query: &'a str,
@@ -65,20 +65,20 @@ pub(in crate::prometheus) struct Target<'a> {
 
 /// What is asked of whom.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct Question<'a> {
-    pub(in crate::prometheus) target: Target<'a>,
+pub(in crate::prometheus) struct OutgoingCall<'a> {
+    pub(in crate::prometheus) target: CallTarget<'a>,
     /// Such as `/api/v1/query`.
     pub(in crate::prometheus) path: &'a str,
-    pub(in crate::prometheus) content: Content<'a>,
+    pub(in crate::prometheus) content: CallContent<'a>,
     pub(in crate::prometheus) deadline: Deadline,
     /// What goes along.
     pub(in crate::prometheus) trace: Option<&'a Trace>,
-    /// The most bytes of the answer's body.
+    /// The most bytes of the response's body.
     pub(in crate::prometheus) max_bytes: u64,
 }
 
-/// An answer that has begun.
-pub(in crate::prometheus) struct Answer {
+/// A response that has begun.
+pub(in crate::prometheus) struct UpstreamResponse {
     pub(in crate::prometheus) status: u16,
     /// All headers.
     pub(in crate::prometheus) headers: HeaderMap,
@@ -86,12 +86,12 @@ pub(in crate::prometheus) struct Answer {
     pub(in crate::prometheus) content_type: Option<String>,
     /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
     pub(in crate::prometheus) is_victoria_metrics: bool,
-    pub(in crate::prometheus) body: Body,
+    pub(in crate::prometheus) body: ResponseBody,
 }
 
-/// The body of an answer as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
+/// The body of a response as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
 /// the connection can be used again; dropped before that, it is closed.
-pub(in crate::prometheus) struct Body {
+pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
@@ -131,11 +131,11 @@ struct Charged {
 /// short name, which is a text of its own.
 const DECODED_BYTES: usize = 3;
 
-impl Body {
-    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> Body {
+impl ResponseBody {
+    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> ResponseBody {
         let reader = body.into_with_config().limit(max_bytes).reader();
         let (begun, waited) = (Instant::now(), Duration::ZERO);
-        Body {
+        ResponseBody {
             reader,
             deadline,
             charged: None,
@@ -148,7 +148,7 @@ impl Body {
         }
     }
 
-    /// Counts what is made of it as held by a question.
+    /// Counts what is made of it as held by a call.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
         self.charged = Some(Charged { memory, read_bytes: 0 });
     }
@@ -180,7 +180,7 @@ impl Body {
     }
 }
 
-impl Read for Body {
+impl Read for ResponseBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let begun = Instant::now();
         if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
@@ -215,7 +215,7 @@ pub(in crate::prometheus) struct Transport {
 
 /// What the transports of all upstreams share.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Shared {
+pub(in crate::prometheus) struct SharedTransport {
     /// How many workers there are, each of which may keep a connection to any upstream.
     workers: usize,
     connection_lifetime: Duration,
@@ -224,17 +224,17 @@ pub(in crate::prometheus) struct Shared {
     pub(in crate::prometheus) proxy_tls: Arc<Tls>,
 }
 
-impl Shared {
-    pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> Shared {
+impl SharedTransport {
+    pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> SharedTransport {
         let (lookups, proxy_tls) = (Arc::new(Lookups::new(workers)), Arc::new(proxy_tls));
-        Shared { workers, connection_lifetime, lookups, proxy_tls }
+        SharedTransport { workers, connection_lifetime, lookups, proxy_tls }
     }
 }
 
 impl Transport {
     /// Connections that each may take no longer to make than `connect_patience`, whatever the deadline.
     pub(in crate::prometheus) fn new(
-        shared: &Shared,
+        shared: &SharedTransport,
         allowlist: Allowlist,
         proxy: Option<Proxy>,
         tls: Tls,
@@ -274,14 +274,14 @@ impl Transport {
     /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
     /// a new one; what else may befall a kept connection is dealt with in `connection`. One that refuses credentials is asked once
     /// more if there are newer ones.
-    pub(in crate::prometheus) fn exchange(&self, question: Question<'_>) -> Result<Answer, ErrorKind> {
+    pub(in crate::prometheus) fn exchange(&self, call: OutgoingCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let begun = Instant::now();
-        let begin = |max_idle_age| self.begin(question, max_idle_age);
+        let begin = |max_idle_age| self.begin(call, max_idle_age);
         let (mut response, credentials) = begin(MAX_IDLE_AGE)?;
         if response.status() == REQUEST_TIMEOUT {
             drop(response);
             (response, _) = begin(Duration::ZERO)?;
-        } else if matches!(response.status().as_u16(), 401 | 403) && question.target.credentials.renew(&credentials) {
+        } else if matches!(response.status().as_u16(), 401 | 403) && call.target.credentials.renew(&credentials) {
             drop(response);
             (response, _) = begin(MAX_IDLE_AGE)?;
         }
@@ -289,53 +289,55 @@ impl Transport {
         let status = response.status().as_u16();
         let has_length =
             ["Content-Length", "Transfer-Encoding"].iter().any(|name| response.headers().contains_key(*name));
-        Ok(Answer {
+        Ok(UpstreamResponse {
             status,
             content_type: text("Content-Type"),
             is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
             headers: std::mem::take(response.headers_mut()),
-            body: Body {
+            body: ResponseBody {
                 begun,
                 waited: begun.elapsed(),
                 has_length,
-                ..Body::new(response.into_body(), question.deadline, question.max_bytes)
+                ..ResponseBody::new(response.into_body(), call.deadline, call.max_bytes)
             },
         })
     }
 
-    /// Sends a question, with the credentials that it gives as well.
+    /// Sends a call, with the credentials that it gives as well.
     fn begin(
         &self,
-        question: Question<'_>,
+        call: OutgoingCall<'_>,
         max_idle_age: Duration,
     ) -> Result<(Response<ureq::Body>, HeaderMap), ErrorKind> {
-        let Question { target, path, content, deadline, trace, .. } = question;
+        let OutgoingCall { target, path, content, deadline, trace, .. } = call;
         let begun = Instant::now();
         if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let form_of_params = if let Content::Form(params) = content { form(params) } else { String::new() };
+        let form_of_params = if let CallContent::Form(params) = content { form(params) } else { String::new() };
         let (method, body) = match content {
-            Content::Form(_) => ("POST", form_of_params.as_bytes()),
-            Content::EncodedForm(form) => ("POST", form.as_bytes()),
-            Content::RemoteRead(body) => ("POST", body),
-            Content::EmptyPut => ("PUT", [].as_slice()),
-            Content::Query(_) => ("GET", [].as_slice()),
+            CallContent::Form(_) => ("POST", form_of_params.as_bytes()),
+            CallContent::EncodedForm(form) => ("POST", form.as_bytes()),
+            CallContent::RemoteRead(body) => ("POST", body),
+            CallContent::EmptyPut => ("PUT", [].as_slice()),
+            CallContent::Query(_) => ("GET", [].as_slice()),
         };
         // ureq would panic at one that is too long.
         let uri = Uri::try_from(url(target, path, content)).map_err(|_| ErrorKind::Unsent)?;
-        let credentials = target.credentials.headers(&Outgoing { method, uri: &uri, body }, deadline)?;
+        let credentials = target.credentials.headers(&UnsignedCall { method, uri: &uri, body }, deadline)?;
         let time = Some(deadline.remaining());
         let post =
             |kind: &str| prepared(self.agent.post(&uri), &credentials, trace, time, max_idle_age).content_type(kind);
         let sent = match content {
-            Content::Form(_) | Content::EncodedForm(_) => post("application/x-www-form-urlencoded").send(body),
-            Content::RemoteRead(_) => post("application/x-protobuf")
+            CallContent::Form(_) | CallContent::EncodedForm(_) => post("application/x-www-form-urlencoded").send(body),
+            CallContent::RemoteRead(_) => post("application/x-protobuf")
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .send(body),
-            Content::EmptyPut => prepared(self.agent.put(&uri), &credentials, trace, time, max_idle_age).send_empty(),
-            Content::Query(_) => prepared(self.agent.get(&uri), &credentials, trace, time, max_idle_age).call(),
+            CallContent::EmptyPut => {
+                prepared(self.agent.put(&uri), &credentials, trace, time, max_idle_age).send_empty()
+            }
+            CallContent::Query(_) => prepared(self.agent.get(&uri), &credentials, trace, time, max_idle_age).call(),
         };
         let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
         Ok((response, credentials))
@@ -343,9 +345,9 @@ impl Transport {
 }
 
 /// The URL of a call.
-pub(in crate::prometheus) fn url(target: Target<'_>, path: &str, content: Content<'_>) -> String {
+pub(in crate::prometheus) fn url(target: CallTarget<'_>, path: &str, content: CallContent<'_>) -> String {
     let mut url = target.address.endpoint(path);
-    let params = if let Content::Query(params) = content { form(params) } else { String::new() };
+    let params = if let CallContent::Query(params) = content { form(params) } else { String::new() };
     for (part, separator) in
         [target.url_query, params.as_str()].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"])
     {
@@ -378,8 +380,8 @@ mod tests {
         let read = |waited_ms: u64| {
             let deadline = Deadline::new(Instant::now(), Duration::ZERO);
             let begun = Instant::now() - Duration::from_millis(100);
-            let body = Body::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
-            let mut body = Body { begun, waited: Duration::from_millis(waited_ms), ..body };
+            let body = ResponseBody::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
+            let mut body = ResponseBody { begun, waited: Duration::from_millis(waited_ms), ..body };
             let read = body.read(&mut [0; 2]);
             read.map_err(|error| body.failure(error))
         };

@@ -63,7 +63,7 @@ fn request(proxy: &Proxy, upstream: &Uri) -> String {
     )
 }
 
-/// Reads an answer up to the empty line. What is behind it is the upstream's, so it is taken byte by byte, from a buffer.
+/// Reads a response up to the empty line. What is behind it is the upstream's, so it is taken byte by byte, from a buffer.
 fn head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -77,7 +77,7 @@ fn head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
     Ok(head)
 }
 
-/// The status of an answer, such as 200 of `HTTP/1.1 200 Connection established`.
+/// The status of a response, such as 200 of `HTTP/1.1 200 Connection established`.
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.strip_prefix(b"HTTP/1.")?;
     let digits = line.get(2..5).filter(|_| line[0].is_ascii_digit() && line[1] == b' ')?;

@@ -31,11 +31,11 @@ pub(in crate::prometheus) struct Upstreams {
 #[derive(Debug)]
 pub struct BadUpstreamsFile {
     path: PathBuf,
-    reason: Box<Reason>,
+    reason: Box<UpstreamsFileFault>,
 }
 
 #[derive(Debug)]
-enum Reason {
+enum UpstreamsFileFault {
     Unreadable(Unreadable),
     Bad(String),
     /// Something that an upstream of this name cannot be made with.
@@ -48,12 +48,12 @@ impl fmt::Display for BadUpstreamsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the upstreams file {}", self.path.display())?;
         match &*self.reason {
-            Reason::Unreadable(why) => {
+            UpstreamsFileFault::Unreadable(why) => {
                 write!(f, " {why}; {} (--upstreams-file, or UPSTREAMS_FILE)", why.remedy())
             }
-            Reason::Bad(what) => write!(f, ", {what}"),
-            Reason::Unusable(name, bad) => write!(f, ", upstream {name}, line {}: {bad}", bad.line()),
-            Reason::NoLonger(name, bad) => write!(f, ", upstream {name}: {bad}"),
+            UpstreamsFileFault::Bad(what) => write!(f, ", {what}"),
+            UpstreamsFileFault::Unusable(name, bad) => write!(f, ", upstream {name}, line {}: {bad}", bad.line()),
+            UpstreamsFileFault::NoLonger(name, bad) => write!(f, ", upstream {name}: {bad}"),
         }
     }
 }
@@ -64,7 +64,7 @@ impl BadUpstreamsFile {
     /// The file that has to be mended: this one, or one that it names.
     pub fn path(&self) -> &Path {
         match &*self.reason {
-            Reason::NoLonger(_, bad) => bad.file().unwrap_or(&self.path),
+            UpstreamsFileFault::NoLonger(_, bad) => bad.file().unwrap_or(&self.path),
             _ => &self.path,
         }
     }
@@ -103,7 +103,7 @@ impl Upstreams {
         let named = current.iter().map(|upstream| {
             let name = || upstream.definition().name.clone();
             let refreshed = upstream.refresh(&self.around.authorities);
-            refreshed.map_troubles(|bad| of_file(path, Reason::NoLonger(name(), bad.of_named())))
+            refreshed.map_troubles(|bad| of_file(path, UpstreamsFileFault::NoLonger(name(), bad.of_named())))
         });
         iter::once(own.into()).chain(named).collect()
     }
@@ -118,7 +118,7 @@ impl Upstreams {
                 None => {
                     let name = definition.name.clone();
                     let made = NamedUpstream::new(definition, &self.around, &self.aws);
-                    now.push(Arc::new(made.map_err(|bad| of_file(path, Reason::Unusable(name, bad)))?));
+                    now.push(Arc::new(made.map_err(|bad| of_file(path, UpstreamsFileFault::Unusable(name, bad)))?));
                 }
             }
         }
@@ -164,13 +164,14 @@ impl Upstreams {
     }
 }
 
-fn of_file(path: &Path, reason: Reason) -> BadUpstreamsFile {
+fn of_file(path: &Path, reason: UpstreamsFileFault) -> BadUpstreamsFile {
     BadUpstreamsFile { path: path.to_owned(), reason: Box::new(reason) }
 }
 
 /// Opens the file anew each time: a mounted secret is changed by renaming.
 fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
-    let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| of_file(path, Reason::Unreadable(why)))?;
+    let text =
+        file::read_text(path, MAX_FILE_BYTES).map_err(|why| of_file(path, UpstreamsFileFault::Unreadable(why)))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    definition::parse(&text, folder).map_err(|what| of_file(path, Reason::Bad(what)))
+    definition::parse(&text, folder).map_err(|what| of_file(path, UpstreamsFileFault::Bad(what)))
 }

@@ -23,13 +23,13 @@ use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
-use crate::prometheus::http::transport::{ANY_PATIENCE, Target, Transport};
+use crate::prometheus::http::transport::{ANY_PATIENCE, CallTarget, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long a connection to a replica may take: there are others.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a connection to a service of this machine's own may take. Where there is none, most machines get no answer at all.
+/// How long a connection to a service of this machine's own may take. Where there is none, most machines get no response at all.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a probe of a replica may take.
@@ -88,7 +88,7 @@ impl NamedUpstream {
         self.replicas.current(Instant::now())
     }
 
-    /// A replica has failed to answer, which the next question need not try.
+    /// A replica has failed to answer, which the next query need not try.
     pub(super) fn replica_failed(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
@@ -119,9 +119,9 @@ impl NamedUpstream {
     fn probe(&self, replica: usize) -> Probed {
         let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
         match trivial_query::ask(self.transport(), self.target(replica), deadline, None) {
-            Ok(answer) if answer.status >= 500 => Probed::Down,
+            Ok(response) if response.status >= 500 => Probed::Down,
             // The connection can be used again once the short body is read.
-            Ok(mut answer) => match io::copy(&mut answer.body, &mut io::sink()) {
+            Ok(mut response) => match io::copy(&mut response.body, &mut io::sink()) {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
             },
@@ -141,9 +141,9 @@ impl NamedUpstream {
         if to < from { log::info(line) } else { log::warn(line) }
     }
 
-    /// Whom questions to a replica go to.
-    pub(super) fn target(&self, replica: usize) -> Target<'_> {
-        Target { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
+    /// Whom queries to a replica go to.
+    pub(super) fn target(&self, replica: usize) -> CallTarget<'_> {
+        CallTarget { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
     /// Whether requests are signed for Amazon.

@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 /// For so long, a replica has to answer before it is preferred again to one that comes after it.
 const PROVEN: Duration = Duration::from_secs(60);
 
-/// How many probes in a row the replica that is asked may leave without an answer.
+/// How many probes in a row the replica that is asked may leave without a response.
 const MAX_FAILED_PROBES: u32 = 2;
 
-/// How long after its last question the replica that is asked is still probed.
+/// How long after its last query the replica that is asked is still probed.
 const IN_USE: Duration = Duration::from_secs(30);
 
 /// The replicas of an upstream, by their places in the order in which they are preferred.
 #[derive(Debug)]
-pub(super) struct Replicas(Mutex<State>);
+pub(super) struct Replicas(Mutex<ReplicasState>);
 
 #[derive(Debug)]
-struct State {
+struct ReplicasState {
     current: usize,
     replicas: Vec<Replica>,
-    /// How many probes in a row the one that is asked has left without an answer.
+    /// How many probes in a row the one that is asked has left without a response.
     failed_probes: u32,
-    last_question: Option<Instant>,
+    last_query_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ struct Replica {
 pub(super) enum Probed {
     /// The replica answers.
     Answering,
-    /// There was no answer in time: it may be slow.
+    /// There was no response in time: it may be slow.
     Silent,
     /// It cannot be connected to, or says that it cannot answer.
     Down,
@@ -58,13 +58,13 @@ impl Replicas {
     /// So many replicas, at least one.
     pub(super) fn new(count: usize) -> Replicas {
         let replicas = vec![Replica::default(); count];
-        Replicas(Mutex::new(State { current: 0, replicas, failed_probes: 0, last_question: None }))
+        Replicas(Mutex::new(ReplicasState { current: 0, replicas, failed_probes: 0, last_query_at: None }))
     }
 
-    /// The one to ask. Once there is a question, it is probed for some time.
+    /// The one to ask. Once there is a query, it is probed for some time.
     pub(super) fn current(&self, now: Instant) -> usize {
         let mut state = self.state();
-        state.last_question = Some(now);
+        state.last_query_at = Some(now);
         state.current
     }
 
@@ -79,7 +79,7 @@ impl Replicas {
     /// one that is asked has left a probe unanswered, so that it is known which can take its place. The one that is asked comes last.
     pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
         let state = self.state();
-        let is_in_use = state.last_question.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
+        let is_in_use = state.last_query_at.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
         let is_in_doubt = is_in_use && state.failed_probes > 0;
         let is_wanted = |nth: &usize| match nth.cmp(&state.current) {
             Ordering::Less => true,
@@ -123,12 +123,12 @@ impl Replicas {
         (is_proven || state.replicas[state.current].is_failing).then(|| state.change(replica))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReplicasState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ReplicasState {
     /// Where all fail, none is better, and nothing changes.
     fn fail(&mut self, replica: usize) -> Option<Change> {
         let count = self.replicas.len();
@@ -160,7 +160,7 @@ mod tests {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         assert_eq!(replicas.current(now), 0);
         assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
-        // Another question that was on its way to it.
+        // Another query that was on its way to it.
         assert_eq!(replicas.failed(0), None);
         assert_eq!(replicas.current(now + after(3_600)), 1);
         assert_eq!(replicas.failed(1), Some(Change { from: 1, to: 2 }));

@@ -8,11 +8,11 @@ use ureq::http::HeaderName;
 use crate::model::query::{NanInterpretation, PartialResponse};
 use crate::prometheus::access::address::{Address, BaseUrl, split_url};
 use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
-use crate::prometheus::access::secret_source::{Form, Origin, Place, SecretSource};
+use crate::prometheus::access::secret_source::{FilePlace, SecretForm, SecretOrigin, SecretSource};
 use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
 use crate::secret::Secret;
 
-use super::fields::{BadField, Field, Fields};
+use super::fields::{BadField, FileField, FileFields};
 use super::yaml;
 
 /// The most upstreams in a file.
@@ -78,7 +78,7 @@ pub(in crate::prometheus) struct Definition {
     pub(in crate::prometheus) options: Options,
 }
 
-/// What holds for the questions to an upstream.
+/// What holds for the queries to an upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// The timeout where the connection details give none.
@@ -87,11 +87,11 @@ pub struct Options {
     pub scrape_interval_ms: Option<i64>,
     /// What a sample that is not a number becomes, where the connection details do not say.
     pub nan: Option<NanInterpretation>,
-    /// What becomes of a partial answer, where the connection details do not say.
+    /// What becomes of a partial response, where the connection details do not say.
     pub partial: Option<PartialResponse>,
     /// Whether samples are never read by remote read.
     pub without_remote_read: bool,
-    /// Whether questions go by GET alone.
+    /// Whether queries go by GET alone.
     pub get_only: bool,
     /// The most requests to it in flight.
     pub max_in_flight: Option<usize>,
@@ -110,7 +110,7 @@ pub(in crate::prometheus) enum CredentialsDefinition {
 /// How requests are signed for Amazon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct SigV4Definition {
-    pub(in crate::prometheus) place: Place,
+    pub(in crate::prometheus) place: FilePlace,
     /// That of the environment if not given.
     pub(in crate::prometheus) region: Option<String>,
     pub(in crate::prometheus) service: String,
@@ -180,10 +180,10 @@ const UPSTREAM_KEYS: [&str; 23] = [
 /// What is wrong first, with its line.
 pub(in crate::prometheus) fn parse(text: &str, folder: &Path) -> Result<Vec<Definition>, String> {
     let document = yaml::parse(text).map_err(|bad| format!("line {}: the file {}", bad.line, bad.what))?;
-    definitions(&Field::document(&document), folder).map_err(|bad| bad.to_string())
+    definitions(&FileField::document(&document), folder).map_err(|bad| bad.to_string())
 }
 
-fn definitions(document: &Field<'_>, folder: &Path) -> Result<Vec<Definition>, BadField> {
+fn definitions(document: &FileField<'_>, folder: &Path) -> Result<Vec<Definition>, BadField> {
     let items = document.fields(&["upstreams"])?.needed("upstreams")?.list(MAX_UPSTREAMS)?;
     let mut definitions: Vec<Definition> = Vec::with_capacity(items.len());
     for item in items {
@@ -197,7 +197,7 @@ fn definitions(document: &Field<'_>, folder: &Path) -> Result<Vec<Definition>, B
     Ok(definitions)
 }
 
-fn definition(fields: &Fields<'_>, folder: &Path) -> Result<Definition, BadField> {
+fn definition(fields: &FileFields<'_>, folder: &Path) -> Result<Definition, BadField> {
     refuse_true(
         fields,
         "follow_redirects",
@@ -216,7 +216,7 @@ fn definition(fields: &Fields<'_>, folder: &Path) -> Result<Definition, BadField
     })
 }
 
-fn refuse_true(fields: &Fields<'_>, key: &str, why: &str) -> Result<(), BadField> {
+fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), BadField> {
     match fields.get(key) {
         Some(field) if field.boolean()? => {
             Err(field.bad(&format!("cannot be true: {why}; set it to false, or remove it")))
@@ -226,7 +226,7 @@ fn refuse_true(fields: &Fields<'_>, key: &str, why: &str) -> Result<(), BadField
 }
 
 /// A name as it stands in connection details, logs and metrics.
-fn name(field: &Field<'_>) -> Result<String, BadField> {
+fn name(field: &FileField<'_>) -> Result<String, BadField> {
     let is_good = |text: &str| {
         text.len() <= MAX_NAME_LENGTH
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -239,7 +239,7 @@ fn name(field: &Field<'_>) -> Result<String, BadField> {
     })
 }
 
-fn addresses(fields: &Fields<'_>) -> Result<Vec<Address>, BadField> {
+fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, BadField> {
     match fields.at_most_one(&["url", "urls"])? {
         Some(("url", field)) => Ok(vec![address(&field)?]),
         Some((_, list)) => {
@@ -257,7 +257,7 @@ fn addresses(fields: &Fields<'_>) -> Result<Vec<Address>, BadField> {
     }
 }
 
-fn address(field: &Field<'_>) -> Result<Address, BadField> {
+fn address(field: &FileField<'_>) -> Result<Address, BadField> {
     let BaseUrl { address, authorization } = Address::at_url(field.text()?).map_err(|what| field.bad(what))?;
     match authorization {
         Some(_) => Err(field.bad("must have no user and password: give them as basic_auth")),
@@ -265,32 +265,32 @@ fn address(field: &Field<'_>) -> Result<Address, BadField> {
     }
 }
 
-fn credentials(fields: &Fields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
     let found =
         fields.at_most_one(&["basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file"])?;
     let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
     match key {
         "basic_auth" => {
             let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
-            let username = needed_secret(&basic, ["username", "username_file"], folder, Form::Line)?;
-            let password = secret(&basic, ["password", "password_file"], folder, Form::Line)?;
+            let username = needed_secret(&basic, ["username", "username_file"], folder, SecretForm::Line)?;
+            let password = secret(&basic, ["password", "password_file"], folder, SecretForm::Line)?;
             Ok(CredentialsDefinition::Basic { username, password })
         }
         "authorization" => {
             let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
             let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
             let credentials =
-                needed_secret(&authorization, ["credentials", "credentials_file"], folder, Form::HeaderValue)?;
+                needed_secret(&authorization, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
             Ok(CredentialsDefinition::Authorization { scheme, credentials })
         }
         "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
         "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
-        "bearer_token" => given(&field, Form::HeaderValue).map(bearer),
-        _ => in_file(&field, folder, Form::HeaderValue).map(bearer),
+        "bearer_token" => given(&field, SecretForm::HeaderValue).map(bearer),
+        _ => in_file(&field, folder, SecretForm::HeaderValue).map(bearer),
     }
 }
 
-fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField> {
+fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<OAuth2Definition, BadField> {
     const KEYS: [&str; 9] = [
         "client_id",
         "client_secret",
@@ -314,7 +314,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     }
     Ok(OAuth2Definition {
         client_id: fields.needed("client_id")?.text()?.to_owned(),
-        client_secret: needed_secret(&fields, ["client_secret", "client_secret_file"], folder, Form::Line)?,
+        client_secret: needed_secret(&fields, ["client_secret", "client_secret_file"], folder, SecretForm::Line)?,
         token_url,
         token_path,
         token_url_query,
@@ -325,7 +325,7 @@ fn oauth2(field: &Field<'_>, folder: &Path) -> Result<OAuth2Definition, BadField
     })
 }
 
-fn sigv4(field: &Field<'_>, folder: &Path) -> Result<SigV4Definition, BadField> {
+fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<SigV4Definition, BadField> {
     const KEYS: [&str; 10] = [
         "region",
         "access_key",
@@ -346,8 +346,8 @@ fn sigv4(field: &Field<'_>, folder: &Path) -> Result<SigV4Definition, BadField> 
         None => Ok(None),
     };
     let text = |key: &str| fields.get(key).map(|field| field.text().map(str::to_owned)).transpose();
-    let access_key = secret(&fields, ["access_key", "access_key_file"], folder, Form::HeaderValue)?;
-    let secret_key = secret(&fields, ["secret_key", "secret_key_file"], folder, Form::Line)?;
+    let access_key = secret(&fields, ["access_key", "access_key_file"], folder, SecretForm::HeaderValue)?;
+    let secret_key = secret(&fields, ["secret_key", "secret_key_file"], folder, SecretForm::Line)?;
     let keys = match (access_key, secret_key) {
         (Some(access_key), Some(secret_key)) => Some((access_key, secret_key)),
         (None, None) => None,
@@ -377,7 +377,7 @@ fn bearer(credentials: SecretSource) -> CredentialsDefinition {
     CredentialsDefinition::Authorization { scheme: BEARER.to_owned(), credentials }
 }
 
-fn scheme(field: &Field<'_>) -> Result<String, BadField> {
+fn scheme(field: &FileField<'_>) -> Result<String, BadField> {
     let text = field.text()?;
     if text.eq_ignore_ascii_case("basic") {
         return Err(field.bad("must not be Basic: use basic_auth"));
@@ -388,10 +388,10 @@ fn scheme(field: &Field<'_>) -> Result<String, BadField> {
 
 /// A secret that has to be given, or in a file: the keys of both.
 fn needed_secret(
-    fields: &Fields<'_>,
+    fields: &FileFields<'_>,
     keys: [&'static str; 2],
     folder: &Path,
-    form: Form,
+    form: SecretForm,
 ) -> Result<SecretSource, BadField> {
     let missing = || fields.bad(&format!("has neither {} nor {}, of which it needs one", keys[0], keys[1]));
     secret(fields, keys, folder, form)?.ok_or_else(missing)
@@ -399,10 +399,10 @@ fn needed_secret(
 
 /// A secret that is given, or in a file: the keys of both.
 fn secret(
-    fields: &Fields<'_>,
+    fields: &FileFields<'_>,
     keys: [&'static str; 2],
     folder: &Path,
-    form: Form,
+    form: SecretForm,
 ) -> Result<Option<SecretSource>, BadField> {
     match fields.at_most_one(&keys)? {
         None => Ok(None),
@@ -411,19 +411,19 @@ fn secret(
     }
 }
 
-fn given(field: &Field<'_>, form: Form) -> Result<SecretSource, BadField> {
+fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
     let secret = field.secret()?;
     match form.fault(secret.reveal()) {
         Some(fault) => Err(field.bad(fault)),
-        None => Ok(SecretSource { origin: Origin::Given(secret), form, place: field.place() }),
+        None => Ok(SecretSource { origin: SecretOrigin::Given(secret), form, place: field.place() }),
     }
 }
 
-fn in_file(field: &Field<'_>, folder: &Path, form: Form) -> Result<SecretSource, BadField> {
-    Ok(SecretSource { origin: Origin::File(folder.join(field.text()?)), form, place: field.place() })
+fn in_file(field: &FileField<'_>, folder: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
+    Ok(SecretSource { origin: SecretOrigin::File(folder.join(field.text()?)), form, place: field.place() })
 }
 
-fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
+fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
     let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
     let all = field.mapping()?;
@@ -439,11 +439,11 @@ fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, Secret
         let sources = field.fields(&["values", "secrets", "files"])?;
         for key in ["values", "secrets"] {
             for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), given(&value, Form::HeaderValue)?));
+                headers.push((header.clone(), given(&value, SecretForm::HeaderValue)?));
             }
         }
         for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-            headers.push((header.clone(), in_file(&file, folder, Form::HeaderValue)?));
+            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
         }
         if headers.len() == before {
             return Err(field.bad("has no values, secrets or files, of which it needs one"));
@@ -455,7 +455,7 @@ fn headers(fields: &Fields<'_>, folder: &Path) -> Result<Vec<(HeaderName, Secret
     Ok(headers)
 }
 
-fn query_parameters(fields: &Fields<'_>) -> Result<Vec<(String, String)>, BadField> {
+fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
     /// Those that the mirror sends itself.
     const OWN: [&str; 12] = [
         "query",
@@ -488,7 +488,7 @@ fn query_parameters(fields: &Fields<'_>) -> Result<Vec<(String, String)>, BadFie
 }
 
 /// The TLS settings of an upstream, or of the token server of one.
-fn tls_settings(fields: &Fields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
+fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
     const KEYS: [&str; 10] = [
         "ca",
         "ca_file",
@@ -507,9 +507,9 @@ fn tls_settings(fields: &Fields<'_>, folder: &Path) -> Result<TlsSettings, BadFi
     let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
     let settings = TlsSettings {
         place: field.place(),
-        ca: secret(&tls, ["ca", "ca_file"], folder, Form::Pem)?,
-        certificate: secret(&tls, ["cert", "cert_file"], folder, Form::Pem)?,
-        key: secret(&tls, ["key", "key_file"], folder, Form::Pem)?,
+        ca: secret(&tls, ["ca", "ca_file"], folder, SecretForm::Pem)?,
+        certificate: secret(&tls, ["cert", "cert_file"], folder, SecretForm::Pem)?,
+        key: secret(&tls, ["key", "key_file"], folder, SecretForm::Pem)?,
         server_name: tls.get("server_name").map(|field| server_name(&field)).transpose()?,
         min_version: version("min_version")?,
         max_version: version("max_version")?,
@@ -529,7 +529,7 @@ fn tls_settings(fields: &Fields<'_>, folder: &Path) -> Result<TlsSettings, BadFi
     }
 }
 
-fn server_name(field: &Field<'_>) -> Result<String, BadField> {
+fn server_name(field: &FileField<'_>) -> Result<String, BadField> {
     let text = field.text()?;
     match TlsSettings::is_server_name(text) {
         true => Ok(text.to_owned()),
@@ -537,7 +537,7 @@ fn server_name(field: &Field<'_>) -> Result<String, BadField> {
     }
 }
 
-fn proxy(fields: &Fields<'_>) -> Result<ProxyChoice, BadField> {
+fn proxy(fields: &FileFields<'_>) -> Result<ProxyChoice, BadField> {
     let no_proxy = fields.get("no_proxy");
     let Some(field) = fields.get("proxy_url") else {
         return match no_proxy {
@@ -549,7 +549,7 @@ fn proxy(fields: &Fields<'_>) -> Result<ProxyChoice, BadField> {
     if url.is_empty() {
         return Ok(ProxyChoice::Direct);
     }
-    let hosts = |field: Field<'_>| {
+    let hosts = |field: FileField<'_>| {
         field.text()?.parse().map_err(|_| field.bad("must be a comma-separated list of hosts, .domains and networks"))
     };
     let no_proxy: NoProxy = no_proxy.map_or(Ok(NoProxy::default()), hosts)?;
@@ -558,7 +558,7 @@ fn proxy(fields: &Fields<'_>) -> Result<ProxyChoice, BadField> {
     })
 }
 
-fn options(fields: &Fields<'_>) -> Result<Options, BadField> {
+fn options(fields: &FileFields<'_>) -> Result<Options, BadField> {
     let nan = [("ZERO", NanInterpretation::Zero), ("NONE", NanInterpretation::None)];
     let partial = [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)];
     let scrape_interval = fields.get("scrape_interval").map(|field| field.duration(MAX_SCRAPE_INTERVAL)).transpose()?;
@@ -578,7 +578,7 @@ mod tests {
     use proptest::sample::subsequence;
     use proptest::{prop_assert, prop_assert_eq, proptest};
 
-    use super::Form::{HeaderValue, Line, Pem};
+    use super::SecretForm::{HeaderValue, Line, Pem};
     use super::*;
 
     fn parsed(yaml: &str) -> Result<Vec<Definition>, String> {
@@ -593,12 +593,12 @@ mod tests {
         found.remove(0)
     }
 
-    fn given(form: Form, text: &str) -> SecretSource {
-        SecretSource { origin: Origin::Given(Secret::new(text)), form, place: Place::default() }
+    fn given(form: SecretForm, text: &str) -> SecretSource {
+        SecretSource { origin: SecretOrigin::Given(Secret::new(text)), form, place: FilePlace::default() }
     }
 
-    fn file(form: Form, path: &str) -> SecretSource {
-        SecretSource { origin: Origin::File(path.into()), form, place: Place::default() }
+    fn file(form: SecretForm, path: &str) -> SecretSource {
+        SecretSource { origin: SecretOrigin::File(path.into()), form, place: FilePlace::default() }
     }
 
     #[test]
@@ -689,7 +689,7 @@ mod tests {
         let pairs = [("namespace", "a b"), ("namespace", ""), ("x", "1")];
         assert_eq!(one.query_parameters, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let tls = TlsSettings {
-            place: Place::default(),
+            place: FilePlace::default(),
             ca: Some(file(Pem, "/etc/mirror/ca")),
             certificate: Some(given(Pem, "C")),
             key: Some(file(Pem, "/etc/mirror/k")),

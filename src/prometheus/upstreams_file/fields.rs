@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::model::duration;
 use crate::nearest::nearest;
-use crate::prometheus::access::secret_source::Place;
+use crate::prometheus::access::secret_source::FilePlace;
 use crate::secret::Secret;
 
-use super::yaml::{Node, Value};
+use super::yaml::{Node, YamlKey, YamlValue};
 
 /// What is wrong with a value.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,23 +28,23 @@ impl fmt::Display for BadField {
 }
 
 /// A value, and where it stands.
-pub(super) struct Field<'n> {
+pub(super) struct FileField<'n> {
     path: String,
     line: usize,
-    value: &'n Value,
+    value: &'n YamlValue,
 }
 
 /// The values of a mapping.
-pub(super) struct Fields<'n> {
+pub(super) struct FileFields<'n> {
     path: String,
     line: usize,
-    entries: &'n [(super::yaml::Key, Node)],
+    entries: &'n [(YamlKey, Node)],
 }
 
-impl<'n> Field<'n> {
+impl<'n> FileField<'n> {
     /// The whole document.
-    pub(super) fn document(node: &'n Node) -> Field<'n> {
-        Field { path: String::new(), line: node.line, value: &node.value }
+    pub(super) fn document(node: &'n Node) -> FileField<'n> {
+        FileField { path: String::new(), line: node.line, value: &node.value }
     }
 
     /// An error about this value.
@@ -54,15 +54,15 @@ impl<'n> Field<'n> {
     }
 
     /// Where it stands.
-    pub(super) fn place(&self) -> Place {
-        Place { line: self.line, path: self.path.clone() }
+    pub(super) fn place(&self) -> FilePlace {
+        FilePlace { line: self.line, path: self.path.clone() }
     }
 
     /// A text without the blanks around it; it is not empty.
     pub(super) fn text(&self) -> Result<&'n str, BadField> {
         match self.value {
-            Value::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
-            Value::Text(_) => Err(self.bad("must not be empty")),
+            YamlValue::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
+            YamlValue::Text(_) => Err(self.bad("must not be empty")),
             _ => Err(self.bad("must be a text")),
         }
     }
@@ -70,8 +70,8 @@ impl<'n> Field<'n> {
     /// A text as it stands there.
     pub(super) fn secret(&self) -> Result<Secret, BadField> {
         match self.value {
-            Value::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
-            Value::Text(_) => Err(self.bad("must not be empty")),
+            YamlValue::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
+            YamlValue::Text(_) => Err(self.bad("must not be empty")),
             _ => Err(self.bad("must be a text")),
         }
     }
@@ -79,7 +79,7 @@ impl<'n> Field<'n> {
     /// A text, which may be empty.
     pub(super) fn text_or_empty(&self) -> Result<&'n str, BadField> {
         match self.value {
-            Value::Text(text) => Ok(text),
+            YamlValue::Text(text) => Ok(text),
             _ => Err(self.bad("must be a text")),
         }
     }
@@ -116,21 +116,23 @@ impl<'n> Field<'n> {
     }
 
     /// The items of a list, of which there is at least one.
-    pub(super) fn list(&self, most: usize) -> Result<Vec<Field<'n>>, BadField> {
+    pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, BadField> {
         match self.value {
-            Value::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
-            Value::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
-            Value::List(items) => Ok(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect()),
+            YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
+            YamlValue::List(items) if items.len() > most => Err(self.bad(&format!("must have at most {most} items"))),
+            YamlValue::List(items) => {
+                Ok(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect())
+            }
             _ => Err(self.bad("must be a list")),
         }
     }
 
-    fn item(&self, index: usize, node: &'n Node) -> Field<'n> {
-        Field { path: format!("{}[{index}]", self.path), line: node.line, value: &node.value }
+    fn item(&self, index: usize, node: &'n Node) -> FileField<'n> {
+        FileField { path: format!("{}[{index}]", self.path), line: node.line, value: &node.value }
     }
 
     /// The values of a mapping that has no other keys than these, and none twice.
-    pub(super) fn fields(&self, known: &[&str]) -> Result<Fields<'n>, BadField> {
+    pub(super) fn fields(&self, known: &[&str]) -> Result<FileFields<'n>, BadField> {
         let fields = self.mapping()?;
         for (key, _) in fields.entries {
             if known.contains(&key.name.as_str()) {
@@ -146,8 +148,8 @@ impl<'n> Field<'n> {
     }
 
     /// The values of a mapping with any keys, but none twice.
-    pub(super) fn mapping(&self) -> Result<Fields<'n>, BadField> {
-        let Value::Mapping(entries) = self.value else {
+    pub(super) fn mapping(&self) -> Result<FileFields<'n>, BadField> {
+        let YamlValue::Mapping(entries) = self.value else {
             return Err(self.bad("must be a mapping (key: value)"));
         };
         for (index, (key, _)) in entries.iter().enumerate() {
@@ -155,31 +157,34 @@ impl<'n> Field<'n> {
                 return Err(BadField { line: key.line, ..self.bad("has a key twice; remove one of the two") });
             }
         }
-        Ok(Fields { path: self.path.clone(), line: self.line, entries })
+        Ok(FileFields { path: self.path.clone(), line: self.line, entries })
     }
 }
 
-impl<'n> Fields<'n> {
+impl<'n> FileFields<'n> {
     /// A value, unless it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
+    pub(super) fn get(&self, name: &str) -> Option<FileField<'n>> {
         let (_, node) =
-            self.entries.iter().find(|(key, node)| key.name == name && !matches!(node.value, Value::Null))?;
+            self.entries.iter().find(|(key, node)| key.name == name && !matches!(node.value, YamlValue::Null))?;
         Some(self.field(name, node))
     }
 
     /// A value that has to be there.
-    pub(super) fn needed(&self, name: &str) -> Result<Field<'n>, BadField> {
+    pub(super) fn needed(&self, name: &str) -> Result<FileField<'n>, BadField> {
         self.get(name).ok_or_else(|| self.bad(&format!("has no {name}, which it needs")))
     }
 
     /// All keys and values that are not null.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&'n str, Field<'n>)> {
-        let present = self.entries.iter().filter(|(_, node)| !matches!(node.value, Value::Null));
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'n str, FileField<'n>)> {
+        let present = self.entries.iter().filter(|(_, node)| !matches!(node.value, YamlValue::Null));
         present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
     }
 
     /// The only one of these that is there, if any.
-    pub(super) fn at_most_one(&self, names: &[&'static str]) -> Result<Option<(&'static str, Field<'n>)>, BadField> {
+    pub(super) fn at_most_one(
+        &self,
+        names: &[&'static str],
+    ) -> Result<Option<(&'static str, FileField<'n>)>, BadField> {
         let mut found = names.iter().filter_map(|name| self.get(name).map(|field| (*name, field)));
         match (found.next(), found.next()) {
             (Some((one, _)), Some((other, field))) => {
@@ -201,9 +206,9 @@ impl<'n> Fields<'n> {
         BadField { line, ..self.bad(what) }
     }
 
-    fn field(&self, name: &str, node: &'n Node) -> Field<'n> {
+    fn field(&self, name: &str, node: &'n Node) -> FileField<'n> {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Field { path, line: node.line, value: &node.value }
+        FileField { path, line: node.line, value: &node.value }
     }
 }
 
@@ -216,7 +221,7 @@ mod tests {
     fn what_is_wrong_is_told_with_line_and_path_and_nothing_is_repeated() {
         let node =
             yaml::parse("a:\n  list: [x]\n  number: hush\n  word: hush\n  span: 5\n  empty: ''\n  none:\n").unwrap();
-        let fields = || Field::document(&node).fields(&["a"]).unwrap().get("a").unwrap();
+        let fields = || FileField::document(&node).fields(&["a"]).unwrap().get("a").unwrap();
         let known = ["list", "number", "word", "span", "empty", "none", "absent"];
         let inner = fields().fields(&known).unwrap();
         let get = |name: &str| inner.get(name).unwrap();
@@ -243,12 +248,12 @@ mod tests {
         );
         let node = yaml::parse("hush hush: 1").unwrap();
         check(
-            Field::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            FileField::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
             "line 1: the file has an unknown key: the keys are a",
         );
         let node = yaml::parse("a: 1\na: 2").unwrap();
         check(
-            Field::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
+            FileField::document(&node).fields(&["a"]).map(|_| ()).unwrap_err(),
             "line 2: the file has a key twice; remove one of the two",
         );
     }

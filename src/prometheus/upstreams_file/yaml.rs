@@ -19,24 +19,24 @@ const MAX_DEPTH: usize = 32;
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) line: usize,
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
 }
 
 /// A value.
 #[derive(Clone)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     /// `null`, `~` or nothing.
     Null,
     /// Any other scalar, as it is written. It may be a secret.
     Text(Zeroizing<String>),
     List(Vec<Node>),
     /// Keys, which are texts, with their lines.
-    Mapping(Vec<(Key, Node)>),
+    Mapping(Vec<(YamlKey, Node)>),
 }
 
 /// A key of a mapping.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(super) struct YamlKey {
     pub(super) line: usize,
     pub(super) name: String,
 }
@@ -49,9 +49,9 @@ pub(super) struct BadYaml {
 }
 
 /// A list or mapping whose end has not been reached.
-enum Open {
+enum OpenNode {
     List(Node, usize),
-    Mapping { line: usize, anchor: usize, entries: Vec<(Key, Node)>, key: Option<Key> },
+    Mapping { line: usize, anchor: usize, entries: Vec<(YamlKey, Node)>, key: Option<YamlKey> },
 }
 
 /// The only document of a text.
@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
         })?;
         builder.take(event, span)?;
     }
-    Ok(builder.document.unwrap_or(Node { line: 1, value: Value::Null }))
+    Ok(builder.document.unwrap_or(Node { line: 1, value: YamlValue::Null }))
 }
 
 /// What to look at where a text is no YAML.
@@ -120,7 +120,7 @@ fn escaped_pair(text: &str) -> Option<char> {
 
 #[derive(Default)]
 struct Builder {
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     anchored: HashMap<usize, Node>,
     document: Option<Node>,
     nodes: usize,
@@ -134,7 +134,7 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
                 let is_null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let value = if is_null { Value::Null } else { Value::Text(Zeroizing::new(text.into_owned())) };
+                let value = if is_null { YamlValue::Null } else { YamlValue::Text(Zeroizing::new(text.into_owned())) };
                 self.put(Node { line, value }, anchor)
             }
             Event::Alias(anchor) => match self.anchored.get(&anchor).cloned() {
@@ -143,16 +143,16 @@ impl Builder {
             },
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
-                self.begin(Open::List(Node { line, value: Value::List(Vec::new()) }, anchor), line)
+                self.begin(OpenNode::List(Node { line, value: YamlValue::List(Vec::new()) }, anchor), line)
             }
             Event::MappingStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
-                self.begin(Open::Mapping { line, anchor, entries: Vec::new(), key: None }, line)
+                self.begin(OpenNode::Mapping { line, anchor, entries: Vec::new(), key: None }, line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(node, anchor)) => self.put(node, anchor),
-                Some(Open::Mapping { line, anchor, entries, .. }) => {
-                    self.put(Node { line, value: Value::Mapping(entries) }, anchor)
+                Some(OpenNode::List(node, anchor)) => self.put(node, anchor),
+                Some(OpenNode::Mapping { line, anchor, entries, .. }) => {
+                    self.put(Node { line, value: YamlValue::Mapping(entries) }, anchor)
                 }
                 None => Ok(()),
             },
@@ -161,7 +161,7 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, open: Open, line: usize) -> Result<(), BadYaml> {
+    fn begin(&mut self, open: OpenNode, line: usize) -> Result<(), BadYaml> {
         if self.open.len() == MAX_DEPTH {
             return Err(BadYaml { line, what: format!("is nested deeper than {MAX_DEPTH} levels") });
         }
@@ -181,11 +181,11 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.document = Some(node),
-            Some(Open::List(Node { value: Value::List(items), .. }, _)) => items.push(node),
-            Some(Open::List(..)) => {}
-            Some(Open::Mapping { entries, key, .. }) => match (key.take(), node.value) {
+            Some(OpenNode::List(Node { value: YamlValue::List(items), .. }, _)) => items.push(node),
+            Some(OpenNode::List(..)) => {}
+            Some(OpenNode::Mapping { entries, key, .. }) => match (key.take(), node.value) {
                 (Some(key), value) => entries.push((key, Node { line, value })),
-                (None, Value::Text(name)) => *key = Some(Key { line, name: name.to_string() }),
+                (None, YamlValue::Text(name)) => *key = Some(YamlKey { line, name: name.to_string() }),
                 (None, _) => return Err(BadYaml { line, what: "has a key that is not a text".to_owned() }),
             },
         }
@@ -207,10 +207,10 @@ impl Node {
     /// A long text counts as several values, so that aliases cannot repeat it beyond all bounds.
     fn count(&self) -> usize {
         1 + match &self.value {
-            Value::Null => 0,
-            Value::Text(text) => text.len() / 64,
-            Value::List(items) => items.iter().map(Node::count).sum(),
-            Value::Mapping(entries) => entries.iter().map(|(_, node)| node.count()).sum(),
+            YamlValue::Null => 0,
+            YamlValue::Text(text) => text.len() / 64,
+            YamlValue::List(items) => items.iter().map(Node::count).sum(),
+            YamlValue::Mapping(entries) => entries.iter().map(|(_, node)| node.count()).sum(),
         }
     }
 }
@@ -222,10 +222,10 @@ mod tests {
     /// A tree in one line, each value behind its line.
     fn shown(node: &Node) -> String {
         let inner = match &node.value {
-            Value::Null => "null".to_owned(),
-            Value::Text(text) => format!("{:?}", text.as_str()),
-            Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
-            Value::Mapping(entries) => {
+            YamlValue::Null => "null".to_owned(),
+            YamlValue::Text(text) => format!("{:?}", text.as_str()),
+            YamlValue::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
+            YamlValue::Mapping(entries) => {
                 let entries = entries.iter().map(|(key, node)| format!("{}@{}={}", key.name, key.line, shown(node)));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
             }

@@ -27,12 +27,12 @@ impl Session<'_> {
 
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
         let began = Instant::now();
-        let answer = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
-        let answer = answer.map(|_| ());
-        self.note_health(began, answer.as_ref().err(), false);
+        let response = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
+        let response = response.map(|_| ());
+        self.note_health(began, response.as_ref().err(), false);
         // The trivial query was not heavy, as the text on a timeout would have it.
-        answer.map_err(
-            |kind| if kind.waited_for() == Some(WaitedFor::Answer) { ErrorKind::Silent(silence) } else { kind },
+        response.map_err(
+            |kind| if kind.waited_for() == Some(WaitedFor::Response) { ErrorKind::Silent(silence) } else { kind },
         )
     }
 
@@ -40,7 +40,7 @@ impl Session<'_> {
     pub(super) fn note_health(&self, began: Instant, failure: Option<&ErrorKind>, as_prometheus: bool) {
         let (health, upstream) = (&self.client.health, &self.upstream.health_key());
         match failure {
-            Some(kind) if !kind.is_answer() => {
+            Some(kind) if !kind.is_response() => {
                 if let Some(waited_for) = kind.waited_for() {
                     health.was_silent(upstream, waited_for, began, Instant::now());
                 }

@@ -15,7 +15,7 @@ use crate::prometheus::error::shortened::{logged, shortened};
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::transport::{Answer, ByteMeter};
+use crate::prometheus::http::transport::{ByteMeter, UpstreamResponse};
 
 /// How many bytes of memory a byte of a query takes while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;
@@ -24,7 +24,7 @@ const QUERY_BYTES: usize = 6;
 const TIMES: [&str; 4] = ["time", "start", "end", "step"];
 
 /// Where a call goes, and what it carries.
-pub(super) struct Request<'a> {
+pub(super) struct ApiCall<'a> {
     /// What the metrics call the endpoint.
     pub(super) endpoint: &'static str,
     pub(super) path: &'a str,
@@ -38,7 +38,7 @@ pub(super) struct Request<'a> {
 }
 
 /// A call under way.
-pub(super) struct Call {
+pub(super) struct OngoingCall {
     endpoint: &'static str,
     asked: CallKind,
     path: String,
@@ -48,17 +48,17 @@ pub(super) struct Call {
     waited_for_memory: Duration,
     /// Its parameters that are times, if it is recorded.
     pub(super) times: Params,
-    /// The HTTP status, once there is an answer.
+    /// The HTTP status, once there is a response.
     status: Option<u16>,
-    /// Counts the bytes of the answer, if it is recorded.
+    /// Counts the bytes of the response, if it is recorded.
     meter: Option<ByteMeter>,
 }
 
-impl Call {
-    pub(super) fn has_answer(&mut self, answer: &mut Answer) {
-        self.status = Some(answer.status);
+impl OngoingCall {
+    pub(super) fn has_response(&mut self, response: &mut UpstreamResponse) {
+        self.status = Some(response.status);
         if let Some(meter) = &self.meter {
-            answer.body.measure(meter.clone());
+            response.body.measure(meter.clone());
         }
     }
 }
@@ -67,13 +67,13 @@ impl Session<'_> {
     /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
     pub(super) fn call<T>(
         &mut self,
-        request: Request<'_>,
+        request: ApiCall<'_>,
         take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
     ) -> Result<Option<T>, Error> {
         let (context, memory) = (self.upstream.context(), self.memory.clone());
-        let data = self.call_with(request, |mut answer| {
-            answer.body.charge(memory);
-            interpret(answer, context, take_data)
+        let data = self.call_with(request, |mut response| {
+            response.body.charge(memory);
+            interpret(response, context, take_data)
         })?;
         Ok(data.flatten())
     }
@@ -81,21 +81,21 @@ impl Session<'_> {
     /// Makes a call whose answer `interpret` reads. Gives nothing when that has seen enough.
     pub(super) fn call_with<T>(
         &mut self,
-        request: Request<'_>,
-        interpret: impl FnOnce(Answer) -> Result<Envelope<T>, Unanswered>,
+        request: ApiCall<'_>,
+        interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, Unanswered>,
     ) -> Result<Option<Option<T>>, Error> {
         let mut call = self.begin(request.endpoint, request.path, request.query, request.asked)?;
         if self.recording.is_some() {
             call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
-        let mut answer = self.exchange(&request);
-        if let Ok(answer) = &mut answer {
-            call.has_answer(answer);
+        let mut response = self.exchange(&request);
+        if let Ok(response) = &mut response {
+            call.has_response(response);
         }
-        if answer.as_ref().is_ok_and(|answer| answer.is_victoria_metrics) && !self.is_victoria_metrics() {
+        if response.as_ref().is_ok_and(|response| response.is_victoria_metrics) && !self.is_victoria_metrics() {
             self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
         }
-        let result = answer.map_err(Unanswered::Failed).and_then(interpret).and_then(|envelope| {
+        let result = response.map_err(Unanswered::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
         });
@@ -137,7 +137,7 @@ impl Session<'_> {
         path: &str,
         query: Option<&str>,
         asked: CallKind,
-    ) -> Result<Call, Error> {
+    ) -> Result<OngoingCall, Error> {
         if self.calls_left() == 0 {
             return Err(self.error(query, asked, ErrorKind::TooManyCalls(MAX_CALLS)));
         }
@@ -153,7 +153,7 @@ impl Session<'_> {
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
         let meter = self.recording.as_ref().map(|_| ByteMeter::default());
         let (path, query) = (path.to_owned(), query.map(logged));
-        Ok(Call {
+        Ok(OngoingCall {
             endpoint,
             asked,
             path,
@@ -167,7 +167,13 @@ impl Session<'_> {
     }
 
     /// Ends a call: counts it and tells of it.
-    pub(super) fn end(&mut self, call: Call, outcome: &'static str, failure: Option<&ErrorKind>, as_prometheus: bool) {
+    pub(super) fn end(
+        &mut self,
+        call: OngoingCall,
+        outcome: &'static str,
+        failure: Option<&ErrorKind>,
+        as_prometheus: bool,
+    ) {
         let took = call.started.elapsed();
         let waited_for_memory = self.memory.waited().saturating_sub(call.waited_for_memory);
         self.waited_for_calls += took.saturating_sub(waited_for_memory);
@@ -184,7 +190,7 @@ impl Session<'_> {
                 .text("error", failure.map(|kind| self.told(kind, call.asked)).unwrap_or_default())
         });
         if let Some(recording) = &mut self.recording {
-            let Call { path, query, times, status, meter, .. } = call;
+            let OngoingCall { path, query, times, status, meter, .. } = call;
             recording.calls.push(CallRecord {
                 replica: self.upstream.replica().map(str::to_owned),
                 path,

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::Session;
-use super::call::Request;
+use super::call::ApiCall;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::transport::{Answer, Content, Question, url};
+use crate::prometheus::http::transport::{CallContent, OutgoingCall, UpstreamResponse, url};
 
-/// The most bytes of an answer in JSON: 32 MiB, in which a million samples have room.
+/// The most bytes of a response in JSON: 32 MiB, in which a million samples have room.
 const MAX_JSON_BYTES: u64 = 32 << 20;
 
 /// The most bytes of a URL. ureq writes the first line of a request in one piece, which has to fit into its output buffer of
@@ -15,15 +15,15 @@ const MAX_JSON_BYTES: u64 = 32 << 20;
 pub(super) const MAX_URL_BYTES: usize = 16_000;
 
 impl Session<'_> {
-    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The answer has only begun.
-    pub(super) fn exchange(&self, request: &Request<'_>) -> Result<Answer, ErrorKind> {
-        let Request { path, params, deadline, .. } = request;
+    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The response has only begun.
+    pub(super) fn exchange(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+        let ApiCall { path, params, deadline, .. } = request;
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
-            if matches!(content, Content::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
+            if matches!(content, CallContent::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
-            self.transport().exchange(Question {
+            self.transport().exchange(OutgoingCall {
                 target,
                 path,
                 content,
@@ -33,26 +33,26 @@ impl Session<'_> {
             })
         };
         if !request.by_post || self.upstream.options().is_some_and(|options| options.get_only) {
-            return send(Content::Query(params));
+            return send(CallContent::Query(params));
         }
         let get_only = &self.client.get_only;
         if get_only.get(&self.upstream, Instant::now()).is_some() {
-            let by_get = send(Content::Query(params));
+            let by_get = send(CallContent::Query(params));
             if !is_too_long(&by_get) {
                 return by_get;
             }
             // With it goes its connection, on which the rest of the refusal may never come.
             drop(by_get);
             get_only.remove(&self.upstream);
-            let by_post = send(Content::Form(params))?;
+            let by_post = send(CallContent::Form(params))?;
             return if is_post_refused(&by_post) { Err(ErrorKind::TooLongForGet) } else { Ok(by_post) };
         }
-        let by_post = send(Content::Form(params))?;
+        let by_post = send(CallContent::Form(params))?;
         if !is_post_refused(&by_post) {
             return Ok(by_post);
         }
         drop(by_post);
-        let by_get = send(Content::Query(params));
+        let by_get = send(CallContent::Query(params));
         if is_too_long(&by_get) {
             return Err(ErrorKind::TooLongForGet);
         }
@@ -64,15 +64,15 @@ impl Session<'_> {
     }
 }
 
-/// Whether an answer says that POST is not allowed.
-fn is_post_refused(answer: &Answer) -> bool {
-    matches!(answer.status, 403 | 405 | 501)
+/// Whether a response says that POST is not allowed.
+fn is_post_refused(response: &UpstreamResponse) -> bool {
+    matches!(response.status, 403 | 405 | 501)
 }
 
-/// Whether a question by GET was too long for what stands before the upstream, or for a URL at all.
-fn is_too_long(by_get: &Result<Answer, ErrorKind>) -> bool {
+/// Whether a query by GET was too long for what stands before the upstream, or for a URL at all.
+fn is_too_long(by_get: &Result<UpstreamResponse, ErrorKind>) -> bool {
     match by_get {
-        Ok(answer) => matches!(answer.status, 413 | 414 | 431),
+        Ok(response) => matches!(response.status, 413 | 414 | 431),
         Err(kind) => matches!(kind, ErrorKind::UrlTooLong(_)),
     }
 }

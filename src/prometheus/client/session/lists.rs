@@ -1,7 +1,7 @@
 //! Lists: names and values of labels, and what is declared of metrics.
 
 use super::Session;
-use super::call::Request;
+use super::call::ApiCall;
 use super::get_or_post::MAX_URL_BYTES;
 use crate::model::metric_type::Metadata;
 use crate::model::texts::Texts;
@@ -13,7 +13,7 @@ use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::transport::{Content, url};
+use crate::prometheus::http::transport::{CallContent, url};
 
 /// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
 /// have as many in memory.
@@ -39,7 +39,7 @@ impl Session<'_> {
         let (deadline, params) = (self.deadline, narrowing(selector, start_ms, end_ms));
         let in_url = [&params[..], &self.partial_params()].concat();
         if let Some(selector) = selector
-            && url(self.upstream.target(), &path, Content::Query(&in_url)).len() > MAX_URL_BYTES
+            && url(self.upstream.target(), &path, CallContent::Query(&in_url)).len() > MAX_URL_BYTES
         {
             return self.label_values_of_series(label, selector, params);
         }
@@ -53,7 +53,7 @@ impl Session<'_> {
     /// values can be asked for by GET only.
     fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = Request {
+        let request = ApiCall {
             endpoint: "series",
             path: "/api/v1/series",
             params,
@@ -81,7 +81,7 @@ impl Session<'_> {
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
         let deadline = self.deadline.halved();
-        let request = Request {
+        let request = ApiCall {
             endpoint: "metadata",
             path: "/api/v1/metadata",
             params,
@@ -104,7 +104,7 @@ impl Session<'_> {
         mut params: Params,
     ) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = Request { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
+        let request = ApiCall { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
         let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));

@@ -1,7 +1,7 @@
 //! Expressions: their values at one time, or over time.
 
 use super::Session;
-use super::call::Request;
+use super::call::ApiCall;
 use crate::model::query::PartialResponse;
 use crate::model::sample::SeriesSet;
 use crate::prometheus::client::params::{seconds, step};
@@ -42,7 +42,7 @@ impl Session<'_> {
         let params = self.evaluation_params(promql, params);
         let path = &format!("/api/v1/{endpoint}");
         let (query, deadline) = (Some(promql), self.deadline);
-        let request = Request { endpoint, path, params, query, asked, by_post: true, deadline };
+        let request = ApiCall { endpoint, path, params, query, asked, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 if let Some(recording) = &mut self.recording {

@@ -12,7 +12,7 @@ use crate::prometheus::client::sample_query::SampleQuery;
 use crate::prometheus::decode::remote_read::{self, ReadFailure};
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::transport::{Answer, Content, Question};
+use crate::prometheus::http::transport::{CallContent, OutgoingCall, UpstreamResponse};
 
 /// What the metrics call the endpoint of remote read, and its path.
 const READ: &str = "read";
@@ -21,7 +21,7 @@ const READ_PATH: &str = "/api/v1/read";
 /// How much of a refused remote read's body is read.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
 
-/// The type of an answer that streams chunks.
+/// The type of a response that streams chunks.
 const STREAMED: &str = "application/x-streamed-protobuf";
 
 /// What an upstream answers to a remote read.
@@ -61,18 +61,18 @@ impl Session<'_> {
             call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
         }
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
-        let question = Question {
+        let outgoing = OutgoingCall {
             target: self.upstream.target(),
             path: READ_PATH,
-            content: Content::RemoteRead(&body),
+            content: CallContent::RemoteRead(&body),
             deadline: self.deadline,
             trace: Some(&self.trace),
             // Bounded by whoever decodes it.
             max_bytes: u64::MAX,
         };
-        let result = self.transport().exchange(question).and_then(|mut answer| {
-            call.has_answer(&mut answer);
-            streamed(answer, range, sink)
+        let result = self.transport().exchange(outgoing).and_then(|mut response| {
+            call.has_response(&mut response);
+            streamed(response, range, sink)
         });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
         let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
@@ -85,9 +85,9 @@ impl Session<'_> {
     }
 }
 
-/// Hands the samples of a streamed answer to a sink.
-fn streamed(answer: Answer, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
-    let Answer { status, headers, content_type, mut body, .. } = answer;
+/// Hands the samples of a streamed response to a sink.
+fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
+    let UpstreamResponse { status, headers, content_type, mut body, .. } = response;
     let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
         // The connection can be used again once a short body is read. A body that cannot be read does not matter.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Session;
-use super::call::Request;
+use super::call::ApiCall;
 use super::remote_read::RemoteRead;
 use crate::metrics::SampleSource;
 use crate::model::sample::SampleSink;
@@ -68,7 +68,7 @@ impl Session<'_> {
     ) -> Result<SamplesRead<S>, Error> {
         let SampleQuery { promql, range, .. } = *query;
         let params = self.evaluation_params(promql, vec![("time", seconds(range.end))]);
-        let request = Request {
+        let request = ApiCall {
             endpoint: "query",
             path: "/api/v1/query",
             params,
@@ -78,10 +78,10 @@ impl Session<'_> {
             deadline: self.deadline,
         };
         let context = self.upstream.context();
-        let taken = self.call_with(request, |answer| {
+        let taken = self.call_with(request, |response| {
             // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
-            let are_nan_stale = answer.is_victoria_metrics;
-            interpret(answer, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
+            let are_nan_stale = response.is_victoria_metrics;
+            interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.samples_read(SampleSource::RangeSelector);
         match taken {

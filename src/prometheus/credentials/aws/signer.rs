@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign};
 
 use crate::model::calendar::DateTime;
-use crate::prometheus::http::authorize::Outgoing;
+use crate::prometheus::http::authorize::UnsignedCall;
 use crate::prometheus::http::form::RESERVED;
 use crate::secret::Secret;
 
@@ -45,7 +45,7 @@ const PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The headers that sign a request: names in lower case, in the order of their names.
 pub(in crate::prometheus) fn signature(
-    request: &Outgoing<'_>,
+    request: &UnsignedCall<'_>,
     keys: &AwsKeys,
     scope: Scope<'_>,
     at: SystemTime,
@@ -89,7 +89,7 @@ pub(in crate::prometheus) fn signature(
 }
 
 /// The header `Host` as it is sent: with a port that is not that of the scheme.
-fn host(request: &Outgoing<'_>) -> String {
+fn host(request: &UnsignedCall<'_>) -> String {
     let host = request.uri.host().unwrap_or_default();
     let default = if request.uri.scheme_str() == Some("https") { 443 } else { 80 };
     match request.uri.port_u16() {
@@ -158,7 +158,7 @@ mod tests {
         let scope = Scope { region: "us-east-1", service: "service" };
         // 20150830T123600Z
         let at = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
-        let headers = signature(&Outgoing { method: "GET", uri: &uri, body: b"" }, &keys, scope, at);
+        let headers = signature(&UnsignedCall { method: "GET", uri: &uri, body: b"" }, &keys, scope, at);
         let shown: Vec<_> = headers.iter().map(|(name, value)| (*name, value.reveal())).collect();
         let authorization = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
                              SignedHeaders=host;x-amz-date, \

@@ -11,16 +11,16 @@ use crate::file;
 use crate::prometheus::access::address::{Address, split_url};
 use crate::prometheus::access::hosts::{address, host_and_port};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, Outgoing};
+use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{Content, Target};
+use crate::prometheus::http::transport::{CallContent, CallTarget};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
-use super::answers::{self, Granted};
 use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
+use super::responses::{self, GrantedKeys};
 use super::signer::{AwsKeys, Scope, signature};
 use crate::prometheus::credentials::exchange::exchange;
 use crate::prometheus::credentials::fixed::{Fixed, value};
@@ -108,7 +108,7 @@ impl Sources {
             ));
         };
         let text = read(path)?;
-        let found = answers::of_profile(&text, profile).map(kept);
+        let found = responses::of_profile(&text, profile).map(kept);
         found.ok_or_else(|| {
             CredentialsFailure::none(
                 format!("the file {} has no keys of the profile {profile}", path.display()),
@@ -145,13 +145,13 @@ impl Sources {
     ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let form = Zeroizing::new(url_query(params));
         let issuer = Issuer::SecurityTokenService;
-        let call = Call { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
-        let (server, status, text) = call.ask(Content::EncodedForm(&form))?;
+        let call = KeysCall { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
+        let (server, status, text) = call.ask(CallContent::EncodedForm(&form))?;
         if status != 200 {
-            let words = answers::error_of_xml(&text).map(|words| shown_words(&words, secrets));
+            let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
             return Err(CredentialsFailure::refused(issuer, &server, status, words));
         }
-        let granted = answers::of_xml(&text);
+        let granted = responses::of_xml(&text);
         granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
 
@@ -174,17 +174,17 @@ impl Sources {
     fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
-        let ask = |url: &str, credentials: &Fixed, content: Content<'_>| {
+        let ask = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
             self.local_call(Issuer::Machine, url, credentials, deadline).ask(content)
         };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
-        let (server, status, token) = ask(&format!("{endpoint}/latest/api/token"), &none, Content::EmptyPut)
+        let (server, status, token) = ask(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
             .map_err(CredentialsFailure::or_no_keys)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let (server, status, roles) = ask(&format!("{endpoint}{ROLES}"), &token, Content::Query(&Vec::new()))?;
+        let (server, status, roles) = ask(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
@@ -202,24 +202,24 @@ impl Sources {
         url: &'c str,
         credentials: &'c dyn Authorize,
         deadline: Deadline,
-    ) -> Call<'c> {
-        Call { issuer, transport: &self.local, url, credentials, deadline }
+    ) -> KeysCall<'c> {
+        KeysCall { issuer, transport: &self.local, url, credentials, deadline }
     }
 
-    fn of_json(&self, call: &Call<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let (server, status, text) = call.ask(Content::Query(&Vec::new()))?;
+    fn of_json(&self, call: &KeysCall<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let (server, status, text) = call.ask(CallContent::Query(&Vec::new()))?;
         if status != 200 {
             return Err(CredentialsFailure::refused(call.issuer, &server, status, None));
         }
-        answers::of_json(&text)
+        responses::of_json(&text)
             .map(temporary)
             .ok_or_else(|| CredentialsFailure::foreign(call.issuer, &server, NOT_KEYS))
     }
 }
 
-const NOT_KEYS: &str = "answers with no keys";
+const NOT_KEYS: &str = "responses with no keys";
 /// A request to a service that hands out keys.
-struct Call<'c> {
+struct KeysCall<'c> {
     issuer: Issuer,
     transport: &'c RotatingTransport,
     url: &'c str,
@@ -227,9 +227,9 @@ struct Call<'c> {
     deadline: Deadline,
 }
 
-impl Call<'_> {
-    /// The server's name, the status and the text of the answer.
-    fn ask(&self, content: Content<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
+impl KeysCall<'_> {
+    /// The server's name, the status and the text of the response.
+    fn ask(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
         let bad = |why: &str| {
             CredentialsFailure::none(
                 format!("the URL of the {} {why}", self.issuer.name()),
@@ -237,7 +237,7 @@ impl Call<'_> {
             )
         };
         let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
-        let target = Target { address: &address, url_query: &query, credentials: self.credentials };
+        let target = CallTarget { address: &address, url_query: &query, credentials: self.credentials };
         let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
@@ -252,7 +252,7 @@ pub(super) struct Signed<'k> {
 }
 
 impl Authorize for Signed<'_> {
-    fn headers(&self, outgoing: &Outgoing<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
+    fn headers(&self, outgoing: &UnsignedCall<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = HeaderMap::new();
         for (name, secret) in signature(outgoing, self.keys, self.scope, SystemTime::now()) {
             let name = HeaderName::from_static(name);
@@ -291,7 +291,7 @@ fn kept(keys: AwsKeys) -> Fetched<AwsKeys> {
 
 /// Keys that have expired already, or do by the clock of this machine, are used for a while as well: that bounds how often others are
 /// asked for, and if the clock is wrong, the keys are good.
-fn temporary((keys, end): Granted) -> Fetched<AwsKeys> {
+fn temporary((keys, end): GrantedKeys) -> Fetched<AwsKeys> {
     let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default().max(KEPT));
     Fetched::new(keys, Instant::now(), lifetime)
 }

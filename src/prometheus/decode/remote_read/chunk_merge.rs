@@ -20,7 +20,7 @@ pub(super) struct Unsorted;
 pub(super) struct ChunkMerge {
     range: TimeRange,
     /// What is held back of each chunk, in the order of arrival.
-    held: Vec<Rest>,
+    held: Vec<HeldChunk>,
     /// The time of the last sample of the series that was handed on.
     handed_on_to: Option<i64>,
     /// Memory to be used again.
@@ -29,13 +29,13 @@ pub(super) struct ChunkMerge {
 }
 
 /// What is not handed on yet of a chunk: the samples from `start` to `end`, never none.
-struct Rest {
+struct HeldChunk {
     samples: Vec<Sample>,
     start: usize,
     end: usize,
 }
 
-impl Rest {
+impl HeldChunk {
     fn samples(&self) -> &[Sample] {
         &self.samples[self.start..self.end]
     }
@@ -83,7 +83,7 @@ impl ChunkMerge {
         if self.handed_on_to.is_some_and(|last| samples[start].at <= last) || self.held.len() == MAX_OVERLAPPING {
             return Err(Unsorted.into());
         }
-        self.held.push(Rest { samples, start, end });
+        self.held.push(HeldChunk { samples, start, end });
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl ChunkMerge {
         self.merged.clear();
         while self.held.len() > 1 {
             // The first of the smallest.
-            let Some(next) = self.held.iter().map(Rest::next).min_by_key(|next| next.at).filter(&is_ready) else {
+            let Some(next) = self.held.iter().map(HeldChunk::next).min_by_key(|next| next.at).filter(&is_ready) else {
                 return;
             };
             self.merged.push(next);

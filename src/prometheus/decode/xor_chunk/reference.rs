@@ -143,14 +143,14 @@ fn bytes(bits: &str) -> Vec<u8> {
     bits.as_bytes().chunks(8).map(byte).collect()
 }
 
-type Bits<'t> = Peekable<std::str::Chars<'t>>;
+type BitsLeft<'t> = Peekable<std::str::Chars<'t>>;
 
-fn read(bits: &mut Bits<'_>, length: u64) -> Option<u64> {
+fn read(bits: &mut BitsLeft<'_>, length: u64) -> Option<u64> {
     (0..length).try_fold(0, |value, _| Some(value * 2 + u64::from(bits.next()? == '1')))
 }
 
 /// How many ones there are, up to so many; the zero that ends them is taken, too.
-fn leading_ones(bits: &mut Bits<'_>, most: usize) -> Option<usize> {
+fn leading_ones(bits: &mut BitsLeft<'_>, most: usize) -> Option<usize> {
     for ones in 0..most {
         if bits.next()? == '0' {
             return Some(ones);
@@ -159,7 +159,7 @@ fn leading_ones(bits: &mut Bits<'_>, most: usize) -> Option<usize> {
     Some(most)
 }
 
-fn read_varint(bits: &mut Bits<'_>) -> Option<u64> {
+fn read_varint(bits: &mut BitsLeft<'_>) -> Option<u64> {
     let mut value = 0_u128;
     for nth in 0..10 {
         let byte = read(bits, 8)?;

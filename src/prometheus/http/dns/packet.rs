@@ -40,7 +40,7 @@ pub(super) fn query(id: u16, name: &str, record_type: u16) -> Option<Vec<u8>> {
 
 /// What a name server says of the records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Response {
+pub(super) enum DnsResponse {
     /// These addresses, or those of them that had room; none if it has no record of this type.
     Addresses(Vec<IpAddr>),
     /// That there is no such name.
@@ -50,7 +50,7 @@ pub(super) enum Response {
 }
 
 /// The response to a query that a packet is, if it is one.
-pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<Response> {
+pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
     const IS_RESPONSE: u8 = 0x80;
     const IS_CUT: u8 = 0x02;
     const STATUS: u8 = 0x0f;
@@ -64,10 +64,10 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<Response> {
     }
     match header[3] & STATUS {
         SUCCESS => {}
-        NO_NAME => return Some(Response::NoName),
-        _ => return Some(Response::Failure),
+        NO_NAME => return Some(DnsResponse::NoName),
+        _ => return Some(DnsResponse::Failure),
     }
-    let mut rest = Rest(&packet[query.len()..]);
+    let mut rest = PacketRest(&packet[query.len()..]);
     let mut addresses = Vec::new();
     for _ in 0..u16::from_be_bytes([header[6], header[7]]) {
         match rest.record() {
@@ -77,13 +77,13 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<Response> {
     }
     // A whole one over TCP is left to the resolver.
     let tells_nothing = addresses.is_empty() && header[2] & IS_CUT != 0;
-    Some(if tells_nothing { Response::Failure } else { Response::Addresses(addresses) })
+    Some(if tells_nothing { DnsResponse::Failure } else { DnsResponse::Addresses(addresses) })
 }
 
 /// What is left of a packet.
-struct Rest<'p>(&'p [u8]);
+struct PacketRest<'p>(&'p [u8]);
 
-impl<'p> Rest<'p> {
+impl<'p> PacketRest<'p> {
     /// The next record: the address in it, if it holds one.
     fn record(&mut self) -> Option<Option<IpAddr>> {
         self.name()?;
@@ -148,10 +148,10 @@ mod tests {
             packet.extend(records.concat());
             packet
         };
-        let check = |packet: &[u8], expected: Option<Response>| {
+        let check = |packet: &[u8], expected: Option<DnsResponse>| {
             assert_eq!(response(packet, QUERY), expected, "{packet:x?}");
         };
-        let addresses = |ips: &[&str]| Some(Response::Addresses(ips.iter().map(|ip| ip.parse().unwrap()).collect()));
+        let addresses = |ips: &[&str]| Some(DnsResponse::Addresses(ips.iter().map(|ip| ip.parse().unwrap()).collect()));
         let (good, cut) = ([0x81, 0x80], [0x83, 0x80]);
         let whole = packet(good, &[alias, ipv4, ipv6]);
         check(&whole, addresses(&["10.0.0.1", "fd00::2"]));
@@ -159,10 +159,10 @@ mod tests {
         check(&packet(good, &[alias]), addresses(&[]));
         check(&whole[..whole.len() - 1], addresses(&["10.0.0.1"]));
         check(&packet(cut, &[alias, ipv4]), addresses(&["10.0.0.1"]));
-        check(&packet(cut, &[alias]), Some(Response::Failure));
-        check(&packet([0x81, 0x83], &[]), Some(Response::NoName));
+        check(&packet(cut, &[alias]), Some(DnsResponse::Failure));
+        check(&packet([0x81, 0x83], &[]), Some(DnsResponse::NoName));
         for status in [1, 2, 4, 5] {
-            check(&packet([0x81, 0x80 | status], &[]), Some(Response::Failure));
+            check(&packet([0x81, 0x80 | status], &[]), Some(DnsResponse::Failure));
         }
         // Not the response to this query.
         check(&packet([0x01, 0x80], &[ipv4]), None);

@@ -10,24 +10,24 @@ use crate::secret::Secret;
 use super::signer::AwsKeys;
 
 /// Temporary keys and their end.
-pub(super) type Granted = (AwsKeys, Option<SystemTime>);
+pub(super) type GrantedKeys = (AwsKeys, Option<SystemTime>);
 
 /// The keys in the JSON of a container or a machine.
-pub(super) fn of_json(json: &str) -> Option<Granted> {
+pub(super) fn of_json(json: &str) -> Option<GrantedKeys> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Answer {
+    struct KeysResponse {
         access_key_id: String,
         secret_access_key: String,
         token: Option<String>,
         expiration: Option<String>,
     }
-    let Answer { access_key_id, secret_access_key, token, expiration } = serde_json::from_str(json).ok()?;
+    let KeysResponse { access_key_id, secret_access_key, token, expiration } = serde_json::from_str(json).ok()?;
     granted(access_key_id, &secret_access_key, token.as_deref(), expiration.as_deref())
 }
 
 /// The keys in the XML of the Security Token Service ("AssumeRole", "AssumeRoleWithWebIdentity").
-pub(super) fn of_xml(xml: &str) -> Option<Granted> {
+pub(super) fn of_xml(xml: &str) -> Option<GrantedKeys> {
     let credentials = element(xml, "Credentials")?;
     let text = |name: &str| element(credentials, name).and_then(unescaped);
     // Temporary keys always have a token and an end.
@@ -45,7 +45,7 @@ pub(super) fn error_of_xml(xml: &str) -> Option<String> {
     })
 }
 
-fn granted(access_key: String, secret: &str, token: Option<&str>, end: Option<&str>) -> Option<Granted> {
+fn granted(access_key: String, secret: &str, token: Option<&str>, end: Option<&str>) -> Option<GrantedKeys> {
     let is_good = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_good(&access_key) || !is_good(secret) || !token.is_none_or(is_good) {
         return None;
