@@ -146,19 +146,22 @@ impl Predicate<'_> {
         } else {
             String::new()
         };
-        let suggested: &[&str] = match self.circumstances.asked {
-            CallKind::Trivial => &[
-                "the query takes it no time, so check that it is running, its load, and what stands between this mirror and it",
-            ],
-            CallKind::Evaluation | CallKind::Names => &[],
+        let (so, suggested): (_, &[_]) = match self.circumstances.asked {
+            CallKind::Trivial => (
+                "the query takes it no time, so ",
+                &["check that it is running, its load, and what stands between this mirror and it"],
+            ),
+            CallKind::Evaluation | CallKind::Names => ("", &[]),
         };
-        self.write_late(f, &format!("did not answer within the {left}request's {whole_ms} ms"), suggested)
+        let remedies = self.circumstances.against_timeout(suggested, self.words);
+        let before = self.circumstances.before();
+        write!(f, "did not answer within the {left}request's {whole_ms} ms{before}; {so}{remedies}")
     }
 
-    /// Something took too long: what, what took time before it, and what helps.
+    /// Something else took too long: what, what took time before it, and what helps.
     fn write_late(&self, f: &mut fmt::Formatter<'_>, what: &str, suggested: &[&str]) -> fmt::Result {
-        let Predicate { circumstances, words, .. } = self;
-        write!(f, "{what}{}; {}", circumstances.before(), circumstances.against_timeout(suggested, *words))
+        let remedies = self.circumstances.against_timeout(suggested, self.words);
+        write!(f, "{what}{}; {remedies}", self.circumstances.before())
     }
 
     fn write_no_memory(&self, f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
