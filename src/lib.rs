@@ -22,11 +22,15 @@
 //! | `prometheus/credentials` | who the mirror is: fixed headers, OAuth 2 |
 //! | `prometheus/credentials/aws` | signatures for Amazon, and where their keys come from |
 //! | `prometheus/http` | exchanges and connections: deadlines, proxies, TLS, connections that are kept |
+//! | `prometheus/http/connection` | what is kept of an upstream; connections beside a silent one |
+//! | `prometheus/http/lookup` | what is known of names and of their look-ups |
 //! | `prometheus/http/dns` | addresses of names, where the system's resolver would wait |
 //! | `prometheus/decode` | how responses are read: JSON, lists, metadata |
+//! | `prometheus/decode/json` | tokens of JSON, and what is skipped |
 //! | `prometheus/decode/remote_read` | the frames and messages of a streamed remote read |
 //! | `prometheus/decode/xor_chunk` | how samples are packed in a chunk; a reference for tests |
 //! | `prometheus/upstreams_file` | what the upstreams file says |
+//! | `prometheus/upstreams_file/definition` | parts of an upstream's definition: credentials, TLS and proxy, headers |
 //! | `prometheus/upstream` | the upstreams in force: connections, replicas, and how they follow their file |
 //! | `prometheus/client` | what all requests share, health of upstreams, meaning of responses, recordings |
 //! | `prometheus/client/session` | the calls of one request |

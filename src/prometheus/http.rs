@@ -3,8 +3,10 @@
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
 pub(super) mod authorize;
+pub(super) mod call;
 pub(super) mod deadline;
 pub(super) mod form;
+pub(super) mod response;
 pub(super) mod rotating_transport;
 pub(super) mod tls;
 pub(super) mod transport;

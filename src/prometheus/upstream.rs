@@ -18,7 +18,8 @@ use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
 use super::error::call_context::CallContext;
 use super::error::shown_upstream::ShownUpstream;
-use super::http::transport::{CallTarget, Transport};
+use super::http::call::CallTarget;
+use super::http::transport::Transport;
 use super::upstreams_file::definition::{Definition, Options};
 use named::NamedUpstream;
 

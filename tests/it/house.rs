@@ -274,8 +274,10 @@ fn troubleshooting_has_a_section_on_each_error_and_nothing_else() {
 
 /// The keys of each mapping of the upstreams file, as its reader lists them.
 fn upstream_keys() -> Vec<Vec<String>> {
-    let text = read("src/prometheus/upstreams_file/definition.rs");
-    let code = text.split("#[cfg(test)]").next().unwrap();
+    let files = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prometheus/upstreams_file"));
+    let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    let code: String = texts.map(|text| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect();
+    let code = code.as_str();
     // `const KEYS: [&str; 2] = ["a", "b"]` and `.fields(&["a", "b"])`.
     let lists = ["KEYS: [&str;", ".fields(&["].into_iter().flat_map(|begin| {
         code.match_indices(begin).map(move |(at, _)| {

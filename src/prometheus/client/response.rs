@@ -16,7 +16,7 @@ use crate::prometheus::error::call_context::CallContext;
 use crate::prometheus::error::foreign::Foreign;
 use crate::prometheus::error::shortened::{cut, one_line, shortened};
 use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::http::transport::UpstreamResponse;
+use crate::prometheus::http::response::UpstreamResponse;
 
 /// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
 const ABOUT_PROMQL: &str = "PromQL ";
@@ -210,7 +210,7 @@ mod tests {
     use crate::prometheus::error::circumstances::Circumstances;
     use crate::prometheus::error::predicate::predicate;
     use crate::prometheus::http::deadline::Deadline;
-    use crate::prometheus::http::transport::ResponseBody;
+    use crate::prometheus::http::response::ResponseBody;
     use crate::prometheus::upstream::Upstream;
 
     fn interpreted(

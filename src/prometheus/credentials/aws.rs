@@ -1,8 +1,9 @@
 //! Amazon: requests are signed with keys, which stand in the upstreams file or come from where the mirror runs.
 
 use std::sync::Mutex;
+use std::time::SystemTime;
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderName};
 
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
@@ -13,6 +14,7 @@ use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
 use crate::secret::Secret;
 
+use super::fixed::value;
 use super::single_fetch::SingleFetch;
 
 pub(in crate::prometheus) mod environment;
@@ -22,8 +24,8 @@ mod responses;
 mod sources;
 
 use environment::AwsEnvironment;
-use signer::{AwsKeys, Scope};
-use sources::{Signed, Sources};
+use signer::{AwsKeys, Scope, signature};
+use sources::Sources;
 
 /// Signs the requests to an upstream.
 #[derive(Debug)]
@@ -162,5 +164,35 @@ impl GivenKeys {
             secret_key: (*self.secret_key.current()).clone(),
             session_token: None,
         }
+    }
+}
+
+/// Signs requests with keys that are at hand.
+#[derive(Debug)]
+struct Signed<'k> {
+    keys: &'k AwsKeys,
+    scope: Scope<'k>,
+}
+
+impl Authorize for Signed<'_> {
+    fn headers(&self, outgoing: &UnsignedCall<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
+        let mut headers = HeaderMap::new();
+        for (name, secret) in signature(outgoing, self.keys, self.scope, SystemTime::now()) {
+            let name = HeaderName::from_static(name);
+            headers.insert(&name, value(&name, &secret)?);
+        }
+        Ok(headers)
+    }
+
+    fn renew(&self, _: &HeaderMap) -> bool {
+        false
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.keys.secrets()
+    }
+
+    fn has_credentials(&self) -> bool {
+        true
     }
 }

@@ -5,8 +5,10 @@ use std::io::Read;
 use zeroize::Zeroizing;
 
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::call::{CallContent, CallTarget, OutgoingCall};
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::transport::{CallContent, CallTarget, OutgoingCall, Transport, UpstreamResponse};
+use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::http::transport::Transport;
 
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;

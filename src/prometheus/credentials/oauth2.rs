@@ -13,10 +13,10 @@ use crate::prometheus::access::address::basic;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable};
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::call::{CallContent, CallTarget};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{CallContent, CallTarget};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 

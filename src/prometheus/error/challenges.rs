@@ -1,4 +1,4 @@
-//! The authentication schemes that an upstream asks for (RFC 9110, "WWW-Authenticate").
+//! The authentication schemes that an upstream asks for (RFC 9110, "WWW-Authenticate"), and how to satisfy it.
 
 use ureq::http::HeaderMap;
 use ureq::http::header::WWW_AUTHENTICATE;
@@ -40,11 +40,73 @@ fn scheme(part: &str) -> Option<String> {
 }
 
 /// Whether Basic credentials may do: they are among those asked for, or it is not said which are.
-pub(super) fn take_basic(challenges: &[String]) -> bool {
+fn take_basic(challenges: &[String]) -> bool {
     challenges.is_empty() || challenges.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"))
 }
 
 /// The same as the end of a clause.
 pub(super) fn asked(challenges: &[String]) -> String {
     if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
+}
+
+/// What to do where credentials are needed, as the end of a sentence.
+pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> &'static str {
+    match (is_named, take_basic(challenges)) {
+        (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
+        (false, true) => {
+            "; give them as https://user:password@host/ in the url of the connection details, or list it in the \
+             --upstreams-file of this mirror"
+        }
+        (false, false) => {
+            "; the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
+             mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
+        }
+    }
+}
+
+/// What to do where they are refused.
+pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) -> &'static str {
+    match (is_named, take_basic(challenges)) {
+        (true, _) => {
+            "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
+        }
+        (false, true) => {
+            "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
+             %2F, @ is %40)"
+        }
+        (false, false) => {
+            "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
+             %2F, @ is %40); they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of \
+             this mirror"
+        }
+    }
+}
+
+/// What to do where access is denied.
+pub(super) fn how_to_allow(
+    is_named: bool,
+    is_signed: bool,
+    has_credentials: bool,
+    challenges: &[String],
+) -> &'static str {
+    match (is_named, has_credentials, take_basic(challenges)) {
+        _ if is_signed => {
+            "; check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
+             upstreams file, and the clock of this mirror's machine"
+        }
+        (true, true, _) => "; allow those whose credentials the upstreams file gives it to query it",
+        (true, false, _) => {
+            "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
+             upstreams file"
+        }
+        (false, true, true) => "; allow the user in the url of the connection details to query it",
+        (false, false, true) => {
+            "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the connection \
+             details"
+        }
+        (false, _, false) => {
+            "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 or \
+             sigv4: the url of the connection details can hold Basic credentials only"
+        }
+    }
 }

@@ -8,7 +8,7 @@ use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::call_context::CallContext;
-use super::challenges::{asked, schemes, take_basic};
+use super::challenges::{asked, how_to_allow, how_to_correct_credentials, how_to_give_credentials, schemes};
 use super::redirect::Redirect;
 use super::retry_after::{RetryAfter, again};
 use super::vocabulary::Vocabulary;
@@ -207,9 +207,11 @@ impl StatusFailure {
                 ": it may demand a client certificate, or refuse the one it got, or a proxy before it may speak http to an https \
                  port; give it cert_file and key_file in tls_config of the upstreams file, and look at the log of what stands there"
             }
-            StatusMeaning::CredentialsRequired(challenges) => self.how_to_give_credentials(challenges),
-            StatusMeaning::CredentialsRefused(challenges) => self.how_to_correct_credentials(challenges),
-            StatusMeaning::Denied { has_credentials, challenges } => self.how_to_allow(*has_credentials, challenges),
+            StatusMeaning::CredentialsRequired(challenges) => how_to_give_credentials(self.is_named, challenges),
+            StatusMeaning::CredentialsRefused(challenges) => how_to_correct_credentials(self.is_named, challenges),
+            StatusMeaning::Denied { has_credentials, challenges } => {
+                how_to_allow(self.is_named, self.is_signed, *has_credentials, challenges)
+            }
             StatusMeaning::TenantRequired => {
                 "; give it the header X-Scope-OrgID with http_headers in the --upstreams-file of this mirror"
             }
@@ -251,60 +253,6 @@ impl StatusFailure {
             }
         };
         remedy.to_owned()
-    }
-
-    fn how_to_give_credentials(&self, challenges: &[String]) -> &'static str {
-        match (self.is_named, take_basic(challenges)) {
-            (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
-            (false, true) => {
-                "; give them as https://user:password@host/ in the url of the connection details, or list it in the \
-                 --upstreams-file of this mirror"
-            }
-            (false, false) => {
-                "; the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
-                 mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
-            }
-        }
-    }
-
-    fn how_to_correct_credentials(&self, challenges: &[String]) -> &'static str {
-        match (self.is_named, take_basic(challenges)) {
-            (true, _) => {
-                "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
-            }
-            (false, true) => {
-                "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
-                 %2F, @ is %40)"
-            }
-            (false, false) => {
-                "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
-                 %2F, @ is %40); they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of \
-                 this mirror"
-            }
-        }
-    }
-
-    fn how_to_allow(&self, has_credentials: bool, challenges: &[String]) -> &'static str {
-        match (self.is_named, has_credentials, take_basic(challenges)) {
-            _ if self.is_signed => {
-                "; check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
-                 upstreams file, and the clock of this mirror's machine"
-            }
-            (true, true, _) => "; allow those whose credentials the upstreams file gives it to query it",
-            (true, false, _) => {
-                "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
-                 upstreams file"
-            }
-            (false, true, true) => "; allow the user in the url of the connection details to query it",
-            (false, false, true) => {
-                "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the connection \
-                 details"
-            }
-            (false, _, false) => {
-                "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 or \
-                 sigv4: the url of the connection details can hold Basic credentials only"
-            }
-        }
     }
 }
 

@@ -10,138 +10,44 @@
 //!   one of them. One after the other gets its chance, each for a part of the time that is left; for a short one, where all have been
 //!   silent lately.
 
-use std::collections::HashMap;
-use std::fmt;
+mod kept;
+mod rivals;
+mod unanswered_call;
+
 use std::io;
-use std::mem;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::http::Uri;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector as UreqConnector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::error::connect_failure::ConnectFailure;
 
-use super::connector::{Connector, Opened, Others, Peer};
+use super::connector::{Others, Peer};
 use super::failure::{ConnectError, IN_RESPONSE};
 use super::tls_failure::of_rustls;
 use super::ureq_time::{deadline_of, until};
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use kept::{Kept, MIN_PATIENCE, OpenConnection};
+use rivals::Rivals;
+use unanswered_call::{GATHERED_BYTES, UnansweredCall, transmit};
 
-/// How much is gathered before it goes out: 16 KiB, many times what a head and a form have.
-const GATHERED_BYTES: usize = 16 << 10;
+pub(super) use kept::Keep;
 
 /// The longest request that is asked twice. More is not kept.
 const MAX_REPEATED_BYTES: usize = 1 << 20;
 
-/// How long a kept connection may be silent before a second one is opened, and the part of the time left that this may be.
-const PATIENCE: Duration = Duration::from_secs(2);
-const PATIENCE_PART: u32 = 4;
-
-/// Where little time is left, it may be silent for this long nevertheless, or for half of it: upstreams on busy machines are.
-const MIN_PATIENCE: Duration = Duration::from_millis(300);
-
-/// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
-const MAX_DOUBLINGS: u32 = 5;
-
 /// The most connections to other addresses beside a silent one.
 const MAX_RIVALS: usize = 4;
-
-/// The most second connections that are being opened at a time, each of which has a thread.
-const MAX_SECOND_DIALS: usize = 16;
 
 /// How long each of two connections is waited for in turn, at first and at last.
 const MIN_TURN: Duration = Duration::from_millis(2);
 const MAX_TURN: Duration = Duration::from_millis(20);
 
-/// How long the call may take to go out on a second connection, while the first one is not waited for.
-const SECOND_SEND: Duration = Duration::from_millis(200);
-
 /// How often a wait looks whether the server is known to be down.
 const ABANDON_INTERVAL: Duration = Duration::from_millis(250);
-
-/// The second connections that are being opened.
-static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
-
-/// Opens connections to be kept.
-#[derive(Debug, Clone)]
-pub(super) struct Keep {
-    connector: Arc<Connector>,
-    lifetime: Duration,
-    connect_patience: Duration,
-    /// By scheme, host and port; of those alone that have connections.
-    upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
-}
-
-/// What all connections to an upstream share.
-#[derive(Debug)]
-struct Kept {
-    connector: Arc<Connector>,
-    /// Scheme, host and port.
-    uri: Uri,
-    lifetime: Duration,
-    /// The most time that a new connection may take.
-    connect_patience: Duration,
-    /// The connections of an earlier generation are not used any more.
-    generation: AtomicU64,
-    /// Connections of earlier generations than this wait for a server that is down.
-    abandoned: AtomicU64,
-    /// How often in a row an old connection has answered before the new one that was to replace it.
-    lost_races: AtomicU32,
-}
-
-impl Keep {
-    pub(super) fn new(connector: Arc<Connector>, lifetime: Duration, connect_patience: Duration) -> Keep {
-        Keep { connector, lifetime, connect_patience, upstreams: Arc::default() }
-    }
-
-    /// Ends the exchanges with a server that wait for it, for it is known to be down; see [`ErrorKind::ReplicaDown`].
-    pub(super) fn abandon(&self, base: &str) {
-        let Ok(uri) = base.parse::<Uri>() else { return };
-        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = upstreams.get(&server_of(&uri)) {
-            kept.abandoned.fetch_max(kept.generation.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-        }
-    }
-
-    /// From now on, no connection is used that is open now, once its exchange has ended.
-    pub(super) fn retire_all(&self) {
-        for kept in self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            kept.generation.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn upstream(&self, uri: &Uri) -> Arc<Kept> {
-        let base = server_of(uri);
-        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = upstreams.get(&base) {
-            return Arc::clone(kept);
-        }
-        // Those that have no connection are forgotten, so there are no more than connections.
-        upstreams.retain(|_, kept| Arc::strong_count(kept) > 1);
-        let kept = Arc::new(Kept {
-            connector: Arc::clone(&self.connector),
-            uri: base.parse().unwrap_or_else(|_| uri.clone()),
-            lifetime: self.lifetime,
-            connect_patience: self.connect_patience,
-            generation: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
-            lost_races: AtomicU32::new(0),
-        });
-        upstreams.insert(base, Arc::clone(&kept));
-        kept
-    }
-}
-
-/// The URL of a server.
-fn server_of(uri: &Uri) -> String {
-    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    format!("{}://{authority}/", uri.scheme_str().unwrap_or_default())
-}
 
 impl UreqConnector for Keep {
     type Out = Connection;
@@ -153,122 +59,12 @@ impl UreqConnector for Keep {
     }
 }
 
-impl Kept {
-    fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
-        let generation = self.generation.load(Ordering::Relaxed);
-        let deadline = deadline.min(Instant::now() + self.connect_patience);
-        let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
-        Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
-    }
-
-    /// How long a silent connection is waited for alone.
-    fn patience(&self, left: Duration) -> Duration {
-        let doublings = self.lost_races.load(Ordering::Relaxed).min(MAX_DOUBLINGS);
-        let patience = (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART);
-        patience.max(MIN_PATIENCE.min(left / 2))
-    }
-
-    /// The same with a connection that leads there. Where all addresses have been silent lately, none is waited for alone any longer than
-    /// has to be.
-    fn patience_with(&self, peer: Option<Peer>, left: Duration) -> Duration {
-        match peer.map(|peer| peer.others) {
-            Some(Others::AllMute(_)) => MIN_PATIENCE.min(left / PATIENCE_PART),
-            _ => self.patience(left),
-        }
-    }
-
-    /// Opens a second connection on a thread of its own, if there may be one more.
-    fn open_aside(self: &Arc<Kept>, deadline: Instant) -> Option<Receiver<Result<OpenConnection, ErrorKind>>> {
-        let permit = DialPermit::take()?;
-        let (sender, receiver) = mpsc::channel();
-        let kept = Arc::clone(self);
-        let dial = move || {
-            let result = kept.open(deadline);
-            drop(permit);
-            // Nobody wants it any more when the old connection has answered.
-            let _ = sender.send(result);
-        };
-        thread::Builder::new().name("second-dial".to_owned()).spawn(dial).ok().map(|_| receiver)
-    }
-}
-
-/// The right to open one more second connection.
-struct DialPermit;
-
-impl DialPermit {
-    fn take() -> Option<DialPermit> {
-        if SECOND_DIALS.fetch_add(1, Ordering::Relaxed) >= MAX_SECOND_DIALS {
-            SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(DialPermit)
-    }
-}
-
-impl Drop for DialPermit {
-    fn drop(&mut self) {
-        SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// A connection to an upstream, and the request that is under way on it.
 #[derive(Debug)]
 pub(super) struct Connection {
     kept: Arc<Kept>,
     open: OpenConnection,
     request: UnansweredCall,
-}
-
-/// A connection that is open, as far as is known.
-#[derive(Debug)]
-struct OpenConnection {
-    transport: Box<dyn Transport>,
-    /// Where it leads, unless it leads through a proxy.
-    peer: Option<Peer>,
-    generation: u64,
-    since: Instant,
-    /// Whether it was good for a response before, so that it may have died since.
-    has_answered: bool,
-}
-
-impl OpenConnection {
-    /// It has answered. If its address counts as mute like all others, it does so no more.
-    fn note_response(&mut self, connector: &Connector) {
-        self.has_answered = true;
-        if let Some(peer @ Peer { others: Others::AllMute(_), .. }) = &mut self.peer {
-            connector.note_response(*peer);
-            peer.others = Others::Mute;
-        }
-    }
-
-    /// It has let a query wait in vain.
-    fn note_unanswered(&self, connector: &Connector) {
-        if let Some(peer) = self.peer {
-            connector.note_unanswered(peer);
-        }
-    }
-}
-
-/// The request under way, until its response begins.
-#[derive(Default)]
-struct UnansweredCall {
-    is_unanswered: bool,
-    bytes: Vec<u8>,
-    /// How many of the bytes went out.
-    sent: usize,
-    /// Whether they are all of the request's.
-    is_whole: bool,
-    /// Why no more can go out.
-    broken: Option<Error>,
-    /// How often its connection was replaced by another one.
-    replaced: usize,
-}
-
-impl fmt::Debug for UnansweredCall {
-    /// Shows nothing of the bytes, which hold credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnansweredCall").field("is_unanswered", &self.is_unanswered).finish_non_exhaustive()
-    }
 }
 
 impl Transport for Connection {
@@ -315,19 +111,6 @@ impl Transport for Connection {
 
     fn is_tls(&self) -> bool {
         self.kept.uri.scheme_str() == Some("https")
-    }
-}
-
-impl UnansweredCall {
-    fn begin(&mut self) {
-        let bytes = mem::take(&mut self.bytes);
-        *self = UnansweredCall { is_unanswered: true, bytes, sent: 0, is_whole: true, broken: None, replaced: 0 };
-    }
-
-    fn end(&mut self) {
-        self.is_unanswered = false;
-        self.bytes.clear();
-        self.bytes.shrink_to(GATHERED_BYTES);
     }
 }
 
@@ -485,110 +268,6 @@ impl Connection {
     }
 }
 
-/// The connections beside a silent one.
-#[derive(Default)]
-struct Rivals {
-    opening: Vec<Receiver<Result<OpenConnection, ErrorKind>>>,
-    /// Those on which the same is asked.
-    asking: Vec<OpenConnection>,
-    begun: usize,
-    /// The most that are begun.
-    most: usize,
-    /// When the next one may begin.
-    next_at: Option<Instant>,
-    /// Why the last one that could not be opened could not be.
-    failure: Option<ErrorKind>,
-}
-
-impl Rivals {
-    /// Begins a further one: the first, or one to an address that is not known to be silent.
-    fn begin(&mut self, kept: &Arc<Kept>, was_good: bool, deadline: Instant) {
-        let now = Instant::now();
-        self.next_at = None;
-        if self.begun == self.most {
-            return;
-        }
-        if let Some(peer) = self.asking.last().and_then(|rival| rival.peer) {
-            kept.connector.note_mute(peer);
-        } else if !self.opening.is_empty() {
-            // The address cannot be connected to. The upstream may be on its way to another one.
-            kept.connector.forget_addresses(&kept.uri);
-        }
-        self.begun += 1;
-        if let Some(opening) = kept.open_aside(deadline) {
-            self.opening.push(opening);
-            if was_good {
-                self.next_at = Some(now + kept.patience(deadline.saturating_duration_since(now)));
-            }
-        }
-    }
-
-    /// Asks on those that have been opened meanwhile.
-    fn ask_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
-        for nth in (0..self.opening.len()).rev() {
-            let opened = match self.opening[nth].try_recv() {
-                Err(TryRecvError::Empty) => continue,
-                Err(TryRecvError::Disconnected) => None,
-                Ok(Ok(opened)) => Some(opened),
-                Ok(Err(failure)) => {
-                    self.failure = Some(failure);
-                    None
-                }
-            };
-            self.opening.swap_remove(nth);
-            self.next_at = None;
-            let Some(mut opened) = opened else { continue };
-            let now = Instant::now();
-            let has_others = opened.peer.is_some_and(Peer::has_others);
-            let is_sent = transmit(&mut *opened.transport, request, until(deadline.min(now + SECOND_SEND))).is_ok();
-            if has_others {
-                let patience = kept.patience_with(opened.peer, deadline.saturating_duration_since(now));
-                self.next_at = Some(if is_sent { now + patience } else { now });
-            }
-            if is_sent || has_others {
-                self.asking.push(opened);
-            }
-        }
-    }
-
-    /// The one that answers. Those that are closed are given up.
-    fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<OpenConnection> {
-        for nth in (0..self.asking.len()).rev() {
-            let waited = self.asking[nth].transport.await_input(until(turn_end));
-            match waited {
-                Ok(true) => return Some(self.asking.swap_remove(nth)),
-                Err(Error::Timeout(_)) => {}
-                _ => {
-                    let closed = self.asking.swap_remove(nth);
-                    if let Some(peer) = closed.peer.filter(|peer| peer.has_others()) {
-                        kept.connector.note_mute(peer);
-                        self.next_at = Some(Instant::now());
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    fn are_none(&self) -> bool {
-        self.opening.is_empty() && self.asking.is_empty() && self.next_at.is_none()
-    }
-}
-
-/// Sends bytes, a buffer of them at a time.
-fn transmit(transport: &mut dyn Transport, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
-    let deadline = deadline_of(timeout);
-    let mut left = bytes;
-    while !left.is_empty() {
-        let output = transport.buffers().output();
-        let (now, later) = left.split_at(left.len().min(output.len()));
-        output[..now.len()].copy_from_slice(now);
-        transport.transmit_output(now.len(), NextTimeout { after: until(deadline).after, ..timeout })?;
-        left = later;
-    }
-    Ok(())
-}
-
 /// Whether a wait shows that the other side has closed the connection.
 fn is_dead(waited: &Result<bool, Error>) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
@@ -617,7 +296,10 @@ fn speaks_tls(input: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::Uri;
+
     use super::*;
+    use crate::prometheus::http::connector::Connector;
 
     #[test]
     fn a_connection_shows_no_credentials() {
@@ -642,26 +324,5 @@ mod tests {
         {
             assert_eq!(speaks_tls(input), expected, "{input:?}");
         }
-    }
-
-    #[test]
-    fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
-        let connector = Arc::new(Connector::to_everything());
-        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
-            .upstream(&"http://p/".parse().unwrap());
-        let check = |lost: u32, left_ms: u64, expected_ms: u64| {
-            kept.lost_races.store(lost, Ordering::Relaxed);
-            let found = kept.patience(Duration::from_millis(left_ms));
-            assert_eq!(found, Duration::from_millis(expected_ms), "{lost} {left_ms}");
-        };
-        check(0, 600_000, 2_000);
-        check(0, 4_000, 1_000);
-        check(1, 600_000, 4_000);
-        check(5, 600_000, 64_000);
-        check(100, 600_000, 64_000);
-        check(100, 60_000, 15_000);
-        check(0, 1_000, 300);
-        check(0, 400, 200);
-        check(0, 0, 0);
     }
 }

@@ -1,15 +1,13 @@
 //! Makes connections: looks the name up, holds to the allow-list, connects to the first address that answers or through the
 //! proxy, and adds TLS.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use ureq::Error;
 use ureq::http::Uri;
-use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+use ureq::unversioned::transport::Transport;
 
 use crate::prometheus::access::allowlist::{Allowlist, Verdict};
 use crate::prometheus::access::hosts::{address, host_and_port};
@@ -254,54 +252,13 @@ impl Connector {
             return Ok(connection);
         }
         let begun = Instant::now();
-        let below = BelowTls { connection, broken: None };
-        tls.handshake(uri, below.boxed(), deadline)
+        tls.handshake(uri, connection, deadline)
             .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
     }
 
     /// From now on, new connections are made with another TLS configuration.
     pub(super) fn replace_tls(&self, config: ClientConfig) {
         self.tls.replace(config);
-    }
-}
-
-/// A connection that TLS is added to, whatever TLS it has on the way to a proxy. What fails to go out is told when input is
-/// awaited: a server that closes the connection in the handshake often says why before, in an alert that has arrived already.
-#[derive(Debug)]
-struct BelowTls {
-    connection: Box<dyn Transport>,
-    broken: Option<io::Error>,
-}
-
-impl Transport for BelowTls {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.connection.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.broken.is_some() {
-            return Ok(());
-        }
-        match self.connection.transmit_output(amount, timeout) {
-            Err(Error::Io(error)) => self.broken = Some(error),
-            other => return other,
-        }
-        Ok(())
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        match (self.connection.await_input(timeout), self.broken.take()) {
-            (Ok(true), broken) => {
-                self.broken = broken;
-                Ok(true)
-            }
-            (_, Some(error)) => Err(error.into()),
-            (waited, None) => waited,
-        }
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.connection.is_open()
     }
 }
 

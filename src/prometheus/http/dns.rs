@@ -4,14 +4,14 @@
 //! wherever there is no response. What it would find after that wait is found here at once: all servers are asked for all names that it
 //! would try, and the servers that are known to be silent last. Responses are judged as it judges them.
 
+mod exchange;
 mod files;
 mod packet;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use crate::log;
 use crate::prometheus::error::connect_failure::ServersSeen;
 
+use exchange::{Candidate, DnsExchange, DnsServer};
 use files::ResolvConf;
-use packet::{DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
 
 const PORT: u16 = 53;
 
@@ -29,15 +29,6 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
 /// How long a name server has to stay silent at least before it counts as silent.
 const MIN_SILENCE: Duration = Duration::from_millis(40);
-
-/// The part of the time after which the next name server is asked as well.
-const NEXT_SERVER_PART: u32 = 4;
-
-/// How long one of several name servers is waited for in turn, and how long a single one before it is seen whether the response is
-/// still needed.
-const MIN_TURN: Duration = Duration::from_micros(100);
-const TURN: Duration = Duration::from_millis(2);
-const LONG_TURN: Duration = Duration::from_millis(20);
 
 /// What the name servers say of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,210 +156,11 @@ fn is_recent(at: Instant) -> bool {
     at.elapsed() < REMEMBERED_FOR
 }
 
-/// One query to all servers for all names that a name may stand for.
-struct DnsExchange<'a> {
-    /// In the order in which they are asked.
-    servers: Vec<DnsServer>,
-    /// In the order of the resolver.
-    candidates: Vec<Candidate>,
-    queries: Vec<DnsQuery>,
-    new_id: &'a dyn Fn() -> u16,
-}
-
-/// A name, and what is known of its addresses. It is asked for its IPv6 addresses once it is known to exist.
-struct Candidate {
-    name: String,
-    ipv4: Option<DnsResponse>,
-    ipv6: Option<DnsResponse>,
-}
-
-impl Candidate {
-    fn new(name: String) -> Candidate {
-        Candidate { name, ipv4: None, ipv6: None }
-    }
-}
-
-struct DnsQuery {
-    packet: Vec<u8>,
-    candidate: usize,
-    record_type: u16,
-    /// The servers that cannot tell.
-    failures: usize,
-}
-
-struct DnsServer {
-    address: SocketAddr,
-    /// Once it is asked, and unless it cannot be.
-    socket: Option<UdpSocket>,
-    asked_at: Option<Instant>,
-    has_answered: bool,
-}
-
-impl DnsExchange<'_> {
-    fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
-        let begun = Instant::now();
-        let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
-        for candidate in 0..self.candidates.len() {
-            self.query(candidate, IPV4);
-        }
-        let mut packet = [0; MAX_PACKET_BYTES];
-        loop {
-            let now = Instant::now();
-            self.settle_failures(now >= until);
-            let answer = verdict(&self.candidates);
-            if answer.is_some() || now >= until || is_over() {
-                return answer;
-            }
-            if now >= next_at || self.need_another_server() {
-                next_at = now + step;
-                let next = self.servers.iter_mut().find(|server| server.asked_at.is_none());
-                next.into_iter().for_each(|server| server.begin(&self.queries));
-            }
-            let asked = self.servers.iter().filter(|server| server.socket.is_some()).count();
-            let end =
-                if self.servers.iter().any(|server| server.asked_at.is_none()) { next_at.min(until) } else { until };
-            let turn = if asked > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
-            for nth in 0..self.servers.len() {
-                if let Some(length) = self.servers[nth].receive(&mut packet, turn) {
-                    self.take(nth, &packet[..length]);
-                }
-            }
-        }
-    }
-
-    /// Whether those that are asked cannot tell everything.
-    fn need_another_server(&self) -> bool {
-        self.queries.iter().any(|query| query.failures > 0) || self.servers.iter().all(|server| server.socket.is_none())
-    }
-
-    /// Asks for records of a candidate.
-    fn query(&mut self, candidate: usize, record_type: u16) {
-        match packet::query((self.new_id)(), &self.candidates[candidate].name, record_type) {
-            Some(packet) => {
-                self.servers.iter_mut().for_each(|server| server.send(&packet));
-                self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
-            }
-            // The resolver refuses a name that cannot be asked for.
-            None => self.set(candidate, record_type, DnsResponse::NoName),
-        }
-    }
-
-    /// Takes a packet of a server. What this one cannot tell, another one may.
-    fn take(&mut self, server: usize, packet: &[u8]) {
-        let mut queries = self.queries.iter().enumerate();
-        let Some((nth, response)) =
-            queries.find_map(|(nth, query)| Some((nth, packet::response(packet, &query.packet)?)))
-        else {
-            return;
-        };
-        self.servers[server].has_answered = true;
-        if response == DnsResponse::Failure {
-            self.queries[nth].failures += 1;
-            return;
-        }
-        let DnsQuery { candidate, record_type, .. } = self.queries.swap_remove(nth);
-        self.set(candidate, record_type, response);
-    }
-
-    /// Gives up the queries that no server can answer: all have said so, or no time is left for those that have not.
-    fn settle_failures(&mut self, is_last: bool) {
-        let unreachable = self.servers.iter().filter(|server| server.is_unreachable()).count();
-        let all = self.servers.len();
-        let has_failed = |query: &mut DnsQuery| query.failures + unreachable >= all || is_last && query.failures > 0;
-        let failed: Vec<DnsQuery> = self.queries.extract_if(.., has_failed).collect();
-        for DnsQuery { candidate, record_type, .. } in failed {
-            self.set(candidate, record_type, DnsResponse::Failure);
-        }
-    }
-
-    fn set(&mut self, candidate: usize, record_type: u16, response: DnsResponse) {
-        let Candidate { ipv4, ipv6, .. } = &mut self.candidates[candidate];
-        if record_type == IPV6 {
-            *ipv6 = Some(response);
-            return;
-        }
-        let exists = matches!(response, DnsResponse::Addresses(_));
-        if !exists {
-            *ipv6 = Some(response.clone());
-        }
-        *ipv4 = Some(response);
-        if exists {
-            self.query(candidate, IPV6);
-        }
-    }
-}
-
-impl DnsServer {
-    fn new(address: SocketAddr) -> DnsServer {
-        DnsServer { address, socket: None, asked_at: None, has_answered: false }
-    }
-
-    /// Asks it as well.
-    fn begin(&mut self, queries: &[DnsQuery]) {
-        self.asked_at = Some(Instant::now());
-        self.socket = connected(self.address).ok();
-        queries.iter().for_each(|query| self.send(&query.packet));
-    }
-
-    fn is_unreachable(&self) -> bool {
-        self.asked_at.is_some() && self.socket.is_none()
-    }
-
-    fn send(&mut self, packet: &[u8]) {
-        if let Some(socket) = &self.socket
-            && socket.send(packet).is_err()
-        {
-            self.socket = None;
-        }
-    }
-
-    /// Waits for a packet for so long: its length, if one comes.
-    fn receive(&mut self, packet: &mut [u8], turn: Duration) -> Option<usize> {
-        let socket = self.socket.as_ref()?;
-        // None at all would be without an end.
-        let received = socket.set_read_timeout(Some(turn.max(MIN_TURN))).and_then(|()| socket.recv(packet));
-        match received {
-            Ok(length) => Some(length),
-            Err(error) => {
-                use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-                if !matches!(error.kind(), Interrupted | TimedOut | WouldBlock) {
-                    // Nothing listens there, or nothing leads there.
-                    self.socket = None;
-                }
-                None
-            }
-        }
-    }
-}
-
-/// A socket on which only the packets of a server arrive.
-fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(server)?;
-    Ok(socket)
-}
-
-/// What is known of the first of these names that has an address, if enough is known.
-fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
-    let mut has_failed = false;
-    for Candidate { ipv4, ipv6, .. } in candidates {
-        let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
-        let addresses = of_types.iter().filter_map(|response| match response {
-            DnsResponse::Addresses(addresses) => Some(addresses),
-            DnsResponse::NoName | DnsResponse::Failure => None,
-        });
-        let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
-        if !addresses.is_empty() {
-            return Some(DnsResult::Addresses(addresses));
-        }
-        has_failed |= of_types.contains(&&DnsResponse::Failure);
-    }
-    Some(if has_failed { DnsResult::Failure } else { DnsResult::NotFound })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
+    use super::packet::MAX_PACKET_BYTES;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -386,41 +178,6 @@ mod tests {
         check(&[2], &[1], " (the name server 10.0.0.1 does not answer; 10.0.0.2 does, but not for this name)");
         let several = " (the name servers 10.0.0.1, 10.0.0.2 do not answer; 10.0.0.3 does, but not for this name)";
         check(&[3], &[1, 2], several);
-    }
-
-    #[test]
-    fn all_candidates_up_to_the_first_that_has_an_address_have_to_be_known() {
-        let response = |letter: char| match letter {
-            '-' => Some(DnsResponse::NoName),
-            '0' => Some(DnsResponse::Addresses(Vec::new())),
-            '1' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 1].into()])),
-            '2' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
-            'f' => Some(DnsResponse::Failure),
-            _ => None,
-        };
-        let check = |written: &str, expected: Option<DnsResult>| {
-            let pair = |pair: &str| {
-                let mut letters = pair.chars();
-                let (ipv4, ipv6) = (response(letters.next().unwrap()), response(letters.next().unwrap()));
-                Candidate { name: String::new(), ipv4, ipv6 }
-            };
-            let candidates: Vec<Candidate> = written.split_whitespace().map(pair).collect();
-            assert_eq!(verdict(&candidates), expected, "{written}");
-        };
-        let found =
-            |last: &[u8]| Some(DnsResult::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
-        check("", Some(DnsResult::NotFound));
-        check("-- 00", Some(DnsResult::NotFound));
-        check("10", found(&[1]));
-        check("02", found(&[2, 3]));
-        check("12", found(&[1, 2, 3]));
-        check("1?", None);
-        check("?1", None);
-        check("-- 11 ??", found(&[1, 1]));
-        check("-- ?? 11", None);
-        check("?? 11", None);
-        check("f0 1f", found(&[1]));
-        check("-- ff", Some(DnsResult::Failure));
     }
 
     /// What a server of a test does with a query: the status and the IPv4 addresses of its response.

@@ -15,11 +15,11 @@
 //!   more names they have left unanswered in the last second, the shorter they are waited for.
 //! - Few requests wait for a new name for longer than a second.
 
-use std::collections::{HashMap, VecDeque};
+mod state;
+
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,16 +27,7 @@ use dns_lookup::LookupErrorKind;
 
 use super::dns::{AskDirectly, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
-
-/// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
-const MAX_THREADS: usize = 8;
-const MAX_NEW_THREADS: usize = 6;
-
-/// How long the addresses of a name are remembered. Failures are not.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5);
-
-/// The most names that are remembered.
-const MAX_REMEMBERED: usize = 256;
+use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
 /// A look-up that fails for now has met a silent name server if it took this long: the resolver waits a second at least.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
@@ -47,16 +38,6 @@ const HEAD_START: Duration = Duration::from_millis(300);
 /// How long any request waits for the look-up of a name that was not found before. One in so many workers may wait longer.
 const BRIEFLY: Duration = Duration::from_secs(1);
 const WORKERS_PER_PATIENT: usize = 8;
-
-/// How long the name servers may take to answer for a name, at least and at most. In between, names that stay unanswered hold one in so
-/// many workers. Thus 16 workers get through 400 silent names a second.
-const MIN_ANSWER_TIME: Duration = Duration::from_millis(40);
-const MAX_ANSWER_TIME: Duration = Duration::from_secs(1);
-const WORKERS_PER_HELD: usize = 4;
-
-/// Within which time unanswered names are counted, and the most that are.
-const COUNTED_WITHIN: Duration = Duration::from_secs(1);
-const MAX_COUNTED: usize = 4_096;
 
 /// How long the name servers are not asked again for a name that they have not answered for.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -112,82 +93,6 @@ struct LookupsCore {
     workers: usize,
     state: Mutex<LookupState>,
     done: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct LookupState {
-    names: HashMap<String, NameEntry>,
-    /// The look-ups of names that were found before and that no thread has begun yet.
-    queue: VecDeque<LookupJob>,
-    /// How many threads look up new names, and names that were found before.
-    running_new: usize,
-    running_found: usize,
-    /// How many requests ask the name servers.
-    asking: usize,
-    /// When names were left unanswered.
-    unanswered: VecDeque<Instant>,
-    /// How many requests wait for a look-up for longer than briefly.
-    patient: usize,
-}
-
-#[derive(Debug)]
-enum NameEntry {
-    /// Found not long ago.
-    Known {
-        ips: Arc<[IpAddr]>,
-        until: Instant,
-    },
-    /// Found before.
-    Expired,
-    Pending(Pending),
-}
-
-/// A look-up under way.
-#[derive(Debug)]
-struct Pending {
-    lookup: Arc<Lookup>,
-    waiters: usize,
-    /// Whether one of them asks the name servers.
-    is_asking: bool,
-    /// When one of them may.
-    ask_at: Instant,
-}
-
-/// What is known of a name that is to be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    New,
-    /// It was found before.
-    Found,
-}
-
-/// A look-up that requests wait for.
-#[derive(Debug)]
-struct Lookup {
-    standing: Standing,
-    since: Instant,
-    /// Whether the resolver has.
-    has_begun: AtomicBool,
-    outcome: OnceLock<LookupOutcome>,
-}
-
-/// A name and its look-up.
-type LookupJob = (String, Arc<Lookup>);
-
-impl Lookup {
-    fn new(standing: Standing) -> Arc<Lookup> {
-        let (has_begun, outcome) = (AtomicBool::new(false), OnceLock::new());
-        Arc::new(Lookup { standing, since: Instant::now(), has_begun, outcome })
-    }
-
-    fn has_begun(&self) -> bool {
-        self.has_begun.load(Ordering::Relaxed)
-    }
-
-    /// What it means that it has not ended yet.
-    fn failure(&self) -> LookupFailure {
-        if self.has_begun() { LookupFailure::ServerSilent } else { LookupFailure::Busy }
-    }
 }
 
 impl Lookups {
@@ -348,98 +253,6 @@ impl Lookups {
     }
 }
 
-impl LookupState {
-    fn running(&self) -> usize {
-        self.running_new + self.running_found
-    }
-
-    /// Whether there may be one more thread for names of this standing.
-    fn have_room(&self, standing: Standing) -> bool {
-        let is_in_share = standing == Standing::Found || self.running_new < MAX_NEW_THREADS;
-        is_in_share && self.running() < MAX_THREADS
-    }
-
-    fn running_of(&mut self, standing: Standing) -> &mut usize {
-        match standing {
-            Standing::New => &mut self.running_new,
-            Standing::Found => &mut self.running_found,
-        }
-    }
-
-    /// Notes that a thread begins a look-up.
-    fn begin(&mut self, lookup: &Lookup) {
-        lookup.has_begun.store(true, Ordering::Relaxed);
-        *self.running_of(lookup.standing) += 1;
-    }
-
-    /// A look-up, while it is under way.
-    fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
-        match self.names.get_mut(name) {
-            Some(NameEntry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
-            _ => None,
-        }
-    }
-
-    /// Waits no longer for a look-up, which does not begin when no request waits for it.
-    fn give_up(&mut self, name: &str, lookup: &Arc<Lookup>) {
-        let Some(pending) = self.pending(name, lookup) else { return };
-        pending.waiters -= 1;
-        if pending.waiters == 0 && !lookup.has_begun() {
-            self.end(name, lookup, Err(LookupFailure::Busy));
-        }
-    }
-
-    /// The next look-up of those that are queued. It counts as running.
-    fn next(&mut self) -> Option<LookupJob> {
-        let job = self.queue.pop_front()?;
-        self.begin(&job.1);
-        Some(job)
-    }
-
-    /// How long the name servers may take to answer for a name.
-    fn answer_time(&mut self, workers: usize) -> Duration {
-        while self.unanswered.front().is_some_and(|at| at.elapsed() > COUNTED_WITHIN) {
-            self.unanswered.pop_front();
-        }
-        let held = u32::try_from(workers / WORKERS_PER_HELD).unwrap_or(u32::MAX).max(1);
-        let names = u32::try_from(self.asking + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
-        (COUNTED_WITHIN * held / names).clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME)
-    }
-
-    fn note_unanswered(&mut self) {
-        self.unanswered.truncate(MAX_COUNTED - 1);
-        self.unanswered.push_back(Instant::now());
-    }
-
-    /// Ends a look-up with this outcome, unless it has ended. That a name was found before is forgotten only if it is found no more.
-    fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
-        if self.pending(name, lookup).is_none() {
-            return;
-        }
-        self.names.remove(name);
-        self.queue.retain(|(_, queued)| !Arc::ptr_eq(queued, lookup));
-        let now = Instant::now();
-        let entry = match &outcome {
-            Ok(ips) => Some(NameEntry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
-            Err(LookupFailure::NotFound) => None,
-            Err(_) => (lookup.standing == Standing::Found).then_some(NameEntry::Expired),
-        };
-        // It is set only here.
-        let _ = lookup.outcome.set(outcome);
-        let Some(entry) = entry else { return };
-        if self.names.len() >= MAX_REMEMBERED {
-            self.names.retain(|_, entry| match entry {
-                NameEntry::Known { until, .. } => now < *until,
-                NameEntry::Expired => false,
-                NameEntry::Pending(_) => true,
-            });
-        }
-        if self.names.len() < MAX_REMEMBERED {
-            self.names.insert(name.to_owned(), entry);
-        }
-    }
-}
-
 impl LookupsCore {
     fn lock(&self) -> MutexGuard<'_, LookupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -479,7 +292,9 @@ fn by_system(name: &str) -> LookupOutcome {
 
 #[cfg(test)]
 mod tests {
+    use super::state::{MAX_REMEMBERED, MAX_THREADS};
     use super::*;
+    use std::sync::atomic::Ordering;
 
     use std::ops::Range;
     use std::sync::atomic::AtomicUsize;

@@ -2,7 +2,7 @@
 //! certificates that change while it runs.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -59,6 +59,7 @@ impl Tls {
                 .to_owned(),
         };
         let mut session = ClientConnection::new(self.config(), name)?;
+        let connection = BelowTls { connection, broken: None }.boxed();
         let mut below = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
         below.set_timeout(until(deadline));
         session.complete_io(&mut below)?;
@@ -103,5 +104,45 @@ impl Transport for Secured {
 
     fn is_tls(&self) -> bool {
         true
+    }
+}
+
+/// A connection that TLS is added to, whatever TLS it has on the way to a proxy. What fails to go out is told when input is
+/// awaited: a server that closes the connection in the handshake often says why before, in an alert that has arrived already.
+#[derive(Debug)]
+struct BelowTls {
+    connection: Box<dyn Transport>,
+    broken: Option<io::Error>,
+}
+
+impl Transport for BelowTls {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.connection.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        match self.connection.transmit_output(amount, timeout) {
+            Err(Error::Io(error)) => self.broken = Some(error),
+            other => return other,
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        match (self.connection.await_input(timeout), self.broken.take()) {
+            (Ok(true), broken) => {
+                self.broken = broken;
+                Ok(true)
+            }
+            (_, Some(error)) => Err(error.into()),
+            (waited, None) => waited,
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.connection.is_open()
     }
 }

@@ -1,34 +1,29 @@
 //! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
 
-use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::{Agent, BodyReader, RequestBuilder};
+use ureq::{Agent, RequestBuilder};
 
-use super::authorize::{Authorize, UnsignedCall};
+use super::authorize::UnsignedCall;
+use super::call::{CallContent, OutgoingCall, url};
 use super::connection::Keep;
 use super::connector::Connector;
-use super::deadline::Deadline;
-use super::failure::{ConnectError, failure};
-use super::form::{Params, form};
+use super::failure::failure;
+use super::form::form;
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::resolver::Judge;
+use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
-use crate::memory::{Memory, NoMemory};
 use crate::model::trace::Trace;
 use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::proxy::Proxy;
 use crate::prometheus::error::ErrorKind;
-
-/// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
-const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
 /// The status of a server that has waited for a call long enough.
 const REQUEST_TIMEOUT: u16 = 408;
@@ -38,172 +33,6 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
 /// As long as it may take: no request takes longer.
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
-
-/// What is sent, and how.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) enum CallContent<'a> {
-    /// Parameters by POST, as a form.
-    Form(&'a Params),
-    /// A form that is encoded already, by POST.
-    EncodedForm(&'a str),
-    /// Nothing, by PUT.
-    EmptyPut,
-    /// Parameters by GET, in the URL.
-    Query(&'a Params),
-    /// The body of a remote read, by POST.
-    RemoteRead(&'a [u8]),
-}
-
-/// Whom a call goes to.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct CallTarget<'a> {
-    pub(in crate::prometheus) address: &'a Address,
-    /// What stands in the URL of every call, as `name=value&...`, or nothing.
-    pub(in crate::prometheus) url_query: &'a str,
-    pub(in crate::prometheus) credentials: &'a dyn Authorize,
-}
-
-/// What is asked of whom.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct OutgoingCall<'a> {
-    pub(in crate::prometheus) target: CallTarget<'a>,
-    /// Such as `/api/v1/query`.
-    pub(in crate::prometheus) path: &'a str,
-    pub(in crate::prometheus) content: CallContent<'a>,
-    pub(in crate::prometheus) deadline: Deadline,
-    /// What goes along.
-    pub(in crate::prometheus) trace: Option<&'a Trace>,
-    /// The most bytes of the response's body.
-    pub(in crate::prometheus) max_bytes: u64,
-}
-
-/// A response that has begun.
-pub(in crate::prometheus) struct UpstreamResponse {
-    pub(in crate::prometheus) status: u16,
-    /// All headers.
-    pub(in crate::prometheus) headers: HeaderMap,
-    /// The header `Content-Type`.
-    pub(in crate::prometheus) content_type: Option<String>,
-    /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
-    pub(in crate::prometheus) is_victoria_metrics: bool,
-    pub(in crate::prometheus) body: ResponseBody,
-}
-
-/// The body of a response as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
-/// the connection can be used again; dropped before that, it is closed.
-pub(in crate::prometheus) struct ResponseBody {
-    reader: BodyReader<'static>,
-    deadline: Deadline,
-    charged: Option<Charged>,
-    meter: Option<ByteMeter>,
-    /// When it was asked for.
-    begun: Instant,
-    /// How much of the time since then was spent on waiting for the upstream.
-    waited: Duration,
-    /// Whether its end is told by anything but the end of the connection.
-    has_length: bool,
-    /// Its first byte, once that is read.
-    first: Option<u8>,
-    has_ended: bool,
-}
-
-/// Counts the bytes of a body, for whoever has a clone of it.
-#[derive(Debug, Clone, Default)]
-pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
-
-impl ByteMeter {
-    pub(in crate::prometheus) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(in crate::prometheus) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What is made of a body that is read, and kept.
-struct Charged {
-    memory: Memory,
-    read_bytes: usize,
-}
-
-/// How many bytes of memory a byte of JSON takes at most once it is decoded, and answered with, roughly: it may be part of a
-/// short name, which is a text of its own.
-const DECODED_BYTES: usize = 3;
-
-impl ResponseBody {
-    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> ResponseBody {
-        let reader = body.into_with_config().limit(max_bytes).reader();
-        let (begun, waited) = (Instant::now(), Duration::ZERO);
-        ResponseBody {
-            reader,
-            deadline,
-            charged: None,
-            meter: None,
-            begun,
-            waited,
-            has_length: true,
-            first: None,
-            has_ended: false,
-        }
-    }
-
-    /// Counts what is made of it as held by a call.
-    pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
-        self.charged = Some(Charged { memory, read_bytes: 0 });
-    }
-
-    /// Counts its bytes for whoever has the meter.
-    pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
-        self.meter = Some(meter);
-    }
-
-    /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
-    pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
-        self.has_ended && !self.has_length && self.first == Some(b'{')
-    }
-
-    /// Its first byte, if one was read.
-    pub(in crate::prometheus) fn first(&self) -> Option<u8> {
-        self.first
-    }
-
-    /// What it means that it cannot be read further.
-    pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
-        if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
-            return ErrorKind::NoMemory(none);
-        }
-        match ureq::Error::from(error) {
-            ureq::Error::Timeout(_) => ErrorKind::Stalled(self.deadline.whole_ms()),
-            other => failure(other, 0, self.deadline),
-        }
-    }
-}
-
-impl Read for ResponseBody {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let begun = Instant::now();
-        if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
-            // It was not the upstream that took most of the time.
-            return Err(ureq::Error::from(ConnectError(ErrorKind::TimeSpent(self.deadline.whole_ms()))).into_io());
-        }
-        let read = self.reader.read(buffer);
-        self.waited += begun.elapsed();
-        let amount = read?;
-        self.has_ended = amount == 0;
-        if self.first.is_none() {
-            self.first = buffer[..amount].first().copied();
-        }
-        if let Some(meter) = &self.meter {
-            meter.add(amount);
-        }
-        if let Some(Charged { memory, read_bytes }) = &mut self.charged {
-            *read_bytes += amount;
-            memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
-        }
-        Ok(amount)
-    }
-}
 
 /// The kept connections.
 #[derive(Debug)]
@@ -285,22 +114,7 @@ impl Transport {
             drop(response);
             (response, _) = begin(MAX_IDLE_AGE)?;
         }
-        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let status = response.status().as_u16();
-        let has_length =
-            ["Content-Length", "Transfer-Encoding"].iter().any(|name| response.headers().contains_key(*name));
-        Ok(UpstreamResponse {
-            status,
-            content_type: text("Content-Type"),
-            is_victoria_metrics: response.headers().contains_key(VICTORIA_METRICS_HEADER),
-            headers: std::mem::take(response.headers_mut()),
-            body: ResponseBody {
-                begun,
-                waited: begun.elapsed(),
-                has_length,
-                ..ResponseBody::new(response.into_body(), call.deadline, call.max_bytes)
-            },
-        })
+        Ok(UpstreamResponse::new(response, begun, call.deadline, call.max_bytes))
     }
 
     /// Sends a call, with the credentials that it gives as well.
@@ -344,18 +158,6 @@ impl Transport {
     }
 }
 
-/// The URL of a call.
-pub(in crate::prometheus) fn url(target: CallTarget<'_>, path: &str, content: CallContent<'_>) -> String {
-    let mut url = target.address.endpoint(path);
-    let params = if let CallContent::Query(params) = content { form(params) } else { String::new() };
-    for (part, separator) in
-        [target.url_query, params.as_str()].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"])
-    {
-        url.extend([separator, part]);
-    }
-    url
-}
-
 /// A request with its credentials, its time, and the age of the connections it may use.
 fn prepared<B>(
     request: RequestBuilder<B>,
@@ -369,24 +171,4 @@ fn prepared<B>(
     let traced = trace.into_iter().flat_map(Trace::headers);
     let request = traced.fold(request, |request, (name, value)| request.header(name, value));
     credentials.iter().fold(request, |request, (name, value)| request.header(name, value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_that_the_mirror_takes_is_not_said_to_be_the_upstreams() {
-        let read = |waited_ms: u64| {
-            let deadline = Deadline::new(Instant::now(), Duration::ZERO);
-            let begun = Instant::now() - Duration::from_millis(100);
-            let body = ResponseBody::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
-            let mut body = ResponseBody { begun, waited: Duration::from_millis(waited_ms), ..body };
-            let read = body.read(&mut [0; 2]);
-            read.map_err(|error| body.failure(error))
-        };
-        assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
-        // What has arrived is read.
-        assert_eq!(read(90), Ok(2));
-    }
 }

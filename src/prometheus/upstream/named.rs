@@ -20,10 +20,11 @@ use crate::prometheus::credentials::aws::SigV4;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
+use crate::prometheus::http::call::CallTarget;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
-use crate::prometheus::http::transport::{ANY_PATIENCE, CallTarget, Transport};
+use crate::prometheus::http::transport::{ANY_PATIENCE, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long a connection to a replica may take: there are others.

@@ -2,8 +2,10 @@
 
 use crate::model::trace::Trace;
 use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::call::{CallContent, CallTarget, OutgoingCall};
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::transport::{CallContent, CallTarget, OutgoingCall, Transport, UpstreamResponse};
+use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::http::transport::Transport;
 
 /// The query.
 pub const TRIVIAL_QUERY: &str = "1";

@@ -1,19 +1,27 @@
 //! What the upstreams file says of each upstream, in the words of Prometheus's `http_config` ("Configuration").
 
+mod additions;
+mod connection;
+mod credentials;
+mod secrets;
+
 use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::HeaderName;
 
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::prometheus::access::address::{Address, BaseUrl, split_url};
-use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
-use crate::prometheus::access::secret_source::{FilePlace, SecretForm, SecretOrigin, SecretSource};
-use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
+use crate::prometheus::access::address::{Address, BaseUrl};
+use crate::prometheus::access::proxy::ProxyChoice;
+use crate::prometheus::access::secret_source::{FilePlace, SecretSource};
+use crate::prometheus::access::tls_settings::TlsSettings;
 use crate::secret::Secret;
 
 use super::fields::{BadField, FileField, FileFields};
 use super::yaml;
+use additions::{headers, query_parameters};
+use connection::{proxy, tls_settings};
+use credentials::credentials;
 
 /// The most upstreams in a file.
 const MAX_UPSTREAMS: usize = 256;
@@ -35,33 +43,6 @@ const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The most requests in flight that may be given.
 const MAX_IN_FLIGHT: usize = 1_000;
-
-/// The name by which signatures call Amazon's managed Prometheus, unless another is given.
-const AMAZON_PROMETHEUS: &str = "aps";
-
-/// The scheme of `authorization` unless another is given.
-const BEARER: &str = "Bearer";
-
-/// Headers that the mirror sets, or that say how a message is framed. Prometheus reserves these, too ("http_headers").
-const RESERVED_HEADERS: [&str; 17] = [
-    "authorization",
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-read-version",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-];
 
 /// An upstream, as the file describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,299 +246,6 @@ fn address(field: &FileField<'_>) -> Result<Address, BadField> {
     }
 }
 
-fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
-    let found =
-        fields.at_most_one(&["basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file"])?;
-    let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
-    match key {
-        "basic_auth" => {
-            let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
-            let username = needed_secret(&basic, ["username", "username_file"], folder, SecretForm::Line)?;
-            let password = secret(&basic, ["password", "password_file"], folder, SecretForm::Line)?;
-            Ok(CredentialsDefinition::Basic { username, password })
-        }
-        "authorization" => {
-            let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
-            let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
-            let credentials =
-                needed_secret(&authorization, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
-            Ok(CredentialsDefinition::Authorization { scheme, credentials })
-        }
-        "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
-        "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
-        "bearer_token" => given(&field, SecretForm::HeaderValue).map(bearer),
-        _ => in_file(&field, folder, SecretForm::HeaderValue).map(bearer),
-    }
-}
-
-fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<OAuth2Definition, BadField> {
-    const KEYS: [&str; 9] = [
-        "client_id",
-        "client_secret",
-        "client_secret_file",
-        "token_url",
-        "scopes",
-        "endpoint_params",
-        "tls_config",
-        "proxy_url",
-        "no_proxy",
-    ];
-    let fields = field.fields(&KEYS)?;
-    let url = fields.needed("token_url")?;
-    let (token_url, token_path, token_url_query) = split_url(url.text()?).map_err(|what| url.bad(what))?;
-    let scopes = fields.get("scopes").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))?;
-    let mut endpoint_params = Vec::new();
-    if let Some(params) = fields.get("endpoint_params") {
-        for (name, value) in params.mapping()?.all() {
-            endpoint_params.push((name.to_owned(), Secret::new(value.text_or_empty()?)));
-        }
-    }
-    Ok(OAuth2Definition {
-        client_id: fields.needed("client_id")?.text()?.to_owned(),
-        client_secret: needed_secret(&fields, ["client_secret", "client_secret_file"], folder, SecretForm::Line)?,
-        token_url,
-        token_path,
-        token_url_query,
-        scopes: scopes.iter().map(|scope| scope.text().map(str::to_owned)).collect::<Result<_, _>>()?,
-        endpoint_params,
-        tls: tls_settings(&fields, folder)?,
-        proxy: proxy(&fields)?,
-    })
-}
-
-fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<SigV4Definition, BadField> {
-    const KEYS: [&str; 10] = [
-        "region",
-        "access_key",
-        "access_key_file",
-        "secret_key",
-        "secret_key_file",
-        "profile",
-        "role_arn",
-        "external_id",
-        "use_fips_sts_endpoint",
-        "service_name",
-    ];
-    let fields = field.fields(&KEYS)?;
-    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let word = |key: &str| match fields.get(key) {
-        Some(field) if !field.text().is_ok_and(is_word) => Err(field.bad("must be letters, digits and dashes")),
-        Some(field) => field.text().map(|text| Some(text.to_owned())),
-        None => Ok(None),
-    };
-    let text = |key: &str| fields.get(key).map(|field| field.text().map(str::to_owned)).transpose();
-    let access_key = secret(&fields, ["access_key", "access_key_file"], folder, SecretForm::HeaderValue)?;
-    let secret_key = secret(&fields, ["secret_key", "secret_key_file"], folder, SecretForm::Line)?;
-    let keys = match (access_key, secret_key) {
-        (Some(access_key), Some(secret_key)) => Some((access_key, secret_key)),
-        (None, None) => None,
-        _ => return Err(fields.bad("has only one of access_key and secret_key; give both, or none")),
-    };
-    let profile = text("profile")?;
-    if keys.is_some() && profile.is_some() {
-        return Err(fields.bad("has both access_key and profile; keep one of them"));
-    }
-    let external_id = text("external_id")?;
-    let role = text("role_arn")?.map(|arn| Role { arn, external_id: external_id.clone() });
-    if role.is_none() && external_id.is_some() {
-        return Err(fields.bad("has external_id, but no role_arn"));
-    }
-    Ok(SigV4Definition {
-        place: field.place(),
-        region: word("region")?,
-        service: word("service_name")?.unwrap_or(AMAZON_PROMETHEUS.to_owned()),
-        keys,
-        profile,
-        role,
-        is_fips: fields.get("use_fips_sts_endpoint").map_or(Ok(false), |field| field.boolean())?,
-    })
-}
-
-fn bearer(credentials: SecretSource) -> CredentialsDefinition {
-    CredentialsDefinition::Authorization { scheme: BEARER.to_owned(), credentials }
-}
-
-fn scheme(field: &FileField<'_>) -> Result<String, BadField> {
-    let text = field.text()?;
-    if text.eq_ignore_ascii_case("basic") {
-        return Err(field.bad("must not be Basic: use basic_auth"));
-    }
-    let is_token = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
-    if is_token(text) { Ok(text.to_owned()) } else { Err(field.bad("must be the name of a scheme, such as Bearer")) }
-}
-
-/// A secret that has to be given, or in a file: the keys of both.
-fn needed_secret(
-    fields: &FileFields<'_>,
-    keys: [&'static str; 2],
-    folder: &Path,
-    form: SecretForm,
-) -> Result<SecretSource, BadField> {
-    let missing = || fields.bad(&format!("has neither {} nor {}, of which it needs one", keys[0], keys[1]));
-    secret(fields, keys, folder, form)?.ok_or_else(missing)
-}
-
-/// A secret that is given, or in a file: the keys of both.
-fn secret(
-    fields: &FileFields<'_>,
-    keys: [&'static str; 2],
-    folder: &Path,
-    form: SecretForm,
-) -> Result<Option<SecretSource>, BadField> {
-    match fields.at_most_one(&keys)? {
-        None => Ok(None),
-        Some((key, field)) if key == keys[0] => given(&field, form).map(Some),
-        Some((_, field)) => in_file(&field, folder, form).map(Some),
-    }
-}
-
-fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
-    let secret = field.secret()?;
-    match form.fault(secret.reveal()) {
-        Some(fault) => Err(field.bad(fault)),
-        None => Ok(SecretSource { origin: SecretOrigin::Given(secret), form, place: field.place() }),
-    }
-}
-
-fn in_file(field: &FileField<'_>, folder: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
-    Ok(SecretSource { origin: SecretOrigin::File(folder.join(field.text()?)), form, place: field.place() })
-}
-
-fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
-    let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
-    let mut headers = Vec::new();
-    let all = field.mapping()?;
-    for (name, field) in all.all() {
-        let header: HeaderName =
-            name.parse().map_err(|_| all.bad_at(field.place().line, "has a key that is not the name of a header"))?;
-        if RESERVED_HEADERS.contains(&header.as_str()) {
-            return Err(
-                field.bad("is a header that cannot be given here; credentials go into basic_auth or authorization")
-            );
-        }
-        let before = headers.len();
-        let sources = field.fields(&["values", "secrets", "files"])?;
-        for key in ["values", "secrets"] {
-            for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), given(&value, SecretForm::HeaderValue)?));
-            }
-        }
-        for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
-        }
-        if headers.len() == before {
-            return Err(field.bad("has no values, secrets or files, of which it needs one"));
-        }
-        if headers.len() > MAX_ITEMS {
-            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} headers; give fewer")));
-        }
-    }
-    Ok(headers)
-}
-
-fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
-    /// Those that the mirror sends itself.
-    const OWN: [&str; 12] = [
-        "query",
-        "time",
-        "start",
-        "end",
-        "step",
-        "timeout",
-        "match[]",
-        "metric",
-        "limit",
-        "nocache",
-        "partial_response",
-        "deny_partial_response",
-    ];
-    let Some(field) = fields.get("query_parameters") else { return Ok(Vec::new()) };
-    let mut parameters = Vec::new();
-    for (name, field) in field.mapping()?.all() {
-        if OWN.contains(&name) {
-            return Err(field.bad("is a parameter that the mirror sends itself; remove it"));
-        }
-        for value in field.list(MAX_ITEMS)? {
-            parameters.push((name.to_owned(), value.text_or_empty()?.to_owned()));
-        }
-        if parameters.len() > MAX_ITEMS {
-            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} parameters; give fewer")));
-        }
-    }
-    Ok(parameters)
-}
-
-/// The TLS settings of an upstream, or of the token server of one.
-fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
-    const KEYS: [&str; 10] = [
-        "ca",
-        "ca_file",
-        "cert",
-        "cert_file",
-        "key",
-        "key_file",
-        "server_name",
-        "min_version",
-        "max_version",
-        "insecure_skip_verify",
-    ];
-    let Some(field) = fields.get("tls_config") else { return Ok(TlsSettings::default()) };
-    let tls = field.fields(&KEYS)?;
-    let versions = [("TLS12", TlsVersion::Tls12), ("TLS13", TlsVersion::Tls13)];
-    let version = |key: &str| tls.get(key).map(|field| field.word(versions)).transpose();
-    let settings = TlsSettings {
-        place: field.place(),
-        ca: secret(&tls, ["ca", "ca_file"], folder, SecretForm::Pem)?,
-        certificate: secret(&tls, ["cert", "cert_file"], folder, SecretForm::Pem)?,
-        key: secret(&tls, ["key", "key_file"], folder, SecretForm::Pem)?,
-        server_name: tls.get("server_name").map(|field| server_name(&field)).transpose()?,
-        min_version: version("min_version")?,
-        max_version: version("max_version")?,
-        insecure_skip_verify: tls.get("insecure_skip_verify").map_or(Ok(false), |field| field.boolean())?,
-    };
-    match (&settings.certificate, &settings.key) {
-        (Some(_), None) => return Err(tls.bad("has a certificate (cert or cert_file), but no key or key_file")),
-        (None, Some(_)) => return Err(tls.bad("has a key (key or key_file), but no cert or cert_file")),
-        _ => {}
-    }
-    if settings.insecure_skip_verify && settings.ca.is_some() {
-        return Err(tls.bad("has both ca_file (or ca) and insecure_skip_verify: true; keep one of them"));
-    }
-    match (settings.min_version, settings.max_version) {
-        (Some(TlsVersion::Tls13), Some(TlsVersion::Tls12)) => Err(tls.bad("has a min_version above its max_version")),
-        _ => Ok(settings),
-    }
-}
-
-fn server_name(field: &FileField<'_>) -> Result<String, BadField> {
-    let text = field.text()?;
-    match TlsSettings::is_server_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err(field.bad("must be a host name or an IP address, without a port")),
-    }
-}
-
-fn proxy(fields: &FileFields<'_>) -> Result<ProxyChoice, BadField> {
-    let no_proxy = fields.get("no_proxy");
-    let Some(field) = fields.get("proxy_url") else {
-        return match no_proxy {
-            Some(field) => Err(field.bad("needs a proxy_url beside it")),
-            None => Ok(ProxyChoice::AsSet),
-        };
-    };
-    let url = field.text_or_empty()?.trim();
-    if url.is_empty() {
-        return Ok(ProxyChoice::Direct);
-    }
-    let hosts = |field: FileField<'_>| {
-        field.text()?.parse().map_err(|_| field.bad("must be a comma-separated list of hosts, .domains and networks"))
-    };
-    let no_proxy: NoProxy = no_proxy.map_or(Ok(NoProxy::default()), hosts)?;
-    Proxy::at_url(url, no_proxy).map(ProxyChoice::Through).ok_or_else(|| {
-        field.bad("must be a URL such as http://user:password@proxy.example:3128 (http or https), or empty")
-    })
-}
-
 fn options(fields: &FileFields<'_>) -> Result<Options, BadField> {
     let nan = [("ZERO", NanInterpretation::Zero), ("NONE", NanInterpretation::None)];
     let partial = [("deny", PartialResponse::Deny), ("allow", PartialResponse::Allow)];
@@ -578,8 +266,11 @@ mod tests {
     use proptest::sample::subsequence;
     use proptest::{prop_assert, prop_assert_eq, proptest};
 
-    use super::SecretForm::{HeaderValue, Line, Pem};
     use super::*;
+    use crate::prometheus::access::proxy::Proxy;
+    use crate::prometheus::access::secret_source::SecretForm::{HeaderValue, Line, Pem};
+    use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin};
+    use crate::prometheus::access::tls_settings::TlsVersion;
 
     fn parsed(yaml: &str) -> Result<Vec<Definition>, String> {
         parse(yaml, Path::new("/etc/mirror"))

@@ -15,7 +15,7 @@ use crate::prometheus::error::shortened::{logged, shortened};
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::transport::{ByteMeter, UpstreamResponse};
+use crate::prometheus::http::response::{ByteMeter, UpstreamResponse};
 
 /// How many bytes of memory a byte of a query takes while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;

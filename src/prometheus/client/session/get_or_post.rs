@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::Session;
 use super::call::ApiCall;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::transport::{CallContent, OutgoingCall, UpstreamResponse, url};
+use crate::prometheus::http::call::{CallContent, OutgoingCall, url};
+use crate::prometheus::http::response::UpstreamResponse;
 
 /// The most bytes of a response in JSON: 32 MiB, in which a million samples have room.
 const MAX_JSON_BYTES: u64 = 32 << 20;

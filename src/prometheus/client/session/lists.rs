@@ -11,9 +11,9 @@ use crate::prometheus::decode::lists::{self, BoundedTexts};
 use crate::prometheus::decode::metadata::Families;
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::http::call::{CallContent, url};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::transport::{CallContent, url};
 
 /// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
 /// have as many in memory.

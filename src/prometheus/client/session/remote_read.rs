@@ -12,7 +12,8 @@ use crate::prometheus::client::sample_query::SampleQuery;
 use crate::prometheus::decode::remote_read::{self, ReadFailure};
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::transport::{CallContent, OutgoingCall, UpstreamResponse};
+use crate::prometheus::http::call::{CallContent, OutgoingCall};
+use crate::prometheus::http::response::UpstreamResponse;
 
 /// What the metrics call the endpoint of remote read, and its path.
 const READ: &str = "read";

@@ -4,26 +4,26 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use ureq::http::{HeaderMap, HeaderName, Uri};
+use ureq::http::{HeaderName, Uri};
 use zeroize::Zeroizing;
 
 use crate::file;
 use crate::prometheus::access::address::{Address, split_url};
 use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
+use crate::prometheus::http::authorize::Authorize;
+use crate::prometheus::http::call::{CallContent, CallTarget};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{CallContent, CallTarget};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
+use super::Signed;
 use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
 use super::responses::{self, GrantedKeys};
-use super::signer::{AwsKeys, Scope, signature};
+use super::signer::{AwsKeys, Scope};
 use crate::prometheus::credentials::exchange::exchange;
-use crate::prometheus::credentials::fixed::{Fixed, value};
+use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::single_fetch::Fetched;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
@@ -241,36 +241,6 @@ impl KeysCall<'_> {
         let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
-    }
-}
-
-/// Signs requests with keys that are at hand.
-#[derive(Debug)]
-pub(super) struct Signed<'k> {
-    pub(super) keys: &'k AwsKeys,
-    pub(super) scope: Scope<'k>,
-}
-
-impl Authorize for Signed<'_> {
-    fn headers(&self, outgoing: &UnsignedCall<'_>, _: Deadline) -> Result<HeaderMap, ErrorKind> {
-        let mut headers = HeaderMap::new();
-        for (name, secret) in signature(outgoing, self.keys, self.scope, SystemTime::now()) {
-            let name = HeaderName::from_static(name);
-            headers.insert(&name, value(&name, &secret)?);
-        }
-        Ok(headers)
-    }
-
-    fn renew(&self, _: &HeaderMap) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        self.keys.secrets()
-    }
-
-    fn has_credentials(&self) -> bool {
-        true
     }
 }
 

@@ -1,0 +1,69 @@
+//! Values of JSON that nobody wants to know.
+
+use super::tokens::number;
+use super::{Json, Undecoded};
+
+impl Json<'_> {
+    /// Takes a value that nobody wants to know, however deep in each other lists and objects in it are.
+    pub(in crate::prometheus) fn skip(&mut self) -> Result<(), Undecoded> {
+        // What closes those that are open.
+        let mut closes = Vec::new();
+        loop {
+            match self.peek()? {
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    closes.push(if open == b'{' { b'}' } else { b']' });
+                    if !self.is_next(closes[closes.len() - 1])? {
+                        self.skip_name(&closes)?;
+                        continue;
+                    }
+                }
+                b'"' => self.skip_text()?,
+                b't' => self.word("true")?,
+                b'f' => self.word("false")?,
+                b'n' => self.word("null")?,
+                _ => {
+                    number(self.number_token()?)?;
+                }
+            }
+            loop {
+                let Some(&close) = closes.last() else { return Ok(()) };
+                if !self.is_next(close)? {
+                    break;
+                }
+                self.at += 1;
+                closes.pop();
+            }
+            self.expect(b',')?;
+            self.skip_name(&closes)?;
+        }
+    }
+
+    /// Takes what stands before a value in an object.
+    fn skip_name(&mut self, closes: &[u8]) -> Result<(), Undecoded> {
+        if closes.last() == Some(&b'}') {
+            self.skip_text()?;
+            self.expect(b':')?;
+        }
+        Ok(())
+    }
+
+    /// Takes a text that may be none: half a character, or bytes that are no UTF-8.
+    fn skip_text(&mut self) -> Result<(), Undecoded> {
+        self.expect(b'"')?;
+        loop {
+            match self.byte()? {
+                b'"' => return Ok(()),
+                b'\\' => match self.byte()? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    b'u' => {
+                        self.hexadecimal()?;
+                    }
+                    _ => return Err(Undecoded::Foreign),
+                },
+                0..0x20 => return Err(Undecoded::Foreign),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is kept of an upstream: its connections' generation and lifetime, and how patient one is with it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::Uri;
+use ureq::unversioned::transport::Transport;
+
+use crate::prometheus::error::ErrorKind;
+use crate::prometheus::http::connector::{Connector, Opened, Others, Peer};
+
+/// How long a kept connection may be silent before a second one is opened, and the part of the time left that this may be.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE_PART: u32 = 4;
+
+/// Where little time is left, it may be silent for this long nevertheless, or for half of it: upstreams on busy machines are.
+pub(super) const MIN_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
+pub(super) const MAX_DOUBLINGS: u32 = 5;
+
+/// The most second connections that are being opened at a time, each of which has a thread.
+pub(super) const MAX_SECOND_DIALS: usize = 16;
+
+/// The second connections that are being opened.
+pub(super) static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
+
+/// Opens connections to be kept.
+#[derive(Debug, Clone)]
+pub(in crate::prometheus::http) struct Keep {
+    pub(super) connector: Arc<Connector>,
+    pub(super) lifetime: Duration,
+    pub(super) connect_patience: Duration,
+    /// By scheme, host and port; of those alone that have connections.
+    pub(super) upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
+}
+
+/// What all connections to an upstream share.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) connector: Arc<Connector>,
+    /// Scheme, host and port.
+    pub(super) uri: Uri,
+    pub(super) lifetime: Duration,
+    /// The most time that a new connection may take.
+    pub(super) connect_patience: Duration,
+    /// The connections of an earlier generation are not used any more.
+    pub(super) generation: AtomicU64,
+    /// Connections of earlier generations than this wait for a server that is down.
+    pub(super) abandoned: AtomicU64,
+    /// How often in a row an old connection has answered before the new one that was to replace it.
+    pub(super) lost_races: AtomicU32,
+}
+
+impl Keep {
+    pub(in crate::prometheus::http) fn new(
+        connector: Arc<Connector>,
+        lifetime: Duration,
+        connect_patience: Duration,
+    ) -> Keep {
+        Keep { connector, lifetime, connect_patience, upstreams: Arc::default() }
+    }
+
+    /// Ends the exchanges with a server that wait for it, for it is known to be down; see [`ErrorKind::ReplicaDown`].
+    pub(in crate::prometheus::http) fn abandon(&self, base: &str) {
+        let Ok(uri) = base.parse::<Uri>() else { return };
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = upstreams.get(&server_of(&uri)) {
+            kept.abandoned.fetch_max(kept.generation.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on, no connection is used that is open now, once its exchange has ended.
+    pub(in crate::prometheus::http) fn retire_all(&self) {
+        for kept in self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            kept.generation.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn upstream(&self, uri: &Uri) -> Arc<Kept> {
+        let base = server_of(uri);
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = upstreams.get(&base) {
+            return Arc::clone(kept);
+        }
+        // Those that have no connection are forgotten, so there are no more than connections.
+        upstreams.retain(|_, kept| Arc::strong_count(kept) > 1);
+        let kept = Arc::new(Kept {
+            connector: Arc::clone(&self.connector),
+            uri: base.parse().unwrap_or_else(|_| uri.clone()),
+            lifetime: self.lifetime,
+            connect_patience: self.connect_patience,
+            generation: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            lost_races: AtomicU32::new(0),
+        });
+        upstreams.insert(base, Arc::clone(&kept));
+        kept
+    }
+}
+
+/// The URL of a server.
+pub(super) fn server_of(uri: &Uri) -> String {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    format!("{}://{authority}/", uri.scheme_str().unwrap_or_default())
+}
+
+impl Kept {
+    pub(super) fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let deadline = deadline.min(Instant::now() + self.connect_patience);
+        let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
+        Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
+    }
+
+    /// How long a silent connection is waited for alone.
+    pub(super) fn patience(&self, left: Duration) -> Duration {
+        let doublings = self.lost_races.load(Ordering::Relaxed).min(MAX_DOUBLINGS);
+        let patience = (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART);
+        patience.max(MIN_PATIENCE.min(left / 2))
+    }
+
+    /// The same with a connection that leads there. Where all addresses have been silent lately, none is waited for alone any longer than
+    /// has to be.
+    pub(super) fn patience_with(&self, peer: Option<Peer>, left: Duration) -> Duration {
+        match peer.map(|peer| peer.others) {
+            Some(Others::AllMute(_)) => MIN_PATIENCE.min(left / PATIENCE_PART),
+            _ => self.patience(left),
+        }
+    }
+
+    /// Opens a second connection on a thread of its own, if there may be one more.
+    pub(super) fn open_aside(
+        self: &Arc<Kept>,
+        deadline: Instant,
+    ) -> Option<Receiver<Result<OpenConnection, ErrorKind>>> {
+        let permit = DialPermit::take()?;
+        let (sender, receiver) = mpsc::channel();
+        let kept = Arc::clone(self);
+        let dial = move || {
+            let result = kept.open(deadline);
+            drop(permit);
+            // Nobody wants it any more when the old connection has answered.
+            let _ = sender.send(result);
+        };
+        thread::Builder::new().name("second-dial".to_owned()).spawn(dial).ok().map(|_| receiver)
+    }
+}
+
+/// The right to open one more second connection.
+pub(super) struct DialPermit;
+
+impl DialPermit {
+    pub(super) fn take() -> Option<DialPermit> {
+        if SECOND_DIALS.fetch_add(1, Ordering::Relaxed) >= MAX_SECOND_DIALS {
+            SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(DialPermit)
+    }
+}
+
+impl Drop for DialPermit {
+    fn drop(&mut self) {
+        SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that is open, as far as is known.
+#[derive(Debug)]
+pub(super) struct OpenConnection {
+    pub(super) transport: Box<dyn Transport>,
+    /// Where it leads, unless it leads through a proxy.
+    pub(super) peer: Option<Peer>,
+    pub(super) generation: u64,
+    pub(super) since: Instant,
+    /// Whether it was good for a response before, so that it may have died since.
+    pub(super) has_answered: bool,
+}
+
+impl OpenConnection {
+    /// It has answered. If its address counts as mute like all others, it does so no more.
+    pub(super) fn note_response(&mut self, connector: &Connector) {
+        self.has_answered = true;
+        if let Some(peer @ Peer { others: Others::AllMute(_), .. }) = &mut self.peer {
+            connector.note_response(*peer);
+            peer.others = Others::Mute;
+        }
+    }
+
+    /// It has let a query wait in vain.
+    pub(super) fn note_unanswered(&self, connector: &Connector) {
+        if let Some(peer) = self.peer {
+            connector.note_unanswered(peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
+        let connector = Arc::new(Connector::to_everything());
+        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
+            .upstream(&"http://p/".parse().unwrap());
+        let check = |lost: u32, left_ms: u64, expected_ms: u64| {
+            kept.lost_races.store(lost, Ordering::Relaxed);
+            let found = kept.patience(Duration::from_millis(left_ms));
+            assert_eq!(found, Duration::from_millis(expected_ms), "{lost} {left_ms}");
+        };
+        check(0, 600_000, 2_000);
+        check(0, 4_000, 1_000);
+        check(1, 600_000, 4_000);
+        check(5, 600_000, 64_000);
+        check(100, 600_000, 64_000);
+        check(100, 60_000, 15_000);
+        check(0, 1_000, 300);
+        check(0, 400, 200);
+        check(0, 0, 0);
+    }
+}

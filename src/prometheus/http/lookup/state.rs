@@ -1,0 +1,197 @@
+//! What is known of names: which are remembered, which are being looked up, and how many threads and requests that takes.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::{LookupFailure, LookupOutcome};
+
+/// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
+pub(super) const MAX_THREADS: usize = 8;
+pub(super) const MAX_NEW_THREADS: usize = 6;
+
+/// How long the addresses of a name are remembered. Failures are not.
+pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+
+/// The most names that are remembered.
+pub(super) const MAX_REMEMBERED: usize = 256;
+
+/// How long the name servers may take to answer for a name, at least and at most. In between, names that stay unanswered hold one in so
+/// many workers. Thus 16 workers get through 400 silent names a second.
+pub(super) const MIN_ANSWER_TIME: Duration = Duration::from_millis(40);
+pub(super) const MAX_ANSWER_TIME: Duration = Duration::from_secs(1);
+pub(super) const WORKERS_PER_HELD: usize = 4;
+
+/// Within which time unanswered names are counted, and the most that are.
+pub(super) const COUNTED_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const MAX_COUNTED: usize = 4_096;
+
+#[derive(Debug, Default)]
+pub(super) struct LookupState {
+    pub(super) names: HashMap<String, NameEntry>,
+    /// The look-ups of names that were found before and that no thread has begun yet.
+    pub(super) queue: VecDeque<LookupJob>,
+    /// How many threads look up new names, and names that were found before.
+    pub(super) running_new: usize,
+    pub(super) running_found: usize,
+    /// How many requests ask the name servers.
+    pub(super) asking: usize,
+    /// When names were left unanswered.
+    pub(super) unanswered: VecDeque<Instant>,
+    /// How many requests wait for a look-up for longer than briefly.
+    pub(super) patient: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum NameEntry {
+    /// Found not long ago.
+    Known {
+        ips: Arc<[IpAddr]>,
+        until: Instant,
+    },
+    /// Found before.
+    Expired,
+    Pending(Pending),
+}
+
+/// A look-up under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) waiters: usize,
+    /// Whether one of them asks the name servers.
+    pub(super) is_asking: bool,
+    /// When one of them may.
+    pub(super) ask_at: Instant,
+}
+
+/// What is known of a name that is to be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    New,
+    /// It was found before.
+    Found,
+}
+
+/// A look-up that requests wait for.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub(super) standing: Standing,
+    pub(super) since: Instant,
+    /// Whether the resolver has.
+    pub(super) has_begun: AtomicBool,
+    pub(super) outcome: OnceLock<LookupOutcome>,
+}
+
+/// A name and its look-up.
+pub(super) type LookupJob = (String, Arc<Lookup>);
+
+impl Lookup {
+    pub(super) fn new(standing: Standing) -> Arc<Lookup> {
+        let (has_begun, outcome) = (AtomicBool::new(false), OnceLock::new());
+        Arc::new(Lookup { standing, since: Instant::now(), has_begun, outcome })
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// What it means that it has not ended yet.
+    pub(super) fn failure(&self) -> LookupFailure {
+        if self.has_begun() { LookupFailure::ServerSilent } else { LookupFailure::Busy }
+    }
+}
+
+impl LookupState {
+    pub(super) fn running(&self) -> usize {
+        self.running_new + self.running_found
+    }
+
+    /// Whether there may be one more thread for names of this standing.
+    pub(super) fn have_room(&self, standing: Standing) -> bool {
+        let is_in_share = standing == Standing::Found || self.running_new < MAX_NEW_THREADS;
+        is_in_share && self.running() < MAX_THREADS
+    }
+
+    pub(super) fn running_of(&mut self, standing: Standing) -> &mut usize {
+        match standing {
+            Standing::New => &mut self.running_new,
+            Standing::Found => &mut self.running_found,
+        }
+    }
+
+    /// Notes that a thread begins a look-up.
+    pub(super) fn begin(&mut self, lookup: &Lookup) {
+        lookup.has_begun.store(true, Ordering::Relaxed);
+        *self.running_of(lookup.standing) += 1;
+    }
+
+    /// A look-up, while it is under way.
+    pub(super) fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
+        match self.names.get_mut(name) {
+            Some(NameEntry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
+            _ => None,
+        }
+    }
+
+    /// Waits no longer for a look-up, which does not begin when no request waits for it.
+    pub(super) fn give_up(&mut self, name: &str, lookup: &Arc<Lookup>) {
+        let Some(pending) = self.pending(name, lookup) else { return };
+        pending.waiters -= 1;
+        if pending.waiters == 0 && !lookup.has_begun() {
+            self.end(name, lookup, Err(LookupFailure::Busy));
+        }
+    }
+
+    /// The next look-up of those that are queued. It counts as running.
+    pub(super) fn next(&mut self) -> Option<LookupJob> {
+        let job = self.queue.pop_front()?;
+        self.begin(&job.1);
+        Some(job)
+    }
+
+    /// How long the name servers may take to answer for a name.
+    pub(super) fn answer_time(&mut self, workers: usize) -> Duration {
+        while self.unanswered.front().is_some_and(|at| at.elapsed() > COUNTED_WITHIN) {
+            self.unanswered.pop_front();
+        }
+        let held = u32::try_from(workers / WORKERS_PER_HELD).unwrap_or(u32::MAX).max(1);
+        let names = u32::try_from(self.asking + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
+        (COUNTED_WITHIN * held / names).clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME)
+    }
+
+    pub(super) fn note_unanswered(&mut self) {
+        self.unanswered.truncate(MAX_COUNTED - 1);
+        self.unanswered.push_back(Instant::now());
+    }
+
+    /// Ends a look-up with this outcome, unless it has ended. That a name was found before is forgotten only if it is found no more.
+    pub(super) fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
+        if self.pending(name, lookup).is_none() {
+            return;
+        }
+        self.names.remove(name);
+        self.queue.retain(|(_, queued)| !Arc::ptr_eq(queued, lookup));
+        let now = Instant::now();
+        let entry = match &outcome {
+            Ok(ips) => Some(NameEntry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
+            Err(LookupFailure::NotFound) => None,
+            Err(_) => (lookup.standing == Standing::Found).then_some(NameEntry::Expired),
+        };
+        // It is set only here.
+        let _ = lookup.outcome.set(outcome);
+        let Some(entry) = entry else { return };
+        if self.names.len() >= MAX_REMEMBERED {
+            self.names.retain(|_, entry| match entry {
+                NameEntry::Known { until, .. } => now < *until,
+                NameEntry::Expired => false,
+                NameEntry::Pending(_) => true,
+            });
+        }
+        if self.names.len() < MAX_REMEMBERED {
+            self.names.insert(name.to_owned(), entry);
+        }
+    }
+}

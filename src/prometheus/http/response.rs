@@ -1,0 +1,191 @@
+//! A response of an upstream, and its body as it arrives.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ureq::BodyReader;
+use ureq::http::{HeaderMap, Response};
+
+use super::deadline::Deadline;
+use super::failure::{ConnectError, failure};
+use crate::memory::{Memory, NoMemory};
+use crate::prometheus::error::ErrorKind;
+
+/// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
+const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
+
+/// A response that has begun.
+pub(in crate::prometheus) struct UpstreamResponse {
+    pub(in crate::prometheus) status: u16,
+    /// All headers.
+    pub(in crate::prometheus) headers: HeaderMap,
+    /// The header `Content-Type`.
+    pub(in crate::prometheus) content_type: Option<String>,
+    /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
+    pub(in crate::prometheus) is_victoria_metrics: bool,
+    pub(in crate::prometheus) body: ResponseBody,
+}
+
+impl UpstreamResponse {
+    /// The response to a call that began then, of whose body at most `max_bytes` are read.
+    pub(super) fn new(
+        mut response: Response<ureq::Body>,
+        begun: Instant,
+        deadline: Deadline,
+        max_bytes: u64,
+    ) -> UpstreamResponse {
+        let headers = std::mem::take(response.headers_mut());
+        let content_type = headers.get("Content-Type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let has_length = ["Content-Length", "Transfer-Encoding"].iter().any(|name| headers.contains_key(*name));
+        UpstreamResponse {
+            status: response.status().as_u16(),
+            content_type,
+            is_victoria_metrics: headers.contains_key(VICTORIA_METRICS_HEADER),
+            headers,
+            body: ResponseBody {
+                begun,
+                waited: begun.elapsed(),
+                has_length,
+                ..ResponseBody::new(response.into_body(), deadline, max_bytes)
+            },
+        }
+    }
+}
+
+/// The body of a response as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
+/// the connection can be used again; dropped before that, it is closed.
+pub(in crate::prometheus) struct ResponseBody {
+    reader: BodyReader<'static>,
+    deadline: Deadline,
+    charged: Option<Charged>,
+    meter: Option<ByteMeter>,
+    /// When it was asked for.
+    begun: Instant,
+    /// How much of the time since then was spent on waiting for the upstream.
+    waited: Duration,
+    /// Whether its end is told by anything but the end of the connection.
+    has_length: bool,
+    /// Its first byte, once that is read.
+    first: Option<u8>,
+    has_ended: bool,
+}
+
+/// Counts the bytes of a body, for whoever has a clone of it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
+
+impl ByteMeter {
+    pub(in crate::prometheus) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(in crate::prometheus) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is made of a body that is read, and kept.
+struct Charged {
+    memory: Memory,
+    read_bytes: usize,
+}
+
+/// How many bytes of memory a byte of JSON takes at most once it is decoded, and answered with, roughly: it may be part of a
+/// short name, which is a text of its own.
+const DECODED_BYTES: usize = 3;
+
+impl ResponseBody {
+    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> ResponseBody {
+        let reader = body.into_with_config().limit(max_bytes).reader();
+        let (begun, waited) = (Instant::now(), Duration::ZERO);
+        ResponseBody {
+            reader,
+            deadline,
+            charged: None,
+            meter: None,
+            begun,
+            waited,
+            has_length: true,
+            first: None,
+            has_ended: false,
+        }
+    }
+
+    /// Counts what is made of it as held by a call.
+    pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
+        self.charged = Some(Charged { memory, read_bytes: 0 });
+    }
+
+    /// Counts its bytes for whoever has the meter.
+    pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
+        self.meter = Some(meter);
+    }
+
+    /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
+    pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
+        self.has_ended && !self.has_length && self.first == Some(b'{')
+    }
+
+    /// Its first byte, if one was read.
+    pub(in crate::prometheus) fn first(&self) -> Option<u8> {
+        self.first
+    }
+
+    /// What it means that it cannot be read further.
+    pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
+        if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
+            return ErrorKind::NoMemory(none);
+        }
+        match ureq::Error::from(error) {
+            ureq::Error::Timeout(_) => ErrorKind::Stalled(self.deadline.whole_ms()),
+            other => failure(other, 0, self.deadline),
+        }
+    }
+}
+
+impl Read for ResponseBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let begun = Instant::now();
+        if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
+            // It was not the upstream that took most of the time.
+            return Err(ureq::Error::from(ConnectError(ErrorKind::TimeSpent(self.deadline.whole_ms()))).into_io());
+        }
+        let read = self.reader.read(buffer);
+        self.waited += begun.elapsed();
+        let amount = read?;
+        self.has_ended = amount == 0;
+        if self.first.is_none() {
+            self.first = buffer[..amount].first().copied();
+        }
+        if let Some(meter) = &self.meter {
+            meter.add(amount);
+        }
+        if let Some(Charged { memory, read_bytes }) = &mut self.charged {
+            *read_bytes += amount;
+            memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
+        }
+        Ok(amount)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_the_mirror_takes_is_not_said_to_be_the_upstreams() {
+        let read = |waited_ms: u64| {
+            let deadline = Deadline::new(Instant::now(), Duration::ZERO);
+            let begun = Instant::now() - Duration::from_millis(100);
+            let body = ResponseBody::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
+            let mut body = ResponseBody { begun, waited: Duration::from_millis(waited_ms), ..body };
+            let read = body.read(&mut [0; 2]);
+            read.map_err(|error| body.failure(error))
+        };
+        assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
+        // What has arrived is read.
+        assert_eq!(read(90), Ok(2));
+    }
+}

@@ -1,0 +1,96 @@
+//! What is added to every call: headers, and parameters in the URL.
+
+use std::path::Path;
+
+use ureq::http::HeaderName;
+
+use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
+use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
+
+use super::MAX_ITEMS;
+use super::secrets::{given, in_file};
+
+/// Headers that the mirror sets, or that say how a message is framed. Prometheus reserves these, too ("http_headers").
+const RESERVED_HEADERS: [&str; 17] = [
+    "authorization",
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-read-version",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
+    let Some(field) = fields.get("http_headers") else { return Ok(Vec::new()) };
+    let mut headers = Vec::new();
+    let all = field.mapping()?;
+    for (name, field) in all.all() {
+        let header: HeaderName =
+            name.parse().map_err(|_| all.bad_at(field.place().line, "has a key that is not the name of a header"))?;
+        if RESERVED_HEADERS.contains(&header.as_str()) {
+            return Err(
+                field.bad("is a header that cannot be given here; credentials go into basic_auth or authorization")
+            );
+        }
+        let before = headers.len();
+        let sources = field.fields(&["values", "secrets", "files"])?;
+        for key in ["values", "secrets"] {
+            for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+                headers.push((header.clone(), given(&value, SecretForm::HeaderValue)?));
+            }
+        }
+        for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
+        }
+        if headers.len() == before {
+            return Err(field.bad("has no values, secrets or files, of which it needs one"));
+        }
+        if headers.len() > MAX_ITEMS {
+            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} headers; give fewer")));
+        }
+    }
+    Ok(headers)
+}
+
+pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
+    /// Those that the mirror sends itself.
+    const OWN: [&str; 12] = [
+        "query",
+        "time",
+        "start",
+        "end",
+        "step",
+        "timeout",
+        "match[]",
+        "metric",
+        "limit",
+        "nocache",
+        "partial_response",
+        "deny_partial_response",
+    ];
+    let Some(field) = fields.get("query_parameters") else { return Ok(Vec::new()) };
+    let mut parameters = Vec::new();
+    for (name, field) in field.mapping()?.all() {
+        if OWN.contains(&name) {
+            return Err(field.bad("is a parameter that the mirror sends itself; remove it"));
+        }
+        for value in field.list(MAX_ITEMS)? {
+            parameters.push((name.to_owned(), value.text_or_empty()?.to_owned()));
+        }
+        if parameters.len() > MAX_ITEMS {
+            return Err(field.bad(&format!("is one of more than {MAX_ITEMS} parameters; give fewer")));
+        }
+    }
+    Ok(parameters)
+}

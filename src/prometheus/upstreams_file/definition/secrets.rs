@@ -1,0 +1,43 @@
+//! Secrets: in the upstreams file, or in files of their own.
+
+use std::path::Path;
+
+use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin, SecretSource};
+use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
+
+/// A secret that has to be given, or in a file: the keys of both.
+pub(super) fn needed_secret(
+    fields: &FileFields<'_>,
+    keys: [&'static str; 2],
+    folder: &Path,
+    form: SecretForm,
+) -> Result<SecretSource, BadField> {
+    let missing = || fields.bad(&format!("has neither {} nor {}, of which it needs one", keys[0], keys[1]));
+    secret(fields, keys, folder, form)?.ok_or_else(missing)
+}
+
+/// A secret that is given, or in a file: the keys of both.
+pub(super) fn secret(
+    fields: &FileFields<'_>,
+    keys: [&'static str; 2],
+    folder: &Path,
+    form: SecretForm,
+) -> Result<Option<SecretSource>, BadField> {
+    match fields.at_most_one(&keys)? {
+        None => Ok(None),
+        Some((key, field)) if key == keys[0] => given(&field, form).map(Some),
+        Some((_, field)) => in_file(&field, folder, form).map(Some),
+    }
+}
+
+pub(super) fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
+    let secret = field.secret()?;
+    match form.fault(secret.reveal()) {
+        Some(fault) => Err(field.bad(fault)),
+        None => Ok(SecretSource { origin: SecretOrigin::Given(secret), form, place: field.place() }),
+    }
+}
+
+pub(super) fn in_file(field: &FileField<'_>, folder: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
+    Ok(SecretSource { origin: SecretOrigin::File(folder.join(field.text()?)), form, place: field.place() })
+}
