@@ -9,7 +9,7 @@ use super::everything::everything;
 use super::helm::{Install, chart};
 
 /// What is left to the server: as a variable the key would be seen by many, and it listens on all interfaces of a pod.
-const UNSET: [&str; 2] = ["API_KEY", "LISTEN"];
+const UNSET: [&str; 3] = ["API_KEY", "LISTEN", "PROXY"];
 
 /// Where the chart differs on purpose: in a cluster it takes some seconds until nobody sends to a pod that ends.
 const DIFFERENT: [(&str, &str); 1] = [("SHUTDOWN_DELAY", "5")];
