@@ -115,7 +115,7 @@ mod tests {
             match (values, expected) {
                 (Ok::<Vec<u8>, _>(values), expected) => assert_eq!(Ok(&values[..]), expected, "{json}"),
                 (Err(error), expected) => {
-                    assert!(error.to_string().starts_with(expected.unwrap_err()), "{json}: {error}")
+                    assert!(error.to_string().starts_with(expected.unwrap_err()), "{json}: {error}");
                 }
             }
         };

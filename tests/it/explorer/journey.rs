@@ -45,7 +45,7 @@ fn from_the_connection_to_the_numbers_and_how_they_came_to_be() {
     let suggests = |text: &str| {
         browser.wait(&format!(
             "[...document.querySelectorAll('.label [role=option]')].some((option) => option.textContent === '{text}')"
-        ))
+        ));
     };
     suggests("room");
     browser.type_into(".label input", "room");

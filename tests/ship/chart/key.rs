@@ -158,7 +158,7 @@ fn exactly_one_source_of_the_key_is_allowed() {
 #[test]
 fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
     let check = |install: Install, value: &str, name: &str| {
-        install.check_refused(&[value, name, "Helm would overwrite or delete"])
+        install.check_refused(&[value, name, "Helm would overwrite or delete"]);
     };
     let new = Install::without_key;
     for set in ["global.apiKey.fromSecret=prometheusmirror", "global.apiKeyFromSecret=prometheusmirror"] {
