@@ -104,12 +104,17 @@ impl Upstream {
         self.definition().map(|definition| &definition.options)
     }
 
-    /// Its definition, if it is in the upstreams file.
-    pub(super) fn definition(&self) -> Option<&Definition> {
+    /// The upstream of the upstreams file, if it is one, and which of its replicas it is.
+    fn in_file(&self) -> Option<(&Arc<NamedUpstream>, usize)> {
         match &*self.0 {
             UpstreamKind::Given { .. } => None,
-            UpstreamKind::Named(Named { upstream, .. }) => Some(upstream.definition()),
+            UpstreamKind::Named(Named { upstream, replica }) => Some((upstream, *replica)),
         }
+    }
+
+    /// Its definition, if it is in the upstreams file.
+    pub(super) fn definition(&self) -> Option<&Definition> {
+        self.in_file().map(|(upstream, _)| &**upstream.definition())
     }
 
     /// Its name in the upstreams file, or else host, port and path prefix, never a password: what logs call it.
@@ -122,28 +127,23 @@ impl Upstream {
 
     /// The same upstream at the replica that is to be asked now.
     pub fn at_current_replica(&self) -> Upstream {
-        match &*self.0 {
-            UpstreamKind::Named(Named { upstream, .. }) => {
-                Upstream::named(Arc::clone(upstream), upstream.current_replica())
-            }
-            UpstreamKind::Given { .. } => self.clone(),
+        match self.in_file() {
+            Some((upstream, _)) => Upstream::named(Arc::clone(upstream), upstream.current_replica()),
+            None => self.clone(),
         }
     }
 
     /// The same upstream at each of its replicas, if it has several.
     pub(super) fn replicas(&self) -> Vec<Upstream> {
-        match &*self.0 {
-            UpstreamKind::Named(Named { upstream, .. }) => (0..upstream.definition().addresses.len())
-                .map(|nth| Upstream::named(Arc::clone(upstream), nth))
-                .collect(),
-            UpstreamKind::Given { .. } => Vec::new(),
-        }
+        let Some((upstream, _)) = self.in_file() else { return Vec::new() };
+        let replicas = 0..upstream.definition().addresses.len();
+        replicas.map(|nth| Upstream::named(Arc::clone(upstream), nth)).collect()
     }
 
     /// The replica has failed; the next query need not try it.
     pub(super) fn has_failed(&self) {
-        if let UpstreamKind::Named(Named { upstream, replica }) = &*self.0 {
-            upstream.replica_failed(*replica);
+        if let Some((upstream, replica)) = self.in_file() {
+            upstream.replica_failed(replica);
         }
     }
 
@@ -164,17 +164,13 @@ impl Upstream {
 
     /// Whether it stands in the upstreams file.
     pub fn is_named(&self) -> bool {
-        matches!(*self.0, UpstreamKind::Named(_))
+        self.in_file().is_some()
     }
 
     /// The address of the replica, if it is one of several.
     pub fn replica(&self) -> Option<&str> {
-        match &*self.0 {
-            UpstreamKind::Named(Named { upstream, .. }) if upstream.definition().addresses.len() > 1 => {
-                Some(self.address().name())
-            }
-            _ => None,
-        }
+        let is_one_of_several = self.definition()?.addresses.len() > 1;
+        is_one_of_several.then(|| self.address().name())
     }
 
     /// What its health is remembered by: not for any eye, for it may hold a path that is a secret.
@@ -211,38 +207,26 @@ impl Upstream {
 
     /// What errors show of it.
     pub(super) fn shown(&self) -> ShownUpstream {
-        let definition = match &*self.0 {
-            UpstreamKind::Given { .. } => None,
-            UpstreamKind::Named(Named { upstream, .. }) => Some(Arc::clone(upstream.definition())),
-        };
+        let definition = self.in_file().map(|(upstream, _)| Arc::clone(upstream.definition()));
         ShownUpstream { text: self.to_string(), replica: self.replica_nth(), definition }
     }
 
     /// Which of its replicas it is, by their order in the upstreams file.
     pub(super) fn replica_nth(&self) -> usize {
-        match &*self.0 {
-            UpstreamKind::Given { .. } => 0,
-            UpstreamKind::Named(Named { replica, .. }) => *replica,
-        }
+        self.in_file().map_or(0, |(_, replica)| replica)
     }
 
     /// What no text may repeat: its credentials, and what else may be secret of its URL.
     pub(super) fn secrets(&self) -> Vec<Secret> {
-        let parameters = match &*self.0 {
-            UpstreamKind::Given { .. } => &[],
-            UpstreamKind::Named(Named { upstream, .. }) => upstream.definition().query_parameters.as_slice(),
-        };
-        let of_url = self.address().hidden_segments().chain(parameters.iter().map(|(_, value)| value.clone()));
+        let parameters = self.definition().into_iter().flat_map(|definition| &definition.query_parameters);
+        let of_url = self.address().hidden_segments().chain(parameters.map(|(_, value)| value.clone()));
         let of_url = of_url.filter(|text| text.len() >= MIN_HIDDEN_BYTES).map(|text| Secret::new(&text));
         self.target().credentials.secrets().into_iter().chain(of_url).collect()
     }
 
     /// Its own connections, if it has such.
     pub(super) fn transport(&self) -> Option<&Transport> {
-        match &*self.0 {
-            UpstreamKind::Given { .. } => None,
-            UpstreamKind::Named(Named { upstream, .. }) => Some(upstream.transport()),
-        }
+        self.in_file().map(|(upstream, _)| upstream.transport())
     }
 
     /// How it is called.
@@ -252,10 +236,7 @@ impl Upstream {
             is_https: self.address().is_https(),
             has_credentials: self.target().credentials.has_credentials(),
             is_named: self.is_named(),
-            is_signed: match &*self.0 {
-                UpstreamKind::Given { .. } => false,
-                UpstreamKind::Named(Named { upstream, .. }) => upstream.is_signed(),
-            },
+            is_signed: self.in_file().is_some_and(|(upstream, _)| upstream.is_signed()),
         }
     }
 }
