@@ -273,12 +273,12 @@ mod tests {
 
     /// A sink that keeps what it is given, and breaks off after so many slices.
     #[derive(Default)]
-    struct Recorder {
+    struct StreamRecorder {
         given: Vec<(Labels, Vec<usize>, Vec<Sample>)>,
         left: Option<usize>,
     }
 
-    impl SampleSink for Recorder {
+    impl SampleSink for StreamRecorder {
         fn begin(&mut self, labels: impl FnOnce() -> Labels) {
             self.given.push((labels(), Vec::new(), Vec::new()));
         }
@@ -292,7 +292,7 @@ mod tests {
         }
     }
 
-    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut Recorder) -> Result<bool, Undecoded> {
+    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Result<bool, Undecoded> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
         let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
         Ok(envelope.data.expect("data").has_native_histograms)
@@ -315,7 +315,7 @@ mod tests {
                     let data = format!(
                         r#"{{"resultType":"matrix","result":[{series},{{"metric":{{}},"values":[]}},{series}]}}"#
                     );
-                    let mut sink = Recorder::default();
+                    let mut sink = StreamRecorder::default();
                     assert!(!taken(&data, range, false, &mut sink).unwrap());
                     assert_eq!(sink.given.len(), if expected.is_empty() { 0 } else { 2 });
                     for (labels, slices, samples) in sink.given {
@@ -336,7 +336,7 @@ mod tests {
         let values: Vec<String> = (0..20_000).map(|nth| format!(r#"[{nth},"1"]"#)).collect();
         // What follows is no JSON, and not looked at.
         let data = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}"#, values.join(","));
-        let mut sink = Recorder { left: Some(2), ..Recorder::default() };
+        let mut sink = StreamRecorder { left: Some(2), ..StreamRecorder::default() };
         let range = TimeRange { start: 0, end: i64::MAX };
         assert!(matches!(taken(&data, range, false, &mut sink), Err(Undecoded::Enough)));
         assert_eq!(sink.given[0].1, [4_096, 4_096]);
@@ -346,7 +346,7 @@ mod tests {
     fn nan_is_left_out_where_it_says_that_a_series_has_ended() {
         let data = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"]]}]}"#;
         for (are_nan_stale, count) in [(false, 3), (true, 2)] {
-            let mut sink = Recorder::default();
+            let mut sink = StreamRecorder::default();
             taken(data, TimeRange { start: 0, end: 9_000 }, are_nan_stale, &mut sink).unwrap();
             assert_eq!(sink.given[0].2.len(), count);
         }
@@ -357,7 +357,7 @@ mod tests {
         let check = |series: &str, expected: Option<bool>| {
             let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
             let range = TimeRange { start: 0, end: i64::MAX };
-            assert_eq!(taken(&data, range, false, &mut Recorder::default()).ok(), expected, "{series}");
+            assert_eq!(taken(&data, range, false, &mut StreamRecorder::default()).ok(), expected, "{series}");
         };
         check(r#"{"metric":{},"values":[[1,"1"]]}"#, Some(false));
         check(r#"{"metric":{},"histograms":[]}"#, Some(true));

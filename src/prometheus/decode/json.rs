@@ -253,19 +253,19 @@ mod tests {
     use super::*;
 
     /// A source that gives so many bytes at a time, so that every token is cut somewhere, and is interrupted before each.
-    struct Pieces<'a> {
+    struct TextInPieces<'a> {
         left: &'a [u8],
         length: usize,
         is_interrupted: bool,
     }
 
-    impl Pieces<'_> {
-        fn of(text: &str, length: usize) -> Pieces<'_> {
-            Pieces { left: text.as_bytes(), length, is_interrupted: false }
+    impl TextInPieces<'_> {
+        fn of(text: &str, length: usize) -> TextInPieces<'_> {
+            TextInPieces { left: text.as_bytes(), length, is_interrupted: false }
         }
     }
 
-    impl Read for Pieces<'_> {
+    impl Read for TextInPieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.is_interrupted = !self.is_interrupted;
             if self.is_interrupted {
@@ -282,7 +282,7 @@ mod tests {
     /// What is skipped whole, whatever pieces it comes in.
     fn is_value(text: &str) -> bool {
         let mut results = [1, 2, 3, 7, 1 << 20].map(|length| {
-            let mut source = Pieces::of(text, length);
+            let mut source = TextInPieces::of(text, length);
             let mut buffer = [0; BUFFER_BYTES];
             let mut json = Json::new(&mut source, &mut buffer);
             json.skip().and_then(|()| json.end()).is_ok()
@@ -372,7 +372,7 @@ mod tests {
         for text in [r#""""#, r#""plain""#, r#""é\u00e9\ud83d\ude00""#, r#""\"\\\/\b\f\n\r\t""#, r#""a\u0000b""#] {
             let expected: String = serde_json::from_str(text).unwrap();
             for length in 1..=text.len() {
-                let (mut source, mut buffer) = (Pieces::of(text, length), [0; BUFFER_BYTES]);
+                let (mut source, mut buffer) = (TextInPieces::of(text, length), [0; BUFFER_BYTES]);
                 assert_eq!(Json::new(&mut source, &mut buffer).text().unwrap(), expected, "{text} by {length}");
             }
         }

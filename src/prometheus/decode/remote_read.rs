@@ -245,12 +245,12 @@ mod tests {
     type Given = (Labels, Vec<Plain>);
 
     /// A sink that keeps what it is given, and breaks off after so many slices.
-    struct Recorder {
+    struct SeriesRecorder {
         given: Vec<Given>,
         left: usize,
     }
 
-    impl SampleSink for Recorder {
+    impl SampleSink for SeriesRecorder {
         fn begin(&mut self, labels: impl FnOnce() -> Labels) {
             assert!(self.given.last().is_none_or(|(_, slices)| !slices.is_empty()), "a series without samples");
             self.given.push((labels(), Vec::new()));
@@ -267,7 +267,7 @@ mod tests {
 
     fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, ReadSummary), ReadFailure> {
         let length = stream.len() as u64;
-        let mut recorder = Recorder { given: Vec::new(), left: usize::MAX };
+        let mut recorder = SeriesRecorder { given: Vec::new(), left: usize::MAX };
         let summary = decode(&mut stream, range, &mut recorder)?;
         let samples = recorder.given.iter().flat_map(|(_, slices)| slices).map(Vec::len).sum::<usize>();
         let (series, samples) = (recorder.given.len() as u64, samples as u64);
@@ -562,20 +562,20 @@ mod tests {
         let whole = [only(&chunks), stream(&[&[series(&[("a", "1")], &chunks)]])].concat();
         for left in 1..=6 {
             // Whatever follows the frame is not even read.
-            struct Unreadable;
-            impl Read for Unreadable {
+            struct BrokenReader;
+            impl Read for BrokenReader {
                 fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
                     panic!("read on");
                 }
             }
-            let mut recorder = Recorder { given: Vec::new(), left };
-            let summary = decode(&mut whole.chain(Unreadable), ALL, &mut recorder).unwrap();
+            let mut recorder = SeriesRecorder { given: Vec::new(), left };
+            let summary = decode(&mut whole.chain(BrokenReader), ALL, &mut recorder).unwrap();
             let series = recorder.given.len() as u64;
             assert_eq!(recorder.left, 0);
             let bytes = summary.bytes;
             assert_eq!(summary, ReadSummary { is_broken_off: true, series, samples: left as u64, bytes });
         }
-        let mut recorder = Recorder { given: Vec::new(), left: 7 };
+        let mut recorder = SeriesRecorder { given: Vec::new(), left: 7 };
         assert!(!decode(&mut &*whole, ALL, &mut recorder).unwrap().is_broken_off);
     }
 

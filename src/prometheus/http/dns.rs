@@ -185,7 +185,7 @@ mod tests {
 
     /// Name servers on loopback addresses of their own, at one port, each with a thread that ends with the test. They note the names
     /// that they are asked for.
-    struct Servers {
+    struct SocketServers {
         names: NameServers,
         asked: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
     }
@@ -200,7 +200,7 @@ mod tests {
         format!("{} {}", labels.join("."), query[at + 2])
     }
 
-    fn servers(port: u16, conf: fn() -> ResolvConf, behaviours: &[Behaviour]) -> Servers {
+    fn servers(port: u16, conf: fn() -> ResolvConf, behaviours: &[Behaviour]) -> SocketServers {
         let ResolvConf { servers, .. } = conf();
         let asked = servers.iter().zip(behaviours).map(|(ip, behaviour)| {
             let (socket, behaviour) = (UdpSocket::bind((*ip, port)).unwrap(), *behaviour);
@@ -229,10 +229,10 @@ mod tests {
         let asked = asked.collect();
         let names =
             NameServers { port, conf, seen: Mutex::default(), ids: RandomState::new(), asked: AtomicU64::new(0) };
-        Servers { names, asked }
+        SocketServers { names, asked }
     }
 
-    impl Servers {
+    impl SocketServers {
         fn ask(&self, name: &str, within: Duration) -> (Option<DnsResult>, Duration) {
             let begun = Instant::now();
             let answer = self.names.ask(name, begun + within, &|| false);

@@ -309,12 +309,12 @@ mod tests {
 
     /// What name servers do when they are asked directly, and whether the resolver would wait for them.
     #[derive(Debug)]
-    struct Servers {
+    struct FakeServers {
         answer: fn(&str) -> Option<DnsResult>,
         resolver_would_wait: bool,
     }
 
-    impl AskDirectly for Servers {
+    impl AskDirectly for FakeServers {
         fn resolver_would_wait(&self) -> bool {
             self.resolver_would_wait
         }
@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Lookups {
-        Lookups::by(resolve, Box::new(Servers { answer, resolver_would_wait: false }), 20)
+        Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
     /// Look-ups of which the name server answers for none, if it is asked.
@@ -514,8 +514,10 @@ mod tests {
     #[test]
     fn where_the_resolver_would_wait_it_is_asked_only_for_what_is_not_answered() {
         static RESOLVED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-        let servers =
-            Servers { answer: |name| if name == "answered" { answered() } else { None }, resolver_would_wait: true };
+        let servers = FakeServers {
+            answer: |name| if name == "answered" { answered() } else { None },
+            resolver_would_wait: true,
+        };
         let resolve = |name: &str| {
             RESOLVED.lock().unwrap().push(name.to_owned());
             localhost()

@@ -127,7 +127,7 @@ mod tests {
 
     /// The messages of a stream that arrives in pieces of this length, each after an interruption, and what ends it.
     fn messages(stream: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<ReadFailure>) {
-        let mut body = Pieces { left: stream, piece, is_interrupted: false };
+        let mut body = BytesInPieces { left: stream, piece, is_interrupted: false };
         let mut frames = Frames::of(&mut body);
         let mut messages = Vec::new();
         loop {
@@ -142,13 +142,13 @@ mod tests {
         }
     }
 
-    struct Pieces<'a> {
+    struct BytesInPieces<'a> {
         left: &'a [u8],
         piece: usize,
         is_interrupted: bool,
     }
 
-    impl Read for Pieces<'_> {
+    impl Read for BytesInPieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.is_interrupted = !self.is_interrupted;
             if self.is_interrupted {
