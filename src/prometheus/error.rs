@@ -1,4 +1,7 @@
 //! What can go wrong between here and a Prometheus, and what the admin can do about it.
+//!
+//! The bottom layer of `prometheus` but for `access` and `upstreams_file`: an error holds plain data, and knows neither connections nor
+//! upstreams in force.
 
 pub(super) mod api_failure;
 pub(super) mod call_context;

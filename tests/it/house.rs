@@ -133,10 +133,9 @@ fn collect_paths(begin: &[String], rest: &str, take: &mut impl FnMut(&[String]))
     }
 }
 
-/// Files that import each other cannot be read one after the other. A folder's own file stands above the files in it and may name
-/// them; it counts as a part of those that name it.
-#[test]
-fn no_file_imports_itself_by_way_of_others() {
+/// What each module of the library imports of others. A folder's own file stands above the files in it and may name them; it counts as
+/// a part of those that name it.
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = rust_files(&src);
     let name = |file: &Path| {
@@ -155,6 +154,13 @@ fn no_file_imports_itself_by_way_of_others() {
             |other: &String| module.starts_with(&format!("{other}::")) || other.starts_with(&format!("{module}::"));
         imports.insert(module.clone(), named.into_iter().filter(|other| !is_of_folder(other)).collect());
     }
+    imports
+}
+
+/// Files that import each other cannot be read one after the other.
+#[test]
+fn no_file_imports_itself_by_way_of_others() {
+    let imports = imports();
     assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 300, "the scan finds imports");
     let reaches = |from: &String| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
@@ -169,6 +175,24 @@ fn no_file_imports_itself_by_way_of_others() {
     };
     let circles: Vec<&String> = imports.keys().filter(|module| reaches(module).contains(*module)).collect();
     assert_eq!(circles, Vec::<&String>::new());
+}
+
+/// The folders of `prometheus`, each of which imports only those before it.
+const LAYERS: [&str; 8] = ["access", "upstreams_file", "error", "decode", "http", "credentials", "upstream", "client"];
+
+#[test]
+fn each_layer_of_prometheus_imports_only_those_below_it() {
+    let layer = |module: &str| {
+        let folder = module.strip_prefix("prometheus::")?.split("::").next()?;
+        LAYERS.iter().position(|layer| *layer == folder)
+    };
+    let imports = imports();
+    let found = imports.iter().filter_map(|(module, named)| Some((module, layer(module)?, named)));
+    let breaches = found.flat_map(|(module, of, named)| {
+        let above = named.iter().filter(move |other| layer(other).is_some_and(|other| other > of));
+        above.map(move |other| format!("{module} imports {other}"))
+    });
+    assert_eq!(breaches.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
