@@ -10,9 +10,7 @@ mod packet;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,10 +58,6 @@ pub(super) struct NameServers {
     conf: fn() -> ResolvConf,
     /// Of those in `resolv.conf` alone.
     seen: Mutex<HashMap<IpAddr, Seen>>,
-    /// Makes the identifiers of queries, which cannot be foreseen.
-    ids: RandomState,
-    /// How many identifiers were made.
-    asked: AtomicU64,
 }
 
 /// When a name server was seen to answer, or not to answer where another did.
@@ -75,8 +69,7 @@ enum Seen {
 
 impl NameServers {
     pub(super) fn of_system() -> NameServers {
-        let (seen, ids, asked) = (Mutex::default(), RandomState::new(), AtomicU64::new(0));
-        NameServers { port: PORT, conf: ResolvConf::of_system, seen, ids, asked }
+        NameServers { port: PORT, conf: ResolvConf::of_system, seen: Mutex::default() }
     }
 
     /// Notes which servers have answered. One that has not is silent if another one has told everything meanwhile.
@@ -133,14 +126,11 @@ impl AskDirectly for NameServers {
         let conf = (self.conf)();
         let mut servers = conf.servers.clone();
         servers.sort_by_key(|server| self.is_silent(*server));
-        // Its first bits are as unforeseeable as all.
-        let new_id = || self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
         let server = |ip: &IpAddr| DnsServer::new(SocketAddr::new(*ip, self.port));
         let mut exchange = DnsExchange {
             servers: servers.iter().map(server).collect(),
             candidates: conf.candidates(name).into_iter().map(Candidate::new).collect(),
             queries: Vec::new(),
-            new_id: &new_id,
         };
         let answer = exchange.run(until, is_over);
         self.note(&conf.servers, &exchange.servers, answer.is_some());
@@ -227,8 +217,7 @@ mod tests {
             asked
         });
         let asked = asked.collect();
-        let names =
-            NameServers { port, conf, seen: Mutex::default(), ids: RandomState::new(), asked: AtomicU64::new(0) };
+        let names = NameServers { port, conf, seen: Mutex::default() };
         SocketServers { names, asked }
     }
 

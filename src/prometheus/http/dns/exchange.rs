@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use ring::rand::{SecureRandom, SystemRandom};
+
 use super::DnsResult;
 use super::packet::{self, DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
 
@@ -17,13 +19,19 @@ const TURN: Duration = Duration::from_millis(2);
 const LONG_TURN: Duration = Duration::from_millis(20);
 
 /// One query to all servers for all names that a name may stand for.
-pub(super) struct DnsExchange<'a> {
+pub(super) struct DnsExchange {
     /// In the order in which they are asked.
     pub(super) servers: Vec<DnsServer>,
     /// In the order of the resolver.
     pub(super) candidates: Vec<Candidate>,
     pub(super) queries: Vec<DnsQuery>,
-    pub(super) new_id: &'a dyn Fn() -> u16,
+}
+
+/// An identifier of a query. Whoever could foresee it could forge the response.
+fn new_id() -> u16 {
+    let mut id = [0; 2];
+    SystemRandom::new().fill(&mut id).expect("the operating system has random numbers");
+    u16::from_ne_bytes(id)
 }
 
 /// A name, and what is known of its addresses. It is asked for its IPv6 addresses once it is known to exist.
@@ -55,7 +63,7 @@ pub(super) struct DnsServer {
     pub(super) has_answered: bool,
 }
 
-impl DnsExchange<'_> {
+impl DnsExchange {
     pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
@@ -94,7 +102,7 @@ impl DnsExchange<'_> {
 
     /// Asks for records of a candidate.
     pub(super) fn query(&mut self, candidate: usize, record_type: u16) {
-        match packet::query((self.new_id)(), &self.candidates[candidate].name, record_type) {
+        match packet::query(new_id(), &self.candidates[candidate].name, record_type) {
             Some(packet) => {
                 self.servers.iter_mut().for_each(|server| server.send(&packet));
                 self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
