@@ -122,7 +122,7 @@ impl<'a> Vocabulary<'a> {
 
     /// Which file an authority is to be added to.
     pub(super) fn ca_file(self) -> String {
-        match (self.own_ca(), self.keys()) {
+        match (self.own_ca(), self.tls_keys()) {
             (Some(ca), _) => self.key(ca),
             (None, Some(keys)) => {
                 format!("{}, or {CA_PATH}", self.key(&format!("{}tls_config.ca_file", keys.prefix)))
@@ -133,7 +133,12 @@ impl<'a> Vocabulary<'a> {
 
     /// The key by which the upstream trusts authorities of its own, if it does: `ca` or `ca_file`.
     fn own_ca(self) -> Option<&'a str> {
-        Some(key_below_upstream(&self.keys()?.tls.ca.as_ref()?.place.path))
+        Some(key_below_upstream(&self.tls_keys()?.tls.ca.as_ref()?.place.path))
+    }
+
+    /// The keys whose authorities are in force: to the proxy of `--proxy`, those of `--ca-path` are.
+    fn tls_keys(self) -> Option<ConnectionKeys<'a>> {
+        self.keys().filter(|keys| !self.is_of_proxy || matches!(keys.proxy, ProxyChoice::Through(_)))
     }
 
     /// What a server's certificate is not for.
@@ -281,6 +286,15 @@ mod tests {
             &of_upstream,
             ca_file,
             "tls_config.ca_file of upstream a in the upstreams file, or the --ca-path of this mirror",
+        );
+        let at_proxy = |words: Vocabulary<'_>| words.at_proxy().ca_file();
+        let with_ca = "  tls_config: {ca_file: x}\n";
+        check(with_ca, &of_upstream, at_proxy, "the --ca-path of this mirror");
+        check(
+            &format!("{with_ca}{through}"),
+            &of_upstream,
+            at_proxy,
+            "tls_config.ca_file of upstream a in the upstreams file",
         );
         let other_name =
             |words: Vocabulary<'_>| format!("is not for {}; {}", words.expected_name(), words.other_name_remedy());
