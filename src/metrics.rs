@@ -70,22 +70,22 @@ pub struct Metrics {
     rejected: Family<OneLabel, Total>,
     errors: Family<OneLabel, Total>,
     sample_reads: Family<OneLabel, Total>,
-    /// Responses of a Prometheus that were taken although they say that data is missing.
+    /// Responses of upstreams that were accepted although they report missing data.
     pub partial_responses: Total,
     points_sent: Total,
     points_dropped: Family<OneLabel, Total>,
-    /// Faults of the mirror's own.
+    /// Internal errors.
     pub panics: Total,
     /// Threads that could not be started.
     pub thread_shortages: Total,
     /// Connections that could not be accepted.
     pub accept_failures: Total,
-    /// Connections that were closed for other ones, or refused for want of room.
+    /// Connections that were closed to make room for others, or refused because there was none.
     pub evicted_connections: Total,
     file_reloads: Family<[(&'static str, &'static str); 2], Total>,
     resident_bytes: Level,
     open_descriptors: Level,
-    counted_descriptors: OpenDescriptors,
+    descriptor_counter: OpenDescriptors,
 }
 
 /// The table of metrics, to which each is added with its name and its help.
@@ -111,47 +111,46 @@ impl Metrics {
     pub fn new(workers: usize, queue: usize) -> Metrics {
         let mut table = MetricTable::default();
         let metrics = Metrics {
-            requests: table.own("requests_total", "Requests answered"),
+            requests: table.own("requests_total", "Requests to this mirror, by method or page and by status"),
             request_seconds: table
-                .own("request_duration_seconds", "From taking a request in to its answer being written"),
-            calls: table.own("upstream_requests_total", "Requests to a Prometheus, and what came of them"),
-            call_seconds: table
-                .own("upstream_request_duration_seconds", "From asking a Prometheus to having its answer"),
-            in_flight: table.own("requests_in_flight", "Requests that are not answered yet, this one included"),
-            busy_workers: table.own("busy_workers", "Workers busy with a request"),
-            queue_length: table.own("queue_length", "Requests waiting for a worker"),
-            memory_held_bytes: table.own("memory_held_bytes", "Memory that requests hold of what they share"),
-            rejected: table.own("rejected_requests_total", "Requests turned away before they were looked into"),
+                .own("request_duration_seconds", "Time from accepting a request to writing its response"),
+            calls: table.own("upstream_requests_total", "Calls to upstreams, by endpoint and outcome"),
+            call_seconds: table.own("upstream_request_duration_seconds", "Duration of calls to upstreams"),
+            in_flight: table.own("requests_in_flight", "Requests in flight, including this one"),
+            busy_workers: table.own("busy_workers", "Workers that process a request"),
+            queue_length: table.own("queue_length", "Requests that wait for a worker"),
+            memory_held_bytes: table.own("memory_held_bytes", "Memory that requests hold, of --memory-budget-mib"),
+            rejected: table.own("rejected_requests_total", "Requests refused before they were processed, by reason"),
             errors: table.own("errors_total", "Requests that ended in an error, by its code"),
-            sample_reads: table.own("sample_reads_total", "Calls that read samples, by the way they came"),
-            partial_responses: table
-                .own("partial_responses_total", "Answers of a Prometheus taken although they say that data is missing"),
+            sample_reads: table.own("sample_reads_total", "Reads of samples, by source"),
+            partial_responses: table.own(
+                "partial_responses_total",
+                "Responses of upstreams that were accepted although they report missing data",
+            ),
             points_sent: table.own("points_sent_total", "Points sent to StackState"),
-            points_dropped: table.own("points_dropped_total", "Samples that became no point for their value"),
-            panics: table.own("panics_total", "Faults of the mirror's own"),
+            points_dropped: table
+                .own("points_dropped_total", "Samples that became no point, because they are NaN or infinite"),
+            panics: table.own("panics_total", "Internal errors (panics)"),
             thread_shortages: table.own("thread_shortages_total", "Threads that could not be started"),
             accept_failures: table.own(
                 "accept_failures_total",
-                "Connections that could not be accepted, for want of file descriptors for example",
+                "Connections that could not be accepted, for example for lack of file descriptors",
             ),
             evicted_connections: table.own(
                 "evicted_connections_total",
-                "Idle connections that were closed to make room for others, and connections refused for want of room",
+                "Idle connections closed to make room for others, and connections refused because there was no room",
             ),
-            file_reloads: table.own(
-                "file_reloads_total",
-                "Changes of files that were taken over, and attempts to read them that failed",
-            ),
+            file_reloads: table.own("file_reloads_total", "Re-reads of changed files, by file and outcome"),
             resident_bytes: table.common("process_resident_memory_bytes", "Resident memory"),
             open_descriptors: table.common("process_open_fds", "Open file descriptors, counted once a second at most"),
-            counted_descriptors: OpenDescriptors::default(),
-            registry: constants(table, workers, queue),
+            descriptor_counter: OpenDescriptors::default(),
+            registry: registry_with_constants(table, workers, queue),
         };
         metrics.start_at_zero();
         metrics
     }
 
-    /// Makes the series that are alerted on: they have to be there before they first increase, or this is no increase.
+    /// Makes the series that alerts use: Prometheus sees no increase in a series whose first sample is 1 already.
     fn start_at_zero(&self) {
         let start = |family: &Family<OneLabel, Total>, label, values: &[&'static str]| {
             for value in values {
@@ -175,23 +174,23 @@ impl Metrics {
     }
 
     /// A reply was written: to which method or page, with which status, after how long.
-    pub fn replied(&self, method: &'static str, status: u16, took: Duration) {
+    pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
         self.request_seconds.get_or_create(&[("method", method)]).0.observe(took.as_secs_f64());
     }
 
     /// A request was refused before it was looked into, for one of the [`REJECTIONS`].
-    pub fn rejected(&self, reason: &'static str) {
+    pub fn count_rejection(&self, reason: &'static str) {
         self.rejected.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// A request ended in an error, whose code is one of [`ERROR_CODES`].
-    pub fn failed(&self, code: &'static str) {
+    pub fn count_error(&self, code: &'static str) {
         self.errors.get_or_create(&[("code", code)]).inc();
     }
 
     /// A call to a Prometheus at an endpoint had this outcome after this time.
-    pub fn called(
+    pub fn count_call(
         &self,
         upstream: UpstreamLabels<&str>,
         endpoint: &'static str,
@@ -204,19 +203,19 @@ impl Metrics {
     }
 
     /// Samples were read, or PromQL was evaluated in the place of them.
-    pub fn samples_read(&self, source: SampleSource) {
+    pub fn count_sample_read(&self, source: SampleSource) {
         self.sample_reads.get_or_create(&[("source", source.name())]).inc();
     }
 
     /// Points were sent, and others could not be for their values.
-    pub fn points(&self, sent: u64, nan: u64, infinite: u64) {
+    pub fn count_points(&self, sent: u64, nan: u64, infinite: u64) {
         self.points_sent.0.inc_by(sent);
         self.points_dropped.get_or_create(&[("reason", NAN)]).0.inc_by(nan);
         self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
     }
 
     /// A file that may change was read again: it has changed and was taken over, or it is of no use.
-    pub fn file_reloaded(&self, file: WatchedFile, is_good: bool) {
+    pub fn count_file_reload(&self, file: WatchedFile, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
         self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).inc();
     }
@@ -224,7 +223,7 @@ impl Metrics {
     /// The page, as it is now.
     pub fn page(&self) -> String {
         self.resident_bytes.set(process::resident_bytes());
-        self.open_descriptors.set(self.counted_descriptors.count(Instant::now()));
+        self.open_descriptors.set(self.descriptor_counter.count(Instant::now()));
         let mut page = String::new();
         // Writing to a string does not fail.
         let _ = text::encode_registry(&mut page, &self.registry);
@@ -232,20 +231,22 @@ impl Metrics {
     }
 }
 
-/// Adds the metrics that never change.
-fn constants(mut table: MetricTable, workers: usize, queue: usize) -> Registry {
-    table.own::<Level>("workers", "Workers there are").set(workers as u64);
-    table.own::<Level>("queue_capacity", "Requests that may wait for a worker").set(queue as u64);
-    let build: Family<OneLabel, Level> = table.own("build_info", "Which mirror this is");
+/// The registry of the table, with the metrics that never change.
+fn registry_with_constants(mut table: MetricTable, workers: usize, queue: usize) -> Registry {
+    table.own::<Level>("workers", "Number of workers, as --workers says").set(workers as u64);
+    table
+        .own::<Level>("queue_capacity", "Number of requests that may wait for a worker, as --queue-size says")
+        .set(queue as u64);
+    let build: Family<OneLabel, Level> = table.own("build_info", "Version of this mirror");
     build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
     let started: Gauge<f64, AtomicU64> =
-        table.common("process_start_time_seconds", "When the process started, since the epoch");
+        table.common("process_start_time_seconds", "Start time of the process, in seconds since 1970");
     started.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-    table.common::<Level>("process_max_fds", "File descriptors there may be").set(process::max_descriptors());
+    table.common::<Level>("process_max_fds", "Maximum number of open file descriptors").set(process::max_descriptors());
     table.0
 }
 
-/// A counter that is called what it is registered as. The library's own is made for OpenMetrics, where the name of a counter
+/// A counter whose name is the one that it is registered by. The library's own is made for OpenMetrics, where the name of a counter
 /// lacks the `_total` of its samples; in Prometheus's text format it does not.
 #[derive(Debug, Clone, Default)]
 pub struct Total(Counter);
@@ -263,7 +264,7 @@ impl TypedMetric for Total {
 
 impl EncodeMetric for Total {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        // Which writes the name as it is.
+        // `encode_gauge` appends no `_total`, unlike `encode_counter`.
         encoder.encode_gauge(&self.0.get())
     }
 
@@ -303,15 +304,15 @@ mod tests {
     #[test]
     fn the_page_tells_what_was_counted() {
         let metrics = Metrics::new(4, 40);
-        metrics.replied("metric", 200, Duration::from_millis(3));
-        metrics.replied("metric", 200, Duration::from_secs(3));
-        metrics.replied("other", 404, Duration::ZERO);
-        metrics.rejected("no_such_path");
-        metrics.failed("metric_unknown");
-        metrics.called(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
-        metrics.called(UpstreamLabels { name: "a", replica: "p:1" }, "query", "ok", Duration::from_millis(1));
-        metrics.points(5, 1, 2);
-        metrics.points(5, 0, 0);
+        metrics.count_reply("metric", 200, Duration::from_millis(3));
+        metrics.count_reply("metric", 200, Duration::from_secs(3));
+        metrics.count_reply("other", 404, Duration::ZERO);
+        metrics.count_rejection("no_such_path");
+        metrics.count_error("metric_unknown");
+        metrics.count_call(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
+        metrics.count_call(UpstreamLabels { name: "a", replica: "p:1" }, "query", "ok", Duration::from_millis(1));
+        metrics.count_points(5, 1, 2);
+        metrics.count_points(5, 0, 0);
         metrics.panics.inc();
         metrics.accept_failures.inc();
         metrics.evicted_connections.inc();

@@ -37,7 +37,11 @@ fn counters(of: &Selector, method: AggregationMethod, bucket_ms: i64, rate_ms: i
     match method {
         AggregationMethod::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
         AggregationMethod::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
-        _ => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
+        AggregationMethod::Max
+        | AggregationMethod::Min
+        | AggregationMethod::Percentile(_)
+        // Counted as gauges are.
+        | AggregationMethod::EventCount => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
     }
 }
 

@@ -148,7 +148,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         if found.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::native_histogram());
         }
-        self.seen.count(found.total);
+        self.seen.note_result_size(found.total);
         let mut samples = Vec::new();
         for one in found.series {
             self.seen.add(one.labels);

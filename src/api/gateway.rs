@@ -14,7 +14,7 @@ use crate::api::prepared_query::PreparedQuery;
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
-use crate::api::routes::{METHODS, OK, Page, PageContent, Route, RouteTarget};
+use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::error::Error;
 use crate::file::Refreshed;
 use crate::key::CurrentKey;
@@ -119,7 +119,7 @@ impl Gateway {
     pub fn route(&self, head: &RequestHead<'_>) -> Routed {
         let path = normal_path(head.target);
         let is_trusted = self.trusts(head.key);
-        if path.starts_with(METHODS) {
+        if path.starts_with(API_PREFIX) {
             if head.is_cross_origin() {
                 return Routed::Reply(Reply::of_error(OTHER, &Error::CrossOrigin));
             }
@@ -243,12 +243,12 @@ impl Gateway {
 
     /// Counts a reply that was written, `took` after its request was taken in.
     pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
-        self.metrics.replied(method, status, took);
+        self.metrics.count_reply(method, status, took);
         if let Some(reason) = note.rejection {
-            self.metrics.rejected(reason);
+            self.metrics.count_rejection(reason);
         }
         if let Some(failure) = &note.failure {
-            self.metrics.failed(failure.code);
+            self.metrics.count_error(failure.code);
         }
     }
 

@@ -59,7 +59,7 @@ impl MirrorQuery for PointsQuery {
             });
         }
         *explained = explain::points(session, &self.query, self.nan, self.interval_ms, &points, dropped);
-        metrics.points(points.count() as u64, dropped.nan, dropped.infinite);
+        metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
         session.hold(bytes)?;
         Ok(body(points, self.query.aggregation))

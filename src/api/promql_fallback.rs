@@ -94,7 +94,11 @@ fn counters_in_bucket(
     match method {
         AggregationMethod::Mean => promql::rate_in_bucket(of, window_ms, offset_ms, None),
         AggregationMethod::Sum => promql::rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
-        _ => {
+        AggregationMethod::Max
+        | AggregationMethod::Min
+        | AggregationMethod::Percentile(_)
+        // Counted as gauges are.
+        | AggregationMethod::EventCount => {
             let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
             promql::rates_in_bucket(of, method, least_ms, subquery, offset_ms)
         }

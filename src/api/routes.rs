@@ -86,7 +86,7 @@ impl Route {
 }
 
 /// The paths that the key may be required for begin like this.
-pub(super) const METHODS: &str = "/api/";
+pub(super) const API_PREFIX: &str = "/api/";
 
 /// The path of what the mirror is.
 const ABOUT: &str = "/";

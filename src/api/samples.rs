@@ -50,12 +50,12 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
     let mut windows = Windows::over(query.range, query.order);
-    while let Some(window) = windows.next()
+    while let Some(window) = windows.current()
         && !points.is_partial()
     {
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             RawWindow::Read(answer) => {
-                windows.pass((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
+                windows.advance((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
                 if !answer.points.is_empty() {
                     session.settle_recording();
                 }
@@ -93,7 +93,7 @@ fn raw_window(
         let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
         seen.add_all(reader.seen());
         if too_large.is_some() {
-            seen.or_more();
+            seen.note_more();
         }
         seen.at_most_one().map_err(|too_many| {
             let promql = promql::samples(of, range.length() + 1);

@@ -76,11 +76,12 @@ impl AggregatePlan {
 
     /// The most samples that are read.
     pub fn max_samples(self) -> u64 {
-        match (self.kind, self.aggregation.method) {
-            (_, AggregationMethod::Percentile(_))
-            | (SampleKind::Counter(_), AggregationMethod::Max | AggregationMethod::Min) => MAX_KEPT_SAMPLES,
-            _ => MAX_SAMPLES,
-        }
+        let keeps_samples = match self.aggregation.method {
+            AggregationMethod::Percentile(_) => true,
+            AggregationMethod::Max | AggregationMethod::Min => matches!(self.kind, SampleKind::Counter(_)),
+            AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => false,
+        };
+        if keeps_samples { MAX_KEPT_SAMPLES } else { MAX_SAMPLES }
     }
 
     fn method(self) -> Box<dyn BucketMethod> {
@@ -106,7 +107,10 @@ fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> O
     let samples = match method {
         AggregationMethod::EventCount => return None,
         AggregationMethod::Sum => 1,
-        _ => 2,
+        AggregationMethod::Mean
+        | AggregationMethod::Max
+        | AggregationMethod::Min
+        | AggregationMethod::Percentile(_) => 2,
     };
     let read_ms = LookBack::reach_ms(samples, rate::sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
     Some(LookBack { start: grid.start_of(0), read_ms, samples })
@@ -201,7 +205,7 @@ impl SampleSink for Aggregator {
         if self.is_over_budget() {
             return ControlFlow::Break(());
         }
-        self.method.take(self.screen.counting(samples));
+        self.method.take(self.screen.finite(samples));
         ControlFlow::Continue(())
     }
 

@@ -4,14 +4,14 @@ use std::fmt::Debug;
 
 use crate::model::sample::Sample;
 
-/// The most buckets that rates last known are put into: several times as many as an answer has points. There may be very many
-/// for each sample where buckets are short.
-pub const MAX_CARRIED: u64 = 10_000_000;
+/// The most buckets that a rate last known is carried into: several times as many as a response has points. Short buckets lie densely
+/// between two samples.
+pub const MAX_CARRIED_BUCKETS: u64 = 10_000_000;
 
 /// The values of buckets in the order that was asked for, each with the number of its bucket.
 pub(super) type BucketValues = Box<dyn Iterator<Item = (i64, f64)>>;
 
-/// More buckets than [`MAX_CARRIED`] have a rate last known.
+/// More buckets than [`MAX_CARRIED_BUCKETS`] have a rate last known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyBuckets;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, TooManyBuckets};
+use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
 use crate::compute::buckets::{Bucket, BucketMap, Frame};
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Sum;
@@ -144,7 +144,7 @@ impl CounterBuckets for RateBuckets {
     }
 
     fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets> {
-        if self.carried > MAX_CARRIED { Err(TooManyBuckets) } else { Ok(self.map) }
+        if self.carried > MAX_CARRIED_BUCKETS { Err(TooManyBuckets) } else { Ok(self.map) }
     }
 }
 
@@ -177,7 +177,7 @@ impl RateBuckets {
         if let Some(newest) = self.newest {
             let grid = self.map.grid();
             for index in self.next.max(wanted.start)..until.min(wanted.end) {
-                if grid.last_of(index) > newest.known_until() || self.carried > MAX_CARRIED {
+                if grid.last_of(index) > newest.known_until() || self.carried > MAX_CARRIED_BUCKETS {
                     break;
                 }
                 // The bucket may just have become one too many.

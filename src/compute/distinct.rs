@@ -18,7 +18,7 @@ pub struct SeriesSeen {
     /// How many were in one result, where that is more than are kept.
     in_one_result: usize,
     /// Whether there may be more.
-    or_more: bool,
+    may_have_more: bool,
 }
 
 /// More than one series where one list of points has room for one.
@@ -43,20 +43,20 @@ impl SeriesSeen {
     }
 
     /// Takes note of how many series one result has, of which not all may be given to [`SeriesSeen::add`].
-    pub fn count(&mut self, in_one_result: usize) {
+    pub fn note_result_size(&mut self, in_one_result: usize) {
         self.in_one_result = self.in_one_result.max(in_one_result);
     }
 
     /// Takes note that there may be more.
-    pub fn or_more(&mut self) {
-        self.or_more = true;
+    pub fn note_more(&mut self) {
+        self.may_have_more = true;
     }
 
     /// Takes note of what another has met.
     pub fn add_all(&mut self, other: &SeriesSeen) {
         other.labels.iter().for_each(|labels| self.add(labels.clone()));
-        self.count(other.in_one_result);
-        self.or_more |= other.or_more;
+        self.note_result_size(other.in_one_result);
+        self.may_have_more |= other.may_have_more;
     }
 
     /// How many there are, as far as they are kept.
@@ -79,7 +79,7 @@ impl SeriesSeen {
         }
         Err(TooMany {
             count: self.len(),
-            or_more: self.or_more,
+            or_more: self.may_have_more,
             differing: differing_labels(&self.labels),
             to_require_empty: missing_labels(&self.labels),
         })
@@ -174,10 +174,10 @@ mod tests {
     fn of_very_many_series_all_are_counted() {
         let mut seen = SeriesSeen::default();
         (0..2 * MAX_NAMED_SERIES).for_each(|nth| seen.add(labels(&[("nth", &nth.to_string())])));
-        seen.count(70_000);
+        seen.note_result_size(70_000);
         let says = |seen: &SeriesSeen| seen.at_most_one().unwrap_err().to_string();
         assert!(says(&seen).starts_with("70000 series where"), "{}", says(&seen));
-        seen.or_more();
+        seen.note_more();
         assert!(says(&seen).starts_with("70000 or more series where"), "{}", says(&seen));
     }
 }

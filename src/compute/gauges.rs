@@ -156,7 +156,12 @@ impl Accumulator for AllValues {
     fn value(mut self, method: AggregationMethod) -> f64 {
         match method {
             AggregationMethod::Percentile(percent) => percentile(&mut self.0, percent),
-            _ => f64::NAN,
+            // Other methods keep less than all samples.
+            AggregationMethod::Mean
+            | AggregationMethod::Max
+            | AggregationMethod::Min
+            | AggregationMethod::Sum
+            | AggregationMethod::EventCount => f64::NAN,
         }
     }
 }

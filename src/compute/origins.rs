@@ -50,20 +50,20 @@ impl OriginSeries {
         let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
         let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
         let median_spacing_ms = rate::median(&mut spacings);
-        let counting = Screen::of(kind).retain_counting(samples);
+        let finite = Screen::of(kind).retain_finite(samples);
         let SampleKind::Counter(interval_ms) = kind else {
-            let readings = counting.into_iter().map(|sample| (sample, None)).collect();
+            let readings = finite.into_iter().map(|sample| (sample, None)).collect();
             return OriginSeries { readings, median_spacing_ms, resets: 0, gaps: 0 };
         };
         let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0 };
         let mut reader = CounterReader::new(look_back, interval_ms);
-        let (mut readings, mut nth) = (Vec::with_capacity(counting.len()), 0);
-        reader.take(&counting, |reading| {
+        let (mut readings, mut nth) = (Vec::with_capacity(finite.len()), 0);
+        reader.take(&finite, |reading| {
             let increment = reading.interval.map(|interval| {
-                let (from, to) = (counting[nth - 1], counting[nth]);
+                let (from, to) = (finite[nth - 1], finite[nth]);
                 Increment { from, to, interval }
             });
-            readings.push((counting[nth], increment));
+            readings.push((finite[nth], increment));
             nth += 1;
         });
         let increments =
@@ -106,12 +106,12 @@ impl OriginSeries {
         first: i64,
         last: i64,
     ) -> Option<Increment> {
-        let needed_at = match method {
+        let needed_at = match method? {
             // A mean goes on with it to the end of a bucket in which no interval ends.
-            Some(AggregationMethod::Mean) if increments.is_empty() => last,
+            AggregationMethod::Mean if increments.is_empty() => last,
             // The rate holds until the next one.
-            Some(AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_)) => first,
-            _ => return None,
+            AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => first,
+            AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => return None,
         };
         let has_rate = |one: &Increment| one.interval.has_rate;
         let newest = self.readings[..begin].iter().rev().filter_map(|(_, increment)| *increment).find(has_rate)?;

@@ -96,7 +96,7 @@ impl Grid {
         self.chunk_ends().instants(order).map(move |end| self.chunk_ending_at(end))
     }
 
-    /// The last instant of each of [`Grid::chunks`], were the last of them as long as the others.
+    /// The last instant of each of [`Grid::chunks`], as if all were full: that of the last one may lie beyond the grid.
     pub fn chunk_ends(self) -> Grid {
         let steps = self.chunk_steps();
         Grid {
@@ -127,6 +127,9 @@ impl Grid {
     }
 }
 
+/// After so many windows in a row with few samples, the next ones are longer.
+const MAX_SPARSE_WINDOWS: u32 = 2;
+
 /// The windows in which a range is read, from the end that comes first on: one, unless it turns out that this is too much.
 #[derive(Debug, Clone, Copy)]
 pub struct Windows {
@@ -146,7 +149,7 @@ impl Windows {
     }
 
     /// The window to read now; none when all is read.
-    pub fn next(&self) -> Option<TimeRange> {
+    pub fn current(&self) -> Option<TimeRange> {
         let left = self.left?;
         Some(match self.order {
             Order::OldestFirst => TimeRange { end: left.end.min(self.next_end), ..left },
@@ -154,10 +157,10 @@ impl Windows {
         })
     }
 
-    /// Makes the windows shorter, for in the one of now there are more samples than can be kept. As many as can be kept were
-    /// read, from its oldest on, and lie in `read`. False if it is as short as can be.
+    /// Makes the windows shorter, because the current one has more samples than can be kept. `read` spans those that could be kept,
+    /// which are its oldest. Returns false if the window cannot be shorter.
     pub fn shorten(&mut self, read: TimeRange) -> bool {
-        let Some(window) = self.next().filter(|window| window.length() > 0) else { return false };
+        let Some(window) = self.current().filter(|window| window.length() > 0) else { return false };
         self.length_ms = match self.order {
             Order::OldestFirst => (read.length() / 2).clamp(0, window.length() - 1),
             // Nothing tells where the newest samples lie, so that they are searched for.
@@ -169,12 +172,11 @@ impl Windows {
         true
     }
 
-    /// The window of now is read. If it `is_sparse`, has far fewer samples than can be kept, the windows become longer after a
-    /// while.
-    pub fn pass(&mut self, is_sparse: bool) {
-        let (Some(left), Some(read)) = (self.left, self.next()) else { return };
+    /// Goes on to the next window. After some windows that were sparse, with far fewer samples than can be kept, they become longer.
+    pub fn advance(&mut self, is_sparse: bool) {
+        let (Some(left), Some(read)) = (self.left, self.current()) else { return };
         self.sparse = if is_sparse { self.sparse + 1 } else { 0 };
-        if self.sparse > PATIENCE {
+        if self.sparse > MAX_SPARSE_WINDOWS {
             self.length_ms = self.length_ms.saturating_mul(2).max(1);
         }
         let left = match self.order {
@@ -185,9 +187,6 @@ impl Windows {
         self.left = Some(left).filter(|left| left.start <= left.end);
     }
 }
-
-/// After so many windows in a row with few samples, the next ones are longer.
-const PATIENCE: u32 = 2;
 
 /// How an expression is evaluated in the buckets of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,9 +283,9 @@ mod tests {
     /// Reads a range in windows, of which each may have so many samples; gives how many were read and with how many calls.
     fn read_in_windows(whole: TimeRange, order: Order, samples: &[i64], kept: usize) -> (Vec<i64>, usize) {
         let mut windows = Windows::over(whole, order);
-        assert_eq!(windows.next(), Some(whole));
+        assert_eq!(windows.current(), Some(whole));
         let (mut next, mut found, mut calls) = (whole, Vec::new(), 0);
-        while let Some(window) = windows.next() {
+        while let Some(window) = windows.current() {
             calls += 1;
             // It begins, or ends, where the one before ended, or began.
             match order {
@@ -299,7 +298,7 @@ mod tests {
             }
             assert!(inside.len() <= kept, "{} samples in {window:?}", inside.len());
             next = TimeRange { start: window.end + 1, end: window.start - 1 };
-            windows.pass(inside.len() < kept / 2);
+            windows.advance(inside.len() < kept / 2);
             found.extend(inside);
         }
         (found, calls)

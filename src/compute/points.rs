@@ -83,9 +83,9 @@ impl Points {
             return Err(OffGrid { at: stray.at });
         }
         let point = |at: i64, value: f64| Sample { at: at + 1 - bucket_ms, value };
-        let counting = screen.counting(samples);
+        let finite = screen.finite(samples);
         if !zero_fill {
-            self.add_samples(counting.iter().map(|sample| point(sample.at, sample.value)).collect());
+            self.add_samples(finite.iter().map(|sample| point(sample.at, sample.value)).collect());
             return Ok(());
         }
         let value_at = |list: &[Sample], at: i64| {
@@ -93,7 +93,7 @@ impl Points {
             found.ok().map(|nth| list[nth].value)
         };
         for at in grid.instants(self.order) {
-            let value = match (value_at(counting, at), value_at(samples, at)) {
+            let value = match (value_at(finite, at), value_at(samples, at)) {
                 (Some(value), _) => value,
                 // Something is there, but nothing that a point can show.
                 (None, Some(_)) => continue,

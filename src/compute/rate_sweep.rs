@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED, TooManyBuckets};
+use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
 use crate::compute::buckets::Frame;
 use crate::compute::gauges::percentile;
 use crate::compute::rate::{CounterReader, Interval, Reading};
@@ -183,7 +183,7 @@ impl Sweep {
                 self.push(value);
             }
             self.bucket += 1;
-            if self.carried > MAX_CARRIED {
+            if self.carried > MAX_CARRIED_BUCKETS {
                 return Err(TooManyBuckets);
             }
         }
@@ -213,10 +213,11 @@ impl Sweep {
 /// What a method makes of the values of R in a bucket; none of none.
 fn value(gathered: &mut [f64], method: AggregationMethod) -> Option<f64> {
     match method {
-        AggregationMethod::Percentile(percent) if !gathered.is_empty() => Some(percentile(gathered, percent)),
+        AggregationMethod::Percentile(percent) => (!gathered.is_empty()).then(|| percentile(gathered, percent)),
         AggregationMethod::Min => gathered.iter().copied().reduce(f64::min),
         AggregationMethod::Max => gathered.iter().copied().reduce(f64::max),
-        _ => None,
+        // Other methods need no R.
+        AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => None,
     }
 }
 

@@ -103,21 +103,21 @@ impl RawReader {
         self.end_series();
         let RawPlan { kind, range, look_back_ms } = self.plan;
         let mut screen = Screen::of(kind);
-        let counting = screen.retain_counting(self.only);
+        let finite = screen.retain_finite(self.only);
         let SampleKind::Counter(interval_ms) = kind else {
-            return RawResult { points: counting, dropped: screen.dropped(), further_ms: None };
+            return RawResult { points: finite, dropped: screen.dropped(), further_ms: None };
         };
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
         let mut reader = CounterReader::new(look_back, interval_ms);
-        let mut points = Vec::with_capacity(counting.len());
+        let mut points = Vec::with_capacity(finite.len());
         let mut add = |reading: rate::Reading| {
             let interval = reading.interval.filter(|interval| interval.has_rate && range.contains(interval.end));
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
         };
-        reader.take(&counting, &mut add);
+        reader.take(&finite, &mut add);
         reader.end();
         // A rate may be larger than any number.
-        RawResult { points: screen.retain_counting(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
+        RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
     }
 }
 
@@ -130,7 +130,7 @@ impl SampleSink for RawReader {
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
         self.samples += samples.len() as u64;
         if self.is_over_budget() {
-            self.seen.or_more();
+            self.seen.note_more();
             return ControlFlow::Break(());
         }
         if samples.last().is_some_and(|newest| newest.at >= self.plan.range.start)
@@ -138,7 +138,7 @@ impl SampleSink for RawReader {
         {
             self.seen.add(labels);
             self.in_range += 1;
-            self.seen.count(self.in_range);
+            self.seen.note_result_size(self.in_range);
         }
         // Of a second series it only matters that it is there.
         if self.only.is_empty() {

@@ -49,7 +49,7 @@ impl Screen {
     }
 
     /// The samples that count. Their values are finite.
-    pub fn counting<'s>(&'s mut self, samples: &'s [Sample]) -> &'s [Sample] {
+    pub fn finite<'s>(&'s mut self, samples: &'s [Sample]) -> &'s [Sample] {
         if samples.iter().all(|sample| sample.value.is_finite()) {
             return samples;
         }
@@ -63,7 +63,7 @@ impl Screen {
     }
 
     /// The samples of a list that count, without a copy. Their values are finite.
-    pub fn retain_counting(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
+    pub fn retain_finite(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
         samples.retain_mut(|sample| self.lets_through(sample));
         samples
     }
@@ -100,10 +100,10 @@ mod tests {
             let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 4.0, -0.0];
             let given: Vec<Sample> = (1..).zip(values).map(|(at, value)| Sample { at, value }).collect();
             let pairs = |left: &[Sample]| left.iter().map(|sample| (sample.at, sample.value)).collect::<Vec<_>>();
-            assert_eq!(pairs(screen.counting(&given)), expected);
-            assert_eq!(screen.counting(&given[3..]), &given[3..]);
+            assert_eq!(pairs(screen.finite(&given)), expected);
+            assert_eq!(screen.finite(&given[3..]), &given[3..]);
             assert_eq!(screen.dropped(), dropped);
-            assert_eq!(pairs(&screen.retain_counting(given)), expected);
+            assert_eq!(pairs(&screen.retain_finite(given)), expected);
         };
         let numbers = [(4, 4.0), (5, 0.0)];
         check(Screen::of(SampleKind::Gauge(NanInterpretation::None)), &numbers, Dropped { nan: 1, infinite: 2 });

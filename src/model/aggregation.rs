@@ -33,7 +33,7 @@ pub enum AggregationMethod {
 }
 
 /// The methods by the names the Mirror API gives them, and whether a bucket without data counts as zero.
-const METHODS: [(&str, AggregationMethod, bool); 14] = [
+const METHODS_BY_NAME: [(&str, AggregationMethod, bool); 14] = [
     ("MEAN", AggregationMethod::Mean, false),
     ("PERCENTILE_25", AggregationMethod::Percentile(25), false),
     ("PERCENTILE_50", AggregationMethod::Percentile(50), false),
@@ -53,7 +53,7 @@ const METHODS: [(&str, AggregationMethod, bool); 14] = [
 impl Aggregation {
     /// The names of all methods in the Mirror API.
     pub fn methods() -> impl Iterator<Item = &'static str> {
-        METHODS.iter().map(|(name, ..)| *name)
+        METHODS_BY_NAME.iter().map(|(name, ..)| *name)
     }
 
     /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
@@ -61,7 +61,7 @@ impl Aggregation {
     /// # Errors
     /// When no method has that name, or the length is not within 1 to [`LATEST_MS`].
     pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, BadAggregation> {
-        let known = METHODS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
+        let known = METHODS_BY_NAME.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
         let Some(&(_, method, zero_fill)) = known else {
             return Err(BadAggregation::Method(method.to_owned()));
         };

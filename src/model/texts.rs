@@ -10,7 +10,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Adds a text, unless the list is full.
+    /// Adds a text. A full list stays as it is, which does not happen: responses are bounded to a hundredth of it.
     pub fn push(&mut self, text: &str) {
         if let Ok(end) = u32::try_from(self.joined.len() + text.len()) {
             self.joined.push_str(text);

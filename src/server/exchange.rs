@@ -81,7 +81,8 @@ impl Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let in_flight = Held::new(&edge.in_flight);
         let fault = framing::fault(&request);
-        let has_certain_end = fault.is_none() && !body::is_chunked(&request) && !limits::is_beyond_discarding(&request);
+        let has_certain_end =
+            fault.is_none() && !body::is_chunked(&request) && !limits::announces_more_than_is_discarded(&request);
         let is_prefetched = body::is_prefetched(&request);
         let id = given.unwrap_or_else(|| new_id().into());
         let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));

@@ -52,7 +52,7 @@ impl Follow<'_> {
     fn note(&mut self, refreshed: Refreshed<(PathBuf, String)>) {
         let line = || log::Line::new("watched file").text("file", self.watched.name());
         if refreshed.has_changed {
-            self.metrics.file_reloaded(self.watched, true);
+            self.metrics.count_file_reload(self.watched, true);
             log::info(|| line().text("change", "taken over"));
         }
         let mut troubles = BTreeMap::new();
@@ -61,7 +61,7 @@ impl Follow<'_> {
             troubles.entry(path).or_insert(trouble);
         }
         for (path, trouble) in &troubles {
-            self.metrics.file_reloaded(self.watched, false);
+            self.metrics.count_file_reload(self.watched, false);
             if self.troubles.get(path) != Some(trouble) {
                 log::warn(|| {
                     line().text("path", path.display()).text("error", trouble).text("change", "not taken over")

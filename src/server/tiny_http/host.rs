@@ -5,8 +5,8 @@
 //!   idle a moment before, so that some wait behind connections that may stay open.
 //! - Seen: with `ulimit -n 60`, and under a limit of 40 processes, the mirror never answered again; 52 of 300 requests stuck
 //!   after a pause of the process.
-//! - Here: the copy asks this for a thread for each connection. Where there is none, the connection waits for one that ends. Where
-//!   threads, descriptors or places are missing, the connection that is idle for longest is closed.
+//! - Here: the copy asks `ConnectionHost` for a thread for each connection. If none can be started, the connection waits until a thread is
+//!   free. If threads, descriptors or places are missing, the connection that has been idle for longest is closed.
 //! - Tests: `tests/it/operation/{bursts,descriptors,threads,connections}.rs`.
 
 use std::io;
@@ -23,7 +23,7 @@ use crate::server::tiny_http::limits::KEPT;
 use crate::server::workers::blocking_threads::BlockingThreads;
 
 /// How often it is logged that connections cannot be accepted.
-static LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10));
+static ACCEPT_LOG_LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10));
 
 /// Gives tiny_http threads for connections, and counts what goes wrong.
 pub(in crate::server) struct ConnectionHost {
@@ -65,11 +65,11 @@ impl Host for ConnectionHost {
     fn cannot_accept(&self, error: &io::Error) {
         self.metrics.accept_failures.inc();
         self.threads.note_shortage();
-        if let Some(left_out) = LIMIT.admit() {
+        if let Some(left_out) = ACCEPT_LOG_LIMIT.admit() {
             log::warn(|| {
                 log::Line::new("cannot accept a connection")
                     .text("error", error)
-                    .text("remedy", "allow the mirror more open files")
+                    .text("remedy", "raise the limits of the mirror: open files (ulimit -n), memory")
                     .number("left_out", left_out)
             });
         }

@@ -33,8 +33,8 @@ const HEADERS: usize = 100;
 /// `--max-request-bytes` allows.
 const DISCARDED_BYTES: usize = 64 << 20;
 
-/// For so long at least, a connection is kept that is idle, which the clients are told: 75 s. The pools of many clients and
-/// reverse proxies keep it for up to 60.
+/// How long an idle connection is kept at least; the header `Keep-Alive` tells it to clients. The connection pools of many clients and
+/// reverse proxies keep one for up to 60 s.
 pub(in crate::server) const KEPT: Duration = Duration::from_secs(75);
 
 /// All bounds on connections.
@@ -48,7 +48,7 @@ pub(in crate::server) const LIMITS: Limits = Limits {
 };
 
 /// Whether the connection of a request ends with it if its body is not read, since more is announced than is discarded.
-pub(in crate::server) fn is_beyond_discarding(request: &Request) -> bool {
+pub(in crate::server) fn announces_more_than_is_discarded(request: &Request) -> bool {
     request.body_length().is_some_and(|length| length > DISCARDED_BYTES)
 }
 
@@ -86,8 +86,8 @@ mod tests {
         }
     }
 
-    /// How long a connection is open, from its last response on, on which each request is answered after a delay. The last
-    /// part of that goes by after threads have become short.
+    /// Answers `requests`, each after `delay`, then measures how long the idle connection stays open. If `is_short`, threads become short
+    /// once all are answered.
     fn kept(requests: usize, delay: Duration, is_short: bool) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         SockRef::from(&listener).set_read_timeout(Some(TICK)).unwrap();

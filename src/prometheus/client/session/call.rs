@@ -180,7 +180,7 @@ impl Session<'_> {
         self.note_health(call.started, failure, as_prometheus);
         self.calls += 1;
         self.spent += took;
-        self.client.metrics.called(self.upstream.labels(), call.endpoint, outcome, took);
+        self.client.metrics.count_call(self.upstream.labels(), call.endpoint, outcome, took);
         log::debug(|| {
             log::Line::new("upstream")
                 .text("upstream", self.upstream.name())

@@ -80,7 +80,7 @@ impl Session<'_> {
         self.end(call, outcome, result.as_ref().err(), as_prometheus);
         let read = result.map_err(|kind| self.error(Some(promql), CallKind::Evaluation, kind))?;
         if read == RemoteRead::Read {
-            self.client.metrics.samples_read(SampleSource::RemoteRead);
+            self.client.metrics.count_sample_read(SampleSource::RemoteRead);
         }
         Ok(read)
     }

@@ -83,7 +83,7 @@ impl Session<'_> {
             let are_nan_stale = response.is_victoria_metrics;
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
-        self.client.metrics.samples_read(SampleSource::RangeSelector);
+        self.client.metrics.count_sample_read(SampleSource::RangeSelector);
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
             Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
@@ -99,7 +99,7 @@ impl Session<'_> {
 
     /// From now on PromQL is asked in the place of samples, of which there are too many.
     pub fn answer_by_promql(&mut self) {
-        self.client.metrics.samples_read(SampleSource::PromQl);
+        self.client.metrics.count_sample_read(SampleSource::PromQl);
         if let Some(recording) = &mut self.recording {
             recording.answer_by_promql();
         }
