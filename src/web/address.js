@@ -27,7 +27,7 @@ export function share() {
   history.replaceState(null, "", `#${shared}`);
 }
 
-/** Fills the form from the address. Nothing is asked before someone presses a button: a link must not have a mirror ask by itself. */
+/** Fills the form from the address. Nothing is queried before someone presses a button: a link must not make a mirror query by itself. */
 export function fill() {
   const shared = new URLSearchParams(location.hash.slice(1));
   for (const name of SHARED) if (shared.has(name)) field(name).value = name === "url" ? withoutCredentials(shared.get(name)) : shared.get(name);

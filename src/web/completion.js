@@ -5,7 +5,7 @@ import {condition, connectionDetails, field, hasAddress, labelConditions, timeRa
 import {errorOf, latest, post} from "./mirror.js";
 
 const MAX_SUGGESTIONS = 100;
-/** How long typing pauses before something is asked. */
+/** How long typing pauses before a query is sent. */
 const PAUSE_MS = 200;
 
 const next = latest();

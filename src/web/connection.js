@@ -31,7 +31,7 @@ export function checkDetails() {
       const answer = hasAddress() ? await post("api/connection/check", {connectionDetails: connectionDetails()}, {signal}) : null;
       if (answer?.json?.status === "FAILURE") return showFault({...answer, json: answer.json.error});
     } catch {
-      // Whether the mirror answers is said when something is asked.
+      // Whether the mirror answers is shown with the next query.
       return;
     }
     markDetail();
@@ -45,7 +45,7 @@ export async function testConnection() {
   const signal = next();
   clearTimeout(timer);
   say("fault", "");
-  say("verdict", "Asking …");
+  say("verdict", "Querying …");
   try {
     const answer = await post("api/connection", {_type: "TestConnectionRequest", connectionDetails: connectionDetails()}, {signal});
     if (answer.json?.status === "OK") {

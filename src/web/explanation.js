@@ -6,7 +6,7 @@ import {short} from "./units.js";
 
 /** The elements that show an explanation. */
 export function explained(explanation) {
-  if (!explanation) return [element("p", {class: "quiet"}, "No Prometheus was asked, so there is nothing to explain.")];
+  if (!explanation) return [element("p", {class: "quiet"}, "Prometheus was not queried, so there is nothing to explain.")];
   const {rule, calls = [], series = [], points = [], notes = [], graph} = explanation;
   const parts = [];
   if (rule) parts.push(element("p", {class: "rule"}, `${rule}.`.replace(/\.\.$/, ".")));
@@ -29,7 +29,7 @@ export function explained(explanation) {
   return parts;
 }
 
-/** What was asked and read, in pairs of name and value. */
+/** What was queried and read, in pairs of name and value. */
 function facts({upstream, replica, source, seriesTotal, samplesTotal, leftOut, scrapeInterval}) {
   const list = element("dl");
   const add = (name, text) => text && list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));

@@ -58,7 +58,7 @@ export function connectionDetails() {
 /** Whether there is anything yet that says which Prometheus. */
 export const hasAddress = () => value("by").startsWith("upstream:") || value(value("by")) !== "";
 
-/** Wants an address before anything is asked. */
+/** Wants an address before anything is queried. */
 export function needAddress() {
   if (hasAddress()) return;
   if (value("by") === "url") throw new Wrong("url", "The URL is missing: type the address of Prometheus, such as http://prometheus:9090.");

@@ -19,7 +19,7 @@ const next = latest();
 /** Does something while the seconds that it takes are shown. */
 async function withProgress(signal, act) {
   const begun = Date.now();
-  const show = () => say("progress", `Asking … ${Math.round((Date.now() - begun) / 1e3)} s`, "quiet");
+  const show = () => say("progress", `Querying … ${Math.round((Date.now() - begun) / 1e3)} s`, "quiet");
   show();
   const timer = setInterval(show, 1_000);
   try {

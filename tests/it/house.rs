@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use prometheusmirror::metrics::ERROR_CODES;
+use prometheusmirror::model::aggregation::Aggregation;
 use prometheusmirror::settings::TABLE;
 use serde_json::Value;
 
@@ -375,9 +376,15 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
             }
         }
     }
-    codes.sort();
-    codes.dedup();
-    assert_eq!(codes, ERROR_CODES);
+    let used: BTreeSet<&str> = codes.iter().map(String::as_str).collect();
+    let listed = BTreeSet::from(ERROR_CODES);
+    assert_eq!(
+        used.difference(&listed).collect::<Vec<_>>(),
+        Vec::<&&str>::new(),
+        "not in ERROR_CODES of src/metrics/labels.rs"
+    );
+    assert_eq!(listed.difference(&used).collect::<Vec<_>>(), Vec::<&&str>::new(), "no error has them");
+    assert!(ERROR_CODES.is_sorted(), "ERROR_CODES are in the order of the alphabet");
 }
 
 fn read(path: &str) -> String {
@@ -489,6 +496,17 @@ fn no_dependency_needs_a_newer_rust_than_the_crate() {
         .map(|package| format!("{} needs Rust {}", package["name"], package["rust_version"]))
         .collect();
     assert_eq!(newer, Vec::<String>::new());
+}
+
+#[test]
+fn the_explorer_and_the_description_of_the_api_know_every_aggregation_method() {
+    let methods: BTreeSet<&str> = Aggregation::methods().collect();
+    let script = read("src/web/main.js");
+    let list = script.split("const METHODS = [").nth(1).unwrap().split(']').next().unwrap();
+    assert_eq!(list.split('"').skip(1).step_by(2).collect::<BTreeSet<_>>(), methods);
+    let api = read("docs/openapi.yaml");
+    let words: BTreeSet<&str> = api.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    assert_eq!(methods.difference(&words).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]
