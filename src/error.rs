@@ -176,16 +176,16 @@ impl fmt::Display for Error {
             | Error::MetricNotFound { details, .. }
             | Error::Remote { details, .. } => f.write_str(details),
             Error::UnsupportedFieldType { mirror_type, .. } => write!(f, "values of type {mirror_type} are not supported"),
-            Error::BadRequest(why) => write!(f, "the body is not the request this path takes: {why}"),
+            Error::BadRequest(why) => write!(f, "the body is not a request for this path: {why}"),
             Error::BadFraming(why) => write!(f, "the end of the request is not certain: {why}"),
             Error::NoSuchPath(path) => write!(
                 f,
-                "there is nothing at {}; the mirror answers /api/connection, /api/field/name, \
-                 /api/field/value and /api/metric: check the DataSourceUrl",
+                "there is no path {}; the paths are /api/connection, /api/field/name, /api/field/value and /api/metric: check \
+                 the DataSourceUrl",
                 cut(path, MAX_SHOWN_PATH_CHARS)
             ),
             Error::VerbNotAllowed(allowed) => write!(f, "this path takes {allowed}"),
-            Error::BodyNotReceived => f.write_str("the head or the body of the request did not arrive in time, or not whole"),
+            Error::BodyNotReceived => f.write_str("the request did not arrive completely in time"),
             Error::HeadTooLarge => f.write_str(
                 "the head of the request has more than 64 KiB or more than 100 headers: send fewer or shorter headers, such as \
                  cookies",
@@ -197,14 +197,14 @@ impl fmt::Display for Error {
             ),
             Error::Overloaded(overload) => overload.fmt(f),
             Error::TooManyBodies => f.write_str(
-                "the bodies of all requests together take as much memory as this mirror gives them, 64 times --max-request-bytes; ask \
-                 again later, or with fewer conditions",
+                "the bodies of all requests together take as much memory as this mirror gives them, 64 times \
+                 --max-request-bytes; try again later, or with fewer conditions",
             ),
             Error::NoRoom => f.write_str(
-                "the mirror closed the connection before the request had arrived whole, to make room for others; ask again, and find \
-                 out which clients open so many connections or send such long heads",
+                "the mirror closed the connection before the request had arrived whole, to make room for others; try again, and \
+                 find out which clients open so many connections or send such long heads",
             ),
-            Error::ShuttingDown => f.write_str("the mirror is shutting down; ask again, another will answer"),
+            Error::ShuttingDown => f.write_str("the mirror is shutting down; try again"),
             Error::Unauthorized => write!(
                 f,
                 "requests to this mirror must carry its key in the header {KEY_HEADER}, as its setting --require-api-key \
@@ -214,7 +214,7 @@ impl fmt::Display for Error {
                 "a web page of another origin made this request in a browser; open the mirror's own address, or ask without the \
                  headers Origin and Sec-Fetch-Site from a program",
             ),
-            Error::Internal => f.write_str("a fault of the mirror's own; its log says more"),
+            Error::Internal => f.write_str("internal error; see the log of the mirror"),
         }
     }
 }
@@ -261,7 +261,7 @@ mod tests {
     fn a_path_is_repeated_as_far_as_it_can_be_read() {
         let check = |path: String, shown: &str| {
             let text = Error::NoSuchPath(path).to_string();
-            assert!(text.starts_with(&format!("there is nothing at {shown}; ")), "{text:.300}");
+            assert!(text.starts_with(&format!("there is no path {shown}; ")), "{text:.300}");
         };
         check("/x".to_owned(), "/x");
         check(format!("/{}", "\u{e9}".repeat(199)), &format!("/{}", "\u{e9}".repeat(199)));

@@ -12,7 +12,7 @@
 //! | `server/workers` | the workers and the bounded queue before them, threads for what may wait for a client |
 //! | `server/tiny_http` | what exists only because of tiny_http 0.12, of which `third_party/tiny_http` has a copy with changes |
 //! | `server/os` | what is asked of the operating system: sockets, descriptors, threads, scheduling, panics |
-//! | [`api`] | StackState's side: routes, a handler for each method, connection details and conditions, existence, explanations |
+//! | [`api`] | StackState's side: routes, a handler for each method, Connection Details and conditions, existence, explanations |
 //! | [`wire`] | the JSON that StackState sends and gets |
 //! | [`model`] | what is asked and what was found, as plain data |
 //! | [`compute`] | the arithmetic: which samples to read, rates, buckets, points, and PromQL where there are too many samples |

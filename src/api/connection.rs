@@ -11,7 +11,7 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 /// Checks a request. Whatever is wrong with it or with the connection, the answer says so ([`failure`]).
 ///
 /// # Errors
-/// When the connection details are invalid.
+/// When the Connection Details are invalid.
 pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))

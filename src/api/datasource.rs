@@ -1,4 +1,4 @@
-//! From connection details, as an admin typed them, to a checked datasource.
+//! From Connection Details, as an admin typed them, to a checked datasource.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::prometheus::{Client, Upstream};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::scalar::Scalar;
 
-/// The bound on a request when the connection details give none, in milliseconds (Mirror API, "Requests").
+/// The bound on a request when the Connection Details give none, in milliseconds (Mirror API, "Requests").
 pub(super) const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
 /// The longest bound that may be given, in milliseconds: ten minutes. Each waiting request holds a worker.
@@ -36,7 +36,7 @@ pub struct Datasource {
     pub partial: PartialResponse,
 }
 
-/// Which upstreams connection details may choose from.
+/// Which upstreams Connection Details may choose from.
 #[derive(Debug, Default)]
 pub(super) struct Directory<'c> {
     /// Knows the named upstreams.
@@ -73,7 +73,7 @@ impl Datasource {
     }
 }
 
-/// The upstream that connection details name, or give the address of. Beside a name nothing else is given, so that a caller never has a
+/// The upstream that Connection Details name, or give the address of. Beside a name nothing else is given, so that a caller never has a
 /// secret sent to another place.
 fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Upstream, Error> {
     let name = text(details, DetailsField::Upstream)?;
@@ -159,10 +159,10 @@ fn given(url: Option<&str>, host: Option<&str>, port: Option<u64>) -> Result<Ups
     }
 }
 
-/// What connection details need at least.
+/// What Connection Details need at least.
 const GIVE: &str = "give the host and port of Prometheus, such as {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}, or its url";
 
-/// What is wrong with the form of connection details.
+/// What is wrong with the form of Connection Details.
 fn described(fault: &DetailsFault) -> String {
     let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
     match fault {

@@ -30,7 +30,7 @@ use crate::wire::explanation;
 pub struct Access {
     /// Whether requests of the Mirror API must carry the key.
     pub requires_key: bool,
-    /// Whether connection details may name an upstream only, and give no address.
+    /// Whether Connection Details may name an upstream only, and give no address.
     pub has_named_only: bool,
     /// Whether browsers get the explorer.
     pub has_explorer: bool,

@@ -89,7 +89,7 @@ pub(super) fn asked(
     }
 }
 
-/// A request as StackState sends it, whose type says which method it is for. --url and --upstream replace its connection details.
+/// A request as StackState sends it, whose type says which method it is for. --url and --upstream replace its Connection Details.
 fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, String> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
@@ -114,7 +114,7 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
     Ok(AskRequest { path, body })
 }
 
-/// The connection details, if flags give any.
+/// The Connection Details, if flags give any.
 fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
     let mut details = json!({});
     match (flags.value("url"), flags.value("upstream")) {

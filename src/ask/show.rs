@@ -71,7 +71,7 @@ fn error_of(answer: &Value, status: u16) -> Option<String> {
         "MetricStoreConnectionError" | "MetricNotFoundError" => words(&error["details"]),
         "UnsupportedFieldTypeError" => format!("values of type {} are not supported", words(&error["mirrorType"])),
         _ if status == 200 => return None,
-        _ => format!("the answer has the status {status} and is none of a mirror's: check --mirror"),
+        _ => format!("the response (HTTP status {status}) is not from a mirror: check --mirror"),
     };
     Some(said)
 }
@@ -153,7 +153,11 @@ impl Table {
             text.push_str("(nothing)\n");
         }
         if self.is_partial {
-            text.push_str("(there is more: raise --limit, or ask for a later --start)\n");
+            text.push_str(if columns > 1 {
+                "(there are more: raise --limit, or give a later --start)\n"
+            } else {
+                "(there are more: raise --limit)\n"
+            });
         }
         text
     }

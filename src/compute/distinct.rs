@@ -119,7 +119,7 @@ impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.differing.iter().map(|(name, _)| name.as_str()).collect();
         let or_more = if self.or_more { " or more" } else { "" };
-        write!(f, "{}{or_more} series where one list of points has room for one", self.count)?;
+        write!(f, "{}{or_more} series match, but a response shows one", self.count)?;
         if names.is_empty() { Ok(()) } else { write!(f, "; they differ in {}", names.join(", ")) }
     }
 }

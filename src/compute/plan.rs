@@ -22,7 +22,7 @@ pub const UNKNOWN_SPACING_MS: i64 = 60_000;
 /// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
 pub const RATE_INTERVALS: i64 = 4;
 
-/// The scrape interval assumed of expressions, in milliseconds, when the connection details give none.
+/// The scrape interval assumed of expressions, in milliseconds, when the Connection Details give none.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 
 /// The most evaluations a subquery makes in one bucket.

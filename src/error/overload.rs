@@ -46,20 +46,20 @@ impl fmt::Display for Overload {
         match full {
             Full::Everything => write!(
                 f,
-                "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue-size {queue}); ask again later, or raise \
-                 --queue-size, or --workers if Prometheus can answer more queries at a time"
+                "this mirror has {all} requests, as many as it holds (--workers {workers}, --queue-size {queue}); try again \
+                 later, or raise --queue-size, or --workers if Prometheus can answer more queries at a time"
             ),
             Full::Upstream { held } => write!(
                 f,
-                "requests to {upstream} hold {held} of the {all} places of this mirror (--workers {workers}, --queue-size {queue}), and one \
-                 upstream may hold three quarters; ask again later, find out why it answers slowly, or raise --queue-size, or --workers if it \
-                 can answer more queries at a time"
+                "the mirror holds {held} requests for {upstream}, of at most {all} for all upstreams (--workers {workers}, \
+                 --queue-size {queue}), of which one upstream may have three quarters; try again later, find out why it is slow, \
+                 or raise --queue-size, or --workers if it can answer more queries at a time"
             ),
             Full::UnknownUpstreams { held } => write!(
                 f,
-                "{upstream} has not answered this mirror lately, and requests to such upstreams hold {held} of its {all} places \
-                 (--workers {workers}, --queue-size {queue}), of which they may hold seven eighths; ask again later, check the hosts in all \
-                 connection details, or raise --queue-size"
+                "{upstream} has not responded lately; the mirror holds {held} requests for such upstreams, of at most {all} for \
+                 all upstreams (--workers {workers}, --queue-size {queue}), of which they may have seven eighths; try again \
+                 later, check the hosts in all Connection Details, or raise --queue-size"
             ),
         }
     }

@@ -29,7 +29,7 @@ impl Error {
                 let example = too_many.differing.first();
                 let other = example.map(|(label, value)| format!(" (for another one, such as {label} = {value:?})"));
                 format!(
-                    "one of them lacks labels that others have: to choose it, add the condition {}{}",
+                    "one series lacks labels of the others: to select it, add the condition {}{}",
                     conditions.join(" and "),
                     other.unwrap_or_default()
                 )
@@ -39,8 +39,8 @@ impl Error {
             code: "too_many_series",
             summary: "Too many metrics.",
             details: format!(
-                "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); Prometheus at {upstream} \
-                 was asked for: {}",
+                "{too_many}: {remedy}, or aggregate in a ~ expression, for example with sum(...); upstream: {upstream}; query: \
+                 {}",
                 shortened(promql)
             ),
         }
@@ -58,7 +58,7 @@ impl Error {
         Error::Remote {
             code: "too_many_series",
             summary: "Too many metrics.",
-            details: format!("{too_many}: {remedy}; Prometheus at {upstream} was asked for: {}", shortened(promql)),
+            details: format!("{too_many}: {remedy}; upstream: {upstream}; query: {}", shortened(promql)),
         }
     }
 
@@ -68,8 +68,8 @@ impl Error {
             code: "too_many_samples",
             summary: "Too many samples.",
             details: format!(
-                "Prometheus at {upstream} has {samples} samples of {series} series for this question, more than can be taken \
-                 together for it: narrow the time range, or add a condition on a label; asked for: {}",
+                "Prometheus at {upstream} has {samples} samples in {series} series for this query, more than the mirror reads: \
+                 choose a shorter time range, or add a condition on a label; query: {}",
                 shortened(promql)
             ),
         }
@@ -81,9 +81,9 @@ impl Error {
             code: "too_many_calls",
             summary: "Too many calls.",
             details: format!(
-                "Prometheus at {upstream} was not queried: {needed} calls would be needed, and one question may make {most}; \
-                 give a later startTime, a longer bucket (for raw values of a ~ expression, a longer scrapeInterval in the \
-                 connection details), or a smaller limit where zeros are filled in; the query is: {}",
+                "Prometheus at {upstream} was not queried: this query needs {needed} calls, but may make {most}; give a later \
+                 startTime, longer buckets (for raw values of a ~ expression, a longer scrapeInterval in the Connection \
+                 Details), or a smaller limit where zeros are filled in; query: {}",
                 shortened(promql)
             ),
         }
@@ -95,9 +95,8 @@ impl Error {
             code: SEVERAL_ENGINES,
             summary: "Several engines.",
             details: format!(
-                "Prometheus at {upstream} answers like engines of different versions at once, as a proxy over several of them \
-                 does, and they do not agree on the ends of a range: ask one of them directly, or give them the same version; \
-                 asked for: {}",
+                "Prometheus at {upstream} responds like several engines of different versions behind one proxy, which do not \
+                 agree on the ends of a range: query one of them directly, or upgrade them to the same version; query: {}",
                 shortened(promql)
             ),
         }
@@ -109,9 +108,10 @@ impl Error {
             code: TIMES_MOVED,
             summary: "Times were moved.",
             details: format!(
-                "Prometheus at {upstream} answered with a value at {} ms, an instant that was not asked for, so buckets would be \
-                 shown at wrong times: a query frontend before it aligns range queries to their step, or cuts their start at a \
-                 limit on the look-back; ask Prometheus itself, switch off the alignment, or narrow the time range; asked for: {}",
+                "Prometheus at {upstream} returned a value for another time ({} ms) than queried, so buckets would be shown at \
+                 wrong times: a query frontend in front of it aligns range queries to their step, or cuts off their start at a \
+                 limit on the look-back; query Prometheus itself, switch off the alignment, or choose a shorter time range; \
+                 query: {}",
                 stray.at,
                 shortened(promql)
             ),

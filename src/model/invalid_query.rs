@@ -59,15 +59,16 @@ impl fmt::Display for InvalidQuery {
         const KEYS: &str = "__gauge__ (a metric's values), __counter__ (a metric's rate per second) or ~ (PromQL)";
         match self {
             InvalidQuery::Sources { count: 0 } => {
-                write!(f, "no condition names what to fetch: add exactly one of {KEYS}")
+                write!(f, "no condition selects a metric or an expression: add exactly one of {KEYS}")
             }
             InvalidQuery::Sources { count } => {
-                write!(f, "{count} conditions name what to fetch: keep exactly one of {KEYS}")
+                write!(f, "{count} conditions select a metric or an expression: keep exactly one of {KEYS}")
             }
             InvalidQuery::SourceValue { key } => {
                 write!(
                     f,
-                    "the condition {key} must have one non-empty text as its value; what to fetch is named by {KEYS}"
+                    "the condition {key} must have one non-empty text as its value; select a metric or an expression with \
+                     {KEYS}"
                 )
             }
             InvalidQuery::LabelsBesideExpression(labels) => write!(

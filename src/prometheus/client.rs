@@ -46,7 +46,7 @@ pub const MAX_CALLS: u32 = 100;
 /// What all requests share: the kept connections and what was learnt about upstreams.
 #[derive(Debug)]
 pub struct Client {
-    /// The connections to all upstreams that connection details give the addresses of.
+    /// The connections to all upstreams that Connection Details give the addresses of.
     transport: Transport,
     upstreams: Upstreams,
     get_only: Cache<Upstream, ()>,
@@ -61,7 +61,7 @@ pub struct Client {
 /// Which upstreams may be asked, and how they are reached.
 #[derive(Debug)]
 pub struct Reach {
-    /// Which upstreams connection details may give the address of.
+    /// Which upstreams Connection Details may give the address of.
     pub allowlist: Allowlist,
     /// What the certificates of `https` upstreams are checked against.
     pub authorities: Authorities,

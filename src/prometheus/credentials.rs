@@ -1,4 +1,4 @@
-//! What the mirror proves who it is with: what stands in the URL of connection details, or what the upstreams file says.
+//! What the mirror proves who it is with: what stands in the URL of Connection Details, or what the upstreams file says.
 //!
 //! `http` asks for it through a trait (`http/authorize`), so that whatever needs HTTP itself, as tokens do, can live here.
 

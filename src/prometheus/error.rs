@@ -95,7 +95,7 @@ impl fmt::Display for Error {
             write!(f, "; before it, the mirror tried {}", self.circumstances.failed_replicas.join(", "))?;
         }
         if let Some(query) = &self.query {
-            write!(f, "; asked for: {}", shortened(query))?;
+            write!(f, "; query: {}", shortened(query))?;
         }
         Ok(())
     }

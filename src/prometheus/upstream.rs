@@ -26,7 +26,7 @@ use named::NamedUpstream;
 /// A shorter part of a URL is no secret, but may be part of many words.
 const MIN_HIDDEN_BYTES: usize = 8;
 
-/// A Prometheus to ask: one that connection details give the address of, or one of the upstreams file. `Display` gives its name, if it
+/// A Prometheus to ask: one that Connection Details give the address of, or one of the upstreams file. `Display` gives its name, if it
 /// has one, host, port and path prefix; nothing shows credentials.
 #[derive(Clone)]
 pub struct Upstream(Arc<UpstreamKind>);

@@ -201,7 +201,7 @@ impl GivenSetting {
     /// Says what is allowed, but does not repeat what was given.
     fn bad_secret(&self) -> BadSetting {
         let GivenSetting { setting, name, .. } = self;
-        BadSetting(format!("{name} must be {}; what it was given is not shown here", setting.allowed))
+        BadSetting(format!("{name} must be {}; the value is secret, so it is not shown", setting.allowed))
     }
 }
 

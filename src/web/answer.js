@@ -77,5 +77,5 @@ function showPoints(query, telemetry) {
 function summaryOf(points, telemetry) {
   if (!telemetry) return "No points.";
   if (!points.length) return "0 points: there are no samples in this range. Choose a longer one, or see in the explanation what was read.";
-  return `${points.length} points.${telemetry.isPartial ? " Some were left out (isPartial): raise the limit or narrow the range." : ""}`;
+  return `${points.length} points.${telemetry.isPartial ? " Some were left out (isPartial): raise the limit or choose a shorter time range." : ""}`;
 }

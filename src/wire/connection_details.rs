@@ -48,7 +48,7 @@ pub struct ConnectionDetails {
     pub fault: Option<DetailsFault>,
 }
 
-/// Why connection details are none.
+/// Why Connection Details are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetailsFault {
     /// They are no object, but this kind of JSON value.
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for ConnectionDetails {
             type Value = ConnectionDetails;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("connection details")
+                f.write_str("Connection Details")
             }
 
             visit_scalars_as!(not_an_object);

@@ -24,7 +24,7 @@ fn check_refused(list: &str, stub: &Stub, details: &Value) {
     assert_eq!(error["_type"], "MetricStoreConnectionError", "{list} {details}: {}", answer.text);
     let text = error["details"].as_str().unwrap();
     let named = details["host"].as_str().unwrap_or("127.0.0.1");
-    for part in [named, "was not asked", "--allow-upstream"] {
+    for part in [named, "was not queried", "--allow-upstream"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert_eq!(stub.connections(), 0, "{list} {details}");
@@ -79,7 +79,7 @@ fn a_name_that_is_not_allowed_is_not_looked_up() {
     check_refused("prometheus.example", &stub, &json!({"host": "no-such-host.invalid", "port": 9090}));
     let mirror = Mirror::start_with(&["--allow-upstream", "no-such-host.invalid"]);
     let answer = ask(&mirror, &json!({"host": "no-such-host.invalid", "port": 9090}));
-    assert!(answer.text.contains("the name no-such-host.invalid has no address"), "{}", answer.text);
+    assert!(answer.text.contains("has no address for the name no-such-host.invalid"), "{}", answer.text);
 }
 
 #[test]

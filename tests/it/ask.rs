@@ -266,7 +266,7 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
     std::fs::write(&path, &request).unwrap();
     let from_file = run(&["ask", "--request", path.to_str().unwrap(), "--format", "json"]);
     assert_eq!(stdout(&from_file), expected, "{}", stderr(&from_file));
-    // --url replaces the connection details.
+    // --url replaces the Connection Details.
     let other = run(&["ask", "--request", path.to_str().unwrap(), "--url", "http://127.0.0.1:1"]);
     assert!(stderr(&other).contains("127.0.0.1:1"), "{}", stderr(&other));
     let mut child = program(&["ask", "--request", "-", "--format", "json"])

@@ -72,7 +72,7 @@ fn a_hundred_calls_may_be_made() {
             assert_eq!(answer.points(), Vec::<Vec<f64>>::new());
             assert_eq!(stub.requests().len(), 100);
         } else {
-            assert_error(&answer, "RemoteMirrorError", &["101 calls would be needed, and one question may make 100"]);
+            assert_error(&answer, "RemoteMirrorError", &["this query needs 101 calls, but may make 100"]);
             assert_eq!(stub.requests(), []);
         }
     }

@@ -1,4 +1,4 @@
-//! The test connection, and the connection details of every request.
+//! The test connection, and the Connection Details of every request.
 
 use serde_json::{Value, json};
 

@@ -98,7 +98,7 @@ fn in_time(details: Value) -> Value {
     details
 }
 
-/// Host and port of connection details.
+/// Host and port of Connection Details.
 fn address(details: &Value) -> Vec<String> {
     match details["url"].as_str() {
         Some(url) => url.trim_start_matches("https://").trim_end_matches('/').split(':').map(str::to_owned).collect(),
@@ -243,7 +243,7 @@ fn a_result_that_never_ends_is_refused_at_a_bound_with_advice() {
     let error = error_of(&answer);
     assert_eq!(error["_type"], "RemoteMirrorError", "{}", answer.text);
     let details = error["details"].as_str().unwrap();
-    for part in ["narrow", "stub_metric", "127.0.0.1", &stub.port().to_string()] {
+    for part in ["shorter time range", "stub_metric", "127.0.0.1", &stub.port().to_string()] {
         assert!(details.contains(part), "{part} is not in {details}");
     }
     stub.behave(good);
@@ -306,38 +306,38 @@ fn each_fault_is_called_by_its_name() {
     for (reply, says) in [
         (
             Reply::raw("").then(After::Close),
-            "closed the connection before its answer was whole; check that it is running",
+            "closed the connection before the response was complete; check that it is running",
         ),
-        (Reply::raw("").then(After::Reset), "closed the connection before its answer was whole"),
-        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; the query takes it no time"),
+        (Reply::raw("").then(After::Reset), "closed the connection before the response was complete"),
         (
-            Reply::raw(MARKER).then(After::Close),
-            "does not answer as a Prometheus does: its answer is not HTTP; check host",
+            Reply::raw("").then(After::Hang),
+            "did not answer within the timeout of 600 ms; this query takes almost no time",
         ),
+        (Reply::raw(MARKER).then(After::Close), "is not a Prometheus: its response is not HTTP; check host"),
         (
             Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close),
-            "so its port speaks https; give its address as url",
+            "so its port uses https; give its address as url",
         ),
         (
             Reply::raw(head("X-Padding: ")).then(After::Repeat(vec![b'x'; 1 << 16])),
-            "the header of its answer is too large",
+            "the header of its response is too large",
         ),
         (
             Reply::raw(format!("{}5;{}", head("Transfer-Encoding: chunked\r\n\r\n"), "x".repeat(200_000))),
-            "does not answer as a Prometheus does: the body of its answer is not HTTP as this mirror accepts it",
+            "is not a Prometheus: the body of its response is not HTTP as this mirror accepts it",
         ),
-        (html(200), "its answer is an HTML page (HTTP status 200); it may be a login page"),
+        (html(200), "its response is an HTML page (HTTP status 200); it may be a login page"),
         (
             Reply::json(&json!({})),
-            "its answer is JSON, but not that of the Prometheus HTTP API (HTTP status 200); it may be another",
+            "its response is JSON, but not that of the Prometheus HTTP API (HTTP status 200); it may be another",
         ),
         (
             Reply::http(200, "text/plain", ""),
-            "its answer is empty (HTTP status 200); it may be another program: check host, port",
+            "its response is empty (HTTP status 200); it may be another program: check host, port",
         ),
-        (Reply::http(200, "text/plain", MARKER), "its answer is of type text/plain, not JSON (HTTP status 200)"),
+        (Reply::http(200, "text/plain", MARKER), "its response is of type text/plain, not JSON (HTTP status 200)"),
         (html(404), "has no Prometheus API at this path (HTTP status 404)"),
-        (html(502), "is reachable, but cannot answer now (HTTP status 502)"),
+        (html(502), "is reachable, but unavailable (HTTP status 502)"),
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
         (html(401), "asks for credentials, and none were sent (HTTP status 401)"),
         (html(403), "denies access (HTTP status 403); allow this mirror to query it"),
@@ -356,16 +356,16 @@ fn each_fault_is_called_by_its_name() {
             )),
             "(HTTP status 401): no key",
         ),
-        (html(429), "is asked too often (HTTP status 429)"),
+        (html(429), "refuses the query because of a rate limit (HTTP status 429)"),
         (api(422, "execution"), "refuses the query (execution, HTTP status 422): the reason given"),
         (
             api(503, "timeout"),
-            "gave up on the query because it took longer than its timeout (timeout, HTTP status 503): the reason given; the query takes \
-             it no time, so look at the load",
+            "gave up on the query because it took longer than its timeout (timeout, HTTP status 503): the reason given; this \
+             query takes almost no time, so check the load",
         ),
         (
             api(503, "unavailable"),
-            "is reachable, but cannot answer now (unavailable, HTTP status 503): the reason given; it may be starting",
+            "is reachable, but unavailable (unavailable, HTTP status 503): the reason given; it may be starting",
         ),
         (
             api(499, "canceled"),
@@ -378,7 +378,7 @@ fn each_fault_is_called_by_its_name() {
         (
             api(406, "not_acceptable"),
             "cannot send a response in any format that was asked for (not_acceptable, HTTP status 406): the reason given; check \
-             whether what stands between this mirror and it changes the header Accept",
+             whether a proxy between this mirror and it changes the header Accept",
         ),
     ] {
         let stub = Stub::start(move |_| reply.clone());
@@ -390,7 +390,7 @@ fn each_fault_is_called_by_its_name() {
     check_says(
         &mirror,
         json!({"host": "no-such-host.invalid", "port": 1}),
-        "cannot be reached: the name no-such-host.invalid has no address, says the name server of this mirror",
+        "cannot be reached: the name server of this mirror has no address for the name no-such-host.invalid",
     );
     let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
     let url = format!("https://127.0.0.1:{}/", plain.port());
@@ -409,13 +409,10 @@ fn the_address_is_not_doubted_once_a_prometheus_has_answered() {
             Reply::http(200, "text/html", "<html>"),
             "a Prometheus has answered at this address before, so this may be the login",
         ),
-        (
-            Reply::json(&json!({})),
-            "a Prometheus has answered at this address before: look at the log and configuration",
-        ),
+        (Reply::json(&json!({})), "a Prometheus has answered at this address before: look at the log of the proxy"),
         (
             Reply::raw(MARKER).then(After::Close),
-            "its answer is not HTTP; a Prometheus has answered at this address before",
+            "its response is not HTTP; a Prometheus has answered at this address before",
         ),
     ] {
         stub.behave(move |_| reply.clone());

@@ -44,7 +44,7 @@ fn check(mirror: &Mirror, headers: &[&str]) {
 
 #[test]
 fn every_answer_is_described_and_is_as_described() {
-    // Made-up connection details reach nothing but the Prometheus of the tests.
+    // Made-up Connection Details reach nothing but the Prometheus of the tests.
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1"]);
     check(&mirror, &[]);
     check(&mirror, &["X-MIRROR-EXPLAIN: true"]);

@@ -1,4 +1,4 @@
-//! What an upstream itself calls partial is never answered as whole, unless the connection details allow it; and of a part
+//! What an upstream itself calls partial is never answered as whole, unless the Connection Details allow it; and of a part
 //! nobody concludes that something never existed. The same of servers that refuse to look at all of their data.
 
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn an_answer_that_says_it_is_partial_is_an_error_with_a_remedy() {
         for question in questions() {
             for partial in [None, Some("deny"), Some("DENY")] {
                 let answer = ask(&mirror, &stub, &question, partial);
-                let parts = ["data is missing", says, "partialResponse", "\"allow\"", "127.0.0.1"];
+                let parts = ["missing data", says, "partialResponse", "\"allow\"", "127.0.0.1"];
                 assert_error(&answer, "MetricStoreConnectionError", &parts);
             }
         }
@@ -176,7 +176,7 @@ fn of_a_part_of_the_data_nobody_concludes_that_a_metric_never_existed() {
         let answer = ask(&mirror, &stub, &metric("__gauge__", "stub_metric", None), Some("allow"));
         assert_eq!(answer.points().len(), 0, "{}", answer.text);
         let denied = ask(&mirror, &stub, &metric("__gauge__", "stub_metric", None), None);
-        assert_error(&denied, "MetricStoreConnectionError", &["data is missing", "partialResponse"]);
+        assert_error(&denied, "MetricStoreConnectionError", &["missing data", "partialResponse"]);
     }
 }
 

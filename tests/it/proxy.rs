@@ -43,7 +43,7 @@ fn check_fails(mirror: &Mirror, details: &Value, says: &[&str]) {
     }
 }
 
-/// Host and port of connection details, as a proxy is told them.
+/// Host and port of Connection Details, as a proxy is told them.
 fn target(details: &Value) -> String {
     format!("{}:{}", details["host"].as_str().unwrap(), details["port"])
 }

@@ -221,7 +221,7 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(
         &ask(&mirror, &stub, &query),
         "RemoteMirrorError",
-        &["Too many samples.", "7000000", "narrow the time range"],
+        &["Too many samples.", "7000000", "choose a shorter time range"],
     );
     let raw = ask(&mirror, &stub, &Query::gauge("stub_metric").between(RANGE.0, RANGE.1));
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);

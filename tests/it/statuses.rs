@@ -105,16 +105,16 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     check(at("/login/"), "redirected", &["302", "to https://login.example/start (", "login page", "url"]);
     check(at("/nothing/"), "api_not_found", &["404", "path prefix", "without /api/v1"]);
     check(at("/posts/"), "method_refused", &["405", "POST"]);
-    check(at("/gone/"), "unavailable", &["502", "reachable, but cannot answer now"]);
-    check(at("/silent/"), "unavailable", &["504", "reachable, but cannot answer now"]);
-    check(at("/off/"), "unavailable", &["503", "reachable, but cannot answer now"]);
-    check(at("/busy/"), "too_many_requests", &["429", "too often"]);
+    check(at("/gone/"), "unavailable", &["502", "reachable, but unavailable"]);
+    check(at("/silent/"), "unavailable", &["504", "reachable, but unavailable"]);
+    check(at("/off/"), "unavailable", &["503", "reachable, but unavailable"]);
+    check(at("/busy/"), "too_many_requests", &["429", "rate limit"]);
     check(at("/zipped/"), "encoded", &["Content-Encoding gzip"]);
     check(at("/other/"), "misdirected", &["421"]);
     check(at("/old/"), "wrong_protocol", &["426", "https"]);
     let moved = format!("to {} (", nginx.url("/prom"));
     check(at("/moved/"), "redirected", &["301", &moved, "; give that address as url"]);
-    check(at("/thanos/"), "redirected", &["301", "/thanos (", "begin url in the connection details with https://"]);
+    check(at("/thanos/"), "redirected", &["301", "/thanos (", "begin url in the Connection Details with https://"]);
     check(
         at("/kept/"),
         "redirected",
@@ -146,7 +146,7 @@ fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
     wait_until(|| prometheus.log(), || std::net::TcpStream::connect(("127.0.0.1", prometheus.port())).is_ok());
     for server in [nginx, prometheus] {
         let answer = test_connection(&mirror, &server.details());
-        let says = ["400", "may speak https", "as url", &server.port().to_string()];
+        let says = ["400", "may use https", "as url", &server.port().to_string()];
         check_error(&mirror, &answer, "MetricStoreConnectionError", "wrong_protocol", &says);
     }
 }
@@ -163,7 +163,7 @@ fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
     let nginx = nginx::start(" ssl", "", &tls);
     let mirror = Mirror::start_with(&["--ca-path", certificates.authority.to_str().unwrap()]);
     let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
-    let says = ["400", "may demand a client certificate", "cert_file and key_file"];
+    let says = ["400", "may require a client certificate", "cert_file and key_file"];
     check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);
 }
 
@@ -189,7 +189,7 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     );
     let forward = "HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(forward), "access_denied", &["forward proxy", "--proxy of this mirror"]);
-    check(Reply::http(511, "text/html", SECRET), "access_denied", &["511", "demands a login"]);
+    check(Reply::http(511, "text/html", SECRET), "access_denied", &["511", "requires a login"]);
     check(Reply::http(429, "application/json", json!({"error": SECRET}).to_string()), "too_many_requests", &["429"]);
     let bearer = "HTTP/1.1 401 X\r\nWWW-Authenticate: Bearer realm=\"hush-5ca1ab1e\"\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "--upstreams-file"]);

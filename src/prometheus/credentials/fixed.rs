@@ -1,4 +1,4 @@
-//! Credentials that stay as they are: those in the URL of connection details, those of a client where credentials are handed out, or
+//! Credentials that stay as they are: those in the URL of Connection Details, those of a client where credentials are handed out, or
 //! none.
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};

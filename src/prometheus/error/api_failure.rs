@@ -78,7 +78,7 @@ impl ApiFailure {
         f.write_str(match cause {
             ApiCause::Timeout => "gave up on the query because it took longer than its timeout",
             ApiCause::Canceled => "canceled the query",
-            ApiCause::Unavailable => "is reachable, but cannot answer now",
+            ApiCause::Unavailable => "is reachable, but unavailable",
             ApiCause::Internal => "failed to answer because of an internal error",
             ApiCause::NotAcceptable => "cannot send a response in any format that was asked for",
         })?;
@@ -88,22 +88,23 @@ impl ApiFailure {
         }
         match cause {
             ApiCause::Timeout if circumstances.asked == CallKind::Trivial => {
-                f.write_str("; the query takes it no time, so look at the load of Prometheus")
+                f.write_str("; this query takes almost no time, so check the load of Prometheus")
             }
             ApiCause::Timeout => {
                 let own_limit = "raise the limit of Prometheus (--query.timeout, two minutes by default)";
                 write!(f, "; {}", circumstances.against_timeout(&[own_limit], words))
             }
             ApiCause::Canceled => f.write_str(
-                "; it may be shutting down, or what stands before it has ended the query: ask again, and if it stays so, look at the \
-                 logs of both",
+                "; it may be shutting down, or the proxy in front of it has ended the query: try again; if the error persists, \
+                 look at the logs of both",
             ),
             ApiCause::Unavailable => f.write_str(
-                "; it may be starting or overloaded: ask again in some minutes, and if it stays so, look at the log of Prometheus",
+                "; it may be starting or overloaded: try again in some minutes; if the error persists, look at the log of \
+                 Prometheus",
             ),
             ApiCause::Internal => f.write_str("; look at the log of Prometheus"),
             ApiCause::NotAcceptable => {
-                f.write_str("; check whether what stands between this mirror and it changes the header Accept")
+                f.write_str("; check whether a proxy between this mirror and it changes the header Accept")
             }
         }
     }

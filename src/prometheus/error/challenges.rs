@@ -54,12 +54,12 @@ pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> 
     match (is_named, take_basic(challenges)) {
         (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
         (false, true) => {
-            "; give them as https://user:password@host/ in the url of the connection details, or list it in the \
+            "; give them as https://user:password@host/ in the url of the Connection Details, or list it in the \
              --upstreams-file of this mirror"
         }
         (false, false) => {
-            "; the url of the connection details can hold Basic credentials only: list it in the --upstreams-file of this \
-             mirror with authorization, oauth2 or sigv4, and give its name as upstream in the connection details"
+            "; the url of the Connection Details can hold Basic credentials only: list it in the --upstreams-file of this \
+             mirror with authorization, oauth2 or sigv4, and give its name as upstream in the Connection Details"
         }
     }
 }
@@ -71,12 +71,12 @@ pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) 
             "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
         }
         (false, true) => {
-            "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
+            "; check user and password in the url of the Connection Details, with special characters percent-encoded (/ is \
              %2F, @ is %40)"
         }
         (false, false) => {
-            "; check user and password in the url of the connection details, with special characters percent-encoded (/ is \
-             %2F, @ is %40); they are sent as Basic credentials, and it asks for others: list it in the --upstreams-file of \
+            "; check user and password in the url of the Connection Details, with special characters percent-encoded (/ is \
+             %2F, @ is %40); the mirror sends them as Basic, but the upstream requires another scheme: list it in the --upstreams-file of \
              this mirror"
         }
     }
@@ -94,19 +94,18 @@ pub(super) fn how_to_allow(
             "; check that the keys which sign the requests may query it (policy AmazonPrometheusQueryAccess), region in the \
              upstreams file, and the clock of this mirror's machine"
         }
-        (true, true, _) => "; allow those whose credentials the upstreams file gives it to query it",
+        (true, true, _) => "; allow the user of the credentials in the upstreams file to query it",
         (true, false, _) => {
             "; allow this mirror to query it, or give credentials with basic_auth, authorization, oauth2 or sigv4 in the \
              upstreams file"
         }
-        (false, true, true) => "; allow the user in the url of the connection details to query it",
+        (false, true, true) => "; allow the user in the url of the Connection Details to query it",
         (false, false, true) => {
-            "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the connection \
-             details"
+            "; allow this mirror to query it, or give credentials as https://user:password@host/ in the url of the Connection Details"
         }
         (false, _, false) => {
             "; allow this mirror to query it, or list it in the --upstreams-file of this mirror with authorization, oauth2 or \
-             sigv4: the url of the connection details can hold Basic credentials only"
+             sigv4: the url of the Connection Details can hold Basic credentials only"
         }
     }
 }

@@ -157,14 +157,14 @@ impl ConnectFailure {
                 format!("check {}, and that this mirror may connect there", words.host_and_port())
             }
             ConnectFailure::TlsSilent { .. } => {
-                format!("check that the port speaks https; if it speaks http, begin {} with http://", words.url())
+                format!("check that the port uses https; if it uses http, begin {} with http://", words.url())
             }
             ConnectFailure::TlsClosed => format!(
-                "check that the port speaks https, and whether it demands another client certificate; if it speaks http, begin {} \
+                "check that the port uses https, and whether it requires another client certificate; if it uses http, begin {} \
                  with http://",
                 words.url()
             ),
-            ConnectFailure::NotTls => format!("begin {} with http://, or give the port that speaks https", words.url()),
+            ConnectFailure::NotTls => format!("begin {} with http://, or give the port that uses https", words.url()),
             ConnectFailure::OnlyTls => format!("give its address as {}, beginning with https://", words.url()),
             ConnectFailure::Tls(failure) => failure.remedy(words),
         }
@@ -187,7 +187,7 @@ impl ConnectFailure {
             | ConnectFailure::NotTls
             | ConnectFailure::OnlyTls
             | ConnectFailure::Tls(_) => format!(
-                "check that its port speaks https, as {proxy} says, and that its certificate is of a public authority or of one \
+                "check that its port uses https, as {proxy} says, and that its certificate is of a public authority or of one \
                  in {}",
                 words.ca_file()
             ),
@@ -198,24 +198,23 @@ impl ConnectFailure {
     pub(super) fn cause(&self, words: Vocabulary<'_>) -> String {
         match self {
             ConnectFailure::NameNotFound(name) => {
-                format!("the name {name} has no address, says the name server of this mirror (NXDOMAIN, or no data)")
+                format!("the name server of this mirror has no address for the name {name} (NXDOMAIN, or no data)")
             }
-            ConnectFailure::NameServerFails(name) => format!(
-                "the name server of this mirror answers with a failure (SERVFAIL), or is unreachable, when it is asked for \
-                 the name {name}"
-            ),
+            ConnectFailure::NameServerFails(name) => {
+                format!("the name server of this mirror failed (SERVFAIL) or is unreachable for the name {name}")
+            }
             ConnectFailure::NameServerSilent { name, servers } => {
-                format!("the name server of this mirror does not answer when it is asked for the name {name}{servers}")
+                format!("the name server of this mirror does not answer for the name {name}{servers}")
             }
             ConnectFailure::LookupsBusy { name, servers } => format!(
-                "the name {name} was not looked up, since other look-ups of this mirror wait for a name server that does \
-                 not answer, and it does not answer for this name at once either{servers}"
+                "the name {name} was not looked up: too many look-ups already wait for a name server that does not \
+                 answer{servers}"
             ),
             ConnectFailure::LookupFailed { name, reason } => {
                 format!("this mirror cannot look up the name {name}: {reason}")
             }
             ConnectFailure::Silent { waited_ms } => {
-                format!("the attempt to connect was not answered within {waited_ms} ms")
+                format!("no connection within {waited_ms} ms")
             }
             ConnectFailure::Refused => "Connection refused".to_owned(),
             ConnectFailure::System(reason) => reason.clone(),
@@ -224,7 +223,7 @@ impl ConnectFailure {
             }
             ConnectFailure::TlsClosed => "it closed the connection during the TLS handshake".to_owned(),
             ConnectFailure::NotTls => "it does not speak TLS on this port".to_owned(),
-            ConnectFailure::OnlyTls => "it answers http with TLS, so its port speaks https".to_owned(),
+            ConnectFailure::OnlyTls => "it answers http with TLS, so its port uses https".to_owned(),
             ConnectFailure::Tls(failure) => format!("no TLS connection: {}", failure.cause(words)),
         }
     }

@@ -116,7 +116,7 @@ impl CredentialsFailure {
 
     /// Writes the predicate of a sentence whose subject is the upstream.
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
-        f.write_str("was not queried, because there are no credentials for it: ")?;
+        f.write_str("was not queried: the mirror has no credentials for it: ")?;
         match &self.0 {
             Problem::At(issuer, server, problem) => {
                 write!(f, "the {} {server} ", issuer.name())?;
@@ -139,7 +139,7 @@ impl CredentialsFailure {
         }
         if self.is_final() {
             let pause = FINAL_PAUSE.as_secs();
-            write!(f, "; this mirror asks it again in at most {pause} s, or when one of their files changes")?;
+            write!(f, "; the mirror tries again within {pause} s, or when a file changes")?;
         }
         Ok(())
     }
@@ -159,14 +159,14 @@ impl AtIssuer {
                         write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.address())
                     }
                     408 | 429 | 500.. => {
-                        write!(f, "cannot answer now (HTTP status {status}{said}); look at its load and its log")
+                        write!(f, "is unavailable (HTTP status {status}{said}); look at its load and its log")
                     }
                     _ => write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.shown()),
                 }
             }
             AtIssuer::Foreign(why) => write!(f, "{why}; check {}", issuer.address()),
             AtIssuer::NoRole => f.write_str(
-                "names no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
+                "has no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
             ),
         }
     }
@@ -183,18 +183,16 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
     };
     match kind {
         ErrorKind::Timeout { waited_ms, .. } => (format!("did not answer within {waited_ms} ms"), slow.to_owned()),
-        ErrorKind::Stalled(ms) => {
-            (format!("began to answer, but did not send its whole answer within {ms} ms"), slow.to_owned())
-        }
+        ErrorKind::Stalled(ms) => (format!("sent only part of the response within {ms} ms"), slow.to_owned()),
         ErrorKind::NoTimeLeft(ms) => (
-            format!("was not asked, because nothing was left of the {ms} ms for it"),
+            format!("was not queried: the timeout of {ms} ms expired before this call"),
             format!("raise {}", words.request_timeout()),
         ),
         ErrorKind::TooLarge(most) => (
             format!("answered with more than {most} bytes, which is far more than credentials take"),
             format!("check {address}"),
         ),
-        ErrorKind::Closed => ("closed the connection before its answer was whole".to_owned(), reach()),
+        ErrorKind::Closed => ("closed the connection before the response was complete".to_owned(), reach()),
         ErrorKind::NotPrometheus { found, .. } => {
             (format!("cannot be understood: {found}"), format!("check {address}, its port and http or https included"))
         }

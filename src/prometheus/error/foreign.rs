@@ -50,11 +50,11 @@ impl Foreign {
         match self {
             Foreign::NotHttp => format!("check {}", words.host_and_port()),
             Foreign::BodyNotHttp | Foreign::LargeHeader => {
-                format!("check {}, and look at what stands before Prometheus", words.host_and_port())
+                format!("check {}, and look at the log of the proxy in front of Prometheus", words.host_and_port())
             }
             Foreign::Page => format!(
-                "it may be a login page, a page of Prometheus itself, or another program: check {}, and query Prometheus past a \
-                 login",
+                "it may be a login page, a page of Prometheus itself, or another program: check {}; if it is a login page, \
+                 query Prometheus without the login",
                 words.host_port_and_path()
             ),
             Foreign::Empty | Foreign::Json | Foreign::Other(_) | Foreign::UntypedError | Foreign::UnlikelySuccess => {
@@ -67,12 +67,12 @@ impl Foreign {
     pub(super) fn remedy_later(&self) -> &'static str {
         match self {
             Foreign::Page => {
-                "a Prometheus has answered at this address before, so this may be the login or error page of what stands before it: \
-                 look at its log and configuration, and query Prometheus past a login"
+                "a Prometheus has answered at this address before, so this may be the login or error page of the proxy in front \
+                 of it: look at the log of the proxy; if it is a login page, query Prometheus without the login"
             }
             _ => {
-                "a Prometheus has answered at this address before: look at the log and configuration of what stands before it, and \
-                 check what listens there now"
+                "a Prometheus has answered at this address before: look at the log of the proxy in front of it, and check which \
+                 program listens there now"
             }
         }
     }
@@ -82,14 +82,14 @@ impl Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Foreign::NotHttp => "its answer is not HTTP",
-            Foreign::BodyNotHttp => "the body of its answer is not HTTP as this mirror accepts it",
-            Foreign::LargeHeader => "the header of its answer is too large",
-            Foreign::Empty => "its answer is empty",
-            Foreign::Page => "its answer is an HTML page",
-            Foreign::Json => "its answer is JSON, but not that of the Prometheus HTTP API",
-            Foreign::Other(Some(media_type)) => return write!(f, "its answer is of type {media_type}, not JSON"),
-            Foreign::Other(None) => "its answer is not JSON",
+            Foreign::NotHttp => "its response is not HTTP",
+            Foreign::BodyNotHttp => "the body of its response is not HTTP as this mirror accepts it",
+            Foreign::LargeHeader => "the header of its response is too large",
+            Foreign::Empty => "its response is empty",
+            Foreign::Page => "its response is an HTML page",
+            Foreign::Json => "its response is JSON, but not that of the Prometheus HTTP API",
+            Foreign::Other(Some(media_type)) => return write!(f, "its response is of type {media_type}, not JSON"),
+            Foreign::Other(None) => "its response is not JSON",
             Foreign::UntypedError => "its error has no errorType",
             Foreign::UnlikelySuccess => "it claims success with a status of failure",
         })
@@ -127,7 +127,7 @@ mod tests {
         use Foreign::{BodyNotHttp, Empty, Json, LargeHeader, NotHttp, Other, Page, UnlikelySuccess, UntypedError};
         for found in [NotHttp, BodyNotHttp, LargeHeader, Empty, Page, Json, Other(None), UntypedError, UnlikelySuccess]
         {
-            assert!(found.remedy(Vocabulary::default()).contains("in the connection details"), "{found:?}");
+            assert!(found.remedy(Vocabulary::default()).contains("in the Connection Details"), "{found:?}");
             let later = found.remedy_later();
             assert!(later.contains("has answered at this address before") && !later.contains("check host"), "{later}");
         }

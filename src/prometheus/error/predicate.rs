@@ -33,15 +33,15 @@ impl fmt::Display for Predicate<'_> {
         match kind {
             ErrorKind::NotAllowed => write!(
                 f,
-                "was not asked: this mirror may not connect there; check {}, or have whoever runs the mirror add them to \
-                 --allow-upstream",
+                "was not queried: --allow-upstream of this mirror does not list it; check {}, or have the operator of the \
+                 mirror add them",
                 words.host_and_port()
             ),
             ErrorKind::AddressUnknown(proxy) => write!(
                 f,
-                "was not asked: --allow-upstream of this mirror could allow it by its address only, which it does not learn through \
-                 the proxy {proxy}; have whoever runs the mirror add the name to --allow-upstream, or to --no-proxy, where the name \
-                 is to be asked directly"
+                "was not queried: --allow-upstream of this mirror lists no such name, and the mirror does not learn its address \
+                 through the proxy {proxy}; have the operator of the mirror add the name to --allow-upstream, or to --no-proxy \
+                 to connect directly"
             ),
             ErrorKind::AtProxy { proxy, failure } => {
                 write!(f, "cannot be reached through the proxy {proxy}: {}", at_proxy(failure, words.at_proxy()))
@@ -49,7 +49,11 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::Unconnected(failure) => {
                 write!(f, "cannot be reached: {}; {}", failure.cause(words), failure.remedy(words))
             }
-            ErrorKind::Unsent => f.write_str("was not asked: the request cannot be written, its URL may be too long"),
+            ErrorKind::Unsent => write!(
+                f,
+                "was not queried: the URL of the call is not valid or too long; shorten the query, or check {}",
+                words.url()
+            ),
             ErrorKind::Credentials(failure) => failure.write(f, words),
             ErrorKind::UnsendableCredentials(header) => write!(
                 f,
@@ -57,30 +61,29 @@ impl fmt::Display for Predicate<'_> {
                  one line of visible ASCII characters and blanks"
             ),
             ErrorKind::ReplicaDown => f.write_str(
-                "has not answered, and does not answer a trivial query either; check that it is running, and what stands between this \
-                 mirror and it",
+                "does not respond, not even to the query 1; check that it is running, and the network to it",
             ),
             ErrorKind::Closed => f.write_str(
-                "closed the connection before its answer was whole; check that it is running, and that the port speaks the protocol \
-                 that was asked (http or https)",
+                "closed the connection before the response was complete; check that it is running, and that the port uses http \
+                 or https as given",
             ),
             ErrorKind::Timeout { waited_ms, whole_ms } => self.write_timeout(f, *waited_ms, *whole_ms),
             ErrorKind::Stalled(ms) => self.write_late(
                 f,
-                &format!("began to answer, but did not send the whole answer within the request's {ms} ms"),
+                &format!("sent only part of the response within the timeout of {ms} ms"),
                 &["check the network between it and this mirror"],
             ),
             ErrorKind::TimeSpent(ms) => self.write_late(
                 f,
-                &format!("answered, but this mirror did not finish reading its answer within the request's {ms} ms"),
+                &format!("responded, but this mirror could not read the whole response within the timeout of {ms} ms"),
                 &["give this mirror more CPU"],
             ),
             ErrorKind::NoTimeLeft(ms) => {
-                self.write_late(f, &format!("was not asked: nothing was left of the request's {ms} ms"), &[])
+                self.write_late(f, &format!("was not queried: the timeout of {ms} ms expired before this call"), &[])
             }
             ErrorKind::TooLongForGet => f.write_str(
-                "refuses POST, and the query is too long for GET; shorten the query, or have whatever stands before Prometheus allow \
-                 POST or longer URLs",
+                "refuses POST, and the query is too long for GET; shorten the query, or have the proxy in front of Prometheus \
+                 allow POST or longer URLs",
             ),
             ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, most } => {
                 write!(f, "was not queried: the timeout of {timeout_ms} ms expired while ")?;
@@ -94,17 +97,16 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::Status(failure) => failure.write(f, words),
             ErrorKind::Encoded(encoding) => write!(
                 f,
-                "answers with Content-Encoding {encoding}, which was not asked for; switch compression off in what stands before \
-                 Prometheus"
+                "sent a response with Content-Encoding {encoding}; switch off compression in the proxy in front of Prometheus"
             ),
             ErrorKind::WrongType => f.write_str(
-                "answers with a result of another type than the query has; check whether what stands before Prometheus changes \
-                 queries or answers",
+                "returned a result of the wrong type; check whether the proxy in front of Prometheus changes queries or \
+                 responses",
             ),
             ErrorKind::NotPrometheus { status, found, was_prometheus } => {
                 let status = status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
                 let remedy = if *was_prometheus { found.remedy_later().to_owned() } else { found.remedy(words) };
-                write!(f, "does not answer as a Prometheus does: {found}{status}; {remedy}")
+                write!(f, "is not a Prometheus: {found}{status}; {remedy}")
             }
             ErrorKind::UrlTooLong(limit) => write!(
                 f,
@@ -119,18 +121,19 @@ impl fmt::Display for Predicate<'_> {
             }
             ErrorKind::TooManyCalls(most) => write!(
                 f,
-                "was not queried again: one question may make {most} calls; narrow the time range, or lengthen the bucket"
+                "was not queried again: a query may make {most} calls; choose a shorter time range or longer buckets"
             ),
             ErrorKind::MissingData(why) => write!(
                 f,
-                "says that data is missing in its answer ({why}); repair what it reads from, or set partialResponse in the \
-                 connection details to \"allow\" to take such answers"
+                "reports missing data ({why}); repair its stores, or set partialResponse in the Connection Details to \"allow\" \
+                 to accept such responses"
             ),
             ErrorKind::Damaged(why) => write!(
                 f,
-                "sent samples that cannot be read: {why}; ask again, and if it stays so, check what stands between this mirror and it"
+                "sent samples that cannot be read: {why}; try again; if the error persists, check the proxies and the network \
+                 between this mirror and it"
             ),
-            ErrorKind::NativeHistogram => f.write_str("has native histograms where numbers are expected"),
+            ErrorKind::NativeHistogram => f.write_str("returned native histograms instead of numbers"),
             ErrorKind::Api { status, error_type, message } => {
                 write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
             }
@@ -147,15 +150,14 @@ impl Predicate<'_> {
             String::new()
         };
         let (so, suggested): (_, &[_]) = match self.circumstances.asked {
-            CallKind::Trivial => (
-                "the query takes it no time, so ",
-                &["check that it is running, its load, and what stands between this mirror and it"],
-            ),
+            CallKind::Trivial => {
+                ("this query takes almost no time, so ", &["check that it is running, its load, and the network to it"])
+            }
             CallKind::Evaluation | CallKind::Names => ("", &[]),
         };
         let remedies = self.circumstances.against_timeout(suggested, self.words);
         let before = self.circumstances.before();
-        write!(f, "did not answer within the {left}request's {whole_ms} ms{before}; {so}{remedies}")
+        write!(f, "did not answer within the {left}timeout of {whole_ms} ms{before}; {so}{remedies}")
     }
 
     /// Something else took too long: what, what took time before it, and what helps.
@@ -166,15 +168,18 @@ impl Predicate<'_> {
 
     fn write_no_memory(&self, f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
         const MIB: usize = 1 << 20;
-        f.write_str("has more data for this query than ")?;
         let later = match none {
             NoMemory::InTime { capacity } => {
                 let mib = capacity / MIB;
-                write!(f, "this mirror had memory for: other queries held its {mib} MiB until the timeout; ")?;
-                Some("ask again later")
+                write!(
+                    f,
+                    "needs more memory for this query than was free: other queries held the {mib} MiB of --memory-budget-mib \
+                     until the timeout; "
+                )?;
+                Some("try again later")
             }
             NoMemory::TooMuch { most } => {
-                write!(f, "the {} MiB that one query may hold; ", most / MIB)?;
+                write!(f, "has more data for this query than the {} MiB that one query may hold; ", most / MIB)?;
                 None
             }
         };
@@ -192,9 +197,9 @@ impl Predicate<'_> {
 /// What makes a response smaller.
 fn against_size(asked: CallKind) -> &'static str {
     match asked {
-        CallKind::Trivial => "check whether what stands before Prometheus changes its answers",
-        CallKind::Evaluation => "narrow the query: a shorter time range, fewer series, or a wider bucket",
-        CallKind::Names => "narrow the query: a longer prefix, more conditions, or a shorter time range",
+        CallKind::Trivial => "check whether the proxy in front of Prometheus changes its responses",
+        CallKind::Evaluation => "choose a shorter time range, fewer series, or longer buckets",
+        CallKind::Names => "give a longer prefix, more conditions, or a shorter time range",
     }
 }
 
@@ -207,13 +212,13 @@ fn while_waiting_for_worker(
 ) -> String {
     if most.is_some_and(|most| held_by_upstream >= most) {
         return format!(
-            "{held_by_upstream} other queries to this upstream were under way, which is its max_in_flight in the upstreams file; \
-             find out why it answers slowly, or raise max_in_flight"
+            "{held_by_upstream} other queries to it were in flight, the most that max_in_flight in the upstreams file allows; \
+             find out why it is slow, or raise max_in_flight"
         );
     }
     // It may have no more than three quarters, and then it is what is slow.
     let remedy = if held_by_upstream * 2 > workers {
-        "find out why it answers slowly, or raise --workers of this mirror".to_owned()
+        "find out why it is slow, or raise --workers of this mirror".to_owned()
     } else {
         let timeout = words.request_timeout();
         format!("the others were busy with other upstreams: raise --workers of this mirror, or {timeout}")
@@ -223,7 +228,7 @@ fn while_waiting_for_worker(
     )
 }
 
-/// What went wrong at a proxy, and what whoever runs the mirror can do about it.
+/// What went wrong at a proxy, and what the operator of the mirror can do about it.
 fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
     let (proxy, no_proxy) = (words.proxy(), words.no_proxy());
     match failure {
@@ -233,15 +238,15 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
              (http or https)"
         ),
         ErrorKind::Timeout { waited_ms, .. } => format!(
-            "it did not open the way there within {waited_ms} ms; check that it is running and may connect to this host and port, or \
-             have a host that is not behind it added to {no_proxy}"
+            "it opened no connection to the upstream within {waited_ms} ms; check that it is running and may connect to this \
+             host and port, or have a host that is not behind it added to {no_proxy}"
         ),
         ErrorKind::Refused(status @ (401 | 407)) => format!(
-            "it does not take our credentials (HTTP status {status}); check user and password in {proxy}, as \
+            "it refuses the credentials (HTTP status {status}); check user and password in {proxy}, as \
              http://user:password@host:port"
         ),
         ErrorKind::Refused(403) => format!(
-            "it denies us this host or port (HTTP status 403); have whoever runs the proxy allow CONNECT there (many allow it to \
+            "it denies this host or port (HTTP status 403); have its operator allow CONNECT to them (many proxies allow it to \
              port 443 only), or have a host that is not behind it added to {no_proxy}"
         ),
         ErrorKind::Refused(status @ (500 | 502..=504)) => format!(
@@ -249,9 +254,9 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
              is not behind it added to {no_proxy}",
             words.host_and_port()
         ),
-        ErrorKind::Refused(status) => format!(
-            "it does not answer as a proxy does (HTTP status {status}); check that {proxy} leads to one that takes CONNECT"
-        ),
+        ErrorKind::Refused(status) => {
+            format!("it is not an HTTP proxy with CONNECT (HTTP status {status}); check {proxy}")
+        }
         ErrorKind::NotPrometheus { found, .. } => {
             format!("{found}; check that {proxy} has its port and its protocol (http or https)")
         }

@@ -1,4 +1,4 @@
-//! Where a redirect points, and what that says about the address in the connection details. Redirects are not followed.
+//! Where a redirect points, and what that says about the address in the Connection Details. Redirects are not followed.
 
 use std::fmt;
 
@@ -71,11 +71,12 @@ impl Redirect {
         if matches!(status, 300 | 304..=306) {
             return write!(
                 f,
-                "sends no answer to the query, but HTTP status {status}; look at the configuration of what stands before Prometheus"
+                "returned HTTP status {status} without a response to the query; look at the configuration of the proxy in front \
+                 of Prometheus"
             );
         }
         let to = match self {
-            Redirect::Itself => "to the address that was asked".to_owned(),
+            Redirect::Itself => "to the same address".to_owned(),
             Redirect::Https(to) | Redirect::Unencrypted(to) | Redirect::Api(to) | Redirect::Elsewhere(Some(to)) => {
                 format!("to {to}")
             }
@@ -83,7 +84,7 @@ impl Redirect {
         };
         write!(f, "redirects {to} (HTTP status {status}), which is not followed; {}", self.remedy(status, words))?;
         if to.contains(HIDDEN) {
-            f.write_str("; ... stands for what may be a secret, see the header Location of the answer")?;
+            f.write_str("; ... replaces parts that may be secret: see the header Location")?;
         }
         Ok(())
     }
@@ -92,17 +93,17 @@ impl Redirect {
         let url = words.url();
         match self {
             Redirect::Https(_) => format!("begin {url} with https://, as this address does"),
-            Redirect::Itself => "look at the configuration of what stands before Prometheus".to_owned(),
+            Redirect::Itself => "look at the configuration of the proxy in front of Prometheus".to_owned(),
             Redirect::Unencrypted(_) => format!(
-                "that address is not encrypted, unlike the one that was asked: have what stands before Prometheus redirect to https \
-                 (it may not know that it is reached by https), or give the final address, with https://, as {url}"
+                "that address is not encrypted: make the proxy in front of Prometheus redirect to https, or give the final \
+                 https address as {url}"
             ),
             Redirect::Api(_) => format!("give that address as {url}"),
             Redirect::Elsewhere(to) => match (status, to) {
                 (301 | 307 | 308, Some(_)) => format!("if Prometheus is there, give that address as {url}"),
                 (301 | 307 | 308, None) => format!("give the final address as {url}"),
                 _ => format!(
-                    "that is probably a login page: query Prometheus past it, or give the final address as {url}"
+                    "that is probably a login page: query Prometheus without the login, or give the final address as {url}"
                 ),
             },
         }
@@ -149,7 +150,7 @@ mod tests {
             );
         };
         let (plain, prefixed) = ("http://p:9090", "https://u:hush@p/prom");
-        let https = "begin url in the connection details with https://";
+        let https = "begin url in the Connection Details with https://";
         check(plain, 301, Some("https://p:9090/api/v1/query"), &["to https://p:9090 (", https]);
         check(plain, 302, Some("https://P/api/v1/query_range?query=hush"), &["to https://P (", https]);
         check(plain, 301, Some("https://p/"), &["to https://p (", https]);
@@ -160,16 +161,16 @@ mod tests {
         check(prefixed, 308, Some("//q/api/v1/query"), &["to https://q (", give]);
         check(prefixed, 308, Some("/thanos/api/v1/label/a/values"), &["to https://p/thanos (", give]);
         let unencrypted = "that address is not encrypted";
-        check(prefixed, 301, Some("http://p/prom/api/v1/query"), &["to http://p/prom (", unencrypted, "with https://"]);
-        check(prefixed, 302, Some("http://q/login"), &["to http://q/login (", unencrypted]);
-        let hidden = "; ... stands for what may be a secret";
-        check(prefixed, 301, Some("https://p/hush/thanos/api/v1/query"), &["to https://p/.../thanos (", give, hidden]);
         check(
             prefixed,
-            302,
-            Some("https://p:443/prom/api/v1/query?hush"),
-            &["to the address that was asked (", "configuration"],
+            301,
+            Some("http://p/prom/api/v1/query"),
+            &["to http://p/prom (", unencrypted, "the final https address as url"],
         );
+        check(prefixed, 302, Some("http://q/login"), &["to http://q/login (", unencrypted]);
+        let hidden = "; ... replaces parts that may be secret";
+        check(prefixed, 301, Some("https://p/hush/thanos/api/v1/query"), &["to https://p/.../thanos (", give, hidden]);
+        check(prefixed, 302, Some("https://p:443/prom/api/v1/query?hush"), &["to the same address (", "configuration"]);
         check(prefixed, 301, Some("/graph?hush"), &["to https://p/graph (", &give[2..]]);
         check(
             prefixed,
@@ -184,7 +185,7 @@ mod tests {
             check(prefixed, 302, Some(hidden), &["elsewhere"]);
         }
         for status in [300, 304, 305] {
-            check(prefixed, status, Some("https://q/hush"), &["no answer to the query", &status.to_string()]);
+            check(prefixed, status, Some("https://q/hush"), &["without a response to the query", &status.to_string()]);
         }
     }
 }

@@ -34,9 +34,7 @@ impl Silence {
     pub(super) fn write(self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
         let Silence { calls, lasted, waited_for } = self;
         let (failed, remedy) = match waited_for {
-            WaitedFor::Response => {
-                ("were not answered", "check that it is running, and what stands between this mirror and it".to_owned())
-            }
+            WaitedFor::Response => ("were not answered", "check that it is running, and the network to it".to_owned()),
             WaitedFor::Connection => (
                 "got no connection",
                 format!(
@@ -44,7 +42,7 @@ impl Silence {
                     words.host_and_port()
                 ),
             ),
-            WaitedFor::Tls => ("got no answer to the TLS hello", "check that the port speaks https".to_owned()),
+            WaitedFor::Tls => ("got no answer to the TLS hello", "check that the port uses https".to_owned()),
             WaitedFor::NameServer => (
                 "failed because the name server of this mirror does not answer",
                 "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf"

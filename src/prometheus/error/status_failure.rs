@@ -31,9 +31,9 @@ pub struct StatusFailure {
 /// What an HTTP status means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StatusMeaning {
-    /// 400 or 426 over http: it may speak https.
+    /// 400 or 426 over http: it may use https.
     OtherProtocol,
-    /// 400 over https: it may demand a client certificate.
+    /// 400 over https: it may require a client certificate.
     ClientCertificate,
     /// 401, and no credentials were sent. The schemes of the challenges.
     CredentialsRequired(Vec<String>),
@@ -169,19 +169,17 @@ impl StatusFailure {
             StatusMeaning::CredentialsRefused(_) => "refuses the credentials of the url",
             StatusMeaning::TenantRequired => "asks for a tenant",
             StatusMeaning::Denied { .. } => "denies access",
-            StatusMeaning::ProxyCredentials => {
-                "is, or stands behind, a forward proxy that asks for credentials of its own"
-            }
-            StatusMeaning::NetworkLogin => "was not reached: a network between this mirror and it demands a login",
+            StatusMeaning::ProxyCredentials => "is a forward proxy that requires its own credentials, or is behind one",
+            StatusMeaning::NetworkLogin => "cannot be reached: a network on the path requires a login",
             StatusMeaning::Redirected(_) => "redirects",
-            StatusMeaning::Refused => "refuses the request without the error of a Prometheus",
+            StatusMeaning::Refused => "refuses the request, with no error of Prometheus",
             StatusMeaning::NoApi => "has no Prometheus API at this path",
             StatusMeaning::MethodRefused => "accepts neither POST nor GET at the path of the Prometheus API",
-            StatusMeaning::GaveUpWaiting => "stopped waiting for the query before all of it had arrived",
+            StatusMeaning::GaveUpWaiting => "did not receive the whole query in time",
             StatusMeaning::TooLong => "refuses the query because it is too long",
             StatusMeaning::Misdirected => "does not serve this host",
-            StatusMeaning::TooManyRequests(_) => "is asked too often",
-            StatusMeaning::Unavailable(_) => "is reachable, but cannot answer now",
+            StatusMeaning::TooManyRequests(_) => "refuses the query because of a rate limit",
+            StatusMeaning::Unavailable(_) => "is reachable, but unavailable",
         }
     }
 
@@ -201,11 +199,11 @@ impl StatusFailure {
     fn remedy(&self, words: Vocabulary<'_>) -> String {
         let remedy = match &self.meaning {
             StatusMeaning::OtherProtocol => {
-                return format!(": it may speak https; if so, give https://host:port as {}", words.url_alone());
+                return format!(": it may use https; if so, give https://host:port as {}", words.url_alone());
             }
             StatusMeaning::ClientCertificate => {
-                ": it may demand a client certificate, or refuse the one it got, or a proxy before it may speak http to an https \
-                 port; give it cert_file and key_file in tls_config of the upstreams file, and look at the log of what stands there"
+                ": it may require a client certificate (cert_file and key_file in tls_config of the upstreams file), refuse the \
+                 one it got, or get http from a proxy in front of it; look at its log"
             }
             StatusMeaning::CredentialsRequired(challenges) => how_to_give_credentials(self.is_named, challenges),
             StatusMeaning::CredentialsRefused(challenges) => how_to_correct_credentials(self.is_named, challenges),
@@ -217,15 +215,14 @@ impl StatusFailure {
             }
             StatusMeaning::ProxyCredentials => {
                 return format!(
-                    "; give the address of Prometheus itself in the connection details, and a forward proxy with its credentials in {}",
+                    "; give the address of Prometheus itself in the Connection Details, and a forward proxy with its \
+                     credentials in {}",
                     words.proxy()
                 );
             }
-            StatusMeaning::NetworkLogin => "; have whoever runs that network let this mirror through",
+            StatusMeaning::NetworkLogin => "; have the operator of that network let this mirror through",
             StatusMeaning::Redirected(_) => "",
-            StatusMeaning::Refused => {
-                ": what stands at this address, or before Prometheus, refuses it; look at its log and configuration"
-            }
+            StatusMeaning::Refused => "; look at the log of the server or of the proxy in front of it",
             StatusMeaning::NoApi => {
                 return format!(
                     "; if it is served below a path prefix, give the whole base URL as {}, such as https://host/prometheus, without \
@@ -234,22 +231,22 @@ impl StatusFailure {
                 );
             }
             StatusMeaning::MethodRefused => {
-                return format!("; allow one of them in what stands before Prometheus, or check {}", words.path());
+                return format!("; allow one of them in the proxy in front of Prometheus, or check {}", words.path());
             }
             StatusMeaning::GaveUpWaiting => {
-                "; ask again, and if it stays so, check the network between this mirror and it"
+                "; try again; if the error persists, check the network between this mirror and it"
             }
             StatusMeaning::TooLong => {
-                "; shorten it (fewer conditions, smaller sets, a shorter expression), or raise the limit of what stands before \
-                 Prometheus"
+                "; shorten it (fewer conditions, smaller sets, a shorter expression), or raise the limit of the proxy in front \
+                 of Prometheus"
             }
-            StatusMeaning::Misdirected => "; give the host name by which it is configured in the connection details",
+            StatusMeaning::Misdirected => "; give the host name by which it is configured in the Connection Details",
             StatusMeaning::TooManyRequests(_) => {
-                "; ask later or less often, or raise the rate limit of Prometheus or of what stands before it"
+                "; try again later or send fewer queries, or raise the rate limit of Prometheus or of the proxy in front of it"
             }
             StatusMeaning::Unavailable(_) => {
-                "; it may be starting, or what stands before it does not reach it: ask again in some minutes, and if it stays so, \
-                 look at the log of Prometheus"
+                "; it may be starting, or the proxy in front of it does not reach it: try again in some minutes; if the error \
+                 persists, look at the log of Prometheus"
             }
         };
         remedy.to_owned()
@@ -329,7 +326,7 @@ mod tests {
             challenge("Negotiate, Bearer"),
             None,
             "credentials_refused",
-            &["Negotiate, Bearer)", "others"],
+            &["Negotiate, Bearer)", "another scheme"],
         );
         for several in
             ["Negotiate\nBasic realm=\"hush\"", "Negotiate hush==, basic realm=\"a, \\\", hush b\", charset=UTF-8"]
@@ -353,23 +350,30 @@ mod tests {
         check(403, PLAIN, challenge("Bearer error=\"hush\""), None, "access_denied", bearer);
         check(403, WITH_CREDENTIALS, challenge("Bearer"), None, "access_denied", bearer);
         check(407, WITH_CREDENTIALS, None, None, "access_denied", &["forward proxy", "--proxy of this mirror"]);
-        check(511, PLAIN, None, None, "access_denied", &["network", "demands a login"]);
-        check(400, HTTPS, None, Some("hush"), "request_refused", &["client certificate", "http to an https port"]);
+        check(511, PLAIN, None, None, "access_denied", &["network", "requires a login"]);
+        check(400, HTTPS, None, Some("hush"), "request_refused", &["client certificate", "http from a proxy"]);
         for status in [402, 406, 409, 410, 411, 415, 416, 418, 422, 428, 451, 499] {
-            check(status, PLAIN, None, Some("hush"), "request_refused", &["refuses the request", "look at its log"]);
+            check(status, PLAIN, None, Some("hush"), "request_refused", &["refuses the request", "look at the log"]);
         }
         check(426, HTTPS, None, None, "request_refused", &["refuses the request"]);
         check(302, HTTPS, location("/login?hush"), None, "redirected", &["to https://p/login (", "login page"]);
         check(404, PLAIN, None, Some("hush"), "api_not_found", &["path prefix", "without /api/v1"]);
         check(405, PLAIN, None, None, "method_refused", &["POST", "GET"]);
         check(501, PLAIN, None, None, "method_refused", &["POST", "GET"]);
-        check(408, PLAIN, None, None, "request_timeout", &["ask again"]);
+        check(408, PLAIN, None, None, "request_timeout", &["try again"]);
         for status in [413, 414, 431] {
-            check(status, PLAIN, None, Some("hush"), "query_too_long", &["too long", "shorten", "before Prometheus"]);
+            check(
+                status,
+                PLAIN,
+                None,
+                Some("hush"),
+                "query_too_long",
+                &["too long", "shorten", "in front of Prometheus"],
+            );
         }
         check(421, HTTPS, None, None, "misdirected", &["host name"]);
-        check(429, PLAIN, Some(("Retry-After", "17")), None, "too_many_requests", &["too often", "again after 17 s"]);
-        check(429, PLAIN, Some(("Retry-After", "hush")), None, "too_many_requests", &["too often"]);
+        check(429, PLAIN, Some(("Retry-After", "17")), None, "too_many_requests", &["rate limit", "again after 17 s"]);
+        check(429, PLAIN, Some(("Retry-After", "hush")), None, "too_many_requests", &["rate limit"]);
         let date = "Wed, 21 Oct 2026 07:28:00 GMT";
         let says = format!("again after {date})");
         check(429, PLAIN, Some(("Retry-After", date)), None, "too_many_requests", &[&says]);
@@ -378,7 +382,7 @@ mod tests {
         }
         check(503, PLAIN, Some(("Retry-After", "30")), None, "unavailable", &["HTTP status 503, again after 30 s)"]);
         for status in [500, 502, 503, 504, 599] {
-            check(status, PLAIN, None, Some("hush"), "unavailable", &["reachable", "cannot answer now", "ask again"]);
+            check(status, PLAIN, None, Some("hush"), "unavailable", &["reachable, but unavailable", "try again"]);
         }
         for status in [200, 299, 999] {
             assert_eq!(StatusFailure::of(status, &HeaderMap::new(), &context(PLAIN), None), None, "{status}");

@@ -90,7 +90,7 @@ impl TlsFailure {
             TlsFailure::OtherPurpose => "issue the certificate with the extended key usage serverAuth",
             TlsFailure::ClientCertificate(_) => return words.client_certificate_remedy(),
             TlsFailure::Incompatible => "enable TLS 1.2 or 1.3 there, with an ECDHE cipher suite",
-            TlsFailure::Other(_) => "check that the port speaks https, and its certificate",
+            TlsFailure::Other(_) => "check that the port uses https, and its certificate",
         };
         remedy.to_owned()
     }

@@ -30,7 +30,7 @@ struct ConnectionKeys<'a> {
 }
 
 const CA_PATH: &str = "the --ca-path of this mirror";
-const REQUEST_TIMEOUT: &str = "requestTimeout in the connection details";
+const REQUEST_TIMEOUT: &str = "requestTimeout in the Connection Details";
 
 impl<'a> Vocabulary<'a> {
     /// The words for a failure at an upstream of this definition, or at one of Connection Details.
@@ -70,32 +70,32 @@ impl<'a> Vocabulary<'a> {
     }
 
     pub(super) fn host_port_and_path(self) -> &'static str {
-        self.address("host, port and path prefix in the connection details", "url in the upstreams file")
+        self.address("host, port and path prefix in the Connection Details", "url in the upstreams file")
     }
 
     pub(super) fn host_and_port(self) -> &'static str {
-        self.address("host and port in the connection details", "url in the upstreams file")
+        self.address("host and port in the Connection Details", "url in the upstreams file")
     }
 
     pub(super) fn host(self) -> &'static str {
-        self.address("the host in the connection details", "the host of url in the upstreams file")
+        self.address("the host in the Connection Details", "the host of url in the upstreams file")
     }
 
     pub(super) fn port(self) -> &'static str {
-        self.address("the port in the connection details", "the port of url in the upstreams file")
+        self.address("the port in the Connection Details", "the port of url in the upstreams file")
     }
 
     pub(super) fn path(self) -> &'static str {
-        self.address("the path prefix in the connection details", "the path of url in the upstreams file")
+        self.address("the path prefix in the Connection Details", "the path of url in the upstreams file")
     }
 
     pub(super) fn url(self) -> &'static str {
-        self.address("url in the connection details", "url in the upstreams file")
+        self.address("url in the Connection Details", "url in the upstreams file")
     }
 
     /// The same where host and port may have been given.
     pub(super) fn url_alone(self) -> &'static str {
-        self.address("url in the connection details, instead of host and port", "url in the upstreams file")
+        self.address("url in the Connection Details, instead of host and port", "url in the upstreams file")
     }
 
     /// What sets the timeout. That of Connection Details comes first, so the file's is named only where it was in force, or may have been.
@@ -247,7 +247,7 @@ mod tests {
             }
             // Connection Details may set the timeout of any upstream.
             let others = named.replace(REQUEST_TIMEOUT, "");
-            assert!(!others.contains("in the connection details"), "{named}");
+            assert!(!others.contains("in the Connection Details"), "{named}");
             count += usize::from(given != named);
         }
         assert!(count > 60, "{count} texts have words of their own");
@@ -332,7 +332,7 @@ mod tests {
         let check = |keys: &str, kind: &ErrorKind, expected: &str| {
             assert_eq!(Vocabulary::new(Some(&defined(keys)), kind).request_timeout(), expected, "{keys}");
         };
-        let of_details = "requestTimeout in the connection details";
+        let of_details = "requestTimeout in the Connection Details";
         let of_file = "timeout of upstream a in the upstreams file";
         check("", &ErrorKind::Stalled(20_000), of_details);
         check("  timeout: 14s", &ErrorKind::Stalled(14_000), of_file);

@@ -98,7 +98,7 @@ mod tests {
             assert!(text.contains(says), "{says}: {text}");
         };
         check(Error::BodyStalled, "not_prometheus", "not HTTP");
-        check(Error::RequireHttpsOnly("hush".into()), "unsent", "was not asked");
+        check(Error::RequireHttpsOnly("hush".into()), "unsent", "was not queried");
         for (waited_ms, says) in [
             (14_009, "within 14000 ms;"),
             (13_990, "within 14000 ms;"),

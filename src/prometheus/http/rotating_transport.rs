@@ -33,7 +33,7 @@ pub(in crate::prometheus) struct RotatingTransport {
 }
 
 impl RotatingTransport {
-    /// A transport to any host: whoever writes the upstreams file may have any asked. The allow-list is about connection details.
+    /// A transport to any host: whoever writes the upstreams file may have any asked. The allow-list is about Connection Details.
     ///
     /// # Errors
     /// When TLS cannot be spoken as it is set.

@@ -35,10 +35,10 @@ const MAX_ITEMS: usize = 64;
 /// The most characters of a name.
 const MAX_NAME_LENGTH: usize = 63;
 
-/// The longest timeout that may be given, the same as in the connection details.
+/// The longest timeout that may be given, the same as in the Connection Details.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The longest scrape interval that may be given, the same as in the connection details.
+/// The longest scrape interval that may be given, the same as in the Connection Details.
 const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The most requests in flight that may be given.
@@ -62,13 +62,13 @@ pub(in crate::prometheus) struct Definition {
 /// What holds for the queries to an upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The timeout where the connection details give none.
+    /// The timeout where the Connection Details give none.
     pub timeout: Option<Duration>,
-    /// How often metrics are scraped, in milliseconds, where the connection details do not say.
+    /// How often metrics are scraped, in milliseconds, where the Connection Details do not say.
     pub scrape_interval_ms: Option<i64>,
-    /// What a sample that is not a number becomes, where the connection details do not say.
+    /// What a sample that is not a number becomes, where the Connection Details do not say.
     pub nan: Option<NanInterpretation>,
-    /// What becomes of a partial response, where the connection details do not say.
+    /// What becomes of a partial response, where the Connection Details do not say.
     pub partial: Option<PartialResponse>,
     /// Whether samples are never read by remote read.
     pub without_remote_read: bool,
@@ -206,7 +206,7 @@ fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), BadF
     }
 }
 
-/// A name as it stands in connection details, logs and metrics.
+/// A name as it stands in Connection Details, logs and metrics.
 fn name(field: &FileField<'_>) -> Result<String, BadField> {
     let is_good = |text: &str| {
         text.len() <= MAX_NAME_LENGTH

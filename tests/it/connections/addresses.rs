@@ -64,7 +64,7 @@ fn an_address_that_does_not_answer_costs_a_fraction_of_a_second() {
         let (said, took) = verdict(&mirror, &named(name, stub.port(), SECOND * 10));
         assert!(said == "OK" && took >= least && took < least + SECOND / 2, "{name}: {took:?}: {said}");
     }
-    let says = ["cannot be reached: the attempt to connect was not answered within", "NetworkPolicy"];
+    let says = ["cannot be reached: no connection within", "NetworkPolicy"];
     check_fails(&mirror, &named("none", stub.port(), SECOND), SECOND * 2, &says);
     drop(holes);
 }
@@ -74,14 +74,14 @@ fn no_answer_a_refusal_and_no_route_are_told_apart() {
     let mirror = Mirror::start();
     let hole = BlackHole::at("127.0.0.43:0".parse().unwrap());
     let details = json!({"host": "127.0.0.43", "port": hole.address.port(), "requestTimeout": 500});
-    let says = ["the attempt to connect was not answered within", "firewall or NetworkPolicy drops"];
+    let says = ["no connection within", "firewall or NetworkPolicy drops"];
     check_fails(&mirror, &details, SECOND, &says);
     let nobody = json!({"host": "127.0.0.44", "port": hole.address.port()});
     check_fails(&mirror, &nobody, SECOND, &["cannot be reached: Connection refused; check the port"]);
     // Accepted by the system, but never answered.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", silent.local_addr().unwrap());
-    let says = ["accepted the connection, but did not answer the TLS hello within", "check that the port speaks https"];
+    let says = ["accepted the connection, but did not answer the TLS hello within", "check that the port uses https"];
     check_fails(&mirror, &json!({"url": url, "requestTimeout": 500}), SECOND, &says);
     let stub = Stub::start(good);
     check_good(&mirror, &stub.details(), SECOND);
@@ -144,7 +144,7 @@ fn an_address_that_closes_connections_is_passed_over() {
         let end = after.clone();
         second.behave(move |_| Reply::raw("").then(end.clone()));
         outlive_connections();
-        check_fails(&mirror, &details, SLACK, &["closed the connection before its answer was whole"]);
+        check_fails(&mirror, &details, SLACK, &["closed the connection before the response was complete"]);
         assert!(first.requests().len() + second.requests().len() <= 3, "{after:?}");
     }
 }
@@ -280,7 +280,7 @@ fn an_address_of_the_proxy_that_says_nothing_costs_one_query() {
     let proxy = format!("http://two.example:{}", second.port());
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1", "--proxy", &proxy]);
     let details = named("prometheus.example", 9090, TIMEOUT);
-    check_silent(&mirror, &details, "did not open the way there");
+    check_silent(&mirror, &details, "opened no connection to the upstream");
     for _ in 0..2 {
         check_took(&mirror, &details, Duration::ZERO);
         outlive_connections();

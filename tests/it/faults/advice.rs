@@ -19,7 +19,7 @@ fn timed_out(_: &Request) -> Reply {
     Reply::error(503, "timeout", "query timed out in expression evaluation")
 }
 
-const OF_RANGES: &str = "narrow the time range, widen the bucket, ";
+const OF_RANGES: &str = "choose a shorter time range or longer buckets, ";
 const OF_LISTS: &str = "add a condition, give a longer prefix, ";
 
 /// Wants an error that says what happened, and gives the advice that fits the question.
@@ -28,13 +28,13 @@ fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, c
     let text = error_of(&answer)["details"].as_str().unwrap_or_default();
     assert!(text.contains(says), "{question:?}: {says}: {text}");
     let expected = match question.path {
-        "/api/connection" => "the query takes it no time, ",
+        "/api/connection" => "this query takes almost no time, ",
         "/api/metric" => OF_RANGES,
         _ => OF_LISTS,
     };
     // That the query takes no time says nothing about an answer that has begun.
     assert!(text.contains(expected) || code == "stalled" && question.path == "/api/connection", "{question:?}: {text}");
-    for other in ["narrow", "bucket", "prefix"] {
+    for other in ["shorter time range", "bucket", "prefix"] {
         assert!(!text.contains(other) || expected.contains(other), "{other}: {question:?}: {text}");
     }
     assert!(text.contains("raise requestTimeout") || code == "evaluation_timeout", "{question:?}: {text}");
@@ -46,7 +46,7 @@ fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, c
 fn only_what_can_help_with_the_question_is_advised() {
     let cases: [(Behaviour, &str, &str); 3] = [
         (silent, "did not answer within the ", "timeout"),
-        (stalled, "began to answer, but did not send the whole answer within the ", "stalled"),
+        (stalled, "sent only part of the response within the ", "stalled"),
         (
             timed_out,
             "gave up on the query because it took longer than its timeout (timeout, HTTP status 503)",
@@ -65,9 +65,10 @@ fn only_what_can_help_with_the_question_is_advised() {
 #[test]
 fn a_remote_read_that_takes_too_long_is_an_evaluation() {
     let question = Question::metric("__gauge__", "stub_metric", None);
-    for (behaviour, says, code) in
-        [(silent as Behaviour, "did not answer", "timeout"), (stalled_read, "began to answer", "stalled")]
-    {
+    for (behaviour, says, code) in [
+        (silent as Behaviour, "did not answer", "timeout"),
+        (stalled_read, "sent only part of the response", "stalled"),
+    ] {
         let stub = Stub::start(crate::support::stub::good);
         stub.upon_reads(behaviour);
         check_advice(&Mirror::start(), &stub, &question, says, code);

@@ -96,10 +96,13 @@ impl Endless {
             assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, answer.text);
         };
         match self.outcome {
-            Outcome::TooLarge => check_error("RemoteMirrorError", "more than 33554432 bytes; narrow the query"),
-            Outcome::Foreign => check_error("MetricStoreConnectionError", "does not answer as a Prometheus does"),
+            Outcome::TooLarge => {
+                let remedy = if self.path == VALUES { "give a longer prefix" } else { "choose a shorter time range" };
+                check_error("RemoteMirrorError", &format!("more than 33554432 bytes; {remedy}"));
+            }
+            Outcome::Foreign => check_error("MetricStoreConnectionError", "is not a Prometheus: "),
             Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
-            Outcome::Several => check_error("RemoteMirrorError", "or more series where one list of points has room"),
+            Outcome::Several => check_error("RemoteMirrorError", "or more series match, but a response shows one"),
         }
     }
 }
@@ -278,5 +281,8 @@ fn a_list_of_more_names_than_are_kept_is_refused_with_advice() {
     let refused = many_values(&mirror, 250_001);
     let error = error_of(&refused);
     assert_eq!(error["_type"], "RemoteMirrorError", "{}", refused.text);
-    assert!(error["details"].as_str().unwrap().contains("more than 250000 names or values; narrow"), "{error}");
+    assert!(
+        error["details"].as_str().unwrap().contains("more than 250000 names or values; give a longer prefix"),
+        "{error}"
+    );
 }

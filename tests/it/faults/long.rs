@@ -16,7 +16,7 @@ fn begun() -> String {
 }
 
 /// What is said of an answer that begins, but does not end in time.
-const SILENT: &str = "began to answer, but did not send the whole answer within the request's 600 ms";
+const SILENT: &str = "sent only part of the response within the timeout of 600 ms";
 
 /// Lets the values of an expression and the samples of a metric be answered by this, and wants an error that says this.
 fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
@@ -55,8 +55,8 @@ fn a_fault_in_a_long_answer_is_called_by_its_name() {
     let in_length = |body: &str| format!("{}{body}", head("Content-Length: 90000000\r\n\r\n"));
     let in_chunks = |body: &str| format!("{}{:x}\r\n{body}", head("Transfer-Encoding: chunked\r\n\r\n"), 90_000_000);
     let to_the_end = |body: &str| format!("{}{body}", head("Connection: close\r\n\r\n"));
-    let closed = "closed the connection before its answer was whole";
-    let foreign = "its answer is JSON, but not that of the Prometheus HTTP API (HTTP status 200)";
+    let closed = "closed the connection before the response was complete";
+    let foreign = "its response is JSON, but not that of the Prometheus HTTP API (HTTP status 200)";
     for bytes in [in_length(&begun), in_chunks(&begun)] {
         check(&mirror, "closed", bytes.clone(), After::Close, closed);
         check(&mirror, "reset", bytes.clone(), After::Reset, closed);

@@ -56,11 +56,11 @@ fn check(mirrors: &[Mirror], fault: &str, upon_read: &Reply, says: &str) {
     assert_eq!((stub.reads(), stub.requests().len()), (questions().len(), 0), "after {fault}");
 }
 
-const CLOSED: &str = "closed the connection before its answer was whole";
-const SILENT: &str = "did not answer within the request's 600 ms; narrow";
-const STALLED: &str = "began to answer, but did not send the whole answer within the request's 600 ms";
+const CLOSED: &str = "closed the connection before the response was complete";
+const SILENT: &str = "did not answer within the timeout of 600 ms; choose a shorter time range";
+const STALLED: &str = "sent only part of the response within the timeout of 600 ms";
 /// In the error of every question that its deadline ended.
-const IN_TIME: &str = "within the request's 600 ms";
+const IN_TIME: &str = "within the timeout of 600 ms";
 const DAMAGED: &str = "sent samples that cannot be read: ";
 
 #[test]
@@ -85,7 +85,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
     let late = streamed::in_chunks(&good_frames()).delayed(TIMEOUT * 2);
     check(&mirrors, "a good answer too late", &late, SILENT);
     let alert = Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close);
-    check(&mirrors, "a TLS alert", &alert, "its port speaks https");
+    check(&mirrors, "a TLS alert", &alert, "its port uses https");
     let garbage = Reply::raw("").then(After::Repeat(MARKER.repeat(100).into_bytes()));
     check(&mirrors, "garbage without an end", &garbage, "");
 }

@@ -1,4 +1,4 @@
-//! What the mirror reads leniently, and which connection details it refuses by name.
+//! What the mirror reads leniently, and which Connection Details it refuses by name.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
-/// Wants connection details refused with an error that names the field: as a failed test connection, and as an error of
+/// Wants Connection Details refused with an error that names the field: as a failed test connection, and as an error of
 /// every other method.
 fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
     let names_it = |error: &Value, context: &str| {
@@ -63,7 +63,7 @@ fn types_may_be_missing_and_unknown_fields_of_requests_are_ignored() {
     let mut unknown = plain.clone();
     let mut typed = plain.clone();
     for place in ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"] {
-        // In the connection details, which an admin types, an unknown field is a mistake.
+        // In the Connection Details, which an admin types, an unknown field is a mistake.
         let name = if place == "/connectionDetails" { "_somethingNew" } else { "somethingNew" };
         unknown.pointer_mut(place).unwrap()[name] = json!({"a": [1, null]});
         let kind = if place == "/query/conditions/0" { "EqualityCondition" } else { "StringValue" };

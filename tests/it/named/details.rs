@@ -1,4 +1,4 @@
-//! How connection details choose a named upstream.
+//! How Connection Details choose a named upstream.
 
 use serde_json::{Value, json};
 
@@ -93,6 +93,6 @@ fn errors_name_the_keys_of_the_upstreams_file_that_were_in_force() {
     let of_file = "raise timeout of upstream a in the upstreams file";
     check(&silent, "  timeout: 700ms", named("a"), of_file, "requestTimeout");
     let shorter = json!({"upstream": "a", "requestTimeout": 500});
-    let of_details = "raise requestTimeout in the connection details";
+    let of_details = "raise requestTimeout in the Connection Details";
     check(&silent, "  timeout: 700ms", shorter, of_details, "timeout of upstream");
 }

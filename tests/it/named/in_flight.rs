@@ -66,7 +66,7 @@ fn a_timeout_after_a_wait_for_its_turn_says_so() {
             .unwrap_or_else(|| panic!("{second}"));
         let waited: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
         assert!(
-            (500..900).contains(&waited) && before.contains("that were left of the request's 1000 ms, after"),
+            (500..900).contains(&waited) && before.contains("that were left of the timeout of 1000 ms, after"),
             "{second}"
         );
         assert!(after.contains("so raise max_in_flight in the upstreams file, check that it is running"), "{second}");

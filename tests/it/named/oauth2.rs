@@ -137,7 +137,7 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
         let is_counted = || mirror.get("/metrics").text.contains("errors_total{code=\"credentials_unavailable\"} 1");
         wait_until(|| format!("it is counted: {verdict}"), is_counted);
         assert!(!verdict.contains("hush") && !mirror.log().contains("hush"), "{verdict}");
-        for foreign in ["narrow", "bucket", "port of url", "--allow-upstream"] {
+        for foreign in ["shorter time range", "bucket", "port of url", "--allow-upstream"] {
             assert!(!verdict.contains(foreign), "{foreign}: {verdict}");
         }
     };
@@ -155,9 +155,9 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
     let slow = "look at its load";
     check(granted("t", json!(1)).delayed(Duration::from_secs(3)), &[server_is, "did not answer within", slow]);
     let half = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{").then(After::Hang);
-    check(half, &[server_is, "did not send its whole answer within", slow]);
+    check(half, &[server_is, "sent only part of the response within", slow]);
     check(Reply::http(200, "application/json", "x".repeat(300_000)), &[server_is, "more than 262144 bytes", address]);
-    check(Reply::raw("SSH-2.0-hush\r\n").then(After::Close), &[server_is, "its answer is not HTTP", address]);
+    check(Reply::raw("SSH-2.0-hush\r\n").then(After::Close), &[server_is, "its response is not HTTP", address]);
     check(Reply::raw("").then(After::Close), &[server_is, "closed the connection", address]);
     let gone = Stub::start(|_: &Request| granted("t", json!(1)));
     let keys = oauth2(&gone, "");
@@ -197,7 +197,7 @@ fn a_client_that_is_refused_asks_less_and_less_until_its_secret_changes() {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(3_500) {
         let verdict = verdict(&mirror, &named("a"));
-        assert!(verdict.contains("invalid_client") && verdict.contains("asks it again in at most 30 s"), "{verdict}");
+        assert!(verdict.contains("invalid_client") && verdict.contains("tries again within 30 s"), "{verdict}");
         thread::sleep(Duration::from_millis(20));
     }
     // At the beginning, a second after that, and two seconds after that; each with the secret in a header and in the form.

@@ -180,7 +180,7 @@ fn the_log_says_which_replicas_failed() {
         find()
     };
     let both_down = gateway(&files, &[down.clone(), "http://127.0.0.1:2".to_owned()], "10s").connection().text;
-    let tried = "; before it, the mirror tried 127.0.0.1:1 (Connection refused); asked for: 1";
+    let tried = "; before it, the mirror tried 127.0.0.1:1 (Connection refused); query: 1";
     assert!(both_down.contains("a (127.0.0.1:2) cannot be reached: ") && both_down.contains(tried), "{both_down}");
     let answered = gateway(&files, &[down.clone(), good.clone()], "10s");
     assert_eq!(answered.connection().json["status"], "OK");
@@ -192,7 +192,7 @@ fn the_log_says_which_replicas_failed() {
     let address = format!("127.0.0.1:{}", late.port());
     let failed = gateway(&files, &[format!("http://{address}"), good], "3s");
     let answer = failed.connection();
-    assert!(answer.text.contains(&format!("a ({address}) is reachable, but cannot answer now")), "{}", answer.text);
+    assert!(answer.text.contains(&format!("a ({address}) is reachable, but unavailable")), "{}", answer.text);
     let line = last(&failed);
     assert!(line.contains(&format!("failed_replicas={address} ")), "{line}");
 }
@@ -204,10 +204,10 @@ fn when_all_fail_each_is_tried_once_within_the_deadline() {
     let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
     let gateway = gateway(&files, &urls, "5s");
     let answer = gateway.connection();
-    assert!(answer.text.contains("cannot answer now (HTTP status 503"), "{}", answer.text);
+    assert!(answer.text.contains("is reachable, but unavailable (HTTP status 503"), "{}", answer.text);
     let [first, second] = [0, 1].map(|nth: usize| format!("127.0.0.1:{} (HTTP status 503)", stubs[nth].port()));
     assert!(
-        answer.text.contains(&format!("; before it, the mirror tried {first}, {second}; asked")),
+        answer.text.contains(&format!("; before it, the mirror tried {first}, {second}; query")),
         "{}",
         answer.text
     );

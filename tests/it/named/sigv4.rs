@@ -247,7 +247,7 @@ fn why_there_are_no_keys_is_said() {
         "{region: r}",
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")],
         &[
-            "credentials for it: there are no keys",
+            "was not queried: the mirror has no credentials for it: there are no keys",
             "and none of this machine: the instance metadata service 127.0.0.1:1/",
             " cannot be reached: Connection refused; give them in",
         ],
@@ -259,7 +259,7 @@ fn why_there_are_no_keys_is_said() {
     check(
         "{region: r}",
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url(&without_role, ""))],
-        &["instance metadata service 127.0.0.1:", " names no role; attach one to this machine"],
+        &["instance metadata service 127.0.0.1:", " has no role; attach one to this machine"],
     );
     let slow = Stub::start(|_: &Request| Reply::raw("").then(After::Hang));
     let slow_url = url(&slow, "/");

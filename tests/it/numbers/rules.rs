@@ -102,7 +102,7 @@ fn rates_survive_four_scrape_intervals() {
     let row = Row::new(COUNTER, "median_total", (T0, T0 + HOUR));
     check_values(&row.clone().label(&[("item", "400")]), &[1.0; 4]);
     check_values(&row.label(&[("item", "401")]), &[1.0; 3]);
-    // One sample tells no interval, unless the connection details do.
+    // One sample tells no interval, unless the Connection Details do.
     let third = one("each_5m_total", &[]).samples[2].time;
     let told = Rules { scrape_interval: Some(5 * MINUTE), ..COUNTER };
     let row = Row::new(told, "each_5m_total", (third, third));

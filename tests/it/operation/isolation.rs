@@ -54,7 +54,7 @@ fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
     for answer in away {
         check_refusal(answer, 503, "one of many");
         let details = answer.json["details"].as_str().unwrap();
-        let says = "hold 24 of the 32 places of this mirror (--workers 8, --queue-size 24), and one upstream may hold three quarters; ";
+        let says = "of at most 32 for all upstreams (--workers 8, --queue-size 24), of which one upstream may have three quarters; ";
         assert!(details.contains(&silent.stub.port().to_string()) && details.contains(says), "{details}");
         assert!(details.contains("raise --queue-size, or --workers if"), "{details}");
     }

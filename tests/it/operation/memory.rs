@@ -60,7 +60,7 @@ fn a_query_that_needs_more_than_half_of_the_budget_is_refused_with_what_to_chang
             continue;
         }
         assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", answer.text);
-        for part in ["8 MiB", "narrow the time range", "--memory-budget-mib", "127.0.0.1"] {
+        for part in ["8 MiB", "choose a shorter time range", "--memory-budget-mib", "127.0.0.1"] {
             assert!(answer.json["details"].as_str().unwrap().contains(part), "{part}: {}", answer.text);
         }
     }

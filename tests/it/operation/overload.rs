@@ -38,7 +38,8 @@ fn check_bounded(flags: &[&str], workers: usize, queue: usize) {
         let answer = exchange(address(&mirror), &test_connection(&held.stub.details()));
         check_turned_away(&answer, &format!("{flags:?}, {nth} beyond"));
         let says = format!(
-            "this mirror has {} requests, as many as it holds (--workers {workers}, --queue-size {queue}); ask again later, or raise --queue-size",
+            "this mirror has {} requests, as many as it holds (--workers {workers}, --queue-size {queue}); try again later, or \
+             raise --queue-size",
             workers + queue
         );
         assert!(answer.json["details"].as_str().is_some_and(|details| details.starts_with(&says)), "{}", answer.text);

@@ -65,7 +65,7 @@ fn what_is_not_allowed_never_reaches_the_proxy() {
         check_fails(
             &mirror_that_may_ask(list, &url),
             details,
-            &["was not asked: this mirror may not", "--allow-upstream"],
+            &["was not queried: --allow-upstream of this mirror does not list it", "--allow-upstream"],
         );
     }
     assert_eq!(proxy.connections(), 0);
@@ -78,7 +78,11 @@ fn a_name_that_only_its_address_could_allow_is_refused_with_the_way_out() {
     let details = json!({"host": "prometheus.invalid", "port": 9090});
     let mirror = mirror_that_may_ask("10.0.0.0/8,127.0.0.0/8", &url);
     let name = format!("through the proxy 127.0.0.1:{}", proxy.port());
-    check_fails(&mirror, &details, &["was not asked", "by its address only", &name, "--allow-upstream", "--no-proxy"]);
+    check_fails(
+        &mirror,
+        &details,
+        &["was not queried", "does not learn its address", &name, "--allow-upstream", "--no-proxy"],
+    );
     assert_eq!(proxy.connections(), 0);
     let counted = r#"upstream_requests_total{endpoint="query",outcome="not_allowed"} 1"#;
     assert!(mirror.get("/metrics").text.contains(counted), "{}", mirror.get("/metrics").text);
@@ -89,5 +93,9 @@ fn what_goes_past_the_proxy_is_allowed_by_its_addresses_as_ever() {
     let details = json!({"host": "localhost", "port": prometheus::shared().details()["port"]});
     let nobody = "http://127.0.0.1:1";
     assert_eq!(verdict(&mirror_that_may_ask("127.0.0.0/8", nobody), &details), "OK");
-    check_fails(&mirror_that_may_ask("10.0.0.0/8", nobody), &details, &["was not asked: this mirror may not"]);
+    check_fails(
+        &mirror_that_may_ask("10.0.0.0/8", nobody),
+        &details,
+        &["was not queried: --allow-upstream of this mirror does not list it"],
+    );
 }

@@ -59,8 +59,8 @@ fn what_a_proxy_refuses_is_told_apart() {
             &prometheus["port"],
             ["credentials (HTTP status 401)", "check user"],
         ),
-        (&proxy, proxy.url(), &prometheus["port"], ["denies us this host or port (HTTP status 403)", "allow CONNECT"]),
-        (&closed, closed.url(), &json!(1), ["cannot connect there (HTTP status 500)", "connection details"]),
+        (&proxy, proxy.url(), &prometheus["port"], ["denies this host or port (HTTP status 403)", "allow CONNECT"]),
+        (&closed, closed.url(), &json!(1), ["cannot connect there (HTTP status 500)", "Connection Details"]),
     ] {
         details["port"] = port.clone();
         check_fails_at(&mirror_behind(&url), &proxy.address(), &details, &says);
@@ -79,7 +79,7 @@ fn a_proxy_that_is_not_there_is_told_from_an_upstream_that_is_not() {
         &nowhere,
         "no-such-proxy.invalid:80",
         &some_upstream(),
-        &["the name no-such-proxy.invalid has no address"],
+        &["has no address for the name no-such-proxy.invalid"],
     );
 
     // A name that the mirror does not know may well be known to the proxy, which has the last word on it.
@@ -90,15 +90,15 @@ fn a_proxy_that_is_not_there_is_told_from_an_upstream_that_is_not() {
 
 #[test]
 fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
-    let not_http = "its answer is not HTTP; check that --proxy";
+    let not_http = "its response is not HTTP; check that --proxy";
     let established = "HTTP/1.1 200 Connection established\r\n";
     for (reply, says) in [
-        (Reply::raw("").then(After::Hang), "did not open the way there within"),
-        (Reply::raw(established).then(After::Hang), "did not open the way there within"),
+        (Reply::raw("").then(After::Hang), "opened no connection to the upstream within"),
+        (Reply::raw(established).then(After::Hang), "opened no connection to the upstream within"),
         // Each byte in time, all of them not.
         (
             Reply::raw(format!("{established}Via: {MARKER}\r\n\r\n")).dripping(Duration::from_millis(100)),
-            "did not open the way there within",
+            "opened no connection to the upstream within",
         ),
         (Reply::raw("").then(After::Close), "closed the connection before it answered"),
         (Reply::raw("").then(After::Reset), "closed the connection before it answered"),
@@ -106,16 +106,16 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
         (Reply::raw(format!("{MARKER}\r\n\r\n")).then(After::Hang), not_http),
         (Reply::raw("HTTP/1.1 2x0 OK\r\n\r\n").then(After::Hang), not_http),
         (Reply::raw("HTTP/1.1 \r\n\r\n").then(After::Hang), not_http),
-        (Reply::raw(established).then(After::Repeat(vec![b'x'; 1 << 16])), "the header of its answer is too large"),
+        (Reply::raw(established).then(After::Repeat(vec![b'x'; 1 << 16])), "the header of its response is too large"),
         (Reply::http(502, "text/html", MARKER), "cannot connect there (HTTP status 502)"),
         (Reply::http(503, "text/html", MARKER), "cannot connect there (HTTP status 503)"),
         (Reply::http(504, "text/html", MARKER), "cannot connect there (HTTP status 504)"),
         // Web servers that are taken for proxies.
-        (Reply::http(405, "text/html", MARKER), "does not answer as a proxy does (HTTP status 405)"),
-        (Reply::http(501, "text/html", MARKER), "does not answer as a proxy does (HTTP status 501)"),
-        (Reply::http(302, "text/html", MARKER), "does not answer as a proxy does (HTTP status 302)"),
+        (Reply::http(405, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 405)"),
+        (Reply::http(501, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 501)"),
+        (Reply::http(302, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 302)"),
         // What says it all in its head is not waited for.
-        (Reply::raw("HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "denies us this host or port"),
+        (Reply::raw("HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "denies this host or port"),
     ] {
         let stub = Stub::start(move |_| reply.clone());
         let address = format!("127.0.0.1:{}", stub.port());
@@ -124,14 +124,14 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let unaccepted = silent.local_addr().unwrap().to_string();
-    let says = ["did not open the way there within"];
+    let says = ["opened no connection to the upstream within"];
     check_fails_at(&mirror_behind(&format!("http://{unaccepted}")), &unaccepted, &some_upstream(), &says);
     let says = ["did not answer the TLS hello within"];
     // The same where the silence is before TLS, and where what speaks has none.
     check_fails_at(&mirror_behind(&format!("https://{unaccepted}")), &unaccepted, &some_upstream(), &says);
     let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
     let address = format!("127.0.0.1:{}", plain.port());
-    let says = ["check that its port speaks https"];
+    let says = ["check that its port uses https"];
     check_fails_at(&mirror_behind(&format!("https://{address}")), &address, &some_upstream(), &says);
 }
 
@@ -146,10 +146,13 @@ fn proxy_to(upstream: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stu
 #[test]
 fn what_the_upstream_does_behind_an_open_way_is_the_upstreams() {
     for (reply, says) in [
-        (Reply::raw("").then(After::Hang), "did not answer within the request's 600 ms; the query takes it no time"),
-        (Reply::raw("").then(After::Close), "closed the connection before its answer was whole"),
-        (Reply::http(407, "text/plain", MARKER), "asks for credentials of its own (HTTP status 407)"),
-        (Reply::http(502, "text/plain", MARKER), "cannot answer now (HTTP status 502)"),
+        (
+            Reply::raw("").then(After::Hang),
+            "did not answer within the timeout of 600 ms; this query takes almost no time",
+        ),
+        (Reply::raw("").then(After::Close), "closed the connection before the response was complete"),
+        (Reply::http(407, "text/plain", MARKER), "requires its own credentials, or is behind one (HTTP status 407)"),
+        (Reply::http(502, "text/plain", MARKER), "unavailable (HTTP status 502)"),
     ] {
         let proxy = proxy_to(move |_| reply.clone());
         let verdict = verdict(&mirror_behind(&format!("http://127.0.0.1:{}", proxy.port())), &some_upstream());

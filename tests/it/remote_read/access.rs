@@ -15,7 +15,7 @@ fn a_read_goes_where_the_allow_list_allows_and_nowhere_else() {
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.2,prometheus.example"]);
     for query in questions() {
         let answer = mirror.metric(&stub.details(), query.0);
-        assert_error(&answer, "MetricStoreConnectionError", &["was not asked", "--allow-upstream"]);
+        assert_error(&answer, "MetricStoreConnectionError", &["was not queried", "--allow-upstream"]);
     }
     assert_eq!(stub.connections(), 0);
     let mirror = Mirror::start_with(&["--allow-upstream", &format!("127.0.0.1:{}", stub.port())]);

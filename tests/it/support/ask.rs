@@ -47,7 +47,7 @@ impl Gateway {
         Gateway::to(engine.details())
     }
 
-    /// With any connection details.
+    /// With any Connection Details.
     pub fn to(details: Value) -> Gateway {
         Gateway { mirror: Mirror::start(), details }
     }

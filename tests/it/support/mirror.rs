@@ -171,7 +171,7 @@ impl Mirror {
         answer(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
     }
 
-    /// Asks for metric values: `query` is the inside of `"query"`, `upstream` the connection details.
+    /// Asks for metric values: `query` is the inside of `"query"`, `upstream` the Connection Details.
     pub fn metric(&self, upstream: &Value, query: Value) -> Answer {
         let mut query = query;
         query["_type"] = json!("MetricsQuery");

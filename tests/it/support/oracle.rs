@@ -6,7 +6,7 @@
 
 use super::samples::{HOUR, MINUTE, Sample, Series};
 
-/// What a NaN of a gauge becomes: `nan_interpretation` of the connection details.
+/// What a NaN of a gauge becomes: `nan_interpretation` of the Connection Details.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nan {
     /// No sample.
@@ -31,7 +31,7 @@ pub struct Rules {
     pub kind: Kind,
     /// `nan_interpretation`.
     pub nan: Nan,
-    /// `scrapeInterval`, in milliseconds, if the connection details say it.
+    /// `scrapeInterval`, in milliseconds, if the Connection Details say it.
     pub scrape_interval: Option<i64>,
     /// How long before the start of the range the samples of counters are read, in milliseconds; as long as the mirror
     /// does by itself if absent.

@@ -23,7 +23,7 @@ fn the_notes_have_what_stackstate_asks_for() {
     check(other, &["\n  http://mine-prometheusmirror.monitoring.svc.cluster.example:8080/\n"], &[]);
     Install::promised().set("clusterDomain=cluster local").check_refused(&["clusterDomain"]);
     let notes = Install::promised().notes();
-    let details = notes.lines().find(|line| line.trim_start().starts_with('{')).expect("connection details");
+    let details = notes.lines().find(|line| line.trim_start().starts_with('{')).expect("Connection Details");
     let details: Value = serde_json::from_str(details).unwrap();
     for field in ["host", "port", "requestTimeout"] {
         assert!(!details[field].is_null(), "{details}");
