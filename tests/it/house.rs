@@ -1,5 +1,7 @@
 //! The rules of the house that no compiler holds: who may import whom, and one table of settings.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
