@@ -176,8 +176,8 @@ mod tests {
         (0..2 * MAX_NAMED_SERIES).for_each(|nth| seen.add(labels(&[("nth", &nth.to_string())])));
         seen.note_result_size(70_000);
         let says = |seen: &SeriesSeen| seen.at_most_one().unwrap_err().to_string();
-        assert!(says(&seen).starts_with("70000 series where"), "{}", says(&seen));
+        assert!(says(&seen).starts_with("70000 series match"), "{}", says(&seen));
         seen.note_more();
-        assert!(says(&seen).starts_with("70000 or more series where"), "{}", says(&seen));
+        assert!(says(&seen).starts_with("70000 or more series match"), "{}", says(&seen));
     }
 }
