@@ -120,7 +120,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
         "redirected",
         &["307", "to http://elsewhere.example:1234/grafana (", "; give that address as url"],
     );
-    check(at("/legal/"), "request_refused", &["451", "look at its log"]);
+    check(at("/legal/"), "request_refused", &["451", "look at the log of"]);
     check(at("/later/"), "unavailable", &["503, again after 7 s)"]);
     check(at("/bearer/"), "access_denied", &["403, WWW-Authenticate: Bearer)", "--upstreams-file"]);
     check(at("/challenges/"), "credentials_required", &["Negotiate, Basic)", "https://user:password@host/"]);
