@@ -192,7 +192,7 @@ impl fmt::Display for Error {
             ),
             Error::BodyTooLarge(limit) => write!(
                 f,
-                "the body is longer than the {limit} bytes that are allowed; ask with fewer conditions, or raise \
+                "the body is longer than the {limit} bytes that are allowed; send fewer conditions, or raise \
                  --max-request-bytes of the mirror"
             ),
             Error::Overloaded(overload) => overload.fmt(f),

@@ -18,7 +18,7 @@ pub struct Points {
     overflows: u64,
 }
 
-/// A sample at an instant that was not query: something between here and the store shifts the grid, so that every
+/// A sample at an instant that was not queried: something between here and the store shifts the grid, so that every
 /// value stands for another bucket than it would be shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffGrid {

@@ -313,7 +313,10 @@ fn each_fault_is_called_by_its_name() {
             Reply::raw("").then(After::Hang),
             "did not answer within the timeout of 600 ms; this query takes almost no time",
         ),
-        (Reply::raw(MARKER).then(After::Close), "is not a Prometheus: its response is not HTTP; check host"),
+        (
+            Reply::raw(MARKER).then(After::Close),
+            "did not respond like a Prometheus: its response is not HTTP; check host",
+        ),
         (
             Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close),
             "so its port uses https; give its address as url",
@@ -324,7 +327,7 @@ fn each_fault_is_called_by_its_name() {
         ),
         (
             Reply::raw(format!("{}5;{}", head("Transfer-Encoding: chunked\r\n\r\n"), "x".repeat(200_000))),
-            "is not a Prometheus: the body of its response is not HTTP as this mirror accepts it",
+            "did not respond like a Prometheus: the body of its response is not HTTP as this mirror accepts it",
         ),
         (html(200), "its response is an HTML page (HTTP status 200); it may be a login page"),
         (

@@ -132,8 +132,8 @@ impl CredentialsFailure {
             }
             Problem::Awaited(timeout_ms) => write!(
                 f,
-                "another request fetches them, which takes longer than the {timeout_ms} ms of this one; look at what hands them out, \
-                 or raise {}",
+                "another request fetches them, which takes longer than the {timeout_ms} ms of this one; look at the server \
+                 that issues them, or raise {}",
                 words.request_timeout()
             )?,
         }

@@ -34,7 +34,7 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::NotAllowed => write!(
                 f,
                 "was not queried: --allow-upstream of this mirror does not list it; check {}, or have the operator of the \
-                 mirror add them",
+                 mirror add it there",
                 words.host_and_port()
             ),
             ErrorKind::AddressUnknown(proxy) => write!(
@@ -106,7 +106,7 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::NotPrometheus { status, found, was_prometheus } => {
                 let status = status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
                 let remedy = if *was_prometheus { found.remedy_later().to_owned() } else { found.remedy(words) };
-                write!(f, "is not a Prometheus: {found}{status}; {remedy}")
+                write!(f, "did not respond like a Prometheus: {found}{status}; {remedy}")
             }
             ErrorKind::UrlTooLong(limit) => write!(
                 f,
@@ -173,8 +173,8 @@ impl Predicate<'_> {
                 let mib = capacity / MIB;
                 write!(
                     f,
-                    "needs more memory for this query than was free: other queries held the {mib} MiB of --memory-budget-mib \
-                     until the timeout; "
+                    "has more data for this query than this mirror had free memory for: other queries held the \
+                     {mib} MiB of --memory-budget-mib until the timeout; "
                 )?;
                 Some("try again later")
             }

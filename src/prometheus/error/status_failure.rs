@@ -240,7 +240,9 @@ impl StatusFailure {
                 "; shorten it (fewer conditions, smaller sets, a shorter expression), or raise the limit of the proxy in front \
                  of Prometheus"
             }
-            StatusMeaning::Misdirected => "; give the host name by which it is configured in the Connection Details",
+            StatusMeaning::Misdirected => {
+                "; in the Connection Details, give the host name for which the server is configured"
+            }
             StatusMeaning::TooManyRequests(_) => {
                 "; try again later or send fewer queries, or raise the rate limit of Prometheus or of the proxy in front of it"
             }

@@ -230,7 +230,8 @@ mod tests {
     fn every_failure_is_told_in_the_words_of_whoever_defined_the_upstream() {
         let definition = defined(WITH_EVERYTHING);
         // What only the mirror, or only Connection Details, can set is called so for all.
-        let for_all = ["partialResponse", "host name by which it is configured", "the address of Prometheus itself"];
+        let for_all =
+            ["partialResponse", "host name for which the server is configured", "the address of Prometheus itself"];
         let flags = ["--ca-path", "--proxy of", "--no-proxy of"];
         let mut count = 0;
         for kind in every_kind() {

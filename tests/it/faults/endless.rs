@@ -100,7 +100,7 @@ impl Endless {
                 let remedy = if self.path == VALUES { "give a longer prefix" } else { "choose a shorter time range" };
                 check_error("RemoteMirrorError", &format!("more than 33554432 bytes; {remedy}"));
             }
-            Outcome::Foreign => check_error("MetricStoreConnectionError", "is not a Prometheus: "),
+            Outcome::Foreign => check_error("MetricStoreConnectionError", "did not respond like a Prometheus: "),
             Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
             Outcome::Several => check_error("RemoteMirrorError", "or more series match, but a response shows one"),
         }
