@@ -205,7 +205,9 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
 /// Where a mirror with these settings is reached on its own machine.
 fn local_url(listen: IpAddr, port: u16) -> Result<String, BadSetting> {
     if port == 0 {
-        return Err(BadSetting("with port 0 nobody knows where the mirror listens: give check its URL".to_owned()));
+        return Err(BadSetting(
+            "--port is 0, so the port of the mirror is not known here: give check its URL".to_owned(),
+        ));
     }
     // All interfaces of IPv6 are those of IPv4, too.
     let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };

@@ -7,7 +7,7 @@ use crate::compute::plan::{RATE_INTERVALS, RangeBounds, Subquery};
 use crate::compute::promql;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::calendar::DateTime;
-use crate::model::query::{MetricQuery, Selector, Source};
+use crate::model::query::{MetricQuery, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
@@ -22,26 +22,14 @@ pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
         }
         (Source::Gauge(of), None) => promql::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),
-        (Source::Counter(of), Some(Aggregation { method, bucket_ms, .. }))
-            if method != AggregationMethod::EventCount =>
-        {
-            counters(of, method, bucket_ms, rate_ms, subquery(bucket_ms, Some(spacing_ms)))
+        (Source::Counter(of), Some(aggregation)) if aggregation.method != AggregationMethod::EventCount => {
+            let bucket_ms = aggregation.bucket_ms;
+            let subquery = subquery(bucket_ms, Some(spacing_ms));
+            promql::counters_in_bucket(of, aggregation, bucket_ms.max(rate_ms), rate_ms, subquery, 0)
         }
         (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
             promql::gauges_in_bucket(of, method, bucket_ms, 0)
         }
-    }
-}
-
-fn counters(of: &Selector, method: AggregationMethod, bucket_ms: i64, rate_ms: i64, subquery: Subquery) -> String {
-    match method {
-        AggregationMethod::Mean => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, None),
-        AggregationMethod::Sum => promql::rate_in_bucket(of, bucket_ms.max(rate_ms), 0, Some(bucket_ms)),
-        AggregationMethod::Max
-        | AggregationMethod::Min
-        | AggregationMethod::Percentile(_)
-        // Counted as gauges are.
-        | AggregationMethod::EventCount => promql::rates_in_bucket(of, method, rate_ms, subquery, 0),
     }
 }
 

@@ -232,8 +232,8 @@ impl Gateway {
         request.refuse(&query.not_run(self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream)))
     }
 
-    /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where a key is required, only clients
-    /// that have it get it back, so that nobody else learns it.
+    /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where a key is required, only a client
+    /// that sent it gets it back.
     pub fn add_key(&self, reply: Reply, key: Option<&str>) -> KeyedReply {
         // The key is read once, so that a client that has the one before is not given the next.
         let current = self.key.get();

@@ -87,22 +87,12 @@ fn counters_in_bucket(
     spacing_ms: i64,
     offset_ms: i64,
 ) -> String {
-    let Aggregation { method, bucket_ms, .. } = aggregation;
+    let bucket_ms = aggregation.bucket_ms;
     let least_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     // The increase since the sample before a bucket belongs to it. VictoriaMetrics looks at that sample by itself.
     let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
-    match method {
-        AggregationMethod::Mean => promql::rate_in_bucket(of, window_ms, offset_ms, None),
-        AggregationMethod::Sum => promql::rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
-        AggregationMethod::Max
-        | AggregationMethod::Min
-        | AggregationMethod::Percentile(_)
-        // Counted as gauges are.
-        | AggregationMethod::EventCount => {
-            let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-            promql::rates_in_bucket(of, method, least_ms, subquery, offset_ms)
-        }
-    }
+    let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
+    promql::counters_in_bucket(of, aggregation, window_ms, least_ms, subquery, offset_ms)
 }
 
 /// The largest median distance of the samples of any series in the first hour and in the last hour of a range: it may have

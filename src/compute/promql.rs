@@ -4,7 +4,7 @@
 //! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
 
 use crate::compute::plan::Subquery;
-use crate::model::aggregation::AggregationMethod;
+use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::decimal::Decimal;
 use crate::model::query::{LabelValue, LabelValues, Matcher, Selector};
 
@@ -114,6 +114,29 @@ pub fn rates_in_bucket(
     offset_ms: i64,
 ) -> String {
     over_subquery(&format!("sum(rate({}))", samples(of, window_ms)), method, subquery, offset_ms)
+}
+
+/// The value of a bucket of counters, all series together, for when there are too many samples to be read.
+///
+/// `window_ms` is the range that a sum or a mean is computed over, `rate_ms` that of each rate which the other methods aggregate,
+/// `offset_ms` how long after its last millisecond the bucket is evaluated.
+pub fn counters_in_bucket(
+    of: &Selector,
+    Aggregation { method, bucket_ms, .. }: Aggregation,
+    window_ms: i64,
+    rate_ms: i64,
+    subquery: Subquery,
+    offset_ms: i64,
+) -> String {
+    match method {
+        AggregationMethod::Mean => rate_in_bucket(of, window_ms, offset_ms, None),
+        AggregationMethod::Sum => rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
+        AggregationMethod::Max
+        | AggregationMethod::Min
+        | AggregationMethod::Percentile(_)
+        // Counted as gauges are.
+        | AggregationMethod::EventCount => rates_in_bucket(of, method, rate_ms, subquery, offset_ms),
+    }
 }
 
 fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {

@@ -1,4 +1,4 @@
-//! No room for a further request: of whom, and how much room there is.
+//! No room for a further request: which bound is reached, and how much room there is.
 
 use std::fmt;
 

@@ -34,7 +34,7 @@ use shown_upstream::ShownUpstream;
 
 pub use kind::ErrorKind;
 
-/// A failed call: to whom, what was asked, and why it failed.
+/// A failed call: the upstream, the query, and why it failed.
 #[derive(Debug)]
 pub struct Error {
     /// The upstream, which shows no password.

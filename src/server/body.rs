@@ -12,8 +12,8 @@ use crate::error::Error;
 /// Up to this length, tiny_http has read a body before it hands the request over.
 const PREFETCHED_BYTES: usize = 1_024;
 
-/// Whether reading the body waits for nobody. With `Connection: upgrade`, which some clients send with every request, what
-/// tiny_http gives as the body is the bare connection.
+/// Whether the body can be read without waiting for the client. With `Connection: upgrade`, which some clients send with every request,
+/// what tiny_http gives as the body is the bare connection.
 pub(super) fn is_prefetched(request: &Request) -> bool {
     let length = request.body_length().unwrap_or(0);
     let waits = is_chunked(request) || has_header(request, "Expect", "");

@@ -124,7 +124,7 @@ impl Exchange {
         })
     }
 
-    /// Whether reading its body waits for nobody.
+    /// Whether its body can be read without waiting for the client.
     pub(super) fn is_prefetched(&self) -> bool {
         self.is_prefetched
     }
@@ -218,7 +218,7 @@ fn new_id() -> String {
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The value of a header that is followed by a header `Connection`. tiny_http lets nobody set that header, but writes values as
+/// The value of a header that is followed by a header `Connection`. tiny_http does not let that header be set, but writes values as
 /// they are.
 ///
 /// With `close`, a client, or a proxy that has many clients share a connection, must not use this one again: it may be closed

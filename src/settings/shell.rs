@@ -18,15 +18,12 @@ const SHARED: [&str; 8] =
 const FILES: [&str; 5] = ["api-key-file", "upstreams-file", "ca-path", "proxy-file", "request"];
 
 /// The flags whose values are one of a few words.
-const WORDS: [(&str, &str); 9] = [
+const WORDS: [(&str, &str); 6] = [
     ("format", "table json csv"),
     ("nan", "NONE ZERO"),
     ("partial-response", "deny allow"),
     ("log-level", "error warn info debug"),
     ("log-format", "logfmt json"),
-    ("require-api-key", "true false"),
-    ("named-upstreams-only", "true false"),
-    ("explorer", "true false"),
     ("values", "__gauge__ __counter__"),
 ];
 
@@ -37,6 +34,9 @@ const METHOD: &str = "method";
 fn words_of(flag: &str) -> Option<String> {
     if flag == METHOD {
         return Some(Aggregation::methods().collect::<Vec<_>>().join(" "));
+    }
+    if TABLE.iter().any(|setting| setting.flag == flag && setting.is_switch()) {
+        return Some("true false".to_owned());
     }
     WORDS.iter().find(|(of, _)| *of == flag).map(|(_, words)| (*words).to_owned())
 }

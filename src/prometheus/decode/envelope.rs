@@ -38,7 +38,8 @@ pub(in crate::prometheus) enum Status {
     Error,
 }
 
-/// How much is read of what is no response, 1 MiB: mostly it ends before, and its connection can be used again.
+/// The most bytes that are read of a body that is not a response of the API, 1 MiB. Most end before, so the connection can be used
+/// again.
 const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 
 /// Reads a body to its end and decodes it as a response whose data `data` takes, keeping nothing but what that makes of it.

@@ -28,7 +28,7 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// What a body is that is no response of the API, by its media type and its first byte, if it has one.
+    /// What a body is instead of a response of the API, by its media type and its first byte, if it has one.
     pub(in crate::prometheus) fn body(content_type: Option<&str>, first: Option<u8>) -> Foreign {
         const MAX_SHOWN_BYTES: usize = 60;
         let media_type =

@@ -1,4 +1,4 @@
-//! A call to an upstream: whom it goes to, and what it carries.
+//! A call to an upstream: where it goes, and what it carries.
 
 use super::authorize::Authorize;
 use super::deadline::Deadline;
@@ -21,7 +21,7 @@ pub(in crate::prometheus) enum CallContent<'a> {
     RemoteRead(&'a [u8]),
 }
 
-/// Whom a call goes to.
+/// Where a call goes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct CallTarget<'a> {
     pub(in crate::prometheus) address: &'a Address,
@@ -30,7 +30,7 @@ pub(in crate::prometheus) struct CallTarget<'a> {
     pub(in crate::prometheus) credentials: &'a dyn Authorize,
 }
 
-/// What is asked of whom.
+/// A call, before it is sent.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct OutgoingCall<'a> {
     pub(in crate::prometheus) target: CallTarget<'a>,

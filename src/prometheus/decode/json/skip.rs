@@ -1,10 +1,10 @@
-//! Values of JSON that nobody wants to know.
+//! Skipping values of JSON.
 
 use super::tokens::number;
 use super::{Json, Undecoded};
 
 impl Json<'_> {
-    /// Takes a value that nobody wants to know, however deep in each other lists and objects in it are.
+    /// Skips a value, however deeply it is nested.
     pub(in crate::prometheus) fn skip(&mut self) -> Result<(), Undecoded> {
         // What closes those that are open.
         let mut closes = Vec::new();
