@@ -77,7 +77,10 @@ delete the user's object. Takes a list of the root, the value that contains the 
 {{- define "prometheusmirror.foreign" -}}
 {{- $root := index . 0 }}{{ $value := index . 1 }}{{ $kind := index . 2 }}{{ $name := index . 3 -}}
 {{- $_ := include "prometheusmirror.objectName" (list $value $name) -}}
-{{- $suffixes := dict "Secret" (list "" "-env" "-proxy" "-upstreams") "ConfigMap" (list "-certificates" "-dashboard" "-service-ca") -}}
+{{- $suffixes := dict
+    "Secret" (list "" "-env" "-proxy" "-upstreams")
+    "ConfigMap" (list "-certificates" "-dashboard" "-service-ca")
+    "ServiceAccount" (list "") -}}
 {{- range get $suffixes $kind -}}
     {{- if eq $name (printf "%s%s" (include "prometheusmirror.fullname" $root) .) -}}
         {{- printf (print

@@ -97,7 +97,11 @@ dnsConfig:
 {{/* The service account of the pods, or nothing. */}}
 {{- define "prometheusmirror.serviceAccount" -}}
 {{- with .Values.serviceAccount.name -}}
-    {{- include "prometheusmirror.objectName" (list "serviceAccount.name" .) -}}
+    {{- if $.Values.serviceAccount.create -}}
+        {{- include "prometheusmirror.objectName" (list "serviceAccount.name" .) -}}
+    {{- else -}}
+        {{- include "prometheusmirror.foreign" (list $ "serviceAccount.name" "ServiceAccount" .) -}}
+    {{- end -}}
 {{- else -}}
     {{- if .Values.serviceAccount.create }}{{ include "prometheusmirror.fullname" . }}{{ end -}}
 {{- end -}}

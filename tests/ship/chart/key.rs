@@ -179,6 +179,7 @@ fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
             ("upstreamsFromSecret.name", format!("upstreamsFromSecret: {{name: {name}}}")),
             ("upstreamFiles", format!("upstreamFiles: [{{name: f, secret: {name}}}]")),
             ("imagePullSecrets", format!("imagePullSecrets: [{{name: {name}}}]")),
+            ("imagePullSecrets", format!("global: {{imagePullSecrets: [{name}]}}")),
             ("ingress.tls", format!("ingress: {{enabled: true, hosts: [m.example], tls: [{{secretName: {name}}}]}}")),
         ] {
             check(Install::promised().values(&yaml), value, &name);
@@ -192,6 +193,13 @@ fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
             &name,
         );
     }
+    // One that was created by an earlier revision would go.
+    let account = |create: bool| {
+        let values = format!("serviceAccount: {{create: {create}, name: prometheusmirror}}");
+        Install::promised().values(&values)
+    };
+    check(account(false), "serviceAccount.name", "\"prometheusmirror\"");
+    assert_eq!(account(true).render().only("ServiceAccount")["metadata"]["name"], "prometheusmirror");
     // A Secret and a ConfigMap of one name are two objects.
     Install::promised().values("upstreamFiles: [{name: f, secret: prometheusmirror-dashboard}]").render();
 }
