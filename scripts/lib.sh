@@ -44,6 +44,17 @@ fetch() {
         fail "pip cannot download $what; its messages are above. It needs PyPI, or an index-url that is a mirror of PyPI"
 }
 
+# fetch_package NAME VERSION PACKAGE HASH...: has a PyPI package in the folder NAME-VERSION of $cache, by way of $work. The hashes are
+# those of its wheels.
+fetch_package() {
+    local name=$1 version=$2 package=$3 place=${cache:?}/$1-$2
+    [ -d "$place" ] && return
+    printf '%s==%s' "$package" "$version" >"${work:?}/wanted"
+    printf ' --hash=sha256:%s' "${@:4}" >>"${work:?}/wanted"
+    fetch "$name $version" install --requirement "${work:?}/wanted" --target "$work/$name"
+    put "$work/$name" "$place"
+}
+
 need_pip() {
     local python
     python=$(command -v python3)

@@ -57,7 +57,7 @@ fn quoted(paragraph: &str) -> Vec<String> {
 }
 
 /// What varies in the quotations of the page on troubleshooting, beside numbers and dots: names, types of errors, foreign texts.
-const EXAMPLES: [&str; 31] = [
+const EXAMPLES: [&str; 30] = [
     "AVERAGE",
     "Basic",
     "Bearer",
@@ -66,7 +66,6 @@ const EXAMPLES: [&str; 31] = [
     "RegexCondition",
     "TSDB",
     "__gauge__",
-    "at",
     "bad_data",
     "canceled",
     "column",
