@@ -29,7 +29,10 @@ impl User {
         let id = 700_000 + std::process::id() % 10_000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::copy(BINARY, folder.path().join("prometheusmirror")).unwrap();
+        // By another process: a copy that is open for writing here is open, too, in what other tests start meanwhile, and then it
+        // cannot be run ("Text file busy").
+        let copied = Command::new("cp").arg(BINARY).arg(folder.path()).status().unwrap();
+        assert!(copied.success(), "{copied}");
         User { id: id.to_string(), folder }
     }
 
