@@ -4,7 +4,7 @@ pub mod conditions;
 pub mod connection_details;
 pub mod explanation;
 pub mod metrics_response;
-mod number;
+mod point_writer;
 pub mod request;
 pub mod response;
 pub mod scalar;
