@@ -6,7 +6,7 @@ from record import FINE, UNREACHABLE
 from size import fifths, median
 
 # What is flat has grown by no more than a tenth and so much. The allocator keeps up to 8 MiB in each of its arenas, of which
-# there are 16 on two cores: memory grows slowly towards that for longer than the run.
+# there are 4 on two cores: memory grows slowly towards that for longer than the run.
 ROOM = {"rss_kib": 32 * 1024, "threads": 10, "descriptors": 10}
 # Two connections a worker may be kept to upstreams.
 ROOM_AFTER_REST = {"threads": 10, "descriptors": 10 + 2 * WORKERS}

@@ -1,5 +1,6 @@
 //! The start: settings are taken from flags and the environment, and a bad one stops the start with a sentence.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -184,6 +185,22 @@ fn version_prints_name_and_version() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.trim_end(), concat!("prometheusmirror ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_allocator_is_tuned_for_the_cores_of_the_process_unless_it_is_tuned_already() {
+    let variables = |environment: &[(&str, &str)]| {
+        let environment: Vec<(&str, &str)> = environment.iter().copied().chain(KEY).collect();
+        let started = Started::start(&["--listen", "127.0.0.1", "--port", "0"], &environment);
+        fs::read_to_string(format!("/proc/{}/environ", started.child.id())).unwrap()
+    };
+    let nproc = Command::new("nproc").output().unwrap().stdout;
+    let cores: u32 = String::from_utf8(nproc).unwrap().trim().parse().unwrap();
+    // Some versions of the C library write zeros between the settings while they read them.
+    let ours = variables(&[]);
+    assert!(ours.split(['\0', ':']).any(|one| one == format!("glibc.malloc.arena_max={}", 2 * cores)), "{ours}");
+    let theirs = variables(&[("GLIBC_TUNABLES", "")]);
+    assert!(theirs.contains("GLIBC_TUNABLES=") && !theirs.contains("glibc.malloc"), "{theirs}");
 }
 
 #[test]
