@@ -1,4 +1,5 @@
-//! The Prometheus HTTP API as a typed client: a deadline over everything, bounds, connections kept, POST or GET.
+//! The Prometheus HTTP API as a typed client, with a deadline for every call, bounds on everything that it keeps, kept connections,
+//! and GET where POST is refused.
 //!
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" and "Remote read" in Prometheus's
 //! documentation.

@@ -1,4 +1,4 @@
-//! The answers of the Prometheus HTTP API, decoded while they arrive. Knows nothing of HTTP, only of bytes.
+//! The responses of the Prometheus HTTP API, decoded while they arrive. Knows nothing of HTTP, only of bytes.
 
 pub(super) mod envelope;
 pub(super) mod json;

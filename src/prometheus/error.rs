@@ -1,7 +1,7 @@
-//! What can go wrong between here and a Prometheus, and what the admin can do about it.
+//! What can go wrong between the mirror and a Prometheus, and what the admin can do about it.
 //!
-//! The bottom layer of `prometheus` but for `access` and `upstreams_file`: an error holds plain data, and knows neither connections nor
-//! upstreams in force.
+//! Errors are plain data and know nothing of connections. Of the modules in `prometheus`, they import only `access` and
+//! `upstreams_file`.
 
 pub(super) mod api_failure;
 pub(super) mod call_context;
@@ -34,16 +34,16 @@ use shown_upstream::ShownUpstream;
 
 pub use kind::ErrorKind;
 
-/// A failed call: the upstream, the query, and why it failed.
+/// A failed call: which upstream, which query, what went wrong, and what the admin can do about it.
 #[derive(Debug)]
 pub struct Error {
-    /// The upstream, which shows no password.
+    /// The upstream. It shows no password.
     pub upstream: Box<ShownUpstream>,
-    /// What was asked: PromQL or a selector, if the call had one.
+    /// The PromQL or the selector, if the call had one.
     pub query: Option<Box<str>>,
     /// What went wrong.
     pub kind: ErrorKind,
-    /// Under which circumstances, on which hangs what to do about it.
+    /// What the call was for and what came before it. The remedy depends on it.
     pub circumstances: Box<Circumstances>,
 }
 
@@ -53,7 +53,8 @@ impl Error {
         Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
     }
 
-    /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
+    /// Whether the query is at fault: the upstream refuses it or it exceeds a bound. Any other failure is one of the connection to
+    /// the upstream.
     pub fn is_refused_query(&self) -> bool {
         use ErrorKind::{
             Api, Failed, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
@@ -77,7 +78,7 @@ impl Error {
         predicate(self.upstream.definition.as_deref(), &self.kind, &self.circumstances)
     }
 
-    /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
+    /// Whether the caller can fix it: by another query, or by naming an upstream that this mirror may query.
     pub fn is_callers(&self) -> bool {
         match &self.kind {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,

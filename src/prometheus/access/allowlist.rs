@@ -1,36 +1,36 @@
-//! Which upstreams may be asked. Whoever reaches the mirror chooses host and port, so it is a door into the network; this
-//! says how far it opens. `resolver` holds to it.
+//! Which upstreams the mirror may query. Callers choose host and port, so without this list the mirror would let them reach any
+//! host in its network. `connector` enforces the list.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::hosts::{self, BadHost, Hosts, Rule};
 
-/// The upstreams that may be asked.
+/// The upstreams that the mirror may query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowlist(Hosts);
 
 impl FromStr for Allowlist {
     type Err = BadHost;
 
-    /// Reads a list of `host`, `host:port`, `*.domain`, networks in CIDR notation, and `*` for everything, separated by
-    /// commas. Networks allow whatever has an address in them, under any name.
+    /// Parses a comma-separated list of `host`, `host:port`, `*.domain`, networks in CIDR notation, and `*` for everything. A
+    /// network allows every host with an address in it, whatever its name.
     fn from_str(list: &str) -> Result<Allowlist, BadHost> {
         list.split(',').map(|rule| rule.trim().parse()).collect::<Result<_, _>>().map(Allowlist)
     }
 }
 
-/// What the list says of an upstream before anybody looks it up.
+/// What the list says about an upstream before its name is looked up.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::prometheus) enum Verdict {
     Allowed,
-    /// It is a name whose addresses decide.
+    /// Its addresses decide.
     ByAddress,
     Refused,
 }
 
 impl Allowlist {
-    /// Everything may be asked.
+    /// Allows everything.
     pub(in crate::prometheus) fn everything() -> Allowlist {
         Allowlist(Hosts::from_iter([Rule::Everything]))
     }
@@ -46,7 +46,7 @@ impl Allowlist {
         }
     }
 
-    /// Whether a name may be asked at this address, when its addresses decide.
+    /// Whether this address is allowed, for a name whose addresses decide.
     pub(in crate::prometheus) fn allows_at(&self, ip: IpAddr) -> bool {
         self.0.have_network_of(ip)
     }

@@ -1,4 +1,4 @@
-//! A request to a server that hands out credentials.
+//! A call to the issuer of credentials.
 
 use std::io::Read;
 
@@ -13,13 +13,13 @@ use crate::prometheus::http::transport::Transport;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
 
-/// The most bytes of a response: 256 KiB, many times what the longest tokens and keys have.
+/// The most bytes of a response: 256 KiB, many times the size of the longest tokens and keys.
 const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
-/// The status and the whole body of the response.
+/// Makes the call. Returns the status and the complete body of the response.
 ///
 /// # Errors
-/// When there is none before the deadline.
+/// Fails if there is no complete response before the deadline.
 pub(super) fn exchange(
     issuer: Issuer,
     transport: &Transport,

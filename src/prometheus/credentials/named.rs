@@ -1,4 +1,4 @@
-//! The credentials of a named upstream: its headers, and one scheme of authentication at most.
+//! The credentials of an upstream of the upstreams file: its headers, and at most one authentication scheme.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,16 +17,16 @@ use super::fixed::value;
 use super::hide::of_authorization;
 use super::oauth2::OAuth2;
 
-/// The credentials in force. They change with the files that they stand in.
+/// The current credentials, which are reloaded when their files change.
 #[derive(Debug)]
 pub(in crate::prometheus) struct NamedCredentials {
     pub(in crate::prometheus) headers: Vec<(HeaderName, LiveSecret)>,
     pub(in crate::prometheus) scheme: Scheme,
-    /// Whether a refused request has taken over something since the last `refresh`.
+    /// Whether a refused call has reloaded something since the last `refresh`.
     pub(in crate::prometheus) has_renewed: AtomicBool,
 }
 
-/// How the mirror proves who it is.
+/// How the mirror authenticates.
 #[derive(Debug)]
 pub(in crate::prometheus) enum Scheme {
     None,
@@ -37,7 +37,7 @@ pub(in crate::prometheus) enum Scheme {
 }
 
 impl NamedCredentials {
-    /// Takes over what has changed in the files since this was called last, whatever is wrong with some of them.
+    /// Reloads the files that have changed since the last call. A file that cannot be used does not stop the others.
     pub(in crate::prometheus) fn refresh(&self) -> Refreshed<Unusable> {
         let refreshed = self.read_again();
         let has_changed = self.has_renewed.swap(false, Ordering::Relaxed) | refreshed.has_changed;
@@ -65,7 +65,7 @@ impl NamedCredentials {
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
     }
 
-    /// The value of the header `Authorization`, if it is known without asking anybody.
+    /// The value of the header `Authorization`, if no issuer must be called for it.
     fn known_authorization(&self) -> Option<Secret> {
         match &self.scheme {
             Scheme::Basic { username, password } => {
@@ -80,7 +80,7 @@ impl NamedCredentials {
         }
     }
 
-    /// Whether a request would carry something else now than one with these headers did.
+    /// Whether a call would now carry other credentials than one with these headers did.
     fn differs(&self, sent: &HeaderMap) -> bool {
         let carries = |name: &HeaderName, secret: &Secret| {
             sent.get_all(name).iter().any(|value| value.as_bytes() == secret.reveal().as_bytes())
@@ -111,7 +111,7 @@ impl Authorize for NamedCredentials {
     }
 
     fn renew(&self, refused: &HeaderMap) -> bool {
-        // A file may have changed since it was read, a few seconds ago. What comes of it is logged after the next `refresh`.
+        // A file may have changed since it was read a few seconds ago. The next `refresh` reports the change, so that it is logged.
         self.has_renewed.fetch_or(self.read_again().has_changed, Ordering::Relaxed);
         let authorization = refused.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let has_other = match &self.scheme {

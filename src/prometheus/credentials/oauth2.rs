@@ -1,4 +1,4 @@
-//! OAuth 2: the mirror shows a token, which a token server gives it for its client id and secret (RFC 6749, "Client Credentials Grant").
+//! OAuth 2: a token server gives the mirror a token for its client id and secret (RFC 6749, "Client Credentials Grant").
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,15 +34,15 @@ pub(in crate::prometheus) struct OAuth2 {
     client_secret: LiveSecret,
     transport: RotatingTransport,
     token: SingleFetch<Secret>,
-    /// Whether the token server takes the client's secret in the form only, not in a header.
+    /// Whether the token server accepts the client's secret only in the form, not in a header.
     takes_form_only: AtomicBool,
 }
 
 impl OAuth2 {
-    /// The token of a client, which is asked for by a transport of its own.
+    /// Creates the credentials of a client. `transport` leads to the token server.
     ///
     /// # Errors
-    /// When the file of the client's secret is of no use.
+    /// Fails if the file of the client's secret cannot be used.
     pub(in crate::prometheus) fn new(
         definition: OAuth2Definition,
         transport: RotatingTransport,
@@ -62,12 +62,12 @@ impl OAuth2 {
         Ok(fetched.value.clone())
     }
 
-    /// Has the token fetched anew if it is this one that was refused; whether another try makes sense.
+    /// Discards the token if it is the refused one, so that a new one is fetched. Returns whether a retry makes sense.
     pub(super) fn renew(&self, refused: &[u8]) -> bool {
         self.token.renew(|token| token.reveal().as_bytes() == refused)
     }
 
-    /// The token in force, if there is one.
+    /// The current token, if there is one.
     pub(super) fn token(&self) -> Option<Secret> {
         self.token.in_force().map(|token| token.value.clone())
     }
@@ -76,7 +76,8 @@ impl OAuth2 {
         &self.client_secret
     }
 
-    /// Takes over what has changed in the certificates for the token server, whatever is wrong with some of them.
+    /// Reloads the certificates for the token server where their files have changed. A file that cannot be used does not stop the
+    /// others.
     pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let refreshed = self.transport.refresh(authorities);
         if refreshed.has_changed {
@@ -85,12 +86,12 @@ impl OAuth2 {
         refreshed
     }
 
-    /// Another secret is in force, which the token server has not refused yet.
+    /// Ends the pause after a refusal, because the token server has not refused the new secret yet.
     pub(super) fn end_pause(&self) {
         self.token.end_pause();
     }
 
-    /// Asks for a token. The secret goes into a header, as the RFC prefers, or into the form where that is refused.
+    /// Fetches a token. Sends the secret in a header, as the RFC prefers, or in the form if the server refuses the header.
     fn fetch(&self, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
         if self.takes_form_only.load(Ordering::Relaxed) {
             return self.ask(true, deadline);
@@ -101,7 +102,7 @@ impl OAuth2 {
                     self.takes_form_only.store(true, Ordering::Relaxed);
                     Ok(token)
                 }
-                // What the server says of a secret in a header tells more: with it in the form, some see no client at all.
+                // The refusal of the header tells more: without it, some servers find no client at all.
                 Err(_) => Err(refused),
             },
             other => other,
@@ -117,7 +118,7 @@ impl OAuth2 {
             params.push(("scope".to_owned(), scopes.join(" ")));
         }
         params.extend(endpoint_params.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));
-        // Both are encoded as in a form first (RFC 6749, "Client Password").
+        // Both are first encoded as in a form (RFC 6749, "Client Password").
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let encoded_basic = || basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes());
         let authorization = if in_form {
@@ -153,7 +154,7 @@ impl OAuth2 {
             return Err(refused(words()));
         }
         let Ok(GrantedToken { access_token, token_type }) = serde_json::from_slice(&text) else {
-            // Some refuse with the status of a success.
+            // Some servers refuse with the status of a success.
             return Err(words().map_or(foreign("answers without a token"), |words| refused(Some(words))));
         };
         if !token_type.is_none_or(|kind| kind.is_empty() || kind.eq_ignore_ascii_case("bearer")) {
@@ -174,8 +175,8 @@ struct GrantedToken {
     token_type: Option<String>,
 }
 
-/// How long the token of a response can be used, if it says so: a number of seconds, which some write as a text. A number beyond all
-/// bounds is none.
+/// How long a token is valid, if the response says so: a number of seconds, which some servers write as a string. A number that is
+/// too large counts as missing.
 fn lifetime(json: &[u8]) -> Option<Duration> {
     #[derive(Deserialize)]
     struct GrantedLifetime {
@@ -190,7 +191,7 @@ fn lifetime(json: &[u8]) -> Option<Duration> {
     seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// What a token server says of its refusal ("Error Response"), without these secrets if it repeats them.
+/// The reason that a token server gives for a refusal ("Error Response"), without these secrets.
 fn words(json: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
     struct TokenRefusal {

@@ -1,7 +1,7 @@
 //! The JSON of the Prometheus HTTP API, decoded while it arrives.
 //!
-//! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. What does not have that
-//! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
+//! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. Anything of another form is refused,
+//! never guessed at: a body that is not Prometheus's must not become a number.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -12,14 +12,14 @@ use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
 use crate::model::time::TimeRange;
 
-/// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
-/// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
+/// The most series of a result that are kept. Most queries must have one series; for an error that names the labels that tell
+/// several apart, and for measuring, these are enough. A forgotten label thus costs no memory.
 const MAX_SERIES: usize = 100;
 
-/// The most warnings of a response that are kept, for the log; there they repeat themselves soon.
+/// The most warnings of a response that are kept for the log, where they soon repeat themselves.
 const MAX_WARNINGS: usize = 10;
 
-/// What surrounds every response of the API.
+/// The object around every response of the API.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) status: Status,
@@ -27,25 +27,25 @@ pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) error_type: Option<String>,
     pub(in crate::prometheus) error: Option<String>,
     pub(in crate::prometheus) warnings: Vec<String>,
-    /// Whether VictoriaMetrics says that something is missing.
+    /// Whether VictoriaMetrics says that data is missing.
     pub(in crate::prometheus) is_partial: bool,
 }
 
-/// Whether the API did what it was asked.
+/// Whether the call succeeded.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::prometheus) enum Status {
     Success,
     Error,
 }
 
-/// The most bytes that are read of a body that is not a response of the API, 1 MiB. Most end before, so the connection can be used
-/// again.
+/// The most bytes that are read of a body that is not a response of the API: 1 MiB. Most bodies are shorter, so the connection can
+/// be reused.
 const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 
-/// Reads a body to its end and decodes it as a response whose data `data` takes, keeping nothing but what that makes of it.
+/// Reads a body to its end and decodes it as a response. `data` decodes the data while it arrives; nothing else of it is kept.
 ///
 /// # Errors
-/// When it cannot be read, or is no such response; nothing in them repeats anything of it. When `data` has seen enough.
+/// Fails if the body cannot be read or is not such a response (the error repeats nothing of it), or if `data` has seen enough.
 pub(in crate::prometheus) fn decode<T>(
     body: &mut impl Read,
     data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
@@ -98,14 +98,14 @@ impl Decode for Status {
     }
 }
 
-/// What a query evaluates to.
+/// The type of a query's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultType {
     /// One value.
     Scalar,
-    /// A value a series.
+    /// One value for each series.
     Vector,
-    /// A list of samples a series.
+    /// A list of samples for each series.
     Matrix,
 }
 
@@ -132,7 +132,7 @@ impl Decode for QueryResult {
         let (mut kind, mut result) = (None, None);
         json.fields(&["resultType", "result"], |json, name| match name {
             Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-            // May be `null`, but not missing.
+            // May be `null`, but must be present.
             Some(_) => once(&mut result, json.optional()?),
             None => json.skip(),
         })?;
@@ -149,7 +149,7 @@ impl Decode for QueryResult {
     }
 }
 
-/// Takes the `data` of a range selector and hands its samples to a sink while they arrive, those of them that lie in a range.
+/// Decodes the `data` of a range selector and passes the samples that are in the range to a sink while they arrive.
 ///
 /// # Errors
 /// As for any data; and [`Undecoded::Enough`] when the sink has seen enough.
@@ -163,7 +163,7 @@ pub(in crate::prometheus) fn take_samples(
     let mut streamed = Streamed::default();
     json.fields(&["resultType", "result"], |json, name| match name {
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-        // May be `null`, but not missing.
+        // May be `null`, but must be present.
         Some(_) => {
             let taken = json.optional_by(|json| json.list(|json| streamed.take(json, range, are_nan_stale, sink)))?;
             once(&mut result, taken)
@@ -176,15 +176,15 @@ pub(in crate::prometheus) fn take_samples(
     }
 }
 
-/// What was found by a range selector.
+/// What a range selector returned.
 #[derive(Debug, Default)]
 pub(in crate::prometheus) struct Streamed {
-    /// Whether there were native histograms, which are no numbers.
+    /// Whether there were native histograms, which are not numbers.
     pub(in crate::prometheus) has_native_histograms: bool,
 }
 
 impl Streamed {
-    /// Takes a series.
+    /// Decodes a series.
     fn take(
         &mut self,
         json: &mut Json<'_>,
@@ -197,7 +197,8 @@ impl Streamed {
             if are_nan_stale {
                 samples.retain(|sample| !sample.value.is_nan());
             }
-            // Samples come in the order of time. A closed range has one at its left end that was not asked for.
+            // Samples come in the order of time. Engines with closed ranges return one at the left end that does not belong to the
+            // query.
             let first = samples.partition_point(|sample| sample.at < range.start);
             let end = samples.partition_point(|sample| sample.at <= range.end);
             if first >= end {
@@ -216,7 +217,7 @@ impl Streamed {
     }
 }
 
-/// `result`: what its first element is tells which of the two it is.
+/// `result`. Its first element shows which of the two it is.
 enum Elements {
     Series(SeriesSet),
     Scalar(Sample),
@@ -272,7 +273,7 @@ mod tests {
         );
     }
 
-    /// A sink that keeps what it is given, and breaks off after so many slices.
+    /// A sink that keeps what it receives, and stops after this many slices.
     #[derive(Default)]
     struct StreamRecorder {
         given: Vec<(Labels, Vec<usize>, Vec<Sample>)>,
@@ -335,7 +336,7 @@ mod tests {
     #[test]
     fn a_sink_that_has_seen_enough_ends_the_reading() {
         let values: Vec<String> = (0..20_000).map(|nth| format!(r#"[{nth},"1"]"#)).collect();
-        // What follows is no JSON, and not looked at.
+        // The rest is not JSON, and is not looked at.
         let data = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}"#, values.join(","));
         let mut sink = StreamRecorder { left: Some(2), ..StreamRecorder::default() };
         let range = TimeRange { start: 0, end: i64::MAX };

@@ -1,10 +1,10 @@
-//! What `/api/v1/metadata` says of the types of metrics, decoded straight into them.
+//! The types of metrics in `/api/v1/metadata`.
 
 use super::json::{Decode, Json, Undecoded, once};
 use crate::model::metric_type::{Metadata, MetricType};
 
-/// The most families that are kept, several times what a large Prometheus has. What is declared is a hint, so a metric
-/// of a further family is told by its name, like one without a declaration.
+/// The most families that are kept, several times what a large Prometheus has. Declared types are hints, so a metric of a further
+/// family gets its type from its name, like one without a declaration.
 const MAX_FAMILIES: usize = 100_000;
 
 /// `data` of `/api/v1/metadata`.
@@ -25,7 +25,7 @@ impl Decode for Families {
     }
 }
 
-/// What the targets declare of a family: thousands of them mostly the same.
+/// The distinct types that the targets declare for a family. Thousands of targets mostly declare the same one.
 fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
     let mut types = Vec::new();
     json.list(|json| {
@@ -38,7 +38,7 @@ fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
     Ok(types)
 }
 
-/// One target's declaration.
+/// The declaration of one target.
 impl Decode for MetricType {
     fn decode(json: &mut Json<'_>) -> Result<MetricType, Undecoded> {
         let mut declared = None;

@@ -1,5 +1,4 @@
-//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, handed on while they
-//! arrive.
+//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, passed on while they arrive.
 //!
 //! Knows nothing of HTTP, only of bytes. The messages are those of Prometheus's `prompb/remote.proto` and
 //! `types.proto`:
@@ -32,39 +31,37 @@ use series_labels::SeriesLabels;
 pub(in crate::prometheus) use failure::{Breach, ReadFailure};
 pub(in crate::prometheus) use request::request;
 
-/// The bits of the NaN that says that a series has ended (`StaleNaN` in Prometheus's `model/value`). It is not a
-/// sample.
+/// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 /// What was read of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::prometheus) struct ReadSummary {
-    /// Whether the sink broke off the reading. Everything was read otherwise.
+    /// Whether the sink stopped the reading. Otherwise, everything was read.
     pub(in crate::prometheus) is_broken_off: bool,
-    /// How many series with samples in the range there were.
+    /// How many series have samples in the range.
     pub(in crate::prometheus) series: u64,
-    /// How many samples the sink was given.
+    /// How many samples the sink received.
     pub(in crate::prometheus) samples: u64,
     /// How many bytes were read.
     pub(in crate::prometheus) bytes: u64,
 }
 
-/// Reads a response and gives its samples in the range to the sink, series after series. Nothing found is an empty
-/// response.
+/// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
+/// empty.
 ///
-/// The sink gets no staleness markers, but whatever else is stored, NaN and infinities included. Of several samples of
-/// a series at one time it gets the one that arrived first.
+/// The sink gets no staleness markers, but everything else that is stored, including NaN and infinities. Of several samples of a
+/// series at one time, it gets the one that arrived first.
 ///
-/// At most one frame is in memory, and of the samples those of the chunks that overlap at one instant.
+/// At most one frame is in memory, and the samples of those chunks that overlap at one instant.
 ///
-/// Series that follow each other and have the same labels are one that is spread over several messages, and the later
-/// message has to begin after the end of the earlier one. Two series may look alike: Prometheus adds its external
-/// labels to all series, which may be what told them apart (prometheus/prometheus#12605). When they overlap, the
-/// reading fails as [`ReadFailure::Unsorted`].
+/// Consecutive series with the same labels are one series in several messages, and the later message must begin after the end of
+/// the earlier one. Two different series may look alike: Prometheus adds its external labels to all series and may thereby replace
+/// the label that told them apart (prometheus/prometheus#12605). If they overlap, the reading fails with [`ReadFailure::Unsorted`].
 ///
 /// # Errors
-/// When the response cannot be read to its end, or anything in it is not as it should be. What the sink was given by
-/// then is not the response.
+/// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
+/// is not the response.
 pub(in crate::prometheus) fn decode(
     body: &mut impl Read,
     range: TimeRange,
@@ -129,7 +126,7 @@ impl From<Unsorted> for Halt {
 /// A response that is being read.
 struct ResponseReader<'s, S> {
     range: TimeRange,
-    /// The labels of the series that is being read, and room for those of the next.
+    /// The labels of the series that is being read, and space for those of the next one.
     labels: SeriesLabels,
     next_labels: SeriesLabels,
     merge: ChunkMerge,
@@ -137,7 +134,7 @@ struct ResponseReader<'s, S> {
 }
 
 impl<S: SampleSink> ResponseReader<'_, S> {
-    /// Takes a `ChunkedReadResponse`.
+    /// Decodes a `ChunkedReadResponse`.
     fn message(&mut self, message: &[u8]) -> Result<(), Halt> {
         for field in protobuf::fields(message) {
             if let (1, series) = field? {
@@ -147,7 +144,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
         Ok(())
     }
 
-    /// Takes a `ChunkedSeries`.
+    /// Decodes a `ChunkedSeries`.
     fn series(&mut self, message: &[u8]) -> Result<(), Halt> {
         self.next_labels.clear();
         for field in protobuf::fields(message) {
@@ -168,7 +165,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
         self.merge.finish(|samples| self.output.hand_on(&self.labels, samples))
     }
 
-    /// Takes a `Chunk`.
+    /// Decodes a `Chunk`.
     fn chunk(&mut self, message: &[u8]) -> Result<(), Halt> {
         let (mut min_time_ms, mut max_time_ms, mut kind, mut data) = (0, 0, 0, &[][..]);
         for field in protobuf::fields(message) {
@@ -193,10 +190,10 @@ impl<S: SampleSink> ResponseReader<'_, S> {
     }
 }
 
-/// The sink, and what it was given.
+/// The sink, and how much it has received.
 struct Output<'s, S> {
     sink: &'s mut S,
-    /// Whether the sink knows of the series that is being read.
+    /// Whether the sink knows the series that is being read.
     has_begun: bool,
     series: u64,
     samples: u64,
@@ -233,18 +230,17 @@ mod tests {
 
     const ALL: TimeRange = TimeRange { start: 0, end: 1 << 50 };
 
-    /// What a response of Prometheus 2.42 consists of, and the samples that it was loaded with;
-    /// `tests/data/remote_read/make` made both.
+    /// Responses of Prometheus 2.42, and the samples that it was loaded with; `tests/data/remote_read/make` made both.
     const RESPONSE: &[u8] = include_bytes!("../../../tests/data/remote_read/response.bin");
     const SAMPLES: &str = include_str!("../../../tests/data/remote_read/samples.om");
 
     /// Samples with the bits of their values, which can be compared.
     type Plain = Vec<(i64, u64)>;
 
-    /// A series as it was given to the sink, slice by slice.
+    /// A series as the sink received it, slice by slice.
     type Given = (Labels, Vec<Plain>);
 
-    /// A sink that keeps what it is given, and breaks off after so many slices.
+    /// A sink that keeps what it receives, and stops after this many slices.
     struct SeriesRecorder {
         given: Vec<Given>,
         left: usize,
@@ -281,7 +277,7 @@ mod tests {
         Ok(given.into_iter().map(|(labels, slices)| (labels, slices.concat())).collect())
     }
 
-    /// A chunk of these samples that tells its times right.
+    /// A chunk of these samples with the right times.
     fn chunk_of(samples: &[(i64, f64)]) -> Vec<u8> {
         let time = |sample: Option<&(i64, f64)>| sample.map_or(0, |sample| sample.0);
         chunk(time(samples.first()), time(samples.last()), XOR, &xor(samples))
@@ -301,7 +297,7 @@ mod tests {
         samples.iter().map(|&(at, value)| (at, value.to_bits())).collect()
     }
 
-    /// What the only series of a stream holds.
+    /// The samples of the only series of a stream.
     fn check_only(chunks: &[&[(i64, f64)]], range: TimeRange, expected: &[(i64, f64)]) {
         let chunks: Vec<_> = chunks.iter().map(|samples| chunk_of(samples)).collect();
         let found = found(&only(&chunks), range).unwrap();
@@ -319,13 +315,13 @@ mod tests {
 
     const STALE_NAN: f64 = f64::from_bits(STALE);
 
-    /// What samples.om says of each series: `stored{series="NAME"} VALUE SECONDS.MMM`.
+    /// The samples of each series in samples.om: `stored{series="NAME"} VALUE SECONDS.MMM`.
     fn loaded() -> BTreeMap<String, Plain> {
         let mut all = BTreeMap::<String, Plain>::new();
         for line in SAMPLES.lines().filter(|line| !line.starts_with('#')) {
             let [series, value, time] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
             let value: f64 = value.parse().unwrap();
-            // The NaN of Go is another than that of Rust.
+            // Go's NaN has other bits than Rust's.
             let bits = if value.is_nan() { 0x7ff8_0000_0000_0001 } else { value.to_bits() };
             let name = series.split('"').nth(1).unwrap().to_owned();
             all.entry(name).or_default().push((time.replace('.', "").parse().unwrap(), bits));
@@ -343,7 +339,7 @@ mod tests {
             assert_eq!(*labels, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
             assert_eq!(*samples, loaded[&labels["series"]], "{labels:?}");
         }
-        // Cut to a range that begins and ends at samples.
+        // A range that begins and ends at samples.
         let range = TimeRange { start: 1_700_000_060_000, end: 1_700_003_000_000 };
         for (labels, samples) in found(RESPONSE, range).unwrap() {
             let mut expected = loaded[&labels["series"]].clone();
@@ -433,13 +429,13 @@ mod tests {
 
     #[test]
     fn two_series_that_look_alike_are_not_taken_for_one() {
-        // Prometheus 2.42 with the external label `cluster="eu"` answers like this for `x` and `x{cluster="eu"}`.
+        // Prometheus 2.42 with the external label `cluster="eu"` responds like this for `x` and `x{cluster="eu"}`.
         let alike = |samples: &[(i64, f64)]| series(&[("__name__", "x"), ("cluster", "eu")], &[chunk_of(samples)]);
         for (one, other) in [
             (&[(1, 1.0), (5, 2.0)][..], &[(1, 7.0), (5, 8.0)][..]),
             (&[(1, 1.0), (5, 2.0)], &[(5, 8.0)]),
             (&[(1, 1.0), (5, 2.0)], &[(3, 8.0), (9, 9.0)]),
-            // What is not handed on counts all the same.
+            // Labels count even if none of their samples are passed on.
             (&[(1, STALE_NAN)], &[(1, 7.0)]),
         ] {
             for stream in [stream(&[&[alike(one)], &[alike(other)]]), stream(&[&[alike(one), alike(other)]])] {
@@ -495,7 +491,7 @@ mod tests {
         );
         check_only(&[&[(99, 1.0), (201, 2.0)]], range, &[]);
         check_only(&[&[(-5, 1.0), (150, 2.0)]], range, &[(150, 2.0)]);
-        // What a chunk says of its times does not matter, only what it holds.
+        // The times in the header of a chunk do not matter, only its samples.
         let wrong = chunk(900, 950, XOR, &xor(&[(150, 1.0)]));
         assert_eq!(found(&only(&[wrong]), range).unwrap()[0].1, bits(&[(150, 1.0)]));
     }
@@ -542,7 +538,7 @@ mod tests {
     fn chunks_in_an_order_that_cannot_be_merged_are_a_failure() {
         let chunks = [[(10, 1.0)], [(20, 2.0)], [(5, 3.0)]].map(|samples| chunk_of(&samples));
         assert!(matches!(found(&only(&chunks), ALL), Err(ReadFailure::Unsorted)));
-        // The next series begins anew.
+        // The next series starts from scratch.
         let next = stream(&[&[series(&[("a", "1")], &chunks[..2]), series(&[("a", "2")], &chunks[2..])]]);
         assert_eq!(found(&next, ALL).unwrap().len(), 2);
     }
@@ -561,7 +557,7 @@ mod tests {
         let chunks = [[(1, 1.0)], [(2, 2.0)], [(3, 3.0)]].map(|samples| chunk_of(&samples));
         let whole = [only(&chunks), stream(&[&[series(&[("a", "1")], &chunks)]])].concat();
         for left in 1..=6 {
-            // Whatever follows the frame is not even read.
+            // Nothing after the frame is even read.
             struct BrokenReader;
             impl Read for BrokenReader {
                 fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

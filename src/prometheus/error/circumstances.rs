@@ -1,53 +1,54 @@
-//! What was asked and how long it waited before, which decides what can help where a call takes too long or finds too much.
+//! What a call was for, and how long its request had waited before. This decides what can help against a timeout or a response that
+//! is too large.
 
 use std::fmt;
 
 use super::vocabulary::Vocabulary;
 
-/// What a call asks for.
+/// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
-    /// What takes an upstream no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
+    /// A query that takes an upstream almost no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
     Trivial,
     /// Samples, or the value of an expression.
     Evaluation,
-    /// Which labels, values, series or metadata there are.
+    /// Names and values of labels, series, or metadata.
     Names,
 }
 
 /// How long a request waited for a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queued {
-    /// In milliseconds.
+    /// The time in milliseconds.
     pub waited_ms: u128,
-    /// The most queries to its upstream at a time (`max_in_flight`), if as many were under way when it came.
+    /// `max_in_flight` of its upstream, if that many queries were in flight when the request arrived.
     pub in_flight: Option<usize>,
 }
 
-/// What a request spent its time on before a call, as far as that is worth a word. In milliseconds.
+/// What took a considerable part of a request's time before a call, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Before {
-    /// On the wait for a worker.
+    /// The wait for a worker.
     pub queued: Option<Queued>,
-    /// On waits for memory.
+    /// The waits for memory.
     pub memory_ms: Option<u128>,
-    /// On so many calls.
+    /// The number of earlier calls, and their time.
     pub calls: Option<(u32, u128)>,
 }
 
-/// Under which circumstances a call failed.
+/// The circumstances of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
-    /// What it asked for.
+    /// What the call was for.
     pub asked: CallKind,
-    /// What came before it.
+    /// What came before the call.
     pub before: Before,
     /// The other replicas that failed for the same query, each with the reason in brackets.
     pub failed_replicas: Vec<String>,
 }
 
 impl Before {
-    /// The same without what took less than a tenth of a timeout.
+    /// Leaves out what took less than a tenth of the timeout.
     pub(in crate::prometheus) fn worth_a_word(self, whole_ms: u128) -> Before {
         let is_long = |ms: u128| ms > 0 && ms * 10 >= whole_ms;
         Before {
@@ -59,14 +60,14 @@ impl Before {
 }
 
 impl Circumstances {
-    /// Those of a call that was never made.
+    /// The circumstances of a call that was never made.
     pub(in crate::prometheus) const NONE: Circumstances = Circumstances {
         asked: CallKind::Evaluation,
         before: Before { queued: None, memory_ms: None, calls: None },
         failed_replicas: Vec::new(),
     };
 
-    /// What took the time before the call, as the end of a clause, if anything did.
+    /// What took the time before the call, as the end of a clause; empty if nothing did.
     pub(in crate::prometheus) fn before(&self) -> String {
         let Before { queued, memory_ms, calls } = self.before;
         let queued = queued.map(|Queued { waited_ms, in_flight }| match in_flight {
@@ -79,8 +80,8 @@ impl Circumstances {
         if all.is_empty() { String::new() } else { format!(", after the request had waited {}", all.join(" and ")) }
     }
 
-    /// What helps against a timeout, as a clause: what shortens the waits before, what makes the call need less time, what the failure
-    /// itself suggests, and more time.
+    /// What helps against a timeout, as a clause: shorter waits before the call, less work, what the failure itself suggests, and
+    /// more time.
     pub(super) fn against_timeout(&self, suggested: &[&str], words: Vocabulary<'_>) -> String {
         let queued = self.before.queued.map(|queued| match queued.in_flight {
             Some(_) => "raise max_in_flight in the upstreams file",
@@ -107,7 +108,7 @@ impl Circumstances {
     }
 }
 
-/// One of several things to do.
+/// Several remedies, joined by "or".
 pub(in crate::prometheus) struct Either<'a>(pub(in crate::prometheus) &'a [&'a str]);
 
 impl fmt::Display for Either<'_> {
@@ -140,7 +141,7 @@ mod tests {
             let (error_type, message) = ("x".to_owned(), "why".to_owned());
             ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
         };
-        // Whether the failure is one that another query would avoid.
+        // Whether another query would avoid the failure.
         for (kind, is_avoidable) in [
             (ErrorKind::Timeout { waited_ms: 9, whole_ms: 9 }, true),
             (ErrorKind::Stalled(9), true),

@@ -1,4 +1,4 @@
-//! What went wrong, and what to do about it, in a sentence.
+//! The texts of errors: what went wrong and what to do about it, in a sentence.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use super::ErrorKind;
 use super::circumstances::{CallKind, Circumstances, Either};
 use super::vocabulary::Vocabulary;
 
-/// What went wrong, and what to do about it, as the predicate of a sentence about an upstream: one of this definition, or one of
-/// Connection Details.
+/// What went wrong and what to do about it, as the predicate of a sentence about an upstream. `definition` is that of an upstream
+/// of the upstreams file.
 pub(in crate::prometheus) fn predicate(
     definition: Option<&Definition>,
     kind: &ErrorKind,
@@ -19,7 +19,7 @@ pub(in crate::prometheus) fn predicate(
     Predicate { kind, circumstances, words: Vocabulary::new(definition, kind) }.to_string()
 }
 
-/// The same in words that are known already.
+/// The predicate, if the vocabulary is already known.
 pub(super) struct Predicate<'a> {
     pub(super) kind: &'a ErrorKind,
     pub(super) circumstances: &'a Circumstances,
@@ -92,7 +92,7 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::Silent(silence) => silence.write(f, words),
             ErrorKind::NoMemory(none) => self.write_no_memory(f, *none),
             ErrorKind::Failed(failure) => failure.write(f, circumstances, words),
-            // Only a proxy's, see below.
+            // Only a proxy has it, see `at_proxy`.
             ErrorKind::Refused(status) => write!(f, "is refused (HTTP status {status})"),
             ErrorKind::Status(failure) => failure.write(f, words),
             ErrorKind::Encoded(encoding) => write!(
@@ -143,7 +143,7 @@ impl fmt::Display for Predicate<'_> {
 
 impl Predicate<'_> {
     fn write_timeout(&self, f: &mut fmt::Formatter<'_>, waited_ms: u128, whole_ms: u128) -> fmt::Result {
-        // Less than that is left when others, or the mirror itself, took some of it before.
+        // Less is left if other requests, or the mirror itself, used some of the time before.
         let left = if waited_ms * 10 < whole_ms * 9 {
             format!("{waited_ms} ms that were left of the ")
         } else {
@@ -160,7 +160,7 @@ impl Predicate<'_> {
         write!(f, "did not answer within the {left}timeout of {whole_ms} ms{before}; {so}{remedies}")
     }
 
-    /// Something else took too long: what, what took time before it, and what helps.
+    /// Writes that something else took too long: what it was, what took time before it, and what helps.
     fn write_late(&self, f: &mut fmt::Formatter<'_>, what: &str, suggested: &[&str]) -> fmt::Result {
         let remedies = self.circumstances.against_timeout(suggested, self.words);
         write!(f, "{what}{}; {remedies}", self.circumstances.before())
@@ -203,7 +203,7 @@ fn against_size(asked: CallKind) -> &'static str {
     }
 }
 
-/// What kept the workers from a query, and what helps.
+/// Why no worker was free for a query, and what helps.
 fn while_waiting_for_worker(
     held_by_upstream: usize,
     workers: usize,
@@ -216,7 +216,7 @@ fn while_waiting_for_worker(
              find out why it is slow, or raise max_in_flight"
         );
     }
-    // It may have no more than three quarters, and then it is what is slow.
+    // An upstream may occupy three quarters of the workers at most. If it occupies more than half, it is the slow one.
     let remedy = if held_by_upstream * 2 > workers {
         "find out why it is slow, or raise --workers of this mirror".to_owned()
     } else {
@@ -260,7 +260,7 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
         ErrorKind::NotPrometheus { found, .. } => {
             format!("{found}; check that {proxy} has its port and its protocol (http or https)")
         }
-        // Nothing else goes wrong before there is an upstream.
+        // No other failure can occur before there is a connection to the upstream.
         other => other.name().to_owned(),
     }
 }

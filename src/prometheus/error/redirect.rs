@@ -1,4 +1,4 @@
-//! Where a redirect points, and what that says about the address in the Connection Details. Redirects are not followed.
+//! Where a redirect points, and what this says about the configured address. The mirror does not follow redirects.
 
 use std::fmt;
 
@@ -9,32 +9,32 @@ use super::vocabulary::Vocabulary;
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
 
-/// What stands between a base URL and the names of the calls.
+/// What comes between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
 
-/// Where a redirect points: scheme, host, port and what may be shown of the path, never a query, nor credentials.
+/// Where a redirect points: scheme, host, port and the parts of the path that may be shown, never a query or credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// To the same base URL, but by https.
     Https(String),
-    /// To the address that was asked.
+    /// To the address of the call.
     Itself,
     /// From https to http.
     Unencrypted(String),
     /// To the API at another base URL.
     Api(String),
-    /// To anything else, if it may be shown.
+    /// To anything else; the address if it may be shown.
     Elsewhere(Option<String>),
 }
 
 impl Redirect {
-    /// What the header `Location` says to a call of this context.
+    /// What the header `Location` means for a call of this context.
     pub(in crate::prometheus) fn of(location: Option<&str>, context: &CallContext) -> Redirect {
         Redirect::within(location, context).unwrap_or(Redirect::Elsewhere(None))
     }
 
     fn within(location: Option<&str>, context: &CallContext) -> Option<Redirect> {
-        /// A longer address is not shown.
+        /// The longest address that is shown.
         const MAX_SHOWN_BYTES: usize = 200;
         let asked: Uri = context.base.parse().ok()?;
         let to = absolute(location?, &asked)?;
@@ -110,7 +110,7 @@ impl Redirect {
     }
 }
 
-/// A `Location` as a whole URL. One that is relative to the path that was asked is none.
+/// A `Location` as a complete URL. `None` if it is relative to the path of the call.
 fn absolute(location: &str, asked: &Uri) -> Option<Uri> {
     let scheme = asked.scheme_str()?;
     if location.starts_with("//") {

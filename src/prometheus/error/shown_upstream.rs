@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::prometheus::upstreams_file::definition::Definition;
 
-/// What an error shows of its upstream. `Display` gives its name, if it has one, host, port and path prefix; nothing shows credentials.
+/// What an error shows of its upstream. `Display` writes its name, if it has one, host, port and path prefix, never credentials.
 #[derive(Debug)]
 pub struct ShownUpstream {
     pub(in crate::prometheus) text: String,
-    /// Which of its replicas, by their order in the upstreams file.
+    /// The index of the replica, in the order of the upstreams file.
     pub(in crate::prometheus) replica: usize,
-    /// Its definition, if it is in the upstreams file.
+    /// Its definition, if it is defined in the upstreams file.
     pub(in crate::prometheus) definition: Option<Arc<Definition>>,
 }
 

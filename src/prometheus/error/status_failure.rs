@@ -1,6 +1,6 @@
-//! What an HTTP status means that comes without data, and what the admin can do about it.
+//! What an HTTP status without data means, and what the admin can do about it.
 //!
-//! Owns the table of statuses. What Prometheus says in its envelope goes before it (`client/response`).
+//! Owns the table of statuses. An error in Prometheus's envelope takes precedence (`client/response`).
 
 use std::fmt;
 
@@ -22,9 +22,9 @@ pub struct StatusFailure {
     pub meaning: StatusMeaning,
     /// Prometheus's own words about it, shortened.
     pub words: Option<String>,
-    /// Whether the upstream, and with it its credentials, stands in the upstreams file.
+    /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
     pub is_named: bool,
-    /// Whether requests are signed for Amazon.
+    /// Whether calls are signed for Amazon.
     pub is_signed: bool,
 }
 
@@ -35,48 +35,48 @@ pub enum StatusMeaning {
     OtherProtocol,
     /// 400 over https: it may require a client certificate.
     ClientCertificate,
-    /// 401, and no credentials were sent. The schemes of the challenges.
+    /// 401, and the mirror sent no credentials. Contains the schemes of the challenges.
     CredentialsRequired(Vec<String>),
-    /// 401, and credentials were sent. The schemes of the challenges.
+    /// 401, and the mirror sent credentials. Contains the schemes of the challenges.
     CredentialsRefused(Vec<String>),
-    /// 401 of Mimir or Cortex: no tenant was sent.
+    /// 401 of Mimir or Cortex: the mirror sent no tenant.
     TenantRequired,
     /// 403.
     Denied {
-        /// Whether credentials were sent.
+        /// Whether the mirror sent credentials.
         has_credentials: bool,
         /// The schemes of the challenges.
         challenges: Vec<String>,
     },
-    /// 407: a forward proxy wants credentials.
+    /// 407: a forward proxy requires credentials.
     ProxyCredentials,
-    /// 511: a network on the way demands a login.
+    /// 511: a network on the way requires a login.
     NetworkLogin,
-    /// A redirect, which is not followed, and where it points.
+    /// A redirect, which the mirror does not follow, and where it points.
     Redirected(Redirect),
-    /// Any other status of refusal.
+    /// Any other 4xx.
     Refused,
     /// 404: no API at this path.
     NoApi,
     /// 405 or 501, to POST and to GET.
     MethodRefused,
-    /// 408: it waited too long for the request.
+    /// 408: the upstream waited too long for the call.
     GaveUpWaiting,
     /// 413, 414 or 431.
     TooLong,
-    /// 421: another server than the one meant.
+    /// 421: the server does not serve this host.
     Misdirected,
-    /// 429. When it may be asked again, if it says so.
+    /// 429. Contains when to try again, if the response says so.
     TooManyRequests(Option<RetryAfter>),
-    /// 5xx: it is there, and cannot answer now. When it may be asked again, if it says so.
+    /// 5xx: reachable, but it cannot answer now. Contains when to try again, if the response says so.
     Unavailable(Option<RetryAfter>),
 }
 
-/// The body by which Mimir and Cortex say that no tenant was named.
+/// The body by which Mimir and Cortex say that the tenant is missing.
 const NO_TENANT: &str = "no org id";
 
 impl StatusFailure {
-    /// What a status means, if anything. `body` is the beginning of its body, if that is short and a text.
+    /// What a status means; `None` for 1xx and 2xx. `body` is the beginning of the body if it is a short text.
     pub(in crate::prometheus) fn of(
         status: u16,
         headers: &HeaderMap,
@@ -109,7 +109,7 @@ impl StatusFailure {
         Some(StatusFailure { status, meaning, words: None, is_named: context.is_named, is_signed: context.is_signed })
     }
 
-    /// What the upstream itself wrote.
+    /// The words that the upstream wrote.
     pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
         let challenges = match &mut self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
@@ -120,7 +120,7 @@ impl StatusFailure {
         challenges.iter_mut().chain(&mut self.words)
     }
 
-    /// Whether the query is too long for it.
+    /// Whether the query is too long for the server or the proxy in front of it.
     pub(in crate::prometheus) fn is_too_long(&self) -> bool {
         self.meaning == StatusMeaning::TooLong
     }
@@ -183,7 +183,7 @@ impl StatusFailure {
         }
     }
 
-    /// What is said beside the status.
+    /// What the text says in brackets after the status.
     fn details(&self) -> String {
         match &self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
@@ -195,7 +195,7 @@ impl StatusFailure {
         }
     }
 
-    /// What it may be, and what to change, as the end of the sentence.
+    /// What it may be and what to change, as the end of the sentence.
     fn remedy(&self, words: Vocabulary<'_>) -> String {
         let remedy = match &self.meaning {
             StatusMeaning::OtherProtocol => {
@@ -280,7 +280,7 @@ mod tests {
                      code: &str,
                      says: &[&str]| {
             let mut headers = HeaderMap::new();
-            // Each line is a header of its own.
+            // Each line is a separate header.
             let (name, values) = header.unwrap_or(("X-None", ""));
             for value in values.lines() {
                 headers.append(name, value.parse().unwrap());

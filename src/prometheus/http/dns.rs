@@ -1,8 +1,8 @@
-//! Asks the name servers of `/etc/resolv.conf` for the addresses of a name, without the system's resolver.
+//! Queries the name servers of `/etc/resolv.conf` for the addresses of a name, without the system's resolver.
 //!
-//! The resolver asks one name server after the other, and one search domain after the other, and blocks for seconds (5 by default)
-//! wherever there is no response. What it would find after that wait is found here at once: all servers are asked for all names that it
-//! would try, and the servers that are known to be silent last. Responses are judged as it judges them.
+//! The resolver queries one name server after the other, and one search domain after the other, and blocks for seconds (5 by
+//! default) whenever there is no response. This module finds the same addresses at once: it queries all servers for all names that
+//! the resolver would try, those that are known to be silent last. It interprets responses as the resolver does.
 
 mod exchange;
 mod files;
@@ -22,24 +22,24 @@ use files::ResolvConf;
 
 const PORT: u16 = 53;
 
-/// How long is remembered that a name server was silent, or answered.
+/// How long the mirror remembers that a name server was silent, or answered.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// How long a name server has to stay silent at least before it counts as silent.
+/// How long a name server must stay silent before it counts as silent.
 const MIN_SILENCE: Duration = Duration::from_millis(40);
 
-/// What the name servers say of a name.
+/// What the name servers say about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DnsResult {
     /// Its addresses, at least one.
     Addresses(Vec<IpAddr>),
-    /// That it has none.
+    /// It has no address.
     NotFound,
-    /// That they cannot tell, or nothing: they cannot be reached.
+    /// They responded with a failure, or cannot be reached.
     Failure,
 }
 
-/// Name servers that are asked directly.
+/// Name servers that the mirror queries itself.
 pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
     /// Whether the resolver would wait for a name server that is known to be silent, while another one answers.
     fn resolver_would_wait(&self) -> bool;
@@ -47,7 +47,7 @@ pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
     /// Which of them answer.
     fn servers_seen(&self) -> ServersSeen;
 
-    /// Asks for the addresses of a name, until an instant or until this is not needed any more. `None` if there is no response by then.
+    /// Queries the addresses of a name, until an instant or until `is_over` returns true. `None` if there is no response by then.
     fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult>;
 }
 
@@ -56,11 +56,11 @@ pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
 pub(super) struct NameServers {
     port: u16,
     conf: fn() -> ResolvConf,
-    /// Of those in `resolv.conf` alone.
+    /// Contains only name servers of `resolv.conf`.
     seen: Mutex<HashMap<IpAddr, Seen>>,
 }
 
-/// When a name server was seen to answer, or not to answer where another did.
+/// When a name server answered, or did not answer a query that another one answered.
 #[derive(Debug, Clone, Copy)]
 enum Seen {
     Answering(Instant),
@@ -72,7 +72,7 @@ impl NameServers {
         NameServers { port: PORT, conf: ResolvConf::of_system, seen: Mutex::default() }
     }
 
-    /// Notes which servers have answered. One that has not is silent if another one has told everything meanwhile.
+    /// Notes which servers have answered. One that has not is silent if another one has answered everything meanwhile.
     fn note(&self, known: &[IpAddr], servers: &[DnsServer], is_answered: bool) {
         let now = Instant::now();
         let mut seen = self.seen();
@@ -135,7 +135,7 @@ impl AskDirectly for NameServers {
         let answer = exchange.run(until, is_over);
         self.note(&conf.servers, &exchange.servers, answer.is_some());
         match answer {
-            // It may be known elsewhere.
+            // Another source of `nsswitch.conf` may know the name.
             Some(DnsResult::NotFound) if !files::only_files_and_dns() => None,
             other => other,
         }
@@ -170,11 +170,11 @@ mod tests {
         check(&[3], &[1, 2], several);
     }
 
-    /// What a server of a test does with a query: the status and the IPv4 addresses of its response.
+    /// How a test server responds to a query: the status and the IPv4 addresses of its response.
     type Behaviour = fn(&str) -> Option<(u8, u8)>;
 
-    /// Name servers on loopback addresses of their own, at one port, each with a thread that ends with the test. They note the names
-    /// that they are asked for.
+    /// Name servers on their own loopback addresses, at one port, each with a thread that ends with the test. They note the names
+    /// that are queried.
     struct SocketServers {
         names: NameServers,
         asked: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
@@ -228,14 +228,14 @@ mod tests {
             (answer, begun.elapsed())
         }
 
-        /// What the servers were asked for since this was last called.
+        /// The names that were queried since the last call.
         fn asked(&self) -> Vec<Vec<String>> {
             let of = |asked: &Mutex<Vec<String>>| {
                 let mut names = std::mem::take(&mut *asked.lock().unwrap());
                 names.sort();
                 names
             };
-            // What came in last is noted soon.
+            // The last query is noted soon.
             std::thread::sleep(Duration::from_millis(20));
             self.asked.iter().map(|asked| of(asked)).collect()
         }
@@ -252,7 +252,7 @@ mod tests {
         assert!(!servers.names.resolver_would_wait());
         let (answer, took) = servers.ask("p.example", SECOND * 2);
         assert_eq!(answer, found(2));
-        // A quarter of the time is the first one's.
+        // The first server has a quarter of the time.
         assert!((SECOND / 2..SECOND).contains(&took), "{took:?}");
         assert!(servers.names.resolver_would_wait());
         let [first, second] = ["127.53.1.1", "127.53.1.2"].map(|ip| ip.parse::<IpAddr>().unwrap());

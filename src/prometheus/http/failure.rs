@@ -1,4 +1,4 @@
-//! What a failure of ureq's means here.
+//! The meaning of ureq's errors.
 
 use std::fmt;
 use std::io::ErrorKind as Io;
@@ -13,7 +13,7 @@ use super::tls_failure::of_rustls;
 
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
-/// What the mirror's own resolver and connector fail with; ureq carries it through.
+/// An error of the mirror's own resolver and connector, which ureq passes on.
 #[derive(Debug)]
 pub(super) struct ConnectError(pub(super) ErrorKind);
 
@@ -37,10 +37,11 @@ impl From<ConnectFailure> for ConnectError {
     }
 }
 
-/// The timeout that stands for a response which has begun, but does not go on.
+/// The timeout that means that a response has begun but does not continue.
 pub(super) const IN_RESPONSE: Timeout = Timeout::RecvBody;
 
-/// What a failure of ureq's means, after so long a wait. None of its texts is passed on that could hold a URL, and so a password.
+/// The meaning of an error of ureq after a wait of `waited_ms`. Texts that could contain a URL, and so a password, are not passed
+/// on.
 pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> ErrorKind {
     match error {
         Error::Timeout(IN_RESPONSE) => ErrorKind::Stalled(deadline.whole_ms()),
@@ -49,7 +50,7 @@ pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> Erro
     }
 }
 
-/// The same failure, but a wait for almost the whole timeout, or for longer than it, is said to be the whole of it.
+/// Replaces a wait for almost the whole timeout, or for longer, by the whole timeout.
 fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
     match kind {
         ErrorKind::Unconnected(failure) => ErrorKind::Unconnected(failure.in_whole(whole_ms)),
@@ -60,7 +61,7 @@ fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
     }
 }
 
-/// The meaning of a failure other than a timeout.
+/// The meaning of an error other than a timeout.
 pub(super) fn untimed(error: Error) -> ErrorKind {
     match error {
         Error::Other(error) => match error.downcast::<ConnectError>() {
@@ -69,7 +70,7 @@ pub(super) fn untimed(error: Error) -> ErrorKind {
         },
         Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
         Error::Protocol(_) => ErrorKind::not_prometheus(None, Foreign::NotHttp),
-        // Such as a chunk whose head does not fit into the buffer.
+        // For example, a chunk whose head does not fit into the buffer.
         Error::BodyStalled => ErrorKind::not_prometheus(None, Foreign::BodyNotHttp),
         Error::LargeResponseHeader(..) => ErrorKind::not_prometheus(None, Foreign::LargeHeader),
         Error::Io(error) => match error.kind() {

@@ -1,18 +1,18 @@
-//! Looks up the addresses of names: on few threads, once for all requests that ask for the same name at the same time, and remembered
+//! Looks up the addresses of names: on few threads, once for all requests that need the same name at the same time. Remembers them
 //! for some seconds.
 //!
 //! The system's resolver (`getaddrinfo`) blocks and cannot be interrupted: with a silent name server, glibc takes 5 s for each
-//! attempt (2), name server and search domain. So it runs on threads of its own, of which there are few. Wherever a request would have
-//! to wait for it, the name servers are asked directly (`http/dns`), by one of the requests that wait for the name:
+//! attempt (2), name server and search domain. So it runs on a few threads of its own. Whenever a request would have to wait for
+//! it, one of the requests that wait for the name queries the name servers directly (`http/dns`):
 //!
 //! - when the resolver does not find the name within a fraction of a second,
-//! - when the name server that it asks first is known to be silent, while another one answers,
-//! - when there is no thread for it.
+//! - when the name server that it queries first is known to be silent, while another one answers,
+//! - when there is no free thread.
 //!
-//! Names that are never answered must not keep others from being looked up, nor hold the workers:
+//! Names that get no response must not block the look-ups of other names or hold the workers:
 //!
-//! - New names have six of eight threads. While they hold these, a further one is found only if the name servers answer for it. The
-//!   more names they have left unanswered in the last second, the shorter they are waited for.
+//! - New names may use six of the eight threads. While they use all six, another new name is found only if the name servers answer
+//!   for it. The more names they have left without a response in the last second, the shorter they are waited for.
 //! - Few requests wait for a new name for longer than a second.
 
 mod state;
@@ -29,24 +29,24 @@ use super::dns::{AskDirectly, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
 use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
-/// A look-up that fails for now has met a silent name server if it took this long: the resolver waits a second at least.
+/// A temporary failure that took this long means a silent name server, because the resolver waits at least a second.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
 
-/// How long the resolver is waited for alone.
+/// How long the resolver runs before the name servers are queried as well.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// How long any request waits for the look-up of a name that was not found before. One in so many workers may wait longer.
+/// How long every request may wait for the look-up of a new name. One in this many workers may wait longer.
 const BRIEFLY: Duration = Duration::from_secs(1);
 const WORKERS_PER_PATIENT: usize = 8;
 
-/// How long the name servers are not asked again for a name that they have not answered for.
+/// How long to wait before querying the name servers again for a name without a response.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Addresses {
     pub(super) ips: Arc<[IpAddr]>,
-    /// Whether they were looked up for an earlier connection, and may have changed since.
+    /// Whether they were looked up for an earlier connection and may have changed since.
     pub(super) are_remembered: bool,
 }
 
@@ -55,18 +55,18 @@ pub(super) struct Addresses {
 pub(super) enum LookupFailure {
     /// The name server knows no such name, or no address of it.
     NotFound,
-    /// The name server answers with a failure, or cannot be reached.
+    /// The name server responds with a failure, or cannot be reached.
     ServerFails,
     /// The name server does not answer.
     ServerSilent,
-    /// The look-ups of other names hold the threads, and the name server does not answer for this name at once.
+    /// Look-ups of other names occupy the threads, and the name server does not answer for this name at once.
     Busy,
     /// The system's reason.
     System(String),
 }
 
 impl LookupFailure {
-    /// What it means for a connection to a host of this name.
+    /// The failure of a connection to a host of this name.
     pub(super) fn of(self, name: &str, servers_seen: impl Fn() -> ServersSeen) -> ConnectFailure {
         let name = name.to_owned();
         match self {
@@ -87,7 +87,7 @@ pub(super) struct Lookups(Arc<LookupsCore>);
 
 #[derive(Debug)]
 struct LookupsCore {
-    /// How the resolver looks a name up; blocks.
+    /// Calls the resolver; blocks.
     resolve: fn(&str) -> LookupOutcome,
     name_servers: Box<dyn AskDirectly>,
     workers: usize,
@@ -96,7 +96,7 @@ struct LookupsCore {
 }
 
 impl Lookups {
-    /// Look-ups for so many workers.
+    /// Look-ups for this number of workers.
     pub(super) fn new(workers: usize) -> Lookups {
         Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
@@ -113,7 +113,8 @@ impl Lookups {
     /// The addresses of a name, at least one.
     ///
     /// # Errors
-    /// When it has none, or they are not known before the deadline, or too many requests wait for such names.
+    /// Fails if the name has no address, if its addresses are not known before the deadline, or if too many requests wait for such
+    /// names.
     pub(super) fn find(&self, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
         let mut state = self.0.lock();
@@ -139,7 +140,7 @@ impl Lookups {
         self.await_outcome(state, &name, &lookup, deadline)
     }
 
-    /// Looks a name up anew when it is asked for the next time.
+    /// Forgets the addresses of a name, so that it is looked up again.
     pub(super) fn forget(&self, name: &str) {
         let (name, mut state) = (name.to_ascii_lowercase(), self.0.lock());
         if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
@@ -147,7 +148,7 @@ impl Lookups {
         }
     }
 
-    /// Has the resolver look a name up, if there is a thread for it. If not, a name that was found before waits for one.
+    /// Starts a look-up by the resolver, if there is a free thread. If not, a name that was found before waits for one.
     fn begin(&self, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         let job = (name.to_owned(), Arc::clone(lookup));
         if state.have_room(lookup.standing) {
@@ -158,7 +159,7 @@ impl Lookups {
                     return Ok(());
                 }
                 Err(error) if state.running() == 0 => return Err(LookupFailure::System(error.to_string())),
-                // The threads there are come to it.
+                // The running threads will take it from the queue.
                 Err(_) => {}
             }
         }
@@ -168,8 +169,8 @@ impl Lookups {
         Ok(())
     }
 
-    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests wait longer. Meanwhile, one of the requests
-    /// that wait for it asks the name servers.
+    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests already wait longer. Meanwhile, one of
+    /// the requests that wait for it queries the name servers.
     fn await_outcome<'s>(
         &'s self,
         mut state: MutexGuard<'s, LookupState>,
@@ -208,7 +209,7 @@ impl Lookups {
         outcome.map(|ips| Addresses { ips, are_remembered: false })
     }
 
-    /// Asks the name servers for a name, whose look-up ends if they answer. If they do not, it goes on if there is a thread for it.
+    /// Queries the name servers for a name. If they answer, its look-up ends. If not, it continues if there is a thread for it.
     fn ask<'s>(
         &'s self,
         mut state: MutexGuard<'s, LookupState>,
@@ -230,7 +231,7 @@ impl Lookups {
         state.asking -= 1;
         if let Some(pending) = state.pending(name, lookup) {
             pending.is_asking = false;
-            // Where the request's own time was too short, another one may ask at once.
+            // If only this request's time was too short, another request may query at once.
             pending.ask_at = if deadline < wanted { now } else { Instant::now() + ASK_AGAIN_AFTER };
         }
         let outcome = match answer {
@@ -258,7 +259,7 @@ impl LookupsCore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks up a name, and then what is queued, until there is no more.
+    /// Looks up a name, and then the queued ones until the queue is empty.
     fn work(&self, first: LookupJob) {
         let mut next = Some(first);
         while let Some((name, lookup)) = next {
@@ -273,7 +274,7 @@ impl LookupsCore {
     }
 }
 
-/// Asks the system's resolver.
+/// Calls the system's resolver.
 fn by_system(name: &str) -> LookupOutcome {
     let begun = Instant::now();
     let ips: Arc<[IpAddr]> = match dns_lookup::lookup_host(name) {
@@ -307,7 +308,7 @@ mod tests {
         Ok(Arc::new([IpAddr::from([127, 0, 0, 1])]))
     }
 
-    /// What name servers do when they are asked directly, and whether the resolver would wait for them.
+    /// How name servers respond to direct queries, and whether the resolver would wait for them.
     #[derive(Debug)]
     struct FakeServers {
         answer: fn(&str) -> Option<DnsResult>,
@@ -336,7 +337,7 @@ mod tests {
         Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
-    /// Look-ups of which the name server answers for none, if it is asked.
+    /// Look-ups whose name server never answers direct queries.
     fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Lookups {
         lookups(resolve, |_| None)
     }
@@ -345,13 +346,13 @@ mod tests {
         Some(DnsResult::Addresses(vec![[10, 0, 0, 1].into()]))
     }
 
-    /// What is found of a name within a time, and how long that takes.
+    /// The result for a name within a time, and how long it takes.
     fn ask(lookups: &Lookups, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
         let begun = Instant::now();
         (lookups.find(name, in_ms(within_ms)), begun.elapsed())
     }
 
-    /// Has so many silent names asked for, one after the other, none of which is waited for.
+    /// Looks up this many silent names, one after the other, without waiting for any.
     fn hold(lookups: &Lookups, threads: usize) {
         for nth in 0..threads {
             assert_eq!(lookups.find(&format!("silent{nth}"), in_ms(1)), Err(LookupFailure::ServerSilent), "{nth}");
@@ -405,7 +406,7 @@ mod tests {
             RUNNING.fetch_sub(1, Ordering::SeqCst);
             Err(LookupFailure::ServerSilent)
         });
-        // One silent name, however many ask for it, leaves the others alone.
+        // One silent name, however many requests look it up, does not affect the others.
         thread::scope(|scope| {
             let same: Vec<_> = (0..50).map(|_| scope.spawn(|| ask(&lookups, "silent", 100).0)).collect();
             assert!(ask(&lookups, "good", 5_000).0.is_ok());
@@ -413,7 +414,7 @@ mod tests {
                 assert_eq!(thread.join().unwrap(), Err(LookupFailure::ServerSilent));
             }
         });
-        // Many silent names take their share of the threads.
+        // Many silent names use all threads of new names.
         let failures = thread::scope(|scope| {
             let ask = |nth| ask(&lookups, &format!("silent{nth}"), 200);
             let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || ask(nth))).collect();
@@ -457,7 +458,7 @@ mod tests {
         check("failing", 5_000, Err(LookupFailure::ServerFails), 0..150);
         check("found", 5_000, Ok(()), 0..150);
         check("new", 5_000, Err(LookupFailure::Busy), 600..1_100);
-        // The more names are unanswered, the shorter.
+        // The more names have no response, the shorter.
         let shortest = thread::scope(|scope| {
             let find = |nth| ask(&lookups, &format!("new{nth}"), 5_000).1;
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
@@ -496,7 +497,7 @@ mod tests {
                 answered()
             },
         );
-        // Only six of them have a thread. Two requests ask for each.
+        // Only six of them have a thread. Two requests look up each.
         let took: Vec<Duration> = thread::scope(|scope| {
             let find = |nth: usize| ask(&lookups, &format!("name{}", nth / 2), 5_000);
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
@@ -506,7 +507,7 @@ mod tests {
         assert!(took.iter().all(|took| *took < Duration::from_millis(600)), "{took:?}");
         assert_eq!(took.iter().filter(|took| **took > HEAD_START / 2).count(), 12, "{took:?}");
         assert_eq!(ASKED.load(Ordering::SeqCst), 20);
-        // What the resolver says later changes nothing.
+        // The later result of the resolver changes nothing.
         thread::sleep(Duration::from_millis(2_100));
         assert!(lookups.find("name0", in_ms(0)).unwrap().are_remembered);
     }

@@ -1,6 +1,6 @@
-//! Judges by its name whether an upstream may be asked. ureq asks before every exchange, also before one on a kept connection.
+//! Checks by its name whether an upstream may be queried. ureq calls this before every call, even on a kept connection.
 //!
-//! No name is looked up here: whoever makes a connection does that, see `connector`.
+//! Names are not looked up here, but when a connection is made, see `connector`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::prometheus::error::ErrorKind;
 use super::connector::Connector;
 use super::failure::ConnectError;
 
-/// Gives no address, but an error for what may not be asked.
+/// Returns no address, but an error if the upstream may not be queried.
 #[derive(Debug)]
 pub(super) struct Judge(pub(super) Arc<Connector>);
 

@@ -13,7 +13,7 @@ use super::failure::{ConnectError, failure};
 use crate::memory::{Memory, NoMemory};
 use crate::prometheus::error::ErrorKind;
 
-/// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
+/// The header in which VictoriaMetrics names the server that responds. No other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
 /// A response that has begun.
@@ -23,13 +23,13 @@ pub(in crate::prometheus) struct UpstreamResponse {
     pub(in crate::prometheus) headers: HeaderMap,
     /// The header `Content-Type`.
     pub(in crate::prometheus) content_type: Option<String>,
-    /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
+    /// Whether it has the header in which VictoriaMetrics names the server that responds.
     pub(in crate::prometheus) is_victoria_metrics: bool,
     pub(in crate::prometheus) body: ResponseBody,
 }
 
 impl UpstreamResponse {
-    /// The response to a call that began then, of whose body at most `max_bytes` are read.
+    /// The response to a call that began at `begun`. At most `max_bytes` of its body are read.
     pub(super) fn new(
         mut response: Response<ureq::Body>,
         begun: Instant,
@@ -54,25 +54,25 @@ impl UpstreamResponse {
     }
 }
 
-/// The body of a response as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
-/// the connection can be used again; dropped before that, it is closed.
+/// The body of a response as it arrives, up to the deadline and a bound on its bytes. A body that is read to its end leaves the
+/// connection open for the next call; dropping it earlier closes the connection.
 pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
     meter: Option<ByteMeter>,
-    /// When it was asked for.
+    /// When the call began.
     begun: Instant,
     /// How much of the time since then was spent on waiting for the upstream.
     waited: Duration,
-    /// Whether its end is told by anything but the end of the connection.
+    /// Whether anything but the end of the connection marks its end.
     has_length: bool,
-    /// Its first byte, once that is read.
+    /// Its first byte, once it is read.
     first: Option<u8>,
     has_ended: bool,
 }
 
-/// Counts the bytes of a body, for whoever has a clone of it.
+/// Counts the bytes of a body. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
 
@@ -86,14 +86,14 @@ impl ByteMeter {
     }
 }
 
-/// What is made of a body that is read, and kept.
+/// The memory that the decoded body is charged to.
 struct Charged {
     memory: Memory,
     read_bytes: usize,
 }
 
-/// How many bytes of memory a byte of JSON takes at most once it is decoded, and answered with, roughly: it may be part of a
-/// short name, which is a text of its own.
+/// How many bytes of memory each byte of JSON takes at most after decoding, including the reply made of it, roughly. It may be part
+/// of a short name, which is a string of its own.
 const DECODED_BYTES: usize = 3;
 
 impl ResponseBody {
@@ -113,17 +113,18 @@ impl ResponseBody {
         }
     }
 
-    /// Counts what is made of it as held by a call.
+    /// Charges what is decoded of it to the memory of a request.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
         self.charged = Some(Charged { memory, read_bytes: 0 });
     }
 
-    /// Counts its bytes for whoever has the meter.
+    /// Counts its bytes with this meter.
     pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
         self.meter = Some(meter);
     }
 
-    /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
+    /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
+    /// connection marks the end of a body.
     pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
         self.has_ended && !self.has_length && self.first == Some(b'{')
     }
@@ -133,7 +134,7 @@ impl ResponseBody {
         self.first
     }
 
-    /// What it means that it cannot be read further.
+    /// The failure that an error of reading it means.
     pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
         if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
             return ErrorKind::NoMemory(none);
@@ -149,7 +150,7 @@ impl Read for ResponseBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let begun = Instant::now();
         if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
-            // It was not the upstream that took most of the time.
+            // The upstream did not take most of the time.
             return Err(ureq::Error::from(ConnectError(ErrorKind::TimeSpent(self.deadline.whole_ms()))).into_io());
         }
         let read = self.reader.read(buffer);
@@ -185,7 +186,7 @@ mod tests {
             read.map_err(|error| body.failure(error))
         };
         assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
-        // What has arrived is read.
+        // Bytes that have arrived are read.
         assert_eq!(read(90), Ok(2));
     }
 }

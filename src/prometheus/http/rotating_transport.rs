@@ -1,4 +1,4 @@
-//! A transport of one upstream's own, whose certificates follow their files.
+//! The transport of one upstream, whose certificates are reloaded when their files change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,31 +12,32 @@ use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
 
-/// What all such transports are made with.
+/// What all these transports are created with.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Surroundings {
     pub(in crate::prometheus) shared: SharedTransport,
-    /// What `--ca-path` says.
+    /// The authorities of `--ca-path`.
     pub(in crate::prometheus) authorities: Authorities,
-    /// What `--proxy` and `--no-proxy` say.
+    /// The proxy of `--proxy` and `--no-proxy`.
     pub(in crate::prometheus) proxy: Option<Proxy>,
 }
 
-/// Connections that are shared with no other upstream.
+/// Connections that no other upstream shares.
 #[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
     transport: Transport,
-    /// TLS with a proxy of the upstream's own.
+    /// TLS with the upstream's own proxy.
     proxy_tls: Option<Arc<Tls>>,
     settings: TlsSettings,
     material: Mutex<TlsMaterial>,
 }
 
 impl RotatingTransport {
-    /// A transport to any host: whoever writes the upstreams file may have any asked. The allow-list is about Connection Details.
+    /// A transport to any host. The allow-list is about Connection Details only: the author of the upstreams file may name any
+    /// upstream.
     ///
     /// # Errors
-    /// When TLS cannot be spoken as it is set.
+    /// Fails if TLS cannot be set up with these settings.
     pub(in crate::prometheus) fn new(
         settings: TlsSettings,
         proxy: &ProxyChoice,
@@ -48,7 +49,7 @@ impl RotatingTransport {
         let (proxy, proxy_tls) = match proxy {
             ProxyChoice::AsSet => (around.proxy.clone(), None),
             ProxyChoice::Direct => (None, None),
-            // As in Prometheus, all but the server's name holds for the proxy, too.
+            // As in Prometheus, all settings except the server's name apply to the proxy, too.
             ProxyChoice::Through(proxy) => (Some(proxy.clone()), Some(Arc::new(Tls::new(config.clone(), None)))),
         };
         let tls = Tls::new(config, settings.server_name.as_deref());
@@ -58,8 +59,8 @@ impl RotatingTransport {
         Ok(RotatingTransport { transport, proxy_tls, settings, material: Mutex::new(material) })
     }
 
-    /// Takes over what has changed in the files of the authorities and in those of the certificate and its key, whatever is wrong with
-    /// the others.
+    /// Reloads the files of the authorities, and those of the certificate and its key, where they have changed. A failure of one
+    /// does not stop the other.
     pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         [TlsSettings::with_new_ca, TlsSettings::with_new_pair]

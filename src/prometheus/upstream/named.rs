@@ -1,4 +1,4 @@
-//! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
+//! An upstream of the upstreams file: its connections and credentials, which are reloaded when their files change.
 
 use std::io;
 use std::sync::Arc;
@@ -27,10 +27,11 @@ use crate::prometheus::http::rotating_transport::{RotatingTransport, Surrounding
 use crate::prometheus::http::transport::{ANY_PATIENCE, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
-/// How long a connection to a replica may take: there are others.
+/// How long connecting to a replica may take, as there are others.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a connection to a service of this machine's own may take. Where there is none, most machines get no response at all.
+/// How long connecting to a local service of the machine may take. Where there is no such service, most machines get no response at
+/// all.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a probe of a replica may take.
@@ -38,8 +39,8 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, such as eu-west-1, or set AWS_REGION";
 
-/// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
-/// not with what had its name before the file changed.
+/// An upstream of the upstreams file. It shares neither connections nor anything learnt with other upstreams, even at the same
+/// address, nor with an earlier upstream of the same name.
 #[derive(Debug)]
 pub(super) struct NamedUpstream {
     id: u64,
@@ -51,10 +52,10 @@ pub(super) struct NamedUpstream {
 }
 
 impl NamedUpstream {
-    /// The upstream of a definition. Reads all files that it names.
+    /// Creates the upstream of a definition. Reads all files that it names.
     ///
     /// # Errors
-    /// When one is of no use.
+    /// Fails if one of them cannot be used.
     pub(super) fn new(
         definition: Definition,
         around: &Surroundings,
@@ -73,7 +74,7 @@ impl NamedUpstream {
         })
     }
 
-    /// Takes over what has changed in the files that the definition names, whatever is wrong with some of them.
+    /// Reloads the files that the definition names, where they have changed. A file that cannot be used does not stop the others.
     pub(super) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
@@ -84,24 +85,24 @@ impl NamedUpstream {
         [secrets, tls, of_tokens].into_iter().collect()
     }
 
-    /// The replica to ask.
+    /// The replica to query.
     pub(super) fn current_replica(&self) -> usize {
         self.replicas.current(Instant::now())
     }
 
-    /// A replica has failed to answer, which the next query need not try.
+    /// Notes that a replica has failed, so that the next query need not try it.
     pub(super) fn replica_failed(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
-    /// Probes the replicas that may have to be left, or can be returned to, all at the same time. One that is left is not waited for any
-    /// more.
+    /// Probes the replicas that the mirror may have to leave or can return to, all at the same time. When it leaves a replica,
+    /// calls that wait for it end.
     pub(super) fn probe_replicas(&self) {
         let replicas = self.replicas.to_probe(Instant::now());
         let found: Vec<(usize, Probed)> = thread::scope(|scope| {
             let probe = |replica| {
                 let thread = thread::Builder::new().name("replica-probe".to_owned());
-                // Without a thread, it is probed the next time.
+                // Without a thread, the next round probes it.
                 Some((replica, thread.spawn_scoped(scope, move || self.probe(replica)).ok()?))
             };
             let probes: Vec<_> = replicas.into_iter().filter_map(probe).collect();
@@ -116,12 +117,12 @@ impl NamedUpstream {
         }
     }
 
-    /// Whether a replica answers a trivial query.
+    /// Sends the trivial query to a replica.
     fn probe(&self, replica: usize) -> Probed {
         let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
         match trivial_query::ask(self.transport(), self.target(replica), deadline, None) {
             Ok(response) if response.status >= 500 => Probed::Down,
-            // The connection can be used again once the short body is read.
+            // The connection can be reused after the short body is read to its end.
             Ok(mut response) => match io::copy(&mut response.body, &mut io::sink()) {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
@@ -142,17 +143,17 @@ impl NamedUpstream {
         if to < from { log::info(line) } else { log::warn(line) }
     }
 
-    /// Whom queries to a replica go to.
+    /// Where calls to a replica go.
     pub(super) fn target(&self, replica: usize) -> CallTarget<'_> {
         CallTarget { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
-    /// Whether requests are signed for Amazon.
+    /// Whether calls are signed for Amazon.
     pub(super) fn is_signed(&self) -> bool {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
-    /// A number that no other has.
+    /// A number that no other upstream has.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
@@ -161,7 +162,7 @@ impl NamedUpstream {
         &self.definition
     }
 
-    /// The address of a replica; of one that there is not, that of the first.
+    /// The address of a replica; of the first one if there is no such replica.
     pub(super) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
         addresses.get(replica).unwrap_or(&addresses[0])

@@ -1,4 +1,4 @@
-//! A query that every Prometheus can answer at once, which tells whether one answers at all.
+//! A query that every Prometheus answers at once. It shows whether a server answers at all.
 
 use crate::model::trace::Trace;
 use crate::prometheus::error::ErrorKind;
@@ -13,10 +13,10 @@ pub const TRIVIAL_QUERY: &str = "1";
 /// The most bytes of the response.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Begins to ask it.
+/// Sends the query. Returns when the response begins.
 ///
 /// # Errors
-/// When there is no response before the deadline.
+/// Fails if there is no response before the deadline.
 pub(in crate::prometheus) fn ask(
     transport: &Transport,
     target: CallTarget<'_>,

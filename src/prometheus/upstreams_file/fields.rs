@@ -1,5 +1,5 @@
-//! Values of the upstreams file, taken by name and checked. Whatever is wrong is told with its line, its path and what is allowed;
-//! what stands there is never repeated, since it may be a secret in the wrong place.
+//! Values of the upstreams file, read by name and checked. Errors contain the line, the path and what is allowed. They never repeat
+//! a value, because it may be a secret in the wrong place.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -27,7 +27,7 @@ impl fmt::Display for BadField {
     }
 }
 
-/// A value, and where it stands.
+/// A value, and its place in the file.
 pub(super) struct FileField<'n> {
     path: String,
     line: usize,
@@ -53,12 +53,12 @@ impl<'n> FileField<'n> {
         BadField { line: self.line, path, what: what.to_owned() }
     }
 
-    /// Where it stands.
+    /// Its place in the file.
     pub(super) fn place(&self) -> FilePlace {
         FilePlace { line: self.line, path: self.path.clone() }
     }
 
-    /// A text without the blanks around it; it is not empty.
+    /// A text without the blanks around it; not empty.
     pub(super) fn text(&self) -> Result<&'n str, BadField> {
         match self.value {
             YamlValue::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
@@ -67,7 +67,7 @@ impl<'n> FileField<'n> {
         }
     }
 
-    /// A text as it stands there.
+    /// A text as it is written; not empty.
     pub(super) fn secret(&self) -> Result<Secret, BadField> {
         match self.value {
             YamlValue::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
@@ -89,7 +89,7 @@ impl<'n> FileField<'n> {
         self.word([("true", true), ("false", false)])
     }
 
-    /// One of some words.
+    /// One of these words.
     pub(super) fn word<T: Copy, const N: usize>(&self, words: [(&str, T); N]) -> Result<T, BadField> {
         let expected = || {
             let names = words.map(|(word, _)| word);
@@ -106,7 +106,7 @@ impl<'n> FileField<'n> {
         number.ok_or_else(|| self.bad(&format!("must be a whole number from {} to {}", allowed.start(), allowed.end())))
     }
 
-    /// A duration of at most `most` as Prometheus writes them, such as `30s`, `1m30s` or `500ms`.
+    /// A duration in Prometheus's format, such as `30s`, `1m30s` or `500ms`; not zero and at most `most`.
     pub(super) fn duration(&self, most: Duration) -> Result<Duration, BadField> {
         let duration = self.text().ok().and_then(duration::parse_ms).map(Duration::from_millis);
         let duration = duration.filter(|duration| !duration.is_zero() && *duration <= most);
@@ -115,7 +115,7 @@ impl<'n> FileField<'n> {
         })
     }
 
-    /// The items of a list, of which there is at least one.
+    /// The items of a list: at least one and at most `most`.
     pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, BadField> {
         match self.value {
             YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
@@ -138,7 +138,7 @@ impl<'n> FileField<'n> {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            // It is not repeated: it may be a secret that lost its own key.
+            // The key is not repeated: it may be a secret without its key.
             let near = nearest(&key.name, known.iter().copied(), 1);
             let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
             let what = format!("has an unknown key: {meant}the keys are {}", known.join(", "));
@@ -169,7 +169,7 @@ impl<'n> FileFields<'n> {
         Some(self.field(name, node))
     }
 
-    /// A value that has to be there.
+    /// A required value.
     pub(super) fn needed(&self, name: &str) -> Result<FileField<'n>, BadField> {
         self.get(name).ok_or_else(|| self.bad(&format!("has no {name}, which it needs")))
     }
@@ -180,7 +180,7 @@ impl<'n> FileFields<'n> {
         present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
     }
 
-    /// The only one of these that is there, if any.
+    /// The only one of these that is present, if any.
     pub(super) fn at_most_one(
         &self,
         names: &[&'static str],

@@ -1,4 +1,4 @@
-//! One call from its beginning to its end: what it costs, what it means, and who is told of it.
+//! One call from begin to end: admission, interpretation, metrics, log and recording.
 
 use std::time::{Duration, Instant};
 
@@ -17,38 +17,38 @@ use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
 use crate::prometheus::http::response::{ByteMeter, UpstreamResponse};
 
-/// How many bytes of memory a byte of a query takes while it is sent: it is copied, and percent-encoded in a form.
+/// How many bytes of memory each byte of a query uses while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;
 
-/// The parameters that are times.
+/// The time parameters.
 const TIMES: [&str; 4] = ["time", "start", "end", "step"];
 
-/// Where a call goes, and what it carries.
+/// The endpoint and the parameters of a call.
 pub(super) struct ApiCall<'a> {
-    /// What the metrics call the endpoint.
+    /// The name of the endpoint in the metrics.
     pub(super) endpoint: &'static str,
     pub(super) path: &'a str,
     pub(super) params: Params,
-    /// The PromQL or selector, for the error.
+    /// The PromQL or selector that an error shows.
     pub(super) query: Option<&'a str>,
     pub(super) asked: CallKind,
-    /// Whether the endpoint takes a form by POST, which has no bound on its length.
+    /// Whether the endpoint accepts a form by POST, whose length is not limited.
     pub(super) by_post: bool,
     pub(super) deadline: Deadline,
 }
 
-/// A call under way.
+/// A call in flight.
 pub(super) struct OngoingCall {
     endpoint: &'static str,
     asked: CallKind,
     path: String,
     query: Option<String>,
     started: Instant,
-    /// How long the request had waited for memory before.
+    /// How long the request had waited for memory before the call.
     waited_for_memory: Duration,
-    /// Its parameters that are times, if it is recorded.
+    /// Its time parameters, if it is recorded.
     pub(super) times: Params,
-    /// The HTTP status, once there is a response.
+    /// The HTTP status, once the response has begun.
     status: Option<u16>,
     /// Counts the bytes of the response, if it is recorded.
     meter: Option<ByteMeter>,
@@ -64,7 +64,7 @@ impl OngoingCall {
 }
 
 impl Session<'_> {
-    /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
+    /// Makes a call and returns its data. `None` if there is none: some servers leave `data` out or write `null` for an empty list.
     pub(super) fn call<T>(
         &mut self,
         request: ApiCall<'_>,
@@ -78,7 +78,7 @@ impl Session<'_> {
         Ok(data.flatten())
     }
 
-    /// Makes a call whose answer `interpret` reads. Gives nothing when that has seen enough.
+    /// Makes a call whose response `interpret` decodes. The outer `None` means that the sink has seen enough.
     pub(super) fn call_with<T>(
         &mut self,
         request: ApiCall<'_>,
@@ -166,7 +166,7 @@ impl Session<'_> {
         })
     }
 
-    /// Ends a call: counts it and tells of it.
+    /// Ends a call: counts, logs and records it.
     pub(super) fn end(
         &mut self,
         call: OngoingCall,

@@ -1,4 +1,4 @@
-//! Lists: names and values of labels, and what is declared of metrics.
+//! Lists: label names, label values and metric metadata.
 
 use super::Session;
 use super::call::ApiCall;
@@ -15,13 +15,13 @@ use crate::prometheus::http::call::{CallContent, url};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
 
-/// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
-/// have as many in memory.
+/// The most names or values in a list: far more than a person can choose from, and few enough for every worker to hold as many in
+/// memory.
 const MAX_NAMES: usize = 250_000;
 
 impl Session<'_> {
-    /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
-    /// which the start may be left to the upstream.
+    /// The label names of the series that match a selector (`None`: all series), between two times in milliseconds. Without a
+    /// start, the upstream chooses it.
     pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Texts, Error> {
         let deadline = self.deadline;
         self.list("labels", "/api/v1/labels", true, deadline, selector, narrowing(selector, start_ms, end_ms))
@@ -49,8 +49,8 @@ impl Session<'_> {
         })
     }
 
-    /// The same, found in the series themselves. They may be many, but they are asked for by POST, which a long selector fits into;
-    /// values can be asked for by GET only.
+    /// The values of a label, taken from the series. The upstream lists label values by GET only, but series by POST, which a long
+    /// selector fits into.
     fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
         params.extend(self.partial_params());
         let request = ApiCall {
@@ -69,15 +69,16 @@ impl Session<'_> {
         Ok(values.iter().map(String::as_str).collect())
     }
 
-    /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.
+    /// The names of all metrics between two times in milliseconds. As they are only a hint, the call may use half of the remaining
+    /// time at most.
     pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Texts, Error> {
         let deadline = self.deadline.halved();
         let params = narrowing(None, Some(start_ms), end_ms);
         self.list("label_values", "/api/v1/label/__name__/values", false, deadline, None, params)
     }
 
-    /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
-    /// call takes half of the remaining time at most.
+    /// The declared types of all metrics, or of one family. Many servers do not have them and they are only a hint, so the call may
+    /// use half of the remaining time at most.
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
         let deadline = self.deadline.halved();

@@ -1,4 +1,4 @@
-//! Samples: by remote read, or by a range selector where there is no remote read.
+//! Samples: by remote read, or by a range selector if the upstream has no remote read.
 
 use std::time::Instant;
 
@@ -16,11 +16,11 @@ use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 
 impl Session<'_> {
-    /// Reads samples: by remote read, or by a range selector where the upstream has no remote read. `new_sink` makes what
-    /// they are handed to, anew for each try.
+    /// Reads samples: by remote read, or by a range selector if the upstream has no remote read. `new_sink` creates the sink that
+    /// receives them, a new one for each attempt.
     ///
     /// # Errors
-    /// When they cannot be read; never because a sink has seen enough.
+    /// Fails if the samples cannot be read; never because a sink has seen enough.
     pub fn samples<S: SampleSink>(
         &mut self,
         query: &SampleQuery<'_>,
@@ -54,7 +54,7 @@ impl Session<'_> {
             RemoteRead::OutOfOrder | RemoteRead::NotNow => by_selector(self),
             RemoteRead::NotOffered => {
                 let read = by_selector(self)?;
-                // It is not just that the upstream is down.
+                // The range selector works, so the upstream is not just down.
                 self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
                 Ok(read)
             }
@@ -79,7 +79,7 @@ impl Session<'_> {
         };
         let context = self.upstream.context();
         let taken = self.call_with(request, |response| {
-            // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
+            // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
             let are_nan_stale = response.is_victoria_metrics;
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
@@ -97,7 +97,7 @@ impl Session<'_> {
         }
     }
 
-    /// From now on PromQL is asked in the place of samples, of which there are too many.
+    /// Notes that PromQL computes the points from now on, because there are too many samples to read.
     pub fn answer_by_promql(&mut self) {
         self.client.metrics.count_sample_read(SampleSource::PromQl);
         if let Some(recording) = &mut self.recording {

@@ -1,4 +1,4 @@
-//! Where Amazon's keys come from, in the order in which Amazon's own programs look ("Standardized credential providers").
+//! Where Amazon's keys come from, in the order of Amazon's SDKs ("Standardized credential providers").
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -29,33 +29,33 @@ use crate::prometheus::credentials::single_fetch::Fetched;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
 
-/// How long keys are kept that have no end, but may change where they stand.
+/// How long keys without an expiry are kept before their source is read again.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The metadata service of a machine.
 const METADATA: &str = "http://169.254.169.254";
 
-/// What a session is called when nothing else is said.
+/// The default name of a session.
 const SESSION: &str = "prometheusmirror";
 
-/// Hands out keys.
+/// Finds keys.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) environment: AwsEnvironment,
-    /// The profile that is wanted; then keys come from there alone.
+    /// The profile that the upstreams file names. Keys then come only from there.
     pub(super) profile: Option<String>,
     pub(super) region: String,
     pub(super) sts_endpoint: String,
-    /// To the Security Token Service.
+    /// Leads to the Security Token Service.
     pub(super) sts: RotatingTransport,
-    /// To the container's or the machine's own services, never through a proxy.
+    /// Leads to the services of the container or the machine, never through a proxy.
     pub(super) local: RotatingTransport,
-    /// A fingerprint of the files that the environment names, as they were last.
+    /// A fingerprint of the files that the environment names, when they were last checked.
     pub(super) files: Mutex<u64>,
 }
 
 impl Sources {
-    /// The first keys there are.
+    /// The keys of the first source that applies.
     pub(super) fn keys(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let environment = &self.environment;
         if let Some(profile) = &self.profile {
@@ -80,14 +80,14 @@ impl Sources {
         self.of_machine(deadline)
     }
 
-    /// Whether what stands in the files that the environment names is other than when this was asked last.
+    /// Whether the content of the files that the environment names has changed since the last call.
     pub(super) fn have_files_changed(&self) -> bool {
         let now = self.environment.fingerprint();
         let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
         before != now
     }
 
-    /// The keys of a role, for which others are shown.
+    /// The keys of a role, which the given keys may assume.
     pub(super) fn assume(
         &self,
         role: &Role,
@@ -170,7 +170,7 @@ impl Sources {
         self.of_json(&self.local_call(Issuer::Container, uri, &credentials, deadline))
     }
 
-    /// The keys of the machine's role, by version 2 of its metadata service.
+    /// The keys of the machine's role, by IMDSv2.
     fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
@@ -218,7 +218,7 @@ impl Sources {
 }
 
 const NOT_KEYS: &str = "responses with no keys";
-/// A request to a service that hands out keys.
+/// A call to a service that issues keys.
 struct KeysCall<'c> {
     issuer: Issuer,
     transport: &'c RotatingTransport,
@@ -228,7 +228,7 @@ struct KeysCall<'c> {
 }
 
 impl KeysCall<'_> {
-    /// The server's name, the status and the text of the response.
+    /// Makes the call. Returns the server's name, the status and the text of the response.
     fn ask(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
         let bad = |why: &str| {
             CredentialsFailure::none(
@@ -244,7 +244,7 @@ impl KeysCall<'_> {
     }
 }
 
-/// Whether a URL leads to a service of this machine, or uses https.
+/// Whether a URL leads to a service of this machine or uses https.
 fn may_be_container(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let (host, _) = host_and_port(&uri);
@@ -259,8 +259,8 @@ fn kept(keys: AwsKeys) -> Fetched<AwsKeys> {
     Fetched::new(keys, Instant::now(), Some(KEPT))
 }
 
-/// Keys that have expired already, or do by the clock of this machine, are used for a while as well: that bounds how often others are
-/// asked for, and if the clock is wrong, the keys are good.
+/// Keys that have expired according to this machine's clock are still used for a while. This limits how often new ones are fetched,
+/// and the clock may be wrong.
 fn temporary((keys, end): GrantedKeys) -> Fetched<AwsKeys> {
     let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default().max(KEPT));
     Fetched::new(keys, Instant::now(), lifetime)
