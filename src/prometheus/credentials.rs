@@ -8,5 +8,5 @@ pub(super) mod hide;
 pub(super) mod named;
 pub(super) mod oauth2;
 
-mod exchange;
+mod issuer_call;
 mod single_fetch;

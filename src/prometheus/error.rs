@@ -68,7 +68,7 @@ impl Error {
             | UrlTooLong(_)
             | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
-            Failed(failure) => failure.is_refusal(),
+            Failed(failure) => failure.may_be_the_query(),
             _ => false,
         }
     }

@@ -26,7 +26,7 @@ pub(in crate::prometheus) enum Verdict {
     Allowed,
     /// Its addresses decide.
     ByAddress,
-    Refused,
+    NotAllowed,
 }
 
 impl Allowlist {
@@ -42,7 +42,7 @@ impl Allowlist {
         } else if hosts::address(host).is_none() && self.0.have_networks() {
             Verdict::ByAddress
         } else {
-            Verdict::Refused
+            Verdict::NotAllowed
         }
     }
 
@@ -68,18 +68,18 @@ mod tests {
 
     #[test]
     fn a_host_is_judged_by_its_name_before_its_addresses() {
-        use Verdict::{Allowed, ByAddress, Refused};
+        use Verdict::{Allowed, ByAddress, NotAllowed};
         let check = |list: &str, host: &str, expected: Verdict| {
             assert_eq!(list.parse::<Allowlist>().unwrap().judge(host, 9090), expected, "{list}: {host}");
         };
         check("*", "p", Allowed);
         check("*,10.0.0.0/8", "p", Allowed);
         check("p", "p", Allowed);
-        check("p", "q", Refused);
+        check("p", "q", NotAllowed);
         check("10.0.0.0/8,p", "p", Allowed);
         check("10.0.0.0/8", "p", ByAddress);
         check("10.0.0.0/8", "10.0.0.1", Allowed);
-        check("10.0.0.0/8", "11.0.0.1", Refused);
-        check("10.0.0.0/8,fd00::/8", "[fe80::1]", Refused);
+        check("10.0.0.0/8", "11.0.0.1", NotAllowed);
+        check("10.0.0.0/8,fd00::/8", "[fe80::1]", NotAllowed);
     }
 }

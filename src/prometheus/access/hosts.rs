@@ -45,13 +45,13 @@ impl FromIterator<Rule> for Hosts {
 impl Hosts {
     /// Whether a host is in the list, judged by how it is written.
     pub(in crate::prometheus) fn cover(&self, host: &str, port: u16) -> bool {
-        let asked = Host::named(host);
+        let named = Host::named(host);
         self.0.iter().any(|rule| match rule {
             Rule::Everything => true,
             Rule::Host(host, of) => {
-                asked.as_ref().is_some_and(|asked| host.covers(asked)) && of.is_none_or(|of| of == port)
+                named.as_ref().is_some_and(|named| host.covers(named)) && of.is_none_or(|of| of == port)
             }
-            Rule::Network(network) => matches!(&asked, Some(Host::Address(ip)) if network.contains(ip)),
+            Rule::Network(network) => matches!(&named, Some(Host::Address(ip)) if network.contains(ip)),
         })
     }
 
@@ -112,10 +112,10 @@ impl Host {
         }
     }
 
-    fn covers(&self, asked: &Host) -> bool {
-        match (self, asked) {
+    fn covers(&self, other: &Host) -> bool {
+        match (self, other) {
             (Host::Below(domain), Host::Name(name)) => name.ends_with(domain.as_str()),
-            _ => self == asked,
+            _ => self == other,
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) enum Admission<'h> {
     /// The upstream does not answer. This request probes it.
     Probe(Probe<'h>),
     /// The upstream does not answer, and another request is probing it.
-    Refused(Silence),
+    ProbedByAnother(Silence),
 }
 
 /// The right to probe a silent upstream. Another request may probe once this is dropped.
@@ -78,7 +78,7 @@ impl Health {
         let mut entries = self.entries();
         let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
         if entry.is_probed {
-            return Admission::Refused(silence);
+            return Admission::ProbedByAnother(silence);
         }
         entry.is_probed = true;
         Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
@@ -213,7 +213,7 @@ mod tests {
         let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
         assert_eq!(health.is_known("p", now), Err(expected));
-        assert!(matches!(health.admit("p", now), Admission::Refused(silence) if silence == expected));
+        assert!(matches!(health.admit("p", now), Admission::ProbedByAnother(silence) if silence == expected));
         assert!(matches!(health.admit("q", now), Admission::Free));
         drop(probe);
         assert_eq!(health.is_known("p", now), Ok(false));

@@ -31,7 +31,7 @@ pub(super) fn interpret<T>(
     response: UpstreamResponse,
     context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Unanswered> {
+) -> Result<Envelope<T>, NoData> {
     let status = response.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
         return Err(said_by_head(response, &context).into());
@@ -44,22 +44,24 @@ pub(super) fn interpret<T>(
     if (200..=299).contains(&status) {
         let envelope = envelope(response, take_data)?;
         return match envelope.status {
-            Status::Error => Err(refusal(status, envelope.error_type, envelope.error).into()),
+            Status::Error => Err(envelope_error(status, envelope.error_type, envelope.error).into()),
             Status::Success => Ok(envelope),
         };
     }
     let without_words = |otherwise: ErrorKind| Err(by_status.unwrap_or(otherwise).into());
     match envelope(response, |json| json.skip()) {
-        Ok(Envelope { status: Status::Error, error_type, error, .. }) => match refusal(status, error_type, error) {
-            foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
-            own => Err(own.into()),
-        },
+        Ok(Envelope { status: Status::Error, error_type, error, .. }) => {
+            match envelope_error(status, error_type, error) {
+                foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
+                own => Err(own.into()),
+            }
+        }
         Ok(Envelope { status: Status::Success, .. }) => {
             without_words(ErrorKind::not_prometheus(Some(status), Foreign::UnlikelySuccess))
         }
-        Err(Unanswered::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
-        Err(Unanswered::Failed(failed)) => without_words(failed),
-        Err(Unanswered::Enough) => Err(Unanswered::Enough),
+        Err(NoData::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
+        Err(NoData::Failed(failed)) => without_words(failed),
+        Err(NoData::Enough) => Err(NoData::Enough),
     }
 }
 
@@ -122,26 +124,26 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
 
 /// Why a call returns no data.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unanswered {
+pub(super) enum NoData {
     /// Something went wrong.
     Failed(ErrorKind),
     /// The sink has seen enough.
     Enough,
 }
 
-impl From<ErrorKind> for Unanswered {
-    fn from(kind: ErrorKind) -> Unanswered {
-        Unanswered::Failed(kind)
+impl From<ErrorKind> for NoData {
+    fn from(kind: ErrorKind) -> NoData {
+        NoData::Failed(kind)
     }
 }
 
 fn envelope<T>(
     response: UpstreamResponse,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Unanswered> {
+) -> Result<Envelope<T>, NoData> {
     let UpstreamResponse { status, content_type, mut body, .. } = response;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
-        Undecoded::Enough => Unanswered::Enough,
+        Undecoded::Enough => NoData::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
         Undecoded::Foreign => {
@@ -187,7 +189,7 @@ pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
 }
 
 /// Only Prometheus sends an error type, so its message may be shown.
-fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
+fn envelope_error(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
     let Some(error_type) = error_type else {
         return ErrorKind::not_prometheus(Some(status), Foreign::UntypedError);
     };
@@ -212,11 +214,7 @@ mod tests {
     use crate::prometheus::http::response::ResponseBody;
     use crate::prometheus::upstream::Upstream;
 
-    fn interpreted(
-        status: u16,
-        headers: &[(&'static str, &str)],
-        body: &str,
-    ) -> Result<Option<Vec<String>>, Unanswered> {
+    fn interpreted(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Option<Vec<String>>, NoData> {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
         let body_of_response = ResponseBody::new(ureq::Body::builder().data(body), deadline, 1 << 20);
         let headers: HeaderMap =
@@ -236,7 +234,7 @@ mod tests {
     #[test]
     fn the_envelope_tells_what_an_answer_means_at_any_status() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
-            assert_eq!(interpreted(status, &[], body), expected.map_err(Unanswered::Failed), "{status} {body}");
+            assert_eq!(interpreted(status, &[], body), expected.map_err(NoData::Failed), "{status} {body}");
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })
@@ -279,8 +277,8 @@ mod tests {
     fn without_an_envelope_the_status_tells_what_answered() {
         let check = |status: u16, headers: &[(&'static str, &str)], body: &str, code: &str, words: Option<&str>| {
             match interpreted(status, headers, body) {
-                Err(Unanswered::Failed(kind)) => {
-                    assert_eq!(kind.name(), code, "{status} {body}");
+                Err(NoData::Failed(kind)) => {
+                    assert_eq!(kind.code(), code, "{status} {body}");
                     let text = predicate(None, &kind, &Circumstances::NONE);
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");

@@ -48,7 +48,7 @@ pub struct Session<'c> {
     calls: u32,
     spent: Duration,
     last_query: Option<String>,
-    last_asked: CallKind,
+    last_call_kind: CallKind,
     has_missing_data: bool,
     /// What the query does, if it is to be explained.
     recording: Option<Box<Recording>>,
@@ -77,7 +77,7 @@ impl<'c> Session<'c> {
             calls: 0,
             spent: Duration::ZERO,
             last_query: None,
-            last_asked: CallKind::Evaluation,
+            last_call_kind: CallKind::Evaluation,
             has_missing_data: false,
             recording: None,
         }
@@ -165,7 +165,7 @@ impl Session<'_> {
 
     /// The error of a request that gets no memory.
     pub fn no_memory(&self, none: NoMemory) -> Error {
-        self.error(self.last_query(), self.last_asked, ErrorKind::NoMemory(none))
+        self.error(self.last_query(), self.last_call_kind, ErrorKind::NoMemory(none))
     }
 
     /// How many calls the request has made.
@@ -198,18 +198,18 @@ impl Session<'_> {
         self.client.victoria_metrics.get(&self.upstream, Instant::now()).is_some()
     }
 
-    fn circumstances(&self, asked: CallKind) -> Circumstances {
+    fn circumstances(&self, call_kind: CallKind) -> Circumstances {
         let before = Before { memory_ms: Some(self.memory.waited().as_millis()), ..self.before };
         let before = before.worth_a_word(self.deadline.whole_ms());
-        Circumstances { asked, before, failed_replicas: Vec::new() }
+        Circumstances { call_kind, before, failed_replicas: Vec::new() }
     }
 
-    fn error(&self, query: Option<&str>, asked: CallKind, mut kind: ErrorKind) -> Error {
+    fn error(&self, query: Option<&str>, call_kind: CallKind, mut kind: ErrorKind) -> Error {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
             *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
         }
         let kind = kind.with_words(|words| self.without_secrets(words));
-        let circumstances = Box::new(self.circumstances(asked));
+        let circumstances = Box::new(self.circumstances(call_kind));
         Error {
             upstream: Box::new(self.upstream.shown()),
             query: query.map(|query| shortened(query).into()),
@@ -219,8 +219,8 @@ impl Session<'_> {
     }
 
     /// The failure of a call in the words of the log.
-    fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
-        self.without_secrets(predicate(self.upstream.definition(), kind, &self.circumstances(asked)))
+    fn told(&self, kind: &ErrorKind, call_kind: CallKind) -> String {
+        self.without_secrets(predicate(self.upstream.definition(), kind, &self.circumstances(call_kind)))
     }
 
     /// A text that the upstream sent, without the secrets that it was sent.

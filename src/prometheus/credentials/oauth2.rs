@@ -20,9 +20,9 @@ use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
-use super::exchange::exchange;
 use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
+use super::issuer_call::call_issuer;
 use super::single_fetch::{Fetched, SingleFetch};
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
@@ -94,10 +94,10 @@ impl OAuth2 {
     /// Fetches a token. Sends the secret in a header, as the RFC prefers, or in the form if the server refuses the header.
     fn fetch(&self, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
         if self.takes_form_only.load(Ordering::Relaxed) {
-            return self.ask(true, deadline);
+            return self.request_token(true, deadline);
         }
-        match self.ask(false, deadline) {
-            Err(refused) if refused.is_refusal() => match self.ask(true, deadline) {
+        match self.request_token(false, deadline) {
+            Err(refused) if refused.has_response() => match self.request_token(true, deadline) {
                 Ok(token) => {
                     self.takes_form_only.store(true, Ordering::Relaxed);
                     Ok(token)
@@ -109,7 +109,7 @@ impl OAuth2 {
         }
     }
 
-    fn ask(&self, in_form: bool, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
+    fn request_token(&self, in_form: bool, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
         let OAuth2Definition { client_id, scopes, endpoint_params, token_url, token_path, token_url_query, .. } =
             &self.definition;
         let secret = self.client_secret.current();
@@ -130,7 +130,7 @@ impl OAuth2 {
         } else {
             Some(encoded_basic())
         };
-        let asked = Instant::now();
+        let begun = Instant::now();
         let target = CallTarget {
             address: token_url,
             url_query: token_url_query,
@@ -138,7 +138,7 @@ impl OAuth2 {
         };
         let form = Zeroizing::new(url_query(&params));
         let (transport, content) = (self.transport.transport(), CallContent::EncodedForm(&form));
-        let (status, text) = exchange(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
+        let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
         let words = || {
@@ -164,7 +164,7 @@ impl OAuth2 {
         if access_token.is_empty() || SecretForm::HeaderValue.fault(access_token).is_some() {
             return Err(foreign("answers with a token that a header cannot carry"));
         }
-        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), asked, lifetime(&text)))
+        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), begun, lifetime(&text)))
     }
 }
 
@@ -194,11 +194,11 @@ fn lifetime(json: &[u8]) -> Option<Duration> {
 /// The reason that a token server gives for a refusal ("Error Response"), without these secrets.
 fn words(json: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
-    struct TokenRefusal {
+    struct TokenErrorBody {
         error: String,
         error_description: Option<String>,
     }
-    let TokenRefusal { error, error_description } = serde_json::from_slice(json).ok()?;
+    let TokenErrorBody { error, error_description } = serde_json::from_slice(json).ok()?;
     let text = match error_description {
         Some(description) => format!("{error}: {description}"),
         None => error,

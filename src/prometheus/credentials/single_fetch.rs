@@ -139,7 +139,7 @@ impl<T> SingleFetch<T> {
             }
             Err(failure) => {
                 // This request may have had little time for it, which says nothing about others.
-                if failure.is_refusal() {
+                if failure.has_response() {
                     let pause = state.refusal.as_ref().map_or(FIRST_PAUSE, |before| before.pause * 2);
                     let pause = pause.min(failure.longest_pause());
                     state.refusal = Some(LastRefusal { failure: failure.clone(), pause, end: Instant::now() + pause });
@@ -265,7 +265,7 @@ mod tests {
         let single: SingleFetch<u32> = SingleFetch::default();
         assert!(matches!(single.get(soon(), |_| Err(refused())), Err(ErrorKind::Credentials(_))));
         // The refusal is repeated during the pause.
-        assert!(matches!(single.get(soon(), |_| panic!("is not asked")), Err(ErrorKind::Credentials(_))));
+        assert!(matches!(single.get(soon(), |_| panic!("is not called")), Err(ErrorKind::Credentials(_))));
         thread::sleep(FIRST_PAUSE + Duration::from_millis(10));
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }
@@ -277,7 +277,7 @@ mod tests {
             let single: SingleFetch<u32> = SingleFetch::default();
             for expected_s in expected_s {
                 assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
-                assert!(single.get(soon(), |_| panic!("is not asked")).is_err());
+                assert!(single.get(soon(), |_| panic!("is not called")).is_err());
                 let mut state = single.state();
                 let refusal = state.refusal.as_mut().unwrap();
                 assert_eq!(refusal.pause, Duration::from_secs(expected_s), "{status}");

@@ -50,7 +50,7 @@ impl ApiCause {
     }
 
     /// Its stable code.
-    pub(in crate::prometheus) fn name(self) -> &'static str {
+    pub(in crate::prometheus) fn code(self) -> &'static str {
         match self {
             ApiCause::Timeout => "evaluation_timeout",
             ApiCause::Canceled => "evaluation_canceled",
@@ -63,7 +63,7 @@ impl ApiCause {
 
 impl ApiFailure {
     /// Whether the query may still be at fault.
-    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
+    pub(in crate::prometheus) fn may_be_the_query(&self) -> bool {
         matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
     }
 
@@ -87,7 +87,7 @@ impl ApiFailure {
             write!(f, ": {message}")?;
         }
         match cause {
-            ApiCause::Timeout if circumstances.asked == CallKind::Trivial => {
+            ApiCause::Timeout if circumstances.call_kind == CallKind::Trivial => {
                 f.write_str("; this query takes almost no time, so check the load of Prometheus")
             }
             ApiCause::Timeout => {

@@ -45,7 +45,7 @@ fn take_basic(challenges: &[String]) -> bool {
 }
 
 /// The challenges as the end of a clause.
-pub(super) fn asked(challenges: &[String]) -> String {
+pub(super) fn listed(challenges: &[String]) -> String {
     if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
 }
 

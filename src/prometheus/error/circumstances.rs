@@ -40,7 +40,7 @@ pub struct Before {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
     /// What the call was for.
-    pub asked: CallKind,
+    pub call_kind: CallKind,
     /// What came before the call.
     pub before: Before,
     /// The other replicas that failed for the same query, each with the reason in brackets.
@@ -62,7 +62,7 @@ impl Before {
 impl Circumstances {
     /// The circumstances of a call that was never made.
     pub(in crate::prometheus) const NONE: Circumstances = Circumstances {
-        asked: CallKind::Evaluation,
+        call_kind: CallKind::Evaluation,
         before: Before { queued: None, memory_ms: None, calls: None },
         failed_replicas: Vec::new(),
     };
@@ -88,7 +88,7 @@ impl Circumstances {
             None => "raise --workers of this mirror",
         });
         let memory = self.before.memory_ms.map(|_| "raise --memory-budget-mib of this mirror");
-        let narrow: &[&str] = match self.asked {
+        let narrow: &[&str] = match self.call_kind {
             CallKind::Trivial => &[],
             CallKind::Evaluation => &["choose a shorter time range or longer buckets"],
             CallKind::Names => &["add a condition", "give a longer prefix"],
@@ -100,7 +100,7 @@ impl Circumstances {
 
     /// What makes a response smaller, if anything does.
     pub(in crate::prometheus) fn smaller(&self) -> Option<&'static str> {
-        match self.asked {
+        match self.call_kind {
             CallKind::Trivial => None,
             CallKind::Evaluation => Some("choose a shorter time range"),
             CallKind::Names => Some("add a condition or give a longer prefix"),
@@ -131,8 +131,8 @@ mod tests {
 
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
 
-    fn said(kind: &ErrorKind, asked: CallKind, before: Before) -> String {
-        predicate(None, kind, &Circumstances { asked, before, ..Circumstances::NONE })
+    fn said(kind: &ErrorKind, call_kind: CallKind, before: Before) -> String {
+        predicate(None, kind, &Circumstances { call_kind, before, ..Circumstances::NONE })
     }
 
     #[test]
@@ -157,12 +157,12 @@ mod tests {
             (ErrorKind::Closed, false),
             (ErrorKind::NoTimeLeft(9), true),
         ] {
-            for asked in CALLS {
-                let text = said(&kind, asked, Before::default());
+            for call_kind in CALLS {
+                let text = said(&kind, call_kind, Before::default());
                 let (of_range, of_prefix) = (text.contains("choose a shorter time range"), text.contains("prefix"));
-                assert_eq!(of_range, is_avoidable && asked == CallKind::Evaluation, "{asked:?}: {text}");
-                assert_eq!(of_prefix, is_avoidable && asked == CallKind::Names, "{asked:?}: {text}");
-                assert!(!text.contains("bucket") || of_range, "{asked:?}: {text}");
+                assert_eq!(of_range, is_avoidable && call_kind == CallKind::Evaluation, "{call_kind:?}: {text}");
+                assert_eq!(of_prefix, is_avoidable && call_kind == CallKind::Names, "{call_kind:?}: {text}");
+                assert!(!text.contains("bucket") || of_range, "{call_kind:?}: {text}");
             }
         }
     }
@@ -176,11 +176,11 @@ mod tests {
             ErrorKind::NoTimeLeft(2_000),
         ];
         let check = |before: Before, says: &str, remedy: &str| {
-            for (kind, asked) in kinds.iter().flat_map(|kind| CALLS.map(|asked| (kind, asked))) {
-                let text = said(kind, asked, before.worth_a_word(2_000));
+            for (kind, call_kind) in kinds.iter().flat_map(|kind| CALLS.map(|call_kind| (kind, call_kind))) {
+                let text = said(kind, call_kind, before.worth_a_word(2_000));
                 let (what, remedies) = text.split_once("; ").unwrap();
                 assert!(what.ends_with(&format!(", after the request had waited {says}")), "{what}");
-                let is_trivial = asked == CallKind::Trivial && matches!(kind, ErrorKind::Timeout { .. });
+                let is_trivial = call_kind == CallKind::Trivial && matches!(kind, ErrorKind::Timeout { .. });
                 let so = if is_trivial { "this query takes almost no time, so " } else { "" };
                 assert!(remedies.starts_with(&format!("{so}{remedy}")), "{remedies}");
             }
@@ -198,7 +198,7 @@ mod tests {
             "300 ms for memory that other requests held and 1200 ms for earlier calls (9)",
             "raise --memory-budget-mib of this mirror, ",
         );
-        assert_eq!(Circumstances { asked: CallKind::Names, ..Circumstances::NONE }.before(), "");
+        assert_eq!(Circumstances { call_kind: CallKind::Names, ..Circumstances::NONE }.before(), "");
     }
 
     #[test]

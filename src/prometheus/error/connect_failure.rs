@@ -42,7 +42,7 @@ pub enum ConnectFailure {
         waited_ms: u128,
     },
     /// Nothing listens on the port, or a firewall rejects the connection.
-    Refused,
+    ConnectionRefused,
     /// The system's reason.
     System(String),
     /// A TCP connection, but no response to the TLS hello.
@@ -115,13 +115,13 @@ impl ConnectFailure {
     }
 
     /// Its stable code.
-    pub(in crate::prometheus) fn name(&self) -> &'static str {
+    pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self {
             ConnectFailure::NameNotFound(_) => "name_not_found",
             ConnectFailure::NameServerFails(_) | ConnectFailure::LookupFailed { .. } => "name_server_failed",
             ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => "name_server_silent",
             ConnectFailure::Silent { .. } => "connect_timeout",
-            ConnectFailure::Refused | ConnectFailure::System(_) => "unreachable",
+            ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => "unreachable",
             ConnectFailure::TlsSilent { .. }
             | ConnectFailure::TlsClosed
             | ConnectFailure::NotTls
@@ -150,7 +150,7 @@ impl ConnectFailure {
                 "check {}, and whether a firewall or NetworkPolicy drops this mirror's connections",
                 words.host_and_port()
             ),
-            ConnectFailure::Refused => format!(
+            ConnectFailure::ConnectionRefused => format!(
                 "check {}, that Prometheus is running, and that no firewall rejects this mirror's connections",
                 words.port()
             ),
@@ -180,7 +180,7 @@ impl ConnectFailure {
             | ConnectFailure::NameServerSilent { .. }
             | ConnectFailure::LookupsBusy { .. }
             | ConnectFailure::LookupFailed { .. } => format!("check the name server of this mirror, and {proxy}"),
-            ConnectFailure::Silent { .. } | ConnectFailure::Refused | ConnectFailure::System(_) => {
+            ConnectFailure::Silent { .. } | ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => {
                 format!("check {proxy}, that the proxy is running, and that this mirror may connect to it")
             }
             ConnectFailure::TlsSilent { .. }
@@ -217,7 +217,7 @@ impl ConnectFailure {
             ConnectFailure::Silent { waited_ms } => {
                 format!("no connection within {waited_ms} ms")
             }
-            ConnectFailure::Refused => "Connection refused".to_owned(),
+            ConnectFailure::ConnectionRefused => "Connection refused".to_owned(),
             ConnectFailure::System(reason) => reason.clone(),
             ConnectFailure::TlsSilent { waited_ms } => {
                 format!("it accepted the connection, but did not answer the TLS hello within {waited_ms} ms")

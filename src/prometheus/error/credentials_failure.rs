@@ -42,7 +42,7 @@ enum AtIssuer {
     /// No response, and why.
     Unreachable(Arc<ErrorKind>),
     /// A refusal: its status, and the server's words.
-    Refused(u16, Option<String>),
+    ErrorStatus(u16, Option<String>),
     /// A response without credentials, and what is wrong with it.
     Foreign(&'static str),
     /// The machine has no role.
@@ -62,7 +62,7 @@ impl CredentialsFailure {
         status: u16,
         words: Option<String>,
     ) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Refused(status, words)))
+        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::ErrorStatus(status, words)))
     }
 
     /// A server responds without credentials.
@@ -100,7 +100,7 @@ impl CredentialsFailure {
     }
 
     /// Whether the server responded, so that a second call at once is pointless.
-    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
+    pub(in crate::prometheus) fn has_response(&self) -> bool {
         !matches!(self.0, Problem::At(_, _, AtIssuer::Unreachable(..)))
     }
 
@@ -111,7 +111,7 @@ impl CredentialsFailure {
 
     /// Whether the server refuses until somebody changes something.
     fn is_final(&self) -> bool {
-        matches!(self.0, Problem::At(_, _, AtIssuer::Refused(400..=407 | 409..=499, _)))
+        matches!(self.0, Problem::At(_, _, AtIssuer::ErrorStatus(400..=407 | 409..=499, _)))
     }
 
     /// Writes the predicate of a sentence whose subject is the upstream.
@@ -152,7 +152,7 @@ impl AtIssuer {
                 let (what, remedy) = unanswered(issuer, kind, words);
                 write!(f, "{what}; {remedy}")
             }
-            AtIssuer::Refused(status, said) => {
+            AtIssuer::ErrorStatus(status, said) => {
                 let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
                 match status {
                     300..=399 | 404 | 405 => {
@@ -207,8 +207,8 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
             };
             (format!("cannot be reached: {}", failure.cause(words)), remedy)
         }
-        ErrorKind::AtProxy { proxy, failure } if matches!(**failure, ErrorKind::Refused(500..)) => (
-            format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.name()),
+        ErrorKind::AtProxy { proxy, failure } if matches!(**failure, ErrorKind::ProxyStatus(500..)) => (
+            format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.code()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
         kind => {

@@ -52,7 +52,7 @@ fn connect_failures() -> Vec<ConnectFailure> {
         ConnectFailure::LookupsBusy { name: name(), servers },
         ConnectFailure::LookupFailed { name: name(), reason: "odd".to_owned() },
         ConnectFailure::Silent { waited_ms: 14 },
-        ConnectFailure::Refused,
+        ConnectFailure::ConnectionRefused,
         ConnectFailure::System("odd".to_owned()),
         ConnectFailure::TlsSilent { waited_ms: 14 },
         ConnectFailure::TlsClosed,
@@ -66,7 +66,7 @@ fn connect_failures() -> Vec<ConnectFailure> {
 fn on_the_way() -> Vec<ErrorKind> {
     let unconnected = connect_failures().into_iter().map(ErrorKind::Unconnected);
     let at_proxy = |failure| ErrorKind::AtProxy { proxy: "proxy.example:3128".to_owned(), failure: Box::new(failure) };
-    let of_proxy = [401, 403, 407, 404, 500, 502].map(ErrorKind::Refused).into_iter().chain([
+    let of_proxy = [401, 403, 407, 404, 500, 502].map(ErrorKind::ProxyStatus).into_iter().chain([
         ErrorKind::Closed,
         ErrorKind::Timeout { waited_ms: 14_000, whole_ms: 14_000 },
         ErrorKind::not_prometheus(None, Foreign::NotHttp),
@@ -189,7 +189,7 @@ pub(in crate::prometheus) fn every_kind() -> Vec<ErrorKind> {
         ErrorKind::TooLongForGet,
         ErrorKind::NoMemory(NoMemory::InTime { capacity: 9 << 20 }),
         ErrorKind::NoMemory(NoMemory::TooMuch { most: 9 << 20 }),
-        ErrorKind::Refused(418),
+        ErrorKind::ProxyStatus(418),
         ErrorKind::Encoded("gzip".to_owned()),
         ErrorKind::WrongType,
         ErrorKind::UrlTooLong(16_000),

@@ -70,7 +70,7 @@ pub enum ErrorKind {
     /// The upstream understood the call, but says in Prometheus's envelope that it cannot answer it.
     Failed(Box<ApiFailure>),
     /// A forward proxy refuses the connection, with this status.
-    Refused(u16),
+    ProxyStatus(u16),
     /// An HTTP status without data.
     Status(Box<StatusFailure>),
     /// The response has this `Content-Encoding`, although the mirror accepts none.
@@ -199,7 +199,7 @@ impl ErrorKind {
             ErrorKind::Timeout { waited_ms, .. } => format!("no answer within {waited_ms} ms"),
             ErrorKind::Stalled(ms) => format!("no whole answer within {ms} ms"),
             ErrorKind::Silent(Silence { lasted, .. }) => format!("no answer for {} ms now", lasted.as_millis()),
-            other => other.name().to_owned(),
+            other => other.code().to_owned(),
         }
     }
 
@@ -227,11 +227,11 @@ impl ErrorKind {
     }
 
     /// Its stable code in the metrics, the log and docs/troubleshooting.md.
-    pub fn name(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => NOT_ALLOWED,
-            ErrorKind::AtProxy { .. } | ErrorKind::Refused(_) => "proxy",
-            ErrorKind::Unconnected(failure) => failure.name(),
+            ErrorKind::AtProxy { .. } | ErrorKind::ProxyStatus(_) => "proxy",
+            ErrorKind::Unconnected(failure) => failure.code(),
             ErrorKind::Unsent => "unsent",
             ErrorKind::Credentials(_) => "credentials_unavailable",
             ErrorKind::UnsendableCredentials(_) => "credentials_unusable",
@@ -244,8 +244,8 @@ impl ErrorKind {
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
             ErrorKind::NoMemory(_) => "no_memory",
-            ErrorKind::Failed(failure) => failure.cause.name(),
-            ErrorKind::Status(failure) => failure.name(),
+            ErrorKind::Failed(failure) => failure.cause.code(),
+            ErrorKind::Status(failure) => failure.code(),
             ErrorKind::Encoded(_) => "encoded",
             ErrorKind::WrongType => "wrong_type",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",

@@ -93,7 +93,7 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::NoMemory(none) => self.write_no_memory(f, *none),
             ErrorKind::Failed(failure) => failure.write(f, circumstances, words),
             // Only a proxy has it, see `at_proxy`.
-            ErrorKind::Refused(status) => write!(f, "is refused (HTTP status {status})"),
+            ErrorKind::ProxyStatus(status) => write!(f, "is refused (HTTP status {status})"),
             ErrorKind::Status(failure) => failure.write(f, words),
             ErrorKind::Encoded(encoding) => write!(
                 f,
@@ -114,7 +114,7 @@ impl fmt::Display for Predicate<'_> {
                  conditions, smaller sets, or a shorter prefix"
             ),
             ErrorKind::TooLarge(limit) => {
-                write!(f, "answered with more than {limit} bytes; {}", against_size(circumstances.asked))
+                write!(f, "answered with more than {limit} bytes; {}", against_size(circumstances.call_kind))
             }
             ErrorKind::TooManyNames(limit) => {
                 write!(f, "answered with more than {limit} names or values; {}", against_size(CallKind::Names))
@@ -149,7 +149,7 @@ impl Predicate<'_> {
         } else {
             String::new()
         };
-        let (so, suggested): (_, &[_]) = match self.circumstances.asked {
+        let (so, suggested): (_, &[_]) = match self.circumstances.call_kind {
             CallKind::Trivial => {
                 ("this query takes almost no time, so ", &["check that it is running, its load, and the network to it"])
             }
@@ -183,11 +183,11 @@ impl Predicate<'_> {
                 None
             }
         };
-        let asked = self.circumstances.asked;
+        let call_kind = self.circumstances.call_kind;
         let remedies: Vec<&str> = later
             .into_iter()
             .chain(self.circumstances.smaller())
-            .chain((asked == CallKind::Evaluation).then_some("add a condition on a label"))
+            .chain((call_kind == CallKind::Evaluation).then_some("add a condition on a label"))
             .chain(["raise --memory-budget-mib of this mirror"])
             .collect();
         write!(f, "{}", Either(&remedies))
@@ -195,8 +195,8 @@ impl Predicate<'_> {
 }
 
 /// What makes a response smaller.
-fn against_size(asked: CallKind) -> &'static str {
-    match asked {
+fn against_size(call_kind: CallKind) -> &'static str {
+    match call_kind {
         CallKind::Trivial => "check whether the proxy in front of Prometheus changes its responses",
         CallKind::Evaluation => "choose a shorter time range, fewer series, or longer buckets",
         CallKind::Names => "give a longer prefix, more conditions, or a shorter time range",
@@ -241,26 +241,26 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
             "it opened no connection to the upstream within {waited_ms} ms; check that it is running and may connect to this \
              host and port, or have a host that is not behind it added to {no_proxy}"
         ),
-        ErrorKind::Refused(status @ (401 | 407)) => format!(
+        ErrorKind::ProxyStatus(status @ (401 | 407)) => format!(
             "it refuses the credentials (HTTP status {status}); check user and password in {proxy}, as \
              http://user:password@host:port"
         ),
-        ErrorKind::Refused(403) => format!(
+        ErrorKind::ProxyStatus(403) => format!(
             "it denies this host or port (HTTP status 403); have its operator allow CONNECT to them (many proxies allow it to \
              port 443 only), or have a host that is not behind it added to {no_proxy}"
         ),
-        ErrorKind::Refused(status @ (500 | 502..=504)) => format!(
+        ErrorKind::ProxyStatus(status @ (500 | 502..=504)) => format!(
             "it cannot connect there (HTTP status {status}); check {}, as they are named where the proxy runs, or have a host that \
              is not behind it added to {no_proxy}",
             words.host_and_port()
         ),
-        ErrorKind::Refused(status) => {
+        ErrorKind::ProxyStatus(status) => {
             format!("it is not an HTTP proxy with CONNECT (HTTP status {status}); check {proxy}")
         }
         ErrorKind::NotPrometheus { found, .. } => {
             format!("{found}; check that {proxy} has its port and its protocol (http or https)")
         }
         // No other failure can occur before there is a connection to the upstream.
-        other => other.name().to_owned(),
+        other => other.code().to_owned(),
     }
 }

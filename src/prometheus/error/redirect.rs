@@ -36,8 +36,8 @@ impl Redirect {
     fn within(location: Option<&str>, context: &CallContext) -> Option<Redirect> {
         /// The longest address that is shown.
         const MAX_SHOWN_BYTES: usize = 200;
-        let asked: Uri = context.base.parse().ok()?;
-        let to = absolute(location?, &asked)?;
+        let base: Uri = context.base.parse().ok()?;
+        let to = absolute(location?, &base)?;
         let (base_path, is_api) = match to.path().rfind(API) {
             Some(end) => (&to.path()[..end], true),
             None => (to.path().trim_end_matches('/'), false),
@@ -49,16 +49,16 @@ impl Redirect {
         let port = authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
         let path = shown_path(base_path);
         let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
-        let is_same_host = asked.host().is_some_and(|asked| asked.eq_ignore_ascii_case(host));
-        let is_same_path = asked.path().trim_end_matches('/') == base_path;
+        let is_same_host = base.host().is_some_and(|of_base| of_base.eq_ignore_ascii_case(host));
+        let is_same_path = base.path().trim_end_matches('/') == base_path;
         if is_same_host && is_same_path && !context.is_https && scheme == "https" {
             return Some(Redirect::Https(shown));
         }
         if context.is_https && scheme == "http" {
             return Some(Redirect::Unencrypted(shown));
         }
-        let is_same_port = host_and_port(&asked).1 == host_and_port(&to).1;
-        let is_same_scheme = asked.scheme_str() == Some(scheme);
+        let is_same_port = host_and_port(&base).1 == host_and_port(&to).1;
+        let is_same_scheme = base.scheme_str() == Some(scheme);
         Some(match is_api {
             true if is_same_scheme && is_same_host && is_same_port && is_same_path => Redirect::Itself,
             true => Redirect::Api(shown),
@@ -111,12 +111,12 @@ impl Redirect {
 }
 
 /// A `Location` as a complete URL. `None` if it is relative to the path of the call.
-fn absolute(location: &str, asked: &Uri) -> Option<Uri> {
-    let scheme = asked.scheme_str()?;
+fn absolute(location: &str, base: &Uri) -> Option<Uri> {
+    let scheme = base.scheme_str()?;
     if location.starts_with("//") {
         format!("{scheme}:{location}").parse().ok()
     } else if location.starts_with('/') {
-        format!("{scheme}://{}{location}", asked.authority()?).parse().ok()
+        format!("{scheme}://{}{location}", base.authority()?).parse().ok()
     } else {
         location.parse().ok()
     }

@@ -8,7 +8,7 @@ use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::call_context::CallContext;
-use super::challenges::{asked, how_to_allow, how_to_correct_credentials, how_to_give_credentials, schemes};
+use super::challenges::{how_to_allow, how_to_correct_credentials, how_to_give_credentials, listed, schemes};
 use super::redirect::Redirect;
 use super::retry_after::{RetryAfter, again};
 use super::vocabulary::Vocabulary;
@@ -55,7 +55,7 @@ pub enum StatusMeaning {
     /// A redirect, which the mirror does not follow, and where it points.
     Redirected(Redirect),
     /// Any other 4xx.
-    Refused,
+    OtherRefusal,
     /// 404: no API at this path.
     NoApi,
     /// 405 or 501, to POST and to GET.
@@ -101,7 +101,7 @@ impl StatusFailure {
             413 | 414 | 431 => StatusMeaning::TooLong,
             421 => StatusMeaning::Misdirected,
             429 => StatusMeaning::TooManyRequests(retry_after()),
-            402..=499 => StatusMeaning::Refused,
+            402..=499 => StatusMeaning::OtherRefusal,
             511 => StatusMeaning::NetworkLogin,
             500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
@@ -126,7 +126,7 @@ impl StatusFailure {
     }
 
     /// Its stable code.
-    pub(in crate::prometheus) fn name(&self) -> &'static str {
+    pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self.meaning {
             StatusMeaning::OtherProtocol => "wrong_protocol",
             StatusMeaning::CredentialsRequired(_) => "credentials_required",
@@ -135,7 +135,7 @@ impl StatusFailure {
             StatusMeaning::Denied { .. } | StatusMeaning::ProxyCredentials | StatusMeaning::NetworkLogin => {
                 "access_denied"
             }
-            StatusMeaning::ClientCertificate | StatusMeaning::Refused => "request_refused",
+            StatusMeaning::ClientCertificate | StatusMeaning::OtherRefusal => "request_refused",
             StatusMeaning::Redirected(_) => "redirected",
             StatusMeaning::NoApi => "api_not_found",
             StatusMeaning::MethodRefused => "method_refused",
@@ -172,7 +172,7 @@ impl StatusFailure {
             StatusMeaning::ProxyCredentials => "is a forward proxy that requires its own credentials, or is behind one",
             StatusMeaning::NetworkLogin => "cannot be reached: a network on the path requires a login",
             StatusMeaning::Redirected(_) => "redirects",
-            StatusMeaning::Refused => "refuses the request, with no error of Prometheus",
+            StatusMeaning::OtherRefusal => "refuses the request, with no error of Prometheus",
             StatusMeaning::NoApi => "has no Prometheus API at this path",
             StatusMeaning::MethodRefused => "accepts neither POST nor GET at the path of the Prometheus API",
             StatusMeaning::GaveUpWaiting => "did not receive the whole query in time",
@@ -188,7 +188,7 @@ impl StatusFailure {
         match &self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
             | StatusMeaning::CredentialsRefused(challenges)
-            | StatusMeaning::Denied { challenges, .. } => asked(challenges),
+            | StatusMeaning::Denied { challenges, .. } => listed(challenges),
             StatusMeaning::TooManyRequests(after) | StatusMeaning::Unavailable(after) => again(after.as_ref()),
             StatusMeaning::TenantRequired => format!(": {NO_TENANT}"),
             _ => String::new(),
@@ -222,7 +222,7 @@ impl StatusFailure {
             }
             StatusMeaning::NetworkLogin => "; have the operator of that network let this mirror through",
             StatusMeaning::Redirected(_) => "",
-            StatusMeaning::Refused => "; look at the log of the server or of the proxy in front of it",
+            StatusMeaning::OtherRefusal => "; look at the log of the server or of the proxy in front of it",
             StatusMeaning::NoApi => {
                 return format!(
                     "; if it is served below a path prefix, give the whole base URL as {}, such as https://host/prometheus, without \
@@ -288,7 +288,7 @@ mod tests {
             let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
             let kind = ErrorKind::Status(Box::new(found));
             let text = predicate(None, &kind, &Circumstances::NONE);
-            assert_eq!(kind.name(), code, "{text}");
+            assert_eq!(kind.code(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(text.contains(&status.to_string()) && !text.contains("hush"), "{text}");
         };

@@ -216,7 +216,7 @@ impl Connection {
         let mut rivals = Rivals { most, next_at: Some(Instant::now()), ..Rivals::default() };
         let raced = self.race_against(&mut rivals, deadline);
         if matches!(raced, Err(Error::Timeout(_))) {
-            let have_had_time = rivals.asking.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);
+            let have_had_time = rivals.waiting.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);
             have_had_time.for_each(|rival| rival.note_unanswered(&self.kept.connector));
         }
         raced
@@ -241,7 +241,7 @@ impl Connection {
                 waited if is_dead(&waited) => failure = Some(waited),
                 waited => return waited,
             }
-            rivals.ask_opened(&self.kept, &self.request.bytes, deadline);
+            rivals.send_on_opened(&self.kept, &self.request.bytes, deadline);
             if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
                 if let Some(peer) = winner.peer {
                     self.kept.connector.note_response(peer);

@@ -102,7 +102,7 @@ impl Connector {
         let (host, port) = host_and_port(uri);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.leads_to(host, port));
         match (self.allowlist.judge(host, port), proxy) {
-            (Verdict::Refused, _) => Err(ErrorKind::NotAllowed),
+            (Verdict::NotAllowed, _) => Err(ErrorKind::NotAllowed),
             (Verdict::ByAddress, Some(proxy)) => Err(ErrorKind::AddressUnknown(proxy.to_string())),
             (Verdict::Allowed, Some(proxy)) => Ok(ConnectRoute::Through(proxy)),
             (Verdict::Allowed, None) => Ok(ConnectRoute::Direct),

@@ -45,7 +45,7 @@ pub(super) fn connect<R: Ord>(
     let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     stream.map_err(|error| match error.kind() {
         ErrorKind::TimedOut => ConnectFailure::Silent { waited_ms: begun.elapsed().as_millis() },
-        ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        ErrorKind::ConnectionRefused => ConnectFailure::ConnectionRefused,
         _ => ConnectFailure::System(error.to_string()),
     })
 }
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(connect(addresses, |_| false, soon()).unwrap().peer_addr().unwrap(), good);
         }
         for addresses in [&[refused][..], &[refused, refused]] {
-            assert_eq!(connect(addresses, |_| false, soon()).unwrap_err(), ConnectFailure::Refused);
+            assert_eq!(connect(addresses, |_| false, soon()).unwrap_err(), ConnectFailure::ConnectionRefused);
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) struct ConnectError(pub(super) ErrorKind);
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.0.code())
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(14));
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
-            assert_eq!(kind.name(), code);
+            assert_eq!(kind.code(), code);
             let text = predicate(None, &kind, &Circumstances::NONE);
             assert!(text.contains(says), "{says}: {text}");
         };

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{AskDirectly, DnsResult, NameServers};
+use super::dns::{DirectQuery, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
 use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
@@ -40,7 +40,7 @@ const BRIEFLY: Duration = Duration::from_secs(1);
 const WORKERS_PER_PATIENT: usize = 8;
 
 /// How long to wait before querying the name servers again for a name without a response.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const QUERY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub(super) struct Lookups(Arc<LookupsCore>);
 struct LookupsCore {
     /// Calls the resolver; blocks.
     resolve: fn(&str) -> LookupOutcome,
-    name_servers: Box<dyn AskDirectly>,
+    name_servers: Box<dyn DirectQuery>,
     workers: usize,
     state: Mutex<LookupState>,
     done: Condvar,
@@ -101,7 +101,7 @@ impl Lookups {
         Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
 
-    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn AskDirectly>, workers: usize) -> Lookups {
+    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn DirectQuery>, workers: usize) -> Lookups {
         Lookups(Arc::new(LookupsCore { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
     }
 
@@ -134,8 +134,8 @@ impl Lookups {
         if !self.0.name_servers.resolver_would_wait() {
             self.begin(&mut state, &name, &lookup)?;
         }
-        let ask_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
-        let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_asking: false, ask_at };
+        let query_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
+        let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_querying: false, query_at };
         state.names.insert(name.clone(), NameEntry::Pending(pending));
         self.await_outcome(state, &name, &lookup, deadline)
     }
@@ -186,22 +186,23 @@ impl Lookups {
                 break outcome.clone();
             }
             let now = Instant::now();
-            let (is_asking, ask_at) =
-                state.pending(name, lookup).map_or((false, deadline), |pending| (pending.is_asking, pending.ask_at));
-            if !is_asking && ask_at <= now && now < deadline {
-                state = self.ask(state, name, lookup, deadline);
+            let (is_querying, query_at) = state
+                .pending(name, lookup)
+                .map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
+            if !is_querying && query_at <= now && now < deadline {
+                state = self.query_name_servers(state, name, lookup, deadline);
                 continue;
             }
             if !is_patient && now >= briefly && state.patient < (self.0.workers / WORKERS_PER_PATIENT).max(1) {
                 (is_patient, counts) = (true, 1);
                 state.patient += 1;
             }
-            let until = if is_patient || is_asking { deadline } else { deadline.min(briefly) };
+            let until = if is_patient || is_querying { deadline } else { deadline.min(briefly) };
             if now >= until {
                 state.give_up(name, lookup);
                 break Err(lookup.failure());
             }
-            let until = if is_asking { until } else { until.min(ask_at) };
+            let until = if is_querying { until } else { until.min(query_at) };
             let left = until.saturating_duration_since(now);
             state = self.0.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         };
@@ -210,7 +211,7 @@ impl Lookups {
     }
 
     /// Queries the name servers for a name. If they answer, its look-up ends. If not, it continues if there is a thread for it.
-    fn ask<'s>(
+    fn query_name_servers<'s>(
         &'s self,
         mut state: MutexGuard<'s, LookupState>,
         name: &str,
@@ -218,23 +219,23 @@ impl Lookups {
         deadline: Instant,
     ) -> MutexGuard<'s, LookupState> {
         let now = Instant::now();
-        state.asking += 1;
+        state.querying += 1;
         let in_time = now + state.answer_time(self.0.workers);
         let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
         if let Some(pending) = state.pending(name, lookup) {
-            pending.is_asking = true;
+            pending.is_querying = true;
         }
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
-        let answer = self.0.name_servers.ask(name, wanted.min(deadline), &is_over);
+        let response = self.0.name_servers.query(name, wanted.min(deadline), &is_over);
         let mut state = self.0.lock();
-        state.asking -= 1;
+        state.querying -= 1;
         if let Some(pending) = state.pending(name, lookup) {
-            pending.is_asking = false;
+            pending.is_querying = false;
             // If only this request's time was too short, another request may query at once.
-            pending.ask_at = if deadline < wanted { now } else { Instant::now() + ASK_AGAIN_AFTER };
+            pending.query_at = if deadline < wanted { now } else { Instant::now() + QUERY_AGAIN_AFTER };
         }
-        let outcome = match answer {
+        let outcome = match response {
             Some(DnsResult::Addresses(ips)) => Some(Ok(ips.into())),
             Some(DnsResult::NotFound) => Some(Err(LookupFailure::NotFound)),
             Some(DnsResult::Failure) => Some(Err(LookupFailure::ServerFails)),
@@ -315,7 +316,7 @@ mod tests {
         resolver_would_wait: bool,
     }
 
-    impl AskDirectly for FakeServers {
+    impl DirectQuery for FakeServers {
         fn resolver_would_wait(&self) -> bool {
             self.resolver_would_wait
         }
@@ -324,7 +325,7 @@ mod tests {
             ServersSeen::default()
         }
 
-        fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
             let answer = (self.answer)(name);
             while answer.is_none() && Instant::now() < until && !is_over() {
                 thread::sleep(Duration::from_millis(1));
@@ -347,7 +348,7 @@ mod tests {
     }
 
     /// The result for a name within a time, and how long it takes.
-    fn ask(lookups: &Lookups, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
+    fn find(lookups: &Lookups, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
         let begun = Instant::now();
         (lookups.find(name, in_ms(within_ms)), begun.elapsed())
     }
@@ -408,16 +409,16 @@ mod tests {
         });
         // One silent name, however many requests look it up, does not affect the others.
         thread::scope(|scope| {
-            let same: Vec<_> = (0..50).map(|_| scope.spawn(|| ask(&lookups, "silent", 100).0)).collect();
-            assert!(ask(&lookups, "good", 5_000).0.is_ok());
+            let same: Vec<_> = (0..50).map(|_| scope.spawn(|| find(&lookups, "silent", 100).0)).collect();
+            assert!(find(&lookups, "good", 5_000).0.is_ok());
             for thread in same {
                 assert_eq!(thread.join().unwrap(), Err(LookupFailure::ServerSilent));
             }
         });
         // Many silent names use all threads of new names.
         let failures = thread::scope(|scope| {
-            let ask = |nth| ask(&lookups, &format!("silent{nth}"), 200);
-            let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || ask(nth))).collect();
+            let find_nth = |nth| find(&lookups, &format!("silent{nth}"), 200);
+            let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || find_nth(nth))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         let silent = failures.iter().filter(|(outcome, _)| *outcome == Err(LookupFailure::ServerSilent)).count();
@@ -444,11 +445,11 @@ mod tests {
                 _ => None,
             },
         );
-        assert!(ask(&lookups, "found", 1_000).0.is_ok());
+        assert!(find(&lookups, "found", 1_000).0.is_ok());
         lookups.forget("found");
         hold(&lookups, 6);
         let check = |name: &str, within_ms: u64, expected: Result<(), LookupFailure>, took_ms: Range<u128>| {
-            let (outcome, took) = ask(&lookups, name, within_ms);
+            let (outcome, took) = find(&lookups, name, within_ms);
             assert_eq!(outcome.map(|_| ()), expected, "{name}");
             assert!(took_ms.contains(&took.as_millis()), "{name}: {took:?}");
         };
@@ -460,7 +461,7 @@ mod tests {
         check("new", 5_000, Err(LookupFailure::Busy), 600..1_100);
         // The more names have no response, the shorter.
         let shortest = thread::scope(|scope| {
-            let find = |nth| ask(&lookups, &format!("new{nth}"), 5_000).1;
+            let find = |nth| find(&lookups, &format!("new{nth}"), 5_000).1;
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).min()
         });
@@ -469,11 +470,11 @@ mod tests {
 
     #[test]
     fn unanswered_names_hold_a_part_of_the_workers() {
-        let check = |workers: usize, unanswered: usize, asking: usize, expected_ms: u64| {
+        let check = |workers: usize, unanswered: usize, querying: usize, expected_ms: u64| {
             let unanswered = std::iter::repeat_n(Instant::now(), unanswered).collect();
-            let mut state = LookupState { unanswered, asking, ..LookupState::default() };
+            let mut state = LookupState { unanswered, querying, ..LookupState::default() };
             let found = state.answer_time(workers);
-            assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {asking}");
+            assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {querying}");
         };
         check(20, 0, 1, 1_000);
         check(20, 0, 20, 250);
@@ -499,7 +500,7 @@ mod tests {
         );
         // Only six of them have a thread. Two requests look up each.
         let took: Vec<Duration> = thread::scope(|scope| {
-            let find = |nth: usize| ask(&lookups, &format!("name{}", nth / 2), 5_000);
+            let find = |nth: usize| find(&lookups, &format!("name{}", nth / 2), 5_000);
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
             let found = threads.into_iter().map(|thread| thread.join().unwrap());
             found.map(|(outcome, took)| outcome.map(|_| took).unwrap()).collect()
@@ -524,8 +525,8 @@ mod tests {
             localhost()
         };
         let lookups = Lookups::by(resolve, Box::new(servers), 20);
-        assert!(ask(&lookups, "answered", 5_000).1 < HEAD_START);
-        let (outcome, took) = ask(&lookups, "other", 5_000);
+        assert!(find(&lookups, "answered", 5_000).1 < HEAD_START);
+        let (outcome, took) = find(&lookups, "other", 5_000);
         assert!(outcome.is_ok() && took >= Duration::from_millis(990), "{outcome:?} {took:?}");
         assert_eq!(*RESOLVED.lock().unwrap(), ["other"]);
     }
@@ -542,12 +543,12 @@ mod tests {
         });
         let names: Vec<String> = (0..20).map(|nth| format!("name{nth}")).collect();
         for name in &names {
-            assert!(ask(&lookups, name, 5_000).0.is_ok());
+            assert!(find(&lookups, name, 5_000).0.is_ok());
             lookups.forget(name);
         }
         thread::scope(|scope| {
             for name in &names {
-                scope.spawn(|| assert!(ask(&lookups, name, 5_000).0.is_ok()));
+                scope.spawn(|| assert!(find(&lookups, name, 5_000).0.is_ok()));
             }
         });
         assert_eq!(MOST.load(Ordering::SeqCst), MAX_THREADS);
@@ -559,11 +560,11 @@ mod tests {
             thread::sleep(Duration::from_millis(1_400));
             if name == "found" { localhost() } else { Err(LookupFailure::ServerSilent) }
         });
-        assert!(ask(&lookups, "found", 2_000).0.is_ok());
+        assert!(find(&lookups, "found", 2_000).0.is_ok());
         lookups.forget("found");
         thread::scope(|scope| {
             let check = |name: &'static str, threads: usize, expected_patient: usize| {
-                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| ask(&lookups, name, 5_000).1)).collect();
+                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| find(&lookups, name, 5_000).1)).collect();
                 scope.spawn(move || {
                     let took: Vec<u128> =
                         threads.into_iter().map(|thread| thread.join().unwrap().as_millis()).collect();

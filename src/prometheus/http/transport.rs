@@ -103,7 +103,7 @@ impl Transport {
     /// Sends a call and returns when the response begins. Retries once on a new connection if the upstream has just given up on an
     /// idle one (status 408), and once if it refuses credentials and there are newer ones. `connection` handles other failures of
     /// kept connections.
-    pub(in crate::prometheus) fn exchange(&self, call: OutgoingCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+    pub(in crate::prometheus) fn send(&self, call: OutgoingCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let begun = Instant::now();
         let begin = |max_idle_age| self.begin(call, max_idle_age);
         let (mut response, credentials) = begin(MAX_IDLE_AGE)?;

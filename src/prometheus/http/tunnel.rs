@@ -29,7 +29,7 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Turns a connection to a proxy into one to an upstream.
 ///
 /// # Errors
-/// Fails if the proxy does not open the tunnel before the deadline. If the proxy refuses, the error is `Refused`.
+/// Fails if the proxy does not open the tunnel before the deadline. If the proxy refuses, the error is `ProxyStatus`.
 pub(super) fn open(
     connection: Box<dyn Transport>,
     proxy: &Proxy,
@@ -39,17 +39,17 @@ pub(super) fn open(
     let begun = Instant::now();
     let mut connection = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
     connection.set_timeout(until(deadline));
-    let asked = connection.write_all(request(proxy, upstream).as_bytes()).map_err(Error::from);
-    let answered = asked.and_then(|()| head(&mut connection)).map_err(|error| match error {
+    let sent = connection.write_all(request(proxy, upstream).as_bytes()).map_err(Error::from);
+    let head = sent.and_then(|()| read_head(&mut connection)).map_err(|error| match error {
         Error::Timeout(_) => {
             let waited_ms = begun.elapsed().as_millis();
             ErrorKind::Timeout { waited_ms, whole_ms: waited_ms }
         }
         other => untimed(other),
     })?;
-    match status(&answered) {
+    match status(&head) {
         Some(200..=299) => Ok(connection.into_inner()),
-        Some(status) => Err(ErrorKind::Refused(status)),
+        Some(status) => Err(ErrorKind::ProxyStatus(status)),
         None => Err(ErrorKind::not_prometheus(None, Foreign::NotHttp)),
     }
 }
@@ -65,7 +65,7 @@ fn request(proxy: &Proxy, upstream: &Uri) -> String {
 
 /// Reads the head of a response, up to the empty line. What follows belongs to the upstream, so bytes are taken one by one, from a
 /// buffer.
-fn head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
+fn read_head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == MAX_HEAD_BYTES {

@@ -120,7 +120,7 @@ impl NamedUpstream {
     /// Sends the trivial query to a replica.
     fn probe(&self, replica: usize) -> Probed {
         let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
-        match trivial_query::ask(self.transport(), self.target(replica), deadline, None) {
+        match trivial_query::send(self.transport(), self.target(replica), deadline, None) {
             Ok(response) if response.status >= 500 => Probed::Down,
             // The connection can be reused after the short body is read to its end.
             Ok(mut response) => match io::copy(&mut response.body, &mut io::sink()) {

@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_one_that_is_asked_fails_when_it_leaves_two_probes_unanswered() {
         let (replicas, now) = (Replicas::new(2), Instant::now());
-        assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "nobody asks it");
+        assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "no query so far");
         replicas.current(now);
         assert_eq!(replicas.to_probe(now + after(29)), [0]);
         assert_eq!(replicas.to_probe(now + after(30)), Vec::<usize>::new());

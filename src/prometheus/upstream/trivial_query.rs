@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 64 << 10;
 ///
 /// # Errors
 /// Fails if there is no response before the deadline.
-pub(in crate::prometheus) fn ask(
+pub(in crate::prometheus) fn send(
     transport: &Transport,
     target: CallTarget<'_>,
     deadline: Deadline,
@@ -25,5 +25,5 @@ pub(in crate::prometheus) fn ask(
 ) -> Result<UpstreamResponse, ErrorKind> {
     let params = vec![("query", TRIVIAL_QUERY.to_owned())];
     let (path, content) = ("/api/v1/query", CallContent::Query(&params));
-    transport.exchange(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
+    transport.send(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
 }

@@ -17,7 +17,7 @@ impl Session<'_> {
         let client = self.client;
         match client.health.admit(&self.upstream.health_key(), Instant::now()) {
             Admission::Free => {}
-            Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
+            Admission::ProbedByAnother(silence) => return Err(ErrorKind::Silent(silence)),
             Admission::Probe(probe) => self.probe(probe.silence)?,
         }
         self.is_admitted = true;
@@ -26,7 +26,7 @@ impl Session<'_> {
 
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
         let began = Instant::now();
-        let response = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
+        let response = trivial_query::send(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
         let response = response.map(|_| ());
         self.note_health(began, response.as_ref().err(), false);
         // The text of a timeout would blame a heavy query, but the trivial query is not heavy.

@@ -7,7 +7,7 @@ use crate::log;
 use crate::model::query::PartialResponse;
 use crate::prometheus::client::MAX_CALLS;
 use crate::prometheus::client::recording::CallRecord;
-use crate::prometheus::client::response::{Unanswered, interpret, missing_data};
+use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
 use crate::prometheus::decode::json::{Json, Undecoded};
 use crate::prometheus::error::circumstances::CallKind;
@@ -31,7 +31,7 @@ pub(super) struct ApiCall<'a> {
     pub(super) params: Params,
     /// The PromQL or selector that an error shows.
     pub(super) query: Option<&'a str>,
-    pub(super) asked: CallKind,
+    pub(super) call_kind: CallKind,
     /// Whether the endpoint accepts a form by POST, whose length is not limited.
     pub(super) by_post: bool,
     pub(super) deadline: Deadline,
@@ -40,7 +40,7 @@ pub(super) struct ApiCall<'a> {
 /// A call in flight.
 pub(super) struct OngoingCall {
     endpoint: &'static str,
-    asked: CallKind,
+    call_kind: CallKind,
     path: String,
     query: Option<String>,
     started: Instant,
@@ -82,35 +82,35 @@ impl Session<'_> {
     pub(super) fn call_with<T>(
         &mut self,
         request: ApiCall<'_>,
-        interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, Unanswered>,
+        interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, NoData>,
     ) -> Result<Option<Option<T>>, Error> {
-        let mut call = self.begin(request.endpoint, request.path, request.query, request.asked)?;
+        let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
         if self.recording.is_some() {
             call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
-        let mut response = self.exchange(&request);
+        let mut response = self.send(&request);
         if let Ok(response) = &mut response {
             call.has_response(response);
         }
         if response.as_ref().is_ok_and(|response| response.is_victoria_metrics) && !self.is_victoria_metrics() {
             self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
         }
-        let result = response.map_err(Unanswered::Failed).and_then(interpret).and_then(|envelope| {
+        let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
         });
         let failure = match &result {
-            Err(Unanswered::Failed(kind)) => Some(kind),
-            Ok(_) | Err(Unanswered::Enough) => None,
+            Err(NoData::Failed(kind)) => Some(kind),
+            Ok(_) | Err(NoData::Enough) => None,
         };
-        self.end(call, failure.map_or("ok", ErrorKind::name), failure, failure.is_none());
+        self.end(call, failure.map_or("ok", ErrorKind::code), failure, failure.is_none());
         match result {
             Ok(envelope) => {
                 self.note_warnings(&envelope, request.query);
                 Ok(Some(envelope.data))
             }
-            Err(Unanswered::Enough) => Ok(None),
-            Err(Unanswered::Failed(kind)) => Err(self.error(request.query, request.asked, kind)),
+            Err(NoData::Enough) => Ok(None),
+            Err(NoData::Failed(kind)) => Err(self.error(request.query, request.call_kind, kind)),
         }
     }
 
@@ -136,26 +136,26 @@ impl Session<'_> {
         endpoint: &'static str,
         path: &str,
         query: Option<&str>,
-        asked: CallKind,
+        call_kind: CallKind,
     ) -> Result<OngoingCall, Error> {
         if self.calls_left() == 0 {
-            return Err(self.error(query, asked, ErrorKind::TooManyCalls(MAX_CALLS)));
+            return Err(self.error(query, call_kind, ErrorKind::TooManyCalls(MAX_CALLS)));
         }
-        self.admit().map_err(|kind| self.error(query, asked, kind))?;
+        self.admit().map_err(|kind| self.error(query, call_kind, kind))?;
         self.memory
             .hold(query.map_or(0, str::len) * QUERY_BYTES)
-            .map_err(|none| self.error(query, asked, ErrorKind::NoMemory(none)))?;
-        if asked != CallKind::Names || self.last_query.is_none() {
+            .map_err(|none| self.error(query, call_kind, ErrorKind::NoMemory(none)))?;
+        if call_kind != CallKind::Names || self.last_query.is_none() {
             self.last_query = query.map(logged);
         }
-        self.last_asked = asked;
+        self.last_call_kind = call_kind;
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
         let meter = self.recording.as_ref().map(|_| ByteMeter::default());
         let (path, query) = (path.to_owned(), query.map(logged));
         Ok(OngoingCall {
             endpoint,
-            asked,
+            call_kind,
             path,
             query,
             started: Instant::now(),
@@ -187,7 +187,7 @@ impl Session<'_> {
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
-                .text("error", failure.map(|kind| self.told(kind, call.asked)).unwrap_or_default())
+                .text("error", failure.map(|kind| self.told(kind, call.call_kind)).unwrap_or_default())
         });
         if let Some(recording) = &mut self.recording {
             let OngoingCall { path, query, times, status, meter, .. } = call;

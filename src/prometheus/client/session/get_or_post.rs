@@ -17,14 +17,14 @@ pub(super) const MAX_URL_BYTES: usize = 16_000;
 
 impl Session<'_> {
     /// Sends a call, by GET if the upstream refuses POST, as some read-only proxies do. Returns when the response begins.
-    pub(super) fn exchange(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+    pub(super) fn send(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let ApiCall { path, params, deadline, .. } = request;
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
             if matches!(content, CallContent::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
-            self.transport().exchange(OutgoingCall {
+            self.transport().send(OutgoingCall {
                 target,
                 path,
                 content,

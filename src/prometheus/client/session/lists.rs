@@ -58,7 +58,7 @@ impl Session<'_> {
             path: "/api/v1/series",
             params,
             query: Some(selector),
-            asked: CallKind::Names,
+            call_kind: CallKind::Names,
             by_post: true,
             deadline: self.deadline,
         };
@@ -87,7 +87,7 @@ impl Session<'_> {
             path: "/api/v1/metadata",
             params,
             query: None,
-            asked: CallKind::Names,
+            call_kind: CallKind::Names,
             by_post: false,
             deadline,
         };
@@ -105,7 +105,8 @@ impl Session<'_> {
         mut params: Params,
     ) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = ApiCall { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
+        let request =
+            ApiCall { endpoint, path, params, query: selector, call_kind: CallKind::Names, by_post, deadline };
         let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));

@@ -35,7 +35,7 @@ impl Session<'_> {
     fn evaluate(
         &mut self,
         endpoint: &'static str,
-        asked: CallKind,
+        call_kind: CallKind,
         promql: &str,
         params: Params,
         expected: &[ResultType],
@@ -43,7 +43,7 @@ impl Session<'_> {
         let params = self.evaluation_params(promql, params);
         let path = &format!("/api/v1/{endpoint}");
         let (query, deadline) = (Some(promql), self.deadline);
-        let request = ApiCall { endpoint, path, params, query, asked, by_post: true, deadline };
+        let request = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 if let Some(recording) = &mut self.recording {

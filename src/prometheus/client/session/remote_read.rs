@@ -40,7 +40,7 @@ pub(super) enum RemoteRead {
 
 impl RemoteRead {
     /// The outcome of the call in the metrics.
-    fn name(&self) -> &'static str {
+    fn outcome(&self) -> &'static str {
         match self {
             RemoteRead::Read => "ok",
             RemoteRead::OutOfOrder => "out_of_order",
@@ -71,12 +71,12 @@ impl Session<'_> {
             // The decoder bounds it.
             max_bytes: u64::MAX,
         };
-        let result = self.transport().exchange(outgoing).and_then(|mut response| {
+        let result = self.transport().send(outgoing).and_then(|mut response| {
             call.has_response(&mut response);
             streamed(response, range, sink)
         });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
-        let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
+        let outcome = result.as_ref().map_or_else(ErrorKind::code, RemoteRead::outcome);
         self.end(call, outcome, result.as_ref().err(), as_prometheus);
         let read = result.map_err(|kind| self.error(Some(promql), CallKind::Evaluation, kind))?;
         if read == RemoteRead::Read {

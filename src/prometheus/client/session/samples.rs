@@ -73,7 +73,7 @@ impl Session<'_> {
             path: "/api/v1/query",
             params,
             query: Some(promql),
-            asked: CallKind::Evaluation,
+            call_kind: CallKind::Evaluation,
             by_post: true,
             deadline: self.deadline,
         };

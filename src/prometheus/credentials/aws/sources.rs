@@ -22,9 +22,9 @@ use super::Signed;
 use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
 use super::responses::{self, GrantedKeys};
 use super::signer::{AwsKeys, Scope};
-use crate::prometheus::credentials::exchange::exchange;
 use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
+use crate::prometheus::credentials::issuer_call::call_issuer;
 use crate::prometheus::credentials::single_fetch::Fetched;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
@@ -146,7 +146,7 @@ impl Sources {
         let form = Zeroizing::new(url_query(params));
         let issuer = Issuer::SecurityTokenService;
         let call = KeysCall { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
-        let (server, status, text) = call.ask(CallContent::EncodedForm(&form))?;
+        let (server, status, text) = call.send(CallContent::EncodedForm(&form))?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
             return Err(CredentialsFailure::refused(issuer, &server, status, words));
@@ -174,17 +174,17 @@ impl Sources {
     fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
-        let ask = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
-            self.local_call(Issuer::Machine, url, credentials, deadline).ask(content)
+        let send = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
+            self.local_call(Issuer::Machine, url, credentials, deadline).send(content)
         };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
-        let (server, status, token) = ask(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
+        let (server, status, token) = send(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
             .map_err(CredentialsFailure::or_no_keys)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let (server, status, roles) = ask(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
+        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
@@ -207,7 +207,7 @@ impl Sources {
     }
 
     fn of_json(&self, call: &KeysCall<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let (server, status, text) = call.ask(CallContent::Query(&Vec::new()))?;
+        let (server, status, text) = call.send(CallContent::Query(&Vec::new()))?;
         if status != 200 {
             return Err(CredentialsFailure::refused(call.issuer, &server, status, None));
         }
@@ -229,7 +229,7 @@ struct KeysCall<'c> {
 
 impl KeysCall<'_> {
     /// Makes the call. Returns the server's name, the status and the text of the response.
-    fn ask(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
+    fn send(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
         let bad = |why: &str| {
             CredentialsFailure::none(
                 format!("the URL of the {} {why}", self.issuer.name()),
@@ -238,7 +238,8 @@ impl KeysCall<'_> {
         };
         let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
         let target = CallTarget { address: &address, url_query: &query, credentials: self.credentials };
-        let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
+        let (status, bytes) =
+            call_issuer(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }

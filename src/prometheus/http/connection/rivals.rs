@@ -21,7 +21,7 @@ const SECOND_SEND: Duration = Duration::from_millis(200);
 pub(super) struct Rivals {
     pub(super) opening: Vec<Receiver<Result<OpenConnection, ErrorKind>>>,
     /// Those on which the call was sent.
-    pub(super) asking: Vec<OpenConnection>,
+    pub(super) waiting: Vec<OpenConnection>,
     pub(super) begun: usize,
     /// The most that may be begun.
     pub(super) most: usize,
@@ -39,7 +39,7 @@ impl Rivals {
         if self.begun == self.most {
             return;
         }
-        if let Some(peer) = self.asking.last().and_then(|rival| rival.peer) {
+        if let Some(peer) = self.waiting.last().and_then(|rival| rival.peer) {
             kept.connector.note_mute(peer);
         } else if !self.opening.is_empty() {
             // The address cannot be connected to. The upstream may be moving to another one.
@@ -55,7 +55,7 @@ impl Rivals {
     }
 
     /// Sends the call on those that have been opened meanwhile.
-    pub(super) fn ask_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
+    pub(super) fn send_on_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
         for nth in (0..self.opening.len()).rev() {
             let opened = match self.opening[nth].try_recv() {
                 Err(TryRecvError::Empty) => continue,
@@ -77,20 +77,20 @@ impl Rivals {
                 self.next_at = Some(if is_sent { now + patience } else { now });
             }
             if is_sent || has_others {
-                self.asking.push(opened);
+                self.waiting.push(opened);
             }
         }
     }
 
     /// The first one with a response. Drops those that are closed.
     pub(super) fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<OpenConnection> {
-        for nth in (0..self.asking.len()).rev() {
-            let waited = self.asking[nth].transport.await_input(until(turn_end));
+        for nth in (0..self.waiting.len()).rev() {
+            let waited = self.waiting[nth].transport.await_input(until(turn_end));
             match waited {
-                Ok(true) => return Some(self.asking.swap_remove(nth)),
+                Ok(true) => return Some(self.waiting.swap_remove(nth)),
                 Err(Error::Timeout(_)) => {}
                 _ => {
-                    let closed = self.asking.swap_remove(nth);
+                    let closed = self.waiting.swap_remove(nth);
                     if let Some(peer) = closed.peer.filter(|peer| peer.has_others()) {
                         kept.connector.note_mute(peer);
                         self.next_at = Some(Instant::now());
@@ -102,6 +102,6 @@ impl Rivals {
     }
 
     pub(super) fn are_none(&self) -> bool {
-        self.opening.is_empty() && self.asking.is_empty() && self.next_at.is_none()
+        self.opening.is_empty() && self.waiting.is_empty() && self.next_at.is_none()
     }
 }

@@ -56,9 +56,10 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
     const STATUS: u8 = 0x0f;
     const SUCCESS: u8 = 0;
     const NO_NAME: u8 = 3;
-    let (header, asked) = (packet.get(..HEADER_BYTES)?, query.get(HEADER_BYTES..)?);
+    let (header, question) = (packet.get(..HEADER_BYTES)?, query.get(HEADER_BYTES..)?);
     let repeated = packet.get(HEADER_BYTES..query.len())?;
-    let is_of_query = header[..2] == query[..2] && header[2] & IS_RESPONSE != 0 && repeated.eq_ignore_ascii_case(asked);
+    let is_of_query =
+        header[..2] == query[..2] && header[2] & IS_RESPONSE != 0 && repeated.eq_ignore_ascii_case(question);
     if !is_of_query {
         return None;
     }

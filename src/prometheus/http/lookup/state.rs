@@ -37,7 +37,7 @@ pub(super) struct LookupState {
     pub(super) running_new: usize,
     pub(super) running_found: usize,
     /// How many requests are querying the name servers.
-    pub(super) asking: usize,
+    pub(super) querying: usize,
     /// When names were left without a response.
     pub(super) unanswered: VecDeque<Instant>,
     /// How many requests have been waiting for a look-up for longer than briefly.
@@ -62,9 +62,9 @@ pub(super) struct Pending {
     pub(super) lookup: Arc<Lookup>,
     pub(super) waiters: usize,
     /// Whether one of the waiting requests is querying the name servers.
-    pub(super) is_asking: bool,
+    pub(super) is_querying: bool,
     /// When one of them may query the name servers.
-    pub(super) ask_at: Instant,
+    pub(super) query_at: Instant,
 }
 
 /// What is known about a name before its look-up.
@@ -158,7 +158,7 @@ impl LookupState {
             self.unanswered.pop_front();
         }
         let held = u32::try_from(workers / WORKERS_PER_HELD).unwrap_or(u32::MAX).max(1);
-        let names = u32::try_from(self.asking + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
+        let names = u32::try_from(self.querying + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
         (COUNTED_WITHIN * held / names).clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME)
     }
 

@@ -20,7 +20,7 @@ const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 ///
 /// # Errors
 /// Fails if there is no complete response before the deadline.
-pub(super) fn exchange(
+pub(super) fn call_issuer(
     issuer: Issuer,
     transport: &Transport,
     target: CallTarget<'_>,
@@ -31,7 +31,7 @@ pub(super) fn exchange(
     let server = target.address.to_string();
     let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, kind);
     let call = OutgoingCall { target, path, content, deadline, trace: None, max_bytes: MAX_RESPONSE_BYTES };
-    let UpstreamResponse { status, mut body, .. } = transport.exchange(call).map_err(unreachable)?;
+    let UpstreamResponse { status, mut body, .. } = transport.send(call).map_err(unreachable)?;
     let mut bytes = Zeroizing::new(Vec::new());
     body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;
     Ok((status, bytes))

@@ -19,7 +19,7 @@ const TURN: Duration = Duration::from_millis(2);
 const LONG_TURN: Duration = Duration::from_millis(20);
 
 /// The resolution of one name.
-pub(super) struct DnsExchange {
+pub(super) struct Resolution {
     /// In the order in which they are queried.
     pub(super) servers: Vec<DnsServer>,
     /// In the order of the resolver.
@@ -60,11 +60,11 @@ pub(super) struct DnsServer {
     pub(super) address: SocketAddr,
     /// `None` until it is queried, or if it cannot be reached.
     pub(super) socket: Option<UdpSocket>,
-    pub(super) asked_at: Option<Instant>,
+    pub(super) queried_at: Option<Instant>,
     pub(super) has_answered: bool,
 }
 
-impl DnsExchange {
+impl Resolution {
     pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
@@ -81,13 +81,13 @@ impl DnsExchange {
             }
             if now >= next_at || self.need_another_server() {
                 next_at = now + step;
-                let next = self.servers.iter_mut().find(|server| server.asked_at.is_none());
+                let next = self.servers.iter_mut().find(|server| server.queried_at.is_none());
                 next.into_iter().for_each(|server| server.begin(&self.queries));
             }
-            let asked = self.servers.iter().filter(|server| server.socket.is_some()).count();
+            let queried = self.servers.iter().filter(|server| server.socket.is_some()).count();
             let end =
-                if self.servers.iter().any(|server| server.asked_at.is_none()) { next_at.min(until) } else { until };
-            let turn = if asked > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
+                if self.servers.iter().any(|server| server.queried_at.is_none()) { next_at.min(until) } else { until };
+            let turn = if queried > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
             for nth in 0..self.servers.len() {
                 if let Some(length) = self.servers[nth].receive(&mut packet, turn) {
                     self.take(nth, &packet[..length]);
@@ -160,18 +160,18 @@ impl DnsExchange {
 
 impl DnsServer {
     pub(super) fn new(address: SocketAddr) -> DnsServer {
-        DnsServer { address, socket: None, asked_at: None, has_answered: false }
+        DnsServer { address, socket: None, queried_at: None, has_answered: false }
     }
 
     /// Starts to query this server.
     pub(super) fn begin(&mut self, queries: &[DnsQuery]) {
-        self.asked_at = Some(Instant::now());
+        self.queried_at = Some(Instant::now());
         self.socket = connected(self.address).ok();
         queries.iter().for_each(|query| self.send(&query.packet));
     }
 
     pub(super) fn is_unreachable(&self) -> bool {
-        self.asked_at.is_some() && self.socket.is_none()
+        self.queried_at.is_some() && self.socket.is_none()
     }
 
     pub(super) fn send(&mut self, packet: &[u8]) {
