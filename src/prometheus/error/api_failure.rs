@@ -80,7 +80,7 @@ impl ApiFailure {
             ApiCause::Canceled => "canceled the query",
             ApiCause::Unavailable => "is reachable, but unavailable",
             ApiCause::Internal => "failed to answer because of an internal error",
-            ApiCause::NotAcceptable => "cannot send a response in any format that was asked for",
+            ApiCause::NotAcceptable => "cannot send a response in any format that the mirror accepts",
         })?;
         write!(f, " ({error_type}, HTTP status {status})")?;
         if !message.is_empty() {

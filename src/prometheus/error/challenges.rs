@@ -68,7 +68,7 @@ pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> 
 pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) -> &'static str {
     match (is_named, take_basic(challenges)) {
         (true, _) => {
-            "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
+            "; check them, and that they are of the scheme that it requires (basic_auth, authorization, oauth2 or sigv4)"
         }
         (false, true) => {
             "; check user and password in the url of the Connection Details, with special characters percent-encoded (/ is \

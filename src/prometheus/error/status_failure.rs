@@ -162,12 +162,12 @@ impl StatusFailure {
             StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
                 "refuses the request without looking at the query"
             }
-            StatusMeaning::CredentialsRequired(_) => "asks for credentials, and none were sent",
+            StatusMeaning::CredentialsRequired(_) => "requires credentials, but the mirror sent none",
             StatusMeaning::CredentialsRefused(_) if self.is_named => {
                 "refuses the credentials that the upstreams file gives it"
             }
             StatusMeaning::CredentialsRefused(_) => "refuses the credentials of the url",
-            StatusMeaning::TenantRequired => "asks for a tenant",
+            StatusMeaning::TenantRequired => "requires a tenant, but the mirror sent none",
             StatusMeaning::Denied { .. } => "denies access",
             StatusMeaning::ProxyCredentials => "is a forward proxy that requires its own credentials, or is behind one",
             StatusMeaning::NetworkLogin => "cannot be reached: a network on the path requires a login",

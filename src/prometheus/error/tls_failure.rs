@@ -53,9 +53,14 @@ impl TlsFailure {
             }
             TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
             TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
-            TlsFailure::ClientCertificate(None) => "it demands a client certificate",
+            TlsFailure::ClientCertificate(None) => {
+                return format!("{} requires a client certificate, but the mirror sent none", words.server());
+            }
             TlsFailure::ClientCertificate(Some(why)) => {
-                return format!("it demands a client certificate, or does not accept the one it got ({why})");
+                return format!(
+                    "{} requires a client certificate, or refuses the one that the mirror sent ({why})",
+                    words.server()
+                );
             }
             TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
             TlsFailure::Other(reason) => reason,

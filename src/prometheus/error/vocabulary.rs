@@ -142,6 +142,15 @@ impl<'a> Vocabulary<'a> {
         self.keys().filter(|keys| !self.is_of_proxy || matches!(keys.proxy, ProxyChoice::Through(_)))
     }
 
+    /// The server that an error is about, as the subject of a clause.
+    pub(super) fn server(self) -> &'static str {
+        match (self.is_of_proxy, self.is_of_credentials) {
+            (true, _) => "the proxy",
+            (false, true) => "the server",
+            (false, false) => "the upstream",
+        }
+    }
+
     /// What the certificate of a server should be for.
     pub(super) fn expected_name(self) -> String {
         match self.keys().filter(|keys| keys.tls.server_name.is_some() && !self.is_of_proxy) {
@@ -171,18 +180,18 @@ impl<'a> Vocabulary<'a> {
     /// What to change if a client certificate is required.
     pub(super) fn client_certificate_remedy(self) -> String {
         let Some(ConnectionKeys { prefix, tls, .. }) = self.keys() else {
-            return "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
-                    authority that it trusts"
+            return "list the upstream in the --upstreams-file of this mirror, with a client certificate of an authority that it trusts \
+                    (cert_file and key_file in its tls_config)"
                 .to_owned();
         };
         match &tls.certificate {
             Some(certificate) => {
                 let key = self.key(key_below_upstream(&certificate.place.path));
-                format!("replace {key} and its key by one of an authority that it trusts")
+                format!("replace {key} and its key by a client certificate of an authority that it trusts")
             }
             None => {
                 let key = self.key(&format!("{prefix}tls_config.cert_file"));
-                format!("give it one of an authority that it trusts: {key}, and key_file beside it")
+                format!("set {key} to a client certificate of an authority that it trusts, and key_file to its key")
             }
         }
     }
@@ -325,7 +334,8 @@ mod tests {
             "  tls_config: {cert_file: c, key_file: k}",
             &of_upstream,
             |words| words.client_certificate_remedy(),
-            "replace tls_config.cert_file of upstream a in the upstreams file and its key by one of an authority that it trusts",
+            "replace tls_config.cert_file of upstream a in the upstreams file and its key by a client certificate of an authority that \
+             it trusts",
         );
     }
 
