@@ -43,7 +43,18 @@ const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
 /// The most calls that one request may make.
 pub const MAX_CALLS: u32 = 100;
 
-/// What all requests share: the kept connections and what was learnt about upstreams.
+/// Queries upstreams for all requests.
+///
+/// The process has one. It owns the kept connections, the upstreams of the upstreams file, and what the mirror has learnt about
+/// upstreams: that they accept only GET, have no remote read, are VictoriaMetrics, or do not answer. It makes no calls itself: each
+/// request starts a [`Session`] for those to its upstream.
+///
+/// ```text
+/// let upstream = Upstream::at_url("http://prometheus:9090")?;
+/// let lane = client.lane(&upstream)?;                     // how long the request may wait for a worker
+/// let mut session = client.session(upstream, deadline, partial, memory, trace);
+/// let (result_type, series) = session.instant("sum(up)", None)?;
+/// ```
 #[derive(Debug)]
 pub struct Client {
     /// Connections to the upstreams whose addresses are in Connection Details.
@@ -58,7 +69,7 @@ pub struct Client {
     metrics: Arc<Metrics>,
 }
 
-/// Which upstreams the mirror may query, and how it reaches them.
+/// Which upstreams the mirror may query, and how it reaches them: the settings of a [`Client`].
 #[derive(Debug)]
 pub struct Reach {
     /// The upstreams that Connection Details may name by address.

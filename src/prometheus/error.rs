@@ -34,7 +34,15 @@ use shown_upstream::ShownUpstream;
 
 pub use kind::ErrorKind;
 
-/// A failed call: which upstream, which query, what went wrong, and what the admin can do about it.
+/// A failed call: the upstream, the query, what went wrong, and under which circumstances.
+///
+/// `Display` writes one sentence for the admin: the upstream, what went wrong, what to change, and the query. It shows no secret.
+/// [`ErrorKind::code`] is the stable code for metrics, the log and docs/troubleshooting.md.
+///
+/// ```text
+/// Prometheus at p.example:443 requires credentials, but the mirror sent none (HTTP status 401, WWW-Authenticate: Basic); give them
+/// as https://user:password@host/ in the url of the Connection Details, or list it in the --upstreams-file of this mirror; query: up
+/// ```
 #[derive(Debug)]
 pub struct Error {
     /// The upstream. It shows no password.

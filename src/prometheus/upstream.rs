@@ -26,7 +26,18 @@ use named::NamedUpstream;
 /// Shorter parts of a URL are not hidden: they occur in many words and protect nothing.
 const MIN_HIDDEN_BYTES: usize = 8;
 
-/// A Prometheus to query: its address is in Connection Details, or it is defined in the upstreams file.
+/// A Prometheus to query, at an address in Connection Details or defined in the upstreams file: its address, its credentials, and if
+/// it is in the upstreams file also its own connections and options.
+///
+/// Two upstreams are equal if they have the same address and credentials, or are the same replica of the same definition. Only then do
+/// they share what the mirror has learnt about them. `Display` writes the name, if there is one, host, port and the well-known segments
+/// of the path prefix; neither `Display` nor `Debug` shows a credential.
+///
+/// ```text
+/// Upstream::at_host("prometheus.monitoring.svc", 9090)?        prometheus.monitoring.svc:9090
+/// Upstream::at_url("https://user:password@p.example/prom")?    p.example:443/prom
+/// client.named(Some("mimir"))                                  mimir (mimir.example:443/prometheus)
+/// ```
 #[derive(Clone)]
 pub struct Upstream(Arc<UpstreamKind>);
 

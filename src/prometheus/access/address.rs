@@ -13,7 +13,15 @@ use crate::secret::Secret;
 
 use super::shown_path::{HIDDEN, hidden_segments, shown_path};
 
-/// The checked address of a Prometheus. `Display` writes host, port and the well-known segments of the path prefix.
+/// The checked address of a Prometheus: scheme, host, port and path prefix, without credentials.
+///
+/// A path prefix may be a secret, such as a token in a URL. So there are two forms: `base`, which calls use and nothing may show, and
+/// `name`, in which `...` replaces all segments that are not well known. `Display` and `Debug` write the name.
+///
+/// ```text
+/// at_url("https://p.example/s3cr3t/prom/")    base https://p.example/s3cr3t/prom    name p.example:443/.../prom
+/// at_host("fd00::1", 9090)                    base http://[fd00::1]:9090            name [fd00::1]:9090
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::prometheus) struct Address {
     /// Scheme, host, port and path prefix, without a slash at the end.

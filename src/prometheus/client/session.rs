@@ -28,7 +28,20 @@ use super::{Client, MAX_CALLS};
 
 /// The calls of one request to one upstream.
 ///
-/// Every call fails with an [`Error`] that names the upstream and the query.
+/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`] of them, and what they return counts
+/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what to do.
+///
+/// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two replicas do
+/// not fit together. After a failure, the caller may switch to another one and repeat everything:
+///
+/// ```text
+/// let found = loop {
+///     match session.instant("sum(up)", None) {
+///         Err(error) if session.fail_over(&error.kind) => {}
+///         result => break result,
+///     }
+/// };
+/// ```
 #[derive(Debug)]
 pub struct Session<'c> {
     client: &'c Client,
