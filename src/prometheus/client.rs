@@ -15,25 +15,18 @@ use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
 use crate::file::Refreshed;
-use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::model::query::PartialResponse;
-use crate::model::trace::Trace;
 
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
-use super::access::tls_settings::TlsSettings;
 use super::credentials::aws::environment::AwsEnvironment;
 use super::error::{Error, ErrorKind};
 use super::http::deadline::Deadline;
-use super::http::rotating_transport::Surroundings;
-use super::http::tls::Tls;
-use super::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
+use super::http::transport::{SharedTransport, Transport};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use health::Health;
-use session::Session;
 
 /// The most upstreams that the client remembers something about (they accept only GET, have no remote read, or are
 /// VictoriaMetrics), and for how long. Then it tries again.
@@ -47,11 +40,11 @@ pub const MAX_CALLS: u32 = 100;
 ///
 /// The process has one. It owns the kept connections, the upstreams of the upstreams file, and what the mirror has learnt about
 /// upstreams: that they accept only GET, have no remote read, are VictoriaMetrics, or do not answer. It makes no calls itself: each
-/// request starts a [`Session`] for those to its upstream.
+/// request starts a [`Session`](session::Session) for those to its upstream.
 ///
 /// ```text
 /// let upstream = Upstream::at_url("http://prometheus:9090")?;
-/// let lane = client.lane(&upstream)?;                     // how long the request may wait for a worker
+/// let lane = client.lane(&upstream)?;                     // how the request shares the workers
 /// let mut session = client.session(upstream, deadline, partial, memory, trace);
 /// let (result_type, series) = session.instant("sum(up)", None)?;
 /// ```
@@ -98,18 +91,10 @@ impl Client {
     ) -> Result<Client, BadUpstreamsFile> {
         let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
-        let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
-        let shared = SharedTransport::new(workers, connection_lifetime, tls());
-        let proxy_tls = Arc::clone(&shared.proxy_tls);
-        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), proxy_tls, ANY_PATIENCE);
-        let around = Surroundings { shared, authorities, proxy };
-        let upstreams = match upstreams_file {
-            Some(path) => Upstreams::from_file(path, around, aws)?,
-            None => Upstreams::none(around, aws),
-        };
+        let shared = SharedTransport::new(workers, connection_lifetime, authorities, proxy);
         Ok(Client {
-            transport,
-            upstreams,
+            transport: shared.to_given_upstreams(allowlist),
+            upstreams: Upstreams::new(upstreams_file, shared, aws)?,
             get_only: learnt(),
             without_remote_read: learnt(),
             victoria_metrics: learnt(),
@@ -144,19 +129,6 @@ impl Client {
     /// content and does not stop the others.
     pub fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         self.upstreams.refresh()
-    }
-
-    /// Starts the calls of one request to one upstream. All of them end before the deadline, and their results count towards
-    /// `memory`.
-    pub fn session(
-        &self,
-        upstream: Upstream,
-        deadline: Deadline,
-        partial: PartialResponse,
-        memory: Memory,
-        trace: Arc<Trace>,
-    ) -> Session<'_> {
-        Session::new(self, upstream, deadline, partial, memory, trace)
     }
 
     /// The lane of an upstream, which decides how its requests share the workers with those of other upstreams.

@@ -3,7 +3,7 @@
 pub(super) mod envelope;
 pub(super) mod json;
 pub(super) mod lists;
-pub(super) mod metadata;
+mod metadata;
 mod protobuf;
 pub(super) mod remote_read;
 mod sample_fast_path;

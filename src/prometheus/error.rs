@@ -13,7 +13,6 @@ pub(super) mod issuer;
 pub(super) mod predicate;
 pub(super) mod redirect;
 pub(super) mod shortened;
-pub(super) mod shown_upstream;
 pub(super) mod silence;
 pub(super) mod status_failure;
 pub(super) mod tls_failure;
@@ -26,11 +25,13 @@ mod retry_after;
 mod vocabulary;
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::prometheus::upstreams_file::definition::Definition;
 
 use circumstances::Circumstances;
 use predicate::predicate;
 use shortened::shortened;
-use shown_upstream::ShownUpstream;
 
 pub use kind::ErrorKind;
 
@@ -53,6 +54,23 @@ pub struct Error {
     pub kind: ErrorKind,
     /// What the call was for and what came before it. The remedy depends on it.
     pub circumstances: Box<Circumstances>,
+}
+
+/// What an error shows of its upstream, as plain data. `Display` writes its name, if it has one, host, port and path prefix, never
+/// credentials.
+#[derive(Debug)]
+pub struct ShownUpstream {
+    pub(super) text: String,
+    /// The index of the replica, in the order of the upstreams file.
+    pub(super) replica: usize,
+    /// Its definition, if it is defined in the upstreams file.
+    pub(super) definition: Option<Arc<Definition>>,
+}
+
+impl fmt::Display for ShownUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Error {

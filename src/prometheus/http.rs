@@ -18,7 +18,6 @@ mod dns;
 mod failure;
 mod lookup;
 mod mute;
-mod resolver;
 mod tcp;
 mod tls_failure;
 mod tunnel;

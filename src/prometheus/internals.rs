@@ -13,23 +13,7 @@ use crate::model::sample::{Labels, Sample, SampleSink, Series};
 use crate::model::time::TimeRange;
 use crate::secret::Secret;
 
-/// What was read of a response to a remote read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteReadCounts {
-    /// Whether the sink stopped the reading.
-    pub is_broken_off: bool,
-    /// The number of series with samples in the range.
-    pub series: u64,
-    /// The number of samples that the sink received.
-    pub samples: u64,
-    /// The number of bytes that were read.
-    pub bytes: u64,
-}
-
-/// The body of a remote read.
-pub fn remote_read_request(metric: &str, patterns: &[(String, String)], start_ms: i64, end_ms: i64) -> Vec<u8> {
-    remote_read::request(metric, patterns, start_ms, end_ms)
-}
+pub use super::decode::remote_read::{RemoteReadCounts, request as remote_read_request};
 
 /// Decodes the response to a remote read.
 ///
@@ -40,9 +24,7 @@ pub fn remote_read(
     range: TimeRange,
     sink: &mut impl SampleSink,
 ) -> Result<RemoteReadCounts, String> {
-    let summary = remote_read::decode(body, range, sink).map_err(|failure| failure.to_string())?;
-    let remote_read::ReadSummary { is_broken_off, series, samples, bytes } = summary;
-    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes })
+    remote_read::decode(body, range, sink).map_err(|failure| failure.to_string())
 }
 
 /// Decodes all series of a response to a remote read.

@@ -8,7 +8,6 @@ mod replicas;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::metrics::UpstreamLabels;
@@ -16,8 +15,8 @@ use crate::secret::Secret;
 
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
+use super::error::ShownUpstream;
 use super::error::call_context::CallContext;
-use super::error::shown_upstream::ShownUpstream;
 use super::http::call::CallTarget;
 use super::http::transport::Transport;
 use super::upstreams_file::definition::{Definition, Options};
@@ -38,47 +37,13 @@ const MIN_HIDDEN_BYTES: usize = 8;
 /// Upstream::at_url("https://user:password@p.example/prom")?    p.example:443/prom
 /// client.named(Some("mimir"))                                  mimir (mimir.example:443/prometheus)
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Upstream(Arc<UpstreamKind>);
 
 #[derive(PartialEq, Eq, Hash)]
 enum UpstreamKind {
     Given { address: Address, credentials: Fixed },
-    Named(Named),
-}
-
-/// A replica of a named upstream.
-struct Named {
-    upstream: Arc<NamedUpstream>,
-    replica: usize,
-}
-
-impl PartialEq for Named {
-    fn eq(&self, other: &Named) -> bool {
-        (self.upstream.id(), self.replica) == (other.upstream.id(), other.replica)
-    }
-}
-
-impl Eq for Named {}
-
-impl Hash for Named {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.upstream.id(), self.replica).hash(state);
-    }
-}
-
-impl PartialEq for Upstream {
-    fn eq(&self, other: &Upstream) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Upstream {}
-
-impl Hash for Upstream {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
+    Named { upstream: Arc<NamedUpstream>, replica: usize },
 }
 
 impl Upstream {
@@ -105,7 +70,7 @@ impl Upstream {
 
     /// A replica of a named upstream.
     fn named(upstream: Arc<NamedUpstream>, replica: usize) -> Upstream {
-        Upstream(Arc::new(UpstreamKind::Named(Named { upstream, replica })))
+        Upstream(Arc::new(UpstreamKind::Named { upstream, replica }))
     }
 
     /// Its options, if it is defined in the upstreams file.
@@ -117,20 +82,20 @@ impl Upstream {
     fn in_file(&self) -> Option<(&Arc<NamedUpstream>, usize)> {
         match &*self.0 {
             UpstreamKind::Given { .. } => None,
-            UpstreamKind::Named(Named { upstream, replica }) => Some((upstream, *replica)),
+            UpstreamKind::Named { upstream, replica } => Some((upstream, *replica)),
         }
     }
 
     /// Its definition, if it is defined in the upstreams file.
     pub(super) fn definition(&self) -> Option<&Definition> {
-        self.in_file().map(|(upstream, _)| &**upstream.definition())
+        self.in_file().map(|(upstream, _)| &*upstream.definition)
     }
 
     /// Its name in the upstreams file, or else host, port and path prefix, never a password. Logs show this name.
     pub fn name(&self) -> &str {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.name(),
-            UpstreamKind::Named(Named { upstream, .. }) => &upstream.definition().name,
+            UpstreamKind::Named { upstream, .. } => &upstream.definition.name,
         }
     }
 
@@ -145,7 +110,7 @@ impl Upstream {
     /// The same upstream at each of its replicas; one item if it has one, none if it is not defined in the upstreams file.
     pub(super) fn replicas(&self) -> Vec<Upstream> {
         let Some((upstream, _)) = self.in_file() else { return Vec::new() };
-        let replicas = 0..upstream.definition().addresses.len();
+        let replicas = 0..upstream.definition.addresses.len();
         replicas.map(|nth| Upstream::named(Arc::clone(upstream), nth)).collect()
     }
 
@@ -187,7 +152,7 @@ impl Upstream {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => Cow::Borrowed(address.base()),
             // No address contains this character.
-            UpstreamKind::Named(Named { upstream, replica }) => Cow::Owned(format!("#{} {replica}", upstream.id())),
+            UpstreamKind::Named { upstream, replica } => Cow::Owned(format!("#{} {replica}", upstream.id)),
         }
     }
 
@@ -196,14 +161,14 @@ impl Upstream {
     pub(super) fn lane_key(&self) -> String {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.server(),
-            UpstreamKind::Named(Named { upstream, .. }) => format!("#{}", upstream.definition().name),
+            UpstreamKind::Named { upstream, .. } => format!("#{}", upstream.definition.name),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address,
-            UpstreamKind::Named(Named { upstream, replica }) => upstream.address(*replica),
+            UpstreamKind::Named { upstream, replica } => upstream.address(*replica),
         }
     }
 
@@ -211,13 +176,13 @@ impl Upstream {
     pub(super) fn target(&self) -> CallTarget<'_> {
         match &*self.0 {
             UpstreamKind::Given { address, credentials } => CallTarget { address, url_query: "", credentials },
-            UpstreamKind::Named(Named { upstream, replica }) => upstream.target(*replica),
+            UpstreamKind::Named { upstream, replica } => upstream.target(*replica),
         }
     }
 
     /// What errors show of it.
     pub(super) fn shown(&self) -> ShownUpstream {
-        let definition = self.in_file().map(|(upstream, _)| Arc::clone(upstream.definition()));
+        let definition = self.in_file().map(|(upstream, _)| Arc::clone(&upstream.definition));
         ShownUpstream { text: self.to_string(), replica: self.replica_nth(), definition }
     }
 
@@ -255,8 +220,8 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.fmt(f),
-            UpstreamKind::Named(Named { upstream, .. }) => {
-                write!(f, "{} ({})", upstream.definition().name, self.address())
+            UpstreamKind::Named { upstream, .. } => {
+                write!(f, "{} ({})", upstream.definition.name, self.address())
             }
         }
     }

@@ -16,7 +16,7 @@ impl FromStr for Allowlist {
     /// Parses a comma-separated list of `host`, `host:port`, `*.domain`, networks in CIDR notation, and `*` for everything. A
     /// network allows every host with an address in it, whatever its name.
     fn from_str(list: &str) -> Result<Allowlist, BadHost> {
-        list.split(',').map(|rule| rule.trim().parse()).collect::<Result<_, _>>().map(Allowlist)
+        list.split(',').map(|rule| rule.trim().parse()).collect::<Result<_, _>>().map(Hosts).map(Allowlist)
     }
 }
 
@@ -32,7 +32,7 @@ pub(in crate::prometheus) enum Verdict {
 impl Allowlist {
     /// Allows everything.
     pub(in crate::prometheus) fn everything() -> Allowlist {
-        Allowlist(Hosts::from_iter([Rule::Everything]))
+        Allowlist(Hosts(vec![Rule::Everything]))
     }
 
     /// Judges an upstream by host and port.

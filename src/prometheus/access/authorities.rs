@@ -106,6 +106,7 @@ impl fmt::Display for BadAuthorities {
 }
 
 impl std::error::Error for BadAuthorities {}
+
 /// The certificates that can be trusted as authorities. Others are skipped, because bundles contain some that cannot.
 pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
     let mut roots = RootCertStore::empty();

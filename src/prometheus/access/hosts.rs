@@ -10,7 +10,7 @@ use super::address::unbracketed;
 
 /// A list of hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::prometheus) struct Hosts(Vec<Rule>);
+pub(in crate::prometheus) struct Hosts(pub(super) Vec<Rule>);
 
 /// One entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +35,6 @@ pub(in crate::prometheus) enum Host {
 /// An entry that is not valid.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadHost(pub String);
-
-impl FromIterator<Rule> for Hosts {
-    fn from_iter<T: IntoIterator<Item = Rule>>(rules: T) -> Hosts {
-        Hosts(rules.into_iter().collect())
-    }
-}
 
 impl Hosts {
     /// Whether a host is in the list, judged by how it is written.
@@ -192,7 +186,7 @@ mod tests {
     }
 
     fn hosts(list: &str) -> Hosts {
-        list.split(',').map(|rule| rule.parse::<Rule>().unwrap()).collect()
+        Hosts(list.split(',').map(|rule| rule.parse().unwrap()).collect())
     }
 
     #[test]

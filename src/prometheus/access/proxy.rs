@@ -112,7 +112,7 @@ impl FromStr for NoProxy {
             }
             rules.push(rule);
         }
-        Ok(NoProxy(rules.into_iter().collect()))
+        Ok(NoProxy(Hosts(rules)))
     }
 }
 

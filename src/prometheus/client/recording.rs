@@ -19,14 +19,15 @@ const MAX_SAMPLES: usize = 4_000;
 /// What a query did at its upstream.
 #[derive(Debug)]
 pub struct Recording {
-    order: Order,
+    pub(super) order: Order,
     /// The calls, in the order in which they were made.
     pub calls: Vec<CallRecord>,
     /// The samples that the points are computed from, if they are computed from samples.
     pub read: Option<ReadRecord>,
     /// How the samples were read, if any were.
     pub source: Option<SampleSource>,
-    is_settled: bool,
+    /// Whether later reads are ignored, because they belong to later points than the explanation shows.
+    pub(super) is_settled: bool,
 }
 
 /// A call to the upstream.
@@ -91,11 +92,6 @@ impl Recording {
         (self.read, self.source, self.is_settled) = (None, None, false);
     }
 
-    /// Ignores all later reads, because they belong to later points than the explanation shows.
-    pub(super) fn settle(&mut self) {
-        self.is_settled = true;
-    }
-
     /// Records the samples of a read. They replace those of an earlier read whose range turned out to be too short.
     pub(super) fn take_read(&mut self, source: SampleSource, read: ReadRecord) {
         self.found(read.series_total, read.samples_total);
@@ -116,18 +112,13 @@ impl Recording {
             (call.series, call.samples) = (Some(series), Some(samples));
         }
     }
-
-    /// The order of the points.
-    pub(super) fn order(&self) -> Order {
-        self.order
-    }
 }
 
 /// Records the samples of a read.
 #[derive(Debug)]
 pub(super) struct ReadRecorder {
     order: Order,
-    record: ReadRecord,
+    pub(super) record: ReadRecord,
 }
 
 impl ReadRecorder {
@@ -163,10 +154,6 @@ impl ReadRecorder {
                 series.samples.drain(..excess);
             }
         }
-    }
-
-    pub(super) fn into_record(self) -> ReadRecord {
-        self.record
     }
 }
 
@@ -217,7 +204,7 @@ mod tests {
                 let samples: Vec<Sample> = (0..100).map(|nth| Sample { at: chunk * 100 + nth, value: 1.0 }).collect();
                 recorder.take(&samples);
             }
-            let ReadRecord { series, series_total, samples_total } = recorder.into_record();
+            let ReadRecord { series, series_total, samples_total } = recorder.record;
             assert_eq!((series_total, samples_total, series.len()), (1, 10_000, 1));
             let SeriesRecord { total, first_ms, last_ms, samples, .. } = &series[0];
             assert_eq!((*total, *first_ms, *last_ms, samples.len()), (10_000, 0, 9_999, MAX_SAMPLES));
@@ -232,7 +219,7 @@ mod tests {
             recorder.begin(&labels(nth));
             recorder.take(&[Sample { at: 1, value: nth as f64 }]);
         }
-        let ReadRecord { series, series_total, samples_total } = recorder.into_record();
+        let ReadRecord { series, series_total, samples_total } = recorder.record;
         assert_eq!((series.len(), series_total, samples_total), (MAX_SERIES, 30, 30));
         assert_eq!((series[19].labels.clone(), series[19].samples[0].value), (labels(19), 19.0));
     }

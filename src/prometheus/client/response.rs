@@ -147,7 +147,7 @@ fn envelope<T>(
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
         Undecoded::Foreign => {
-            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first())).into()
+            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first)).into()
         }
     })
 }

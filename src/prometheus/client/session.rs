@@ -67,17 +67,19 @@ pub struct Session<'c> {
     recording: Option<Box<Recording>>,
 }
 
-impl<'c> Session<'c> {
-    pub(super) fn new(
-        client: &'c Client,
+impl Client {
+    /// Starts the calls of one request to one upstream. All of them end before the deadline, and their results count towards
+    /// `memory`.
+    pub fn session(
+        &self,
         upstream: Upstream,
         deadline: Deadline,
         partial: PartialResponse,
         memory: Memory,
         trace: Arc<Trace>,
-    ) -> Session<'c> {
+    ) -> Session<'_> {
         Session {
-            client,
+            client: self,
             upstream,
             deadline,
             partial,
@@ -141,7 +143,7 @@ impl Session<'_> {
     /// Notes that the samples of the first points were read, and that later reads belong to later points.
     pub fn settle_recording(&mut self) {
         if let Some(recording) = &mut self.recording {
-            recording.settle();
+            recording.is_settled = true;
         }
     }
 

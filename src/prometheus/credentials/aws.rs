@@ -1,6 +1,6 @@
 //! Amazon: calls are signed with keys from the upstreams file or from the environment that the mirror runs in.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
@@ -34,6 +34,8 @@ pub(in crate::prometheus) struct SigV4 {
     given: Option<GivenKeys>,
     role: Option<Role>,
     sources: Sources,
+    /// A fingerprint of the files that the environment names, when they were last checked.
+    files: Mutex<u64>,
     found: SingleFetch<AwsKeys>,
     assumed: SingleFetch<AwsKeys>,
 }
@@ -82,8 +84,8 @@ impl SigV4 {
                 sts_endpoint,
                 sts,
                 local,
-                files: Mutex::new(environment.fingerprint()),
             },
+            files: Mutex::new(environment.fingerprint()),
             found: SingleFetch::default(),
             assumed: SingleFetch::default(),
         })
@@ -132,7 +134,9 @@ impl SigV4 {
 
     /// Whether the content of the files that the environment names has changed since the last call.
     pub(in crate::prometheus) fn have_files_changed(&self) -> bool {
-        self.sources.have_files_changed()
+        let now = self.sources.environment.fingerprint();
+        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
+        before != now
     }
 
     /// Ends the pause after a refusal, because there may be other keys now.
@@ -182,10 +186,6 @@ impl Authorize for Signed<'_> {
             headers.insert(&name, value(&name, &secret)?);
         }
         Ok(headers)
-    }
-
-    fn renew(&self, _: &HeaderMap) -> bool {
-        false
     }
 
     fn secrets(&self) -> Vec<Secret> {

@@ -34,10 +34,6 @@ impl Authorize for Fixed {
         Ok(headers)
     }
 
-    fn renew(&self, _: &HeaderMap) -> bool {
-        false
-    }
-
     fn secrets(&self) -> Vec<Secret> {
         self.0.iter().flat_map(|(_, value)| of_authorization(value)).collect()
     }

@@ -47,7 +47,8 @@ impl NamedCredentials {
     fn read_again(&self) -> Refreshed<Unusable> {
         let refreshed: Refreshed<Unusable> = self.secrets().map(LiveSecret::refresh).collect();
         match &self.scheme {
-            Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.end_pause(),
+            // The token server has not refused the new secret yet.
+            Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.token.end_pause(),
             Scheme::SigV4(sigv4) if sigv4.have_files_changed() || refreshed.has_changed => sigv4.end_pause(),
             _ => {}
         }
@@ -59,7 +60,7 @@ impl NamedCredentials {
             Scheme::None => [None, None],
             Scheme::Basic { username, password } => [Some(username), password.as_ref()],
             Scheme::Authorization { credentials, .. } => [Some(credentials), None],
-            Scheme::OAuth2(oauth2) => [Some(oauth2.client_secret()), None],
+            Scheme::OAuth2(oauth2) => [Some(&oauth2.client_secret), None],
             Scheme::SigV4(sigv4) => sigv4.secrets(),
         };
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
@@ -124,7 +125,9 @@ impl Authorize for NamedCredentials {
 
     fn secrets(&self) -> Vec<Secret> {
         let of_scheme = match &self.scheme {
-            Scheme::OAuth2(oauth2) => oauth2.token().iter().flat_map(of_authorization).collect(),
+            Scheme::OAuth2(oauth2) => {
+                oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
+            }
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
             _ => self.known_authorization().iter().flat_map(of_authorization).collect(),
         };

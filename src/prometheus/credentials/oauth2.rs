@@ -31,9 +31,9 @@ use crate::prometheus::error::issuer::Issuer;
 #[derive(Debug)]
 pub(in crate::prometheus) struct OAuth2 {
     definition: OAuth2Definition,
-    client_secret: LiveSecret,
+    pub(super) client_secret: LiveSecret,
     transport: RotatingTransport,
-    token: SingleFetch<Secret>,
+    pub(super) token: SingleFetch<Secret>,
     /// Whether the token server accepts the client's secret only in the form, not in a header.
     takes_form_only: AtomicBool,
 }
@@ -67,15 +67,6 @@ impl OAuth2 {
         self.token.renew(|token| token.reveal().as_bytes() == refused)
     }
 
-    /// The current token, if there is one.
-    pub(super) fn token(&self) -> Option<Secret> {
-        self.token.in_force().map(|token| token.value.clone())
-    }
-
-    pub(super) fn client_secret(&self) -> &LiveSecret {
-        &self.client_secret
-    }
-
     /// Reloads the certificates for the token server where their files have changed. A file that cannot be used does not stop the
     /// others.
     pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Refreshed<Unusable> {
@@ -84,11 +75,6 @@ impl OAuth2 {
             self.token.end_pause();
         }
         refreshed
-    }
-
-    /// Ends the pause after a refusal, because the token server has not refused the new secret yet.
-    pub(super) fn end_pause(&self) {
-        self.token.end_pause();
     }
 
     /// Fetches a token. Sends the secret in a header, as the RFC prefers, or in the form if the server refuses the header.

@@ -89,8 +89,7 @@ impl<T> SingleFetch<T> {
 
     /// The last fetched value, unless it is due to be fetched again.
     pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
-        let now = Instant::now();
-        self.state().current.as_ref().filter(|current| current.lasts(now, BEFORE_END)).map(Arc::clone)
+        lasting(&self.state(), BEFORE_END)
     }
 
     /// The last fetched value, or the one that `fetch` returns. While one request fetches it, the others wait.
@@ -102,24 +101,23 @@ impl<T> SingleFetch<T> {
         deadline: Deadline,
         fetch: impl FnOnce(Deadline) -> Result<Fetched<T>, CredentialsFailure>,
     ) -> Result<Arc<Fetched<T>>, ErrorKind> {
+        let failed = |failure: CredentialsFailure| ErrorKind::Credentials(Box::new(failure));
         let mut state = self.state();
         loop {
-            let now = Instant::now();
-            if let Some(current) = state.current.as_ref().filter(|current| current.lasts(now, BEFORE_END)) {
-                return Ok(Arc::clone(current));
+            if let Some(current) = lasting(&state, BEFORE_END) {
+                return Ok(current);
             }
-            if let Some(refusal) = state.refusal.as_ref().filter(|refusal| refusal.end > now) {
-                return usable(&state, now).ok_or_else(|| ErrorKind::Credentials(Box::new(refusal.failure.clone())));
+            if let Some(refusal) = state.refusal.as_ref().filter(|refusal| refusal.end > Instant::now()) {
+                return lasting(&state, Duration::ZERO).ok_or_else(|| failed(refusal.failure.clone()));
             }
             if !state.is_fetching {
                 break;
             }
-            if let Some(usable) = usable(&state, now) {
-                return Ok(usable);
+            if let Some(current) = lasting(&state, Duration::ZERO) {
+                return Ok(current);
             }
             if deadline.remaining().is_zero() {
-                let failure = CredentialsFailure::awaited(deadline.whole_ms());
-                return Err(ErrorKind::Credentials(Box::new(failure)));
+                return Err(failed(CredentialsFailure::awaited(deadline.whole_ms())));
             }
             let waited = self.changed.wait_timeout(state, deadline.remaining());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -144,7 +142,7 @@ impl<T> SingleFetch<T> {
                     let pause = pause.min(failure.longest_pause());
                     state.refusal = Some(LastRefusal { failure: failure.clone(), pause, end: Instant::now() + pause });
                 }
-                usable(&state, Instant::now()).ok_or_else(|| ErrorKind::Credentials(Box::new(failure)))
+                lasting(&state, Duration::ZERO).ok_or_else(|| failed(failure))
             }
         };
         drop(state);
@@ -176,9 +174,9 @@ impl<T> SingleFetch<T> {
     }
 }
 
-/// The last fetched value, if it is still valid, even if it is due to be fetched again.
-fn usable<T>(state: &FetchState<T>, now: Instant) -> Option<Arc<Fetched<T>>> {
-    state.current.as_ref().filter(|current| current.lasts(now, Duration::ZERO)).map(Arc::clone)
+/// The last fetched value, if it is valid for at least `ahead` from now on.
+fn lasting<T>(state: &FetchState<T>, ahead: Duration) -> Option<Arc<Fetched<T>>> {
+    state.current.as_ref().filter(|current| current.lasts(Instant::now(), ahead)).map(Arc::clone)
 }
 
 /// Lets the next request fetch the value, whether this one succeeded or not.

@@ -4,7 +4,6 @@
 //! never guessed at: a body that is not Prometheus's must not become a number.
 
 use std::io::{self, Read};
-use std::ops::ControlFlow;
 
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
 use super::lists::BoundedList;
@@ -158,63 +157,50 @@ pub(in crate::prometheus) fn take_samples(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<Streamed, Undecoded> {
-    let (mut kind, mut result) = (None, None);
-    let mut streamed = Streamed::default();
+) -> Result<bool, Undecoded> {
+    let (mut kind, mut result, mut has_native_histograms) = (None, None, false);
     json.fields(&["resultType", "result"], |json, name| match name {
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
         // May be `null`, but must be present.
         Some(_) => {
-            let taken = json.optional_by(|json| json.list(|json| streamed.take(json, range, are_nan_stale, sink)))?;
-            once(&mut result, taken)
+            let mut take = |json: &mut Json<'_>| {
+                has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
+                Ok(())
+            };
+            once(&mut result, json.optional_by(|json| json.list(&mut take))?)
         }
         None => json.skip(),
     })?;
     match (kind, result) {
-        (Some(ResultType::Matrix), Some(_)) => Ok(streamed),
+        (Some(ResultType::Matrix), Some(_)) => Ok(has_native_histograms),
         _ => Err(Undecoded::Foreign),
     }
 }
 
-/// What a range selector returned.
-#[derive(Debug, Default)]
-pub(in crate::prometheus) struct Streamed {
-    /// Whether there were native histograms, which are not numbers.
-    pub(in crate::prometheus) has_native_histograms: bool,
-}
-
-impl Streamed {
-    /// Decodes a series.
-    fn take(
-        &mut self,
-        json: &mut Json<'_>,
-        range: TimeRange,
-        are_nan_stale: bool,
-        sink: &mut impl SampleSink,
-    ) -> Result<(), Undecoded> {
-        let mut has_begun = false;
-        self.has_native_histograms |= series::stream(json, |labels, samples| {
-            if are_nan_stale {
-                samples.retain(|sample| !sample.value.is_nan());
-            }
-            // Samples come in the order of time. Engines with closed ranges return one at the left end that does not belong to the
-            // query.
-            let first = samples.partition_point(|sample| sample.at < range.start);
-            let end = samples.partition_point(|sample| sample.at <= range.end);
-            if first >= end {
-                return Ok(());
-            }
-            if !has_begun {
-                has_begun = true;
-                sink.begin(|| labels.clone());
-            }
-            match sink.take(&samples[first..end]) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Undecoded::Enough),
-            }
-        })?;
-        Ok(())
-    }
+/// Decodes a series of a range selector. Returns whether it has native histograms.
+fn take_series(
+    json: &mut Json<'_>,
+    range: TimeRange,
+    are_nan_stale: bool,
+    sink: &mut impl SampleSink,
+) -> Result<bool, Undecoded> {
+    let mut has_begun = false;
+    series::stream(json, |labels, samples| {
+        if are_nan_stale {
+            samples.retain(|sample| !sample.value.is_nan());
+        }
+        // Samples come in the order of time. Engines with closed ranges return one at the left end that does not belong to the query.
+        let first = samples.partition_point(|sample| sample.at < range.start);
+        let end = samples.partition_point(|sample| sample.at <= range.end);
+        if first >= end {
+            return Ok(());
+        }
+        if !has_begun {
+            has_begun = true;
+            sink.begin(|| labels.clone());
+        }
+        if sink.take(&samples[first..end]).is_break() { Err(Undecoded::Enough) } else { Ok(()) }
+    })
 }
 
 /// `result`. Its first element shows which of the two it is.
@@ -241,6 +227,7 @@ impl Decode for Elements {
 mod tests {
     use super::*;
     use crate::model::sample::Labels;
+    use std::ops::ControlFlow;
 
     fn result(data: &str) -> Option<Vec<Series>> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
@@ -297,7 +284,7 @@ mod tests {
     fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Result<bool, Undecoded> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
         let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
-        Ok(envelope.data.expect("data").has_native_histograms)
+        Ok(envelope.data.expect("data"))
     }
 
     #[test]

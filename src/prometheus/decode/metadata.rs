@@ -8,11 +8,8 @@ use crate::model::metric_type::{Metadata, MetricType};
 const MAX_FAMILIES: usize = 100_000;
 
 /// `data` of `/api/v1/metadata`.
-#[derive(Debug, Default)]
-pub(in crate::prometheus) struct Families(pub(in crate::prometheus) Metadata);
-
-impl Decode for Families {
-    fn decode(json: &mut Json<'_>) -> Result<Families, Undecoded> {
+impl Decode for Metadata {
+    fn decode(json: &mut Json<'_>) -> Result<Metadata, Undecoded> {
         let mut families = Metadata::new();
         json.entries(|json, family| {
             if families.len() == MAX_FAMILIES {
@@ -21,7 +18,7 @@ impl Decode for Families {
             families.insert(family, distinct_types(json)?);
             Ok(())
         })?;
-        Ok(Families(families))
+        Ok(families)
     }
 }
 
@@ -63,14 +60,10 @@ mod tests {
     use super::super::json::decoded;
     use super::*;
 
-    fn decode(data: &str) -> Result<Metadata, Undecoded> {
-        decoded(data).map(|Families(metadata)| metadata)
-    }
-
     #[test]
     fn each_declared_type_of_a_family_is_kept_once() {
         let check = |list: &str, expected: &[MetricType]| {
-            let metadata = decode(&format!(r#"{{"a":{list}}}"#)).unwrap();
+            let metadata: Metadata = decoded(&format!(r#"{{"a":{list}}}"#)).unwrap();
             assert_eq!(metadata["a"], expected, "{list}");
         };
         check("[]", &[]);
@@ -86,7 +79,7 @@ mod tests {
     fn of_very_many_families_the_first_are_kept() {
         for total in [1, MAX_FAMILIES - 1, MAX_FAMILIES, MAX_FAMILIES + 1, MAX_FAMILIES + 1_000] {
             let families: Vec<String> = (0..total).map(|nth| format!(r#""f{nth}":[{{"type":"gauge"}}]"#)).collect();
-            let metadata = decode(&format!("{{{}}}", families.join(","))).unwrap();
+            let metadata: Metadata = decoded(&format!("{{{}}}", families.join(","))).unwrap();
             let kept = total.min(MAX_FAMILIES);
             assert_eq!(metadata.len(), kept);
             assert!(metadata.contains_key(&format!("f{}", kept - 1)));
@@ -96,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_no_metadata_is_refused() {
         for data in ["[]", "5", r#"{"a":5}"#, r#"{"a":[5]}"#, r#"{"a":[{"type":5}]}"#, r#"{"a":{}}"#] {
-            assert!(decode(data).is_err(), "{data}");
+            assert!(decoded::<Metadata>(data).is_err(), "{data}");
         }
     }
 }

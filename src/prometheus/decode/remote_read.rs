@@ -20,7 +20,7 @@ mod series_labels;
 
 use std::io::Read;
 
-use super::protobuf::{self, Malformed};
+use super::protobuf;
 use super::xor_chunk::{self, Damaged};
 use crate::model::sample::{Sample, SampleSink};
 use crate::model::time::TimeRange;
@@ -29,22 +29,22 @@ use frames::Frames;
 use series_labels::SeriesLabels;
 
 pub(in crate::prometheus) use failure::{Breach, ReadFailure};
-pub(in crate::prometheus) use request::request;
+pub use request::request;
 
 /// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
-/// What was read of a response.
+/// How much was read of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) struct ReadSummary {
+pub struct RemoteReadCounts {
     /// Whether the sink stopped the reading. Otherwise, everything was read.
-    pub(in crate::prometheus) is_broken_off: bool,
+    pub is_broken_off: bool,
     /// How many series have samples in the range.
-    pub(in crate::prometheus) series: u64,
+    pub series: u64,
     /// How many samples the sink received.
-    pub(in crate::prometheus) samples: u64,
+    pub samples: u64,
     /// How many bytes were read.
-    pub(in crate::prometheus) bytes: u64,
+    pub bytes: u64,
 }
 
 /// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
@@ -66,7 +66,7 @@ pub(in crate::prometheus) fn decode(
     body: &mut impl Read,
     range: TimeRange,
     sink: &mut impl SampleSink,
-) -> Result<ReadSummary, ReadFailure> {
+) -> Result<RemoteReadCounts, ReadFailure> {
     let mut frames = Frames::of(body);
     let mut response = ResponseReader {
         range,
@@ -84,7 +84,7 @@ pub(in crate::prometheus) fn decode(
         }
     };
     let Output { series, samples, .. } = response.output;
-    Ok(ReadSummary { is_broken_off, series, samples, bytes: frames.read() })
+    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes: frames.read() })
 }
 
 /// Why the reading ends before the end of the response.
@@ -93,33 +93,21 @@ enum Halt {
     Failed(ReadFailure),
 }
 
-impl From<ReadFailure> for Halt {
-    fn from(failure: ReadFailure) -> Halt {
-        Halt::Failed(failure)
+impl<F: Into<ReadFailure>> From<F> for Halt {
+    fn from(failure: F) -> Halt {
+        Halt::Failed(failure.into())
     }
 }
 
-impl From<Breach> for Halt {
-    fn from(breach: Breach) -> Halt {
-        ReadFailure::from(breach).into()
-    }
-}
-
-impl From<Malformed> for Halt {
-    fn from(_: Malformed) -> Halt {
-        Breach::Message.into()
-    }
-}
-
-impl From<Damaged> for Halt {
-    fn from(_: Damaged) -> Halt {
+impl From<Damaged> for ReadFailure {
+    fn from(_: Damaged) -> ReadFailure {
         Breach::Chunk.into()
     }
 }
 
-impl From<Unsorted> for Halt {
-    fn from(_: Unsorted) -> Halt {
-        ReadFailure::Unsorted.into()
+impl From<Unsorted> for ReadFailure {
+    fn from(_: Unsorted) -> ReadFailure {
+        ReadFailure::Unsorted
     }
 }
 
@@ -261,13 +249,13 @@ mod tests {
         }
     }
 
-    fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, ReadSummary), ReadFailure> {
+    fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, RemoteReadCounts), ReadFailure> {
         let length = stream.len() as u64;
         let mut recorder = SeriesRecorder { given: Vec::new(), left: usize::MAX };
         let summary = decode(&mut stream, range, &mut recorder)?;
         let samples = recorder.given.iter().flat_map(|(_, slices)| slices).map(Vec::len).sum::<usize>();
         let (series, samples) = (recorder.given.len() as u64, samples as u64);
-        assert_eq!(summary, ReadSummary { is_broken_off: false, series, samples, bytes: length });
+        assert_eq!(summary, RemoteReadCounts { is_broken_off: false, series, samples, bytes: length });
         Ok((recorder.given, summary))
     }
 
@@ -569,7 +557,7 @@ mod tests {
             let series = recorder.given.len() as u64;
             assert_eq!(recorder.left, 0);
             let bytes = summary.bytes;
-            assert_eq!(summary, ReadSummary { is_broken_off: true, series, samples: left as u64, bytes });
+            assert_eq!(summary, RemoteReadCounts { is_broken_off: true, series, samples: left as u64, bytes });
         }
         let mut recorder = SeriesRecorder { given: Vec::new(), left: 7 };
         assert!(!decode(&mut &*whole, ALL, &mut recorder).unwrap().is_broken_off);

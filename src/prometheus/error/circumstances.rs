@@ -1,8 +1,6 @@
 //! What a call was for, and how long its request had waited before. This decides what can help against a timeout or a response that
 //! is too large.
 
-use std::fmt;
-
 use super::vocabulary::Vocabulary;
 
 /// What a call is for.
@@ -95,7 +93,7 @@ impl Circumstances {
         };
         let more_time = format!("raise {}", words.request_timeout());
         let before: Vec<&str> = queued.into_iter().chain(memory).collect();
-        Either(&[&before, narrow, suggested, &[more_time.as_str()]].concat()).to_string()
+        any_of(&[&before, narrow, suggested, &[more_time.as_str()]].concat())
     }
 
     /// What makes a response smaller, if anything does.
@@ -109,15 +107,10 @@ impl Circumstances {
 }
 
 /// Several remedies, joined by "or".
-pub(in crate::prometheus) struct Either<'a>(pub(in crate::prometheus) &'a [&'a str]);
-
-impl fmt::Display for Either<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => Ok(()),
-            [one] => f.write_str(one),
-            [others @ .., last] => write!(f, "{}, or {last}", others.join(", ")),
-        }
+pub(super) fn any_of(remedies: &[&str]) -> String {
+    match remedies {
+        [] | [_] => remedies.concat(),
+        [others @ .., last] => format!("{}, or {last}", others.join(", ")),
     }
 }
 
@@ -203,7 +196,7 @@ mod tests {
 
     #[test]
     fn several_things_to_do_are_one_sentence() {
-        let check = |list: &[&str], expected: &str| assert_eq!(Either(list).to_string(), expected);
+        let check = |list: &[&str], expected: &str| assert_eq!(any_of(list), expected);
         check(&[], "");
         check(&["a"], "a");
         check(&["a", "b"], "a, or b");

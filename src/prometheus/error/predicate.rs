@@ -6,7 +6,7 @@ use crate::memory::NoMemory;
 use crate::prometheus::upstreams_file::definition::Definition;
 
 use super::ErrorKind;
-use super::circumstances::{CallKind, Circumstances, Either};
+use super::circumstances::{CallKind, Circumstances, any_of};
 use super::vocabulary::Vocabulary;
 
 /// What went wrong and what to do about it, as the predicate of a sentence about an upstream. `definition` is that of an upstream
@@ -190,7 +190,7 @@ impl Predicate<'_> {
             .chain((call_kind == CallKind::Evaluation).then_some("add a condition on a label"))
             .chain(["raise --memory-budget-mib of this mirror"])
             .collect();
-        write!(f, "{}", Either(&remedies))
+        f.write_str(&any_of(&remedies))
     }
 }
 

@@ -27,8 +27,10 @@ pub(in crate::prometheus) trait Authorize: fmt::Debug + Send + Sync {
     fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind>;
 
     /// The upstream refused the call with these headers (401 or 403). Checks whether there are other credentials now. Returns
-    /// whether a retry makes sense.
-    fn renew(&self, refused: &HeaderMap) -> bool;
+    /// whether a retry makes sense. It makes none with credentials that do not change.
+    fn renew(&self, _refused: &HeaderMap) -> bool {
+        false
+    }
 
     /// The secrets that calls carry, which no text may contain.
     fn secrets(&self) -> Vec<Secret>;

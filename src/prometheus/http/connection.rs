@@ -95,7 +95,7 @@ impl Transport for Connection {
         }
         let has_input = first_input?;
         if !self.is_tls() && speaks_tls(self.open.transport.buffers().input()) {
-            return Err(ConnectError::from(ConnectFailure::OnlyTls).into());
+            return Err(ConnectError(ErrorKind::Unconnected(ConnectFailure::OnlyTls)).into());
         }
         self.request.end();
         self.open.note_response(&self.kept.connector);

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
@@ -31,10 +30,8 @@ const TLS_PATIENCE_PART: u32 = 4;
 
 /// How an upstream may be connected to.
 pub(super) enum ConnectRoute<'c> {
-    /// At any of its addresses.
-    Direct,
-    /// At those of its addresses that the allow-list allows.
-    DirectByAddress,
+    /// Directly; `by_address` at those of its addresses only that the allow-list allows.
+    Direct { by_address: bool },
     /// Through the proxy, which looks up the name.
     Through(&'c Proxy),
 }
@@ -105,8 +102,8 @@ impl Connector {
             (Verdict::NotAllowed, _) => Err(ErrorKind::NotAllowed),
             (Verdict::ByAddress, Some(proxy)) => Err(ErrorKind::AddressUnknown(proxy.to_string())),
             (Verdict::Allowed, Some(proxy)) => Ok(ConnectRoute::Through(proxy)),
-            (Verdict::Allowed, None) => Ok(ConnectRoute::Direct),
-            (Verdict::ByAddress, None) => Ok(ConnectRoute::DirectByAddress),
+            (Verdict::Allowed, None) => Ok(ConnectRoute::Direct { by_address: false }),
+            (Verdict::ByAddress, None) => Ok(ConnectRoute::Direct { by_address: true }),
         }
     }
 
@@ -115,19 +112,18 @@ impl Connector {
     /// # Errors
     /// Fails if the allow-list refuses the upstream, or if there is no connection before the deadline.
     pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
-        let (transport, peer) = match self.way_to(uri)? {
-            ConnectRoute::Direct => self.secured(&self.tls, uri, deadline, |_| true)?,
-            ConnectRoute::DirectByAddress => {
-                self.secured(&self.tls, uri, deadline, |at| self.allowlist.allows_at(at.ip()))?
+        match self.way_to(uri)? {
+            ConnectRoute::Direct { by_address } => {
+                let (transport, peer) = self.secured(&self.tls, uri, deadline, by_address)?;
+                Ok(Opened { transport, peer: Some(peer) })
             }
             ConnectRoute::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                return Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None });
+                Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None })
             }
-        };
-        Ok(Opened { transport, peer: Some(peer) })
+        }
     }
 
     /// Notes that an address has left a call without a response, or has closed the connection. For some time, the other addresses
@@ -157,7 +153,7 @@ impl Connector {
     }
 
     fn tunnel(&self, proxy: &Proxy, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
-        let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, |_| true)?;
+        let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, false)?;
         tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
             if matches!(failure, ErrorKind::Timeout { .. }) {
                 self.note_unanswered(peer);
@@ -172,11 +168,11 @@ impl Connector {
         tls: &Tls,
         uri: &Uri,
         deadline: Instant,
-        is_allowed: impl Fn(&SocketAddr) -> bool,
+        by_address: bool,
     ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
         let mut closed = 0;
         loop {
-            let (connection, peer) = self.connect(uri, deadline, &is_allowed)?;
+            let (connection, peer) = self.connect(uri, deadline, by_address)?;
             let now = Instant::now();
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
@@ -195,12 +191,7 @@ impl Connector {
     }
 
     /// A TCP connection to one of the allowed addresses of a host. If remembered addresses fail, the name is looked up again.
-    fn connect(
-        &self,
-        uri: &Uri,
-        deadline: Instant,
-        is_allowed: impl Fn(&SocketAddr) -> bool,
-    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
         let (host, port) = host_and_port(uri);
         let connect = |addresses: Vec<SocketAddr>| self.dial(&addresses, deadline).map_err(ErrorKind::Unconnected);
         if let Some(ip) = address(host) {
@@ -210,8 +201,8 @@ impl Connector {
             let found = self.lookups.find(host, deadline);
             let found =
                 found.map_err(|failure| ErrorKind::Unconnected(failure.of(host, || self.lookups.servers_seen())))?;
-            let addresses = found.ips.iter().map(|ip| SocketAddr::new(*ip, port)).filter(&is_allowed);
-            let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
+            let addresses = found.ips.iter().filter(|ip| !by_address || self.allowlist.allows_at(**ip));
+            let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).map(|ip| SocketAddr::new(*ip, port)).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }
         };
         let (addresses, are_remembered) = find()?;
@@ -257,11 +248,6 @@ impl Connector {
         tls.handshake(uri, connection, deadline)
             .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
     }
-
-    /// Uses another TLS configuration for new connections.
-    pub(super) fn replace_tls(&self, config: ClientConfig) {
-        self.tls.replace(config);
-    }
 }
 
 #[cfg(test)]
@@ -271,7 +257,7 @@ impl Connector {
         use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
 
         let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
-        let (lookups, proxy_tls) = (Arc::new(Lookups::new(1)), Arc::new(tls()));
+        let (lookups, proxy_tls) = (Lookups::new(1), Arc::new(tls()));
         Connector {
             allowlist: Allowlist::everything(),
             proxy: None,

@@ -52,20 +52,15 @@ pub(super) fn connect<R: Ord>(
 
 /// The addresses in the order of the system, alternating between IPv4 and IPv6.
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
-    let is_first_family =
-        |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv6() == address.is_ipv6());
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| is_first_family(address));
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut all = VecDeque::new();
-    while all.len() < MAX_ADDRESSES {
-        let pair: Vec<SocketAddr> = first.next().into_iter().chain(second.next()).copied().collect();
-        if pair.is_empty() {
-            break;
-        }
-        all.extend(pair);
-    }
-    all.truncate(MAX_ADDRESSES);
-    all
+    let mut counts = [0, 0];
+    let ranked = |address: &SocketAddr| {
+        let family = usize::from(address.is_ipv6() != addresses[0].is_ipv6());
+        counts[family] += 1;
+        ((counts[family], family), *address)
+    };
+    let mut all: Vec<_> = addresses.iter().map(ranked).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, address)| address).take(MAX_ADDRESSES).collect()
 }
 
 /// Tries one address after the other, each as soon as the one before it fails or takes too long. Attempts that take too long

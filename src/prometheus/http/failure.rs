@@ -31,12 +31,6 @@ impl From<ConnectError> for Error {
     }
 }
 
-impl From<ConnectFailure> for ConnectError {
-    fn from(failure: ConnectFailure) -> ConnectError {
-        ConnectError(ErrorKind::Unconnected(failure))
-    }
-}
-
 /// The timeout that means that a response has begun but does not continue.
 pub(super) const IN_RESPONSE: Timeout = Timeout::RecvBody;
 

@@ -83,10 +83,7 @@ type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// The look-ups of this process.
 #[derive(Debug)]
-pub(super) struct Lookups(Arc<LookupsCore>);
-
-#[derive(Debug)]
-struct LookupsCore {
+pub(super) struct Lookups {
     /// Calls the resolver; blocks.
     resolve: fn(&str) -> LookupOutcome,
     name_servers: Box<dyn DirectQuery>,
@@ -97,17 +94,17 @@ struct LookupsCore {
 
 impl Lookups {
     /// Look-ups for this number of workers.
-    pub(super) fn new(workers: usize) -> Lookups {
+    pub(super) fn new(workers: usize) -> Arc<Lookups> {
         Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
 
-    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn DirectQuery>, workers: usize) -> Lookups {
-        Lookups(Arc::new(LookupsCore { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
+    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn DirectQuery>, workers: usize) -> Arc<Lookups> {
+        Arc::new(Lookups { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() })
     }
 
     /// Which name servers answer, as far as is known.
     pub(super) fn servers_seen(&self) -> ServersSeen {
-        self.0.name_servers.servers_seen()
+        self.name_servers.servers_seen()
     }
 
     /// The addresses of a name, at least one.
@@ -115,9 +112,9 @@ impl Lookups {
     /// # Errors
     /// Fails if the name has no address, if its addresses are not known before the deadline, or if too many requests wait for such
     /// names.
-    pub(super) fn find(&self, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
+    pub(super) fn find(self: &Arc<Self>, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
-        let mut state = self.0.lock();
+        let mut state = self.lock();
         let standing = match state.names.get_mut(&name) {
             Some(NameEntry::Known { ips, until }) if Instant::now() < *until => {
                 return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
@@ -131,7 +128,7 @@ impl Lookups {
             None => Standing::New,
         };
         let lookup = Lookup::new(standing);
-        if !self.0.name_servers.resolver_would_wait() {
+        if !self.name_servers.resolver_would_wait() {
             self.begin(&mut state, &name, &lookup)?;
         }
         let query_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
@@ -142,17 +139,17 @@ impl Lookups {
 
     /// Forgets the addresses of a name, so that it is looked up again.
     pub(super) fn forget(&self, name: &str) {
-        let (name, mut state) = (name.to_ascii_lowercase(), self.0.lock());
+        let (name, mut state) = (name.to_ascii_lowercase(), self.lock());
         if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
             *entry = NameEntry::Expired;
         }
     }
 
     /// Starts a look-up by the resolver, if there is a free thread. If not, a name that was found before waits for one.
-    fn begin(&self, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
+    fn begin(self: &Arc<Self>, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         let job = (name.to_owned(), Arc::clone(lookup));
         if state.have_room(lookup.standing) {
-            let (shared, job) = (Arc::clone(&self.0), job.clone());
+            let (shared, job) = (Arc::clone(self), job.clone());
             match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(job)) {
                 Ok(_) => {
                     state.begin(lookup);
@@ -172,7 +169,7 @@ impl Lookups {
     /// Waits for the end of a look-up: until the deadline, or briefly if too many requests already wait longer. Meanwhile, one of
     /// the requests that wait for it queries the name servers.
     fn await_outcome<'s>(
-        &'s self,
+        self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
@@ -193,7 +190,7 @@ impl Lookups {
                 state = self.query_name_servers(state, name, lookup, deadline);
                 continue;
             }
-            if !is_patient && now >= briefly && state.patient < (self.0.workers / WORKERS_PER_PATIENT).max(1) {
+            if !is_patient && now >= briefly && state.patient < (self.workers / WORKERS_PER_PATIENT).max(1) {
                 (is_patient, counts) = (true, 1);
                 state.patient += 1;
             }
@@ -204,7 +201,7 @@ impl Lookups {
             }
             let until = if is_querying { until } else { until.min(query_at) };
             let left = until.saturating_duration_since(now);
-            state = self.0.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         };
         state.patient -= counts;
         outcome.map(|ips| Addresses { ips, are_remembered: false })
@@ -212,7 +209,7 @@ impl Lookups {
 
     /// Queries the name servers for a name. If they answer, its look-up ends. If not, it continues if there is a thread for it.
     fn query_name_servers<'s>(
-        &'s self,
+        self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
@@ -220,15 +217,15 @@ impl Lookups {
     ) -> MutexGuard<'s, LookupState> {
         let now = Instant::now();
         state.querying += 1;
-        let in_time = now + state.answer_time(self.0.workers);
+        let in_time = now + state.answer_time(self.workers);
         let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
         if let Some(pending) = state.pending(name, lookup) {
             pending.is_querying = true;
         }
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
-        let response = self.0.name_servers.query(name, wanted.min(deadline), &is_over);
-        let mut state = self.0.lock();
+        let response = self.name_servers.query(name, wanted.min(deadline), &is_over);
+        let mut state = self.lock();
         state.querying -= 1;
         if let Some(pending) = state.pending(name, lookup) {
             pending.is_querying = false;
@@ -250,12 +247,10 @@ impl Lookups {
         if let Some(outcome) = outcome {
             state.end(name, lookup, outcome);
         }
-        self.0.done.notify_all();
+        self.done.notify_all();
         state
     }
-}
 
-impl LookupsCore {
     fn lock(&self) -> MutexGuard<'_, LookupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -334,12 +329,12 @@ mod tests {
         }
     }
 
-    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Lookups {
+    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Arc<Lookups> {
         Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
     /// Look-ups whose name server never answers direct queries.
-    fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Lookups {
+    fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Arc<Lookups> {
         lookups(resolve, |_| None)
     }
 
@@ -348,13 +343,13 @@ mod tests {
     }
 
     /// The result for a name within a time, and how long it takes.
-    fn find(lookups: &Lookups, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
+    fn find(lookups: &Arc<Lookups>, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
         let begun = Instant::now();
         (lookups.find(name, in_ms(within_ms)), begun.elapsed())
     }
 
     /// Looks up this many silent names, one after the other, without waiting for any.
-    fn hold(lookups: &Lookups, threads: usize) {
+    fn hold(lookups: &Arc<Lookups>, threads: usize) {
         for nth in 0..threads {
             assert_eq!(lookups.find(&format!("silent{nth}"), in_ms(1)), Err(LookupFailure::ServerSilent), "{nth}");
         }
@@ -576,14 +571,14 @@ mod tests {
             check("silent", 20, 20 / WORKERS_PER_PATIENT);
             check("found", 10, 10);
         });
-        assert_eq!(lookups.0.lock().patient, 0);
+        assert_eq!(lookups.lock().patient, 0);
     }
 
     #[test]
     fn that_a_name_was_found_is_forgotten_only_when_it_is_found_no_more() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().unwrap().clone().map_or_else(localhost, Err));
-        let standing = || lookups.0.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
+        let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),
@@ -604,6 +599,6 @@ mod tests {
         for nth in 0..MAX_REMEMBERED + 50 {
             lookups.find(&format!("name{nth}"), in_ms(5_000)).unwrap();
         }
-        assert_eq!(lookups.0.lock().names.len(), MAX_REMEMBERED);
+        assert_eq!(lookups.lock().names.len(), MAX_REMEMBERED);
     }
 }

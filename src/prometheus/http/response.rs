@@ -60,7 +60,8 @@ pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
-    meter: Option<ByteMeter>,
+    /// Counts the bytes that are read, if a query is recorded.
+    pub(in crate::prometheus) meter: Option<Arc<AtomicU64>>,
     /// When the call began.
     begun: Instant,
     /// How much of the time since then was spent on waiting for the upstream.
@@ -68,22 +69,8 @@ pub(in crate::prometheus) struct ResponseBody {
     /// Whether anything but the end of the connection marks its end.
     has_length: bool,
     /// Its first byte, once it is read.
-    first: Option<u8>,
+    pub(in crate::prometheus) first: Option<u8>,
     has_ended: bool,
-}
-
-/// Counts the bytes of a body. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
-
-impl ByteMeter {
-    pub(in crate::prometheus) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(in crate::prometheus) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The memory that the decoded body is charged to.
@@ -118,20 +105,10 @@ impl ResponseBody {
         self.charged = Some(Charged { memory, read_bytes: 0 });
     }
 
-    /// Counts its bytes with this meter.
-    pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
-        self.meter = Some(meter);
-    }
-
     /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
     /// connection marks the end of a body.
     pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
         self.has_ended && !self.has_length && self.first == Some(b'{')
-    }
-
-    /// Its first byte, if one was read.
-    pub(in crate::prometheus) fn first(&self) -> Option<u8> {
-        self.first
     }
 
     /// The failure that an error of reading it means.
@@ -161,7 +138,7 @@ impl Read for ResponseBody {
             self.first = buffer[..amount].first().copied();
         }
         if let Some(meter) = &self.meter {
-            meter.add(amount);
+            meter.fetch_add(amount as u64, Ordering::Relaxed);
         }
         if let Some(Charged { memory, read_bytes }) = &mut self.charged {
             *read_bytes += amount;

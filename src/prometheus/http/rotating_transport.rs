@@ -8,19 +8,9 @@ use super::transport::{SharedTransport, Transport};
 use crate::file::Refreshed;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
+use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
-
-/// What all these transports are created with.
-#[derive(Debug)]
-pub(in crate::prometheus) struct Surroundings {
-    pub(in crate::prometheus) shared: SharedTransport,
-    /// The authorities of `--ca-path`.
-    pub(in crate::prometheus) authorities: Authorities,
-    /// The proxy of `--proxy` and `--no-proxy`.
-    pub(in crate::prometheus) proxy: Option<Proxy>,
-}
 
 /// Connections that no other upstream shares.
 #[derive(Debug)]
@@ -41,21 +31,20 @@ impl RotatingTransport {
     pub(in crate::prometheus) fn new(
         settings: TlsSettings,
         proxy: &ProxyChoice,
-        around: &Surroundings,
+        shared: &SharedTransport,
         connect_patience: Duration,
     ) -> Result<RotatingTransport, Unusable> {
         let material = settings.material()?;
-        let config = settings.client_config(&material, &around.authorities)?;
+        let config = settings.client_config(&material, &shared.authorities)?;
         let (proxy, proxy_tls) = match proxy {
-            ProxyChoice::AsSet => (around.proxy.clone(), None),
+            ProxyChoice::AsSet => (shared.proxy.clone(), None),
             ProxyChoice::Direct => (None, None),
             // As in Prometheus, all settings except the server's name apply to the proxy, too.
             ProxyChoice::Through(proxy) => (Some(proxy.clone()), Some(Arc::new(Tls::new(config.clone(), None)))),
         };
         let tls = Tls::new(config, settings.server_name.as_deref());
-        let with_proxy = Arc::clone(proxy_tls.as_ref().unwrap_or(&around.shared.proxy_tls));
-        let transport =
-            Transport::new(&around.shared, Allowlist::everything(), proxy, tls, with_proxy, connect_patience);
+        let with_proxy = Arc::clone(proxy_tls.as_ref().unwrap_or(&shared.proxy_tls));
+        let transport = Transport::new(shared, Allowlist::everything(), proxy, tls, with_proxy, connect_patience);
         Ok(RotatingTransport { transport, proxy_tls, settings, material: Mutex::new(material) })
     }
 

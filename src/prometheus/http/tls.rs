@@ -38,10 +38,6 @@ impl Tls {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Adds TLS to a connection.
     ///
     /// # Errors
@@ -58,7 +54,8 @@ impl Tls {
                 .map_err(|_| Error::Tls("the host can be the name of no certificate"))?
                 .to_owned(),
         };
-        let mut session = ClientConnection::new(self.config(), name)?;
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let mut session = ClientConnection::new(config, name)?;
         let connection = BelowTls { connection, broken: None }.boxed();
         let mut below = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
         below.set_timeout(until(deadline));

@@ -4,25 +4,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::{Agent, RequestBuilder};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Agent, Error, RequestBuilder};
 
 use super::authorize::UnsignedCall;
 use super::call::{CallContent, OutgoingCall, url};
 use super::connection::Keep;
 use super::connector::Connector;
-use super::failure::failure;
+use super::failure::{ConnectError, failure};
 use super::form::form;
 use super::lookup::Lookups;
 use super::mute::Mute;
-use super::resolver::Judge;
 use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::model::trace::Trace;
 use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
+use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::Proxy;
+use crate::prometheus::access::tls_settings::TlsSettings;
 use crate::prometheus::error::ErrorKind;
 
 /// The status of a server that has waited too long for a call.
@@ -49,20 +53,35 @@ pub(in crate::prometheus) struct SharedTransport {
     workers: usize,
     connection_lifetime: Duration,
     lookups: Arc<Lookups>,
-    /// TLS with the proxy of `--proxy`.
-    pub(in crate::prometheus) proxy_tls: Arc<Tls>,
+    /// The authorities of `--ca-path`.
+    pub(in crate::prometheus) authorities: Authorities,
+    /// The proxy of `--proxy` and `--no-proxy`.
+    pub(super) proxy: Option<Proxy>,
+    /// TLS with that proxy.
+    pub(super) proxy_tls: Arc<Tls>,
 }
 
 impl SharedTransport {
-    pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> SharedTransport {
-        let (lookups, proxy_tls) = (Arc::new(Lookups::new(workers)), Arc::new(proxy_tls));
-        SharedTransport { workers, connection_lifetime, lookups, proxy_tls }
+    pub(in crate::prometheus) fn new(
+        workers: usize,
+        connection_lifetime: Duration,
+        authorities: Authorities,
+        proxy: Option<Proxy>,
+    ) -> SharedTransport {
+        let proxy_tls = Arc::new(Tls::new(TlsSettings::default_config(&authorities), None));
+        SharedTransport { workers, connection_lifetime, lookups: Lookups::new(workers), authorities, proxy, proxy_tls }
+    }
+
+    /// The transport to upstreams whose addresses are in Connection Details.
+    pub(in crate::prometheus) fn to_given_upstreams(&self, allowlist: Allowlist) -> Transport {
+        let tls = Tls::new(TlsSettings::default_config(&self.authorities), None);
+        Transport::new(self, allowlist, self.proxy.clone(), tls, Arc::clone(&self.proxy_tls), ANY_PATIENCE)
     }
 }
 
 impl Transport {
     /// `connect_patience` bounds the time that making one connection may take, whatever the deadline.
-    pub(in crate::prometheus) fn new(
+    pub(super) fn new(
         shared: &SharedTransport,
         allowlist: Allowlist,
         proxy: Option<Proxy>,
@@ -91,7 +110,7 @@ impl Transport {
 
     /// Makes sure that all new calls use connections with this TLS configuration.
     pub(in crate::prometheus) fn replace_tls(&self, config: ClientConfig) {
-        self.connector.replace_tls(config);
+        self.connector.tls.replace(config);
         self.kept.retire_all();
     }
 
@@ -155,6 +174,17 @@ impl Transport {
         };
         let response = sent.map_err(|error| failure(error, begun.elapsed().as_millis(), deadline))?;
         Ok((response, credentials))
+    }
+}
+
+/// Checks by its name whether an upstream may be queried, which ureq does before every call, even on a kept connection. Returns no
+/// address: names are looked up when a connection is made, see `connector`.
+#[derive(Debug)]
+struct Judge(Arc<Connector>);
+
+impl Resolver for Judge {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        self.0.way_to(uri).map(|_| self.empty()).map_err(|kind| ConnectError(kind).into())
     }
 }
 

@@ -12,7 +12,7 @@ use super::Upstream;
 use super::named::NamedUpstream;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
-use crate::prometheus::http::rotating_transport::Surroundings;
+use crate::prometheus::http::transport::SharedTransport;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
 
 /// The most bytes of the file: 1 MiB, as much as a Kubernetes Secret can hold.
@@ -22,7 +22,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(in crate::prometheus) struct Upstreams {
     path: Option<PathBuf>,
-    around: Surroundings,
+    shared: SharedTransport,
     aws: AwsEnvironment,
     current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
 }
@@ -72,24 +72,19 @@ impl BadUpstreamsFile {
 }
 
 impl Upstreams {
-    /// No upstreams.
-    pub(in crate::prometheus) fn none(around: Surroundings, aws: AwsEnvironment) -> Upstreams {
-        Upstreams { path: None, around, aws, current: RwLock::default() }
-    }
-
-    /// The upstreams of a file.
+    /// The upstreams of a file; none without a file.
     ///
     /// # Errors
     /// Fails if the file, or one that it names, cannot be used.
-    pub(in crate::prometheus) fn from_file(
-        path: PathBuf,
-        around: Surroundings,
+    pub(in crate::prometheus) fn new(
+        path: Option<PathBuf>,
+        shared: SharedTransport,
         aws: AwsEnvironment,
     ) -> Result<Upstreams, BadUpstreamsFile> {
-        let mut upstreams = Upstreams::none(around, aws);
-        let definitions = read(&path)?;
-        upstreams.take_over(&path, definitions)?;
-        upstreams.path = Some(path);
+        let upstreams = Upstreams { path, shared, aws, current: RwLock::default() };
+        if let Some(path) = &upstreams.path {
+            upstreams.take_over(path, read(path)?)?;
+        }
         Ok(upstreams)
     }
 
@@ -97,13 +92,13 @@ impl Upstreams {
     pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
-            let has_changed = self.current().iter().map(|one| &**one.definition()).ne(&definitions);
+            let has_changed = self.current().iter().map(|one| &*one.definition).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
         });
         let current = self.current();
         let named = current.iter().map(|upstream| {
-            let name = || upstream.definition().name.clone();
-            let refreshed = upstream.refresh(&self.around.authorities);
+            let name = || upstream.definition.name.clone();
+            let refreshed = upstream.refresh(&self.shared.authorities);
             refreshed.map_troubles(|bad| of_file(path, UpstreamsFileFault::NoLonger(name(), bad.of_named())))
         });
         iter::once(own.into()).chain(named).collect()
@@ -115,11 +110,11 @@ impl Upstreams {
         let before = self.current();
         let mut now = Vec::with_capacity(definitions.len());
         for definition in definitions {
-            match before.iter().find(|one| **one.definition() == definition) {
+            match before.iter().find(|one| *one.definition == definition) {
                 Some(same) => now.push(Arc::clone(same)),
                 None => {
                     let name = definition.name.clone();
-                    let made = NamedUpstream::new(definition, &self.around, &self.aws);
+                    let made = NamedUpstream::new(definition, &self.shared, &self.aws);
                     now.push(Arc::new(made.map_err(|bad| of_file(path, UpstreamsFileFault::Unusable(name, bad)))?));
                 }
             }
@@ -136,7 +131,7 @@ impl Upstreams {
     pub(in crate::prometheus) fn find(&self, name: Option<&str>) -> Option<Upstream> {
         let current = self.current();
         let found = match name {
-            Some(name) => current.iter().find(|one| one.definition().name == name),
+            Some(name) => current.iter().find(|one| one.definition.name == name),
             None if current.len() == 1 => current.first(),
             None => None,
         };
@@ -147,7 +142,7 @@ impl Upstreams {
     pub(in crate::prometheus) fn probe_replicas(&self) {
         let current = self.current();
         thread::scope(|scope| {
-            for upstream in current.iter().filter(|one| one.definition().addresses.len() > 1) {
+            for upstream in current.iter().filter(|one| one.definition.addresses.len() > 1) {
                 let probe = thread::Builder::new().name("replica-probe".to_owned());
                 // Without a thread, the next round probes it.
                 let _ = probe.spawn_scoped(scope, || upstream.probe_replicas());
@@ -162,7 +157,7 @@ impl Upstreams {
 
     /// The names in the order of the file.
     pub(in crate::prometheus) fn names(&self) -> Vec<String> {
-        self.current().iter().map(|one| one.definition().name.clone()).collect()
+        self.current().iter().map(|one| one.definition.name.clone()).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! An upstream of the upstreams file: its connections and credentials, which are reloaded when their files change.
 
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,8 +24,8 @@ use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::call::CallTarget;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
-use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
-use crate::prometheus::http::transport::{ANY_PATIENCE, Transport};
+use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long connecting to a replica may take, as there are others.
@@ -43,12 +44,27 @@ const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, 
 /// address, nor with an earlier upstream of the same name.
 #[derive(Debug)]
 pub(super) struct NamedUpstream {
-    id: u64,
-    definition: Arc<Definition>,
+    /// A number that no other upstream has.
+    pub(super) id: u64,
+    pub(super) definition: Arc<Definition>,
     url_query: String,
     credentials: NamedCredentials,
     transport: RotatingTransport,
     replicas: Replicas,
+}
+
+impl PartialEq for NamedUpstream {
+    fn eq(&self, other: &NamedUpstream) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for NamedUpstream {}
+
+impl Hash for NamedUpstream {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
 }
 
 impl NamedUpstream {
@@ -58,16 +74,16 @@ impl NamedUpstream {
     /// Fails if one of them cannot be used.
     pub(super) fn new(
         definition: Definition,
-        around: &Surroundings,
+        shared: &SharedTransport,
         aws: &AwsEnvironment,
     ) -> Result<NamedUpstream, Unusable> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
-        let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
+        let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             url_query: url_query(&definition.query_parameters),
-            credentials: credentials(&definition, around, aws)?,
+            credentials: credentials(&definition, shared, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),
             definition: Arc::new(definition),
@@ -153,15 +169,6 @@ impl NamedUpstream {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
-    /// A number that no other upstream has.
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn definition(&self) -> &Arc<Definition> {
-        &self.definition
-    }
-
     /// The address of a replica; of the first one if there is no such replica.
     pub(super) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
@@ -175,7 +182,7 @@ impl NamedUpstream {
 
 fn credentials(
     definition: &Definition,
-    around: &Surroundings,
+    shared: &SharedTransport,
     aws: &AwsEnvironment,
 ) -> Result<NamedCredentials, Unusable> {
     let live = |source: &SecretSource| LiveSecret::new(source.clone());
@@ -189,11 +196,11 @@ fn credentials(
             Scheme::Authorization { scheme: scheme.clone(), credentials: live(credentials)? }
         }
         CredentialsDefinition::OAuth2(definition) => {
-            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, ANY_PATIENCE)?;
+            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, ANY_PATIENCE)?;
             Scheme::OAuth2(Box::new(OAuth2::new((**definition).clone(), transport)?))
         }
         CredentialsDefinition::SigV4(definition) => {
-            let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, around, patience);
+            let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, shared, patience);
             let sts = transport(ProxyChoice::AsSet, ANY_PATIENCE)?;
             let local = transport(ProxyChoice::Direct, LOCAL_PATIENCE)?;
             let region = definition.region.as_ref().or(aws.region.as_ref());

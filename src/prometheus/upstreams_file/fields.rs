@@ -28,6 +28,7 @@ impl fmt::Display for BadField {
 }
 
 /// A value, and its place in the file.
+#[derive(Clone)]
 pub(super) struct FileField<'n> {
     path: String,
     line: usize,
@@ -36,8 +37,7 @@ pub(super) struct FileField<'n> {
 
 /// The values of a mapping.
 pub(super) struct FileFields<'n> {
-    path: String,
-    line: usize,
+    mapping: FileField<'n>,
     entries: &'n [(YamlKey, Node)],
 }
 
@@ -60,19 +60,17 @@ impl<'n> FileField<'n> {
 
     /// A text without the blanks around it; not empty.
     pub(super) fn text(&self) -> Result<&'n str, BadField> {
-        match self.value {
-            YamlValue::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
-            YamlValue::Text(_) => Err(self.bad("must not be empty")),
-            _ => Err(self.bad("must be a text")),
+        match self.text_or_empty()?.trim() {
+            "" => Err(self.bad("must not be empty")),
+            text => Ok(text),
         }
     }
 
     /// A text as it is written; not empty.
     pub(super) fn secret(&self) -> Result<Secret, BadField> {
-        match self.value {
-            YamlValue::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
-            YamlValue::Text(_) => Err(self.bad("must not be empty")),
-            _ => Err(self.bad("must be a text")),
+        match self.text_or_empty()? {
+            "" => Err(self.bad("must not be empty")),
+            text => Ok(Secret::new(text)),
         }
     }
 
@@ -157,7 +155,7 @@ impl<'n> FileField<'n> {
                 return Err(BadField { line: key.line, ..self.bad("has a key twice; remove one of the two") });
             }
         }
-        Ok(FileFields { path: self.path.clone(), line: self.line, entries })
+        Ok(FileFields { mapping: self.clone(), entries })
     }
 }
 
@@ -197,8 +195,7 @@ impl<'n> FileFields<'n> {
 
     /// An error about the mapping.
     pub(super) fn bad(&self, what: &str) -> BadField {
-        let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
-        BadField { line: self.line, path, what: what.to_owned() }
+        self.mapping.bad(what)
     }
 
     /// An error about a line of the mapping.
@@ -207,7 +204,8 @@ impl<'n> FileFields<'n> {
     }
 
     fn field(&self, name: &str, node: &'n Node) -> FileField<'n> {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let above = &self.mapping.path;
+        let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
         FileField { path, line: node.line, value: &node.value }
     }
 }

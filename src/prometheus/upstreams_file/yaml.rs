@@ -50,7 +50,7 @@ pub(super) struct BadYaml {
 
 /// A list or mapping whose end has not been reached.
 enum OpenNode {
-    List(Node, usize),
+    List { line: usize, anchor: usize, items: Vec<Node> },
     Mapping { line: usize, anchor: usize, entries: Vec<(YamlKey, Node)>, key: Option<YamlKey> },
 }
 
@@ -144,14 +144,16 @@ impl Builder {
             },
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
-                self.begin(OpenNode::List(Node { line, value: YamlValue::List(Vec::new()) }, anchor), line)
+                self.begin(OpenNode::List { line, anchor, items: Vec::new() }, line)
             }
             Event::MappingStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
                 self.begin(OpenNode::Mapping { line, anchor, entries: Vec::new(), key: None }, line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(OpenNode::List(node, anchor)) => self.put(node, anchor),
+                Some(OpenNode::List { line, anchor, items }) => {
+                    self.put(Node { line, value: YamlValue::List(items) }, anchor)
+                }
                 Some(OpenNode::Mapping { line, anchor, entries, .. }) => {
                     self.put(Node { line, value: YamlValue::Mapping(entries) }, anchor)
                 }
@@ -182,8 +184,7 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.document = Some(node),
-            Some(OpenNode::List(Node { value: YamlValue::List(items), .. }, _)) => items.push(node),
-            Some(OpenNode::List(..)) => {}
+            Some(OpenNode::List { items, .. }) => items.push(node),
             Some(OpenNode::Mapping { entries, key, .. }) => match (key.take(), node.value) {
                 (Some(key), value) => entries.push((key, Node { line, value })),
                 (None, YamlValue::Text(name)) => *key = Some(YamlKey { line, name: name.to_string() }),

@@ -1,5 +1,7 @@
 //! One call from begin to end: admission, interpretation, metrics, log and recording.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Session;
@@ -15,7 +17,7 @@ use crate::prometheus::error::shortened::{logged, shortened};
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::response::{ByteMeter, UpstreamResponse};
+use crate::prometheus::http::response::UpstreamResponse;
 
 /// How many bytes of memory each byte of a query uses while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;
@@ -51,15 +53,13 @@ pub(super) struct OngoingCall {
     /// The HTTP status, once the response has begun.
     status: Option<u16>,
     /// Counts the bytes of the response, if it is recorded.
-    meter: Option<ByteMeter>,
+    meter: Option<Arc<AtomicU64>>,
 }
 
 impl OngoingCall {
     pub(super) fn has_response(&mut self, response: &mut UpstreamResponse) {
         self.status = Some(response.status);
-        if let Some(meter) = &self.meter {
-            response.body.measure(meter.clone());
-        }
+        response.body.meter.clone_from(&self.meter);
     }
 }
 
@@ -151,7 +151,7 @@ impl Session<'_> {
         self.last_call_kind = call_kind;
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
-        let meter = self.recording.as_ref().map(|_| ByteMeter::default());
+        let meter = self.recording.as_ref().map(|_| Arc::default());
         let (path, query) = (path.to_owned(), query.map(logged));
         Ok(OngoingCall {
             endpoint,
@@ -199,7 +199,7 @@ impl Session<'_> {
                 status,
                 outcome,
                 took,
-                bytes: meter.map_or(0, |meter| meter.bytes()),
+                bytes: meter.map_or(0, |meter| meter.load(Ordering::Relaxed)),
                 series: None,
                 samples: None,
             });

@@ -11,7 +11,7 @@ use crate::prometheus::client::params::seconds;
 use crate::prometheus::client::recording::{ReadRecorder, Tee};
 use crate::prometheus::client::response::interpret;
 use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
-use crate::prometheus::decode::envelope::{self, Streamed};
+use crate::prometheus::decode::envelope;
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 
@@ -26,12 +26,12 @@ impl Session<'_> {
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
-        let order = self.recording.as_ref().map(|recording| recording.order());
+        let order = self.recording.as_ref().map(|recording| recording.order);
         let new_sink = || Tee { sink: new_sink(), recorder: order.map(ReadRecorder::new) };
         let (source, read) = self.samples_from_anywhere(query, new_sink)?;
         let SamplesRead { sink: Tee { sink, recorder }, too_large } = read;
         if let (Some(recording), Some(recorder)) = (&mut self.recording, recorder) {
-            recording.take_read(source, recorder.into_record());
+            recording.take_read(source, recorder.record);
         }
         Ok(SamplesRead { sink, too_large })
     }
@@ -86,9 +86,7 @@ impl Session<'_> {
         self.client.metrics.count_sample_read(SampleSource::RangeSelector);
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
-            Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
-                Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
-            }
+            Ok(Some(Some(true))) => Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram)),
             Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
                 Ok(SamplesRead { sink, too_large: Some(error) })

@@ -1,7 +1,6 @@
 //! Where Amazon's keys come from, in the order of Amazon's SDKs ("Standardized credential providers").
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderName, Uri};
@@ -38,6 +37,9 @@ const METADATA: &str = "http://169.254.169.254";
 /// The default name of a session.
 const SESSION: &str = "prometheusmirror";
 
+/// What is wrong with a response without keys.
+const NOT_KEYS: &str = "responds with no keys";
+
 /// Finds keys.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -50,8 +52,6 @@ pub(super) struct Sources {
     pub(super) sts: RotatingTransport,
     /// Leads to the services of the container or the machine, never through a proxy.
     pub(super) local: RotatingTransport,
-    /// A fingerprint of the files that the environment names, when they were last checked.
-    pub(super) files: Mutex<u64>,
 }
 
 impl Sources {
@@ -78,13 +78,6 @@ impl Sources {
             return Err(CredentialsFailure::NO_KEYS);
         }
         self.of_machine(deadline)
-    }
-
-    /// Whether the content of the files that the environment names has changed since the last call.
-    pub(super) fn have_files_changed(&self) -> bool {
-        let now = self.environment.fingerprint();
-        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
-        before != now
     }
 
     /// The keys of a role, which the given keys may assume.
@@ -145,8 +138,8 @@ impl Sources {
     ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let form = Zeroizing::new(url_query(params));
         let issuer = Issuer::SecurityTokenService;
-        let call = KeysCall { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
-        let (server, status, text) = call.send(CallContent::EncodedForm(&form))?;
+        let content = CallContent::EncodedForm(&form);
+        let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
             return Err(CredentialsFailure::refused(issuer, &server, status, words));
@@ -166,8 +159,7 @@ impl Sources {
             Some(file) => Some(Secret::new(read(file)?.trim())),
             None => self.environment.container_token.clone(),
         };
-        let credentials = Fixed::authorization(token);
-        self.of_json(&self.local_call(Issuer::Container, uri, &credentials, deadline))
+        self.of_json(Issuer::Container, uri, &Fixed::authorization(token), deadline)
     }
 
     /// The keys of the machine's role, by IMDSv2.
@@ -175,7 +167,7 @@ impl Sources {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
         let send = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
-            self.local_call(Issuer::Machine, url, credentials, deadline).send(content)
+            self.send(Issuer::Machine, url, credentials, content, deadline)
         };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
         let (server, status, token) = send(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
@@ -193,53 +185,41 @@ impl Sources {
             200 | 404 => return Err(CredentialsFailure::no_role(&server)),
             _ => return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None)),
         }
-        self.of_json(&self.local_call(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline))
+        self.of_json(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline)
     }
 
-    fn local_call<'c>(
-        &'c self,
+    fn of_json(
+        &self,
         issuer: Issuer,
-        url: &'c str,
-        credentials: &'c dyn Authorize,
+        url: &str,
+        credentials: &Fixed,
         deadline: Deadline,
-    ) -> KeysCall<'c> {
-        KeysCall { issuer, transport: &self.local, url, credentials, deadline }
-    }
-
-    fn of_json(&self, call: &KeysCall<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let (server, status, text) = call.send(CallContent::Query(&Vec::new()))?;
+    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(&Vec::new()), deadline)?;
         if status != 200 {
-            return Err(CredentialsFailure::refused(call.issuer, &server, status, None));
+            return Err(CredentialsFailure::refused(issuer, &server, status, None));
         }
-        responses::of_json(&text)
-            .map(temporary)
-            .ok_or_else(|| CredentialsFailure::foreign(call.issuer, &server, NOT_KEYS))
+        let granted = responses::of_json(&text);
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
-}
 
-const NOT_KEYS: &str = "responses with no keys";
-/// A call to a service that issues keys.
-struct KeysCall<'c> {
-    issuer: Issuer,
-    transport: &'c RotatingTransport,
-    url: &'c str,
-    credentials: &'c dyn Authorize,
-    deadline: Deadline,
-}
-
-impl KeysCall<'_> {
-    /// Makes the call. Returns the server's name, the status and the text of the response.
-    fn send(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
+    /// Makes a call to a service that issues keys. Returns the server's name, the status and the text of the response.
+    fn send(
+        &self,
+        issuer: Issuer,
+        url: &str,
+        credentials: &dyn Authorize,
+        content: CallContent<'_>,
+        deadline: Deadline,
+    ) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
         let bad = |why: &str| {
-            CredentialsFailure::none(
-                format!("the URL of the {} {why}", self.issuer.name()),
-                format!("check {}", self.issuer.address()),
-            )
+            let what = format!("the URL of the {} {why}", issuer.name());
+            CredentialsFailure::none(what, format!("check {}", issuer.address()))
         };
-        let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
-        let target = CallTarget { address: &address, url_query: &query, credentials: self.credentials };
-        let (status, bytes) =
-            call_issuer(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
+        let (address, path, query): (Address, _, _) = split_url(url).map_err(bad)?;
+        let target = CallTarget { address: &address, url_query: &query, credentials };
+        let transport = if issuer == Issuer::SecurityTokenService { &self.sts } else { &self.local };
+        let (status, bytes) = call_issuer(issuer, transport.transport(), target, path, content, deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }

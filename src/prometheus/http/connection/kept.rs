@@ -156,11 +156,8 @@ pub(super) struct DialPermit;
 
 impl DialPermit {
     pub(super) fn take() -> Option<DialPermit> {
-        if SECOND_DIALS.fetch_add(1, Ordering::Relaxed) >= MAX_SECOND_DIALS {
-            SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(DialPermit)
+        let one_more = |dials| (dials < MAX_SECOND_DIALS).then_some(dials + 1);
+        SECOND_DIALS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| DialPermit)
     }
 }
 
