@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_one_however_it_is_written() {
+    fn different_spellings_are_one_server() {
         let check = |address: Address| assert_eq!(address.server(), "p.svc:9090");
         for host in ["p.svc", "P.SVC", "p.svc."] {
             check(Address::at_host(host, 9090).unwrap());
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_told_what_to_write() {
+    fn a_bad_base_url_is_refused_with_what_to_write() {
         let check = |url: &str, remedy: &str| {
             let error = Address::at_url(url).unwrap_err();
             assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_what_has_no_dot_is_asked_directly() {
+    fn listed_hosts_and_names_without_a_dot_bypass_the_proxy() {
         let check = |no_proxy: &str, host: &str, port: u16, is_direct: bool| {
             let proxy = proxy("http://p:1", no_proxy).unwrap();
             assert_eq!(proxy.leads_to(host, port), !is_direct, "{no_proxy}: {host}:{port}");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_host_is_named() {
+    fn the_error_names_an_invalid_entry() {
         for bad in [".", "..b", "http://a", "10.0.0.0/33", "192.168.1.*", "a:", ".a:0"] {
             let list = format!("localhost,{bad},.svc");
             assert_eq!(list.parse::<NoProxy>(), Err(BadHost(bad.to_owned())), "{bad}");

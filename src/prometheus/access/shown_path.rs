@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_path_only_known_segments_are_shown() {
+    fn only_known_segments_of_a_path_are_shown() {
         let check = |path: &str, shown: &str| {
             assert_eq!(shown_path(path), shown, "{path}");
         };

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn authorities_and_the_certificate_with_its_key_are_read_again_apart() {
+    fn authorities_are_reloaded_separately_from_the_certificate_and_its_key() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let source = |name: &str| {

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn that_it_answered_as_a_prometheus_is_remembered() {
+    fn a_response_of_the_api_is_remembered() {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("https://hush", false, now);
         assert!(!health.is_prometheus("https://hush") && !health.is_prometheus("q"));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_left_three_calls_unanswered_is_asked_by_one_request_at_a_time() {
+    fn after_three_calls_without_a_response_one_request_at_a_time_is_admitted() {
         let (health, now) = silent_for(2);
         assert!(matches!(health.admit("p", now), Admission::Free));
         let (health, now) = silent_for(3);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_the_silence() {
+    fn a_response_ends_the_silence() {
         let (health, now) = silent_for(5);
         health.answered("p", true, now);
         assert!(matches!(health.admit("p", now), Admission::Free));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_waited_while_another_was_answered_is_no_silence() {
+    fn a_call_that_waited_while_another_got_a_response_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("p", true, now + after(500));
         for _ in 0..5 {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_is_known_for_ten_minutes_after_an_answer_unless_it_falls_silent() {
+    fn an_upstream_is_known_for_ten_minutes_after_a_response_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
         assert_eq!(health.is_known("p", now), Ok(false));
         health.answered("p", true, now);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_upstreams_the_one_asked_longest_ago_is_forgotten() {
+    fn the_upstream_with_the_oldest_call_is_forgotten_first() {
         let (health, now) = (Health::default(), Instant::now());
         for nth in 0..=MAX_UPSTREAMS {
             health.answered(&nth.to_string(), true, now + after(nth as u64));

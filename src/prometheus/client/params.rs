@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_one_segment_whatever_it_holds() {
+    fn any_label_is_one_segment_of_a_path() {
         assert_eq!(path_segment("job_1"), "job_1");
         assert_eq!(path_segment("my.label-2"), "my.label-2");
         assert_eq!(path_segment("../a_b?é"), "U___2e__2e__2f_a__b_3f__e9_");

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_tells_what_an_answer_means_at_any_status() {
+    fn the_envelope_decides_at_any_status() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
             assert_eq!(interpreted(status, &[], body), expected.map_err(NoData::Failed), "{status} {body}");
         };
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_envelope_the_status_tells_what_answered() {
+    fn without_an_envelope_the_status_decides() {
         let check = |status: u16, headers: &[(&'static str, &str)], body: &str, code: &str, words: Option<&str>| {
             match interpreted(status, headers, body) {
                 Err(NoData::Failed(kind)) => {

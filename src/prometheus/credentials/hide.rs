@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn of_basic_authentication_the_password_is_secret_as_well() {
+    fn the_password_of_basic_authentication_is_secret_too() {
         let secrets = |value: &str| of_authorization(&Secret::new(value));
         // `printf ever:so-hush | base64`
         assert_eq!(secrets("Basic ZXZlcjpzby1odXNo"), ["ZXZlcjpzby1odXNo", "so-hush"].map(Secret::new));

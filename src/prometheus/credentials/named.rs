@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_refused_request_takes_over_is_told_of_by_the_next_refresh() {
+    fn a_change_that_a_refused_call_reloads_is_reported_by_the_next_refresh() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "first").unwrap();
         let origin = SecretOrigin::File(file.path().to_owned());

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words_without_the_secret() {
+    fn a_refusal_contains_the_servers_words_without_the_secret() {
         let secrets = ["so-hush", "assertion-hush"].map(Secret::new);
         let check = |json: &str, expected: Option<&str>| {
             assert_eq!(words(json.as_bytes(), &secrets).as_deref(), expected, "{json}");

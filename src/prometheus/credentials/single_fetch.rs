@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fetched_anew_half_a_minute_before_its_end() {
+    fn a_value_is_fetched_again_half_a_minute_before_its_expiry() {
         let check = |lifetime_s: u64, age_s: u64, is_fetched: bool| {
             let single = SingleFetch::default();
             let since = Instant::now() - Duration::from_secs(age_s);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_be_fetched_anew_is_in_force_until_it_is() {
+    fn a_value_that_is_due_is_in_force_until_the_next_one_is_fetched() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
         assert!(single.in_force().is_none());
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_what_can_still_be_used() {
+    fn a_failed_fetch_leaves_a_valid_value() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
         single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_again_and_again_asks_less_and_less_until_something_changes() {
+    fn the_pause_after_refusals_doubles_until_something_changes() {
         let refused_with = |status| CredentialsFailure::refused(Issuer::TokenServer, "p:1", status, None);
         let check = |status: u16, expected_s: [u64; 7]| {
             let single: SingleFetch<u32> = SingleFetch::default();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_time_is_no_refusal_to_others() {
+    fn a_request_without_time_does_not_start_a_pause() {
         let single = SingleFetch::default();
         let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", ErrorKind::Closed);
         assert!(single.get(soon(), |_| Err(late())).is_err());
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_fetched_anew_unless_it_is_brand_new() {
+    fn a_refused_value_is_fetched_again_unless_it_is_brand_new() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(60);
         single.get(soon(), |_| Ok(Fetched::new(1, since, None))).unwrap();

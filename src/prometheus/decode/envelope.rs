@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_handed_on_while_they_arrive_and_cut_to_the_range() {
+    fn samples_are_passed_on_while_they_arrive_and_cut_to_the_range() {
         let list =
             |count: i64| (0..count).map(|nth| format!(r#"[{nth},"{nth}"],[{nth},"7"]"#)).collect::<Vec<_>>().join(",");
         for count in [1, 2, 4_095, 4_096, 4_097, 10_000] {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_left_out_where_it_says_that_a_series_has_ended() {
+    fn nan_is_dropped_where_it_marks_the_end_of_a_series() {
         let data = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"]]}]}"#;
         for (are_nan_stale, count) in [(false, 3), (true, 2)] {
             let mut sink = StreamRecorder::default();
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn of_samples_what_does_not_have_the_form_of_the_api_is_refused_too() {
+    fn samples_of_another_form_are_refused() {
         let check = |series: &str, expected: Option<bool>| {
             let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
             let range = TimeRange { start: 0, end: i64::MAX };
@@ -366,13 +366,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_is_there_twice_is_one() {
+    fn a_repeated_sample_counts_once() {
         let twice = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"5"],[1,"5"],[2,"6"]]}]}"#;
         assert_eq!(result(twice).unwrap()[0].samples, samples(&[(1_000, 5.0), (2_000, 6.0)]));
     }
 
     #[test]
-    fn of_very_many_series_the_first_are_kept_and_all_are_counted() {
+    fn the_first_series_are_kept_and_all_are_counted() {
         for total in [1, MAX_SERIES - 1, MAX_SERIES, MAX_SERIES + 1, 3 * MAX_SERIES] {
             let one = |nth| format!(r#"{{"metric":{{"nth":"{nth}"}},"value":[1,"2"]}}"#);
             let list: Vec<String> = (0..total).map(one).collect();
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn native_histograms_are_seen_and_left_out() {
+    fn native_histograms_are_reported_and_skipped() {
         let only = r#"{"resultType":"matrix","result":[{"metric":{},"histograms":[[1,{"count":"2"}]]}]}"#;
         let both = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"2"]],"histograms":[]}]}"#;
         for (data, count) in [(only, 0), (both, 1)] {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_have_the_form_of_the_api_is_refused() {
+    fn a_response_of_another_form_is_refused() {
         for data in [
             r#"{"resultType":"string","result":[1,"x"]}"#,
             r#"{"resultType":"scalar","result":[]}"#,

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_skipped_is_what_serde_json_ignores() {
+    fn skipping_accepts_what_serde_json_accepts() {
         for text in [
             "null",
             "true",
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_what_is_written_wherever_it_is_cut() {
+    fn a_string_is_read_wherever_it_is_cut() {
         for text in [r#""""#, r#""plain""#, r#""é\u00e9\ud83d\ude00""#, r#""\"\\\/\b\f\n\r\t""#, r#""a\u0000b""#] {
             let expected: String = serde_json::from_str(text).unwrap();
             for length in 1..=text.len() {
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_is_no_text() {
+    fn half_a_character_is_refused() {
         let halves = [r#""\ud83d""#, r#""\ud83dA""#, r#""\ud83d\u0041""#, r#""\ud83d\ud83d""#, r#""\ude00""#];
         for text in halves.map(str::as_bytes).into_iter().chain([&[b'"', 0xff, b'"'][..], &[b'"', 0xc3, b'"']]) {
             let (mut source, mut buffer) = (text, [0; BUFFER_BYTES]);

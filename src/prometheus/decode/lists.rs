@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_list_of_objects_the_different_values_of_a_field_are_kept() {
+    fn distinct_values_of_a_field_are_kept() {
         let check = |list: &str, most: usize, expected: Option<&[&str]>| {
             let (mut source, mut buffer) = (list.as_bytes(), [0; 16]);
             let found = values_in_objects(&mut Json::new(&mut source, &mut buffer), "a", most);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_first_are_kept_and_all_are_counted() {
+    fn the_first_elements_are_kept_and_all_are_counted() {
         for (list, kept, total) in [
             ("[]", &[][..], 0),
             (r#"["a"]"#, &["a"], 1),

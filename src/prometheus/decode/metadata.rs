@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_families_the_first_are_kept() {
+    fn the_first_families_are_kept() {
         for total in [1, MAX_FAMILIES - 1, MAX_FAMILIES, MAX_FAMILIES + 1, MAX_FAMILIES + 1_000] {
             let families: Vec<String> = (0..total).map(|nth| format!(r#""f{nth}":[{{"type":"gauge"}}]"#)).collect();
             let metadata: Metadata = decoded(&format!("{{{}}}", families.join(","))).unwrap();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metadata_is_refused() {
+    fn other_forms_than_metadata_are_refused() {
         for data in ["[]", "5", r#"{"a":5}"#, r#"{"a":[5]}"#, r#"{"a":[{"type":5}]}"#, r#"{"a":{}}"#] {
             assert!(decoded::<Metadata>(data).is_err(), "{data}");
         }

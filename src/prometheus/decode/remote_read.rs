@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prometheus_answers_is_what_it_was_loaded_with() {
+    fn a_response_of_prometheus_has_the_samples_that_it_was_loaded_with() {
         let (whole, loaded) = (found(RESPONSE, ALL).unwrap(), loaded());
         assert_eq!(whole.len(), 7);
         assert_eq!(loaded.len(), 7);
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn two_series_that_look_alike_are_not_taken_for_one() {
+    fn two_series_with_the_same_labels_are_not_merged() {
         // Prometheus 2.42 with the external label `cluster="eu"` responds like this for `x` and `x{cluster="eu"}`.
         let alike = |samples: &[(i64, f64)]| series(&[("__name__", "x"), ("cluster", "eu")], &[chunk_of(samples)]);
         for (one, other) in [
@@ -485,13 +485,13 @@ mod tests {
     }
 
     #[test]
-    fn of_several_samples_at_one_time_the_first_counts() {
+    fn the_first_of_several_samples_at_one_time_counts() {
         check_only(&[&[(1, 1.0), (2, 1.0)], &[(1, 2.0), (2, 2.0), (3, 2.0)]], ALL, &[(1, 1.0), (2, 1.0), (3, 2.0)]);
         check_only(&[&[(1, 1.0), (5, 1.0)], &[(3, 2.0), (4, 2.0)]], ALL, &[(1, 1.0), (3, 2.0), (4, 2.0), (5, 1.0)]);
     }
 
     #[test]
-    fn staleness_markers_are_dropped_once_they_have_hidden_what_they_hide() {
+    fn staleness_markers_are_dropped_after_the_merge() {
         check_only(&[&[(1, 1.0), (2, STALE_NAN), (3, 3.0), (4, STALE_NAN)]], ALL, &[(1, 1.0), (3, 3.0)]);
         check_only(&[&[(1, STALE_NAN), (2, 2.0)], &[(1, 7.0), (2, 7.0)]], ALL, &[(2, 2.0)]);
         check_only(&[&[(1, 7.0)], &[(1, STALE_NAN)]], ALL, &[(1, 7.0)]);
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_chunk_is_a_failure_wherever_it_lies() {
+    fn a_damaged_chunk_is_a_failure_anywhere() {
         let data = xor(&[(1, 1.0), (2, 2.0)]);
         for length in 0..data.len() {
             assert_eq!(breach(&only(&[chunk(1, 2, XOR, &data[..length])])), Some(Breach::Chunk), "{length} bytes");
@@ -598,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_may_come_behind_chunks_and_are_bounded() {
+    fn labels_may_follow_chunks_and_are_bounded() {
         let one = [field(2, &chunk_of(&[(1, 1.0)])), field(1, &[field(1, b"a"), field(2, b"b")].concat())].concat();
         assert_eq!(found(&stream(&[&[one]]), ALL).unwrap()[0].0, Labels::from([("a".to_owned(), "b".to_owned())]));
         let names: Vec<String> = (0..=1_000).map(|nth| nth.to_string()).collect();

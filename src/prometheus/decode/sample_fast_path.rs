@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_otherwise_is_left_to_others() {
+    fn other_forms_are_left_to_the_json_reader() {
         for text in [
             "[1700000059.,\"1\"]",
             "[1700000059.7812,\"1\"]",

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_called_by_what_it_is() {
+    fn a_body_is_classified_by_its_media_type_and_first_byte() {
         let check = |content_type: Option<&str>, body: &str, expected: Foreign| {
             let found = Foreign::body(content_type, body.bytes().next());
             assert_eq!(found, expected, "{content_type:?} {body}");

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_says_what_to_give_as_url() {
+    fn a_redirect_names_the_url_to_give() {
         let give = "; give that address as url";
         let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
             let context = Upstream::at_url(base).unwrap().context();

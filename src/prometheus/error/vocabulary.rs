@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_is_told_in_the_words_of_whoever_defined_the_upstream() {
+    fn every_text_names_the_settings_that_define_the_upstream() {
         let definition = defined(WITH_EVERYTHING);
         // Settings that only the mirror or only Connection Details have are named for every upstream.
         let for_all =
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_a_defined_upstream_are_called_by_their_keys() {
+    fn settings_of_the_upstreams_file_are_named_by_their_keys() {
         let of_upstream = ErrorKind::Closed;
         let of_credentials = ErrorKind::Credentials(Box::new(CredentialsFailure::NO_KEYS));
         let check = |keys: &str, kind: &ErrorKind, word: fn(Vocabulary<'_>) -> String, expected: &str| {

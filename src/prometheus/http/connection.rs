@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_as_a_tls_alert_is_tls() {
+    fn a_response_that_begins_like_a_tls_alert_is_tls() {
         for (input, expected) in
             [(&b"\x15\x03\x01\x00\x02"[..], true), (b"\x15\x03", true), (b"\x15", false), (b"HTTP", false)]
         {

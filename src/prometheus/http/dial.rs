@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_are_tried_in_turn_beginning_with_the_systems_first() {
+    fn both_families_alternate_beginning_with_the_systems_first() {
         let check = |given: &[&str], expected: &[&str]| {
             let addresses =
                 |list: &[&str]| list.iter().map(|ip| format!("{ip}:1").parse().unwrap()).collect::<Vec<_>>();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_lowest_rank_is_tried_first() {
+    fn the_address_with_the_lowest_rank_is_tried_first() {
         let listeners = ["127.0.0.1:0", "127.0.0.1:0"].map(|address| std::net::TcpListener::bind(address).unwrap());
         let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let check = |last: &[SocketAddr], expected: SocketAddr| {

@@ -157,7 +157,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn it_is_said_which_servers_are_silent() {
+    fn errors_name_the_silent_servers() {
         let ips = |lasts: &[u8]| lasts.iter().map(|last| [10, 0, 0, *last].into()).collect();
         let check = |answering: &[u8], silent: &[u8], expected: &str| {
             assert_eq!(ServersSeen { answering: ips(answering), silent: ips(silent) }.to_string(), expected);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_tell_is_passed_over_at_once() {
+    fn a_server_with_a_failure_is_passed_over_at_once() {
         let conf = || ResolvConf::parse("nameserver 127.53.3.1\nnameserver 127.53.3.2\nnameserver 127.53.3.3");
         let refuses: Behaviour = |_| Some((5, 0));
         let check = |port: u16, behaviours: &[Behaviour], expected: Option<DnsResult>, least: Duration| {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_spent_on_a_name_in_the_file_of_hosts_or_when_it_is_not_needed_any_more() {
+    fn a_name_in_the_hosts_file_or_no_longer_needed_takes_no_time() {
         let conf = || ResolvConf::parse("nameserver 127.53.4.1");
         let servers = servers(5_308, conf, &[|_| None]);
         let (answer, _) = servers.query("localhost", Duration::ZERO);

@@ -84,7 +84,7 @@ mod tests {
     use crate::prometheus::error::predicate::predicate;
 
     #[test]
-    fn a_failure_says_what_happened_and_how_long_it_was_waited() {
+    fn a_failure_has_a_code_and_the_time_of_the_wait() {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(14));
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);

@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn while_silent_names_hold_their_threads_only_what_is_answered_or_was_found_is_looked_up() {
+    fn while_silent_names_use_their_threads_only_answered_or_known_names_are_looked_up() {
         let lookups = lookups(
             |name| {
                 if name.starts_with("silent") {
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn unanswered_names_hold_a_part_of_the_workers() {
+    fn names_without_a_response_occupy_a_part_of_the_workers() {
         let check = |workers: usize, unanswered: usize, querying: usize, expected_ms: u64| {
             let unanswered = std::iter::repeat_n(Instant::now(), unanswered).collect();
             let mut state = LookupState { unanswered, querying, ..LookupState::default() };
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_resolver_does_not_find_at_once_is_asked_for_directly() {
+    fn a_name_that_the_resolver_does_not_find_at_once_is_queried_directly() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let lookups = lookups(
             |_| {
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_resolver_would_wait_it_is_asked_only_for_what_is_not_answered() {
+    fn when_the_resolver_would_wait_it_looks_up_only_names_without_a_response() {
         static RESOLVED: Mutex<Vec<String>> = Mutex::new(Vec::new());
         let servers = FakeServers {
             answer: |name| if name == "answered" { answered() } else { None },
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_were_found_before_take_all_threads_and_no_more() {
+    fn known_names_may_use_all_threads() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
         let lookups = unanswered(|_| {
@@ -550,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn few_requests_wait_long_for_names_that_were_not_found_before() {
+    fn few_requests_wait_long_for_new_names() {
         let lookups = unanswered(|name| {
             thread::sleep(Duration::from_millis(1_400));
             if name == "found" { localhost() } else { Err(LookupFailure::ServerSilent) }
@@ -575,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_name_was_found_is_forgotten_only_when_it_is_found_no_more() {
+    fn a_known_name_becomes_new_only_when_it_is_not_found() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().unwrap().clone().map_or_else(localhost, Err));
         let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_names_are_remembered_than_there_is_room_for() {
+    fn the_number_of_remembered_names_is_bounded() {
         let lookups = unanswered(|_| localhost());
         for nth in 0..MAX_REMEMBERED + 50 {
             lookups.find(&format!("name{nth}"), in_ms(5_000)).unwrap();

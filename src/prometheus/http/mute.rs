@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn of_mute_addresses_the_one_that_was_found_so_first_is_mute_until_first() {
+    fn the_address_that_was_noted_first_is_mute_until_first() {
         let (mute, now) = (Mute::default(), Instant::now());
         let order = |at: Instant| {
             let mut addresses: Vec<SocketAddr> = (0..4).map(address).collect();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_addresses_are_remembered_than_there_is_room_for() {
+    fn the_number_of_remembered_addresses_is_bounded() {
         let (mute, now) = (Mute::default(), Instant::now());
         (0..MAX_REMEMBERED + 10).for_each(|nth| mute.note(address(nth), now));
         assert!(mute.has(address(0), now) && !mute.has(address(MAX_REMEMBERED), now));

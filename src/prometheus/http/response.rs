@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_that_the_mirror_takes_is_not_said_to_be_the_upstreams() {
+    fn a_slow_mirror_is_not_reported_as_a_slow_upstream() {
         let read = |waited_ms: u64| {
             let deadline = Deadline::new(Instant::now(), Duration::ZERO);
             let begun = Instant::now() - Duration::from_millis(100);

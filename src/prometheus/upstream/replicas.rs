@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_is_asked_when_one_fails_and_it_is_stayed_with() {
+    fn after_a_failure_the_next_replica_is_queried_until_it_fails() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         assert_eq!(replicas.current(now), 0);
         assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_fail_nothing_changes_until_one_answers() {
+    fn when_all_replicas_fail_nothing_changes_until_one_answers() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         for nth in 0..3 {
             assert_eq!(replicas.failed(nth), if nth < 2 { Some(Change { from: nth, to: nth + 1 }) } else { None });
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_preferred_is_asked_again_when_it_has_answered_for_a_minute() {
+    fn a_preferred_replica_is_queried_again_after_it_has_answered_for_a_minute() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         replicas.failed(0);
         replicas.failed(1);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_is_asked_fails_when_it_leaves_two_probes_unanswered() {
+    fn the_current_replica_fails_after_two_probes_without_a_response() {
         let (replicas, now) = (Replicas::new(2), Instant::now());
         assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "no query so far");
         replicas.current(now);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_answers_probes_takes_the_place_of_one_that_does_not() {
+    fn a_replica_that_answers_probes_replaces_one_that_does_not() {
         let (replicas, now) = (Replicas::new(4), Instant::now());
         replicas.current(now);
         assert_eq!(replicas.probed(0, Silent, now), None);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_slow_is_stayed_with_where_the_others_are_down() {
+    fn a_slow_replica_is_kept_when_the_others_are_down() {
         let (replicas, now) = (Replicas::new(2), Instant::now());
         replicas.current(now);
         assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_answers_a_probe_one_other_is_tried_and_stayed_with() {
+    fn when_no_replica_answers_probes_another_one_is_tried_once() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         replicas.current(now);
         let mut changes = Vec::new();

@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_is_allowed_and_no_secret_is_repeated() {
+    fn errors_have_the_line_and_what_is_allowed_and_repeat_no_secret() {
         let check = |keys: &str, says: &str| {
             let yaml = format!("upstreams:\n- name: a\n  url: http://p\n{keys}");
             let bad = parsed(&yaml).expect_err(&yaml);
@@ -503,7 +503,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_choice_of_values_is_taken_if_all_are_right_and_no_secret_is_repeated(
+        fn any_valid_values_are_accepted_and_no_secret_is_repeated(
             chosen in subsequence((0..VALUES.len()).collect::<Vec<_>>(), 0..6)
         ) {
             let key = |value: &str| value.split(':').next().unwrap_or_default().to_owned();
@@ -520,7 +520,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken_or_refused_with_a_line(text in "[\\[\\]{}:,&*!|>'\"#%@` \\-\\n\ta-c0-1é\u{0}]{0,80}") {
+        fn any_text_is_accepted_or_refused_with_a_line(text in "[\\[\\]{}:,&*!|>'\"#%@` \\-\\n\ta-c0-1é\u{0}]{0,80}") {
             if let Err(bad) = parsed(&text) {
                 prop_assert!(bad.starts_with("line "), "{}", bad);
             }

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_told_with_line_and_path_and_nothing_is_repeated() {
+    fn errors_have_line_and_path_and_repeat_nothing() {
         let node =
             yaml::parse("a:\n  list: [x]\n  number: hush\n  word: hush\n  span: 5\n  empty: ''\n  none:\n").unwrap();
         let fields = || FileField::document(&node).fields(&["a"]).unwrap().get("a").unwrap();

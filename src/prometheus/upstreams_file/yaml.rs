@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_document_is_refused_with_its_line() {
+    fn an_invalid_document_is_refused_with_its_line() {
         let check = |yaml: &str, line: usize, says: &str| match parse(yaml) {
             Ok(node) => panic!("{yaml}: {}", shown(&node)),
             Err(bad) => assert!(bad.line == line && bad.what.contains(says), "{yaml}: {bad:?}"),

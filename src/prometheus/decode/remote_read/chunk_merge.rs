@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_follow_each_other_are_handed_on_as_they_are() {
+    fn consecutive_chunks_are_passed_on_unchanged() {
         let (one, two, three) = ([(100, 1.0), (110, 2.0)], [(111, 3.0)], [(150, 4.0), (200, 5.0)]);
         check(&[&one, &two, &three], &[&one, &two, &three]);
         check(&[], &[]);
@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_range_is_cut() {
+    fn samples_outside_the_range_are_cut() {
         check(&[&[(98, 1.0), (99, 2.0), (100, 3.0)], &[(200, 4.0), (201, 5.0)]], &[&[(100, 3.0)], &[(200, 4.0)]]);
         check(&[&[(1, 1.0), (300, 2.0)]], &[]);
         check(&[&[(1, 1.0), (99, 2.0)], &[(150, 3.0)], &[(201, 4.0)]], &[&[(150, 3.0)]]);
     }
 
     #[test]
-    fn chunks_that_overlap_are_merged_and_of_equal_times_the_first_counts() {
+    fn overlapping_chunks_are_merged_and_the_first_of_equal_times_counts() {
         let one = [(100, 1.0), (120, 1.0), (140, 1.0)];
         check(&[&one, &one], &[&one]);
         check(&[&one, &[(140, 2.0), (160, 2.0)]], &[&one[..2], &[(140, 1.0)], &[(160, 2.0)]]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_in_the_past_of_what_was_handed_on_is_unsorted() {
+    fn a_chunk_before_a_sample_that_was_passed_on_is_unsorted() {
         let unsorted = |chunks: &[&[(i64, f64)]]| assert_eq!(handed_on(chunks), Err(Unsorted), "{chunks:?}");
         unsorted(&[&[(150, 1.0)], &[(160, 2.0)], &[(140, 3.0)]]);
         unsorted(&[&[(150, 1.0)], &[(160, 2.0)], &[(150, 3.0)]]);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_of_a_message_a_series_goes_on_later() {
+    fn a_series_continues_later_in_the_next_message() {
         let mut merge = ChunkMerge::new(RANGE);
         let hand_on = |_: &[Sample]| Ok::<(), Unsorted>(());
         merge.add(samples(&[(100, 1.0), (150, 1.0)]), hand_on).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_chunks_may_overlap() {
+    fn the_number_of_overlapping_chunks_is_bounded() {
         let replica = [(100, 1.0), (150, 1.0)];
         let replicas = vec![&replica[..]; MAX_OVERLAPPING];
         check(&replicas, &[&replica]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_taker_ends_it() {
+    fn a_failure_of_the_receiver_ends_the_merge() {
         #[derive(Debug, PartialEq)]
         struct Enough;
         impl From<Unsorted> for Enough {

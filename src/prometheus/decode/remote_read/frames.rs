@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_what_was_sent_however_they_arrive() {
+    fn messages_are_complete_however_they_arrive() {
         let sent: Vec<Vec<u8>> =
             [0, 1, 100, 127, 128, BUFFER_BYTES - 7, BUFFER_BYTES, 3, 5 * BUFFER_BYTES, 1 << 20, 0, 9]
                 .iter()

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_the_same_letters_differ_by_where_each_ends() {
+    fn labels_of_the_same_letters_differ_by_their_ends() {
         let one = labels(&[("ab", "c"), ("d", "e")]);
         assert!(one == labels(&[("ab", "c"), ("d", "e")]));
         for other in [&[("a", "bc"), ("d", "e")][..], &[("ab", "cd"), ("", "e")], &[("ab", "c")], &[("ab", "cde")]] {

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
+    fn patience_with_a_slow_upstream_grows_up_to_a_part_of_the_time() {
         let connector = Arc::new(Connector::to_everything());
         let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
             .upstream(&"http://p/".parse().unwrap());

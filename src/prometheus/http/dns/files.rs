@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_the_file_of_hosts_is_found_there() {
+    fn a_name_in_the_hosts_file_is_found() {
         let hosts = "127.0.0.1 localhost\n::1 localhost # not.this\n# 10.0.0.1 nor.this\n10.0.0.2\tone.example  ONE\n";
         for (name, expected) in [
             ("localhost", &["127.0.0.1", "::1"][..]),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_with_further_sources_of_names_is_told_from_one_without() {
+    fn further_sources_of_names_are_detected() {
         for (text, expected) in [
             ("", true),
             ("passwd: files systemd\n", true),

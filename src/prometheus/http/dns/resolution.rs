@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_candidates_up_to_the_first_that_has_an_address_have_to_be_known() {
+    fn the_result_is_certain_once_all_candidates_up_to_the_first_address_are_known() {
         let response = |letter: char| match letter {
             '-' => Some(DnsResponse::NoName),
             '0' => Some(DnsResponse::Addresses(Vec::new())),
