@@ -121,7 +121,7 @@ impl Error {
     /// docs/troubleshooting.md call it.
     pub fn code(&self) -> &'static str {
         match self {
-            Error::Upstream(error) => error.kind.name(),
+            Error::Upstream(error) => error.kind.code(),
             Error::ConnectionDetails(_) => "invalid_connection_details",
             Error::MetricNotFound { code, .. }
             | Error::UnsupportedFieldType { code, .. }

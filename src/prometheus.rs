@@ -1,4 +1,5 @@
-//! The Prometheus HTTP API as a typed client: a deadline over everything, bounds, connections kept, POST or GET.
+//! The Prometheus HTTP API as a typed client, with a deadline for every call, bounds on everything that it keeps, kept connections,
+//! and GET where POST is refused.
 //!
 //! Knows nothing of StackState. The endpoints and their parameters are those of "HTTP API" and "Remote read" in Prometheus's
 //! documentation.
@@ -32,11 +33,10 @@ pub use error::credentials_failure::CredentialsFailure;
 pub use error::foreign::Foreign;
 pub use error::redirect::Redirect;
 pub use error::shortened::{cut, shortened};
-pub use error::shown_upstream::ShownUpstream;
 pub use error::silence::{Silence, WaitedFor};
 pub use error::status_failure::{StatusFailure, StatusMeaning};
 pub use error::tls_failure::TlsFailure;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, ShownUpstream};
 pub use http::deadline::Deadline;
 pub use upstream::Upstream;
 pub use upstream::all_named::BadUpstreamsFile;

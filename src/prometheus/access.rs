@@ -1,4 +1,4 @@
-//! Which upstreams may be queried, whether through the proxy, and which certificate authorities are trusted.
+//! Which upstreams the mirror may query, through which proxy, and which certificate authorities it trusts.
 
 pub(super) mod address;
 pub(super) mod allowlist;

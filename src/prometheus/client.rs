@@ -1,4 +1,4 @@
-//! What all requests share: connections, upstreams, and what was learnt about them.
+//! The client that all requests share: connections, upstreams, and what the mirror has learnt about them.
 
 pub(super) mod recording;
 pub(super) mod response;
@@ -15,38 +15,42 @@ use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
 use crate::file::Refreshed;
-use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::model::query::PartialResponse;
-use crate::model::trace::Trace;
 
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
 use super::access::proxy::Proxy;
-use super::access::tls_settings::TlsSettings;
 use super::credentials::aws::environment::AwsEnvironment;
 use super::error::{Error, ErrorKind};
 use super::http::deadline::Deadline;
-use super::http::rotating_transport::Surroundings;
-use super::http::tls::Tls;
-use super::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
+use super::http::transport::{SharedTransport, Transport};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use health::Health;
-use session::Session;
 
-/// How many upstreams something is remembered about, and for how long: that they take only GET, that they have no remote
-/// read, that they are VictoriaMetrics. Then it is tried again.
+/// The most upstreams that the client remembers something about (they accept only GET, have no remote read, or are
+/// VictoriaMetrics), and for how long. Then it tries again.
 const LEARNT_UPSTREAMS: usize = 256;
 const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// The most calls of one request.
+/// The most calls that one request may make.
 pub const MAX_CALLS: u32 = 100;
 
-/// What all requests share: the kept connections and what was learnt about upstreams.
+/// Queries upstreams for all requests.
+///
+/// The process has one. It owns the kept connections, the upstreams of the upstreams file, and what the mirror has learnt about
+/// upstreams: that they accept only GET, have no remote read, are VictoriaMetrics, or do not answer. It makes no calls itself: each
+/// request starts a [`Session`](session::Session) for those to its upstream.
+///
+/// ```text
+/// let upstream = Upstream::at_url("http://prometheus:9090")?;
+/// let lane = client.lane(&upstream)?;                     // how the request shares the workers
+/// let mut session = client.session(upstream, deadline, partial, memory, trace);
+/// let (result_type, series) = session.instant("sum(up)", None)?;
+/// ```
 #[derive(Debug)]
 pub struct Client {
-    /// The connections to all upstreams that Connection Details give the addresses of.
+    /// Connections to the upstreams whose addresses are in Connection Details.
     transport: Transport,
     upstreams: Upstreams,
     get_only: Cache<Upstream, ()>,
@@ -58,27 +62,27 @@ pub struct Client {
     metrics: Arc<Metrics>,
 }
 
-/// Which upstreams may be asked, and how they are reached.
+/// Which upstreams the mirror may query, and how it reaches them: the settings of a [`Client`].
 #[derive(Debug)]
 pub struct Reach {
-    /// Which upstreams Connection Details may give the address of.
+    /// The upstreams that Connection Details may name by address.
     pub allowlist: Allowlist,
-    /// What the certificates of `https` upstreams are checked against.
+    /// The authorities that must have issued the certificates of `https` upstreams.
     pub authorities: Authorities,
-    /// The proxy that upstreams are asked through.
+    /// The proxy in front of the upstreams.
     pub proxy: Option<Proxy>,
-    /// The file of the named upstreams.
+    /// The upstreams file.
     pub upstreams_file: Option<PathBuf>,
-    /// What Amazon's programs take from the environment.
+    /// The environment variables that Amazon's SDKs read.
     pub aws: AwsEnvironment,
 }
 
 impl Client {
-    /// A client for this many workers, each of which may keep a connection to any upstream that may be asked, for as long as
+    /// Creates a client for this many workers, each of which may keep one connection to every upstream, for at most
     /// `connection_lifetime`.
     ///
     /// # Errors
-    /// When the upstreams file, or a file that it names, is of no use.
+    /// Fails if the upstreams file, or a file that it names, cannot be read or is not valid.
     pub fn new(
         workers: usize,
         reach: Reach,
@@ -87,18 +91,10 @@ impl Client {
     ) -> Result<Client, BadUpstreamsFile> {
         let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
         let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
-        let tls = || Tls::new(TlsSettings::default_config(&authorities), None);
-        let shared = SharedTransport::new(workers, connection_lifetime, tls());
-        let proxy_tls = Arc::clone(&shared.proxy_tls);
-        let transport = Transport::new(&shared, allowlist, proxy.clone(), tls(), proxy_tls, ANY_PATIENCE);
-        let around = Surroundings { shared, authorities, proxy };
-        let upstreams = match upstreams_file {
-            Some(path) => Upstreams::from_file(path, around, aws)?,
-            None => Upstreams::none(around, aws),
-        };
+        let shared = SharedTransport::new(workers, connection_lifetime, authorities, proxy);
         Ok(Client {
-            transport,
-            upstreams,
+            transport: shared.to_given_upstreams(allowlist),
+            upstreams: Upstreams::new(upstreams_file, shared, aws)?,
             get_only: learnt(),
             without_remote_read: learnt(),
             victoria_metrics: learnt(),
@@ -109,47 +105,36 @@ impl Client {
         })
     }
 
-    /// The named upstream of this name, or the only one there is if no name is given.
+    /// The upstream with this name in the upstreams file. Without a name, the only upstream of the file; `None` if it has several.
     pub fn named(&self, name: Option<&str>) -> Option<Upstream> {
         self.upstreams.find(name)
     }
 
-    /// All named upstreams, replica by replica, in the order of their file.
+    /// All upstreams of the upstreams file, one item for each replica, in the order of the file.
     pub fn all_named(&self) -> Vec<Upstream> {
         self.upstreams.all()
     }
 
-    /// The names of all named upstreams, in the order of their file.
+    /// The names of all upstreams of the upstreams file, in its order.
     pub fn names(&self) -> Vec<String> {
         self.upstreams.names()
     }
 
-    /// Probes the replicas of named upstreams that have several, which takes seconds at most.
+    /// Probes the replicas of all upstreams that have several. Takes a few seconds at most.
     pub fn probe_replicas(&self) {
         self.upstreams.probe_replicas();
     }
 
-    /// Takes over what has changed in the upstreams file and in those that it names, whatever is wrong with some of them.
+    /// Reloads the upstreams file and the files that it names, where they have changed. A file that cannot be used keeps its old
+    /// content and does not stop the others.
     pub fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         self.upstreams.refresh()
     }
 
-    /// The calls of one request to one upstream, which together end before a deadline. What they find is held in `memory`.
-    pub fn session(
-        &self,
-        upstream: Upstream,
-        deadline: Deadline,
-        partial: PartialResponse,
-        memory: Memory,
-        trace: Arc<Trace>,
-    ) -> Session<'_> {
-        Session::new(self, upstream, deadline, partial, memory, trace)
-    }
-
-    /// How requests to an upstream share the workers with others.
+    /// The lane of an upstream, which decides how its requests share the workers with those of other upstreams.
     ///
     /// # Errors
-    /// When they need not wait for a worker: the upstream does not answer, and another request is finding out whether it does again.
+    /// Fails if waiting for a worker is pointless: the upstream does not answer, and another request is already probing it.
     pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
         let most = upstream.options().and_then(|options| options.max_in_flight);
         let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
@@ -159,7 +144,7 @@ impl Client {
         }
     }
 
-    /// Why a request was not answered that found no worker before its deadline, of whose upstream so many workers waited.
+    /// The error for a request that got no worker before its deadline; `held_by_upstream` workers were busy with its upstream.
     pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
         let most = upstream.options().and_then(|options| options.max_in_flight);
         let kind =
@@ -168,13 +153,13 @@ impl Client {
     }
 }
 
-/// How a request shares the workers with others.
+/// How a request shares the workers with requests to other upstreams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
-    /// A number of the server that it asks, whatever the path and the credentials.
+    /// Identifies the server, whatever the path and the credentials.
     pub upstream: u64,
-    /// Whether the upstream has answered lately.
+    /// Whether the upstream has answered within the last ten minutes.
     pub is_known: bool,
-    /// The most workers that may ask it at a time, if that is set.
+    /// The most workers that may query it at a time, if `max_in_flight` is set.
     pub most: Option<usize>,
 }

@@ -1,6 +1,6 @@
-//! What the mirror proves who it is with: what stands in the URL of Connection Details, or what the upstreams file says.
+//! Credentials: how the mirror authenticates its calls, from the URL of Connection Details or from the upstreams file.
 //!
-//! `http` asks for it through a trait (`http/authorize`), so that whatever needs HTTP itself, as tokens do, can live here.
+//! `http` gets them through a trait (`http/authorize`), so that credentials that need HTTP themselves, such as tokens, can be here.
 
 pub(super) mod aws;
 pub(super) mod fixed;
@@ -8,5 +8,5 @@ pub(super) mod hide;
 pub(super) mod named;
 pub(super) mod oauth2;
 
-mod exchange;
+mod issuer_call;
 mod single_fetch;

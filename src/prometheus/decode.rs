@@ -1,9 +1,9 @@
-//! The answers of the Prometheus HTTP API, decoded while they arrive. Knows nothing of HTTP, only of bytes.
+//! The responses of the Prometheus HTTP API, decoded while they arrive. Knows nothing of HTTP, only of bytes.
 
 pub(super) mod envelope;
 pub(super) mod json;
 pub(super) mod lists;
-pub(super) mod metadata;
+mod metadata;
 mod protobuf;
 pub(super) mod remote_read;
 mod sample_fast_path;

@@ -1,7 +1,7 @@
-//! What can go wrong between here and a Prometheus, and what the admin can do about it.
+//! What can go wrong between the mirror and a Prometheus, and what the admin can do about it.
 //!
-//! The bottom layer of `prometheus` but for `access` and `upstreams_file`: an error holds plain data, and knows neither connections nor
-//! upstreams in force.
+//! Errors are plain data and know nothing of connections. Of the modules in `prometheus`, they import only `access` and
+//! `upstreams_file`.
 
 pub(super) mod api_failure;
 pub(super) mod call_context;
@@ -13,7 +13,6 @@ pub(super) mod issuer;
 pub(super) mod predicate;
 pub(super) mod redirect;
 pub(super) mod shortened;
-pub(super) mod shown_upstream;
 pub(super) mod silence;
 pub(super) mod status_failure;
 pub(super) mod tls_failure;
@@ -26,25 +25,52 @@ mod retry_after;
 mod vocabulary;
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::prometheus::upstreams_file::definition::Definition;
 
 use circumstances::Circumstances;
 use predicate::predicate;
 use shortened::shortened;
-use shown_upstream::ShownUpstream;
 
 pub use kind::ErrorKind;
 
-/// A failed call: the upstream, the query, and why it failed.
+/// A failed call: the upstream, the query, what went wrong, and under which circumstances.
+///
+/// `Display` writes one sentence for the admin: the upstream, what went wrong, what to change, and the query. It shows no secret.
+/// [`ErrorKind::code`] is the stable code for metrics, the log and docs/troubleshooting.md.
+///
+/// ```text
+/// Prometheus at p.example:443 requires credentials, but the mirror sent none (HTTP status 401, WWW-Authenticate: Basic); give them
+/// as https://user:password@host/ in the url of the Connection Details, or list it in the --upstreams-file of this mirror; query: up
+/// ```
 #[derive(Debug)]
 pub struct Error {
-    /// The upstream, which shows no password.
+    /// The upstream. It shows no password.
     pub upstream: Box<ShownUpstream>,
-    /// What was asked: PromQL or a selector, if the call had one.
+    /// The PromQL or the selector, if the call had one.
     pub query: Option<Box<str>>,
     /// What went wrong.
     pub kind: ErrorKind,
-    /// Under which circumstances, on which hangs what to do about it.
+    /// What the call was for and what came before it. The remedy depends on it.
     pub circumstances: Box<Circumstances>,
+}
+
+/// What an error shows of its upstream, as plain data. `Display` writes its name, if it has one, host, port and path prefix, never
+/// credentials.
+#[derive(Debug)]
+pub struct ShownUpstream {
+    pub(super) text: String,
+    /// The index of the replica, in the order of the upstreams file.
+    pub(super) replica: usize,
+    /// Its definition, if it is defined in the upstreams file.
+    pub(super) definition: Option<Arc<Definition>>,
+}
+
+impl fmt::Display for ShownUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Error {
@@ -53,7 +79,8 @@ impl Error {
         Error { upstream: Box::new(upstream), query: None, kind, circumstances: Box::new(Circumstances::NONE) }
     }
 
-    /// Whether Prometheus itself refuses what was asked; any other failure is one of the connection to it.
+    /// Whether the query is at fault: the upstream refuses it or it exceeds a bound. Any other failure is one of the connection to
+    /// the upstream.
     pub fn is_refused_query(&self) -> bool {
         use ErrorKind::{
             Api, Failed, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
@@ -67,7 +94,7 @@ impl Error {
             | UrlTooLong(_)
             | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
-            Failed(failure) => failure.is_refusal(),
+            Failed(failure) => failure.may_be_the_query(),
             _ => false,
         }
     }
@@ -77,7 +104,7 @@ impl Error {
         predicate(self.upstream.definition.as_deref(), &self.kind, &self.circumstances)
     }
 
-    /// Whether whoever asked can mend it: by another query, or by asking where this mirror may.
+    /// Whether the caller can fix it: by another query, or by naming an upstream that this mirror may query.
     pub fn is_callers(&self) -> bool {
         match &self.kind {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => true,

@@ -1,4 +1,4 @@
-//! HTTP to an upstream: names and connections, the proxy's tunnel, and what their failures mean.
+//! HTTP to an upstream: name look-ups, connections, the tunnel through a proxy, and the meaning of their failures.
 //!
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
@@ -18,7 +18,6 @@ mod dns;
 mod failure;
 mod lookup;
 mod mute;
-mod resolver;
 mod tcp;
 mod tls_failure;
 mod tunnel;

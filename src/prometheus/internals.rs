@@ -1,4 +1,4 @@
-//! What fuzz targets and benchmarks reach of what is private here.
+//! What fuzz targets and benchmarks use of the private parts of this module.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -13,42 +13,24 @@ use crate::model::sample::{Labels, Sample, SampleSink, Series};
 use crate::model::time::TimeRange;
 use crate::secret::Secret;
 
-/// What was read of the response to a remote read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteReadCounts {
-    /// Whether the sink broke off the reading.
-    pub is_broken_off: bool,
-    /// The series that have samples in the range.
-    pub series: u64,
-    /// The samples that the sink was given.
-    pub samples: u64,
-    /// The bytes that were read.
-    pub bytes: u64,
-}
-
-/// The body of a remote read.
-pub fn remote_read_request(metric: &str, patterns: &[(String, String)], start_ms: i64, end_ms: i64) -> Vec<u8> {
-    remote_read::request(metric, patterns, start_ms, end_ms)
-}
+pub use super::decode::remote_read::{RemoteReadCounts, request as remote_read_request};
 
 /// Decodes the response to a remote read.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Fails with what is wrong with it.
 pub fn remote_read(
     body: &mut impl Read,
     range: TimeRange,
     sink: &mut impl SampleSink,
 ) -> Result<RemoteReadCounts, String> {
-    let summary = remote_read::decode(body, range, sink).map_err(|failure| failure.to_string())?;
-    let remote_read::ReadSummary { is_broken_off, series, samples, bytes } = summary;
-    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes })
+    remote_read::decode(body, range, sink).map_err(|failure| failure.to_string())
 }
 
-/// All series of the response to a remote read.
+/// Decodes all series of a response to a remote read.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Fails with what is wrong with it.
 pub fn remote_read_series(body: &mut impl Read, range: TimeRange) -> Result<Vec<Series>, String> {
     let mut collected = Collected(Vec::new());
     remote_read(body, range, &mut collected)?;
@@ -70,15 +52,15 @@ impl SampleSink for Collected {
     }
 }
 
-/// How many upstreams an upstreams file has.
+/// The number of upstreams in an upstreams file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Fails with what is wrong with it.
 pub fn upstreams_file(text: &str) -> Result<usize, String> {
     definition::parse(text, Path::new("")).map(|definitions| definitions.len())
 }
 
-/// What is signed for Amazon.
+/// A request to sign for Amazon.
 #[derive(Debug)]
 pub struct ToSign<'a> {
     /// `GET`, `POST` or `PUT`.
@@ -87,13 +69,13 @@ pub struct ToSign<'a> {
     pub url: &'a str,
     /// The body.
     pub body: &'a [u8],
-    /// The id of the key, the key, and the token of temporary ones.
+    /// The id of the key, the secret key, and the token of temporary keys.
     pub keys: (&'a str, &'a str, Option<&'a str>),
-    /// Region and service.
+    /// The region and the service.
     pub scope: (&'a str, &'a str),
 }
 
-/// The headers that sign a request; `None` where the URL is none.
+/// The headers that sign a request; `None` if the URL is not valid.
 pub fn sign(request: &ToSign<'_>, at: SystemTime) -> Option<Vec<(&'static str, String)>> {
     let (access_key, secret_key, session_token) = request.keys;
     let keys = AwsKeys {

@@ -1,4 +1,4 @@
-//! An upstream: a Prometheus that can be asked, with all that is needed to ask it.
+//! An upstream: a Prometheus that the mirror can query, with its address, credentials and connections.
 
 pub(super) mod all_named;
 pub(super) mod trivial_query;
@@ -8,7 +8,6 @@ mod replicas;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::metrics::UpstreamLabels;
@@ -16,75 +15,50 @@ use crate::secret::Secret;
 
 use super::access::address::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
+use super::error::ShownUpstream;
 use super::error::call_context::CallContext;
-use super::error::shown_upstream::ShownUpstream;
 use super::http::call::CallTarget;
 use super::http::transport::Transport;
 use super::upstreams_file::definition::{Definition, Options};
 use named::NamedUpstream;
 
-/// A shorter part of a URL is no secret, but may be part of many words.
+/// Shorter parts of a URL are not hidden: they occur in many words and protect nothing.
 const MIN_HIDDEN_BYTES: usize = 8;
 
-/// A Prometheus to ask: one that Connection Details give the address of, or one of the upstreams file. `Display` gives its name, if it
-/// has one, host, port and path prefix; nothing shows credentials.
-#[derive(Clone)]
+/// A Prometheus to query, at an address in Connection Details or defined in the upstreams file: its address, its credentials, and if
+/// it is in the upstreams file also its own connections and options.
+///
+/// Two upstreams are equal if they have the same address and credentials, or are the same replica of the same definition. Only then do
+/// they share what the mirror has learnt about them. `Display` writes the name, if there is one, host, port and the well-known segments
+/// of the path prefix; neither `Display` nor `Debug` shows a credential.
+///
+/// ```text
+/// Upstream::at_host("prometheus.monitoring.svc", 9090)?        prometheus.monitoring.svc:9090
+/// Upstream::at_url("https://user:password@p.example/prom")?    p.example:443/prom
+/// client.named(Some("mimir"))                                  mimir (mimir.example:443/prometheus)
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Upstream(Arc<UpstreamKind>);
 
 #[derive(PartialEq, Eq, Hash)]
 enum UpstreamKind {
     Given { address: Address, credentials: Fixed },
-    Named(Named),
-}
-
-/// A replica of a named upstream.
-struct Named {
-    upstream: Arc<NamedUpstream>,
-    replica: usize,
-}
-
-impl PartialEq for Named {
-    fn eq(&self, other: &Named) -> bool {
-        (self.upstream.id(), self.replica) == (other.upstream.id(), other.replica)
-    }
-}
-
-impl Eq for Named {}
-
-impl Hash for Named {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.upstream.id(), self.replica).hash(state);
-    }
-}
-
-/// What is learnt about an upstream is remembered by this: two upstreams at one address have nothing in common.
-impl PartialEq for Upstream {
-    fn eq(&self, other: &Upstream) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Upstream {}
-
-impl Hash for Upstream {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
+    Named { upstream: Arc<NamedUpstream>, replica: usize },
 }
 
 impl Upstream {
-    /// The Prometheus at a host, which is a name, an IPv4 address, or an IPv6 address with or without brackets.
+    /// The Prometheus at a host, which is a name, an IPv4 address, or an IPv6 address with or without brackets, by `http`.
     ///
     /// # Errors
-    /// When the host is none of these.
+    /// Fails if the host is none of these.
     pub fn at_host(host: &str, port: u16) -> Result<Upstream, BadAddress> {
         Address::at_host(host, port).map(|address| Upstream::given(address, Fixed::default()))
     }
 
-    /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
+    /// The Prometheus at a base URL, `http` or `https`, with optional credentials and path prefix.
     ///
     /// # Errors
-    /// When it is no such URL.
+    /// Fails if it is not such a URL.
     pub fn at_url(url: &str) -> Result<Upstream, BadAddress> {
         let BaseUrl { address, authorization } = Address::at_url(url)?;
         Ok(Upstream::given(address, Fixed::authorization(authorization)))
@@ -96,36 +70,36 @@ impl Upstream {
 
     /// A replica of a named upstream.
     fn named(upstream: Arc<NamedUpstream>, replica: usize) -> Upstream {
-        Upstream(Arc::new(UpstreamKind::Named(Named { upstream, replica })))
+        Upstream(Arc::new(UpstreamKind::Named { upstream, replica }))
     }
 
-    /// What the upstreams file says of it, if it stands there.
+    /// Its options, if it is defined in the upstreams file.
     pub fn options(&self) -> Option<&Options> {
         self.definition().map(|definition| &definition.options)
     }
 
-    /// The upstream of the upstreams file, if it is one, and which of its replicas it is.
+    /// The upstream of the upstreams file and the index of this replica, if it is defined there.
     fn in_file(&self) -> Option<(&Arc<NamedUpstream>, usize)> {
         match &*self.0 {
             UpstreamKind::Given { .. } => None,
-            UpstreamKind::Named(Named { upstream, replica }) => Some((upstream, *replica)),
+            UpstreamKind::Named { upstream, replica } => Some((upstream, *replica)),
         }
     }
 
-    /// Its definition, if it is in the upstreams file.
+    /// Its definition, if it is defined in the upstreams file.
     pub(super) fn definition(&self) -> Option<&Definition> {
-        self.in_file().map(|(upstream, _)| &**upstream.definition())
+        self.in_file().map(|(upstream, _)| &*upstream.definition)
     }
 
-    /// Its name in the upstreams file, or else host, port and path prefix, never a password: what logs call it.
+    /// Its name in the upstreams file, or else host, port and path prefix, never a password. Logs show this name.
     pub fn name(&self) -> &str {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.name(),
-            UpstreamKind::Named(Named { upstream, .. }) => &upstream.definition().name,
+            UpstreamKind::Named { upstream, .. } => &upstream.definition.name,
         }
     }
 
-    /// The same upstream at the replica that is to be asked now.
+    /// The same upstream at the replica that is queried now.
     pub fn at_current_replica(&self) -> Upstream {
         match self.in_file() {
             Some((upstream, _)) => Upstream::named(Arc::clone(upstream), upstream.current_replica()),
@@ -133,21 +107,21 @@ impl Upstream {
         }
     }
 
-    /// The same upstream at each of its replicas, if it has several.
+    /// The same upstream at each of its replicas; one item if it has one, none if it is not defined in the upstreams file.
     pub(super) fn replicas(&self) -> Vec<Upstream> {
         let Some((upstream, _)) = self.in_file() else { return Vec::new() };
-        let replicas = 0..upstream.definition().addresses.len();
+        let replicas = 0..upstream.definition.addresses.len();
         replicas.map(|nth| Upstream::named(Arc::clone(upstream), nth)).collect()
     }
 
-    /// The replica has failed; the next query need not try it.
+    /// Notes that this replica has failed, so that the next query need not try it.
     pub(super) fn has_failed(&self) {
         if let Some((upstream, replica)) = self.in_file() {
             upstream.replica_failed(replica);
         }
     }
 
-    /// What the metrics call it.
+    /// Its labels in the metrics.
     pub(super) fn labels(&self) -> UpstreamLabels<&str> {
         match self.is_named() {
             true => UpstreamLabels { name: self.name(), replica: self.replica().unwrap_or_default() },
@@ -155,68 +129,69 @@ impl Upstream {
         }
     }
 
-    /// The base URL of its own pages, where no part of it may be a secret.
+    /// The base URL of its web pages, unless a part of it may be a secret.
     pub fn page_base(&self) -> Option<String> {
         let address = self.address();
         let scheme = if address.is_https() { "https" } else { "http" };
         (!address.is_shortened()).then(|| format!("{scheme}://{}", address.name()))
     }
 
-    /// Whether it stands in the upstreams file.
+    /// Whether it is defined in the upstreams file.
     pub fn is_named(&self) -> bool {
         self.in_file().is_some()
     }
 
-    /// The address of the replica, if it is one of several.
+    /// The address of this replica, if the upstream has several.
     pub fn replica(&self) -> Option<&str> {
         let is_one_of_several = self.definition()?.addresses.len() > 1;
         is_one_of_several.then(|| self.address().name())
     }
 
-    /// What its health is remembered by: not for any eye, for it may hold a path that is a secret.
+    /// The key for its health. It must not be shown, because the path may be a secret.
     pub(super) fn health_key(&self) -> Cow<'_, str> {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => Cow::Borrowed(address.base()),
-            // No address has this character.
-            UpstreamKind::Named(Named { upstream, replica }) => Cow::Owned(format!("#{} {replica}", upstream.id())),
+            // No address contains this character.
+            UpstreamKind::Named { upstream, replica } => Cow::Owned(format!("#{} {replica}", upstream.id)),
         }
     }
 
-    /// What shares workers: an upstream with all its replicas, or a server whatever the path and the credentials.
+    /// What shares workers: an upstream of the upstreams file with all its replicas, or a server whatever the path and the
+    /// credentials.
     pub(super) fn lane_key(&self) -> String {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.server(),
-            UpstreamKind::Named(Named { upstream, .. }) => format!("#{}", upstream.definition().name),
+            UpstreamKind::Named { upstream, .. } => format!("#{}", upstream.definition.name),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address,
-            UpstreamKind::Named(Named { upstream, replica }) => upstream.address(*replica),
+            UpstreamKind::Named { upstream, replica } => upstream.address(*replica),
         }
     }
 
-    /// Whom its queries go to.
+    /// Where its calls go.
     pub(super) fn target(&self) -> CallTarget<'_> {
         match &*self.0 {
             UpstreamKind::Given { address, credentials } => CallTarget { address, url_query: "", credentials },
-            UpstreamKind::Named(Named { upstream, replica }) => upstream.target(*replica),
+            UpstreamKind::Named { upstream, replica } => upstream.target(*replica),
         }
     }
 
     /// What errors show of it.
     pub(super) fn shown(&self) -> ShownUpstream {
-        let definition = self.in_file().map(|(upstream, _)| Arc::clone(upstream.definition()));
+        let definition = self.in_file().map(|(upstream, _)| Arc::clone(&upstream.definition));
         ShownUpstream { text: self.to_string(), replica: self.replica_nth(), definition }
     }
 
-    /// Which of its replicas it is, by their order in the upstreams file.
+    /// The index of this replica, in the order of the upstreams file.
     pub(super) fn replica_nth(&self) -> usize {
         self.in_file().map_or(0, |(_, replica)| replica)
     }
 
-    /// What no text may repeat: its credentials, and what else may be secret of its URL.
+    /// The secrets that no text may contain: its credentials, and the parts of its URL that may be secret.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let parameters = self.definition().into_iter().flat_map(|definition| &definition.query_parameters);
         let of_url = self.address().hidden_segments().chain(parameters.map(|(_, value)| value.clone()));
@@ -224,12 +199,12 @@ impl Upstream {
         self.target().credentials.secrets().into_iter().chain(of_url).collect()
     }
 
-    /// Its own connections, if it has such.
+    /// Its own connections, if it is defined in the upstreams file.
     pub(super) fn transport(&self) -> Option<&Transport> {
         self.in_file().map(|(upstream, _)| upstream.transport())
     }
 
-    /// How it is called.
+    /// How the mirror calls it.
     pub(super) fn context(&self) -> CallContext {
         CallContext {
             base: self.address().base().to_owned(),
@@ -245,8 +220,8 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             UpstreamKind::Given { address, .. } => address.fmt(f),
-            UpstreamKind::Named(Named { upstream, .. }) => {
-                write!(f, "{} ({})", upstream.definition().name, self.address())
+            UpstreamKind::Named { upstream, .. } => {
+                write!(f, "{} ({})", upstream.definition.name, self.address())
             }
         }
     }

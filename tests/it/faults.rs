@@ -342,13 +342,13 @@ fn each_fault_is_called_by_its_name() {
         (html(404), "has no Prometheus API at this path (HTTP status 404)"),
         (html(502), "is reachable, but unavailable (HTTP status 502)"),
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
-        (html(401), "asks for credentials, and none were sent (HTTP status 401)"),
+        (html(401), "requires credentials, but the mirror sent none (HTTP status 401)"),
         (html(403), "denies access (HTTP status 403); allow this mirror to query it"),
         // What says it all in its head is not waited for.
-        (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "asks for credentials"),
+        (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "requires credentials"),
         (Reply::raw("HTTP/1.1 302 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "redirects elsewhere"),
         // The words of a gateway are kept, however their end is told, and if they have one.
-        (Reply::raw(format!("HTTP/1.1 401 X\r\n{json_type}\r\n{{\"mess")).then(After::Hang), "asks for credentials"),
+        (Reply::raw(format!("HTTP/1.1 401 X\r\n{json_type}\r\n{{\"mess")).then(After::Hang), "requires credentials"),
         (
             Reply::raw(format!("HTTP/1.0 401 X\r\n{json_type}\r\n{words}")).then(After::Close),
             "(HTTP status 401): no key",
@@ -380,7 +380,7 @@ fn each_fault_is_called_by_its_name() {
         ),
         (
             api(406, "not_acceptable"),
-            "cannot send a response in any format that was asked for (not_acceptable, HTTP status 406): the reason given; check \
+            "cannot send a response in any format that the mirror accepts (not_acceptable, HTTP status 406): the reason given; check \
              whether a proxy between this mirror and it changes the header Accept",
         ),
     ] {

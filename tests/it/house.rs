@@ -358,10 +358,10 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ("src/error.rs", &["fn refusal(&self)", "fn code(&self)", "let code = match"][..]),
         ("src/error/upstream_data.rs", &["code: \"", "const SEVERAL_ENGINES", "const TIMES_MOVED"]),
         ("src/api/existence.rs", &["        (\""]),
-        ("src/prometheus/error/kind.rs", &["fn name(&self)"]),
-        ("src/prometheus/error/api_failure.rs", &["fn name(self)"]),
-        ("src/prometheus/error/connect_failure.rs", &["fn name(&self)"]),
-        ("src/prometheus/error/status_failure.rs", &["fn name(&self)"]),
+        ("src/prometheus/error/kind.rs", &["fn code(&self)"]),
+        ("src/prometheus/error/api_failure.rs", &["fn code(self)"]),
+        ("src/prometheus/error/connect_failure.rs", &["fn code(&self)"]),
+        ("src/prometheus/error/status_failure.rs", &["fn code(&self)"]),
         ("src/metrics/labels.rs", &["const NOT_ALLOWED"]),
     ] {
         let text = read(file);

@@ -13,7 +13,15 @@ use crate::secret::Secret;
 
 use super::shown_path::{HIDDEN, hidden_segments, shown_path};
 
-/// The address of a Prometheus. `Display` gives host, port and the well-known segments of the path prefix.
+/// The checked address of a Prometheus: scheme, host, port and path prefix, without credentials.
+///
+/// A path prefix may be a secret, such as a token in a URL. So there are two forms: `base`, which calls use and nothing may show, and
+/// `name`, in which `...` replaces all segments that are not well known. `Display` and `Debug` write the name.
+///
+/// ```text
+/// at_url("https://p.example/s3cr3t/prom/")    base https://p.example/s3cr3t/prom    name p.example:443/.../prom
+/// at_host("fd00::1", 9090)                    base http://[fd00::1]:9090            name [fd00::1]:9090
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::prometheus) struct Address {
     /// Scheme, host, port and path prefix, without a slash at the end.
@@ -21,14 +29,14 @@ pub(in crate::prometheus) struct Address {
     name: String,
 }
 
-/// Why something is no address; the sentence goes behind the name of the field.
+/// Why something is not an address: the predicate of a sentence whose subject is the field.
 pub type BadAddress = &'static str;
 
 /// A base URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::prometheus) struct BaseUrl {
     pub(in crate::prometheus) address: Address,
-    /// The value of the header `Authorization` for the credentials in the URL, if there are any.
+    /// The value of the header `Authorization`, if the URL contains credentials.
     pub(in crate::prometheus) authorization: Option<Secret>,
 }
 
@@ -36,7 +44,7 @@ impl Address {
     /// The Prometheus at a host, which is a name, an IPv4 address, or an IPv6 address with or without brackets.
     ///
     /// # Errors
-    /// When the host is none of these.
+    /// Fails if the host is none of these.
     pub(in crate::prometheus) fn at_host(host: &str, port: u16) -> Result<Address, BadAddress> {
         const EXPECTED: BadAddress =
             "must be a name or an address alone; give the port as port, or scheme, port and path together as url";
@@ -52,10 +60,10 @@ impl Address {
         Ok(Address { base, name })
     }
 
-    /// The Prometheus at a base URL, `http` or `https`, with credentials and a path prefix if it needs them.
+    /// The Prometheus at a base URL, `http` or `https`, with optional credentials and path prefix.
     ///
     /// # Errors
-    /// When it is no such URL.
+    /// Fails if it is not such a URL.
     pub(in crate::prometheus) fn at_url(url: &str) -> Result<BaseUrl, BadAddress> {
         match mistake(url).or_else(|| mistake_in_path(url)) {
             Some(mistake) => Err(mistake),
@@ -66,7 +74,7 @@ impl Address {
     /// Any server at a URL, `http` or `https`.
     ///
     /// # Errors
-    /// When it is no such URL.
+    /// Fails if it is not such a URL.
     pub(in crate::prometheus) fn anywhere(url: &str) -> Result<BaseUrl, BadAddress> {
         const EXPECTED: BadAddress = "must be a base URL such as https://prometheus.example:9090/prefix";
         const SCHEME: BadAddress = "must begin with http:// or https://, such as https://prometheus.example:9090";
@@ -91,7 +99,7 @@ impl Address {
             return Err("must have a host without %: an IPv6 address stands there without a zone");
         }
         let port = match authority.as_str().rsplit_once(':') {
-            // Behind the last colon stands a port, unless that colon is inside an IPv6 address or there is none.
+            // A port follows the last colon, unless that colon is inside an IPv6 address.
             Some((_, digits)) if !digits.contains([']', '@']) => {
                 digits.parse().ok().filter(|&port: &u16| port > 0).ok_or("must have a port from 1 to 65535, or none")?
             }
@@ -120,13 +128,13 @@ impl Address {
         self.name.contains(HIDDEN)
     }
 
-    /// Host and port in one spelling.
+    /// Host and port in a normal form.
     pub(in crate::prometheus) fn server(&self) -> String {
-        // A dot behind a name says only that no search domain goes behind it.
+        // A dot at the end of a name only says that no search domain follows.
         self.name.split('/').next().unwrap_or_default().to_ascii_lowercase().replace(".:", ":")
     }
 
-    /// Scheme, host, port and path prefix: not for any eye, for the prefix may be a secret.
+    /// Scheme, host, port and path prefix. It must not be shown, because the prefix may be a secret.
     pub(in crate::prometheus) fn base(&self) -> &str {
         &self.base
     }
@@ -138,7 +146,7 @@ impl Address {
             .flat_map(|segment| [segment.to_owned(), percent_decode_str(segment).decode_utf8_lossy().into_owned()])
     }
 
-    /// Whether it is asked by https.
+    /// Whether it uses https.
     pub(in crate::prometheus) fn is_https(&self) -> bool {
         self.base.starts_with("https")
     }
@@ -149,10 +157,11 @@ impl Address {
     }
 }
 
-/// Any URL without credentials: its address, the slash at the end of its path, which an address does not keep, and its query.
+/// Splits any URL without credentials: its address, the slash at the end of its path, which an address does not keep, and its
+/// query.
 ///
 /// # Errors
-/// When it is no such URL.
+/// Fails if it is not such a URL.
 pub(in crate::prometheus) fn split_url(url: &str) -> Result<(Address, &'static str, String), BadAddress> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let BaseUrl { address, authorization } = Address::anywhere(base)?;
@@ -163,7 +172,7 @@ pub(in crate::prometheus) fn split_url(url: &str) -> Result<(Address, &'static s
     }
 }
 
-/// A mistake that is often made in a base URL, and what to write instead.
+/// A common mistake in a base URL, and what to write instead.
 fn mistake(url: &str) -> Option<BadAddress> {
     let (_, rest) = url.split_once("://")?;
     let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
@@ -189,7 +198,7 @@ fn mistake(url: &str) -> Option<BadAddress> {
     None
 }
 
-/// The same of the path, which must be that of the base.
+/// A common mistake in the path of a base URL, and what to write instead.
 fn mistake_in_path(url: &str) -> Option<BadAddress> {
     /// What follows `/api/v1` in Prometheus's own API.
     const CALLS: [&str; 12] = [
@@ -210,7 +219,7 @@ fn mistake_in_path(url: &str) -> Option<BadAddress> {
     let (_, path) = rest.split_once('/')?;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let behind_api = segments.windows(2).rposition(|two| two == ["api", "v1"]).map(|at| &segments[at + 2..]);
-    // The API of Kubernetes, which leads to services as well, begins like this, too.
+    // The path of the Kubernetes API, which also leads to services, begins like this, too.
     let is_call = |rest: &&[&str]| rest.first().is_none_or(|call| CALLS.contains(call));
     if behind_api.as_ref().is_some_and(is_call) || segments.ends_with(&["api"]) {
         return Some("must be a base URL: leave out /api/v1 and what follows, which the mirror adds");
@@ -226,7 +235,7 @@ pub(in crate::prometheus) fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Basic authentication for the percent-encoded `user:password` of a URL.
+/// The value of the header `Authorization` for the percent-encoded `user:password` of a URL.
 ///
 /// ureq does not decode credentials in a URL, so a password could not contain a slash.
 fn basic_of_url(credentials: &str) -> Secret {
@@ -276,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_one_however_it_is_written() {
+    fn different_spellings_are_one_server() {
         let check = |address: Address| assert_eq!(address.server(), "p.svc:9090");
         for host in ["p.svc", "P.SVC", "p.svc."] {
             check(Address::at_host(host, 9090).unwrap());
@@ -306,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_told_what_to_write() {
+    fn a_bad_base_url_is_refused_with_what_to_write() {
         let check = |url: &str, remedy: &str| {
             let error = Address::at_url(url).unwrap_err();
             assert!(error.contains(remedy) && !error.contains("hush"), "{url:?}: {error}");

@@ -1,38 +1,38 @@
-//! Which upstreams may be asked. Whoever reaches the mirror chooses host and port, so it is a door into the network; this
-//! says how far it opens. `resolver` holds to it.
+//! Which upstreams the mirror may query. Callers choose host and port, so without this list the mirror would let them reach any
+//! host in its network. `connector` enforces the list.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::hosts::{self, BadHost, Hosts, Rule};
 
-/// The upstreams that may be asked.
+/// The upstreams that the mirror may query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowlist(Hosts);
 
 impl FromStr for Allowlist {
     type Err = BadHost;
 
-    /// Reads a list of `host`, `host:port`, `*.domain`, networks in CIDR notation, and `*` for everything, separated by
-    /// commas. Networks allow whatever has an address in them, under any name.
+    /// Parses a comma-separated list of `host`, `host:port`, `*.domain`, networks in CIDR notation, and `*` for everything. A
+    /// network allows every host with an address in it, whatever its name.
     fn from_str(list: &str) -> Result<Allowlist, BadHost> {
-        list.split(',').map(|rule| rule.trim().parse()).collect::<Result<_, _>>().map(Allowlist)
+        list.split(',').map(|rule| rule.trim().parse()).collect::<Result<_, _>>().map(Hosts).map(Allowlist)
     }
 }
 
-/// What the list says of an upstream before anybody looks it up.
+/// What the list says about an upstream before its name is looked up.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::prometheus) enum Verdict {
     Allowed,
-    /// It is a name whose addresses decide.
+    /// Its addresses decide.
     ByAddress,
-    Refused,
+    NotAllowed,
 }
 
 impl Allowlist {
-    /// Everything may be asked.
+    /// Allows everything.
     pub(in crate::prometheus) fn everything() -> Allowlist {
-        Allowlist(Hosts::from_iter([Rule::Everything]))
+        Allowlist(Hosts(vec![Rule::Everything]))
     }
 
     /// Judges an upstream by host and port.
@@ -42,11 +42,11 @@ impl Allowlist {
         } else if hosts::address(host).is_none() && self.0.have_networks() {
             Verdict::ByAddress
         } else {
-            Verdict::Refused
+            Verdict::NotAllowed
         }
     }
 
-    /// Whether a name may be asked at this address, when its addresses decide.
+    /// Whether this address is allowed, for a name whose addresses decide.
     pub(in crate::prometheus) fn allows_at(&self, ip: IpAddr) -> bool {
         self.0.have_network_of(ip)
     }
@@ -68,18 +68,18 @@ mod tests {
 
     #[test]
     fn a_host_is_judged_by_its_name_before_its_addresses() {
-        use Verdict::{Allowed, ByAddress, Refused};
+        use Verdict::{Allowed, ByAddress, NotAllowed};
         let check = |list: &str, host: &str, expected: Verdict| {
             assert_eq!(list.parse::<Allowlist>().unwrap().judge(host, 9090), expected, "{list}: {host}");
         };
         check("*", "p", Allowed);
         check("*,10.0.0.0/8", "p", Allowed);
         check("p", "p", Allowed);
-        check("p", "q", Refused);
+        check("p", "q", NotAllowed);
         check("10.0.0.0/8,p", "p", Allowed);
         check("10.0.0.0/8", "p", ByAddress);
         check("10.0.0.0/8", "10.0.0.1", Allowed);
-        check("10.0.0.0/8", "11.0.0.1", Refused);
-        check("10.0.0.0/8,fd00::/8", "[fe80::1]", Refused);
+        check("10.0.0.0/8", "11.0.0.1", NotAllowed);
+        check("10.0.0.0/8,fd00::/8", "[fe80::1]", NotAllowed);
     }
 }

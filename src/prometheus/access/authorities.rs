@@ -1,4 +1,4 @@
-//! The authorities that `https` upstreams, and an `https` proxy, are checked against.
+//! The authorities that the mirror trusts to issue certificates of `https` upstreams and proxies.
 
 use std::fmt;
 use std::fs;
@@ -11,21 +11,21 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::file::{self, Unreadable};
 
-/// The most files of a directory that are read: twice what a Linux system has in its directory of public authorities.
+/// The most files that are read in a directory: twice as many as a Linux system has in its directory of public authorities.
 const MAX_FILES: usize = 1_000;
 
-/// The most bytes of one file: 1 MiB, as much as a ConfigMap can hold, and four times what all the public authorities take.
+/// The most bytes of one file: 1 MiB, as much as a ConfigMap can hold, and four times the size of all public authorities.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The authorities; by default the public ones, which are built in.
+/// The trusted authorities; by default the public ones, which are built in.
 #[derive(Debug, Clone, Default)]
 pub struct Authorities(Option<Vec<CertificateDer<'static>>>);
 
 impl Authorities {
-    /// Those in a PEM file, or in all of a directory's, and no others.
+    /// The authorities in a PEM file, or in all files of a directory, and no others.
     ///
     /// # Errors
-    /// When there is none, or a file is of no use.
+    /// Fails if there is none, or if a file cannot be used.
     pub fn from_path(path: &Path) -> Result<Authorities, BadAuthorities> {
         let files = if path.is_dir() { files(path)? } else { vec![path.to_owned()] };
         let mut certificates = Vec::new();
@@ -36,7 +36,7 @@ impl Authorities {
         Ok(Authorities(Some(certificates)))
     }
 
-    /// As the TLS library takes them.
+    /// The authorities in the form that the TLS library needs.
     pub(in crate::prometheus) fn roots(&self) -> RootCertStore {
         match &self.0 {
             Some(certificates) => roots(certificates.clone()),
@@ -45,15 +45,15 @@ impl Authorities {
     }
 }
 
-/// The files of a directory in the order of their names, but for those that begin with a dot: there Kubernetes keeps what
-/// the entries of a mounted ConfigMap lead to.
+/// The files of a directory, sorted by name, except those that begin with a dot, where Kubernetes keeps the contents of a mounted
+/// ConfigMap.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
     let bad = |reason| BadAuthorities { path: directory.to_owned(), reason };
     let unreadable = |error| bad(AuthoritiesFault::Unreadable(Unreadable::System(error)));
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        // A link that leads nowhere is no directory either, and is named when it cannot be read.
+        // A dangling link is not a directory either. The error names it when it cannot be read.
         if entry.file_name().as_bytes().starts_with(b".") || entry.path().is_dir() {
             continue;
         }
@@ -76,7 +76,7 @@ fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Authorit
     if certificates.is_empty() { Err(AuthoritiesFault::NoCertificate) } else { Ok(certificates) }
 }
 
-/// A file, or a directory, that has no authorities.
+/// A file or a directory without usable authorities.
 #[derive(Debug)]
 pub struct BadAuthorities {
     path: PathBuf,
@@ -106,7 +106,8 @@ impl fmt::Display for BadAuthorities {
 }
 
 impl std::error::Error for BadAuthorities {}
-/// Those certificates that can be trusted as authorities. One that cannot is no reason to refuse the others: bundles hold such.
+
+/// The certificates that can be trusted as authorities. Others are skipped, because bundles contain some that cannot.
 pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);

@@ -1,4 +1,4 @@
-//! Hosts as a setting lists them: by name, domain, address or network, at one port or at all.
+//! Lists of hosts in settings: by name, domain, address or network, at one port or at all.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use super::address::unbracketed;
 
 /// A list of hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::prometheus) struct Hosts(Vec<Rule>);
+pub(in crate::prometheus) struct Hosts(pub(super) Vec<Rule>);
 
-/// Hosts of one kind.
+/// One entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) enum Rule {
     Everything,
-    /// A host as it is written, at one port or all.
+    /// A host as it is written, at one port or at all.
     Host(Host, Option<u16>),
-    /// Whatever has an address in a network, at any port.
+    /// Every host with an address in a network, at any port.
     Network(IpNet),
 }
 
@@ -32,26 +32,20 @@ pub(in crate::prometheus) enum Host {
     Address(IpAddr),
 }
 
-/// An entry of a list of hosts that is none.
+/// An entry that is not valid.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadHost(pub String);
-
-impl FromIterator<Rule> for Hosts {
-    fn from_iter<T: IntoIterator<Item = Rule>>(rules: T) -> Hosts {
-        Hosts(rules.into_iter().collect())
-    }
-}
 
 impl Hosts {
     /// Whether a host is in the list, judged by how it is written.
     pub(in crate::prometheus) fn cover(&self, host: &str, port: u16) -> bool {
-        let asked = Host::named(host);
+        let named = Host::named(host);
         self.0.iter().any(|rule| match rule {
             Rule::Everything => true,
             Rule::Host(host, of) => {
-                asked.as_ref().is_some_and(|asked| host.covers(asked)) && of.is_none_or(|of| of == port)
+                named.as_ref().is_some_and(|named| host.covers(named)) && of.is_none_or(|of| of == port)
             }
-            Rule::Network(network) => matches!(&asked, Some(Host::Address(ip)) if network.contains(ip)),
+            Rule::Network(network) => matches!(&named, Some(Host::Address(ip)) if network.contains(ip)),
         })
     }
 
@@ -61,7 +55,7 @@ impl Hosts {
         self.0.iter().any(|rule| matches!(rule, Rule::Network(network) if network.contains(&ip)))
     }
 
-    /// Whether there are networks in the list, so that the addresses of a name can bring it in.
+    /// Whether the list contains networks, so that the addresses of a name matter.
     pub(in crate::prometheus) fn have_networks(&self) -> bool {
         self.0.iter().any(|rule| matches!(rule, Rule::Network(_)))
     }
@@ -70,8 +64,8 @@ impl Hosts {
 impl FromStr for Rule {
     type Err = BadHost;
 
-    /// Reads one of `host`, `host:port`, `*.domain`, a network in CIDR notation, and `*` for everything. A host is a name or
-    /// an address, an IPv6 one in brackets if a port follows.
+    /// Parses one of `host`, `host:port`, `*.domain`, a network in CIDR notation, and `*` for everything. A host is a name or an
+    /// address; an IPv6 address needs brackets if a port follows.
     fn from_str(rule: &str) -> Result<Rule, BadHost> {
         let bad = || BadHost(rule.to_owned());
         if rule == "*" {
@@ -79,13 +73,13 @@ impl FromStr for Rule {
         }
         if rule.contains('/') {
             let network = rule.parse().map_err(|_| bad())?;
-            // Addresses are compared as the IPv4 ones they are.
+            // Addresses are compared as IPv4, so a network of mapped addresses would match nothing.
             let is_mapped = matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some());
             return if is_mapped { Err(bad()) } else { Ok(Rule::Network(network)) };
         }
         let port_of = |digits: &str| digits.parse().ok().filter(|&port: &u16| port > 0).ok_or_else(bad);
         let (host, port) = match rule.rsplit_once(':') {
-            // Within an IPv6 address a colon is no sign of a port.
+            // A colon inside an IPv6 address does not begin a port.
             Some((host, port)) if rule.parse::<IpAddr>().is_err() && !rule.ends_with(']') => {
                 (host, Some(port_of(port)?))
             }
@@ -95,7 +89,7 @@ impl FromStr for Rule {
             Some(domain) if domain.starts_with('.') => {
                 is_name(&domain[1..]).then(|| Host::Below(normal_name(domain))).ok_or_else(bad)?
             }
-            // With the dot that ends names, an address is neither.
+            // An address with a dot at its end is neither an address nor a name.
             _ if host.strip_suffix('.').is_some_and(|bare| address(bare).is_some()) => return Err(bad()),
             _ => Host::named(host).ok_or_else(bad)?,
         };
@@ -104,7 +98,7 @@ impl FromStr for Rule {
 }
 
 impl Host {
-    /// The host that is written like this, which is a name or an address.
+    /// Parses a name or an address.
     pub(in crate::prometheus) fn named(host: &str) -> Option<Host> {
         match address(host) {
             Some(ip) => Some(Host::Address(ip)),
@@ -112,26 +106,26 @@ impl Host {
         }
     }
 
-    fn covers(&self, asked: &Host) -> bool {
-        match (self, asked) {
+    fn covers(&self, other: &Host) -> bool {
+        match (self, other) {
             (Host::Below(domain), Host::Name(name)) => name.ends_with(domain.as_str()),
-            _ => self == asked,
+            _ => self == other,
         }
     }
 }
 
-/// Host and port of a URL, the port its scheme has if it names none.
+/// Host and port of a URL. Without a port, that of the scheme.
 pub(in crate::prometheus) fn host_and_port(uri: &Uri) -> (&str, u16) {
     let of_scheme = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(of_scheme))
 }
 
-/// An address in one form only: an IPv4 address may be written as an IPv6 one, and IPv6 ones stand in brackets in a URL.
+/// An address in a normal form: an IPv4 address may be written as an IPv6 one, and IPv6 addresses have brackets in a URL.
 pub(in crate::prometheus) fn address(host: &str) -> Option<IpAddr> {
     unbracketed(host).parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// Whether a text is a name, of labels that are not empty, perhaps with a dot at its end.
+/// Whether a text is a name of non-empty labels, with or without a dot at its end.
 fn is_name(text: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -192,7 +186,7 @@ mod tests {
     }
 
     fn hosts(list: &str) -> Hosts {
-        list.split(',').map(|rule| rule.parse::<Rule>().unwrap()).collect()
+        Hosts(list.split(',').map(|rule| rule.parse().unwrap()).collect())
     }
 
     #[test]

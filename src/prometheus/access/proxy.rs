@@ -1,4 +1,4 @@
-//! The proxy that upstreams are asked through, and those that are asked directly nevertheless. `tunnel` goes through it.
+//! The proxy in front of upstreams, and the hosts that bypass it. `tunnel` opens connections through it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::secret::Secret;
 use super::address::{Address, BaseUrl};
 use super::hosts::{BadHost, Host, Hosts, Rule};
 
-/// The most bytes of a file that holds a proxy's URL.
+/// The most bytes of a file that contains a proxy's URL.
 const MAX_FILE_BYTES: u64 = 4_096;
 
-/// A proxy. `Display` gives host and port, neither shows a password.
+/// A proxy. `Display` writes host and port; neither `Display` nor `Debug` shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     uri: Uri,
@@ -26,18 +26,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy at a URL, `http` or `https`, with credentials if it needs them; for everything that is not asked directly.
+    /// The proxy at a URL, `http` or `https`, with optional credentials; `None` if it is not such a URL. Hosts in `no_proxy` bypass
+    /// it.
     pub fn at_url(url: &str, no_proxy: NoProxy) -> Option<Proxy> {
-        // Written as the address of a Prometheus is, but for the path.
+        // The URL has the form of a Prometheus address, without a path.
         let BaseUrl { address, authorization } = Address::at_url(url).ok()?;
         let uri: Uri = address.endpoint("").parse().ok()?;
         (uri.path() == "/").then_some(Proxy { uri, address, authorization, no_proxy })
     }
 
-    /// The proxy at the URL that stands in a file.
+    /// The proxy whose URL is in a file.
     ///
     /// # Errors
-    /// When there is none in it.
+    /// Fails if the file contains no such URL.
     pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, BadProxyFile> {
         let bad = |reason| BadProxyFile { path: path.to_owned(), reason };
         let url = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
@@ -47,18 +48,19 @@ impl Proxy {
         Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(ProxyFileFault::NoUrl))
     }
 
-    /// Whether an upstream is asked through it. A name without a dot has a meaning only here, so it never is.
+    /// Whether an upstream is reached through the proxy. Names without a dot bypass it, because only the mirror's own network knows
+    /// them.
     pub(in crate::prometheus) fn leads_to(&self, host: &str, port: u16) -> bool {
         let is_local = matches!(Host::named(host), Some(Host::Name(name)) if !name.contains('.'));
         !is_local && !self.no_proxy.0.cover(host, port)
     }
 
-    /// Where it is.
+    /// The URL of the proxy.
     pub(in crate::prometheus) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The value of the header `Proxy-Authorization`, if there is to be one: not for any eye.
+    /// The value of the header `Proxy-Authorization`, if the proxy needs credentials. It must not be shown.
     pub(in crate::prometheus) fn authorization(&self) -> Option<&str> {
         self.authorization.as_ref().map(Secret::reveal)
     }
@@ -76,27 +78,27 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Through which proxy an upstream of the upstreams file is reached.
+/// How an upstream of the upstreams file is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) enum ProxyChoice {
     /// As `--proxy` and `--no-proxy` say.
     AsSet,
-    /// None.
+    /// Directly.
     Direct,
-    /// This one, but for some hosts.
+    /// Through this proxy, except for its `no_proxy` hosts.
     Through(Proxy),
 }
 
-/// The upstreams that are asked directly.
+/// The hosts that bypass the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoProxy(Hosts);
 
 impl FromStr for NoProxy {
     type Err = BadHost;
 
-    /// Reads what other programs take as `NO_PROXY`, too: hosts separated by commas or spaces. Unlike in a list of upstreams
-    /// that may be asked, a name stands for all names below it as well, `.domain` is another way to write `*.domain`, and an
-    /// entry may be empty, since such lists are often put together by templates.
+    /// Parses what other programs accept as `NO_PROXY`: hosts separated by commas or spaces. Unlike in the allow-list, a name also
+    /// stands for all names below it, `.domain` means `*.domain`, and entries may be empty, because templates often produce such
+    /// lists.
     fn from_str(list: &str) -> Result<NoProxy, BadHost> {
         let mut rules = Vec::new();
         for entry in list.split([',', ' ']).filter(|entry| !entry.is_empty()) {
@@ -110,11 +112,11 @@ impl FromStr for NoProxy {
             }
             rules.push(rule);
         }
-        Ok(NoProxy(rules.into_iter().collect()))
+        Ok(NoProxy(Hosts(rules)))
     }
 }
 
-/// Why the file of the proxy is of no use. Nothing of what stands in it is repeated.
+/// Why the file of the proxy cannot be used. Nothing of its content is repeated.
 #[derive(Debug)]
 pub struct BadProxyFile {
     path: PathBuf,
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_what_has_no_dot_is_asked_directly() {
+    fn listed_hosts_and_names_without_a_dot_bypass_the_proxy() {
         let check = |no_proxy: &str, host: &str, port: u16, is_direct: bool| {
             let proxy = proxy("http://p:1", no_proxy).unwrap();
             assert_eq!(proxy.leads_to(host, port), !is_direct, "{no_proxy}: {host}:{port}");
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_host_is_named() {
+    fn the_error_names_an_invalid_entry() {
         for bad in [".", "..b", "http://a", "10.0.0.0/33", "192.168.1.*", "a:", ".a:0"] {
             let list = format!("localhost,{bad},.svc");
             assert_eq!(list.parse::<NoProxy>(), Err(BadHost(bad.to_owned())), "{bad}");

@@ -1,4 +1,4 @@
-//! Secrets that stand in the upstreams file or in files of their own, which rotate.
+//! Secrets in the upstreams file or in files of their own, which may rotate.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
 
-/// The most bytes of a file with a secret: 64 KiB, several times what the longest tokens have.
+/// The most bytes of a file with a secret: 64 KiB, several times the longest tokens.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// The most bytes of a file with certificates: 1 MiB, as much as a ConfigMap can hold.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
-/// Where in the upstreams file something is written. All places are equal: what is written elsewhere after a change is still the same.
+/// A place in the upstreams file. All places are equal, so that a definition that only moves is not a changed one.
 #[derive(Debug, Clone, Default)]
 pub(in crate::prometheus) struct FilePlace {
-    /// Counts from 1.
+    /// The line, which counts from 1.
     pub(in crate::prometheus) line: usize,
-    /// Such as `upstreams[0].basic_auth.password_file`.
+    /// The path, such as `upstreams[0].basic_auth.password_file`.
     pub(in crate::prometheus) path: String,
 }
 
@@ -30,7 +30,7 @@ impl PartialEq for FilePlace {
 
 impl Eq for FilePlace {}
 
-/// Where a secret comes from, and what it has to be.
+/// Where a secret comes from, and which form it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct SecretSource {
     pub(in crate::prometheus) origin: SecretOrigin,
@@ -41,13 +41,13 @@ pub(in crate::prometheus) struct SecretSource {
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) enum SecretOrigin {
-    /// It is written in the upstreams file.
+    /// The upstreams file contains it.
     Given(Secret),
     /// It is in a file of its own, which is read again when it changes.
     File(PathBuf),
 }
 
-/// What a secret has to be.
+/// The form that a secret must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::prometheus) enum SecretForm {
     /// The value of a header, or a part of one.
@@ -79,7 +79,7 @@ impl SecretForm {
     }
 }
 
-/// Why a value of the upstreams file is of no use, though it is written as it should be. Nothing secret is repeated.
+/// Why a well-formed value of the upstreams file cannot be used. Nothing secret is repeated.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Unusable {
     place: FilePlace,
@@ -96,12 +96,13 @@ enum ValueFault {
 }
 
 impl Unusable {
-    /// A value that is of no use, for a reason that is the predicate of a sentence about it.
+    /// A value that cannot be used, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn at(place: &FilePlace, reason: String) -> Unusable {
         Unusable { place: place.clone(), file: None, reason: ValueFault::Faulty(reason) }
     }
 
-    /// The same where the upstream is named: since the value was taken over, it may have come to stand elsewhere in the list.
+    /// Leaves the upstream's index out of the path, for a text that names the upstream: the index may have changed since the value
+    /// was read.
     pub(in crate::prometheus) fn of_named(mut self) -> Unusable {
         if let Some((_, path)) = self.place.path.split_once("].") {
             self.place.path = path.to_owned();
@@ -109,12 +110,12 @@ impl Unusable {
         self
     }
 
-    /// The file of its own that the value has, if it has one.
+    /// The file that contains the value, if it has one of its own.
     pub(in crate::prometheus) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The line in the upstreams file, as it was when the value was taken over.
+    /// The line in the upstreams file when the value was read.
     pub(in crate::prometheus) fn line(&self) -> usize {
         self.place.line
     }
@@ -137,10 +138,10 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl SecretSource {
-    /// The secret; that of a file without the blanks around it, as Prometheus reads it.
+    /// Reads the secret. Blanks around the content of a file are ignored, as in Prometheus.
     ///
     /// # Errors
-    /// When there is none in the file, or one of another form.
+    /// Fails if the file has none, or one of another form.
     pub(in crate::prometheus) fn read(&self) -> Result<Secret, Unusable> {
         let secret = match &self.origin {
             SecretOrigin::Given(secret) => secret.clone(),
@@ -159,7 +160,7 @@ impl SecretSource {
         }
     }
 
-    /// That what was read is of no use, for a reason that is the predicate of a sentence about it.
+    /// An error about a secret that cannot be used, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn faulty(&self, what: impl Into<String>) -> Unusable {
         self.unusable(ValueFault::Faulty(what.into()))
     }
@@ -173,7 +174,7 @@ impl SecretSource {
     }
 }
 
-/// A secret in force, which changes with its file.
+/// A secret that is reloaded when its file changes.
 #[derive(Debug)]
 pub(in crate::prometheus) struct LiveSecret {
     source: SecretSource,
@@ -181,24 +182,24 @@ pub(in crate::prometheus) struct LiveSecret {
 }
 
 impl LiveSecret {
-    /// A secret that is read now for the first time.
+    /// Reads a secret for the first time.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if there is none.
     pub(in crate::prometheus) fn new(source: SecretSource) -> Result<LiveSecret, Unusable> {
         let current = RwLock::new(Arc::new(source.read()?));
         Ok(LiveSecret { source, current })
     }
 
-    /// The secret in force.
+    /// The current secret.
     pub(in crate::prometheus) fn current(&self) -> Arc<Secret> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the file again, if there is one, and takes over a secret that has changed: whether one has.
+    /// Reads the file again, if there is one. Returns whether the secret has changed.
     ///
     /// # Errors
-    /// When there is none any more, or one of another form; the one before stays in force.
+    /// Fails if the file has none any more, or one of another form. The previous secret then stays in force.
     pub(in crate::prometheus) fn refresh(&self) -> Result<bool, Unusable> {
         if let SecretOrigin::Given(_) = self.source.origin {
             return Ok(false);

@@ -1,6 +1,6 @@
 //! Which parts of a URL's path may be shown.
 
-/// Segments of paths that name an interface or a product, as they stand in front of Prometheus, its kin and login pages.
+/// Segments that name an interface or a product, as they occur in the paths of Prometheus, compatible servers and login pages.
 const KNOWN_SEGMENTS: [&str; 36] = [
     "api",
     "auth",
@@ -40,9 +40,9 @@ const KNOWN_SEGMENTS: [&str; 36] = [
     "workspaces",
 ];
 
-/// A path as errors and logs may show it: any segment of a path may be a secret, even one that looks like a word. Those are shown
-/// that are known, and what follows known ones in a known form: tenants of VictoriaMetrics (`select/1:2`), workspaces of Amazon.
-/// `...` stands for all others.
+/// A path as errors and logs may show it. Any segment may be a secret, even one that looks like a word. Shown are known segments
+/// and those that follow a known one in a known form: tenants of VictoriaMetrics (`select/1:2`) and workspaces of Amazon. `...`
+/// replaces all others.
 pub(in crate::prometheus) fn shown_path(path: &str) -> String {
     let mut shown = String::new();
     for (segment, is_shown) in segments(path) {
@@ -72,17 +72,17 @@ fn segments(path: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// What stands for segments of a path that are not shown.
+/// Replaces segments that are not shown.
 pub(in crate::prometheus) const HIDDEN: &str = "/...";
 
-/// `accountID` or `accountID:projectID`, numbers of 32 bits.
+/// Whether a segment is `accountID` or `accountID:projectID`, numbers of 32 bits.
 fn is_tenant(segment: &str) -> bool {
     segment
         .splitn(2, ':')
         .all(|number| number.bytes().all(|byte| byte.is_ascii_digit()) && number.parse::<u32>().is_ok())
 }
 
-/// `ws-` and a UUID.
+/// Whether a segment is `ws-` and a UUID.
 fn is_workspace(segment: &str) -> bool {
     let is_of_uuid = |(at, byte): (usize, u8)| match at {
         8 | 13 | 18 | 23 => byte == b'-',
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_path_only_known_segments_are_shown() {
+    fn only_known_segments_of_a_path_are_shown() {
         let check = |path: &str, shown: &str| {
             assert_eq!(shown_path(path), shown, "{path}");
         };
@@ -114,7 +114,7 @@ mod tests {
         check("/prom/hunter2tok3n", "/prom/...");
         check("/team-a/prometheus", "/.../prometheus");
         check("/v1/projects/hush/location/global/prometheus", "/v1/projects/.../location/global/prometheus");
-        // Numbers and identifiers may be secrets elsewhere, and in another form.
+        // Elsewhere, and in another form, numbers and identifiers may be secrets.
         check("/4711/prometheus", "/.../prometheus");
         for tenant in ["4294967296", "1:2:3", ":", "1:", "+1", "hush"] {
             check(&format!("/select/{tenant}/prometheus"), "/select/.../prometheus");

@@ -1,4 +1,4 @@
-//! How TLS is spoken with an upstream: which authorities are trusted, which certificate is shown, which versions are allowed.
+//! The TLS settings of an upstream: trusted authorities, client certificate, versions.
 
 use std::sync::Arc;
 
@@ -14,32 +14,33 @@ use crate::secret::Secret;
 use super::authorities::{Authorities, roots};
 use super::secret_source::{FilePlace, SecretSource, Unusable};
 
-/// What is set (`tls_config` of Prometheus). By default, the authorities that `--ca-path` gives are trusted and no certificate is shown.
+/// `tls_config` of an upstream, as in Prometheus. By default, the authorities of `--ca-path` are trusted, and there is no client
+/// certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsSettings {
     pub(in crate::prometheus) place: FilePlace,
-    /// PEM certificates of the authorities that are trusted, instead of the mirror's own.
+    /// The trusted authorities as PEM certificates, instead of the mirror's own.
     pub(in crate::prometheus) ca: Option<SecretSource>,
-    /// The PEM certificate that is shown, with those between it and its authority.
+    /// The client certificate as PEM, with the intermediate ones.
     pub(in crate::prometheus) certificate: Option<SecretSource>,
-    /// Its key.
+    /// The key of the client certificate.
     pub(in crate::prometheus) key: Option<SecretSource>,
     /// The name that the server's certificate must be for, instead of the host in the URL.
     pub(in crate::prometheus) server_name: Option<String>,
     pub(in crate::prometheus) min_version: Option<TlsVersion>,
     pub(in crate::prometheus) max_version: Option<TlsVersion>,
-    /// Whether any certificate is taken, of anybody.
+    /// Whether any certificate of a server is accepted.
     pub(in crate::prometheus) insecure_skip_verify: bool,
 }
 
-/// A version of TLS. Those before it are not spoken.
+/// A version of TLS. Older ones are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(in crate::prometheus) enum TlsVersion {
     Tls12,
     Tls13,
 }
 
-/// What stands in the files that the settings name.
+/// The contents of the files that the settings name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct TlsMaterial {
     ca: Option<Secret>,
@@ -48,39 +49,39 @@ pub(in crate::prometheus) struct TlsMaterial {
 }
 
 impl TlsSettings {
-    /// Whether a server's certificate can be for this name.
+    /// Whether a certificate can be for this name.
     pub(in crate::prometheus) fn is_server_name(text: &str) -> bool {
         ServerName::try_from(text).is_ok()
     }
 
-    /// Reads the files.
+    /// Reads all files.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// Fails if one cannot be read.
     pub(in crate::prometheus) fn material(&self) -> Result<TlsMaterial, Unusable> {
         Ok(TlsMaterial { ca: read(&self.ca)?, certificate: read(&self.certificate)?, key: read(&self.key)? })
     }
 
-    /// Reads the file of the authorities again, and takes the rest as it was.
+    /// Reads the file of the authorities again, and keeps the rest.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it cannot be read.
     pub(in crate::prometheus) fn with_new_ca(&self, before: &TlsMaterial) -> Result<TlsMaterial, Unusable> {
         Ok(TlsMaterial { ca: read(&self.ca)?, ..before.clone() })
     }
 
-    /// Reads the files of the certificate and of its key again, which go together, and takes the rest as it was.
+    /// Reads the files of the client certificate and of its key again, which belong together, and keeps the rest.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// Fails if one cannot be read.
     pub(in crate::prometheus) fn with_new_pair(&self, before: &TlsMaterial) -> Result<TlsMaterial, Unusable> {
         Ok(TlsMaterial { certificate: read(&self.certificate)?, key: read(&self.key)?, ..before.clone() })
     }
 
-    /// What the TLS library takes; `authorities` are trusted where the settings name none.
+    /// The configuration of the TLS library; `authorities` are trusted if the settings name none.
     ///
     /// # Errors
-    /// When the material is of no use.
+    /// Fails if the contents of the files cannot be used.
     pub(in crate::prometheus) fn client_config(
         &self,
         material: &TlsMaterial,
@@ -119,7 +120,7 @@ impl TlsSettings {
         }
     }
 
-    /// What the TLS library takes where nothing is set.
+    /// The configuration of the TLS library without settings.
     pub(in crate::prometheus) fn default_config(authorities: &Authorities) -> ClientConfig {
         let roots = authorities.roots();
         ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
@@ -145,13 +146,13 @@ const UNUSABLE_CERTIFICATE: &str =
     "must hold a certificate that can be used, which one of X.509 version 1 cannot; issue it anew as version 3";
 const KEY: &str = "must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1) that is not encrypted";
 
-/// All certificates in a PEM text, of which there is at least one.
+/// All certificates in a PEM text; `None` if there is none.
 pub(super) fn certificates(pem: &Secret) -> Option<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.reveal().as_bytes()).collect();
     found.ok().filter(|certificates| !certificates.is_empty())
 }
 
-/// Takes any certificate, but sees that the server has its key.
+/// Accepts any certificate, but checks that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn authorities_and_the_certificate_with_its_key_are_read_again_apart() {
+    fn authorities_are_reloaded_separately_from_the_certificate_and_its_key() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let source = |name: &str| {

@@ -1,5 +1,5 @@
-//! Which upstreams answer. One that lets several calls in a row wait in vain is asked by one request at a time until it answers
-//! again, so that it does not hold the workers that other upstreams need.
+//! Which upstreams answer. An upstream that leaves several calls in a row without a response is queried by one request at a time
+//! until it answers again, so that it does not hold the workers that other upstreams need.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crate::prometheus::error::silence::{Silence, WaitedFor};
 
-/// How many calls in a row an upstream may leave without a response.
+/// After this many calls in a row without a response, an upstream counts as silent.
 const MAX_SILENT_CALLS: u32 = 3;
 
-/// A call that waited less than this says nothing about its upstream: its own timeout was short.
+/// A call that waited less than this says nothing about its upstream, because its own timeout was short.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// An upstream counts as known for this long after a response.
 const KNOWN: Duration = Duration::from_secs(600);
 
-/// How many upstreams are remembered. The one that was not asked for the longest time is forgotten first.
+/// The most upstreams that are remembered. The one with the oldest call is forgotten first.
 const MAX_UPSTREAMS: usize = 1_024;
 
-/// What is remembered about upstreams, by their base URLs, which are not for any eye.
+/// What is remembered about each upstream. The keys are base URLs, which may contain secrets and must not be shown.
 #[derive(Default)]
 pub(super) struct Health(Mutex<HashMap<String, HealthEntry>>);
 
@@ -34,13 +34,13 @@ impl fmt::Debug for Health {
 struct HealthEntry {
     last_response: Option<Instant>,
     last_call: Instant,
-    /// The calls in a row that had no response, and when the first of them began.
+    /// How many calls in a row got no response, and when the first of them began.
     silent_calls: u32,
     silent_since: Instant,
     waited_for: WaitedFor,
-    /// Whether a request finds out just now whether it answers again.
+    /// Whether a request is probing it at the moment.
     is_probed: bool,
-    /// Whether it has answered as a Prometheus does.
+    /// Whether it has ever sent a response of the Prometheus API.
     is_prometheus: bool,
 }
 
@@ -53,18 +53,18 @@ impl HealthEntry {
     }
 }
 
-/// Whether a request may make calls.
+/// Whether a request may call an upstream.
 #[derive(Debug)]
 pub(super) enum Admission<'h> {
-    /// The upstream answers, as far as is known.
+    /// As far as is known, the upstream answers.
     Free,
-    /// The upstream does not answer. This request finds out whether it does again.
+    /// The upstream does not answer. This request probes it.
     Probe(Probe<'h>),
-    /// The upstream does not answer, and another request finds out whether it does again.
-    Refused(Silence),
+    /// The upstream does not answer, and another request is probing it.
+    ProbedByAnother(Silence),
 }
 
-/// The only request that asks a silent upstream, until this is dropped.
+/// The right to probe a silent upstream. Another request may probe once this is dropped.
 #[derive(Debug)]
 pub(super) struct Probe<'h> {
     health: &'h Health,
@@ -73,21 +73,21 @@ pub(super) struct Probe<'h> {
 }
 
 impl Health {
-    /// Whether a request may make calls.
+    /// Whether a request may call an upstream.
     pub(super) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
         let mut entries = self.entries();
         let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
         if entry.is_probed {
-            return Admission::Refused(silence);
+            return Admission::ProbedByAnother(silence);
         }
         entry.is_probed = true;
         Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
     }
 
-    /// Whether an upstream answered within the last ten minutes, and still does as far as is known.
+    /// Whether an upstream has answered within the last ten minutes and is not silent now.
     ///
     /// # Errors
-    /// When it does not answer, and another request finds out whether it does again: then a request need not even wait for a worker.
+    /// Fails if the upstream is silent and another request is probing it: the request need not even wait for a worker.
     pub(super) fn is_known(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
         let mut entries = self.entries();
         match silent(&mut entries, upstream, now) {
@@ -99,12 +99,12 @@ impl Health {
         Ok(last_response.is_some_and(|at| now.saturating_duration_since(at) < KNOWN))
     }
 
-    /// Whether an upstream has answered as a Prometheus does, as far as is remembered.
+    /// Whether an upstream is remembered to have sent a response of the Prometheus API.
     pub(super) fn is_prometheus(&self, upstream: &str) -> bool {
         self.entries().get(upstream).is_some_and(|entry| entry.is_prometheus)
     }
 
-    /// An upstream has begun to answer a call, as a Prometheus does or otherwise.
+    /// Notes that an upstream has begun to answer a call, and whether the response is one of the Prometheus API.
     pub(super) fn answered(&self, upstream: &str, as_prometheus: bool, now: Instant) {
         let mut entries = self.entries();
         match entries.get_mut(upstream) {
@@ -113,7 +113,8 @@ impl Health {
         }
     }
 
-    /// An upstream has not begun to answer a call in its time. It says nothing when another call was answered meanwhile.
+    /// Notes that an upstream has not begun to answer a call in time. Has no effect if the upstream answered another call
+    /// meanwhile.
     pub(super) fn was_silent(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
         if now.saturating_duration_since(began) < SILENCE {
             return;
@@ -143,7 +144,7 @@ impl Drop for Probe<'_> {
     }
 }
 
-/// What is remembered of an upstream that does not answer.
+/// The entry of an upstream, if it is silent.
 fn silent<'e>(
     entries: &'e mut HashMap<String, HealthEntry>,
     upstream: &str,
@@ -155,7 +156,7 @@ fn silent<'e>(
     Some((entry, silence))
 }
 
-/// What is remembered of an upstream, from now on.
+/// The entry of an upstream, which is added if it is missing.
 fn entry<'e>(entries: &'e mut HashMap<String, HealthEntry>, upstream: &str, now: Instant) -> &'e mut HealthEntry {
     if entries.len() >= MAX_UPSTREAMS && !entries.contains_key(upstream) {
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.last_call).map(|(name, _)| name.clone());
@@ -182,7 +183,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// An upstream that has left so many calls of a second without a response, one after another, until the instant given.
+    /// An upstream that has left this many calls of a second without a response, one after another, until the given instant.
     fn silent_for(calls: u32) -> (Health, Instant) {
         let (health, mut now) = (Health::default(), Instant::now());
         for _ in 0..calls {
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn that_it_answered_as_a_prometheus_is_remembered() {
+    fn a_response_of_the_api_is_remembered() {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("https://hush", false, now);
         assert!(!health.is_prometheus("https://hush") && !health.is_prometheus("q"));
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_left_three_calls_unanswered_is_asked_by_one_request_at_a_time() {
+    fn after_three_calls_without_a_response_one_request_at_a_time_is_admitted() {
         let (health, now) = silent_for(2);
         assert!(matches!(health.admit("p", now), Admission::Free));
         let (health, now) = silent_for(3);
@@ -212,7 +213,7 @@ mod tests {
         let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
         assert_eq!(health.is_known("p", now), Err(expected));
-        assert!(matches!(health.admit("p", now), Admission::Refused(silence) if silence == expected));
+        assert!(matches!(health.admit("p", now), Admission::ProbedByAnother(silence) if silence == expected));
         assert!(matches!(health.admit("q", now), Admission::Free));
         drop(probe);
         assert_eq!(health.is_known("p", now), Ok(false));
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_the_silence() {
+    fn a_response_ends_the_silence() {
         let (health, now) = silent_for(5);
         health.answered("p", true, now);
         assert!(matches!(health.admit("p", now), Admission::Free));
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_waited_while_another_was_answered_is_no_silence() {
+    fn a_call_that_waited_while_another_got_a_response_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
         health.answered("p", true, now + after(500));
         for _ in 0..5 {
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_is_known_for_ten_minutes_after_an_answer_unless_it_falls_silent() {
+    fn an_upstream_is_known_for_ten_minutes_after_a_response_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
         assert_eq!(health.is_known("p", now), Ok(false));
         health.answered("p", true, now);
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_upstreams_the_one_asked_longest_ago_is_forgotten() {
+    fn the_upstream_with_the_oldest_call_is_forgotten_first() {
         let (health, now) = (Health::default(), Instant::now());
         for nth in 0..=MAX_UPSTREAMS {
             health.answered(&nth.to_string(), true, now + after(nth as u64));

@@ -1,38 +1,38 @@
-//! Parameters of the API as they are written.
+//! How the parameters of the API are written.
 
 use crate::prometheus::http::form::Params;
 
-/// Milliseconds as seconds with exactly three decimals: finer times are rounded by one server and cut by another.
+/// Milliseconds as seconds with exactly three decimals, because some servers round finer times and others truncate them.
 pub(super) fn seconds(ms: i64) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     let ms = ms.unsigned_abs();
     format!("{sign}{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// A step in seconds. The digit behind the milliseconds keeps it on the right one: engines multiply by a power of ten and cut
-/// off what is behind the point, which makes 2097 ms of 2.098 s.
+/// A step in seconds. Engines multiply the number by a power of ten and truncate the result, which turns 2.098 s into 2097 ms. A
+/// digit after the milliseconds prevents that.
 pub(super) fn step(ms: i64) -> String {
     let half = if ms % 1000 == 0 { "" } else { "5" };
     format!("{}{half}", seconds(ms))
 }
 
-/// The parameters of a list. Without a limit: to an upstream that means any so many, not the first.
+/// The parameters of a list. It has no `limit`, because upstreams then return any items, not the first ones.
 pub(super) fn narrowing(selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Params {
-    // VictoriaMetrics 1.145 takes a start of 0 for none, and then looks at the last day only.
+    // VictoriaMetrics 1.145 treats a start of 0 as missing, and then searches only the last day.
     let start = start_ms.map(|start_ms| ("start", seconds(start_ms.max(1))));
     let mut params: Params = start.into_iter().chain([("end", seconds(end_ms))]).collect();
     params.extend(selector.map(|selector| ("match[]", selector.to_owned())));
     params
 }
 
-/// What a name begins with that is escaped.
+/// The prefix of an escaped name.
 const ESCAPED: &str = "U__";
 
-/// A label's name as one segment of a path.
+/// A label name as one segment of a path.
 ///
-/// A name that a path cannot hold, percent-encoded or not (a slash, two dots), is written in the escaped form that
-/// Prometheus 3 reads ("UTF-8 names", `U__` and each odd character as its code point in hexadecimal), and so is one that looks
-/// escaped already. Servers before it have no such label, and find none.
+/// Some names cannot be in a path, even percent-encoded (a slash, two dots). They are written in the escaped form that Prometheus 3
+/// reads ("UTF-8 names": `U__`, and each odd character as its code point in hexadecimal), as are names that already look escaped.
+/// Older servers do not have such labels and find nothing.
 pub(super) fn path_segment(label: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if label.chars().all(is_plain) && !label.starts_with(['.', '-']) && !label.starts_with(ESCAPED) {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_one_segment_whatever_it_holds() {
+    fn any_label_is_one_segment_of_a_path() {
         assert_eq!(path_segment("job_1"), "job_1");
         assert_eq!(path_segment("my.label-2"), "my.label-2");
         assert_eq!(path_segment("../a_b?é"), "U___2e__2e__2f_a__b_3f__e9_");

@@ -1,6 +1,6 @@
-//! What a query did at its upstream, for those who ask for an explanation: its calls, and the samples that it read.
+//! What a query did at its upstream: its calls, and the samples that it read. `explain` shows it.
 //!
-//! Nothing is recorded of any other query.
+//! Other queries are not recorded.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -10,35 +10,36 @@ use crate::metrics::SampleSource;
 use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 
-/// How many series are described.
+/// The most series that are described.
 pub const MAX_SERIES: usize = 20;
 
-/// How many samples of each of them are kept: those of 16 hours at a scrape interval of 15 s.
+/// The most samples that are kept of each series: 16 hours at a scrape interval of 15 s.
 const MAX_SAMPLES: usize = 4_000;
 
-/// What a query did.
+/// What a query did at its upstream.
 #[derive(Debug)]
 pub struct Recording {
-    order: Order,
-    /// The calls, in their order.
+    pub(super) order: Order,
+    /// The calls, in the order in which they were made.
     pub calls: Vec<CallRecord>,
-    /// The samples that the points are made of, if they are made of samples.
+    /// The samples that the points are computed from, if they are computed from samples.
     pub read: Option<ReadRecord>,
-    /// Where the numbers come from, if any were read.
+    /// How the samples were read, if any were.
     pub source: Option<SampleSource>,
-    is_settled: bool,
+    /// Whether later reads are ignored, because they belong to later points than the explanation shows.
+    pub(super) is_settled: bool,
 }
 
-/// A call.
+/// A call to the upstream.
 #[derive(Debug, Clone)]
 pub struct CallRecord {
-    /// Which of several replicas was asked.
+    /// The replica that was queried, if the upstream has several.
     pub replica: Option<String>,
     /// The path below the upstream's base.
     pub path: String,
     /// The PromQL or the selector, shortened.
     pub query: Option<String>,
-    /// The parameters that are times, in seconds: `time`, or `start`, `end` and `step`.
+    /// The time parameters, in seconds: `time`, or `start`, `end` and `step`.
     pub times: Vec<(&'static str, String)>,
     /// The HTTP status, if there was a response.
     pub status: Option<u16>,
@@ -46,57 +47,52 @@ pub struct CallRecord {
     pub outcome: &'static str,
     /// How long it took.
     pub took: Duration,
-    /// How many bytes of the body were read.
+    /// How many bytes of the response's body were read.
     pub bytes: u64,
-    /// How many series the response has, if it has series.
+    /// How many series the response contains, if it contains series.
     pub series: Option<u64>,
-    /// How many samples it has.
+    /// How many samples the response contains.
     pub samples: Option<u64>,
 }
 
-/// The samples of a read.
+/// The samples that one read returned.
 #[derive(Debug, Default)]
 pub struct ReadRecord {
     /// The first series, at most [`MAX_SERIES`].
     pub series: Vec<SeriesRecord>,
-    /// How many series there are.
+    /// How many series there are in all.
     pub series_total: u64,
-    /// How many samples there are.
+    /// How many samples there are in all.
     pub samples_total: u64,
 }
 
 /// A series that was read.
 #[derive(Debug)]
 pub struct SeriesRecord {
-    /// What identifies it.
+    /// Its labels.
     pub labels: Labels,
     /// How many samples of it were read.
     pub total: u64,
-    /// The time of the first, in milliseconds since the epoch.
+    /// The time of its first sample, in milliseconds since the epoch.
     pub first_ms: i64,
-    /// The time of the last.
+    /// The time of its last sample, in milliseconds since the epoch.
     pub last_ms: i64,
-    /// The oldest samples, or the newest where the newest points come first; at most some thousands.
+    /// The oldest samples, or the newest where the newest points come first; at most 4,000.
     pub samples: VecDeque<Sample>,
 }
 
 impl Recording {
-    /// Nothing yet, of a query whose points come in this order.
+    /// An empty recording of a query whose points come in this order.
     pub(super) fn new(order: Order) -> Recording {
         Recording { order, calls: Vec::new(), read: None, source: None, is_settled: false }
     }
 
-    /// Another replica is asked, for everything anew.
+    /// Starts over, because another replica is queried from scratch.
     pub(super) fn start_over(&mut self) {
         (self.read, self.source, self.is_settled) = (None, None, false);
     }
 
-    /// What is read from now on belongs to later points than those that are explained.
-    pub(super) fn settle(&mut self) {
-        self.is_settled = true;
-    }
-
-    /// Takes the samples of a read, in the place of an earlier one that turned out to reach too little far.
+    /// Records the samples of a read. They replace those of an earlier read whose range turned out to be too short.
     pub(super) fn take_read(&mut self, source: SampleSource, read: ReadRecord) {
         self.found(read.series_total, read.samples_total);
         if !self.is_settled {
@@ -105,21 +101,16 @@ impl Recording {
         }
     }
 
-    /// PromQL computes the points, so that they are not made of samples that were read.
+    /// Notes that PromQL computes the points, and that they are not computed from samples that were read.
     pub(super) fn answer_by_promql(&mut self) {
         (self.read, self.source, self.is_settled) = (None, Some(SampleSource::PromQl), true);
     }
 
-    /// Says what the last call has found.
+    /// Notes how many series and samples the last call found.
     pub(super) fn found(&mut self, series: u64, samples: u64) {
         if let Some(call) = self.calls.last_mut() {
             (call.series, call.samples) = (Some(series), Some(samples));
         }
-    }
-
-    /// The order of the points.
-    pub(super) fn order(&self) -> Order {
-        self.order
     }
 }
 
@@ -127,7 +118,7 @@ impl Recording {
 #[derive(Debug)]
 pub(super) struct ReadRecorder {
     order: Order,
-    record: ReadRecord,
+    pub(super) record: ReadRecord,
 }
 
 impl ReadRecorder {
@@ -164,13 +155,9 @@ impl ReadRecorder {
             }
         }
     }
-
-    pub(super) fn into_record(self) -> ReadRecord {
-        self.record
-    }
 }
 
-/// A sink, and what records what it is given, if that is recorded.
+/// A sink, with a recorder of the samples that it gets if the query is recorded.
 pub(super) struct Tee<S> {
     pub(super) sink: S,
     pub(super) recorder: Option<ReadRecorder>,
@@ -217,7 +204,7 @@ mod tests {
                 let samples: Vec<Sample> = (0..100).map(|nth| Sample { at: chunk * 100 + nth, value: 1.0 }).collect();
                 recorder.take(&samples);
             }
-            let ReadRecord { series, series_total, samples_total } = recorder.into_record();
+            let ReadRecord { series, series_total, samples_total } = recorder.record;
             assert_eq!((series_total, samples_total, series.len()), (1, 10_000, 1));
             let SeriesRecord { total, first_ms, last_ms, samples, .. } = &series[0];
             assert_eq!((*total, *first_ms, *last_ms, samples.len()), (10_000, 0, 9_999, MAX_SAMPLES));
@@ -232,7 +219,7 @@ mod tests {
             recorder.begin(&labels(nth));
             recorder.take(&[Sample { at: 1, value: nth as f64 }]);
         }
-        let ReadRecord { series, series_total, samples_total } = recorder.into_record();
+        let ReadRecord { series, series_total, samples_total } = recorder.record;
         assert_eq!((series.len(), series_total, samples_total), (MAX_SERIES, 30, 30));
         assert_eq!((series[19].labels.clone(), series[19].samples[0].value), (labels(19), 19.0));
     }

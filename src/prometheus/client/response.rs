@@ -1,4 +1,4 @@
-//! What a response of an upstream means: its status, and the envelope that the Prometheus HTTP API puts around everything.
+//! The meaning of an upstream's response: its status, and the envelope of the Prometheus HTTP API.
 
 use std::io::Read;
 
@@ -18,20 +18,20 @@ use crate::prometheus::error::shortened::{cut, one_line, shortened};
 use crate::prometheus::error::status_failure::StatusFailure;
 use crate::prometheus::http::response::UpstreamResponse;
 
-/// What begins the warnings of the PromQL engine, which are about the expression. All others are about missing data.
+/// The prefix of warnings of the PromQL engine, which are about the expression. All other warnings are about missing data.
 const ABOUT_PROMQL: &str = "PromQL ";
 
-/// How much of a text that explains a status is read. A longer one is no explanation.
+/// How much of the body is read to explain a status. A longer body is not an explanation.
 const MAX_WORDS_BYTES: u64 = 64 << 10;
 
-/// What an exchange means: the envelope of a success, or why it is none. `take_data` takes the data.
+/// The envelope of a successful response, or why the response is not one. `take_data` decodes the data.
 ///
-/// The envelope comes with any status, so it is read at any status; without it, the status tells what answered.
+/// Prometheus sends the envelope with any status, so it is read with any status. Without it, the status tells what has answered.
 pub(super) fn interpret<T>(
     response: UpstreamResponse,
     context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Unanswered> {
+) -> Result<Envelope<T>, NoData> {
     let status = response.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
         return Err(said_by_head(response, &context).into());
@@ -44,54 +44,56 @@ pub(super) fn interpret<T>(
     if (200..=299).contains(&status) {
         let envelope = envelope(response, take_data)?;
         return match envelope.status {
-            Status::Error => Err(refusal(status, envelope.error_type, envelope.error).into()),
+            Status::Error => Err(envelope_error(status, envelope.error_type, envelope.error).into()),
             Status::Success => Ok(envelope),
         };
     }
     let without_words = |otherwise: ErrorKind| Err(by_status.unwrap_or(otherwise).into());
     match envelope(response, |json| json.skip()) {
-        Ok(Envelope { status: Status::Error, error_type, error, .. }) => match refusal(status, error_type, error) {
-            foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
-            own => Err(own.into()),
-        },
+        Ok(Envelope { status: Status::Error, error_type, error, .. }) => {
+            match envelope_error(status, error_type, error) {
+                foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
+                own => Err(own.into()),
+            }
+        }
         Ok(Envelope { status: Status::Success, .. }) => {
             without_words(ErrorKind::not_prometheus(Some(status), Foreign::UnlikelySuccess))
         }
-        Err(Unanswered::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
-        Err(Unanswered::Failed(failed)) => without_words(failed),
-        Err(Unanswered::Enough) => Err(Unanswered::Enough),
+        Err(NoData::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
+        Err(NoData::Failed(failed)) => without_words(failed),
+        Err(NoData::Enough) => Err(NoData::Enough),
     }
 }
 
-/// What a status means that says it all in the head of the response: of the body only what may explain something is read, which may
-/// take until the deadline, but changes nothing else.
+/// The meaning of a status that needs no body. Only a body that may contain an explanation is read. This may take until the
+/// deadline, but changes nothing else.
 fn said_by_head(response: UpstreamResponse, context: &CallContext) -> ErrorKind {
     let UpstreamResponse { status, headers, content_type, body, .. } = response;
     let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-    // Services of Amazon's have types of their own, such as `application/x-amz-json-1.1`.
+    // Amazon's services have their own types, such as `application/x-amz-json-1.1`.
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
     let is_plain = kind.eq_ignore_ascii_case("text/plain");
     let is_text = is_json || is_plain;
     let mut text = String::new();
     if is_text && encoding(&headers).is_none() {
-        // Not all bodies announce their length. What cannot be read explains nothing.
+        // Not all bodies announce their length. An unreadable body explains nothing.
         let _ = body.take(MAX_WORDS_BYTES).read_to_string(&mut text);
     }
     let Some(failure) = StatusFailure::of(status, &headers, context, Some(&text)) else {
         return ErrorKind::not_prometheus(Some(status), Foreign::Other(None));
     };
     let words = match envelope::decode(&mut text.as_bytes(), |json| json.skip()) {
-        // An error that has an error type is Prometheus's own, and its words may be passed on.
+        // Only Prometheus sends an error type, so its message may be shown.
         Ok(Envelope { status: Status::Error, error_type: Some(_), error, .. }) => error,
         _ if matches!(status, 401 | 403) && is_json => message(&text),
-        // As Mimir says which limit was met.
+        // Mimir tells in plain text which limit was exceeded.
         _ if status == 429 && is_plain => reason(&text),
         _ => None,
     };
     ErrorKind::Status(Box::new(StatusFailure { words: words.map(|words| shortened(&one_line(&words))), ..failure }))
 }
 
-/// The message of a JSON error as gateways before Prometheus send it, and nothing else of it.
+/// The `message` of a JSON error as gateways in front of Prometheus send it. Nothing else of the body is shown.
 fn message(json: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct GatewayError {
@@ -101,14 +103,14 @@ fn message(json: &str) -> Option<String> {
     serde_json::from_str(json).ok().map(|GatewayError { message }| message)
 }
 
-/// A text as one line, cut where it becomes too long for a reason.
+/// A text as one line of at most 300 characters.
 fn reason(text: &str) -> Option<String> {
     const MAX_REASON_CHARS: usize = 300;
     let line = one_line(text);
     (!line.is_empty()).then(|| cut(&line, MAX_REASON_CHARS))
 }
 
-/// How a response is encoded, if it is: nothing but plain responses were asked for.
+/// The `Content-Encoding` of a response, if it has one. The mirror requests plain responses only.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     const MAX_SHOWN_BYTES: usize = 30;
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim();
@@ -120,37 +122,37 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     Some(if is_name { encoding.to_owned() } else { "unknown".to_owned() })
 }
 
-/// Why there is no data.
+/// Why a call returns no data.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unanswered {
+pub(super) enum NoData {
     /// Something went wrong.
     Failed(ErrorKind),
-    /// Whoever took the data has seen enough.
+    /// The sink has seen enough.
     Enough,
 }
 
-impl From<ErrorKind> for Unanswered {
-    fn from(kind: ErrorKind) -> Unanswered {
-        Unanswered::Failed(kind)
+impl From<ErrorKind> for NoData {
+    fn from(kind: ErrorKind) -> NoData {
+        NoData::Failed(kind)
     }
 }
 
 fn envelope<T>(
     response: UpstreamResponse,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Unanswered> {
+) -> Result<Envelope<T>, NoData> {
     let UpstreamResponse { status, content_type, mut body, .. } = response;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
-        Undecoded::Enough => Unanswered::Enough,
+        Undecoded::Enough => NoData::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
         Undecoded::Foreign => {
-            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first())).into()
+            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first)).into()
         }
     })
 }
 
-/// What a response says of data that is missing in it.
+/// Why a response says that data is missing in it, if it does.
 pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     if envelope.is_partial {
         return Some("it says isPartial".to_owned());
@@ -159,23 +161,22 @@ pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     about_data.map(|warning| shortened(warning))
 }
 
-/// The response to a query as decoded from a body, for fuzz targets and benches. Its meaning also depends on the HTTP status, see
-/// `interpret`.
+/// The decoded response to a query, for fuzz targets and benchmarks. Its meaning also depends on the HTTP status, see `interpret`.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
-    /// Whether the API did what it was asked.
+    /// Whether the status in the envelope is `success`.
     pub is_success: bool,
-    /// What the query evaluates to, if there is anything.
+    /// The result of the query, if there is one.
     pub result: Option<(ResultType, SeriesSet)>,
-    /// What kind of error it is.
+    /// `errorType` of the envelope.
     pub error_type: Option<String>,
-    /// What the error is.
+    /// `error` of the envelope.
     pub error: Option<String>,
-    /// The first of its warnings.
+    /// The first warnings of the envelope.
     pub warnings: Vec<String>,
 }
 
-/// Decodes the response to a query; `None` when it cannot be read, or is none.
+/// Decodes the response to a query. `None` if it cannot be read or is not a response of the API.
 pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
     let envelope = envelope::decode(body, QueryResult::decode).ok()?;
     Some(Decoded {
@@ -187,8 +188,8 @@ pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
     })
 }
 
-/// An error that has an error type is Prometheus's own, and its words may be passed on.
-fn refusal(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
+/// Only Prometheus sends an error type, so its message may be shown.
+fn envelope_error(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
     let Some(error_type) = error_type else {
         return ErrorKind::not_prometheus(Some(status), Foreign::UntypedError);
     };
@@ -213,11 +214,7 @@ mod tests {
     use crate::prometheus::http::response::ResponseBody;
     use crate::prometheus::upstream::Upstream;
 
-    fn interpreted(
-        status: u16,
-        headers: &[(&'static str, &str)],
-        body: &str,
-    ) -> Result<Option<Vec<String>>, Unanswered> {
+    fn interpreted(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Option<Vec<String>>, NoData> {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
         let body_of_response = ResponseBody::new(ureq::Body::builder().data(body), deadline, 1 << 20);
         let headers: HeaderMap =
@@ -235,9 +232,9 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_tells_what_an_answer_means_at_any_status() {
+    fn the_envelope_decides_at_any_status() {
         let check = |status: u16, body: &str, expected: Result<Option<Vec<String>>, ErrorKind>| {
-            assert_eq!(interpreted(status, &[], body), expected.map_err(Unanswered::Failed), "{status} {body}");
+            assert_eq!(interpreted(status, &[], body), expected.map_err(NoData::Failed), "{status} {body}");
         };
         let api = |status, error_type: &str| {
             Err(ErrorKind::Api { status, error_type: error_type.into(), message: "why".into() })
@@ -277,11 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn without_an_envelope_the_status_tells_what_answered() {
+    fn without_an_envelope_the_status_decides() {
         let check = |status: u16, headers: &[(&'static str, &str)], body: &str, code: &str, words: Option<&str>| {
             match interpreted(status, headers, body) {
-                Err(Unanswered::Failed(kind)) => {
-                    assert_eq!(kind.name(), code, "{status} {body}");
+                Err(NoData::Failed(kind)) => {
+                    assert_eq!(kind.code(), code, "{status} {body}");
                     let text = predicate(None, &kind, &Circumstances::NONE);
                     assert!(!text.contains("hush"), "{text}");
                     assert_eq!(text.contains("why"), words.is_some(), "{text}");

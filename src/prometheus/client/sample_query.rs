@@ -1,26 +1,27 @@
-//! Which samples are wanted, and what was read of them.
+//! Which samples to read, and what was read.
 
 use crate::model::time::TimeRange;
 use crate::prometheus::error::Error;
 
-/// Which samples are read.
+/// Which samples to read.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleQuery<'a> {
-    /// A range selector that covers the range when it is evaluated at its end, and may cover a sample before it.
+    /// A range selector that covers the range if it is evaluated at the end of the range. It may also return a sample before the
+    /// range.
     pub promql: &'a str,
-    /// The metric's name.
+    /// The name of the metric.
     pub metric: &'a str,
-    /// Labels and the patterns that they match (RE2, anchored at both ends).
+    /// Labels and the regular expressions that they must match (RE2, anchored at both ends).
     pub label_patterns: &'a [(String, String)],
-    /// From when to when, both ends included.
+    /// The range of time, both ends included.
     pub range: TimeRange,
 }
 
 /// Samples that were read.
 #[derive(Debug)]
 pub struct SamplesRead<S> {
-    /// What they were handed to.
+    /// The sink that received them.
     pub sink: S,
-    /// That the response was larger than what is read of one, so that samples are missing.
+    /// The error of a response that was too large to read, so that samples are missing.
     pub too_large: Option<Error>,
 }

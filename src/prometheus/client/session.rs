@@ -1,4 +1,4 @@
-//! The calls of one request: their deadline, their memory, their replica, and what came of them.
+//! The calls of one request: their deadline, memory and replica, and their results.
 
 mod admission;
 mod call;
@@ -28,7 +28,20 @@ use super::{Client, MAX_CALLS};
 
 /// The calls of one request to one upstream.
 ///
-/// Every call fails with an [`Error`] that names the upstream and the query.
+/// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`] of them, and what they return counts
+/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what to do.
+///
+/// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two replicas do
+/// not fit together. After a failure, the caller may switch to another one and repeat everything:
+///
+/// ```text
+/// let found = loop {
+///     match session.instant("sum(up)", None) {
+///         Err(error) if session.fail_over(&error.kind) => {}
+///         result => break result,
+///     }
+/// };
+/// ```
 #[derive(Debug)]
 pub struct Session<'c> {
     client: &'c Client,
@@ -39,33 +52,34 @@ pub struct Session<'c> {
     trace: Arc<Trace>,
     /// The replicas that have failed for this query, and why.
     failed_replicas: Vec<(Upstream, String)>,
-    /// Whether the upstream is known to answer, or may be asked nevertheless.
+    /// Whether the upstream counts as answering, or this request may probe it.
     is_admitted: bool,
-    /// What came before the last call, without waits for memory, which go on during it.
+    /// What came before the last call. Waits for memory are missing here, because they continue during the call.
     before: Before,
-    /// The time of all calls, without waits for memory meanwhile.
+    /// The time of all calls, without the waits for memory during them.
     waited_for_calls: Duration,
     calls: u32,
     spent: Duration,
     last_query: Option<String>,
-    last_asked: CallKind,
+    last_call_kind: CallKind,
     has_missing_data: bool,
-    /// What it does, if that is to be explained.
+    /// What the query does, if it is to be explained.
     recording: Option<Box<Recording>>,
 }
 
-impl<'c> Session<'c> {
-    /// No calls yet.
-    pub(super) fn new(
-        client: &'c Client,
+impl Client {
+    /// Starts the calls of one request to one upstream. All of them end before the deadline, and their results count towards
+    /// `memory`.
+    pub fn session(
+        &self,
         upstream: Upstream,
         deadline: Deadline,
         partial: PartialResponse,
         memory: Memory,
         trace: Arc<Trace>,
-    ) -> Session<'c> {
+    ) -> Session<'_> {
         Session {
-            client,
+            client: self,
             upstream,
             deadline,
             partial,
@@ -78,7 +92,7 @@ impl<'c> Session<'c> {
             calls: 0,
             spent: Duration::ZERO,
             last_query: None,
-            last_asked: CallKind::Evaluation,
+            last_call_kind: CallKind::Evaluation,
             has_missing_data: false,
             recording: None,
         }
@@ -90,8 +104,8 @@ impl Session<'_> {
         self.upstream.transport().unwrap_or(&self.client.transport)
     }
 
-    /// Goes on with another replica after a failure of this one: whether there is one that was not tried for this query. Everything has
-    /// to be asked anew there, for what two replicas answer does not belong together.
+    /// Switches to another replica after a failure of the current one. Returns whether there is one that has not failed for this
+    /// query. The caller must then repeat all its queries, because responses of two replicas do not fit together.
     pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
         if !failure.is_of_replica() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
             return false;
@@ -111,25 +125,25 @@ impl Session<'_> {
         true
     }
 
-    /// The request waited for a worker before.
+    /// Notes that the request waited for a worker before.
     pub fn was_queued(&mut self, queued: Queued) {
         self.before.queued = Some(queued);
     }
 
-    /// Records from now on what the query does, whose points come in this order.
+    /// Starts to record what the query does. Its points come in this order.
     pub fn record(&mut self, order: Order) {
         self.recording = Some(Box::new(Recording::new(order)));
     }
 
-    /// What was recorded, if anything.
+    /// The recording, if the query is recorded.
     pub fn recording(&self) -> Option<&Recording> {
         self.recording.as_deref()
     }
 
-    /// The samples of the first points were read: what is read from now on belongs to later ones.
+    /// Notes that the samples of the first points were read, and that later reads belong to later points.
     pub fn settle_recording(&mut self) {
         if let Some(recording) = &mut self.recording {
-            recording.settle();
+            recording.is_settled = true;
         }
     }
 
@@ -138,7 +152,7 @@ impl Session<'_> {
         self.failed_replicas.iter().filter_map(|(one, _)| one.replica()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The failure of this query, with the other replicas that failed for it.
+    /// Adds the other replicas that failed for this query to an error.
     pub fn with_failed_replicas(&self, mut failure: Error) -> Error {
         let others = self.failed_replicas.iter().filter(|(one, _)| one.replica_nth() != failure.upstream.replica);
         let shown = others.map(|(one, why)| format!("{} ({why})", one.replica().unwrap_or_default()));
@@ -146,35 +160,35 @@ impl Session<'_> {
         failure
     }
 
-    /// The upstream that is asked.
+    /// The upstream that is queried.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
     }
 
-    /// The memory that what is found may take.
+    /// The memory that the results may use.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
 
-    /// Waits until what is found may take so many bytes of memory in all.
+    /// Waits until the results may use this many bytes of memory in all.
     ///
     /// # Errors
-    /// When they cannot be had in time.
+    /// Fails if there is not enough memory before the deadline.
     pub fn hold(&self, bytes: usize) -> Result<(), Error> {
         self.memory.hold(bytes).map_err(|none| self.no_memory(none))
     }
 
-    /// The failure of a request that has no memory.
+    /// The error of a request that gets no memory.
     pub fn no_memory(&self, none: NoMemory) -> Error {
-        self.error(self.last_query(), self.last_asked, ErrorKind::NoMemory(none))
+        self.error(self.last_query(), self.last_call_kind, ErrorKind::NoMemory(none))
     }
 
-    /// How many calls were made.
+    /// How many calls the request has made.
     pub fn calls(&self) -> u32 {
         self.calls
     }
 
-    /// How many more calls may be made.
+    /// How many more calls the request may make.
     pub fn calls_left(&self) -> u32 {
         MAX_CALLS.saturating_sub(self.calls)
     }
@@ -184,12 +198,12 @@ impl Session<'_> {
         self.spent
     }
 
-    /// The PromQL evaluated last, or the selector of a query that had none.
+    /// The PromQL that was evaluated last, or the last selector if no PromQL was evaluated.
     pub fn last_query(&self) -> Option<&str> {
         self.last_query.as_deref()
     }
 
-    /// Whether a response said that data is missing in it, and was taken nevertheless.
+    /// Whether a response said that data is missing in it and was accepted anyway.
     pub fn has_missing_data(&self) -> bool {
         self.has_missing_data
     }
@@ -199,18 +213,18 @@ impl Session<'_> {
         self.client.victoria_metrics.get(&self.upstream, Instant::now()).is_some()
     }
 
-    fn circumstances(&self, asked: CallKind) -> Circumstances {
+    fn circumstances(&self, call_kind: CallKind) -> Circumstances {
         let before = Before { memory_ms: Some(self.memory.waited().as_millis()), ..self.before };
         let before = before.worth_a_word(self.deadline.whole_ms());
-        Circumstances { asked, before, failed_replicas: Vec::new() }
+        Circumstances { call_kind, before, failed_replicas: Vec::new() }
     }
 
-    fn error(&self, query: Option<&str>, asked: CallKind, mut kind: ErrorKind) -> Error {
+    fn error(&self, query: Option<&str>, call_kind: CallKind, mut kind: ErrorKind) -> Error {
         if let ErrorKind::NotPrometheus { was_prometheus, .. } = &mut kind {
             *was_prometheus = self.client.health.is_prometheus(&self.upstream.health_key());
         }
         let kind = kind.with_words(|words| self.without_secrets(words));
-        let circumstances = Box::new(self.circumstances(asked));
+        let circumstances = Box::new(self.circumstances(call_kind));
         Error {
             upstream: Box::new(self.upstream.shown()),
             query: query.map(|query| shortened(query).into()),
@@ -219,12 +233,12 @@ impl Session<'_> {
         }
     }
 
-    /// What went wrong with a call, as the log tells it.
-    fn told(&self, kind: &ErrorKind, asked: CallKind) -> String {
-        self.without_secrets(predicate(self.upstream.definition(), kind, &self.circumstances(asked)))
+    /// The failure of a call in the words of the log.
+    fn told(&self, kind: &ErrorKind, call_kind: CallKind) -> String {
+        self.without_secrets(predicate(self.upstream.definition(), kind, &self.circumstances(call_kind)))
     }
 
-    /// A text of the upstream's without what it was sent in confidence.
+    /// A text that the upstream sent, without the secrets that it was sent.
     fn without_secrets(&self, words: String) -> String {
         hidden(words, &self.upstream.secrets())
     }

@@ -1,6 +1,6 @@
-//! Amazon: requests are signed with keys, which stand in the upstreams file or come from where the mirror runs.
+//! Amazon: calls are signed with keys from the upstreams file or from the environment that the mirror runs in.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
@@ -27,18 +27,20 @@ use environment::AwsEnvironment;
 use signer::{AwsKeys, Scope, signature};
 use sources::Sources;
 
-/// Signs the requests to an upstream.
+/// Signs the calls to an upstream.
 #[derive(Debug)]
 pub(in crate::prometheus) struct SigV4 {
     service: String,
     given: Option<GivenKeys>,
     role: Option<Role>,
     sources: Sources,
+    /// A fingerprint of the files that the environment names, when they were last checked.
+    files: Mutex<u64>,
     found: SingleFetch<AwsKeys>,
     assumed: SingleFetch<AwsKeys>,
 }
 
-/// Keys of the upstreams file.
+/// Keys that the upstreams file contains or names.
 #[derive(Debug)]
 struct GivenKeys {
     access_key: LiveSecret,
@@ -46,11 +48,11 @@ struct GivenKeys {
 }
 
 impl SigV4 {
-    /// Keys as they are defined, or found in the environment; `sts` leads to the Security Token Service, `local` to services of this
-    /// machine.
+    /// Uses keys as they are defined, or finds them in the environment. `sts` leads to the Security Token Service, `local` to
+    /// services of this machine.
     ///
     /// # Errors
-    /// When a file that is named does not hold its part of the keys.
+    /// Fails if a file that the definition names does not contain its part of the keys.
     pub(in crate::prometheus) fn new(
         definition: &SigV4Definition,
         region: &str,
@@ -67,7 +69,7 @@ impl SigV4 {
             None => None,
         };
         let host = if *is_fips { "sts-fips" } else { "sts" };
-        // Amazon's regions in China have a domain of their own.
+        // Amazon's regions in China have their own domain.
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let regional = || format!("https://{host}.{region}.{domain}/");
         let sts_endpoint = environment.sts_endpoint.clone().unwrap_or_else(regional);
@@ -82,17 +84,17 @@ impl SigV4 {
                 sts_endpoint,
                 sts,
                 local,
-                files: Mutex::new(environment.fingerprint()),
             },
+            files: Mutex::new(environment.fingerprint()),
             found: SingleFetch::default(),
             assumed: SingleFetch::default(),
         })
     }
 
-    /// The headers that sign a request.
+    /// The headers that sign a call.
     ///
     /// # Errors
-    /// When there are no keys before the deadline.
+    /// Fails if there are no keys before the deadline.
     pub(in crate::prometheus) fn headers(
         &self,
         outgoing: &UnsignedCall<'_>,
@@ -119,7 +121,7 @@ impl SigV4 {
         Ok(assumed.value.clone())
     }
 
-    /// Has temporary keys fetched anew if it is these that were refused; whether another try makes sense.
+    /// Discards the temporary keys if they are the refused ones, so that new ones are fetched. Returns whether a retry makes sense.
     pub(in crate::prometheus) fn renew(&self, refused_authorization: &[u8]) -> bool {
         let refused = String::from_utf8_lossy(refused_authorization);
         let are_refused = |keys: &AwsKeys| refused.contains(&format!("Credential={}/", keys.access_key));
@@ -130,25 +132,27 @@ impl SigV4 {
         }
     }
 
-    /// Whether what stands in the files that the environment names is other than when this was asked last.
+    /// Whether the content of the files that the environment names has changed since the last call.
     pub(in crate::prometheus) fn have_files_changed(&self) -> bool {
-        self.sources.have_files_changed()
+        let now = self.sources.environment.fingerprint();
+        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
+        before != now
     }
 
-    /// There may be other keys now than those that were refused.
+    /// Ends the pause after a refusal, because there may be other keys now.
     pub(in crate::prometheus) fn end_pause(&self) {
         self.found.end_pause();
         self.assumed.end_pause();
     }
 
-    /// The keys in force that no text may repeat.
+    /// The current keys, which no text may contain.
     pub(in crate::prometheus) fn keys_in_force(&self) -> Vec<Secret> {
         let fetched = [self.found.in_force(), self.assumed.in_force()];
         let given = self.given.as_ref().map(|given| given.current().secrets()).unwrap_or_default();
         fetched.iter().flatten().flat_map(|keys| keys.value.secrets()).chain(given).collect()
     }
 
-    /// What the upstreams file gives.
+    /// The secrets that the upstreams file contains or names.
     pub(in crate::prometheus) fn secrets(&self) -> [Option<&LiveSecret>; 2] {
         match &self.given {
             Some(GivenKeys { access_key, secret_key }) => [Some(access_key), Some(secret_key)],
@@ -167,7 +171,7 @@ impl GivenKeys {
     }
 }
 
-/// Signs requests with keys that are at hand.
+/// Signs calls with known keys.
 #[derive(Debug)]
 struct Signed<'k> {
     keys: &'k AwsKeys,
@@ -182,10 +186,6 @@ impl Authorize for Signed<'_> {
             headers.insert(&name, value(&name, &secret)?);
         }
         Ok(headers)
-    }
-
-    fn renew(&self, _: &HeaderMap) -> bool {
-        false
     }
 
     fn secrets(&self) -> Vec<Secret> {

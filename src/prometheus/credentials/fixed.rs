@@ -1,5 +1,4 @@
-//! Credentials that stay as they are: those in the URL of Connection Details, those of a client where credentials are handed out, or
-//! none.
+//! Credentials that do not change: those in the URL of Connection Details, those of a client at a token server, or none.
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -10,7 +9,7 @@ use crate::secret::Secret;
 
 use super::hide::of_authorization;
 
-/// Headers.
+/// The headers that contain the credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(in crate::prometheus) struct Fixed(Vec<(HeaderName, Secret)>);
 
@@ -20,7 +19,7 @@ impl Fixed {
         Fixed(vec![(name, value)])
     }
 
-    /// The header `Authorization`, if there is to be one.
+    /// The header `Authorization`; no headers without a value.
     pub(in crate::prometheus) fn authorization(value: Option<Secret>) -> Fixed {
         Fixed(value.into_iter().map(|value| (header::AUTHORIZATION, value)).collect())
     }
@@ -35,10 +34,6 @@ impl Authorize for Fixed {
         Ok(headers)
     }
 
-    fn renew(&self, _: &HeaderMap) -> bool {
-        false
-    }
-
     fn secrets(&self) -> Vec<Secret> {
         self.0.iter().flat_map(|(_, value)| of_authorization(value)).collect()
     }
@@ -51,7 +46,7 @@ impl Authorize for Fixed {
 /// A secret as the value of a header.
 ///
 /// # Errors
-/// When a header cannot carry it.
+/// Fails if a header cannot carry it.
 pub(super) fn value(name: &HeaderName, secret: &Secret) -> Result<HeaderValue, ErrorKind> {
     let mut value =
         HeaderValue::from_str(secret.reveal()).map_err(|_| ErrorKind::UnsendableCredentials(name.to_string()))?;

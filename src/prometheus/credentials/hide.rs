@@ -1,4 +1,4 @@
-//! Keeps secrets out of texts that a peer wrote: a server may repeat what it was sent.
+//! Removes secrets from texts that a peer wrote, because a server may repeat what it was sent.
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
@@ -9,16 +9,16 @@ use crate::prometheus::error::shortened::{cut, one_line};
 use crate::prometheus::http::form::RESERVED;
 use crate::secret::Secret;
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 const HIDDEN: &str = "...";
 
-/// A shorter secret is part of many words. It protects nothing, and to hide it would only make texts unreadable.
+/// Shorter secrets are not hidden: they occur in many words and protect nothing, and hiding them would only make texts unreadable.
 const MIN_BYTES: usize = 4;
 
 /// The most characters of a peer's words that are shown.
 const MAX_SHOWN_CHARS: usize = 300;
 
-/// A text without these secrets: as they are, percent-encoded in the ways that are usual, and in Base64.
+/// Replaces these secrets in a text: as they are, percent-encoded in the usual ways, and in Base64.
 pub(in crate::prometheus) fn hidden(text: String, secrets: &[Secret]) -> String {
     let secrets = secrets.iter().map(Secret::reveal).filter(|secret| secret.len() >= MIN_BYTES);
     secrets
@@ -36,7 +36,7 @@ fn forms(secret: &str) -> Vec<Zeroizing<String>> {
     [secret.to_owned()].into_iter().chain(encoded).chain(lower).chain(base64).map(Zeroizing::new).collect()
 }
 
-/// The same with lower-case digits in what is percent-encoded.
+/// A percent-encoded text with lower-case hexadecimal digits.
 fn with_lower_hex(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -46,12 +46,12 @@ fn with_lower_hex(encoded: &str) -> String {
     })
 }
 
-/// The words of a peer as they may be shown: in one line, without these secrets, and no longer than needed.
+/// The words of a peer as they may be shown: in one line, without these secrets, and shortened.
 pub(super) fn shown_words(words: &str, secrets: &[Secret]) -> String {
     cut(&hidden(one_line(words), secrets), MAX_SHOWN_CHARS)
 }
 
-/// What is secret of the value of a header `Authorization`: the value behind its scheme, and of Basic ones the password.
+/// The secret parts of a value of the header `Authorization`: what follows the scheme, and for Basic also the password.
 pub(in crate::prometheus) fn of_authorization(value: &Secret) -> Vec<Secret> {
     let Some((scheme, credentials)) = value.reveal().split_once(' ') else { return vec![value.clone()] };
     let mut secrets = vec![Secret::new(credentials)];
@@ -79,7 +79,7 @@ mod tests {
         check("you sent so%2Fhush, so/hush", &["so/hush"], "you sent ..., ...");
         // `printf so/hush | base64`
         check("you sent c28vaHVzaA==", &["so/hush"], "you sent ...");
-        // Only what has to be is encoded; in lower case; as a form has it; without padding; for URLs.
+        // Only reserved characters encoded; in lower case; as in a form; without padding; for URLs.
         check("you sent hush-a%2Fb or hush-a%2fb", &["hush-a/b"], "you sent ... or ...");
         check("you sent so+much%2bhush", &["so much+hush"], "you sent ...");
         // `printf hush-a | base64`, and `printf 'hush???>' | base64`
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn of_basic_authentication_the_password_is_secret_as_well() {
+    fn the_password_of_basic_authentication_is_secret_too() {
         let secrets = |value: &str| of_authorization(&Secret::new(value));
         // `printf ever:so-hush | base64`
         assert_eq!(secrets("Basic ZXZlcjpzby1odXNo"), ["ZXZlcjpzby1odXNo", "so-hush"].map(Secret::new));

@@ -1,4 +1,4 @@
-//! The credentials of a named upstream: its headers, and one scheme of authentication at most.
+//! The credentials of an upstream of the upstreams file: its headers, and at most one authentication scheme.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,16 +17,16 @@ use super::fixed::value;
 use super::hide::of_authorization;
 use super::oauth2::OAuth2;
 
-/// The credentials in force. They change with the files that they stand in.
+/// The current credentials, which are reloaded when their files change.
 #[derive(Debug)]
 pub(in crate::prometheus) struct NamedCredentials {
     pub(in crate::prometheus) headers: Vec<(HeaderName, LiveSecret)>,
     pub(in crate::prometheus) scheme: Scheme,
-    /// Whether a refused request has taken over something since the last `refresh`.
+    /// Whether a refused call has reloaded something since the last `refresh`.
     pub(in crate::prometheus) has_renewed: AtomicBool,
 }
 
-/// How the mirror proves who it is.
+/// How the mirror authenticates.
 #[derive(Debug)]
 pub(in crate::prometheus) enum Scheme {
     None,
@@ -37,7 +37,7 @@ pub(in crate::prometheus) enum Scheme {
 }
 
 impl NamedCredentials {
-    /// Takes over what has changed in the files since this was called last, whatever is wrong with some of them.
+    /// Reloads the files that have changed since the last call. A file that cannot be used does not stop the others.
     pub(in crate::prometheus) fn refresh(&self) -> Refreshed<Unusable> {
         let refreshed = self.read_again();
         let has_changed = self.has_renewed.swap(false, Ordering::Relaxed) | refreshed.has_changed;
@@ -47,7 +47,8 @@ impl NamedCredentials {
     fn read_again(&self) -> Refreshed<Unusable> {
         let refreshed: Refreshed<Unusable> = self.secrets().map(LiveSecret::refresh).collect();
         match &self.scheme {
-            Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.end_pause(),
+            // The token server has not refused the new secret yet.
+            Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.token.end_pause(),
             Scheme::SigV4(sigv4) if sigv4.have_files_changed() || refreshed.has_changed => sigv4.end_pause(),
             _ => {}
         }
@@ -59,13 +60,13 @@ impl NamedCredentials {
             Scheme::None => [None, None],
             Scheme::Basic { username, password } => [Some(username), password.as_ref()],
             Scheme::Authorization { credentials, .. } => [Some(credentials), None],
-            Scheme::OAuth2(oauth2) => [Some(oauth2.client_secret()), None],
+            Scheme::OAuth2(oauth2) => [Some(&oauth2.client_secret), None],
             Scheme::SigV4(sigv4) => sigv4.secrets(),
         };
         self.headers.iter().map(|(_, secret)| secret).chain(of_scheme.into_iter().flatten())
     }
 
-    /// The value of the header `Authorization`, if it is known without asking anybody.
+    /// The value of the header `Authorization`, if no issuer must be called for it.
     fn known_authorization(&self) -> Option<Secret> {
         match &self.scheme {
             Scheme::Basic { username, password } => {
@@ -80,7 +81,7 @@ impl NamedCredentials {
         }
     }
 
-    /// Whether a request would carry something else now than one with these headers did.
+    /// Whether a call would now carry other credentials than one with these headers did.
     fn differs(&self, sent: &HeaderMap) -> bool {
         let carries = |name: &HeaderName, secret: &Secret| {
             sent.get_all(name).iter().any(|value| value.as_bytes() == secret.reveal().as_bytes())
@@ -111,7 +112,7 @@ impl Authorize for NamedCredentials {
     }
 
     fn renew(&self, refused: &HeaderMap) -> bool {
-        // A file may have changed since it was read, a few seconds ago. What comes of it is logged after the next `refresh`.
+        // A file may have changed since it was read a few seconds ago. The next `refresh` reports the change, so that it is logged.
         self.has_renewed.fetch_or(self.read_again().has_changed, Ordering::Relaxed);
         let authorization = refused.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let has_other = match &self.scheme {
@@ -124,7 +125,9 @@ impl Authorize for NamedCredentials {
 
     fn secrets(&self) -> Vec<Secret> {
         let of_scheme = match &self.scheme {
-            Scheme::OAuth2(oauth2) => oauth2.token().iter().flat_map(of_authorization).collect(),
+            Scheme::OAuth2(oauth2) => {
+                oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
+            }
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
             _ => self.known_authorization().iter().flat_map(of_authorization).collect(),
         };
@@ -146,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_refused_request_takes_over_is_told_of_by_the_next_refresh() {
+    fn a_change_that_a_refused_call_reloads_is_reported_by_the_next_refresh() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "first").unwrap();
         let origin = SecretOrigin::File(file.path().to_owned());

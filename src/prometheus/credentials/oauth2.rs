@@ -1,4 +1,4 @@
-//! OAuth 2: the mirror shows a token, which a token server gives it for its client id and secret (RFC 6749, "Client Credentials Grant").
+//! OAuth 2: a token server gives the mirror a token for its client id and secret (RFC 6749, "Client Credentials Grant").
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::secret::Secret;
 
-use super::exchange::exchange;
 use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
+use super::issuer_call::call_issuer;
 use super::single_fetch::{Fetched, SingleFetch};
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
@@ -31,18 +31,18 @@ use crate::prometheus::error::issuer::Issuer;
 #[derive(Debug)]
 pub(in crate::prometheus) struct OAuth2 {
     definition: OAuth2Definition,
-    client_secret: LiveSecret,
+    pub(super) client_secret: LiveSecret,
     transport: RotatingTransport,
-    token: SingleFetch<Secret>,
-    /// Whether the token server takes the client's secret in the form only, not in a header.
+    pub(super) token: SingleFetch<Secret>,
+    /// Whether the token server accepts the client's secret only in the form, not in a header.
     takes_form_only: AtomicBool,
 }
 
 impl OAuth2 {
-    /// The token of a client, which is asked for by a transport of its own.
+    /// Creates the credentials of a client. `transport` leads to the token server.
     ///
     /// # Errors
-    /// When the file of the client's secret is of no use.
+    /// Fails if the file of the client's secret cannot be used.
     pub(in crate::prometheus) fn new(
         definition: OAuth2Definition,
         transport: RotatingTransport,
@@ -62,21 +62,13 @@ impl OAuth2 {
         Ok(fetched.value.clone())
     }
 
-    /// Has the token fetched anew if it is this one that was refused; whether another try makes sense.
+    /// Discards the token if it is the refused one, so that a new one is fetched. Returns whether a retry makes sense.
     pub(super) fn renew(&self, refused: &[u8]) -> bool {
         self.token.renew(|token| token.reveal().as_bytes() == refused)
     }
 
-    /// The token in force, if there is one.
-    pub(super) fn token(&self) -> Option<Secret> {
-        self.token.in_force().map(|token| token.value.clone())
-    }
-
-    pub(super) fn client_secret(&self) -> &LiveSecret {
-        &self.client_secret
-    }
-
-    /// Takes over what has changed in the certificates for the token server, whatever is wrong with some of them.
+    /// Reloads the certificates for the token server where their files have changed. A file that cannot be used does not stop the
+    /// others.
     pub(in crate::prometheus) fn refresh_tls(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let refreshed = self.transport.refresh(authorities);
         if refreshed.has_changed {
@@ -85,30 +77,25 @@ impl OAuth2 {
         refreshed
     }
 
-    /// Another secret is in force, which the token server has not refused yet.
-    pub(super) fn end_pause(&self) {
-        self.token.end_pause();
-    }
-
-    /// Asks for a token. The secret goes into a header, as the RFC prefers, or into the form where that is refused.
+    /// Fetches a token. Sends the secret in a header, as the RFC prefers, or in the form if the server refuses the header.
     fn fetch(&self, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
         if self.takes_form_only.load(Ordering::Relaxed) {
-            return self.ask(true, deadline);
+            return self.request_token(true, deadline);
         }
-        match self.ask(false, deadline) {
-            Err(refused) if refused.is_refusal() => match self.ask(true, deadline) {
+        match self.request_token(false, deadline) {
+            Err(refused) if refused.has_response() => match self.request_token(true, deadline) {
                 Ok(token) => {
                     self.takes_form_only.store(true, Ordering::Relaxed);
                     Ok(token)
                 }
-                // What the server says of a secret in a header tells more: with it in the form, some see no client at all.
+                // The refusal of the header tells more: without it, some servers find no client at all.
                 Err(_) => Err(refused),
             },
             other => other,
         }
     }
 
-    fn ask(&self, in_form: bool, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
+    fn request_token(&self, in_form: bool, deadline: Deadline) -> Result<Fetched<Secret>, CredentialsFailure> {
         let OAuth2Definition { client_id, scopes, endpoint_params, token_url, token_path, token_url_query, .. } =
             &self.definition;
         let secret = self.client_secret.current();
@@ -117,7 +104,7 @@ impl OAuth2 {
             params.push(("scope".to_owned(), scopes.join(" ")));
         }
         params.extend(endpoint_params.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())));
-        // Both are encoded as in a form first (RFC 6749, "Client Password").
+        // Both are first encoded as in a form (RFC 6749, "Client Password").
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let encoded_basic = || basic(encoded(client_id).as_bytes(), encoded(secret.reveal()).as_bytes());
         let authorization = if in_form {
@@ -129,7 +116,7 @@ impl OAuth2 {
         } else {
             Some(encoded_basic())
         };
-        let asked = Instant::now();
+        let begun = Instant::now();
         let target = CallTarget {
             address: token_url,
             url_query: token_url_query,
@@ -137,7 +124,7 @@ impl OAuth2 {
         };
         let form = Zeroizing::new(url_query(&params));
         let (transport, content) = (self.transport.transport(), CallContent::EncodedForm(&form));
-        let (status, text) = exchange(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
+        let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);
         let words = || {
@@ -153,7 +140,7 @@ impl OAuth2 {
             return Err(refused(words()));
         }
         let Ok(GrantedToken { access_token, token_type }) = serde_json::from_slice(&text) else {
-            // Some refuse with the status of a success.
+            // Some servers refuse with the status of a success.
             return Err(words().map_or(foreign("answers without a token"), |words| refused(Some(words))));
         };
         if !token_type.is_none_or(|kind| kind.is_empty() || kind.eq_ignore_ascii_case("bearer")) {
@@ -163,7 +150,7 @@ impl OAuth2 {
         if access_token.is_empty() || SecretForm::HeaderValue.fault(access_token).is_some() {
             return Err(foreign("answers with a token that a header cannot carry"));
         }
-        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), asked, lifetime(&text)))
+        Ok(Fetched::new(Secret::new(&format!("Bearer {access_token}")), begun, lifetime(&text)))
     }
 }
 
@@ -174,8 +161,8 @@ struct GrantedToken {
     token_type: Option<String>,
 }
 
-/// How long the token of a response can be used, if it says so: a number of seconds, which some write as a text. A number beyond all
-/// bounds is none.
+/// How long a token is valid, if the response says so: a number of seconds, which some servers write as a string. A number that is
+/// too large counts as missing.
 fn lifetime(json: &[u8]) -> Option<Duration> {
     #[derive(Deserialize)]
     struct GrantedLifetime {
@@ -190,14 +177,14 @@ fn lifetime(json: &[u8]) -> Option<Duration> {
     seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// What a token server says of its refusal ("Error Response"), without these secrets if it repeats them.
+/// The reason that a token server gives for a refusal ("Error Response"), without these secrets.
 fn words(json: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
-    struct TokenRefusal {
+    struct TokenErrorBody {
         error: String,
         error_description: Option<String>,
     }
-    let TokenRefusal { error, error_description } = serde_json::from_slice(json).ok()?;
+    let TokenErrorBody { error, error_description } = serde_json::from_slice(json).ok()?;
     let text = match error_description {
         Some(description) => format!("{error}: {description}"),
         None => error,
@@ -224,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words_without_the_secret() {
+    fn a_refusal_contains_the_servers_words_without_the_secret() {
         let secrets = ["so-hush", "assertion-hush"].map(Secret::new);
         let check = |json: &str, expected: Option<&str>| {
             assert_eq!(words(json.as_bytes(), &secrets).as_deref(), expected, "{json}");

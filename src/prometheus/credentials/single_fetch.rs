@@ -1,4 +1,4 @@
-//! Something that is fetched by one request at a time and kept for all: tokens, temporary keys.
+//! Tokens and temporary keys: one request at a time fetches them, and all requests share them.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,35 +9,37 @@ use crate::prometheus::http::deadline::Deadline;
 
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 
-/// How long before its end something is fetched anew.
+/// How long before its expiry a value is fetched again.
 const BEFORE_END: Duration = Duration::from_secs(30);
 
-/// How long a fetch may take, however long the request may that it is made for: others wait for it.
+/// How long a fetch may take, even if its request has more time, because other requests wait for it.
 const FETCH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the server is left alone after its first refusal. After each further one it is twice as long, up to a bound.
+/// The pause after the first refusal of the server. It doubles with each further refusal, up to a bound.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Something that was just fetched is not fetched anew, though it is refused: whatever is wrong with it will be wrong with the next.
+/// A value that is younger than this is not fetched again after a refusal, because the next one would be refused for the same
+/// reason.
 const MIN_AGE: Duration = Duration::from_secs(5);
 
-/// Something fetched, and until when it can be used.
+/// A fetched value, and when it expires.
 #[derive(Debug)]
 pub(super) struct Fetched<T> {
     pub(super) value: T,
-    /// None if it can be used until it is refused.
+    /// `None` if the value is valid until it is refused.
     pub(super) end: Option<Instant>,
     pub(super) since: Instant,
 }
 
 impl<T> Fetched<T> {
-    /// Something that was asked for at an instant, and can be used for so long from then on.
+    /// A value that was requested at `since` and is valid for `lifetime` from then on.
     pub(super) fn new(value: T, since: Instant, lifetime: Option<Duration>) -> Fetched<T> {
-        // What lasts longer than clocks can tell has no end.
+        // A lifetime that the clock cannot represent counts as endless.
         Fetched { value, end: lifetime.and_then(|lifetime| since.checked_add(lifetime)), since }
     }
 
-    /// Whether it can be used for so long from now on. What lasts for less than a minute is used for half of its time at least.
+    /// Whether the value is valid for at least `ahead` from now on. One with a lifetime of less than `2 * ahead` is used for half
+    /// of its lifetime at least.
     fn lasts(&self, now: Instant, ahead: Duration) -> bool {
         self.end.is_none_or(|end| {
             let ahead = ahead.min(end.saturating_duration_since(self.since) / 2);
@@ -46,7 +48,7 @@ impl<T> Fetched<T> {
     }
 }
 
-/// Fetches it when it is wanted.
+/// Fetches the value when a request needs it.
 pub(super) struct SingleFetch<T> {
     state: Mutex<FetchState<T>>,
     changed: Condvar,
@@ -58,11 +60,11 @@ struct FetchState<T> {
     refusal: Option<LastRefusal>,
 }
 
-/// The last response of the server, if that was a refusal.
+/// The last refusal of the server, if its last response was one.
 struct LastRefusal {
     failure: CredentialsFailure,
     pause: Duration,
-    /// When the pause is over.
+    /// When the pause ends.
     end: Instant,
 }
 
@@ -80,44 +82,42 @@ impl<T> Default for SingleFetch<T> {
 }
 
 impl<T> SingleFetch<T> {
-    /// What was fetched last, whether or not it has to be fetched anew: requests may still carry it.
+    /// The last fetched value, even if it is due to be fetched again: calls may still carry it.
     pub(super) fn in_force(&self) -> Option<Arc<Fetched<T>>> {
         self.state().current.clone()
     }
 
-    /// What is kept and need not be fetched anew yet.
+    /// The last fetched value, unless it is due to be fetched again.
     pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
-        let now = Instant::now();
-        self.state().current.as_ref().filter(|current| current.lasts(now, BEFORE_END)).map(Arc::clone)
+        lasting(&self.state(), BEFORE_END)
     }
 
-    /// What is kept, or what `fetch` gives. While one request fetches it, the others wait for that.
+    /// The last fetched value, or the one that `fetch` returns. While one request fetches it, the others wait.
     ///
     /// # Errors
-    /// When it cannot be had before the deadline.
+    /// Fails if there is no value before the deadline.
     pub(super) fn get(
         &self,
         deadline: Deadline,
         fetch: impl FnOnce(Deadline) -> Result<Fetched<T>, CredentialsFailure>,
     ) -> Result<Arc<Fetched<T>>, ErrorKind> {
+        let failed = |failure: CredentialsFailure| ErrorKind::Credentials(Box::new(failure));
         let mut state = self.state();
         loop {
-            let now = Instant::now();
-            if let Some(current) = state.current.as_ref().filter(|current| current.lasts(now, BEFORE_END)) {
-                return Ok(Arc::clone(current));
+            if let Some(current) = lasting(&state, BEFORE_END) {
+                return Ok(current);
             }
-            if let Some(refusal) = state.refusal.as_ref().filter(|refusal| refusal.end > now) {
-                return usable(&state, now).ok_or_else(|| ErrorKind::Credentials(Box::new(refusal.failure.clone())));
+            if let Some(refusal) = state.refusal.as_ref().filter(|refusal| refusal.end > Instant::now()) {
+                return lasting(&state, Duration::ZERO).ok_or_else(|| failed(refusal.failure.clone()));
             }
             if !state.is_fetching {
                 break;
             }
-            if let Some(usable) = usable(&state, now) {
-                return Ok(usable);
+            if let Some(current) = lasting(&state, Duration::ZERO) {
+                return Ok(current);
             }
             if deadline.remaining().is_zero() {
-                let failure = CredentialsFailure::awaited(deadline.whole_ms());
-                return Err(ErrorKind::Credentials(Box::new(failure)));
+                return Err(failed(CredentialsFailure::awaited(deadline.whole_ms())));
             }
             let waited = self.changed.wait_timeout(state, deadline.remaining());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -136,13 +136,13 @@ impl<T> SingleFetch<T> {
                 Ok(fetched)
             }
             Err(failure) => {
-                // A request may have had little time for it; that says nothing to others.
-                if failure.is_refusal() {
+                // This request may have had little time for it, which says nothing about others.
+                if failure.has_response() {
                     let pause = state.refusal.as_ref().map_or(FIRST_PAUSE, |before| before.pause * 2);
                     let pause = pause.min(failure.longest_pause());
                     state.refusal = Some(LastRefusal { failure: failure.clone(), pause, end: Instant::now() + pause });
                 }
-                usable(&state, Instant::now()).ok_or_else(|| ErrorKind::Credentials(Box::new(failure)))
+                lasting(&state, Duration::ZERO).ok_or_else(|| failed(failure))
             }
         };
         drop(state);
@@ -150,7 +150,8 @@ impl<T> SingleFetch<T> {
         result
     }
 
-    /// What is kept was refused by the upstream, if `is_it` says so. Sees whether it makes sense to try again, and has it fetched anew.
+    /// The upstream refused the last fetched value, if `is_it` says so. Discards it then, so that a new one is fetched. Returns
+    /// whether a retry makes sense.
     pub(super) fn renew(&self, is_it: impl FnOnce(&T) -> bool) -> bool {
         let mut state = self.state();
         match &state.current {
@@ -163,7 +164,7 @@ impl<T> SingleFetch<T> {
         }
     }
 
-    /// Something has changed, so that a server that has refused may answer otherwise: it is not left alone any longer.
+    /// Ends the pause after a refusal, because something has changed and the server may now grant a value.
     pub(super) fn end_pause(&self) {
         self.state().refusal = None;
     }
@@ -173,12 +174,12 @@ impl<T> SingleFetch<T> {
     }
 }
 
-/// What can still be used, though it should have been fetched anew.
-fn usable<T>(state: &FetchState<T>, now: Instant) -> Option<Arc<Fetched<T>>> {
-    state.current.as_ref().filter(|current| current.lasts(now, Duration::ZERO)).map(Arc::clone)
+/// The last fetched value, if it is valid for at least `ahead` from now on.
+fn lasting<T>(state: &FetchState<T>, ahead: Duration) -> Option<Arc<Fetched<T>>> {
+    state.current.as_ref().filter(|current| current.lasts(Instant::now(), ahead)).map(Arc::clone)
 }
 
-/// Has the next request fetch it, whatever became of this one.
+/// Lets the next request fetch the value, whether this one succeeded or not.
 struct Ending<'s, T>(&'s SingleFetch<T>);
 
 impl<T> Drop for Ending<'_, T> {
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fetched_anew_half_a_minute_before_its_end() {
+    fn a_value_is_fetched_again_half_a_minute_before_its_expiry() {
         let check = |lifetime_s: u64, age_s: u64, is_fetched: bool| {
             let single = SingleFetch::default();
             let since = Instant::now() - Duration::from_secs(age_s);
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_be_fetched_anew_is_in_force_until_it_is() {
+    fn a_value_that_is_due_is_in_force_until_the_next_one_is_fetched() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
         assert!(single.in_force().is_none());
@@ -254,27 +255,27 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_what_can_still_be_used() {
+    fn a_failed_fetch_leaves_a_valid_value() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
         single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
         assert_eq!(single.get(soon(), |_| Err(refused())).unwrap().value, 1);
         let single: SingleFetch<u32> = SingleFetch::default();
         assert!(matches!(single.get(soon(), |_| Err(refused())), Err(ErrorKind::Credentials(_))));
-        // The refusal is believed for a while.
-        assert!(matches!(single.get(soon(), |_| panic!("is not asked")), Err(ErrorKind::Credentials(_))));
+        // The refusal is repeated during the pause.
+        assert!(matches!(single.get(soon(), |_| panic!("is not called")), Err(ErrorKind::Credentials(_))));
         thread::sleep(FIRST_PAUSE + Duration::from_millis(10));
         assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
     }
 
     #[test]
-    fn who_is_refused_again_and_again_asks_less_and_less_until_something_changes() {
+    fn the_pause_after_refusals_doubles_until_something_changes() {
         let refused_with = |status| CredentialsFailure::refused(Issuer::TokenServer, "p:1", status, None);
         let check = |status: u16, expected_s: [u64; 7]| {
             let single: SingleFetch<u32> = SingleFetch::default();
             for expected_s in expected_s {
                 assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
-                assert!(single.get(soon(), |_| panic!("is not asked")).is_err());
+                assert!(single.get(soon(), |_| panic!("is not called")).is_err());
                 let mut state = single.state();
                 let refusal = state.refusal.as_mut().unwrap();
                 assert_eq!(refusal.pause, Duration::from_secs(expected_s), "{status}");
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_time_is_no_refusal_to_others() {
+    fn a_request_without_time_does_not_start_a_pause() {
         let single = SingleFetch::default();
         let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", ErrorKind::Closed);
         assert!(single.get(soon(), |_| Err(late())).is_err());
@@ -301,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_fetched_anew_unless_it_is_brand_new() {
+    fn a_refused_value_is_fetched_again_unless_it_is_brand_new() {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(60);
         single.get(soon(), |_| Ok(Fetched::new(1, since, None))).unwrap();
-        // Another request has renewed it meanwhile.
+        // Another request has fetched a new one meanwhile.
         assert!(single.renew(|value| *value == 0));
         assert_eq!(single.get(soon(), |_| panic!("it is kept")).unwrap().value, 1);
         assert!(single.renew(|value| *value == 1));

@@ -1,10 +1,9 @@
 //! The JSON of the Prometheus HTTP API, decoded while it arrives.
 //!
-//! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. What does not have that
-//! form is refused, never guessed at: a body that is no Prometheus's must not become a number.
+//! The envelope and the result formats are those of "HTTP API" in Prometheus's documentation. Anything of another form is refused,
+//! never guessed at: a body that is not Prometheus's must not become a number.
 
 use std::io::{self, Read};
-use std::ops::ControlFlow;
 
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
 use super::lists::BoundedList;
@@ -12,14 +11,14 @@ use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
 use crate::model::time::TimeRange;
 
-/// The most series of a result that are kept. More than one is an error for most queries, which names what tells them
-/// apart; for that, and for measuring, these are enough, and a label forgotten costs no memory.
+/// The most series of a result that are kept. Most queries must have one series; for an error that names the labels that tell
+/// several apart, and for measuring, these are enough. A forgotten label thus costs no memory.
 const MAX_SERIES: usize = 100;
 
-/// The most warnings of a response that are kept, for the log; there they repeat themselves soon.
+/// The most warnings of a response that are kept for the log, where they soon repeat themselves.
 const MAX_WARNINGS: usize = 10;
 
-/// What surrounds every response of the API.
+/// The object around every response of the API.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) status: Status,
@@ -27,25 +26,25 @@ pub(in crate::prometheus) struct Envelope<T> {
     pub(in crate::prometheus) error_type: Option<String>,
     pub(in crate::prometheus) error: Option<String>,
     pub(in crate::prometheus) warnings: Vec<String>,
-    /// Whether VictoriaMetrics says that something is missing.
+    /// Whether VictoriaMetrics says that data is missing.
     pub(in crate::prometheus) is_partial: bool,
 }
 
-/// Whether the API did what it was asked.
+/// Whether the call succeeded.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::prometheus) enum Status {
     Success,
     Error,
 }
 
-/// The most bytes that are read of a body that is not a response of the API, 1 MiB. Most end before, so the connection can be used
-/// again.
+/// The most bytes that are read of a body that is not a response of the API: 1 MiB. Most bodies are shorter, so the connection can
+/// be reused.
 const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 
-/// Reads a body to its end and decodes it as a response whose data `data` takes, keeping nothing but what that makes of it.
+/// Reads a body to its end and decodes it as a response. `data` decodes the data while it arrives; nothing else of it is kept.
 ///
 /// # Errors
-/// When it cannot be read, or is no such response; nothing in them repeats anything of it. When `data` has seen enough.
+/// Fails if the body cannot be read or is not such a response (the error repeats nothing of it), or if `data` has seen enough.
 pub(in crate::prometheus) fn decode<T>(
     body: &mut impl Read,
     data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
@@ -98,14 +97,14 @@ impl Decode for Status {
     }
 }
 
-/// What a query evaluates to.
+/// The type of a query's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultType {
     /// One value.
     Scalar,
-    /// A value a series.
+    /// One value for each series.
     Vector,
-    /// A list of samples a series.
+    /// A list of samples for each series.
     Matrix,
 }
 
@@ -132,7 +131,7 @@ impl Decode for QueryResult {
         let (mut kind, mut result) = (None, None);
         json.fields(&["resultType", "result"], |json, name| match name {
             Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-            // May be `null`, but not missing.
+            // May be `null`, but must be present.
             Some(_) => once(&mut result, json.optional()?),
             None => json.skip(),
         })?;
@@ -149,7 +148,7 @@ impl Decode for QueryResult {
     }
 }
 
-/// Takes the `data` of a range selector and hands its samples to a sink while they arrive, those of them that lie in a range.
+/// Decodes the `data` of a range selector and passes the samples that are in the range to a sink while they arrive.
 ///
 /// # Errors
 /// As for any data; and [`Undecoded::Enough`] when the sink has seen enough.
@@ -158,65 +157,53 @@ pub(in crate::prometheus) fn take_samples(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<Streamed, Undecoded> {
-    let (mut kind, mut result) = (None, None);
-    let mut streamed = Streamed::default();
+) -> Result<bool, Undecoded> {
+    let (mut kind, mut result, mut has_native_histograms) = (None, None, false);
     json.fields(&["resultType", "result"], |json, name| match name {
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-        // May be `null`, but not missing.
+        // May be `null`, but must be present.
         Some(_) => {
-            let taken = json.optional_by(|json| json.list(|json| streamed.take(json, range, are_nan_stale, sink)))?;
-            once(&mut result, taken)
+            let mut take = |json: &mut Json<'_>| {
+                has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
+                Ok(())
+            };
+            once(&mut result, json.optional_by(|json| json.list(&mut take))?)
         }
         None => json.skip(),
     })?;
     match (kind, result) {
-        (Some(ResultType::Matrix), Some(_)) => Ok(streamed),
+        (Some(ResultType::Matrix), Some(_)) => Ok(has_native_histograms),
         _ => Err(Undecoded::Foreign),
     }
 }
 
-/// What was found by a range selector.
-#[derive(Debug, Default)]
-pub(in crate::prometheus) struct Streamed {
-    /// Whether there were native histograms, which are no numbers.
-    pub(in crate::prometheus) has_native_histograms: bool,
+/// Decodes a series of a range selector. Returns whether it has native histograms.
+fn take_series(
+    json: &mut Json<'_>,
+    range: TimeRange,
+    are_nan_stale: bool,
+    sink: &mut impl SampleSink,
+) -> Result<bool, Undecoded> {
+    let mut has_begun = false;
+    series::stream(json, |labels, samples| {
+        if are_nan_stale {
+            samples.retain(|sample| !sample.value.is_nan());
+        }
+        // Samples come in the order of time. Engines with closed ranges return one at the left end that does not belong to the query.
+        let first = samples.partition_point(|sample| sample.at < range.start);
+        let end = samples.partition_point(|sample| sample.at <= range.end);
+        if first >= end {
+            return Ok(());
+        }
+        if !has_begun {
+            has_begun = true;
+            sink.begin(|| labels.clone());
+        }
+        if sink.take(&samples[first..end]).is_break() { Err(Undecoded::Enough) } else { Ok(()) }
+    })
 }
 
-impl Streamed {
-    /// Takes a series.
-    fn take(
-        &mut self,
-        json: &mut Json<'_>,
-        range: TimeRange,
-        are_nan_stale: bool,
-        sink: &mut impl SampleSink,
-    ) -> Result<(), Undecoded> {
-        let mut has_begun = false;
-        self.has_native_histograms |= series::stream(json, |labels, samples| {
-            if are_nan_stale {
-                samples.retain(|sample| !sample.value.is_nan());
-            }
-            // Samples come in the order of time. A closed range has one at its left end that was not asked for.
-            let first = samples.partition_point(|sample| sample.at < range.start);
-            let end = samples.partition_point(|sample| sample.at <= range.end);
-            if first >= end {
-                return Ok(());
-            }
-            if !has_begun {
-                has_begun = true;
-                sink.begin(|| labels.clone());
-            }
-            match sink.take(&samples[first..end]) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Undecoded::Enough),
-            }
-        })?;
-        Ok(())
-    }
-}
-
-/// `result`: what its first element is tells which of the two it is.
+/// `result`. Its first element shows which of the two it is.
 enum Elements {
     Series(SeriesSet),
     Scalar(Sample),
@@ -240,6 +227,7 @@ impl Decode for Elements {
 mod tests {
     use super::*;
     use crate::model::sample::Labels;
+    use std::ops::ControlFlow;
 
     fn result(data: &str) -> Option<Vec<Series>> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
@@ -272,7 +260,7 @@ mod tests {
         );
     }
 
-    /// A sink that keeps what it is given, and breaks off after so many slices.
+    /// A sink that keeps what it receives, and stops after this many slices.
     #[derive(Default)]
     struct StreamRecorder {
         given: Vec<(Labels, Vec<usize>, Vec<Sample>)>,
@@ -296,11 +284,11 @@ mod tests {
     fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Result<bool, Undecoded> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
         let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
-        Ok(envelope.data.expect("data").has_native_histograms)
+        Ok(envelope.data.expect("data"))
     }
 
     #[test]
-    fn samples_are_handed_on_while_they_arrive_and_cut_to_the_range() {
+    fn samples_are_passed_on_while_they_arrive_and_cut_to_the_range() {
         let list =
             |count: i64| (0..count).map(|nth| format!(r#"[{nth},"{nth}"],[{nth},"7"]"#)).collect::<Vec<_>>().join(",");
         for count in [1, 2, 4_095, 4_096, 4_097, 10_000] {
@@ -335,7 +323,7 @@ mod tests {
     #[test]
     fn a_sink_that_has_seen_enough_ends_the_reading() {
         let values: Vec<String> = (0..20_000).map(|nth| format!(r#"[{nth},"1"]"#)).collect();
-        // What follows is no JSON, and not looked at.
+        // The rest is not JSON, and is not looked at.
         let data = format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}"#, values.join(","));
         let mut sink = StreamRecorder { left: Some(2), ..StreamRecorder::default() };
         let range = TimeRange { start: 0, end: i64::MAX };
@@ -344,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_left_out_where_it_says_that_a_series_has_ended() {
+    fn nan_is_dropped_where_it_marks_the_end_of_a_series() {
         let data = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"]]}]}"#;
         for (are_nan_stale, count) in [(false, 3), (true, 2)] {
             let mut sink = StreamRecorder::default();
@@ -354,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn of_samples_what_does_not_have_the_form_of_the_api_is_refused_too() {
+    fn samples_of_another_form_are_refused() {
         let check = |series: &str, expected: Option<bool>| {
             let data = format!(r#"{{"resultType":"matrix","result":[{series}]}}"#);
             let range = TimeRange { start: 0, end: i64::MAX };
@@ -378,13 +366,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_is_there_twice_is_one() {
+    fn a_repeated_sample_counts_once() {
         let twice = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"5"],[1,"5"],[2,"6"]]}]}"#;
         assert_eq!(result(twice).unwrap()[0].samples, samples(&[(1_000, 5.0), (2_000, 6.0)]));
     }
 
     #[test]
-    fn of_very_many_series_the_first_are_kept_and_all_are_counted() {
+    fn the_first_series_are_kept_and_all_are_counted() {
         for total in [1, MAX_SERIES - 1, MAX_SERIES, MAX_SERIES + 1, 3 * MAX_SERIES] {
             let one = |nth| format!(r#"{{"metric":{{"nth":"{nth}"}},"value":[1,"2"]}}"#);
             let list: Vec<String> = (0..total).map(one).collect();
@@ -404,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn native_histograms_are_seen_and_left_out() {
+    fn native_histograms_are_reported_and_skipped() {
         let only = r#"{"resultType":"matrix","result":[{"metric":{},"histograms":[[1,{"count":"2"}]]}]}"#;
         let both = r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"2"]],"histograms":[]}]}"#;
         for (data, count) in [(only, 0), (both, 1)] {
@@ -415,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_have_the_form_of_the_api_is_refused() {
+    fn a_response_of_another_form_is_refused() {
         for data in [
             r#"{"resultType":"string","result":[1,"x"]}"#,
             r#"{"resultType":"scalar","result":[]}"#,

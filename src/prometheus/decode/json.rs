@@ -1,7 +1,7 @@
-//! JSON as it arrives: a reader that hands out a response piece by piece and keeps none of it (RFC 8259).
+//! A JSON reader that hands out a response piece by piece and stores none of it (RFC 8259).
 //!
-//! A decoder for any type, as serde's are, takes several times as long for the samples, which are nearly all there is in a
-//! long response. What a response has to look like, its types say: each takes its own [`Json`] apart.
+//! A generic decoder such as serde takes several times as long for samples, which make up most of a long response. Each type
+//! decodes itself from a [`Json`] and so defines its form.
 
 mod skip;
 mod tokens;
@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 pub(in crate::prometheus) use tokens::number;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 pub(in crate::prometheus) const BUFFER_BYTES: usize = 16 << 10;
 
 /// Why something cannot be decoded.
@@ -18,9 +18,9 @@ pub(in crate::prometheus) const BUFFER_BYTES: usize = 16 << 10;
 pub(in crate::prometheus) enum Undecoded {
     /// The body cannot be read to its end.
     Unread(io::Error),
-    /// It is not what is expected. Nothing in here repeats anything of it.
+    /// It does not have the expected form. Nothing in here repeats anything of it.
     Foreign,
-    /// Whoever it is read for has seen enough.
+    /// The sink has seen enough.
     Enough,
 }
 
@@ -30,12 +30,12 @@ impl From<io::Error> for Undecoded {
     }
 }
 
-/// What can be decoded.
+/// A type that can be decoded.
 pub(in crate::prometheus) trait Decode: Sized {
     /// Takes the next value.
     ///
     /// # Errors
-    /// When it cannot be read, or is not what is expected.
+    /// Fails if the value cannot be read or does not have the expected form.
     fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded>;
 }
 
@@ -45,21 +45,21 @@ impl Decode for String {
     }
 }
 
-/// A text of JSON, and how much of it is taken. Every failure is for good.
+/// A JSON text, and how much of it is taken. After an error, it must not be used any more.
 pub(in crate::prometheus) struct Json<'r> {
     source: &'r mut dyn Read,
-    /// What was read last; from `at` to `end` it is not taken yet.
+    /// The bytes read last; those from `at` to `end` are not taken yet.
     buffer: &'r mut [u8],
     at: usize,
     end: usize,
-    /// A token that is not in one piece in the buffer, or was written with escapes.
+    /// A token that is not in one piece in the buffer, or contains escapes.
     token: Vec<u8>,
-    /// How much was read.
+    /// How many bytes were read.
     read: u64,
 }
 
 impl<'r> Json<'r> {
-    /// That of a source, read by way of a buffer, which may hold anything but must not be empty.
+    /// Reads from a source through a buffer, which may contain anything but must not be empty.
     pub(in crate::prometheus) fn new(source: &'r mut dyn Read, buffer: &'r mut [u8]) -> Json<'r> {
         Json { source, buffer, at: 0, end: 0, token: Vec::new(), read: 0 }
     }
@@ -69,7 +69,7 @@ impl<'r> Json<'r> {
         self.read
     }
 
-    /// Takes an object: `take` takes the value of each field, whose name it is given if that is one of `names`.
+    /// Takes an object. `take` takes the value of each field, and gets the field's name if it is one of `names`.
     pub(in crate::prometheus) fn fields(
         &mut self,
         names: &[&'static str],
@@ -97,7 +97,7 @@ impl<'r> Json<'r> {
         })
     }
 
-    /// Takes a list: `take` takes each element.
+    /// Takes a list. `take` takes each element.
     pub(in crate::prometheus) fn list(
         &mut self,
         take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
@@ -106,7 +106,7 @@ impl<'r> Json<'r> {
         self.elements(b']', take)
     }
 
-    /// Takes what stands between commas, up to the byte that closes it.
+    /// Takes elements that are separated by commas, up to the byte that closes the list or object.
     pub(in crate::prometheus) fn elements(
         &mut self,
         close: u8,
@@ -124,12 +124,12 @@ impl<'r> Json<'r> {
         }
     }
 
-    /// Takes a value, or nothing where there is `null`.
+    /// Takes a value, or `null` as `None`.
     pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
         self.optional_by(T::decode)
     }
 
-    /// The same of a value that `take` takes.
+    /// Takes a value with `take`, or `null` as `None`.
     pub(in crate::prometheus) fn optional_by<T>(
         &mut self,
         mut take: impl FnMut(&mut Self) -> Result<T, Undecoded>,
@@ -147,22 +147,22 @@ impl<'r> Json<'r> {
         Ok(is_true)
     }
 
-    /// The next bytes, as far as they are read.
+    /// The next bytes that are already read.
     pub(in crate::prometheus) fn ahead(&self) -> &[u8] {
         &self.buffer[self.at..self.end]
     }
 
-    /// Takes so many of [`Json::ahead`], which somebody else has understood.
+    /// Takes this many bytes of [`Json::ahead`], which the caller has decoded.
     pub(in crate::prometheus) fn pass(&mut self, length: usize) {
         self.at = (self.at + length).min(self.end);
     }
 
-    /// Whether this byte is the next that is no blank.
+    /// Whether this byte is the next after blanks.
     pub(in crate::prometheus) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
         Ok(self.peek()? == byte)
     }
 
-    /// Takes one byte that has to be there.
+    /// Takes a byte, which must be the next after blanks.
     pub(in crate::prometheus) fn expect(&mut self, byte: u8) -> Result<(), Undecoded> {
         if !self.is_next(byte)? {
             return Err(Undecoded::Foreign);
@@ -171,7 +171,7 @@ impl<'r> Json<'r> {
         Ok(())
     }
 
-    /// Makes sure that there is nothing more.
+    /// Checks that only blanks follow.
     pub(in crate::prometheus) fn end(&mut self) -> Result<(), Undecoded> {
         while self.at < self.end || self.is_filled()? {
             match self.buffer[self.at] {
@@ -182,7 +182,7 @@ impl<'r> Json<'r> {
         Ok(())
     }
 
-    /// The next byte that is no blank.
+    /// The next byte that is not a blank.
     fn peek(&mut self) -> Result<u8, Undecoded> {
         loop {
             while self.at < self.end {
@@ -195,12 +195,12 @@ impl<'r> Json<'r> {
         }
     }
 
-    /// Reads on when everything is taken.
+    /// Reads more bytes when all are taken.
     fn fill(&mut self) -> Result<(), Undecoded> {
         if self.is_filled()? { Ok(()) } else { Err(Undecoded::Foreign) }
     }
 
-    /// Reads on when everything is taken; false at the end.
+    /// Reads more bytes when all are taken. Returns false at the end.
     fn is_filled(&mut self) -> Result<bool, Undecoded> {
         self.at = 0;
         self.end = 0;
@@ -233,7 +233,7 @@ impl<'r> Json<'r> {
     }
 }
 
-/// Takes note of what a field holds, which must not be there twice.
+/// Sets a field, which must not be set yet.
 pub(in crate::prometheus) fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Undecoded> {
     if field.replace(value).is_some() { Err(Undecoded::Foreign) } else { Ok(()) }
 }
@@ -252,7 +252,7 @@ mod tests {
     use super::tokens::MAX_TEXT_BYTES;
     use super::*;
 
-    /// A source that gives so many bytes at a time, so that every token is cut somewhere, and is interrupted before each.
+    /// A source that returns this many bytes at a time, so that every token is cut somewhere, and is interrupted before each.
     struct TextInPieces<'a> {
         left: &'a [u8],
         length: usize,
@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    /// What is skipped whole, whatever pieces it comes in.
+    /// Whether a text is skipped to its end, whatever pieces it comes in.
     fn is_value(text: &str) -> bool {
         let mut results = [1, 2, 3, 7, 1 << 20].map(|length| {
             let mut source = TextInPieces::of(text, length);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_skipped_is_what_serde_json_ignores() {
+    fn skipping_accepts_what_serde_json_accepts() {
         for text in [
             "null",
             "true",
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_what_is_written_wherever_it_is_cut() {
+    fn a_string_is_read_wherever_it_is_cut() {
         for text in [r#""""#, r#""plain""#, r#""é\u00e9\ud83d\ude00""#, r#""\"\\\/\b\f\n\r\t""#, r#""a\u0000b""#] {
             let expected: String = serde_json::from_str(text).unwrap();
             for length in 1..=text.len() {
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_is_no_text() {
+    fn half_a_character_is_refused() {
         let halves = [r#""\ud83d""#, r#""\ud83dA""#, r#""\ud83d\u0041""#, r#""\ud83d\ud83d""#, r#""\ude00""#];
         for text in halves.map(str::as_bytes).into_iter().chain([&[b'"', 0xff, b'"'][..], &[b'"', 0xc3, b'"']]) {
             let (mut source, mut buffer) = (text, [0; BUFFER_BYTES]);

@@ -1,6 +1,6 @@
-//! What of a response is kept at most, so that the memory for it has a bound that no upstream can move.
+//! Bounds on what is kept of a response, so that no upstream decides how much memory it takes.
 //!
-//! A bound on the bytes of a response alone is a poor one on memory: three bytes of a list become a string of 24.
+//! A bound on the bytes of a response is not enough: three bytes of a list become a string of 24.
 
 use std::collections::BTreeSet;
 
@@ -62,7 +62,7 @@ impl<const MOST: usize> Decode for BoundedTexts<MOST> {
     }
 }
 
-/// The different values that a field has in a list of objects of texts: at most one more than `most`.
+/// The distinct values of a field in a list of objects of strings; at most one more than `most`.
 pub(in crate::prometheus) fn values_in_objects(
     json: &mut Json<'_>,
     field: &str,
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_list_of_objects_the_different_values_of_a_field_are_kept() {
+    fn distinct_values_of_a_field_are_kept() {
         let check = |list: &str, most: usize, expected: Option<&[&str]>| {
             let (mut source, mut buffer) = (list.as_bytes(), [0; 16]);
             let found = values_in_objects(&mut Json::new(&mut source, &mut buffer), "a", most);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_first_are_kept_and_all_are_counted() {
+    fn the_first_elements_are_kept_and_all_are_counted() {
         for (list, kept, total) in [
             ("[]", &[][..], 0),
             (r#"["a"]"#, &["a"], 1),

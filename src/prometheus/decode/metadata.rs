@@ -1,18 +1,15 @@
-//! What `/api/v1/metadata` says of the types of metrics, decoded straight into them.
+//! The types of metrics in `/api/v1/metadata`.
 
 use super::json::{Decode, Json, Undecoded, once};
 use crate::model::metric_type::{Metadata, MetricType};
 
-/// The most families that are kept, several times what a large Prometheus has. What is declared is a hint, so a metric
-/// of a further family is told by its name, like one without a declaration.
+/// The most families that are kept, several times what a large Prometheus has. Declared types are hints, so a metric of a further
+/// family gets its type from its name, like one without a declaration.
 const MAX_FAMILIES: usize = 100_000;
 
 /// `data` of `/api/v1/metadata`.
-#[derive(Debug, Default)]
-pub(in crate::prometheus) struct Families(pub(in crate::prometheus) Metadata);
-
-impl Decode for Families {
-    fn decode(json: &mut Json<'_>) -> Result<Families, Undecoded> {
+impl Decode for Metadata {
+    fn decode(json: &mut Json<'_>) -> Result<Metadata, Undecoded> {
         let mut families = Metadata::new();
         json.entries(|json, family| {
             if families.len() == MAX_FAMILIES {
@@ -21,11 +18,11 @@ impl Decode for Families {
             families.insert(family, distinct_types(json)?);
             Ok(())
         })?;
-        Ok(Families(families))
+        Ok(families)
     }
 }
 
-/// What the targets declare of a family: thousands of them mostly the same.
+/// The distinct types that the targets declare for a family. Thousands of targets mostly declare the same one.
 fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
     let mut types = Vec::new();
     json.list(|json| {
@@ -38,7 +35,7 @@ fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
     Ok(types)
 }
 
-/// One target's declaration.
+/// The declaration of one target.
 impl Decode for MetricType {
     fn decode(json: &mut Json<'_>) -> Result<MetricType, Undecoded> {
         let mut declared = None;
@@ -63,14 +60,10 @@ mod tests {
     use super::super::json::decoded;
     use super::*;
 
-    fn decode(data: &str) -> Result<Metadata, Undecoded> {
-        decoded(data).map(|Families(metadata)| metadata)
-    }
-
     #[test]
     fn each_declared_type_of_a_family_is_kept_once() {
         let check = |list: &str, expected: &[MetricType]| {
-            let metadata = decode(&format!(r#"{{"a":{list}}}"#)).unwrap();
+            let metadata: Metadata = decoded(&format!(r#"{{"a":{list}}}"#)).unwrap();
             assert_eq!(metadata["a"], expected, "{list}");
         };
         check("[]", &[]);
@@ -83,10 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_families_the_first_are_kept() {
+    fn the_first_families_are_kept() {
         for total in [1, MAX_FAMILIES - 1, MAX_FAMILIES, MAX_FAMILIES + 1, MAX_FAMILIES + 1_000] {
             let families: Vec<String> = (0..total).map(|nth| format!(r#""f{nth}":[{{"type":"gauge"}}]"#)).collect();
-            let metadata = decode(&format!("{{{}}}", families.join(","))).unwrap();
+            let metadata: Metadata = decoded(&format!("{{{}}}", families.join(","))).unwrap();
             let kept = total.min(MAX_FAMILIES);
             assert_eq!(metadata.len(), kept);
             assert!(metadata.contains_key(&format!("f{}", kept - 1)));
@@ -94,9 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metadata_is_refused() {
+    fn other_forms_than_metadata_are_refused() {
         for data in ["[]", "5", r#"{"a":5}"#, r#"{"a":[5]}"#, r#"{"a":[{"type":5}]}"#, r#"{"a":{}}"#] {
-            assert!(decode(data).is_err(), "{data}");
+            assert!(decoded::<Metadata>(data).is_err(), "{data}");
         }
     }
 }

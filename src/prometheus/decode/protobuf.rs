@@ -1,26 +1,26 @@
-//! The wire format of protobuf, as far as the messages of remote read need it: the fields of a message that lies in a
-//! slice, and the two kinds of fields that a request consists of.
+//! The wire format of protobuf, as far as remote read needs it: the fields of a message in a slice, and the two kinds of fields in
+//! a request.
 //!
-//! Knows no message. The rules are those of "Encoding" in protobuf's documentation. Groups, which proto3 does not have,
-//! are refused.
+//! Knows no message. The rules are those of "Encoding" in protobuf's documentation. Groups, which proto3 does not have, are
+//! refused.
 
-/// A message that breaks off, or is not one at all.
+/// A message that is cut short or invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WireValue<'m> {
     /// An integer, a boolean or an enum.
     Varint(u64),
     /// A string, bytes, a message or packed numbers.
     Bytes(&'m [u8]),
-    /// Four or eight bytes, which are skipped: no message that is read here has such a field.
+    /// Four or eight bytes, which are skipped: no message of remote read has such a field.
     Fixed,
 }
 
 impl<'m> WireValue<'m> {
-    /// The integer of a field that has to hold one.
+    /// The integer of a field that must contain one.
     pub(super) fn varint(self) -> Result<u64, Malformed> {
         match self {
             WireValue::Varint(value) => Ok(value),
@@ -28,7 +28,7 @@ impl<'m> WireValue<'m> {
         }
     }
 
-    /// The bytes of a field that has to hold some.
+    /// The bytes of a field that must contain some.
     pub(super) fn bytes(self) -> Result<&'m [u8], Malformed> {
         match self {
             WireValue::Bytes(bytes) => Ok(bytes),
@@ -37,7 +37,7 @@ impl<'m> WireValue<'m> {
     }
 }
 
-/// The fields of a message, each with its number, in the order in which they are written. Ends after the first error.
+/// The fields of a message with their numbers, in the order in which they are written. Ends after the first error.
 pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, WireValue<'_>), Malformed>> {
     let mut rest = message;
     std::iter::from_fn(move || {
@@ -93,7 +93,7 @@ pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
     Err(Malformed)
 }
 
-/// Takes so many bytes from the front of `rest`.
+/// Takes this many bytes from the front of `rest`.
 fn bytes<'m>(rest: &mut &'m [u8], length: u64) -> Result<&'m [u8], Malformed> {
     let length = usize::try_from(length).map_err(|_| Malformed)?;
     let (bytes, later) = rest.split_at_checked(length).ok_or(Malformed)?;
@@ -101,13 +101,13 @@ fn bytes<'m>(rest: &mut &'m [u8], length: u64) -> Result<&'m [u8], Malformed> {
     Ok(bytes)
 }
 
-/// Adds a field that holds an integer. A negative one is its two's complement.
+/// Adds a field with an integer. A negative integer is written as its two's complement.
 pub(super) fn put_varint(message: &mut Vec<u8>, number: u32, value: u64) {
     put(message, u64::from(number << 3));
     put(message, value);
 }
 
-/// Adds a field that holds a string or a message.
+/// Adds a field with a string or a message.
 pub(super) fn put_bytes(message: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put(message, u64::from(number << 3 | 2));
     put(message, bytes.len() as u64);
@@ -187,7 +187,7 @@ mod tests {
             &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
             &[0x0d, 1, 2, 3],
             &[0x11, 1, 2, 3, 4, 5, 6, 7],
-            // Groups, wire types that do not exist, a field without a number, a number of more than 29 bits.
+            // Groups, unknown wire types, a field without a number, a number of more than 29 bits.
             &[0x0b, 0x0c],
             &[0x0c],
             &[0x0e, 0],

@@ -1,5 +1,4 @@
-//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, handed on while they
-//! arrive.
+//! Remote read with `STREAMED_XOR_CHUNKS`: the samples of series as Prometheus stores them, passed on while they arrive.
 //!
 //! Knows nothing of HTTP, only of bytes. The messages are those of Prometheus's `prompb/remote.proto` and
 //! `types.proto`:
@@ -21,7 +20,7 @@ mod series_labels;
 
 use std::io::Read;
 
-use super::protobuf::{self, Malformed};
+use super::protobuf;
 use super::xor_chunk::{self, Damaged};
 use crate::model::sample::{Sample, SampleSink};
 use crate::model::time::TimeRange;
@@ -30,46 +29,44 @@ use frames::Frames;
 use series_labels::SeriesLabels;
 
 pub(in crate::prometheus) use failure::{Breach, ReadFailure};
-pub(in crate::prometheus) use request::request;
+pub use request::request;
 
-/// The bits of the NaN that says that a series has ended (`StaleNaN` in Prometheus's `model/value`). It is not a
-/// sample.
+/// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
-/// What was read of a response.
+/// How much was read of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::prometheus) struct ReadSummary {
-    /// Whether the sink broke off the reading. Everything was read otherwise.
-    pub(in crate::prometheus) is_broken_off: bool,
-    /// How many series with samples in the range there were.
-    pub(in crate::prometheus) series: u64,
-    /// How many samples the sink was given.
-    pub(in crate::prometheus) samples: u64,
+pub struct RemoteReadCounts {
+    /// Whether the sink stopped the reading. Otherwise, everything was read.
+    pub is_broken_off: bool,
+    /// How many series have samples in the range.
+    pub series: u64,
+    /// How many samples the sink received.
+    pub samples: u64,
     /// How many bytes were read.
-    pub(in crate::prometheus) bytes: u64,
+    pub bytes: u64,
 }
 
-/// Reads a response and gives its samples in the range to the sink, series after series. Nothing found is an empty
-/// response.
+/// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
+/// empty.
 ///
-/// The sink gets no staleness markers, but whatever else is stored, NaN and infinities included. Of several samples of
-/// a series at one time it gets the one that arrived first.
+/// The sink gets no staleness markers, but everything else that is stored, including NaN and infinities. Of several samples of a
+/// series at one time, it gets the one that arrived first.
 ///
-/// At most one frame is in memory, and of the samples those of the chunks that overlap at one instant.
+/// At most one frame is in memory, and the samples of those chunks that overlap at one instant.
 ///
-/// Series that follow each other and have the same labels are one that is spread over several messages, and the later
-/// message has to begin after the end of the earlier one. Two series may look alike: Prometheus adds its external
-/// labels to all series, which may be what told them apart (prometheus/prometheus#12605). When they overlap, the
-/// reading fails as [`ReadFailure::Unsorted`].
+/// Consecutive series with the same labels are one series in several messages, and the later message must begin after the end of
+/// the earlier one. Two different series may look alike: Prometheus adds its external labels to all series and may thereby replace
+/// the label that told them apart (prometheus/prometheus#12605). If they overlap, the reading fails with [`ReadFailure::Unsorted`].
 ///
 /// # Errors
-/// When the response cannot be read to its end, or anything in it is not as it should be. What the sink was given by
-/// then is not the response.
+/// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
+/// is not the response.
 pub(in crate::prometheus) fn decode(
     body: &mut impl Read,
     range: TimeRange,
     sink: &mut impl SampleSink,
-) -> Result<ReadSummary, ReadFailure> {
+) -> Result<RemoteReadCounts, ReadFailure> {
     let mut frames = Frames::of(body);
     let mut response = ResponseReader {
         range,
@@ -87,7 +84,7 @@ pub(in crate::prometheus) fn decode(
         }
     };
     let Output { series, samples, .. } = response.output;
-    Ok(ReadSummary { is_broken_off, series, samples, bytes: frames.read() })
+    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes: frames.read() })
 }
 
 /// Why the reading ends before the end of the response.
@@ -96,40 +93,28 @@ enum Halt {
     Failed(ReadFailure),
 }
 
-impl From<ReadFailure> for Halt {
-    fn from(failure: ReadFailure) -> Halt {
-        Halt::Failed(failure)
+impl<F: Into<ReadFailure>> From<F> for Halt {
+    fn from(failure: F) -> Halt {
+        Halt::Failed(failure.into())
     }
 }
 
-impl From<Breach> for Halt {
-    fn from(breach: Breach) -> Halt {
-        ReadFailure::from(breach).into()
-    }
-}
-
-impl From<Malformed> for Halt {
-    fn from(_: Malformed) -> Halt {
-        Breach::Message.into()
-    }
-}
-
-impl From<Damaged> for Halt {
-    fn from(_: Damaged) -> Halt {
+impl From<Damaged> for ReadFailure {
+    fn from(_: Damaged) -> ReadFailure {
         Breach::Chunk.into()
     }
 }
 
-impl From<Unsorted> for Halt {
-    fn from(_: Unsorted) -> Halt {
-        ReadFailure::Unsorted.into()
+impl From<Unsorted> for ReadFailure {
+    fn from(_: Unsorted) -> ReadFailure {
+        ReadFailure::Unsorted
     }
 }
 
 /// A response that is being read.
 struct ResponseReader<'s, S> {
     range: TimeRange,
-    /// The labels of the series that is being read, and room for those of the next.
+    /// The labels of the series that is being read, and space for those of the next one.
     labels: SeriesLabels,
     next_labels: SeriesLabels,
     merge: ChunkMerge,
@@ -137,7 +122,7 @@ struct ResponseReader<'s, S> {
 }
 
 impl<S: SampleSink> ResponseReader<'_, S> {
-    /// Takes a `ChunkedReadResponse`.
+    /// Decodes a `ChunkedReadResponse`.
     fn message(&mut self, message: &[u8]) -> Result<(), Halt> {
         for field in protobuf::fields(message) {
             if let (1, series) = field? {
@@ -147,7 +132,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
         Ok(())
     }
 
-    /// Takes a `ChunkedSeries`.
+    /// Decodes a `ChunkedSeries`.
     fn series(&mut self, message: &[u8]) -> Result<(), Halt> {
         self.next_labels.clear();
         for field in protobuf::fields(message) {
@@ -168,7 +153,7 @@ impl<S: SampleSink> ResponseReader<'_, S> {
         self.merge.finish(|samples| self.output.hand_on(&self.labels, samples))
     }
 
-    /// Takes a `Chunk`.
+    /// Decodes a `Chunk`.
     fn chunk(&mut self, message: &[u8]) -> Result<(), Halt> {
         let (mut min_time_ms, mut max_time_ms, mut kind, mut data) = (0, 0, 0, &[][..]);
         for field in protobuf::fields(message) {
@@ -193,10 +178,10 @@ impl<S: SampleSink> ResponseReader<'_, S> {
     }
 }
 
-/// The sink, and what it was given.
+/// The sink, and how much it has received.
 struct Output<'s, S> {
     sink: &'s mut S,
-    /// Whether the sink knows of the series that is being read.
+    /// Whether the sink knows the series that is being read.
     has_begun: bool,
     series: u64,
     samples: u64,
@@ -233,18 +218,17 @@ mod tests {
 
     const ALL: TimeRange = TimeRange { start: 0, end: 1 << 50 };
 
-    /// What a response of Prometheus 2.42 consists of, and the samples that it was loaded with;
-    /// `tests/data/remote_read/make` made both.
+    /// Responses of Prometheus 2.42, and the samples that it was loaded with; `tests/data/remote_read/make` made both.
     const RESPONSE: &[u8] = include_bytes!("../../../tests/data/remote_read/response.bin");
     const SAMPLES: &str = include_str!("../../../tests/data/remote_read/samples.om");
 
     /// Samples with the bits of their values, which can be compared.
     type Plain = Vec<(i64, u64)>;
 
-    /// A series as it was given to the sink, slice by slice.
+    /// A series as the sink received it, slice by slice.
     type Given = (Labels, Vec<Plain>);
 
-    /// A sink that keeps what it is given, and breaks off after so many slices.
+    /// A sink that keeps what it receives, and stops after this many slices.
     struct SeriesRecorder {
         given: Vec<Given>,
         left: usize,
@@ -265,13 +249,13 @@ mod tests {
         }
     }
 
-    fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, ReadSummary), ReadFailure> {
+    fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, RemoteReadCounts), ReadFailure> {
         let length = stream.len() as u64;
         let mut recorder = SeriesRecorder { given: Vec::new(), left: usize::MAX };
         let summary = decode(&mut stream, range, &mut recorder)?;
         let samples = recorder.given.iter().flat_map(|(_, slices)| slices).map(Vec::len).sum::<usize>();
         let (series, samples) = (recorder.given.len() as u64, samples as u64);
-        assert_eq!(summary, ReadSummary { is_broken_off: false, series, samples, bytes: length });
+        assert_eq!(summary, RemoteReadCounts { is_broken_off: false, series, samples, bytes: length });
         Ok((recorder.given, summary))
     }
 
@@ -281,7 +265,7 @@ mod tests {
         Ok(given.into_iter().map(|(labels, slices)| (labels, slices.concat())).collect())
     }
 
-    /// A chunk of these samples that tells its times right.
+    /// A chunk of these samples with the right times.
     fn chunk_of(samples: &[(i64, f64)]) -> Vec<u8> {
         let time = |sample: Option<&(i64, f64)>| sample.map_or(0, |sample| sample.0);
         chunk(time(samples.first()), time(samples.last()), XOR, &xor(samples))
@@ -301,7 +285,7 @@ mod tests {
         samples.iter().map(|&(at, value)| (at, value.to_bits())).collect()
     }
 
-    /// What the only series of a stream holds.
+    /// The samples of the only series of a stream.
     fn check_only(chunks: &[&[(i64, f64)]], range: TimeRange, expected: &[(i64, f64)]) {
         let chunks: Vec<_> = chunks.iter().map(|samples| chunk_of(samples)).collect();
         let found = found(&only(&chunks), range).unwrap();
@@ -319,13 +303,13 @@ mod tests {
 
     const STALE_NAN: f64 = f64::from_bits(STALE);
 
-    /// What samples.om says of each series: `stored{series="NAME"} VALUE SECONDS.MMM`.
+    /// The samples of each series in samples.om: `stored{series="NAME"} VALUE SECONDS.MMM`.
     fn loaded() -> BTreeMap<String, Plain> {
         let mut all = BTreeMap::<String, Plain>::new();
         for line in SAMPLES.lines().filter(|line| !line.starts_with('#')) {
             let [series, value, time] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
             let value: f64 = value.parse().unwrap();
-            // The NaN of Go is another than that of Rust.
+            // Go's NaN has other bits than Rust's.
             let bits = if value.is_nan() { 0x7ff8_0000_0000_0001 } else { value.to_bits() };
             let name = series.split('"').nth(1).unwrap().to_owned();
             all.entry(name).or_default().push((time.replace('.', "").parse().unwrap(), bits));
@@ -334,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prometheus_answers_is_what_it_was_loaded_with() {
+    fn a_response_of_prometheus_has_the_samples_that_it_was_loaded_with() {
         let (whole, loaded) = (found(RESPONSE, ALL).unwrap(), loaded());
         assert_eq!(whole.len(), 7);
         assert_eq!(loaded.len(), 7);
@@ -343,7 +327,7 @@ mod tests {
             assert_eq!(*labels, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
             assert_eq!(*samples, loaded[&labels["series"]], "{labels:?}");
         }
-        // Cut to a range that begins and ends at samples.
+        // A range that begins and ends at samples.
         let range = TimeRange { start: 1_700_000_060_000, end: 1_700_003_000_000 };
         for (labels, samples) in found(RESPONSE, range).unwrap() {
             let mut expected = loaded[&labels["series"]].clone();
@@ -432,14 +416,14 @@ mod tests {
     }
 
     #[test]
-    fn two_series_that_look_alike_are_not_taken_for_one() {
-        // Prometheus 2.42 with the external label `cluster="eu"` answers like this for `x` and `x{cluster="eu"}`.
+    fn two_series_with_the_same_labels_are_not_merged() {
+        // Prometheus 2.42 with the external label `cluster="eu"` responds like this for `x` and `x{cluster="eu"}`.
         let alike = |samples: &[(i64, f64)]| series(&[("__name__", "x"), ("cluster", "eu")], &[chunk_of(samples)]);
         for (one, other) in [
             (&[(1, 1.0), (5, 2.0)][..], &[(1, 7.0), (5, 8.0)][..]),
             (&[(1, 1.0), (5, 2.0)], &[(5, 8.0)]),
             (&[(1, 1.0), (5, 2.0)], &[(3, 8.0), (9, 9.0)]),
-            // What is not handed on counts all the same.
+            // Labels count even if none of their samples are passed on.
             (&[(1, STALE_NAN)], &[(1, 7.0)]),
         ] {
             for stream in [stream(&[&[alike(one)], &[alike(other)]]), stream(&[&[alike(one), alike(other)]])] {
@@ -495,19 +479,19 @@ mod tests {
         );
         check_only(&[&[(99, 1.0), (201, 2.0)]], range, &[]);
         check_only(&[&[(-5, 1.0), (150, 2.0)]], range, &[(150, 2.0)]);
-        // What a chunk says of its times does not matter, only what it holds.
+        // The times in the header of a chunk do not matter, only its samples.
         let wrong = chunk(900, 950, XOR, &xor(&[(150, 1.0)]));
         assert_eq!(found(&only(&[wrong]), range).unwrap()[0].1, bits(&[(150, 1.0)]));
     }
 
     #[test]
-    fn of_several_samples_at_one_time_the_first_counts() {
+    fn the_first_of_several_samples_at_one_time_counts() {
         check_only(&[&[(1, 1.0), (2, 1.0)], &[(1, 2.0), (2, 2.0), (3, 2.0)]], ALL, &[(1, 1.0), (2, 1.0), (3, 2.0)]);
         check_only(&[&[(1, 1.0), (5, 1.0)], &[(3, 2.0), (4, 2.0)]], ALL, &[(1, 1.0), (3, 2.0), (4, 2.0), (5, 1.0)]);
     }
 
     #[test]
-    fn staleness_markers_are_dropped_once_they_have_hidden_what_they_hide() {
+    fn staleness_markers_are_dropped_after_the_merge() {
         check_only(&[&[(1, 1.0), (2, STALE_NAN), (3, 3.0), (4, STALE_NAN)]], ALL, &[(1, 1.0), (3, 3.0)]);
         check_only(&[&[(1, STALE_NAN), (2, 2.0)], &[(1, 7.0), (2, 7.0)]], ALL, &[(2, 2.0)]);
         check_only(&[&[(1, 7.0)], &[(1, STALE_NAN)]], ALL, &[(1, 7.0)]);
@@ -542,13 +526,13 @@ mod tests {
     fn chunks_in_an_order_that_cannot_be_merged_are_a_failure() {
         let chunks = [[(10, 1.0)], [(20, 2.0)], [(5, 3.0)]].map(|samples| chunk_of(&samples));
         assert!(matches!(found(&only(&chunks), ALL), Err(ReadFailure::Unsorted)));
-        // The next series begins anew.
+        // The next series starts from scratch.
         let next = stream(&[&[series(&[("a", "1")], &chunks[..2]), series(&[("a", "2")], &chunks[2..])]]);
         assert_eq!(found(&next, ALL).unwrap().len(), 2);
     }
 
     #[test]
-    fn a_damaged_chunk_is_a_failure_wherever_it_lies() {
+    fn a_damaged_chunk_is_a_failure_anywhere() {
         let data = xor(&[(1, 1.0), (2, 2.0)]);
         for length in 0..data.len() {
             assert_eq!(breach(&only(&[chunk(1, 2, XOR, &data[..length])])), Some(Breach::Chunk), "{length} bytes");
@@ -561,7 +545,7 @@ mod tests {
         let chunks = [[(1, 1.0)], [(2, 2.0)], [(3, 3.0)]].map(|samples| chunk_of(&samples));
         let whole = [only(&chunks), stream(&[&[series(&[("a", "1")], &chunks)]])].concat();
         for left in 1..=6 {
-            // Whatever follows the frame is not even read.
+            // Nothing after the frame is even read.
             struct BrokenReader;
             impl Read for BrokenReader {
                 fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -573,7 +557,7 @@ mod tests {
             let series = recorder.given.len() as u64;
             assert_eq!(recorder.left, 0);
             let bytes = summary.bytes;
-            assert_eq!(summary, ReadSummary { is_broken_off: true, series, samples: left as u64, bytes });
+            assert_eq!(summary, RemoteReadCounts { is_broken_off: true, series, samples: left as u64, bytes });
         }
         let mut recorder = SeriesRecorder { given: Vec::new(), left: 7 };
         assert!(!decode(&mut &*whole, ALL, &mut recorder).unwrap().is_broken_off);
@@ -614,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_may_come_behind_chunks_and_are_bounded() {
+    fn labels_may_follow_chunks_and_are_bounded() {
         let one = [field(2, &chunk_of(&[(1, 1.0)])), field(1, &[field(1, b"a"), field(2, b"b")].concat())].concat();
         assert_eq!(found(&stream(&[&[one]]), ALL).unwrap()[0].0, Labels::from([("a".to_owned(), "b".to_owned())]));
         let names: Vec<String> = (0..=1_000).map(|nth| nth.to_string()).collect();

@@ -1,27 +1,28 @@
-//! Samples as servers write them, `[1700000059.781,"50.12"]`, taken eight digits at a time.
+//! Decodes samples as servers write them, `[1700000059.781,"50.12"]`, eight digits at a time.
 //!
-//! A response is nearly all samples, and one taken apart by bytes costs several times as much. What is written in any other
-//! way is none here and left to [`json`](super::json), which reads whatever is allowed; both come to the same.
+//! Samples make up most of a response, and decoding them byte by byte costs several times as much. Samples in any other form are
+//! left to [`json`](super::json), which reads everything that is allowed. Both give the same result.
 
 use crate::model::sample::Sample;
 
-/// So many bytes are looked at, which the samples that are taken here have room in.
+/// How many bytes are looked at. Every sample that is decoded here fits into them.
 const MAX_BYTES: usize = 64;
 
-/// The most digits of a value: those of any such number fit into 64 bits.
+/// The most digits of a value: any number with this many fits into 64 bits.
 const MAX_DIGITS: usize = 19;
 
-/// Up to here every integer is a number of 64 bits with a point as well, and so is each of [`POWERS`]; their quotient is then
-/// rounded once, which makes it the number nearest to what is written.
+/// Up to here, every integer is exact as a float of 64 bits, and so is each of [`POWERS`]. Their quotient is rounded once, so it is
+/// the float nearest to the text.
 const MAX_EXACT: u64 = 1 << 53;
 
 const POWERS: [f64; 20] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
 
-/// Takes samples with the commas behind them, as many as there are at the start of a text, and gives how many bytes they have.
+/// Decodes the samples at the start of a text, each with the comma behind it, and passes them to `take`. Returns how many bytes
+/// they have.
 ///
 /// # Errors
-/// When `take` has one.
+/// Fails with the error of `take`.
 #[inline]
 pub(super) fn samples<E>(text: &[u8], mut take: impl FnMut(Sample) -> Result<(), E>) -> Result<usize, E> {
     let mut at = 0;
@@ -34,14 +35,14 @@ pub(super) fn samples<E>(text: &[u8], mut take: impl FnMut(Sample) -> Result<(),
     Ok(at)
 }
 
-/// The sample at the start of a text, and how many bytes it has; none when it is not written as usual.
+/// The sample at the start of a text, and how many bytes it has; `None` if it is not written as usual.
 #[inline]
 fn sample(text: &[u8]) -> Option<(Sample, usize)> {
     let text: &[u8; MAX_BYTES] = text.first_chunk()?;
     if text[0] != b'[' {
         return None;
     }
-    // Ten digits are the seconds until 2286, and from 2001 on.
+    // Seconds have ten digits from 2001 to 2286.
     let (first, length) = eight(text, 1)?;
     if length != 8 || text[1] == b'0' {
         return None;
@@ -50,7 +51,7 @@ fn sample(text: &[u8]) -> Option<(Sample, usize)> {
     let (ms, at) = match text[11] {
         b'.' => {
             let (fraction, length) = eight(text, 12)?;
-            // Prometheus writes all three digits, VictoriaMetrics no more than it has to.
+            // Prometheus writes all three digits, VictoriaMetrics only as many as it needs.
             (fraction * [0, 100, 10, 1].get(length).filter(|_| length > 0)?, 12 + length)
         }
         _ => (0, 11),
@@ -65,7 +66,7 @@ fn sample(text: &[u8]) -> Option<(Sample, usize)> {
     Some((Sample { at: (seconds * 1000 + ms) as i64, value }, end + 2))
 }
 
-/// The number at a place, with or without a sign and a fraction, and where it ends.
+/// The number at `start`, with or without a sign and a fraction, and where it ends.
 fn value(text: &[u8; MAX_BYTES], start: usize) -> Option<(f64, usize)> {
     let is_negative = text[start] == b'-';
     let whole = start + usize::from(is_negative);
@@ -90,7 +91,7 @@ fn value(text: &[u8; MAX_BYTES], start: usize) -> Option<(f64, usize)> {
     Some((if is_negative { -value } else { value }, end))
 }
 
-/// A number that the digits at a place go on with, and where they end; what comes of too many is wrong.
+/// The number `begun`, continued by the digits at `start`, and where they end. Too many digits give a wrong number.
 fn digits(text: &[u8; MAX_BYTES], start: usize, begun: u64) -> Option<(u64, usize)> {
     let (mut number, mut at) = (begun, start);
     loop {
@@ -105,21 +106,21 @@ fn digits(text: &[u8; MAX_BYTES], start: usize, begun: u64) -> Option<(u64, usiz
 
 const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-/// The number that up to eight digits at a place are, and how many they are; none at the end of the text.
+/// The number in up to eight digits at `at`, and how many digits it has; `None` at the end of the text.
 ///
-/// Eight bytes are dealt with as one integer: each is a digit if its upper half is 3 and its lower at most 9; neighbours
-/// are then put together, to four numbers below 100, two below 10,000, and one.
+/// Processes eight bytes as one integer: a byte is a digit if its upper half is 3 and its lower half at most 9. Then neighbours are
+/// combined into four numbers below 100, two below 10,000, and one.
 fn eight(text: &[u8; MAX_BYTES], at: usize) -> Option<(u64, usize)> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let bytes = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
     let digits = bytes ^ (ONES * 0x30);
-    // A digit leaves the upper half of its byte empty, also when 6 is added.
+    // For a digit, the upper half of the byte stays empty even if 6 is added.
     let others = (digits | (digits & (ONES * 0x7f)).wrapping_add(ONES * 0x06)) & (ONES * 0xf0);
     let length = others.trailing_zeros() as usize / 8;
     if length == 0 {
         return Some((0, 0));
     }
-    // Those behind the digits go, and zeros come before them.
+    // Shifts the bytes behind the digits out, and zeros in front of the digits.
     let digits = digits << (64 - 8 * length);
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_otherwise_is_left_to_others() {
+    fn other_forms_are_left_to_the_json_reader() {
         for text in [
             "[1700000059.,\"1\"]",
             "[1700000059.7812,\"1\"]",
@@ -213,7 +214,7 @@ mod tests {
         ] {
             assert_eq!(taken(text), None, "{text}");
         }
-        // Nor is one that may go on behind what is looked at.
+        // So is a sample that may continue behind the bytes that are looked at.
         let long = format!("[1700000059,\"{}1\"]", "0".repeat(45));
         assert_eq!(sample(&long.as_bytes()[..long.len().min(64)]), None);
         assert_eq!(sample(b"[1700000059,\"1\"]"), None);

@@ -4,7 +4,7 @@ use super::json::{Decode, Json, Undecoded, number, once};
 use super::sample_fast_path;
 use crate::model::sample::{Labels, Sample, Series};
 
-/// The most labels of a series, many times what one has. What has more is no series, but an object without an end.
+/// The most labels of a series, many times the usual number. More are not a series but an endless object.
 const MAX_LABELS: usize = 1_000;
 
 impl Decode for Series {
@@ -32,11 +32,11 @@ impl Decode for Series {
     }
 }
 
-/// So many samples are handed on at a time, or fewer.
+/// The most samples that are passed on at a time.
 const PIECE: usize = 4_096;
 
-/// Takes a series and hands on its samples with its labels while they arrive, or where the labels stand behind them, at its end.
-/// Gives whether it also has, or only has, native histograms.
+/// Decodes a series and passes on its samples with its labels: while they arrive, or at the end of the series if its labels come
+/// last. Returns whether it has native histograms, beside samples or instead of them.
 pub(super) fn stream(
     json: &mut Json<'_>,
     mut hand_on: impl FnMut(&Labels, &mut Vec<Sample>) -> Result<(), Undecoded>,
@@ -74,22 +74,22 @@ fn labels_of(json: &mut Json<'_>) -> Result<Labels, Undecoded> {
     Ok(labels)
 }
 
-/// So many bytes have most samples, or more, the comma behind them included.
+/// The minimum length of most samples, including the comma.
 const USUAL_BYTES: usize = 22;
 
-/// Samples of rising times. Whenever there are `piece` of them, they are handed on and forgotten; the rest is given.
+/// Decodes samples, whose times must rise. Passes them on in pieces of `piece`, and returns the rest.
 fn rising(
     json: &mut Json<'_>,
     piece: usize,
     mut hand_on: impl FnMut(&mut Vec<Sample>) -> Result<(), Undecoded>,
 ) -> Result<Vec<Sample>, Undecoded> {
-    // Those that have arrived find room; a list that goes on doubles it.
+    // Has room for the samples that have arrived, and doubles if the list continues.
     let mut samples: Vec<Sample> = Vec::with_capacity(json.ahead().len() / USUAL_BYTES);
     let mut newest = None;
     let mut add = |next: Sample| {
         match newest {
             Some(newest) if next.at < newest => return Err(Undecoded::Foreign),
-            // VictoriaMetrics shows a sample as often as it was written, unless it is told to deduplicate.
+            // VictoriaMetrics returns a sample as often as it was written, unless it deduplicates.
             Some(newest) if next.at == newest => return Ok(()),
             _ => {}
         }
@@ -118,8 +118,8 @@ impl Decode for Sample {
     }
 }
 
-/// Takes time and value, which stand in a list: the time in seconds, and the value as a text, so that it can be `NaN`,
-/// `+Inf` or `-Inf`.
+/// Decodes a time and a value inside a list: the time in seconds, and the value as a string, so that it can be `NaN`, `+Inf` or
+/// `-Inf`.
 pub(super) fn time_and_value(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
     let at = time(json)?;
     json.expect(b',')?;
@@ -127,20 +127,20 @@ pub(super) fn time_and_value(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
     Ok(Sample { at, value })
 }
 
-/// Takes a time in seconds and gives it in milliseconds.
+/// Decodes a time in seconds as milliseconds.
 fn time(json: &mut Json<'_>) -> Result<i64, Undecoded> {
     let token = json.number_token()?;
     if let Some(ms) = plain_ms(token) {
         return Ok(ms);
     }
     let ms = (number(token)? * 1000.0).round();
-    // Within 2^53 every millisecond is exact; no time of a query comes near.
+    // Up to 2^53, every millisecond is exact. No time of a query comes near.
     if ms.abs() < 9e15 { Ok(ms as i64) } else { Err(Undecoded::Foreign) }
 }
 
-/// The milliseconds of a time as all write it: digits, and no more than three behind a point.
+/// The milliseconds of a time in the usual form: digits, and at most three decimals.
 fn plain_ms(token: &[u8]) -> Option<i64> {
-    /// So many digits are far from overflowing.
+    /// This many digits cannot overflow.
     const MAX_DIGITS: usize = 15;
     let mut whole = token;
     let mut fraction: &[u8] = &[];

@@ -1,15 +1,15 @@
-//! Errors by which an upstream says that it understood a call, but does not answer it: the `errorType` of the envelope ("HTTP API" in
-//! Prometheus's documentation, `web/api/v1/errors.go` in its code). What it says in English beside that is repeated, never judged.
+//! Errors by which an upstream says that it understood a call but cannot answer it: `errorType` of the envelope ("HTTP API" in
+//! Prometheus's documentation, `web/api/v1/errors.go` in its code). Its English message is repeated, but never decides anything.
 
 use std::fmt;
 
 use super::circumstances::{CallKind, Circumstances};
 use super::vocabulary::Vocabulary;
 
-/// A failed call that the upstream is to blame for, or what stands before it: the query may be good.
+/// A call that failed because of the upstream or the proxy in front of it. The query may be good.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApiFailure {
-    /// What kind of failure it is.
+    /// The cause of the failure.
     pub cause: ApiCause,
     /// The HTTP status.
     pub status: u16,
@@ -19,23 +19,23 @@ pub struct ApiFailure {
     pub message: String,
 }
 
-/// Kinds of such failures.
+/// Why an upstream cannot answer a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiCause {
     /// The evaluation took longer than it may.
     Timeout,
-    /// The evaluation was ended before.
+    /// The evaluation was canceled.
     Canceled,
-    /// It is there, and cannot answer now.
+    /// The upstream is reachable, but cannot answer now.
     Unavailable,
-    /// A fault of its own.
+    /// An internal error of the upstream.
     Internal,
-    /// It has no form of a response that was asked for.
+    /// It cannot send a response in a format that the mirror accepts.
     NotAcceptable,
 }
 
 impl ApiCause {
-    /// The cause that an error type and a status tell, if it is such a failure.
+    /// The cause that an error type and a status mean, if they mean one of these failures.
     pub(in crate::prometheus) fn of(error_type: &str, status: u16) -> Option<ApiCause> {
         match (error_type, status) {
             ("timeout", _) => Some(ApiCause::Timeout),
@@ -43,14 +43,14 @@ impl ApiCause {
             ("unavailable", _) => Some(ApiCause::Unavailable),
             ("internal", _) => Some(ApiCause::Internal),
             ("not_acceptable", _) => Some(ApiCause::NotAcceptable),
-            // VictoriaMetrics gives the status in the place of a type.
+            // VictoriaMetrics sends the status instead of an error type.
             (_, 503 | 504) => Some(ApiCause::Unavailable),
             _ => None,
         }
     }
 
     /// Its stable code.
-    pub(in crate::prometheus) fn name(self) -> &'static str {
+    pub(in crate::prometheus) fn code(self) -> &'static str {
         match self {
             ApiCause::Timeout => "evaluation_timeout",
             ApiCause::Canceled => "evaluation_canceled",
@@ -62,12 +62,12 @@ impl ApiCause {
 }
 
 impl ApiFailure {
-    /// Whether it may be due to the query all the same.
-    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
+    /// Whether the query may still be at fault.
+    pub(in crate::prometheus) fn may_be_the_query(&self) -> bool {
         matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
     }
 
-    /// Writes it as the predicate of a sentence whose subject is the upstream.
+    /// Writes the predicate of a sentence whose subject is the upstream.
     pub(super) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -80,14 +80,14 @@ impl ApiFailure {
             ApiCause::Canceled => "canceled the query",
             ApiCause::Unavailable => "is reachable, but unavailable",
             ApiCause::Internal => "failed to answer because of an internal error",
-            ApiCause::NotAcceptable => "cannot send a response in any format that was asked for",
+            ApiCause::NotAcceptable => "cannot send a response in any format that the mirror accepts",
         })?;
         write!(f, " ({error_type}, HTTP status {status})")?;
         if !message.is_empty() {
             write!(f, ": {message}")?;
         }
         match cause {
-            ApiCause::Timeout if circumstances.asked == CallKind::Trivial => {
+            ApiCause::Timeout if circumstances.call_kind == CallKind::Trivial => {
                 f.write_str("; this query takes almost no time, so check the load of Prometheus")
             }
             ApiCause::Timeout => {

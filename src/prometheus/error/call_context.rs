@@ -1,16 +1,16 @@
-//! How an upstream is called, on which hangs what a status or a redirect of it means.
+//! How the mirror calls an upstream. The meaning of a status or a redirect depends on it.
 
-/// How an upstream is called.
+/// How the mirror calls an upstream.
 pub(in crate::prometheus) struct CallContext {
-    /// Scheme, host, port and path prefix, without a slash at the end and without credentials. It must not be shown: the prefix may be a
-    /// secret.
+    /// Scheme, host, port and path prefix, without a slash at the end and without credentials. It must not be shown, because the
+    /// prefix may be a secret.
     pub(in crate::prometheus) base: String,
-    /// Whether by https.
+    /// Whether it uses https.
     pub(in crate::prometheus) is_https: bool,
-    /// Whether with credentials.
+    /// Whether it sends credentials.
     pub(in crate::prometheus) has_credentials: bool,
-    /// Whether the upstream is in the upstreams file.
+    /// Whether the upstream is defined in the upstreams file.
     pub(in crate::prometheus) is_named: bool,
-    /// Whether its calls are signed for Amazon.
+    /// Whether it signs its calls for Amazon.
     pub(in crate::prometheus) is_signed: bool,
 }

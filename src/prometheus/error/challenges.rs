@@ -1,15 +1,15 @@
-//! The authentication schemes that an upstream asks for (RFC 9110, "WWW-Authenticate"), and how to satisfy it.
+//! The authentication schemes that an upstream requires (RFC 9110, "WWW-Authenticate"), and how to satisfy them.
 
 use ureq::http::HeaderMap;
 use ureq::http::header::WWW_AUTHENTICATE;
 
-/// The schemes of the challenges: a header may hold several, and there may be several headers.
+/// The schemes of all challenges. A header may contain several, and there may be several headers.
 pub(super) fn schemes(headers: &HeaderMap) -> Vec<String> {
-    /// More are not shown.
+    /// The most schemes that are shown.
     const MAX_SCHEMES: usize = 8;
     let mut schemes = Vec::new();
     for challenges in headers.get_all(WWW_AUTHENTICATE) {
-        // A realm may hold any byte.
+        // A realm may contain any byte.
         let unquoted = unquoted(&String::from_utf8_lossy(challenges.as_bytes()));
         schemes.extend(unquoted.split(',').filter_map(scheme));
     }
@@ -17,7 +17,7 @@ pub(super) fn schemes(headers: &HeaderMap) -> Vec<String> {
     schemes
 }
 
-/// A header without its quoted texts.
+/// A header without its quoted strings.
 fn unquoted(header: &str) -> String {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let is_outside = |c: &char| {
@@ -30,7 +30,7 @@ fn unquoted(header: &str) -> String {
     header.chars().filter(is_outside).collect()
 }
 
-/// The scheme that this part of a header begins with, if it does not go on with the parameters of the one before it.
+/// The scheme that this part of a header begins with, unless the part is a parameter of the challenge before it.
 fn scheme(part: &str) -> Option<String> {
     const MAX_SCHEME_BYTES: usize = 30;
     let (scheme, rest) = part.trim().split_once(' ').unwrap_or((part.trim(), ""));
@@ -39,17 +39,17 @@ fn scheme(part: &str) -> Option<String> {
     (is_scheme && !rest.trim_start().starts_with('=')).then(|| scheme.to_owned())
 }
 
-/// Whether Basic credentials may do: they are among those asked for, or it is not said which are.
+/// Whether Basic credentials may be accepted: Basic is among the schemes, or there is no scheme.
 fn take_basic(challenges: &[String]) -> bool {
     challenges.is_empty() || challenges.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"))
 }
 
-/// The same as the end of a clause.
-pub(super) fn asked(challenges: &[String]) -> String {
+/// The challenges as the end of a clause.
+pub(super) fn listed(challenges: &[String]) -> String {
     if challenges.is_empty() { String::new() } else { format!(", WWW-Authenticate: {}", challenges.join(", ")) }
 }
 
-/// What to do where credentials are needed, as the end of a sentence.
+/// What to do if credentials are missing, as the end of a sentence.
 pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> &'static str {
     match (is_named, take_basic(challenges)) {
         (true, _) => "; give them with basic_auth, authorization, oauth2 or sigv4 in the upstreams file",
@@ -64,11 +64,11 @@ pub(super) fn how_to_give_credentials(is_named: bool, challenges: &[String]) -> 
     }
 }
 
-/// What to do where they are refused.
+/// What to do if credentials are refused, as the end of a sentence.
 pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) -> &'static str {
     match (is_named, take_basic(challenges)) {
         (true, _) => {
-            "; check them, and that they are of the kind that it asks for (basic_auth, authorization, oauth2 or sigv4)"
+            "; check them, and that they are of the scheme that it requires (basic_auth, authorization, oauth2 or sigv4)"
         }
         (false, true) => {
             "; check user and password in the url of the Connection Details, with special characters percent-encoded (/ is \
@@ -82,7 +82,7 @@ pub(super) fn how_to_correct_credentials(is_named: bool, challenges: &[String]) 
     }
 }
 
-/// What to do where access is denied.
+/// What to do if access is denied, as the end of a sentence.
 pub(super) fn how_to_allow(
     is_named: bool,
     is_signed: bool,

@@ -1,53 +1,52 @@
-//! What was asked and how long it waited before, which decides what can help where a call takes too long or finds too much.
-
-use std::fmt;
+//! What a call was for, and how long its request had waited before. This decides what can help against a timeout or a response that
+//! is too large.
 
 use super::vocabulary::Vocabulary;
 
-/// What a call asks for.
+/// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
-    /// What takes an upstream no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
+    /// A query that takes an upstream almost no time, such as [`TRIVIAL_QUERY`](crate::prometheus::TRIVIAL_QUERY).
     Trivial,
     /// Samples, or the value of an expression.
     Evaluation,
-    /// Which labels, values, series or metadata there are.
+    /// Names and values of labels, series, or metadata.
     Names,
 }
 
 /// How long a request waited for a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queued {
-    /// In milliseconds.
+    /// The time in milliseconds.
     pub waited_ms: u128,
-    /// The most queries to its upstream at a time (`max_in_flight`), if as many were under way when it came.
+    /// `max_in_flight` of its upstream, if that many queries were in flight when the request arrived.
     pub in_flight: Option<usize>,
 }
 
-/// What a request spent its time on before a call, as far as that is worth a word. In milliseconds.
+/// What took a considerable part of a request's time before a call, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Before {
-    /// On the wait for a worker.
+    /// The wait for a worker.
     pub queued: Option<Queued>,
-    /// On waits for memory.
+    /// The waits for memory.
     pub memory_ms: Option<u128>,
-    /// On so many calls.
+    /// The number of earlier calls, and their time.
     pub calls: Option<(u32, u128)>,
 }
 
-/// Under which circumstances a call failed.
+/// The circumstances of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
-    /// What it asked for.
-    pub asked: CallKind,
-    /// What came before it.
+    /// What the call was for.
+    pub call_kind: CallKind,
+    /// What came before the call.
     pub before: Before,
     /// The other replicas that failed for the same query, each with the reason in brackets.
     pub failed_replicas: Vec<String>,
 }
 
 impl Before {
-    /// The same without what took less than a tenth of a timeout.
+    /// Leaves out what took less than a tenth of the timeout.
     pub(in crate::prometheus) fn worth_a_word(self, whole_ms: u128) -> Before {
         let is_long = |ms: u128| ms > 0 && ms * 10 >= whole_ms;
         Before {
@@ -59,14 +58,14 @@ impl Before {
 }
 
 impl Circumstances {
-    /// Those of a call that was never made.
+    /// The circumstances of a call that was never made.
     pub(in crate::prometheus) const NONE: Circumstances = Circumstances {
-        asked: CallKind::Evaluation,
+        call_kind: CallKind::Evaluation,
         before: Before { queued: None, memory_ms: None, calls: None },
         failed_replicas: Vec::new(),
     };
 
-    /// What took the time before the call, as the end of a clause, if anything did.
+    /// What took the time before the call, as the end of a clause; empty if nothing did.
     pub(in crate::prometheus) fn before(&self) -> String {
         let Before { queued, memory_ms, calls } = self.before;
         let queued = queued.map(|Queued { waited_ms, in_flight }| match in_flight {
@@ -79,27 +78,27 @@ impl Circumstances {
         if all.is_empty() { String::new() } else { format!(", after the request had waited {}", all.join(" and ")) }
     }
 
-    /// What helps against a timeout, as a clause: what shortens the waits before, what makes the call need less time, what the failure
-    /// itself suggests, and more time.
+    /// What helps against a timeout, as a clause: shorter waits before the call, less work, what the failure itself suggests, and
+    /// more time.
     pub(super) fn against_timeout(&self, suggested: &[&str], words: Vocabulary<'_>) -> String {
         let queued = self.before.queued.map(|queued| match queued.in_flight {
             Some(_) => "raise max_in_flight in the upstreams file",
             None => "raise --workers of this mirror",
         });
         let memory = self.before.memory_ms.map(|_| "raise --memory-budget-mib of this mirror");
-        let narrow: &[&str] = match self.asked {
+        let narrow: &[&str] = match self.call_kind {
             CallKind::Trivial => &[],
             CallKind::Evaluation => &["choose a shorter time range or longer buckets"],
             CallKind::Names => &["add a condition", "give a longer prefix"],
         };
         let more_time = format!("raise {}", words.request_timeout());
         let before: Vec<&str> = queued.into_iter().chain(memory).collect();
-        Either(&[&before, narrow, suggested, &[more_time.as_str()]].concat()).to_string()
+        any_of(&[&before, narrow, suggested, &[more_time.as_str()]].concat())
     }
 
     /// What makes a response smaller, if anything does.
     pub(in crate::prometheus) fn smaller(&self) -> Option<&'static str> {
-        match self.asked {
+        match self.call_kind {
             CallKind::Trivial => None,
             CallKind::Evaluation => Some("choose a shorter time range"),
             CallKind::Names => Some("add a condition or give a longer prefix"),
@@ -107,16 +106,11 @@ impl Circumstances {
     }
 }
 
-/// One of several things to do.
-pub(in crate::prometheus) struct Either<'a>(pub(in crate::prometheus) &'a [&'a str]);
-
-impl fmt::Display for Either<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => Ok(()),
-            [one] => f.write_str(one),
-            [others @ .., last] => write!(f, "{}, or {last}", others.join(", ")),
-        }
+/// Several remedies, joined by "or".
+pub(super) fn any_of(remedies: &[&str]) -> String {
+    match remedies {
+        [] | [_] => remedies.concat(),
+        [others @ .., last] => format!("{}, or {last}", others.join(", ")),
     }
 }
 
@@ -130,8 +124,8 @@ mod tests {
 
     const CALLS: [CallKind; 3] = [CallKind::Trivial, CallKind::Evaluation, CallKind::Names];
 
-    fn said(kind: &ErrorKind, asked: CallKind, before: Before) -> String {
-        predicate(None, kind, &Circumstances { asked, before, ..Circumstances::NONE })
+    fn said(kind: &ErrorKind, call_kind: CallKind, before: Before) -> String {
+        predicate(None, kind, &Circumstances { call_kind, before, ..Circumstances::NONE })
     }
 
     #[test]
@@ -140,7 +134,7 @@ mod tests {
             let (error_type, message) = ("x".to_owned(), "why".to_owned());
             ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
         };
-        // Whether the failure is one that another query would avoid.
+        // Whether another query would avoid the failure.
         for (kind, is_avoidable) in [
             (ErrorKind::Timeout { waited_ms: 9, whole_ms: 9 }, true),
             (ErrorKind::Stalled(9), true),
@@ -156,12 +150,12 @@ mod tests {
             (ErrorKind::Closed, false),
             (ErrorKind::NoTimeLeft(9), true),
         ] {
-            for asked in CALLS {
-                let text = said(&kind, asked, Before::default());
+            for call_kind in CALLS {
+                let text = said(&kind, call_kind, Before::default());
                 let (of_range, of_prefix) = (text.contains("choose a shorter time range"), text.contains("prefix"));
-                assert_eq!(of_range, is_avoidable && asked == CallKind::Evaluation, "{asked:?}: {text}");
-                assert_eq!(of_prefix, is_avoidable && asked == CallKind::Names, "{asked:?}: {text}");
-                assert!(!text.contains("bucket") || of_range, "{asked:?}: {text}");
+                assert_eq!(of_range, is_avoidable && call_kind == CallKind::Evaluation, "{call_kind:?}: {text}");
+                assert_eq!(of_prefix, is_avoidable && call_kind == CallKind::Names, "{call_kind:?}: {text}");
+                assert!(!text.contains("bucket") || of_range, "{call_kind:?}: {text}");
             }
         }
     }
@@ -175,11 +169,11 @@ mod tests {
             ErrorKind::NoTimeLeft(2_000),
         ];
         let check = |before: Before, says: &str, remedy: &str| {
-            for (kind, asked) in kinds.iter().flat_map(|kind| CALLS.map(|asked| (kind, asked))) {
-                let text = said(kind, asked, before.worth_a_word(2_000));
+            for (kind, call_kind) in kinds.iter().flat_map(|kind| CALLS.map(|call_kind| (kind, call_kind))) {
+                let text = said(kind, call_kind, before.worth_a_word(2_000));
                 let (what, remedies) = text.split_once("; ").unwrap();
                 assert!(what.ends_with(&format!(", after the request had waited {says}")), "{what}");
-                let is_trivial = asked == CallKind::Trivial && matches!(kind, ErrorKind::Timeout { .. });
+                let is_trivial = call_kind == CallKind::Trivial && matches!(kind, ErrorKind::Timeout { .. });
                 let so = if is_trivial { "this query takes almost no time, so " } else { "" };
                 assert!(remedies.starts_with(&format!("{so}{remedy}")), "{remedies}");
             }
@@ -197,12 +191,12 @@ mod tests {
             "300 ms for memory that other requests held and 1200 ms for earlier calls (9)",
             "raise --memory-budget-mib of this mirror, ",
         );
-        assert_eq!(Circumstances { asked: CallKind::Names, ..Circumstances::NONE }.before(), "");
+        assert_eq!(Circumstances { call_kind: CallKind::Names, ..Circumstances::NONE }.before(), "");
     }
 
     #[test]
     fn several_things_to_do_are_one_sentence() {
-        let check = |list: &[&str], expected: &str| assert_eq!(Either(list).to_string(), expected);
+        let check = |list: &[&str], expected: &str| assert_eq!(any_of(list), expected);
         check(&[], "");
         check(&["a"], "a");
         check(&["a", "b"], "a, or b");

@@ -1,4 +1,4 @@
-//! Why there is no connection, in words that tell whoever runs the mirror what to change.
+//! Why there is no connection, and what the operator of the mirror can change.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,23 +12,24 @@ use super::vocabulary::Vocabulary;
 pub enum ConnectFailure {
     /// The name server knows no address of this name.
     NameNotFound(String),
-    /// The name server answers with a failure, or cannot be reached, when it is asked for this name.
+    /// The name server responds with a failure to a query for this name, or cannot be reached.
     NameServerFails(String),
-    /// The name server does not answer when it is asked for this name.
+    /// The name server does not answer a query for this name.
     NameServerSilent {
         /// The name.
         name: String,
         /// Which name servers answer for other names.
         servers: ServersSeen,
     },
-    /// This name was not looked up: other look-ups wait for a silent name server, which did not answer for this name at once.
+    /// The name was not looked up: other look-ups are waiting for a silent name server, which did not answer for this name at once
+    /// either.
     LookupsBusy {
         /// The name.
         name: String,
         /// Which name servers answer for other names.
         servers: ServersSeen,
     },
-    /// A look-up that the system could not make.
+    /// The system could not make the look-up.
     LookupFailed {
         /// The name.
         name: String,
@@ -37,29 +38,29 @@ pub enum ConnectFailure {
     },
     /// No response to the attempt to connect.
     Silent {
-        /// How long it was waited for, in milliseconds.
+        /// How long the mirror waited, in milliseconds.
         waited_ms: u128,
     },
-    /// Nothing listens there, or something on the way refuses the connection.
-    Refused,
+    /// Nothing listens on the port, or a firewall rejects the connection.
+    ConnectionRefused,
     /// The system's reason.
     System(String),
     /// A TCP connection, but no response to the TLS hello.
     TlsSilent {
-        /// How long it was waited for, in milliseconds.
+        /// How long the mirror waited, in milliseconds.
         waited_ms: u128,
     },
     /// A TCP connection, closed during the TLS handshake.
     TlsClosed,
-    /// What answers the TLS hello is not TLS.
+    /// The response to the TLS hello is not TLS.
     NotTls,
-    /// What answers a call over http is TLS.
+    /// The response to a call over http is TLS.
     OnlyTls,
     /// The TLS handshake failed.
     Tls(TlsFailure),
 }
 
-/// Which of the name servers answer, as far as is known.
+/// Which name servers answer, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServersSeen {
     /// Those that have answered lately.
@@ -68,7 +69,7 @@ pub struct ServersSeen {
     pub silent: Vec<IpAddr>,
 }
 
-/// Goes on from a sentence about a name that they do not answer for.
+/// Continues a sentence about a name that the name servers do not answer for.
 impl fmt::Display for ServersSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |ips: &[IpAddr]| ips.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
@@ -93,7 +94,7 @@ impl fmt::Display for ServersSeen {
 }
 
 impl ConnectFailure {
-    /// What was waited for in vain, if a whole timeout was spent on that.
+    /// What the call waited for without success, if it waited for its whole timeout.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
             ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => Some(WaitedFor::NameServer),
@@ -103,7 +104,7 @@ impl ConnectFailure {
         }
     }
 
-    /// The same, but a wait for at least nine tenths of the whole timeout is said to be the whole of it, as the admin set it.
+    /// Replaces a wait of at least nine tenths of the timeout by the whole timeout, which is the number that the admin has set.
     pub(in crate::prometheus) fn in_whole(self, whole_ms: u128) -> ConnectFailure {
         let shown = |waited_ms: u128| if waited_ms * 10 < whole_ms * 9 { waited_ms } else { whole_ms };
         match self {
@@ -113,14 +114,14 @@ impl ConnectFailure {
         }
     }
 
-    /// What the metrics call it.
-    pub(in crate::prometheus) fn name(&self) -> &'static str {
+    /// Its stable code.
+    pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self {
             ConnectFailure::NameNotFound(_) => "name_not_found",
             ConnectFailure::NameServerFails(_) | ConnectFailure::LookupFailed { .. } => "name_server_failed",
             ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => "name_server_silent",
             ConnectFailure::Silent { .. } => "connect_timeout",
-            ConnectFailure::Refused | ConnectFailure::System(_) => "unreachable",
+            ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => "unreachable",
             ConnectFailure::TlsSilent { .. }
             | ConnectFailure::TlsClosed
             | ConnectFailure::NotTls
@@ -129,7 +130,7 @@ impl ConnectFailure {
         }
     }
 
-    /// What to change when it is an upstream that is not connected to.
+    /// What to change if an upstream cannot be connected to.
     pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
             ConnectFailure::NameNotFound(_) => {
@@ -149,7 +150,7 @@ impl ConnectFailure {
                 "check {}, and whether a firewall or NetworkPolicy drops this mirror's connections",
                 words.host_and_port()
             ),
-            ConnectFailure::Refused => format!(
+            ConnectFailure::ConnectionRefused => format!(
                 "check {}, that Prometheus is running, and that no firewall rejects this mirror's connections",
                 words.port()
             ),
@@ -170,7 +171,7 @@ impl ConnectFailure {
         }
     }
 
-    /// What to change when it is the proxy that is not connected to.
+    /// What to change if the proxy cannot be connected to.
     pub(super) fn remedy_at_proxy(&self, words: Vocabulary<'_>) -> String {
         let proxy = words.proxy();
         match self {
@@ -179,7 +180,7 @@ impl ConnectFailure {
             | ConnectFailure::NameServerSilent { .. }
             | ConnectFailure::LookupsBusy { .. }
             | ConnectFailure::LookupFailed { .. } => format!("check the name server of this mirror, and {proxy}"),
-            ConnectFailure::Silent { .. } | ConnectFailure::Refused | ConnectFailure::System(_) => {
+            ConnectFailure::Silent { .. } | ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => {
                 format!("check {proxy}, that the proxy is running, and that this mirror may connect to it")
             }
             ConnectFailure::TlsSilent { .. }
@@ -216,7 +217,7 @@ impl ConnectFailure {
             ConnectFailure::Silent { waited_ms } => {
                 format!("no connection within {waited_ms} ms")
             }
-            ConnectFailure::Refused => "Connection refused".to_owned(),
+            ConnectFailure::ConnectionRefused => "Connection refused".to_owned(),
             ConnectFailure::System(reason) => reason.clone(),
             ConnectFailure::TlsSilent { waited_ms } => {
                 format!("it accepted the connection, but did not answer the TLS hello within {waited_ms} ms")

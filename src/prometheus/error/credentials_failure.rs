@@ -1,4 +1,4 @@
-//! Why there are no credentials for an upstream: what hands them out does not.
+//! Why there are no credentials for an upstream: their issuer does not provide them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use super::issuer::Issuer;
 use super::predicate::Predicate;
 use super::vocabulary::Vocabulary;
 
-/// The longest pause after a refusal that is final until something changes.
+/// The longest pause after a refusal that lasts until somebody changes something.
 const FINAL_PAUSE: Duration = Duration::from_secs(30);
 
-/// The longest pause after a failure that may pass by itself.
+/// The longest pause after a failure that may be temporary.
 const PASSING_PAUSE: Duration = Duration::from_secs(5);
 
 const NO_KEYS: &str = "there are no keys in the environment (AWS_ACCESS_KEY_ID), none of a service account or a pod \
                        (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI), none in a shared credentials file, and none \
                        of this machine";
 
-/// What went wrong where credentials are handed out.
+/// Why an issuer does not provide credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsFailure(Problem);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
-    /// Something is wrong with what hands them out, at this host, port and path.
+    /// The issuer at this host, port and path fails.
     At(Issuer, String, AtIssuer),
-    /// Nothing can be asked for them: why, and what to do.
+    /// There is no issuer to call: why, and what to do.
     Nowhere(String, String),
-    /// There are no keys of Amazon's anywhere, and this server, if it was asked, does not answer: why.
+    /// There are no Amazon keys anywhere. The last server that could have some does not answer, if there was one: which, and why.
     NoKeys(Option<(Issuer, String, Arc<ErrorKind>)>),
-    /// Another request fetches them, which takes longer than this request's timeout in milliseconds.
+    /// Another request is fetching them and takes longer than this request's timeout in milliseconds.
     Awaited(u128),
 }
 
@@ -41,28 +41,28 @@ enum Problem {
 enum AtIssuer {
     /// No response, and why.
     Unreachable(Arc<ErrorKind>),
-    /// A status of refusal, and its words.
-    Refused(u16, Option<String>),
-    /// A response that holds no credentials: in which way.
+    /// A refusal: its status, and the server's words.
+    ErrorStatus(u16, Option<String>),
+    /// A response without credentials, and what is wrong with it.
     Foreign(&'static str),
-    /// A machine that has no role.
+    /// The machine has no role.
     NoRole,
 }
 
 impl CredentialsFailure {
-    /// There is no response of a server.
+    /// A server does not respond.
     pub(in crate::prometheus) fn unreachable(issuer: Issuer, server: &str, kind: ErrorKind) -> CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Unreachable(Arc::new(kind))))
     }
 
-    /// A server refuses. Its words must hold no secret.
+    /// A server refuses. `words` must not contain a secret.
     pub(in crate::prometheus) fn refused(
         issuer: Issuer,
         server: &str,
         status: u16,
         words: Option<String>,
     ) -> CredentialsFailure {
-        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Refused(status, words)))
+        CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::ErrorStatus(status, words)))
     }
 
     /// A server responds without credentials.
@@ -70,16 +70,16 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::At(issuer, server.to_owned(), AtIssuer::Foreign(why)))
     }
 
-    /// There is nothing to ask for them, for this reason; and what to do.
+    /// There is no server to call: why, and what to do.
     pub(in crate::prometheus) fn none(why: impl Into<String>, remedy: impl Into<String>) -> CredentialsFailure {
         CredentialsFailure(Problem::Nowhere(why.into(), remedy.into()))
     }
 
-    /// There are no keys of Amazon's where the mirror runs.
+    /// There are no Amazon keys where the mirror runs.
     pub(in crate::prometheus) const NO_KEYS: CredentialsFailure = CredentialsFailure(Problem::NoKeys(None));
 
-    /// The same if the last server that could have keys does not answer. Most mirrors do not run at Amazon, and then it is not this
-    /// server that is missing.
+    /// Turns a missing response of the last server that could have keys into "no keys". Most mirrors do not run at Amazon, and then
+    /// the server is not what is missing.
     pub(in crate::prometheus) fn or_no_keys(self) -> CredentialsFailure {
         match self.0 {
             Problem::At(issuer, server, AtIssuer::Unreachable(kind)) => {
@@ -94,24 +94,24 @@ impl CredentialsFailure {
         CredentialsFailure(Problem::Awaited(timeout_ms))
     }
 
-    /// The machine has no role whose keys could be had.
+    /// The machine has no role with keys.
     pub(in crate::prometheus) fn no_role(server: &str) -> CredentialsFailure {
         CredentialsFailure(Problem::At(Issuer::Machine, server.to_owned(), AtIssuer::NoRole))
     }
 
-    /// Whether the server answered, so that asking it again at once makes no sense.
-    pub(in crate::prometheus) fn is_refusal(&self) -> bool {
+    /// Whether the server responded, so that a second call at once is pointless.
+    pub(in crate::prometheus) fn has_response(&self) -> bool {
         !matches!(self.0, Problem::At(_, _, AtIssuer::Unreachable(..)))
     }
 
-    /// How long the server is left alone at most when it goes on like this.
+    /// The longest pause before the next call to the server, however often it fails.
     pub(in crate::prometheus) fn longest_pause(&self) -> Duration {
         if self.is_final() { FINAL_PAUSE } else { PASSING_PAUSE }
     }
 
-    /// Whether it takes a change here or there to get another response.
+    /// Whether the server refuses until somebody changes something.
     fn is_final(&self) -> bool {
-        matches!(self.0, Problem::At(_, _, AtIssuer::Refused(400..=407 | 409..=499, _)))
+        matches!(self.0, Problem::At(_, _, AtIssuer::ErrorStatus(400..=407 | 409..=499, _)))
     }
 
     /// Writes the predicate of a sentence whose subject is the upstream.
@@ -152,7 +152,7 @@ impl AtIssuer {
                 let (what, remedy) = unanswered(issuer, kind, words);
                 write!(f, "{what}; {remedy}")
             }
-            AtIssuer::Refused(status, said) => {
+            AtIssuer::ErrorStatus(status, said) => {
                 let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
                 match status {
                     300..=399 | 404 | 405 => {
@@ -172,7 +172,7 @@ impl AtIssuer {
     }
 }
 
-/// Why a server did not answer, as the predicate of a sentence about it; and what to do about it.
+/// Why a server did not respond, as the predicate of a sentence about it, and what to do.
 fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (String, String) {
     let address = issuer.address();
     let slow = "look at its load, and at the network between this mirror and it; if the timeout of the request is short, raise it";
@@ -207,8 +207,8 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
             };
             (format!("cannot be reached: {}", failure.cause(words)), remedy)
         }
-        ErrorKind::AtProxy { proxy, failure } if matches!(**failure, ErrorKind::Refused(500..)) => (
-            format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.name()),
+        ErrorKind::AtProxy { proxy, failure } if matches!(**failure, ErrorKind::ProxyStatus(500..)) => (
+            format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.code()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
         kind => {

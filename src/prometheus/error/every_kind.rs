@@ -1,4 +1,4 @@
-//! Every failure there is, for tests of their texts.
+//! Every kind of failure, for tests of the error texts.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -20,13 +20,13 @@ use super::silence::{Silence, WaitedFor};
 use super::status_failure::StatusFailure;
 use super::tls_failure::TlsFailure;
 
-/// An upstream of the upstreams file, defined with these keys beside its name and url.
+/// An upstream of the upstreams file, defined with these keys and a name and url.
 pub(in crate::prometheus) fn defined(keys: &str) -> Definition {
     let text = format!("upstreams:\n- {{name: other, url: 'http://o'}}\n- name: a\n  url: https://p\n{keys}\n");
     definition::parse(&text, Path::new("/f")).unwrap().remove(1)
 }
 
-/// Why there may be no connection.
+/// All reasons why there may be no connection.
 fn connect_failures() -> Vec<ConnectFailure> {
     let name = || "p.example".to_owned();
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
@@ -52,7 +52,7 @@ fn connect_failures() -> Vec<ConnectFailure> {
         ConnectFailure::LookupsBusy { name: name(), servers },
         ConnectFailure::LookupFailed { name: name(), reason: "odd".to_owned() },
         ConnectFailure::Silent { waited_ms: 14 },
-        ConnectFailure::Refused,
+        ConnectFailure::ConnectionRefused,
         ConnectFailure::System("odd".to_owned()),
         ConnectFailure::TlsSilent { waited_ms: 14 },
         ConnectFailure::TlsClosed,
@@ -62,11 +62,11 @@ fn connect_failures() -> Vec<ConnectFailure> {
     others.into_iter().chain(tls.map(ConnectFailure::Tls)).collect()
 }
 
-/// What may go wrong on the way to any server.
+/// Everything that may go wrong on the way to a server.
 fn on_the_way() -> Vec<ErrorKind> {
     let unconnected = connect_failures().into_iter().map(ErrorKind::Unconnected);
     let at_proxy = |failure| ErrorKind::AtProxy { proxy: "proxy.example:3128".to_owned(), failure: Box::new(failure) };
-    let of_proxy = [401, 403, 407, 404, 500, 502].map(ErrorKind::Refused).into_iter().chain([
+    let of_proxy = [401, 403, 407, 404, 500, 502].map(ErrorKind::ProxyStatus).into_iter().chain([
         ErrorKind::Closed,
         ErrorKind::Timeout { waited_ms: 14_000, whole_ms: 14_000 },
         ErrorKind::not_prometheus(None, Foreign::NotHttp),
@@ -90,7 +90,7 @@ fn on_the_way() -> Vec<ErrorKind> {
     unconnected.chain(of_proxy).chain(others).collect()
 }
 
-/// What statuses and redirects may mean.
+/// All meanings of statuses and redirects.
 fn statuses() -> Vec<ErrorKind> {
     let mut all = Vec::new();
     let challenges: [&[&str]; 3] = [&[], &["Basic"], &["Bearer"]];
@@ -135,7 +135,7 @@ fn statuses() -> Vec<ErrorKind> {
     all
 }
 
-/// Why credentials may be missing.
+/// All reasons why credentials may be missing.
 fn credentials_failures() -> Vec<CredentialsFailure> {
     let issuers = [Issuer::TokenServer, Issuer::SecurityTokenService, Issuer::Container, Issuer::Machine];
     let mut all = vec![CredentialsFailure::no_role("m:80"), CredentialsFailure::none("why", "what to do")];
@@ -150,7 +150,7 @@ fn credentials_failures() -> Vec<CredentialsFailure> {
     all
 }
 
-/// Every kind of failure, with what it may hold.
+/// Every kind of failure, with all kinds of content.
 pub(in crate::prometheus) fn every_kind() -> Vec<ErrorKind> {
     let silence =
         |waited_for| ErrorKind::Silent(Silence { waited_for, calls: 3, lasted: Duration::from_millis(1_500) });
@@ -189,7 +189,7 @@ pub(in crate::prometheus) fn every_kind() -> Vec<ErrorKind> {
         ErrorKind::TooLongForGet,
         ErrorKind::NoMemory(NoMemory::InTime { capacity: 9 << 20 }),
         ErrorKind::NoMemory(NoMemory::TooMuch { most: 9 << 20 }),
-        ErrorKind::Refused(418),
+        ErrorKind::ProxyStatus(418),
         ErrorKind::Encoded("gzip".to_owned()),
         ErrorKind::WrongType,
         ErrorKind::UrlTooLong(16_000),

@@ -1,25 +1,25 @@
-//! What a response is that is not one of the Prometheus HTTP API, and what the admin can do about it.
+//! Responses that are not of the Prometheus HTTP API, and what the admin can do about them.
 
 use std::fmt;
 
 use super::vocabulary::Vocabulary;
 
-/// What a response is instead of one of the Prometheus HTTP API.
+/// What a response is if it is not one of the Prometheus HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
     /// Not HTTP.
     NotHttp,
-    /// A body that is not HTTP as the mirror accepts it.
+    /// The body is not HTTP as the mirror accepts it.
     BodyNotHttp,
-    /// A header that is too large.
+    /// The header is too large.
     LargeHeader,
     /// An empty body.
     Empty,
     /// An HTML page.
     Page,
-    /// JSON, or what claims to be.
+    /// JSON, or a body of its media type.
     Json,
-    /// Something else. The media type, if there is one that may be shown.
+    /// Something else, with its media type if that may be shown.
     Other(Option<String>),
     /// An error without an error type.
     UntypedError,
@@ -28,7 +28,7 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// What a body is instead of a response of the API, by its media type and its first byte, if it has one.
+    /// What a body is, by its media type and its first byte.
     pub(in crate::prometheus) fn body(content_type: Option<&str>, first: Option<u8>) -> Foreign {
         const MAX_SHOWN_BYTES: usize = 60;
         let media_type =
@@ -45,7 +45,7 @@ impl Foreign {
         }
     }
 
-    /// What to do when it is not known that the address is that of a Prometheus.
+    /// What to do if the address is not known to be that of a Prometheus.
     pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
             Foreign::NotHttp => format!("check {}", words.host_and_port()),
@@ -63,7 +63,7 @@ impl Foreign {
         }
     }
 
-    /// What to do when a Prometheus has answered at the same address before.
+    /// What to do if a Prometheus has answered at the same address before.
     pub(super) fn remedy_later(&self) -> &'static str {
         match self {
             Foreign::Page => {
@@ -78,7 +78,7 @@ impl Foreign {
     }
 }
 
-/// A sentence without its end.
+/// Writes a clause.
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_called_by_what_it_is() {
+    fn a_body_is_classified_by_its_media_type_and_first_byte() {
         let check = |content_type: Option<&str>, body: &str, expected: Foreign| {
             let found = Foreign::body(content_type, body.bytes().next());
             assert_eq!(found, expected, "{content_type:?} {body}");

@@ -1,13 +1,13 @@
-//! What hands out credentials, and by which words errors call it.
+//! The servers that issue credentials, and what errors call them.
 
-/// What hands out credentials.
+/// A server that issues credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::prometheus) enum Issuer {
     /// The token server of `oauth2`.
     TokenServer,
     /// Amazon's Security Token Service.
     SecurityTokenService,
-    /// What hands keys to a container or a pod at Amazon.
+    /// The service that gives keys to a container or a pod at Amazon.
     Container,
     /// The metadata service of a machine at Amazon.
     Machine,
@@ -23,7 +23,7 @@ impl Issuer {
         }
     }
 
-    /// Where its address is written.
+    /// Which setting holds its address.
     pub(in crate::prometheus) fn address(self) -> &'static str {
         match self {
             Issuer::TokenServer => "token_url in the upstreams file",

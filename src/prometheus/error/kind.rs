@@ -1,4 +1,4 @@
-//! What can go wrong, and what kind of failure it is.
+//! What can go wrong with a call.
 
 use crate::memory::NoMemory;
 use crate::metrics::NOT_ALLOWED;
@@ -11,113 +11,113 @@ use super::silence::{Silence, WaitedFor};
 use super::status_failure::StatusFailure;
 use super::vocabulary::Vocabulary;
 
-/// What went wrong. No variant carries anything of a body that is not Prometheus's own.
+/// What went wrong with a call. No variant contains anything of a body that is not Prometheus's own.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Not asked, for this mirror may not.
+    /// Not queried: this mirror may not query it.
     NotAllowed,
-    /// Not asked, for only its address could allow it, which the mirror does not learn through this proxy.
+    /// Not queried: only its address could allow it, and the mirror does not learn the address through this proxy.
     AddressUnknown(String),
-    /// No way to it, for what went wrong at the proxy.
+    /// The proxy in front of it failed.
     AtProxy {
         /// Host and port of the proxy; never a password.
         proxy: String,
-        /// What went wrong, as it is called where an upstream is at fault. A status of the proxy's own is `Refused`.
+        /// What went wrong, in the terms used for upstreams. If the proxy refused, this is the status of the proxy.
         failure: Box<ErrorKind>,
     },
-    /// No connection, and why.
+    /// There is no connection, for this reason.
     Unconnected(ConnectFailure),
-    /// Not asked, for the request cannot be written.
+    /// Not queried: the call cannot be written.
     Unsent,
-    /// Not queried: there are no credentials, for what hands them out does not.
+    /// Not queried: the issuer of its credentials does not provide them.
     Credentials(Box<CredentialsFailure>),
-    /// Not queried: the credentials hold something that this header cannot carry.
+    /// Not queried: the value of this header, which the upstreams file gives, cannot be sent.
     UnsendableCredentials(String),
-    /// The connection was closed before the response was whole.
+    /// The connection was closed before the response was complete.
     Closed,
-    /// No response, and meanwhile the replica has left its probes unanswered, too.
+    /// No response, and in the meantime the replica has left its probes without a response, too.
     ReplicaDown,
     /// A connection, but no byte of a response in time.
     Timeout {
-        /// How long it was waited for, in milliseconds.
+        /// How long the mirror waited, in milliseconds.
         waited_ms: u128,
-        /// The request's whole time in milliseconds.
+        /// The timeout of the request in milliseconds.
         whole_ms: u128,
     },
-    /// A response that began, but was not whole in time; the request's whole time in milliseconds.
+    /// The response began, but was not complete in time; the timeout of the request in milliseconds.
     Stalled(u128),
-    /// The mirror itself took too long to read the response; the request's whole time in milliseconds.
+    /// The mirror took too long to read the response; the timeout of the request in milliseconds.
     TimeSpent(u128),
-    /// A query that is too long for GET, where POST is refused.
+    /// The query is too long for GET, and POST is refused.
     TooLongForGet,
-    /// Not asked, for the request's time was over before; the whole of it in milliseconds.
+    /// Not queried: the request's timeout, in milliseconds, had expired before.
     NoTimeLeft(u128),
     /// Not queried: no worker was free before the deadline.
     NoWorker {
         /// The request's timeout in milliseconds.
         timeout_ms: u128,
-        /// How many workers waited for the same upstream.
+        /// How many workers were busy with the same upstream.
         held_by_upstream: usize,
         /// How many workers there are.
         workers: usize,
-        /// The most that may ask this upstream at a time, if that is set.
+        /// The most workers that may query this upstream at a time, if `max_in_flight` is set.
         most: Option<usize>,
     },
     /// It has not answered for some time, and is queried by one request at a time until it does.
     Silent(Silence),
-    /// There is no memory for what it answers.
+    /// There is no memory for the response.
     NoMemory(NoMemory),
-    /// The upstream understood the call, and says in Prometheus's envelope that it does not answer it.
+    /// The upstream understood the call, but says in Prometheus's envelope that it cannot answer it.
     Failed(Box<ApiFailure>),
-    /// A status of a proxy's own that says it does not connect us.
-    Refused(u16),
+    /// A forward proxy refuses the connection, with this status.
+    ProxyStatus(u16),
     /// An HTTP status without data.
     Status(Box<StatusFailure>),
-    /// A response that is encoded in a way that was not asked for, and how.
+    /// The response has this `Content-Encoding`, although the mirror accepts none.
     Encoded(String),
-    /// A result of another type than the query has.
+    /// The result has another type than the query.
     WrongType,
-    /// A response that is not one of the Prometheus HTTP API.
+    /// The response is not one of the Prometheus HTTP API.
     NotPrometheus {
         /// The HTTP status, if the response was HTTP.
         status: Option<u16>,
-        /// What it is instead.
+        /// What the response is.
         found: Foreign,
-        /// Whether the same upstream has answered as a Prometheus does before.
+        /// Whether the same upstream has sent a response of the API before.
         was_prometheus: bool,
     },
-    /// Not asked, for the query has to stand in the URL and would make that longer than this many bytes.
+    /// Not queried: the query goes in the URL and would make it longer than this many bytes.
     UrlTooLong(usize),
-    /// A response over this many bytes.
+    /// The response has more than this many bytes.
     TooLarge(u64),
-    /// A list of more than this many names or values.
+    /// The list has more than this many names or values.
     TooManyNames(usize),
-    /// Not queried: the query has made as many calls as it may, which is this many.
+    /// Not queried: the request has already made this many calls, the most that it may make.
     TooManyCalls(u32),
-    /// A response that itself says that data is missing in it, in its own words.
+    /// The response says that data is missing in it, in these words.
     MissingData(String),
-    /// A remote read whose answer is damaged or cut short, and how.
+    /// The response to a remote read is damaged or cut short, in this way.
     Damaged(String),
-    /// Native histograms where numbers were expected.
+    /// The response contains native histograms instead of numbers.
     NativeHistogram,
-    /// Prometheus understood and refuses: its status, its error type and its words, shortened.
+    /// Prometheus refuses the query.
     Api {
         /// The HTTP status.
         status: u16,
         /// `errorType` of the envelope.
         error_type: String,
-        /// `error` of the envelope.
+        /// `error` of the envelope, shortened.
         message: String,
     },
 }
 
 impl ErrorKind {
-    /// A response that is not one of the Prometheus HTTP API.
+    /// The response is not one of the Prometheus HTTP API, and no response of the API was seen before.
     pub(in crate::prometheus) fn not_prometheus(status: Option<u16>, found: Foreign) -> ErrorKind {
         ErrorKind::NotPrometheus { status, found, was_prometheus: false }
     }
 
-    /// Whether what was asked does not fit into the URL, or is too long for what stands before the upstream.
+    /// Whether the query does not fit into the URL, or is too long for the server or the proxy in front of it.
     pub(in crate::prometheus) fn is_too_long(&self) -> bool {
         match self {
             ErrorKind::UrlTooLong(_) => true,
@@ -126,7 +126,7 @@ impl ErrorKind {
         }
     }
 
-    /// What was waited for in vain, if a whole timeout was spent on that.
+    /// What the call waited for without success, if it waited for its whole timeout.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
             ErrorKind::Timeout { .. } | ErrorKind::Stalled(_) => Some(WaitedFor::Response),
@@ -135,7 +135,7 @@ impl ErrorKind {
         }
     }
 
-    /// The same with what is made of the words of a peer.
+    /// Replaces all words of a peer by what `make` makes of them.
     pub(in crate::prometheus) fn with_words(mut self, make: impl Fn(String) -> String) -> ErrorKind {
         let change = |words: &mut String| *words = make(std::mem::take(words));
         match &mut self {
@@ -155,8 +155,8 @@ impl ErrorKind {
         self
     }
 
-    /// Whether another replica may answer where this one fails: there is no connection or no response, or one that says that it cannot
-    /// answer now (502, 503 or 504, or by its error type), or that it has ended the query.
+    /// Whether another replica may answer where this one fails: there is no connection or no response, or the response says that
+    /// the replica cannot answer now (502, 503 or 504, or by its error type) or that it has canceled the query.
     pub(in crate::prometheus) fn is_of_replica(&self) -> bool {
         let is_passing = match self {
             ErrorKind::Silent(_) => true,
@@ -166,7 +166,7 @@ impl ErrorKind {
         self.is_replicas_own() || self.waited_for().is_some() || is_passing
     }
 
-    /// Whether this is the replica's own fault. That a response did not come in time may be due to the timeout of the query.
+    /// Whether the replica itself is at fault. A late response may only mean that the query's timeout is short.
     pub(in crate::prometheus) fn is_replicas_own(&self) -> bool {
         match self {
             ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
@@ -177,7 +177,7 @@ impl ErrorKind {
         }
     }
 
-    /// The whole time of the query in milliseconds, if what went wrong says it.
+    /// The timeout of the request in milliseconds, if the failure contains it.
     pub(super) fn whole_ms(&self) -> Option<u128> {
         match self {
             ErrorKind::Timeout { whole_ms: ms, .. }
@@ -189,7 +189,7 @@ impl ErrorKind {
         }
     }
 
-    /// In a few words, why a replica failed. They have nothing of the words of a peer.
+    /// Why a replica failed, in a few words, none of which are a peer's.
     pub(in crate::prometheus) fn brief(&self) -> String {
         match self {
             ErrorKind::Unconnected(failure) => failure.cause(Vocabulary::default()),
@@ -199,11 +199,11 @@ impl ErrorKind {
             ErrorKind::Timeout { waited_ms, .. } => format!("no answer within {waited_ms} ms"),
             ErrorKind::Stalled(ms) => format!("no whole answer within {ms} ms"),
             ErrorKind::Silent(Silence { lasted, .. }) => format!("no answer for {} ms now", lasted.as_millis()),
-            other => other.name().to_owned(),
+            other => other.code().to_owned(),
         }
     }
 
-    /// Whether the upstream had next to nothing of the request's time, so that nothing is known about it.
+    /// Whether the upstream had almost nothing of the request's time, so that the failure says nothing about it.
     pub fn had_no_time(&self) -> bool {
         match self {
             ErrorKind::NoTimeLeft(_) => true,
@@ -212,7 +212,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the upstream answered, whatever it was.
+    /// Whether the upstream sent a response of any kind.
     pub(in crate::prometheus) fn is_response(&self) -> bool {
         use ErrorKind::{
             Api, Damaged, Encoded, Failed, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
@@ -226,12 +226,12 @@ impl ErrorKind {
         }
     }
 
-    /// Its stable code, by which the metrics, the log and docs/troubleshooting.md call it.
-    pub fn name(&self) -> &'static str {
+    /// Its stable code in the metrics, the log and docs/troubleshooting.md.
+    pub fn code(&self) -> &'static str {
         match self {
             ErrorKind::NotAllowed | ErrorKind::AddressUnknown(_) => NOT_ALLOWED,
-            ErrorKind::AtProxy { .. } | ErrorKind::Refused(_) => "proxy",
-            ErrorKind::Unconnected(failure) => failure.name(),
+            ErrorKind::AtProxy { .. } | ErrorKind::ProxyStatus(_) => "proxy",
+            ErrorKind::Unconnected(failure) => failure.code(),
             ErrorKind::Unsent => "unsent",
             ErrorKind::Credentials(_) => "credentials_unavailable",
             ErrorKind::UnsendableCredentials(_) => "credentials_unusable",
@@ -244,8 +244,8 @@ impl ErrorKind {
             ErrorKind::NoWorker { .. } => "no_worker",
             ErrorKind::Silent(_) => "silent",
             ErrorKind::NoMemory(_) => "no_memory",
-            ErrorKind::Failed(failure) => failure.cause.name(),
-            ErrorKind::Status(failure) => failure.name(),
+            ErrorKind::Failed(failure) => failure.cause.code(),
+            ErrorKind::Status(failure) => failure.code(),
             ErrorKind::Encoded(_) => "encoded",
             ErrorKind::WrongType => "wrong_type",
             ErrorKind::NotPrometheus { .. } => "not_prometheus",

@@ -1,4 +1,4 @@
-//! What went wrong, and what to do about it, in a sentence.
+//! The texts of errors: what went wrong and what to do about it, in a sentence.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use crate::memory::NoMemory;
 use crate::prometheus::upstreams_file::definition::Definition;
 
 use super::ErrorKind;
-use super::circumstances::{CallKind, Circumstances, Either};
+use super::circumstances::{CallKind, Circumstances, any_of};
 use super::vocabulary::Vocabulary;
 
-/// What went wrong, and what to do about it, as the predicate of a sentence about an upstream: one of this definition, or one of
-/// Connection Details.
+/// What went wrong and what to do about it, as the predicate of a sentence about an upstream. `definition` is that of an upstream
+/// of the upstreams file.
 pub(in crate::prometheus) fn predicate(
     definition: Option<&Definition>,
     kind: &ErrorKind,
@@ -19,7 +19,7 @@ pub(in crate::prometheus) fn predicate(
     Predicate { kind, circumstances, words: Vocabulary::new(definition, kind) }.to_string()
 }
 
-/// The same in words that are known already.
+/// The predicate, if the vocabulary is already known.
 pub(super) struct Predicate<'a> {
     pub(super) kind: &'a ErrorKind,
     pub(super) circumstances: &'a Circumstances,
@@ -92,8 +92,8 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::Silent(silence) => silence.write(f, words),
             ErrorKind::NoMemory(none) => self.write_no_memory(f, *none),
             ErrorKind::Failed(failure) => failure.write(f, circumstances, words),
-            // Only a proxy's, see below.
-            ErrorKind::Refused(status) => write!(f, "is refused (HTTP status {status})"),
+            // Only a proxy has it, see `at_proxy`.
+            ErrorKind::ProxyStatus(status) => write!(f, "is refused (HTTP status {status})"),
             ErrorKind::Status(failure) => failure.write(f, words),
             ErrorKind::Encoded(encoding) => write!(
                 f,
@@ -114,7 +114,7 @@ impl fmt::Display for Predicate<'_> {
                  conditions, smaller sets, or a shorter prefix"
             ),
             ErrorKind::TooLarge(limit) => {
-                write!(f, "answered with more than {limit} bytes; {}", against_size(circumstances.asked))
+                write!(f, "answered with more than {limit} bytes; {}", against_size(circumstances.call_kind))
             }
             ErrorKind::TooManyNames(limit) => {
                 write!(f, "answered with more than {limit} names or values; {}", against_size(CallKind::Names))
@@ -143,13 +143,13 @@ impl fmt::Display for Predicate<'_> {
 
 impl Predicate<'_> {
     fn write_timeout(&self, f: &mut fmt::Formatter<'_>, waited_ms: u128, whole_ms: u128) -> fmt::Result {
-        // Less than that is left when others, or the mirror itself, took some of it before.
+        // Less is left if other requests, or the mirror itself, used some of the time before.
         let left = if waited_ms * 10 < whole_ms * 9 {
             format!("{waited_ms} ms that were left of the ")
         } else {
             String::new()
         };
-        let (so, suggested): (_, &[_]) = match self.circumstances.asked {
+        let (so, suggested): (_, &[_]) = match self.circumstances.call_kind {
             CallKind::Trivial => {
                 ("this query takes almost no time, so ", &["check that it is running, its load, and the network to it"])
             }
@@ -160,7 +160,7 @@ impl Predicate<'_> {
         write!(f, "did not answer within the {left}timeout of {whole_ms} ms{before}; {so}{remedies}")
     }
 
-    /// Something else took too long: what, what took time before it, and what helps.
+    /// Writes that something else took too long: what it was, what took time before it, and what helps.
     fn write_late(&self, f: &mut fmt::Formatter<'_>, what: &str, suggested: &[&str]) -> fmt::Result {
         let remedies = self.circumstances.against_timeout(suggested, self.words);
         write!(f, "{what}{}; {remedies}", self.circumstances.before())
@@ -183,27 +183,27 @@ impl Predicate<'_> {
                 None
             }
         };
-        let asked = self.circumstances.asked;
+        let call_kind = self.circumstances.call_kind;
         let remedies: Vec<&str> = later
             .into_iter()
             .chain(self.circumstances.smaller())
-            .chain((asked == CallKind::Evaluation).then_some("add a condition on a label"))
+            .chain((call_kind == CallKind::Evaluation).then_some("add a condition on a label"))
             .chain(["raise --memory-budget-mib of this mirror"])
             .collect();
-        write!(f, "{}", Either(&remedies))
+        f.write_str(&any_of(&remedies))
     }
 }
 
 /// What makes a response smaller.
-fn against_size(asked: CallKind) -> &'static str {
-    match asked {
+fn against_size(call_kind: CallKind) -> &'static str {
+    match call_kind {
         CallKind::Trivial => "check whether the proxy in front of Prometheus changes its responses",
         CallKind::Evaluation => "choose a shorter time range, fewer series, or longer buckets",
         CallKind::Names => "give a longer prefix, more conditions, or a shorter time range",
     }
 }
 
-/// What kept the workers from a query, and what helps.
+/// Why no worker was free for a query, and what helps.
 fn while_waiting_for_worker(
     held_by_upstream: usize,
     workers: usize,
@@ -216,7 +216,7 @@ fn while_waiting_for_worker(
              find out why it is slow, or raise max_in_flight"
         );
     }
-    // It may have no more than three quarters, and then it is what is slow.
+    // An upstream may occupy three quarters of the workers at most. If it occupies more than half, it is the slow one.
     let remedy = if held_by_upstream * 2 > workers {
         "find out why it is slow, or raise --workers of this mirror".to_owned()
     } else {
@@ -241,26 +241,26 @@ fn at_proxy(failure: &ErrorKind, words: Vocabulary<'_>) -> String {
             "it opened no connection to the upstream within {waited_ms} ms; check that it is running and may connect to this \
              host and port, or have a host that is not behind it added to {no_proxy}"
         ),
-        ErrorKind::Refused(status @ (401 | 407)) => format!(
+        ErrorKind::ProxyStatus(status @ (401 | 407)) => format!(
             "it refuses the credentials (HTTP status {status}); check user and password in {proxy}, as \
              http://user:password@host:port"
         ),
-        ErrorKind::Refused(403) => format!(
+        ErrorKind::ProxyStatus(403) => format!(
             "it denies this host or port (HTTP status 403); have its operator allow CONNECT to them (many proxies allow it to \
              port 443 only), or have a host that is not behind it added to {no_proxy}"
         ),
-        ErrorKind::Refused(status @ (500 | 502..=504)) => format!(
+        ErrorKind::ProxyStatus(status @ (500 | 502..=504)) => format!(
             "it cannot connect there (HTTP status {status}); check {}, as they are named where the proxy runs, or have a host that \
              is not behind it added to {no_proxy}",
             words.host_and_port()
         ),
-        ErrorKind::Refused(status) => {
+        ErrorKind::ProxyStatus(status) => {
             format!("it is not an HTTP proxy with CONNECT (HTTP status {status}); check {proxy}")
         }
         ErrorKind::NotPrometheus { found, .. } => {
             format!("{found}; check that {proxy} has its port and its protocol (http or https)")
         }
-        // Nothing else goes wrong before there is an upstream.
-        other => other.name().to_owned(),
+        // No other failure can occur before there is a connection to the upstream.
+        other => other.code().to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a redirect points, and what that says about the address in the Connection Details. Redirects are not followed.
+//! Where a redirect points, and what this says about the configured address. The mirror does not follow redirects.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use super::vocabulary::Vocabulary;
 use crate::prometheus::access::hosts::host_and_port;
 use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
 
-/// What stands between a base URL and the names of the calls.
+/// What comes between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
 
-/// Where a redirect points: scheme, host, port and what may be shown of the path, never a query, nor credentials.
+/// Where a redirect points: scheme, host, port and the parts of the path that may be shown, never a query or credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// To the same base URL, but by https.
     Https(String),
-    /// To the address that was asked.
+    /// To the address of the call.
     Itself,
     /// From https to http.
     Unencrypted(String),
     /// To the API at another base URL.
     Api(String),
-    /// To anything else, if it may be shown.
+    /// To anything else; the address if it may be shown.
     Elsewhere(Option<String>),
 }
 
 impl Redirect {
-    /// What the header `Location` says to a call of this context.
+    /// What the header `Location` means for a call of this context.
     pub(in crate::prometheus) fn of(location: Option<&str>, context: &CallContext) -> Redirect {
         Redirect::within(location, context).unwrap_or(Redirect::Elsewhere(None))
     }
 
     fn within(location: Option<&str>, context: &CallContext) -> Option<Redirect> {
-        /// A longer address is not shown.
+        /// The longest address that is shown.
         const MAX_SHOWN_BYTES: usize = 200;
-        let asked: Uri = context.base.parse().ok()?;
-        let to = absolute(location?, &asked)?;
+        let base: Uri = context.base.parse().ok()?;
+        let to = absolute(location?, &base)?;
         let (base_path, is_api) = match to.path().rfind(API) {
             Some(end) => (&to.path()[..end], true),
             None => (to.path().trim_end_matches('/'), false),
@@ -49,16 +49,16 @@ impl Redirect {
         let port = authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
         let path = shown_path(base_path);
         let shown = Some(format!("{scheme}://{host}{port}{path}")).filter(|shown| shown.len() <= MAX_SHOWN_BYTES)?;
-        let is_same_host = asked.host().is_some_and(|asked| asked.eq_ignore_ascii_case(host));
-        let is_same_path = asked.path().trim_end_matches('/') == base_path;
+        let is_same_host = base.host().is_some_and(|of_base| of_base.eq_ignore_ascii_case(host));
+        let is_same_path = base.path().trim_end_matches('/') == base_path;
         if is_same_host && is_same_path && !context.is_https && scheme == "https" {
             return Some(Redirect::Https(shown));
         }
         if context.is_https && scheme == "http" {
             return Some(Redirect::Unencrypted(shown));
         }
-        let is_same_port = host_and_port(&asked).1 == host_and_port(&to).1;
-        let is_same_scheme = asked.scheme_str() == Some(scheme);
+        let is_same_port = host_and_port(&base).1 == host_and_port(&to).1;
+        let is_same_scheme = base.scheme_str() == Some(scheme);
         Some(match is_api {
             true if is_same_scheme && is_same_host && is_same_port && is_same_path => Redirect::Itself,
             true => Redirect::Api(shown),
@@ -110,13 +110,13 @@ impl Redirect {
     }
 }
 
-/// A `Location` as a whole URL. One that is relative to the path that was asked is none.
-fn absolute(location: &str, asked: &Uri) -> Option<Uri> {
-    let scheme = asked.scheme_str()?;
+/// A `Location` as a complete URL. `None` if it is relative to the path of the call.
+fn absolute(location: &str, base: &Uri) -> Option<Uri> {
+    let scheme = base.scheme_str()?;
     if location.starts_with("//") {
         format!("{scheme}:{location}").parse().ok()
     } else if location.starts_with('/') {
-        format!("{scheme}://{}{location}", asked.authority()?).parse().ok()
+        format!("{scheme}://{}{location}", base.authority()?).parse().ok()
     } else {
         location.parse().ok()
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_says_what_to_give_as_url() {
+    fn a_redirect_names_the_url_to_give() {
         let give = "; give that address as url";
         let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
             let context = Upstream::at_url(base).unwrap().context();

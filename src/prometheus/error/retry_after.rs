@@ -3,15 +3,15 @@
 /// When an upstream may be queried again.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// After so many seconds.
+    /// After this many seconds.
     Seconds(u64),
-    /// At this date, in the words of the header.
+    /// At this date, as the header writes it.
     Date(String),
 }
 
 impl RetryAfter {
     pub(super) fn parse(header: &str) -> Option<RetryAfter> {
-        /// No form of a date is longer.
+        /// No date format is longer.
         const MAX_DATE_BYTES: usize = 40;
         let header = header.trim();
         if let Ok(seconds) = header.parse() {
@@ -23,7 +23,7 @@ impl RetryAfter {
     }
 }
 
-/// The same as the end of a clause.
+/// The time as the end of a clause.
 pub(super) fn again(after: Option<&RetryAfter>) -> String {
     match after {
         Some(RetryAfter::Seconds(seconds)) => format!(", again after {seconds} s"),

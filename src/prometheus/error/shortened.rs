@@ -1,28 +1,28 @@
-//! Texts cut where they become too long for those who read them.
+//! Shortens long texts.
 
-/// The most characters of a query, or of an error of Prometheus's, that an error shows.
+/// The most characters of a query, or of an error message of Prometheus, that an error shows.
 const MAX_SHOWN_CHARS: usize = 1_000;
 
-/// The most characters of a query that are kept for the log.
+/// The most characters of a query that the log shows.
 const MAX_LOGGED_CHARS: usize = 4_096;
 
-/// A text cut where it becomes too long to be read in an error.
+/// A text, shortened for an error.
 pub fn shortened(text: &str) -> String {
     cut(text, MAX_SHOWN_CHARS)
 }
 
-/// A query cut where it becomes too long for the log. A query may have several megabytes.
+/// A query, shortened for the log. A query may have several megabytes.
 pub(in crate::prometheus) fn logged(query: &str) -> String {
     cut(query, MAX_LOGGED_CHARS)
 }
 
-/// The words of a text in one line, without control characters.
+/// A text in one line, without control characters.
 pub(in crate::prometheus) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A text cut behind so many characters.
+/// The first `chars` characters of a text, and `...` if there are more.
 pub fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -1,11 +1,11 @@
-//! What calls waited for in vain, and for how long.
+//! What calls waited for without success, and for how long.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::vocabulary::Vocabulary;
 
-/// What a call waited for in vain.
+/// What a call waited for without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitedFor {
     /// A response, or the rest of it.
@@ -23,9 +23,9 @@ pub enum WaitedFor {
 pub struct Silence {
     /// What the last of the calls waited for.
     pub waited_for: WaitedFor,
-    /// How many calls in a row it has left unanswered.
+    /// How many calls in a row it has left without a response.
     pub calls: u32,
-    /// Since the first of them began.
+    /// The time since the first of them began.
     pub lasted: Duration,
 }
 

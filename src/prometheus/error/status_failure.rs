@@ -1,6 +1,6 @@
-//! What an HTTP status means that comes without data, and what the admin can do about it.
+//! What an HTTP status without data means, and what the admin can do about it.
 //!
-//! Owns the table of statuses. What Prometheus says in its envelope goes before it (`client/response`).
+//! Owns the table of statuses. An error in Prometheus's envelope takes precedence (`client/response`).
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::call_context::CallContext;
-use super::challenges::{asked, how_to_allow, how_to_correct_credentials, how_to_give_credentials, schemes};
+use super::challenges::{how_to_allow, how_to_correct_credentials, how_to_give_credentials, listed, schemes};
 use super::redirect::Redirect;
 use super::retry_after::{RetryAfter, again};
 use super::vocabulary::Vocabulary;
@@ -22,9 +22,9 @@ pub struct StatusFailure {
     pub meaning: StatusMeaning,
     /// Prometheus's own words about it, shortened.
     pub words: Option<String>,
-    /// Whether the upstream, and with it its credentials, stands in the upstreams file.
+    /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
     pub is_named: bool,
-    /// Whether requests are signed for Amazon.
+    /// Whether calls are signed for Amazon.
     pub is_signed: bool,
 }
 
@@ -35,48 +35,48 @@ pub enum StatusMeaning {
     OtherProtocol,
     /// 400 over https: it may require a client certificate.
     ClientCertificate,
-    /// 401, and no credentials were sent. The schemes of the challenges.
+    /// 401, and the mirror sent no credentials. Contains the schemes of the challenges.
     CredentialsRequired(Vec<String>),
-    /// 401, and credentials were sent. The schemes of the challenges.
+    /// 401, and the mirror sent credentials. Contains the schemes of the challenges.
     CredentialsRefused(Vec<String>),
-    /// 401 of Mimir or Cortex: no tenant was sent.
+    /// 401 of Mimir or Cortex: the mirror sent no tenant.
     TenantRequired,
     /// 403.
     Denied {
-        /// Whether credentials were sent.
+        /// Whether the mirror sent credentials.
         has_credentials: bool,
         /// The schemes of the challenges.
         challenges: Vec<String>,
     },
-    /// 407: a forward proxy wants credentials.
+    /// 407: a forward proxy requires credentials.
     ProxyCredentials,
-    /// 511: a network on the way demands a login.
+    /// 511: a network on the way requires a login.
     NetworkLogin,
-    /// A redirect, which is not followed, and where it points.
+    /// A redirect, which the mirror does not follow, and where it points.
     Redirected(Redirect),
-    /// Any other status of refusal.
-    Refused,
+    /// Any other 4xx.
+    OtherRefusal,
     /// 404: no API at this path.
     NoApi,
     /// 405 or 501, to POST and to GET.
     MethodRefused,
-    /// 408: it waited too long for the request.
+    /// 408: the upstream waited too long for the call.
     GaveUpWaiting,
     /// 413, 414 or 431.
     TooLong,
-    /// 421: another server than the one meant.
+    /// 421: the server does not serve this host.
     Misdirected,
-    /// 429. When it may be asked again, if it says so.
+    /// 429. Contains when to try again, if the response says so.
     TooManyRequests(Option<RetryAfter>),
-    /// 5xx: it is there, and cannot answer now. When it may be asked again, if it says so.
+    /// 5xx: reachable, but it cannot answer now. Contains when to try again, if the response says so.
     Unavailable(Option<RetryAfter>),
 }
 
-/// The body by which Mimir and Cortex say that no tenant was named.
+/// The body by which Mimir and Cortex say that the tenant is missing.
 const NO_TENANT: &str = "no org id";
 
 impl StatusFailure {
-    /// What a status means, if anything. `body` is the beginning of its body, if that is short and a text.
+    /// What a status means; `None` for 1xx and 2xx. `body` is the beginning of the body if it is a short text.
     pub(in crate::prometheus) fn of(
         status: u16,
         headers: &HeaderMap,
@@ -101,7 +101,7 @@ impl StatusFailure {
             413 | 414 | 431 => StatusMeaning::TooLong,
             421 => StatusMeaning::Misdirected,
             429 => StatusMeaning::TooManyRequests(retry_after()),
-            402..=499 => StatusMeaning::Refused,
+            402..=499 => StatusMeaning::OtherRefusal,
             511 => StatusMeaning::NetworkLogin,
             500..=599 => StatusMeaning::Unavailable(retry_after()),
             _ => return None,
@@ -109,7 +109,7 @@ impl StatusFailure {
         Some(StatusFailure { status, meaning, words: None, is_named: context.is_named, is_signed: context.is_signed })
     }
 
-    /// What the upstream itself wrote.
+    /// The words that the upstream wrote.
     pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
         let challenges = match &mut self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
@@ -120,13 +120,13 @@ impl StatusFailure {
         challenges.iter_mut().chain(&mut self.words)
     }
 
-    /// Whether the query is too long for it.
+    /// Whether the query is too long for the server or the proxy in front of it.
     pub(in crate::prometheus) fn is_too_long(&self) -> bool {
         self.meaning == StatusMeaning::TooLong
     }
 
     /// Its stable code.
-    pub(in crate::prometheus) fn name(&self) -> &'static str {
+    pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self.meaning {
             StatusMeaning::OtherProtocol => "wrong_protocol",
             StatusMeaning::CredentialsRequired(_) => "credentials_required",
@@ -135,7 +135,7 @@ impl StatusFailure {
             StatusMeaning::Denied { .. } | StatusMeaning::ProxyCredentials | StatusMeaning::NetworkLogin => {
                 "access_denied"
             }
-            StatusMeaning::ClientCertificate | StatusMeaning::Refused => "request_refused",
+            StatusMeaning::ClientCertificate | StatusMeaning::OtherRefusal => "request_refused",
             StatusMeaning::Redirected(_) => "redirected",
             StatusMeaning::NoApi => "api_not_found",
             StatusMeaning::MethodRefused => "method_refused",
@@ -162,17 +162,17 @@ impl StatusFailure {
             StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
                 "refuses the request without looking at the query"
             }
-            StatusMeaning::CredentialsRequired(_) => "asks for credentials, and none were sent",
+            StatusMeaning::CredentialsRequired(_) => "requires credentials, but the mirror sent none",
             StatusMeaning::CredentialsRefused(_) if self.is_named => {
                 "refuses the credentials that the upstreams file gives it"
             }
             StatusMeaning::CredentialsRefused(_) => "refuses the credentials of the url",
-            StatusMeaning::TenantRequired => "asks for a tenant",
+            StatusMeaning::TenantRequired => "requires a tenant, but the mirror sent none",
             StatusMeaning::Denied { .. } => "denies access",
             StatusMeaning::ProxyCredentials => "is a forward proxy that requires its own credentials, or is behind one",
             StatusMeaning::NetworkLogin => "cannot be reached: a network on the path requires a login",
             StatusMeaning::Redirected(_) => "redirects",
-            StatusMeaning::Refused => "refuses the request, with no error of Prometheus",
+            StatusMeaning::OtherRefusal => "refuses the request, with no error of Prometheus",
             StatusMeaning::NoApi => "has no Prometheus API at this path",
             StatusMeaning::MethodRefused => "accepts neither POST nor GET at the path of the Prometheus API",
             StatusMeaning::GaveUpWaiting => "did not receive the whole query in time",
@@ -183,19 +183,19 @@ impl StatusFailure {
         }
     }
 
-    /// What is said beside the status.
+    /// What the text says in brackets after the status.
     fn details(&self) -> String {
         match &self.meaning {
             StatusMeaning::CredentialsRequired(challenges)
             | StatusMeaning::CredentialsRefused(challenges)
-            | StatusMeaning::Denied { challenges, .. } => asked(challenges),
+            | StatusMeaning::Denied { challenges, .. } => listed(challenges),
             StatusMeaning::TooManyRequests(after) | StatusMeaning::Unavailable(after) => again(after.as_ref()),
             StatusMeaning::TenantRequired => format!(": {NO_TENANT}"),
             _ => String::new(),
         }
     }
 
-    /// What it may be, and what to change, as the end of the sentence.
+    /// What it may be and what to change, as the end of the sentence.
     fn remedy(&self, words: Vocabulary<'_>) -> String {
         let remedy = match &self.meaning {
             StatusMeaning::OtherProtocol => {
@@ -222,7 +222,7 @@ impl StatusFailure {
             }
             StatusMeaning::NetworkLogin => "; have the operator of that network let this mirror through",
             StatusMeaning::Redirected(_) => "",
-            StatusMeaning::Refused => "; look at the log of the server or of the proxy in front of it",
+            StatusMeaning::OtherRefusal => "; look at the log of the server or of the proxy in front of it",
             StatusMeaning::NoApi => {
                 return format!(
                     "; if it is served below a path prefix, give the whole base URL as {}, such as https://host/prometheus, without \
@@ -280,7 +280,7 @@ mod tests {
                      code: &str,
                      says: &[&str]| {
             let mut headers = HeaderMap::new();
-            // Each line is a header of its own.
+            // Each line is a separate header.
             let (name, values) = header.unwrap_or(("X-None", ""));
             for value in values.lines() {
                 headers.append(name, value.parse().unwrap());
@@ -288,7 +288,7 @@ mod tests {
             let found = StatusFailure::of(status, &headers, &context(url), body).unwrap();
             let kind = ErrorKind::Status(Box::new(found));
             let text = predicate(None, &kind, &Circumstances::NONE);
-            assert_eq!(kind.name(), code, "{text}");
+            assert_eq!(kind.code(), code, "{text}");
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(text.contains(&status.to_string()) && !text.contains("hush"), "{text}");
         };

@@ -1,4 +1,4 @@
-//! Why a TLS handshake failed, in words that tell whoever runs the mirror what to change.
+//! Why a TLS handshake failed, and what the operator of the mirror can change.
 
 use super::vocabulary::Vocabulary;
 
@@ -7,7 +7,7 @@ use super::vocabulary::Vocabulary;
 pub enum TlsFailure {
     /// The certificate is for other names.
     OtherName,
-    /// The certificate is of an authority that is not trusted.
+    /// The certificate is issued by an authority that is not trusted.
     UnknownIssuer,
     /// The certificate is not signed by the trusted authority that has the name of its issuer.
     OtherKey,
@@ -15,17 +15,17 @@ pub enum TlsFailure {
     Expired,
     /// The certificate is not valid yet.
     NotYetValid,
-    /// The server shows the certificate of an authority as its own.
+    /// The server sends the certificate of an authority as its own.
     Authority,
     /// The certificate is of X.509 version 1.
     Version1,
     /// The certificate is not meant for servers.
     OtherPurpose,
-    /// The server demands a client certificate, or refuses the one it got: what it says of that one, if anything.
+    /// The server requires a client certificate, or refuses the one that the mirror sent: its alert, if it sent one.
     ClientCertificate(Option<&'static str>),
     /// No TLS version or cipher suite in common.
     Incompatible,
-    /// Anything else, as the TLS library calls it.
+    /// Anything else, in the words of the TLS library.
     Other(String),
 }
 
@@ -53,9 +53,14 @@ impl TlsFailure {
             }
             TlsFailure::Version1 => "its certificate is of X.509 version 1, which is not accepted",
             TlsFailure::OtherPurpose => "its certificate is not meant for servers (extended key usage)",
-            TlsFailure::ClientCertificate(None) => "it demands a client certificate",
+            TlsFailure::ClientCertificate(None) => {
+                return format!("{} requires a client certificate, but the mirror sent none", words.server());
+            }
             TlsFailure::ClientCertificate(Some(why)) => {
-                return format!("it demands a client certificate, or does not accept the one it got ({why})");
+                return format!(
+                    "{} requires a client certificate, or refuses the one that the mirror sent ({why})",
+                    words.server()
+                );
             }
             TlsFailure::Incompatible => "it has no TLS version or cipher suite in common with this mirror",
             TlsFailure::Other(reason) => reason,

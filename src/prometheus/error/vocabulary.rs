@@ -1,4 +1,4 @@
-//! The words by which an error calls what an admin can change.
+//! What errors call the settings that an admin can change.
 
 use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::tls_settings::TlsSettings;
@@ -6,24 +6,24 @@ use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Defin
 
 use super::ErrorKind;
 
-/// The words for settings: keys of the upstreams file where the upstream is defined there, or else fields of Connection Details and flags
-/// of the mirror.
+/// The names of settings: keys of the upstreams file if the upstream is defined there, or else fields of Connection Details and
+/// flags of the mirror.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Vocabulary<'a> {
     definition: Option<&'a Definition>,
-    /// Whether the error is about what hands out credentials, not about the upstream.
+    /// Whether the error is about the issuer of credentials, not about the upstream.
     is_of_credentials: bool,
-    /// Whether it is about the proxy before either of them, for which `server_name` does not hold.
+    /// Whether the error is about the proxy in front of either, to which `server_name` does not apply.
     is_of_proxy: bool,
-    /// The whole timeout of the request, if it expired.
+    /// The timeout of the request, if it expired.
     timeout_ms: Option<u128>,
 }
 
 /// The keys of the connection that an error is about.
 struct ConnectionKeys<'a> {
-    /// What they are below, with a dot.
+    /// The key of the mapping that contains them, with a dot.
     prefix: &'static str,
-    /// Which key holds the URL.
+    /// The key that holds the URL.
     url: &'static str,
     tls: &'a TlsSettings,
     proxy: &'a ProxyChoice,
@@ -33,18 +33,18 @@ const CA_PATH: &str = "the --ca-path of this mirror";
 const REQUEST_TIMEOUT: &str = "requestTimeout in the Connection Details";
 
 impl<'a> Vocabulary<'a> {
-    /// The words for a failure at an upstream of this definition, or at one of Connection Details.
+    /// The vocabulary for a failure at an upstream of this definition, or at one of Connection Details.
     pub(super) fn new(definition: Option<&'a Definition>, kind: &ErrorKind) -> Vocabulary<'a> {
         let is_of_credentials = matches!(kind, ErrorKind::Credentials(_));
         Vocabulary { definition, is_of_credentials, is_of_proxy: false, timeout_ms: kind.whole_ms() }
     }
 
-    /// The words for a failure at the proxy.
+    /// The vocabulary for a failure at the proxy.
     pub(super) fn at_proxy(self) -> Vocabulary<'a> {
         Vocabulary { is_of_proxy: true, ..self }
     }
 
-    /// The keys of the connection, if it is defined in the upstreams file. The services of Amazon are reached as flags say.
+    /// The keys of the connection, if it is defined in the upstreams file. Flags configure the connections to Amazon's services.
     fn keys(self) -> Option<ConnectionKeys<'a>> {
         let definition = self.definition?;
         match &definition.credentials {
@@ -59,7 +59,7 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// A key of the upstream, which may be in one of its mappings.
+    /// A key of the upstream, which may be in a nested mapping.
     fn key(self, key: &str) -> String {
         let name = self.definition.map_or("", |definition| &definition.name);
         format!("{key} of upstream {name} in the upstreams file")
@@ -93,12 +93,13 @@ impl<'a> Vocabulary<'a> {
         self.address("url in the Connection Details", "url in the upstreams file")
     }
 
-    /// The same where host and port may have been given.
+    /// The URL, where Connection Details may contain host and port instead.
     pub(super) fn url_alone(self) -> &'static str {
         self.address("url in the Connection Details, instead of host and port", "url in the upstreams file")
     }
 
-    /// What sets the timeout. That of Connection Details comes first, so the file's is named only where it was in force, or may have been.
+    /// The setting of the timeout. Connection Details take precedence, so the key of the file is named only if it was, or may have
+    /// been, in force.
     pub(super) fn request_timeout(self) -> String {
         match (self.definition.and_then(|definition| definition.options.timeout), self.timeout_ms) {
             (Some(of_file), Some(ms)) if ms == of_file.as_millis() => self.key("timeout"),
@@ -107,7 +108,7 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// Which authorities are trusted, as a clause.
+    /// Which authorities the mirror trusts, as a clause.
     pub(super) fn trusted_authorities(self) -> String {
         match self.own_ca() {
             Some(ca) => format!("it trusts those in {ca} alone"),
@@ -115,12 +116,12 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// Where the trusted authorities of a certificate are that is not signed by them.
+    /// The setting of the trusted authorities.
     pub(super) fn authorities(self) -> &'a str {
         self.own_ca().unwrap_or("--ca-path")
     }
 
-    /// Which file an authority is to be added to.
+    /// The setting whose file an authority must be added to.
     pub(super) fn ca_file(self) -> String {
         match (self.own_ca(), self.tls_keys()) {
             (Some(ca), _) => self.key(ca),
@@ -131,17 +132,26 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// The key by which the upstream trusts authorities of its own, if it does: `ca` or `ca_file`.
+    /// The key of the upstream's own authorities, if it has some: `ca` or `ca_file`.
     fn own_ca(self) -> Option<&'a str> {
         Some(key_below_upstream(&self.tls_keys()?.tls.ca.as_ref()?.place.path))
     }
 
-    /// The keys whose authorities are in force: to the proxy of `--proxy`, those of `--ca-path` are.
+    /// The keys whose authorities are in force. For the proxy of `--proxy`, those of `--ca-path` are.
     fn tls_keys(self) -> Option<ConnectionKeys<'a>> {
         self.keys().filter(|keys| !self.is_of_proxy || matches!(keys.proxy, ProxyChoice::Through(_)))
     }
 
-    /// What a server's certificate is not for.
+    /// The server that an error is about, as the subject of a clause.
+    pub(super) fn server(self) -> &'static str {
+        match (self.is_of_proxy, self.is_of_credentials) {
+            (true, _) => "the proxy",
+            (false, true) => "the server",
+            (false, false) => "the upstream",
+        }
+    }
+
+    /// What the certificate of a server should be for.
     pub(super) fn expected_name(self) -> String {
         match self.keys().filter(|keys| keys.tls.server_name.is_some() && !self.is_of_proxy) {
             Some(keys) => format!("the name in {}tls_config.server_name", keys.prefix),
@@ -149,7 +159,7 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// What to change where it is for another name.
+    /// What to change if the certificate is for another name.
     pub(super) fn other_name_remedy(self) -> String {
         const FOR_HOST: &str = "that the certificate is for, or have it issued for this host (subjectAltName)";
         let Some(ConnectionKeys { prefix, url, tls, .. }) = self.keys() else {
@@ -167,31 +177,31 @@ impl<'a> Vocabulary<'a> {
         }
     }
 
-    /// What to change where a client certificate is demanded.
+    /// What to change if a client certificate is required.
     pub(super) fn client_certificate_remedy(self) -> String {
         let Some(ConnectionKeys { prefix, tls, .. }) = self.keys() else {
-            return "list it in the --upstreams-file of this mirror with cert_file and key_file in its tls_config, issued by an \
-                    authority that it trusts"
+            return "list the upstream in the --upstreams-file of this mirror, with a client certificate of an authority that it trusts \
+                    (cert_file and key_file in its tls_config)"
                 .to_owned();
         };
         match &tls.certificate {
             Some(certificate) => {
                 let key = self.key(key_below_upstream(&certificate.place.path));
-                format!("replace {key} and its key by one of an authority that it trusts")
+                format!("replace {key} and its key by a client certificate of an authority that it trusts")
             }
             None => {
                 let key = self.key(&format!("{prefix}tls_config.cert_file"));
-                format!("give it one of an authority that it trusts: {key}, and key_file beside it")
+                format!("set {key} to a client certificate of an authority that it trusts, and key_file to its key")
             }
         }
     }
 
-    /// Which setting names the proxy.
+    /// The setting of the proxy.
     pub(super) fn proxy(self) -> String {
         self.of_proxy("proxy_url", "--proxy of this mirror")
     }
 
-    /// Which setting names the hosts that bypass it.
+    /// The setting of the hosts that bypass the proxy.
     pub(super) fn no_proxy(self) -> String {
         self.of_proxy("no_proxy", "--no-proxy of this mirror")
     }
@@ -227,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_is_told_in_the_words_of_whoever_defined_the_upstream() {
+    fn every_text_names_the_settings_that_define_the_upstream() {
         let definition = defined(WITH_EVERYTHING);
-        // What only the mirror, or only Connection Details, can set is called so for all.
+        // Settings that only the mirror or only Connection Details have are named for every upstream.
         let for_all =
             ["partialResponse", "host name for which the server is configured", "the address of Prometheus itself"];
         let flags = ["--ca-path", "--proxy of", "--no-proxy of"];
@@ -255,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_a_defined_upstream_are_called_by_their_keys() {
+    fn settings_of_the_upstreams_file_are_named_by_their_keys() {
         let of_upstream = ErrorKind::Closed;
         let of_credentials = ErrorKind::Credentials(Box::new(CredentialsFailure::NO_KEYS));
         let check = |keys: &str, kind: &ErrorKind, word: fn(Vocabulary<'_>) -> String, expected: &str| {
@@ -324,7 +334,8 @@ mod tests {
             "  tls_config: {cert_file: c, key_file: k}",
             &of_upstream,
             |words| words.client_certificate_remedy(),
-            "replace tls_config.cert_file of upstream a in the upstreams file and its key by one of an authority that it trusts",
+            "replace tls_config.cert_file of upstream a in the upstreams file and its key by a client certificate of an authority that \
+             it trusts",
         );
     }
 

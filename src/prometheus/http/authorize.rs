@@ -1,4 +1,4 @@
-//! What a request carries to prove who sends it.
+//! How calls get their credentials.
 
 use std::fmt;
 
@@ -8,29 +8,31 @@ use super::deadline::Deadline;
 use crate::prometheus::error::ErrorKind;
 use crate::secret::Secret;
 
-/// A request that is about to be sent.
+/// A call that is about to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct UnsignedCall<'a> {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `PUT`.
     pub(in crate::prometheus) method: &'static str,
-    /// The whole URL, query included.
+    /// The complete URL with its query.
     pub(in crate::prometheus) uri: &'a Uri,
     pub(in crate::prometheus) body: &'a [u8],
 }
 
-/// Gives requests their credentials.
+/// Gives calls their credentials.
 pub(in crate::prometheus) trait Authorize: fmt::Debug + Send + Sync {
-    /// The headers to add to a request.
+    /// The headers to add to a call.
     ///
     /// # Errors
-    /// When the credentials cannot be had before the deadline.
+    /// Fails if there are no credentials before the deadline.
     fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind>;
 
-    /// The request with these headers was refused (401 or 403). Sees whether there are other credentials than those: whether another
-    /// try makes sense.
-    fn renew(&self, refused: &HeaderMap) -> bool;
+    /// The upstream refused the call with these headers (401 or 403). Checks whether there are other credentials now. Returns
+    /// whether a retry makes sense. It makes none with credentials that do not change.
+    fn renew(&self, _refused: &HeaderMap) -> bool {
+        false
+    }
 
-    /// What requests carry that no text may repeat.
+    /// The secrets that calls carry, which no text may contain.
     fn secrets(&self) -> Vec<Secret>;
 
     /// Whether there are credentials at all.

@@ -1,4 +1,4 @@
-//! A call to an upstream: where it goes, and what it carries.
+//! A call to an upstream: its target and its content.
 
 use super::authorize::Authorize;
 use super::deadline::Deadline;
@@ -9,13 +9,13 @@ use crate::prometheus::access::address::Address;
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) enum CallContent<'a> {
-    /// Parameters by POST, as a form.
+    /// Parameters, by POST as a form.
     Form(&'a Params),
-    /// A form that is encoded already, by POST.
+    /// A form that is already encoded, by POST.
     EncodedForm(&'a str),
-    /// Nothing, by PUT.
+    /// An empty body, by PUT.
     EmptyPut,
-    /// Parameters by GET, in the URL.
+    /// Parameters, by GET in the URL.
     Query(&'a Params),
     /// The body of a remote read, by POST.
     RemoteRead(&'a [u8]),
@@ -25,7 +25,7 @@ pub(in crate::prometheus) enum CallContent<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct CallTarget<'a> {
     pub(in crate::prometheus) address: &'a Address,
-    /// What stands in the URL of every call, as `name=value&...`, or nothing.
+    /// Parameters that every call has in its URL, as `name=value&...`; may be empty.
     pub(in crate::prometheus) url_query: &'a str,
     pub(in crate::prometheus) credentials: &'a dyn Authorize,
 }
@@ -34,11 +34,11 @@ pub(in crate::prometheus) struct CallTarget<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct OutgoingCall<'a> {
     pub(in crate::prometheus) target: CallTarget<'a>,
-    /// Such as `/api/v1/query`.
+    /// The path below the base URL, such as `/api/v1/query`.
     pub(in crate::prometheus) path: &'a str,
     pub(in crate::prometheus) content: CallContent<'a>,
     pub(in crate::prometheus) deadline: Deadline,
-    /// What goes along.
+    /// The trace headers of the request, which the call passes on.
     pub(in crate::prometheus) trace: Option<&'a Trace>,
     /// The most bytes of the response's body.
     pub(in crate::prometheus) max_bytes: u64,

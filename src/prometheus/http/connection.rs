@@ -1,14 +1,14 @@
-//! A connection that is kept from one call to the next.
+//! Connections that are kept from one call to the next.
 //!
-//! - The head of a request and its form go out together: ureq writes the one and then the other, which would be two calls of
-//!   the system, two packets, and at the upstream two reads.
-//! - It has a lifetime, however busy it is, so that an upstream that moved is followed.
-//! - A kept connection may be dead without a sign, or be closed while the call is on its way. As calls change nothing,
-//!   they may be asked twice: when a kept connection is closed before a response begins, the same bytes go out on a new one. When it
-//!   stays silent, they do as well, and the connection that answers first wins. No response is put together from two.
-//! - A new connection that stays silent or is closed is treated alike if the upstream has other addresses: the next connection leads to
-//!   one of them. One after the other gets its chance, each for a part of the time that is left; for a short one, where all have been
-//!   silent lately.
+//! - The head and the form of a call are sent together. ureq writes one after the other, which would be two system calls, two
+//!   packets, and two reads at the upstream.
+//! - A connection has a maximum lifetime, however busy it is, so that the mirror follows an upstream that moves.
+//! - A kept connection may be dead without a sign, or be closed while a call is in flight. Calls change nothing, so they may be
+//!   sent twice: if a kept connection is closed before a response begins, the same bytes are sent on a new one. If it stays silent,
+//!   they are sent on a new one as well, and the first connection with a response wins. A response is never assembled from two
+//!   connections.
+//! - If the upstream has other addresses, the same applies to a new connection: the next connection leads to another address. Each
+//!   address gets a part of the remaining time, or a short time if all addresses have been silent lately.
 
 mod kept;
 mod rivals;
@@ -36,17 +36,17 @@ use unanswered_call::{GATHERED_BYTES, UnansweredCall, transmit};
 
 pub(super) use kept::Keep;
 
-/// The longest request that is asked twice. More is not kept.
+/// The longest call that may be sent twice. A longer one is not stored.
 const MAX_REPEATED_BYTES: usize = 1 << 20;
 
-/// The most connections to other addresses beside a silent one.
+/// The most connections that are opened beside a silent one.
 const MAX_RIVALS: usize = 4;
 
-/// How long each of two connections is waited for in turn, at first and at last.
+/// How long each of several connections is waited for in turn: the first time, and at most.
 const MIN_TURN: Duration = Duration::from_millis(2);
 const MAX_TURN: Duration = Duration::from_millis(20);
 
-/// How often a wait looks whether the server is known to be down.
+/// How often a wait checks whether the server is known to be down.
 const ABANDON_INTERVAL: Duration = Duration::from_millis(250);
 
 impl UreqConnector for Keep {
@@ -59,7 +59,7 @@ impl UreqConnector for Keep {
     }
 }
 
-/// A connection to an upstream, and the request that is under way on it.
+/// A connection to an upstream, and the call in flight on it.
 #[derive(Debug)]
 pub(super) struct Connection {
     kept: Arc<Kept>,
@@ -95,7 +95,7 @@ impl Transport for Connection {
         }
         let has_input = first_input?;
         if !self.is_tls() && speaks_tls(self.open.transport.buffers().input()) {
-            return Err(ConnectError::from(ConnectFailure::OnlyTls).into());
+            return Err(ConnectError(ErrorKind::Unconnected(ConnectFailure::OnlyTls)).into());
         }
         self.request.end();
         self.open.note_response(&self.kept.connector);
@@ -115,7 +115,7 @@ impl Transport for Connection {
 }
 
 impl Connection {
-    /// Sends what was gathered. What goes wrong is told when the response is awaited, which may have come nevertheless.
+    /// Sends the gathered bytes. A failure is reported when the response is awaited, because the response may have arrived anyway.
     fn send(&mut self, timeout: NextTimeout) {
         let UnansweredCall { bytes, sent, is_whole, broken, .. } = &mut self.request;
         if broken.is_none() {
@@ -128,7 +128,7 @@ impl Connection {
         }
     }
 
-    /// Waits for input until an instant, but no longer than until the server is known to be down.
+    /// Waits for input until the deadline, or until the server is known to be down.
     fn await_response(&mut self, deadline: Instant) -> Result<bool, Error> {
         loop {
             let slice = deadline.min(Instant::now() + ABANDON_INTERVAL);
@@ -145,8 +145,8 @@ impl Connection {
         }
     }
 
-    /// Waits for the first bytes of a response: on another connection, if this one was good before and is so no more, or if it stays
-    /// silent and the upstream has other addresses.
+    /// Waits for the first bytes of a response. Uses another connection if this one has had responses before and is now dead or
+    /// silent, or if it stays silent and the upstream has other addresses.
     fn first_input(&mut self, deadline: Instant) -> Result<bool, Error> {
         let broken = self.request.broken.take();
         let may_be_dead = self.open.has_answered && self.request.is_whole;
@@ -165,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// Waits for input on a connection that may take no more of the request, for it may say why.
+    /// Waits for input on a connection that may not accept more of the call, because the server may say why.
     fn await_unless_broken(&mut self, broken: Option<Error>, until: Instant) -> Result<bool, Error> {
         match (self.await_response(until), broken) {
             (Ok(true), _) => Ok(true),
@@ -175,8 +175,8 @@ impl Connection {
         }
     }
 
-    /// Asks on a new connection in the place of one that was closed before it answered, if that was good before or the upstream has
-    /// other addresses.
+    /// Sends the call on a new connection instead of one that was closed before the response, if the old one has had responses
+    /// before or the upstream has other addresses.
     fn replace_dead(&mut self, waited: Result<bool, Error>, deadline: Instant) -> Result<bool, Error> {
         if !self.open.has_answered {
             match self.open.peer {
@@ -186,12 +186,13 @@ impl Connection {
         }
         self.request.replaced += 1;
         self.open = self.kept.open(deadline).map_err(ConnectError)?;
-        // The new one may be no better, and the upstream may have further addresses.
+        // The new one may be dead as well, and the upstream may have more addresses.
         self.request.broken = transmit(&mut *self.open.transport, &self.request.bytes, until(deadline)).err();
         self.first_input(deadline)
     }
 
-    /// Races a silent connection, preferably against one to another address, which is preferred from now on unless this one answers.
+    /// Races a silent connection against another one, to another address if possible. That address is preferred from now on, unless
+    /// the silent connection wins.
     fn race_elsewhere(&mut self, deadline: Instant) -> Result<bool, Error> {
         if self.open.has_answered {
             self.kept.connector.forget_addresses(&self.kept.uri);
@@ -205,8 +206,8 @@ impl Connection {
         raced
     }
 
-    /// Opens a second connection beside a silent one, asks there as well, and goes on with the one that answers first. While the second
-    /// one is silent as well and there are further addresses, others follow it.
+    /// Opens a second connection beside a silent one, sends the call there as well, and continues with the first one that has a
+    /// response. If the second one is silent, too, and the upstream has more addresses, more connections follow.
     fn race(&mut self, deadline: Instant) -> Result<bool, Error> {
         let most = match self.open.peer.map(|peer| peer.others) {
             Some(Others::AllMute(others)) => others.min(MAX_RIVALS),
@@ -215,7 +216,7 @@ impl Connection {
         let mut rivals = Rivals { most, next_at: Some(Instant::now()), ..Rivals::default() };
         let raced = self.race_against(&mut rivals, deadline);
         if matches!(raced, Err(Error::Timeout(_))) {
-            let have_had_time = rivals.asking.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);
+            let have_had_time = rivals.waiting.iter().filter(|rival| rival.since.elapsed() >= MIN_PATIENCE);
             have_had_time.for_each(|rival| rival.note_unanswered(&self.kept.connector));
         }
         raced
@@ -240,7 +241,7 @@ impl Connection {
                 waited if is_dead(&waited) => failure = Some(waited),
                 waited => return waited,
             }
-            rivals.ask_opened(&self.kept, &self.request.bytes, deadline);
+            rivals.send_on_opened(&self.kept, &self.request.bytes, deadline);
             if let Some(winner) = rivals.answering(&self.kept, deadline.min(Instant::now() + turn)) {
                 if let Some(peer) = winner.peer {
                     self.kept.connector.note_response(peer);
@@ -260,7 +261,8 @@ impl Connection {
         }
     }
 
-    /// Goes on with a connection in the place of a silent one. The others that are kept may be as dead, so they are dropped.
+    /// Continues with another connection instead of a silent one. Drops the other kept connections, because they may be dead as
+    /// well.
     fn replace_silent(&mut self, by: OpenConnection) {
         let generation = self.kept.generation.fetch_add(1, Ordering::Relaxed) + 1;
         self.kept.lost_races.store(0, Ordering::Relaxed);
@@ -268,12 +270,12 @@ impl Connection {
     }
 }
 
-/// Whether a wait shows that the other side has closed the connection.
+/// Whether a wait shows that the server has closed the connection.
 fn is_dead(waited: &Result<bool, Error>) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     match waited {
         Ok(has_input) => !has_input,
-        // The system gives up on a connection that is not acknowledged any more.
+        // The system reports this if the server does not acknowledge packets any more.
         Err(Error::Io(error)) => {
             matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
         }
@@ -281,7 +283,7 @@ fn is_dead(waited: &Result<bool, Error>) -> bool {
     }
 }
 
-/// A timeout while a response is being read.
+/// Marks a timeout as one in the middle of a response.
 fn in_response(error: Error) -> Error {
     match error {
         Error::Timeout(_) => Error::Timeout(IN_RESPONSE),
@@ -289,7 +291,7 @@ fn in_response(error: Error) -> Error {
     }
 }
 
-/// Whether a response begins as an alert of TLS does (RFC 8446, "Record Layer"): 21, and a version 3.x.
+/// Whether a response begins like a TLS alert (RFC 8446, "Record Layer"): 21, and a version 3.x.
 fn speaks_tls(input: &[u8]) -> bool {
     input.starts_with(&[21, 3])
 }
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_as_a_tls_alert_is_tls() {
+    fn a_response_that_begins_like_a_tls_alert_is_tls() {
         for (input, expected) in
             [(&b"\x15\x03\x01\x00\x02"[..], true), (b"\x15\x03", true), (b"\x15", false), (b"HTTP", false)]
         {

@@ -1,11 +1,10 @@
-//! Makes connections: looks the name up, holds to the allow-list, connects to the first address that answers or through the
-//! proxy, and adds TLS.
+//! Makes connections: looks up the name, enforces the allow-list, connects to the first address that answers or through the proxy,
+//! and adds TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
@@ -23,26 +22,24 @@ use super::tls_failure::of_handshake;
 use super::tunnel;
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
-/// How long the TLS hello of an address may stay unanswered while there are others, at least and at most, and the part of the time
-/// left that this may be.
+/// How long the TLS hello to an address may stay without a response if there are other addresses: at least, at most, and as a part
+/// of the remaining time.
 const MIN_TLS_PATIENCE: Duration = Duration::from_millis(300);
 const MAX_TLS_PATIENCE: Duration = Duration::from_secs(2);
 const TLS_PATIENCE_PART: u32 = 4;
 
 /// How an upstream may be connected to.
 pub(super) enum ConnectRoute<'c> {
-    /// At any of its addresses.
-    Direct,
-    /// At those of its addresses that the allow-list allows.
-    DirectByAddress,
-    /// Through the proxy, which looks it up.
+    /// Directly; `by_address` at those of its addresses only that the allow-list allows.
+    Direct { by_address: bool },
+    /// Through the proxy, which looks up the name.
     Through(&'c Proxy),
 }
 
 /// A connection.
 pub(super) struct Opened {
     pub(super) transport: Box<dyn Transport>,
-    /// Where it leads, unless it leads through a proxy.
+    /// The address that it leads to; `None` through a proxy.
     pub(super) peer: Option<Peer>,
 }
 
@@ -57,11 +54,11 @@ pub(super) struct Peer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
     None,
-    /// They are known to be mute.
+    /// All others are known to be mute.
     Mute,
-    /// One at least is not known to be mute.
+    /// At least one other is not known to be mute.
     Fresh,
-    /// So many, and all addresses are known to be mute, this one as well.
+    /// There are this many others, and all addresses, including this one, are known to be mute.
     AllMute(usize),
 }
 
@@ -81,7 +78,7 @@ impl Peer {
     }
 }
 
-/// Makes connections to those upstreams that may be asked.
+/// Makes connections to the upstreams that the allow-list allows.
 #[derive(Debug)]
 pub(super) struct Connector {
     pub(super) allowlist: Allowlist,
@@ -89,7 +86,7 @@ pub(super) struct Connector {
     pub(super) lookups: Arc<Lookups>,
     pub(super) mute: Mute,
     pub(super) tls: Tls,
-    /// That with the proxy.
+    /// TLS with the proxy.
     pub(super) proxy_tls: Arc<Tls>,
 }
 
@@ -97,65 +94,66 @@ impl Connector {
     /// How an upstream may be connected to, judged by its name.
     ///
     /// # Errors
-    /// When it may not.
+    /// Fails if it may not be connected to.
     pub(super) fn way_to(&self, uri: &Uri) -> Result<ConnectRoute<'_>, ErrorKind> {
         let (host, port) = host_and_port(uri);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.leads_to(host, port));
         match (self.allowlist.judge(host, port), proxy) {
-            (Verdict::Refused, _) => Err(ErrorKind::NotAllowed),
+            (Verdict::NotAllowed, _) => Err(ErrorKind::NotAllowed),
             (Verdict::ByAddress, Some(proxy)) => Err(ErrorKind::AddressUnknown(proxy.to_string())),
             (Verdict::Allowed, Some(proxy)) => Ok(ConnectRoute::Through(proxy)),
-            (Verdict::Allowed, None) => Ok(ConnectRoute::Direct),
-            (Verdict::ByAddress, None) => Ok(ConnectRoute::DirectByAddress),
+            (Verdict::Allowed, None) => Ok(ConnectRoute::Direct { by_address: false }),
+            (Verdict::ByAddress, None) => Ok(ConnectRoute::Direct { by_address: true }),
         }
     }
 
-    /// A new connection to an upstream.
+    /// Opens a connection to an upstream.
     ///
     /// # Errors
-    /// When it may not be asked, or there is no connection before the deadline.
+    /// Fails if the allow-list refuses the upstream, or if there is no connection before the deadline.
     pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
-        let (transport, peer) = match self.way_to(uri)? {
-            ConnectRoute::Direct => self.secured(&self.tls, uri, deadline, |_| true)?,
-            ConnectRoute::DirectByAddress => {
-                self.secured(&self.tls, uri, deadline, |at| self.allowlist.allows_at(at.ip()))?
+        match self.way_to(uri)? {
+            ConnectRoute::Direct { by_address } => {
+                let (transport, peer) = self.secured(&self.tls, uri, deadline, by_address)?;
+                Ok(Opened { transport, peer: Some(peer) })
             }
             ConnectRoute::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                return Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None });
+                Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None })
             }
-        };
-        Ok(Opened { transport, peer: Some(peer) })
+        }
     }
 
-    /// An address has let a query wait in vain, or has closed the connection upon it. For some time, the others of its upstream are tried first.
+    /// Notes that an address has left a call without a response, or has closed the connection. For some time, the other addresses
+    /// of its upstream are tried first.
     pub(super) fn note_mute(&self, peer: Peer) {
         if peer.has_others() {
             self.mute.note(peer.address, Instant::now());
         }
     }
 
-    /// An address has let a query wait in vain until its deadline. If the others of its upstream are mute, now all are.
+    /// Notes that an address has left a call without a response until its deadline. If the other addresses of its upstream are
+    /// mute, now all of them are.
     pub(super) fn note_unanswered(&self, peer: Peer) {
         if peer.others != Others::None {
             self.mute.note(peer.address, Instant::now());
         }
     }
 
-    /// An address that counts as mute has answered.
+    /// Notes that an address that counts as mute has answered.
     pub(super) fn note_response(&self, peer: Peer) {
         self.mute.forget(peer.address);
     }
 
-    /// A connection has fallen silent: its upstream may have moved, so its name is looked up anew for the next one.
+    /// Forgets the addresses of an upstream whose connection has fallen silent, because the upstream may have moved.
     pub(super) fn forget_addresses(&self, uri: &Uri) {
         self.lookups.forget(host_and_port(uri).0);
     }
 
     fn tunnel(&self, proxy: &Proxy, uri: &Uri, deadline: Instant) -> Result<Box<dyn Transport>, ErrorKind> {
-        let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, |_| true)?;
+        let (connection, peer) = self.secured(&self.proxy_tls, proxy.uri(), deadline, false)?;
         tunnel::open(connection, proxy, uri, deadline).inspect_err(|failure| {
             if matches!(failure, ErrorKind::Timeout { .. }) {
                 self.note_unanswered(peer);
@@ -163,18 +161,18 @@ impl Connector {
         })
     }
 
-    /// A connection to a host, with TLS where the scheme demands it. An address that does not answer the TLS hello, or closes the
-    /// connection upon it, is given up while there are others.
+    /// A connection to a host, with TLS if the scheme requires it. If there are other addresses, an address that does not answer
+    /// the TLS hello, or closes the connection, is given up.
     fn secured(
         &self,
         tls: &Tls,
         uri: &Uri,
         deadline: Instant,
-        is_allowed: impl Fn(&SocketAddr) -> bool,
+        by_address: bool,
     ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
         let mut closed = 0;
         loop {
-            let (connection, peer) = self.connect(uri, deadline, &is_allowed)?;
+            let (connection, peer) = self.connect(uri, deadline, by_address)?;
             let now = Instant::now();
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
@@ -192,13 +190,8 @@ impl Connector {
         }
     }
 
-    /// A TCP connection to one of those addresses of a host that are allowed. Where remembered ones fail, they are looked up anew.
-    fn connect(
-        &self,
-        uri: &Uri,
-        deadline: Instant,
-        is_allowed: impl Fn(&SocketAddr) -> bool,
-    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    /// A TCP connection to one of the allowed addresses of a host. If remembered addresses fail, the name is looked up again.
+    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
         let (host, port) = host_and_port(uri);
         let connect = |addresses: Vec<SocketAddr>| self.dial(&addresses, deadline).map_err(ErrorKind::Unconnected);
         if let Some(ip) = address(host) {
@@ -208,8 +201,8 @@ impl Connector {
             let found = self.lookups.find(host, deadline);
             let found =
                 found.map_err(|failure| ErrorKind::Unconnected(failure.of(host, || self.lookups.servers_seen())))?;
-            let addresses = found.ips.iter().map(|ip| SocketAddr::new(*ip, port)).filter(&is_allowed);
-            let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
+            let addresses = found.ips.iter().filter(|ip| !by_address || self.allowlist.allows_at(**ip));
+            let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).map(|ip| SocketAddr::new(*ip, port)).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }
         };
         let (addresses, are_remembered) = find()?;
@@ -240,7 +233,7 @@ impl Connector {
         Ok((Tcp::new(stream).boxed(), Peer { address, others }))
     }
 
-    /// Adds TLS where the scheme demands it.
+    /// Adds TLS if the scheme requires it.
     fn secure(
         &self,
         tls: &Tls,
@@ -255,21 +248,16 @@ impl Connector {
         tls.handshake(uri, connection, deadline)
             .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
     }
-
-    /// From now on, new connections are made with another TLS configuration.
-    pub(super) fn replace_tls(&self, config: ClientConfig) {
-        self.tls.replace(config);
-    }
 }
 
 #[cfg(test)]
 impl Connector {
-    /// To everything, with the public authorities.
+    /// A connector to any host, with the public authorities.
     pub(super) fn to_everything() -> Connector {
         use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
 
         let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
-        let (lookups, proxy_tls) = (Arc::new(Lookups::new(1)), Arc::new(tls()));
+        let (lookups, proxy_tls) = (Lookups::new(1), Arc::new(tls()));
         Connector {
             allowlist: Allowlist::everything(),
             proxy: None,

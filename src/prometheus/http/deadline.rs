@@ -1,8 +1,8 @@
-//! When the timeout of a request is over.
+//! The deadline of a request.
 
 use std::time::{Duration, Instant};
 
-/// When the timeout of a request is over. It counts from the instant at which the request was accepted.
+/// The deadline of a request: its timeout, counted from the instant at which the request was accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     accepted: Instant,
@@ -15,22 +15,22 @@ impl Deadline {
         Deadline { accepted, timeout }
     }
 
-    /// The instant itself.
+    /// The instant of the deadline.
     pub fn instant(self) -> Instant {
         self.accepted + self.timeout
     }
 
-    /// What is left.
+    /// The remaining time; zero after the deadline.
     pub(in crate::prometheus) fn remaining(self) -> Duration {
         self.timeout.saturating_sub(self.accepted.elapsed())
     }
 
-    /// The whole timeout in milliseconds, for the admin who set it.
+    /// The whole timeout in milliseconds, which is the number that the admin has set.
     pub(in crate::prometheus) fn whole_ms(self) -> u128 {
         self.timeout.as_millis()
     }
 
-    /// An earlier one that leaves half of what is left.
+    /// An earlier deadline that leaves half of the remaining time.
     pub(in crate::prometheus) fn halved(self) -> Deadline {
         Deadline { timeout: self.accepted.elapsed() + self.remaining() / 2, ..self }
     }

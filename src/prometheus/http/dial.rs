@@ -1,5 +1,5 @@
-//! A TCP connection to the first of several addresses that answers ("Happy Eyeballs", RFC 8305): an address that does not answer
-//! costs a quarter of a second.
+//! A TCP connection to the first of several addresses that accepts it ("Happy Eyeballs", RFC 8305). An address that does not
+//! respond costs a quarter of a second.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -11,20 +11,20 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
-/// How long an attempt goes on alone before the next address is tried beside it (RFC 8305, "Connection Attempt Delay").
+/// How long an attempt runs before the next address is tried beside it (RFC 8305, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The most addresses that are tried.
 pub(super) const MAX_ADDRESSES: usize = 16;
 
-/// How long attempts that go on beside each other are left alone, at least and at most.
+/// How often parallel attempts are checked: the first and the longest pause between checks.
 const MIN_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 
-/// Connects to one of these addresses. They are tried in the order of their ranks.
+/// Connects to one of these addresses, which are tried in the order of their ranks.
 ///
 /// # Errors
-/// When none can be connected to before the deadline: what the last one to fail failed with.
+/// Fails with the error of the last attempt if none can be connected to before the deadline.
 pub(super) fn connect<R: Ord>(
     addresses: &[SocketAddr],
     rank: impl Fn(&SocketAddr) -> R,
@@ -45,30 +45,26 @@ pub(super) fn connect<R: Ord>(
     let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     stream.map_err(|error| match error.kind() {
         ErrorKind::TimedOut => ConnectFailure::Silent { waited_ms: begun.elapsed().as_millis() },
-        ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        ErrorKind::ConnectionRefused => ConnectFailure::ConnectionRefused,
         _ => ConnectFailure::System(error.to_string()),
     })
 }
 
-/// The addresses in the order of the system, but of both families in turn.
+/// The addresses in the order of the system, alternating between IPv4 and IPv6.
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
-    let is_first_family =
-        |address: &SocketAddr| addresses.first().is_some_and(|first| first.is_ipv6() == address.is_ipv6());
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| is_first_family(address));
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut all = VecDeque::new();
-    while all.len() < MAX_ADDRESSES {
-        let pair: Vec<SocketAddr> = first.next().into_iter().chain(second.next()).copied().collect();
-        if pair.is_empty() {
-            break;
-        }
-        all.extend(pair);
-    }
-    all.truncate(MAX_ADDRESSES);
-    all
+    let mut counts = [0, 0];
+    let ranked = |address: &SocketAddr| {
+        let family = usize::from(address.is_ipv6() != addresses[0].is_ipv6());
+        counts[family] += 1;
+        ((counts[family], family), *address)
+    };
+    let mut all: Vec<_> = addresses.iter().map(ranked).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, address)| address).take(MAX_ADDRESSES).collect()
 }
 
-/// Tries one address after the other, each as soon as the one before it fails, or takes too long; then they go on side by side.
+/// Tries one address after the other, each as soon as the one before it fails or takes too long. Attempts that take too long
+/// continue in parallel.
 fn race(mut addresses: VecDeque<SocketAddr>, deadline: Instant) -> io::Result<TcpStream> {
     let mut attempts: Vec<Socket> = Vec::new();
     let mut last_error = io::Error::from(ErrorKind::AddrNotAvailable);
@@ -127,7 +123,7 @@ fn begin(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-/// Whether an attempt has become a connection yet, or why it never will.
+/// Whether an attempt has become a connection; an error if it has failed.
 fn state(socket: &Socket) -> io::Result<bool> {
     match socket.take_error()? {
         Some(error) => Err(error),
@@ -140,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_are_tried_in_turn_beginning_with_the_systems_first() {
+    fn both_families_alternate_beginning_with_the_systems_first() {
         let check = |given: &[&str], expected: &[&str]| {
             let addresses =
                 |list: &[&str]| list.iter().map(|ip| format!("{ip}:1").parse().unwrap()).collect::<Vec<_>>();
@@ -164,12 +160,12 @@ mod tests {
             assert_eq!(connect(addresses, |_| false, soon()).unwrap().peer_addr().unwrap(), good);
         }
         for addresses in [&[refused][..], &[refused, refused]] {
-            assert_eq!(connect(addresses, |_| false, soon()).unwrap_err(), ConnectFailure::Refused);
+            assert_eq!(connect(addresses, |_| false, soon()).unwrap_err(), ConnectFailure::ConnectionRefused);
         }
     }
 
     #[test]
-    fn what_has_the_lowest_rank_is_tried_first() {
+    fn the_address_with_the_lowest_rank_is_tried_first() {
         let listeners = ["127.0.0.1:0", "127.0.0.1:0"].map(|address| std::net::TcpListener::bind(address).unwrap());
         let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let check = |last: &[SocketAddr], expected: SocketAddr| {

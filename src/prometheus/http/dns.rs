@@ -1,12 +1,12 @@
-//! Asks the name servers of `/etc/resolv.conf` for the addresses of a name, without the system's resolver.
+//! Queries the name servers of `/etc/resolv.conf` for the addresses of a name, without the system's resolver.
 //!
-//! The resolver asks one name server after the other, and one search domain after the other, and blocks for seconds (5 by default)
-//! wherever there is no response. What it would find after that wait is found here at once: all servers are asked for all names that it
-//! would try, and the servers that are known to be silent last. Responses are judged as it judges them.
+//! The resolver queries one name server after the other, and one search domain after the other, and blocks for seconds (5 by
+//! default) whenever there is no response. This module finds the same addresses at once: it queries all servers for all names that
+//! the resolver would try, those that are known to be silent last. It interprets responses as the resolver does.
 
-mod exchange;
 mod files;
 mod packet;
+mod resolution;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,38 +17,38 @@ use std::time::{Duration, Instant};
 use crate::log;
 use crate::prometheus::error::connect_failure::ServersSeen;
 
-use exchange::{Candidate, DnsExchange, DnsServer};
 use files::ResolvConf;
+use resolution::{Candidate, DnsServer, Resolution};
 
 const PORT: u16 = 53;
 
-/// How long is remembered that a name server was silent, or answered.
+/// How long the mirror remembers that a name server was silent, or answered.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// How long a name server has to stay silent at least before it counts as silent.
+/// How long a name server must stay silent before it counts as silent.
 const MIN_SILENCE: Duration = Duration::from_millis(40);
 
-/// What the name servers say of a name.
+/// What the name servers say about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DnsResult {
     /// Its addresses, at least one.
     Addresses(Vec<IpAddr>),
-    /// That it has none.
+    /// It has no address.
     NotFound,
-    /// That they cannot tell, or nothing: they cannot be reached.
+    /// They responded with a failure, or cannot be reached.
     Failure,
 }
 
-/// Name servers that are asked directly.
-pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
+/// Name servers that the mirror queries itself.
+pub(super) trait DirectQuery: fmt::Debug + Send + Sync {
     /// Whether the resolver would wait for a name server that is known to be silent, while another one answers.
     fn resolver_would_wait(&self) -> bool;
 
     /// Which of them answer.
     fn servers_seen(&self) -> ServersSeen;
 
-    /// Asks for the addresses of a name, until an instant or until this is not needed any more. `None` if there is no response by then.
-    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult>;
+    /// Queries the addresses of a name, until an instant or until `is_over` returns true. `None` if there is no response by then.
+    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult>;
 }
 
 /// The name servers of the system.
@@ -56,11 +56,11 @@ pub(super) trait AskDirectly: fmt::Debug + Send + Sync {
 pub(super) struct NameServers {
     port: u16,
     conf: fn() -> ResolvConf,
-    /// Of those in `resolv.conf` alone.
+    /// Contains only name servers of `resolv.conf`.
     seen: Mutex<HashMap<IpAddr, Seen>>,
 }
 
-/// When a name server was seen to answer, or not to answer where another did.
+/// When a name server answered, or did not answer a query that another one answered.
 #[derive(Debug, Clone, Copy)]
 enum Seen {
     Answering(Instant),
@@ -72,17 +72,17 @@ impl NameServers {
         NameServers { port: PORT, conf: ResolvConf::of_system, seen: Mutex::default() }
     }
 
-    /// Notes which servers have answered. One that has not is silent if another one has told everything meanwhile.
+    /// Notes which servers have answered. One that has not is silent if another one has answered everything meanwhile.
     fn note(&self, known: &[IpAddr], servers: &[DnsServer], is_answered: bool) {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.retain(|ip, _| known.contains(ip));
         let others_answer = is_answered && servers.iter().any(|server| server.has_answered);
-        for DnsServer { address, has_answered, asked_at, .. } in servers {
+        for DnsServer { address, has_answered, queried_at, .. } in servers {
             let ip = address.ip();
             if *has_answered {
                 seen.insert(ip, Seen::Answering(now));
-            } else if others_answer && asked_at.is_some_and(|at| now - at >= MIN_SILENCE) {
+            } else if others_answer && queried_at.is_some_and(|at| now - at >= MIN_SILENCE) {
                 let before = seen.insert(ip, Seen::Silent(now));
                 if !matches!(before, Some(Seen::Silent(_))) {
                     let line = || log::Line::new("a name server did not answer, but another one did");
@@ -101,14 +101,15 @@ impl NameServers {
     }
 }
 
-impl AskDirectly for NameServers {
+impl DirectQuery for NameServers {
     fn resolver_would_wait(&self) -> bool {
         if self.seen().is_empty() {
             return false;
         }
         let conf = (self.conf)();
-        let asked = if conf.rotates { &conf.servers[..] } else { &conf.servers[..1] };
-        asked.iter().any(|server| self.is_silent(*server)) && conf.servers.iter().any(|server| !self.is_silent(*server))
+        let queried = if conf.rotates { &conf.servers[..] } else { &conf.servers[..1] };
+        queried.iter().any(|server| self.is_silent(*server))
+            && conf.servers.iter().any(|server| !self.is_silent(*server))
     }
 
     fn servers_seen(&self) -> ServersSeen {
@@ -118,7 +119,7 @@ impl AskDirectly for NameServers {
         ServersSeen { answering, silent }
     }
 
-    fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let in_hosts = files::in_hosts(name);
         if !in_hosts.is_empty() {
             return Some(DnsResult::Addresses(in_hosts));
@@ -127,15 +128,15 @@ impl AskDirectly for NameServers {
         let mut servers = conf.servers.clone();
         servers.sort_by_key(|server| self.is_silent(*server));
         let server = |ip: &IpAddr| DnsServer::new(SocketAddr::new(*ip, self.port));
-        let mut exchange = DnsExchange {
+        let mut resolution = Resolution {
             servers: servers.iter().map(server).collect(),
             candidates: conf.candidates(name).into_iter().map(Candidate::new).collect(),
             queries: Vec::new(),
         };
-        let answer = exchange.run(until, is_over);
-        self.note(&conf.servers, &exchange.servers, answer.is_some());
-        match answer {
-            // It may be known elsewhere.
+        let response = resolution.run(until, is_over);
+        self.note(&conf.servers, &resolution.servers, response.is_some());
+        match response {
+            // Another source of `nsswitch.conf` may know the name.
             Some(DnsResult::NotFound) if !files::only_files_and_dns() => None,
             other => other,
         }
@@ -156,7 +157,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn it_is_said_which_servers_are_silent() {
+    fn errors_name_the_silent_servers() {
         let ips = |lasts: &[u8]| lasts.iter().map(|last| [10, 0, 0, *last].into()).collect();
         let check = |answering: &[u8], silent: &[u8], expected: &str| {
             assert_eq!(ServersSeen { answering: ips(answering), silent: ips(silent) }.to_string(), expected);
@@ -170,14 +171,14 @@ mod tests {
         check(&[3], &[1, 2], several);
     }
 
-    /// What a server of a test does with a query: the status and the IPv4 addresses of its response.
+    /// How a test server responds to a query: the status and the IPv4 addresses of its response.
     type Behaviour = fn(&str) -> Option<(u8, u8)>;
 
-    /// Name servers on loopback addresses of their own, at one port, each with a thread that ends with the test. They note the names
-    /// that they are asked for.
+    /// Name servers on their own loopback addresses, at one port, each with a thread that ends with the test. They note the names
+    /// that are queried.
     struct SocketServers {
         names: NameServers,
-        asked: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
+        queried: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
     }
 
     fn name_in(query: &[u8]) -> String {
@@ -192,10 +193,10 @@ mod tests {
 
     fn servers(port: u16, conf: fn() -> ResolvConf, behaviours: &[Behaviour]) -> SocketServers {
         let ResolvConf { servers, .. } = conf();
-        let asked = servers.iter().zip(behaviours).map(|(ip, behaviour)| {
+        let queried = servers.iter().zip(behaviours).map(|(ip, behaviour)| {
             let (socket, behaviour) = (UdpSocket::bind((*ip, port)).unwrap(), *behaviour);
-            let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
-            let noted = std::sync::Arc::clone(&asked);
+            let queried = std::sync::Arc::new(Mutex::new(Vec::new()));
+            let noted = std::sync::Arc::clone(&queried);
             std::thread::spawn(move || {
                 let mut packet = [0; MAX_PACKET_BYTES];
                 while let Ok((length, from)) = socket.recv_from(&mut packet) {
@@ -214,30 +215,30 @@ mod tests {
                     socket.send_to(&response, from).unwrap();
                 }
             });
-            asked
+            queried
         });
-        let asked = asked.collect();
+        let queried = queried.collect();
         let names = NameServers { port, conf, seen: Mutex::default() };
-        SocketServers { names, asked }
+        SocketServers { names, queried }
     }
 
     impl SocketServers {
-        fn ask(&self, name: &str, within: Duration) -> (Option<DnsResult>, Duration) {
+        fn query(&self, name: &str, within: Duration) -> (Option<DnsResult>, Duration) {
             let begun = Instant::now();
-            let answer = self.names.ask(name, begun + within, &|| false);
+            let answer = self.names.query(name, begun + within, &|| false);
             (answer, begun.elapsed())
         }
 
-        /// What the servers were asked for since this was last called.
-        fn asked(&self) -> Vec<Vec<String>> {
-            let of = |asked: &Mutex<Vec<String>>| {
-                let mut names = std::mem::take(&mut *asked.lock().unwrap());
+        /// The names that were queried since the last call.
+        fn queried(&self) -> Vec<Vec<String>> {
+            let of = |names: &Mutex<Vec<String>>| {
+                let mut names = std::mem::take(&mut *names.lock().unwrap());
                 names.sort();
                 names
             };
-            // What came in last is noted soon.
+            // The last query is noted soon.
             std::thread::sleep(Duration::from_millis(20));
-            self.asked.iter().map(|asked| of(asked)).collect()
+            self.queried.iter().map(|names| of(names)).collect()
         }
     }
 
@@ -250,17 +251,17 @@ mod tests {
         let conf = || ResolvConf::parse("nameserver 127.53.1.1\nnameserver 127.53.1.2");
         let servers = servers(5_301, conf, &[|_| None, |_| Some((0, 2))]);
         assert!(!servers.names.resolver_would_wait());
-        let (answer, took) = servers.ask("p.example", SECOND * 2);
+        let (answer, took) = servers.query("p.example", SECOND * 2);
         assert_eq!(answer, found(2));
-        // A quarter of the time is the first one's.
+        // The first server has a quarter of the time.
         assert!((SECOND / 2..SECOND).contains(&took), "{took:?}");
         assert!(servers.names.resolver_would_wait());
         let [first, second] = ["127.53.1.1", "127.53.1.2"].map(|ip| ip.parse::<IpAddr>().unwrap());
         assert_eq!(servers.names.servers_seen(), ServersSeen { answering: vec![second], silent: vec![first] });
-        servers.asked();
-        let (answer, took) = servers.ask("p.example", SECOND * 2);
+        servers.queried();
+        let (answer, took) = servers.query("p.example", SECOND * 2);
         assert!(answer == found(2) && took < SECOND / 2, "{took:?}");
-        assert_eq!(servers.asked(), [vec![], vec!["p.example 1".to_owned(), "p.example 28".to_owned()]]);
+        assert_eq!(servers.queried(), [vec![], vec!["p.example 1".to_owned(), "p.example 28".to_owned()]]);
     }
 
     #[test]
@@ -275,11 +276,11 @@ mod tests {
                 _ => Some((3, 0)),
             }],
         );
-        assert_eq!(servers.ask("p.m", SECOND * 5).0, found(1));
-        assert_eq!(servers.asked(), [["p.m 1", "p.m.a.s 1", "p.m.l 1", "p.m.s 1", "p.m.s 28"]]);
-        assert_eq!(servers.ask("q.m", SECOND * 5).0, Some(DnsResult::NotFound));
-        assert_eq!(servers.asked(), [["q.m 1", "q.m.a.s 1", "q.m.l 1", "q.m.s 1"]]);
-        let (answer, took) = servers.ask("x.m", SECOND / 5);
+        assert_eq!(servers.query("p.m", SECOND * 5).0, found(1));
+        assert_eq!(servers.queried(), [["p.m 1", "p.m.a.s 1", "p.m.l 1", "p.m.s 1", "p.m.s 28"]]);
+        assert_eq!(servers.query("q.m", SECOND * 5).0, Some(DnsResult::NotFound));
+        assert_eq!(servers.queried(), [["q.m 1", "q.m.a.s 1", "q.m.l 1", "q.m.s 1"]]);
+        let (answer, took) = servers.query("x.m", SECOND / 5);
         assert!(answer.is_none() && (SECOND / 5..SECOND).contains(&took), "{took:?}");
         let server = "127.53.2.1".parse().unwrap();
         assert_eq!(servers.names.servers_seen(), ServersSeen { answering: vec![server], silent: vec![] });
@@ -287,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_cannot_tell_is_passed_over_at_once() {
+    fn a_server_with_a_failure_is_passed_over_at_once() {
         let conf = || ResolvConf::parse("nameserver 127.53.3.1\nnameserver 127.53.3.2\nnameserver 127.53.3.3");
         let refuses: Behaviour = |_| Some((5, 0));
         let check = |port: u16, behaviours: &[Behaviour], expected: Option<DnsResult>, least: Duration| {
-            let (answer, took) = servers(port, conf, behaviours).ask("p.example", SECOND);
+            let (answer, took) = servers(port, conf, behaviours).query("p.example", SECOND);
             assert_eq!(answer, expected, "{port}");
             assert!(took >= least && took < least + SECOND / 5, "{port}: {took:?}");
         };
@@ -305,13 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_spent_on_a_name_in_the_file_of_hosts_or_when_it_is_not_needed_any_more() {
+    fn a_name_in_the_hosts_file_or_no_longer_needed_takes_no_time() {
         let conf = || ResolvConf::parse("nameserver 127.53.4.1");
         let servers = servers(5_308, conf, &[|_| None]);
-        let (answer, _) = servers.ask("localhost", Duration::ZERO);
+        let (answer, _) = servers.query("localhost", Duration::ZERO);
         assert!(matches!(answer, Some(DnsResult::Addresses(_))), "{answer:?}");
         let begun = Instant::now();
-        assert_eq!(servers.names.ask("p.example", begun + SECOND * 5, &|| true), None);
+        assert_eq!(servers.names.query("p.example", begun + SECOND * 5, &|| true), None);
         assert!(begun.elapsed() < SECOND);
     }
 }

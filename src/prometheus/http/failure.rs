@@ -1,4 +1,4 @@
-//! What a failure of ureq's means here.
+//! The meaning of ureq's errors.
 
 use std::fmt;
 use std::io::ErrorKind as Io;
@@ -13,13 +13,13 @@ use super::tls_failure::of_rustls;
 
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
-/// What the mirror's own resolver and connector fail with; ureq carries it through.
+/// An error of the mirror's own resolver and connector, which ureq passes on.
 #[derive(Debug)]
 pub(super) struct ConnectError(pub(super) ErrorKind);
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.0.code())
     }
 }
 
@@ -31,16 +31,11 @@ impl From<ConnectError> for Error {
     }
 }
 
-impl From<ConnectFailure> for ConnectError {
-    fn from(failure: ConnectFailure) -> ConnectError {
-        ConnectError(ErrorKind::Unconnected(failure))
-    }
-}
-
-/// The timeout that stands for a response which has begun, but does not go on.
+/// The timeout that means that a response has begun but does not continue.
 pub(super) const IN_RESPONSE: Timeout = Timeout::RecvBody;
 
-/// What a failure of ureq's means, after so long a wait. None of its texts is passed on that could hold a URL, and so a password.
+/// The meaning of an error of ureq after a wait of `waited_ms`. Texts that could contain a URL, and so a password, are not passed
+/// on.
 pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> ErrorKind {
     match error {
         Error::Timeout(IN_RESPONSE) => ErrorKind::Stalled(deadline.whole_ms()),
@@ -49,7 +44,7 @@ pub(super) fn failure(error: Error, waited_ms: u128, deadline: Deadline) -> Erro
     }
 }
 
-/// The same failure, but a wait for almost the whole timeout, or for longer than it, is said to be the whole of it.
+/// Replaces a wait for almost the whole timeout, or for longer, by the whole timeout.
 fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
     match kind {
         ErrorKind::Unconnected(failure) => ErrorKind::Unconnected(failure.in_whole(whole_ms)),
@@ -60,7 +55,7 @@ fn in_whole(kind: ErrorKind, whole_ms: u128) -> ErrorKind {
     }
 }
 
-/// The meaning of a failure other than a timeout.
+/// The meaning of an error other than a timeout.
 pub(super) fn untimed(error: Error) -> ErrorKind {
     match error {
         Error::Other(error) => match error.downcast::<ConnectError>() {
@@ -69,7 +64,7 @@ pub(super) fn untimed(error: Error) -> ErrorKind {
         },
         Error::BodyExceedsLimit(limit) => ErrorKind::TooLarge(limit),
         Error::Protocol(_) => ErrorKind::not_prometheus(None, Foreign::NotHttp),
-        // Such as a chunk whose head does not fit into the buffer.
+        // For example, a chunk whose head does not fit into the buffer.
         Error::BodyStalled => ErrorKind::not_prometheus(None, Foreign::BodyNotHttp),
         Error::LargeResponseHeader(..) => ErrorKind::not_prometheus(None, Foreign::LargeHeader),
         Error::Io(error) => match error.kind() {
@@ -89,11 +84,11 @@ mod tests {
     use crate::prometheus::error::predicate::predicate;
 
     #[test]
-    fn a_failure_says_what_happened_and_how_long_it_was_waited() {
+    fn a_failure_has_a_code_and_the_time_of_the_wait() {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(14));
         let check = |error: Error, code: &str, says: &str| {
             let kind = failure(error, 0, deadline);
-            assert_eq!(kind.name(), code);
+            assert_eq!(kind.code(), code);
             let text = predicate(None, &kind, &Circumstances::NONE);
             assert!(text.contains(says), "{says}: {text}");
         };

@@ -1,18 +1,18 @@
-//! Parameters as they stand in forms and URLs.
+//! Parameters as they are written in forms and URLs.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What is percent-encoded: all but what never needs to be (RFC 3986, "Unreserved Characters").
+/// The characters that are percent-encoded: all except those that never need it (RFC 3986, "Unreserved Characters").
 pub(in crate::prometheus) const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// More than most forms have.
+/// The initial capacity for a form, more than most forms need.
 const USUAL_FORM_BYTES: usize = 512;
 
-/// Parameters of a call, by POST in a form, by GET in the URL.
+/// The parameters of a call, which are in a form (POST) or in the URL (GET).
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
-/// Parameters as a form, `name=value&...`, which ureq would put together from a text for each part.
+/// Parameters as a form, `name=value&...`. ureq would build a string for each part.
 pub(super) fn form(params: &Params) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
@@ -23,7 +23,7 @@ pub(super) fn form(params: &Params) -> String {
     form
 }
 
-/// Parameters with any names as they stand in a URL, `name=value&...`.
+/// Parameters with any names as the query of a URL, `name=value&...`.
 pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
     let pairs: Vec<String> =

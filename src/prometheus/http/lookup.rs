@@ -1,18 +1,18 @@
-//! Looks up the addresses of names: on few threads, once for all requests that ask for the same name at the same time, and remembered
+//! Looks up the addresses of names: on few threads, once for all requests that need the same name at the same time. Remembers them
 //! for some seconds.
 //!
 //! The system's resolver (`getaddrinfo`) blocks and cannot be interrupted: with a silent name server, glibc takes 5 s for each
-//! attempt (2), name server and search domain. So it runs on threads of its own, of which there are few. Wherever a request would have
-//! to wait for it, the name servers are asked directly (`http/dns`), by one of the requests that wait for the name:
+//! attempt (2), name server and search domain. So it runs on a few threads of its own. Whenever a request would have to wait for
+//! it, one of the requests that wait for the name queries the name servers directly (`http/dns`):
 //!
 //! - when the resolver does not find the name within a fraction of a second,
-//! - when the name server that it asks first is known to be silent, while another one answers,
-//! - when there is no thread for it.
+//! - when the name server that it queries first is known to be silent, while another one answers,
+//! - when there is no free thread.
 //!
-//! Names that are never answered must not keep others from being looked up, nor hold the workers:
+//! Names that get no response must not block the look-ups of other names or hold the workers:
 //!
-//! - New names have six of eight threads. While they hold these, a further one is found only if the name servers answer for it. The
-//!   more names they have left unanswered in the last second, the shorter they are waited for.
+//! - New names may use six of the eight threads. While they use all six, another new name is found only if the name servers answer
+//!   for it. The more names they have left without a response in the last second, the shorter they are waited for.
 //! - Few requests wait for a new name for longer than a second.
 
 mod state;
@@ -25,28 +25,28 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{AskDirectly, DnsResult, NameServers};
+use super::dns::{DirectQuery, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
 use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
-/// A look-up that fails for now has met a silent name server if it took this long: the resolver waits a second at least.
+/// A temporary failure that took this long means a silent name server, because the resolver waits at least a second.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
 
-/// How long the resolver is waited for alone.
+/// How long the resolver runs before the name servers are queried as well.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// How long any request waits for the look-up of a name that was not found before. One in so many workers may wait longer.
+/// How long every request may wait for the look-up of a new name. One in this many workers may wait longer.
 const BRIEFLY: Duration = Duration::from_secs(1);
 const WORKERS_PER_PATIENT: usize = 8;
 
-/// How long the name servers are not asked again for a name that they have not answered for.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long to wait before querying the name servers again for a name without a response.
+const QUERY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Addresses {
     pub(super) ips: Arc<[IpAddr]>,
-    /// Whether they were looked up for an earlier connection, and may have changed since.
+    /// Whether they were looked up for an earlier connection and may have changed since.
     pub(super) are_remembered: bool,
 }
 
@@ -55,18 +55,18 @@ pub(super) struct Addresses {
 pub(super) enum LookupFailure {
     /// The name server knows no such name, or no address of it.
     NotFound,
-    /// The name server answers with a failure, or cannot be reached.
+    /// The name server responds with a failure, or cannot be reached.
     ServerFails,
     /// The name server does not answer.
     ServerSilent,
-    /// The look-ups of other names hold the threads, and the name server does not answer for this name at once.
+    /// Look-ups of other names occupy the threads, and the name server does not answer for this name at once.
     Busy,
     /// The system's reason.
     System(String),
 }
 
 impl LookupFailure {
-    /// What it means for a connection to a host of this name.
+    /// The failure of a connection to a host of this name.
     pub(super) fn of(self, name: &str, servers_seen: impl Fn() -> ServersSeen) -> ConnectFailure {
         let name = name.to_owned();
         match self {
@@ -83,40 +83,38 @@ type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// The look-ups of this process.
 #[derive(Debug)]
-pub(super) struct Lookups(Arc<LookupsCore>);
-
-#[derive(Debug)]
-struct LookupsCore {
-    /// How the resolver looks a name up; blocks.
+pub(super) struct Lookups {
+    /// Calls the resolver; blocks.
     resolve: fn(&str) -> LookupOutcome,
-    name_servers: Box<dyn AskDirectly>,
+    name_servers: Box<dyn DirectQuery>,
     workers: usize,
     state: Mutex<LookupState>,
     done: Condvar,
 }
 
 impl Lookups {
-    /// Look-ups for so many workers.
-    pub(super) fn new(workers: usize) -> Lookups {
+    /// Look-ups for this number of workers.
+    pub(super) fn new(workers: usize) -> Arc<Lookups> {
         Lookups::by(by_system, Box::new(NameServers::of_system()), workers)
     }
 
-    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn AskDirectly>, workers: usize) -> Lookups {
-        Lookups(Arc::new(LookupsCore { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() }))
+    fn by(resolve: fn(&str) -> LookupOutcome, name_servers: Box<dyn DirectQuery>, workers: usize) -> Arc<Lookups> {
+        Arc::new(Lookups { resolve, name_servers, workers, state: Mutex::default(), done: Condvar::new() })
     }
 
     /// Which name servers answer, as far as is known.
     pub(super) fn servers_seen(&self) -> ServersSeen {
-        self.0.name_servers.servers_seen()
+        self.name_servers.servers_seen()
     }
 
     /// The addresses of a name, at least one.
     ///
     /// # Errors
-    /// When it has none, or they are not known before the deadline, or too many requests wait for such names.
-    pub(super) fn find(&self, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
+    /// Fails if the name has no address, if its addresses are not known before the deadline, or if too many requests wait for such
+    /// names.
+    pub(super) fn find(self: &Arc<Self>, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
-        let mut state = self.0.lock();
+        let mut state = self.lock();
         let standing = match state.names.get_mut(&name) {
             Some(NameEntry::Known { ips, until }) if Instant::now() < *until => {
                 return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
@@ -130,35 +128,35 @@ impl Lookups {
             None => Standing::New,
         };
         let lookup = Lookup::new(standing);
-        if !self.0.name_servers.resolver_would_wait() {
+        if !self.name_servers.resolver_would_wait() {
             self.begin(&mut state, &name, &lookup)?;
         }
-        let ask_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
-        let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_asking: false, ask_at };
+        let query_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
+        let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_querying: false, query_at };
         state.names.insert(name.clone(), NameEntry::Pending(pending));
         self.await_outcome(state, &name, &lookup, deadline)
     }
 
-    /// Looks a name up anew when it is asked for the next time.
+    /// Forgets the addresses of a name, so that it is looked up again.
     pub(super) fn forget(&self, name: &str) {
-        let (name, mut state) = (name.to_ascii_lowercase(), self.0.lock());
+        let (name, mut state) = (name.to_ascii_lowercase(), self.lock());
         if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
             *entry = NameEntry::Expired;
         }
     }
 
-    /// Has the resolver look a name up, if there is a thread for it. If not, a name that was found before waits for one.
-    fn begin(&self, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
+    /// Starts a look-up by the resolver, if there is a free thread. If not, a name that was found before waits for one.
+    fn begin(self: &Arc<Self>, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         let job = (name.to_owned(), Arc::clone(lookup));
         if state.have_room(lookup.standing) {
-            let (shared, job) = (Arc::clone(&self.0), job.clone());
+            let (shared, job) = (Arc::clone(self), job.clone());
             match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(job)) {
                 Ok(_) => {
                     state.begin(lookup);
                     return Ok(());
                 }
                 Err(error) if state.running() == 0 => return Err(LookupFailure::System(error.to_string())),
-                // The threads there are come to it.
+                // The running threads will take it from the queue.
                 Err(_) => {}
             }
         }
@@ -168,10 +166,10 @@ impl Lookups {
         Ok(())
     }
 
-    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests wait longer. Meanwhile, one of the requests
-    /// that wait for it asks the name servers.
+    /// Waits for the end of a look-up: until the deadline, or briefly if too many requests already wait longer. Meanwhile, one of
+    /// the requests that wait for it queries the name servers.
     fn await_outcome<'s>(
-        &'s self,
+        self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
@@ -185,55 +183,56 @@ impl Lookups {
                 break outcome.clone();
             }
             let now = Instant::now();
-            let (is_asking, ask_at) =
-                state.pending(name, lookup).map_or((false, deadline), |pending| (pending.is_asking, pending.ask_at));
-            if !is_asking && ask_at <= now && now < deadline {
-                state = self.ask(state, name, lookup, deadline);
+            let (is_querying, query_at) = state
+                .pending(name, lookup)
+                .map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
+            if !is_querying && query_at <= now && now < deadline {
+                state = self.query_name_servers(state, name, lookup, deadline);
                 continue;
             }
-            if !is_patient && now >= briefly && state.patient < (self.0.workers / WORKERS_PER_PATIENT).max(1) {
+            if !is_patient && now >= briefly && state.patient < (self.workers / WORKERS_PER_PATIENT).max(1) {
                 (is_patient, counts) = (true, 1);
                 state.patient += 1;
             }
-            let until = if is_patient || is_asking { deadline } else { deadline.min(briefly) };
+            let until = if is_patient || is_querying { deadline } else { deadline.min(briefly) };
             if now >= until {
                 state.give_up(name, lookup);
                 break Err(lookup.failure());
             }
-            let until = if is_asking { until } else { until.min(ask_at) };
+            let until = if is_querying { until } else { until.min(query_at) };
             let left = until.saturating_duration_since(now);
-            state = self.0.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         };
         state.patient -= counts;
         outcome.map(|ips| Addresses { ips, are_remembered: false })
     }
 
-    /// Asks the name servers for a name, whose look-up ends if they answer. If they do not, it goes on if there is a thread for it.
-    fn ask<'s>(
-        &'s self,
+    /// Queries the name servers for a name. If they answer, its look-up ends. If not, it continues if there is a thread for it.
+    fn query_name_servers<'s>(
+        self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
         name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
     ) -> MutexGuard<'s, LookupState> {
         let now = Instant::now();
-        state.asking += 1;
-        let in_time = now + state.answer_time(self.0.workers);
+        state.querying += 1;
+        let in_time = now + state.answer_time(self.workers);
         let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
         if let Some(pending) = state.pending(name, lookup) {
-            pending.is_asking = true;
+            pending.is_querying = true;
         }
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
-        let answer = self.0.name_servers.ask(name, wanted.min(deadline), &is_over);
-        let mut state = self.0.lock();
-        state.asking -= 1;
+        let response = self.name_servers.query(name, wanted.min(deadline), &is_over);
+        let mut state = self.lock();
+        state.querying -= 1;
         if let Some(pending) = state.pending(name, lookup) {
-            pending.is_asking = false;
-            // Where the request's own time was too short, another one may ask at once.
-            pending.ask_at = if deadline < wanted { now } else { Instant::now() + ASK_AGAIN_AFTER };
+            pending.is_querying = false;
+            // If only this request's time was too short, another request may query at once.
+            pending.query_at = if deadline < wanted { now } else { Instant::now() + QUERY_AGAIN_AFTER };
         }
-        let outcome = match answer {
+        let outcome = match response {
             Some(DnsResult::Addresses(ips)) => Some(Ok(ips.into())),
             Some(DnsResult::NotFound) => Some(Err(LookupFailure::NotFound)),
             Some(DnsResult::Failure) => Some(Err(LookupFailure::ServerFails)),
@@ -248,17 +247,15 @@ impl Lookups {
         if let Some(outcome) = outcome {
             state.end(name, lookup, outcome);
         }
-        self.0.done.notify_all();
+        self.done.notify_all();
         state
     }
-}
 
-impl LookupsCore {
     fn lock(&self) -> MutexGuard<'_, LookupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks up a name, and then what is queued, until there is no more.
+    /// Looks up a name, and then the queued ones until the queue is empty.
     fn work(&self, first: LookupJob) {
         let mut next = Some(first);
         while let Some((name, lookup)) = next {
@@ -273,7 +270,7 @@ impl LookupsCore {
     }
 }
 
-/// Asks the system's resolver.
+/// Calls the system's resolver.
 fn by_system(name: &str) -> LookupOutcome {
     let begun = Instant::now();
     let ips: Arc<[IpAddr]> = match dns_lookup::lookup_host(name) {
@@ -307,14 +304,14 @@ mod tests {
         Ok(Arc::new([IpAddr::from([127, 0, 0, 1])]))
     }
 
-    /// What name servers do when they are asked directly, and whether the resolver would wait for them.
+    /// How name servers respond to direct queries, and whether the resolver would wait for them.
     #[derive(Debug)]
     struct FakeServers {
         answer: fn(&str) -> Option<DnsResult>,
         resolver_would_wait: bool,
     }
 
-    impl AskDirectly for FakeServers {
+    impl DirectQuery for FakeServers {
         fn resolver_would_wait(&self) -> bool {
             self.resolver_would_wait
         }
@@ -323,7 +320,7 @@ mod tests {
             ServersSeen::default()
         }
 
-        fn ask(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
             let answer = (self.answer)(name);
             while answer.is_none() && Instant::now() < until && !is_over() {
                 thread::sleep(Duration::from_millis(1));
@@ -332,12 +329,12 @@ mod tests {
         }
     }
 
-    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Lookups {
+    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Arc<Lookups> {
         Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
-    /// Look-ups of which the name server answers for none, if it is asked.
-    fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Lookups {
+    /// Look-ups whose name server never answers direct queries.
+    fn unanswered(resolve: fn(&str) -> LookupOutcome) -> Arc<Lookups> {
         lookups(resolve, |_| None)
     }
 
@@ -345,14 +342,14 @@ mod tests {
         Some(DnsResult::Addresses(vec![[10, 0, 0, 1].into()]))
     }
 
-    /// What is found of a name within a time, and how long that takes.
-    fn ask(lookups: &Lookups, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
+    /// The result for a name within a time, and how long it takes.
+    fn find(lookups: &Arc<Lookups>, name: &str, within_ms: u64) -> (Result<Addresses, LookupFailure>, Duration) {
         let begun = Instant::now();
         (lookups.find(name, in_ms(within_ms)), begun.elapsed())
     }
 
-    /// Has so many silent names asked for, one after the other, none of which is waited for.
-    fn hold(lookups: &Lookups, threads: usize) {
+    /// Looks up this many silent names, one after the other, without waiting for any.
+    fn hold(lookups: &Arc<Lookups>, threads: usize) {
         for nth in 0..threads {
             assert_eq!(lookups.find(&format!("silent{nth}"), in_ms(1)), Err(LookupFailure::ServerSilent), "{nth}");
         }
@@ -405,18 +402,18 @@ mod tests {
             RUNNING.fetch_sub(1, Ordering::SeqCst);
             Err(LookupFailure::ServerSilent)
         });
-        // One silent name, however many ask for it, leaves the others alone.
+        // One silent name, however many requests look it up, does not affect the others.
         thread::scope(|scope| {
-            let same: Vec<_> = (0..50).map(|_| scope.spawn(|| ask(&lookups, "silent", 100).0)).collect();
-            assert!(ask(&lookups, "good", 5_000).0.is_ok());
+            let same: Vec<_> = (0..50).map(|_| scope.spawn(|| find(&lookups, "silent", 100).0)).collect();
+            assert!(find(&lookups, "good", 5_000).0.is_ok());
             for thread in same {
                 assert_eq!(thread.join().unwrap(), Err(LookupFailure::ServerSilent));
             }
         });
-        // Many silent names take their share of the threads.
+        // Many silent names use all threads of new names.
         let failures = thread::scope(|scope| {
-            let ask = |nth| ask(&lookups, &format!("silent{nth}"), 200);
-            let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || ask(nth))).collect();
+            let find_nth = |nth| find(&lookups, &format!("silent{nth}"), 200);
+            let threads: Vec<_> = (0..50).map(|nth| scope.spawn(move || find_nth(nth))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         let silent = failures.iter().filter(|(outcome, _)| *outcome == Err(LookupFailure::ServerSilent)).count();
@@ -427,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn while_silent_names_hold_their_threads_only_what_is_answered_or_was_found_is_looked_up() {
+    fn while_silent_names_use_their_threads_only_answered_or_known_names_are_looked_up() {
         let lookups = lookups(
             |name| {
                 if name.starts_with("silent") {
@@ -443,11 +440,11 @@ mod tests {
                 _ => None,
             },
         );
-        assert!(ask(&lookups, "found", 1_000).0.is_ok());
+        assert!(find(&lookups, "found", 1_000).0.is_ok());
         lookups.forget("found");
         hold(&lookups, 6);
         let check = |name: &str, within_ms: u64, expected: Result<(), LookupFailure>, took_ms: Range<u128>| {
-            let (outcome, took) = ask(&lookups, name, within_ms);
+            let (outcome, took) = find(&lookups, name, within_ms);
             assert_eq!(outcome.map(|_| ()), expected, "{name}");
             assert!(took_ms.contains(&took.as_millis()), "{name}: {took:?}");
         };
@@ -457,9 +454,9 @@ mod tests {
         check("failing", 5_000, Err(LookupFailure::ServerFails), 0..150);
         check("found", 5_000, Ok(()), 0..150);
         check("new", 5_000, Err(LookupFailure::Busy), 600..1_100);
-        // The more names are unanswered, the shorter.
+        // The more names have no response, the shorter.
         let shortest = thread::scope(|scope| {
-            let find = |nth| ask(&lookups, &format!("new{nth}"), 5_000).1;
+            let find = |nth| find(&lookups, &format!("new{nth}"), 5_000).1;
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).min()
         });
@@ -467,12 +464,12 @@ mod tests {
     }
 
     #[test]
-    fn unanswered_names_hold_a_part_of_the_workers() {
-        let check = |workers: usize, unanswered: usize, asking: usize, expected_ms: u64| {
+    fn names_without_a_response_occupy_a_part_of_the_workers() {
+        let check = |workers: usize, unanswered: usize, querying: usize, expected_ms: u64| {
             let unanswered = std::iter::repeat_n(Instant::now(), unanswered).collect();
-            let mut state = LookupState { unanswered, asking, ..LookupState::default() };
+            let mut state = LookupState { unanswered, querying, ..LookupState::default() };
             let found = state.answer_time(workers);
-            assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {asking}");
+            assert_eq!(found, Duration::from_millis(expected_ms), "{workers} {querying}");
         };
         check(20, 0, 1, 1_000);
         check(20, 0, 20, 250);
@@ -484,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_resolver_does_not_find_at_once_is_asked_for_directly() {
+    fn a_name_that_the_resolver_does_not_find_at_once_is_queried_directly() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let lookups = lookups(
             |_| {
@@ -496,9 +493,9 @@ mod tests {
                 answered()
             },
         );
-        // Only six of them have a thread. Two requests ask for each.
+        // Only six of them have a thread. Two requests look up each.
         let took: Vec<Duration> = thread::scope(|scope| {
-            let find = |nth: usize| ask(&lookups, &format!("name{}", nth / 2), 5_000);
+            let find = |nth: usize| find(&lookups, &format!("name{}", nth / 2), 5_000);
             let threads: Vec<_> = (0..40).map(|nth| scope.spawn(move || find(nth))).collect();
             let found = threads.into_iter().map(|thread| thread.join().unwrap());
             found.map(|(outcome, took)| outcome.map(|_| took).unwrap()).collect()
@@ -506,13 +503,13 @@ mod tests {
         assert!(took.iter().all(|took| *took < Duration::from_millis(600)), "{took:?}");
         assert_eq!(took.iter().filter(|took| **took > HEAD_START / 2).count(), 12, "{took:?}");
         assert_eq!(ASKED.load(Ordering::SeqCst), 20);
-        // What the resolver says later changes nothing.
+        // The later result of the resolver changes nothing.
         thread::sleep(Duration::from_millis(2_100));
         assert!(lookups.find("name0", in_ms(0)).unwrap().are_remembered);
     }
 
     #[test]
-    fn where_the_resolver_would_wait_it_is_asked_only_for_what_is_not_answered() {
+    fn when_the_resolver_would_wait_it_looks_up_only_names_without_a_response() {
         static RESOLVED: Mutex<Vec<String>> = Mutex::new(Vec::new());
         let servers = FakeServers {
             answer: |name| if name == "answered" { answered() } else { None },
@@ -523,14 +520,14 @@ mod tests {
             localhost()
         };
         let lookups = Lookups::by(resolve, Box::new(servers), 20);
-        assert!(ask(&lookups, "answered", 5_000).1 < HEAD_START);
-        let (outcome, took) = ask(&lookups, "other", 5_000);
+        assert!(find(&lookups, "answered", 5_000).1 < HEAD_START);
+        let (outcome, took) = find(&lookups, "other", 5_000);
         assert!(outcome.is_ok() && took >= Duration::from_millis(990), "{outcome:?} {took:?}");
         assert_eq!(*RESOLVED.lock().unwrap(), ["other"]);
     }
 
     #[test]
-    fn names_that_were_found_before_take_all_threads_and_no_more() {
+    fn known_names_may_use_all_threads() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
         let lookups = unanswered(|_| {
@@ -541,28 +538,28 @@ mod tests {
         });
         let names: Vec<String> = (0..20).map(|nth| format!("name{nth}")).collect();
         for name in &names {
-            assert!(ask(&lookups, name, 5_000).0.is_ok());
+            assert!(find(&lookups, name, 5_000).0.is_ok());
             lookups.forget(name);
         }
         thread::scope(|scope| {
             for name in &names {
-                scope.spawn(|| assert!(ask(&lookups, name, 5_000).0.is_ok()));
+                scope.spawn(|| assert!(find(&lookups, name, 5_000).0.is_ok()));
             }
         });
         assert_eq!(MOST.load(Ordering::SeqCst), MAX_THREADS);
     }
 
     #[test]
-    fn few_requests_wait_long_for_names_that_were_not_found_before() {
+    fn few_requests_wait_long_for_new_names() {
         let lookups = unanswered(|name| {
             thread::sleep(Duration::from_millis(1_400));
             if name == "found" { localhost() } else { Err(LookupFailure::ServerSilent) }
         });
-        assert!(ask(&lookups, "found", 2_000).0.is_ok());
+        assert!(find(&lookups, "found", 2_000).0.is_ok());
         lookups.forget("found");
         thread::scope(|scope| {
             let check = |name: &'static str, threads: usize, expected_patient: usize| {
-                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| ask(&lookups, name, 5_000).1)).collect();
+                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| find(&lookups, name, 5_000).1)).collect();
                 scope.spawn(move || {
                     let took: Vec<u128> =
                         threads.into_iter().map(|thread| thread.join().unwrap().as_millis()).collect();
@@ -574,14 +571,14 @@ mod tests {
             check("silent", 20, 20 / WORKERS_PER_PATIENT);
             check("found", 10, 10);
         });
-        assert_eq!(lookups.0.lock().patient, 0);
+        assert_eq!(lookups.lock().patient, 0);
     }
 
     #[test]
-    fn that_a_name_was_found_is_forgotten_only_when_it_is_found_no_more() {
+    fn a_known_name_becomes_new_only_when_it_is_not_found() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().unwrap().clone().map_or_else(localhost, Err));
-        let standing = || lookups.0.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
+        let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),
@@ -597,11 +594,11 @@ mod tests {
     }
 
     #[test]
-    fn no_more_names_are_remembered_than_there_is_room_for() {
+    fn the_number_of_remembered_names_is_bounded() {
         let lookups = unanswered(|_| localhost());
         for nth in 0..MAX_REMEMBERED + 50 {
             lookups.find(&format!("name{nth}"), in_ms(5_000)).unwrap();
         }
-        assert_eq!(lookups.0.lock().names.len(), MAX_REMEMBERED);
+        assert_eq!(lookups.lock().names.len(), MAX_REMEMBERED);
     }
 }

@@ -1,5 +1,5 @@
-//! Addresses that accept a connection and then say nothing, or close it. For half a minute, the other addresses of the name are tried first.
-//! Where all of them are such, the one that was found so first is tried first.
+//! Addresses that accept a connection and then stay silent or close it. For half a minute, the other addresses of the name are
+//! tried first. If all of them are mute, the one that was noted first is tried first.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long an address counts as mute.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// The most addresses that are remembered. Further ones are not.
+/// The most addresses that are remembered. Further ones are ignored.
 const MAX_REMEMBERED: usize = 1_024;
 
 /// The addresses that were mute lately, and until when they count as mute.
@@ -17,7 +17,7 @@ const MAX_REMEMBERED: usize = 1_024;
 pub(super) struct Mute(Mutex<HashMap<SocketAddr, Instant>>);
 
 impl Mute {
-    /// An address has stayed mute.
+    /// Notes that an address was mute.
     pub(super) fn note(&self, address: SocketAddr, now: Instant) {
         let mut until = self.until();
         if until.len() >= MAX_REMEMBERED {
@@ -28,7 +28,7 @@ impl Mute {
         }
     }
 
-    /// An address has answered after all.
+    /// Notes that an address has answered.
     pub(super) fn forget(&self, address: SocketAddr) {
         self.until().remove(&address);
     }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn of_mute_addresses_the_one_that_was_found_so_first_is_mute_until_first() {
+    fn the_address_that_was_noted_first_is_mute_until_first() {
         let (mute, now) = (Mute::default(), Instant::now());
         let order = |at: Instant| {
             let mut addresses: Vec<SocketAddr> = (0..4).map(address).collect();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_addresses_are_remembered_than_there_is_room_for() {
+    fn the_number_of_remembered_addresses_is_bounded() {
         let (mute, now) = (Mute::default(), Instant::now());
         (0..MAX_REMEMBERED + 10).for_each(|nth| mute.note(address(nth), now));
         assert!(mute.has(address(0), now) && !mute.has(address(MAX_REMEMBERED), now));

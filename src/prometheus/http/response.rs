@@ -13,7 +13,7 @@ use super::failure::{ConnectError, failure};
 use crate::memory::{Memory, NoMemory};
 use crate::prometheus::error::ErrorKind;
 
-/// The header by which VictoriaMetrics tells which of its servers answers; no other engine sends it.
+/// The header in which VictoriaMetrics names the server that responds. No other engine sends it.
 const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 
 /// A response that has begun.
@@ -23,13 +23,13 @@ pub(in crate::prometheus) struct UpstreamResponse {
     pub(in crate::prometheus) headers: HeaderMap,
     /// The header `Content-Type`.
     pub(in crate::prometheus) content_type: Option<String>,
-    /// Whether it carries the header by which VictoriaMetrics tells which of its servers answers.
+    /// Whether it has the header in which VictoriaMetrics names the server that responds.
     pub(in crate::prometheus) is_victoria_metrics: bool,
     pub(in crate::prometheus) body: ResponseBody,
 }
 
 impl UpstreamResponse {
-    /// The response to a call that began then, of whose body at most `max_bytes` are read.
+    /// The response to a call that began at `begun`. At most `max_bytes` of its body are read.
     pub(super) fn new(
         mut response: Response<ureq::Body>,
         begun: Instant,
@@ -54,46 +54,33 @@ impl UpstreamResponse {
     }
 }
 
-/// The body of a response as it arrives, up to the deadline and to a bound on its bytes. Once it is read to its end,
-/// the connection can be used again; dropped before that, it is closed.
+/// The body of a response as it arrives, up to the deadline and a bound on its bytes. A body that is read to its end leaves the
+/// connection open for the next call; dropping it earlier closes the connection.
 pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
     charged: Option<Charged>,
-    meter: Option<ByteMeter>,
-    /// When it was asked for.
+    /// Counts the bytes that are read, if a query is recorded.
+    pub(in crate::prometheus) meter: Option<Arc<AtomicU64>>,
+    /// When the call began.
     begun: Instant,
     /// How much of the time since then was spent on waiting for the upstream.
     waited: Duration,
-    /// Whether its end is told by anything but the end of the connection.
+    /// Whether anything but the end of the connection marks its end.
     has_length: bool,
-    /// Its first byte, once that is read.
-    first: Option<u8>,
+    /// Its first byte, once it is read.
+    pub(in crate::prometheus) first: Option<u8>,
     has_ended: bool,
 }
 
-/// Counts the bytes of a body, for whoever has a clone of it.
-#[derive(Debug, Clone, Default)]
-pub(in crate::prometheus) struct ByteMeter(Arc<AtomicU64>);
-
-impl ByteMeter {
-    pub(in crate::prometheus) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(in crate::prometheus) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What is made of a body that is read, and kept.
+/// The memory that the decoded body is charged to.
 struct Charged {
     memory: Memory,
     read_bytes: usize,
 }
 
-/// How many bytes of memory a byte of JSON takes at most once it is decoded, and answered with, roughly: it may be part of a
-/// short name, which is a text of its own.
+/// How many bytes of memory each byte of JSON takes at most after decoding, including the reply made of it, roughly. It may be part
+/// of a short name, which is a string of its own.
 const DECODED_BYTES: usize = 3;
 
 impl ResponseBody {
@@ -113,27 +100,18 @@ impl ResponseBody {
         }
     }
 
-    /// Counts what is made of it as held by a call.
+    /// Charges what is decoded of it to the memory of a request.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
         self.charged = Some(Charged { memory, read_bytes: 0 });
     }
 
-    /// Counts its bytes for whoever has the meter.
-    pub(in crate::prometheus) fn measure(&mut self, meter: ByteMeter) {
-        self.meter = Some(meter);
-    }
-
-    /// Whether it may be a JSON object that ends early, for the connection was closed (HTTP/1.0 tells its end by that alone).
+    /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
+    /// connection marks the end of a body.
     pub(in crate::prometheus) fn may_be_cut_short(&self) -> bool {
         self.has_ended && !self.has_length && self.first == Some(b'{')
     }
 
-    /// Its first byte, if one was read.
-    pub(in crate::prometheus) fn first(&self) -> Option<u8> {
-        self.first
-    }
-
-    /// What it means that it cannot be read further.
+    /// The failure that an error of reading it means.
     pub(in crate::prometheus) fn failure(&self, error: io::Error) -> ErrorKind {
         if let Some(&none) = error.get_ref().and_then(|inner| inner.downcast_ref::<NoMemory>()) {
             return ErrorKind::NoMemory(none);
@@ -149,7 +127,7 @@ impl Read for ResponseBody {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let begun = Instant::now();
         if self.deadline.remaining().is_zero() && begun.duration_since(self.begun) > self.waited * 2 {
-            // It was not the upstream that took most of the time.
+            // The upstream did not take most of the time.
             return Err(ureq::Error::from(ConnectError(ErrorKind::TimeSpent(self.deadline.whole_ms()))).into_io());
         }
         let read = self.reader.read(buffer);
@@ -160,7 +138,7 @@ impl Read for ResponseBody {
             self.first = buffer[..amount].first().copied();
         }
         if let Some(meter) = &self.meter {
-            meter.add(amount);
+            meter.fetch_add(amount as u64, Ordering::Relaxed);
         }
         if let Some(Charged { memory, read_bytes }) = &mut self.charged {
             *read_bytes += amount;
@@ -175,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_that_the_mirror_takes_is_not_said_to_be_the_upstreams() {
+    fn a_slow_mirror_is_not_reported_as_a_slow_upstream() {
         let read = |waited_ms: u64| {
             let deadline = Deadline::new(Instant::now(), Duration::ZERO);
             let begun = Instant::now() - Duration::from_millis(100);
@@ -185,7 +163,7 @@ mod tests {
             read.map_err(|error| body.failure(error))
         };
         assert_eq!(read(10), Err(ErrorKind::TimeSpent(0)));
-        // What has arrived is read.
+        // Bytes that have arrived are read.
         assert_eq!(read(90), Ok(2));
     }
 }

@@ -1,4 +1,4 @@
-//! A transport of one upstream's own, whose certificates follow their files.
+//! The transport of one upstream, whose certificates are reloaded when their files change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,58 +8,48 @@ use super::transport::{SharedTransport, Transport};
 use crate::file::Refreshed;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::{Proxy, ProxyChoice};
+use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
 
-/// What all such transports are made with.
-#[derive(Debug)]
-pub(in crate::prometheus) struct Surroundings {
-    pub(in crate::prometheus) shared: SharedTransport,
-    /// What `--ca-path` says.
-    pub(in crate::prometheus) authorities: Authorities,
-    /// What `--proxy` and `--no-proxy` say.
-    pub(in crate::prometheus) proxy: Option<Proxy>,
-}
-
-/// Connections that are shared with no other upstream.
+/// Connections that no other upstream shares.
 #[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
     transport: Transport,
-    /// TLS with a proxy of the upstream's own.
+    /// TLS with the upstream's own proxy.
     proxy_tls: Option<Arc<Tls>>,
     settings: TlsSettings,
     material: Mutex<TlsMaterial>,
 }
 
 impl RotatingTransport {
-    /// A transport to any host: whoever writes the upstreams file may have any asked. The allow-list is about Connection Details.
+    /// A transport to any host. The allow-list is about Connection Details only: the author of the upstreams file may name any
+    /// upstream.
     ///
     /// # Errors
-    /// When TLS cannot be spoken as it is set.
+    /// Fails if TLS cannot be set up with these settings.
     pub(in crate::prometheus) fn new(
         settings: TlsSettings,
         proxy: &ProxyChoice,
-        around: &Surroundings,
+        shared: &SharedTransport,
         connect_patience: Duration,
     ) -> Result<RotatingTransport, Unusable> {
         let material = settings.material()?;
-        let config = settings.client_config(&material, &around.authorities)?;
+        let config = settings.client_config(&material, &shared.authorities)?;
         let (proxy, proxy_tls) = match proxy {
-            ProxyChoice::AsSet => (around.proxy.clone(), None),
+            ProxyChoice::AsSet => (shared.proxy.clone(), None),
             ProxyChoice::Direct => (None, None),
-            // As in Prometheus, all but the server's name holds for the proxy, too.
+            // As in Prometheus, all settings except the server's name apply to the proxy, too.
             ProxyChoice::Through(proxy) => (Some(proxy.clone()), Some(Arc::new(Tls::new(config.clone(), None)))),
         };
         let tls = Tls::new(config, settings.server_name.as_deref());
-        let with_proxy = Arc::clone(proxy_tls.as_ref().unwrap_or(&around.shared.proxy_tls));
-        let transport =
-            Transport::new(&around.shared, Allowlist::everything(), proxy, tls, with_proxy, connect_patience);
+        let with_proxy = Arc::clone(proxy_tls.as_ref().unwrap_or(&shared.proxy_tls));
+        let transport = Transport::new(shared, Allowlist::everything(), proxy, tls, with_proxy, connect_patience);
         Ok(RotatingTransport { transport, proxy_tls, settings, material: Mutex::new(material) })
     }
 
-    /// Takes over what has changed in the files of the authorities and in those of the certificate and its key, whatever is wrong with
-    /// the others.
+    /// Reloads the files of the authorities, and those of the certificate and its key, where they have changed. A failure of one
+    /// does not stop the other.
     pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
         [TlsSettings::with_new_ca, TlsSettings::with_new_pair]

@@ -1,4 +1,4 @@
-//! A TCP connection as ureq wants it, each wait of which has an end.
+//! TCP connections for ureq. Every wait has a deadline.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -9,7 +9,7 @@ use socket2::SockRef;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-/// How much of a response is read at a time, and of a call sent. Every connection has so much memory for as long as it is kept.
+/// How much of a response is read at a time, and of a call sent. Every connection holds this much memory while it is kept.
 pub(super) const INPUT_BYTES: usize = 128 << 10;
 pub(super) const OUTPUT_BYTES: usize = 16 << 10;
 
@@ -20,7 +20,7 @@ pub(super) struct Tcp {
 }
 
 impl fmt::Debug for Tcp {
-    /// Shows nothing of the buffers, which hold credentials.
+    /// Shows nothing of the buffers, which contain credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tcp").field("stream", &self.stream).finish_non_exhaustive()
     }
@@ -40,7 +40,7 @@ impl Transport for Tcp {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let begun = Instant::now();
         let mut left = &self.buffers.output()[..amount];
-        // Mostly there is room for all of it; then it needs no timeout.
+        // The system usually accepts all bytes at once, and then no timeout is needed.
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         let mut sent = SockRef::from(&self.stream).send_with_flags(left, flags);
         loop {
@@ -83,7 +83,7 @@ impl Transport for Tcp {
         }
     }
 
-    /// Whether it is neither closed nor has anything to say that was not asked.
+    /// Whether the connection is open and has no unexpected input.
     fn is_open(&mut self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;

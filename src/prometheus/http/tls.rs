@@ -1,5 +1,5 @@
-//! TLS on a connection. ureq's own way to it knows neither the versions nor the name of the server that an upstream may be set to, nor
-//! certificates that change while it runs.
+//! TLS on a connection. ureq's own TLS supports neither the versions nor the server name that an upstream may have, nor
+//! certificates that change at run time.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,7 +18,7 @@ use crate::prometheus::access::address::unbracketed;
 use super::tcp::{INPUT_BYTES, OUTPUT_BYTES};
 use super::ureq_time::until;
 
-/// How TLS is spoken.
+/// A TLS configuration, which can be replaced.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Tls {
     config: RwLock<Arc<ClientConfig>>,
@@ -27,25 +27,21 @@ pub(in crate::prometheus) struct Tls {
 }
 
 impl Tls {
-    /// TLS as configured. A server name that is none counts as not given.
+    /// An invalid server name counts as not given.
     pub(in crate::prometheus) fn new(config: ClientConfig, server_name: Option<&str>) -> Tls {
         let server_name = server_name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
         Tls { config: RwLock::new(Arc::new(config)), server_name }
     }
 
-    /// From now on, handshakes are made with another configuration.
+    /// Uses another configuration for new handshakes.
     pub(super) fn replace(&self, config: ClientConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Makes a connection one with TLS.
+    /// Adds TLS to a connection.
     ///
     /// # Errors
-    /// When the handshake fails, or does not end before the deadline.
+    /// Fails if the handshake fails or does not end before the deadline.
     pub(super) fn handshake(
         &self,
         uri: &Uri,
@@ -58,7 +54,8 @@ impl Tls {
                 .map_err(|_| Error::Tls("the host can be the name of no certificate"))?
                 .to_owned(),
         };
-        let mut session = ClientConnection::new(self.config(), name)?;
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let mut session = ClientConnection::new(config, name)?;
         let connection = BelowTls { connection, broken: None }.boxed();
         let mut below = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
         below.set_timeout(until(deadline));
@@ -75,7 +72,7 @@ struct Secured {
 }
 
 impl fmt::Debug for Secured {
-    /// Shows nothing of the buffers, which hold credentials.
+    /// Shows nothing of the buffers, which contain credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secured").finish_non_exhaustive()
     }
@@ -107,8 +104,8 @@ impl Transport for Secured {
     }
 }
 
-/// A connection that TLS is added to, whatever TLS it has on the way to a proxy. What fails to go out is told when input is
-/// awaited: a server that closes the connection in the handshake often says why before, in an alert that has arrived already.
+/// The connection below TLS, which may itself use TLS to a proxy. A failure to send is reported when input is awaited: a server
+/// that closes the connection during the handshake often sends an alert with the reason first.
 #[derive(Debug)]
 struct BelowTls {
     connection: Box<dyn Transport>,

@@ -1,4 +1,4 @@
-//! What the errors of the TLS library mean.
+//! The meaning of the TLS library's errors.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use ureq::Error;
 use crate::prometheus::error::connect_failure::ConnectFailure;
 use crate::prometheus::error::tls_failure::TlsFailure;
 
-/// What the failure of a TLS handshake means that took so long.
+/// The meaning of a failed handshake, after a wait of `waited_ms`.
 pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
     match error {
         Error::Timeout(_) => ConnectFailure::TlsSilent { waited_ms },
@@ -23,7 +23,7 @@ pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {
     }
 }
 
-/// What an error of a TLS stream means, if the TLS library raised it.
+/// The meaning of an error of a TLS stream, if the TLS library raised it.
 pub(super) fn of_rustls(error: &io::Error) -> Option<ConnectFailure> {
     error.get_ref()?.downcast_ref::<rustls::Error>().map(of_tls)
 }

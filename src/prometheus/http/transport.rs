@@ -1,40 +1,44 @@
-//! HTTP to an upstream by ureq, with the defaults that a gateway cannot live with overridden.
+//! HTTP calls to upstreams by ureq, whose defaults do not suit a gateway.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::{Agent, RequestBuilder};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Agent, Error, RequestBuilder};
 
 use super::authorize::UnsignedCall;
 use super::call::{CallContent, OutgoingCall, url};
 use super::connection::Keep;
 use super::connector::Connector;
-use super::failure::failure;
+use super::failure::{ConnectError, failure};
 use super::form::form;
 use super::lookup::Lookups;
 use super::mute::Mute;
-use super::resolver::Judge;
 use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::model::trace::Trace;
 use crate::prometheus::access::address::Address;
 use crate::prometheus::access::allowlist::Allowlist;
+use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::Proxy;
+use crate::prometheus::access::tls_settings::TlsSettings;
 use crate::prometheus::error::ErrorKind;
 
-/// The status of a server that has waited for a call long enough.
+/// The status of a server that has waited too long for a call.
 const REQUEST_TIMEOUT: u16 = 408;
 
 /// How long an idle connection is kept.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
-/// As long as it may take: no request takes longer.
+/// No bound of its own: no request may take longer than this.
 pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// The kept connections.
+/// Sends calls, and keeps the connections.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Transport {
     agent: Agent,
@@ -45,24 +49,39 @@ pub(in crate::prometheus) struct Transport {
 /// What the transports of all upstreams share.
 #[derive(Debug)]
 pub(in crate::prometheus) struct SharedTransport {
-    /// How many workers there are, each of which may keep a connection to any upstream.
+    /// The number of workers, each of which may keep a connection to every upstream.
     workers: usize,
     connection_lifetime: Duration,
     lookups: Arc<Lookups>,
-    /// TLS with the proxy that a setting names.
-    pub(in crate::prometheus) proxy_tls: Arc<Tls>,
+    /// The authorities of `--ca-path`.
+    pub(in crate::prometheus) authorities: Authorities,
+    /// The proxy of `--proxy` and `--no-proxy`.
+    pub(super) proxy: Option<Proxy>,
+    /// TLS with that proxy.
+    pub(super) proxy_tls: Arc<Tls>,
 }
 
 impl SharedTransport {
-    pub(in crate::prometheus) fn new(workers: usize, connection_lifetime: Duration, proxy_tls: Tls) -> SharedTransport {
-        let (lookups, proxy_tls) = (Arc::new(Lookups::new(workers)), Arc::new(proxy_tls));
-        SharedTransport { workers, connection_lifetime, lookups, proxy_tls }
+    pub(in crate::prometheus) fn new(
+        workers: usize,
+        connection_lifetime: Duration,
+        authorities: Authorities,
+        proxy: Option<Proxy>,
+    ) -> SharedTransport {
+        let proxy_tls = Arc::new(Tls::new(TlsSettings::default_config(&authorities), None));
+        SharedTransport { workers, connection_lifetime, lookups: Lookups::new(workers), authorities, proxy, proxy_tls }
+    }
+
+    /// The transport to upstreams whose addresses are in Connection Details.
+    pub(in crate::prometheus) fn to_given_upstreams(&self, allowlist: Allowlist) -> Transport {
+        let tls = Tls::new(TlsSettings::default_config(&self.authorities), None);
+        Transport::new(self, allowlist, self.proxy.clone(), tls, Arc::clone(&self.proxy_tls), ANY_PATIENCE)
     }
 }
 
 impl Transport {
-    /// Connections that each may take no longer to make than `connect_patience`, whatever the deadline.
-    pub(in crate::prometheus) fn new(
+    /// `connect_patience` bounds the time that making one connection may take, whatever the deadline.
+    pub(super) fn new(
         shared: &SharedTransport,
         allowlist: Allowlist,
         proxy: Option<Proxy>,
@@ -71,11 +90,11 @@ impl Transport {
         connect_patience: Duration,
     ) -> Transport {
         let config = Agent::config_builder()
-            // A refusal has a body worth reading.
+            // The body of an error status explains it.
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // Ours is a connector; none is taken from the environment.
+            // The connector handles the proxy. ureq must not take one from the environment.
             .proxy(None)
             .max_idle_connections(shared.workers * 2)
             .max_idle_connections_per_host(shared.workers)
@@ -89,21 +108,21 @@ impl Transport {
         Transport { agent: Agent::with_parts(config, keep, Judge(Arc::clone(&connector))), connector, kept }
     }
 
-    /// From now on, all exchanges go over connections that were made with this TLS configuration.
+    /// Makes sure that all new calls use connections with this TLS configuration.
     pub(in crate::prometheus) fn replace_tls(&self, config: ClientConfig) {
-        self.connector.replace_tls(config);
+        self.connector.tls.replace(config);
         self.kept.retire_all();
     }
 
-    /// Ends the exchanges that wait for the server at an address, for it is known to be down.
+    /// Ends the calls that wait for the server at an address that is known to be down.
     pub(in crate::prometheus) fn abandon(&self, address: &Address) {
         self.kept.abandon(address.base());
     }
 
-    /// Begins an exchange. An upstream that gives up on an idle connection (status 408) just when it is used is asked once more on
-    /// a new one; what else may befall a kept connection is dealt with in `connection`. One that refuses credentials is asked once
-    /// more if there are newer ones.
-    pub(in crate::prometheus) fn exchange(&self, call: OutgoingCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+    /// Sends a call and returns when the response begins. Retries once on a new connection if the upstream has just given up on an
+    /// idle one (status 408), and once if it refuses credentials and there are newer ones. `connection` handles other failures of
+    /// kept connections.
+    pub(in crate::prometheus) fn send(&self, call: OutgoingCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let begun = Instant::now();
         let begin = |max_idle_age| self.begin(call, max_idle_age);
         let (mut response, credentials) = begin(MAX_IDLE_AGE)?;
@@ -117,7 +136,7 @@ impl Transport {
         Ok(UpstreamResponse::new(response, begun, call.deadline, call.max_bytes))
     }
 
-    /// Sends a call, with the credentials that it gives as well.
+    /// Sends a call once. Also returns the headers with its credentials.
     fn begin(
         &self,
         call: OutgoingCall<'_>,
@@ -136,7 +155,7 @@ impl Transport {
             CallContent::EmptyPut => ("PUT", [].as_slice()),
             CallContent::Query(_) => ("GET", [].as_slice()),
         };
-        // ureq would panic at one that is too long.
+        // ureq would panic at a URL that is too long.
         let uri = Uri::try_from(url(target, path, content)).map_err(|_| ErrorKind::Unsent)?;
         let credentials = target.credentials.headers(&UnsignedCall { method, uri: &uri, body }, deadline)?;
         let time = Some(deadline.remaining());
@@ -158,7 +177,18 @@ impl Transport {
     }
 }
 
-/// A request with its credentials, its time, and the age of the connections it may use.
+/// Checks by its name whether an upstream may be queried, which ureq does before every call, even on a kept connection. Returns no
+/// address: names are looked up when a connection is made, see `connector`.
+#[derive(Debug)]
+struct Judge(Arc<Connector>);
+
+impl Resolver for Judge {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        self.0.way_to(uri).map(|_| self.empty()).map_err(|kind| ConnectError(kind).into())
+    }
+}
+
+/// A call with its credentials, its timeout, and the age of the connections that it may use.
 fn prepared<B>(
     request: RequestBuilder<B>,
     credentials: &HeaderMap,

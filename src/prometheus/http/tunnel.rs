@@ -1,7 +1,7 @@
-//! The way through a proxy: a connection to it that it makes one to the upstream ("CONNECT" in RFC 9110).
+//! Tunnels through a proxy ("CONNECT" in RFC 9110).
 //!
-//! ureq can do it as well, but waits anew for each piece of the proxy's answer, so that a deadline holds only for proxies
-//! in good order, and says what a proxy answered in a text alone.
+//! ureq supports CONNECT, too, but restarts its timeout with each piece of the proxy's response, and reports the status of the
+//! proxy only in a text.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::prometheus::error::foreign::Foreign;
 use super::failure::untimed;
 use super::ureq_time::until;
 
-/// What the mirror calls itself, to proxies and upstreams.
+/// How the mirror identifies itself to proxies and upstreams.
 pub(super) const USER_AGENT: &str = concat!("prometheusmirror/", env!("CARGO_PKG_VERSION"));
 
-/// The most bytes of a proxy's answer: 16 KiB, many times what a status and a few headers have.
+/// The most bytes of a proxy's response: 16 KiB, many times the size of a status and a few headers.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// Makes a connection to a proxy one to an upstream.
+/// Turns a connection to a proxy into one to an upstream.
 ///
 /// # Errors
-/// When the proxy does not do so before the deadline. A status of its own is `Refused`.
+/// Fails if the proxy does not open the tunnel before the deadline. If the proxy refuses, the error is `ProxyStatus`.
 pub(super) fn open(
     connection: Box<dyn Transport>,
     proxy: &Proxy,
@@ -39,17 +39,17 @@ pub(super) fn open(
     let begun = Instant::now();
     let mut connection = TransportAdapter::new(connection, Arc::new(UreqInstant::now));
     connection.set_timeout(until(deadline));
-    let asked = connection.write_all(request(proxy, upstream).as_bytes()).map_err(Error::from);
-    let answered = asked.and_then(|()| head(&mut connection)).map_err(|error| match error {
+    let sent = connection.write_all(request(proxy, upstream).as_bytes()).map_err(Error::from);
+    let head = sent.and_then(|()| read_head(&mut connection)).map_err(|error| match error {
         Error::Timeout(_) => {
             let waited_ms = begun.elapsed().as_millis();
             ErrorKind::Timeout { waited_ms, whole_ms: waited_ms }
         }
         other => untimed(other),
     })?;
-    match status(&answered) {
+    match status(&head) {
         Some(200..=299) => Ok(connection.into_inner()),
-        Some(status) => Err(ErrorKind::Refused(status)),
+        Some(status) => Err(ErrorKind::ProxyStatus(status)),
         None => Err(ErrorKind::not_prometheus(None, Foreign::NotHttp)),
     }
 }
@@ -63,8 +63,9 @@ fn request(proxy: &Proxy, upstream: &Uri) -> String {
     )
 }
 
-/// Reads a response up to the empty line. What is behind it is the upstream's, so it is taken byte by byte, from a buffer.
-fn head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
+/// Reads the head of a response, up to the empty line. What follows belongs to the upstream, so bytes are taken one by one, from a
+/// buffer.
+fn read_head(connection: &mut impl Read) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == MAX_HEAD_BYTES {

@@ -1,17 +1,17 @@
-//! Deadlines as ureq writes them.
+//! Converts deadlines to and from ureq's timeouts.
 
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration as UreqDuration;
 
-/// What is left until a deadline, as ureq takes it.
+/// The timeout that ends at a deadline.
 pub(super) fn until(deadline: Instant) -> NextTimeout {
     let after = UreqDuration::Exact(deadline.saturating_duration_since(Instant::now()));
     NextTimeout { after, ..NextTimeout::default() }
 }
 
-/// The deadline that a timeout of ureq's means.
+/// The deadline at which a timeout ends.
 pub(super) fn deadline_of(timeout: NextTimeout) -> Instant {
     /// No request takes longer.
     const LONGEST: Duration = Duration::from_secs(3600);

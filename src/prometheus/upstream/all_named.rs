@@ -1,4 +1,4 @@
-//! The named upstreams in force, and how they follow the upstreams file.
+//! The upstreams of the upstreams file, which are reloaded when the file changes.
 
 use std::fmt;
 use std::iter;
@@ -12,22 +12,22 @@ use super::Upstream;
 use super::named::NamedUpstream;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
-use crate::prometheus::http::rotating_transport::Surroundings;
+use crate::prometheus::http::transport::SharedTransport;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
 
-/// The most bytes of the file: 1 MiB, as much as a Secret can hold.
+/// The most bytes of the file: 1 MiB, as much as a Kubernetes Secret can hold.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The named upstreams.
+/// The upstreams of the upstreams file.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Upstreams {
     path: Option<PathBuf>,
-    around: Surroundings,
+    shared: SharedTransport,
     aws: AwsEnvironment,
     current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
 }
 
-/// Why the upstreams file is of no use. Nothing of what stands in it is repeated.
+/// Why the upstreams file cannot be used. Nothing of its content is repeated.
 #[derive(Debug)]
 pub struct BadUpstreamsFile {
     path: PathBuf,
@@ -38,9 +38,10 @@ pub struct BadUpstreamsFile {
 enum UpstreamsFileFault {
     Unreadable(Unreadable),
     Bad(String),
-    /// Something that an upstream of this name cannot be made with.
+    /// A value that the upstream of this name cannot be created with.
     Unusable(String, Unusable),
-    /// Something that an upstream of this name cannot go on with: since it was made, it may stand in another line.
+    /// A changed value that the upstream of this name cannot be reloaded with. Its line may have changed since the upstream was
+    /// created.
     NoLonger(String, Unusable),
 }
 
@@ -61,7 +62,7 @@ impl fmt::Display for BadUpstreamsFile {
 impl std::error::Error for BadUpstreamsFile {}
 
 impl BadUpstreamsFile {
-    /// The file that has to be mended: this one, or one that it names.
+    /// The file to correct: this one, or one that it names.
     pub fn path(&self) -> &Path {
         match &*self.reason {
             UpstreamsFileFault::NoLonger(_, bad) => bad.file().unwrap_or(&self.path),
@@ -71,53 +72,49 @@ impl BadUpstreamsFile {
 }
 
 impl Upstreams {
-    /// No upstreams.
-    pub(in crate::prometheus) fn none(around: Surroundings, aws: AwsEnvironment) -> Upstreams {
-        Upstreams { path: None, around, aws, current: RwLock::default() }
-    }
-
-    /// Those in a file.
+    /// The upstreams of a file; none without a file.
     ///
     /// # Errors
-    /// When the file, or one that it names, is of no use.
-    pub(in crate::prometheus) fn from_file(
-        path: PathBuf,
-        around: Surroundings,
+    /// Fails if the file, or one that it names, cannot be used.
+    pub(in crate::prometheus) fn new(
+        path: Option<PathBuf>,
+        shared: SharedTransport,
         aws: AwsEnvironment,
     ) -> Result<Upstreams, BadUpstreamsFile> {
-        let mut upstreams = Upstreams::none(around, aws);
-        let definitions = read(&path)?;
-        upstreams.take_over(&path, definitions)?;
-        upstreams.path = Some(path);
+        let upstreams = Upstreams { path, shared, aws, current: RwLock::default() };
+        if let Some(path) = &upstreams.path {
+            upstreams.take_over(path, read(path)?)?;
+        }
         Ok(upstreams)
     }
 
-    /// Takes over what has changed in the file and in those that it names, whatever is wrong with some of them.
+    /// Reloads the file and the files that it names, where they have changed. A file that cannot be used does not stop the others.
     pub(in crate::prometheus) fn refresh(&self) -> Refreshed<BadUpstreamsFile> {
         let Some(path) = &self.path else { return Ok(false).into() };
         let own = read(path).and_then(|definitions| {
-            let has_changed = self.current().iter().map(|one| &**one.definition()).ne(&definitions);
+            let has_changed = self.current().iter().map(|one| &*one.definition).ne(&definitions);
             if has_changed { self.take_over(path, definitions).map(|()| true) } else { Ok(false) }
         });
         let current = self.current();
         let named = current.iter().map(|upstream| {
-            let name = || upstream.definition().name.clone();
-            let refreshed = upstream.refresh(&self.around.authorities);
+            let name = || upstream.definition.name.clone();
+            let refreshed = upstream.refresh(&self.shared.authorities);
             refreshed.map_troubles(|bad| of_file(path, UpstreamsFileFault::NoLonger(name(), bad.of_named())))
         });
         iter::once(own.into()).chain(named).collect()
     }
 
-    /// Puts other definitions in force. What is defined as before keeps its connections and all that was learnt about it.
+    /// Puts new definitions in force. An upstream whose definition has not changed keeps its connections and all that was learnt
+    /// about it.
     fn take_over(&self, path: &Path, definitions: Vec<Definition>) -> Result<(), BadUpstreamsFile> {
         let before = self.current();
         let mut now = Vec::with_capacity(definitions.len());
         for definition in definitions {
-            match before.iter().find(|one| **one.definition() == definition) {
+            match before.iter().find(|one| *one.definition == definition) {
                 Some(same) => now.push(Arc::clone(same)),
                 None => {
                     let name = definition.name.clone();
-                    let made = NamedUpstream::new(definition, &self.around, &self.aws);
+                    let made = NamedUpstream::new(definition, &self.shared, &self.aws);
                     now.push(Arc::new(made.map_err(|bad| of_file(path, UpstreamsFileFault::Unusable(name, bad)))?));
                 }
             }
@@ -130,37 +127,37 @@ impl Upstreams {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The upstream of a name, or the only one there is if none is given.
+    /// The upstream with this name. Without a name, the only upstream of the file.
     pub(in crate::prometheus) fn find(&self, name: Option<&str>) -> Option<Upstream> {
         let current = self.current();
         let found = match name {
-            Some(name) => current.iter().find(|one| one.definition().name == name),
+            Some(name) => current.iter().find(|one| one.definition.name == name),
             None if current.len() == 1 => current.first(),
             None => None,
         };
         found.map(|upstream| Upstream::named(Arc::clone(upstream), upstream.current_replica()))
     }
 
-    /// Has a thread probe the replicas of each upstream that has several, and does not return before the probes are done.
+    /// Probes the replicas of each upstream that has several, on a thread each. Returns when all probes are done.
     pub(in crate::prometheus) fn probe_replicas(&self) {
         let current = self.current();
         thread::scope(|scope| {
-            for upstream in current.iter().filter(|one| one.definition().addresses.len() > 1) {
+            for upstream in current.iter().filter(|one| one.definition.addresses.len() > 1) {
                 let probe = thread::Builder::new().name("replica-probe".to_owned());
-                // Without a thread, it is probed the next time.
+                // Without a thread, the next round probes it.
                 let _ = probe.spawn_scoped(scope, || upstream.probe_replicas());
             }
         });
     }
 
-    /// All upstreams, replica by replica.
+    /// All upstreams, one item for each replica.
     pub(in crate::prometheus) fn all(&self) -> Vec<Upstream> {
         self.current().iter().flat_map(|one| Upstream::named(Arc::clone(one), 0).replicas()).collect()
     }
 
     /// The names in the order of the file.
     pub(in crate::prometheus) fn names(&self) -> Vec<String> {
-        self.current().iter().map(|one| one.definition().name.clone()).collect()
+        self.current().iter().map(|one| one.definition.name.clone()).collect()
     }
 }
 
@@ -168,7 +165,7 @@ fn of_file(path: &Path, reason: UpstreamsFileFault) -> BadUpstreamsFile {
     BadUpstreamsFile { path: path.to_owned(), reason: Box::new(reason) }
 }
 
-/// Opens the file anew each time: a mounted secret is changed by renaming.
+/// Reads the file by its path each time, because a mounted Secret is replaced by renaming.
 fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
     let text =
         file::read_text(path, MAX_FILE_BYTES).map_err(|why| of_file(path, UpstreamsFileFault::Unreadable(why)))?;

@@ -1,5 +1,6 @@
-//! An upstream of the upstreams file, in force: its connections, its credentials, and how they follow their files.
+//! An upstream of the upstreams file: its connections and credentials, which are reloaded when their files change.
 
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,14 +24,15 @@ use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::call::CallTarget;
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
-use crate::prometheus::http::rotating_transport::{RotatingTransport, Surroundings};
-use crate::prometheus::http::transport::{ANY_PATIENCE, Transport};
+use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
-/// How long a connection to a replica may take: there are others.
+/// How long connecting to a replica may take, as there are others.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a connection to a service of this machine's own may take. Where there is none, most machines get no response at all.
+/// How long connecting to a local service of the machine may take. Where there is no such service, most machines get no response at
+/// all.
 const LOCAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a probe of a replica may take.
@@ -38,42 +40,57 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 const NO_REGION: &str = "has no region, and AWS_REGION is not set; give region, such as eu-west-1, or set AWS_REGION";
 
-/// An upstream with a name. It shares neither connections nor anything learnt with any other, not even with one of the same address, and
-/// not with what had its name before the file changed.
+/// An upstream of the upstreams file. It shares neither connections nor anything learnt with other upstreams, even at the same
+/// address, nor with an earlier upstream of the same name.
 #[derive(Debug)]
 pub(super) struct NamedUpstream {
-    id: u64,
-    definition: Arc<Definition>,
+    /// A number that no other upstream has.
+    pub(super) id: u64,
+    pub(super) definition: Arc<Definition>,
     url_query: String,
     credentials: NamedCredentials,
     transport: RotatingTransport,
     replicas: Replicas,
 }
 
+impl PartialEq for NamedUpstream {
+    fn eq(&self, other: &NamedUpstream) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for NamedUpstream {}
+
+impl Hash for NamedUpstream {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 impl NamedUpstream {
-    /// The upstream of a definition. Reads all files that it names.
+    /// Creates the upstream of a definition. Reads all files that it names.
     ///
     /// # Errors
-    /// When one is of no use.
+    /// Fails if one of them cannot be used.
     pub(super) fn new(
         definition: Definition,
-        around: &Surroundings,
+        shared: &SharedTransport,
         aws: &AwsEnvironment,
     ) -> Result<NamedUpstream, Unusable> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let connect_patience = if definition.addresses.len() > 1 { CONNECT_PATIENCE } else { ANY_PATIENCE };
-        let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, connect_patience)?;
+        let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             url_query: url_query(&definition.query_parameters),
-            credentials: credentials(&definition, around, aws)?,
+            credentials: credentials(&definition, shared, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),
             definition: Arc::new(definition),
         })
     }
 
-    /// Takes over what has changed in the files that the definition names, whatever is wrong with some of them.
+    /// Reloads the files that the definition names, where they have changed. A file that cannot be used does not stop the others.
     pub(super) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
         let secrets = self.credentials.refresh();
         let tls = self.transport.refresh(authorities);
@@ -84,24 +101,24 @@ impl NamedUpstream {
         [secrets, tls, of_tokens].into_iter().collect()
     }
 
-    /// The replica to ask.
+    /// The replica to query.
     pub(super) fn current_replica(&self) -> usize {
         self.replicas.current(Instant::now())
     }
 
-    /// A replica has failed to answer, which the next query need not try.
+    /// Notes that a replica has failed, so that the next query need not try it.
     pub(super) fn replica_failed(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
-    /// Probes the replicas that may have to be left, or can be returned to, all at the same time. One that is left is not waited for any
-    /// more.
+    /// Probes the replicas that the mirror may have to leave or can return to, all at the same time. When it leaves a replica,
+    /// calls that wait for it end.
     pub(super) fn probe_replicas(&self) {
         let replicas = self.replicas.to_probe(Instant::now());
         let found: Vec<(usize, Probed)> = thread::scope(|scope| {
             let probe = |replica| {
                 let thread = thread::Builder::new().name("replica-probe".to_owned());
-                // Without a thread, it is probed the next time.
+                // Without a thread, the next round probes it.
                 Some((replica, thread.spawn_scoped(scope, move || self.probe(replica)).ok()?))
             };
             let probes: Vec<_> = replicas.into_iter().filter_map(probe).collect();
@@ -116,12 +133,12 @@ impl NamedUpstream {
         }
     }
 
-    /// Whether a replica answers a trivial query.
+    /// Sends the trivial query to a replica.
     fn probe(&self, replica: usize) -> Probed {
         let deadline = Deadline::new(Instant::now(), PROBE_PATIENCE);
-        match trivial_query::ask(self.transport(), self.target(replica), deadline, None) {
+        match trivial_query::send(self.transport(), self.target(replica), deadline, None) {
             Ok(response) if response.status >= 500 => Probed::Down,
-            // The connection can be used again once the short body is read.
+            // The connection can be reused after the short body is read to its end.
             Ok(mut response) => match io::copy(&mut response.body, &mut io::sink()) {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
@@ -142,26 +159,17 @@ impl NamedUpstream {
         if to < from { log::info(line) } else { log::warn(line) }
     }
 
-    /// Whom queries to a replica go to.
+    /// Where calls to a replica go.
     pub(super) fn target(&self, replica: usize) -> CallTarget<'_> {
         CallTarget { address: self.address(replica), url_query: &self.url_query, credentials: &self.credentials }
     }
 
-    /// Whether requests are signed for Amazon.
+    /// Whether calls are signed for Amazon.
     pub(super) fn is_signed(&self) -> bool {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
-    /// A number that no other has.
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn definition(&self) -> &Arc<Definition> {
-        &self.definition
-    }
-
-    /// The address of a replica; of one that there is not, that of the first.
+    /// The address of a replica; of the first one if there is no such replica.
     pub(super) fn address(&self, replica: usize) -> &Address {
         let addresses = &self.definition.addresses;
         addresses.get(replica).unwrap_or(&addresses[0])
@@ -174,7 +182,7 @@ impl NamedUpstream {
 
 fn credentials(
     definition: &Definition,
-    around: &Surroundings,
+    shared: &SharedTransport,
     aws: &AwsEnvironment,
 ) -> Result<NamedCredentials, Unusable> {
     let live = |source: &SecretSource| LiveSecret::new(source.clone());
@@ -188,11 +196,11 @@ fn credentials(
             Scheme::Authorization { scheme: scheme.clone(), credentials: live(credentials)? }
         }
         CredentialsDefinition::OAuth2(definition) => {
-            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, around, ANY_PATIENCE)?;
+            let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, ANY_PATIENCE)?;
             Scheme::OAuth2(Box::new(OAuth2::new((**definition).clone(), transport)?))
         }
         CredentialsDefinition::SigV4(definition) => {
-            let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, around, patience);
+            let transport = |proxy, patience| RotatingTransport::new(TlsSettings::default(), &proxy, shared, patience);
             let sts = transport(ProxyChoice::AsSet, ANY_PATIENCE)?;
             let local = transport(ProxyChoice::Direct, LOCAL_PATIENCE)?;
             let region = definition.region.as_ref().or(aws.region.as_ref());

@@ -1,19 +1,19 @@
-//! Which of several replicas of one Prometheus is asked: the first that answers, and then that one as long as it does.
+//! Which of several replicas of a Prometheus to query: the first that answers, as long as it does.
 
 use std::cmp::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For so long, a replica has to answer before it is preferred again to one that comes after it.
+/// How long a replica must have answered its probes before it is preferred again to a later one.
 const PROVEN: Duration = Duration::from_secs(60);
 
-/// How many probes in a row the replica that is asked may leave without a response.
+/// After this many probes in a row without a response, the current replica counts as failed.
 const MAX_FAILED_PROBES: u32 = 2;
 
-/// How long after its last query the replica that is asked is still probed.
+/// How long after its last query the current replica is still probed.
 const IN_USE: Duration = Duration::from_secs(30);
 
-/// The replicas of an upstream, by their places in the order in which they are preferred.
+/// The replicas of an upstream. An index is a place in the order of preference.
 #[derive(Debug)]
 pub(super) struct Replicas(Mutex<ReplicasState>);
 
@@ -21,16 +21,16 @@ pub(super) struct Replicas(Mutex<ReplicasState>);
 struct ReplicasState {
     current: usize,
     replicas: Vec<Replica>,
-    /// How many probes in a row the one that is asked has left without a response.
+    /// How many probes in a row the current replica has left without a response.
     failed_probes: u32,
     last_query_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Replica {
-    /// Whether it has failed, and has answered no probe since.
+    /// Whether it has failed and has not answered a probe since.
     is_failing: bool,
-    /// Whether it was then no matter of time: it cannot be connected to, or says that it cannot answer.
+    /// Whether its failure was not a timeout: it cannot be connected to, or says that it cannot answer.
     is_down: bool,
     /// Since when it has answered all probes.
     answering_since: Option<Instant>,
@@ -41,13 +41,13 @@ struct Replica {
 pub(super) enum Probed {
     /// The replica answers.
     Answering,
-    /// There was no response in time: it may be slow.
+    /// No response in time: it may only be slow.
     Silent,
     /// It cannot be connected to, or says that it cannot answer.
     Down,
 }
 
-/// That another replica is asked from now on.
+/// A switch to another replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) from: usize,
@@ -55,28 +55,29 @@ pub(super) struct Change {
 }
 
 impl Replicas {
-    /// So many replicas, at least one.
+    /// Starts with the first of `count` replicas; `count` is at least 1.
     pub(super) fn new(count: usize) -> Replicas {
         let replicas = vec![Replica::default(); count];
         Replicas(Mutex::new(ReplicasState { current: 0, replicas, failed_probes: 0, last_query_at: None }))
     }
 
-    /// The one to ask. Once there is a query, it is probed for some time.
+    /// The replica to query. A query makes sure that it is probed for some time.
     pub(super) fn current(&self, now: Instant) -> usize {
         let mut state = self.state();
         state.last_query_at = Some(now);
         state.current
     }
 
-    /// A replica has failed, for a reason of its own. If it is the one that is asked, the next one that does not fail is from now on.
+    /// Notes that a replica has failed by its own fault. If it is the current one, the next one that does not fail takes its place.
     pub(super) fn failed(&self, replica: usize) -> Option<Change> {
         let mut state = self.state();
         state.replicas.get_mut(replica)?.is_down = true;
         state.fail(replica)
     }
 
-    /// Those to probe: the one that is asked, if it was lately, those that are preferred to it, and those that fail; all of them once the
-    /// one that is asked has left a probe unanswered, so that it is known which can take its place. The one that is asked comes last.
+    /// The replicas to probe: the current one if it was queried lately, those that are preferred to it, and those that fail. Once
+    /// the current one has left a probe without a response, all of them, so that it is known which can take its place. The current
+    /// one comes last.
     pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
         let state = self.state();
         let is_in_use = state.last_query_at.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
@@ -91,7 +92,7 @@ impl Replicas {
         replicas
     }
 
-    /// A replica was probed.
+    /// Notes the result of a probe.
     pub(super) fn probed(&self, replica: usize, found: Probed, now: Instant) -> Option<Change> {
         let mut state = self.state();
         let is_current = replica == state.current;
@@ -108,7 +109,7 @@ impl Replicas {
             if state.failed_probes < MAX_FAILED_PROBES {
                 return None;
             }
-            // Where no other answers a probe, the next one that may be slow only is tried once: this one may be down.
+            // If no other replica answers probes, the next one that may only be slow gets one try, because this one may be down.
             let count = state.replicas.len();
             let next = (1..count).map(|nth| (replica + nth) % count).find(|&next| !state.replicas[next].is_down);
             return state.fail(replica).or_else(|| next.filter(|_| !was_failing).map(|next| state.change(next)));
@@ -129,7 +130,7 @@ impl Replicas {
 }
 
 impl ReplicasState {
-    /// Where all fail, none is better, and nothing changes.
+    /// If all replicas fail, none is better, and nothing changes.
     fn fail(&mut self, replica: usize) -> Option<Change> {
         let count = self.replicas.len();
         let failed = self.replicas.get_mut(replica)?;
@@ -156,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_is_asked_when_one_fails_and_it_is_stayed_with() {
+    fn after_a_failure_the_next_replica_is_queried_until_it_fails() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         assert_eq!(replicas.current(now), 0);
         assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
-        // Another query that was on its way to it.
+        // Another query was already on its way to it.
         assert_eq!(replicas.failed(0), None);
         assert_eq!(replicas.current(now + after(3_600)), 1);
         assert_eq!(replicas.failed(1), Some(Change { from: 1, to: 2 }));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_fail_nothing_changes_until_one_answers() {
+    fn when_all_replicas_fail_nothing_changes_until_one_answers() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         for nth in 0..3 {
             assert_eq!(replicas.failed(nth), if nth < 2 { Some(Change { from: nth, to: nth + 1 }) } else { None });
@@ -179,13 +180,13 @@ mod tests {
             (0..3).for_each(|nth| assert_eq!(replicas.probed(nth, Silent, now), None));
         }
         assert_eq!(replicas.probed(1, Answering, now), Some(Change { from: 2, to: 1 }));
-        // One that answers is preferred to one that fails, and else only after a minute.
+        // A replica that answers is preferred at once to one that fails, and otherwise only after a minute.
         assert_eq!(replicas.probed(0, Answering, now), None);
         assert_eq!(replicas.probed(2, Answering, now), None);
     }
 
     #[test]
-    fn one_that_is_preferred_is_asked_again_when_it_has_answered_for_a_minute() {
+    fn a_preferred_replica_is_queried_again_after_it_has_answered_for_a_minute() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         replicas.failed(0);
         replicas.failed(1);
@@ -193,7 +194,7 @@ mod tests {
         for second in [0, 30, 59] {
             assert_eq!(replicas.probed(1, Answering, now + after(second)), None);
         }
-        // A failure begins the minute anew.
+        // A failure restarts the minute.
         assert_eq!(replicas.probed(1, Silent, now + after(60)), None);
         assert_eq!(replicas.probed(1, Answering, now + after(61)), None);
         assert_eq!(replicas.probed(1, Answering, now + after(120)), None);
@@ -202,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_is_asked_fails_when_it_leaves_two_probes_unanswered() {
+    fn the_current_replica_fails_after_two_probes_without_a_response() {
         let (replicas, now) = (Replicas::new(2), Instant::now());
-        assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "nobody asks it");
+        assert_eq!(replicas.to_probe(now), Vec::<usize>::new(), "no query so far");
         replicas.current(now);
         assert_eq!(replicas.to_probe(now + after(29)), [0]);
         assert_eq!(replicas.to_probe(now + after(30)), Vec::<usize>::new());
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_answers_probes_takes_the_place_of_one_that_does_not() {
+    fn a_replica_that_answers_probes_replaces_one_that_does_not() {
         let (replicas, now) = (Replicas::new(4), Instant::now());
         replicas.current(now);
         assert_eq!(replicas.probed(0, Silent, now), None);
@@ -229,20 +230,20 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_slow_is_stayed_with_where_the_others_are_down() {
+    fn a_slow_replica_is_kept_when_the_others_are_down() {
         let (replicas, now) = (Replicas::new(2), Instant::now());
         replicas.current(now);
         assert_eq!(replicas.failed(0), Some(Change { from: 0, to: 1 }));
         for _ in 0..20 {
             assert_eq!((replicas.probed(0, Down, now), replicas.probed(1, Silent, now)), (None, None));
         }
-        // Once it is known to be slow only, it is as good as this one, and nothing changes either.
+        // Even if it is known to be only slow, it is as good as this one, and nothing changes.
         assert_eq!((replicas.probed(0, Silent, now), replicas.probed(1, Silent, now)), (None, None));
         assert_eq!(replicas.probed(0, Answering, now), Some(Change { from: 1, to: 0 }));
     }
 
     #[test]
-    fn where_none_answers_a_probe_one_other_is_tried_and_stayed_with() {
+    fn when_no_replica_answers_probes_another_one_is_tried_once() {
         let (replicas, now) = (Replicas::new(3), Instant::now());
         replicas.current(now);
         let mut changes = Vec::new();

@@ -1,4 +1,4 @@
-//! A query that every Prometheus can answer at once, which tells whether one answers at all.
+//! A query that every Prometheus answers at once. It shows whether a server answers at all.
 
 use crate::model::trace::Trace;
 use crate::prometheus::error::ErrorKind;
@@ -13,11 +13,11 @@ pub const TRIVIAL_QUERY: &str = "1";
 /// The most bytes of the response.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Begins to ask it.
+/// Sends the query. Returns when the response begins.
 ///
 /// # Errors
-/// When there is no response before the deadline.
-pub(in crate::prometheus) fn ask(
+/// Fails if there is no response before the deadline.
+pub(in crate::prometheus) fn send(
     transport: &Transport,
     target: CallTarget<'_>,
     deadline: Deadline,
@@ -25,5 +25,5 @@ pub(in crate::prometheus) fn ask(
 ) -> Result<UpstreamResponse, ErrorKind> {
     let params = vec![("query", TRIVIAL_QUERY.to_owned())];
     let (path, content) = ("/api/v1/query", CallContent::Query(&params));
-    transport.exchange(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
+    transport.send(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
 }

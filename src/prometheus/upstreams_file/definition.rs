@@ -1,4 +1,4 @@
-//! What the upstreams file says of each upstream, in the words of Prometheus's `http_config` ("Configuration").
+//! What the upstreams file says about each upstream, in the words of Prometheus's `http_config` ("Configuration").
 
 mod additions;
 mod connection;
@@ -26,7 +26,7 @@ use credentials::credentials;
 /// The most upstreams in a file.
 const MAX_UPSTREAMS: usize = 256;
 
-/// The most replicas of one.
+/// The most replicas of an upstream.
 const MAX_REPLICAS: usize = 8;
 
 /// The most headers, parameters or scopes, and values of one of them.
@@ -35,50 +35,50 @@ const MAX_ITEMS: usize = 64;
 /// The most characters of a name.
 const MAX_NAME_LENGTH: usize = 63;
 
-/// The longest timeout that may be given, the same as in the Connection Details.
+/// The longest timeout, the same as in Connection Details.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The longest scrape interval that may be given, the same as in the Connection Details.
+/// The longest scrape interval, the same as in Connection Details.
 const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// The most requests in flight that may be given.
+/// The largest `max_in_flight`.
 const MAX_IN_FLIGHT: usize = 1_000;
 
 /// An upstream, as the file describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct Definition {
     pub(in crate::prometheus) name: String,
-    /// One, or several replicas in the order in which they are preferred.
+    /// The address, or those of several replicas in the order of preference.
     pub(in crate::prometheus) addresses: Vec<Address>,
     pub(in crate::prometheus) credentials: CredentialsDefinition,
     pub(in crate::prometheus) headers: Vec<(HeaderName, SecretSource)>,
-    /// What stands in the URL of every call.
+    /// The parameters that every call has in its URL.
     pub(in crate::prometheus) query_parameters: Vec<(String, String)>,
     pub(in crate::prometheus) tls: TlsSettings,
     pub(in crate::prometheus) proxy: ProxyChoice,
     pub(in crate::prometheus) options: Options,
 }
 
-/// What holds for the queries to an upstream.
+/// Options that apply to the queries to an upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The timeout where the Connection Details give none.
+    /// The timeout, if Connection Details contain none.
     pub timeout: Option<Duration>,
-    /// How often metrics are scraped, in milliseconds, where the Connection Details do not say.
+    /// The scrape interval in milliseconds, if Connection Details contain none.
     pub scrape_interval_ms: Option<i64>,
-    /// What a sample that is not a number becomes, where the Connection Details do not say.
+    /// What becomes of samples that are not a number, if Connection Details do not say.
     pub nan: Option<NanInterpretation>,
-    /// What becomes of a partial response, where the Connection Details do not say.
+    /// What becomes of a partial response, if Connection Details do not say.
     pub partial: Option<PartialResponse>,
-    /// Whether samples are never read by remote read.
+    /// Whether remote read is off.
     pub without_remote_read: bool,
-    /// Whether queries go by GET alone.
+    /// Whether queries use GET only.
     pub get_only: bool,
     /// The most requests to it in flight.
     pub max_in_flight: Option<usize>,
 }
 
-/// How the mirror proves who it is.
+/// How the mirror authenticates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) enum CredentialsDefinition {
     None,
@@ -88,24 +88,24 @@ pub(in crate::prometheus) enum CredentialsDefinition {
     SigV4(SigV4Definition),
 }
 
-/// How requests are signed for Amazon.
+/// How calls are signed for Amazon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct SigV4Definition {
     pub(in crate::prometheus) place: FilePlace,
-    /// That of the environment if not given.
+    /// `None`: the region of the environment.
     pub(in crate::prometheus) region: Option<String>,
     pub(in crate::prometheus) service: String,
-    /// The id of a key and the key; found where the mirror runs if not given.
+    /// The id of a key and the secret key. `None`: the keys of the environment that the mirror runs in.
     pub(in crate::prometheus) keys: Option<(SecretSource, SecretSource)>,
-    /// The profile of the shared credentials file that has the keys.
+    /// The profile of the shared credentials file that contains the keys.
     pub(in crate::prometheus) profile: Option<String>,
-    /// What is assumed with the keys.
+    /// The role to assume with the keys.
     pub(in crate::prometheus) role: Option<Role>,
-    /// Whether the Security Token Service is asked at its FIPS endpoint.
+    /// Whether to use the FIPS endpoint of the Security Token Service.
     pub(in crate::prometheus) is_fips: bool,
 }
 
-/// A role that is assumed.
+/// A role to assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct Role {
     pub(in crate::prometheus) arn: String,
@@ -120,10 +120,10 @@ pub(in crate::prometheus) struct OAuth2Definition {
     pub(in crate::prometheus) token_url: Address,
     /// The slash at the end of the URL's path, or nothing.
     pub(in crate::prometheus) token_path: &'static str,
-    /// The query of the URL, or nothing.
+    /// The query of the URL; may be empty.
     pub(in crate::prometheus) token_url_query: String,
     pub(in crate::prometheus) scopes: Vec<String>,
-    /// What else the form holds. It may be an assertion or a password.
+    /// Further parameters of the form. They may contain an assertion or a password.
     pub(in crate::prometheus) endpoint_params: Vec<(String, Secret)>,
     pub(in crate::prometheus) tls: TlsSettings,
     pub(in crate::prometheus) proxy: ProxyChoice,
@@ -155,10 +155,10 @@ const UPSTREAM_KEYS: [&str; 23] = [
     "enable_http2",
 ];
 
-/// What a file says. Paths in it are relative to `folder`, the one that it stands in.
+/// Parses a file. Paths in it are relative to `folder`, which contains the file.
 ///
 /// # Errors
-/// What is wrong first, with its line.
+/// Fails with the first error and its line.
 pub(in crate::prometheus) fn parse(text: &str, folder: &Path) -> Result<Vec<Definition>, String> {
     let document = yaml::parse(text).map_err(|bad| format!("line {}: the file {}", bad.line, bad.what))?;
     definitions(&FileField::document(&document), folder).map_err(|bad| bad.to_string())
@@ -206,7 +206,7 @@ fn refuse_true(fields: &FileFields<'_>, key: &str, why: &str) -> Result<(), BadF
     }
 }
 
-/// A name as it stands in Connection Details, logs and metrics.
+/// A name as it is used in Connection Details, logs and metrics.
 fn name(field: &FileField<'_>) -> Result<String, BadField> {
     let is_good = |text: &str| {
         text.len() <= MAX_NAME_LENGTH
@@ -305,7 +305,7 @@ mod tests {
             options: Options::default(),
         };
         assert_eq!(upstream(""), expected);
-        // What is null counts as absent.
+        // A null value counts as absent.
         assert_eq!(upstream("  basic_auth:\n  http_headers: ~\n  urls: null\n"), expected);
         // JSON is YAML.
         assert_eq!(parsed(r#"{"upstreams": [{"name": "a", "url": "http://p"}]}"#), Ok(vec![expected]));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_is_allowed_and_no_secret_is_repeated() {
+    fn errors_have_the_line_and_what_is_allowed_and_repeat_no_secret() {
         let check = |keys: &str, says: &str| {
             let yaml = format!("upstreams:\n- name: a\n  url: http://p\n{keys}");
             let bad = parsed(&yaml).expect_err(&yaml);
@@ -471,7 +471,7 @@ mod tests {
         check("  sigv5: {}", "has an unknown key: did you mean sigv4?");
     }
 
-    /// Values of keys, and whether they are right.
+    /// Values of keys, and whether they are valid.
     const VALUES: [(&str, bool); 26] = [
         ("basic_auth: {username: u, password: hush}", true),
         ("basic_auth: {username: u, password: [hush]}", false),
@@ -503,7 +503,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_choice_of_values_is_taken_if_all_are_right_and_no_secret_is_repeated(
+        fn any_valid_values_are_accepted_and_no_secret_is_repeated(
             chosen in subsequence((0..VALUES.len()).collect::<Vec<_>>(), 0..6)
         ) {
             let key = |value: &str| value.split(':').next().unwrap_or_default().to_owned();
@@ -520,7 +520,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken_or_refused_with_a_line(text in "[\\[\\]{}:,&*!|>'\"#%@` \\-\\n\ta-c0-1é\u{0}]{0,80}") {
+        fn any_text_is_accepted_or_refused_with_a_line(text in "[\\[\\]{}:,&*!|>'\"#%@` \\-\\n\ta-c0-1é\u{0}]{0,80}") {
             if let Err(bad) = parsed(&text) {
                 prop_assert!(bad.starts_with("line "), "{}", bad);
             }

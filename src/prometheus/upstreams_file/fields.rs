@@ -1,5 +1,5 @@
-//! Values of the upstreams file, taken by name and checked. Whatever is wrong is told with its line, its path and what is allowed;
-//! what stands there is never repeated, since it may be a secret in the wrong place.
+//! Values of the upstreams file, read by name and checked. Errors contain the line, the path and what is allowed. They never repeat
+//! a value, because it may be a secret in the wrong place.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -27,7 +27,8 @@ impl fmt::Display for BadField {
     }
 }
 
-/// A value, and where it stands.
+/// A value, and its place in the file.
+#[derive(Clone)]
 pub(super) struct FileField<'n> {
     path: String,
     line: usize,
@@ -36,8 +37,7 @@ pub(super) struct FileField<'n> {
 
 /// The values of a mapping.
 pub(super) struct FileFields<'n> {
-    path: String,
-    line: usize,
+    mapping: FileField<'n>,
     entries: &'n [(YamlKey, Node)],
 }
 
@@ -53,26 +53,24 @@ impl<'n> FileField<'n> {
         BadField { line: self.line, path, what: what.to_owned() }
     }
 
-    /// Where it stands.
+    /// Its place in the file.
     pub(super) fn place(&self) -> FilePlace {
         FilePlace { line: self.line, path: self.path.clone() }
     }
 
-    /// A text without the blanks around it; it is not empty.
+    /// A text without the blanks around it; not empty.
     pub(super) fn text(&self) -> Result<&'n str, BadField> {
-        match self.value {
-            YamlValue::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
-            YamlValue::Text(_) => Err(self.bad("must not be empty")),
-            _ => Err(self.bad("must be a text")),
+        match self.text_or_empty()?.trim() {
+            "" => Err(self.bad("must not be empty")),
+            text => Ok(text),
         }
     }
 
-    /// A text as it stands there.
+    /// A text as it is written; not empty.
     pub(super) fn secret(&self) -> Result<Secret, BadField> {
-        match self.value {
-            YamlValue::Text(text) if !text.is_empty() => Ok(Secret::new(text)),
-            YamlValue::Text(_) => Err(self.bad("must not be empty")),
-            _ => Err(self.bad("must be a text")),
+        match self.text_or_empty()? {
+            "" => Err(self.bad("must not be empty")),
+            text => Ok(Secret::new(text)),
         }
     }
 
@@ -89,7 +87,7 @@ impl<'n> FileField<'n> {
         self.word([("true", true), ("false", false)])
     }
 
-    /// One of some words.
+    /// One of these words.
     pub(super) fn word<T: Copy, const N: usize>(&self, words: [(&str, T); N]) -> Result<T, BadField> {
         let expected = || {
             let names = words.map(|(word, _)| word);
@@ -106,7 +104,7 @@ impl<'n> FileField<'n> {
         number.ok_or_else(|| self.bad(&format!("must be a whole number from {} to {}", allowed.start(), allowed.end())))
     }
 
-    /// A duration of at most `most` as Prometheus writes them, such as `30s`, `1m30s` or `500ms`.
+    /// A duration in Prometheus's format, such as `30s`, `1m30s` or `500ms`; not zero and at most `most`.
     pub(super) fn duration(&self, most: Duration) -> Result<Duration, BadField> {
         let duration = self.text().ok().and_then(duration::parse_ms).map(Duration::from_millis);
         let duration = duration.filter(|duration| !duration.is_zero() && *duration <= most);
@@ -115,7 +113,7 @@ impl<'n> FileField<'n> {
         })
     }
 
-    /// The items of a list, of which there is at least one.
+    /// The items of a list: at least one and at most `most`.
     pub(super) fn list(&self, most: usize) -> Result<Vec<FileField<'n>>, BadField> {
         match self.value {
             YamlValue::List(items) if items.is_empty() => Err(self.bad("must not be empty")),
@@ -138,7 +136,7 @@ impl<'n> FileField<'n> {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            // It is not repeated: it may be a secret that lost its own key.
+            // The key is not repeated: it may be a secret without its key.
             let near = nearest(&key.name, known.iter().copied(), 1);
             let meant = near.first().map(|near| format!("did you mean {near}? ")).unwrap_or_default();
             let what = format!("has an unknown key: {meant}the keys are {}", known.join(", "));
@@ -157,7 +155,7 @@ impl<'n> FileField<'n> {
                 return Err(BadField { line: key.line, ..self.bad("has a key twice; remove one of the two") });
             }
         }
-        Ok(FileFields { path: self.path.clone(), line: self.line, entries })
+        Ok(FileFields { mapping: self.clone(), entries })
     }
 }
 
@@ -169,7 +167,7 @@ impl<'n> FileFields<'n> {
         Some(self.field(name, node))
     }
 
-    /// A value that has to be there.
+    /// A required value.
     pub(super) fn needed(&self, name: &str) -> Result<FileField<'n>, BadField> {
         self.get(name).ok_or_else(|| self.bad(&format!("has no {name}, which it needs")))
     }
@@ -180,7 +178,7 @@ impl<'n> FileFields<'n> {
         present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
     }
 
-    /// The only one of these that is there, if any.
+    /// The only one of these that is present, if any.
     pub(super) fn at_most_one(
         &self,
         names: &[&'static str],
@@ -197,8 +195,7 @@ impl<'n> FileFields<'n> {
 
     /// An error about the mapping.
     pub(super) fn bad(&self, what: &str) -> BadField {
-        let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
-        BadField { line: self.line, path, what: what.to_owned() }
+        self.mapping.bad(what)
     }
 
     /// An error about a line of the mapping.
@@ -207,7 +204,8 @@ impl<'n> FileFields<'n> {
     }
 
     fn field(&self, name: &str, node: &'n Node) -> FileField<'n> {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let above = &self.mapping.path;
+        let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
         FileField { path, line: node.line, value: &node.value }
     }
 }
@@ -218,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_told_with_line_and_path_and_nothing_is_repeated() {
+    fn errors_have_line_and_path_and_repeat_nothing() {
         let node =
             yaml::parse("a:\n  list: [x]\n  number: hush\n  word: hush\n  span: 5\n  empty: ''\n  none:\n").unwrap();
         let fields = || FileField::document(&node).fields(&["a"]).unwrap().get("a").unwrap();

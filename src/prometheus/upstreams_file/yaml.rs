@@ -1,7 +1,7 @@
 //! YAML as a tree of texts, lists and mappings, each with its line.
 //!
-//! Whether a text is a number, a duration or a word is decided by whoever reads it (`fields`), so that `no`, `1e3` and `012` mean
-//! what the field says, not what a version of YAML makes of them.
+//! The reader (`fields`) decides whether a text is a number, a duration or a word, so that `no`, `1e3` and `012` mean what the
+//! field says and not what a version of YAML makes of them.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-/// The most values of a document, those that aliases repeat included.
+/// The most values of a document, including those that aliases repeat.
 const MAX_NODES: usize = 50_000;
 
-/// How deep lists and mappings may stand in each other.
+/// The deepest nesting of lists and mappings.
 const MAX_DEPTH: usize = 32;
 
 /// A value and its line, which counts from 1.
@@ -50,14 +50,14 @@ pub(super) struct BadYaml {
 
 /// A list or mapping whose end has not been reached.
 enum OpenNode {
-    List(Node, usize),
+    List { line: usize, anchor: usize, items: Vec<Node> },
     Mapping { line: usize, anchor: usize, entries: Vec<(YamlKey, Node)>, key: Option<YamlKey> },
 }
 
-/// The only document of a text.
+/// Parses a text that contains one document.
 ///
 /// # Errors
-/// When it is no YAML, holds several documents, or is too large.
+/// Fails if the text is not YAML, contains several documents, or is too large.
 pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
     let with_characters = with_characters(text);
     let text = with_characters.as_ref().map_or(text, |text| text.as_str());
@@ -72,14 +72,15 @@ pub(super) fn parse(text: &str) -> Result<Node, BadYaml> {
     Ok(builder.document.unwrap_or(Node { line: 1, value: YamlValue::Null }))
 }
 
-/// What to look at where a text is no YAML.
+/// What to check if a text is not YAML.
 const SYNTAX: &str = "; check indentation (blanks, not tabs), brackets, quotes and colons in this line and above it";
 
-/// What to write where JSON has two escapes.
+/// What to write instead of JSON's pairs of escapes.
 const HALVES: &str =
     "; write a character itself where it is escaped in two halves, as in \\ud83d\\ude00, which only JSON allows";
 
-/// A JSON document without the pairs of escapes that JSON has for one character, and YAML has not; `None` where there are none.
+/// A JSON document in which the characters themselves replace pairs of escapes, which JSON allows for one character and YAML does
+/// not; `None` if there are none.
 fn with_characters(text: &str) -> Option<Zeroizing<String>> {
     if !has_surrogate(text) || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return None;
@@ -94,7 +95,7 @@ fn with_characters(text: &str) -> Option<Zeroizing<String>> {
                 &escape[12..]
             }
             None => {
-                // The character behind a backslash begins no other escape.
+                // The character after a backslash does not begin another escape.
                 let length = escape.char_indices().nth(2).map_or(escape.len(), |(end, _)| end);
                 whole.push_str(&escape[..length]);
                 &escape[length..]
@@ -105,7 +106,7 @@ fn with_characters(text: &str) -> Option<Zeroizing<String>> {
     Some(whole)
 }
 
-/// Whether a text may hold such pairs.
+/// Whether a text may contain such pairs.
 fn has_surrogate(text: &str) -> bool {
     text.match_indices("\\u").any(|(at, _)| text[at + 2..].starts_with(['d', 'D']))
 }
@@ -143,14 +144,16 @@ impl Builder {
             },
             Event::SequenceStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
-                self.begin(OpenNode::List(Node { line, value: YamlValue::List(Vec::new()) }, anchor), line)
+                self.begin(OpenNode::List { line, anchor, items: Vec::new() }, line)
             }
             Event::MappingStart(anchor, tag) => {
                 check_tag(tag.as_deref(), line)?;
                 self.begin(OpenNode::Mapping { line, anchor, entries: Vec::new(), key: None }, line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(OpenNode::List(node, anchor)) => self.put(node, anchor),
+                Some(OpenNode::List { line, anchor, items }) => {
+                    self.put(Node { line, value: YamlValue::List(items) }, anchor)
+                }
                 Some(OpenNode::Mapping { line, anchor, entries, .. }) => {
                     self.put(Node { line, value: YamlValue::Mapping(entries) }, anchor)
                 }
@@ -169,7 +172,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a whole value where it belongs.
+    /// Puts a complete value where it belongs.
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), BadYaml> {
         let line = node.line;
         self.nodes += node.count();
@@ -181,8 +184,7 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.document = Some(node),
-            Some(OpenNode::List(Node { value: YamlValue::List(items), .. }, _)) => items.push(node),
-            Some(OpenNode::List(..)) => {}
+            Some(OpenNode::List { items, .. }) => items.push(node),
             Some(OpenNode::Mapping { entries, key, .. }) => match (key.take(), node.value) {
                 (Some(key), value) => entries.push((key, Node { line, value })),
                 (None, YamlValue::Text(name)) => *key = Some(YamlKey { line, name: name.to_string() }),
@@ -193,7 +195,7 @@ impl Builder {
     }
 }
 
-/// Refuses all tags but `!!str`, which says what is true of any scalar here.
+/// Refuses all tags except `!!str`, which is true of every scalar here.
 fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), BadYaml> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == "str") => {
@@ -204,7 +206,7 @@ fn check_tag(tag: Option<&Tag>, line: usize) -> Result<(), BadYaml> {
 }
 
 impl Node {
-    /// A long text counts as several values, so that aliases cannot repeat it beyond all bounds.
+    /// Counts the values. A long text counts as several, so that aliases cannot repeat it without bound.
     fn count(&self) -> usize {
         1 + match &self.value {
             YamlValue::Null => 0,
@@ -219,7 +221,7 @@ impl Node {
 mod tests {
     use super::*;
 
-    /// A tree in one line, each value behind its line.
+    /// A tree in one line, each value after its line.
     fn shown(node: &Node) -> String {
         let inner = match &node.value {
             YamlValue::Null => "null".to_owned(),
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_document_is_refused_with_its_line() {
+    fn an_invalid_document_is_refused_with_its_line() {
         let check = |yaml: &str, line: usize, says: &str| match parse(yaml) {
             Ok(node) => panic!("{yaml}: {}", shown(&node)),
             Err(bad) => assert!(bad.line == line && bad.what.contains(says), "{yaml}: {bad:?}"),

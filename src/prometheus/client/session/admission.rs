@@ -1,4 +1,4 @@
-//! Whether an upstream may be called: one that does not answer is called by one request at a time.
+//! Whether an upstream may be called. A silent upstream is called by one request at a time.
 
 use std::time::Instant;
 
@@ -9,8 +9,7 @@ use crate::prometheus::error::silence::{Silence, WaitedFor};
 use crate::prometheus::upstream::trivial_query;
 
 impl Session<'_> {
-    /// Sees that an upstream that does not answer is asked by one request at a time, and first for something that takes it no
-    /// time.
+    /// Makes sure that only one request at a time queries a silent upstream, and that it sends the trivial query first.
     pub(super) fn admit(&mut self) -> Result<(), ErrorKind> {
         if self.is_admitted {
             return Ok(());
@@ -18,7 +17,7 @@ impl Session<'_> {
         let client = self.client;
         match client.health.admit(&self.upstream.health_key(), Instant::now()) {
             Admission::Free => {}
-            Admission::Refused(silence) => return Err(ErrorKind::Silent(silence)),
+            Admission::ProbedByAnother(silence) => return Err(ErrorKind::Silent(silence)),
             Admission::Probe(probe) => self.probe(probe.silence)?,
         }
         self.is_admitted = true;
@@ -27,16 +26,16 @@ impl Session<'_> {
 
     fn probe(&mut self, silence: Silence) -> Result<(), ErrorKind> {
         let began = Instant::now();
-        let response = trivial_query::ask(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
+        let response = trivial_query::send(self.transport(), self.upstream.target(), self.deadline, Some(&self.trace));
         let response = response.map(|_| ());
         self.note_health(began, response.as_ref().err(), false);
-        // The trivial query was not heavy, as the text on a timeout would have it.
+        // The text of a timeout would blame a heavy query, but the trivial query is not heavy.
         response.map_err(
             |kind| if kind.waited_for() == Some(WaitedFor::Response) { ErrorKind::Silent(silence) } else { kind },
         )
     }
 
-    /// Notes whether an upstream has begun to answer, and whether as a Prometheus does.
+    /// Notes whether an upstream has begun to answer, and whether the response is one of the Prometheus API.
     pub(super) fn note_health(&self, began: Instant, failure: Option<&ErrorKind>, as_prometheus: bool) {
         let (health, upstream) = (&self.client.health, &self.upstream.health_key());
         match failure {

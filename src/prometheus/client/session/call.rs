@@ -1,5 +1,7 @@
-//! One call from its beginning to its end: what it costs, what it means, and who is told of it.
+//! One call from begin to end: admission, interpretation, metrics, log and recording.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Session;
@@ -7,7 +9,7 @@ use crate::log;
 use crate::model::query::PartialResponse;
 use crate::prometheus::client::MAX_CALLS;
 use crate::prometheus::client::recording::CallRecord;
-use crate::prometheus::client::response::{Unanswered, interpret, missing_data};
+use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
 use crate::prometheus::decode::json::{Json, Undecoded};
 use crate::prometheus::error::circumstances::CallKind;
@@ -15,56 +17,54 @@ use crate::prometheus::error::shortened::{logged, shortened};
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
-use crate::prometheus::http::response::{ByteMeter, UpstreamResponse};
+use crate::prometheus::http::response::UpstreamResponse;
 
-/// How many bytes of memory a byte of a query takes while it is sent: it is copied, and percent-encoded in a form.
+/// How many bytes of memory each byte of a query uses while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;
 
-/// The parameters that are times.
+/// The time parameters.
 const TIMES: [&str; 4] = ["time", "start", "end", "step"];
 
-/// Where a call goes, and what it carries.
+/// The endpoint and the parameters of a call.
 pub(super) struct ApiCall<'a> {
-    /// What the metrics call the endpoint.
+    /// The name of the endpoint in the metrics.
     pub(super) endpoint: &'static str,
     pub(super) path: &'a str,
     pub(super) params: Params,
-    /// The PromQL or selector, for the error.
+    /// The PromQL or selector that an error shows.
     pub(super) query: Option<&'a str>,
-    pub(super) asked: CallKind,
-    /// Whether the endpoint takes a form by POST, which has no bound on its length.
+    pub(super) call_kind: CallKind,
+    /// Whether the endpoint accepts a form by POST, whose length is not limited.
     pub(super) by_post: bool,
     pub(super) deadline: Deadline,
 }
 
-/// A call under way.
+/// A call in flight.
 pub(super) struct OngoingCall {
     endpoint: &'static str,
-    asked: CallKind,
+    call_kind: CallKind,
     path: String,
     query: Option<String>,
     started: Instant,
-    /// How long the request had waited for memory before.
+    /// How long the request had waited for memory before the call.
     waited_for_memory: Duration,
-    /// Its parameters that are times, if it is recorded.
+    /// Its time parameters, if it is recorded.
     pub(super) times: Params,
-    /// The HTTP status, once there is a response.
+    /// The HTTP status, once the response has begun.
     status: Option<u16>,
     /// Counts the bytes of the response, if it is recorded.
-    meter: Option<ByteMeter>,
+    meter: Option<Arc<AtomicU64>>,
 }
 
 impl OngoingCall {
     pub(super) fn has_response(&mut self, response: &mut UpstreamResponse) {
         self.status = Some(response.status);
-        if let Some(meter) = &self.meter {
-            response.body.measure(meter.clone());
-        }
+        response.body.meter.clone_from(&self.meter);
     }
 }
 
 impl Session<'_> {
-    /// Makes a call and gives its data, which some servers leave out, or write as `null`, when a list is empty.
+    /// Makes a call and returns its data. `None` if there is none: some servers leave `data` out or write `null` for an empty list.
     pub(super) fn call<T>(
         &mut self,
         request: ApiCall<'_>,
@@ -78,39 +78,39 @@ impl Session<'_> {
         Ok(data.flatten())
     }
 
-    /// Makes a call whose answer `interpret` reads. Gives nothing when that has seen enough.
+    /// Makes a call whose response `interpret` decodes. The outer `None` means that the sink has seen enough.
     pub(super) fn call_with<T>(
         &mut self,
         request: ApiCall<'_>,
-        interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, Unanswered>,
+        interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, NoData>,
     ) -> Result<Option<Option<T>>, Error> {
-        let mut call = self.begin(request.endpoint, request.path, request.query, request.asked)?;
+        let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
         if self.recording.is_some() {
             call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
-        let mut response = self.exchange(&request);
+        let mut response = self.send(&request);
         if let Ok(response) = &mut response {
             call.has_response(response);
         }
         if response.as_ref().is_ok_and(|response| response.is_victoria_metrics) && !self.is_victoria_metrics() {
             self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
         }
-        let result = response.map_err(Unanswered::Failed).and_then(interpret).and_then(|envelope| {
+        let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
         });
         let failure = match &result {
-            Err(Unanswered::Failed(kind)) => Some(kind),
-            Ok(_) | Err(Unanswered::Enough) => None,
+            Err(NoData::Failed(kind)) => Some(kind),
+            Ok(_) | Err(NoData::Enough) => None,
         };
-        self.end(call, failure.map_or("ok", ErrorKind::name), failure, failure.is_none());
+        self.end(call, failure.map_or("ok", ErrorKind::code), failure, failure.is_none());
         match result {
             Ok(envelope) => {
                 self.note_warnings(&envelope, request.query);
                 Ok(Some(envelope.data))
             }
-            Err(Unanswered::Enough) => Ok(None),
-            Err(Unanswered::Failed(kind)) => Err(self.error(request.query, request.asked, kind)),
+            Err(NoData::Enough) => Ok(None),
+            Err(NoData::Failed(kind)) => Err(self.error(request.query, request.call_kind, kind)),
         }
     }
 
@@ -136,26 +136,26 @@ impl Session<'_> {
         endpoint: &'static str,
         path: &str,
         query: Option<&str>,
-        asked: CallKind,
+        call_kind: CallKind,
     ) -> Result<OngoingCall, Error> {
         if self.calls_left() == 0 {
-            return Err(self.error(query, asked, ErrorKind::TooManyCalls(MAX_CALLS)));
+            return Err(self.error(query, call_kind, ErrorKind::TooManyCalls(MAX_CALLS)));
         }
-        self.admit().map_err(|kind| self.error(query, asked, kind))?;
+        self.admit().map_err(|kind| self.error(query, call_kind, kind))?;
         self.memory
             .hold(query.map_or(0, str::len) * QUERY_BYTES)
-            .map_err(|none| self.error(query, asked, ErrorKind::NoMemory(none)))?;
-        if asked != CallKind::Names || self.last_query.is_none() {
+            .map_err(|none| self.error(query, call_kind, ErrorKind::NoMemory(none)))?;
+        if call_kind != CallKind::Names || self.last_query.is_none() {
             self.last_query = query.map(logged);
         }
-        self.last_asked = asked;
+        self.last_call_kind = call_kind;
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
-        let meter = self.recording.as_ref().map(|_| ByteMeter::default());
+        let meter = self.recording.as_ref().map(|_| Arc::default());
         let (path, query) = (path.to_owned(), query.map(logged));
         Ok(OngoingCall {
             endpoint,
-            asked,
+            call_kind,
             path,
             query,
             started: Instant::now(),
@@ -166,7 +166,7 @@ impl Session<'_> {
         })
     }
 
-    /// Ends a call: counts it and tells of it.
+    /// Ends a call: counts, logs and records it.
     pub(super) fn end(
         &mut self,
         call: OngoingCall,
@@ -187,7 +187,7 @@ impl Session<'_> {
                 .text("path", &call.path)
                 .text("promql", call.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
-                .text("error", failure.map(|kind| self.told(kind, call.asked)).unwrap_or_default())
+                .text("error", failure.map(|kind| self.told(kind, call.call_kind)).unwrap_or_default())
         });
         if let Some(recording) = &mut self.recording {
             let OngoingCall { path, query, times, status, meter, .. } = call;
@@ -199,7 +199,7 @@ impl Session<'_> {
                 status,
                 outcome,
                 took,
-                bytes: meter.map_or(0, |meter| meter.bytes()),
+                bytes: meter.map_or(0, |meter| meter.load(Ordering::Relaxed)),
                 series: None,
                 samples: None,
             });

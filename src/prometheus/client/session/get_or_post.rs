@@ -1,4 +1,4 @@
-//! How the parameters of a call go out: by POST, or by GET where POST is refused.
+//! How the parameters of a call are sent: by POST, or by GET if POST is refused.
 
 use std::time::Instant;
 
@@ -8,23 +8,23 @@ use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::call::{CallContent, OutgoingCall, url};
 use crate::prometheus::http::response::UpstreamResponse;
 
-/// The most bytes of a response in JSON: 32 MiB, in which a million samples have room.
+/// The most bytes of a JSON response: 32 MiB, enough for a million samples.
 const MAX_JSON_BYTES: u64 = 32 << 20;
 
-/// The most bytes of a URL. ureq writes the first line of a request in one piece, which has to fit into its output buffer of
-/// 16 KiB (`transport`), and panics beyond 65,534 bytes.
+/// The most bytes of a URL. ureq writes the first line of a request in one piece, which must fit into its output buffer of 16 KiB
+/// (`transport`). It panics at more than 65,534 bytes.
 pub(super) const MAX_URL_BYTES: usize = 16_000;
 
 impl Session<'_> {
-    /// Sends a call, by GET where the upstream takes no POST: some read-only proxies do not. The response has only begun.
-    pub(super) fn exchange(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
+    /// Sends a call, by GET if the upstream refuses POST, as some read-only proxies do. Returns when the response begins.
+    pub(super) fn send(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let ApiCall { path, params, deadline, .. } = request;
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
             if matches!(content, CallContent::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
-            self.transport().exchange(OutgoingCall {
+            self.transport().send(OutgoingCall {
                 target,
                 path,
                 content,
@@ -42,7 +42,7 @@ impl Session<'_> {
             if !is_too_long(&by_get) {
                 return by_get;
             }
-            // With it goes its connection, on which the rest of the refusal may never come.
+            // This closes its connection, on which the rest of the refusal may never arrive.
             drop(by_get);
             get_only.remove(&self.upstream);
             let by_post = send(CallContent::Form(params))?;
@@ -65,12 +65,12 @@ impl Session<'_> {
     }
 }
 
-/// Whether a response says that POST is not allowed.
+/// Whether a response may mean that POST is not allowed.
 fn is_post_refused(response: &UpstreamResponse) -> bool {
     matches!(response.status, 403 | 405 | 501)
 }
 
-/// Whether a query by GET was too long for what stands before the upstream, or for a URL at all.
+/// Whether a query was too long for a GET: for the proxy in front of the upstream, or for a URL at all.
 fn is_too_long(by_get: &Result<UpstreamResponse, ErrorKind>) -> bool {
     match by_get {
         Ok(response) => matches!(response.status, 413 | 414 | 431),

@@ -1,4 +1,4 @@
-//! Lists: names and values of labels, and what is declared of metrics.
+//! Lists: label names, label values and metric metadata.
 
 use super::Session;
 use super::call::ApiCall;
@@ -8,23 +8,21 @@ use crate::model::texts::Texts;
 use crate::prometheus::client::params::{narrowing, path_segment};
 use crate::prometheus::decode::json::Decode;
 use crate::prometheus::decode::lists::{self, BoundedTexts};
-use crate::prometheus::decode::metadata::Families;
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::call::{CallContent, url};
-use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::Params;
 
-/// The most names or values in a list: many times what a person can choose from, and few enough for every worker to
-/// have as many in memory.
+/// The most names or values in a list: far more than a person can choose from, and few enough for every worker to hold as many in
+/// memory.
 const MAX_NAMES: usize = 250_000;
 
 impl Session<'_> {
-    /// The names of labels of the series that a selector matches, `None` being all, between two times in milliseconds, of
-    /// which the start may be left to the upstream.
+    /// The label names of the series that match a selector (`None`: all series), between two times in milliseconds. Without a
+    /// start, the upstream chooses it.
     pub fn labels(&mut self, selector: Option<&str>, start_ms: Option<i64>, end_ms: i64) -> Result<Texts, Error> {
-        let deadline = self.deadline;
-        self.list("labels", "/api/v1/labels", true, deadline, selector, narrowing(selector, start_ms, end_ms))
+        let params = narrowing(selector, start_ms, end_ms);
+        self.list(ApiCall { by_post: true, ..self.names_call("labels", "/api/v1/labels", selector, params) })
     }
 
     /// The values of a label, narrowed like [`Session::labels`].
@@ -36,32 +34,25 @@ impl Session<'_> {
         end_ms: i64,
     ) -> Result<Texts, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
-        let (deadline, params) = (self.deadline, narrowing(selector, start_ms, end_ms));
+        let params = narrowing(selector, start_ms, end_ms);
         let in_url = [&params[..], &self.partial_params()].concat();
         if let Some(selector) = selector
             && url(self.upstream.target(), &path, CallContent::Query(&in_url)).len() > MAX_URL_BYTES
         {
             return self.label_values_of_series(label, selector, params);
         }
-        self.list("label_values", &path, false, deadline, selector, params.clone()).or_else(|error| match selector {
+        let request = self.names_call("label_values", &path, selector, params.clone());
+        self.list(request).or_else(|error| match selector {
             Some(selector) if error.kind.is_too_long() => self.label_values_of_series(label, selector, params),
             _ => Err(error),
         })
     }
 
-    /// The same, found in the series themselves. They may be many, but they are asked for by POST, which a long selector fits into;
-    /// values can be asked for by GET only.
+    /// The values of a label, taken from the series. The upstream lists label values by GET only, but series by POST, which a long
+    /// selector fits into.
     fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
         params.extend(self.partial_params());
-        let request = ApiCall {
-            endpoint: "series",
-            path: "/api/v1/series",
-            params,
-            query: Some(selector),
-            asked: CallKind::Names,
-            by_post: true,
-            deadline: self.deadline,
-        };
+        let request = ApiCall { by_post: true, ..self.names_call("series", "/api/v1/series", Some(selector), params) };
         let values = self.call(request, |json| lists::values_in_objects(json, label, MAX_NAMES))?.unwrap_or_default();
         if values.len() > MAX_NAMES {
             return Err(self.error(Some(selector), CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));
@@ -69,42 +60,38 @@ impl Session<'_> {
         Ok(values.iter().map(String::as_str).collect())
     }
 
-    /// The names of all metrics between two times in milliseconds, as a hint: it takes half of the remaining time at most.
+    /// The names of all metrics between two times in milliseconds. As they are only a hint, the call may use half of the remaining
+    /// time at most.
     pub fn metric_names(&mut self, start_ms: i64, end_ms: i64) -> Result<Texts, Error> {
-        let deadline = self.deadline.halved();
         let params = narrowing(None, Some(start_ms), end_ms);
-        self.list("label_values", "/api/v1/label/__name__/values", false, deadline, None, params)
+        let request = self.names_call("label_values", "/api/v1/label/__name__/values", None, params);
+        self.list(ApiCall { deadline: self.deadline.halved(), ..request })
     }
 
-    /// The declared types of all metrics, or of one family. Many servers know none, and what they know is a hint, so the
-    /// call takes half of the remaining time at most.
+    /// The declared types of all metrics, or of one family. Many servers do not have them and they are only a hint, so the call may
+    /// use half of the remaining time at most.
     pub fn metadata(&mut self, family: Option<&str>) -> Result<Metadata, Error> {
         let params = family.map(|family| ("metric", family.to_owned())).into_iter().collect();
-        let deadline = self.deadline.halved();
-        let request = ApiCall {
-            endpoint: "metadata",
-            path: "/api/v1/metadata",
-            params,
-            query: None,
-            asked: CallKind::Names,
-            by_post: false,
-            deadline,
-        };
-        let Families(metadata) = self.call(request, Families::decode)?.unwrap_or_default();
-        Ok(metadata)
+        let request = self.names_call("metadata", "/api/v1/metadata", None, params);
+        let request = ApiCall { deadline: self.deadline.halved(), ..request };
+        Ok(self.call(request, Metadata::decode)?.unwrap_or_default())
     }
 
-    fn list(
-        &mut self,
+    /// A call for names, by GET and within the deadline of the request.
+    fn names_call<'a>(
+        &self,
         endpoint: &'static str,
-        path: &str,
-        by_post: bool,
-        deadline: Deadline,
-        selector: Option<&str>,
-        mut params: Params,
-    ) -> Result<Texts, Error> {
-        params.extend(self.partial_params());
-        let request = ApiCall { endpoint, path, params, query: selector, asked: CallKind::Names, by_post, deadline };
+        path: &'a str,
+        query: Option<&'a str>,
+        params: Params,
+    ) -> ApiCall<'a> {
+        let (call_kind, deadline) = (CallKind::Names, self.deadline);
+        ApiCall { endpoint, path, params, query, call_kind, by_post: false, deadline }
+    }
+
+    fn list(&mut self, mut request: ApiCall<'_>) -> Result<Texts, Error> {
+        request.params.extend(self.partial_params());
+        let selector = request.query;
         let names = self.call(request, BoundedTexts::<MAX_NAMES>::decode)?.unwrap_or_default();
         if names.total > names.kept.len() {
             return Err(self.error(selector, CallKind::Names, ErrorKind::TooManyNames(MAX_NAMES)));

@@ -1,4 +1,4 @@
-//! Expressions: their values at one time, or over time.
+//! Expressions, evaluated at one time or over a range.
 
 use super::Session;
 use super::call::ApiCall;
@@ -12,20 +12,21 @@ use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::form::Params;
 
 impl Session<'_> {
-    /// The value of an expression at a time in milliseconds since the epoch, `None` being the upstream's own now; and its type.
+    /// Evaluates an expression at a time in milliseconds since the epoch (`None`: the upstream's current time). Returns the result
+    /// and its type.
     pub fn instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<(ResultType, SeriesSet), Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
         self.evaluate("query", CallKind::Evaluation, promql, time, &[ResultType::Scalar, ResultType::Vector])
     }
 
-    /// The same of an expression that takes the upstream no time.
+    /// Evaluates an expression that costs the upstream almost no time.
     pub fn trivial_instant(&mut self, promql: &str, time_ms: Option<i64>) -> Result<SeriesSet, Error> {
         let time = time_ms.map(|time_ms| ("time", seconds(time_ms))).into_iter().collect();
         let expected = [ResultType::Scalar, ResultType::Vector];
         self.evaluate("query", CallKind::Trivial, promql, time, &expected).map(|(_, found)| found)
     }
 
-    /// The values of an expression over time; start and end in milliseconds since the epoch, the step in milliseconds.
+    /// Evaluates an expression over a range; start and end in milliseconds since the epoch, the step in milliseconds.
     pub fn range(&mut self, promql: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<SeriesSet, Error> {
         let times = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("step", step(step_ms))];
         self.evaluate("query_range", CallKind::Evaluation, promql, times, &[ResultType::Matrix]).map(|(_, found)| found)
@@ -34,7 +35,7 @@ impl Session<'_> {
     fn evaluate(
         &mut self,
         endpoint: &'static str,
-        asked: CallKind,
+        call_kind: CallKind,
         promql: &str,
         params: Params,
         expected: &[ResultType],
@@ -42,7 +43,7 @@ impl Session<'_> {
         let params = self.evaluation_params(promql, params);
         let path = &format!("/api/v1/{endpoint}");
         let (query, deadline) = (Some(promql), self.deadline);
-        let request = ApiCall { endpoint, path, params, query, asked, by_post: true, deadline };
+        let request = ApiCall { endpoint, path, params, query, call_kind, by_post: true, deadline };
         match self.call(request, QueryResult::decode)? {
             Some(result) if expected.contains(&result.kind) => {
                 if let Some(recording) = &mut self.recording {
@@ -57,15 +58,15 @@ impl Session<'_> {
 
     pub(super) fn evaluation_params(&self, promql: &str, mut params: Params) -> Params {
         params.push(("query", promql.to_owned()));
-        // Prometheus stops evaluating once the mirror has stopped waiting.
+        // Prometheus stops the evaluation when the mirror stops waiting.
         params.push(("timeout", seconds(self.deadline.remaining().as_millis().max(1) as i64)));
-        // VictoriaMetrics moves the grid to multiples of the step unless it is told not to use its cache.
+        // VictoriaMetrics moves the times to multiples of the step, unless `nocache` is set.
         params.push(("nocache", "1".to_owned()));
         params.extend(self.partial_params());
         params
     }
 
-    /// What tells VictoriaMetrics clusters and Thanos what to do when data is missing. Others do not know it.
+    /// Tells VictoriaMetrics clusters and Thanos what to do when data is missing. Other servers ignore it.
     pub(super) fn partial_params(&self) -> Params {
         match self.partial {
             PartialResponse::Deny => {

@@ -15,32 +15,32 @@ use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::call::{CallContent, OutgoingCall};
 use crate::prometheus::http::response::UpstreamResponse;
 
-/// What the metrics call the endpoint of remote read, and its path.
+/// The endpoint of remote read in the metrics, and its path.
 const READ: &str = "read";
 const READ_PATH: &str = "/api/v1/read";
 
-/// How much of a refused remote read's body is read.
+/// How much of the body of a refused remote read is read.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
 
-/// The type of a response that streams chunks.
+/// The media type of a streamed response.
 const STREAMED: &str = "application/x-streamed-protobuf";
 
-/// What an upstream answers to a remote read.
+/// How an upstream answers a remote read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RemoteRead {
-    /// Samples, as many as were wanted.
+    /// It sent the samples.
     Read,
-    /// Chunks in an order that they cannot be merged in.
+    /// It sent chunks in an order in which they cannot be merged.
     OutOfOrder,
-    /// That it, or what stands before it, cannot answer now.
+    /// It, or the proxy in front of it, cannot answer now.
     NotNow,
-    /// Something else: it has no remote read, or none that streams.
+    /// It has no remote read, or none that streams.
     NotOffered,
 }
 
 impl RemoteRead {
-    /// What the metrics call it.
-    fn name(&self) -> &'static str {
+    /// The outcome of the call in the metrics.
+    fn outcome(&self) -> &'static str {
         match self {
             RemoteRead::Read => "ok",
             RemoteRead::OutOfOrder => "out_of_order",
@@ -68,15 +68,15 @@ impl Session<'_> {
             content: CallContent::RemoteRead(&body),
             deadline: self.deadline,
             trace: Some(&self.trace),
-            // Bounded by whoever decodes it.
+            // The decoder bounds it.
             max_bytes: u64::MAX,
         };
-        let result = self.transport().exchange(outgoing).and_then(|mut response| {
+        let result = self.transport().send(outgoing).and_then(|mut response| {
             call.has_response(&mut response);
             streamed(response, range, sink)
         });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);
-        let outcome = result.as_ref().map_or_else(ErrorKind::name, RemoteRead::name);
+        let outcome = result.as_ref().map_or_else(ErrorKind::code, RemoteRead::outcome);
         self.end(call, outcome, result.as_ref().err(), as_prometheus);
         let read = result.map_err(|kind| self.error(Some(promql), CallKind::Evaluation, kind))?;
         if read == RemoteRead::Read {
@@ -86,12 +86,12 @@ impl Session<'_> {
     }
 }
 
-/// Hands the samples of a streamed response to a sink.
+/// Passes the samples of a streamed response to a sink.
 fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
     let UpstreamResponse { status, headers, content_type, mut body, .. } = response;
     let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
-        // The connection can be used again once a short body is read. A body that cannot be read does not matter.
+        // The connection can be reused after a short body is read to its end. An unreadable body does not matter.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
         let is_passing = matches!(status, 408 | 429 | 502..=504);
         return Ok(if is_passing { RemoteRead::NotNow } else { RemoteRead::NotOffered });

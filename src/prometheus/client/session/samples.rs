@@ -1,4 +1,4 @@
-//! Samples: by remote read, or by a range selector where there is no remote read.
+//! Samples: by remote read, or by a range selector if the upstream has no remote read.
 
 use std::time::Instant;
 
@@ -11,27 +11,27 @@ use crate::prometheus::client::params::seconds;
 use crate::prometheus::client::recording::{ReadRecorder, Tee};
 use crate::prometheus::client::response::interpret;
 use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
-use crate::prometheus::decode::envelope::{self, Streamed};
+use crate::prometheus::decode::envelope;
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 
 impl Session<'_> {
-    /// Reads samples: by remote read, or by a range selector where the upstream has no remote read. `new_sink` makes what
-    /// they are handed to, anew for each try.
+    /// Reads samples: by remote read, or by a range selector if the upstream has no remote read. `new_sink` creates the sink that
+    /// receives them, a new one for each attempt.
     ///
     /// # Errors
-    /// When they cannot be read; never because a sink has seen enough.
+    /// Fails if the samples cannot be read; never because a sink has seen enough.
     pub fn samples<S: SampleSink>(
         &mut self,
         query: &SampleQuery<'_>,
         new_sink: impl Fn() -> S,
     ) -> Result<SamplesRead<S>, Error> {
-        let order = self.recording.as_ref().map(|recording| recording.order());
+        let order = self.recording.as_ref().map(|recording| recording.order);
         let new_sink = || Tee { sink: new_sink(), recorder: order.map(ReadRecorder::new) };
         let (source, read) = self.samples_from_anywhere(query, new_sink)?;
         let SamplesRead { sink: Tee { sink, recorder }, too_large } = read;
         if let (Some(recording), Some(recorder)) = (&mut self.recording, recorder) {
-            recording.take_read(source, recorder.into_record());
+            recording.take_read(source, recorder.record);
         }
         Ok(SamplesRead { sink, too_large })
     }
@@ -54,7 +54,7 @@ impl Session<'_> {
             RemoteRead::OutOfOrder | RemoteRead::NotNow => by_selector(self),
             RemoteRead::NotOffered => {
                 let read = by_selector(self)?;
-                // It is not just that the upstream is down.
+                // The range selector works, so the upstream is not just down.
                 self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
                 Ok(read)
             }
@@ -73,22 +73,20 @@ impl Session<'_> {
             path: "/api/v1/query",
             params,
             query: Some(promql),
-            asked: CallKind::Evaluation,
+            call_kind: CallKind::Evaluation,
             by_post: true,
             deadline: self.deadline,
         };
         let context = self.upstream.context();
         let taken = self.call_with(request, |response| {
-            // VictoriaMetrics drops NaN that it is given, and shows where a series ended as NaN.
+            // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
             let are_nan_stale = response.is_victoria_metrics;
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.count_sample_read(SampleSource::RangeSelector);
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
-            Ok(Some(Some(Streamed { has_native_histograms: true }))) => {
-                Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
-            }
+            Ok(Some(Some(true))) => Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram)),
             Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
                 Ok(SamplesRead { sink, too_large: Some(error) })
@@ -97,7 +95,7 @@ impl Session<'_> {
         }
     }
 
-    /// From now on PromQL is asked in the place of samples, of which there are too many.
+    /// Notes that PromQL computes the points from now on, because there are too many samples to read.
     pub fn answer_by_promql(&mut self) {
         self.client.metrics.count_sample_read(SampleSource::PromQl);
         if let Some(recording) = &mut self.recording {

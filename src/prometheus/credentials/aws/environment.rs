@@ -1,4 +1,4 @@
-//! What Amazon's programs take from the environment ("AWS SDKs and Tools Reference Guide", "Settings reference").
+//! The environment variables that Amazon's SDKs read ("AWS SDKs and Tools Reference Guide", "Settings reference").
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::file;
 use crate::secret::Secret;
 
-/// The most bytes of a file with keys or a token: 256 KiB, many times what they have.
+/// The most bytes of a file with keys or a token: 256 KiB, many times their size.
 pub(super) const MAX_FILE_BYTES: u64 = 256 << 10;
 
-/// Variables by which Amazon's containers, pods and machines tell a program who it is. `settings` reads them.
+/// The variables that give a program its identity in Amazon's containers, pods and machines. `settings` reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsEnvironment {
     /// `AWS_ACCESS_KEY_ID`.
@@ -45,7 +45,7 @@ pub struct AwsEnvironment {
 }
 
 impl AwsEnvironment {
-    /// A number that another one takes the place of when something changes in one of the files.
+    /// A number that changes when the content of one of the files changes.
     pub(super) fn fingerprint(&self) -> u64 {
         let files = [&self.shared_credentials_file, &self.web_identity_token_file, &self.container_token_file];
         let mut hasher = DefaultHasher::new();
@@ -55,7 +55,7 @@ impl AwsEnvironment {
         hasher.finish()
     }
 
-    /// That of a process, whose variables `variable` gives.
+    /// The environment of a process, whose variables `variable` returns.
     pub fn of(variable: impl Fn(&str) -> Option<String>) -> AwsEnvironment {
         let given = |name: &str| variable(name).filter(|value| !value.is_empty());
         let secret = |name: &str| given(name).map(|value| Secret::new(&value));

@@ -1,4 +1,4 @@
-//! What Amazon's services answer that hand out keys. Pure.
+//! The responses of Amazon's services that issue keys. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use crate::secret::Secret;
 
 use super::signer::AwsKeys;
 
-/// Temporary keys and their end.
+/// Temporary keys and when they expire.
 pub(super) type GrantedKeys = (AwsKeys, Option<SystemTime>);
 
-/// The keys in the JSON of a container or a machine.
+/// The keys in the JSON of the container's or the machine's service.
 pub(super) fn of_json(json: &str) -> Option<GrantedKeys> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -30,7 +30,7 @@ pub(super) fn of_json(json: &str) -> Option<GrantedKeys> {
 pub(super) fn of_xml(xml: &str) -> Option<GrantedKeys> {
     let credentials = element(xml, "Credentials")?;
     let text = |name: &str| element(credentials, name).and_then(unescaped);
-    // Temporary keys always have a token and an end.
+    // Temporary keys always have a token and an expiry.
     let (token, end) = (text("SessionToken")?, text("Expiration")?);
     granted(text("AccessKeyId")?, &text("SecretAccessKey")?, Some(&token), Some(&end))
 }
@@ -57,7 +57,7 @@ fn granted(access_key: String, secret: &str, token: Option<&str>, end: Option<&s
     Some((AwsKeys { access_key, secret_key: Secret::new(secret), session_token: token.map(Secret::new) }, end))
 }
 
-/// What stands in the first element of a name that has no attributes.
+/// The content of the first element of this name. The element must have no attributes.
 fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     let begin = format!("<{name}>");
     let from = xml.find(&begin)? + begin.len();
@@ -65,7 +65,7 @@ fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     Some(xml[from..from + length].trim())
 }
 
-/// A text without the entities of XML; `None` for one with elements, or with other entities.
+/// A text with the entities of XML replaced; `None` if it contains elements or other entities.
 fn unescaped(text: &str) -> Option<String> {
     const ENTITIES: [(&str, &str); 5] =
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
@@ -80,7 +80,7 @@ fn unescaped(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// A time such as `2026-11-26T12:34:56Z`, of which parts of a second are cut off.
+/// A time such as `2026-11-26T12:34:56Z`. Fractions of a second are truncated.
 fn time(text: &str) -> Option<SystemTime> {
     let seconds = u64::try_from(DateTime::parse_ms(text)? / 1_000).ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))

@@ -1,7 +1,7 @@
-//! Signature Version 4: the headers by which Amazon knows who sent a request ("Create a signed AWS API request"). Pure.
+//! Signature Version 4: the headers that authenticate a call at Amazon ("Create a signed AWS API request"). Pure.
 //!
-//! Signed are the method, the path, the query, the body, and those headers that this adds, the host included. What the signature says of
-//! the path is the path as it is sent, encoded once more, as all services but S3 want it.
+//! The signature covers the method, the path, the query, the body, the host and the headers that are added here. The path is
+//! encoded once more than it is sent, as all services except S3 require.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,33 +17,33 @@ use crate::secret::Secret;
 /// Keys of an Amazon account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::prometheus) struct AwsKeys {
-    /// The id of the key, which is no secret.
+    /// The id of the key, which is not secret.
     pub(in crate::prometheus) access_key: String,
     pub(in crate::prometheus) secret_key: Secret,
-    /// What comes with temporary keys.
+    /// The token that belongs to temporary keys.
     pub(in crate::prometheus) session_token: Option<Secret>,
 }
 
 impl AwsKeys {
-    /// What no text may repeat.
+    /// The secrets, which no text may contain.
     pub(in crate::prometheus) fn secrets(&self) -> Vec<Secret> {
         self.session_token.iter().chain([&self.secret_key]).cloned().collect()
     }
 }
 
-/// What a signature is good for.
+/// The region and the service that a signature is valid for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) struct Scope<'a> {
-    /// Such as `eu-west-1`.
+    /// For example `eu-west-1`.
     pub(in crate::prometheus) region: &'a str,
-    /// Such as `aps`.
+    /// For example `aps`.
     pub(in crate::prometheus) service: &'a str,
 }
 
-/// What is percent-encoded in a canonical path.
+/// The characters that are percent-encoded in a canonical path.
 const PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// The headers that sign a request: names in lower case, in the order of their names.
+/// The headers that sign a call: names in lower case, sorted by name.
 pub(in crate::prometheus) fn signature(
     request: &UnsignedCall<'_>,
     keys: &AwsKeys,
@@ -79,7 +79,7 @@ pub(in crate::prometheus) fn signature(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
         keys.access_key
     );
-    // The host is sent anyway.
+    // ureq adds the host.
     let sent = signed.into_iter().filter(|(name, _)| *name != "host");
     [("authorization", authorization)]
         .into_iter()
@@ -88,7 +88,7 @@ pub(in crate::prometheus) fn signature(
         .collect()
 }
 
-/// The header `Host` as it is sent: with a port that is not that of the scheme.
+/// The header `Host` as it is sent: with a port unless it is that of the scheme.
 fn host(request: &UnsignedCall<'_>) -> String {
     let host = request.uri.host().unwrap_or_default();
     let default = if request.uri.scheme_str() == Some("https") { 443 } else { 80 };
@@ -98,7 +98,7 @@ fn host(request: &UnsignedCall<'_>) -> String {
     }
 }
 
-/// A path without empty segments and such as `..`, encoded once more.
+/// A path without empty segments, `.` and `..`, encoded once more.
 fn canonical_path(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -112,7 +112,7 @@ fn canonical_path(path: &str) -> String {
     utf8_percent_encode(&format!("/{}{last}", segments.join("/")), PATH).to_string()
 }
 
-/// The parameters of a query, which are encoded already, in the order of their names and values.
+/// The parameters of a query, which are already encoded, sorted by name and value.
 fn canonical_query(query: &str) -> String {
     let mut pairs: Vec<(&str, &str)> = query
         .split('&')
@@ -124,7 +124,7 @@ fn canonical_query(query: &str) -> String {
     pairs.join("&")
 }
 
-/// A time as Amazon writes it, such as `20261126T123456Z`.
+/// A time in Amazon's format, such as `20261126T123456Z`.
 fn amz_date(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let DateTime { date: (year, month, day), time: (hour, minute, second), .. } =
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of "Create a signed AWS API request" with the keys that Amazon's test suite has (`get-vanilla-query-order-key-case`).
+    /// The example of "Create a signed AWS API request", with the keys of Amazon's test suite (`get-vanilla-query-order-key-case`).
     #[test]
     fn the_example_of_amazons_test_suite_is_signed_as_there() {
         let uri = "https://example.amazonaws.com/?Param2=value2&Param1=value1".parse().unwrap();

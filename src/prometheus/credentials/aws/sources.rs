@@ -1,7 +1,6 @@
-//! Where Amazon's keys come from, in the order in which Amazon's own programs look ("Standardized credential providers").
+//! Where Amazon's keys come from, in the order of Amazon's SDKs ("Standardized credential providers").
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{HeaderName, Uri};
@@ -22,40 +21,41 @@ use super::Signed;
 use super::environment::{AwsEnvironment, MAX_FILE_BYTES};
 use super::responses::{self, GrantedKeys};
 use super::signer::{AwsKeys, Scope};
-use crate::prometheus::credentials::exchange::exchange;
 use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
+use crate::prometheus::credentials::issuer_call::call_issuer;
 use crate::prometheus::credentials::single_fetch::Fetched;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
 
-/// How long keys are kept that have no end, but may change where they stand.
+/// How long keys without an expiry are kept before their source is read again.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The metadata service of a machine.
 const METADATA: &str = "http://169.254.169.254";
 
-/// What a session is called when nothing else is said.
+/// The default name of a session.
 const SESSION: &str = "prometheusmirror";
 
-/// Hands out keys.
+/// What is wrong with a response without keys.
+const NOT_KEYS: &str = "responds with no keys";
+
+/// Finds keys.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) environment: AwsEnvironment,
-    /// The profile that is wanted; then keys come from there alone.
+    /// The profile that the upstreams file names. Keys then come only from there.
     pub(super) profile: Option<String>,
     pub(super) region: String,
     pub(super) sts_endpoint: String,
-    /// To the Security Token Service.
+    /// Leads to the Security Token Service.
     pub(super) sts: RotatingTransport,
-    /// To the container's or the machine's own services, never through a proxy.
+    /// Leads to the services of the container or the machine, never through a proxy.
     pub(super) local: RotatingTransport,
-    /// A fingerprint of the files that the environment names, as they were last.
-    pub(super) files: Mutex<u64>,
 }
 
 impl Sources {
-    /// The first keys there are.
+    /// The keys of the first source that applies.
     pub(super) fn keys(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let environment = &self.environment;
         if let Some(profile) = &self.profile {
@@ -80,14 +80,7 @@ impl Sources {
         self.of_machine(deadline)
     }
 
-    /// Whether what stands in the files that the environment names is other than when this was asked last.
-    pub(super) fn have_files_changed(&self) -> bool {
-        let now = self.environment.fingerprint();
-        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
-        before != now
-    }
-
-    /// The keys of a role, for which others are shown.
+    /// The keys of a role, which the given keys may assume.
     pub(super) fn assume(
         &self,
         role: &Role,
@@ -145,8 +138,8 @@ impl Sources {
     ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         let form = Zeroizing::new(url_query(params));
         let issuer = Issuer::SecurityTokenService;
-        let call = KeysCall { issuer, transport: &self.sts, url: &self.sts_endpoint, credentials, deadline };
-        let (server, status, text) = call.ask(CallContent::EncodedForm(&form))?;
+        let content = CallContent::EncodedForm(&form);
+        let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
             return Err(CredentialsFailure::refused(issuer, &server, status, words));
@@ -166,25 +159,24 @@ impl Sources {
             Some(file) => Some(Secret::new(read(file)?.trim())),
             None => self.environment.container_token.clone(),
         };
-        let credentials = Fixed::authorization(token);
-        self.of_json(&self.local_call(Issuer::Container, uri, &credentials, deadline))
+        self.of_json(Issuer::Container, uri, &Fixed::authorization(token), deadline)
     }
 
-    /// The keys of the machine's role, by version 2 of its metadata service.
+    /// The keys of the machine's role, by IMDSv2.
     fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
-        let ask = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
-            self.local_call(Issuer::Machine, url, credentials, deadline).ask(content)
+        let send = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
+            self.send(Issuer::Machine, url, credentials, content, deadline)
         };
         let none = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Secret::new("300"));
-        let (server, status, token) = ask(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
+        let (server, status, token) = send(&format!("{endpoint}/latest/api/token"), &none, CallContent::EmptyPut)
             .map_err(CredentialsFailure::or_no_keys)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let (server, status, roles) = ask(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
+        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
@@ -193,58 +185,47 @@ impl Sources {
             200 | 404 => return Err(CredentialsFailure::no_role(&server)),
             _ => return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None)),
         }
-        self.of_json(&self.local_call(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline))
+        self.of_json(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline)
     }
 
-    fn local_call<'c>(
-        &'c self,
+    fn of_json(
+        &self,
         issuer: Issuer,
-        url: &'c str,
-        credentials: &'c dyn Authorize,
+        url: &str,
+        credentials: &Fixed,
         deadline: Deadline,
-    ) -> KeysCall<'c> {
-        KeysCall { issuer, transport: &self.local, url, credentials, deadline }
-    }
-
-    fn of_json(&self, call: &KeysCall<'_>) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let (server, status, text) = call.ask(CallContent::Query(&Vec::new()))?;
+    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(&Vec::new()), deadline)?;
         if status != 200 {
-            return Err(CredentialsFailure::refused(call.issuer, &server, status, None));
+            return Err(CredentialsFailure::refused(issuer, &server, status, None));
         }
-        responses::of_json(&text)
-            .map(temporary)
-            .ok_or_else(|| CredentialsFailure::foreign(call.issuer, &server, NOT_KEYS))
+        let granted = responses::of_json(&text);
+        granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
-}
 
-const NOT_KEYS: &str = "responses with no keys";
-/// A request to a service that hands out keys.
-struct KeysCall<'c> {
-    issuer: Issuer,
-    transport: &'c RotatingTransport,
-    url: &'c str,
-    credentials: &'c dyn Authorize,
-    deadline: Deadline,
-}
-
-impl KeysCall<'_> {
-    /// The server's name, the status and the text of the response.
-    fn ask(&self, content: CallContent<'_>) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
+    /// Makes a call to a service that issues keys. Returns the server's name, the status and the text of the response.
+    fn send(
+        &self,
+        issuer: Issuer,
+        url: &str,
+        credentials: &dyn Authorize,
+        content: CallContent<'_>,
+        deadline: Deadline,
+    ) -> Result<(String, u16, Zeroizing<String>), CredentialsFailure> {
         let bad = |why: &str| {
-            CredentialsFailure::none(
-                format!("the URL of the {} {why}", self.issuer.name()),
-                format!("check {}", self.issuer.address()),
-            )
+            let what = format!("the URL of the {} {why}", issuer.name());
+            CredentialsFailure::none(what, format!("check {}", issuer.address()))
         };
-        let (address, path, query): (Address, _, _) = split_url(self.url).map_err(bad)?;
-        let target = CallTarget { address: &address, url_query: &query, credentials: self.credentials };
-        let (status, bytes) = exchange(self.issuer, self.transport.transport(), target, path, content, self.deadline)?;
+        let (address, path, query): (Address, _, _) = split_url(url).map_err(bad)?;
+        let target = CallTarget { address: &address, url_query: &query, credentials };
+        let transport = if issuer == Issuer::SecurityTokenService { &self.sts } else { &self.local };
+        let (status, bytes) = call_issuer(issuer, transport.transport(), target, path, content, deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }
 }
 
-/// Whether a URL leads to a service of this machine, or uses https.
+/// Whether a URL leads to a service of this machine or uses https.
 fn may_be_container(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let (host, _) = host_and_port(&uri);
@@ -259,8 +240,8 @@ fn kept(keys: AwsKeys) -> Fetched<AwsKeys> {
     Fetched::new(keys, Instant::now(), Some(KEPT))
 }
 
-/// Keys that have expired already, or do by the clock of this machine, are used for a while as well: that bounds how often others are
-/// asked for, and if the clock is wrong, the keys are good.
+/// Keys that have expired according to this machine's clock are still used for a while. This limits how often new ones are fetched,
+/// and the clock may be wrong.
 fn temporary((keys, end): GrantedKeys) -> Fetched<AwsKeys> {
     let lifetime = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default().max(KEPT));
     Fetched::new(keys, Instant::now(), lifetime)

@@ -1,4 +1,4 @@
-//! Skipping values of JSON.
+//! Skips values of JSON.
 
 use super::tokens::number;
 use super::{Json, Undecoded};
@@ -6,7 +6,7 @@ use super::{Json, Undecoded};
 impl Json<'_> {
     /// Skips a value, however deeply it is nested.
     pub(in crate::prometheus) fn skip(&mut self) -> Result<(), Undecoded> {
-        // What closes those that are open.
+        // The bytes that close the open lists and objects.
         let mut closes = Vec::new();
         loop {
             match self.peek()? {
@@ -39,7 +39,7 @@ impl Json<'_> {
         }
     }
 
-    /// Takes what stands before a value in an object.
+    /// Takes the name in front of a value in an object.
     fn skip_name(&mut self, closes: &[u8]) -> Result<(), Undecoded> {
         if closes.last() == Some(&b'}') {
             self.skip_text()?;
@@ -48,7 +48,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// Takes a text that may be none: half a character, or bytes that are no UTF-8.
+    /// Skips a string, which may be invalid: half of a character, or bytes that are not UTF-8.
     fn skip_text(&mut self) -> Result<(), Undecoded> {
         self.expect(b'"')?;
         loop {

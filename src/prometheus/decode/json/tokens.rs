@@ -1,14 +1,14 @@
-//! Texts and numbers of JSON, which may lie in several pieces, or be written with escapes.
+//! Strings and numbers of JSON, which may be in several pieces or contain escapes.
 
 use std::str;
 
 use super::{Json, Undecoded};
 
-/// The longest text: 1 MiB, many times what a label's value has.
+/// The longest string: 1 MiB, many times the length of a label's value.
 pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
 
 impl Json<'_> {
-    /// Takes a text.
+    /// Takes a string.
     pub(in crate::prometheus) fn text(&mut self) -> Result<&str, Undecoded> {
         self.expect(b'"')?;
         self.token.clear();
@@ -40,7 +40,7 @@ impl Json<'_> {
         }
     }
 
-    /// Takes a number as it is written, or something that is none but of the same letters.
+    /// Takes a number as it is written, or an invalid one that consists of the same characters.
     pub(in crate::prometheus) fn number_token(&mut self) -> Result<&[u8], Undecoded> {
         self.peek()?;
         self.token.clear();
@@ -56,15 +56,15 @@ impl Json<'_> {
                 return Ok(&self.buffer[start..start + length]);
             }
             self.keep(found.unwrap_or(window.len()));
-            // A number may be all there is.
+            // The number may be the whole text.
             if found.is_some() || !self.is_filled()? {
                 return self.kept();
             }
         }
     }
 
-    /// Takes the next bytes of a token that is not in one piece. One that is too long is taken to its end, but not kept: it may
-    /// be without one, and then that is what is wrong.
+    /// Takes the next bytes of a token that is not in one piece. A token that is too long is taken to its end, but not stored,
+    /// because it may have no end, which is then the error.
     fn keep(&mut self, length: usize) {
         if self.token.len() <= MAX_TEXT_BYTES {
             self.token.extend_from_slice(&self.buffer[self.at..self.at + length]);
@@ -72,12 +72,12 @@ impl Json<'_> {
         self.at += length;
     }
 
-    /// The token that was kept.
+    /// The stored token.
     fn kept(&self) -> Result<&[u8], Undecoded> {
         if self.token.len() <= MAX_TEXT_BYTES { Ok(&self.token) } else { Err(Undecoded::Foreign) }
     }
 
-    /// Takes what is behind a backslash.
+    /// Takes what follows a backslash.
     fn escaped(&mut self) -> Result<(), Undecoded> {
         let plain = match self.byte()? {
             byte @ (b'"' | b'\\' | b'/') => char::from(byte),
@@ -95,7 +95,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// Takes what is behind `\u`: a character, or the first of the two halves that one beyond 16 bits is written in.
+    /// Takes what follows `\u`: a character, or the first of the two halves of a character beyond 16 bits.
     fn code_point(&mut self) -> Result<char, Undecoded> {
         let first = self.hexadecimal()?;
         let code = match first {
@@ -126,12 +126,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Undecoded> {
     str::from_utf8(bytes).map_err(|_| Undecoded::Foreign)
 }
 
-/// What a number as it is written comes to; one that is too great for 64 bits is infinite.
+/// The value of a number. A number that is too large for 64 bits is infinite.
 pub(in crate::prometheus) fn number(token: &[u8]) -> Result<f64, Undecoded> {
     if is_number(token) { utf8(token)?.parse().map_err(|_| Undecoded::Foreign) } else { Err(Undecoded::Foreign) }
 }
 
-/// Whether something is a number: `-`, digits without a 0 before others, a fraction, an exponent.
+/// Whether a token is a number: `-`, digits without a leading 0, a fraction, an exponent.
 fn is_number(token: &[u8]) -> bool {
     let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut rest = token.strip_prefix(b"-").unwrap_or(token);

@@ -1,34 +1,33 @@
-//! The samples of a series in the order of time, while its chunks arrive.
+//! Merges the chunks of a series in the order of time while they arrive.
 //!
-//! Chunks reach beyond the range that is read, overlap and repeat each other. They arrive in the order of their first
-//! samples, so that what lies before the first sample of a chunk is final when that chunk arrives, and is handed on.
-//! Only the rest is held back. Knows neither the form of a chunk nor what its values mean.
+//! Chunks extend beyond the range, overlap and repeat each other. They arrive in the order of their first samples. So when a chunk
+//! arrives, everything before its first sample is final and is passed on, and only the rest is held back. Knows neither the format
+//! of a chunk nor the meaning of its values.
 
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 
-/// The most chunks that may overlap at one instant: more replicas of a series than any server reads. One chunk has at
-/// most 65,535 samples, which take 1 MiB, and nearly always 120. With room for what is merged of them, 64 MiB at worst.
+/// The most chunks that may overlap at one instant, more than any server has replicas of a series. A chunk has at most 65,535
+/// samples, which take 1 MiB, and nearly always 120. Including the merged samples, this takes 64 MiB at worst.
 const MAX_OVERLAPPING: usize = 32;
 
-/// Chunks that cannot be merged while they arrive: one has a sample in the past of what was handed on, or too many
-/// overlap.
+/// The chunks cannot be merged while they arrive: one has a sample before the last one that was passed on, or too many overlap.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unsorted;
 
-/// The chunks of one series after the other.
+/// Merges the chunks of one series after the other.
 pub(super) struct ChunkMerge {
     range: TimeRange,
     /// What is held back of each chunk, in the order of arrival.
     held: Vec<HeldChunk>,
-    /// The time of the last sample of the series that was handed on.
+    /// The time of the series' last sample that was passed on.
     handed_on_to: Option<i64>,
-    /// Memory to be used again.
+    /// Memory for reuse.
     merged: Vec<Sample>,
     spare: Vec<Vec<Sample>>,
 }
 
-/// What is not handed on yet of a chunk: the samples from `start` to `end`, never none.
+/// The samples of a chunk that are not passed on yet: those from `start` to `end`, at least one.
 struct HeldChunk {
     samples: Vec<Sample>,
     start: usize,
@@ -46,12 +45,12 @@ impl HeldChunk {
 }
 
 impl ChunkMerge {
-    /// Merges what lies in the range.
+    /// Merges the samples in this range.
     pub(super) fn new(range: TimeRange) -> ChunkMerge {
         ChunkMerge { range, held: Vec::new(), handed_on_to: None, merged: Vec::new(), spare: Vec::new() }
     }
 
-    /// Begins a series. Nothing is held back of the one before.
+    /// Begins a series. Nothing of the previous one may be held back.
     pub(super) fn begin(&mut self) {
         self.handed_on_to = None;
     }
@@ -61,17 +60,17 @@ impl ChunkMerge {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Adds a chunk, whose samples rise in time, and hands on what lies before it.
+    /// Adds a chunk, whose samples must be in the order of time, and passes on what is before it.
     ///
     /// # Errors
-    /// [`Unsorted`], and what `hand_on` fails with.
+    /// Fails with [`Unsorted`], or with the error of `hand_on`.
     pub(super) fn add<E: From<Unsorted>>(
         &mut self,
         samples: Vec<Sample>,
         hand_on: impl FnMut(&[Sample]) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some(first) = samples.first() {
-            // That of the whole chunk: cutting to the range may put the chunks into another order.
+            // The first sample of the whole chunk, because cutting chunks to the range may change their order.
             self.hand_on_before(Some(first.at), hand_on)?;
         }
         let start = samples.partition_point(|sample| sample.at < self.range.start);
@@ -87,12 +86,12 @@ impl ChunkMerge {
         Ok(())
     }
 
-    /// Hands on everything. A chunk that is added after that has to begin later.
+    /// Passes on everything. The next chunk must begin later.
     pub(super) fn finish<E>(&mut self, hand_on: impl FnMut(&[Sample]) -> Result<(), E>) -> Result<(), E> {
         self.hand_on_before(None, hand_on)
     }
 
-    /// Hands on the samples before a time, or all.
+    /// Passes on the samples before a time, or all of them.
     fn hand_on_before<E>(
         &mut self,
         time_ms: Option<i64>,
@@ -106,7 +105,7 @@ impl ChunkMerge {
                 hand_on(&self.merged)?;
             }
         }
-        // One chunk by itself goes on without being copied.
+        // A single chunk is not copied.
         if let [only] = self.held.as_mut_slice() {
             let ready = only.samples().partition_point(is_before);
             if let Some(last) = only.samples()[..ready].last() {
@@ -119,11 +118,11 @@ impl ChunkMerge {
         Ok(())
     }
 
-    /// Takes samples from several chunks into `merged`; of those at one time, that of the chunk that came first.
+    /// Moves samples from several chunks to `merged`. Of several samples at one time, the one of the chunk that arrived first.
     fn merge_while(&mut self, is_ready: impl Fn(&Sample) -> bool) {
         self.merged.clear();
         while self.held.len() > 1 {
-            // The first of the smallest.
+            // `min_by_key` returns the first of the smallest.
             let Some(next) = self.held.iter().map(HeldChunk::next).min_by_key(|next| next.at).filter(&is_ready) else {
                 return;
             };
@@ -158,7 +157,7 @@ mod tests {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
     }
 
-    /// What is handed on with each chunk, and at the end.
+    /// What is passed on with each chunk, and at the end.
     fn handed_on(chunks: &[&[(i64, f64)]]) -> Result<Vec<Vec<(i64, f64)>>, Unsorted> {
         let mut merge = ChunkMerge::new(RANGE);
         let mut all = Vec::new();
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_follow_each_other_are_handed_on_as_they_are() {
+    fn consecutive_chunks_are_passed_on_unchanged() {
         let (one, two, three) = ([(100, 1.0), (110, 2.0)], [(111, 3.0)], [(150, 4.0), (200, 5.0)]);
         check(&[&one, &two, &three], &[&one, &two, &three]);
         check(&[], &[]);
@@ -191,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_range_is_cut() {
+    fn samples_outside_the_range_are_cut() {
         check(&[&[(98, 1.0), (99, 2.0), (100, 3.0)], &[(200, 4.0), (201, 5.0)]], &[&[(100, 3.0)], &[(200, 4.0)]]);
         check(&[&[(1, 1.0), (300, 2.0)]], &[]);
         check(&[&[(1, 1.0), (99, 2.0)], &[(150, 3.0)], &[(201, 4.0)]], &[&[(150, 3.0)]]);
     }
 
     #[test]
-    fn chunks_that_overlap_are_merged_and_of_equal_times_the_first_counts() {
+    fn overlapping_chunks_are_merged_and_the_first_of_equal_times_counts() {
         let one = [(100, 1.0), (120, 1.0), (140, 1.0)];
         check(&[&one, &one], &[&one]);
         check(&[&one, &[(140, 2.0), (160, 2.0)]], &[&one[..2], &[(140, 1.0)], &[(160, 2.0)]]);
@@ -206,7 +205,7 @@ mod tests {
             &[&one, &[(110, 2.0), (120, 2.0), (130, 2.0)], &[(120, 3.0), (150, 3.0)]],
             &[&[(100, 1.0)], &[(110, 2.0)], &[(120, 1.0), (130, 2.0), (140, 1.0)], &[(150, 3.0)]],
         );
-        // One within another, and the long one goes on.
+        // One chunk inside another, and the long one continues.
         check(
             &[&[(100, 1.0), (190, 1.0)], &[(110, 2.0), (120, 2.0)]],
             &[&[(100, 1.0)], &[(110, 2.0), (120, 2.0)], &[(190, 1.0)]],
@@ -222,19 +221,19 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_in_the_past_of_what_was_handed_on_is_unsorted() {
+    fn a_chunk_before_a_sample_that_was_passed_on_is_unsorted() {
         let unsorted = |chunks: &[&[(i64, f64)]]| assert_eq!(handed_on(chunks), Err(Unsorted), "{chunks:?}");
         unsorted(&[&[(150, 1.0)], &[(160, 2.0)], &[(140, 3.0)]]);
         unsorted(&[&[(150, 1.0)], &[(160, 2.0)], &[(150, 3.0)]]);
         unsorted(&[&[(110, 1.0), (150, 1.0)], &[(130, 2.0)], &[(105, 3.0), (170, 3.0)]]);
-        // Nothing was handed on that lies behind these.
+        // Nothing after these was passed on.
         check(&[&[(150, 1.0)], &[(140, 2.0)]], &[&[(140, 2.0)][..], &[(150, 1.0)]]);
         check(&[&[(150, 1.0)], &[(160, 2.0)], &[(151, 3.0)]], &[&[(150, 1.0)], &[(151, 3.0)], &[(160, 2.0)]]);
         check(&[&[(150, 1.0)], &[(160, 2.0)], &[(50, 3.0)]], &[&[(150, 1.0)], &[(160, 2.0)]]);
     }
 
     #[test]
-    fn after_the_end_of_a_message_a_series_goes_on_later() {
+    fn a_series_continues_later_in_the_next_message() {
         let mut merge = ChunkMerge::new(RANGE);
         let hand_on = |_: &[Sample]| Ok::<(), Unsorted>(());
         merge.add(samples(&[(100, 1.0), (150, 1.0)]), hand_on).unwrap();
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_chunks_may_overlap() {
+    fn the_number_of_overlapping_chunks_is_bounded() {
         let replica = [(100, 1.0), (150, 1.0)];
         let replicas = vec![&replica[..]; MAX_OVERLAPPING];
         check(&replicas, &[&replica]);
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_taker_ends_it() {
+    fn a_failure_of_the_receiver_ends_the_merge() {
         #[derive(Debug, PartialEq)]
         struct Enough;
         impl From<Unsorted> for Enough {

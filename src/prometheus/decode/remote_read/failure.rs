@@ -9,33 +9,33 @@ use super::super::protobuf::Malformed;
 pub(in crate::prometheus) enum ReadFailure {
     /// The body cannot be read to its end.
     Unread(io::Error),
-    /// The response is not what remote read answers with, or did not arrive as it was sent.
+    /// The response is not one of remote read, or was damaged on the way.
     Broken(Breach),
-    /// The response is longer than a whole stream may be.
+    /// The response is longer than the bound on a stream.
     TooLong,
-    /// The chunks of a series come in an order, or overlap to an extent, in which they cannot be merged while they
-    /// arrive; or two series have the same labels. A range selector still finds the samples.
+    /// The chunks of a series cannot be merged while they arrive, because of their order or because too many overlap; or two series
+    /// have the same labels. A range selector still finds the samples.
     Unsorted,
     /// The range holds native histograms.
     NativeHistogram,
 }
 
-/// The rule of the format that a response breaks.
+/// The rule of the format that a response violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::prometheus) enum Breach {
     /// It ends inside a frame.
     Cut,
     /// A frame is longer than any server makes it.
     FrameLength,
-    /// A frame is not what its checksum was made of.
+    /// The checksum of a frame does not match.
     Checksum,
     /// A message cannot be parsed.
     Message,
-    /// A series has more labels than any has.
+    /// A series has more labels than the bound.
     Labels,
-    /// A chunk has a type that is unknown here.
+    /// A chunk has an unknown type.
     ChunkType,
-    /// A chunk does not hold the samples that it says.
+    /// A chunk does not contain the samples that it announces.
     Chunk,
 }
 

@@ -1,6 +1,6 @@
 //! The frames of a streamed response: the length of a message as a varint, its CRC-32C in four bytes, the message.
 //!
-//! Knows nothing of what the messages say. The format is that of `ChunkedReader` in Prometheus's `storage/remote`.
+//! Knows nothing of the messages. The format is that of `ChunkedReader` in Prometheus's `storage/remote`.
 
 use std::io::{ErrorKind, Read};
 
@@ -10,21 +10,21 @@ use super::failure::{Breach, ReadFailure};
 /// The longest message: 16 MiB. Prometheus and Mimir begin a new frame after 1 MiB.
 const MAX_FRAME_BYTES: usize = 16 << 20;
 
-/// The longest stream: 512 MiB, some 300 million samples of a steady counter.
+/// The longest stream: 512 MiB, about 300 million samples of a steady counter.
 const MAX_STREAM_BYTES: u64 = 512 << 20;
 
-/// The longest length of a message, in bytes: a length that fits into 28 bits.
+/// The most bytes of a length: one that fits into 28 bits.
 const MAX_LENGTH_BYTES: usize = 4;
 
 const CHECKSUM_BYTES: usize = 4;
 
-/// How much is read at a time, unless a frame is longer.
+/// How many bytes are read at a time, unless a frame is longer.
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// The frames of a body.
 pub(super) struct Frames<'r, R> {
     body: &'r mut R,
-    /// What was read last; from `at` to `end` it is not taken yet.
+    /// The bytes read last; those from `at` to `end` are not taken yet.
     buffer: Vec<u8>,
     at: usize,
     end: usize,
@@ -42,7 +42,7 @@ impl<'r, R: Read> Frames<'r, R> {
         self.read
     }
 
-    /// The next message, whose checksum is right; none at the end of the stream.
+    /// The next message, after its checksum has been verified; `None` at the end of the stream.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadFailure> {
         if self.at == self.end && !self.is_ahead(1)? {
             return Ok(None);
@@ -73,7 +73,7 @@ impl<'r, R: Read> Frames<'r, R> {
         Err(Breach::FrameLength.into())
     }
 
-    /// Takes so many bytes, which have to be there.
+    /// Takes this many bytes, which must be there.
     fn take(&mut self, length: usize) -> Result<&[u8], ReadFailure> {
         if !self.is_ahead(length)? {
             return Err(Breach::Cut.into());
@@ -83,7 +83,7 @@ impl<'r, R: Read> Frames<'r, R> {
         Ok(&self.buffer[start..self.at])
     }
 
-    /// Reads on until so many bytes are there to be taken; false when the stream ends before.
+    /// Reads until this many bytes are in the buffer. Returns false if the stream ends before.
     fn is_ahead(&mut self, length: usize) -> Result<bool, ReadFailure> {
         while self.end - self.at < length {
             if self.end == self.buffer.len() {
@@ -105,8 +105,8 @@ impl<'r, R: Read> Frames<'r, R> {
         Ok(true)
     }
 
-    /// Moves what is not taken to the front of the buffer, which grows only as a long frame arrives: an announced
-    /// length alone takes no memory.
+    /// Moves the remaining bytes to the front of the buffer. The buffer grows only while a long frame arrives: an announced length
+    /// alone takes no memory.
     fn make_room(&mut self, length: usize) {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.end, 0);
@@ -125,7 +125,7 @@ mod tests {
     use super::super::reference::{frame, varint};
     use super::*;
 
-    /// The messages of a stream that arrives in pieces of this length, each after an interruption, and what ends it.
+    /// The messages of a stream that arrives in pieces of this length, each after an interruption, and the error that ends it.
     fn messages(stream: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<ReadFailure>) {
         let mut body = BytesInPieces { left: stream, piece, is_interrupted: false };
         let mut frames = Frames::of(&mut body);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_what_was_sent_however_they_arrive() {
+    fn messages_are_complete_however_they_arrive() {
         let sent: Vec<Vec<u8>> =
             [0, 1, 100, 127, 128, BUFFER_BYTES - 7, BUFFER_BYTES, 3, 5 * BUFFER_BYTES, 1 << 20, 0, 9]
                 .iter()
@@ -204,12 +204,12 @@ mod tests {
     fn a_length_has_a_bound() {
         let longest = vec![1; 16 << 20];
         assert!(matches!(messages(&frame(&longest), usize::MAX), (found, None) if found == [longest]));
-        // What follows does not matter: nothing of it is read.
+        // The rest does not matter: nothing of it is read.
         for length in [(16 << 20) + 1, 1 << 28, u64::from(u32::MAX), u64::MAX] {
             ends_with(&[varint(length), vec![0; 100]].concat(), Breach::FrameLength);
         }
         ends_with(&[0x80; 100], Breach::FrameLength);
-        // Written longer than it has to be.
+        // Written longer than necessary.
         assert!(messages(&[0x80, 0x80, 0x80, 0, 0, 0, 0, 0], 1).1.is_none());
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn a_stream_has_a_bound() {
         let frame = frame(&vec![1; (8 << 20) - 8]);
         assert_eq!(frame.len(), 8 << 20);
-        // How many frames are read of so many, and whether that is all.
+        // How many of this many frames are read, and whether that is all.
         let check = |sent: usize, expected: usize, is_all: bool| {
             let mut body = Repeated { bytes: &frame, at: 0, left: sent };
             let mut frames = Frames::of(&mut body);

@@ -1,7 +1,7 @@
-//! Responses to a remote read for tests, written from the description of the format alone. Benchmarks and fuzz targets
-//! include this file, too.
+//! Builds responses to a remote read for tests, from the description of the format alone. Benchmarks and fuzz targets include this
+//! file, too.
 
-/// What encodes the samples of a chunk.
+/// The types of chunks.
 pub(crate) const XOR: u64 = 1;
 pub(crate) const HISTOGRAM: u64 = 2;
 pub(crate) const FLOAT_HISTOGRAM: u64 = 3;
@@ -29,12 +29,12 @@ pub(crate) fn chunk(min_time_ms: i64, max_time_ms: i64, kind: u64, data: &[u8]) 
     [integer(1, min_time_ms as u64), integer(2, max_time_ms as u64), integer(3, kind), field(4, data)].concat()
 }
 
-/// A field of protobuf that holds bytes.
+/// A field of protobuf with bytes.
 pub(crate) fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
     [&varint(number * 8 + 2)[..], &varint(bytes.len() as u64), bytes].concat()
 }
 
-/// A field of protobuf that holds an integer, absent for 0, as proto3 has it.
+/// A field of protobuf with an integer, absent for 0, as in proto3.
 pub(crate) fn integer(number: u64, value: u64) -> Vec<u8> {
     if value == 0 { Vec::new() } else { [varint(number * 8), varint(value)].concat() }
 }
@@ -48,7 +48,7 @@ pub(crate) fn varint(value: u64) -> Vec<u8> {
     bytes
 }
 
-/// CRC-32C, a bit at a time, by its reversed polynomial.
+/// CRC-32C, bit by bit, with its reversed polynomial.
 fn castagnoli(bytes: &[u8]) -> u32 {
     let mut sum = u32::MAX;
     for &byte in bytes {

@@ -9,20 +9,14 @@ const STREAMED_XOR_CHUNKS: u64 = 1;
 const EQUAL: u64 = 0;
 const REGEX: u64 = 2;
 
-/// Asks for the samples, from `start_ms` to `end_ms` inclusive, of the series of a metric whose labels match all
-/// `patterns`, pairs of a label and a regular expression (RE2, anchored by the server). The response is a stream of
-/// chunks, or an error.
+/// A request for the samples, from `start_ms` to `end_ms` inclusive, of all series of a metric whose labels match all `patterns`:
+/// pairs of a label and a regular expression (RE2, anchored by the server). The response is a stream of chunks, or an error.
 ///
-/// All conditions are regular expressions, although most mean one value. Prometheus takes `=` on one of its external
-/// labels for a wish to have that label: where the value is that of the external label, it looks for the series that
-/// *lack* the label (`filterExtLabelsFromMatchers` in `storage/remote/read_handler.go`). PromQL finds the series that
-/// have it. Regular expressions are left as they are, and one that is a plain text, escaped or not, is as fast as `=`.
-pub(in crate::prometheus) fn request(
-    metric: &str,
-    patterns: &[(String, String)],
-    start_ms: i64,
-    end_ms: i64,
-) -> Vec<u8> {
+/// All conditions are regular expressions, although most match one value. If a `=` matcher names one of its external labels with
+/// the label's value, Prometheus looks for series *without* the label (`filterExtLabelsFromMatchers` in
+/// `storage/remote/read_handler.go`), while PromQL finds those with it. It leaves regular expressions as they are, and one that is
+/// plain text, escaped or not, is as fast as `=`.
+pub fn request(metric: &str, patterns: &[(String, String)], start_ms: i64, end_ms: i64) -> Vec<u8> {
     let mut query = Vec::new();
     put_varint(&mut query, 1, start_ms as u64);
     put_varint(&mut query, 2, end_ms as u64);

@@ -1,17 +1,16 @@
-//! The labels of a series as they arrive: kept as they are, so that they can be compared and made into [`Labels`] when
-//! somebody wants them.
+//! The labels of a series as they arrive. They can be compared in this form, and become [`Labels`] when a sink needs them.
 
 use super::super::protobuf::{self, Malformed};
 use super::failure::{Breach, ReadFailure};
 use crate::model::sample::Labels;
 
-/// The most labels of a series, many times what one has.
+/// The most labels of a series, many times the usual number.
 const MAX_LABELS: usize = 1_000;
 
 /// The labels of a series, in the order in which they arrived.
 #[derive(Default, PartialEq)]
 pub(super) struct SeriesLabels {
-    /// Names and values, one directly behind the other.
+    /// All names and values, without separators.
     text: String,
     /// Where each name and each value ends.
     ends: Vec<(usize, usize)>,
@@ -42,7 +41,7 @@ impl SeriesLabels {
         Ok(())
     }
 
-    /// Adds a string and tells where it ends.
+    /// Adds a string and returns where it ends.
     fn append(&mut self, text: &[u8]) -> Result<usize, Malformed> {
         self.text.push_str(str::from_utf8(text).map_err(|_| Malformed)?);
         Ok(self.text.len())
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_the_same_letters_differ_by_where_each_ends() {
+    fn labels_of_the_same_letters_differ_by_their_ends() {
         let one = labels(&[("ab", "c"), ("d", "e")]);
         assert!(one == labels(&[("ab", "c"), ("d", "e")]));
         for other in [&[("a", "bc"), ("d", "e")][..], &[("ab", "cd"), ("", "e")], &[("ab", "c")], &[("ab", "cde")]] {

@@ -1,5 +1,5 @@
-//! XOR chunks for tests, written and read bit by bit from the description of the format alone: slow, obvious, and
-//! sharing nothing with the decoder. Benchmarks and fuzz targets include this file, too.
+//! Writes and reads XOR chunks for tests, bit by bit from the description of the format alone: slow, obvious, and sharing nothing
+//! with the decoder. Benchmarks and fuzz targets include this file, too.
 
 use std::iter::Peekable;
 
@@ -39,8 +39,7 @@ pub(crate) fn chunk(samples: &[(i64, f64)]) -> Vec<u8> {
     data
 }
 
-/// A chunk of two or more samples that consists of these parts, the last as zeros and ones, whether that makes sense or
-/// not.
+/// A chunk of two or more samples that consists of these parts, valid or not. `rest` is written in zeros and ones.
 pub(crate) fn chunk_of_parts(count: u16, first_ms: i64, first_bits: u64, distance: u64, rest: &[&str]) -> Vec<u8> {
     let head = varint(zigzagged(first_ms)) + &format!("{first_bits:064b}") + &varint(distance);
     let mut data = count.to_be_bytes().to_vec();
@@ -48,7 +47,7 @@ pub(crate) fn chunk_of_parts(count: u16, first_ms: i64, first_bits: u64, distanc
     data
 }
 
-/// What a chunk holds; nothing unless it holds all that it says.
+/// The samples of a chunk; `None` unless it contains exactly those that it announces.
 pub(crate) fn decoded(data: &[u8]) -> Option<Vec<Written>> {
     let count = usize::from(*data.first()?) * 256 + usize::from(*data.get(1)?);
     let text: String = data[2..].iter().map(|byte| format!("{byte:08b}")).collect();
@@ -137,7 +136,7 @@ fn changed_value(change: u64, window: &mut Option<(usize, usize)>) -> String {
     format!("11{above:05b}{:06b}{}", length % 64, &text[above..64 - below])
 }
 
-/// Bits as bytes, with zeros behind them that fill up the last.
+/// Bits as bytes; zeros fill up the last one.
 fn bytes(bits: &str) -> Vec<u8> {
     let byte = |bits: &[u8]| (0..8).fold(0, |byte, nth| byte * 2 + u8::from(bits.get(nth) == Some(&b'1')));
     bits.as_bytes().chunks(8).map(byte).collect()
@@ -149,7 +148,7 @@ fn read(bits: &mut BitsLeft<'_>, length: u64) -> Option<u64> {
     (0..length).try_fold(0, |value, _| Some(value * 2 + u64::from(bits.next()? == '1')))
 }
 
-/// How many ones there are, up to so many; the zero that ends them is taken, too.
+/// How many ones come next, at most `most`. Also takes the zero that ends them.
 fn leading_ones(bits: &mut BitsLeft<'_>, most: usize) -> Option<usize> {
     for ones in 0..most {
         if bits.next()? == '0' {
@@ -171,7 +170,7 @@ fn read_varint(bits: &mut BitsLeft<'_>) -> Option<u64> {
     None
 }
 
-/// Numbers that look random and are the same each time (SplitMix64).
+/// Pseudo-random numbers that are the same each time (SplitMix64).
 pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {

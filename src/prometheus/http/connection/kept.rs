@@ -1,4 +1,4 @@
-//! What is kept of an upstream: its connections' generation and lifetime, and how patient one is with it.
+//! What all connections to an upstream share: their generation and lifetime, and how long a silent one is waited for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -13,29 +13,30 @@ use ureq::unversioned::transport::Transport;
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::connector::{Connector, Opened, Others, Peer};
 
-/// How long a kept connection may be silent before a second one is opened, and the part of the time left that this may be.
+/// How long a kept connection may be silent before a second one is opened, and the part of the remaining time that this may be.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) const PATIENCE_PART: u32 = 4;
 
-/// Where little time is left, it may be silent for this long nevertheless, or for half of it: upstreams on busy machines are.
+/// The minimum of that time, or half of the remaining time if that is shorter, because upstreams on busy machines are slow.
 pub(super) const MIN_PATIENCE: Duration = Duration::from_millis(300);
 
-/// How often the patience with an upstream doubles whose old connections have won in the end: it is slow, not dead.
+/// How often the patience with an upstream may double. It doubles each time that the old connection wins, because the upstream is
+/// then slow, not dead.
 pub(super) const MAX_DOUBLINGS: u32 = 5;
 
-/// The most second connections that are being opened at a time, each of which has a thread.
+/// The most second connections that are opened at a time, each on a thread.
 pub(super) const MAX_SECOND_DIALS: usize = 16;
 
-/// The second connections that are being opened.
+/// The number of second connections that are being opened.
 pub(super) static SECOND_DIALS: AtomicUsize = AtomicUsize::new(0);
 
-/// Opens connections to be kept.
+/// Opens connections that ureq keeps.
 #[derive(Debug, Clone)]
 pub(in crate::prometheus::http) struct Keep {
     pub(super) connector: Arc<Connector>,
     pub(super) lifetime: Duration,
     pub(super) connect_patience: Duration,
-    /// By scheme, host and port; of those alone that have connections.
+    /// By scheme, host and port. Contains only upstreams with connections, and is cleaned up when one is added.
     pub(super) upstreams: Arc<Mutex<HashMap<String, Arc<Kept>>>>,
 }
 
@@ -48,11 +49,11 @@ pub(super) struct Kept {
     pub(super) lifetime: Duration,
     /// The most time that a new connection may take.
     pub(super) connect_patience: Duration,
-    /// The connections of an earlier generation are not used any more.
+    /// Connections of earlier generations are not reused.
     pub(super) generation: AtomicU64,
-    /// Connections of earlier generations than this wait for a server that is down.
+    /// Connections of earlier generations than this are waiting for a server that is down.
     pub(super) abandoned: AtomicU64,
-    /// How often in a row an old connection has answered before the new one that was to replace it.
+    /// How often in a row the old connection had a response before the new one that was to replace it.
     pub(super) lost_races: AtomicU32,
 }
 
@@ -65,7 +66,7 @@ impl Keep {
         Keep { connector, lifetime, connect_patience, upstreams: Arc::default() }
     }
 
-    /// Ends the exchanges with a server that wait for it, for it is known to be down; see [`ErrorKind::ReplicaDown`].
+    /// Ends the calls that wait for a server that is known to be down; see [`ErrorKind::ReplicaDown`].
     pub(in crate::prometheus::http) fn abandon(&self, base: &str) {
         let Ok(uri) = base.parse::<Uri>() else { return };
         let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +75,7 @@ impl Keep {
         }
     }
 
-    /// From now on, no connection is used that is open now, once its exchange has ended.
+    /// Makes sure that no connection that is open now is used after its current call.
     pub(in crate::prometheus::http) fn retire_all(&self) {
         for kept in self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values() {
             kept.generation.fetch_add(1, Ordering::Relaxed);
@@ -87,7 +88,7 @@ impl Keep {
         if let Some(kept) = upstreams.get(&base) {
             return Arc::clone(kept);
         }
-        // Those that have no connection are forgotten, so there are no more than connections.
+        // Forgets upstreams without connections, so that there are no more entries than connections.
         upstreams.retain(|_, kept| Arc::strong_count(kept) > 1);
         let kept = Arc::new(Kept {
             connector: Arc::clone(&self.connector),
@@ -117,15 +118,14 @@ impl Kept {
         Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
 
-    /// How long a silent connection is waited for alone.
+    /// How long a silent connection is waited for before a second one is opened.
     pub(super) fn patience(&self, left: Duration) -> Duration {
         let doublings = self.lost_races.load(Ordering::Relaxed).min(MAX_DOUBLINGS);
         let patience = (PATIENCE * 2_u32.pow(doublings)).min(left / PATIENCE_PART);
         patience.max(MIN_PATIENCE.min(left / 2))
     }
 
-    /// The same with a connection that leads there. Where all addresses have been silent lately, none is waited for alone any longer than
-    /// has to be.
+    /// The patience with a connection to this address. If all addresses have been silent lately, it is short.
     pub(super) fn patience_with(&self, peer: Option<Peer>, left: Duration) -> Duration {
         match peer.map(|peer| peer.others) {
             Some(Others::AllMute(_)) => MIN_PATIENCE.min(left / PATIENCE_PART),
@@ -133,7 +133,7 @@ impl Kept {
         }
     }
 
-    /// Opens a second connection on a thread of its own, if there may be one more.
+    /// Opens a second connection on a thread, if the bound allows one more.
     pub(super) fn open_aside(
         self: &Arc<Kept>,
         deadline: Instant,
@@ -144,23 +144,20 @@ impl Kept {
         let dial = move || {
             let result = kept.open(deadline);
             drop(permit);
-            // Nobody wants it any more when the old connection has answered.
+            // There is no receiver any more if the old connection has won.
             let _ = sender.send(result);
         };
         thread::Builder::new().name("second-dial".to_owned()).spawn(dial).ok().map(|_| receiver)
     }
 }
 
-/// The right to open one more second connection.
+/// The right to open a second connection.
 pub(super) struct DialPermit;
 
 impl DialPermit {
     pub(super) fn take() -> Option<DialPermit> {
-        if SECOND_DIALS.fetch_add(1, Ordering::Relaxed) >= MAX_SECOND_DIALS {
-            SECOND_DIALS.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(DialPermit)
+        let one_more = |dials| (dials < MAX_SECOND_DIALS).then_some(dials + 1);
+        SECOND_DIALS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| DialPermit)
     }
 }
 
@@ -174,16 +171,16 @@ impl Drop for DialPermit {
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     pub(super) transport: Box<dyn Transport>,
-    /// Where it leads, unless it leads through a proxy.
+    /// The address that it leads to; `None` through a proxy.
     pub(super) peer: Option<Peer>,
     pub(super) generation: u64,
     pub(super) since: Instant,
-    /// Whether it was good for a response before, so that it may have died since.
+    /// Whether it has had a response before, so that it may have died since.
     pub(super) has_answered: bool,
 }
 
 impl OpenConnection {
-    /// It has answered. If its address counts as mute like all others, it does so no more.
+    /// Notes a response. If all addresses counted as mute, this one does not any more.
     pub(super) fn note_response(&mut self, connector: &Connector) {
         self.has_answered = true;
         if let Some(peer @ Peer { others: Others::AllMute(_), .. }) = &mut self.peer {
@@ -192,7 +189,7 @@ impl OpenConnection {
         }
     }
 
-    /// It has let a query wait in vain.
+    /// Notes that a call waited on it without a response.
     pub(super) fn note_unanswered(&self, connector: &Connector) {
         if let Some(peer) = self.peer {
             connector.note_unanswered(peer);
@@ -205,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_with_an_upstream_that_is_slow_but_never_beyond_a_part_of_the_time() {
+    fn patience_with_a_slow_upstream_grows_up_to_a_part_of_the_time() {
         let connector = Arc::new(Connector::to_everything());
         let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
             .upstream(&"http://p/".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Connections beside a silent one, on which the same is asked.
+//! Further connections beside a silent one, on which the same call is sent.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -13,36 +13,36 @@ use crate::prometheus::http::ureq_time::until;
 use super::kept::{Kept, OpenConnection};
 use super::unanswered_call::transmit;
 
-/// How long the call may take to go out on a second connection, while the first one is not waited for.
+/// How long sending the call on a second connection may take, because the first one is not checked meanwhile.
 const SECOND_SEND: Duration = Duration::from_millis(200);
 
 /// The connections beside a silent one.
 #[derive(Default)]
 pub(super) struct Rivals {
     pub(super) opening: Vec<Receiver<Result<OpenConnection, ErrorKind>>>,
-    /// Those on which the same is asked.
-    pub(super) asking: Vec<OpenConnection>,
+    /// Those on which the call was sent.
+    pub(super) waiting: Vec<OpenConnection>,
     pub(super) begun: usize,
-    /// The most that are begun.
+    /// The most that may be begun.
     pub(super) most: usize,
-    /// When the next one may begin.
+    /// When the next one may begin; `None` if none may.
     pub(super) next_at: Option<Instant>,
-    /// Why the last one that could not be opened could not be.
+    /// The error of the last one that could not be opened.
     pub(super) failure: Option<ErrorKind>,
 }
 
 impl Rivals {
-    /// Begins a further one: the first, or one to an address that is not known to be silent.
+    /// Begins another connection: the first one, or one to an address that is not known to be silent.
     pub(super) fn begin(&mut self, kept: &Arc<Kept>, was_good: bool, deadline: Instant) {
         let now = Instant::now();
         self.next_at = None;
         if self.begun == self.most {
             return;
         }
-        if let Some(peer) = self.asking.last().and_then(|rival| rival.peer) {
+        if let Some(peer) = self.waiting.last().and_then(|rival| rival.peer) {
             kept.connector.note_mute(peer);
         } else if !self.opening.is_empty() {
-            // The address cannot be connected to. The upstream may be on its way to another one.
+            // The address cannot be connected to. The upstream may be moving to another one.
             kept.connector.forget_addresses(&kept.uri);
         }
         self.begun += 1;
@@ -54,8 +54,8 @@ impl Rivals {
         }
     }
 
-    /// Asks on those that have been opened meanwhile.
-    pub(super) fn ask_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
+    /// Sends the call on those that have been opened meanwhile.
+    pub(super) fn send_on_opened(&mut self, kept: &Kept, request: &[u8], deadline: Instant) {
         for nth in (0..self.opening.len()).rev() {
             let opened = match self.opening[nth].try_recv() {
                 Err(TryRecvError::Empty) => continue,
@@ -77,20 +77,20 @@ impl Rivals {
                 self.next_at = Some(if is_sent { now + patience } else { now });
             }
             if is_sent || has_others {
-                self.asking.push(opened);
+                self.waiting.push(opened);
             }
         }
     }
 
-    /// The one that answers. Those that are closed are given up.
+    /// The first one with a response. Drops those that are closed.
     pub(super) fn answering(&mut self, kept: &Kept, turn_end: Instant) -> Option<OpenConnection> {
-        for nth in (0..self.asking.len()).rev() {
-            let waited = self.asking[nth].transport.await_input(until(turn_end));
+        for nth in (0..self.waiting.len()).rev() {
+            let waited = self.waiting[nth].transport.await_input(until(turn_end));
             match waited {
-                Ok(true) => return Some(self.asking.swap_remove(nth)),
+                Ok(true) => return Some(self.waiting.swap_remove(nth)),
                 Err(Error::Timeout(_)) => {}
                 _ => {
-                    let closed = self.asking.swap_remove(nth);
+                    let closed = self.waiting.swap_remove(nth);
                     if let Some(peer) = closed.peer.filter(|peer| peer.has_others()) {
                         kept.connector.note_mute(peer);
                         self.next_at = Some(Instant::now());
@@ -102,6 +102,6 @@ impl Rivals {
     }
 
     pub(super) fn are_none(&self) -> bool {
-        self.opening.is_empty() && self.asking.is_empty() && self.next_at.is_none()
+        self.opening.is_empty() && self.waiting.is_empty() && self.next_at.is_none()
     }
 }

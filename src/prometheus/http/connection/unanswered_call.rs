@@ -1,4 +1,4 @@
-//! The call under way on a connection, whose bytes may have to go out on another one as well.
+//! The call in flight on a connection, whose bytes may have to be sent on another one as well.
 
 use std::fmt;
 use std::mem;
@@ -8,26 +8,26 @@ use ureq::unversioned::transport::{NextTimeout, Transport};
 
 use crate::prometheus::http::ureq_time::{deadline_of, until};
 
-/// How much is gathered before it goes out: 16 KiB, many times what a head and a form have.
+/// How many bytes are gathered before they are sent: 16 KiB, many times the size of a head and a form.
 pub(super) const GATHERED_BYTES: usize = 16 << 10;
 
-/// The request under way, until its response begins.
+/// The call in flight, until its response begins.
 #[derive(Default)]
 pub(super) struct UnansweredCall {
     pub(super) is_unanswered: bool,
     pub(super) bytes: Vec<u8>,
-    /// How many of the bytes went out.
+    /// How many of the bytes were sent.
     pub(super) sent: usize,
-    /// Whether they are all of the request's.
+    /// Whether they are all bytes of the call.
     pub(super) is_whole: bool,
-    /// Why no more can go out.
+    /// Why no more can be sent.
     pub(super) broken: Option<Error>,
-    /// How often its connection was replaced by another one.
+    /// How often another connection replaced its connection.
     pub(super) replaced: usize,
 }
 
 impl fmt::Debug for UnansweredCall {
-    /// Shows nothing of the bytes, which hold credentials.
+    /// Shows nothing of the bytes, which contain credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnansweredCall").field("is_unanswered", &self.is_unanswered).finish_non_exhaustive()
     }
@@ -46,7 +46,7 @@ impl UnansweredCall {
     }
 }
 
-/// Sends bytes, a buffer of them at a time.
+/// Sends bytes, one buffer at a time.
 pub(super) fn transmit(transport: &mut dyn Transport, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
     let deadline = deadline_of(timeout);
     let mut left = bytes;

@@ -1,4 +1,4 @@
-//! The files by which the system's resolver finds names, read as it reads them: `resolv.conf`, `hosts` and `nsswitch.conf`.
+//! The files that configure the system's resolver, read as it reads them: `resolv.conf`, `hosts` and `nsswitch.conf`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,23 +12,23 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 const NSSWITCH_CONF: &str = "/etc/nsswitch.conf";
 
-/// The most bytes of such a file; lists of blocked hosts have some megabytes. What a longer one says does not count.
+/// The most bytes of such a file; lists of blocked hosts have some megabytes. A longer file is ignored.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// The most name servers that the resolver asks (resolv.conf(5), `MAXNS`).
+/// The most name servers that the resolver queries (resolv.conf(5), `MAXNS`).
 const MAX_SERVERS: usize = 3;
 
-/// The most names that stand for one: itself and itself in each search domain.
+/// The most candidates for a name: itself, and itself in each search domain.
 const MAX_CANDIDATES: usize = 8;
 
 fn read(path: &str) -> Result<Zeroizing<String>, Unreadable> {
     file::read_text(Path::new(path), MAX_FILE_BYTES)
 }
 
-/// What `/etc/resolv.conf` says (resolv.conf(5)). How often and how long the resolver itself waits is left to it.
+/// The content of `/etc/resolv.conf` (resolv.conf(5)), except for the resolver's own timeout and attempts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResolvConf {
-    /// The name servers in the order in which the resolver asks them, at least one.
+    /// The name servers in the order in which the resolver queries them, at least one.
     pub(super) servers: Vec<IpAddr>,
     search: Vec<String>,
     /// A name with fewer dots is first looked up in the search domains.
@@ -47,7 +47,7 @@ impl ResolvConf {
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
-                // One with a zone is not understood here.
+                // An address with a zone is not supported here.
                 Some("nameserver") => servers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
                 Some("search" | "domain") => search = words.map(str::to_owned).collect(),
                 Some("options") => {
@@ -66,7 +66,7 @@ impl ResolvConf {
         ResolvConf { servers, search, ndots, rotates }
     }
 
-    /// The names that the resolver asks for when it looks up a name, in its order.
+    /// The names that the resolver queries when it looks up a name, in its order.
     pub(super) fn candidates(&self, name: &str) -> Vec<String> {
         if name.ends_with('.') {
             return vec![name.to_owned()];
@@ -93,7 +93,7 @@ fn addresses_in(hosts: &str, name: &str) -> Vec<IpAddr> {
     hosts.lines().filter_map(address).collect()
 }
 
-/// Whether the resolver looks for names in `/etc/hosts` and asks the name servers, and does nothing else.
+/// Whether the resolver uses only `/etc/hosts` and the name servers, in this order.
 pub(super) fn only_files_and_dns() -> bool {
     match read(NSSWITCH_CONF) {
         Ok(text) => is_plain(&text),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_the_file_of_hosts_is_found_there() {
+    fn a_name_in_the_hosts_file_is_found() {
         let hosts = "127.0.0.1 localhost\n::1 localhost # not.this\n# 10.0.0.1 nor.this\n10.0.0.2\tone.example  ONE\n";
         for (name, expected) in [
             ("localhost", &["127.0.0.1", "::1"][..]),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_with_further_sources_of_names_is_told_from_one_without() {
+    fn further_sources_of_names_are_detected() {
         for (text, expected) in [
             ("", true),
             ("passwd: files systemd\n", true),

@@ -1,22 +1,22 @@
-//! The packets of name servers (RFC 1035): a query for the addresses of a name, and what a response says.
+//! DNS packets (RFC 1035): a query for the addresses of a name, and its response.
 
 use std::net::IpAddr;
 
-/// The largest UDP packet of a name server that is not told that more is understood ("Size limits").
+/// The largest UDP packet that a name server sends if the client does not announce more ("Size limits").
 pub(super) const MAX_PACKET_BYTES: usize = 512;
 
-/// The length of a header, and bounds on names.
+/// The length of a header, and the bounds on names.
 const HEADER_BYTES: usize = 12;
 const MAX_NAME_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
-/// Types of records that hold addresses.
+/// The record types of addresses.
 pub(super) const IPV4: u16 = 1;
 pub(super) const IPV6: u16 = 28;
 
 const INTERNET: u16 = 1;
 
-/// A query for records of a type. `None` if no name server can have the name.
+/// A query for records of a type. `None` if DNS cannot express the name.
 pub(super) fn query(id: u16, name: &str, record_type: u16) -> Option<Vec<u8>> {
     const RECURSION_DESIRED: u16 = 0x100;
     const QUERIES: u16 = 1;
@@ -38,27 +38,28 @@ pub(super) fn query(id: u16, name: &str, record_type: u16) -> Option<Vec<u8>> {
     Some(packet)
 }
 
-/// What a name server says of the records of a name.
+/// What a name server says about the records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DnsResponse {
-    /// These addresses, or those of them that had room; none if it has no record of this type.
+    /// These addresses, or as many as the packet could hold; empty if the name has no record of this type.
     Addresses(Vec<IpAddr>),
-    /// That there is no such name.
+    /// There is no such name.
     NoName,
-    /// That it cannot tell.
+    /// It cannot answer.
     Failure,
 }
 
-/// The response to a query that a packet is, if it is one.
+/// The response in a packet; `None` if the packet is not a response to this query.
 pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
     const IS_RESPONSE: u8 = 0x80;
     const IS_CUT: u8 = 0x02;
     const STATUS: u8 = 0x0f;
     const SUCCESS: u8 = 0;
     const NO_NAME: u8 = 3;
-    let (header, asked) = (packet.get(..HEADER_BYTES)?, query.get(HEADER_BYTES..)?);
+    let (header, question) = (packet.get(..HEADER_BYTES)?, query.get(HEADER_BYTES..)?);
     let repeated = packet.get(HEADER_BYTES..query.len())?;
-    let is_of_query = header[..2] == query[..2] && header[2] & IS_RESPONSE != 0 && repeated.eq_ignore_ascii_case(asked);
+    let is_of_query =
+        header[..2] == query[..2] && header[2] & IS_RESPONSE != 0 && repeated.eq_ignore_ascii_case(question);
     if !is_of_query {
         return None;
     }
@@ -75,16 +76,16 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
             None => break,
         }
     }
-    // A whole one over TCP is left to the resolver.
+    // Queries over TCP are left to the resolver.
     let tells_nothing = addresses.is_empty() && header[2] & IS_CUT != 0;
     Some(if tells_nothing { DnsResponse::Failure } else { DnsResponse::Addresses(addresses) })
 }
 
-/// What is left of a packet.
+/// The rest of a packet.
 struct PacketRest<'p>(&'p [u8]);
 
 impl<'p> PacketRest<'p> {
-    /// The next record: the address in it, if it holds one.
+    /// The next record: the address in it, if it contains one.
     fn record(&mut self) -> Option<Option<IpAddr>> {
         self.name()?;
         let head = self.take(10)?;
@@ -98,7 +99,7 @@ impl<'p> PacketRest<'p> {
         })
     }
 
-    /// Leaves out a name, which may end in a pointer to another ("Message compression").
+    /// Skips a name, which may end in a pointer to another one ("Message compression").
     fn name(&mut self) -> Option<()> {
         const IS_POINTER: u8 = 0xc0;
         loop {
@@ -124,7 +125,7 @@ impl<'p> PacketRest<'p> {
 mod tests {
     use super::*;
 
-    /// The first query of RFC 1035, section 4, worked out by hand for `a.bc`.
+    /// The query of RFC 1035, section 4, worked out by hand for `a.bc`.
     const QUERY: &[u8] = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02bc\x00\x00\x1c\x00\x01";
 
     #[test]
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_response_is_read_as_the_rfc_says() {
-        // An alias of the name that was asked for, by a pointer to it, and the address of what it stands for.
+        // An alias of the queried name, by a pointer to it, and the addresses of the name that the alias stands for.
         let alias = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01d\xc0\x0e";
         let ipv4 = b"\x01d\x02bc\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01";
         let ipv6 = b"\xc0\x1c\x00\x1c\x00\x01\x00\x00\x00\x3c\x00\x10\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02";

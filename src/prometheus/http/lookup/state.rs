@@ -1,4 +1,4 @@
-//! What is known of names: which are remembered, which are being looked up, and how many threads and requests that takes.
+//! The state of all look-ups: remembered names, names that are being looked up, and the threads and requests that this occupies.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 
 use super::{LookupFailure, LookupOutcome};
 
-/// The most look-ups by the resolver at a time, each of which has a thread, and how many of them may be of new names.
+/// The most look-ups by the resolver at a time, each on a thread, and how many of them may be of new names.
 pub(super) const MAX_THREADS: usize = 8;
 pub(super) const MAX_NEW_THREADS: usize = 6;
 
-/// How long the addresses of a name are remembered. Failures are not.
+/// How long the addresses of a name are remembered. Failures are not remembered.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 
 /// The most names that are remembered.
 pub(super) const MAX_REMEMBERED: usize = 256;
 
-/// How long the name servers may take to answer for a name, at least and at most. In between, names that stay unanswered hold one in so
-/// many workers. Thus 16 workers get through 400 silent names a second.
+/// How long the name servers may take to answer for a name: at least, and at most. In between, names without a response occupy one
+/// in this many workers. Thus 16 workers can process 400 silent names a second.
 pub(super) const MIN_ANSWER_TIME: Duration = Duration::from_millis(40);
 pub(super) const MAX_ANSWER_TIME: Duration = Duration::from_secs(1);
 pub(super) const WORKERS_PER_HELD: usize = 4;
 
-/// Within which time unanswered names are counted, and the most that are.
+/// The time within which names without a response are counted, and the most that are counted.
 pub(super) const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const MAX_COUNTED: usize = 4_096;
 
@@ -36,38 +36,38 @@ pub(super) struct LookupState {
     /// How many threads look up new names, and names that were found before.
     pub(super) running_new: usize,
     pub(super) running_found: usize,
-    /// How many requests ask the name servers.
-    pub(super) asking: usize,
-    /// When names were left unanswered.
+    /// How many requests are querying the name servers.
+    pub(super) querying: usize,
+    /// When names were left without a response.
     pub(super) unanswered: VecDeque<Instant>,
-    /// How many requests wait for a look-up for longer than briefly.
+    /// How many requests have been waiting for a look-up for longer than briefly.
     pub(super) patient: usize,
 }
 
 #[derive(Debug)]
 pub(super) enum NameEntry {
-    /// Found not long ago.
+    /// Found within the last few seconds.
     Known {
         ips: Arc<[IpAddr]>,
         until: Instant,
     },
-    /// Found before.
+    /// Found before; the addresses may have changed.
     Expired,
     Pending(Pending),
 }
 
-/// A look-up under way.
+/// A look-up that has not ended.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) lookup: Arc<Lookup>,
     pub(super) waiters: usize,
-    /// Whether one of them asks the name servers.
-    pub(super) is_asking: bool,
-    /// When one of them may.
-    pub(super) ask_at: Instant,
+    /// Whether one of the waiting requests is querying the name servers.
+    pub(super) is_querying: bool,
+    /// When one of them may query the name servers.
+    pub(super) query_at: Instant,
 }
 
-/// What is known of a name that is to be looked up.
+/// What is known about a name before its look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     New,
@@ -80,7 +80,7 @@ pub(super) enum Standing {
 pub(super) struct Lookup {
     pub(super) standing: Standing,
     pub(super) since: Instant,
-    /// Whether the resolver has.
+    /// Whether the resolver has begun.
     pub(super) has_begun: AtomicBool,
     pub(super) outcome: OnceLock<LookupOutcome>,
 }
@@ -98,7 +98,7 @@ impl Lookup {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// What it means that it has not ended yet.
+    /// The failure of a request that does not wait for its end any longer.
     pub(super) fn failure(&self) -> LookupFailure {
         if self.has_begun() { LookupFailure::ServerSilent } else { LookupFailure::Busy }
     }
@@ -109,7 +109,7 @@ impl LookupState {
         self.running_new + self.running_found
     }
 
-    /// Whether there may be one more thread for names of this standing.
+    /// Whether another thread may look up a name of this standing.
     pub(super) fn have_room(&self, standing: Standing) -> bool {
         let is_in_share = standing == Standing::Found || self.running_new < MAX_NEW_THREADS;
         is_in_share && self.running() < MAX_THREADS
@@ -128,7 +128,7 @@ impl LookupState {
         *self.running_of(lookup.standing) += 1;
     }
 
-    /// A look-up, while it is under way.
+    /// The entry of a look-up that has not ended.
     pub(super) fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
         match self.names.get_mut(name) {
             Some(NameEntry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
@@ -136,7 +136,7 @@ impl LookupState {
         }
     }
 
-    /// Waits no longer for a look-up, which does not begin when no request waits for it.
+    /// Notes that a request stops waiting for a look-up. If no request waits any more, the look-up is not begun.
     pub(super) fn give_up(&mut self, name: &str, lookup: &Arc<Lookup>) {
         let Some(pending) = self.pending(name, lookup) else { return };
         pending.waiters -= 1;
@@ -145,20 +145,20 @@ impl LookupState {
         }
     }
 
-    /// The next look-up of those that are queued. It counts as running.
+    /// The next queued look-up, which counts as running.
     pub(super) fn next(&mut self) -> Option<LookupJob> {
         let job = self.queue.pop_front()?;
         self.begin(&job.1);
         Some(job)
     }
 
-    /// How long the name servers may take to answer for a name.
+    /// How long the name servers may now take to answer for a name.
     pub(super) fn answer_time(&mut self, workers: usize) -> Duration {
         while self.unanswered.front().is_some_and(|at| at.elapsed() > COUNTED_WITHIN) {
             self.unanswered.pop_front();
         }
         let held = u32::try_from(workers / WORKERS_PER_HELD).unwrap_or(u32::MAX).max(1);
-        let names = u32::try_from(self.asking + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
+        let names = u32::try_from(self.querying + self.unanswered.len()).unwrap_or(u32::MAX).max(1);
         (COUNTED_WITHIN * held / names).clamp(MIN_ANSWER_TIME, MAX_ANSWER_TIME)
     }
 
@@ -167,7 +167,8 @@ impl LookupState {
         self.unanswered.push_back(Instant::now());
     }
 
-    /// Ends a look-up with this outcome, unless it has ended. That a name was found before is forgotten only if it is found no more.
+    /// Ends a look-up with this outcome, unless it has already ended. A name that was found before stays so, unless the outcome is
+    /// that it does not exist.
     pub(super) fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
         if self.pending(name, lookup).is_none() {
             return;
@@ -180,7 +181,7 @@ impl LookupState {
             Err(LookupFailure::NotFound) => None,
             Err(_) => (lookup.standing == Standing::Found).then_some(NameEntry::Expired),
         };
-        // It is set only here.
+        // This is the only place that sets it.
         let _ = lookup.outcome.set(outcome);
         let Some(entry) = entry else { return };
         if self.names.len() >= MAX_REMEMBERED {

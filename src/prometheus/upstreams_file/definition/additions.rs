@@ -1,4 +1,4 @@
-//! What is added to every call: headers, and parameters in the URL.
+//! What every call gets in addition: headers, and parameters in the URL.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 use super::MAX_ITEMS;
 use super::secrets::{given, in_file};
 
-/// Headers that the mirror sets, or that say how a message is framed. Prometheus reserves these, too ("http_headers").
+/// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
 const RESERVED_HEADERS: [&str; 17] = [
     "authorization",
     "host",
@@ -64,7 +64,7 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
 }
 
 pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
-    /// Those that the mirror sends itself.
+    /// Parameters that the mirror sends itself.
     const OWN: [&str; 12] = [
         "query",
         "time",

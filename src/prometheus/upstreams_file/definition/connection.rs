@@ -1,4 +1,4 @@
-//! How a server is connected to: TLS, and the proxy.
+//! How to connect to a server: TLS, and the proxy.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields}
 
 use super::secrets::secret;
 
-/// The TLS settings of an upstream, or of the token server of one.
+/// The TLS settings of an upstream or of a token server.
 pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
     const KEYS: [&str; 10] = [
         "ca",

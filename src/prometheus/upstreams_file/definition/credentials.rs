@@ -1,4 +1,4 @@
-//! How the mirror proves who it is: one scheme of authentication at most.
+//! How the mirror authenticates: at most one scheme.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use super::connection::{proxy, tls_settings};
 use super::secrets::{given, in_file, needed_secret, secret};
 use super::{CredentialsDefinition, MAX_ITEMS, OAuth2Definition, Role, SigV4Definition};
 
-/// The name by which signatures call Amazon's managed Prometheus, unless another is given.
+/// The name of Amazon's managed Prometheus in signatures, unless `service_name` is given.
 const AMAZON_PROMETHEUS: &str = "aps";
 
-/// The scheme of `authorization` unless another is given.
+/// The scheme of `authorization`, unless `type` is given.
 const BEARER: &str = "Bearer";
 
 pub(super) fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 
-/// A secret that has to be given, or in a file: the keys of both.
+/// A required secret under one of two keys: the secret itself, or its file.
 pub(super) fn needed_secret(
     fields: &FileFields<'_>,
     keys: [&'static str; 2],
@@ -16,7 +16,7 @@ pub(super) fn needed_secret(
     secret(fields, keys, folder, form)?.ok_or_else(missing)
 }
 
-/// A secret that is given, or in a file: the keys of both.
+/// An optional secret under one of two keys: the secret itself, or its file.
 pub(super) fn secret(
     fields: &FileFields<'_>,
     keys: [&'static str; 2],

@@ -1,4 +1,4 @@
-//! A request to a server that hands out credentials.
+//! A call to the issuer of credentials.
 
 use std::io::Read;
 
@@ -13,14 +13,14 @@ use crate::prometheus::http::transport::Transport;
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
 use crate::prometheus::error::issuer::Issuer;
 
-/// The most bytes of a response: 256 KiB, many times what the longest tokens and keys have.
+/// The most bytes of a response: 256 KiB, many times the size of the longest tokens and keys.
 const MAX_RESPONSE_BYTES: u64 = 256 << 10;
 
-/// The status and the whole body of the response.
+/// Makes the call. Returns the status and the complete body of the response.
 ///
 /// # Errors
-/// When there is none before the deadline.
-pub(super) fn exchange(
+/// Fails if there is no complete response before the deadline.
+pub(super) fn call_issuer(
     issuer: Issuer,
     transport: &Transport,
     target: CallTarget<'_>,
@@ -31,7 +31,7 @@ pub(super) fn exchange(
     let server = target.address.to_string();
     let unreachable = |kind: ErrorKind| CredentialsFailure::unreachable(issuer, &server, kind);
     let call = OutgoingCall { target, path, content, deadline, trace: None, max_bytes: MAX_RESPONSE_BYTES };
-    let UpstreamResponse { status, mut body, .. } = transport.exchange(call).map_err(unreachable)?;
+    let UpstreamResponse { status, mut body, .. } = transport.send(call).map_err(unreachable)?;
     let mut bytes = Zeroizing::new(Vec::new());
     body.read_to_end(&mut bytes).map_err(|error| unreachable(body.failure(error)))?;
     Ok((status, bytes))

@@ -1,4 +1,4 @@
-//! One query to all name servers, for all names that a name may stand for.
+//! The resolution of one name: queries to all name servers, for all names that it may stand for.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -9,32 +9,33 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::DnsResult;
 use super::packet::{self, DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
 
-/// The part of the time after which the next name server is asked as well.
+/// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;
 
-/// How long one of several name servers is waited for in turn, and how long a single one before it is seen whether the response is
-/// still needed.
+/// How long one of several name servers is waited for in turn; and how long a single one is waited for before the next check
+/// whether the response is still needed.
 const MIN_TURN: Duration = Duration::from_micros(100);
 const TURN: Duration = Duration::from_millis(2);
 const LONG_TURN: Duration = Duration::from_millis(20);
 
-/// One query to all servers for all names that a name may stand for.
-pub(super) struct DnsExchange {
-    /// In the order in which they are asked.
+/// The resolution of one name.
+pub(super) struct Resolution {
+    /// In the order in which they are queried.
     pub(super) servers: Vec<DnsServer>,
     /// In the order of the resolver.
     pub(super) candidates: Vec<Candidate>,
     pub(super) queries: Vec<DnsQuery>,
 }
 
-/// An identifier of a query. Whoever could foresee it could forge the response.
+/// An identifier of a query. It is random, because a foreseeable one would let an attacker forge the response.
 fn new_id() -> u16 {
     let mut id = [0; 2];
     SystemRandom::new().fill(&mut id).expect("the operating system has random numbers");
     u16::from_ne_bytes(id)
 }
 
-/// A name, and what is known of its addresses. It is asked for its IPv6 addresses once it is known to exist.
+/// A name that the name may stand for, and what is known about its addresses. Its IPv6 addresses are queried once it is known to
+/// exist.
 pub(super) struct Candidate {
     pub(super) name: String,
     ipv4: Option<DnsResponse>,
@@ -51,19 +52,19 @@ pub(super) struct DnsQuery {
     pub(super) packet: Vec<u8>,
     pub(super) candidate: usize,
     pub(super) record_type: u16,
-    /// The servers that cannot tell.
+    /// How many servers responded with a failure.
     pub(super) failures: usize,
 }
 
 pub(super) struct DnsServer {
     pub(super) address: SocketAddr,
-    /// Once it is asked, and unless it cannot be.
+    /// `None` until it is queried, or if it cannot be reached.
     pub(super) socket: Option<UdpSocket>,
-    pub(super) asked_at: Option<Instant>,
+    pub(super) queried_at: Option<Instant>,
     pub(super) has_answered: bool,
 }
 
-impl DnsExchange {
+impl Resolution {
     pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
@@ -80,13 +81,13 @@ impl DnsExchange {
             }
             if now >= next_at || self.need_another_server() {
                 next_at = now + step;
-                let next = self.servers.iter_mut().find(|server| server.asked_at.is_none());
+                let next = self.servers.iter_mut().find(|server| server.queried_at.is_none());
                 next.into_iter().for_each(|server| server.begin(&self.queries));
             }
-            let asked = self.servers.iter().filter(|server| server.socket.is_some()).count();
+            let queried = self.servers.iter().filter(|server| server.socket.is_some()).count();
             let end =
-                if self.servers.iter().any(|server| server.asked_at.is_none()) { next_at.min(until) } else { until };
-            let turn = if asked > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
+                if self.servers.iter().any(|server| server.queried_at.is_none()) { next_at.min(until) } else { until };
+            let turn = if queried > 1 { TURN } else { LONG_TURN }.min(end.saturating_duration_since(Instant::now()));
             for nth in 0..self.servers.len() {
                 if let Some(length) = self.servers[nth].receive(&mut packet, turn) {
                     self.take(nth, &packet[..length]);
@@ -95,24 +96,24 @@ impl DnsExchange {
         }
     }
 
-    /// Whether those that are asked cannot tell everything.
+    /// Whether the servers that are queried cannot answer everything.
     pub(super) fn need_another_server(&self) -> bool {
         self.queries.iter().any(|query| query.failures > 0) || self.servers.iter().all(|server| server.socket.is_none())
     }
 
-    /// Asks for records of a candidate.
+    /// Queries records of a candidate.
     pub(super) fn query(&mut self, candidate: usize, record_type: u16) {
         match packet::query(new_id(), &self.candidates[candidate].name, record_type) {
             Some(packet) => {
                 self.servers.iter_mut().for_each(|server| server.send(&packet));
                 self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
             }
-            // The resolver refuses a name that cannot be asked for.
+            // The resolver refuses names that a query cannot contain.
             None => self.set(candidate, record_type, DnsResponse::NoName),
         }
     }
 
-    /// Takes a packet of a server. What this one cannot tell, another one may.
+    /// Takes a packet of a server. If it is a failure, another server may still answer the query.
     pub(super) fn take(&mut self, server: usize, packet: &[u8]) {
         let mut queries = self.queries.iter().enumerate();
         let Some((nth, response)) =
@@ -129,7 +130,7 @@ impl DnsExchange {
         self.set(candidate, record_type, response);
     }
 
-    /// Gives up the queries that no server can answer: all have said so, or no time is left for those that have not.
+    /// Gives up queries that no server can answer: all have failed, or some have and there is no time left for the others.
     pub(super) fn settle_failures(&mut self, is_last: bool) {
         let unreachable = self.servers.iter().filter(|server| server.is_unreachable()).count();
         let all = self.servers.len();
@@ -159,18 +160,18 @@ impl DnsExchange {
 
 impl DnsServer {
     pub(super) fn new(address: SocketAddr) -> DnsServer {
-        DnsServer { address, socket: None, asked_at: None, has_answered: false }
+        DnsServer { address, socket: None, queried_at: None, has_answered: false }
     }
 
-    /// Asks it as well.
+    /// Starts to query this server.
     pub(super) fn begin(&mut self, queries: &[DnsQuery]) {
-        self.asked_at = Some(Instant::now());
+        self.queried_at = Some(Instant::now());
         self.socket = connected(self.address).ok();
         queries.iter().for_each(|query| self.send(&query.packet));
     }
 
     pub(super) fn is_unreachable(&self) -> bool {
-        self.asked_at.is_some() && self.socket.is_none()
+        self.queried_at.is_some() && self.socket.is_none()
     }
 
     pub(super) fn send(&mut self, packet: &[u8]) {
@@ -181,17 +182,17 @@ impl DnsServer {
         }
     }
 
-    /// Waits for a packet for so long: its length, if one comes.
+    /// Waits for a packet for at most `turn`. Returns its length.
     pub(super) fn receive(&mut self, packet: &mut [u8], turn: Duration) -> Option<usize> {
         let socket = self.socket.as_ref()?;
-        // None at all would be without an end.
+        // The system refuses a timeout of zero.
         let received = socket.set_read_timeout(Some(turn.max(MIN_TURN))).and_then(|()| socket.recv(packet));
         match received {
             Ok(length) => Some(length),
             Err(error) => {
                 use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
                 if !matches!(error.kind(), Interrupted | TimedOut | WouldBlock) {
-                    // Nothing listens there, or nothing leads there.
+                    // Nothing listens there, or there is no route.
                     self.socket = None;
                 }
                 None
@@ -200,7 +201,7 @@ impl DnsServer {
     }
 }
 
-/// A socket on which only the packets of a server arrive.
+/// A socket that receives only the packets of this server.
 pub(super) fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
@@ -208,7 +209,7 @@ pub(super) fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// What is known of the first of these names that has an address, if enough is known.
+/// The result for the first of these names that has an address, once it is certain.
 pub(super) fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
     let mut has_failed = false;
     for Candidate { ipv4, ipv6, .. } in candidates {
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_candidates_up_to_the_first_that_has_an_address_have_to_be_known() {
+    fn the_result_is_certain_once_all_candidates_up_to_the_first_address_are_known() {
         let response = |letter: char| match letter {
             '-' => Some(DnsResponse::NoName),
             '0' => Some(DnsResponse::Addresses(Vec::new())),
