@@ -1,8 +1,9 @@
-//! StackState's side: the Mirror API, the pages of the mirror itself, and how each request is responded to.
+//! StackState's side: the Mirror API, the mirror's own pages, and the reply to each request.
 //!
-//! The only folder that knows both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` says what is at each path.
-//! `api/gateway` leads a request through: routed, prepared, and, on a worker, run. A handler (`api/connection`, `api/field_name`,
-//! `api/field_value`, `api/metric`) checks a request into a query, and runs it.
+//! This is the only folder that knows both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` lists the
+//! paths. `api/gateway` takes a request through its stages: it routes it, prepares it and, on a worker, runs it. A handler
+//! (`api/connection`, `api/field_name`, `api/field_value`, `api/metric`) checks a request, turns it into a query, and runs the
+//! query.
 
 mod condition;
 mod connection;

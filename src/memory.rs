@@ -1,7 +1,7 @@
 //! The memory that all requests share: samples and points while a response is computed, and responses while they are written.
 //!
-//! Small needs are free. Beyond them, a query that finds no memory waits for it within its timeout. Queries
-//! never wait for each other forever: after each grant, at least one can still grow to the most that one may hold, and finish.
+//! Small needs are free. A query that needs more, when there is no memory, waits for it until its timeout. Queries never deadlock:
+//! after each grant, at least one query can still grow to the most that a query may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What every query may hold without asking, in bytes: more than nearly all need.
+/// What every query may hold without a grant, in bytes; more than nearly all queries need.
 const FREE_BYTES: usize = 1 << 20;
 
-/// Memory is asked for in multiples of this, in bytes.
+/// Grants are multiples of this, in bytes.
 const STEP_BYTES: usize = 1 << 20;
 
-/// A response may be written for this long before it is cut for a query that waits.
+/// A response that has been written for this long may be cut off for a query that waits for memory.
 const UNHURRIED: Duration = Duration::from_secs(2);
 
-/// How often a query that waits looks for such a response.
+/// How often a waiting query looks for such a response.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A bound on the memory of all requests together.
@@ -31,9 +31,9 @@ pub struct MemoryBudget {
 
 #[derive(Debug, Default)]
 struct BudgetState {
-    /// What each query holds, in bytes, by its number.
+    /// The bytes that each query holds, by its number.
     queries: HashMap<u64, usize>,
-    /// The responses that are written, oldest first.
+    /// The responses that are being written, oldest first.
     responses: BTreeMap<u64, Writing>,
     /// The bytes of all responses.
     response_bytes: usize,
@@ -49,10 +49,10 @@ struct Writing {
     is_cut: Arc<AtomicBool>,
 }
 
-/// Why a query cannot have the memory it needs.
+/// Why a query does not get the memory that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMemory {
-    /// Others held it until the query's timeout.
+    /// Other requests held it until the query's timeout.
     InTime {
         /// The memory of all requests, in bytes.
         capacity: usize,
@@ -76,12 +76,12 @@ impl fmt::Display for NoMemory {
 impl std::error::Error for NoMemory {}
 
 impl MemoryBudget {
-    /// A budget of so many bytes.
+    /// A budget of `capacity` bytes.
     pub fn new(capacity: usize) -> Arc<MemoryBudget> {
         Arc::new(MemoryBudget { capacity, state: Mutex::default(), released: Condvar::new() })
     }
 
-    /// The memory of a query, of which it has none yet. It waits for more until `deadline`.
+    /// The memory of a new query, which waits for grants until `deadline`.
     pub fn query(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
         let inner = MemoryGrant {
             budget: Arc::clone(self),
@@ -93,12 +93,12 @@ impl MemoryBudget {
         Memory(Arc::new(inner))
     }
 
-    /// The bytes in use, without what is free to every query.
+    /// The bytes that are granted, without the free ones.
     pub fn used(&self) -> usize {
         self.state().used
     }
 
-    /// The most that one query may hold, and the most that responses may hold while they are written: half of it each.
+    /// The most that one query may hold, and the most that all responses may hold while they are written.
     fn half(&self) -> usize {
         self.capacity / 2
     }
@@ -108,7 +108,7 @@ impl MemoryBudget {
     }
 }
 
-/// The memory of a query. It is given back when the last clone is dropped.
+/// The memory of a query. Dropping the last clone gives it back.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<MemoryGrant>);
 
@@ -116,19 +116,19 @@ pub struct Memory(Arc<MemoryGrant>);
 struct MemoryGrant {
     budget: Arc<MemoryBudget>,
     deadline: Instant,
-    /// What the query may hold, in bytes.
+    /// The bytes that the query may hold.
     granted: AtomicUsize,
     /// How long it has waited for memory, in milliseconds.
     waited_ms: AtomicU64,
-    /// The query's number, once it holds more than is free.
+    /// The query's number, if it holds more than the free bytes.
     number: Mutex<Option<u64>>,
 }
 
 impl Memory {
-    /// Waits until the query may hold so many bytes in all.
+    /// Waits until the query may hold `bytes` in all.
     ///
     /// # Errors
-    /// When that is more than one query may hold, or others hold it until the deadline.
+    /// When that is more than one query may hold, or others hold the memory until the deadline.
     pub fn hold(&self, bytes: usize) -> Result<(), NoMemory> {
         if bytes <= self.0.granted.load(Ordering::Relaxed) {
             return Ok(());
@@ -141,11 +141,11 @@ impl Memory {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Relaxed))
     }
 
-    /// Turns it into the memory of a response of so many bytes, which is now written. If the responses that are written have too
-    /// much, the oldest are cut short.
+    /// Turns it into the memory of a response of `bytes`, which is written next. If the responses that are being written have more
+    /// than their half, the oldest are cut off.
     ///
     /// # Errors
-    /// When there is no room for the response.
+    /// When there is no memory for the response.
     pub fn into_response(self, bytes: usize) -> Result<ResponseMemory, NoMemory> {
         let Memory(inner) = self;
         let budget = &inner.budget;
@@ -207,7 +207,7 @@ impl Drop for MemoryGrant {
 }
 
 impl BudgetState {
-    /// Whether a query may grow to so many bytes: they are there, and some query could grow to the most afterwards.
+    /// Whether a query may grow to `bytes`: there is enough memory, and afterwards some query can still grow to the most.
     fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
         let held = self.queries.get(&number).copied().unwrap_or_default();
         let used = self.used - held + bytes;
@@ -221,7 +221,7 @@ impl BudgetState {
         self.next_number
     }
 
-    /// Cuts the response that has been written for the longest time, unless that is not long. A query waits for its memory.
+    /// Cuts off the response that has been written for the longest time, if that is long, because a query waits for its memory.
     fn cut_slow(&self) {
         let oldest = self.responses.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
         if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= UNHURRIED) {
@@ -229,7 +229,7 @@ impl BudgetState {
         }
     }
 
-    /// Cuts the responses that have been written for the longest time, until the others have at most so many bytes.
+    /// Cuts off the responses that have been written for the longest time, until the others have at most `most` bytes.
     fn cut_oldest(&self, most: usize) {
         let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
         if self.response_bytes <= most {
@@ -246,7 +246,7 @@ impl BudgetState {
     }
 }
 
-/// The memory of a response while it is written. It is given back when this is dropped.
+/// The memory of a response while it is written. Dropping it gives it back.
 #[derive(Debug)]
 pub struct ResponseMemory {
     budget: Arc<MemoryBudget>,
@@ -255,7 +255,7 @@ pub struct ResponseMemory {
 }
 
 impl ResponseMemory {
-    /// Whether the response has to be cut short, since others need its memory.
+    /// Whether the response must be cut off, because others need its memory.
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Relaxed)
     }
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn memory_is_granted_while_some_question_can_grow_to_the_most() {
-        // Half of 8 is 4: after each grant, what is left and the largest share have to make 4.
+        // Half of 8 is 4: after each grant, the free memory and the largest share are at least 4 together.
         let check = |held: &[usize], wanted: usize, expected: bool| {
             let budget = MemoryBudget::new(8 * MIB);
             let _held: Vec<Memory> = held

@@ -1,4 +1,4 @@
-//! PromQL that shows about the same as an answer on the upstream's own page.
+//! PromQL that shows nearly the same values as a response, for the upstream's own page.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -11,7 +11,7 @@ use crate::model::query::{MetricQuery, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// The PromQL for a query of series with samples at this distance.
+/// The PromQL for a query of series whose samples are `spacing_ms` milliseconds apart.
 pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
@@ -44,7 +44,7 @@ pub(super) fn graph(session: &Session<'_>, promql: &str, range: TimeRange) -> Op
     Some(format!("{base}/graph?g0.expr={expression}&g0.tab=0&g0.range_input={seconds}s&g0.end_input={end}"))
 }
 
-/// A time as Prometheus's page reads it, in UTC.
+/// A time in the form of Prometheus's page, in UTC.
 fn date_and_time(ms: i64) -> String {
     let DateTime { date: (year, month, day), time: (hour, minute, second), .. } = DateTime::of_ms(ms);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")

@@ -1,4 +1,4 @@
-//! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
+//! Evaluates an expression at the instants of a grid: makes the calls, and turns the values into points.
 
 use crate::api::found_points::FoundPoints;
 use crate::api::query::is_refusal;
@@ -12,44 +12,44 @@ use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::model::sample::{Sample, SeriesSet};
 use crate::prometheus::{self, MAX_CALLS, Session};
 
-/// How new an instant is whose value may still be another one, in milliseconds, and below which step.
+/// If the step is shorter than this, values of instants that are newer than this may be wrong; in milliseconds.
 ///
-/// VictoriaMetrics puts earlier values in the place of those of its newest half minute (`-search.latencyOffset`) when the
-/// step is shorter than a minute, unless the query goes on beyond now and a step. So it does, and what is beyond is cut.
+/// If the step is shorter than a minute, VictoriaMetrics replaces the values of its newest half minute (`-search.latencyOffset`)
+/// with earlier ones, unless the query goes on beyond now and a step. So the mirror queries beyond now, and cuts off the excess.
 const UNSETTLED_MS: i64 = 60_000;
 
-/// How far the upstream's clock may be ahead of ours, in milliseconds.
+/// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
 
-/// At which instants an expression is evaluated, and which points its values are.
+/// At which instants an expression is evaluated, and which points the values become.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
-    /// The instants, the last milliseconds of the buckets if there are any.
+    /// The instants; if there are buckets, the last milliseconds of the buckets.
     pub(super) grid: Grid,
-    /// How much later than them the expression is evaluated, which looks back as far.
+    /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
     pub(super) offset_ms: i64,
-    /// The length of the buckets; 1 if the values are raw.
+    /// The length of the buckets in milliseconds; 1 for a raw query.
     pub(super) bucket_ms: i64,
-    /// Whether 0 is put where there is no value.
+    /// Whether a bucket without a value is 0.
     pub(super) zero_fill: bool,
-    /// Whether the admin wrote the expression, and so is to change it if it has several results.
+    /// Whether the admin wrote the expression, and therefore has to change it if it has several results.
     pub(super) is_admins: bool,
 }
 
 impl Shape {
-    /// The same without the instants that cannot become points of a query.
+    /// The same shape without the instants that cannot become points of a query.
     pub(super) fn needed_for(self, query: &MetricQuery) -> Shape {
         if !self.zero_fill {
             return self;
         }
-        // Each instant is a point, and one more tells whether some are left out.
+        // Each instant is a point. One more than the limit shows whether points are left out.
         Shape { grid: self.grid.first(query.limit.saturating_add(1), query.order), ..self }
     }
 
-    /// Makes sure that a session can make the calls of an evaluation after `before` other ones.
+    /// Checks that a session can make the calls of an evaluation after `before` other calls.
     ///
     /// # Errors
-    /// When these are more, with those made already, than one query may make; `promql` is what would be asked.
+    /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
         let needed = self.grid.chunk_ends().count + i64::from(session.calls() + before);
         if needed > i64::from(MAX_CALLS) {
@@ -59,7 +59,7 @@ impl Shape {
     }
 }
 
-/// An evaluation under way: what was found so far.
+/// An evaluation in progress, with its points so far.
 pub(super) struct Evaluation<'s, 'c> {
     session: &'s mut Session<'c>,
     shape: Shape,
@@ -72,7 +72,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     /// Prepares an evaluation for the points of a query.
     ///
     /// # Errors
-    /// When more calls would be needed than one query may make; `promql` is what would be asked.
+    /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn new(
         session: &'s mut Session<'c>,
         shape: Shape,
@@ -86,10 +86,10 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         Ok(Evaluation { session, shape, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
     }
 
-    /// Evaluates an expression. If Prometheus refuses it, `instead` may give another one.
+    /// Evaluates an expression. If Prometheus refuses it, `instead` may return another one.
     ///
     /// # Errors
-    /// When Prometheus does not answer, or the expression has several results.
+    /// When a call fails, or the expression has several results.
     pub(super) fn run(
         mut self,
         promql: &str,
@@ -120,7 +120,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         Ok(FoundPoints { points: self.points, dropped: self.screen.dropped(), has_series })
     }
 
-    /// Asks for the values at the instants of a part of the grid.
+    /// Queries the values at the instants of a part of the grid.
     fn ask(&mut self, promql: &str, chunk: Grid) -> Result<SeriesSet, prometheus::Error> {
         let asked = chunk.later_by(self.shape.offset_ms);
         let now = now_ms();

@@ -1,4 +1,4 @@
-//! Nothing found: a metric without samples in the range, or one that never existed.
+//! Tells a metric without samples in the range from one that never existed.
 
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
@@ -11,19 +11,19 @@ use crate::model::time::TimeRange;
 use crate::nearest::nearest;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
 
-/// Whether there is something, as far as an upstream can tell.
+/// Whether a series has ever matched, as far as an upstream can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Existence {
     Yes,
     No,
-    /// It may have looked at a part of its data only.
+    /// The upstream may have looked at a part of its data only.
     Unknown,
 }
 
-/// Makes sure that a series has ever matched a selector, or may have.
+/// Checks that a series has ever matched a selector, or may have.
 ///
 /// # Errors
-/// [`Error::MetricNotFound`] when none has, or when Prometheus does not answer.
+/// [`Error::MetricNotFound`] when no series has, or the error of a call that fails.
 pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let name = Matcher::equal(promql::METRIC_NAME, &of.metric);
     let mut all = vec![name.clone()];
@@ -62,16 +62,16 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     Err(Error::MetricNotFound { code, metric, details })
 }
 
-/// Whether a metric's name has characters that belong to PromQL. Names may have any, but no metric is called like that.
+/// Whether a metric's name has characters of PromQL's syntax. Names may have any characters, but real metrics do not use these.
 fn is_expression(metric: &str) -> bool {
     metric.contains(|c: char| c.is_whitespace() || "(){}[]=<>!\"'+*^@,".contains(c))
 }
 
-/// The most names that are shown.
+/// The most names that the error suggests.
 const MAX_NEAR_METRICS: usize = 3;
 
-/// The metrics that the upstream has in the range and whose names are nearest. It is a hint: where they cannot be listed, there
-/// are none.
+/// The metrics of the upstream in the range whose names are nearest. They are only a hint, so this returns none if they cannot be
+/// listed.
 fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Vec<String> {
     let names = session.metric_names(range.start, range.end).unwrap_or_else(|error| {
         log::debug(|| log::Line::new("no metric names").text("error", &error));
@@ -87,14 +87,14 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
     let mut was_refused = false;
     let ever = TimeRange { start: 0, end: until };
     let names = in_range(session, ever, |session, start| {
-        // Without a start, some look at their newest data only.
+        // Without a start, some upstreams look at their newest data only.
         was_refused = start.is_none();
         session.label_values(promql::METRIC_NAME, selector.as_deref(), start, until)
     });
     let names = match names {
-        // Where POST is refused, a large set does not fit into what is asked.
+        // If the upstream refuses POST, a large set does not fit into the URL.
         Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(Existence::Unknown),
-        // There is more than is read.
+        // The list is too long to be read, so it is not empty.
         Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(Existence::Yes),
         names => names?,
     };
@@ -105,11 +105,11 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
     })
 }
 
-/// Asks for what there is since a start, or if that is the beginning and a server refuses so long a time, for what it finds
+/// Makes a call with the start of a range. If that is the epoch and the upstream refuses so long a range, makes the call again
 /// without a start.
 ///
 /// # Errors
-/// When Prometheus does not answer.
+/// When the call fails.
 pub(super) fn in_range<T>(
     session: &mut Session<'_>,
     range: TimeRange,

@@ -1,4 +1,4 @@
-//! `~`: an expression of the admin's own, evaluated by Prometheus.
+//! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
 use crate::api::evaluation::{Evaluation, Shape};
 use crate::api::found_points::FoundPoints;
@@ -13,7 +13,7 @@ use crate::prometheus::{ResultType, Session};
 /// The points of an expression, raw or in buckets.
 ///
 /// # Errors
-/// When Prometheus does not answer, the expression has several results, or too many calls would be needed.
+/// When a call fails, the expression has several results, or the query would make too many calls.
 pub(super) fn found(
     session: &mut Session<'_>,
     expression: &str,
@@ -21,7 +21,7 @@ pub(super) fn found(
     nan: NanInterpretation,
     interval_ms: Option<i64>,
 ) -> Result<FoundPoints, Error> {
-    // The range is asked for in parts, each of which would have a start and an end of its own.
+    // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
         let grid = Grid::of_steps(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
@@ -35,7 +35,7 @@ pub(super) fn found(
         promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
-    // Checked before the first call.
+    // Before the first call, so that an expensive query fails at once.
     shape.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
     let bounds = if depends_on_bounds {
         probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
@@ -44,11 +44,11 @@ pub(super) fn found(
     };
     let promql = in_buckets(bounds, &expression);
     let found = Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
-        // Some engines have no subquery of a scalar.
+        // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
-    // The functions for extremes pass over native histograms without a word, but they can be counted.
+    // MAX, MIN and percentiles silently ignore native histograms, but EVENT_COUNT counts them.
     if !found.has_series
         && matches!(method, AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_))
     {
@@ -56,7 +56,7 @@ pub(super) fn found(
             promql::in_bucket(&expression, AggregationMethod::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
         let counts = Evaluation::new(session, shape, query, nan, &counted)
             .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
-        // That they cannot be counted is no failure of what was asked.
+        // This is an extra query: if it fails, the original one still succeeds.
         if counts.is_ok_and(|counts| counts.has_series) {
             return Err(Error::native_histogram());
         }

@@ -1,4 +1,4 @@
-//! Field names: the keys that name what to fetch, then the labels.
+//! Field names: the keys that say what to fetch, and the names of labels.
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
@@ -11,11 +11,11 @@ use crate::model::time::TimeRange;
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
 use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 
-/// Checks a request for the names of fields: `__counter__`, `__gauge__` and `~`, then the names of the labels that go with the
-/// conditions.
+/// Checks a request for field names. The response lists `__counter__`, `__gauge__` and `~`, and then the labels of the series that
+/// match the conditions.
 ///
 /// # Errors
-/// When it is not valid.
+/// When the request is not valid.
 pub(super) fn prepare(
     directory: &Directory<'_>,
     request: &QueryRequest<FieldNamesQuery>,
@@ -31,7 +31,7 @@ pub(super) fn prepare(
     Ok((datasource, Box::new(names)))
 }
 
-/// Which field names are asked for.
+/// A query for field names.
 struct NamesQuery {
     selector: Option<String>,
     range: TimeRange,

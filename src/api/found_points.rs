@@ -1,15 +1,15 @@
-//! What a query for points finds.
+//! The result of a query for points.
 
 use crate::compute::points::Points;
 use crate::compute::screen::Dropped;
 
-/// Points, and what is known of the samples that they were made of.
+/// Points, and facts about the samples that they were made of.
 #[derive(Debug)]
 pub(super) struct FoundPoints {
     /// The points.
     pub(super) points: Points,
-    /// What became no point for its value.
+    /// How many values were left out because JSON has no such number.
     pub(super) dropped: Dropped,
-    /// Whether there was any series, whatever became of its samples.
+    /// Whether any series was found, even if all of its samples were left out.
     pub(super) has_series: bool,
 }

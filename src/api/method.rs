@@ -1,4 +1,4 @@
-//! A method of the Mirror API: how a request of it is checked, and the replies to one that needs no worker.
+//! The methods of the Mirror API: how requests to them are checked, and the replies to requests that need no worker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,18 +12,18 @@ use crate::wire::explanation::{self, Explanation};
 /// A method of the Mirror API.
 #[derive(Clone, Copy)]
 pub(super) struct ApiMethod {
-    /// Checks the body of a request.
+    /// Checks the body of a request, and makes a query of it.
     pub(super) prepare: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
-    /// The body of a response with status 200 that reports an error, where the method has one.
+    /// The body of a response with status 200 that reports an error, if the method has one.
     pub(super) failure_body: fn(&Error) -> Option<Vec<u8>>,
-    /// Whether a valid request succeeds without a query to Prometheus.
+    /// Whether a valid request succeeds without a call to Prometheus.
     pub(super) only_checks: bool,
 }
 
-/// A request of a method of the Mirror API, of which the body is not read yet.
+/// A request to a method of the Mirror API, without its body.
 #[derive(Clone, Copy)]
 pub struct MethodRequest {
-    /// What the metrics call the method.
+    /// The method's name in the metrics.
     pub(super) name: &'static str,
     pub(super) method: ApiMethod,
     /// Whether the response is to be explained.
@@ -31,20 +31,20 @@ pub struct MethodRequest {
 }
 
 impl MethodRequest {
-    /// Checks the body.
+    /// Checks the body, and makes a query of it.
     ///
     /// # Errors
-    /// When it is no valid request.
+    /// When the request is not valid.
     pub(super) fn prepare(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
         catch_unwind(AssertUnwindSafe(|| (self.method.prepare)(directory, body))).unwrap_or(Err(Error::Internal))
     }
 
-    /// The reply to a request whose query cannot be run.
+    /// The reply to a request whose query is not run.
     pub fn refuse(self, error: &Error) -> Reply {
         self.failed(error, None)
     }
 
-    /// The reply that reports an error. Without an explanation, no upstream was queried.
+    /// The reply that reports an error. Without an explanation, no upstream was called.
     pub(super) fn failed(self, error: &Error, explanation: Option<&Explanation>) -> Reply {
         let mut reply = match (self.method.failure_body)(error) {
             Some(body) => Reply::failure(self.name, 200, body, error),
@@ -56,7 +56,7 @@ impl MethodRequest {
         reply
     }
 
-    /// The reply to a valid request of which nothing else was wanted.
+    /// The reply to a valid request that was only to be checked.
     pub(super) fn found_valid(self) -> Reply {
         match connection::success() {
             Ok(body) => Reply::ok(self.name, body),

@@ -20,7 +20,7 @@ use crate::wire::request::{self, MetricsQuery, QueryRequest};
 /// Checks a request for points.
 ///
 /// # Errors
-/// When it is invalid.
+/// When the request is not valid.
 pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
     let (datasource, query) = checked(directory, request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
@@ -77,11 +77,10 @@ impl PointsQuery {
     }
 }
 
-/// Which upstream the body of a `POST /api/metric` means, and what it queries: all that happens to it before Prometheus is queried. A
-/// fuzz target checks this.
+/// The datasource and the query of a body for `POST /api/metric`. A fuzz target uses this.
 ///
 /// # Errors
-/// When it is no valid request.
+/// When the request is not valid.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
     checked(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
 }
@@ -89,7 +88,7 @@ pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
 /// The datasource and the query of a request.
 ///
 /// # Errors
-/// When it is not valid.
+/// When the request is not valid.
 fn checked(
     directory: &Directory<'_>,
     request: &QueryRequest<MetricsQuery>,

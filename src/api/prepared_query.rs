@@ -19,17 +19,17 @@ pub struct PreparedQuery {
 }
 
 impl PreparedQuery {
-    /// When its timeout expires.
+    /// When the timeout of the request expires.
     pub fn deadline(&self) -> Instant {
         self.deadline.instant()
     }
 
-    /// How it shares the workers with others.
+    /// How it shares the workers with other queries.
     pub fn lane(&self) -> Lane {
         self.lane
     }
 
-    /// The reply to a query that there is no room for.
+    /// The reply to a query for which the workers and the queue have no room.
     pub fn turn_away(&self, full: Full, places: Places) -> Reply {
         let upstream = self.datasource.upstream.to_string();
         self.request.refuse(&Error::Overloaded(Overload { upstream, full, places }))

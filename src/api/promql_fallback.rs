@@ -1,4 +1,4 @@
-//! PromQL in the place of arithmetic: when a query covers more samples than can be read, Prometheus computes the points.
+//! PromQL instead of arithmetic: if a query covers too many samples to read them, Prometheus computes the points.
 
 use std::ops::ControlFlow;
 
@@ -19,13 +19,13 @@ use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// How much of each end of a range is read for the scrape interval of its series, in milliseconds: an hour.
+/// How much of each end of a range is read to measure the scrape interval of its series, in milliseconds: an hour.
 const MEASURED_MS: i64 = 3_600_000;
 
-/// The value of each bucket, computed by Prometheus.
+/// The points of a query, computed by Prometheus.
 ///
 /// # Errors
-/// When Prometheus does not answer, or PromQL cannot say what is asked.
+/// When a call fails, or no PromQL computes the points.
 pub(super) fn found(
     session: &mut Session<'_>,
     of: &Selector,
@@ -35,7 +35,7 @@ pub(super) fn found(
 ) -> Result<FoundPoints, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
     let grid = Grid::of_buckets(query.range, bucket_ms);
-    // At multiples of the step, so that frontends that align to the step move nothing.
+    // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-grid.first).rem_euclid(bucket_ms);
     let shape = Shape { grid, offset_ms, bucket_ms, zero_fill, is_admins: false };
     let nan = match kind {
@@ -43,7 +43,7 @@ pub(super) fn found(
         SampleKind::Counter(_) => NanInterpretation::None,
     };
     let selector = promql::selector(of);
-    // The probe comes before.
+    // One call more, for the probe.
     shape.needed_for(query).must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
@@ -63,7 +63,7 @@ pub(super) fn found(
     Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
 }
 
-/// Makes sure that there is one gauge: PromQL has no percentile of the samples of several.
+/// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let length_ms = range.length() + 1;
     let mut count = |promql: &str| -> Result<u64, Error> {
@@ -89,14 +89,14 @@ fn counters_in_bucket(
 ) -> String {
     let bucket_ms = aggregation.bucket_ms;
     let least_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-    // The increase since the sample before a bucket belongs to it. VictoriaMetrics looks at that sample by itself.
+    // The increase since the sample before a bucket counts in the bucket. VictoriaMetrics includes that sample by itself.
     let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
     let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
     promql::counters_in_bucket(of, aggregation, window_ms, least_ms, subquery, offset_ms)
 }
 
-/// The largest median distance of the samples of any series in the first hour and in the last hour of a range: it may have
-/// changed meanwhile. Nothing is remembered of it, so that no answer depends on an earlier one.
+/// The largest median distance of the samples of any series, in the first hour and in the last hour of a range, because it may have
+/// changed in between. It is not remembered, so that no response depends on an earlier request.
 fn largest_spacing(
     session: &mut Session<'_>,
     of: &Selector,
@@ -121,7 +121,7 @@ fn largest_spacing(
 #[derive(Debug, Default)]
 struct SpacingReader {
     previous_ms: Option<i64>,
-    /// Those of the series that is read.
+    /// The distances of neighbouring samples of the current series, in milliseconds.
     spacings: Vec<u32>,
     /// The largest median of a series.
     largest_ms: Option<i64>,

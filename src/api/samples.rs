@@ -1,4 +1,4 @@
-//! Gauges and counters: which samples are read, and what becomes of them.
+//! Gauges and counters: reads their samples, and computes the points.
 
 use crate::api::found_points::FoundPoints;
 use crate::api::sample_reading::read;
@@ -16,15 +16,14 @@ use crate::model::query::{MetricQuery, Selector};
 use crate::model::time::TimeRange;
 use crate::prometheus::{SamplesRead, Session};
 
-/// How often the samples of a window are read at most, each time from farther before it, when it turns out that a series is
-/// scraped so seldom that this is needed.
+/// How often the samples of a window are read at most. Each time starts farther before the window, if a series is scraped so seldom
+/// that it needs earlier samples.
 const TRIES: u32 = 3;
 
 /// The points of a query of gauges or counters.
 ///
 /// # Errors
-/// When Prometheus does not answer, several series match a raw query, there are too many samples, or no such metric ever
-/// existed.
+/// When a call fails, several series match a raw query, there are too many samples, or the metric never existed.
 pub(super) fn found(
     session: &mut Session<'_>,
     of: &Selector,
@@ -43,8 +42,8 @@ pub(super) fn found(
 
 /// The samples of the only series, or the rates between them.
 ///
-/// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
-/// reached in the first of them.
+/// A range with more samples than can be kept is read in windows, starting from the end that comes first in the order. Mostly, the
+/// first window reaches the limit.
 fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<FoundPoints, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
@@ -72,10 +71,10 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
     Ok(FoundPoints { points, dropped, has_series: !seen.is_empty() })
 }
 
-/// What a raw query finds in a window.
+/// The result of a raw query for a window.
 enum RawWindow {
     Read(RawResult),
-    /// More samples than can be kept, and where those lie that can be.
+    /// There are more samples than can be kept; this is the range of those that were.
     TooMuch(TimeRange),
 }
 
@@ -114,7 +113,7 @@ fn raw_window(
     }
 }
 
-/// The value of each bucket.
+/// The points of buckets.
 fn aggregated(
     session: &mut Session<'_>,
     of: &Selector,

@@ -1,6 +1,6 @@
-//! The buckets of an aggregated query: where they lie, and what is gathered in each of them.
+//! The buckets of an aggregated query: where they lie, and a map that keeps an entry for each bucket in use.
 //!
-//! Knows nothing of what is gathered; that is for `gauges` and `counters` to say.
+//! `gauges` and `counters` decide what an entry is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,8 @@ use std::ops::Range;
 use crate::model::query::Order;
 use crate::model::time::TimeRange;
 
-/// Up to so many buckets, each has a place of its own in a list; of more, only those in use are kept, in a tree.
+/// Up to this many buckets, the entries are in a list with a place for each bucket. If there are more buckets, a tree keeps the
+/// entries of those in use.
 const MAX_LISTED: i64 = 1 << 16;
 
 /// The whole buckets `[start, start + bucket)`, `[start + bucket, start + 2 bucket)`, ... of a range.
@@ -60,13 +61,13 @@ impl BucketGrid {
         (0..self.count).contains(&index).then_some(index)
     }
 
-    /// The bucket that an instant lies in, if it lies in one, and its bounds.
+    /// The bucket that an instant lies in, with its bounds, if it lies in one.
     pub fn bucket_at(self, at: i64) -> Option<Bucket> {
         let index = self.index_of(at)?;
         Some(Bucket { index, first: self.start_of(index), last: self.last_of(index) })
     }
 
-    /// The instants of all buckets together; none when there is no bucket.
+    /// From the first instant of the first bucket to the last one of the last bucket; `None` if there are no buckets.
     pub fn span(self) -> Option<TimeRange> {
         (self.count > 0).then(|| TimeRange { start: self.start, end: self.last_of(self.count - 1) })
     }
@@ -80,7 +81,8 @@ impl BucketGrid {
     }
 }
 
-/// A bucket. Samples come in the order of time, so that the next one mostly lies in the same.
+/// A bucket and its bounds. Samples come in the order of time, so the next sample mostly lies in the same bucket; this makes the
+/// check cheap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     /// Its place in the grid, counted from 0 at the start.
@@ -98,26 +100,26 @@ impl Bucket {
     }
 }
 
-/// The buckets of a query, and how many of them an answer has room for, counted from one end.
+/// The buckets of a query, and how many of them can become points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Where the buckets lie.
     pub grid: BucketGrid,
-    /// How many points are wanted; at least 1.
+    /// The most points, at least 1.
     pub most: usize,
-    /// The end of the grid that points are counted from.
+    /// From which end of the grid the points are taken.
     pub order: Order,
 }
 
-/// Something in each bucket that is in use.
+/// An entry for each bucket that is in use.
 ///
-/// When more buckets are in use than an answer has room for, those that are farthest from the end it is counted from are let
-/// go, for they cannot become points. So memory is bounded however many buckets there are.
+/// If more buckets come into use than can become points, the map drops those that come last in the order. So the memory is bounded,
+/// however many buckets there are.
 #[derive(Debug)]
 pub struct BucketMap<A> {
     frame: Frame,
     cells: Cells<A>,
-    /// The buckets that can still become points.
+    /// The indices of the buckets that can still become points.
     wanted: Range<i64>,
 }
 
@@ -128,7 +130,7 @@ enum Cells<A> {
 }
 
 impl<A: Default> BucketMap<A> {
-    /// A map with nothing in any bucket.
+    /// A map without entries.
     pub fn new(frame: Frame) -> BucketMap<A> {
         let count = frame.grid.count;
         let cells = if count <= MAX_LISTED {
@@ -144,12 +146,12 @@ impl<A: Default> BucketMap<A> {
         self.frame.grid
     }
 
-    /// The buckets that can still become points. They become fewer as buckets come into use.
+    /// The indices of the buckets that can still become points: fewer and fewer as buckets come into use.
     pub fn wanted(&self) -> Range<i64> {
         self.wanted.clone()
     }
 
-    /// What is in a bucket, which comes into use by this; none if it cannot become a point.
+    /// The entry of a bucket, which is made if there is none; `None` if the bucket cannot become a point.
     pub fn cell(&mut self, index: i64) -> Option<&mut A> {
         if !self.wanted.contains(&index) {
             return None;
@@ -158,7 +160,7 @@ impl<A: Default> BucketMap<A> {
             Cells::Listed(cells) => Some(cells.get_mut(index as usize)?.get_or_insert_default()),
             Cells::InTree(cells) => {
                 if cells.len() >= self.frame.most && !cells.contains_key(&index) {
-                    // One more comes into use than an answer has room for.
+                    // The map is full: the bucket that comes last in the order leaves.
                     match self.frame.order {
                         Order::OldestFirst => {
                             let newest = *cells.last_key_value()?.0;
@@ -180,7 +182,7 @@ impl<A: Default> BucketMap<A> {
         }
     }
 
-    /// How many bytes it takes, roughly.
+    /// About how many bytes the map takes.
     pub fn kept_bytes(&self) -> usize {
         match &self.cells {
             Cells::Listed(cells) => cells.capacity() * size_of::<Option<A>>(),
@@ -189,7 +191,7 @@ impl<A: Default> BucketMap<A> {
         }
     }
 
-    /// The buckets in use and what is in them, in the order that was asked for.
+    /// The indices and the entries of the buckets in use, in the order of the query.
     pub fn into_cells(self) -> Box<dyn Iterator<Item = (i64, A)>>
     where
         A: 'static,

@@ -1,4 +1,4 @@
-//! Gauges in buckets: the samples of all series pooled, and what a method makes of those in a bucket.
+//! Gauges in buckets: a method computes the value of a bucket from the samples of all series in it, pooled.
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
 use crate::compute::buckets::{BucketMap, Frame};
@@ -6,7 +6,7 @@ use crate::compute::sum::Sum;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::sample::Sample;
 
-/// Gauges in buckets, by a method.
+/// A method for gauges; also EVENT_COUNT of counters.
 pub(super) fn pooled(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
     match method {
         AggregationMethod::EventCount => Pooled::<Count>::boxed(method, frame),
@@ -17,7 +17,7 @@ pub(super) fn pooled(method: AggregationMethod, frame: Frame) -> Box<dyn BucketM
     }
 }
 
-/// The pooled samples in buckets; of those in a bucket, what the method needs is kept.
+/// Pools the samples of all series in buckets, and keeps of each bucket what the method needs.
 #[derive(Debug)]
 struct Pooled<A> {
     map: BucketMap<A>,
@@ -38,7 +38,7 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
         let mut rest = samples;
         while let Some(first) = rest.first() {
             let Some(bucket) = grid.bucket_at(first.at) else {
-                // Before the buckets there may be others, behind them there are none.
+                // Samples before the first bucket occur; samples behind the last one are not read.
                 rest = &rest[1..];
                 continue;
             };
@@ -66,9 +66,9 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
     }
 }
 
-/// What is kept of the samples in one bucket.
+/// What a method keeps of the samples in one bucket.
 trait Accumulator: std::fmt::Debug + Default + 'static {
-    /// How many bytes a sample takes beside what every bucket has.
+    /// How many bytes each sample takes, besides those of the bucket.
     const BYTES_A_SAMPLE: usize = 0;
 
     fn add(&mut self, value: f64);
@@ -146,7 +146,7 @@ impl Accumulator for Extremes {
 struct AllValues(Vec<f64>);
 
 impl Accumulator for AllValues {
-    // A list that grows has room for twice as many.
+    // A list that grows can have a capacity of twice its length.
     const BYTES_A_SAMPLE: usize = 2 * size_of::<f64>();
 
     fn add(&mut self, value: f64) {
@@ -156,7 +156,7 @@ impl Accumulator for AllValues {
     fn value(mut self, method: AggregationMethod) -> f64 {
         match method {
             AggregationMethod::Percentile(percent) => percentile(&mut self.0, percent),
-            // Other methods keep less than all samples.
+            // No other method keeps all samples.
             AggregationMethod::Mean
             | AggregationMethod::Max
             | AggregationMethod::Min
@@ -166,8 +166,8 @@ impl Accumulator for AllValues {
     }
 }
 
-/// The percentile of values, interpolated linearly between the neighbours of rank `percent / 100 * (n - 1)`; there is at least
-/// one value, and all are finite.
+/// The percentile of values, interpolated linearly between the neighbours of rank `percent / 100 * (n - 1)`. There is at least one
+/// value, and all are finite.
 pub(super) fn percentile(values: &mut [f64], percent: u8) -> f64 {
     let hundredths = (values.len() - 1) * usize::from(percent);
     let (rank, weight) = (hundredths / 100, (hundredths % 100) as f64 / 100.0);

@@ -1,6 +1,6 @@
-//! From a validated query to the calls that answer it: which instants, which windows, in which order.
+//! From a validated query to the calls it needs: which instants, which windows, in which order.
 //!
-//! Pure arithmetic on checked bounds; what the calls say is `promql`'s, sending them is `prometheus`'s.
+//! Pure arithmetic on checked bounds. `promql` writes the queries of these calls, `prometheus` sends them.
 
 use crate::model::query::Order;
 use crate::model::time::TimeRange;
@@ -8,27 +8,28 @@ use crate::model::time::TimeRange;
 /// The most steps Prometheus computes in one range query ("exceeded maximum resolution of 11,000 points").
 pub const MAX_STEPS: i64 = 11_000;
 
-/// The most steps asked for in one range query: fewer, so that one can go on a little (see [`Grid::reaching`]).
+/// The most steps that the mirror puts into one range query: a few less than [`MAX_STEPS`], so that [`Grid::reaching`] can add
+/// some.
 pub const CHUNK_STEPS: i64 = 10_900;
 
-/// The longest time one range query spans, in milliseconds: a century. Prometheus counts durations in nanoseconds, and
-/// one that spans more than the 292 years that fit silently finds nothing.
+/// The longest time that one range query spans, in milliseconds: a century. Prometheus counts durations in nanoseconds, of which
+/// 64 bits hold 292 years; a longer range query silently finds nothing.
 const MAX_SPAN_MS: i64 = 100 * 365 * 86_400_000;
 
-/// The scrape interval that is assumed where none can be measured, in milliseconds: Prometheus's default. Too long only
-/// smooths, too short finds no two samples in a window.
+/// The scrape interval that the mirror assumes if it cannot measure one, in milliseconds: Prometheus's default. If it is too long,
+/// rates are only smoother; if it is too short, a window has fewer than two samples, and there is no rate.
 pub const UNKNOWN_SPACING_MS: i64 = 60_000;
 
-/// A `rate` looks at this many scrape intervals at least, which survives jitter and a lost scrape.
+/// A `rate` covers at least this many scrape intervals, so that jitter or a lost scrape does no harm.
 pub const RATE_INTERVALS: i64 = 4;
 
-/// The scrape interval assumed of expressions, in milliseconds, when the Connection Details give none.
+/// The distance of two evaluations of an expression if the Connection Details give no scrape interval, in milliseconds.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 
-/// The most evaluations a subquery makes in one bucket.
+/// The most evaluations of a subquery in one bucket.
 const MAX_EVALUATIONS: i64 = 120;
 
-/// Whether a range selector of the engine that is asked includes the instant at its left end.
+/// Whether a range selector includes the instant at its left end, on the engine that is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RangeBounds {
     /// `[B]` at T covers `[T-B, T]`: Prometheus before 3.0.
@@ -42,7 +43,7 @@ pub enum RangeBounds {
 pub struct Grid {
     /// The first instant.
     pub first: i64,
-    /// The distance of two instants, at least 1.
+    /// The distance of two neighbouring instants, at least 1.
     pub step: i64,
     /// How many there are.
     pub count: i64,
@@ -54,7 +55,7 @@ impl Grid {
         Grid { first: range.start + bucket_ms - 1, step: bucket_ms, count: range.length() / bucket_ms }
     }
 
-    /// The instants of a range from its start on, its end included if a step hits it.
+    /// The instants of a range from its start on; its end is one of them if it is a whole number of steps away.
     pub fn of_steps(range: TimeRange, step_ms: i64) -> Grid {
         Grid { first: range.start, step: step_ms, count: range.length() / step_ms + 1 }
     }
@@ -68,12 +69,12 @@ impl Grid {
         }
     }
 
-    /// The same instants, so many milliseconds later.
+    /// The same instants, each `ms` milliseconds later.
     pub fn later_by(self, ms: i64) -> Grid {
         Grid { first: self.first + ms, ..self }
     }
 
-    /// The last instant; the first when there is none.
+    /// The last instant; `first` if there are no instants.
     pub fn last(self) -> i64 {
         self.at((self.count - 1).max(0))
     }
@@ -91,12 +92,12 @@ impl Grid {
         })
     }
 
-    /// The same instants as grids that one range query can span each, in an order.
+    /// The same instants, cut into grids that each fit into one range query, in an order.
     pub fn chunks(self, order: Order) -> impl Iterator<Item = Grid> {
         self.chunk_ends().instants(order).map(move |end| self.chunk_ending_at(end))
     }
 
-    /// The last instant of each of [`Grid::chunks`], as if all were full: that of the last one may lie beyond the grid.
+    /// The last instant of each of [`Grid::chunks`]. The last chunk counts as a full one here, so its end may lie beyond the grid.
     pub fn chunk_ends(self) -> Grid {
         let steps = self.chunk_steps();
         Grid {
@@ -116,7 +117,7 @@ impl Grid {
         (MAX_SPAN_MS / self.step).clamp(1, CHUNK_STEPS)
     }
 
-    /// The same grid, going on until it has an instant after another one, as far as Prometheus takes so many steps.
+    /// The same grid, continued until it has an instant after `at`, or until it has [`MAX_STEPS`].
     pub fn reaching(self, at: i64) -> Grid {
         let missing = (at - self.last()).max(0) / self.step + 1;
         Grid { count: (self.count + missing).min(MAX_STEPS), ..self }
@@ -127,17 +128,18 @@ impl Grid {
     }
 }
 
-/// After so many windows in a row with few samples, the next ones are longer.
+/// After more than this many windows in a row with few samples, the next ones are longer.
 const MAX_SPARSE_WINDOWS: u32 = 2;
 
-/// The windows in which a range is read, from the end that comes first on: one, unless it turns out that this is too much.
+/// The windows in which a range is read, starting from the end that comes first in the order: one window, unless that has too many
+/// samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Windows {
     left: Option<TimeRange>,
     length_ms: i64,
-    /// Where the next window ends, if sooner than after this length.
+    /// Where the next window ends at the latest.
     next_end: i64,
-    /// How many windows in a row had few samples.
+    /// How many windows in a row were sparse.
     sparse: u32,
     order: Order,
 }
@@ -157,22 +159,22 @@ impl Windows {
         })
     }
 
-    /// Makes the windows shorter, because the current one has more samples than can be kept. `read` spans those that could be kept,
-    /// which are its oldest. Returns false if the window cannot be shorter.
+    /// Makes the windows shorter, because the current one has more samples than can be kept. `read` spans the samples that were
+    /// kept, which are the oldest. Returns false if the window cannot be made shorter.
     pub fn shorten(&mut self, read: TimeRange) -> bool {
         let Some(window) = self.current().filter(|window| window.length() > 0) else { return false };
         self.length_ms = match self.order {
             Order::OldestFirst => (read.length() / 2).clamp(0, window.length() - 1),
-            // Nothing tells where the newest samples lie, so that they are searched for.
+            // The samples that were read do not show where the newest ones lie, so this searches for them by halves.
             Order::NewestFirst => window.length() / 2,
         };
-        // The very samples that were read fit.
+        // The samples that were read fit into one window.
         self.next_end = (read.end - 1).clamp(window.start, window.end - 1);
         self.sparse = 0;
         true
     }
 
-    /// Goes on to the next window. After some windows that were sparse, with far fewer samples than can be kept, they become longer.
+    /// Goes on to the next window. Windows become longer after some sparse ones, which have far fewer samples than can be kept.
     pub fn advance(&mut self, is_sparse: bool) {
         let (Some(left), Some(read)) = (self.left, self.current()) else { return };
         self.sparse = if is_sparse { self.sparse + 1 } else { 0 };
@@ -188,7 +190,7 @@ impl Windows {
     }
 }
 
-/// How an expression is evaluated in the buckets of a query.
+/// The range and the resolution of a subquery that covers a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subquery {
     /// The length of the range before the last millisecond of a bucket, in milliseconds.
@@ -198,11 +200,11 @@ pub struct Subquery {
 }
 
 impl Subquery {
-    /// How the buckets of a length are evaluated; `interval_ms` is the distance of two evaluations that is asked for.
+    /// The subquery for buckets of a length; `interval_ms` is the wanted distance of two evaluations.
     ///
-    /// A bucket `[s, s + B)` is evaluated at its last millisecond. There a left-open `[B]` covers exactly it, while a closed one
-    /// would also hold an evaluation at `s - 1 ms`, which belongs to the bucket before; one millisecond less is exact. (A closed
-    /// range of a single millisecond cannot be written: `[0ms]` is refused.)
+    /// A bucket `[s, s + B)` is evaluated at its last millisecond. At that instant, a left-open `[B]` covers exactly the bucket,
+    /// while a closed one would include an evaluation at `s - 1 ms`, which belongs to the bucket before; a closed range that is one
+    /// millisecond shorter is exact. (A closed range of a single millisecond is impossible: engines refuse `[0ms]`.)
     pub fn of(bucket_ms: i64, interval_ms: Option<i64>, bounds: RangeBounds) -> Subquery {
         let wanted_ms = interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS);
         let length_ms = match bounds {
@@ -213,8 +215,8 @@ impl Subquery {
         Subquery { length_ms, resolution_ms: wanted_ms.max(least_ms).min(bucket_ms) }
     }
 
-    /// Whether it matters for any bucket of a range which of its ends a range includes. It does if an evaluation can fall on
-    /// the millisecond before a bucket, for evaluations lie at multiples of their distance.
+    /// Whether the value of any bucket depends on [`RangeBounds`]. It does if an evaluation can fall on the millisecond before a
+    /// bucket; evaluations lie at multiples of their distance.
     pub fn depends_on_bounds(bucket_ms: i64, interval_ms: Option<i64>, range_start: i64) -> bool {
         let resolution_ms = Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen).resolution_ms;
         (range_start - 1) % greatest_common_divisor(bucket_ms, resolution_ms) == 0
@@ -280,14 +282,14 @@ mod tests {
         assert_eq!(grid.reaching(i64::MAX / 2).count, MAX_STEPS);
     }
 
-    /// Reads a range in windows, of which each may have so many samples; gives how many were read and with how many calls.
+    /// Reads a range in windows that may each have `kept` samples; returns the samples and the number of calls.
     fn read_in_windows(whole: TimeRange, order: Order, samples: &[i64], kept: usize) -> (Vec<i64>, usize) {
         let mut windows = Windows::over(whole, order);
         assert_eq!(windows.current(), Some(whole));
         let (mut next, mut found, mut calls) = (whole, Vec::new(), 0);
         while let Some(window) = windows.current() {
             calls += 1;
-            // It begins, or ends, where the one before ended, or began.
+            // It continues where the window before it stopped.
             match order {
                 Order::OldestFirst => assert_eq!(window.start, next.start),
                 Order::NewestFirst => assert_eq!(window.end, next.end),
@@ -355,7 +357,7 @@ mod tests {
             for interval in [1, 3, 10, 15] {
                 for start in 0..200 {
                     let resolution = Subquery::of(bucket, Some(interval), RangeBounds::Closed).resolution_ms;
-                    // Of so many buckets, each remainder that there is occurs.
+                    // This many buckets show every remainder that occurs.
                     let expected = (0..resolution).any(|nth| (start + nth * bucket - 1) % resolution == 0);
                     let found = Subquery::depends_on_bounds(bucket, Some(interval), start);
                     assert_eq!(found, expected, "{bucket} {interval} {start}");

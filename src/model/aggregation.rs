@@ -1,13 +1,13 @@
-//! How samples are gathered into buckets, and by which method.
+//! Aggregations: bucket length, method, and whether empty buckets are zero.
 
 use std::fmt;
 
 use super::time::LATEST_MS;
 
-/// How samples are gathered into buckets.
+/// How samples are aggregated in buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aggregation {
-    /// What is computed of a bucket's samples.
+    /// The method that computes the value of a bucket.
     pub method: AggregationMethod,
     /// Whether a whole bucket without data is a point of value 0.
     pub zero_fill: bool,
@@ -15,7 +15,7 @@ pub struct Aggregation {
     pub bucket_ms: i64,
 }
 
-/// What is computed of a bucket's samples.
+/// The value that is computed from the samples of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregationMethod {
     /// The arithmetic mean.
@@ -24,9 +24,9 @@ pub enum AggregationMethod {
     Max,
     /// The smallest value.
     Min,
-    /// A percentile, in percent.
+    /// The percentile of this many percent.
     Percentile(u8),
-    /// The sum; of a counter, its increase.
+    /// The sum of gauges; the increase of counters.
     Sum,
     /// The number of samples.
     EventCount,
@@ -56,10 +56,10 @@ impl Aggregation {
         METHODS_BY_NAME.iter().map(|(name, ..)| *name)
     }
 
-    /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
+    /// An aggregation by the method's name in the Mirror API, in any case, with buckets of `bucket_ms` milliseconds.
     ///
     /// # Errors
-    /// When no method has that name, or the length is not within 1 to [`LATEST_MS`].
+    /// When no method has this name, or the length is not within 1 to [`LATEST_MS`].
     pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, BadAggregation> {
         let known = METHODS_BY_NAME.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
         let Some(&(_, method, zero_fill)) = known else {
@@ -72,12 +72,12 @@ impl Aggregation {
     }
 }
 
-/// Why an aggregation is none.
+/// Why an aggregation is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadAggregation {
     /// A method that the Mirror API does not have.
     Method(String),
-    /// A bucket length that is not positive, or beyond all bounds; in milliseconds.
+    /// A bucket length outside 1 to [`LATEST_MS`], in milliseconds.
     Bucket(i64),
 }
 

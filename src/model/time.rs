@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The latest instant a query may name, in milliseconds since the epoch: the end of the year 9999. It keeps every sum of
-/// times far from the ends of `i64`.
+/// The latest instant of a query, in milliseconds since the epoch: the end of the year 9999. Sums of such times stay far from the
+/// limits of `i64`.
 pub const LATEST_MS: i64 = 253_402_300_799_999;
 
 /// A range of time in milliseconds since the epoch, both ends included.
@@ -16,7 +16,7 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// A range with both ends checked.
+    /// A range, after checking both ends.
     ///
     /// # Errors
     /// When an end is outside 0 to [`LATEST_MS`], or the start comes after the end.
@@ -43,10 +43,10 @@ impl TimeRange {
     }
 }
 
-/// Why two instants are no range.
+/// Why two instants are not a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRange {
-    /// One is outside 0 to [`LATEST_MS`].
+    /// One of them is outside 0 to [`LATEST_MS`].
     Outside {
         /// The field that holds it.
         field: &'static str,

@@ -1,4 +1,4 @@
-//! Connection Details, as an admin typed them: read whatever they are, so that what is wrong with them can be said by name.
+//! Connection Details, as an admin typed them. They are read whatever their form is, so that errors can name what is wrong.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum DetailsField {
     PartialResponse,
 }
 
-/// All fields there are, and their names.
+/// All fields and their names, in the order of [`DetailsField`].
 pub const FIELDS: [(DetailsField, &str); 8] = [
     (DetailsField::Host, "host"),
     (DetailsField::Port, "port"),
@@ -40,27 +40,27 @@ pub const FIELDS: [(DetailsField, &str); 8] = [
     (DetailsField::PartialResponse, "partialResponse"),
 ];
 
-/// Which Prometheus to ask, and how.
+/// Which Prometheus to query, and how.
 #[derive(Debug, Default)]
 pub struct ConnectionDetails {
     values: [Scalar; FIELDS.len()],
-    /// The first thing that is wrong with their form.
+    /// The first fault of their form.
     pub fault: Option<DetailsFault>,
 }
 
-/// Why Connection Details are none.
+/// A fault of the form of Connection Details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetailsFault {
-    /// They are no object, but this kind of JSON value.
+    /// They are not an object, but this kind of JSON value.
     NotAnObject(&'static str),
-    /// A field that there is not. Its name, unless that could be something else than a name.
+    /// An unknown field. Contains its name, unless that could be a secret.
     Unknown(Option<String>),
-    /// A field twice.
+    /// A field that is given twice.
     Twice(&'static str),
 }
 
 impl ConnectionDetails {
-    /// What a field holds.
+    /// The value of a field.
     pub fn value(&self, field: DetailsField) -> &Scalar {
         &self.values[field as usize]
     }

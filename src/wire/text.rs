@@ -1,4 +1,4 @@
-//! Texts of a request, of bounded size.
+//! Texts of bounded size in a request.
 
 use std::ops::Deref;
 
