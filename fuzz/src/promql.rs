@@ -4,8 +4,8 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::plan::Subquery;
 use prometheusmirror::compute::promql;
+use prometheusmirror::compute::subquery::Subquery;
 use prometheusmirror::model::aggregation::AggregationMethod;
 use prometheusmirror::model::decimal::Decimal;
 use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};

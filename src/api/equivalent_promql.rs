@@ -3,8 +3,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::query_fields::now_ms;
-use crate::compute::plan::{RATE_INTERVALS, RangeBounds, Subquery};
-use crate::compute::promql;
+use crate::compute::promql::{self, RATE_INTERVALS};
+use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::calendar::DateTime;
 use crate::model::query::{MetricQuery, Source};

@@ -1,12 +1,12 @@
-//! Evaluates an expression at the instants of a grid: makes the calls, and turns the values into points.
+//! Evaluates an expression at evenly spaced instants: makes the calls, and turns the values into points.
 
 use crate::api::found_points::FoundPoints;
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
-use crate::compute::plan::Grid;
 use crate::compute::points::Points;
 use crate::compute::screen::{SampleKind, Screen};
+use crate::compute::steps::Steps;
 use crate::error::Error;
 use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::model::sample::{Sample, SeriesSet};
@@ -25,7 +25,7 @@ const CLOCK_SKEW_MS: i64 = 5_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     /// The instants; if there are buckets, the last milliseconds of the buckets.
-    pub(super) grid: Grid,
+    pub(super) steps: Steps,
     /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
     pub(super) offset_ms: i64,
     /// The length of the buckets in milliseconds; 1 for a raw query.
@@ -43,7 +43,7 @@ impl Shape {
             return self;
         }
         // Each instant is a point. One more than the limit shows whether points are left out.
-        Shape { grid: self.grid.first(query.limit.saturating_add(1), query.order), ..self }
+        Shape { steps: self.steps.limited_to(query.limit.saturating_add(1), query.order), ..self }
     }
 
     /// Checks that a session can make the calls of an evaluation after `before` other calls.
@@ -51,7 +51,7 @@ impl Shape {
     /// # Errors
     /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
-        let needed = self.grid.chunk_ends().count + i64::from(session.calls() + before);
+        let needed = self.steps.chunk_count() + i64::from(session.calls() + before);
         if needed > i64::from(MAX_CALLS) {
             return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
         }
@@ -97,7 +97,7 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     ) -> Result<FoundPoints, Error> {
         let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
         let order = self.points.order();
-        for chunk in self.shape.grid.chunks(order) {
+        for chunk in self.shape.steps.chunks(order) {
             let found = match (self.ask(&promql, chunk), instead.take()) {
                 (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(self.session)? {
                     Some(other) => {
@@ -120,8 +120,8 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         Ok(FoundPoints { points: self.points, dropped: self.screen.dropped(), has_series })
     }
 
-    /// Queries the values at the instants of a part of the grid.
-    fn ask(&mut self, promql: &str, chunk: Grid) -> Result<SeriesSet, prometheus::Error> {
+    /// Queries the values at the instants of a chunk.
+    fn ask(&mut self, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
         let asked = chunk.later_by(self.shape.offset_ms);
         let now = now_ms();
         let is_unsettled = asked.step < UNSETTLED_MS && asked.last() > now - UNSETTLED_MS;
@@ -139,8 +139,8 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         Ok(found)
     }
 
-    fn call(&mut self, promql: &str, grid: Grid) -> Result<SeriesSet, prometheus::Error> {
-        self.session.range(promql, grid.first, grid.last(), grid.step)
+    fn call(&mut self, promql: &str, steps: Steps) -> Result<SeriesSet, prometheus::Error> {
+        self.session.range(promql, steps.first, steps.last(), steps.step)
     }
 
     /// The samples of the only series.

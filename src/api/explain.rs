@@ -2,9 +2,10 @@
 
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
-use crate::compute::plan::{EXPRESSION_INTERVAL_MS, UNKNOWN_SPACING_MS};
 use crate::compute::points::Points;
+use crate::compute::promql::UNKNOWN_SPACING_MS;
 use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Source};

@@ -3,7 +3,8 @@
 use crate::api::evaluation::{Evaluation, Shape};
 use crate::api::found_points::FoundPoints;
 use crate::api::probe;
-use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
+use crate::compute::steps::Steps;
+use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
@@ -24,13 +25,13 @@ pub(super) fn found(
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
-        let grid = Grid::of_steps(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-        let shape = Shape { grid, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
+        let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
+        let shape = Shape { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
         return Evaluation::new(session, shape, query, nan, &expression)?.run(&expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
-    let grid = Grid::of_buckets(query.range, bucket_ms);
-    let shape = Shape { grid, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
+    let steps = Steps::of_buckets(query.range, bucket_ms);
+    let shape = Shape { steps, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };

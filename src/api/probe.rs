@@ -2,7 +2,7 @@
 //! version may respond at the same address a minute later.
 
 use crate::api::query::is_refusal;
-use crate::compute::plan::RangeBounds;
+use crate::compute::subquery::RangeBounds;
 use crate::error::Error;
 use crate::prometheus::{self, Session};
 

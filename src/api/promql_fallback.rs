@@ -8,10 +8,11 @@ use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
-use crate::compute::plan::{Grid, RATE_INTERVALS, RangeBounds, Subquery, UNKNOWN_SPACING_MS};
-use crate::compute::promql;
+use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::rate;
 use crate::compute::screen::SampleKind;
+use crate::compute::steps::Steps;
+use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Selector};
@@ -34,10 +35,10 @@ pub(super) fn found(
     query: &MetricQuery,
 ) -> Result<FoundPoints, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
-    let grid = Grid::of_buckets(query.range, bucket_ms);
+    let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
-    let offset_ms = (-grid.first).rem_euclid(bucket_ms);
-    let shape = Shape { grid, offset_ms, bucket_ms, zero_fill, is_admins: false };
+    let offset_ms = (-steps.first).rem_euclid(bucket_ms);
+    let shape = Shape { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
     let nan = match kind {
         SampleKind::Gauge(nan) => nan,
         SampleKind::Counter(_) => NanInterpretation::None,

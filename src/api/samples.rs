@@ -5,10 +5,10 @@ use crate::api::sample_reading::read;
 use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
 use crate::compute::distinct::SeriesSeen;
-use crate::compute::plan::Windows;
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawPlan, RawReader, RawResult};
+use crate::compute::read_windows::ReadWindows;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
@@ -48,7 +48,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
-    let mut windows = Windows::over(query.range, query.order);
+    let mut windows = ReadWindows::over(query.range, query.order);
     while let Some(window) = windows.current()
         && !points.is_partial()
     {

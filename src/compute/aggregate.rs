@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::compute::bucket_method::{BucketMethod, TooManyBuckets};
-use crate::compute::buckets::{BucketGrid, Frame};
+use crate::compute::buckets::{BucketGrid, BucketSpec};
 use crate::compute::counters::{increases, mean_rates};
 use crate::compute::gauges;
 use crate::compute::points::Points;
@@ -16,10 +16,10 @@ use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// The most samples of a query. If there are more, PromQL computes the points.
+/// The max_points samples of a query. If there are more, PromQL computes the points.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The most samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
+/// The max_points samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
 /// How far before a range the samples of counters are read at least, in milliseconds: an hour. So an increase during a gap counts
@@ -31,12 +31,12 @@ const COUNTER_LOOK_BACK_MS: i64 = 3_600_000;
 pub struct AggregatePlan {
     kind: SampleKind,
     aggregation: Aggregation,
-    frame: Frame,
+    spec: BucketSpec,
     look_back: Option<LookBack>,
 }
 
 impl AggregatePlan {
-    /// The plan for at most `limit` points of a range.
+    /// The plan for at max_points `limit` points of a range.
     pub fn new(
         kind: SampleKind,
         aggregation: Aggregation,
@@ -45,14 +45,14 @@ impl AggregatePlan {
         order: Order,
     ) -> AggregatePlan {
         // One more than the limit shows whether points are left out.
-        let most = limit.saturating_add(1);
+        let max_points = limit.saturating_add(1);
         let mut grid = BucketGrid::of(range, aggregation.bucket_ms);
         if aggregation.zero_fill {
             // Each bucket is a point, so the buckets beyond the limit need not be read.
-            grid = grid.first(most, order);
+            grid = grid.limited_to(max_points, order);
         }
-        let frame = Frame { grid, most, order };
-        AggregatePlan { kind, aggregation, frame, look_back: look_back(kind, aggregation.method, grid) }
+        let spec = BucketSpec { grid, max_points, order };
+        AggregatePlan { kind, aggregation, spec, look_back: look_back(kind, aggregation.method, grid) }
     }
 
     /// The same plan, with samples read from at least `at_least_ms` milliseconds before the range.
@@ -69,11 +69,11 @@ impl AggregatePlan {
 
     /// The range in which samples have to be read; `None` if there is no whole bucket.
     pub fn read_range(self) -> Option<TimeRange> {
-        let span = self.frame.grid.span()?;
+        let span = self.spec.grid.span()?;
         Some(TimeRange { start: (span.start - self.look_back_ms()).max(0), end: span.end })
     }
 
-    /// The most samples that are read.
+    /// The max_points samples that are read.
     pub fn max_samples(self) -> u64 {
         let keeps_samples = match self.aggregation.method {
             AggregationMethod::Percentile(_) => true,
@@ -84,17 +84,17 @@ impl AggregatePlan {
     }
 
     fn method(self) -> Box<dyn BucketMethod> {
-        let AggregatePlan { frame, aggregation: Aggregation { method, .. }, .. } = self;
+        let AggregatePlan { spec, aggregation: Aggregation { method, .. }, .. } = self;
         let (SampleKind::Counter(interval_ms), Some(look_back)) = (self.kind, self.look_back) else {
-            return gauges::pooled(method, frame);
+            return gauges::pooled(method, spec);
         };
         let reader = CounterReader::new(look_back, interval_ms);
         match method {
-            AggregationMethod::EventCount => gauges::pooled(method, frame),
-            AggregationMethod::Sum => increases(reader, frame),
-            AggregationMethod::Mean => mean_rates(reader, frame),
+            AggregationMethod::EventCount => gauges::pooled(method, spec),
+            AggregationMethod::Sum => increases(reader, spec),
+            AggregationMethod::Mean => mean_rates(reader, spec),
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
-                RateSweep::boxed(reader, method, frame)
+                RateSweep::boxed(reader, method, spec)
             }
         }
     }
@@ -160,8 +160,8 @@ impl Aggregator {
     /// # Errors
     /// When far more buckets have a value than a response has points.
     pub fn into_points(self) -> Result<Points, TooManyBuckets> {
-        let Frame { grid, most, order } = self.plan.frame;
-        let mut points = Points::new(most - 1, order);
+        let BucketSpec { grid, max_points, order } = self.plan.spec;
+        let mut points = Points::new(max_points - 1, order);
         let values = self.method.values()?;
         let mut count = 0;
         let mut at = |index: i64, value: f64| {
@@ -170,7 +170,7 @@ impl Aggregator {
         };
         if self.plan.aggregation.zero_fill {
             let mut values = values.peekable();
-            for index in grid.indices(order) {
+            for index in order.indices(grid.count()) {
                 let value = values.next_if(|&(used, _)| used == index).map_or(0.0, |(_, value)| value);
                 if points.push(at(index, value)).is_break() {
                     break;
@@ -183,7 +183,7 @@ impl Aggregator {
                 }
             }
         }
-        if count >= most {
+        if count >= max_points {
             // There were more values than the limit, even if some of them are no points.
             points.leave_out();
         }
@@ -209,8 +209,8 @@ impl SampleSink for Aggregator {
     }
 
     fn kept_bytes(&self) -> usize {
-        let Frame { grid, most, .. } = self.plan.frame;
-        let points = usize::try_from(grid.count()).unwrap_or(usize::MAX).min(most);
+        let BucketSpec { grid, max_points, .. } = self.plan.spec;
+        let points = usize::try_from(grid.count()).unwrap_or(usize::MAX).min(max_points);
         self.method.kept_bytes() + points * size_of::<Sample>()
     }
 }

@@ -1,19 +1,19 @@
 //! Gauges in buckets: a method computes the value of a bucket from the samples of all series in it, pooled.
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
-use crate::compute::buckets::{BucketMap, Frame};
+use crate::compute::buckets::{BucketMap, BucketSpec};
 use crate::compute::sum::Sum;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::sample::Sample;
 
 /// A method for gauges; also EVENT_COUNT of counters.
-pub(super) fn pooled(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
+pub(super) fn pooled(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
     match method {
-        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, frame),
-        AggregationMethod::Sum => Pooled::<Sum>::boxed(method, frame),
-        AggregationMethod::Mean => Pooled::<Mean>::boxed(method, frame),
-        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, frame),
-        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, frame),
+        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, spec),
+        AggregationMethod::Sum => Pooled::<Sum>::boxed(method, spec),
+        AggregationMethod::Mean => Pooled::<Mean>::boxed(method, spec),
+        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, spec),
+        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, spec),
     }
 }
 
@@ -27,8 +27,8 @@ struct Pooled<A> {
 }
 
 impl<A: Accumulator> Pooled<A> {
-    fn boxed(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(Pooled::<A> { map: BucketMap::new(frame), method, samples: 0 })
+    fn boxed(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        Box::new(Pooled::<A> { map: BucketMap::new(spec), method, samples: 0 })
     }
 }
 
@@ -44,9 +44,9 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
             };
             let end = rest.iter().position(|sample| sample.at > bucket.last).unwrap_or(rest.len());
             let (inside, later) = rest.split_at(end);
-            if let Some(cell) = self.map.cell(bucket.index) {
+            if let Some(entry) = self.map.entry(bucket.index) {
                 for sample in inside {
-                    cell.add(sample.value);
+                    entry.add(sample.value);
                 }
                 self.samples += inside.len();
             }
@@ -62,7 +62,7 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         let method = self.method;
-        Ok(Box::new(self.map.into_cells().map(move |(index, cell)| (index, cell.value(method)))))
+        Ok(Box::new(self.map.into_entries().map(move |(index, entry)| (index, entry.value(method)))))
     }
 }
 

@@ -3,10 +3,17 @@
 //! Every value from outside goes through `quoted` or `pattern`, so that it cannot end its string. The only exception is an
 //! expression that an admin wrote, which is put between parentheses.
 
-use crate::compute::plan::Subquery;
+use crate::compute::subquery::Subquery;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::decimal::Decimal;
 use crate::model::query::{LabelValue, LabelValues, Matcher, Selector};
+
+/// The scrape interval that the mirror assumes if it cannot measure one, in milliseconds: Prometheus's default. If it is too long,
+/// rates are only smoother; if it is too short, a window has fewer than two samples, and there is no rate.
+pub const UNKNOWN_SPACING_MS: i64 = 60_000;
+
+/// A `rate` covers at least this many scrape intervals, so that jitter or a lost scrape does no harm.
+pub const RATE_INTERVALS: i64 = 4;
 
 /// The label that contains a metric's name.
 pub const METRIC_NAME: &str = "__name__";

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
-use crate::compute::buckets::Frame;
+use crate::compute::buckets::BucketSpec;
 use crate::compute::gauges::percentile;
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Twofold;
@@ -51,7 +51,7 @@ impl Event {
 pub(super) struct RateSweep {
     reader: CounterReader,
     method: AggregationMethod,
-    frame: Frame,
+    spec: BucketSpec,
     events: Vec<Event>,
     /// The number of the current series.
     series: u32,
@@ -60,8 +60,8 @@ pub(super) struct RateSweep {
 }
 
 impl RateSweep {
-    pub(super) fn boxed(reader: CounterReader, method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(RateSweep { reader, method, frame, events: Vec::new(), series: 0, known_until: None })
+    pub(super) fn boxed(reader: CounterReader, method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        Box::new(RateSweep { reader, method, spec, events: Vec::new(), series: 0, known_until: None })
     }
 }
 
@@ -92,7 +92,7 @@ impl BucketMethod for RateSweep {
     fn values(mut self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         // The events of each series are already in order, which makes this sort fast.
         self.events.sort_by_key(|event| event.at);
-        let mut sweep = Sweep::new(self.method, self.frame, self.series);
+        let mut sweep = Sweep::new(self.method, self.spec, self.series);
         for at_once in self.events.chunk_by(|one, other| one.at == other.at) {
             sweep.go_on_to(at_once[0].at)?;
             sweep.apply(at_once);
@@ -100,7 +100,7 @@ impl BucketMethod for RateSweep {
                 break;
             }
         }
-        sweep.close_until(self.frame.grid.count())?;
+        sweep.close_until(self.spec.grid.count())?;
         Ok(sweep.into_values())
     }
 }
@@ -121,7 +121,7 @@ fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, rea
 /// Goes through the events in the order of time.
 struct Sweep {
     method: AggregationMethod,
-    frame: Frame,
+    spec: BucketSpec,
     rates: KnownRates,
     /// The current bucket, and the values of R in it at the times at which a series was scraped; `None` if there was no such time.
     bucket: i64,
@@ -131,14 +131,14 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn new(method: AggregationMethod, frame: Frame, series: u32) -> Sweep {
+    fn new(method: AggregationMethod, spec: BucketSpec, series: u32) -> Sweep {
         let rates = KnownRates::new(series as usize);
-        Sweep { method, frame, rates, bucket: 0, gathered: None, values: VecDeque::new(), carried: 0 }
+        Sweep { method, spec, rates, bucket: 0, gathered: None, values: VecDeque::new(), carried: 0 }
     }
 
     /// Closes the buckets that lie before an instant.
     fn go_on_to(&mut self, at: i64) -> Result<(), TooManyBuckets> {
-        let grid = self.frame.grid;
+        let grid = self.spec.grid;
         match grid.index_of(at) {
             Some(index) => self.close_until(index),
             None if at > grid.start_of(0) => self.close_until(grid.count()),
@@ -156,7 +156,7 @@ impl Sweep {
             }
         }
         let is_scraped = at_once.iter().any(|event| event.what != What::Forgotten);
-        if is_scraped && self.frame.grid.index_of(at_once[0].at).is_some() {
+        if is_scraped && self.spec.grid.index_of(at_once[0].at).is_some() {
             self.gathered.get_or_insert_default().extend(self.rates.sum());
         }
     }
@@ -192,18 +192,18 @@ impl Sweep {
 
     fn push(&mut self, value: f64) {
         self.values.push_back((self.bucket, value));
-        if self.values.len() > self.frame.most && self.frame.order == Order::NewestFirst {
+        if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
             self.values.pop_front();
         }
     }
 
     /// Whether there are enough values for the response, so that later ones do not count.
     fn is_done(&self) -> bool {
-        self.frame.order == Order::OldestFirst && self.values.len() >= self.frame.most
+        self.spec.order == Order::OldestFirst && self.values.len() >= self.spec.max_points
     }
 
     fn into_values(self) -> BucketValues {
-        match self.frame.order {
+        match self.spec.order {
             Order::OldestFirst => Box::new(self.values.into_iter()),
             Order::NewestFirst => Box::new(self.values.into_iter().rev()),
         }

@@ -145,6 +145,16 @@ pub enum Order {
     NewestFirst,
 }
 
+impl Order {
+    /// The indices of `count` instants or buckets in this order. Index 0 is the oldest.
+    pub fn indices(self, count: i64) -> impl Iterator<Item = i64> {
+        (0..count).map(move |nth| match self {
+            Order::OldestFirst => nth,
+            Order::NewestFirst => count - 1 - nth,
+        })
+    }
+}
+
 /// What a sample becomes whose value is NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NanInterpretation {
