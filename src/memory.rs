@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn small_needs_are_free_and_one_question_has_half_at_most() {
+    fn small_needs_are_free_and_a_query_has_half_at_most() {
         let budget = MemoryBudget::new(8 * MIB);
         let memory = budget.query(late());
         assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 0));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_granted_while_some_question_can_grow_to_the_most() {
+    fn memory_is_granted_while_some_query_can_grow_to_the_most() {
         // Half of 8 is 4: after each grant, the free memory and the largest share are at least 4 together.
         let check = |held: &[usize], wanted: usize, expected: bool| {
             let budget = MemoryBudget::new(8 * MIB);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_all_grow_to_the_most_all_come_to_their_end() {
+    fn queries_that_all_grow_to_the_most_all_finish() {
         let budget = MemoryBudget::new(8 * MIB);
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_waits_until_its_deadline_for_what_another_gives_back() {
+    fn a_query_waits_until_its_deadline_for_memory_that_another_gives_back() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
@@ -366,27 +366,27 @@ mod tests {
     }
 
     #[test]
-    fn answers_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
+    fn responses_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
         let budget = MemoryBudget::new(8 * MIB);
-        let answer = |held: usize, bytes: usize| {
+        let response = |held: usize, bytes: usize| {
             let memory = budget.query(late());
             memory.hold(held * MIB).unwrap();
             memory.into_response(bytes).unwrap()
         };
-        let answers = [answer(4, 2 * MIB), answer(0, 10), answer(3, MIB)];
+        let responses = [response(4, 2 * MIB), response(0, 10), response(3, MIB)];
         assert_eq!(budget.used(), 3 * MIB + 10);
-        assert!(answers.iter().all(|answer| !answer.is_cut()));
-        let newest = answer(2, MIB);
-        assert_eq!(answers.each_ref().map(ResponseMemory::is_cut), [true, false, false]);
+        assert!(responses.iter().all(|response| !response.is_cut()));
+        let newest = response(2, MIB);
+        assert_eq!(responses.each_ref().map(ResponseMemory::is_cut), [true, false, false]);
         assert!(!newest.is_cut());
-        drop(answers);
+        drop(responses);
         assert_eq!(budget.used(), MIB);
         drop(newest);
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
-    fn an_answer_that_has_been_written_for_long_is_cut_for_a_question_that_waits() {
+    fn a_response_that_has_been_written_for_long_is_cut_for_a_query_that_waits() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(2 * MIB).unwrap();
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_has_no_room_is_refused() {
+    fn a_response_that_has_no_room_is_refused() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();

@@ -293,8 +293,8 @@ mod tests {
             let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{kind}}}]"#);
             let refused =
                 expected.map(|shown| InvalidQuery::ConditionType { key: "job".into(), kind: shown.map(str::to_owned) });
-            let found = matchers(&conditions(&json), Some("job"));
-            assert_eq!(found, refused.map_or(Ok(Vec::new()), Err), "{kind}");
+            let matchers = matchers(&conditions(&json), Some("job"));
+            assert_eq!(matchers, refused.map_or(Ok(Vec::new()), Err), "{kind}");
         };
         check("null", None);
         check(r#""EqualityCondition""#, None);

@@ -12,7 +12,7 @@ use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 ///
 /// # Errors
 /// When the Connection Details are invalid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
+pub(super) fn check(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))
 }

@@ -96,8 +96,8 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
 
 /// The named upstream; without a name, the only one in the upstreams file.
 fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Error> {
-    if let Some(found) = directory.client.and_then(|client| client.named(name)) {
-        return Ok(found);
+    if let Some(upstream) = directory.client.and_then(|client| client.named(name)) {
+        return Ok(upstream);
     }
     let names = directory.names();
     let details = match name {

@@ -1,6 +1,6 @@
 //! Evaluates an expression at evenly spaced instants: makes the calls, and turns the values into points.
 
-use crate::api::found_points::FoundPoints;
+use crate::api::points_result::PointsResult;
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
@@ -23,7 +23,7 @@ const CLOCK_SKEW_MS: i64 = 5_000;
 
 /// At which instants an expression is evaluated, and which points the values become.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct EvaluationPlan {
     /// The instants; if there are buckets, the last milliseconds of the buckets.
     pub(super) steps: Steps,
     /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
@@ -36,14 +36,14 @@ pub(super) struct Shape {
     pub(super) is_admins: bool,
 }
 
-impl Shape {
-    /// The same shape without the instants that cannot become points of a query.
-    pub(super) fn needed_for(self, query: &MetricQuery) -> Shape {
+impl EvaluationPlan {
+    /// The same plan without the instants that cannot become points of a query.
+    pub(super) fn needed_for(self, query: &MetricQuery) -> EvaluationPlan {
         if !self.zero_fill {
             return self;
         }
         // Each instant is a point. One more than the limit shows whether points are left out.
-        Shape { steps: self.steps.limited_to(query.limit.saturating_add(1), query.order), ..self }
+        EvaluationPlan { steps: self.steps.limited_to(query.limit.saturating_add(1), query.order), ..self }
     }
 
     /// Checks that a session can make the calls of an evaluation after `before` other calls.
@@ -62,7 +62,7 @@ impl Shape {
 /// An evaluation in progress, with its points so far.
 pub(super) struct Evaluation<'s, 'c> {
     session: &'s mut Session<'c>,
-    shape: Shape,
+    plan: EvaluationPlan,
     seen: SeriesSeen,
     points: Points,
     screen: Screen,
@@ -75,15 +75,15 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn new(
         session: &'s mut Session<'c>,
-        shape: Shape,
+        plan: EvaluationPlan,
         query: &MetricQuery,
         nan: NanInterpretation,
         promql: &str,
     ) -> Result<Evaluation<'s, 'c>, Error> {
-        let shape = shape.needed_for(query);
-        shape.must_fit(session, 0, promql)?;
+        let plan = plan.needed_for(query);
+        plan.must_fit(session, 0, promql)?;
         let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
-        Ok(Evaluation { session, shape, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
+        Ok(Evaluation { session, plan, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
     }
 
     /// Evaluates an expression. If Prometheus refuses it, `instead` may return another one.
@@ -94,22 +94,22 @@ impl<'s, 'c> Evaluation<'s, 'c> {
         mut self,
         promql: &str,
         instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-    ) -> Result<FoundPoints, Error> {
+    ) -> Result<PointsResult, Error> {
         let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
         let order = self.points.order();
-        for chunk in self.shape.steps.chunks(order) {
-            let found = match (self.ask(&promql, chunk), instead.take()) {
+        for chunk in self.plan.steps.chunks(order) {
+            let series_set = match (self.values_at(&promql, chunk), instead.take()) {
                 (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(self.session)? {
                     Some(other) => {
                         promql = other;
-                        self.ask(&promql, chunk)?
+                        self.values_at(&promql, chunk)?
                     }
                     None => return Err(refused.into()),
                 },
                 (other, _) => other?,
             };
-            let samples = self.only(found, &promql)?;
-            let Shape { bucket_ms, zero_fill, .. } = self.shape;
+            let samples = self.only(series_set, &promql)?;
+            let EvaluationPlan { bucket_ms, zero_fill, .. } = self.plan;
             let added = self.points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut self.screen);
             added.map_err(|stray| Error::moved_grid(stray, &promql, self.session.upstream()))?;
             if self.points.is_partial() {
@@ -117,26 +117,26 @@ impl<'s, 'c> Evaluation<'s, 'c> {
             }
         }
         let has_series = !self.seen.is_empty();
-        Ok(FoundPoints { points: self.points, dropped: self.screen.dropped(), has_series })
+        Ok(PointsResult { points: self.points, dropped: self.screen.dropped(), has_series })
     }
 
     /// Queries the values at the instants of a chunk.
-    fn ask(&mut self, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
-        let asked = chunk.later_by(self.shape.offset_ms);
+    fn values_at(&mut self, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
+        let steps = chunk.later_by(self.plan.offset_ms);
         let now = now_ms();
-        let is_unsettled = asked.step < UNSETTLED_MS && asked.last() > now - UNSETTLED_MS;
-        let beyond_now = asked.reaching(now + asked.step + CLOCK_SKEW_MS);
+        let is_unsettled = steps.step < UNSETTLED_MS && steps.last() > now - UNSETTLED_MS;
+        let beyond_now = steps.reaching(now + steps.step + CLOCK_SKEW_MS);
         let was_known = self.session.is_victoria_metrics();
-        let mut found = self.call(promql, if is_unsettled && was_known { beyond_now } else { asked })?;
+        let mut series_set = self.call(promql, if is_unsettled && was_known { beyond_now } else { steps })?;
         if is_unsettled && !was_known && self.session.is_victoria_metrics() {
-            found = self.call(promql, beyond_now)?;
+            series_set = self.call(promql, beyond_now)?;
         }
-        found.retain(|one| {
-            one.samples.retain(|sample| sample.at <= asked.last());
-            one.samples.iter_mut().for_each(|sample| sample.at -= self.shape.offset_ms);
+        series_set.retain(|one| {
+            one.samples.retain(|sample| sample.at <= steps.last());
+            one.samples.iter_mut().for_each(|sample| sample.at -= self.plan.offset_ms);
             one.has_native_histograms || !one.samples.is_empty()
         });
-        Ok(found)
+        Ok(series_set)
     }
 
     fn call(&mut self, promql: &str, steps: Steps) -> Result<SeriesSet, prometheus::Error> {
@@ -144,18 +144,18 @@ impl<'s, 'c> Evaluation<'s, 'c> {
     }
 
     /// The samples of the only series.
-    fn only(&mut self, found: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
-        if found.series.iter().any(|one| one.has_native_histograms) {
+    fn only(&mut self, series_set: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
+        if series_set.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::native_histogram());
         }
-        self.seen.note_result_size(found.total);
+        self.seen.note_result_size(series_set.total);
         let mut samples = Vec::new();
-        for one in found.series {
+        for one in series_set.series {
             self.seen.add(one.labels);
             samples = one.samples;
         }
         self.seen.at_most_one().map_err(|too_many| {
-            let error = if self.shape.is_admins { Error::too_many_results } else { Error::too_many_metrics };
+            let error = if self.plan.is_admins { Error::too_many_results } else { Error::too_many_metrics };
             error(&too_many, promql, self.session.upstream())
         })?;
         Ok(samples)

@@ -113,10 +113,10 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
 pub(super) fn in_range<T>(
     session: &mut Session<'_>,
     range: TimeRange,
-    mut ask: impl FnMut(&mut Session<'_>, Option<i64>) -> Result<T, prometheus::Error>,
+    mut call: impl FnMut(&mut Session<'_>, Option<i64>) -> Result<T, prometheus::Error>,
 ) -> Result<T, prometheus::Error> {
-    match ask(session, Some(range.start)) {
-        Err(refused) if range.start == 0 && is_refusal(&refused) => ask(session, None),
+    match call(session, Some(range.start)) {
+        Err(refused) if range.start == 0 && is_refusal(&refused) => call(session, None),
         other => other,
     }
 }

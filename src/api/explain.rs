@@ -71,7 +71,7 @@ fn call_made(call: &CallRecord) -> CallMade {
 }
 
 /// What points are made of, if the session recorded it.
-pub(super) fn points(
+pub(super) fn points_explanation(
     session: &Session<'_>,
     query: &MetricQuery,
     nan: NanInterpretation,

@@ -16,10 +16,7 @@ use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 ///
 /// # Errors
 /// When the request is not valid.
-pub(super) fn prepare(
-    directory: &Directory<'_>,
-    request: &QueryRequest<FieldNamesQuery>,
-) -> Result<CheckedQuery, Error> {
+pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<FieldNamesQuery>) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let matchers = condition::matchers(&query.conditions, None)?;

@@ -22,7 +22,7 @@ use crate::wire::response::{CompleteValue, FieldValuesResponse};
 ///
 /// # Errors
 /// When the request is not valid.
-pub(super) fn prepare(
+pub(super) fn check(
     directory: &Directory<'_>,
     request: &QueryRequest<FieldValuesQuery>,
 ) -> Result<CheckedQuery, Error> {

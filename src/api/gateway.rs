@@ -63,7 +63,7 @@ pub enum Routed {
 #[derive(Clone, Copy)]
 pub struct PageRequest {
     /// The page's name in the metrics.
-    name: &'static str,
+    route_name: &'static str,
     page: Page,
     /// Whether the request carries the key, or no key is required.
     is_trusted: bool,
@@ -138,10 +138,10 @@ impl Gateway {
             RouteTarget::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
-            RouteTarget::Method(method) => {
-                Routed::Method(MethodRequest { name, method, explains: head.wants_explanation() })
+            RouteTarget::Method(api_method) => {
+                Routed::Method(MethodRequest { route_name: name, api_method, explains: head.wants_explanation() })
             }
-            RouteTarget::Page(page) => Routed::Page(PageRequest { name, page, is_trusted }),
+            RouteTarget::Page(page) => Routed::Page(PageRequest { route_name: name, page, is_trusted }),
         }
     }
 
@@ -152,18 +152,18 @@ impl Gateway {
 
     /// Renders a page.
     pub fn render(&self, request: PageRequest) -> Reply {
-        let PageRequest { name, page: Page { content_type, headers, content }, is_trusted } = request;
+        let PageRequest { route_name, page: Page { content_type, headers, content }, is_trusted } = request;
         let text = match content {
             PageContent::Fixed(text) => text.to_owned(),
-            PageContent::Readiness if self.is_leaving() => return Reply::of_error(name, &Error::ShuttingDown),
+            PageContent::Readiness if self.is_leaving() => return Reply::of_error(route_name, &Error::ShuttingDown),
             PageContent::Readiness => OK.to_owned(),
             PageContent::Metrics => self.metrics_page(),
             PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
                 Ok(facts) => facts,
-                Err(error) => return Reply::of_error(name, &error),
+                Err(error) => return Reply::of_error(route_name, &error),
             },
         };
-        let mut reply = Reply::new(name, 200, content_type, text.into_bytes());
+        let mut reply = Reply::new(route_name, 200, content_type, text.into_bytes());
         reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
         reply
     }
@@ -172,12 +172,12 @@ impl Gateway {
     /// invalid, or if its upstream is known to be silent.
     pub fn prepare(&self, request: MethodRequest, body: &[u8], accepted: Instant) -> Prepared {
         let directory = Directory { client: Some(&self.client), has_named_only: self.access.has_named_only };
-        let (datasource, query) = match request.prepare(&directory, body) {
+        let (datasource, query) = match request.check(&directory, body) {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(request.refuse(&error)),
         };
-        if request.method.only_checks {
-            return Prepared::Reply(request.found_valid());
+        if request.api_method.only_checks {
+            return Prepared::Reply(request.confirm());
         }
         let deadline = Deadline::new(accepted, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
@@ -220,7 +220,7 @@ impl Gateway {
                 None => body,
             };
             let memory = session.memory().clone().into_response(body.len()).map_err(|none| session.no_memory(none))?;
-            Ok(Reply { memory: Some(memory), ..Reply::ok(request.name, body) })
+            Ok(Reply { memory: Some(memory), ..Reply::ok(request.route_name, body) })
         });
         let mut reply = reply.unwrap_or_else(|error| request.failed(&error, explanation.as_ref()));
         reply.note.calls = Some(Box::new(CallSummary::from(&session)));
@@ -243,8 +243,8 @@ impl Gateway {
     }
 
     /// Counts a reply that was written `took` after its request was accepted.
-    pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
-        self.metrics.count_reply(method, status, took);
+    pub fn count(&self, route_name: &'static str, status: u16, note: &Note, took: Duration) {
+        self.metrics.count_reply(route_name, status, took);
         if let Some(reason) = note.rejection {
             self.metrics.count_rejection(reason);
         }
@@ -333,20 +333,20 @@ mod tests {
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.add_key(reply, None)).as_deref(), Some(KEY));
         };
-        let request = |prepare| MethodRequest {
-            name: "metric",
-            method: ApiMethod { prepare, failure_body: |_| None, only_checks: false },
+        let request = |check| MethodRequest {
+            route_name: "metric",
+            api_method: ApiMethod { check, failure_body: |_| None, only_checks: false },
             explains: false,
         };
         match gateway.prepare(request(|_, _| panic!("on purpose")), b"", Instant::now()) {
             Prepared::Reply(reply) => check(reply),
             Prepared::Query(_) => panic!("it is no query"),
         }
-        let prepare = |_: &Directory<'_>, _: &[u8]| {
+        let check_body = |_: &Directory<'_>, _: &[u8]| {
             let (datasource, _) = metric_query(METRIC_REQUEST)?;
             Ok((datasource, Box::new(Panics) as Box<dyn MirrorQuery>))
         };
-        match gateway.prepare(request(prepare), b"", Instant::now()) {
+        match gateway.prepare(request(check_body), b"", Instant::now()) {
             Prepared::Query(query) => check(gateway.perform(query, None, Arc::new(Trace::new("r".into(), None, None)))),
             Prepared::Reply(_) => panic!("it has a reply already"),
         }

@@ -13,7 +13,7 @@ use crate::wire::explanation::{self, Explanation};
 #[derive(Clone, Copy)]
 pub(super) struct ApiMethod {
     /// Checks the body of a request, and makes a query of it.
-    pub(super) prepare: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
+    pub(super) check: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
     /// The body of a response with status 200 that reports an error, if the method has one.
     pub(super) failure_body: fn(&Error) -> Option<Vec<u8>>,
     /// Whether a valid request succeeds without a call to Prometheus.
@@ -24,8 +24,8 @@ pub(super) struct ApiMethod {
 #[derive(Clone, Copy)]
 pub struct MethodRequest {
     /// The method's name in the metrics.
-    pub(super) name: &'static str,
-    pub(super) method: ApiMethod,
+    pub(super) route_name: &'static str,
+    pub(super) api_method: ApiMethod,
     /// Whether the response is to be explained.
     pub(super) explains: bool,
 }
@@ -35,8 +35,8 @@ impl MethodRequest {
     ///
     /// # Errors
     /// When the request is not valid.
-    pub(super) fn prepare(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
-        catch_unwind(AssertUnwindSafe(|| (self.method.prepare)(directory, body))).unwrap_or(Err(Error::Internal))
+    pub(super) fn check(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
+        catch_unwind(AssertUnwindSafe(|| (self.api_method.check)(directory, body))).unwrap_or(Err(Error::Internal))
     }
 
     /// The reply to a request whose query is not run.
@@ -46,9 +46,9 @@ impl MethodRequest {
 
     /// The reply that reports an error. Without an explanation, no upstream was called.
     pub(super) fn failed(self, error: &Error, explanation: Option<&Explanation>) -> Reply {
-        let mut reply = match (self.method.failure_body)(error) {
-            Some(body) => Reply::failure(self.name, 200, body, error),
-            None => Reply::of_error(self.name, error),
+        let mut reply = match (self.api_method.failure_body)(error) {
+            Some(body) => Reply::failure(self.route_name, 200, body, error),
+            None => Reply::of_error(self.route_name, error),
         };
         if self.explains {
             reply.body = explanation::add(reply.body, explanation.unwrap_or(&Explanation::default()));
@@ -57,9 +57,9 @@ impl MethodRequest {
     }
 
     /// The reply to a valid request that was only to be checked.
-    pub(super) fn found_valid(self) -> Reply {
+    pub(super) fn confirm(self) -> Reply {
         match connection::success() {
-            Ok(body) => Reply::ok(self.name, body),
+            Ok(body) => Reply::ok(self.route_name, body),
             Err(error) => self.refuse(&error),
         }
     }

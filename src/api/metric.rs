@@ -1,7 +1,7 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::found_points::FoundPoints;
+use crate::api::points_result::PointsResult;
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
@@ -21,8 +21,8 @@ use crate::wire::request::{self, MetricsQuery, QueryRequest};
 ///
 /// # Errors
 /// When the request is not valid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
-    let (datasource, query) = checked(directory, request)?;
+pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
+    let (datasource, query) = datasource_and_query(directory, request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
     Ok((datasource, Box::new(PointsQuery { query, nan, interval_ms })))
 }
@@ -48,7 +48,7 @@ impl MirrorQuery for PointsQuery {
 
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let QueryContext { session, metrics, explained } = context;
-        let FoundPoints { points, dropped, .. } = self.found(session)?;
+        let PointsResult { points, dropped, .. } = self.points(session)?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
@@ -58,7 +58,7 @@ impl MirrorQuery for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points(session, &self.query, self.nan, self.interval_ms, &points, dropped);
+        *explained = explain::points_explanation(session, &self.query, self.nan, self.interval_ms, &points, dropped);
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
         let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
         session.hold(bytes)?;
@@ -67,12 +67,12 @@ impl MirrorQuery for PointsQuery {
 }
 
 impl PointsQuery {
-    fn found(&self, session: &mut Session<'_>) -> Result<FoundPoints, Error> {
+    fn points(&self, session: &mut Session<'_>) -> Result<PointsResult, Error> {
         let PointsQuery { query, nan, interval_ms } = self;
         match &query.source {
-            Source::Gauge(of) => samples::found(session, of, SampleKind::Gauge(*nan), query),
-            Source::Counter(of) => samples::found(session, of, SampleKind::Counter(*interval_ms), query),
-            Source::Expression(text) => expression::found(session, text, query, *nan, *interval_ms),
+            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
+            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
+            Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
         }
     }
 }
@@ -82,14 +82,14 @@ impl PointsQuery {
 /// # Errors
 /// When the request is not valid.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
-    checked(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
+    datasource_and_query(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
 }
 
 /// The datasource and the query of a request.
 ///
 /// # Errors
 /// When the request is not valid.
-fn checked(
+fn datasource_and_query(
     directory: &Directory<'_>,
     request: &QueryRequest<MetricsQuery>,
 ) -> Result<(Datasource, MetricQuery), Error> {
@@ -129,7 +129,7 @@ mod tests {
             let query = json!({"conditions": conditions, "limit": limit, "latestFirst": latest_first});
             let details = json!({"host": "p", "port": 9090});
             let request = parsed(json!({"connectionDetails": details, "query": query}).to_string().as_bytes()).unwrap();
-            let (_, query) = checked(&Directory::default(), &request).unwrap();
+            let (_, query) = datasource_and_query(&Directory::default(), &request).unwrap();
             assert_eq!((query.limit, query.order), expected);
         };
         check(json!(null), json!(null), (1_000_000, Order::OldestFirst));

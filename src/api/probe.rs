@@ -18,13 +18,13 @@ const AT_MS: i64 = 1_200_000_000_000;
 /// # Errors
 /// When the call fails, or the upstream responds like two different engines.
 pub(super) fn range_bounds(session: &mut Session<'_>, promql: &str) -> Result<RangeBounds, Error> {
-    let found = match session.trivial_instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
-        Ok(found) => found,
+    let counted = match session.trivial_instant("count_over_time(vector(0)[60s:20s])", Some(AT_MS)) {
+        Ok(counted) => counted,
         Err(refused) if is_refusal(&refused) => return Ok(RangeBounds::LeftOpen),
         // The admin knows their own query, not this one.
         Err(other) => return Err(prometheus::Error { query: Some(promql.into()), ..other }.into()),
     };
-    let counts = || found.series.iter().flat_map(|one| &one.samples).map(|sample| sample.value);
+    let counts = || counted.series.iter().flat_map(|one| &one.samples).map(|sample| sample.value);
     match (counts().any(|count| count == 4.0), counts().any(|count| count != 4.0)) {
         (true, true) => Err(Error::several_engines(promql, session.upstream())),
         (true, false) => Ok(RangeBounds::Closed),

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::api::evaluation::{Evaluation, Shape};
-use crate::api::found_points::FoundPoints;
+use crate::api::evaluation::{Evaluation, EvaluationPlan};
+use crate::api::points_result::PointsResult;
 use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
@@ -27,25 +27,25 @@ const MEASURED_MS: i64 = 3_600_000;
 ///
 /// # Errors
 /// When a call fails, or no PromQL computes the points.
-pub(super) fn found(
+pub(super) fn points(
     session: &mut Session<'_>,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<FoundPoints, Error> {
+) -> Result<PointsResult, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
-    let shape = Shape { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
+    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
     let nan = match kind {
         SampleKind::Gauge(nan) => nan,
         SampleKind::Counter(_) => NanInterpretation::None,
     };
     let selector = promql::selector(of);
     // One call more, for the probe.
-    shape.needed_for(query).must_fit(session, 1, &selector)?;
+    plan.needed_for(query).must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
@@ -61,15 +61,15 @@ pub(super) fn found(
             counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
         }
     };
-    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
+    Evaluation::new(session, plan, query, nan, &promql)?.run(&promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let length_ms = range.length() + 1;
     let mut count = |promql: &str| -> Result<u64, Error> {
-        let (_, found) = session.instant(promql, Some(range.end))?;
-        Ok(found.first_value().unwrap_or_default() as u64)
+        let (_, counted) = session.instant(promql, Some(range.end))?;
+        Ok(counted.first_value().unwrap_or_default() as u64)
     };
     let series = count(&promql::series_count(of, length_ms))?;
     if series <= 1 {

@@ -20,7 +20,7 @@ pub(super) const OTHER: &str = "other";
 #[derive(Debug)]
 pub struct Reply {
     /// The name of the method or page in the metrics.
-    pub method: &'static str,
+    pub route_name: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// The headers, without the length of the body and the key.
@@ -38,26 +38,26 @@ pub struct Reply {
 pub struct KeyedReply(Reply);
 
 impl Reply {
-    pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
+    pub(super) fn new(route_name: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
         let headers = vec![("Content-Type", content_type.to_owned())];
-        Reply { method, status, headers, body, note: Note::default(), memory: None }
+        Reply { route_name, status, headers, body, note: Note::default(), memory: None }
     }
 
     /// The reply to a request that succeeds.
-    pub(super) fn ok(method: &'static str, body: Vec<u8>) -> Reply {
-        Reply::new(method, 200, JSON, body)
+    pub(super) fn ok(route_name: &'static str, body: Vec<u8>) -> Reply {
+        Reply::new(route_name, 200, JSON, body)
     }
 
     /// A reply whose body reports an error.
-    pub(super) fn failure(method: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
-        let mut reply = Reply::new(method, status, JSON, body);
+    pub(super) fn failure(route_name: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
+        let mut reply = Reply::new(route_name, status, JSON, body);
         reply.note.failure = Some(Failure::from(error));
         reply
     }
 
     /// A reply whose status and body report an error.
-    pub(super) fn of_error(method: &'static str, error: &Error) -> Reply {
-        let mut reply = Reply::failure(method, error.status(), json(&error.body()).unwrap_or_default(), error);
+    pub(super) fn of_error(route_name: &'static str, error: &Error) -> Reply {
+        let mut reply = Reply::failure(route_name, error.status(), json(&error.body()).unwrap_or_default(), error);
         reply.note.rejection = error.rejection();
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),

@@ -53,8 +53,8 @@ pub(super) enum PageContent {
 }
 
 impl Route {
-    const fn method(name: &'static str, path: &'static str, method: ApiMethod) -> Route {
-        Route { name, path, allow: "POST", target: RouteTarget::Method(method) }
+    const fn api(name: &'static str, path: &'static str, api_method: ApiMethod) -> Route {
+        Route { name, path, allow: "POST", target: RouteTarget::Method(api_method) }
     }
 
     const fn page(name: &'static str, path: &'static str, content_type: &'static str, content: PageContent) -> Route {
@@ -104,28 +104,27 @@ const ABOUT_TEXT: &str = concat!(
 
 /// The connection test.
 const CONNECTION: ApiMethod = ApiMethod {
-    prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
+    check: |directory, body| connection::check(directory, &parsed(body)?),
     failure_body: connection::failure,
     only_checks: false,
 };
 
 const FIELD_NAME: ApiMethod = ApiMethod {
-    prepare: |directory, body| field_name::prepare(directory, &parsed(body)?),
+    check: |directory, body| field_name::check(directory, &parsed(body)?),
     failure_body: |_| None,
     only_checks: false,
 };
 
 const FIELD_VALUE: ApiMethod =
-    ApiMethod { prepare: |directory, body| field_value::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+    ApiMethod { check: |directory, body| field_value::check(directory, &parsed(body)?), ..FIELD_NAME };
 
-const METRIC: ApiMethod =
-    ApiMethod { prepare: |directory, body| metric::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+const METRIC: ApiMethod = ApiMethod { check: |directory, body| metric::check(directory, &parsed(body)?), ..FIELD_NAME };
 
 const ROUTES: [Route; 9] = [
-    Route::method("connection", "/api/connection", CONNECTION),
-    Route::method("field_name", "/api/field/name", FIELD_NAME),
-    Route::method("field_value", "/api/field/value", FIELD_VALUE),
-    Route::method("metric", "/api/metric", METRIC),
+    Route::api("connection", "/api/connection", CONNECTION),
+    Route::api("field_name", "/api/field/name", FIELD_NAME),
+    Route::api("field_value", "/api/field/value", FIELD_VALUE),
+    Route::api("metric", "/api/metric", METRIC),
     Route::page("about", ABOUT, TEXT, PageContent::Fixed(ABOUT_TEXT)),
     Route::page("healthy", "/-/healthy", TEXT, PageContent::Fixed(OK)),
     // The path in some earlier mirrors.
@@ -138,7 +137,7 @@ const ROUTES: [Route; 9] = [
 /// requests.
 const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
-    Route::method("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
+    Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
 ];
 
 /// The static parts of the explorer.
@@ -205,7 +204,7 @@ mod tests {
                     *field(&mut request, place) = value.clone();
                     let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
                     let RouteTarget::Method(method) = route.target else { panic!("{path}") };
-                    let error = match (method.prepare)(&Directory::default(), request.to_string().as_bytes()) {
+                    let error = match (method.check)(&Directory::default(), request.to_string().as_bytes()) {
                         Ok(_) => panic!("{path}: {place} may be {kind}"),
                         Err(error) => error.to_string(),
                     };

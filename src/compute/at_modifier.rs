@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn start_and_end_become_the_times_of_the_question() {
+    fn start_and_end_become_the_times_of_the_query() {
         let check = |expression: &str, expected: &str| {
             assert_eq!(with_times(expression, TimeRange { start: 1_500, end: 2_000_000 }), expected);
         };

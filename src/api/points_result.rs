@@ -5,7 +5,7 @@ use crate::compute::screen::Dropped;
 
 /// Points, and facts about the samples that they were made of.
 #[derive(Debug)]
-pub(super) struct FoundPoints {
+pub(super) struct PointsResult {
     /// The points.
     pub(super) points: Points,
     /// How many values were left out because JSON has no such number.
