@@ -234,8 +234,8 @@ impl From<InvalidQuery> for Error {
             InvalidQuery::ConditionType { .. } => "unsupported_condition_type",
             InvalidQuery::LabelsBesideExpression(_) => "conditions_beside_expression",
             InvalidQuery::TooLarge(_) => "query_too_large",
-            InvalidQuery::Range(_) => "invalid_time_range",
-            InvalidQuery::Aggregation(_) => "invalid_aggregation",
+            InvalidQuery::TimeOutside { .. } | InvalidQuery::TimesReversed { .. } => "invalid_time_range",
+            InvalidQuery::UnknownMethod { .. } | InvalidQuery::BucketLength { .. } => "invalid_aggregation",
             InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => "invalid_query",
         };
         match invalid {

@@ -11,9 +11,7 @@ use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::log;
 use crate::model::aggregation::Aggregation;
-use crate::model::invalid_query::InvalidQuery;
 use crate::model::query::{MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
-use crate::prometheus::Session;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::{self, MetricsQuery, QueryRequest};
 
@@ -48,7 +46,12 @@ impl MirrorQuery for PointsQuery {
 
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let QueryContext { session, metrics, explained } = context;
-        let PointsResult { points, dropped, .. } = self.points(session)?;
+        let PointsQuery { query, nan, interval_ms } = self;
+        let PointsResult { points, dropped, .. } = match &query.source {
+            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
+            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
+            Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
+        }?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
@@ -58,22 +61,11 @@ impl MirrorQuery for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points_explanation(session, &self.query, self.nan, self.interval_ms, &points, dropped);
+        *explained = explain::points_explanation(session, query, *nan, *interval_ms, &points, dropped);
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
-        let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
+        let bytes = points.kept_bytes() + body_bytes(points.count(), query.aggregation.is_some());
         session.hold(bytes)?;
-        Ok(body(points, self.query.aggregation))
-    }
-}
-
-impl PointsQuery {
-    fn points(&self, session: &mut Session<'_>) -> Result<PointsResult, Error> {
-        let PointsQuery { query, nan, interval_ms } = self;
-        match &query.source {
-            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
-            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
-            Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
-        }
+        Ok(body(points, query.aggregation))
     }
 }
 
@@ -94,18 +86,16 @@ fn datasource_and_query(
     request: &QueryRequest<MetricsQuery>,
 ) -> Result<(Datasource, MetricQuery), Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
-    Ok((datasource, validated(&request.query)?))
-}
-
-fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
-    let aggregation = query.aggregation.as_ref().map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0));
-    Ok(MetricQuery {
+    let query = &request.query;
+    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis.0));
+    let query = MetricQuery {
         source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,
-        aggregation: aggregation.transpose().map_err(InvalidQuery::from)?,
+        aggregation: aggregation.transpose()?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
-    })
+    };
+    Ok((datasource, query))
 }
 
 /// The body of a response with points.

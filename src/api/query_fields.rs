@@ -16,7 +16,7 @@ pub fn now_ms() -> i64 {
 pub(super) fn time_range(start: Option<Integer>, end: Option<Integer>) -> Result<TimeRange, Error> {
     let start = start.map_or(0, |start| start.0);
     let end = end.map(|end| end.0).filter(|&end| end != 0).unwrap_or_else(|| now_ms().max(start));
-    Ok(TimeRange::new(start, end).map_err(InvalidQuery::from)?)
+    Ok(TimeRange::new(start, end)?)
 }
 
 /// A count. The error names its field.

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::aggregation::BadAggregation;
-use super::time::BadRange;
-
 /// Why a query of StackState's is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidQuery {
@@ -41,10 +38,36 @@ pub enum InvalidQuery {
         /// StackState's name for the type.
         mirror_type: String,
     },
-    /// A start and an end that are not a time range.
-    Range(BadRange),
-    /// An unknown method, or a bucket length out of bounds.
-    Aggregation(BadAggregation),
+    /// A start or an end that is negative or too late.
+    TimeOutside {
+        /// The field that holds it.
+        field: &'static str,
+        /// The instant, in milliseconds since the epoch.
+        value: i64,
+        /// The latest instant that is accepted, in milliseconds since the epoch.
+        latest: i64,
+    },
+    /// A time range that ends before it starts.
+    TimesReversed {
+        /// Milliseconds since the epoch.
+        start: i64,
+        /// Milliseconds since the epoch.
+        end: i64,
+    },
+    /// An aggregation method that the Mirror API does not have.
+    UnknownMethod {
+        /// The method.
+        method: String,
+        /// The methods of the Mirror API.
+        known: Vec<&'static str>,
+    },
+    /// A bucket length that is not positive or too long.
+    BucketLength {
+        /// The length in milliseconds.
+        bucket_ms: i64,
+        /// The longest that is accepted, in milliseconds.
+        longest_ms: i64,
+    },
     /// A limit or offset below zero.
     Negative {
         /// The field that holds it.
@@ -94,26 +117,24 @@ impl fmt::Display for InvalidQuery {
             InvalidQuery::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
             }
-            InvalidQuery::Range(range) => range.fmt(f),
-            InvalidQuery::Aggregation(bad) => bad.fmt(f),
+            InvalidQuery::TimeOutside { field, value, latest } => {
+                write!(f, "{field} must be milliseconds since 1970, from 0 to {latest}, not {value}")
+            }
+            InvalidQuery::TimesReversed { start, end } => {
+                write!(f, "startTime {start} comes after endTime {end}: swap them")
+            }
+            InvalidQuery::UnknownMethod { method, known } => {
+                write!(f, "aggregation method {method:?} is unknown: use one of {}", known.join(", "))
+            }
+            InvalidQuery::BucketLength { bucket_ms, longest_ms } => {
+                write!(f, "bucketSizeMillis must be a number of milliseconds from 1 to {longest_ms}, not {bucket_ms}")
+            }
             InvalidQuery::Negative { field, value } => write!(f, "{field} must not be negative, but is {value}"),
         }
     }
 }
 
 impl std::error::Error for InvalidQuery {}
-
-impl From<BadRange> for InvalidQuery {
-    fn from(range: BadRange) -> InvalidQuery {
-        InvalidQuery::Range(range)
-    }
-}
-
-impl From<BadAggregation> for InvalidQuery {
-    fn from(bad: BadAggregation) -> InvalidQuery {
-        InvalidQuery::Aggregation(bad)
-    }
-}
 
 impl From<TooLarge> for InvalidQuery {
     fn from(too_large: TooLarge) -> InvalidQuery {
