@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::api::query_fields::now_ms;
 use crate::compute::promql::{self, RATE_INTERVALS};
 use crate::compute::subquery::{RangeBounds, Subquery};
-use crate::model::aggregation::{Aggregation, AggregationMethod};
+use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
 use crate::model::query::{MetricQuery, Source};
 use crate::model::time::TimeRange;
@@ -22,13 +22,13 @@ pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
         }
         (Source::Gauge(of), None) => promql::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),
-        (Source::Counter(of), Some(aggregation)) if aggregation.method != AggregationMethod::EventCount => {
+        (Source::Gauge(of), Some(Aggregation { method, bucket_ms, .. })) => {
+            promql::gauges_in_bucket(of, method, bucket_ms, 0)
+        }
+        (Source::Counter(of), Some(aggregation)) => {
             let bucket_ms = aggregation.bucket_ms;
             let subquery = subquery(bucket_ms, Some(spacing_ms));
             promql::counters_in_bucket(of, aggregation, bucket_ms.max(rate_ms), rate_ms, subquery, 0)
-        }
-        (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::gauges_in_bucket(of, method, bucket_ms, 0)
         }
     }
 }

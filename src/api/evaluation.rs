@@ -8,7 +8,7 @@ use crate::compute::points::Points;
 use crate::compute::screen::{SampleKind, Screen};
 use crate::compute::steps::Steps;
 use crate::error::Error;
-use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::query::MetricQuery;
 use crate::model::sample::{Sample, SeriesSet};
 use crate::prometheus::{self, MAX_CALLS, Session};
 
@@ -57,107 +57,88 @@ impl EvaluationPlan {
         }
         Ok(())
     }
-}
-
-/// An evaluation in progress, with its points so far.
-pub(super) struct Evaluation<'s, 'c> {
-    session: &'s mut Session<'c>,
-    plan: EvaluationPlan,
-    seen: SeriesSeen,
-    points: Points,
-    screen: Screen,
-}
-
-impl<'s, 'c> Evaluation<'s, 'c> {
-    /// Prepares an evaluation for the points of a query.
-    ///
-    /// # Errors
-    /// When the query would make more calls than it may. The error shows `promql`.
-    pub(super) fn new(
-        session: &'s mut Session<'c>,
-        plan: EvaluationPlan,
-        query: &MetricQuery,
-        nan: NanInterpretation,
-        promql: &str,
-    ) -> Result<Evaluation<'s, 'c>, Error> {
-        let plan = plan.needed_for(query);
-        plan.must_fit(session, 0, promql)?;
-        let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
-        Ok(Evaluation { session, plan, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
-    }
-
-    /// Evaluates an expression. If Prometheus refuses it, `instead` may return another one.
-    ///
-    /// # Errors
-    /// When a call fails, or the expression has several results.
-    pub(super) fn run(
-        mut self,
-        promql: &str,
-        instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-    ) -> Result<PointsResult, Error> {
-        let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
-        let order = self.points.order();
-        for chunk in self.plan.steps.chunks(order) {
-            let series_set = match (self.values_at(&promql, chunk), instead.take()) {
-                (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(self.session)? {
-                    Some(other) => {
-                        promql = other;
-                        self.values_at(&promql, chunk)?
-                    }
-                    None => return Err(refused.into()),
-                },
-                (other, _) => other?,
-            };
-            let samples = self.only(series_set, &promql)?;
-            let EvaluationPlan { bucket_ms, zero_fill, .. } = self.plan;
-            let added = self.points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut self.screen);
-            added.map_err(|stray| Error::moved_grid(stray, &promql, self.session.upstream()))?;
-            if self.points.is_partial() {
-                break;
-            }
-        }
-        let has_series = !self.seen.is_empty();
-        Ok(PointsResult { points: self.points, dropped: self.screen.dropped(), has_series })
-    }
 
     /// Queries the values at the instants of a chunk.
-    fn values_at(&mut self, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
-        let steps = chunk.later_by(self.plan.offset_ms);
+    fn values_at(self, session: &mut Session<'_>, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
+        let steps = chunk.later_by(self.offset_ms);
         let now = now_ms();
         let is_unsettled = steps.step < UNSETTLED_MS && steps.last() > now - UNSETTLED_MS;
         let beyond_now = steps.reaching(now + steps.step + CLOCK_SKEW_MS);
-        let was_known = self.session.is_victoria_metrics();
-        let mut series_set = self.call(promql, if is_unsettled && was_known { beyond_now } else { steps })?;
-        if is_unsettled && !was_known && self.session.is_victoria_metrics() {
-            series_set = self.call(promql, beyond_now)?;
+        let was_known = session.is_victoria_metrics();
+        let call =
+            |session: &mut Session<'_>, steps: Steps| session.range(promql, steps.first, steps.last(), steps.step);
+        let mut series_set = call(session, if is_unsettled && was_known { beyond_now } else { steps })?;
+        if is_unsettled && !was_known && session.is_victoria_metrics() {
+            series_set = call(session, beyond_now)?;
         }
         series_set.retain(|one| {
             one.samples.retain(|sample| sample.at <= steps.last());
-            one.samples.iter_mut().for_each(|sample| sample.at -= self.plan.offset_ms);
+            one.samples.iter_mut().for_each(|sample| sample.at -= self.offset_ms);
             one.has_native_histograms || !one.samples.is_empty()
         });
         Ok(series_set)
     }
 
-    fn call(&mut self, promql: &str, steps: Steps) -> Result<SeriesSet, prometheus::Error> {
-        self.session.range(promql, steps.first, steps.last(), steps.step)
-    }
-
     /// The samples of the only series.
-    fn only(&mut self, series_set: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
+    fn only(
+        self,
+        session: &Session<'_>,
+        seen: &mut SeriesSeen,
+        series_set: SeriesSet,
+        promql: &str,
+    ) -> Result<Vec<Sample>, Error> {
         if series_set.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::native_histogram());
         }
-        self.seen.note_result_size(series_set.total);
+        seen.note_result_size(series_set.total);
         let mut samples = Vec::new();
         for one in series_set.series {
-            self.seen.add(one.labels);
+            seen.add(one.labels);
             samples = one.samples;
         }
-        self.seen.at_most_one().map_err(|too_many| {
-            let error = if self.plan.is_admins { Error::too_many_results } else { Error::too_many_metrics };
-            error(&too_many, promql, self.session.upstream())
+        seen.at_most_one().map_err(|too_many| {
+            let error = if self.is_admins { Error::too_many_results } else { Error::too_many_metrics };
+            error(&too_many, promql, session.upstream())
         })?;
         Ok(samples)
     }
+}
+
+/// Evaluates an expression, and makes its values the points of a query. If Prometheus refuses the expression, `instead` may return
+/// another one.
+///
+/// # Errors
+/// When the query would make more calls than it may, a call fails, or the expression has several results.
+pub(super) fn evaluate(
+    session: &mut Session<'_>,
+    plan: EvaluationPlan,
+    query: &MetricQuery,
+    kind: SampleKind,
+    promql: &str,
+    instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
+) -> Result<PointsResult, Error> {
+    let plan = plan.needed_for(query);
+    plan.must_fit(session, 0, promql)?;
+    let (mut seen, mut points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
+    let mut screen = Screen::of(kind);
+    let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
+    for chunk in plan.steps.chunks(points.order()) {
+        let series_set = match (plan.values_at(session, &promql, chunk), instead.take()) {
+            (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(session)? {
+                Some(other) => {
+                    promql = other;
+                    plan.values_at(session, &promql, chunk)?
+                }
+                None => return Err(refused.into()),
+            },
+            (other, _) => other?,
+        };
+        let samples = plan.only(session, &mut seen, series_set, &promql)?;
+        let added = points.add_evaluated(chunk, &samples, plan.bucket_ms, plan.zero_fill, &mut screen);
+        added.map_err(|stray| Error::moved_grid(stray, &promql, session.upstream()))?;
+        if points.is_partial() {
+            break;
+        }
+    }
+    Ok(PointsResult { points, dropped: screen.dropped(), has_series: !seen.is_empty() })
 }

@@ -1,8 +1,9 @@
 //! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
-use crate::api::evaluation::{Evaluation, EvaluationPlan};
+use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::points_result::PointsResult;
 use crate::api::probe;
+use crate::compute::screen::SampleKind;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
@@ -24,10 +25,11 @@ pub(super) fn points(
 ) -> Result<PointsResult, Error> {
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
+    let kind = SampleKind::Gauge(nan);
     let Some(aggregation) = query.aggregation else {
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
         let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
-        return Evaluation::new(session, plan, query, nan, &expression)?.run(&expression, |_| Ok(None));
+        return evaluate(session, plan, query, kind, &expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
@@ -44,7 +46,7 @@ pub(super) fn points(
         RangeBounds::LeftOpen
     };
     let promql = in_buckets(bounds, &expression);
-    let result = Evaluation::new(session, plan, query, nan, &promql)?.run(&promql, |session| {
+    let result = evaluate(session, plan, query, kind, &promql, |session| {
         // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
@@ -55,8 +57,7 @@ pub(super) fn points(
     {
         let counted =
             promql::in_bucket(&expression, AggregationMethod::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
-        let counts = Evaluation::new(session, plan, query, nan, &counted)
-            .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
+        let counts = evaluate(session, plan, query, kind, &counted, |_| Ok(None));
         // This is an extra query: if it fails, the original one still succeeds.
         if counts.is_ok_and(|counts| counts.has_series) {
             return Err(Error::native_histogram());

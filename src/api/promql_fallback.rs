@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::api::evaluation::{Evaluation, EvaluationPlan};
+use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::points_result::PointsResult;
 use crate::api::probe;
 use crate::api::query_fields::now_ms;
@@ -12,10 +12,10 @@ use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::rate;
 use crate::compute::screen::SampleKind;
 use crate::compute::steps::Steps;
-use crate::compute::subquery::{RangeBounds, Subquery};
+use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, NanInterpretation, Selector};
+use crate::model::query::{MetricQuery, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
@@ -39,10 +39,6 @@ pub(super) fn points(
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
     let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
-    let nan = match kind {
-        SampleKind::Gauge(nan) => nan,
-        SampleKind::Counter(_) => NanInterpretation::None,
-    };
     let selector = promql::selector(of);
     // One call more, for the probe.
     plan.needed_for(query).must_fit(session, 1, &selector)?;
@@ -58,10 +54,14 @@ pub(super) fn points(
         }
         (SampleKind::Counter(interval_ms), _) => {
             let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
-            counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
+            let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
+            // The increase since the sample before a bucket counts in the bucket. VictoriaMetrics includes that sample by itself.
+            let window_ms = if session.is_victoria_metrics() { bucket_ms } else { rate_ms.max(bucket_ms + spacing_ms) };
+            let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
+            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
         }
     };
-    Evaluation::new(session, plan, query, nan, &promql)?.run(&promql, |_| Ok(None))
+    evaluate(session, plan, query, kind, &promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
@@ -78,22 +78,6 @@ fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Re
     let promql = promql::sample_count(of, length_ms);
     let samples = count(&promql)?;
     Err(Error::too_many_samples(samples, series, &promql, session.upstream()))
-}
-
-fn counters_in_bucket(
-    session: &Session<'_>,
-    of: &Selector,
-    aggregation: Aggregation,
-    bounds: RangeBounds,
-    spacing_ms: i64,
-    offset_ms: i64,
-) -> String {
-    let bucket_ms = aggregation.bucket_ms;
-    let least_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-    // The increase since the sample before a bucket counts in the bucket. VictoriaMetrics includes that sample by itself.
-    let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
-    let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-    promql::counters_in_bucket(of, aggregation, window_ms, least_ms, subquery, offset_ms)
 }
 
 /// The largest median distance of the samples of any series, in the first hour and in the last hour of a range, because it may have

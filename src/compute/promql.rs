@@ -103,26 +103,6 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
-/// The mean rate of counters in a window; multiplied by `times_ms`, if given: the increase in this time at that rate.
-pub fn rate_in_bucket(of: &Selector, window_ms: i64, offset_ms: i64, times_ms: Option<i64>) -> String {
-    let rate = format!("sum(rate({}{}))", samples(of, window_ms), offset(offset_ms));
-    match times_ms {
-        Some(ms) => format!("{rate} * {}", seconds(ms)),
-        None => rate,
-    }
-}
-
-/// The method, applied to the rates of counters in a bucket. Each rate covers a window.
-pub fn rates_in_bucket(
-    of: &Selector,
-    method: AggregationMethod,
-    window_ms: i64,
-    subquery: Subquery,
-    offset_ms: i64,
-) -> String {
-    over_subquery(&format!("sum(rate({}))", samples(of, window_ms)), method, subquery, offset_ms)
-}
-
 /// The value of a bucket of counters, all series together, if there are too many samples to read.
 ///
 /// `window_ms` is the range of the rate for a sum or a mean, `rate_ms` the range of each rate that the other methods aggregate. The
@@ -135,14 +115,14 @@ pub fn counters_in_bucket(
     subquery: Subquery,
     offset_ms: i64,
 ) -> String {
+    let rate_of_all = |range_ms, offset_ms| format!("sum(rate({}{}))", samples(of, range_ms), offset(offset_ms));
     match method {
-        AggregationMethod::Mean => rate_in_bucket(of, window_ms, offset_ms, None),
-        AggregationMethod::Sum => rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
-        AggregationMethod::Max
-        | AggregationMethod::Min
-        | AggregationMethod::Percentile(_)
-        // The number of rates, since PromQL evaluates the subquery; callers count samples by `gauges_in_bucket` instead.
-        | AggregationMethod::EventCount => rates_in_bucket(of, method, rate_ms, subquery, offset_ms),
+        AggregationMethod::Mean => rate_of_all(window_ms, offset_ms),
+        AggregationMethod::Sum => format!("{} * {}", rate_of_all(window_ms, offset_ms), seconds(bucket_ms)),
+        AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
+            over_subquery(&rate_of_all(rate_ms, 0), method, subquery, offset_ms)
+        }
+        AggregationMethod::EventCount => gauges_in_bucket(of, method, subquery.length_ms, offset_ms),
     }
 }
 
@@ -192,12 +172,7 @@ fn matcher(matcher: &Matcher) -> String {
 }
 
 fn any_of(values: &LabelValues) -> String {
-    let mut patterns = String::new();
-    for (nth, value) in values.iter().enumerate() {
-        patterns.push_str(if nth == 0 { "" } else { "|" });
-        patterns.push_str(&value_pattern(value));
-    }
-    patterns
+    values.iter().map(value_pattern).collect::<Vec<_>>().join("|")
 }
 
 fn value_pattern(value: LabelValue<'_>) -> String {
@@ -232,7 +207,7 @@ fn label_name(name: &str) -> String {
 }
 
 /// Whether every version accepts a label's name without quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
-pub fn is_legacy_label_name(name: &str) -> bool {
+fn is_legacy_label_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -399,6 +374,26 @@ mod tests {
         for (ms, text) in [(1, "1ms"), (999, "999ms"), (1_000, "1s"), (128_617, "128s617ms"), (3_600_000, "3600s")] {
             assert_eq!(duration(ms), text);
         }
+    }
+
+    #[test]
+    fn each_method_has_its_promql_for_counters() {
+        let check = |method: AggregationMethod, expected: &str| {
+            let of = Selector { metric: "m".into(), matchers: Vec::new() };
+            let aggregation = Aggregation { method, zero_fill: false, bucket_ms: 90_500 };
+            let subquery = Subquery { length_ms: 90_499, resolution_ms: 15_000 };
+            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1);
+            assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
+        };
+        check(AggregationMethod::Sum, "sum(rate(M[105s] offset 1ms)) * 90.5");
+        check(AggregationMethod::Mean, "sum(rate(M[105s] offset 1ms))");
+        check(AggregationMethod::Max, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        check(AggregationMethod::Min, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        check(
+            AggregationMethod::Percentile(98),
+            "quantile_over_time(0.98, sum(rate(M[60s]))[90s499ms:15s] offset 1ms)",
+        );
+        check(AggregationMethod::EventCount, "sum(count_over_time(M[90s499ms] offset 1ms))");
     }
 
     #[test]
