@@ -13,10 +13,9 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, 
     if most == 0 || name.len() > MAX_NAME_BYTES {
         return Vec::new();
     }
-    let folded = folded(name);
+    let (mut folded, mut other, mut rows) = (Vec::new(), Vec::new(), Rows::default());
+    fold_into(&mut folded, name);
     let allowed = (folded.len() / 4).clamp(1, 5);
-    let mut rows = Rows::default();
-    let mut other = Vec::new();
     for candidate in known {
         fold_into(&mut other, candidate);
         let goes_on = candidate.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
@@ -27,12 +26,6 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, 
         near.truncate(most);
     }
     near.into_iter().map(|(_, name)| name).collect()
-}
-
-fn folded(name: &str) -> Vec<u8> {
-    let mut folded = Vec::new();
-    fold_into(&mut folded, name);
-    folded
 }
 
 fn fold_into(folded: &mut Vec<u8>, name: &str) {

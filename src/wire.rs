@@ -10,4 +10,3 @@ pub mod request;
 pub mod response;
 pub mod scalar;
 pub mod strict_json;
-pub mod text;

@@ -8,9 +8,7 @@ use crate::model::query::{LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{
     Condition, ConditionValue, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, ValueSet,
 };
-use crate::wire::scalar::MAX_VALUE_BYTES;
-use crate::wire::scalar::Scalar;
-use crate::wire::text::{MAX_VALUES_BYTES, Name};
+use crate::wire::scalar::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name, Scalar};
 
 /// The key for a metric that is fetched as a rate.
 pub(super) const COUNTER: &str = "__counter__";

@@ -2,7 +2,8 @@
 
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
-use crate::compute::{metric_kind, promql};
+use crate::compute::metric_kind::is_histogram_or_summary;
+use crate::compute::promql;
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Matcher, Selector};
@@ -10,15 +11,6 @@ use crate::model::texts::Texts;
 use crate::model::time::TimeRange;
 use crate::nearest::nearest;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
-
-/// Whether a series has ever matched, as far as an upstream can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Existence {
-    Yes,
-    No,
-    /// The upstream may have looked at a part of its data only.
-    Unknown,
-}
 
 /// Checks that a series has ever matched a selector, or may have.
 ///
@@ -28,11 +20,11 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     let name = Matcher::equal(promql::METRIC_NAME, &of.metric);
     let mut all = vec![name.clone()];
     all.extend(of.matchers.iter().cloned());
-    if existence(session, &all, range)? != Existence::No {
+    if may_exist(session, &all, range)? {
         return Ok(());
     }
     let metric = shortened(&of.metric);
-    let (code, details) = if !of.matchers.is_empty() && existence(session, &[name], range)? != Existence::No {
+    let (code, details) = if !of.matchers.is_empty() && may_exist(session, &[name], range)? {
         let selector = shortened(&promql::selector(of));
         let details = format!(
             "has the metric {metric:?}, but no series of it has ever matched {selector}: change or remove a condition"
@@ -44,7 +36,7 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
              key ~ instead of __gauge__ or __counter__"
         );
         ("metric_is_expression", details)
-    } else if is_declared_as_family(session, &of.metric) {
+    } else if session.metadata(Some(&of.metric)).is_ok_and(|declared| is_histogram_or_summary(&of.metric, &declared)) {
         let details = format!(
             "has the histogram or summary {metric:?}, which has no samples under its own name: use a ~ expression such as \
              histogram_quantile(0.95, sum by (le) (rate({metric}_bucket[5m]))), or __counter__ with {metric}_count or {metric}_sum"
@@ -81,7 +73,8 @@ fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Ve
     near.into_iter().map(shortened).collect()
 }
 
-fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<Existence, Error> {
+/// Whether a series has ever matched, or may have because the upstream may have looked at a part of its data only.
+fn may_exist(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<bool, Error> {
     let selector = promql::match_selector(matchers, None);
     let until = now_ms().max(range.end);
     let mut was_refused = false;
@@ -93,16 +86,12 @@ fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) 
     });
     let names = match names {
         // If the upstream refuses POST, a large set does not fit into the URL.
-        Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(Existence::Unknown),
+        Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(true),
         // The list is too long to be read, so it is not empty.
-        Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(Existence::Yes),
+        Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(true),
         names => names?,
     };
-    Ok(match names.is_empty() {
-        false => Existence::Yes,
-        true if was_refused || session.has_missing_data() => Existence::Unknown,
-        true => Existence::No,
-    })
+    Ok(!names.is_empty() || was_refused || session.has_missing_data())
 }
 
 /// Makes a call with the start of a range. If that is the epoch and the upstream refuses so long a range, makes the call again
@@ -119,9 +108,4 @@ pub(super) fn in_range<T>(
         Err(refused) if range.start == 0 && is_refusal(&refused) => call(session, None),
         other => other,
     }
-}
-
-fn is_declared_as_family(session: &mut Session<'_>, metric: &str) -> bool {
-    let metadata = session.metadata(Some(metric));
-    metadata.is_ok_and(|metadata| metric_kind::is_histogram_or_summary(metric, &metadata))
 }

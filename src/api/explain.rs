@@ -215,7 +215,7 @@ fn share(series: usize, origin: PointOrigin) -> Share {
 }
 
 fn sample(Sample { at, value }: Sample) -> ExplainedSample {
-    ExplainedSample { time: at, value }
+    ExplainedSample(at, value)
 }
 
 fn increment(Increment { from, to, interval }: Increment) -> ExplainedIncrement {

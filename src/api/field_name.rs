@@ -49,14 +49,10 @@ impl MirrorQuery for NamesQuery {
         labels.sort_unstable();
 
         let limit = limit.unwrap_or(usize::MAX);
-        let mut fields: Vec<FieldDescriptor<'_>> =
-            condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
+        let descriptor = |field_name| FieldDescriptor { field_name, field_type: "STRING", classified: false };
+        let mut fields: Vec<_> = condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
         let is_partial = fields.len() > limit;
         fields.truncate(limit);
         json(&FieldNamesResponse { fields, is_partial })
     }
-}
-
-fn descriptor(field_name: &str) -> FieldDescriptor<'_> {
-    FieldDescriptor { field_name, field_type: "STRING", classified: false }
 }

@@ -97,14 +97,10 @@ impl ValuesQuery {
 
 fn metrics(session: &mut Session<'_>, query: &ValuesQuery, kind: MetricKind) -> Result<Texts, Error> {
     let names = query.fetch(session, METRIC_NAME)?;
-    let metadata = declared_types(session);
-    Ok(names.iter().filter(|name| metric_kind::is_offered(name, kind, &metadata)).collect())
-}
-
-/// The types that the metadata API returns. They are only a hint: many servers do not have this API.
-fn declared_types(session: &mut Session<'_>) -> Metadata {
-    session.metadata(None).unwrap_or_else(|error| {
+    // The declared types are only a hint: many servers do not have this API.
+    let metadata = session.metadata(None).unwrap_or_else(|error| {
         log::debug(|| log::Line::new("no metadata").text("error", &error));
         Metadata::new()
-    })
+    });
+    Ok(names.iter().filter(|name| metric_kind::is_offered(name, kind, &metadata)).collect())
 }

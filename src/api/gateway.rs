@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
-use crate::api::method::MethodRequest;
-use crate::api::prepared_query::PreparedQuery;
+use crate::api::method::{MethodRequest, PreparedQuery};
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
@@ -86,15 +85,14 @@ impl Gateway {
         memory: Arc<MemoryBudget>,
         metrics: Arc<Metrics>,
     ) -> Gateway {
-        let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
         Gateway {
             key,
             access,
             client,
             memory,
             metrics,
-            is_leaving,
-            is_shutting_down,
+            is_leaving: AtomicBool::default(),
+            is_shutting_down: AtomicBool::default(),
             metrics_page: SharedPage::default(),
         }
     }

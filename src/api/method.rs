@@ -1,12 +1,15 @@
-//! The methods of the Mirror API: how requests to them are checked, and the replies to requests that need no worker.
+//! Requests to the methods of the Mirror API: how they are checked, the queries that wait for a worker, and the replies to requests
+//! that need none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use crate::api::connection;
-use crate::api::datasource::Directory;
-use crate::api::query::CheckedQuery;
+use crate::api::datasource::{Datasource, Directory};
+use crate::api::query::{CheckedQuery, MirrorQuery};
 use crate::api::reply::Reply;
-use crate::error::Error;
+use crate::error::{Error, Full, Overload, Places};
+use crate::prometheus::{Deadline, Lane};
 use crate::wire::explanation::{self, Explanation};
 
 /// A method of the Mirror API.
@@ -62,5 +65,32 @@ impl MethodRequest {
             Ok(body) => Reply::ok(self.route_name, body),
             Err(error) => self.refuse(&error),
         }
+    }
+}
+
+/// A checked query, ready to be run on a worker.
+pub struct PreparedQuery {
+    pub(super) request: MethodRequest,
+    pub(super) datasource: Datasource,
+    pub(super) query: Box<dyn MirrorQuery>,
+    pub(super) deadline: Deadline,
+    pub(super) lane: Lane,
+}
+
+impl PreparedQuery {
+    /// When the timeout of the request expires.
+    pub fn deadline(&self) -> Instant {
+        self.deadline.instant()
+    }
+
+    /// How it shares the workers with other queries.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The reply to a query for which the workers and the queue have no room.
+    pub fn turn_away(&self, full: Full, places: Places) -> Reply {
+        let upstream = self.datasource.upstream.to_string();
+        self.request.refuse(&Error::Overloaded(Overload { upstream, full, places }))
     }
 }

@@ -51,7 +51,8 @@ impl Reply {
     /// A reply whose body reports an error.
     pub(super) fn failure(route_name: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
         let mut reply = Reply::new(route_name, status, JSON, body);
-        reply.note.failure = Some(Failure::from(error));
+        reply.note.failure =
+            Some(Failure { code: error.code(), text: error.to_string(), is_warning: error.is_failure() });
         reply
     }
 
@@ -115,12 +116,6 @@ pub(super) struct Failure {
     pub(super) code: &'static str,
     text: String,
     is_warning: bool,
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Failure {
-        Failure { code: error.code(), text: error.to_string(), is_warning: error.is_failure() }
-    }
 }
 
 /// The calls of a request to its upstream.

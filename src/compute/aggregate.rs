@@ -162,25 +162,20 @@ impl Aggregator {
     pub fn into_points(self) -> Result<Points, TooManyBuckets> {
         let BucketSpec { grid, max_points, order } = self.plan.spec;
         let mut points = Points::new(max_points - 1, order);
-        let values = self.method.values()?;
-        let mut count = 0;
-        let mut at = |index: i64, value: f64| {
-            count += 1;
-            Sample { at: grid.start_of(index), value }
-        };
+        let mut values = self.method.values()?;
         if self.plan.aggregation.zero_fill {
-            let mut values = values.peekable();
-            for index in order.indices(grid.count()) {
-                let value = values.next_if(|&(used, _)| used == index).map_or(0.0, |(_, value)| value);
-                if points.push(at(index, value)).is_break() {
-                    break;
-                }
-            }
-        } else {
-            for (index, value) in values {
-                if points.push(at(index, value)).is_break() {
-                    break;
-                }
+            let mut used = values.peekable();
+            values = Box::new(
+                order
+                    .indices(grid.count())
+                    .map(move |index| used.next_if(|&(in_use, _)| in_use == index).unwrap_or((index, 0.0))),
+            );
+        }
+        let mut count = 0;
+        for (index, value) in values {
+            count += 1;
+            if points.push(Sample { at: grid.start_of(index), value }).is_break() {
+                break;
             }
         }
         if count >= max_points {

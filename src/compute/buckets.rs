@@ -199,7 +199,11 @@ impl<A: Default> BucketMap<A> {
     }
 }
 
-fn in_order<T>(ascending: impl DoubleEndedIterator<Item = T> + 'static, order: Order) -> Box<dyn Iterator<Item = T>> {
+/// The items of an ascending iterator, in an order.
+pub(super) fn in_order<T>(
+    ascending: impl DoubleEndedIterator<Item = T> + 'static,
+    order: Order,
+) -> Box<dyn Iterator<Item = T>> {
     match order {
         Order::OldestFirst => Box::new(ascending),
         Order::NewestFirst => Box::new(ascending.rev()),

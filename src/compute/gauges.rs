@@ -10,8 +10,7 @@ use crate::model::sample::Sample;
 pub(super) fn pooled(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
     match method {
         AggregationMethod::EventCount => Pooled::<Count>::boxed(method, spec),
-        AggregationMethod::Sum => Pooled::<Sum>::boxed(method, spec),
-        AggregationMethod::Mean => Pooled::<Mean>::boxed(method, spec),
+        AggregationMethod::Sum | AggregationMethod::Mean => Pooled::<SumAndCount>::boxed(method, spec),
         AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, spec),
         AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, spec),
     }
@@ -89,31 +88,21 @@ impl Accumulator for Count {
     }
 }
 
-impl Accumulator for Sum {
-    fn add(&mut self, value: f64) {
-        Sum::add(self, value);
-    }
-
-    fn value(self, _: AggregationMethod) -> f64 {
-        Sum::value(self)
-    }
-}
-
 /// Sums and counts the samples.
 #[derive(Debug, Default)]
-struct Mean {
+struct SumAndCount {
     sum: Sum,
     count: u64,
 }
 
-impl Accumulator for Mean {
+impl Accumulator for SumAndCount {
     fn add(&mut self, value: f64) {
         self.sum.add(value);
         self.count += 1;
     }
 
-    fn value(self, _: AggregationMethod) -> f64 {
-        self.sum.divided(self.count as f64)
+    fn value(self, method: AggregationMethod) -> f64 {
+        if method == AggregationMethod::Sum { self.sum.value() } else { self.sum.divided(self.count as f64) }
     }
 }
 

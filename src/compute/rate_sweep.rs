@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
-use crate::compute::buckets::BucketSpec;
+use crate::compute::buckets::{BucketSpec, in_order};
 use crate::compute::gauges::percentile;
-use crate::compute::rate::{CounterReader, Interval, Reading};
+use crate::compute::rate::{CounterReader, Reading};
 use crate::compute::sum::Twofold;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::query::Order;
@@ -33,17 +33,6 @@ enum What {
     Nothing,
     /// The rate last known is too old from now on.
     Forgotten,
-}
-
-impl Event {
-    fn scraped(at: i64, series: u32, rate: Option<f64>) -> Event {
-        let what = if rate.is_some() { What::Rate } else { What::Nothing };
-        Event { at, rate: rate.unwrap_or_default(), series, what }
-    }
-
-    fn forgotten(at: i64, series: u32) -> Event {
-        Event { at, rate: 0.0, series, what: What::Forgotten }
-    }
 }
 
 /// Collects the events of counters, and computes the values of buckets from them.
@@ -75,7 +64,7 @@ impl BucketMethod for RateSweep {
         let RateSweep { reader, events, series, known_until, .. } = self;
         reader.end();
         if let Some(until) = known_until.take() {
-            events.push(Event::forgotten(until + 1, *series));
+            events.push(Event { at: until + 1, rate: 0.0, series: *series, what: What::Forgotten });
         }
         *series += 1;
     }
@@ -101,21 +90,24 @@ impl BucketMethod for RateSweep {
             }
         }
         sweep.close_until(self.spec.grid.count())?;
-        Ok(sweep.into_values())
+        Ok(in_order(sweep.values.into_iter(), self.spec.order))
     }
 }
 
 /// Adds the events of a reading.
 fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
     if let Some(until) = known_until.filter(|&until| until < reading.at) {
-        events.push(Event::forgotten(until + 1, series));
+        events.push(Event { at: until + 1, rate: 0.0, series, what: What::Forgotten });
         *known_until = None;
     }
-    let interval = reading.interval.filter(|interval| interval.has_rate);
-    if let Some(interval) = interval {
-        *known_until = Some(interval.known_until());
-    }
-    events.push(Event::scraped(reading.at, series, interval.map(Interval::rate)));
+    let (rate, what) = match reading.interval.filter(|interval| interval.has_rate) {
+        Some(interval) => {
+            *known_until = Some(interval.known_until());
+            (interval.rate(), What::Rate)
+        }
+        None => (0.0, What::Nothing),
+    };
+    events.push(Event { at: reading.at, rate, series, what });
 }
 
 /// Goes through the events in the order of time.
@@ -200,13 +192,6 @@ impl Sweep {
     /// Whether there are enough values for the response, so that later ones do not count.
     fn is_done(&self) -> bool {
         self.spec.order == Order::OldestFirst && self.values.len() >= self.spec.max_points
-    }
-
-    fn into_values(self) -> BucketValues {
-        match self.spec.order {
-            Order::OldestFirst => Box::new(self.values.into_iter()),
-            Order::NewestFirst => Box::new(self.values.into_iter().rev()),
-        }
     }
 }
 

@@ -6,9 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{MAX_VALUES_BYTES, Name, Scalar, ScalarVisitor, visit_scalars_as};
 use crate::wire::strict_json::MaybeObject;
-use crate::wire::text::{MAX_VALUES_BYTES, Name};
 
 /// The most conditions of a query.
 pub const MAX_CONDITIONS: usize = 100;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde::ser::{SerializeTuple, Serializer};
 
 /// How a response was computed. Times are in milliseconds since the epoch.
 #[derive(Debug, Default, Serialize)]
@@ -186,23 +185,9 @@ pub struct ExplainedIncrement {
     pub known_until: Option<i64>,
 }
 
-/// A sample, written as `[time, value]`.
-#[derive(Debug, Clone, Copy)]
-pub struct ExplainedSample {
-    /// Its time.
-    pub time: i64,
-    /// Its value, which is finite.
-    pub value: f64,
-}
-
-impl Serialize for ExplainedSample {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_tuple(2)?;
-        pair.serialize_element(&self.time)?;
-        pair.serialize_element(&self.value)?;
-        pair.end()
-    }
-}
+/// The time of a sample and its value, which is finite. JSON: `[time, value]`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ExplainedSample(pub i64, pub f64);
 
 fn is_zero(number: &usize) -> bool {
     *number == 0

@@ -9,10 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::wire::conditions::Conditions;
 use crate::wire::connection_details::ConnectionDetails;
-use crate::wire::scalar::MAX_VALUE_BYTES;
-use crate::wire::scalar::Scalar;
+use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name, Scalar};
 use crate::wire::strict_json;
-use crate::wire::text::{BoundedText, Name};
 
 /// Parses a body.
 ///

@@ -1,6 +1,8 @@
-//! A JSON value where a scalar is expected. A list or an object is read to its end, but its content is not kept.
+//! JSON values where a scalar is expected, and texts of bounded size. A list or an object is read to its end, but its content is
+//! not kept.
 
 use std::fmt;
+use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,6 +11,12 @@ use serde_json::Number;
 /// The most bytes of a label's value or of a PromQL expression, which may be long. Prometheus has no such bound; that of
 /// VictoriaMetrics is 16 KiB by default.
 pub const MAX_VALUE_BYTES: usize = 256 << 10;
+
+/// The most bytes of a name: the key of a condition, a field's name, a `_type`, an aggregation method.
+pub const MAX_NAME_BYTES: usize = 1 << 10;
+
+/// The most bytes of all values of a query together.
+pub const MAX_VALUES_BYTES: usize = 512 << 10;
 
 /// A JSON value of a request, whose size is bounded whatever the request contains.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +72,32 @@ impl TryFrom<Scalar> for bool {
     fn try_from(scalar: Scalar) -> Result<bool, ()> {
         match scalar {
             Scalar::Bool(truth) => Ok(truth),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A text of at most [`MAX_NAME_BYTES`].
+pub type Name = BoundedText<MAX_NAME_BYTES>;
+
+/// A text of at most `MAX` bytes, which are at most [`MAX_VALUE_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundedText<const MAX: usize>(pub String);
+
+impl<const MAX: usize> Deref for BoundedText<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> TryFrom<Scalar> for BoundedText<MAX> {
+    type Error = ();
+
+    fn try_from(scalar: Scalar) -> Result<Self, ()> {
+        match scalar {
+            Scalar::Text(text) if text.len() <= MAX => Ok(BoundedText(text)),
             _ => Err(()),
         }
     }
