@@ -1,8 +1,9 @@
-//! StackState's side: the Mirror API, the pages of the mirror itself, and how each request is responded to.
+//! StackState's side: the Mirror API, the mirror's own pages, and the reply to each request.
 //!
-//! The only folder that knows both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` says what is at each path.
-//! `api/gateway` leads a request through: routed, prepared, and, on a worker, run. A handler (`api/connection`, `api/field_name`,
-//! `api/field_value`, `api/metric`) checks a request into a query, and runs it.
+//! This is the only folder that knows both StackState's side (`wire`) and Prometheus's (`prometheus`). `api/routes` lists the
+//! paths. `api/gateway` takes a request through its stages: it routes it, prepares it and, on a worker, runs it. A handler
+//! (`api/connection`, `api/field_name`, `api/field_value`, `api/metric`) checks a request, turns it into a query, and runs the
+//! query.
 
 mod condition;
 mod connection;
@@ -14,11 +15,10 @@ mod explain;
 mod expression;
 mod field_name;
 mod field_value;
-mod found_points;
 mod gateway;
 mod method;
 mod metric;
-mod prepared_query;
+mod points_result;
 mod probe;
 mod promql_fallback;
 mod query;
@@ -32,9 +32,8 @@ mod samples;
 pub use crate::prometheus::{Lane, Queued};
 pub use datasource::Datasource;
 pub use gateway::{Access, Gateway, PageRequest, Prepared, Routed};
-pub use method::MethodRequest;
+pub use method::{MethodRequest, PreparedQuery};
 pub use metric::{body as metric_body, metric_query};
-pub use prepared_query::PreparedQuery;
 pub use query_fields::now_ms;
 pub use reply::{KeyedReply, Note, Reply};
 pub use request_head::{RequestHead, normal_path};

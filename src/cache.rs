@@ -1,11 +1,11 @@
-//! A small memory with two bounds: how much it holds, and for how long.
+//! A small cache with a bounded number of entries, which expire.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What was learnt some time ago and need not be asked again yet.
+/// Values that were learnt recently, so that they need not be fetched again.
 #[derive(Debug)]
 pub struct Cache<K, V> {
     entries: Mutex<HashMap<K, (Instant, V)>>,
@@ -14,19 +14,20 @@ pub struct Cache<K, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    /// An empty cache of at most `capacity` entries, each of which is believed for `lifetime`.
+    /// An empty cache of at most `capacity` entries, each valid for `lifetime`.
     pub fn new(capacity: usize, lifetime: Duration) -> Cache<K, V> {
         Cache { entries: Mutex::new(HashMap::new()), capacity, lifetime }
     }
 
-    /// The value of a key, unless it is too old.
+    /// The value of a key, unless it has expired.
     pub fn get(&self, key: &K, now: Instant) -> Option<V> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, value) = entries.get(key)?;
         (now.saturating_duration_since(*since) < self.lifetime).then(|| value.clone())
     }
 
-    /// Keeps a value. A full cache first drops what is too old, and everything when nothing is: asking again is cheap.
+    /// Adds a value. A full cache drops the expired entries first, and all entries if none has expired, because fetching again is
+    /// cheap.
     pub fn put(&self, key: K, value: V, now: Instant) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= self.capacity {
@@ -38,7 +39,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         entries.insert(key, (now, value));
     }
 
-    /// Forgets a key.
+    /// Removes a key.
     pub fn remove(&self, key: &K) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }

@@ -1,6 +1,6 @@
-//! The arithmetic between the two sides: from a query to what is asked of Prometheus, and from samples to points.
+//! The arithmetic between StackState and Prometheus: which samples a query needs, and which points they make.
 //!
-//! Pure: no I/O, no clock, no log. The same samples give the same answer, whatever was asked before.
+//! Pure: no I/O, no clock, no log. The same samples always give the same points.
 
 pub mod aggregate;
 pub mod at_modifier;
@@ -11,12 +11,14 @@ pub mod distinct;
 mod gauges;
 pub mod metric_kind;
 pub mod origins;
-pub mod plan;
 pub mod points;
 pub mod promql;
 pub mod rate;
 mod rate_sweep;
 pub mod raw;
+pub mod read_windows;
 pub mod screen;
+pub mod steps;
+pub mod subquery;
 mod sum;
 pub mod tokens;

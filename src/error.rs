@@ -1,4 +1,4 @@
-//! What a request can end with instead of an answer, and how StackState is told.
+//! The errors of requests: their texts, codes and statuses, and the bodies that StackState gets.
 
 mod overload;
 mod upstream_data;
@@ -13,12 +13,12 @@ use upstream_data::{SEVERAL_ENGINES, TIMES_MOVED};
 
 pub use overload::{Full, Overload, Places};
 
-/// Why a request has no answer. The texts are written for the StackState admin who reads them.
+/// Why a request fails. The texts are for the StackState admin who reads them.
 #[derive(Debug)]
 pub enum Error {
     /// A call to Prometheus failed.
     Upstream(prometheus::Error),
-    /// Connection Details that are not valid: which field, and what it must be.
+    /// Invalid Connection Details: which field is wrong, and what it must be.
     ConnectionDetails(String),
     /// No such metric, or the query names none.
     MetricNotFound {
@@ -29,11 +29,11 @@ pub enum Error {
         /// What to do about it.
         details: String,
     },
-    /// A type that Prometheus labels, or one list of points, cannot hold.
+    /// A type that labels or a list of points cannot have.
     UnsupportedFieldType {
         /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
         code: &'static str,
-        /// The type as StackState, or Prometheus, calls it.
+        /// The name of the type in StackState or in Prometheus.
         mirror_type: String,
     },
     /// Anything else within the contract.
@@ -45,47 +45,48 @@ pub enum Error {
         /// What failed and what to change.
         details: String,
     },
-    /// A body that is not this request.
+    /// A body that is not a request for its path, and why.
     BadRequest(String),
     /// A request whose end is not certain, and why.
     BadFraming(&'static str),
-    /// Another path.
+    /// An unknown path.
     NoSuchPath(String),
-    /// Another verb; those that the path takes.
+    /// A verb that the path does not accept; contains those that it accepts.
     VerbNotAllowed(&'static str),
     /// A head with too many bytes or headers.
     HeadTooLarge,
-    /// A body over this many bytes.
+    /// A body of more than this many bytes.
     BodyTooLarge(usize),
-    /// A head or a body that does not arrive.
+    /// A head or a body that did not arrive in time.
     BodyNotReceived,
-    /// No worker will be free soon.
+    /// The workers and the queue have no room for it.
     Overloaded(Overload),
     /// The bodies of all requests together take too much memory.
     TooManyBodies,
-    /// Its connection was closed for others before the request had arrived.
+    /// The mirror closed its connection before the request had arrived, to make room for others.
     NoRoom,
-    /// The mirror is about to end.
+    /// The mirror is shutting down.
     ShuttingDown,
-    /// A request without the key, where it has to have it.
+    /// A request without the key that it must carry.
     Unauthorized,
-    /// A request that a web page of another origin made.
+    /// A request from a web page of another origin.
     CrossOrigin,
     /// A fault of the mirror's own.
     Internal,
 }
 
-/// The header that carries the key: in every reply, by which StackState knows its mirror, and in requests where it has to.
+/// The header that carries the key: in every reply, so that StackState recognises its mirror, and in requests if they must carry
+/// it.
 pub const KEY_HEADER: &str = "X-MIRROR-API-KEY";
 
-/// The header by which a request asks for an explanation of its answer: with the value `true`.
+/// A request with this header and the value `true` gets an explanation of its response.
 pub const EXPLAIN_HEADER: &str = "X-MIRROR-EXPLAIN";
 
-/// The seconds after which an overloaded mirror may be asked again.
+/// The `Retry-After` of an overloaded mirror, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
 impl Error {
-    /// What is told of a request that is refused before it is looked into: the HTTP status, its code, and a few words.
+    /// For a request that is refused before its content is looked at: the HTTP status, the code, and the summary.
     fn refusal(&self) -> Option<(u16, &'static str, &'static str)> {
         Some(match self {
             Error::BadRequest(_) | Error::BadFraming(_) => (400, "bad_request", "Bad request."),
@@ -107,18 +108,18 @@ impl Error {
         })
     }
 
-    /// The HTTP status: 500 within the contract, as mirrors in production answer, else what HTTP says.
+    /// The HTTP status: 500 for the Mirror API's own errors, as with other mirrors in production, else the status that HTTP
+    /// defines.
     pub fn status(&self) -> u16 {
         self.refusal().map_or(500, |(status, ..)| status)
     }
 
-    /// Why the request was refused before it was looked into, if so: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
+    /// The code of a request that was refused before its content was looked at: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
     pub fn rejection(&self) -> Option<&'static str> {
         self.refusal().map(|(_, code, _)| code)
     }
 
-    /// Its stable code, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES), by which the log, the metrics and
-    /// docs/troubleshooting.md call it.
+    /// Its stable code in the log, the metrics and docs/troubleshooting.md, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
     pub fn code(&self) -> &'static str {
         match self {
             Error::Upstream(error) => error.kind.code(),
@@ -130,7 +131,7 @@ impl Error {
         }
     }
 
-    /// Whether it is for an operator: a failure of an upstream or of the mirror's own, not a mistake of the caller.
+    /// Whether an operator must act: a failure of an upstream or of the mirror, not a mistake of the caller.
     pub fn is_failure(&self) -> bool {
         match self {
             Error::Upstream(error) => !error.is_callers(),
@@ -140,7 +141,7 @@ impl Error {
         }
     }
 
-    /// What StackState is sent.
+    /// The body that StackState gets.
     pub fn body(&self) -> ErrorBody {
         let remote =
             |summary: &str, details: String| ErrorBody::RemoteMirrorError { summary: summary.to_owned(), details };
@@ -233,8 +234,8 @@ impl From<InvalidQuery> for Error {
             InvalidQuery::ConditionType { .. } => "unsupported_condition_type",
             InvalidQuery::LabelsBesideExpression(_) => "conditions_beside_expression",
             InvalidQuery::TooLarge(_) => "query_too_large",
-            InvalidQuery::Range(_) => "invalid_time_range",
-            InvalidQuery::Aggregation(_) => "invalid_aggregation",
+            InvalidQuery::TimeOutside { .. } | InvalidQuery::TimesReversed { .. } => "invalid_time_range",
+            InvalidQuery::UnknownMethod { .. } | InvalidQuery::BucketLength { .. } => "invalid_aggregation",
             InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => "invalid_query",
         };
         match invalid {

@@ -1,7 +1,7 @@
 //! The memory that all requests share: samples and points while a response is computed, and responses while they are written.
 //!
-//! Small needs are free. Beyond them, a query that finds no memory waits for it within its timeout. Queries
-//! never wait for each other forever: after each grant, at least one can still grow to the most that one may hold, and finish.
+//! Small needs are free. A query that needs more, when there is no memory, waits for it until its timeout. Queries never deadlock:
+//! after each grant, at least one query can still grow to the most that a query may hold, and finish.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What every query may hold without asking, in bytes: more than nearly all need.
+/// What every query may hold without a grant, in bytes; more than nearly all queries need.
 const FREE_BYTES: usize = 1 << 20;
 
-/// Memory is asked for in multiples of this, in bytes.
+/// Grants are multiples of this, in bytes.
 const STEP_BYTES: usize = 1 << 20;
 
-/// A response may be written for this long before it is cut for a query that waits.
+/// A response that has been written for this long may be cut off for a query that waits for memory.
 const UNHURRIED: Duration = Duration::from_secs(2);
 
-/// How often a query that waits looks for such a response.
+/// How often a waiting query looks for such a response.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A bound on the memory of all requests together.
@@ -31,9 +31,9 @@ pub struct MemoryBudget {
 
 #[derive(Debug, Default)]
 struct BudgetState {
-    /// What each query holds, in bytes, by its number.
+    /// The bytes that each query holds, by its number.
     queries: HashMap<u64, usize>,
-    /// The responses that are written, oldest first.
+    /// The responses that are being written, oldest first.
     responses: BTreeMap<u64, Writing>,
     /// The bytes of all responses.
     response_bytes: usize,
@@ -49,10 +49,10 @@ struct Writing {
     is_cut: Arc<AtomicBool>,
 }
 
-/// Why a query cannot have the memory it needs.
+/// Why a query does not get the memory that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoMemory {
-    /// Others held it until the query's timeout.
+    /// Other requests held it until the query's timeout.
     InTime {
         /// The memory of all requests, in bytes.
         capacity: usize,
@@ -76,12 +76,12 @@ impl fmt::Display for NoMemory {
 impl std::error::Error for NoMemory {}
 
 impl MemoryBudget {
-    /// A budget of so many bytes.
+    /// A budget of `capacity` bytes.
     pub fn new(capacity: usize) -> Arc<MemoryBudget> {
         Arc::new(MemoryBudget { capacity, state: Mutex::default(), released: Condvar::new() })
     }
 
-    /// The memory of a query, of which it has none yet. It waits for more until `deadline`.
+    /// The memory of a new query, which waits for grants until `deadline`.
     pub fn query(self: &Arc<MemoryBudget>, deadline: Instant) -> Memory {
         let inner = MemoryGrant {
             budget: Arc::clone(self),
@@ -93,12 +93,12 @@ impl MemoryBudget {
         Memory(Arc::new(inner))
     }
 
-    /// The bytes in use, without what is free to every query.
+    /// The bytes that are granted, without the free ones.
     pub fn used(&self) -> usize {
         self.state().used
     }
 
-    /// The most that one query may hold, and the most that responses may hold while they are written: half of it each.
+    /// The most that one query may hold, and the most that all responses may hold while they are written.
     fn half(&self) -> usize {
         self.capacity / 2
     }
@@ -108,7 +108,7 @@ impl MemoryBudget {
     }
 }
 
-/// The memory of a query. It is given back when the last clone is dropped.
+/// The memory of a query. Dropping the last clone gives it back.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<MemoryGrant>);
 
@@ -116,19 +116,19 @@ pub struct Memory(Arc<MemoryGrant>);
 struct MemoryGrant {
     budget: Arc<MemoryBudget>,
     deadline: Instant,
-    /// What the query may hold, in bytes.
+    /// The bytes that the query may hold.
     granted: AtomicUsize,
     /// How long it has waited for memory, in milliseconds.
     waited_ms: AtomicU64,
-    /// The query's number, once it holds more than is free.
+    /// The query's number, if it holds more than the free bytes.
     number: Mutex<Option<u64>>,
 }
 
 impl Memory {
-    /// Waits until the query may hold so many bytes in all.
+    /// Waits until the query may hold `bytes` in all.
     ///
     /// # Errors
-    /// When that is more than one query may hold, or others hold it until the deadline.
+    /// When that is more than one query may hold, or others hold the memory until the deadline.
     pub fn hold(&self, bytes: usize) -> Result<(), NoMemory> {
         if bytes <= self.0.granted.load(Ordering::Relaxed) {
             return Ok(());
@@ -141,11 +141,11 @@ impl Memory {
         Duration::from_millis(self.0.waited_ms.load(Ordering::Relaxed))
     }
 
-    /// Turns it into the memory of a response of so many bytes, which is now written. If the responses that are written have too
-    /// much, the oldest are cut short.
+    /// Turns it into the memory of a response of `bytes`, which is written next. If the responses that are being written have more
+    /// than their half, the oldest are cut off.
     ///
     /// # Errors
-    /// When there is no room for the response.
+    /// When there is no memory for the response.
     pub fn into_response(self, bytes: usize) -> Result<ResponseMemory, NoMemory> {
         let Memory(inner) = self;
         let budget = &inner.budget;
@@ -207,7 +207,7 @@ impl Drop for MemoryGrant {
 }
 
 impl BudgetState {
-    /// Whether a query may grow to so many bytes: they are there, and some query could grow to the most afterwards.
+    /// Whether a query may grow to `bytes`: there is enough memory, and afterwards some query can still grow to the most.
     fn may_hold(&self, number: u64, bytes: usize, budget: &MemoryBudget) -> bool {
         let held = self.queries.get(&number).copied().unwrap_or_default();
         let used = self.used - held + bytes;
@@ -221,7 +221,7 @@ impl BudgetState {
         self.next_number
     }
 
-    /// Cuts the response that has been written for the longest time, unless that is not long. A query waits for its memory.
+    /// Cuts off the response that has been written for the longest time, if that is long, because a query waits for its memory.
     fn cut_slow(&self) {
         let oldest = self.responses.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
         if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= UNHURRIED) {
@@ -229,7 +229,7 @@ impl BudgetState {
         }
     }
 
-    /// Cuts the responses that have been written for the longest time, until the others have at most so many bytes.
+    /// Cuts off the responses that have been written for the longest time, until the others have at most `most` bytes.
     fn cut_oldest(&self, most: usize) {
         let uncut = |writing: &&Writing| !writing.is_cut.load(Ordering::Relaxed);
         if self.response_bytes <= most {
@@ -246,7 +246,7 @@ impl BudgetState {
     }
 }
 
-/// The memory of a response while it is written. It is given back when this is dropped.
+/// The memory of a response while it is written. Dropping it gives it back.
 #[derive(Debug)]
 pub struct ResponseMemory {
     budget: Arc<MemoryBudget>,
@@ -255,7 +255,7 @@ pub struct ResponseMemory {
 }
 
 impl ResponseMemory {
-    /// Whether the response has to be cut short, since others need its memory.
+    /// Whether the response must be cut off, because others need its memory.
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Relaxed)
     }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn small_needs_are_free_and_one_question_has_half_at_most() {
+    fn small_needs_are_free_and_a_query_has_half_at_most() {
         let budget = MemoryBudget::new(8 * MIB);
         let memory = budget.query(late());
         assert_eq!((memory.hold(MIB), budget.used()), (Ok(()), 0));
@@ -304,8 +304,8 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_granted_while_some_question_can_grow_to_the_most() {
-        // Half of 8 is 4: after each grant, what is left and the largest share have to make 4.
+    fn memory_is_granted_while_some_query_can_grow_to_the_most() {
+        // Half of 8 is 4: after each grant, the free memory and the largest share are at least 4 together.
         let check = |held: &[usize], wanted: usize, expected: bool| {
             let budget = MemoryBudget::new(8 * MIB);
             let _held: Vec<Memory> = held
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_all_grow_to_the_most_all_come_to_their_end() {
+    fn queries_that_all_grow_to_the_most_all_finish() {
         let budget = MemoryBudget::new(8 * MIB);
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_waits_until_its_deadline_for_what_another_gives_back() {
+    fn a_query_waits_until_its_deadline_for_memory_that_another_gives_back() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();
@@ -366,27 +366,27 @@ mod tests {
     }
 
     #[test]
-    fn answers_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
+    fn responses_keep_what_they_need_and_the_oldest_are_cut_beyond_half() {
         let budget = MemoryBudget::new(8 * MIB);
-        let answer = |held: usize, bytes: usize| {
+        let response = |held: usize, bytes: usize| {
             let memory = budget.query(late());
             memory.hold(held * MIB).unwrap();
             memory.into_response(bytes).unwrap()
         };
-        let answers = [answer(4, 2 * MIB), answer(0, 10), answer(3, MIB)];
+        let responses = [response(4, 2 * MIB), response(0, 10), response(3, MIB)];
         assert_eq!(budget.used(), 3 * MIB + 10);
-        assert!(answers.iter().all(|answer| !answer.is_cut()));
-        let newest = answer(2, MIB);
-        assert_eq!(answers.each_ref().map(ResponseMemory::is_cut), [true, false, false]);
+        assert!(responses.iter().all(|response| !response.is_cut()));
+        let newest = response(2, MIB);
+        assert_eq!(responses.each_ref().map(ResponseMemory::is_cut), [true, false, false]);
         assert!(!newest.is_cut());
-        drop(answers);
+        drop(responses);
         assert_eq!(budget.used(), MIB);
         drop(newest);
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
-    fn an_answer_that_has_been_written_for_long_is_cut_for_a_question_that_waits() {
+    fn a_response_that_has_been_written_for_long_is_cut_for_a_query_that_waits() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(2 * MIB).unwrap();
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_has_no_room_is_refused() {
+    fn a_response_that_has_no_room_is_refused() {
         let budget = MemoryBudget::new(8 * MIB);
         let (one, other) = (budget.query(late()), budget.query(late()));
         one.hold(4 * MIB).unwrap();

@@ -1,4 +1,4 @@
-//! What is asked and what was found: plain data that every other folder may use. Imports nothing of ours.
+//! Queries, series and samples: plain data that every other folder may use. Imports no other folder.
 
 pub mod aggregation;
 pub mod calendar;

@@ -1,22 +1,21 @@
-//! Which known names a misspelt one is near to.
+//! The known names that are nearest to a misspelt one.
 
-/// The most bytes of a name that is compared: the work for a name grows with its length.
+/// Longer names are not compared, because the work grows with the length; in bytes.
 const MAX_NAME_BYTES: usize = 200;
 
-/// The names of `known` that are nearest to `name`, the nearest first, at most `most`; those that differ more than a slip of the
-/// hand does are left out.
+/// The names of `known` that are nearest to `name`, the nearest first, at most `most`. Names that differ by more than a typing
+/// mistake are left out.
 ///
-/// Names are compared without case and underscores. A name that goes on where `name` ends, such as `http_requests_total` for
-/// `http_requests`, is near as well.
+/// The comparison ignores case and underscores. A name that continues `name`, such as `http_requests_total` for `http_requests`, is
+/// near as well.
 pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, most: usize) -> Vec<&'n str> {
     let mut near: Vec<(usize, &str)> = Vec::with_capacity(most + 1);
     if most == 0 || name.len() > MAX_NAME_BYTES {
         return Vec::new();
     }
-    let folded = folded(name);
+    let (mut folded, mut other, mut rows) = (Vec::new(), Vec::new(), Rows::default());
+    fold_into(&mut folded, name);
     let allowed = (folded.len() / 4).clamp(1, 5);
-    let mut rows = Rows::default();
-    let mut other = Vec::new();
     for candidate in known {
         fold_into(&mut other, candidate);
         let goes_on = candidate.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
@@ -29,18 +28,12 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, 
     near.into_iter().map(|(_, name)| name).collect()
 }
 
-fn folded(name: &str) -> Vec<u8> {
-    let mut folded = Vec::new();
-    fold_into(&mut folded, name);
-    folded
-}
-
 fn fold_into(folded: &mut Vec<u8>, name: &str) {
     folded.clear();
     folded.extend(name.bytes().filter(|&byte| byte != b'_').map(|byte| byte.to_ascii_lowercase()));
 }
 
-/// Two rows of the table of distances, kept from one comparison for the next.
+/// Two rows of the table of distances, whose memory is reused for the next comparison.
 #[derive(Default)]
 struct Rows {
     above: Vec<usize>,
@@ -48,8 +41,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// How many bytes have to be inserted, removed or replaced to make one of the other (Levenshtein), if it is no more than
-    /// `allowed`.
+    /// The Levenshtein distance: how many bytes must be inserted, removed or replaced to turn one name into the other. `None` if it
+    /// is more than `allowed`.
     fn distance(&mut self, one: &[u8], other: &[u8], allowed: usize) -> Option<usize> {
         if one.len().abs_diff(other.len()) > allowed {
             return None;

@@ -1,4 +1,5 @@
-//! What StackState sends and gets: serde types, no logic. The contract is the Mirror API; Prometheus is unknown here.
+//! The JSON of StackState's requests and of the responses to it: serde types, no logic. The Mirror API defines it; nothing here
+//! knows of Prometheus.
 
 pub mod conditions;
 pub mod connection_details;
@@ -9,4 +10,3 @@ pub mod request;
 pub mod response;
 pub mod scalar;
 pub mod strict_json;
-pub mod text;

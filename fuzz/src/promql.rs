@@ -4,9 +4,9 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::plan::Subquery;
 use prometheusmirror::compute::promql;
-use prometheusmirror::model::aggregation::AggregationMethod;
+use prometheusmirror::compute::subquery::Subquery;
+use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
 use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};
 use prometheusmirror::model::time::LATEST_MS;
@@ -24,7 +24,7 @@ struct Asked {
     length_ms: i64,
     subquery: Subquery,
     offset_ms: i64,
-    times_ms: Option<i64>,
+    bucket_ms: i64,
     prefix: (String, String),
     /// What a label may look like that is none of those that were asked for.
     others: Vec<String>,
@@ -59,7 +59,7 @@ impl<'a> Arbitrary<'a> for Asked {
             length_ms: length(choices)?,
             subquery: Subquery { length_ms: length(choices)?, resolution_ms: length(choices)? },
             offset_ms: if choices.arbitrary()? { length(choices)? } else { 0 },
-            times_ms: if choices.arbitrary()? { Some(length(choices)?) } else { None },
+            bucket_ms: if choices.arbitrary()? { length(choices)? } else { 1 },
             prefix: (text(choices)?, text(choices)?),
             expression: expression(choices)?,
             others: Vec::new(),
@@ -146,7 +146,7 @@ fn expression(choices: &mut Unstructured) -> Result<String> {
 /// Checks every text that is made of a query.
 pub fn check(input: &[u8]) {
     let Ok(asked) = Asked::arbitrary(&mut Unstructured::new(input)) else { return };
-    let Asked { selector, method, length_ms, subquery, offset_ms, times_ms, .. } = &asked;
+    let Asked { selector, method, length_ms, subquery, offset_ms, bucket_ms, .. } = &asked;
     let series = select(selector);
 
     same(&promql::selector(selector), &series);
@@ -159,14 +159,20 @@ pub fn check(input: &[u8]) {
     let of_bucket = earlier(stored, *offset_ms);
     let gauges = promql::gauges_in_bucket(selector, *method, *length_ms, *offset_ms);
     same(&gauges, &of_gauges(*method, of_bucket.clone()));
-    // What is counted in so many seconds; a float of milliseconds divided by a thousand is the nearest to the decimal.
-    let rate = call("sum", [call("rate", [of_bucket])]);
-    let times = times_ms.map(|ms| Expr::Number(ms as f64 / 1000.0));
-    let expected = times.map_or(rate.clone(), |seconds| binary('*', rate, seconds));
-    same(&promql::rate_in_bucket(selector, *length_ms, *offset_ms, *times_ms), &expected);
-    let rate = call("sum", [call("rate", [range(&series, *length_ms)])]);
-    let rates = promql::rates_in_bucket(selector, *method, *length_ms, *subquery, *offset_ms);
-    same(&rates, &over_time(*method, earlier(every(rate, *subquery), *offset_ms)));
+    // Of counters, the rates of MAX, MIN and percentiles are over ranges of their own: as long as a bucket here.
+    let rate = |samples: Expr| call("sum", [call("rate", [samples])]);
+    let expected = match method {
+        AggregationMethod::Mean => rate(of_bucket),
+        // The increase in a bucket; a float of milliseconds divided by a thousand is the nearest to the decimal.
+        AggregationMethod::Sum => binary('*', rate(of_bucket), Expr::Number(*bucket_ms as f64 / 1000.0)),
+        AggregationMethod::EventCount => of_gauges(*method, earlier(range(&series, subquery.length_ms), *offset_ms)),
+        AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
+            over_time(*method, earlier(every(rate(range(&series, *bucket_ms)), *subquery), *offset_ms))
+        }
+    };
+    let aggregation = Aggregation { method: *method, zero_fill: false, bucket_ms: *bucket_ms };
+    let counters = promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms);
+    same(&counters, &expected);
 
     check_expression(&asked);
     check_match_selector(&asked);

@@ -1,4 +1,4 @@
-//! From StackState's conditions to sources and matchers: the three keys that name what to fetch, and the label values.
+//! Turns StackState's conditions into a source and matchers: the three keys that say what to fetch, and the conditions on labels.
 
 use crate::compute::promql::{METRIC_NAME, pattern_chars, prefix_chars};
 use crate::compute::tokens;
@@ -8,30 +8,28 @@ use crate::model::query::{LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{
     Condition, ConditionValue, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, ValueSet,
 };
-use crate::wire::scalar::MAX_VALUE_BYTES;
-use crate::wire::scalar::Scalar;
-use crate::wire::text::{MAX_VALUES_BYTES, Name};
+use crate::wire::scalar::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name, Scalar};
 
-/// The key of a metric fetched as a rate.
+/// The key for a metric that is fetched as a rate.
 pub(super) const COUNTER: &str = "__counter__";
 
-/// The key of a metric fetched as it is.
+/// The key for a metric that is fetched as it is.
 pub(super) const GAUGE: &str = "__gauge__";
 
-/// The key of an expression.
+/// The key for an expression.
 pub(super) const EXPRESSION: &str = "~";
 
-/// The keys that name what to fetch, in the order they are offered.
+/// The keys that say what to fetch, in the order in which field names list them.
 pub(super) const SOURCE_KEYS: [&str; 3] = [COUNTER, GAUGE, EXPRESSION];
 
-/// The most characters of the patterns that conditions come to ([`pattern_chars`]). For a set of numbers, Prometheus 2.42 and 3.5
-/// take some 0.4 KiB of memory and 3 microseconds for each, but of a million they make 1.4 and 18 GiB, and 9 and 50 seconds.
+/// The most characters of all patterns of a query ([`pattern_chars`]). For a set of numbers, Prometheus 2.42 and 3.5 need some 0.4
+/// KiB of memory and 3 microseconds for each character. For a million characters, they need 1.4 and 18 GiB, and 9 and 50 seconds.
 const MAX_PATTERN_CHARS: usize = 64 << 10;
 
-/// The type of a condition that is supported.
+/// The only type of condition that is supported.
 const EQUALITY: &str = "EqualityCondition";
 
-/// The conditions of a query, once it is known that there are no more than are taken and that all are equalities.
+/// The conditions of a query, after a check that there are not too many, and that all are equalities.
 ///
 /// # Errors
 /// When there are too many of them or of their values, or one is of another type.
@@ -58,16 +56,16 @@ pub(super) fn checked(conditions: &Conditions) -> Result<&[Condition], InvalidQu
     Ok(kept)
 }
 
-/// Whether a text is the name of a type, which an error may show.
+/// Whether a text has the form of a type's name, so that an error may show it.
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// What the conditions of a metrics query fetch.
+/// The source of a query for points.
 ///
 /// # Errors
-/// When they are not valid, when not exactly one of the three keys names what to fetch, when labels stand beside an expression,
-/// which cannot be narrowed by them, when its patterns are too long, or when a label cannot hold a value.
+/// When the conditions are not valid, when not exactly one of the three keys says what to fetch, when there are conditions on
+/// labels beside an expression, which they cannot narrow, when its patterns are too long, or when a label cannot have a value.
 pub(super) fn source(conditions: &Conditions) -> Result<Source, InvalidQuery> {
     let (sources, labels): (Vec<&Condition>, Vec<&Condition>) =
         checked(conditions)?.iter().partition(|condition| SOURCE_KEYS.contains(&&*condition.key));
@@ -91,26 +89,26 @@ pub(super) fn source(conditions: &Conditions) -> Result<Source, InvalidQuery> {
     Ok(if *naming.key == *COUNTER { Source::Counter(selector) } else { Source::Gauge(selector) })
 }
 
-/// How the conditions of a field query narrow the series it looks at, those on `field`, the one that is asked for, left out. A
-/// metric named by one of the keys narrows by its name; an expression narrows nothing, for it need not be about any series.
+/// The matchers of a query for field names or values, without the conditions on `field`, whose values are wanted. A condition on a
+/// metric matches the metric's name. An expression gives no matcher, because it may use any series.
 ///
 /// # Errors
-/// When the conditions are not valid, or a label cannot hold a value.
+/// When the conditions are not valid, or a label cannot have a value.
 pub(super) fn matchers(conditions: &Conditions, field: Option<&str>) -> Result<Vec<Matcher>, InvalidQuery> {
     let narrows = |condition: &&Condition| *condition.key != *EXPRESSION && Some(&*condition.key) != field;
     Ok(bounded(checked(conditions)?.iter().filter(narrows).map(matcher).collect::<Result<_, InvalidQuery>>()?)?)
 }
 
-/// A prefix whose pattern is short enough for Prometheus.
+/// Checks that the pattern for a prefix is short enough for Prometheus.
 ///
 /// # Errors
-/// When it is not.
+/// When it is too long.
 pub(super) fn bounded_prefix(prefix: &str) -> Result<&str, InvalidQuery> {
     let is_short = prefix_chars(prefix) <= MAX_PATTERN_CHARS;
     is_short.then_some(prefix).ok_or_else(|| TooLarge::Patterns { most: MAX_PATTERN_CHARS }.into())
 }
 
-/// Matchers whose patterns are short enough for Prometheus.
+/// Checks that the patterns of matchers are short enough for Prometheus.
 fn bounded(matchers: Vec<Matcher>) -> Result<Vec<Matcher>, TooLarge> {
     let mut left = MAX_PATTERN_CHARS;
     for chars in pattern_chars(&matchers) {
@@ -136,8 +134,8 @@ fn single_text(condition: &Condition) -> Result<String, InvalidQuery> {
     }
 }
 
-/// The label values that a condition's value stands for. The JSON kind decides, for `_type` may be missing; one that is there is a
-/// type that labels can hold. A set is any of its values, which may themselves be objects with a type.
+/// The label values that match a condition. The kind of the JSON value decides, because `_type` may be missing; if it is there,
+/// labels must be able to have this type. A set matches any of its values, which may be objects with a type of their own.
 fn label_values(condition: &Condition) -> Result<LabelValues, InvalidQuery> {
     let mut values = LabelValues::default();
     let mut add = |value, kind| add_value(&mut values, &condition.key, value, kind);
@@ -152,7 +150,7 @@ fn label_values(condition: &Condition) -> Result<LabelValues, InvalidQuery> {
     Ok(values)
 }
 
-/// Refuses a value that StackState calls a type that labels cannot hold, such as a pattern.
+/// Refuses a value of a type that labels cannot have, such as a pattern.
 fn check_held(kind: Option<&Name>) -> Result<(), InvalidQuery> {
     match kind {
         Some(kind) => {
@@ -168,7 +166,7 @@ fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<
     match value {
         Scalar::Text(text) => values.push(LabelValue::Text(text)),
         Scalar::Bool(truth) => values.push(LabelValue::Text(if *truth { "true" } else { "false" })),
-        // A label may hold it in any of its spellings.
+        // A label may have it in any spelling.
         Scalar::Number(number) => {
             let text = number.to_string();
             values.push(Decimal::parse(&text).map_or(LabelValue::Text(&text), LabelValue::Number));
@@ -293,8 +291,8 @@ mod tests {
             let json = format!(r#"[{{"key":"job","value":{{"value":"x"}},"_type":{kind}}}]"#);
             let refused =
                 expected.map(|shown| InvalidQuery::ConditionType { key: "job".into(), kind: shown.map(str::to_owned) });
-            let found = matchers(&conditions(&json), Some("job"));
-            assert_eq!(found, refused.map_or(Ok(Vec::new()), Err), "{kind}");
+            let matchers = matchers(&conditions(&json), Some("job"));
+            assert_eq!(matchers, refused.map_or(Ok(Vec::new()), Err), "{kind}");
         };
         check("null", None);
         check(r#""EqualityCondition""#, None);
@@ -349,7 +347,7 @@ mod tests {
             assert_eq!(matchers(&list, None).map(|_| ()), expected, "{values:.60}");
         };
         let set = |value: &str, count: usize| format!("[{}]", vec![value; count].join(","));
-        // "x|" for each, in two conditions.
+        // Each value makes "x|", in two conditions.
         check(set("\"x\"", 12_500), true);
         check(set("\"xxxx\"", 6_000), true);
         check(set("\"xxxx\"", 6_554), false);
@@ -359,11 +357,11 @@ mod tests {
         check(set("1e300", 80), true);
         check(set("1e300", 100), false);
         check(set("1e-300", 100), false);
-        // Exactly the bound in the first condition and the second one together, separators included, and one more.
+        // Both conditions together have exactly the bound, separators included; then one character more.
         let two = |chars: usize| format!("[\"{}\",\"y\"]", "x".repeat(chars));
         check(two(32_766), true);
         check(two(32_767), false);
-        // One text is compared, not matched.
+        // A single text is compared, without a pattern.
         check(format!("\"{}\"", "x".repeat(200_000)), true);
     }
 }

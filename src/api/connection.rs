@@ -1,4 +1,4 @@
-//! Test connection: does a Prometheus answer queries there?
+//! Test connection: does a Prometheus respond to queries there?
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
@@ -8,16 +8,16 @@ use crate::prometheus::TRIVIAL_QUERY;
 use crate::wire::request::TestConnectionRequest;
 use crate::wire::response::{ConnectionStatus, TestConnectionResponse};
 
-/// Checks a request. Whatever is wrong with it or with the connection, the answer says so ([`failure`]).
+/// Checks a request for a connection test. [`failure`] makes the response if the request or the connection is bad.
 ///
 /// # Errors
 /// When the Connection Details are invalid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
+pub(super) fn check(directory: &Directory<'_>, request: &TestConnectionRequest) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     Ok((datasource, Box::new(ConnectionTest)))
 }
 
-/// A test whether a Prometheus answers queries.
+/// A test whether a Prometheus responds to queries.
 struct ConnectionTest;
 
 impl MirrorQuery for ConnectionTest {
@@ -31,16 +31,16 @@ impl MirrorQuery for ConnectionTest {
     }
 }
 
-/// The answer to a test that succeeds.
+/// The response to a test that succeeds.
 ///
 /// # Errors
-/// When it cannot be written, which is a fault of ours.
+/// When it cannot be serialised, which is a fault of the mirror.
 pub(super) fn success() -> Result<Vec<u8>, Error> {
     json(&TestConnectionResponse { status: ConnectionStatus::Ok, error: None })
 }
 
-/// The answer that tells of an error: a failed test is answered, not refused, except where the request is outside of the
-/// contract with StackState.
+/// The body of a response with status 200 that reports a failed test; `None` for errors that the Mirror API does not define, which
+/// have a status of their own.
 pub(super) fn failure(error: &Error) -> Option<Vec<u8>> {
     const WITHIN_CONTRACT: u16 = 500;
     let response = || TestConnectionResponse { status: ConnectionStatus::Failure, error: Some(error.body()) };

@@ -1,4 +1,4 @@
-//! From Connection Details, as an admin typed them, to a checked datasource.
+//! Checks Connection Details, as an admin typed them, and turns them into a datasource.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use crate::prometheus::{Client, Upstream};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::scalar::Scalar;
 
-/// The bound on a request when the Connection Details give none, in milliseconds (Mirror API, "Requests").
+/// The timeout of a request if neither the Connection Details nor the upstream has one, in milliseconds.
 pub(super) const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
-/// The longest bound that may be given, in milliseconds: ten minutes. Each waiting request holds a worker.
+/// The longest `requestTimeout`, in milliseconds: ten minutes. Each waiting request holds a worker.
 pub(super) const MAX_TIMEOUT_MS: u64 = 600_000;
 
-/// The longest scrape interval that may be given, in milliseconds: a day.
+/// The longest `scrapeInterval`, in milliseconds: a day.
 pub(super) const MAX_SCRAPE_INTERVAL_MS: u64 = 86_400_000;
 
-/// The most bytes of a text. The longest host name has 253.
+/// The most bytes of a text field. The longest host name has 253.
 const MAX_TEXT_BYTES: usize = 2_048;
 
-/// Which Prometheus to ask, and how.
+/// Which Prometheus to query, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Datasource {
-    /// Where Prometheus is, and how it is reached.
+    /// The Prometheus, and how the mirror reaches it.
     pub upstream: Upstream,
-    /// The bound on the whole request.
+    /// The timeout of the whole request.
     pub timeout: Duration,
-    /// What a sample that is not a number becomes.
+    /// What a NaN sample becomes.
     pub nan: NanInterpretation,
-    /// How often metrics are scraped, in milliseconds; to be measured when not given.
+    /// How often metrics are scraped, in milliseconds; measured if not given.
     pub scrape_interval_ms: Option<i64>,
-    /// What becomes of an answer that the upstream itself calls partial.
+    /// How the mirror treats a response that the upstream calls partial.
     pub partial: PartialResponse,
 }
 
 /// Which upstreams Connection Details may choose from.
 #[derive(Debug, Default)]
 pub(super) struct Directory<'c> {
-    /// Knows the named upstreams.
+    /// Has the named upstreams; absent in tests and fuzz targets.
     pub(super) client: Option<&'c Client>,
-    /// Whether there are no others.
+    /// Whether Connection Details must name an upstream, and give no address.
     pub(super) has_named_only: bool,
 }
 
@@ -49,8 +49,8 @@ impl Datasource {
     /// Checks Connection Details.
     ///
     /// # Errors
-    /// [`Error::ConnectionDetails`] that names the field and what it may hold. Of the values it repeats numbers only, since any
-    /// other may hold a password.
+    /// [`Error::ConnectionDetails`], which names the field and says what it must be. It repeats only numbers, because any other
+    /// value may contain a password.
     pub(super) fn new(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Datasource, Error> {
         use DetailsField::{NanInterpretation as Nan, PartialResponse as Partial, RequestTimeout, ScrapeInterval};
         if let Some(fault) = &details.fault {
@@ -73,8 +73,8 @@ impl Datasource {
     }
 }
 
-/// The upstream that Connection Details name, or give the address of. Beside a name nothing else is given, so that a caller never has a
-/// secret sent to another place.
+/// The upstream that Connection Details name or give the address of. They must not do both, so that a caller cannot have a secret
+/// sent to another address.
 fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Upstream, Error> {
     let name = text(details, DetailsField::Upstream)?;
     let (url, host) = (text(details, DetailsField::Url)?, text(details, DetailsField::Host)?);
@@ -94,10 +94,10 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
     }
 }
 
-/// The named upstream; the only one there is if no name is given.
+/// The named upstream; without a name, the only one in the upstreams file.
 fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Error> {
-    if let Some(found) = directory.client.and_then(|client| client.named(name)) {
-        return Ok(found);
+    if let Some(upstream) = directory.client.and_then(|client| client.named(name)) {
+        return Ok(upstream);
     }
     let names = directory.names();
     let details = match name {
@@ -121,9 +121,9 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
     Err(invalid(details))
 }
 
-/// What can be chosen, in words.
+/// The names that can be chosen, in words.
 fn choice(directory: &Directory<'_>) -> String {
-    /// More names are not shown.
+    /// The most names that are shown.
     const MAX_SHOWN: usize = 50;
     let names = directory.names();
     match names.len() {
@@ -159,10 +159,10 @@ fn given(url: Option<&str>, host: Option<&str>, port: Option<u64>) -> Result<Ups
     }
 }
 
-/// What Connection Details need at least.
+/// What to give at least, in words.
 const GIVE: &str = "give the host and port of Prometheus, such as {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}, or its url";
 
-/// What is wrong with the form of Connection Details.
+/// A fault of the form of Connection Details, in words.
 fn described(fault: &DetailsFault) -> String {
     let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
     match fault {
@@ -182,7 +182,7 @@ fn described(fault: &DetailsFault) -> String {
     }
 }
 
-/// A number from 1 to `max`, or its digits as a text, as forms tend to send it.
+/// A number from 1 to `max`, or its digits as a text.
 fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str) -> Result<Option<u64>, Error> {
     let whole = |float: f64| (float.fract() == 0.0 && float >= 0.0 && float <= max as f64).then_some(float as u64);
     let given = details.value(field);
@@ -198,7 +198,7 @@ fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str
     }
 }
 
-/// A text without the blanks around it that come with copying; `None` when it is absent or nothing is left.
+/// A text without blanks around it, which copying adds; `None` if it is absent or empty.
 fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>, Error> {
     match details.value(field) {
         Scalar::Null => Ok(None),
@@ -222,11 +222,11 @@ fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str
     }
 }
 
-/// An error that says what a field is instead of what it must be: its number, or which kind of value.
+/// An error that says what a field must be, and what it is instead: a number, or a kind of value.
 fn unexpected(field: DetailsField, expected: &str, given: &Scalar) -> Error {
     match given {
         Scalar::Number(number) => wrong(field, &format!("{expected}, not {number}")),
-        // That it is a text says nothing where digits are one.
+        // Digits are a text as well, so "not a text" would be confusing.
         Scalar::Text(_) | Scalar::LongText(_) => wrong(field, expected),
         other => wrong(field, &format!("{expected}, not {}", with_article(other.kind()))),
     }

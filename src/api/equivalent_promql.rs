@@ -1,17 +1,17 @@
-//! PromQL that shows about the same as an answer on the upstream's own page.
+//! PromQL that shows nearly the same values as a response, for the upstream's own page.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::query_fields::now_ms;
-use crate::compute::plan::{RATE_INTERVALS, RangeBounds, Subquery};
-use crate::compute::promql;
-use crate::model::aggregation::{Aggregation, AggregationMethod};
+use crate::compute::promql::{self, RATE_INTERVALS};
+use crate::compute::subquery::{RangeBounds, Subquery};
+use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
 use crate::model::query::{MetricQuery, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// The PromQL for a query of series with samples at this distance.
+/// The PromQL for a query of series whose samples are `spacing_ms` milliseconds apart.
 pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
@@ -22,13 +22,13 @@ pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
         }
         (Source::Gauge(of), None) => promql::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),
-        (Source::Counter(of), Some(aggregation)) if aggregation.method != AggregationMethod::EventCount => {
+        (Source::Gauge(of), Some(Aggregation { method, bucket_ms, .. })) => {
+            promql::gauges_in_bucket(of, method, bucket_ms, 0)
+        }
+        (Source::Counter(of), Some(aggregation)) => {
             let bucket_ms = aggregation.bucket_ms;
             let subquery = subquery(bucket_ms, Some(spacing_ms));
             promql::counters_in_bucket(of, aggregation, bucket_ms.max(rate_ms), rate_ms, subquery, 0)
-        }
-        (Source::Gauge(of) | Source::Counter(of), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::gauges_in_bucket(of, method, bucket_ms, 0)
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn graph(session: &Session<'_>, promql: &str, range: TimeRange) -> Op
     Some(format!("{base}/graph?g0.expr={expression}&g0.tab=0&g0.range_input={seconds}s&g0.end_input={end}"))
 }
 
-/// A time as Prometheus's page reads it, in UTC.
+/// A time in the form of Prometheus's page, in UTC.
 fn date_and_time(ms: i64) -> String {
     let DateTime { date: (year, month, day), time: (hour, minute, second), .. } = DateTime::of_ms(ms);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")

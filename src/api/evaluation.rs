@@ -1,163 +1,144 @@
-//! The values that an expression has at the instants of a grid: which calls are made for them, and what becomes of them.
+//! Evaluates an expression at evenly spaced instants: makes the calls, and turns the values into points.
 
-use crate::api::found_points::FoundPoints;
+use crate::api::points_result::PointsResult;
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
-use crate::compute::plan::Grid;
 use crate::compute::points::Points;
 use crate::compute::screen::{SampleKind, Screen};
+use crate::compute::steps::Steps;
 use crate::error::Error;
-use crate::model::query::{MetricQuery, NanInterpretation};
+use crate::model::query::MetricQuery;
 use crate::model::sample::{Sample, SeriesSet};
 use crate::prometheus::{self, MAX_CALLS, Session};
 
-/// How new an instant is whose value may still be another one, in milliseconds, and below which step.
+/// If the step is shorter than this, values of instants that are newer than this may be wrong; in milliseconds.
 ///
-/// VictoriaMetrics puts earlier values in the place of those of its newest half minute (`-search.latencyOffset`) when the
-/// step is shorter than a minute, unless the query goes on beyond now and a step. So it does, and what is beyond is cut.
+/// If the step is shorter than a minute, VictoriaMetrics replaces the values of its newest half minute (`-search.latencyOffset`)
+/// with earlier ones, unless the query goes on beyond now and a step. So the mirror queries beyond now, and cuts off the excess.
 const UNSETTLED_MS: i64 = 60_000;
 
-/// How far the upstream's clock may be ahead of ours, in milliseconds.
+/// How far the upstream's clock may be ahead of the mirror's, in milliseconds.
 const CLOCK_SKEW_MS: i64 = 5_000;
 
-/// At which instants an expression is evaluated, and which points its values are.
+/// At which instants an expression is evaluated, and which points the values become.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    /// The instants, the last milliseconds of the buckets if there are any.
-    pub(super) grid: Grid,
-    /// How much later than them the expression is evaluated, which looks back as far.
+pub(super) struct EvaluationPlan {
+    /// The instants; if there are buckets, the last milliseconds of the buckets.
+    pub(super) steps: Steps,
+    /// How much later the expression is evaluated, in milliseconds. It has an `offset` of the same length.
     pub(super) offset_ms: i64,
-    /// The length of the buckets; 1 if the values are raw.
+    /// The length of the buckets in milliseconds; 1 for a raw query.
     pub(super) bucket_ms: i64,
-    /// Whether 0 is put where there is no value.
+    /// Whether a bucket without a value is 0.
     pub(super) zero_fill: bool,
-    /// Whether the admin wrote the expression, and so is to change it if it has several results.
+    /// Whether the admin wrote the expression, and therefore has to change it if it has several results.
     pub(super) is_admins: bool,
 }
 
-impl Shape {
-    /// The same without the instants that cannot become points of a query.
-    pub(super) fn needed_for(self, query: &MetricQuery) -> Shape {
+impl EvaluationPlan {
+    /// The same plan without the instants that cannot become points of a query.
+    pub(super) fn needed_for(self, query: &MetricQuery) -> EvaluationPlan {
         if !self.zero_fill {
             return self;
         }
-        // Each instant is a point, and one more tells whether some are left out.
-        Shape { grid: self.grid.first(query.limit.saturating_add(1), query.order), ..self }
+        // Each instant is a point. One more than the limit shows whether points are left out.
+        EvaluationPlan { steps: self.steps.limited_to(query.limit.saturating_add(1), query.order), ..self }
     }
 
-    /// Makes sure that a session can make the calls of an evaluation after `before` other ones.
+    /// Checks that a session can make the calls of an evaluation after `before` other calls.
     ///
     /// # Errors
-    /// When these are more, with those made already, than one query may make; `promql` is what would be asked.
+    /// When the query would make more calls than it may. The error shows `promql`.
     pub(super) fn must_fit(self, session: &Session<'_>, before: u32, promql: &str) -> Result<(), Error> {
-        let needed = self.grid.chunk_ends().count + i64::from(session.calls() + before);
+        let needed = self.steps.chunk_count() + i64::from(session.calls() + before);
         if needed > i64::from(MAX_CALLS) {
             return Err(Error::too_many_calls(needed, MAX_CALLS, promql, session.upstream()));
         }
         Ok(())
     }
-}
 
-/// An evaluation under way: what was found so far.
-pub(super) struct Evaluation<'s, 'c> {
-    session: &'s mut Session<'c>,
-    shape: Shape,
-    seen: SeriesSeen,
-    points: Points,
-    screen: Screen,
-}
-
-impl<'s, 'c> Evaluation<'s, 'c> {
-    /// Prepares an evaluation for the points of a query.
-    ///
-    /// # Errors
-    /// When more calls would be needed than one query may make; `promql` is what would be asked.
-    pub(super) fn new(
-        session: &'s mut Session<'c>,
-        shape: Shape,
-        query: &MetricQuery,
-        nan: NanInterpretation,
-        promql: &str,
-    ) -> Result<Evaluation<'s, 'c>, Error> {
-        let shape = shape.needed_for(query);
-        shape.must_fit(session, 0, promql)?;
-        let (seen, points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
-        Ok(Evaluation { session, shape, seen, points, screen: Screen::of(SampleKind::Gauge(nan)) })
-    }
-
-    /// Evaluates an expression. If Prometheus refuses it, `instead` may give another one.
-    ///
-    /// # Errors
-    /// When Prometheus does not answer, or the expression has several results.
-    pub(super) fn run(
-        mut self,
-        promql: &str,
-        instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-    ) -> Result<FoundPoints, Error> {
-        let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
-        let order = self.points.order();
-        for chunk in self.shape.grid.chunks(order) {
-            let found = match (self.ask(&promql, chunk), instead.take()) {
-                (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(self.session)? {
-                    Some(other) => {
-                        promql = other;
-                        self.ask(&promql, chunk)?
-                    }
-                    None => return Err(refused.into()),
-                },
-                (other, _) => other?,
-            };
-            let samples = self.only(found, &promql)?;
-            let Shape { bucket_ms, zero_fill, .. } = self.shape;
-            let added = self.points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut self.screen);
-            added.map_err(|stray| Error::moved_grid(stray, &promql, self.session.upstream()))?;
-            if self.points.is_partial() {
-                break;
-            }
-        }
-        let has_series = !self.seen.is_empty();
-        Ok(FoundPoints { points: self.points, dropped: self.screen.dropped(), has_series })
-    }
-
-    /// Asks for the values at the instants of a part of the grid.
-    fn ask(&mut self, promql: &str, chunk: Grid) -> Result<SeriesSet, prometheus::Error> {
-        let asked = chunk.later_by(self.shape.offset_ms);
+    /// Queries the values at the instants of a chunk.
+    fn values_at(self, session: &mut Session<'_>, promql: &str, chunk: Steps) -> Result<SeriesSet, prometheus::Error> {
+        let steps = chunk.later_by(self.offset_ms);
         let now = now_ms();
-        let is_unsettled = asked.step < UNSETTLED_MS && asked.last() > now - UNSETTLED_MS;
-        let beyond_now = asked.reaching(now + asked.step + CLOCK_SKEW_MS);
-        let was_known = self.session.is_victoria_metrics();
-        let mut found = self.call(promql, if is_unsettled && was_known { beyond_now } else { asked })?;
-        if is_unsettled && !was_known && self.session.is_victoria_metrics() {
-            found = self.call(promql, beyond_now)?;
+        let is_unsettled = steps.step < UNSETTLED_MS && steps.last() > now - UNSETTLED_MS;
+        let beyond_now = steps.reaching(now + steps.step + CLOCK_SKEW_MS);
+        let was_known = session.is_victoria_metrics();
+        let call =
+            |session: &mut Session<'_>, steps: Steps| session.range(promql, steps.first, steps.last(), steps.step);
+        let mut series_set = call(session, if is_unsettled && was_known { beyond_now } else { steps })?;
+        if is_unsettled && !was_known && session.is_victoria_metrics() {
+            series_set = call(session, beyond_now)?;
         }
-        found.retain(|one| {
-            one.samples.retain(|sample| sample.at <= asked.last());
-            one.samples.iter_mut().for_each(|sample| sample.at -= self.shape.offset_ms);
+        series_set.retain(|one| {
+            one.samples.retain(|sample| sample.at <= steps.last());
+            one.samples.iter_mut().for_each(|sample| sample.at -= self.offset_ms);
             one.has_native_histograms || !one.samples.is_empty()
         });
-        Ok(found)
-    }
-
-    fn call(&mut self, promql: &str, grid: Grid) -> Result<SeriesSet, prometheus::Error> {
-        self.session.range(promql, grid.first, grid.last(), grid.step)
+        Ok(series_set)
     }
 
     /// The samples of the only series.
-    fn only(&mut self, found: SeriesSet, promql: &str) -> Result<Vec<Sample>, Error> {
-        if found.series.iter().any(|one| one.has_native_histograms) {
+    fn only(
+        self,
+        session: &Session<'_>,
+        seen: &mut SeriesSeen,
+        series_set: SeriesSet,
+        promql: &str,
+    ) -> Result<Vec<Sample>, Error> {
+        if series_set.series.iter().any(|one| one.has_native_histograms) {
             return Err(Error::native_histogram());
         }
-        self.seen.note_result_size(found.total);
+        seen.note_result_size(series_set.total);
         let mut samples = Vec::new();
-        for one in found.series {
-            self.seen.add(one.labels);
+        for one in series_set.series {
+            seen.add(one.labels);
             samples = one.samples;
         }
-        self.seen.at_most_one().map_err(|too_many| {
-            let error = if self.shape.is_admins { Error::too_many_results } else { Error::too_many_metrics };
-            error(&too_many, promql, self.session.upstream())
+        seen.at_most_one().map_err(|too_many| {
+            let error = if self.is_admins { Error::too_many_results } else { Error::too_many_metrics };
+            error(&too_many, promql, session.upstream())
         })?;
         Ok(samples)
     }
+}
+
+/// Evaluates an expression, and makes its values the points of a query. If Prometheus refuses the expression, `instead` may return
+/// another one.
+///
+/// # Errors
+/// When the query would make more calls than it may, a call fails, or the expression has several results.
+pub(super) fn evaluate(
+    session: &mut Session<'_>,
+    plan: EvaluationPlan,
+    query: &MetricQuery,
+    kind: SampleKind,
+    promql: &str,
+    instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
+) -> Result<PointsResult, Error> {
+    let plan = plan.needed_for(query);
+    plan.must_fit(session, 0, promql)?;
+    let (mut seen, mut points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
+    let mut screen = Screen::of(kind);
+    let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
+    for chunk in plan.steps.chunks(points.order()) {
+        let series_set = match (plan.values_at(session, &promql, chunk), instead.take()) {
+            (Err(refused), Some(instead)) if is_refusal(&refused) => match instead(session)? {
+                Some(other) => {
+                    promql = other;
+                    plan.values_at(session, &promql, chunk)?
+                }
+                None => return Err(refused.into()),
+            },
+            (other, _) => other?,
+        };
+        let samples = plan.only(session, &mut seen, series_set, &promql)?;
+        let added = points.add_evaluated(chunk, &samples, plan.bucket_ms, plan.zero_fill, &mut screen);
+        added.map_err(|stray| Error::moved_grid(stray, &promql, session.upstream()))?;
+        if points.is_partial() {
+            break;
+        }
+    }
+    Ok(PointsResult { points, dropped: screen.dropped(), has_series: !seen.is_empty() })
 }

@@ -1,8 +1,9 @@
-//! Nothing found: a metric without samples in the range, or one that never existed.
+//! Tells a metric without samples in the range from one that never existed.
 
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
-use crate::compute::{metric_kind, promql};
+use crate::compute::metric_kind::is_histogram_or_summary;
+use crate::compute::promql;
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Matcher, Selector};
@@ -11,28 +12,19 @@ use crate::model::time::TimeRange;
 use crate::nearest::nearest;
 use crate::prometheus::{self, ErrorKind, Session, shortened};
 
-/// Whether there is something, as far as an upstream can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Existence {
-    Yes,
-    No,
-    /// It may have looked at a part of its data only.
-    Unknown,
-}
-
-/// Makes sure that a series has ever matched a selector, or may have.
+/// Checks that a series has ever matched a selector, or may have.
 ///
 /// # Errors
-/// [`Error::MetricNotFound`] when none has, or when Prometheus does not answer.
+/// [`Error::MetricNotFound`] when no series has, or the error of a call that fails.
 pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let name = Matcher::equal(promql::METRIC_NAME, &of.metric);
     let mut all = vec![name.clone()];
     all.extend(of.matchers.iter().cloned());
-    if existence(session, &all, range)? != Existence::No {
+    if may_exist(session, &all, range)? {
         return Ok(());
     }
     let metric = shortened(&of.metric);
-    let (code, details) = if !of.matchers.is_empty() && existence(session, &[name], range)? != Existence::No {
+    let (code, details) = if !of.matchers.is_empty() && may_exist(session, &[name], range)? {
         let selector = shortened(&promql::selector(of));
         let details = format!(
             "has the metric {metric:?}, but no series of it has ever matched {selector}: change or remove a condition"
@@ -44,7 +36,7 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
              key ~ instead of __gauge__ or __counter__"
         );
         ("metric_is_expression", details)
-    } else if is_declared_as_family(session, &of.metric) {
+    } else if session.metadata(Some(&of.metric)).is_ok_and(|declared| is_histogram_or_summary(&of.metric, &declared)) {
         let details = format!(
             "has the histogram or summary {metric:?}, which has no samples under its own name: use a ~ expression such as \
              histogram_quantile(0.95, sum by (le) (rate({metric}_bucket[5m]))), or __counter__ with {metric}_count or {metric}_sum"
@@ -62,16 +54,16 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     Err(Error::MetricNotFound { code, metric, details })
 }
 
-/// Whether a metric's name has characters that belong to PromQL. Names may have any, but no metric is called like that.
+/// Whether a metric's name has characters of PromQL's syntax. Names may have any characters, but real metrics do not use these.
 fn is_expression(metric: &str) -> bool {
     metric.contains(|c: char| c.is_whitespace() || "(){}[]=<>!\"'+*^@,".contains(c))
 }
 
-/// The most names that are shown.
+/// The most names that the error suggests.
 const MAX_NEAR_METRICS: usize = 3;
 
-/// The metrics that the upstream has in the range and whose names are nearest. It is a hint: where they cannot be listed, there
-/// are none.
+/// The metrics of the upstream in the range whose names are nearest. They are only a hint, so this returns none if they cannot be
+/// listed.
 fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Vec<String> {
     let names = session.metric_names(range.start, range.end).unwrap_or_else(|error| {
         log::debug(|| log::Line::new("no metric names").text("error", &error));
@@ -81,47 +73,39 @@ fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Ve
     near.into_iter().map(shortened).collect()
 }
 
-fn existence(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<Existence, Error> {
+/// Whether a series has ever matched, or may have because the upstream may have looked at a part of its data only.
+fn may_exist(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<bool, Error> {
     let selector = promql::match_selector(matchers, None);
     let until = now_ms().max(range.end);
     let mut was_refused = false;
     let ever = TimeRange { start: 0, end: until };
     let names = in_range(session, ever, |session, start| {
-        // Without a start, some look at their newest data only.
+        // Without a start, some upstreams look at their newest data only.
         was_refused = start.is_none();
         session.label_values(promql::METRIC_NAME, selector.as_deref(), start, until)
     });
     let names = match names {
-        // Where POST is refused, a large set does not fit into what is asked.
-        Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(Existence::Unknown),
-        // There is more than is read.
-        Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(Existence::Yes),
+        // If the upstream refuses POST, a large set does not fit into the URL.
+        Err(error) if matches!(error.kind, ErrorKind::UrlTooLong(_)) => return Ok(true),
+        // The list is too long to be read, so it is not empty.
+        Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => return Ok(true),
         names => names?,
     };
-    Ok(match names.is_empty() {
-        false => Existence::Yes,
-        true if was_refused || session.has_missing_data() => Existence::Unknown,
-        true => Existence::No,
-    })
+    Ok(!names.is_empty() || was_refused || session.has_missing_data())
 }
 
-/// Asks for what there is since a start, or if that is the beginning and a server refuses so long a time, for what it finds
+/// Makes a call with the start of a range. If that is the epoch and the upstream refuses so long a range, makes the call again
 /// without a start.
 ///
 /// # Errors
-/// When Prometheus does not answer.
+/// When the call fails.
 pub(super) fn in_range<T>(
     session: &mut Session<'_>,
     range: TimeRange,
-    mut ask: impl FnMut(&mut Session<'_>, Option<i64>) -> Result<T, prometheus::Error>,
+    mut call: impl FnMut(&mut Session<'_>, Option<i64>) -> Result<T, prometheus::Error>,
 ) -> Result<T, prometheus::Error> {
-    match ask(session, Some(range.start)) {
-        Err(refused) if range.start == 0 && is_refusal(&refused) => ask(session, None),
+    match call(session, Some(range.start)) {
+        Err(refused) if range.start == 0 && is_refusal(&refused) => call(session, None),
         other => other,
     }
-}
-
-fn is_declared_as_family(session: &mut Session<'_>, metric: &str) -> bool {
-    let metadata = session.metadata(Some(metric));
-    metadata.is_ok_and(|metadata| metric_kind::is_histogram_or_summary(metric, &metadata))
 }

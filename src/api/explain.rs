@@ -1,10 +1,11 @@
-//! The explanation of a response: which calls were made, and which samples each of the first points is made of.
+//! Explains a response: which calls were made, and which samples each of the first points is made of.
 
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
-use crate::compute::plan::{EXPRESSION_INTERVAL_MS, UNKNOWN_SPACING_MS};
 use crate::compute::points::Points;
+use crate::compute::promql::UNKNOWN_SPACING_MS;
 use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::{MetricQuery, NanInterpretation, Source};
@@ -16,14 +17,14 @@ use crate::wire::explanation::{
     LeftOut, ScrapeInterval, Share,
 };
 
-/// How many points are explained.
+/// The most points that are explained.
 const MAX_POINTS: usize = 20;
 
-/// How many samples and increments are listed for one point, and for all of them: about two megabytes.
+/// The most samples and increments that are listed for one point, and for all points: about two megabytes.
 const MAX_LISTED_OF_POINT: usize = 1_000;
 const MAX_LISTED: usize = 20_000;
 
-/// How the points of a response came to be.
+/// How the points of a response were computed.
 #[derive(Debug)]
 pub(super) struct PointsExplanation {
     rule: String,
@@ -31,8 +32,7 @@ pub(super) struct PointsExplanation {
     notes: Vec<String>,
 }
 
-/// The explanation of a query for which an upstream was called, whatever became of it. `points` is there if it was one for points,
-/// and succeeded.
+/// The explanation of a query that was run, whether it succeeded or not. `points` is there if a query for points succeeded.
 pub(super) fn explanation(session: &Session<'_>, points: Option<PointsExplanation>) -> Explanation {
     let recording = session.recording();
     let calls = recording.map(|recording| recording.calls.iter().map(call_made).collect()).unwrap_or_default();
@@ -46,7 +46,7 @@ pub(super) fn explanation(session: &Session<'_>, points: Option<PointsExplanatio
         explanation.source = Some(match recording.and_then(|recording| recording.source) {
             Some(SampleSource::RemoteRead) => "remote read",
             Some(SampleSource::RangeSelector) => "range selector",
-            // An expression is evaluated, and so is what covers too many samples.
+            // Expressions, and queries of too many samples, are evaluated by PromQL.
             Some(SampleSource::PromQl) | None => "PromQL",
         });
         (explanation.rule, explanation.points, explanation.notes) = (Some(rule), Some(points), notes);
@@ -70,8 +70,8 @@ fn call_made(call: &CallRecord) -> CallMade {
     }
 }
 
-/// What points are made of, if that was recorded.
-pub(super) fn points(
+/// What points are made of, if the session recorded it.
+pub(super) fn points_explanation(
     session: &Session<'_>,
     query: &MetricQuery,
     nan: NanInterpretation,
@@ -119,12 +119,12 @@ pub(super) fn points(
     Some(PointsExplanation { rule: rule(query, is_promql, interval_ms), points, notes })
 }
 
-/// The series that were read, ready to be asked what points owe to them.
+/// The series that were read, from which points are explained.
 struct Origins<'r> {
     kind: SampleKind,
     read: &'r ReadRecord,
     series: Vec<OriginSeries>,
-    /// The range of which all samples are at hand.
+    /// The range in which all samples were recorded.
     complete: TimeRange,
 }
 
@@ -178,7 +178,8 @@ impl<'r> Origins<'r> {
         self.read.series.iter().zip(&self.series).map(described).collect()
     }
 
-    /// What the series give to a point, of which at most `most` samples and increments are listed; and how many are not.
+    /// What a point takes from the series: at most `most` samples and increments, and the number of those left out. `None` if not
+    /// all samples of the point were recorded.
     fn shares(
         &self,
         aggregation: Option<Aggregation>,
@@ -214,7 +215,7 @@ fn share(series: usize, origin: PointOrigin) -> Share {
 }
 
 fn sample(Sample { at, value }: Sample) -> ExplainedSample {
-    ExplainedSample { time: at, value }
+    ExplainedSample(at, value)
 }
 
 fn increment(Increment { from, to, interval }: Increment) -> ExplainedIncrement {

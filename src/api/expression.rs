@@ -1,9 +1,11 @@
-//! `~`: an expression of the admin's own, evaluated by Prometheus.
+//! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
-use crate::api::evaluation::{Evaluation, Shape};
-use crate::api::found_points::FoundPoints;
+use crate::api::evaluation::{EvaluationPlan, evaluate};
+use crate::api::points_result::PointsResult;
 use crate::api::probe;
-use crate::compute::plan::{EXPRESSION_INTERVAL_MS, Grid, RangeBounds, Subquery};
+use crate::compute::screen::SampleKind;
+use crate::compute::steps::Steps;
+use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
@@ -13,53 +15,53 @@ use crate::prometheus::{ResultType, Session};
 /// The points of an expression, raw or in buckets.
 ///
 /// # Errors
-/// When Prometheus does not answer, the expression has several results, or too many calls would be needed.
-pub(super) fn found(
+/// When a call fails, the expression has several results, or the query would make too many calls.
+pub(super) fn points(
     session: &mut Session<'_>,
     expression: &str,
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
-) -> Result<FoundPoints, Error> {
-    // The range is asked for in parts, each of which would have a start and an end of its own.
+) -> Result<PointsResult, Error> {
+    // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
+    let kind = SampleKind::Gauge(nan);
     let Some(aggregation) = query.aggregation else {
-        let grid = Grid::of_steps(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-        let shape = Shape { grid, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
-        return Evaluation::new(session, shape, query, nan, &expression)?.run(&expression, |_| Ok(None));
+        let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
+        let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
+        return evaluate(session, plan, query, kind, &expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
-    let grid = Grid::of_buckets(query.range, bucket_ms);
-    let shape = Shape { grid, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
+    let steps = Steps::of_buckets(query.range, bucket_ms);
+    let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
-    // Checked before the first call.
-    shape.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
+    // Before the first call, so that an expensive query fails at once.
+    plan.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
     let bounds = if depends_on_bounds {
         probe::range_bounds(session, &in_buckets(RangeBounds::LeftOpen, &expression))?
     } else {
         RangeBounds::LeftOpen
     };
     let promql = in_buckets(bounds, &expression);
-    let found = Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |session| {
-        // Some engines have no subquery of a scalar.
+    let result = evaluate(session, plan, query, kind, &promql, |session| {
+        // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
-    // The functions for extremes pass over native histograms without a word, but they can be counted.
-    if !found.has_series
+    // MAX, MIN and percentiles silently ignore native histograms, but EVENT_COUNT counts them.
+    if !result.has_series
         && matches!(method, AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_))
     {
         let counted =
             promql::in_bucket(&expression, AggregationMethod::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
-        let counts = Evaluation::new(session, shape, query, nan, &counted)
-            .and_then(|evaluation| evaluation.run(&counted, |_| Ok(None)));
-        // That they cannot be counted is no failure of what was asked.
+        let counts = evaluate(session, plan, query, kind, &counted, |_| Ok(None));
+        // This is an extra query: if it fails, the original one still succeeds.
         if counts.is_ok_and(|counts| counts.has_series) {
             return Err(Error::native_histogram());
         }
     }
-    Ok(found)
+    Ok(result)
 }

@@ -1,4 +1,4 @@
-//! Field names: the keys that name what to fetch, then the labels.
+//! Field names: the keys that say what to fetch, and the names of labels.
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
@@ -11,15 +11,12 @@ use crate::model::time::TimeRange;
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
 use crate::wire::response::{FieldDescriptor, FieldNamesResponse};
 
-/// Checks a request for the names of fields: `__counter__`, `__gauge__` and `~`, then the names of the labels that go with the
-/// conditions.
+/// Checks a request for field names. The response lists `__counter__`, `__gauge__` and `~`, and then the labels of the series that
+/// match the conditions.
 ///
 /// # Errors
-/// When it is not valid.
-pub(super) fn prepare(
-    directory: &Directory<'_>,
-    request: &QueryRequest<FieldNamesQuery>,
-) -> Result<CheckedQuery, Error> {
+/// When the request is not valid.
+pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<FieldNamesQuery>) -> Result<CheckedQuery, Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
     let query = &request.query;
     let matchers = condition::matchers(&query.conditions, None)?;
@@ -31,7 +28,7 @@ pub(super) fn prepare(
     Ok((datasource, Box::new(names)))
 }
 
-/// Which field names are asked for.
+/// A query for field names.
 struct NamesQuery {
     selector: Option<String>,
     range: TimeRange,
@@ -52,14 +49,10 @@ impl MirrorQuery for NamesQuery {
         labels.sort_unstable();
 
         let limit = limit.unwrap_or(usize::MAX);
-        let mut fields: Vec<FieldDescriptor<'_>> =
-            condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
+        let descriptor = |field_name| FieldDescriptor { field_name, field_type: "STRING", classified: false };
+        let mut fields: Vec<_> = condition::SOURCE_KEYS.into_iter().chain(labels).map(descriptor).collect();
         let is_partial = fields.len() > limit;
         fields.truncate(limit);
         json(&FieldNamesResponse { fields, is_partial })
     }
-}
-
-fn descriptor(field_name: &str) -> FieldDescriptor<'_> {
-    FieldDescriptor { field_name, field_type: "STRING", classified: false }
 }

@@ -1,4 +1,4 @@
-//! Field values: the values of a label, and the metrics that are counters or gauges.
+//! Field values: the values of a label, or the names of counters or gauges.
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
@@ -18,11 +18,11 @@ use crate::prometheus::Session;
 use crate::wire::request::{FieldValuesQuery, QueryRequest};
 use crate::wire::response::{CompleteValue, FieldValuesResponse};
 
-/// Checks a request for the values of a field that go with the conditions, less those on the field itself.
+/// Checks a request for the values of a field, of series that match the conditions on other fields.
 ///
 /// # Errors
-/// When it is not valid.
-pub(super) fn prepare(
+/// When the request is not valid.
+pub(super) fn check(
     directory: &Directory<'_>,
     request: &QueryRequest<FieldValuesQuery>,
 ) -> Result<CheckedQuery, Error> {
@@ -43,7 +43,7 @@ pub(super) fn prepare(
     Ok((datasource, Box::new(values)))
 }
 
-/// Which values of which field are asked for.
+/// A query for values of a field.
 struct ValuesQuery {
     field: String,
     matchers: Vec<Matcher>,
@@ -71,7 +71,7 @@ impl MirrorQuery for ValuesQuery {
 }
 
 impl ValuesQuery {
-    /// The page of a whole list of values.
+    /// The page that the query wants of the whole list of values.
     fn page<'v>(&self, values: &'v Texts) -> FieldValuesResponse<'v> {
         let mut values: Vec<&str> = values.iter().filter(|value| value.starts_with(&self.prefix)).collect();
         values.sort_unstable();
@@ -85,7 +85,7 @@ impl ValuesQuery {
         promql::match_selector(&self.matchers, Some((label, &self.prefix)))
     }
 
-    /// All values: an upstream's own limit means any so many, not the first.
+    /// All values. An upstream's own `limit` would not help: it returns any values, not the first ones.
     fn fetch(&self, session: &mut Session<'_>, label: &str) -> Result<Texts, Error> {
         let selector = self.selector(label);
         let fetched = existence::in_range(session, self.range, |session, start| {
@@ -97,14 +97,10 @@ impl ValuesQuery {
 
 fn metrics(session: &mut Session<'_>, query: &ValuesQuery, kind: MetricKind) -> Result<Texts, Error> {
     let names = query.fetch(session, METRIC_NAME)?;
-    let metadata = declared_types(session);
-    Ok(names.iter().filter(|name| metric_kind::is_offered(name, kind, &metadata)).collect())
-}
-
-/// What the metadata API says, which is only a hint: many servers do not have it.
-fn declared_types(session: &mut Session<'_>) -> Metadata {
-    session.metadata(None).unwrap_or_else(|error| {
+    // The declared types are only a hint: many servers do not have this API.
+    let metadata = session.metadata(None).unwrap_or_else(|error| {
         log::debug(|| log::Line::new("no metadata").text("error", &error));
         Metadata::new()
-    })
+    });
+    Ok(names.iter().filter(|name| metric_kind::is_offered(name, kind, &metadata)).collect())
 }

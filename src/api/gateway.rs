@@ -1,6 +1,6 @@
-//! The gateway: leads each request from its head to its reply.
+//! The gateway: takes each request from its head to its reply.
 //!
-//! A panic of a handler is a fault of the mirror's own: it costs its request and nothing else.
+//! A panic in a handler is a fault of the mirror. Only its own request fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
-use crate::api::method::MethodRequest;
-use crate::api::prepared_query::PreparedQuery;
+use crate::api::method::{MethodRequest, PreparedQuery};
 use crate::api::query::QueryContext;
 use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
@@ -25,18 +24,18 @@ use crate::prometheus::{BadUpstreamsFile, Client, Deadline, Queued};
 use crate::web;
 use crate::wire::explanation;
 
-/// What the mirror lets its clients do.
+/// What clients may do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Access {
-    /// Whether requests of the Mirror API must carry the key.
+    /// Whether requests to the Mirror API must carry the key.
     pub requires_key: bool,
-    /// Whether Connection Details may name an upstream only, and give no address.
+    /// Whether Connection Details must name an upstream, and give no address.
     pub has_named_only: bool,
-    /// Whether browsers get the explorer.
+    /// Whether the explorer is served.
     pub has_explorer: bool,
 }
 
-/// What all requests share: the key, the client, the memory and the metrics, and whether the mirror is about to end.
+/// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
 #[derive(Debug)]
 pub struct Gateway {
     key: Arc<CurrentKey>,
@@ -49,36 +48,36 @@ pub struct Gateway {
     metrics_page: SharedPage,
 }
 
-/// What a request comes to before its body is read.
+/// The result of routing a request, before its body is read.
 pub enum Routed {
-    /// A page, which takes no upstream and little time.
+    /// A request for a page of the mirror, which calls no upstream and takes little time.
     Page(PageRequest),
-    /// A request whose body has to be read, and which then needs a worker.
+    /// A request to the Mirror API: its body must be read, and then it needs a worker.
     Method(MethodRequest),
-    /// A request that is replied to already.
+    /// The reply to a request that goes no further.
     Reply(Reply),
 }
 
-/// A request of a page of the mirror itself.
+/// A request for a page of the mirror.
 #[derive(Clone, Copy)]
 pub struct PageRequest {
-    /// What the metrics call the page.
-    name: &'static str,
+    /// The page's name in the metrics.
+    route_name: &'static str,
     page: Page,
-    /// Whether the request has the key, where it needs one.
+    /// Whether the request carries the key, or no key is required.
     is_trusted: bool,
 }
 
-/// What a request of a method comes to once its body is read.
+/// The result of preparing a request to the Mirror API, after its body was read.
 pub enum Prepared {
     /// A query, which needs a worker.
     Query(PreparedQuery),
-    /// A request that is replied to already.
+    /// The reply to a request that needs no worker.
     Reply(Reply),
 }
 
 impl Gateway {
-    /// A gateway whose replies carry a key, and that reaches upstreams through a client.
+    /// A gateway whose replies carry `key`, and that calls upstreams through `client`.
     pub fn new(
         key: Arc<CurrentKey>,
         access: Access,
@@ -86,36 +85,35 @@ impl Gateway {
         memory: Arc<MemoryBudget>,
         metrics: Arc<Metrics>,
     ) -> Gateway {
-        let (is_leaving, is_shutting_down) = (AtomicBool::new(false), AtomicBool::new(false));
         Gateway {
             key,
             access,
             client,
             memory,
             metrics,
-            is_leaving,
-            is_shutting_down,
+            is_leaving: AtomicBool::default(),
+            is_shutting_down: AtomicBool::default(),
             metrics_page: SharedPage::default(),
         }
     }
 
-    /// From now on, the mirror is not ready. It still takes requests, from those who have not learnt so yet.
+    /// From now on, the mirror is not ready. It still accepts requests, because clients notice that only after a while.
     pub fn leave(&self) {
         self.is_leaving.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the mirror is about to end, so that clients are to use another one.
+    /// Whether the mirror is no longer ready, so that clients should use another one.
     pub fn is_leaving(&self) -> bool {
         self.is_leaving.load(Ordering::SeqCst)
     }
 
-    /// From now on, requests of the Mirror API are refused as well.
+    /// From now on, the mirror also refuses requests to the Mirror API.
     pub fn shut_down(&self) {
         self.leave();
         self.is_shutting_down.store(true, Ordering::SeqCst);
     }
 
-    /// Finds what is at the path of a request, and whether the request may have it.
+    /// Finds the route for the path of a request, and checks that the request may use it.
     pub fn route(&self, head: &RequestHead<'_>) -> Routed {
         let path = normal_path(head.target);
         let is_trusted = self.trusts(head.key);
@@ -138,46 +136,46 @@ impl Gateway {
             RouteTarget::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
-            RouteTarget::Method(method) => {
-                Routed::Method(MethodRequest { name, method, explains: head.wants_explanation() })
+            RouteTarget::Method(api_method) => {
+                Routed::Method(MethodRequest { route_name: name, api_method, explains: head.wants_explanation() })
             }
-            RouteTarget::Page(page) => Routed::Page(PageRequest { name, page, is_trusted }),
+            RouteTarget::Page(page) => Routed::Page(PageRequest { route_name: name, page, is_trusted }),
         }
     }
 
-    /// Whether a request that carries this key, or none, has the key that it needs.
+    /// Whether a request with this key, or without one, is allowed.
     fn trusts(&self, key: Option<&str>) -> bool {
         !self.access.requires_key || key.is_some_and(|key| self.key.get().is(key))
     }
 
     /// Renders a page.
     pub fn render(&self, request: PageRequest) -> Reply {
-        let PageRequest { name, page: Page { content_type, headers, content }, is_trusted } = request;
+        let PageRequest { route_name, page: Page { content_type, headers, content }, is_trusted } = request;
         let text = match content {
             PageContent::Fixed(text) => text.to_owned(),
-            PageContent::Readiness if self.is_leaving() => return Reply::of_error(name, &Error::ShuttingDown),
+            PageContent::Readiness if self.is_leaving() => return Reply::of_error(route_name, &Error::ShuttingDown),
             PageContent::Readiness => OK.to_owned(),
             PageContent::Metrics => self.metrics_page(),
             PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
                 Ok(facts) => facts,
-                Err(error) => return Reply::of_error(name, &error),
+                Err(error) => return Reply::of_error(route_name, &error),
             },
         };
-        let mut reply = Reply::new(name, 200, content_type, text.into_bytes());
+        let mut reply = Reply::new(route_name, 200, content_type, text.into_bytes());
         reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
         reply
     }
 
-    /// Checks a request, so that its upstream and its deadline are known. Gives the reply instead if it is invalid, or if its
-    /// upstream is known not to answer.
+    /// Checks the body of a request, which gives its query, upstream and deadline. Returns the reply instead if the request is
+    /// invalid, or if its upstream is known to be silent.
     pub fn prepare(&self, request: MethodRequest, body: &[u8], accepted: Instant) -> Prepared {
         let directory = Directory { client: Some(&self.client), has_named_only: self.access.has_named_only };
-        let (datasource, query) = match request.prepare(&directory, body) {
+        let (datasource, query) = match request.check(&directory, body) {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(request.refuse(&error)),
         };
-        if request.method.only_checks {
-            return Prepared::Reply(request.found_valid());
+        if request.api_method.only_checks {
+            return Prepared::Reply(request.confirm());
         }
         let deadline = Deadline::new(accepted, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
@@ -186,21 +184,22 @@ impl Gateway {
         }
     }
 
-    /// Takes over what has changed in the upstreams file and in those that it names, whatever is wrong with some of them.
+    /// Re-reads the upstreams file and the files that it names, if they have changed. A file with a fault does not affect the
+    /// others.
     pub fn refresh_upstreams(&self) -> Refreshed<BadUpstreamsFile> {
         self.client.refresh()
     }
 
-    /// Probes the replicas of named upstreams that have several, which takes seconds at most.
+    /// Probes the replicas of named upstreams that have several. Takes seconds at most.
     pub fn probe_replicas(&self) {
         self.client.probe_replicas();
     }
 
-    /// Runs a query, which may have waited for a worker, on the calling thread.
+    /// Runs a query on the calling thread. `queued` says how long it waited for a worker.
     pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
         let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
         let memory = self.memory.query(deadline.instant());
-        // Another replica may be current by now than when the request came.
+        // The current replica may have changed while the query waited.
         let upstream = upstream.at_current_replica();
         let mut session = self.client.session(upstream, deadline, partial, memory, trace);
         if let Some(queued) = queued {
@@ -219,31 +218,31 @@ impl Gateway {
                 None => body,
             };
             let memory = session.memory().clone().into_response(body.len()).map_err(|none| session.no_memory(none))?;
-            Ok(Reply { memory: Some(memory), ..Reply::ok(request.name, body) })
+            Ok(Reply { memory: Some(memory), ..Reply::ok(request.route_name, body) })
         });
         let mut reply = reply.unwrap_or_else(|error| request.failed(&error, explanation.as_ref()));
         reply.note.calls = Some(Box::new(CallSummary::from(&session)));
         reply
     }
 
-    /// The reply to a query that found no worker before its deadline, while its upstream held so many workers.
+    /// The reply to a query that got no worker before its deadline, while its upstream held `held_by_upstream` workers.
     pub fn expire(&self, prepared: &PreparedQuery, held_by_upstream: usize) -> Reply {
         let PreparedQuery { request, datasource, query, deadline, .. } = prepared;
         request.refuse(&query.not_run(self.client.no_worker(&datasource.upstream, *deadline, held_by_upstream)))
     }
 
-    /// Adds the key, by which StackState knows its mirror. `key` is what the request carried: where a key is required, only a client
-    /// that sent it gets it back.
+    /// Adds the mirror's key, by which StackState recognises its mirror. `key` is the key of the request: if requests must carry
+    /// the key, only a client that sent it gets it back.
     pub fn add_key(&self, reply: Reply, key: Option<&str>) -> KeyedReply {
-        // The key is read once, so that a client that has the one before is not given the next.
+        // The key is read once: a client with an old key must not get the new one if the key changes in between.
         let current = self.key.get();
         let may_know = !self.access.requires_key || key.is_some_and(|key| current.is(key));
         reply.keyed(may_know.then_some(&*current))
     }
 
-    /// Counts a reply that was written, `took` after its request was taken in.
-    pub fn count(&self, method: &'static str, status: u16, note: &Note, took: Duration) {
-        self.metrics.count_reply(method, status, took);
+    /// Counts a reply that was written `took` after its request was accepted.
+    pub fn count(&self, route_name: &'static str, status: u16, note: &Note, took: Duration) {
+        self.metrics.count_reply(route_name, status, took);
         if let Some(reason) = note.rejection {
             self.metrics.count_rejection(reason);
         }
@@ -252,7 +251,7 @@ impl Gateway {
         }
     }
 
-    /// Rendered once for all who wait for it, so that they never take all of the CPU from others.
+    /// Requests that come at the same time share one rendering, so that they do not use up the CPU.
     fn metrics_page(&self) -> String {
         let page = self.metrics_page.get(|| {
             self.metrics.memory_held_bytes.set(self.memory.used() as u64);
@@ -261,7 +260,7 @@ impl Gateway {
         page.to_string()
     }
 
-    /// What the explorer has to know. Where the key is required, only those who have it get the names of the upstreams.
+    /// The facts that the explorer needs. If requests must carry the key, only those with the key get the names of the upstreams.
     fn explorer_facts(&self, is_trusted: bool) -> Result<String, Error> {
         let facts = web::Facts {
             version: env!("CARGO_PKG_VERSION"),
@@ -332,20 +331,20 @@ mod tests {
             assert!(!body["details"].as_str().unwrap().contains("on purpose"), "{body}");
             assert_eq!(key_of(gateway.add_key(reply, None)).as_deref(), Some(KEY));
         };
-        let request = |prepare| MethodRequest {
-            name: "metric",
-            method: ApiMethod { prepare, failure_body: |_| None, only_checks: false },
+        let request = |check| MethodRequest {
+            route_name: "metric",
+            api_method: ApiMethod { check, failure_body: |_| None, only_checks: false },
             explains: false,
         };
         match gateway.prepare(request(|_, _| panic!("on purpose")), b"", Instant::now()) {
             Prepared::Reply(reply) => check(reply),
             Prepared::Query(_) => panic!("it is no query"),
         }
-        let prepare = |_: &Directory<'_>, _: &[u8]| {
+        let check_body = |_: &Directory<'_>, _: &[u8]| {
             let (datasource, _) = metric_query(METRIC_REQUEST)?;
             Ok((datasource, Box::new(Panics) as Box<dyn MirrorQuery>))
         };
-        match gateway.prepare(request(prepare), b"", Instant::now()) {
+        match gateway.prepare(request(check_body), b"", Instant::now()) {
             Prepared::Query(query) => check(gateway.perform(query, None, Arc::new(Trace::new("r".into(), None, None)))),
             Prepared::Reply(_) => panic!("it has a reply already"),
         }

@@ -1,54 +1,57 @@
-//! A method of the Mirror API: how a request of it is checked, and the replies to one that needs no worker.
+//! Requests to the methods of the Mirror API: how they are checked, the queries that wait for a worker, and the replies to requests
+//! that need none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use crate::api::connection;
-use crate::api::datasource::Directory;
-use crate::api::query::CheckedQuery;
+use crate::api::datasource::{Datasource, Directory};
+use crate::api::query::{CheckedQuery, MirrorQuery};
 use crate::api::reply::Reply;
-use crate::error::Error;
+use crate::error::{Error, Full, Overload, Places};
+use crate::prometheus::{Deadline, Lane};
 use crate::wire::explanation::{self, Explanation};
 
 /// A method of the Mirror API.
 #[derive(Clone, Copy)]
 pub(super) struct ApiMethod {
-    /// Checks the body of a request.
-    pub(super) prepare: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
-    /// The body of a response with status 200 that reports an error, where the method has one.
+    /// Checks the body of a request, and makes a query of it.
+    pub(super) check: fn(&Directory<'_>, &[u8]) -> Result<CheckedQuery, Error>,
+    /// The body of a response with status 200 that reports an error, if the method has one.
     pub(super) failure_body: fn(&Error) -> Option<Vec<u8>>,
-    /// Whether a valid request succeeds without a query to Prometheus.
+    /// Whether a valid request succeeds without a call to Prometheus.
     pub(super) only_checks: bool,
 }
 
-/// A request of a method of the Mirror API, of which the body is not read yet.
+/// A request to a method of the Mirror API, without its body.
 #[derive(Clone, Copy)]
 pub struct MethodRequest {
-    /// What the metrics call the method.
-    pub(super) name: &'static str,
-    pub(super) method: ApiMethod,
+    /// The method's name in the metrics.
+    pub(super) route_name: &'static str,
+    pub(super) api_method: ApiMethod,
     /// Whether the response is to be explained.
     pub(super) explains: bool,
 }
 
 impl MethodRequest {
-    /// Checks the body.
+    /// Checks the body, and makes a query of it.
     ///
     /// # Errors
-    /// When it is no valid request.
-    pub(super) fn prepare(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
-        catch_unwind(AssertUnwindSafe(|| (self.method.prepare)(directory, body))).unwrap_or(Err(Error::Internal))
+    /// When the request is not valid.
+    pub(super) fn check(self, directory: &Directory<'_>, body: &[u8]) -> Result<CheckedQuery, Error> {
+        catch_unwind(AssertUnwindSafe(|| (self.api_method.check)(directory, body))).unwrap_or(Err(Error::Internal))
     }
 
-    /// The reply to a request whose query cannot be run.
+    /// The reply to a request whose query is not run.
     pub fn refuse(self, error: &Error) -> Reply {
         self.failed(error, None)
     }
 
-    /// The reply that reports an error. Without an explanation, no upstream was queried.
+    /// The reply that reports an error. Without an explanation, no upstream was called.
     pub(super) fn failed(self, error: &Error, explanation: Option<&Explanation>) -> Reply {
-        let mut reply = match (self.method.failure_body)(error) {
-            Some(body) => Reply::failure(self.name, 200, body, error),
-            None => Reply::of_error(self.name, error),
+        let mut reply = match (self.api_method.failure_body)(error) {
+            Some(body) => Reply::failure(self.route_name, 200, body, error),
+            None => Reply::of_error(self.route_name, error),
         };
         if self.explains {
             reply.body = explanation::add(reply.body, explanation.unwrap_or(&Explanation::default()));
@@ -56,11 +59,38 @@ impl MethodRequest {
         reply
     }
 
-    /// The reply to a valid request of which nothing else was wanted.
-    pub(super) fn found_valid(self) -> Reply {
+    /// The reply to a valid request that was only to be checked.
+    pub(super) fn confirm(self) -> Reply {
         match connection::success() {
-            Ok(body) => Reply::ok(self.name, body),
+            Ok(body) => Reply::ok(self.route_name, body),
             Err(error) => self.refuse(&error),
         }
+    }
+}
+
+/// A checked query, ready to be run on a worker.
+pub struct PreparedQuery {
+    pub(super) request: MethodRequest,
+    pub(super) datasource: Datasource,
+    pub(super) query: Box<dyn MirrorQuery>,
+    pub(super) deadline: Deadline,
+    pub(super) lane: Lane,
+}
+
+impl PreparedQuery {
+    /// When the timeout of the request expires.
+    pub fn deadline(&self) -> Instant {
+        self.deadline.instant()
+    }
+
+    /// How it shares the workers with other queries.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The reply to a query for which the workers and the queue have no room.
+    pub fn turn_away(&self, full: Full, places: Places) -> Reply {
+        let upstream = self.datasource.upstream.to_string();
+        self.request.refuse(&Error::Overloaded(Overload { upstream, full, places }))
     }
 }

@@ -1,7 +1,7 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::found_points::FoundPoints;
+use crate::api::points_result::PointsResult;
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
@@ -11,18 +11,16 @@ use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::log;
 use crate::model::aggregation::Aggregation;
-use crate::model::invalid_query::InvalidQuery;
 use crate::model::query::{MAX_POINTS, MetricQuery, NanInterpretation, Order, Source};
-use crate::prometheus::Session;
 use crate::wire::metrics_response::{body_bytes, metrics_response};
 use crate::wire::request::{self, MetricsQuery, QueryRequest};
 
 /// Checks a request for points.
 ///
 /// # Errors
-/// When it is invalid.
-pub(super) fn prepare(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
-    let (datasource, query) = checked(directory, request)?;
+/// When the request is not valid.
+pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<MetricsQuery>) -> Result<CheckedQuery, Error> {
+    let (datasource, query) = datasource_and_query(directory, request)?;
     let (nan, interval_ms) = (datasource.nan, datasource.scrape_interval_ms);
     Ok((datasource, Box::new(PointsQuery { query, nan, interval_ms })))
 }
@@ -48,7 +46,12 @@ impl MirrorQuery for PointsQuery {
 
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let QueryContext { session, metrics, explained } = context;
-        let FoundPoints { points, dropped, .. } = self.found(session)?;
+        let PointsQuery { query, nan, interval_ms } = self;
+        let PointsResult { points, dropped, .. } = match &query.source {
+            Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
+            Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
+            Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
+        }?;
         let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
@@ -58,55 +61,41 @@ impl MirrorQuery for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points(session, &self.query, self.nan, self.interval_ms, &points, dropped);
+        *explained = explain::points_explanation(session, query, *nan, *interval_ms, &points, dropped);
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
-        let bytes = points.kept_bytes() + body_bytes(points.count(), self.query.aggregation.is_some());
+        let bytes = points.kept_bytes() + body_bytes(points.count(), query.aggregation.is_some());
         session.hold(bytes)?;
-        Ok(body(points, self.query.aggregation))
+        Ok(body(points, query.aggregation))
     }
 }
 
-impl PointsQuery {
-    fn found(&self, session: &mut Session<'_>) -> Result<FoundPoints, Error> {
-        let PointsQuery { query, nan, interval_ms } = self;
-        match &query.source {
-            Source::Gauge(of) => samples::found(session, of, SampleKind::Gauge(*nan), query),
-            Source::Counter(of) => samples::found(session, of, SampleKind::Counter(*interval_ms), query),
-            Source::Expression(text) => expression::found(session, text, query, *nan, *interval_ms),
-        }
-    }
-}
-
-/// Which upstream the body of a `POST /api/metric` means, and what it queries: all that happens to it before Prometheus is queried. A
-/// fuzz target checks this.
+/// The datasource and the query of a body for `POST /api/metric`. A fuzz target uses this.
 ///
 /// # Errors
-/// When it is no valid request.
+/// When the request is not valid.
 pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
-    checked(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
+    datasource_and_query(&Directory::default(), &request::parsed(body).map_err(Error::BadRequest)?)
 }
 
 /// The datasource and the query of a request.
 ///
 /// # Errors
-/// When it is not valid.
-fn checked(
+/// When the request is not valid.
+fn datasource_and_query(
     directory: &Directory<'_>,
     request: &QueryRequest<MetricsQuery>,
 ) -> Result<(Datasource, MetricQuery), Error> {
     let datasource = Datasource::new(directory, &request.connection_details)?;
-    Ok((datasource, validated(&request.query)?))
-}
-
-fn validated(query: &MetricsQuery) -> Result<MetricQuery, Error> {
-    let aggregation = query.aggregation.as_ref().map(|a| Aggregation::new(&a.method, a.bucket_size_millis.0));
-    Ok(MetricQuery {
+    let query = &request.query;
+    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis.0));
+    let query = MetricQuery {
         source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,
-        aggregation: aggregation.transpose().map_err(InvalidQuery::from)?,
+        aggregation: aggregation.transpose()?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
-    })
+    };
+    Ok((datasource, query))
 }
 
 /// The body of a response with points.
@@ -130,7 +119,7 @@ mod tests {
             let query = json!({"conditions": conditions, "limit": limit, "latestFirst": latest_first});
             let details = json!({"host": "p", "port": 9090});
             let request = parsed(json!({"connectionDetails": details, "query": query}).to_string().as_bytes()).unwrap();
-            let (_, query) = checked(&Directory::default(), &request).unwrap();
+            let (_, query) = datasource_and_query(&Directory::default(), &request).unwrap();
             assert_eq!((query.limit, query.order), expected);
         };
         check(json!(null), json!(null), (1_000_000, Order::OldestFirst));

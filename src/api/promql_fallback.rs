@@ -1,50 +1,47 @@
-//! PromQL in the place of arithmetic: when a query covers more samples than can be read, Prometheus computes the points.
+//! PromQL instead of arithmetic: if a query covers too many samples to read them, Prometheus computes the points.
 
 use std::ops::ControlFlow;
 
-use crate::api::evaluation::{Evaluation, Shape};
-use crate::api::found_points::FoundPoints;
+use crate::api::evaluation::{EvaluationPlan, evaluate};
+use crate::api::points_result::PointsResult;
 use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
-use crate::compute::plan::{Grid, RATE_INTERVALS, RangeBounds, Subquery, UNKNOWN_SPACING_MS};
-use crate::compute::promql;
+use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::rate;
 use crate::compute::screen::SampleKind;
+use crate::compute::steps::Steps;
+use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, NanInterpretation, Selector};
+use crate::model::query::{MetricQuery, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// How much of each end of a range is read for the scrape interval of its series, in milliseconds: an hour.
+/// How much of each end of a range is read to measure the scrape interval of its series, in milliseconds: an hour.
 const MEASURED_MS: i64 = 3_600_000;
 
-/// The value of each bucket, computed by Prometheus.
+/// The points of a query, computed by Prometheus.
 ///
 /// # Errors
-/// When Prometheus does not answer, or PromQL cannot say what is asked.
-pub(super) fn found(
+/// When a call fails, or no PromQL computes the points.
+pub(super) fn points(
     session: &mut Session<'_>,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<FoundPoints, Error> {
+) -> Result<PointsResult, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
-    let grid = Grid::of_buckets(query.range, bucket_ms);
-    // At multiples of the step, so that frontends that align to the step move nothing.
-    let offset_ms = (-grid.first).rem_euclid(bucket_ms);
-    let shape = Shape { grid, offset_ms, bucket_ms, zero_fill, is_admins: false };
-    let nan = match kind {
-        SampleKind::Gauge(nan) => nan,
-        SampleKind::Counter(_) => NanInterpretation::None,
-    };
+    let steps = Steps::of_buckets(query.range, bucket_ms);
+    // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
+    let offset_ms = (-steps.first).rem_euclid(bucket_ms);
+    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
     let selector = promql::selector(of);
-    // The probe comes before.
-    shape.needed_for(query).must_fit(session, 1, &selector)?;
+    // One call more, for the probe.
+    plan.needed_for(query).must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
@@ -57,18 +54,22 @@ pub(super) fn found(
         }
         (SampleKind::Counter(interval_ms), _) => {
             let spacing_ms = largest_spacing(session, of, query.range, interval_ms)?;
-            counters_in_bucket(session, of, aggregation, bounds, spacing_ms, offset_ms)
+            let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
+            // The increase since the sample before a bucket counts in the bucket. VictoriaMetrics includes that sample by itself.
+            let window_ms = if session.is_victoria_metrics() { bucket_ms } else { rate_ms.max(bucket_ms + spacing_ms) };
+            let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
+            promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
         }
     };
-    Evaluation::new(session, shape, query, nan, &promql)?.run(&promql, |_| Ok(None))
+    evaluate(session, plan, query, kind, &promql, |_| Ok(None))
 }
 
-/// Makes sure that there is one gauge: PromQL has no percentile of the samples of several.
+/// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
 fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let length_ms = range.length() + 1;
     let mut count = |promql: &str| -> Result<u64, Error> {
-        let (_, found) = session.instant(promql, Some(range.end))?;
-        Ok(found.first_value().unwrap_or_default() as u64)
+        let (_, counted) = session.instant(promql, Some(range.end))?;
+        Ok(counted.first_value().unwrap_or_default() as u64)
     };
     let series = count(&promql::series_count(of, length_ms))?;
     if series <= 1 {
@@ -79,24 +80,8 @@ fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Re
     Err(Error::too_many_samples(samples, series, &promql, session.upstream()))
 }
 
-fn counters_in_bucket(
-    session: &Session<'_>,
-    of: &Selector,
-    aggregation: Aggregation,
-    bounds: RangeBounds,
-    spacing_ms: i64,
-    offset_ms: i64,
-) -> String {
-    let bucket_ms = aggregation.bucket_ms;
-    let least_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
-    // The increase since the sample before a bucket belongs to it. VictoriaMetrics looks at that sample by itself.
-    let window_ms = if session.is_victoria_metrics() { bucket_ms } else { least_ms.max(bucket_ms + spacing_ms) };
-    let subquery = Subquery::of(bucket_ms, Some(spacing_ms), bounds);
-    promql::counters_in_bucket(of, aggregation, window_ms, least_ms, subquery, offset_ms)
-}
-
-/// The largest median distance of the samples of any series in the first hour and in the last hour of a range: it may have
-/// changed meanwhile. Nothing is remembered of it, so that no answer depends on an earlier one.
+/// The largest median distance of the samples of any series, in the first hour and in the last hour of a range, because it may have
+/// changed in between. It is not remembered, so that no response depends on an earlier request.
 fn largest_spacing(
     session: &mut Session<'_>,
     of: &Selector,
@@ -121,7 +106,7 @@ fn largest_spacing(
 #[derive(Debug, Default)]
 struct SpacingReader {
     previous_ms: Option<i64>,
-    /// Those of the series that is read.
+    /// The distances of neighbouring samples of the current series, in milliseconds.
     spacings: Vec<u32>,
     /// The largest median of a series.
     largest_ms: Option<i64>,

@@ -7,29 +7,29 @@ use crate::metrics::Metrics;
 use crate::model::query::Order;
 use crate::prometheus::{self, ErrorKind, Session};
 
-/// What a method of the Mirror API does with a valid request.
+/// The query of a valid request, by its Mirror API method.
 pub(super) trait MirrorQuery: Send {
-    /// The PromQL expression or selector that it is about, if there is one.
+    /// The PromQL expression or selector of the query, if there is one.
     fn promql(&self) -> Option<String>;
 
-    /// The order of the points that are wanted.
+    /// The order of the points.
     fn order(&self) -> Order {
         Order::OldestFirst
     }
 
-    /// Queries one replica of the upstream, and gives the body of the response.
+    /// Queries one replica of the upstream, and returns the body of the response.
     ///
     /// # Errors
-    /// When Prometheus does not answer, or has no answer that the Mirror API can carry.
+    /// When a call fails, or the Mirror API cannot express the result.
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error>;
 
-    /// The error of a query that was not run, for what is wrong with its upstream.
+    /// The error of a query that was not run because of its upstream.
     fn not_run(&self, error: prometheus::Error) -> Error {
         prometheus::Error { query: self.promql().map(Into::into), ..error }.into()
     }
 }
 
-/// Whether Prometheus has understood a query and refuses it.
+/// Whether Prometheus has understood a query, and refuses it.
 pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
     matches!(error.kind, ErrorKind::Api { status: 400 | 422, .. })
 }
@@ -37,20 +37,20 @@ pub(super) fn is_refusal(error: &prometheus::Error) -> bool {
 /// The datasource and the query of a valid request.
 pub(super) type CheckedQuery = (Datasource, Box<dyn MirrorQuery>);
 
-/// What a query is run with.
+/// What a query needs to run.
 #[derive(Debug)]
 pub(super) struct QueryContext<'g> {
     pub(super) session: Session<'g>,
     pub(super) metrics: &'g Metrics,
-    /// How the points came to be, if that is to be explained.
+    /// How the points were computed, if the request wants an explanation.
     pub(super) explained: Option<PointsExplanation>,
 }
 
 impl QueryContext<'_> {
-    /// Runs a query on one replica of its upstream alone, of several the first that can.
+    /// Runs a query, all of it on one replica. If a replica fails, runs the query again on the next one.
     ///
     /// # Errors
-    /// Those of [`MirrorQuery::run`], for the replica that took the time.
+    /// Those of [`MirrorQuery::run`], for the replica that used up the time.
     pub(super) fn run(&mut self, query: &dyn MirrorQuery) -> Result<Vec<u8>, Error> {
         let mut failed = None;
         loop {
@@ -62,7 +62,7 @@ impl QueryContext<'_> {
                 failed = Some(failure);
                 continue;
             }
-            // Without time for this replica, it is the one before that took it.
+            // If there was no time left for this replica, the replica before it used up the time.
             let to_blame = if failure.kind.had_no_time() { failed.unwrap_or(failure) } else { failure };
             return Err(Error::Upstream(self.session.with_failed_replicas(to_blame)));
         }

@@ -1,4 +1,4 @@
-//! A reply on its way out, and what the log and the metrics say of it.
+//! Replies, and what the log and the metrics say about them.
 
 use std::time::Duration;
 
@@ -10,54 +10,55 @@ use crate::log;
 use crate::memory::ResponseMemory;
 use crate::prometheus::Session;
 
-/// The type of a body in JSON, for the header `Content-Type`.
+/// The `Content-Type` of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// What the metrics call a path that there is nothing at.
+/// The name of unknown paths in the metrics.
 pub(super) const OTHER: &str = "other";
 
 /// A reply, to which [`Gateway::add_key`](crate::api::Gateway::add_key) adds the key.
 #[derive(Debug)]
 pub struct Reply {
-    /// Which method or page was asked for, as the metrics call it.
-    pub method: &'static str,
+    /// The name of the method or page in the metrics.
+    pub route_name: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// The headers, without those of the body's length and without the key.
+    /// The headers, without the length of the body and the key.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// What the log says of it besides verb, path, status and duration.
+    /// What the log says besides verb, path, status and duration.
     pub note: Note,
-    /// The memory that its body has while it is written; none for a body that is always short.
+    /// The memory of its body while it is written; absent for bodies that are always short.
     pub memory: Option<ResponseMemory>,
 }
 
-/// A reply, ready to be written: the only kind there is that can be.
+/// A reply with the key, ready to be written. Only replies of this type can be written.
 #[derive(Debug)]
 pub struct KeyedReply(Reply);
 
 impl Reply {
-    pub(super) fn new(method: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
+    pub(super) fn new(route_name: &'static str, status: u16, content_type: &str, body: Vec<u8>) -> Reply {
         let headers = vec![("Content-Type", content_type.to_owned())];
-        Reply { method, status, headers, body, note: Note::default(), memory: None }
+        Reply { route_name, status, headers, body, note: Note::default(), memory: None }
     }
 
     /// The reply to a request that succeeds.
-    pub(super) fn ok(method: &'static str, body: Vec<u8>) -> Reply {
-        Reply::new(method, 200, JSON, body)
+    pub(super) fn ok(route_name: &'static str, body: Vec<u8>) -> Reply {
+        Reply::new(route_name, 200, JSON, body)
     }
 
-    /// A reply that reports an error by its body.
-    pub(super) fn failure(method: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
-        let mut reply = Reply::new(method, status, JSON, body);
-        reply.note.failure = Some(Failure::from(error));
+    /// A reply whose body reports an error.
+    pub(super) fn failure(route_name: &'static str, status: u16, body: Vec<u8>, error: &Error) -> Reply {
+        let mut reply = Reply::new(route_name, status, JSON, body);
+        reply.note.failure =
+            Some(Failure { code: error.code(), text: error.to_string(), is_warning: error.is_failure() });
         reply
     }
 
-    /// The reply that reports an error by its status and its body.
-    pub(super) fn of_error(method: &'static str, error: &Error) -> Reply {
-        let mut reply = Reply::failure(method, error.status(), json(&error.body()).unwrap_or_default(), error);
+    /// A reply whose status and body report an error.
+    pub(super) fn of_error(route_name: &'static str, error: &Error) -> Reply {
+        let mut reply = Reply::failure(route_name, error.status(), json(&error.body()).unwrap_or_default(), error);
         reply.note.rejection = error.rejection();
         match error {
             Error::VerbNotAllowed(allow) => reply.headers.push(("Allow", (*allow).to_owned())),
@@ -70,7 +71,7 @@ impl Reply {
         reply
     }
 
-    /// The reply to a request that is refused for its head, before its path is looked at.
+    /// The reply to a request that is refused because of its head, before its path is looked at.
     pub fn refuse_head(error: &Error) -> Reply {
         Reply::of_error(OTHER, error)
     }
@@ -85,7 +86,7 @@ impl Reply {
 /// A response as JSON.
 ///
 /// # Errors
-/// When it cannot be written, which is a fault of the mirror's own.
+/// When it cannot be serialised, which is a fault of the mirror.
 pub(super) fn json(response: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(response).map_err(|_| Error::Internal)
 }
@@ -97,14 +98,14 @@ impl KeyedReply {
     }
 }
 
-/// What the log says of a reply.
+/// What the log says about a reply.
 #[derive(Debug, Default)]
 pub struct Note {
-    /// What was asked of an upstream, if one was.
+    /// The calls to an upstream, if the request got that far.
     pub(super) calls: Option<Box<CallSummary>>,
     /// The error that the reply reports.
     pub(super) failure: Option<Failure>,
-    /// Why it was turned away before it was looked into.
+    /// The code of a request that was refused before its content was looked at.
     pub(super) rejection: Option<&'static str>,
 }
 
@@ -117,20 +118,14 @@ pub(super) struct Failure {
     is_warning: bool,
 }
 
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Failure {
-        Failure { code: error.code(), text: error.to_string(), is_warning: error.is_failure() }
-    }
-}
-
-/// The calls that a request led to.
+/// The calls of a request to its upstream.
 #[derive(Debug)]
 pub(super) struct CallSummary {
-    /// The name of a named upstream, or the address that was given.
+    /// The name of a named upstream, or the address in the Connection Details.
     upstream: String,
-    /// Which of several replicas was called last, or nothing.
+    /// Which of several replicas was called last; else empty.
     replica: String,
-    /// Which of them have failed before, or at last, separated by commas.
+    /// The replicas that failed, separated by commas.
     failed_replicas: String,
     count: u32,
     spent: Duration,
@@ -152,7 +147,7 @@ impl From<&Session<'_>> for CallSummary {
 }
 
 impl Note {
-    /// Logs a line with the note: as a warning when something failed that an operator can mend, not whoever asked.
+    /// Logs a line with the note: as a warning if an operator, not the caller, has to act.
     pub fn log(&self, line: impl FnOnce() -> log::Line) {
         let line = || self.add_to(line());
         match &self.failure {

@@ -1,4 +1,4 @@
-//! What is known of a request before its body is read.
+//! The head of a request: what is known before its body is read.
 
 use std::borrow::Cow;
 
@@ -20,21 +20,21 @@ pub struct RequestHead<'r> {
     pub accept: Option<&'r str>,
     /// The header `Host`.
     pub host: Option<&'r str>,
-    /// The header `Origin`, which browsers send with a POST, and pages cannot change.
+    /// The header `Origin`, which browsers send with a POST, and which pages cannot change.
     pub origin: Option<&'r str>,
-    /// The header `Sec-Fetch-Site`, by which newer browsers say how the page relates to the server (Fetch Metadata).
+    /// The header `Sec-Fetch-Site`, in which newer browsers say how the page relates to the server (Fetch Metadata).
     pub fetch_site: Option<&'r str>,
 }
 
 impl RequestHead<'_> {
-    /// Whether a page is wanted rather than text. Browsers say so; programs that take anything (`*/*`) get text.
+    /// Whether the client prefers HTML to plain text. Browsers do; programs that accept anything (`*/*`) get text.
     pub(super) fn prefers_html(&self) -> bool {
         let accept = self.accept.unwrap_or_default();
         let html = quality(accept, "text/html");
         html > 0.0 && html >= quality(accept, "text/plain")
     }
 
-    /// Whether the response is to be explained.
+    /// Whether the client wants an explanation of the response.
     pub(super) fn wants_explanation(&self) -> bool {
         self.explain.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     }
@@ -42,7 +42,7 @@ impl RequestHead<'_> {
     /// Whether a web page of another origin made the request in a browser. Programs send neither header.
     pub(super) fn is_cross_origin(&self) -> bool {
         match (self.fetch_site, self.origin) {
-            // A reverse proxy may have changed the host, but not this.
+            // A reverse proxy may change `Host`, but not this header.
             (Some(site), _) => !matches!(site, "same-origin" | "none"),
             (None, Some(origin)) => {
                 let authority = origin.split_once("://").map(|(_, authority)| authority);
@@ -53,7 +53,7 @@ impl RequestHead<'_> {
     }
 }
 
-/// How much a header `Accept` wants a media type that it names, 0 to 1; 0 if it does not name it (RFC 9110, section 12.4.2).
+/// The quality value of a media type in a header `Accept`, 0 to 1; 0 if it is not named (RFC 9110, section 12.4.2).
 fn quality(accept: &str, media_type: &str) -> f32 {
     let named = accept.split(',').find_map(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -64,8 +64,8 @@ fn quality(accept: &str, media_type: &str) -> f32 {
     weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
 }
 
-/// The path of a request target with its slashes collapsed and none at the end: the DataSourceUrl usually ends in one, so
-/// `//api/metric` is a real request. A whole URL is a target, too (RFC 9112, "absolute-form").
+/// The path of a request target, with repeated slashes collapsed and without a slash at the end. The DataSourceUrl usually ends
+/// with a slash, so StackState really requests `//api/metric`. A target may also be a whole URL (RFC 9112, "absolute-form").
 pub fn normal_path(target: &str) -> Cow<'_, str> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path = match path.strip_prefix("http://").or_else(|| path.strip_prefix("https://")) {

@@ -1,4 +1,4 @@
-//! The route table: what is at each path, as data.
+//! The route table: the paths, and what is at each of them.
 
 use serde::de::DeserializeOwned;
 
@@ -10,13 +10,13 @@ use crate::metrics;
 use crate::web;
 use crate::wire::request;
 
-/// A path, the verbs that it takes, and what is there. `HEAD` goes wherever `GET` does.
+/// A path, the verbs that it accepts, and what is there. A path that accepts `GET` accepts `HEAD`, too.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
-    /// What the metrics call it.
+    /// Its name in the metrics.
     pub(super) name: &'static str,
     path: &'static str,
-    /// The verbs, as the header `Allow` has them.
+    /// The verbs, in the form of the header `Allow`.
     pub(super) allow: &'static str,
     pub(super) target: RouteTarget,
 }
@@ -26,11 +26,11 @@ pub(super) struct Route {
 pub(super) enum RouteTarget {
     /// A method of the Mirror API, which queries Prometheus and therefore needs a worker.
     Method(ApiMethod),
-    /// A page of the mirror itself, which needs none.
+    /// A page of the mirror, which needs no worker.
     Page(Page),
 }
 
-/// A page of the mirror itself.
+/// A page of the mirror.
 #[derive(Clone, Copy)]
 pub(super) struct Page {
     pub(super) content_type: &'static str,
@@ -39,22 +39,22 @@ pub(super) struct Page {
     pub(super) content: PageContent,
 }
 
-/// What is on a page.
+/// The content of a page.
 #[derive(Clone, Copy)]
 pub(super) enum PageContent {
-    /// Always the same text.
+    /// A fixed text.
     Fixed(&'static str),
-    /// Whether the mirror takes requests.
+    /// Whether the mirror is ready.
     Readiness,
     /// The metrics.
     Metrics,
-    /// What the explorer has to know.
+    /// The facts that the explorer needs.
     ExplorerFacts,
 }
 
 impl Route {
-    const fn method(name: &'static str, path: &'static str, method: ApiMethod) -> Route {
-        Route { name, path, allow: "POST", target: RouteTarget::Method(method) }
+    const fn api(name: &'static str, path: &'static str, api_method: ApiMethod) -> Route {
+        Route { name, path, allow: "POST", target: RouteTarget::Method(api_method) }
     }
 
     const fn page(name: &'static str, path: &'static str, content_type: &'static str, content: PageContent) -> Route {
@@ -66,34 +66,34 @@ impl Route {
         }
     }
 
-    /// A part of the explorer.
+    /// A page of the explorer.
     const fn explorer(path: &'static str, content_type: &'static str, content: PageContent) -> Route {
         let page = Page { content_type, headers: &web::HEADERS, content };
         Route { name: "explorer", path, allow: "GET, HEAD", target: RouteTarget::Page(page) }
     }
 
-    /// The route of a path, if there is one. The page of the explorer shares its path with a text about the mirror.
+    /// The route of a path, if there is one. The explorer's page has the same path as the text about the mirror.
     pub(super) fn find(path: &str, has_explorer: bool, prefers_html: bool) -> Option<&'static Route> {
         let explorer = EXPLORER.iter().chain(&PARTS).filter(|_| has_explorer);
         let explorer = explorer.filter(|route| route.path != ABOUT || prefers_html);
         explorer.chain(&ROUTES).find(|route| route.path == path)
     }
 
-    /// Whether it takes a verb.
+    /// Whether it accepts a verb.
     pub(super) fn allows(&self, verb: &str) -> bool {
         self.allow.split(", ").any(|allowed| allowed == verb)
     }
 }
 
-/// The paths that the key may be required for begin like this.
+/// The prefix of the paths that can require the key.
 pub(super) const API_PREFIX: &str = "/api/";
 
-/// The path of what the mirror is.
+/// The path of the text about the mirror, and of the explorer.
 const ABOUT: &str = "/";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The text of a page that says that all is well.
+/// The text of a page that reports success.
 pub(super) const OK: &str = "ok\n";
 
 const ABOUT_TEXT: &str = concat!(
@@ -102,45 +102,45 @@ const ABOUT_TEXT: &str = concat!(
     "\nA gateway that lets StackState use the telemetry of a Prometheus without copying it.\n"
 );
 
-/// The test of a connection.
+/// The connection test.
 const CONNECTION: ApiMethod = ApiMethod {
-    prepare: |directory, body| connection::prepare(directory, &parsed(body)?),
+    check: |directory, body| connection::check(directory, &parsed(body)?),
     failure_body: connection::failure,
     only_checks: false,
 };
 
 const FIELD_NAME: ApiMethod = ApiMethod {
-    prepare: |directory, body| field_name::prepare(directory, &parsed(body)?),
+    check: |directory, body| field_name::check(directory, &parsed(body)?),
     failure_body: |_| None,
     only_checks: false,
 };
 
 const FIELD_VALUE: ApiMethod =
-    ApiMethod { prepare: |directory, body| field_value::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+    ApiMethod { check: |directory, body| field_value::check(directory, &parsed(body)?), ..FIELD_NAME };
 
-const METRIC: ApiMethod =
-    ApiMethod { prepare: |directory, body| metric::prepare(directory, &parsed(body)?), ..FIELD_NAME };
+const METRIC: ApiMethod = ApiMethod { check: |directory, body| metric::check(directory, &parsed(body)?), ..FIELD_NAME };
 
 const ROUTES: [Route; 9] = [
-    Route::method("connection", "/api/connection", CONNECTION),
-    Route::method("field_name", "/api/field/name", FIELD_NAME),
-    Route::method("field_value", "/api/field/value", FIELD_VALUE),
-    Route::method("metric", "/api/metric", METRIC),
+    Route::api("connection", "/api/connection", CONNECTION),
+    Route::api("field_name", "/api/field/name", FIELD_NAME),
+    Route::api("field_value", "/api/field/value", FIELD_VALUE),
+    Route::api("metric", "/api/metric", METRIC),
     Route::page("about", ABOUT, TEXT, PageContent::Fixed(ABOUT_TEXT)),
     Route::page("healthy", "/-/healthy", TEXT, PageContent::Fixed(OK)),
-    // What some earlier mirrors call it.
+    // The path in some earlier mirrors.
     Route::page("healthy", "/healthcheck", TEXT, PageContent::Fixed(OK)),
     Route::page("ready", "/-/ready", TEXT, PageContent::Readiness),
     Route::page("metrics", "/metrics", metrics::CONTENT_TYPE, PageContent::Metrics),
 ];
 
-/// What the explorer needs besides its parts. What is typed there is checked by the rules that hold for StackState's requests.
+/// The explorer's routes besides its static parts. It checks Connection Details while they are typed by the rules for StackState's
+/// requests.
 const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
-    Route::method("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
+    Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
 ];
 
-/// The parts of the explorer.
+/// The static parts of the explorer.
 const PARTS: [Route; web::PARTS.len()] = {
     let mut routes = [EXPLORER[0]; web::PARTS.len()];
     let mut nth = 0;
@@ -152,7 +152,7 @@ const PARTS: [Route; web::PARTS.len()] = {
     routes
 };
 
-/// A request body as its method reads it.
+/// Parses the body of a request.
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     request::parsed(body).map_err(Error::BadRequest)
 }
@@ -195,7 +195,7 @@ mod tests {
             ("list", json!(["hush"])),
             ("object", json!({"a": "hush"})),
         ];
-        // Sets the field at a place to every type that it does not allow, and wants the error to say this.
+        // Sets the field at a place to every type that it does not allow, and expects the error to say so.
         let mut checked = 0;
         let mut check = |methods: &[usize], place: &str, allowed: &[&str], says: &str| {
             for (path, request) in methods.iter().map(|&method| &requests[method]) {
@@ -204,7 +204,7 @@ mod tests {
                     *field(&mut request, place) = value.clone();
                     let route = ROUTES.iter().find(|route| route.path == *path).unwrap();
                     let RouteTarget::Method(method) = route.target else { panic!("{path}") };
-                    let error = match (method.prepare)(&Directory::default(), request.to_string().as_bytes()) {
+                    let error = match (method.check)(&Directory::default(), request.to_string().as_bytes()) {
                         Ok(_) => panic!("{path}: {place} may be {kind}"),
                         Err(error) => error.to_string(),
                     };

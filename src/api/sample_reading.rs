@@ -1,4 +1,4 @@
-//! Samples of a metric, read within the memory that a query may hold.
+//! Reads samples of a metric, within the memory that a query may hold.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::{ErrorKind, SampleQuery, SamplesRead, Session};
 
-/// Reads the samples of a metric into a sink, within the memory that the query may hold, which already holds so many bytes.
+/// Reads the samples of a metric into a sink, within the memory that the query may hold. The query already holds `held_bytes`.
 pub(super) fn read<S: SampleSink>(
     session: &mut Session<'_>,
     of: &Selector,
@@ -18,7 +18,7 @@ pub(super) fn read<S: SampleSink>(
     held_bytes: usize,
     new_sink: impl Fn() -> S,
 ) -> Result<SamplesRead<S>, Error> {
-    // One millisecond more: the start of the range belongs to it, on engines with left-open ranges, too.
+    // One millisecond more, so that the selector includes the start of the range on engines with left-open ranges, too.
     let promql = promql::samples(of, range.length() + 1);
     let label_patterns = promql::label_patterns(of);
     let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
@@ -35,7 +35,7 @@ pub(super) fn read<S: SampleSink>(
     }
 }
 
-/// A sink that takes samples as long as there is memory for what it keeps.
+/// Passes samples on to a sink while there is memory for what the sink keeps.
 struct Bounded<S> {
     sink: S,
     memory: Memory,

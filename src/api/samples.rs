@@ -1,14 +1,14 @@
-//! Gauges and counters: which samples are read, and what becomes of them.
+//! Gauges and counters: reads their samples, and computes the points.
 
-use crate::api::found_points::FoundPoints;
+use crate::api::points_result::PointsResult;
 use crate::api::sample_reading::read;
 use crate::api::{existence, promql_fallback};
 use crate::compute::aggregate::{AggregatePlan, Aggregator, MAX_KEPT_SAMPLES};
 use crate::compute::distinct::SeriesSeen;
-use crate::compute::plan::Windows;
 use crate::compute::points::Points;
 use crate::compute::promql;
 use crate::compute::raw::{RawPlan, RawReader, RawResult};
+use crate::compute::read_windows::ReadWindows;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::model::aggregation::Aggregation;
@@ -16,51 +16,50 @@ use crate::model::query::{MetricQuery, Selector};
 use crate::model::time::TimeRange;
 use crate::prometheus::{SamplesRead, Session};
 
-/// How often the samples of a window are read at most, each time from farther before it, when it turns out that a series is
-/// scraped so seldom that this is needed.
+/// How often the samples of a window are read at most. Each time starts farther before the window, if a series is scraped so seldom
+/// that it needs earlier samples.
 const TRIES: u32 = 3;
 
 /// The points of a query of gauges or counters.
 ///
 /// # Errors
-/// When Prometheus does not answer, several series match a raw query, there are too many samples, or no such metric ever
-/// existed.
-pub(super) fn found(
+/// When a call fails, several series match a raw query, there are too many samples, or the metric never existed.
+pub(super) fn points(
     session: &mut Session<'_>,
     of: &Selector,
     kind: SampleKind,
     query: &MetricQuery,
-) -> Result<FoundPoints, Error> {
-    let found = match query.aggregation {
+) -> Result<PointsResult, Error> {
+    let result = match query.aggregation {
         None => raw(session, of, kind, query)?,
         Some(aggregation) => aggregated(session, of, kind, aggregation, query)?,
     };
-    if !found.has_series {
+    if !result.has_series {
         existence::must_exist(session, of, query.range)?;
     }
-    Ok(found)
+    Ok(result)
 }
 
 /// The samples of the only series, or the rates between them.
 ///
-/// A range with more samples than can be kept is read in windows, from the end that comes first on: mostly the limit is
-/// reached in the first of them.
-fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<FoundPoints, Error> {
+/// A range with more samples than can be kept is read in windows, starting from the end that comes first in the order. Mostly, the
+/// first window reaches the limit.
+fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &MetricQuery) -> Result<PointsResult, Error> {
     let mut seen = SeriesSeen::default();
     let mut points = Points::new(query.limit, query.order);
     let mut dropped = Dropped::default();
-    let mut windows = Windows::over(query.range, query.order);
+    let mut windows = ReadWindows::over(query.range, query.order);
     while let Some(window) = windows.current()
         && !points.is_partial()
     {
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
-            RawWindow::Read(answer) => {
-                windows.advance((answer.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
-                if !answer.points.is_empty() {
+            RawWindow::Read(result) => {
+                windows.advance((result.points.len() as u64) < MAX_KEPT_SAMPLES / 2);
+                if !result.points.is_empty() {
                     session.settle_recording();
                 }
-                points.add_samples(answer.points);
-                dropped.add(answer.dropped);
+                points.add_samples(result.points);
+                dropped.add(result.dropped);
             }
             RawWindow::TooMuch(read) if windows.shorten(read) => {}
             RawWindow::TooMuch(_) => {
@@ -69,13 +68,13 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
             }
         }
     }
-    Ok(FoundPoints { points, dropped, has_series: !seen.is_empty() })
+    Ok(PointsResult { points, dropped, has_series: !seen.is_empty() })
 }
 
-/// What a raw query finds in a window.
+/// The result of a raw query for a window.
 enum RawWindow {
     Read(RawResult),
-    /// More samples than can be kept, and where those lie that can be.
+    /// There are more samples than can be kept; this is the range of those that were.
     TooMuch(TimeRange),
 }
 
@@ -106,32 +105,32 @@ fn raw_window(
                 (None, None) => Err(Error::Internal),
             };
         }
-        let answer = reader.into_result();
-        match answer.further_ms.filter(|_| tries > 0) {
+        let result = reader.into_result();
+        match result.further_ms.filter(|_| tries > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
-            None => return Ok(RawWindow::Read(answer)),
+            None => return Ok(RawWindow::Read(result)),
         }
     }
 }
 
-/// The value of each bucket.
+/// The points of buckets.
 fn aggregated(
     session: &mut Session<'_>,
     of: &Selector,
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<FoundPoints, Error> {
+) -> Result<PointsResult, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
     let mut tries = TRIES;
     loop {
         tries -= 1;
         let Some(range) = plan.read_range() else {
             let points = Points::new(query.limit, query.order);
-            return Ok(FoundPoints { points, dropped: Dropped::default(), has_series: false });
+            return Ok(PointsResult { points, dropped: Dropped::default(), has_series: false });
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
-        let in_promql = |session: &mut Session<'_>| promql_fallback::found(session, of, kind, aggregation, query);
+        let in_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
         if reader.is_over_budget() || too_large.is_some() {
             return in_promql(session);
         }
@@ -140,7 +139,7 @@ fn aggregated(
             None => {
                 let (has_series, dropped) = (reader.series() > 0, reader.dropped());
                 return match reader.into_points() {
-                    Ok(points) => Ok(FoundPoints { points, dropped, has_series }),
+                    Ok(points) => Ok(PointsResult { points, dropped, has_series }),
                     Err(_) => in_promql(session),
                 };
             }

@@ -1,10 +1,10 @@
-//! An aggregated query of gauges or counters: takes the samples of all series as they are read, and gives a point for each
-//! bucket that has a value.
+//! Aggregated queries of gauges and counters: takes the samples of all series while they are read, and makes a point of each bucket
+//! that has a value.
 
 use std::ops::ControlFlow;
 
 use crate::compute::bucket_method::{BucketMethod, TooManyBuckets};
-use crate::compute::buckets::{BucketGrid, Frame};
+use crate::compute::buckets::{BucketGrid, BucketSpec};
 use crate::compute::counters::{increases, mean_rates};
 use crate::compute::gauges;
 use crate::compute::points::Points;
@@ -16,28 +16,27 @@ use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// The most samples of a query. Beyond it, PromQL answers.
+/// The max_points samples of a query. If there are more, PromQL computes the points.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The most samples of a query for which all of them have to be kept until the last is read: percentiles, and extremes of
-/// counters.
+/// The max_points samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
-/// How far before a range the samples of counters are read at least, in milliseconds: an hour. So what was counted during a gap
-/// is in the bucket in which the gap ends, and a series that is scraped every 20 minutes has the rate that it is known for.
+/// How far before a range the samples of counters are read at least, in milliseconds: an hour. So an increase during a gap counts
+/// in the bucket in which the gap ends, and a series that is scraped every 20 minutes has a rate last known at the start.
 const COUNTER_LOOK_BACK_MS: i64 = 3_600_000;
 
-/// What an aggregated query asks of the samples.
+/// Which samples an aggregated query needs, and how they become points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AggregatePlan {
     kind: SampleKind,
     aggregation: Aggregation,
-    frame: Frame,
+    spec: BucketSpec,
     look_back: Option<LookBack>,
 }
 
 impl AggregatePlan {
-    /// The plan for at most `limit` points of a range.
+    /// The plan for at max_points `limit` points of a range.
     pub fn new(
         kind: SampleKind,
         aggregation: Aggregation,
@@ -45,18 +44,18 @@ impl AggregatePlan {
         limit: usize,
         order: Order,
     ) -> AggregatePlan {
-        // One more tells whether some are left out.
-        let most = limit.saturating_add(1);
+        // One more than the limit shows whether points are left out.
+        let max_points = limit.saturating_add(1);
         let mut grid = BucketGrid::of(range, aggregation.bucket_ms);
         if aggregation.zero_fill {
-            // Each bucket is a point, so that the others need not be read.
-            grid = grid.first(most, order);
+            // Each bucket is a point, so the buckets beyond the limit need not be read.
+            grid = grid.limited_to(max_points, order);
         }
-        let frame = Frame { grid, most, order };
-        AggregatePlan { kind, aggregation, frame, look_back: look_back(kind, aggregation.method, grid) }
+        let spec = BucketSpec { grid, max_points, order };
+        AggregatePlan { kind, aggregation, spec, look_back: look_back(kind, aggregation.method, grid) }
     }
 
-    /// The same, with samples read from at least so many milliseconds before the range.
+    /// The same plan, with samples read from at least `at_least_ms` milliseconds before the range.
     pub fn looking_back(self, at_least_ms: i64) -> AggregatePlan {
         let look_back =
             self.look_back.map(|look_back| LookBack { read_ms: look_back.read_ms.max(at_least_ms), ..look_back });
@@ -68,13 +67,13 @@ impl AggregatePlan {
         self.look_back.map_or(0, |look_back| look_back.read_ms)
     }
 
-    /// From when to when samples have to be read; none if there is no whole bucket.
+    /// The range in which samples have to be read; `None` if there is no whole bucket.
     pub fn read_range(self) -> Option<TimeRange> {
-        let span = self.frame.grid.span()?;
+        let span = self.spec.grid.span()?;
         Some(TimeRange { start: (span.start - self.look_back_ms()).max(0), end: span.end })
     }
 
-    /// The most samples that are read.
+    /// The max_points samples that are read.
     pub fn max_samples(self) -> u64 {
         let keeps_samples = match self.aggregation.method {
             AggregationMethod::Percentile(_) => true,
@@ -85,23 +84,23 @@ impl AggregatePlan {
     }
 
     fn method(self) -> Box<dyn BucketMethod> {
-        let AggregatePlan { frame, aggregation: Aggregation { method, .. }, .. } = self;
+        let AggregatePlan { spec, aggregation: Aggregation { method, .. }, .. } = self;
         let (SampleKind::Counter(interval_ms), Some(look_back)) = (self.kind, self.look_back) else {
-            return gauges::pooled(method, frame);
+            return gauges::pooled(method, spec);
         };
         let reader = CounterReader::new(look_back, interval_ms);
         match method {
-            AggregationMethod::EventCount => gauges::pooled(method, frame),
-            AggregationMethod::Sum => increases(reader, frame),
-            AggregationMethod::Mean => mean_rates(reader, frame),
+            AggregationMethod::EventCount => gauges::pooled(method, spec),
+            AggregationMethod::Sum => increases(reader, spec),
+            AggregationMethod::Mean => mean_rates(reader, spec),
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
-                RateSweep::boxed(reader, method, frame)
+                RateSweep::boxed(reader, method, spec)
             }
         }
     }
 }
 
-/// Which samples before the buckets a method needs; none if it needs none.
+/// Which samples before the buckets a method needs, if any.
 fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> Option<LookBack> {
     let SampleKind::Counter(interval_ms) = kind else { return None };
     let samples = match method {
@@ -116,7 +115,7 @@ fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> O
     Some(LookBack { start: grid.start_of(0), read_ms, samples })
 }
 
-/// Takes samples as they are read, and aggregates them.
+/// Aggregates samples while they are read.
 #[derive(Debug)]
 pub struct Aggregator {
     plan: AggregatePlan,
@@ -127,12 +126,12 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// An aggregator that has read nothing yet.
+    /// An aggregator without samples.
     pub fn new(plan: AggregatePlan) -> Aggregator {
         Aggregator { plan, screen: Screen::of(plan.kind), method: plan.method(), series: 0, samples: 0 }
     }
 
-    /// How many series were read.
+    /// The number of series that were read.
     pub fn series(&self) -> u64 {
         self.series
     }
@@ -142,13 +141,13 @@ impl Aggregator {
         self.samples > self.plan.max_samples()
     }
 
-    /// What was left out so far.
+    /// How many samples were left out so far.
     pub fn dropped(&self) -> Dropped {
         self.screen.dropped()
     }
 
-    /// No more samples come. Gives how far before the range they should have been read, in milliseconds, if farther than they
-    /// were.
+    /// Ends the last series. Returns how far before the range samples should have been read, in milliseconds, if they were not read
+    /// far enough.
     pub fn end(&mut self) -> Option<i64> {
         if self.series > 0 {
             self.method.end_series();
@@ -156,36 +155,31 @@ impl Aggregator {
         self.method.further_ms()
     }
 
-    /// The points, once no more samples come.
+    /// The points, after [`Aggregator::end`].
     ///
     /// # Errors
-    /// When far more buckets have a value than an answer has points.
+    /// When far more buckets have a value than a response has points.
     pub fn into_points(self) -> Result<Points, TooManyBuckets> {
-        let Frame { grid, most, order } = self.plan.frame;
-        let mut points = Points::new(most - 1, order);
-        let values = self.method.values()?;
-        let mut count = 0;
-        let mut at = |index: i64, value: f64| {
-            count += 1;
-            Sample { at: grid.start_of(index), value }
-        };
+        let BucketSpec { grid, max_points, order } = self.plan.spec;
+        let mut points = Points::new(max_points - 1, order);
+        let mut values = self.method.values()?;
         if self.plan.aggregation.zero_fill {
-            let mut values = values.peekable();
-            for index in grid.indices(order) {
-                let value = values.next_if(|&(used, _)| used == index).map_or(0.0, |(_, value)| value);
-                if points.push(at(index, value)).is_break() {
-                    break;
-                }
-            }
-        } else {
-            for (index, value) in values {
-                if points.push(at(index, value)).is_break() {
-                    break;
-                }
+            let mut used = values.peekable();
+            values = Box::new(
+                order
+                    .indices(grid.count())
+                    .map(move |index| used.next_if(|&(in_use, _)| in_use == index).unwrap_or((index, 0.0))),
+            );
+        }
+        let mut count = 0;
+        for (index, value) in values {
+            count += 1;
+            if points.push(Sample { at: grid.start_of(index), value }).is_break() {
+                break;
             }
         }
-        if count >= most {
-            // As many buckets as an answer has room for, and one more, were looked at, of which some are no points.
+        if count >= max_points {
+            // There were more values than the limit, even if some of them are no points.
             points.leave_out();
         }
         Ok(points)
@@ -210,8 +204,8 @@ impl SampleSink for Aggregator {
     }
 
     fn kept_bytes(&self) -> usize {
-        let Frame { grid, most, .. } = self.plan.frame;
-        let points = usize::try_from(grid.count()).unwrap_or(usize::MAX).min(most);
+        let BucketSpec { grid, max_points, .. } = self.plan.spec;
+        let points = usize::try_from(grid.count()).unwrap_or(usize::MAX).min(max_points);
         self.method.kept_bytes() + points * size_of::<Sample>()
     }
 }

@@ -1,12 +1,11 @@
-//! `start()` and `end()` in an expression, which mean the start and the end of the query.
+//! `start()` and `end()` in an expression, which mean the start and the end of StackState's query.
 //!
-//! Prometheus takes them for those of the call, and a query can make several calls.
+//! For Prometheus they are the start and the end of a call, and a query can make several calls.
 
 use crate::compute::tokens::{self, Token, is_of_word};
 use crate::model::time::TimeRange;
 
-/// An expression with the times of a range in the place of `start()` and `end()`, in seconds. Strings and comments stay as they
-/// are.
+/// Replaces `start()` and `end()` in an expression with the times of a range, in seconds. Strings and comments stay as they are.
 pub fn with_times(expression: &str, range: TimeRange) -> String {
     let mut written = String::with_capacity(expression.len());
     let mut rest = expression;
@@ -24,7 +23,7 @@ pub fn with_times(expression: &str, range: TimeRange) -> String {
     written
 }
 
-/// The time that stands at the start of a text, of which the first `word` bytes are a word, and how long its call is.
+/// The time that a text begins with, and the length of its call `start()` or `end()`. The first `word` bytes are a word.
 fn time(text: &str, word: usize, range: TimeRange) -> Option<(i64, usize)> {
     let time_ms = match &text[..word] {
         name if name.eq_ignore_ascii_case("start") => range.start,
@@ -32,12 +31,12 @@ fn time(text: &str, word: usize, range: TimeRange) -> Option<(i64, usize)> {
         _ => return None,
     };
     let rest = past_blanks(past_blanks(&text[word..]).strip_prefix('(')?).strip_prefix(')')?;
-    // A number that went on with what follows would be another one.
+    // Without a character between them, the number and what follows would read as one.
     let ends = !rest.starts_with(is_of_word);
     ends.then_some((time_ms, text.len() - rest.len()))
 }
 
-/// What follows blanks and comments.
+/// The text without the blanks and comments that it begins with.
 fn past_blanks(text: &str) -> &str {
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r']);
     match rest.strip_prefix('#') {
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn start_and_end_become_the_times_of_the_question() {
+    fn start_and_end_become_the_times_of_the_query() {
         let check = |expression: &str, expected: &str| {
             assert_eq!(with_times(expression, TimeRange { start: 1_500, end: 2_000_000 }), expected);
         };

@@ -1,32 +1,32 @@
-//! What the methods of aggregation have in common: samples in, values of buckets out.
+//! The interface of aggregation methods: they take samples, and return the values of buckets.
 
 use std::fmt::Debug;
 
 use crate::model::sample::Sample;
 
-/// The most buckets that a rate last known is carried into: several times as many as a response has points. Short buckets lie densely
-/// between two samples.
+/// The most buckets without an interval of their own that get a rate last known: ten times as many as a response has points. There
+/// are many of them if buckets are much shorter than the scrape interval.
 pub const MAX_CARRIED_BUCKETS: u64 = 10_000_000;
 
-/// The values of buckets in the order that was asked for, each with the number of its bucket.
+/// The values of buckets in the order of the query, each with the index of its bucket.
 pub(super) type BucketValues = Box<dyn Iterator<Item = (i64, f64)>>;
 
-/// More buckets than [`MAX_CARRIED_BUCKETS`] have a rate last known.
+/// More buckets than [`MAX_CARRIED_BUCKETS`] need a rate last known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyBuckets;
 
-/// What a method keeps of samples. They come series after series; their values are finite.
+/// What a method keeps of the samples. They come series after series, and their values are finite.
 pub(super) trait BucketMethod: Debug {
-    /// Takes samples of a series, each later than those before.
+    /// Takes samples of a series, each later than the one before it.
     fn take(&mut self, samples: &[Sample]);
 
-    /// The series is at its end.
+    /// Ends a series.
     fn end_series(&mut self);
 
-    /// How many bytes it keeps, and needs to go through them, roughly.
+    /// About how many bytes it keeps, and needs to compute the values.
     fn kept_bytes(&self) -> usize;
 
-    /// How far before the range samples should have been read, in milliseconds, if farther than they were.
+    /// How far before the range samples should have been read, in milliseconds, if they were not read far enough.
     fn further_ms(&self) -> Option<i64> {
         None
     }

@@ -1,6 +1,6 @@
-//! The buckets of an aggregated query: where they lie, and what is gathered in each of them.
+//! The buckets of an aggregated query: where they lie, and a map that keeps an entry for each bucket in use.
 //!
-//! Knows nothing of what is gathered; that is for `gauges` and `counters` to say.
+//! `gauges` and `counters` decide what an entry is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,8 @@ use std::ops::Range;
 use crate::model::query::Order;
 use crate::model::time::TimeRange;
 
-/// Up to so many buckets, each has a place of its own in a list; of more, only those in use are kept, in a tree.
+/// Up to this many buckets, the entries are in a list with a place for each bucket. If there are more buckets, a tree keeps the
+/// entries of those in use.
 const MAX_LISTED: i64 = 1 << 16;
 
 /// The whole buckets `[start, start + bucket)`, `[start + bucket, start + 2 bucket)`, ... of a range.
@@ -25,9 +26,9 @@ impl BucketGrid {
         BucketGrid { start: range.start, bucket_ms, count: range.length() / bucket_ms }
     }
 
-    /// The first buckets in an order, at most `most` of them.
-    pub fn first(self, most: usize, order: Order) -> BucketGrid {
-        let count = self.count.min(i64::try_from(most).unwrap_or(i64::MAX));
+    /// The first buckets in an order, at most `max_buckets` of them.
+    pub fn limited_to(self, max_buckets: usize, order: Order) -> BucketGrid {
+        let count = self.count.min(i64::try_from(max_buckets).unwrap_or(i64::MAX));
         match order {
             Order::OldestFirst => BucketGrid { count, ..self },
             Order::NewestFirst => BucketGrid { start: self.start_of(self.count - count), count, ..self },
@@ -60,27 +61,20 @@ impl BucketGrid {
         (0..self.count).contains(&index).then_some(index)
     }
 
-    /// The bucket that an instant lies in, if it lies in one, and its bounds.
+    /// The bucket that an instant lies in, with its bounds, if it lies in one.
     pub fn bucket_at(self, at: i64) -> Option<Bucket> {
         let index = self.index_of(at)?;
         Some(Bucket { index, first: self.start_of(index), last: self.last_of(index) })
     }
 
-    /// The instants of all buckets together; none when there is no bucket.
+    /// From the first instant of the first bucket to the last one of the last bucket; `None` if there are no buckets.
     pub fn span(self) -> Option<TimeRange> {
         (self.count > 0).then(|| TimeRange { start: self.start, end: self.last_of(self.count - 1) })
     }
-
-    /// The buckets in an order.
-    pub fn indices(self, order: Order) -> impl Iterator<Item = i64> {
-        (0..self.count).map(move |nth| match order {
-            Order::OldestFirst => nth,
-            Order::NewestFirst => self.count - 1 - nth,
-        })
-    }
 }
 
-/// A bucket. Samples come in the order of time, so that the next one mostly lies in the same.
+/// A bucket and its bounds. Samples come in the order of time, so the next sample mostly lies in the same bucket; this makes the
+/// check cheap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     /// Its place in the grid, counted from 0 at the start.
@@ -98,114 +92,118 @@ impl Bucket {
     }
 }
 
-/// The buckets of a query, and how many of them an answer has room for, counted from one end.
+/// The buckets of a query, and how many of them can become points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
+pub struct BucketSpec {
     /// Where the buckets lie.
     pub grid: BucketGrid,
-    /// How many points are wanted; at least 1.
-    pub most: usize,
-    /// The end of the grid that points are counted from.
+    /// The most points, at least 1.
+    pub max_points: usize,
+    /// From which end of the grid the points are taken.
     pub order: Order,
 }
 
-/// Something in each bucket that is in use.
+/// An entry for each bucket that is in use.
 ///
-/// When more buckets are in use than an answer has room for, those that are farthest from the end it is counted from are let
-/// go, for they cannot become points. So memory is bounded however many buckets there are.
+/// If more buckets come into use than can become points, the map drops those that come last in the order. So the memory is bounded,
+/// however many buckets there are.
 #[derive(Debug)]
 pub struct BucketMap<A> {
-    frame: Frame,
-    cells: Cells<A>,
-    /// The buckets that can still become points.
+    spec: BucketSpec,
+    entries: Entries<A>,
+    /// The indices of the buckets that can still become points.
     wanted: Range<i64>,
 }
 
 #[derive(Debug)]
-enum Cells<A> {
-    Listed(Vec<Option<A>>),
-    InTree(BTreeMap<i64, A>),
+enum Entries<A> {
+    List(Vec<Option<A>>),
+    Tree(BTreeMap<i64, A>),
 }
 
 impl<A: Default> BucketMap<A> {
-    /// A map with nothing in any bucket.
-    pub fn new(frame: Frame) -> BucketMap<A> {
-        let count = frame.grid.count;
-        let cells = if count <= MAX_LISTED {
-            Cells::Listed((0..count).map(|_| None).collect())
+    /// A map without entries.
+    pub fn new(spec: BucketSpec) -> BucketMap<A> {
+        let count = spec.grid.count;
+        let entries = if count <= MAX_LISTED {
+            Entries::List((0..count).map(|_| None).collect())
         } else {
-            Cells::InTree(BTreeMap::new())
+            Entries::Tree(BTreeMap::new())
         };
-        BucketMap { frame, cells, wanted: 0..count }
+        BucketMap { spec, entries, wanted: 0..count }
     }
 
     /// Where the buckets lie.
     pub fn grid(&self) -> BucketGrid {
-        self.frame.grid
+        self.spec.grid
     }
 
-    /// The buckets that can still become points. They become fewer as buckets come into use.
+    /// The indices of the buckets that can still become points: fewer and fewer as buckets come into use.
     pub fn wanted(&self) -> Range<i64> {
         self.wanted.clone()
     }
 
-    /// What is in a bucket, which comes into use by this; none if it cannot become a point.
-    pub fn cell(&mut self, index: i64) -> Option<&mut A> {
+    /// The entry of a bucket, which is made if there is none; `None` if the bucket cannot become a point.
+    pub fn entry(&mut self, index: i64) -> Option<&mut A> {
         if !self.wanted.contains(&index) {
             return None;
         }
-        match &mut self.cells {
-            Cells::Listed(cells) => Some(cells.get_mut(index as usize)?.get_or_insert_default()),
-            Cells::InTree(cells) => {
-                if cells.len() >= self.frame.most && !cells.contains_key(&index) {
-                    // One more comes into use than an answer has room for.
-                    match self.frame.order {
+        match &mut self.entries {
+            Entries::List(list) => Some(list.get_mut(index as usize)?.get_or_insert_default()),
+            Entries::Tree(tree) => {
+                if tree.len() >= self.spec.max_points && !tree.contains_key(&index) {
+                    // The map is full: the bucket that comes last in the order leaves.
+                    match self.spec.order {
                         Order::OldestFirst => {
-                            let newest = *cells.last_key_value()?.0;
+                            let newest = *tree.last_key_value()?.0;
                             self.wanted.end = newest.max(index);
-                            cells.remove(&self.wanted.end);
+                            tree.remove(&self.wanted.end);
                         }
                         Order::NewestFirst => {
-                            let oldest = *cells.first_key_value()?.0;
+                            let oldest = *tree.first_key_value()?.0;
                             self.wanted.start = oldest.min(index) + 1;
-                            cells.remove(&(self.wanted.start - 1));
+                            tree.remove(&(self.wanted.start - 1));
                         }
                     }
                     if !self.wanted.contains(&index) {
                         return None;
                     }
                 }
-                Some(cells.entry(index).or_default())
+                Some(tree.entry(index).or_default())
             }
         }
     }
 
-    /// How many bytes it takes, roughly.
+    /// About how many bytes the map takes.
     pub fn kept_bytes(&self) -> usize {
-        match &self.cells {
-            Cells::Listed(cells) => cells.capacity() * size_of::<Option<A>>(),
+        match &self.entries {
+            Entries::List(list) => list.capacity() * size_of::<Option<A>>(),
             // A tree's nodes are two thirds full on average, and have links.
-            Cells::InTree(cells) => cells.len() * 2 * size_of::<(i64, A)>(),
+            Entries::Tree(tree) => tree.len() * 2 * size_of::<(i64, A)>(),
         }
     }
 
-    /// The buckets in use and what is in them, in the order that was asked for.
-    pub fn into_cells(self) -> Box<dyn Iterator<Item = (i64, A)>>
+    /// The indices and the entries of the buckets in use, in the order of the query.
+    pub fn into_entries(self) -> Box<dyn Iterator<Item = (i64, A)>>
     where
         A: 'static,
     {
-        let order = self.frame.order;
-        match self.cells {
-            Cells::Listed(cells) => {
-                let cells = (0..).zip(cells).filter_map(|(index, cell)| Some((index, cell?)));
-                in_order(cells.collect::<Vec<_>>().into_iter(), order)
+        let order = self.spec.order;
+        match self.entries {
+            Entries::List(list) => {
+                let used = (0..).zip(list).filter_map(|(index, entry)| Some((index, entry?)));
+                in_order(used.collect::<Vec<_>>().into_iter(), order)
             }
-            Cells::InTree(cells) => in_order(cells.into_iter(), order),
+            Entries::Tree(tree) => in_order(tree.into_iter(), order),
         }
     }
 }
 
-fn in_order<T>(ascending: impl DoubleEndedIterator<Item = T> + 'static, order: Order) -> Box<dyn Iterator<Item = T>> {
+/// The items of an ascending iterator, in an order.
+pub(super) fn in_order<T>(
+    ascending: impl DoubleEndedIterator<Item = T> + 'static,
+    order: Order,
+) -> Box<dyn Iterator<Item = T>> {
     match order {
         Order::OldestFirst => Box::new(ascending),
         Order::NewestFirst => Box::new(ascending.rev()),
@@ -224,7 +222,7 @@ mod tests {
     fn only_whole_buckets_count_and_each_instant_lies_in_one() {
         let check = |start, end, bucket, starts: &[i64]| {
             let grid = grid(start, end, bucket);
-            assert_eq!(grid.indices(Order::OldestFirst).map(|index| grid.start_of(index)).collect::<Vec<_>>(), starts);
+            assert_eq!((0..grid.count()).map(|index| grid.start_of(index)).collect::<Vec<_>>(), starts);
             for at in start - 2..=end + 2 {
                 let expected = starts.iter().position(|&from| (from..from + bucket).contains(&at));
                 assert_eq!(grid.index_of(at), expected.map(|index| index as i64), "{at} in {starts:?}");
@@ -242,9 +240,9 @@ mod tests {
     #[test]
     fn the_first_buckets_are_those_of_one_end() {
         let all = grid(7, 47, 10);
-        let starts = |most, order| -> Vec<i64> {
-            let first = all.first(most, order);
-            first.indices(order).map(|index| first.start_of(index)).collect()
+        let starts = |max_buckets, order: Order| -> Vec<i64> {
+            let first = all.limited_to(max_buckets, order);
+            order.indices(first.count()).map(|index| first.start_of(index)).collect()
         };
         assert_eq!(starts(2, Order::OldestFirst), [7, 17]);
         assert_eq!(starts(2, Order::NewestFirst), [37, 27]);
@@ -253,19 +251,19 @@ mod tests {
     }
 
     #[test]
-    fn of_more_buckets_than_an_answer_has_room_for_the_first_are_kept() {
+    fn of_more_buckets_than_can_become_points_the_first_are_kept() {
         // The same in a list and in a tree, in whatever order the buckets come into use.
         for count in [100, MAX_LISTED + 100] {
             for (order, expected) in [(Order::OldestFirst, [3, 5, 8]), (Order::NewestFirst, [99, 70, 41])] {
                 for used in [[3, 5, 8, 41, 70, 99], [99, 70, 41, 8, 5, 3], [41, 3, 99, 8, 70, 5]] {
-                    let mut map = BucketMap::<u32>::new(Frame { grid: grid(0, count, 1), most: 3, order });
+                    let mut map = BucketMap::<u32>::new(BucketSpec { grid: grid(0, count, 1), max_points: 3, order });
                     for index in used.into_iter().chain(used) {
-                        if let Some(cell) = map.cell(index) {
-                            *cell += 1;
+                        if let Some(entry) = map.entry(index) {
+                            *entry += 1;
                         }
                     }
-                    let cells: Vec<(i64, u32)> = map.into_cells().take(3).collect();
-                    assert_eq!(cells, expected.map(|index| (index, 2)), "{count} {order:?} {used:?}");
+                    let entries: Vec<(i64, u32)> = map.into_entries().take(3).collect();
+                    assert_eq!(entries, expected.map(|index| (index, 2)), "{count} {order:?} {used:?}");
                 }
             }
         }
@@ -273,12 +271,13 @@ mod tests {
 
     #[test]
     fn a_tree_keeps_no_more_than_it_has_to() {
-        let mut map = BucketMap::<u32>::new(Frame { grid: grid(0, 1 << 40, 1), most: 3, order: Order::OldestFirst });
+        let spec = BucketSpec { grid: grid(0, 1 << 40, 1), max_points: 3, order: Order::OldestFirst };
+        let mut map = BucketMap::<u32>::new(spec);
         for index in (0..1_000).rev() {
-            map.cell(index << 20);
+            map.entry(index << 20);
         }
         assert_eq!(map.wanted(), 0..3 << 20);
-        assert!(map.cell(3 << 20).is_none());
-        assert!(matches!(map.cells, Cells::InTree(cells) if cells.len() == 3));
+        assert!(map.entry(3 << 20).is_none());
+        assert!(matches!(map.entries, Entries::Tree(tree) if tree.len() == 3));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
-use crate::compute::buckets::{Bucket, BucketMap, Frame};
+use crate::compute::buckets::{Bucket, BucketMap, BucketSpec};
 use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
@@ -47,19 +47,19 @@ impl<B: CounterBuckets> BucketMethod for CounterSums<B> {
     }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        Ok(Box::new(self.buckets.into_map()?.into_cells().map(|(index, sum)| (index, sum.value()))))
+        Ok(Box::new(self.buckets.into_map()?.into_entries().map(|(index, sum)| (index, sum.value()))))
     }
 }
 
 /// The increases of counters: each belongs to the bucket of its later sample, so that it counts once wherever the buckets lie.
-pub(super) fn increases(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
-    Box::new(CounterSums { reader, buckets: IncreaseBuckets { map: BucketMap::new(frame), open: None } })
+pub(super) fn increases(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
+    Box::new(CounterSums { reader, buckets: IncreaseBuckets { map: BucketMap::new(spec), open: None } })
 }
 
 /// The mean rates of counters: the sum over the series of what each counted in the intervals that end in a bucket, divided by
 /// the time they took. A series of which none ends there goes on at its rate last known.
-pub(super) fn mean_rates(reader: CounterReader, frame: Frame) -> Box<dyn BucketMethod> {
-    let buckets = RateBuckets { map: BucketMap::new(frame), carried: 0, open: None, newest: None, next: 0 };
+pub(super) fn mean_rates(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
+    let buckets = RateBuckets { map: BucketMap::new(spec), carried: 0, open: None, newest: None, next: 0 };
     Box::new(CounterSums { reader, buckets })
 }
 
@@ -83,9 +83,9 @@ impl CounterBuckets for IncreaseBuckets {
 
     fn end_series(&mut self) {
         if let Some((bucket, sum)) = self.open.take()
-            && let Some(cell) = self.map.cell(bucket.index)
+            && let Some(entry) = self.map.entry(bucket.index)
         {
-            cell.add_sum(sum);
+            entry.add_sum(sum);
         }
     }
 
@@ -165,8 +165,8 @@ impl RateBuckets {
     /// Gives its share to the bucket in which intervals end.
     fn close(&mut self) {
         let Some((bucket, Together { increase, length_ms })) = self.open.take() else { return };
-        if let Some(cell) = self.map.cell(bucket.index) {
-            cell.add(increase.divided(length_ms as f64 / 1000.0));
+        if let Some(entry) = self.map.entry(bucket.index) {
+            entry.add(increase.divided(length_ms as f64 / 1000.0));
         }
         self.next = bucket.index + 1;
     }
@@ -181,8 +181,8 @@ impl RateBuckets {
                     break;
                 }
                 // The bucket may just have become one too many.
-                let Some(cell) = self.map.cell(index) else { continue };
-                cell.add(newest.rate());
+                let Some(entry) = self.map.entry(index) else { continue };
+                entry.add(newest.rate());
                 self.carried += 1;
             }
         }

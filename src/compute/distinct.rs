@@ -1,65 +1,66 @@
-//! Several series where an answer has room for one, and what tells them apart.
+//! Queries that must match one series: which series matched, and the labels in which they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::sample::Labels;
 
-/// The most series whose labels are kept.
+/// The labels of at most this many series are kept.
 const MAX_NAMED_SERIES: usize = 100;
 
-/// How many of the labels that tell series apart an error names.
+/// The most labels that an error names.
 const MAX_NAMED_LABELS: usize = 10;
 
-/// The series that a query has met. An answer has room for one.
+/// The series that a query has matched so far. A list of points shows only one.
 #[derive(Debug, Default)]
 pub struct SeriesSeen {
     labels: BTreeSet<Labels>,
-    /// How many were in one result, where that is more than are kept.
+    /// The most series in one result, which may be more than `labels` has.
     in_one_result: usize,
-    /// Whether there may be more.
+    /// Whether there may be more that were not read.
     may_have_more: bool,
 }
 
-/// More than one series where one list of points has room for one.
+/// More than one series matches, but a list of points shows only one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooMany {
     /// How many series there are.
     pub count: usize,
     /// Whether there may be more.
     pub or_more: bool,
-    /// The labels that tell them apart, each with one of its values, which is not empty.
+    /// The labels in which they differ, each with one of its values, which is not empty.
     pub differing: Vec<(String, String)>,
-    /// The labels that have to be empty to choose one of the series, all of whose other labels others have as well.
+    /// The labels that a condition has to require to be empty, to select a series whose own labels all belong to other series as
+    /// well.
     pub to_require_empty: Vec<String>,
 }
 
 impl SeriesSeen {
-    /// Takes note of a series.
+    /// Adds a series.
     pub fn add(&mut self, labels: Labels) {
         if self.labels.len() < MAX_NAMED_SERIES {
             self.labels.insert(labels);
         }
     }
 
-    /// Takes note of how many series one result has, of which not all may be given to [`SeriesSeen::add`].
+    /// Notes the number of series in one result, even if not all of them are passed to [`SeriesSeen::add`].
     pub fn note_result_size(&mut self, in_one_result: usize) {
         self.in_one_result = self.in_one_result.max(in_one_result);
     }
 
-    /// Takes note that there may be more.
+    /// Notes that there may be more series, which were not read.
     pub fn note_more(&mut self) {
         self.may_have_more = true;
     }
 
-    /// Takes note of what another has met.
+    /// Adds the series of another one.
     pub fn add_all(&mut self, other: &SeriesSeen) {
         other.labels.iter().for_each(|labels| self.add(labels.clone()));
         self.note_result_size(other.in_one_result);
         self.may_have_more |= other.may_have_more;
     }
 
-    /// How many there are, as far as they are kept.
+    /// The number of series that are known.
     pub fn len(&self) -> usize {
         self.labels.len().max(self.in_one_result)
     }
@@ -69,7 +70,7 @@ impl SeriesSeen {
         self.len() == 0
     }
 
-    /// Makes sure that there is at most one.
+    /// Checks that there is at most one series.
     ///
     /// # Errors
     /// When there are more.
@@ -86,7 +87,7 @@ impl SeriesSeen {
     }
 }
 
-/// The labels whose values are not the same in all label sets, an absent label counting as empty.
+/// The labels whose values are not the same in all label sets. An absent label counts as empty.
 fn differing_labels(sets: &BTreeSet<Labels>) -> Vec<(String, String)> {
     let names: BTreeSet<&String> = sets.iter().flat_map(BTreeMap::keys).collect();
     let values = |name: &String| -> BTreeSet<&str> {
@@ -103,7 +104,8 @@ fn differing_labels(sets: &BTreeSet<Labels>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The labels that a series lacks whose own labels all belong to another as well: no condition on a value chooses it.
+/// If one series has only labels that other series have as well, no condition on a value selects it alone. These are the labels
+/// that it lacks.
 fn missing_labels(sets: &BTreeSet<Labels>) -> Vec<String> {
     let has_all = |set: &Labels, of: &Labels| of.iter().all(|(name, value)| set.get(name) == Some(value));
     let contained = sets.iter().find_map(|set| {

@@ -1,23 +1,22 @@
-//! Gauges in buckets: the samples of all series pooled, and what a method makes of those in a bucket.
+//! Gauges in buckets: a method computes the value of a bucket from the samples of all series in it, pooled.
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, TooManyBuckets};
-use crate::compute::buckets::{BucketMap, Frame};
+use crate::compute::buckets::{BucketMap, BucketSpec};
 use crate::compute::sum::Sum;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::sample::Sample;
 
-/// Gauges in buckets, by a method.
-pub(super) fn pooled(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
+/// A method for gauges; also EVENT_COUNT of counters.
+pub(super) fn pooled(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
     match method {
-        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, frame),
-        AggregationMethod::Sum => Pooled::<Sum>::boxed(method, frame),
-        AggregationMethod::Mean => Pooled::<Mean>::boxed(method, frame),
-        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, frame),
-        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, frame),
+        AggregationMethod::EventCount => Pooled::<Count>::boxed(method, spec),
+        AggregationMethod::Sum | AggregationMethod::Mean => Pooled::<SumAndCount>::boxed(method, spec),
+        AggregationMethod::Max | AggregationMethod::Min => Pooled::<Extremes>::boxed(method, spec),
+        AggregationMethod::Percentile(_) => Pooled::<AllValues>::boxed(method, spec),
     }
 }
 
-/// The pooled samples in buckets; of those in a bucket, what the method needs is kept.
+/// Pools the samples of all series in buckets, and keeps of each bucket what the method needs.
 #[derive(Debug)]
 struct Pooled<A> {
     map: BucketMap<A>,
@@ -27,8 +26,8 @@ struct Pooled<A> {
 }
 
 impl<A: Accumulator> Pooled<A> {
-    fn boxed(method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(Pooled::<A> { map: BucketMap::new(frame), method, samples: 0 })
+    fn boxed(method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        Box::new(Pooled::<A> { map: BucketMap::new(spec), method, samples: 0 })
     }
 }
 
@@ -38,15 +37,15 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
         let mut rest = samples;
         while let Some(first) = rest.first() {
             let Some(bucket) = grid.bucket_at(first.at) else {
-                // Before the buckets there may be others, behind them there are none.
+                // Samples before the first bucket occur; samples behind the last one are not read.
                 rest = &rest[1..];
                 continue;
             };
             let end = rest.iter().position(|sample| sample.at > bucket.last).unwrap_or(rest.len());
             let (inside, later) = rest.split_at(end);
-            if let Some(cell) = self.map.cell(bucket.index) {
+            if let Some(entry) = self.map.entry(bucket.index) {
                 for sample in inside {
-                    cell.add(sample.value);
+                    entry.add(sample.value);
                 }
                 self.samples += inside.len();
             }
@@ -62,13 +61,13 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
         let method = self.method;
-        Ok(Box::new(self.map.into_cells().map(move |(index, cell)| (index, cell.value(method)))))
+        Ok(Box::new(self.map.into_entries().map(move |(index, entry)| (index, entry.value(method)))))
     }
 }
 
-/// What is kept of the samples in one bucket.
+/// What a method keeps of the samples in one bucket.
 trait Accumulator: std::fmt::Debug + Default + 'static {
-    /// How many bytes a sample takes beside what every bucket has.
+    /// How many bytes each sample takes, besides those of the bucket.
     const BYTES_A_SAMPLE: usize = 0;
 
     fn add(&mut self, value: f64);
@@ -89,31 +88,21 @@ impl Accumulator for Count {
     }
 }
 
-impl Accumulator for Sum {
-    fn add(&mut self, value: f64) {
-        Sum::add(self, value);
-    }
-
-    fn value(self, _: AggregationMethod) -> f64 {
-        Sum::value(self)
-    }
-}
-
 /// Sums and counts the samples.
 #[derive(Debug, Default)]
-struct Mean {
+struct SumAndCount {
     sum: Sum,
     count: u64,
 }
 
-impl Accumulator for Mean {
+impl Accumulator for SumAndCount {
     fn add(&mut self, value: f64) {
         self.sum.add(value);
         self.count += 1;
     }
 
-    fn value(self, _: AggregationMethod) -> f64 {
-        self.sum.divided(self.count as f64)
+    fn value(self, method: AggregationMethod) -> f64 {
+        if method == AggregationMethod::Sum { self.sum.value() } else { self.sum.divided(self.count as f64) }
     }
 }
 
@@ -146,7 +135,7 @@ impl Accumulator for Extremes {
 struct AllValues(Vec<f64>);
 
 impl Accumulator for AllValues {
-    // A list that grows has room for twice as many.
+    // A list that grows can have a capacity of twice its length.
     const BYTES_A_SAMPLE: usize = 2 * size_of::<f64>();
 
     fn add(&mut self, value: f64) {
@@ -156,7 +145,7 @@ impl Accumulator for AllValues {
     fn value(mut self, method: AggregationMethod) -> f64 {
         match method {
             AggregationMethod::Percentile(percent) => percentile(&mut self.0, percent),
-            // Other methods keep less than all samples.
+            // No other method keeps all samples.
             AggregationMethod::Mean
             | AggregationMethod::Max
             | AggregationMethod::Min
@@ -166,8 +155,8 @@ impl Accumulator for AllValues {
     }
 }
 
-/// The percentile of values, interpolated linearly between the neighbours of rank `percent / 100 * (n - 1)`; there is at least
-/// one value, and all are finite.
+/// The percentile of values, interpolated linearly between the neighbours of rank `percent / 100 * (n - 1)`. There is at least one
+/// value, and all are finite.
 pub(super) fn percentile(values: &mut [f64], percent: u8) -> f64 {
     let hundredths = (values.len() - 1) * usize::from(percent);
     let (rank, weight) = (hundredths / 100, (hundredths % 100) as f64 / 100.0);

@@ -1,7 +1,7 @@
 //! Which metrics are offered as `__counter__` and which as `__gauge__`.
 //!
-//! The metadata of Prometheus is keyed by family and knows current targets only, so it is a hint: where it says nothing,
-//! the naming rules of the exposition formats decide (translation rules, "Fields").
+//! Prometheus's metadata is keyed by metric family and covers current targets only. A metric that it says nothing of is offered as
+//! both.
 
 use crate::model::metric_type::{Metadata, MetricType};
 
@@ -16,54 +16,42 @@ pub enum MetricKind {
 
 /// Whether a metric is offered as this kind. One whose type is not declared is offered as both.
 pub fn is_offered(name: &str, kind: MetricKind, metadata: &Metadata) -> bool {
-    let mut declared = declared_places(name, metadata).peekable();
-    if declared.peek().is_some() {
-        return declared.any(|place| place == Placement::With(kind));
-    }
-    // Its name tells too little: of 1,303 gauges of real exporters, 42 end like a counter.
-    true
+    let mut declared = declared_kinds(name, metadata).peekable();
+    // The name is no reliable sign: of 1,303 gauges of real exporters, 42 have a name that ends like a counter's.
+    declared.peek().is_none() || declared.any(|kinds| kinds.contains(&kind))
 }
 
-/// Where a declared metric belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Placement {
-    /// With the metrics of a kind.
-    With(MetricKind),
-    /// Nowhere, for neither kind can show it.
-    Nowhere,
-}
-
-/// What the declarations of its own name and of the families it may be a part of make of a metric.
-fn declared_places<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = Placement> + 'm {
+/// The kinds of a metric, by each declaration of its own name and of the families that it may be a part of.
+fn declared_kinds<'m>(name: &'m str, metadata: &'m Metadata) -> impl Iterator<Item = &'static [MetricKind]> + 'm {
     const PARTS: [&str; 9] = ["", "_total", "_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum"];
     PARTS
         .into_iter()
         .filter_map(move |part| Some((part, metadata.get(name.strip_suffix(part)?)?)))
-        .flat_map(|(part, types)| types.iter().filter_map(move |&declared| place_of(declared, part)))
+        .flat_map(|(part, types)| types.iter().filter_map(move |&declared| kinds_of(declared, part)))
 }
 
-/// Where a part of a family of a declared type belongs; `None` when the type does not have such a part.
-fn place_of(declared: MetricType, part: &str) -> Option<Placement> {
+/// The kinds that a part of a family of a declared type is offered as; `None` if the type does not have such a part.
+fn kinds_of(declared: MetricType, part: &str) -> Option<&'static [MetricKind]> {
+    const COUNTER: &[MetricKind] = &[MetricKind::Counter];
+    const GAUGE: &[MetricKind] = &[MetricKind::Gauge];
     match (declared, part) {
-        (MetricType::Counter, "" | "_total") => Some(Placement::With(MetricKind::Counter)),
-        (MetricType::Gauge, "") => Some(Placement::With(MetricKind::Gauge)),
-        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(Placement::With(MetricKind::Counter)),
-        (MetricType::Histogram, "_bucket") => Some(Placement::With(MetricKind::Counter)),
-        (MetricType::GaugeHistogram, "_bucket" | "_gcount" | "_gsum") => Some(Placement::With(MetricKind::Gauge)),
-        (MetricType::Info, "" | "_info") => Some(Placement::With(MetricKind::Gauge)),
-        // The quantiles of a summary stand under its own name.
-        (MetricType::Summary, "") => Some(Placement::With(MetricKind::Gauge)),
-        // Under a histogram's own name stand native histograms, which are no numbers.
-        (MetricType::Histogram, "") => Some(Placement::Nowhere),
-        // When a counter, a histogram or a summary was made.
-        (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => {
-            Some(Placement::With(MetricKind::Gauge))
-        }
+        (MetricType::Counter, "" | "_total") => Some(COUNTER),
+        (MetricType::Histogram | MetricType::Summary, "_count" | "_sum") => Some(COUNTER),
+        (MetricType::Histogram, "_bucket") => Some(COUNTER),
+        (MetricType::Gauge, "") => Some(GAUGE),
+        (MetricType::GaugeHistogram, "_bucket" | "_gcount" | "_gsum") => Some(GAUGE),
+        (MetricType::Info, "" | "_info") => Some(GAUGE),
+        // The quantiles of a summary have its own name.
+        (MetricType::Summary, "") => Some(GAUGE),
+        // The time at which a counter, a histogram or a summary was created.
+        (MetricType::Counter | MetricType::Histogram | MetricType::Summary, "_created") => Some(GAUGE),
+        // The samples under a histogram's own name are native histograms, which neither kind can show.
+        (MetricType::Histogram, "") => Some(&[]),
         _ => None,
     }
 }
 
-/// Whether a metric is declared to be a family of several series, whose own name has no samples.
+/// Whether a metric is declared as a histogram or a summary, which has no samples under its own name.
 pub fn is_histogram_or_summary(name: &str, metadata: &Metadata) -> bool {
     let types = metadata.get(name).map_or(&[][..], Vec::as_slice);
     types
@@ -113,7 +101,7 @@ mod tests {
         check("gauges_gsum", false, true);
         check("build_info", false, true);
         check("disputed", true, true);
-        // Nothing declared, or nothing that tells.
+        // Not declared, or declared as unknown.
         check("untyped_total", true, true);
         check("unheard_of", true, true);
         check("unheard_of_bucket", true, true);

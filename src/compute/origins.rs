@@ -1,7 +1,7 @@
-//! Which samples and which increments each of the first points is made of, for those who ask how a number came to be.
+//! The samples and increments that each of the first points is made of, for the explanation of a response.
 //!
-//! Computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only when an explanation
-//! is asked for.
+//! They are computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only if the
+//! request wants an explanation.
 
 use crate::compute::rate::{self, CounterReader, Interval, LookBack};
 use crate::compute::screen::{SampleKind, Screen};
@@ -9,43 +9,43 @@ use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 
-/// A series whose samples have been read, ready to be asked what a point owes to it.
+/// A series that was read, from which [`OriginSeries::of_point`] finds what a point is made of.
 #[derive(Debug)]
 pub struct OriginSeries {
-    /// The samples that count, each with the interval since the one before if it is a counter's.
+    /// The samples that count; those of a counter with the increment since the sample before.
     readings: Vec<(Sample, Option<Increment>)>,
     /// The usual distance of its samples, in milliseconds, if there are two.
     pub median_spacing_ms: Option<i64>,
-    /// How often its value dropped, as a counter's does when it begins anew.
+    /// How often its value dropped, as a counter's does when it restarts.
     pub resets: u64,
-    /// How many of its intervals are too long to tell how fast it counted.
+    /// How many of its intervals are too long for a rate.
     pub gaps: u64,
 }
 
-/// What a counter counted between two samples.
+/// The increase of a counter between two samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Increment {
     /// The earlier sample.
     pub from: Sample,
     /// The later sample.
     pub to: Sample,
-    /// What is known of the time between them.
+    /// The interval between them.
     pub interval: Interval,
 }
 
-/// What a point owes to a series.
+/// What a point takes from a series.
 #[derive(Debug, Default, PartialEq)]
 pub struct PointOrigin {
-    /// The samples in the bucket, or at the instant, which are not the later ones of increments.
+    /// The samples in the bucket, or at the instant of a raw point, that are not the later sample of an increment in `increments`.
     pub samples: Vec<Sample>,
-    /// Of a counter: the increments that count in the point.
+    /// The increments that count in the point; for counters only.
     pub increments: Vec<Increment>,
-    /// Of a counter: the newest increment before the bucket whose rate counts as known in it.
+    /// The newest increment before the bucket, if its rate still counts in the bucket; for counters only.
     pub last_known: Option<Increment>,
 }
 
 impl OriginSeries {
-    /// A series with these samples, oldest first, of a query about a range.
+    /// A series with these samples, oldest first, for a query of a range.
     pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
         let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
         let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
@@ -73,7 +73,8 @@ impl OriginSeries {
         OriginSeries { readings, median_spacing_ms, resets, gaps }
     }
 
-    /// What the point of a bucket, or of an instant, owes to it. `first` and `last` are both in it.
+    /// What a point takes from the series. `first` and `last` are the first and the last instant of its bucket, or both the instant
+    /// of a raw point.
     pub fn of_point(&self, kind: SampleKind, aggregation: Option<Aggregation>, first: i64, last: i64) -> PointOrigin {
         let begin = self.readings.partition_point(|(sample, _)| sample.at < first);
         let end = self.readings.partition_point(|(sample, _)| sample.at <= last);
@@ -97,7 +98,7 @@ impl OriginSeries {
         origin
     }
 
-    /// The rate last known before a bucket, if it counts in it.
+    /// The increment whose rate is last known before a bucket, if this rate counts in the bucket.
     fn last_known(
         &self,
         method: Option<AggregationMethod>,
@@ -107,9 +108,9 @@ impl OriginSeries {
         last: i64,
     ) -> Option<Increment> {
         let needed_at = match method? {
-            // A mean goes on with it to the end of a bucket in which no interval ends.
+            // MEAN uses it if it is known until the end of the bucket and no interval ends in the bucket.
             AggregationMethod::Mean if increments.is_empty() => last,
-            // The rate holds until the next one.
+            // The rate counts until the next interval ends.
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => first,
             AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => return None,
         };
@@ -120,12 +121,12 @@ impl OriginSeries {
 }
 
 impl PointOrigin {
-    /// Whether the point owes nothing to the series.
+    /// Whether the point takes nothing from the series.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty() && self.increments.is_empty() && self.last_known.is_none()
     }
 
-    /// Keeps the first of what is listed, at most so much. Returns how much is left out.
+    /// Keeps at most `most` samples and increments, the first ones. Returns the number of those that it removes.
     pub fn shorten(&mut self, most: usize) -> usize {
         let all = self.samples.len() + self.increments.len();
         self.samples.truncate(most);
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_counters_sum_is_made_of_the_increments_that_end_in_its_bucket() {
-        // It starts anew at 100 s, and is away for ten minutes after 130 s.
+        // It restarts at 100 s, and has a gap of ten minutes after 130 s.
         let given = samples(&[(40_000, 5.0), (70_000, 8.0), (100_000, 2.0), (130_000, 4.0), (730_000, 9.0)]);
         let range = TimeRange::new(60_000, 900_000).unwrap();
         let series = OriginSeries::new(COUNTER, range, given);
@@ -203,7 +204,7 @@ mod tests {
         let given: Vec<Sample> = (0..2_000).map(|nth| Sample { at: 60_000 + nth, value: nth as f64 }).collect();
         let series = OriginSeries::new(COUNTER, range(), given);
         let mut origin = series.of_point(COUNTER, aggregation("SUM"), 60_000, 119_999);
-        // The first sample has none before it.
+        // The first sample has no increment.
         assert_eq!((origin.samples.len(), origin.increments.len()), (1, 1_999));
         assert_eq!(origin.shorten(500), 1_500);
         assert_eq!((origin.samples.len(), origin.increments.len()), (1, 499));

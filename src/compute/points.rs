@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::compute::plan::Grid;
 use crate::compute::screen::Screen;
+use crate::compute::steps::Steps;
 use crate::model::query::Order;
 use crate::model::sample::Sample;
 
@@ -73,7 +73,7 @@ impl Points {
     /// When a sample does not lie on the grid; nothing has been added then.
     pub fn add_evaluated(
         &mut self,
-        grid: Grid,
+        grid: Steps,
         samples: &[Sample],
         bucket_ms: i64,
         zero_fill: bool,
@@ -153,7 +153,7 @@ mod tests {
     use crate::compute::screen::SampleKind;
     use crate::model::query::NanInterpretation;
 
-    const GRID: Grid = Grid { first: 9, step: 10, count: 4 };
+    const GRID: Steps = Steps { first: 9, step: 10, count: 4 };
 
     fn samples(list: &[(i64, f64)]) -> Vec<Sample> {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()

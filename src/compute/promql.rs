@@ -1,33 +1,40 @@
-//! From a validated query to PromQL text. Nothing else builds PromQL.
+//! From a validated query to PromQL text. No other file builds PromQL.
 //!
-//! Everything that came from outside goes through `quoted` or `pattern`, so that no value can leave its string. An
-//! expression of the admin's own is the one exception: it is his to write, and it is only ever put between parentheses.
+//! Every value from outside goes through `quoted` or `pattern`, so that it cannot end its string. The only exception is an
+//! expression that an admin wrote, which is put between parentheses.
 
-use crate::compute::plan::Subquery;
+use crate::compute::subquery::Subquery;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::decimal::Decimal;
 use crate::model::query::{LabelValue, LabelValues, Matcher, Selector};
 
-/// The label that holds a metric's name.
+/// The scrape interval that the mirror assumes if it cannot measure one, in milliseconds: Prometheus's default. If it is too long,
+/// rates are only smoother; if it is too short, a window has fewer than two samples, and there is no rate.
+pub const UNKNOWN_SPACING_MS: i64 = 60_000;
+
+/// A `rate` covers at least this many scrape intervals, so that jitter or a lost scrape does no harm.
+pub const RATE_INTERVALS: i64 = 4;
+
+/// The label that contains a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// The selector of a metric's series: `{__name__="m",job="x"}`, right for every metric name on every version.
+/// The selector of a metric's series: `{__name__="m",job="x"}`, a form that works for every metric name on every version.
 pub fn selector(selector: &Selector) -> String {
     let name = Matcher::equal(METRIC_NAME, &selector.metric);
     let texts: Vec<String> = std::iter::once(&name).chain(&selector.matchers).map(matcher).collect();
     format!("{{{}}}", texts.join(","))
 }
 
-/// The selector made of matchers alone, as `match[]` takes it; `None` when there is nothing to match. A label given with
-/// a prefix also has to start with it; an empty prefix asks for nothing.
+/// The selector of matchers alone, for `match[]`; `None` if there is nothing to match. With `label_prefix`, the value of the label
+/// must also begin with the prefix, unless the prefix is empty.
 ///
-/// Prometheus refuses a selector that everything matches ("must contain at least one non-empty matcher"), so one whose
-/// matchers all admit an absent label also says that the series has a name, as every series does.
+/// Prometheus refuses a selector that every series matches ("must contain at least one non-empty matcher"). If all matchers admit
+/// an absent label, the selector therefore also requires a metric name, which every series has.
 pub fn match_selector(matchers: &[Matcher], label_prefix: Option<(&str, &str)>) -> Option<String> {
     let mut texts: Vec<String> = matchers.iter().map(matcher).collect();
     let mut selective = matchers.iter().any(|matcher| !matcher.any_of.admit_absence());
     if let Some((label, prefix)) = label_prefix.filter(|(_, prefix)| !prefix.is_empty()) {
-        // `(?s:.*)`: a value may hold line breaks, which a plain dot does not match on every version.
+        // `(?s:.*)`: a value can contain line breaks, which a plain dot does not match on every version.
         texts.push(format!("{}=~{}", label_name(label), quoted(&format!("{}(?s:.*)", pattern(prefix)))));
         selective = true;
     }
@@ -45,40 +52,40 @@ pub fn samples(of: &Selector, length_ms: i64) -> String {
     format!("{}[{}]", selector(of), duration(length_ms))
 }
 
-/// How many samples the last `length_ms` milliseconds hold, all series together; nothing when there are none.
+/// The number of samples of all series in the last `length_ms` milliseconds; an empty result if there are none.
 pub fn sample_count(of: &Selector, length_ms: i64) -> String {
     format!("sum(count_over_time({}))", samples(of, length_ms))
 }
 
-/// How many series have samples in the last `length_ms` milliseconds; nothing when there are none.
+/// The number of series with samples in the last `length_ms` milliseconds; an empty result if there are none.
 pub fn series_count(of: &Selector, length_ms: i64) -> String {
     format!("count(count_over_time({}))", samples(of, length_ms))
 }
 
-/// The patterns that the labels of a metric's series match, by label (RE2, anchored at both ends).
+/// The labels of a selector's matchers, each with the pattern that its value matches (RE2, anchored at both ends).
 pub fn label_patterns(of: &Selector) -> Vec<(String, String)> {
     of.matchers.iter().map(|matcher| (matcher.label.clone(), any_of(&matcher.any_of))).collect()
 }
 
-/// The value of a bucket of an expression: what a method makes of its values there.
+/// The value of a bucket of an expression: the method, applied to the expression's values in the bucket.
 pub fn in_bucket(expression: &str, method: AggregationMethod, subquery: Subquery) -> String {
     over_subquery(&in_parentheses(expression), method, subquery, 0)
 }
 
-/// A scalar expression as a vector of one element, which a subquery demands.
+/// A scalar expression as a vector of one element, because a subquery needs a vector.
 pub fn as_vector(expression: &str) -> String {
     format!("vector{}", in_parentheses(expression))
 }
 
 fn in_parentheses(expression: &str) -> String {
-    // The line break ends a comment that the expression may end with.
+    // If the expression ends with a comment, the line break ends the comment.
     if expression.contains('#') { format!("({expression}\n)") } else { format!("({expression})") }
 }
 
-/// The value of a bucket of gauges, all series pooled, for when there are too many samples to be read.
+/// The value of a bucket of gauges, all series pooled, if there are too many samples to read.
 ///
-/// `length_ms` is that of the range that covers the bucket, `offset_ms` how long after its last millisecond it is evaluated. Of
-/// several gauges, a percentile has one value each.
+/// `length_ms` is the length of the range that covers the bucket. The query is evaluated `offset_ms` after the last millisecond of
+/// the bucket. A percentile of several gauges has one value for each.
 pub fn gauges_in_bucket(of: &Selector, method: AggregationMethod, length_ms: i64, offset_ms: i64) -> String {
     let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
     match method {
@@ -96,30 +103,10 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
-/// The mean rate of counters in a window, or if `times_s` is given, what they count in so many seconds at that rate.
-pub fn rate_in_bucket(of: &Selector, window_ms: i64, offset_ms: i64, times_ms: Option<i64>) -> String {
-    let rate = format!("sum(rate({}{}))", samples(of, window_ms), offset(offset_ms));
-    match times_ms {
-        Some(ms) => format!("{rate} * {}", seconds(ms)),
-        None => rate,
-    }
-}
-
-/// What a method makes of the rates of counters in a bucket, each of them in a window.
-pub fn rates_in_bucket(
-    of: &Selector,
-    method: AggregationMethod,
-    window_ms: i64,
-    subquery: Subquery,
-    offset_ms: i64,
-) -> String {
-    over_subquery(&format!("sum(rate({}))", samples(of, window_ms)), method, subquery, offset_ms)
-}
-
-/// The value of a bucket of counters, all series together, for when there are too many samples to be read.
+/// The value of a bucket of counters, all series together, if there are too many samples to read.
 ///
-/// `window_ms` is the range that a sum or a mean is computed over, `rate_ms` that of each rate which the other methods aggregate,
-/// `offset_ms` how long after its last millisecond the bucket is evaluated.
+/// `window_ms` is the range of the rate for a sum or a mean, `rate_ms` the range of each rate that the other methods aggregate. The
+/// query is evaluated `offset_ms` after the last millisecond of the bucket.
 pub fn counters_in_bucket(
     of: &Selector,
     Aggregation { method, bucket_ms, .. }: Aggregation,
@@ -128,14 +115,14 @@ pub fn counters_in_bucket(
     subquery: Subquery,
     offset_ms: i64,
 ) -> String {
+    let rate_of_all = |range_ms, offset_ms| format!("sum(rate({}{}))", samples(of, range_ms), offset(offset_ms));
     match method {
-        AggregationMethod::Mean => rate_in_bucket(of, window_ms, offset_ms, None),
-        AggregationMethod::Sum => rate_in_bucket(of, window_ms, offset_ms, Some(bucket_ms)),
-        AggregationMethod::Max
-        | AggregationMethod::Min
-        | AggregationMethod::Percentile(_)
-        // Counted as gauges are.
-        | AggregationMethod::EventCount => rates_in_bucket(of, method, rate_ms, subquery, offset_ms),
+        AggregationMethod::Mean => rate_of_all(window_ms, offset_ms),
+        AggregationMethod::Sum => format!("{} * {}", rate_of_all(window_ms, offset_ms), seconds(bucket_ms)),
+        AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
+            over_subquery(&rate_of_all(rate_ms, 0), method, subquery, offset_ms)
+        }
+        AggregationMethod::EventCount => gauges_in_bucket(of, method, subquery.length_ms, offset_ms),
     }
 }
 
@@ -156,8 +143,8 @@ fn offset(offset_ms: i64) -> String {
     if offset_ms == 0 { String::new() } else { format!(" offset {}", duration(offset_ms)) }
 }
 
-/// A duration as all engines read it to the millisecond: `60s`, `2s98ms`, `5ms`. VictoriaMetrics 1.79 makes a millisecond less of
-/// some that are written in milliseconds alone.
+/// A duration in a form that all engines read exactly: `60s`, `2s98ms`, `5ms`. VictoriaMetrics 1.79 reads some durations that are
+/// in milliseconds alone as one millisecond less.
 fn duration(ms: i64) -> String {
     match (ms / 1000, ms % 1000) {
         (0, ms) => format!("{ms}ms"),
@@ -185,12 +172,7 @@ fn matcher(matcher: &Matcher) -> String {
 }
 
 fn any_of(values: &LabelValues) -> String {
-    let mut patterns = String::new();
-    for (nth, value) in values.iter().enumerate() {
-        patterns.push_str(if nth == 0 { "" } else { "|" });
-        patterns.push_str(&value_pattern(value));
-    }
-    patterns
+    values.iter().map(value_pattern).collect::<Vec<_>>().join("|")
 }
 
 fn value_pattern(value: LabelValue<'_>) -> String {
@@ -200,8 +182,8 @@ fn value_pattern(value: LabelValue<'_>) -> String {
     }
 }
 
-/// How many characters the patterns have that matchers come to, piece by piece, with what is repeated in them written out, as
-/// Prometheus does to read them. A label that has to have one text needs no pattern.
+/// The number of characters of each piece of the patterns for matchers. Repetitions count as if they were written out, because
+/// Prometheus expands them. A matcher of a single text needs no pattern.
 pub fn pattern_chars(matchers: &[Matcher]) -> impl Iterator<Item = usize> {
     let with_pattern = matchers.iter().filter(|matcher| matcher.any_of.only_text().is_none());
     with_pattern.flat_map(|matcher| matcher.any_of.iter().enumerate()).map(|(nth, value)| {
@@ -214,28 +196,27 @@ pub fn pattern_chars(matchers: &[Matcher]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// How many characters the pattern of the texts has that begin like this.
+/// The number of characters of the pattern for a prefix.
 pub fn prefix_chars(prefix: &str) -> usize {
     pattern(prefix).chars().count()
 }
 
-/// A label's name as it stands in a selector: bare when it is a legacy identifier, else quoted, which Prometheus 3 and
-/// newer take and older servers refuse.
+/// A label's name in a selector: bare if it is a legacy identifier, else quoted, which Prometheus accepts from version 3 on.
 fn label_name(name: &str) -> String {
     if is_legacy_label_name(name) { name.to_owned() } else { quoted(name) }
 }
 
-/// Whether a name is one that every version takes bare: `[a-zA-Z_][a-zA-Z0-9_]*`.
-pub fn is_legacy_label_name(name: &str) -> bool {
+/// Whether every version accepts a label's name without quotes: `[a-zA-Z_][a-zA-Z0-9_]*`.
+fn is_legacy_label_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A PromQL string literal. Only these need an escape; everything else goes as it is, for PromQL has no `\u{..}`.
+/// A PromQL string literal. Only the characters below need an escape; the others stay as they are, because PromQL has no `\u{..}`.
 ///
-/// The replacement character is the odd one: a label may hold it (exporters write it for broken text), but Prometheus's
-/// lexer takes it for broken text itself ("invalid UTF-8 rune") unless it is escaped the way Go does.
+/// A label can contain the replacement character, which exporters write for broken text. Prometheus's lexer refuses it ("invalid
+/// UTF-8 rune") unless it is escaped in Go's way.
 fn quoted(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     literal.push('"');
@@ -252,7 +233,7 @@ fn quoted(text: &str) -> String {
     literal
 }
 
-/// An RE2 pattern that matches exactly this text: the characters RE2 gives a meaning are escaped.
+/// An RE2 pattern that matches exactly this text: characters with a meaning in RE2 are escaped.
 fn pattern(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -264,8 +245,8 @@ fn pattern(text: &str) -> String {
     escaped
 }
 
-/// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, whole ones with
-/// `.0` or without, as Go, Java, Python and C write them (`2`, `2.0`, `1e-05`, `0.00001`, `1.0E6`).
+/// An RE2 pattern that matches the spellings of a number that exporters use: written out or with an exponent, whole numbers with or
+/// without `.0`, as Go, Java, Python and C write them (`2`, `2.0`, `1e-05`, `0.00001`, `1.0E6`).
 fn number_pattern(number: Decimal) -> String {
     let Decimal { is_negative, digits, exponent } = number;
     if digits == 0 {
@@ -299,7 +280,7 @@ fn with_exponent(digits: &str, exponent: i32) -> String {
     format!("{first}{decimals}[eE]{power}")
 }
 
-/// So many zeros, by their number where they are many.
+/// `count` zeros, written as a repetition if there are more than three.
 fn zeros(count: i32) -> String {
     if count > 3 { format!("0{{{count}}}") } else { "0".repeat(count as usize) }
 }
@@ -393,6 +374,26 @@ mod tests {
         for (ms, text) in [(1, "1ms"), (999, "999ms"), (1_000, "1s"), (128_617, "128s617ms"), (3_600_000, "3600s")] {
             assert_eq!(duration(ms), text);
         }
+    }
+
+    #[test]
+    fn each_method_has_its_promql_for_counters() {
+        let check = |method: AggregationMethod, expected: &str| {
+            let of = Selector { metric: "m".into(), matchers: Vec::new() };
+            let aggregation = Aggregation { method, zero_fill: false, bucket_ms: 90_500 };
+            let subquery = Subquery { length_ms: 90_499, resolution_ms: 15_000 };
+            let promql = counters_in_bucket(&of, aggregation, 105_000, 60_000, subquery, 1);
+            assert_eq!(promql, expected.replace('M', r#"{__name__="m"}"#), "{method:?}");
+        };
+        check(AggregationMethod::Sum, "sum(rate(M[105s] offset 1ms)) * 90.5");
+        check(AggregationMethod::Mean, "sum(rate(M[105s] offset 1ms))");
+        check(AggregationMethod::Max, "max_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        check(AggregationMethod::Min, "min_over_time(sum(rate(M[60s]))[90s499ms:15s] offset 1ms)");
+        check(
+            AggregationMethod::Percentile(98),
+            "quantile_over_time(0.98, sum(rate(M[60s]))[90s499ms:15s] offset 1ms)",
+        );
+        check(AggregationMethod::EventCount, "sum(count_over_time(M[90s499ms] offset 1ms))");
     }
 
     #[test]

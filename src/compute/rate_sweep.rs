@@ -1,25 +1,25 @@
-//! Extremes and percentiles of the rates of counters: of R(t) at every time t at which a counter was scraped, R being the sum
-//! over the series of the rate last known.
+//! MAX, MIN and percentiles of counters: of R(t) at every time t at which a series was scraped. R is the sum of the rates last
+//! known of all series.
 //!
-//! The series come one after another, but R needs all of them at each time. So what happens to each is kept, and gone through
-//! in the order of time.
+//! The series come one after another, but R needs all of them at each time. So this keeps the events of all series, and goes
+//! through them in the order of time (a sweep).
 
 use std::collections::VecDeque;
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
-use crate::compute::buckets::Frame;
+use crate::compute::buckets::{BucketSpec, in_order};
 use crate::compute::gauges::percentile;
-use crate::compute::rate::{CounterReader, Interval, Reading};
+use crate::compute::rate::{CounterReader, Reading};
 use crate::compute::sum::Twofold;
 use crate::model::aggregation::AggregationMethod;
 use crate::model::query::Order;
 use crate::model::sample::Sample;
 
-/// Something that happens to a series. There are millions of them, so that each byte counts.
+/// An event of a series. There are millions of events, so each byte counts.
 #[derive(Debug, Clone, Copy)]
 struct Event {
     at: i64,
-    /// The rate that is known from now on; 0 if that is not what happens.
+    /// The rate that is known from now on, for [`What::Rate`]; else 0.
     rate: f64,
     series: u32,
     what: What,
@@ -27,41 +27,30 @@ struct Event {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum What {
-    /// It is scraped, which tells its rate.
+    /// The series was scraped, and an interval with a rate ends.
     Rate,
-    /// It is scraped, which tells nothing.
+    /// The series was scraped, and no interval with a rate ends.
     Nothing,
-    /// Its rate is no longer known.
+    /// The rate last known is too old from now on.
     Forgotten,
 }
 
-impl Event {
-    fn scraped(at: i64, series: u32, rate: Option<f64>) -> Event {
-        let what = if rate.is_some() { What::Rate } else { What::Nothing };
-        Event { at, rate: rate.unwrap_or_default(), series, what }
-    }
-
-    fn forgotten(at: i64, series: u32) -> Event {
-        Event { at, rate: 0.0, series, what: What::Forgotten }
-    }
-}
-
-/// What happens to counters, in buckets.
+/// Collects the events of counters, and computes the values of buckets from them.
 #[derive(Debug)]
 pub(super) struct RateSweep {
     reader: CounterReader,
     method: AggregationMethod,
-    frame: Frame,
+    spec: BucketSpec,
     events: Vec<Event>,
-    /// The number of the series that is read.
+    /// The number of the current series.
     series: u32,
-    /// Until when its newest rate is known.
+    /// Until when the newest rate of the current series counts as known.
     known_until: Option<i64>,
 }
 
 impl RateSweep {
-    pub(super) fn boxed(reader: CounterReader, method: AggregationMethod, frame: Frame) -> Box<dyn BucketMethod> {
-        Box::new(RateSweep { reader, method, frame, events: Vec::new(), series: 0, known_until: None })
+    pub(super) fn boxed(reader: CounterReader, method: AggregationMethod, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        Box::new(RateSweep { reader, method, spec, events: Vec::new(), series: 0, known_until: None })
     }
 }
 
@@ -75,13 +64,13 @@ impl BucketMethod for RateSweep {
         let RateSweep { reader, events, series, known_until, .. } = self;
         reader.end();
         if let Some(until) = known_until.take() {
-            events.push(Event::forgotten(until + 1, *series));
+            events.push(Event { at: until + 1, rate: 0.0, series: *series, what: What::Forgotten });
         }
         *series += 1;
     }
 
     fn kept_bytes(&self) -> usize {
-        // Sorting them takes half as many more.
+        // Sorting takes half as much again.
         self.events.len() * size_of::<Event>() / 2 * 3
     }
 
@@ -90,9 +79,9 @@ impl BucketMethod for RateSweep {
     }
 
     fn values(mut self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        // Each series is in order already, which this sort makes use of.
+        // The events of each series are already in order, which makes this sort fast.
         self.events.sort_by_key(|event| event.at);
-        let mut sweep = Sweep::new(self.method, self.frame, self.series);
+        let mut sweep = Sweep::new(self.method, self.spec, self.series);
         for at_once in self.events.chunk_by(|one, other| one.at == other.at) {
             sweep.go_on_to(at_once[0].at)?;
             sweep.apply(at_once);
@@ -100,30 +89,33 @@ impl BucketMethod for RateSweep {
                 break;
             }
         }
-        sweep.close_until(self.frame.grid.count())?;
-        Ok(sweep.into_values())
+        sweep.close_until(self.spec.grid.count())?;
+        Ok(in_order(sweep.values.into_iter(), self.spec.order))
     }
 }
 
-/// Takes note of a reading of a series.
+/// Adds the events of a reading.
 fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
     if let Some(until) = known_until.filter(|&until| until < reading.at) {
-        events.push(Event::forgotten(until + 1, series));
+        events.push(Event { at: until + 1, rate: 0.0, series, what: What::Forgotten });
         *known_until = None;
     }
-    let interval = reading.interval.filter(|interval| interval.has_rate);
-    if let Some(interval) = interval {
-        *known_until = Some(interval.known_until());
-    }
-    events.push(Event::scraped(reading.at, series, interval.map(Interval::rate)));
+    let (rate, what) = match reading.interval.filter(|interval| interval.has_rate) {
+        Some(interval) => {
+            *known_until = Some(interval.known_until());
+            (interval.rate(), What::Rate)
+        }
+        None => (0.0, What::Nothing),
+    };
+    events.push(Event { at: reading.at, rate, series, what });
 }
 
-/// The way through the events in the order of time.
+/// Goes through the events in the order of time.
 struct Sweep {
     method: AggregationMethod,
-    frame: Frame,
+    spec: BucketSpec,
     rates: KnownRates,
-    /// The bucket that is gathered now: R at the times of it at which a series was scraped, if any was.
+    /// The current bucket, and the values of R in it at the times at which a series was scraped; `None` if there was no such time.
     bucket: i64,
     gathered: Option<Vec<f64>>,
     values: VecDeque<(i64, f64)>,
@@ -131,14 +123,14 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn new(method: AggregationMethod, frame: Frame, series: u32) -> Sweep {
+    fn new(method: AggregationMethod, spec: BucketSpec, series: u32) -> Sweep {
         let rates = KnownRates::new(series as usize);
-        Sweep { method, frame, rates, bucket: 0, gathered: None, values: VecDeque::new(), carried: 0 }
+        Sweep { method, spec, rates, bucket: 0, gathered: None, values: VecDeque::new(), carried: 0 }
     }
 
     /// Closes the buckets that lie before an instant.
     fn go_on_to(&mut self, at: i64) -> Result<(), TooManyBuckets> {
-        let grid = self.frame.grid;
+        let grid = self.spec.grid;
         match grid.index_of(at) {
             Some(index) => self.close_until(index),
             None if at > grid.start_of(0) => self.close_until(grid.count()),
@@ -146,7 +138,7 @@ impl Sweep {
         }
     }
 
-    /// Applies what happens at one instant.
+    /// Applies the events of one instant.
     fn apply(&mut self, at_once: &[Event]) {
         for event in at_once {
             match event.what {
@@ -156,23 +148,23 @@ impl Sweep {
             }
         }
         let is_scraped = at_once.iter().any(|event| event.what != What::Forgotten);
-        if is_scraped && self.frame.grid.index_of(at_once[0].at).is_some() {
+        if is_scraped && self.spec.grid.index_of(at_once[0].at).is_some() {
             self.gathered.get_or_insert_default().extend(self.rates.sum());
         }
     }
 
-    /// Gives the buckets before another one their values.
+    /// Computes the values of the buckets before `until`.
     fn close_until(&mut self, until: i64) -> Result<(), TooManyBuckets> {
         while self.bucket < until && !self.is_done() {
             let value = match self.gathered.take() {
                 Some(mut gathered) => value(&mut gathered, self.method),
-                // At its last millisecond, what is known is what was known before it.
+                // No series was scraped in this bucket, so R is the same at its last millisecond.
                 None => match self.rates.sum() {
                     Some(rate) => {
                         self.carried += 1;
                         Some(rate)
                     }
-                    // Nor does any bucket on the way have a value.
+                    // The other buckets before `until` have no value either.
                     None => {
                         self.bucket = until;
                         return Ok(());
@@ -192,41 +184,34 @@ impl Sweep {
 
     fn push(&mut self, value: f64) {
         self.values.push_back((self.bucket, value));
-        if self.values.len() > self.frame.most && self.frame.order == Order::NewestFirst {
+        if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
             self.values.pop_front();
         }
     }
 
-    /// Whether there are as many values as an answer has room for, and later ones do not count.
+    /// Whether there are enough values for the response, so that later ones do not count.
     fn is_done(&self) -> bool {
-        self.frame.order == Order::OldestFirst && self.values.len() >= self.frame.most
-    }
-
-    fn into_values(self) -> BucketValues {
-        match self.frame.order {
-            Order::OldestFirst => Box::new(self.values.into_iter()),
-            Order::NewestFirst => Box::new(self.values.into_iter().rev()),
-        }
+        self.spec.order == Order::OldestFirst && self.values.len() >= self.spec.max_points
     }
 }
 
-/// What a method makes of the values of R in a bucket; none of none.
+/// The method, applied to the values of R in a bucket; `None` if there are no values.
 fn value(gathered: &mut [f64], method: AggregationMethod) -> Option<f64> {
     match method {
         AggregationMethod::Percentile(percent) => (!gathered.is_empty()).then(|| percentile(gathered, percent)),
         AggregationMethod::Min => gathered.iter().copied().reduce(f64::min),
         AggregationMethod::Max => gathered.iter().copied().reduce(f64::max),
-        // Other methods need no R.
+        // The other methods do not use R.
         AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => None,
     }
 }
 
-/// The rates of all series that are known, and their sum.
+/// The known rates of all series, and their sum.
 ///
-/// The sum is kept as a tree of sums of two: a change costs as many additions as the tree has levels, and unlike in a sum from
-/// which rates are taken away again, no rounding error stays behind.
+/// The sum is a tree of sums of two. A change costs one addition for each level of the tree, and leaves no rounding error behind,
+/// unlike a running sum from which old rates are subtracted.
 struct KnownRates {
-    /// The sum of all is at 1, the halves of a sum at `n` are at `2n` and `2n + 1`, the rates behind the middle.
+    /// The sum of all is at index 1, the two halves of a sum at `n` are at `2n` and `2n + 1`, and the rates are in the second half.
     sums: Vec<Twofold>,
     is_known: Vec<bool>,
     known: usize,

@@ -1,4 +1,4 @@
-//! A raw query of a gauge or a counter: the samples of the only series as they are, or the rates between them.
+//! Raw queries of a gauge or a counter: the samples of the only series, or the rates between them.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use crate::compute::screen::{Dropped, SampleKind, Screen};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// What a raw query asks of the samples.
+/// Which samples a raw query needs, and how they become points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawPlan {
     kind: SampleKind,
@@ -22,53 +22,53 @@ impl RawPlan {
     pub fn new(kind: SampleKind, range: TimeRange) -> RawPlan {
         let look_back_ms = match kind {
             SampleKind::Gauge(_) => 0,
-            // The first rate needs the sample before it.
+            // The first rate needs the sample before the range.
             SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, rate::sure_gap_ms(interval_ms)),
         };
         RawPlan { kind, range, look_back_ms }
     }
 
-    /// The same, with samples read from at least so many milliseconds before the range.
+    /// The same plan, with samples read from at least `at_least_ms` milliseconds before the range.
     pub fn looking_back(self, at_least_ms: i64) -> RawPlan {
         RawPlan { look_back_ms: self.look_back_ms.max(at_least_ms), ..self }
     }
 
-    /// From when to when samples have to be read.
+    /// The range in which samples have to be read.
     pub fn read_range(self) -> TimeRange {
         TimeRange { start: (self.range.start - self.look_back_ms).max(0), end: self.range.end }
     }
 }
 
-/// Takes samples as they are read, and keeps those of the only series.
+/// Takes samples while they are read, and keeps those of the only series.
 #[derive(Debug)]
 pub struct RawReader {
     plan: RawPlan,
-    /// The series that have samples in the range; what ended before it is none of them.
+    /// The series that have samples in the range. A series that ended before the range does not count.
     seen: SeriesSeen,
-    /// The labels of the series that is read, until it has a sample in the range.
+    /// The labels of the current series, until it has a sample in the range.
     labels: Option<Labels>,
-    /// The samples of the series that is read.
+    /// The samples of the current series.
     current: Vec<Sample>,
     /// The samples of the first series that has some in the range.
     only: Vec<Sample>,
-    /// How many series have some. Two of them may look alike, where labels of the upstream's own are added to all.
+    /// How many series have samples in the range. Two of them can have the same labels, if the upstream adds external labels.
     in_range: usize,
     samples: u64,
 }
 
-/// What a raw query comes to.
+/// The result of a raw query.
 #[derive(Debug, PartialEq)]
 pub struct RawResult {
     /// The points, oldest first.
     pub points: Vec<Sample>,
-    /// What was left out.
+    /// How many samples were left out.
     pub dropped: Dropped,
-    /// How far before the range samples should have been read, in milliseconds, if farther than they were.
+    /// How far before the range samples should have been read, in milliseconds, if they were not read far enough.
     pub further_ms: Option<i64>,
 }
 
 impl RawReader {
-    /// A reader that has read nothing yet.
+    /// A reader without samples.
     pub fn new(plan: RawPlan) -> RawReader {
         let (current, only) = (Vec::new(), Vec::new());
         RawReader { plan, seen: SeriesSeen::default(), labels: None, current, only, in_range: 0, samples: 0 }
@@ -79,26 +79,26 @@ impl RawReader {
         self.samples > MAX_KEPT_SAMPLES
     }
 
-    /// From when to when there are samples, as far as they are read.
+    /// From the first to the last sample that was read.
     pub fn span(&self) -> Option<TimeRange> {
         let samples = if self.only.is_empty() { &self.current } else { &self.only };
         Some(TimeRange { start: samples.first()?.at, end: samples.last()?.at })
     }
 
-    /// The series that have samples in the range, as far as they are read.
+    /// The series with samples in the range that were read so far.
     pub fn seen(&self) -> &SeriesSeen {
         &self.seen
     }
 
     fn end_series(&mut self) {
-        // Its labels are gone when a sample of it lies in the range.
+        // `labels` is empty if the series has a sample in the range.
         if self.labels.take().is_none() && self.only.is_empty() {
             self.only = std::mem::take(&mut self.current);
         }
         self.current.clear();
     }
 
-    /// The answer, once no more samples come.
+    /// The result, after all samples were read.
     pub fn into_result(mut self) -> RawResult {
         self.end_series();
         let RawPlan { kind, range, look_back_ms } = self.plan;
@@ -116,7 +116,7 @@ impl RawReader {
         };
         reader.take(&finite, &mut add);
         reader.end();
-        // A rate may be larger than any number.
+        // A rate can overflow to infinity.
         RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
     }
 }
@@ -140,7 +140,7 @@ impl SampleSink for RawReader {
             self.in_range += 1;
             self.seen.note_result_size(self.in_range);
         }
-        // Of a second series it only matters that it is there.
+        // A second series makes the query fail, so its samples do not matter.
         if self.only.is_empty() {
             self.current.extend_from_slice(samples);
         }
@@ -148,7 +148,7 @@ impl SampleSink for RawReader {
     }
 
     fn kept_bytes(&self) -> usize {
-        // The rates of a counter have a list of their own.
+        // A counter needs a second list, for its rates.
         let lists = if let SampleKind::Counter(_) = self.plan.kind { 2 } else { 1 };
         (self.only.len() + self.current.len()) * lists * size_of::<Sample>()
     }

@@ -1,28 +1,28 @@
-//! Which samples count: those that a JSON number can hold. The others are left out before anything is computed.
+//! Leaves out samples that are NaN or infinite, because JSON has no such number, before anything is computed.
 
 use crate::model::query::NanInterpretation;
 use crate::model::sample::Sample;
 
-/// What the samples are of, and how they are scraped.
+/// What the samples are: those of gauges or of counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleKind {
-    /// Gauges, or values of an expression, and what a NaN of theirs becomes.
+    /// Samples of gauges, or values of an expression, and what a NaN becomes.
     Gauge(NanInterpretation),
-    /// Counters, and every how many milliseconds they are scraped, if that is known.
+    /// Samples of counters, and their scrape interval in milliseconds, if it is given.
     Counter(Option<i64>),
 }
 
 /// How many samples were left out, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Samples that are not a number.
+    /// Samples that are NaN.
     pub nan: u64,
-    /// Infinite samples, for which JSON has no number.
+    /// Samples that are infinite.
     pub infinite: u64,
 }
 
 impl Dropped {
-    /// Adds what was left out elsewhere.
+    /// Adds other counts.
     pub fn add(&mut self, other: Dropped) {
         self.nan += other.nan;
         self.infinite += other.infinite;
@@ -34,12 +34,12 @@ impl Dropped {
 pub struct Screen {
     nan: NanInterpretation,
     dropped: Dropped,
-    /// The samples that are left when some are left out.
+    /// The samples that count, if others were left out.
     left: Vec<Sample>,
 }
 
 impl Screen {
-    /// A screen for samples of a kind. What is no number is not a sample of a counter, whatever a NaN stands for elsewhere.
+    /// A screen for samples of a kind. A NaN of a counter is always left out, whatever `nan_interpretation` says.
     pub fn of(kind: SampleKind) -> Screen {
         let nan = match kind {
             SampleKind::Gauge(nan) => nan,
@@ -62,7 +62,7 @@ impl Screen {
         &self.left
     }
 
-    /// The samples of a list that count, without a copy. Their values are finite.
+    /// The samples of a list that count. Their values are finite. This removes the others in place.
     pub fn retain_finite(&mut self, mut samples: Vec<Sample>) -> Vec<Sample> {
         samples.retain_mut(|sample| self.lets_through(sample));
         samples
@@ -84,7 +84,7 @@ impl Screen {
         false
     }
 
-    /// What was left out so far.
+    /// How many samples were left out so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped
     }

@@ -1,11 +1,11 @@
-//! What an expression is made of, as far as it is told apart here: strings, comments, words.
+//! Splits a PromQL expression into strings, comments, words and other characters.
 
 /// A part of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    /// In quotes of any kind, which belong to it.
+    /// A string, with its quotes of any kind.
     Text,
-    /// Up to the end of its line.
+    /// A comment, up to the end of its line.
     Comment,
     /// A name, a number or a keyword.
     Word,
@@ -13,7 +13,7 @@ pub(super) enum Token {
     Other(char),
 }
 
-/// The part that an expression begins with, and its length in bytes.
+/// The token that an expression begins with, and its length in bytes; `None` at the end.
 pub(super) fn first(expression: &str) -> Option<(Token, usize)> {
     Some(match expression.chars().next()? {
         quote @ ('"' | '\'') => (Token::Text, quoted_length(expression, quote, true)),
@@ -24,7 +24,7 @@ pub(super) fn first(expression: &str) -> Option<(Token, usize)> {
     })
 }
 
-/// How many characters the patterns of an expression have together: the texts behind `=~` and `!~`, as they are written.
+/// The number of characters of all patterns of an expression: the strings behind `=~` and `!~`, with their escapes.
 pub fn pattern_chars(expression: &str) -> usize {
     let (mut chars, mut rest, mut operator) = (0, expression, [' ', ' ']);
     while let Some((token, length)) = first(rest) {
@@ -43,12 +43,12 @@ pub fn pattern_chars(expression: &str) -> usize {
     chars
 }
 
-/// Names of metrics may have colons, numbers letters and points.
+/// Whether a character belongs to a word. Metric names can have colons, numbers can have letters and points.
 pub(super) fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.')
 }
 
-/// The length of the string that a text begins with, or of the whole text if it does not end.
+/// The length of the string that a text begins with, or of the whole text if the string does not end.
 fn quoted_length(text: &str, quote: char, has_escapes: bool) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(1) {

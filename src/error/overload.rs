@@ -1,36 +1,36 @@
-//! No room for a further request: which bound is reached, and how much room there is.
+//! Overload: which bound is reached, and how many requests the mirror holds at most.
 
 use std::fmt;
 
-/// No room for a request.
+/// The mirror has no room for another request.
 #[derive(Debug)]
 pub struct Overload {
-    /// The upstream that is meant; it shows no password.
+    /// The upstream of the request, without a password.
     pub upstream: String,
-    /// What has no more room.
+    /// Which bound is reached.
     pub full: Full,
-    /// How much room there is.
+    /// How many requests the mirror holds at most.
     pub places: Places,
 }
 
-/// What has no room for a further request.
+/// The bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// Workers and queue.
+    /// All workers are busy, and the queue is full.
     Everything,
-    /// The share of one upstream, which is three quarters.
+    /// One upstream has its full share, which is three quarters.
     Upstream {
-        /// How many requests to it there are.
+        /// How many of its requests the mirror holds.
         held: usize,
     },
-    /// The share of the upstreams that have not answered lately, which is seven eighths.
+    /// The upstreams that have not responded lately have their full share, which is seven eighths.
     UnknownUpstreams {
-        /// How many requests to them there are.
+        /// How many of their requests the mirror holds.
         held: usize,
     },
 }
 
-/// How many requests there is room for.
+/// How many requests the mirror holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
     /// On workers.

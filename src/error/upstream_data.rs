@@ -1,29 +1,29 @@
-//! Errors of what an upstream has: more than one series, too many samples, values at other times than those queried.
+//! Errors because of the data of an upstream: more than one series, too many samples, values for instants that were not queried.
 
 use crate::compute::distinct::TooMany;
 use crate::compute::points::OffGrid;
 use crate::error::Error;
 use crate::prometheus::{Upstream, shortened};
 
-/// The code of an upstream that answers as different engines do.
+/// The code of an upstream that responds like several engines.
 pub(super) const SEVERAL_ENGINES: &str = "several_engines";
-/// The code of values for other instants than those queried.
+/// The code of values for instants that were not queried.
 pub(super) const TIMES_MOVED: &str = "times_moved";
 
 impl Error {
-    /// A result of native histograms, which one list of points cannot hold.
+    /// The result has native histograms, which a list of points cannot show.
     pub fn native_histogram() -> Error {
         Error::UnsupportedFieldType { code: "native_histogram", mirror_type: "native histogram".to_owned() }
     }
 
-    /// Several series where one list of points has room for one.
+    /// Several series match, but a list of points shows only one.
     pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
         let remedy = match (too_many.to_require_empty.as_slice(), too_many.differing.first()) {
             ([], Some((label, value))) => {
                 format!("add a condition on one of these labels, such as {label} = {value:?}")
             }
             ([], None) => "add a condition on a label".to_owned(),
-            // What one series lacks, no value of the other's selects.
+            // No condition on a value selects a series that only lacks labels of the others.
             (labels, _) => {
                 let conditions: Vec<String> = labels.iter().map(|label| format!("{label} = \"\"")).collect();
                 let example = too_many.differing.first();
@@ -46,7 +46,7 @@ impl Error {
         }
     }
 
-    /// Several results of an expression where one list of points has room for one.
+    /// An expression has several results, but a list of points shows only one.
     pub fn too_many_results(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
         let remedy = match too_many.differing.first() {
             Some((label, value)) => format!(
@@ -62,7 +62,7 @@ impl Error {
         }
     }
 
-    /// More samples than can be kept, of a query that PromQL cannot answer instead.
+    /// There are more samples than can be kept, and PromQL cannot compute the points instead.
     pub fn too_many_samples(samples: u64, series: u64, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: "too_many_samples",
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// A query that more calls would be needed for than it may make.
+    /// A query needs more calls than it may make.
     pub fn too_many_calls(needed: i64, most: u32, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: "too_many_calls",
@@ -89,7 +89,7 @@ impl Error {
         }
     }
 
-    /// An upstream that answers as two different engines do.
+    /// An upstream responds like two different engines.
     pub fn several_engines(promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: SEVERAL_ENGINES,
@@ -102,7 +102,7 @@ impl Error {
         }
     }
 
-    /// Values for other instants than those asked for.
+    /// An upstream returns values for instants that were not queried.
     pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: TIMES_MOVED,

@@ -1,13 +1,12 @@
-//! How samples are gathered into buckets, and by which method.
+//! Aggregations: bucket length, method, and whether empty buckets are zero.
 
-use std::fmt;
-
+use super::invalid_query::InvalidQuery;
 use super::time::LATEST_MS;
 
-/// How samples are gathered into buckets.
+/// How samples are aggregated in buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aggregation {
-    /// What is computed of a bucket's samples.
+    /// The method that computes the value of a bucket.
     pub method: AggregationMethod,
     /// Whether a whole bucket without data is a point of value 0.
     pub zero_fill: bool,
@@ -15,7 +14,7 @@ pub struct Aggregation {
     pub bucket_ms: i64,
 }
 
-/// What is computed of a bucket's samples.
+/// The value that is computed from the samples of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregationMethod {
     /// The arithmetic mean.
@@ -24,9 +23,9 @@ pub enum AggregationMethod {
     Max,
     /// The smallest value.
     Min,
-    /// A percentile, in percent.
+    /// The percentile of this many percent.
     Percentile(u8),
-    /// The sum; of a counter, its increase.
+    /// The sum of gauges; the increase of counters.
     Sum,
     /// The number of samples.
     EventCount,
@@ -56,42 +55,22 @@ impl Aggregation {
         METHODS_BY_NAME.iter().map(|(name, ..)| *name)
     }
 
-    /// An aggregation by its name in the Mirror API, compared without case, and the bucket's length in milliseconds.
+    /// An aggregation by the method's name in the Mirror API, in any case, with buckets of `bucket_ms` milliseconds.
     ///
     /// # Errors
-    /// When no method has that name, or the length is not within 1 to [`LATEST_MS`].
-    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, BadAggregation> {
+    /// When no method has this name, or the length is not within 1 to [`LATEST_MS`].
+    pub fn new(method: &str, bucket_ms: i64) -> Result<Aggregation, InvalidQuery> {
         let known = METHODS_BY_NAME.iter().find(|(name, ..)| name.eq_ignore_ascii_case(method));
         let Some(&(_, method, zero_fill)) = known else {
-            return Err(BadAggregation::Method(method.to_owned()));
+            return Err(InvalidQuery::UnknownMethod {
+                method: method.to_owned(),
+                known: Aggregation::methods().collect(),
+            });
         };
         if !(1..=LATEST_MS).contains(&bucket_ms) {
-            return Err(BadAggregation::Bucket(bucket_ms));
+            return Err(InvalidQuery::BucketLength { bucket_ms, longest_ms: LATEST_MS });
         }
         Ok(Aggregation { method, zero_fill, bucket_ms })
-    }
-}
-
-/// Why an aggregation is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BadAggregation {
-    /// A method that the Mirror API does not have.
-    Method(String),
-    /// A bucket length that is not positive, or beyond all bounds; in milliseconds.
-    Bucket(i64),
-}
-
-impl fmt::Display for BadAggregation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadAggregation::Method(method) => {
-                let names: Vec<&str> = Aggregation::methods().collect();
-                write!(f, "aggregation method {method:?} is unknown: use one of {}", names.join(", "))
-            }
-            BadAggregation::Bucket(bucket) => {
-                write!(f, "bucketSizeMillis must be a number of milliseconds from 1 to {LATEST_MS}, not {bucket}")
-            }
-        }
     }
 }
 
@@ -114,8 +93,9 @@ mod tests {
 
     #[test]
     fn a_bucket_has_at_least_one_millisecond() {
-        assert_eq!(Aggregation::new("MEAN", 0), Err(BadAggregation::Bucket(0)));
-        assert_eq!(Aggregation::new("MEAN", i64::MIN), Err(BadAggregation::Bucket(i64::MIN)));
-        assert_eq!(Aggregation::new("MEAN", i64::MAX), Err(BadAggregation::Bucket(i64::MAX)));
+        for bucket_ms in [0, i64::MIN, i64::MAX] {
+            let refused = InvalidQuery::BucketLength { bucket_ms, longest_ms: LATEST_MS };
+            assert_eq!(Aggregation::new("MEAN", bucket_ms), Err(refused));
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Year, month and day of a day counted from 1970-01-01: 400 years of the Gregorian calendar have 146,097 days, and
-/// years that begin in March have their leap day at the end.
+/// Year, month and day of a day counted from 1970-01-01. 400 years of the Gregorian calendar have 146,097 days; a year that begins
+/// in March has its leap day at the end.
 fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     let days = days_since_1970 + 719_468; // from 0000-03-01
     let (era, of_era) = (days / 146_097, days % 146_097);
@@ -15,19 +15,19 @@ fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// The days from 1970-01-01 to a date, which is not before it; `None` for a date that there is not.
+/// The days from 1970-01-01 to a date; `None` for an earlier date, or one that does not exist.
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
         return None;
     }
-    // The days before the month, counted from March, so that the leap day is the last of the year.
+    // The year begins in March here, so that the leap day is its last day.
     let (year_from_march, month_from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let before_year = year_from_march * 365 + year_from_march / 4 - year_from_march / 100 + year_from_march / 400;
     let days = (before_year + (153 * month_from_march + 2) / 5 + day - 1).checked_sub(719_468)?;
     (civil_date(days) == (year, month, day)).then_some(days)
 }
 
-/// A date and a time of day, in UTC. `Display` writes it as RFC 3339 does.
+/// A date and a time of day, in UTC. `Display` writes it in the form of RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
     /// Year, month and day.
@@ -39,7 +39,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// That of an instant in milliseconds since the epoch, which is not before it.
+    /// The date and time of an instant in milliseconds since the epoch. A negative one counts as 0.
     pub fn of_ms(ms: i64) -> DateTime {
         let ms = ms.max(0).unsigned_abs();
         let seconds = ms / 1_000;
@@ -47,7 +47,8 @@ impl DateTime {
         DateTime { date: civil_date(seconds / 86_400), time, ms: ms % 1_000 }
     }
 
-    /// The instant that a text of RFC 3339 names, in milliseconds since the epoch. `None` if it is none, or before the epoch.
+    /// The instant of a text in the form of RFC 3339, in milliseconds since the epoch. `None` if the text has another form, or the
+    /// instant is before the epoch.
     pub fn parse_ms(text: &str) -> Option<i64> {
         let number = |from: usize, to: usize| -> Option<u64> {
             let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -58,7 +59,7 @@ impl DateTime {
         let are_separated = are_separated && separated(13, b":") && separated(16, b":");
         let days = days_since_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?).filter(|_| are_separated)?;
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        // There are leap seconds.
+        // 60 is a leap second.
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }

@@ -1,19 +1,19 @@
-//! Decimal numbers as they are written, so that two spellings of one number can be told from two numbers.
+//! Exact decimal numbers, so that two spellings of the same number are equal.
 
 /// A decimal number: `digits` times ten to the power of `exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal {
     /// Whether it is below zero.
     pub is_negative: bool,
-    /// Its digits, the last of which is not 0, unless the number is zero.
+    /// Its digits. The last one is not 0, unless the number is zero.
     pub digits: u64,
-    /// The power of ten that the last digit counts; 0 for zero.
+    /// The power of ten of the last digit; 0 if the number is zero.
     pub exponent: i32,
 }
 
 impl Decimal {
-    /// The number that is written as in JSON, such as `-12.50e+3`; none if it is no number, or its digits or its exponent are beyond
-    /// all bounds.
+    /// The number of a text in the form of JSON, such as `-12.50e+3`. `None` if the text is not a number, its digits do not fit
+    /// into a `u64`, or its exponent into an `i16`.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -1,7 +1,7 @@
-//! Durations as people write them.
+//! Durations in Prometheus's notation.
 
-/// The milliseconds of a duration in Prometheus's notation ("Configuration", `<duration>`), such as `30s`, `1m30s` or `500ms`: numbers
-/// with units, the largest unit first. `None` if it is none, or longer than can be counted.
+/// The milliseconds of a duration in Prometheus's notation ("Configuration", `<duration>`), such as `30s`, `1m30s` or `500ms`:
+/// numbers with units, the largest unit first. `None` if the text has another form, or the duration does not fit into a `u64`.
 pub fn parse_ms(text: &str) -> Option<u64> {
     const UNITS_MS: [(&str, u64); 7] = [
         ("y", 31_536_000_000),

@@ -1,26 +1,23 @@
-//! Why what StackState sent is no valid query, in words for the admin who reads them.
+//! The reasons why a query of StackState's is invalid, in words for the admin who reads them.
 
 use std::fmt;
 
-use super::aggregation::BadAggregation;
-use super::time::BadRange;
-
-/// Why something StackState sent is no query.
+/// Why a query of StackState's is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidQuery {
-    /// None, or more than one, of `__gauge__`, `__counter__` and `~` names what to fetch.
+    /// Not exactly one condition has the key `__gauge__`, `__counter__` or `~`.
     Sources {
-        /// How many conditions do.
+        /// How many conditions have one of these keys.
         count: usize,
     },
-    /// One of the three keys has a value that names no single metric or expression.
+    /// The value for one of these keys is not a single metric or expression.
     SourceValue {
         /// The key.
         key: String,
     },
-    /// Labels beside an expression, which has no room for them.
+    /// Conditions on labels beside an expression, which they cannot narrow.
     LabelsBesideExpression(Vec<String>),
-    /// A field without a name.
+    /// A query for the values of a field without a name.
     NoField,
     /// A set of no values, which no series can match.
     EmptySet {
@@ -31,20 +28,46 @@ pub enum InvalidQuery {
     ConditionType {
         /// The condition's key.
         key: String,
-        /// Its type as StackState calls it, if that is a name.
+        /// StackState's name for its type, if it has the form of a name.
         kind: Option<String>,
     },
-    /// More than a query may have.
+    /// A query that exceeds a bound.
     TooLarge(TooLarge),
-    /// A value of a type that labels cannot hold.
+    /// A value of a type that labels cannot have.
     ValueType {
-        /// The type as StackState calls it.
+        /// StackState's name for the type.
         mirror_type: String,
     },
-    /// Start and end that are not a range of time.
-    Range(BadRange),
-    /// An unknown method, or a bucket length out of bounds.
-    Aggregation(BadAggregation),
+    /// A start or an end that is negative or too late.
+    TimeOutside {
+        /// The field that holds it.
+        field: &'static str,
+        /// The instant, in milliseconds since the epoch.
+        value: i64,
+        /// The latest instant that is accepted, in milliseconds since the epoch.
+        latest: i64,
+    },
+    /// A time range that ends before it starts.
+    TimesReversed {
+        /// Milliseconds since the epoch.
+        start: i64,
+        /// Milliseconds since the epoch.
+        end: i64,
+    },
+    /// An aggregation method that the Mirror API does not have.
+    UnknownMethod {
+        /// The method.
+        method: String,
+        /// The methods of the Mirror API.
+        known: Vec<&'static str>,
+    },
+    /// A bucket length that is not positive or too long.
+    BucketLength {
+        /// The length in milliseconds.
+        bucket_ms: i64,
+        /// The longest that is accepted, in milliseconds.
+        longest_ms: i64,
+    },
     /// A limit or offset below zero.
     Negative {
         /// The field that holds it.
@@ -94,8 +117,18 @@ impl fmt::Display for InvalidQuery {
             InvalidQuery::ValueType { mirror_type } => {
                 write!(f, "Prometheus labels cannot hold a value of type {mirror_type}")
             }
-            InvalidQuery::Range(range) => range.fmt(f),
-            InvalidQuery::Aggregation(bad) => bad.fmt(f),
+            InvalidQuery::TimeOutside { field, value, latest } => {
+                write!(f, "{field} must be milliseconds since 1970, from 0 to {latest}, not {value}")
+            }
+            InvalidQuery::TimesReversed { start, end } => {
+                write!(f, "startTime {start} comes after endTime {end}: swap them")
+            }
+            InvalidQuery::UnknownMethod { method, known } => {
+                write!(f, "aggregation method {method:?} is unknown: use one of {}", known.join(", "))
+            }
+            InvalidQuery::BucketLength { bucket_ms, longest_ms } => {
+                write!(f, "bucketSizeMillis must be a number of milliseconds from 1 to {longest_ms}, not {bucket_ms}")
+            }
             InvalidQuery::Negative { field, value } => write!(f, "{field} must not be negative, but is {value}"),
         }
     }
@@ -103,59 +136,47 @@ impl fmt::Display for InvalidQuery {
 
 impl std::error::Error for InvalidQuery {}
 
-impl From<BadRange> for InvalidQuery {
-    fn from(range: BadRange) -> InvalidQuery {
-        InvalidQuery::Range(range)
-    }
-}
-
-impl From<BadAggregation> for InvalidQuery {
-    fn from(bad: BadAggregation) -> InvalidQuery {
-        InvalidQuery::Aggregation(bad)
-    }
-}
-
 impl From<TooLarge> for InvalidQuery {
     fn from(too_large: TooLarge) -> InvalidQuery {
         InvalidQuery::TooLarge(too_large)
     }
 }
 
-/// What a query has more of than it may.
+/// The bound that a query exceeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TooLarge {
-    /// More conditions than are taken.
+    /// Too many conditions.
     Conditions {
         /// How many there are.
         count: usize,
-        /// How many are taken.
+        /// The most that are accepted.
         most: usize,
     },
-    /// Sets of more values than are taken.
+    /// Too many values in sets.
     SetValues {
-        /// How many are taken, of all sets together.
+        /// The most that are accepted, of all sets together.
         most: usize,
     },
-    /// Values that together are longer than is taken.
+    /// Values that are too long together.
     ValueBytes {
-        /// The length that is taken, in bytes.
+        /// The most that is accepted, in bytes.
         most: usize,
     },
-    /// A text that is longer than those that are taken.
+    /// A value that is too long.
     Value {
         /// The condition's key.
         key: String,
         /// Its length in bytes.
         bytes: usize,
-        /// The length that is taken, in bytes.
+        /// The most that is accepted, in bytes.
         most: usize,
     },
-    /// Values that make a longer pattern than is sent.
+    /// Values or a prefix whose patterns are too long to be sent.
     Patterns {
         /// The most characters of all patterns together.
         most: usize,
     },
-    /// An expression whose patterns are longer than those that are sent.
+    /// An expression whose patterns are too long to be sent.
     ExpressionPatterns {
         /// The most characters of all its patterns together.
         most: usize,

@@ -1,11 +1,11 @@
-//! The types that exporters declare for their metrics.
+//! The metric types that exporters declare.
 
 use std::collections::HashMap;
 
 /// The type that a metric's exporter declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricType {
-    /// Only goes up, or starts anew at zero.
+    /// Only goes up, or restarts at zero.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -15,11 +15,11 @@ pub enum MetricType {
     GaugeHistogram,
     /// Quantiles, a count and a sum.
     Summary,
-    /// Labels that say something; its value is always 1.
+    /// Labels with information; the value is always 1.
     Info,
-    /// Untyped, or a type that tells nothing about how to read its values.
+    /// Untyped, or a type that says nothing about its values.
     Unknown,
 }
 
-/// The declared types by metric family: several when targets disagree, each of them once.
+/// The declared types by metric family. If targets disagree, each type is listed once.
 pub type Metadata = HashMap<String, Vec<MetricType>>;

@@ -1,14 +1,14 @@
-//! The validated query: what is asked, in Prometheus's own terms, once everything StackState sent has been checked.
+//! The validated query, in Prometheus's terms, after everything that StackState sent has been checked.
 //!
-//! Owns the types that the pure modules share and the rules that a value has to keep to become one of them. Must not know
-//! how StackState spells a query (that is `wire`, turned into these types by `api`) nor how PromQL does (`compute::promql`).
+//! Owns the types that the pure modules share. Does not know StackState's form of a query (`wire`, which `api` turns into these
+//! types) nor PromQL (`compute::promql`).
 
 use super::aggregation::Aggregation;
 use super::decimal::Decimal;
 use super::texts::Texts;
 use super::time::TimeRange;
 
-/// The most points that go into one response, whatever `limit` says (translation rules, "For every metric query").
+/// The most points of one response, whatever `limit` says.
 pub const MAX_POINTS: usize = 1_000_000;
 
 /// A query for metric values.
@@ -37,15 +37,15 @@ pub struct MetricQuery {
     pub source: Source,
     /// The time range, both ends included.
     pub range: TimeRange,
-    /// How samples are gathered into buckets; `None` asks for them raw.
+    /// How samples are aggregated in buckets; `None` for a raw query.
     pub aggregation: Option<Aggregation>,
     /// The most points of the response, at most [`MAX_POINTS`].
     pub limit: usize,
-    /// Which end of the range comes first, and is kept when the limit cuts.
+    /// Which end of the range comes first. If the limit cuts points off, those at this end stay.
     pub order: Order,
 }
 
-/// What to fetch: the condition `__gauge__`, `__counter__` or `~` with the label conditions beside it.
+/// What a query fetches: the condition `__gauge__`, `__counter__` or `~`, with the label conditions beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The samples of a metric as they are.
@@ -61,27 +61,27 @@ pub enum Source {
 pub struct Selector {
     /// The metric's name; never empty.
     pub metric: String,
-    /// All of these hold for a selected series.
+    /// A selected series matches all of these.
     pub matchers: Vec<Matcher>,
 }
 
-/// A label and the values it may have. A label a series does not have counts as empty, as everywhere in PromQL.
+/// A label and the values that it may have. As in PromQL, a label that a series lacks counts as empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matcher {
     /// The label's name.
     pub label: String,
-    /// The values, of which one has to be the label's; never none.
+    /// The values, one of which the label must have; never empty.
     pub any_of: LabelValues,
 }
 
-/// Values of which a label has one. A query may have thousands of them, so they take little more memory than their bytes.
+/// The values that a label may have. There may be thousands of them, so they take little more memory than their bytes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LabelValues {
     texts: Texts,
     numbers: Vec<Decimal>,
 }
 
-/// What a label's value has to be.
+/// One value that a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelValue<'v> {
     /// This text.
@@ -99,23 +99,23 @@ impl LabelValues {
         }
     }
 
-    /// The values, the numbers behind the texts.
+    /// The values: first the texts, then the numbers.
     pub fn iter(&self) -> impl Iterator<Item = LabelValue<'_>> {
         let numbers = self.numbers.iter().copied().map(LabelValue::Number);
         self.texts.iter().map(LabelValue::Text).chain(numbers)
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.numbers.is_empty()
     }
 
-    /// The text, if that is all there is.
+    /// The only value, if there is exactly one and it is a text.
     pub fn only_text(&self) -> Option<&str> {
         self.texts.iter().next().filter(|_| self.texts.len() == 1 && self.numbers.is_empty())
     }
 
-    /// Whether a series without the label has one of them.
+    /// Whether a series without the label matches.
     pub fn admit_absence(&self) -> bool {
         self.texts.iter().any(str::is_empty)
     }
@@ -130,7 +130,7 @@ impl<'v> FromIterator<LabelValue<'v>> for LabelValues {
 }
 
 impl Matcher {
-    /// The label has exactly this value.
+    /// A matcher of exactly this value.
     pub fn equal(label: impl Into<String>, value: &str) -> Matcher {
         Matcher { label: label.into(), any_of: LabelValues::from_iter([LabelValue::Text(value)]) }
     }
@@ -145,7 +145,17 @@ pub enum Order {
     NewestFirst,
 }
 
-/// What a sample that is not a number becomes.
+impl Order {
+    /// The indices of `count` instants or buckets in this order. Index 0 is the oldest.
+    pub fn indices(self, count: i64) -> impl Iterator<Item = i64> {
+        (0..count).map(move |nth| match self {
+            Order::OldestFirst => nth,
+            Order::NewestFirst => count - 1 - nth,
+        })
+    }
+}
+
+/// What a sample becomes whose value is NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NanInterpretation {
     /// The number 0.
@@ -154,12 +164,12 @@ pub enum NanInterpretation {
     None,
 }
 
-/// What becomes of a response that the upstream itself calls partial.
+/// How the mirror treats a response that the upstream calls partial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartialResponse {
     /// The query fails.
     Deny,
-    /// It is used like a whole one, but logged and counted.
+    /// The mirror uses it like a whole one, but logs and counts it.
     Allow,
 }
 

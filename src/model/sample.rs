@@ -1,9 +1,9 @@
-//! What is read of a Prometheus: series and their samples.
+//! Series and their samples, as the mirror reads them from Prometheus.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// The labels of a series, `__name__` included where Prometheus gives it.
+/// The labels of a series, with `__name__` if Prometheus returns it.
 pub type Labels = BTreeMap<String, String>;
 
 /// A value at an instant.
@@ -18,7 +18,7 @@ pub struct Sample {
 /// A series of a result.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
-    /// What identifies it.
+    /// Its labels, which identify it.
     pub labels: Labels,
     /// Its samples, each later than the one before.
     pub samples: Vec<Sample>,
@@ -26,10 +26,10 @@ pub struct Series {
     pub has_native_histograms: bool,
 }
 
-/// The series that one call finds.
+/// The series in the result of one call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeriesSet {
-    /// The series, the first hundred of them.
+    /// The first hundred series.
     pub series: Vec<Series>,
     /// How many there are.
     pub total: usize,
@@ -41,8 +41,8 @@ impl SeriesSet {
         Some(self.series.first()?.samples.first()?.value)
     }
 
-    /// Keeps the series for which `holds` is true. If only some of the series are in memory, the others cannot be judged, and
-    /// `total` stays as it is.
+    /// Keeps the series for which `holds` is true. If not all series are in memory, `total` stays as it is, because the others
+    /// cannot be checked.
     pub fn retain(&mut self, holds: impl FnMut(&mut Series) -> bool) {
         let are_all_kept = self.total == self.series.len();
         self.series.retain_mut(holds);
@@ -52,17 +52,17 @@ impl SeriesSet {
     }
 }
 
-/// Receives samples while they are read, series after series, so that they need not be held in memory.
+/// Receives samples while they are read, series after series, so that they need not be kept in memory.
 pub trait SampleSink {
-    /// A series begins that has at least one sample. Whoever wants its labels has `labels` make them.
+    /// A series begins, which has at least one sample. `labels` makes its labels, if they are needed.
     fn begin(&mut self, labels: impl FnOnce() -> Labels);
 
-    /// Samples of the series that began last: never none, each later than the one before and than all given earlier.
+    /// Samples of the series that began last: at least one, each later than all samples of the series before it.
     ///
-    /// After a break nothing more is given: the sink has seen enough.
+    /// After a break, the sink gets no more samples.
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()>;
 
-    /// How many bytes it keeps, and needs for its result, roughly.
+    /// About how many bytes it keeps, and needs for its result.
     fn kept_bytes(&self) -> usize {
         0
     }

@@ -1,7 +1,7 @@
 //! A list of texts in one piece of memory. There may be hundreds of thousands of names or values, and a [`String`] for each would
-//! take several times as much.
+//! take several times as much memory.
 
-/// A list of texts, of 4 GiB in all at most.
+/// A list of texts of at most 4 GiB in all.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Texts {
     joined: String,
@@ -10,7 +10,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Adds a text. A full list stays as it is, which does not happen: responses are bounded to a hundredth of it.
+    /// Adds a text, unless the list is full. It never is, because the bound on responses is a hundredth of it.
     pub fn push(&mut self, text: &str) {
         if let Ok(end) = u32::try_from(self.joined.len() + text.len()) {
             self.joined.push_str(text);
@@ -23,7 +23,7 @@ impl Texts {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no texts.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

@@ -1,12 +1,12 @@
-//! What ties a request to others in logs and traces: its id, and the context of a trace ("Trace Context" of the W3C).
+//! The ids by which logs and traces relate a request to others: its request id, and the W3C Trace Context.
 
 use std::iter;
 use std::sync::Arc;
 
-/// The most characters of a `tracestate` that is handed on ("tracestate Limits").
+/// The most characters of a `tracestate` that is passed on ("tracestate Limits").
 const MAX_STATE_LENGTH: usize = 512;
 
-/// Where a request belongs. It goes along to the upstreams.
+/// The request id and the trace context of a request. Calls to upstreams carry them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     request_id: Arc<str>,
@@ -15,8 +15,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// That of a request with this id, and with these headers `traceparent` and `tracestate`. Headers that are not as the W3C wants them
-    /// are left out.
+    /// The ids of a request, from its headers `traceparent` and `tracestate`. Headers that are invalid by the W3C's rules are left
+    /// out.
     pub fn new(request_id: Arc<str>, parent: Option<&str>, state: Option<&str>) -> Trace {
         let parent = parent.map(str::trim).filter(|parent| is_parent(parent)).map(str::to_owned);
         let is_state = |state: &&str| {
@@ -36,7 +36,7 @@ impl Trace {
         self.parent.as_deref().and_then(|parent| parent.split('-').nth(1))
     }
 
-    /// The headers that go along.
+    /// The headers for calls to upstreams.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let traced = [("traceparent", self.parent.as_deref()), ("tracestate", self.state.as_deref())];
         let present = traced.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
@@ -44,7 +44,8 @@ impl Trace {
     }
 }
 
-/// Whether a text is a `traceparent`: `version-trace-parent-flags`, in hexadecimal digits of lower case. Of later versions more may follow.
+/// Whether a text is a `traceparent`: `version-trace-parent-flags`, in lower-case hexadecimal digits. Later versions may have more
+/// parts.
 fn is_parent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let is_hex = |part: &str, length: usize| {
@@ -81,7 +82,7 @@ mod tests {
         assert_eq!(headers(Some(PARENT), Some("a=b,c=d")), expected);
         assert_eq!(headers(Some(PARENT), Some("\u{e9}")), expected[..2]);
         assert_eq!(headers(Some(PARENT), Some(&"x".repeat(513))), expected[..2]);
-        // Without a parent, its state says nothing.
+        // Without a `traceparent`, a `tracestate` has no meaning.
         assert_eq!(headers(None, Some("a=b")), expected[..1]);
         let zeros = "0".repeat(32);
         for bad in [

@@ -163,7 +163,7 @@ impl Exchange {
             .text("path", normal_path(request.url()))
             .number("status", reply.status)
             .text("client", client);
-        let (method, status) = (reply.method, reply.status);
+        let (route_name, status) = (reply.route_name, reply.status);
         let has_body = *request.method() != Method::Head;
         let keyed = edge.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = keyed.into_reply();
@@ -183,7 +183,7 @@ impl Exchange {
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
-            edge.gateway.count(method, status, &note, took);
+            edge.gateway.count(route_name, status, &note, took);
             drop(in_flight);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };

@@ -1,14 +1,13 @@
-//! The conditions of a query, bounded while they are read: what is beyond a bound is counted, not kept, so that its refusal can
-//! say how much there was.
+//! The conditions of a query, bounded while they are read. Items beyond a bound are counted but not kept, so that the error can say
+//! how many there were.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{MAX_VALUES_BYTES, Name, Scalar, ScalarVisitor, visit_scalars_as};
 use crate::wire::strict_json::MaybeObject;
-use crate::wire::text::{MAX_VALUES_BYTES, Name};
 
 /// The most conditions of a query.
 pub const MAX_CONDITIONS: usize = 100;
@@ -19,18 +18,18 @@ pub const MAX_SET_VALUES: usize = 25_000;
 /// The conditions of a query.
 #[derive(Debug, Default)]
 pub struct Conditions {
-    /// The first of them: all, if no bound is exceeded.
+    /// The first conditions; all of them if no bound is exceeded.
     pub kept: Vec<Condition>,
     /// How many there are.
     pub count: usize,
-    /// How many values the sets of those kept have together.
+    /// The number of values in the sets of `kept`.
     pub set_values: usize,
-    /// How many bytes the values of those kept have together.
+    /// The bytes of the values of `kept`.
     pub value_bytes: usize,
 }
 
 impl Conditions {
-    /// Whether there may be another.
+    /// Whether another condition may be kept.
     fn has_room(&self) -> bool {
         self.kept.len() < MAX_CONDITIONS && self.set_values <= MAX_SET_VALUES && self.value_bytes <= MAX_VALUES_BYTES
     }
@@ -52,11 +51,11 @@ impl Conditions {
 /// `EqualityCondition`.
 #[derive(Debug)]
 pub struct Condition {
-    /// A label's name, or one of the keys that name what to fetch.
+    /// A label's name, or one of the keys `__gauge__`, `__counter__` and `~`.
     pub key: Name,
-    /// What the label equals.
+    /// The value that the label must equal.
     pub value: Option<ConditionValue>,
-    /// Its type as StackState calls it: a text, if it is there.
+    /// The field `_type`, which must be a text or absent.
     pub kind: Scalar,
 }
 
@@ -65,7 +64,7 @@ pub struct Condition {
 pub struct ConditionValue {
     /// The value itself.
     pub value: ScalarOrSet,
-    /// Its type as StackState calls it, unless that is one that labels can hold.
+    /// StackState's name for its type, unless labels can have this type.
     pub kind: Option<Box<Name>>,
 }
 
@@ -87,20 +86,20 @@ impl Default for ScalarOrSet {
 /// The values of a set.
 #[derive(Debug, Default)]
 pub struct ValueSet {
-    /// The first of them, at most [`MAX_SET_VALUES`].
+    /// The first values, at most [`MAX_SET_VALUES`].
     pub kept: Vec<SetValue>,
     /// How many there are.
     pub count: usize,
-    /// The first of those kept whose `_type` is no name.
+    /// The index of the first value in `kept` whose `_type` is not a name.
     untyped: Option<usize>,
 }
 
 /// A value of a set, bare or as an object with a type.
 #[derive(Debug)]
 pub struct SetValue {
-    /// The value itself; [`Scalar::Object`] when it is an object without one.
+    /// The value itself; [`Scalar::Object`] for an object without the field `value`.
     pub value: Scalar,
-    /// Its type as StackState calls it, unless that is one that labels can hold.
+    /// StackState's name for its type, unless labels can have this type.
     pub kind: Option<Box<Name>>,
 }
 
@@ -125,7 +124,7 @@ struct SentValue {
 }
 
 impl Condition {
-    /// A condition, or what is wrong with it: which of its fields, and what that must be.
+    /// Checks a condition. The error says which field is wrong, and what it must be.
     fn of(sent: SentCondition) -> Result<Condition, String> {
         let key = Name::try_from(sent.key).map_err(|()| format!("key must be {A_NAME}"))?;
         let value = match sent.value {
@@ -146,10 +145,10 @@ impl Condition {
 /// What a [`Name`] must be.
 const A_NAME: &str = "a text of at most 1024 bytes";
 
-/// The types of values that labels can hold, as StackState calls them.
+/// StackState's names for the types that labels can have.
 const LABEL_TYPES: [&str; 4] = ["StringValue", "DoubleValue", "BooleanValue", "InSetValue"];
 
-/// The type of a value, unless there is none or it is one that labels can hold.
+/// The type of a value, unless it is absent or labels can have it.
 fn unsupported(kind: Scalar) -> Result<Option<Box<Name>>, ()> {
     match kind {
         Scalar::Null => Ok(None),
@@ -302,7 +301,7 @@ mod tests {
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json:.200}"))
     }
 
-    /// A condition on a set of so many zeros.
+    /// A condition on a set of `values` zeros.
     fn set(values: usize) -> String {
         let zeros = vec!["0"; values].join(",");
         format!(r#"{{"key":"k","value":{{"value":[{zeros}]}}}}"#)
@@ -323,7 +322,7 @@ mod tests {
         check(vec![], 0, 0, 0);
         check(vec![label(); 100], 100, 100, 0);
         check(vec![label(); 101], 100, 101, 0);
-        // What is not kept may be anything.
+        // Conditions that are not kept may have any form.
         check([vec![label(); 100], vec!["5".to_owned(); 3]].concat(), 100, 103, 0);
         check(vec![set(25_000)], 1, 1, 25_000);
         check(vec![set(25_001)], 1, 1, 25_001);

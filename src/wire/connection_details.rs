@@ -1,4 +1,4 @@
-//! Connection Details, as an admin typed them: read whatever they are, so that what is wrong with them can be said by name.
+//! Connection Details, as an admin typed them. They are read whatever their form is, so that errors can name what is wrong.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum DetailsField {
     PartialResponse,
 }
 
-/// All fields there are, and their names.
+/// All fields and their names, in the order of [`DetailsField`].
 pub const FIELDS: [(DetailsField, &str); 8] = [
     (DetailsField::Host, "host"),
     (DetailsField::Port, "port"),
@@ -40,27 +40,27 @@ pub const FIELDS: [(DetailsField, &str); 8] = [
     (DetailsField::PartialResponse, "partialResponse"),
 ];
 
-/// Which Prometheus to ask, and how.
+/// Which Prometheus to query, and how.
 #[derive(Debug, Default)]
 pub struct ConnectionDetails {
     values: [Scalar; FIELDS.len()],
-    /// The first thing that is wrong with their form.
+    /// The first fault of their form.
     pub fault: Option<DetailsFault>,
 }
 
-/// Why Connection Details are none.
+/// A fault of the form of Connection Details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetailsFault {
-    /// They are no object, but this kind of JSON value.
+    /// They are not an object, but this kind of JSON value.
     NotAnObject(&'static str),
-    /// A field that there is not. Its name, unless that could be something else than a name.
+    /// An unknown field. Contains its name, unless that could be a secret.
     Unknown(Option<String>),
-    /// A field twice.
+    /// A field that is given twice.
     Twice(&'static str),
 }
 
 impl ConnectionDetails {
-    /// What a field holds.
+    /// The value of a field.
     pub fn value(&self, field: DetailsField) -> &Scalar {
         &self.values[field as usize]
     }
@@ -70,41 +70,13 @@ impl ConnectionDetails {
     }
 }
 
-/// The key of a field.
-enum DetailsKey {
-    Known(usize),
-    /// A remark, which begins with `_`.
-    Remark,
-    Unknown(Option<String>),
-}
-
 /// The most bytes of an unknown field's name that is shown.
 const MAX_SHOWN_NAME_BYTES: usize = 40;
 
-impl<'de> Deserialize<'de> for DetailsKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DetailsKey, D::Error> {
-        struct KeyVisitor;
-
-        impl Visitor<'_> for KeyVisitor {
-            type Value = DetailsKey;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field's name")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<DetailsKey, E> {
-                let is_name = (1..=MAX_SHOWN_NAME_BYTES).contains(&name.len())
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-                Ok(match FIELDS.iter().position(|(_, known)| *known == name) {
-                    Some(index) => DetailsKey::Known(index),
-                    None if name.starts_with('_') => DetailsKey::Remark,
-                    None => DetailsKey::Unknown(is_name.then(|| name.to_owned())),
-                })
-            }
-        }
-
-        deserializer.deserialize_identifier(KeyVisitor)
-    }
+/// Whether an unknown field's name has the form of a name, so that an error may show it.
+fn is_shown(name: &str) -> bool {
+    (1..=MAX_SHOWN_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 impl<'de> Deserialize<'de> for ConnectionDetails {
@@ -132,19 +104,18 @@ impl<'de> Deserialize<'de> for ConnectionDetails {
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ConnectionDetails, A::Error> {
                 let mut details = ConnectionDetails::default();
                 let mut is_seen = [false; FIELDS.len()];
-                while let Some(key) = fields.next_key()? {
-                    match key {
-                        DetailsKey::Known(index) => {
-                            details.values[index] = fields.next_value()?;
-                            if std::mem::replace(&mut is_seen[index], true) {
-                                details.fail(DetailsFault::Twice(FIELDS[index].1));
-                            }
+                while let Some(name) = fields.next_key::<String>()? {
+                    if let Some(index) = FIELDS.iter().position(|(_, known)| *known == name) {
+                        details.values[index] = fields.next_value()?;
+                        if std::mem::replace(&mut is_seen[index], true) {
+                            details.fail(DetailsFault::Twice(FIELDS[index].1));
                         }
-                        DetailsKey::Remark => drop(fields.next_value::<IgnoredAny>()?),
-                        DetailsKey::Unknown(name) => {
-                            fields.next_value::<IgnoredAny>()?;
-                            details.fail(DetailsFault::Unknown(name));
-                        }
+                        continue;
+                    }
+                    fields.next_value::<IgnoredAny>()?;
+                    // Fields that begin with `_` are remarks.
+                    if !name.starts_with('_') {
+                        details.fail(DetailsFault::Unknown(Some(name).filter(|name| is_shown(name))));
                     }
                 }
                 Ok(details)

@@ -1,29 +1,28 @@
-//! The explanation of an answer: the field `explanation`, which a request asks for by the header `X-MIRROR-EXPLAIN: true`.
+//! The field `explanation` of a response, for requests with the header `X-MIRROR-EXPLAIN: true`.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde::ser::{SerializeTuple, Serializer};
 
-/// How an answer came to be. Times are in milliseconds since the epoch.
+/// How a response was computed. Times are in milliseconds since the epoch.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// The name of the upstream, or its host, port and path prefix; absent where no upstream was asked.
+    /// The name of the upstream, or its host, port and path prefix; absent if no upstream was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
-    /// Which of several replicas answered.
+    /// Which of several replicas responded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<String>,
-    /// Where the numbers come from: `remote read`, `range selector` or `PromQL`.
+    /// Where the samples come from: `remote read`, `range selector` or `PromQL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'static str>,
-    /// How a point is computed, in a sentence.
+    /// How a point is computed, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// The calls of the upstream, in their order.
+    /// The calls to the upstream, in their order.
     pub calls: Vec<CallMade>,
-    /// What the points are made of, for a query of points that was answered.
+    /// What the points are made of, if a query for points succeeded.
     #[serde(flatten)]
     pub points: Option<ExplainedPoints>,
     /// What the mirror left out of this explanation, and how to see it.
@@ -31,14 +30,14 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-/// A call of the upstream.
+/// A call to the upstream.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallMade {
-    /// Which of several replicas was asked.
+    /// Which of several replicas was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<String>,
-    /// The endpoint, below the base of the upstream.
+    /// The path of the endpoint, below the base URL of the upstream.
     pub path: String,
     /// The PromQL or the selector.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,16 +45,16 @@ pub struct CallMade {
     /// `time`, or `start`, `end` and `step`, in seconds.
     #[serde(flatten)]
     pub times: BTreeMap<&'static str, String>,
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// `ok`, or the code of the failure.
     pub outcome: &'static str,
     /// How long it took.
     pub milliseconds: f64,
-    /// How many bytes of the answer's body were read.
+    /// How many bytes of the response's body were read.
     pub bytes: u64,
-    /// How many series the answer has.
+    /// How many series the response has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<u64>,
     /// How many samples it has.
@@ -63,7 +62,7 @@ pub struct CallMade {
     pub samples: Option<u64>,
 }
 
-/// What the points of an answer are made of.
+/// What the points of a response are made of.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedPoints {
@@ -77,14 +76,14 @@ pub struct ExplainedPoints {
     pub series: Vec<ExplainedSeries>,
     /// How many values were left out, by reason.
     pub left_out: LeftOut,
-    /// Every how many milliseconds the series are scraped.
+    /// The scrape interval of the series.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrape_interval: Option<ScrapeInterval>,
     /// What each of the first points is made of.
     pub points: Vec<ExplainedPoint>,
-    /// PromQL that computes about the same.
+    /// PromQL that computes nearly the same values.
     pub equivalent_promql: String,
-    /// The upstream's own page with its graph.
+    /// The address of the upstream's own page with a graph of `equivalent_promql`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graph: Option<String>,
 }
@@ -95,16 +94,16 @@ pub struct ExplainedPoints {
 pub struct ExplainedSeries {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// How many samples of it were read, those before the range included.
+    /// How many of its samples were read, including those before the range.
     pub samples: u64,
-    /// The time of the first.
+    /// The time of the first one.
     pub first: i64,
-    /// The time of the last.
+    /// The time of the last one.
     pub last: i64,
-    /// The usual distance of two samples.
+    /// The median distance of two neighbouring samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_spacing_millis: Option<i64>,
-    /// How often a counter began anew.
+    /// How often a counter restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets: Option<u64>,
     /// How many gaps are too long for a rate.
@@ -116,17 +115,17 @@ pub struct ExplainedSeries {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
-    /// Not a number.
+    /// Values that are NaN.
     pub nan: u64,
-    /// Infinite, or too large for a number.
+    /// Values that are infinite or too large.
     pub infinite: u64,
 }
 
-/// Every how many milliseconds series are scraped.
+/// How often the series are scraped.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScrapeInterval {
-    /// The interval; the longest, if the series differ.
+    /// The interval in milliseconds; the longest one if the series differ.
     pub milliseconds: i64,
     /// `given` in the Connection Details, or `measured`.
     pub from: &'static str,
@@ -143,7 +142,7 @@ pub struct ExplainedPoint {
     pub end: Option<i64>,
     /// Its value.
     pub value: f64,
-    /// What each series gives to it; series that give nothing are left out.
+    /// What the point takes from each series, without the series from which it takes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_of: Option<Vec<Share>>,
     /// How many samples and increments are not listed.
@@ -151,24 +150,24 @@ pub struct ExplainedPoint {
     pub omitted: usize,
 }
 
-/// What a series gives to a point.
+/// What a point takes from a series.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
-    /// Which of `series` it is, counted from 0.
+    /// The index in `series`, from 0 on.
     pub series: usize,
-    /// Samples.
+    /// The samples that count in the point.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<ExplainedSample>,
-    /// By how much a counter grew between two samples, of which the later one counts for the point.
+    /// The increments of a counter whose later sample counts in the point.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub increments: Vec<ExplainedIncrement>,
-    /// The increment before the bucket whose rate still counts in it.
+    /// The increment before the bucket, if its rate still counts in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_known: Option<ExplainedIncrement>,
 }
 
-/// By how much a counter grew between two samples.
+/// The increase of a counter between two samples.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedIncrement {
@@ -176,39 +175,25 @@ pub struct ExplainedIncrement {
     pub from: ExplainedSample,
     /// The later one.
     pub to: ExplainedSample,
-    /// The increase; after a reset, the later value.
+    /// The increase; after a reset, the later sample's value.
     pub increase: f64,
     /// The increase per second; absent across a gap that is too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
-    /// Until when this rate counts as the one last known.
+    /// Until when this rate counts as the rate last known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_until: Option<i64>,
 }
 
-/// A sample, written as `[time, value]`.
-#[derive(Debug, Clone, Copy)]
-pub struct ExplainedSample {
-    /// Its time.
-    pub time: i64,
-    /// Its value, which is finite.
-    pub value: f64,
-}
-
-impl Serialize for ExplainedSample {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_tuple(2)?;
-        pair.serialize_element(&self.time)?;
-        pair.serialize_element(&self.value)?;
-        pair.end()
-    }
-}
+/// The time of a sample and its value, which is finite. JSON: `[time, value]`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ExplainedSample(pub i64, pub f64);
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Adds an explanation to the body of an answer, which is a JSON object.
+/// Adds an explanation to the body of a response, which is a JSON object.
 pub fn add(mut body: Vec<u8>, explanation: &Explanation) -> Vec<u8> {
     let Ok(explanation) = serde_json::to_vec(explanation) else { return body };
     if body.pop() != Some(b'}') {

@@ -1,23 +1,22 @@
-//! What StackState sends: a body is parsed once, into something of bounded size.
+//! StackState's requests. A body is parsed once, into types of bounded size.
 //!
-//! Lenient where the Mirror API asks for it: unknown fields are ignored without being kept, optional ones may be absent or `null`,
-//! and most `_type` fields are not looked at. What an admin types by hand (`connection_details`, `conditions`) is kept as far as
-//! its bounds allow, whatever it is, so that what is wrong with it can be said by name.
+//! Parsing is lenient where the Mirror API requires it: it ignores unknown fields and most `_type` fields, and optional fields may
+//! be absent or `null`. The parts that an admin types (`connection_details`, `conditions`) are kept within their bounds whatever
+//! their form is, so that errors can name what is wrong.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::wire::conditions::Conditions;
 use crate::wire::connection_details::ConnectionDetails;
-use crate::wire::scalar::MAX_VALUE_BYTES;
-use crate::wire::scalar::Scalar;
+use crate::wire::scalar::{BoundedText, MAX_VALUE_BYTES, Name, Scalar};
 use crate::wire::strict_json;
-use crate::wire::text::{BoundedText, Name};
 
 /// Parses a body.
 ///
 /// # Errors
-/// Why it is no such request, in words that repeat nothing of it but numbers and the names of fields.
+/// When it is not such a request. The text says why, and repeats only numbers and names of fields, because other values may be
+/// secrets.
 pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let request = strict_json::object(&mut json, "it must be an object");
@@ -28,7 +27,7 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TestConnectionRequest {
-    /// Which Prometheus to ask.
+    /// Which Prometheus to query.
     pub connection_details: ConnectionDetails,
 }
 
@@ -36,9 +35,9 @@ pub struct TestConnectionRequest {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "Q: Deserialize<'de>"))]
 pub struct QueryRequest<Q> {
-    /// Which Prometheus to ask.
+    /// Which Prometheus to query.
     pub connection_details: ConnectionDetails,
-    /// What to ask it.
+    /// The query.
     #[serde(deserialize_with = "named::query")]
     pub query: Q,
 }
@@ -47,7 +46,7 @@ pub struct QueryRequest<Q> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldNamesQuery {
-    /// What the fields have to go with.
+    /// The conditions that the fields' series match.
     #[serde(default)]
     pub conditions: Conditions,
     /// Milliseconds since the epoch.
@@ -65,7 +64,7 @@ pub struct FieldNamesQuery {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldValuesQuery {
-    /// What the values have to go with.
+    /// The conditions that the values' series match.
     #[serde(default)]
     pub conditions: Conditions,
     /// Milliseconds since the epoch.
@@ -77,18 +76,18 @@ pub struct FieldValuesQuery {
     /// The most results.
     #[serde(default, deserialize_with = "named::limit")]
     pub limit: Option<Integer>,
-    /// How many results to leave out in front.
+    /// How many results to skip.
     #[serde(default, deserialize_with = "named::offset")]
     pub offset: Option<Integer>,
-    /// What the values begin with.
+    /// The prefix of the values.
     #[serde(default, deserialize_with = "named::field_value_prefix")]
     pub field_value_prefix: Option<BoundedText<MAX_VALUE_BYTES>>,
-    /// Whose values are asked for.
+    /// The field whose values are wanted.
     #[serde(deserialize_with = "named::field")]
     pub field: SentField,
 }
 
-/// A `FieldDescriptor`, as far as it matters in a request.
+/// The part of a `FieldDescriptor` that matters in a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SentField {
@@ -101,7 +100,7 @@ pub struct SentField {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricsQuery {
-    /// What to fetch, and of which series.
+    /// What to fetch, and from which series.
     #[serde(default)]
     pub conditions: Conditions,
     /// Milliseconds since the epoch; absent or 0: since the beginning.
@@ -116,12 +115,12 @@ pub struct MetricsQuery {
     /// Whether the newest points come first, and are kept.
     #[serde(default, deserialize_with = "named::latest_first")]
     pub latest_first: Option<bool>,
-    /// How to gather samples; absent for a raw query.
+    /// How to aggregate samples; absent for a raw query.
     #[serde(default, deserialize_with = "named::aggregation")]
     pub aggregation: Option<SentAggregation>,
 }
 
-/// `Aggregation`, as it is sent.
+/// `Aggregation`, as StackState sends it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SentAggregation {
@@ -133,7 +132,8 @@ pub struct SentAggregation {
     pub bucket_size_millis: Integer,
 }
 
-/// Readers of fields which say by its name what a field must be. They read whatever stands there, so that no reason repeats it.
+/// Deserializers of fields. Their errors name the field and say what it must be. They accept any JSON value first, so that no error
+/// of serde repeats it.
 mod named {
     use serde::{Deserialize, Deserializer};
 
@@ -170,7 +170,7 @@ mod named {
     }
 }
 
-/// A whole number, which some serialisers write as `5.0`.
+/// A whole number; `5.0` is one, too, because some serialisers write it so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integer(pub i64);
 
@@ -179,7 +179,7 @@ impl TryFrom<Scalar> for Integer {
 
     fn try_from(scalar: Scalar) -> Result<Integer, ()> {
         let Scalar::Number(number) = scalar else { return Err(()) };
-        // Within 2^53 every whole number is exact.
+        // Up to 2^53, every whole number is exact.
         let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
         let whole = number.as_i64().or_else(|| number.as_f64().and_then(from_float));
         whole.map(Integer).ok_or(())

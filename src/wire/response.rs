@@ -1,25 +1,25 @@
-//! What StackState gets.
+//! The responses to StackState.
 
 use serde::Serialize;
 
-/// `TestConnectionResponse`: the verdict is in `status`, the HTTP status is 200 either way.
+/// `TestConnectionResponse`. The result is in `status`; the HTTP status is always 200.
 #[derive(Debug, Serialize)]
 #[serde(tag = "_type")]
 pub struct TestConnectionResponse {
-    /// The verdict.
+    /// The result.
     pub status: ConnectionStatus,
-    /// Why it is a failure.
+    /// Why the test failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
 }
 
-/// The verdict of a connection test.
+/// The result of a connection test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ConnectionStatus {
-    /// A Prometheus answers queries there.
+    /// A Prometheus responds to queries there.
     Ok,
-    /// None does.
+    /// No Prometheus responds there.
     Failure,
 }
 
@@ -67,26 +67,26 @@ pub struct CompleteValue<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "_type", rename_all_fields = "camelCase")]
 pub enum ErrorBody {
-    /// Prometheus cannot be reached, refuses us, answers too late, or is none.
+    /// Prometheus cannot be reached, refuses the mirror's calls or responds too late, or the host is not a Prometheus.
     MetricStoreConnectionError {
         /// For the admin.
         details: String,
     },
-    /// No such metric.
+    /// The metric does not exist.
     MetricNotFoundError {
         /// The metric's name.
         metric: String,
         /// For the admin.
         details: String,
     },
-    /// A type that labels cannot hold, or that is no list of points.
+    /// A type that labels or a list of points cannot have.
     UnsupportedFieldTypeError {
-        /// The type as StackState calls it.
+        /// StackState's name for the type.
         mirror_type: String,
     },
     /// Anything else.
     RemoteMirrorError {
-        /// A few words.
+        /// A summary of a few words.
         summary: String,
         /// For the admin.
         details: String,

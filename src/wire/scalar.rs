@@ -1,19 +1,27 @@
-//! A JSON value where a scalar is expected. A list or an object is read to its end, and only that it was one is kept.
+//! JSON values where a scalar is expected, and texts of bounded size. A list or an object is read to its end, but its content is
+//! not kept.
 
 use std::fmt;
+use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-/// The most bytes of a value: of a label, or of a PromQL expression, which may be long. Prometheus itself has no bound,
-/// VictoriaMetrics stops at 16 KiB by default.
+/// The most bytes of a label's value or of a PromQL expression, which may be long. Prometheus has no such bound; that of
+/// VictoriaMetrics is 16 KiB by default.
 pub const MAX_VALUE_BYTES: usize = 256 << 10;
 
-/// A value of a request, of bounded size whatever was sent.
+/// The most bytes of a name: the key of a condition, a field's name, a `_type`, an aggregation method.
+pub const MAX_NAME_BYTES: usize = 1 << 10;
+
+/// The most bytes of all values of a query together.
+pub const MAX_VALUES_BYTES: usize = 512 << 10;
+
+/// A JSON value of a request, whose size is bounded whatever the request contains.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scalar {
-    /// `null`, or nothing.
+    /// `null`, or an absent field.
     #[default]
     Null,
     /// `true` or `false`.
@@ -22,7 +30,7 @@ pub enum Scalar {
     Number(Number),
     /// A text of at most [`MAX_VALUE_BYTES`].
     Text(String),
-    /// A longer text, of which the number of bytes is kept.
+    /// A longer text; only its number of bytes is kept.
     LongText(usize),
     /// A list.
     List,
@@ -31,7 +39,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// How many bytes of text it holds.
+    /// The bytes of its text, or 0.
     pub fn text_bytes(&self) -> usize {
         match self {
             Scalar::Text(text) => text.len(),
@@ -39,7 +47,7 @@ impl Scalar {
         }
     }
 
-    /// What kind of JSON value it is.
+    /// The kind of JSON value.
     pub fn kind(&self) -> &'static str {
         match self {
             Scalar::Null => "null",
@@ -69,7 +77,33 @@ impl TryFrom<Scalar> for bool {
     }
 }
 
-/// A value of a type that a scalar can be.
+/// A text of at most [`MAX_NAME_BYTES`].
+pub type Name = BoundedText<MAX_NAME_BYTES>;
+
+/// A text of at most `MAX` bytes, which are at most [`MAX_VALUE_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundedText<const MAX: usize>(pub String);
+
+impl<const MAX: usize> Deref for BoundedText<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> TryFrom<Scalar> for BoundedText<MAX> {
+    type Error = ();
+
+    fn try_from(scalar: Scalar) -> Result<Self, ()> {
+        match scalar {
+            Scalar::Text(text) if text.len() <= MAX => Ok(BoundedText(text)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Reads a value of a type that can be made of a scalar.
 ///
 /// # Errors
 /// `must_be`, when it is of another type.
@@ -80,7 +114,7 @@ pub(super) fn scalar<'de, D: Deserializer<'de>, T: TryFrom<Scalar>>(
     T::try_from(Scalar::deserialize(deserializer)?).map_err(|_| D::Error::custom(must_be))
 }
 
-/// A value of a type that a scalar can be, or `null`.
+/// Reads a value of a type that can be made of a scalar, or `null`.
 ///
 /// # Errors
 /// `must_be`, when it is of another type.
@@ -94,7 +128,7 @@ pub(super) fn optional_scalar<'de, D: Deserializer<'de>, T: TryFrom<Scalar>>(
     }
 }
 
-/// Reads any JSON value. Other visitors hand it what they have no use for.
+/// Reads any JSON value. Other visitors pass values to it that they do not need.
 pub(super) struct ScalarVisitor;
 
 impl<'de> Visitor<'de> for ScalarVisitor {
@@ -142,7 +176,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// The methods of a visitor for scalars, by a function that makes a result of what [`ScalarVisitor`] makes of them.
+/// Defines the methods of a visitor for scalars: each reads a [`Scalar`] by [`ScalarVisitor`], and applies a function to it.
 macro_rules! visit_scalars_as {
     ($make:expr) => {
         visit_scalars_as!($make; visit_unit(), visit_bool(value: bool), visit_u64(value: u64), visit_i64(value: i64),

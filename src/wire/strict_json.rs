@@ -1,5 +1,5 @@
-//! JSON objects that must be objects. The code that serde derives also accepts a list of the field values in their order, and
-//! would read `["a", "b"]`, meant as a set, as the value `a` of type `b`.
+//! Reads JSON objects strictly. The code that serde derives also accepts a list of the fields' values in their order: it would read
+//! `["a", "b"]`, which means a set, as the value `a` of type `b`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,12 +10,12 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
 
-/// What stands where an object is expected.
+/// The value of a field that should be an object.
 #[derive(Debug, Default)]
 pub(super) enum MaybeObject<T> {
     /// An object.
     Object(T),
-    /// `null`, or nothing.
+    /// `null`, or an absent field.
     #[default]
     Null,
     /// Anything else.
@@ -52,7 +52,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeObject<T> {
     }
 }
 
-/// An object.
+/// Reads an object.
 ///
 /// # Errors
 /// `must_be`, when it is something else.
@@ -66,7 +66,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 }
 
-/// An object, or `null`.
+/// Reads an object, or `null`.
 ///
 /// # Errors
 /// `must_be`, when it is something else.
