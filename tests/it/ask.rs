@@ -194,10 +194,10 @@ fn how_an_answer_came_to_be_is_shown_on_request() {
     let shown = ask(&with_times(&args, &range));
     for part in [
         "source: remote read",
-        "rule: The sum of the increments",
+        "rule: The sum of the increases",
         "call: /api/v1/read",
         "series 1: {",
-        "is made of",
+        "is computed from",
         "and ",
         "graph: http",
     ] {
