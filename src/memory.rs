@@ -68,7 +68,7 @@ impl fmt::Display for NoMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoMemory::InTime { .. } => f.write_str("no memory in time"),
-            NoMemory::TooMuch { .. } => f.write_str("more memory than one question may hold"),
+            NoMemory::TooMuch { .. } => f.write_str("more memory than one query may hold"),
         }
     }
 }

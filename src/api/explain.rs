@@ -93,8 +93,8 @@ pub(super) fn points_explanation(
     let mut notes: Vec<String> = origins.iter().flat_map(Origins::notes).collect();
     if is_promql {
         notes.push(
-            "The question covers more samples than the mirror reads, so PromQL computed the points: ask for a shorter range to see \
-             the samples."
+            "The query covers more samples than the mirror reads, so PromQL computed the points: choose a shorter range to see the \
+             samples."
                 .to_owned(),
         );
     }
@@ -156,8 +156,8 @@ impl<'r> Origins<'r> {
         }
         if self.complete != (TimeRange { start: i64::MIN, end: i64::MAX }) {
             notes.push(
-                "Some series have too many samples in this range for all to be kept, so points without \"madeOf\" have theirs not \
-                 listed: ask for a shorter range."
+                "Some series have more samples in this range than the explanation keeps, so points without \"madeOf\" do not list \
+                 theirs: choose a shorter range."
                     .to_owned(),
             );
         }
@@ -243,7 +243,7 @@ fn explained_points(query: &MetricQuery, points: &Points, origins: Option<&Origi
     points.first(MAX_POINTS).iter().map(explained).collect()
 }
 
-/// How a point is computed, in a sentence.
+/// How a point is computed, in short sentences.
 fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> String {
     let method = query.aggregation.map(|aggregation| aggregation.method);
     if let Source::Expression(_) = query.source {
@@ -251,32 +251,32 @@ fn rule(query: &MetricQuery, is_promql: bool, interval_ms: Option<i64>) -> Strin
         return match method {
             None => format!("The value of the expression every {step} ms, as Prometheus evaluates it."),
             Some(method) => {
-                format!("{} of the expression's values in each bucket, as Prometheus evaluates it.", of_values(method))
+                format!("{} of the expression's values in the bucket, as Prometheus evaluates it.", of_values(method))
             }
         };
     }
     let rule = match (&query.source, method) {
         (Source::Counter(_), None) => {
-            "At each sample, the increase since the sample before it, divided by the seconds between them."
+            "At each sample: the increase since the sample before it, divided by the seconds between the two."
         }
-        (_, None) => "The samples as they are.",
-        (_, Some(AggregationMethod::EventCount)) => "The number of samples in each bucket, of all series.",
+        (_, None) => "The samples, as Prometheus has stored them.",
+        (_, Some(AggregationMethod::EventCount)) => "The number of samples in the bucket, of all series.",
         (Source::Counter(_), Some(AggregationMethod::Sum)) => {
-            "The sum of the increments in each bucket, of all series: an increment counts in the bucket of its later sample."
+            "The sum of the increases in the bucket, of all series. An increase counts in the bucket of its later sample."
         }
         (Source::Counter(_), Some(AggregationMethod::Mean)) => {
-            "The sum over the series of the increase divided by the seconds it took, of the increments that end in the bucket; a series \
-             without one goes on at its rate last known."
+            "For each series: its increases in the bucket, divided by the seconds that they took. A series without samples in the \
+             bucket keeps its last known rate. The point is the sum of all series."
         }
         (Source::Counter(_), Some(method)) => {
             return format!(
-                "{} of the rate in each bucket, at the time of every sample: the rate is the sum over the series of the rates last known.",
+                "{} of the total rates at the samples in the bucket. A total rate is the sum of the last known rates of all series.",
                 of_values(method)
             );
         }
-        (_, Some(method)) => return format!("{} of the samples in each bucket, of all series.", of_values(method)),
+        (_, Some(method)) => return format!("{} of the samples in the bucket, of all series.", of_values(method)),
     };
-    if is_promql { format!("{rule} Approximated by PromQL.") } else { rule.to_owned() }
+    if is_promql { format!("{rule} PromQL computed it, so it may differ slightly.") } else { rule.to_owned() }
 }
 
 fn of_values(method: AggregationMethod) -> String {

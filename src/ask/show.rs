@@ -192,13 +192,13 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
         text.push_str(&line);
         text.push('\n');
     };
-    add(format!("\nHow the answer to {} came to be", asked.path));
+    add(format!("\nHow the response to {} was computed", asked.path));
     for (label, key) in [
         ("upstream", "upstream"),
         ("replica", "replica"),
         ("source", "source"),
         ("rule", "rule"),
-        ("PromQL alike", "equivalentPromql"),
+        ("similar PromQL", "equivalentPromql"),
         ("graph", "graph"),
     ] {
         if !explanation[key].is_null() {
@@ -231,7 +231,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
         ));
     }
     for point in list("points") {
-        add(format!("  {} at {} is made of", point["value"], time(&point["time"])));
+        add(format!("  {} at {} is computed from", point["value"], time(&point["time"])));
         for share in point["madeOf"].as_array().map_or(&[][..], Vec::as_slice) {
             add(share_of(share));
         }
@@ -267,6 +267,6 @@ fn share_of(share: &Value) -> String {
         parts.push(format!("and {} more (--format json lists all)", count - MAX_LISTED));
     }
     let last_known = Some(&share["lastKnown"]).filter(|one| !one.is_null());
-    parts.extend(last_known.map(|one| format!("rate last known: {}", increment(one))));
+    parts.extend(last_known.map(|one| format!("last known rate: {}", increment(one))));
     format!("    series {}: {}", share["series"], parts.join(", "))
 }

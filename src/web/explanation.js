@@ -19,7 +19,7 @@ export function explained(explanation) {
   const section = (title, heads, rows, numbers) => {
     if (rows.length) parts.push(element("h3", {}, title), scrolling(title, table(heads, rows, numbers)));
   };
-  section("First points", ["Time", "Value", "Made of"], points.map((point) => [clock(point.time), String(point.value), madeOf(point)]), ["Value"]);
+  section("First points", ["Time", "Value", "Computed from"], points.map((point) => [clock(point.time), String(point.value), madeOf(point)]), ["Value"]);
   section("Series", ["Labels", "Samples", "First", "Last", "Spacing (ms)"],
     series.map((one) => [labelText(one.labels), String(one.samples), clock(one.first), clock(one.last), String(one.medianSpacingMillis ?? "")]),
     ["Samples", "Spacing (ms)"]);
@@ -33,9 +33,9 @@ export function explained(explanation) {
 function facts({upstream, replica, source, seriesTotal, samplesTotal, leftOut, scrapeInterval}) {
   const list = element("dl");
   const add = (name, text) => text && list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
-  add("Asked", upstream && `${upstream}${replica ? `, replica ${replica}` : ""}`);
-  add("By", source);
-  add("Read", samplesTotal !== undefined && `${samplesTotal} samples of ${seriesTotal} series`);
+  add("Upstream", upstream && `${upstream}${replica ? `, replica ${replica}` : ""}`);
+  add("Source", source);
+  add("Samples", samplesTotal !== undefined && `${samplesTotal} in ${seriesTotal} series`);
   add("Left out", leftOut && `${leftOut.nan} not a number, ${leftOut.infinite} infinite`);
   add("Scrape interval", scrapeInterval && `${scrapeInterval.milliseconds} ms, ${scrapeInterval.from}`);
   return list;
@@ -47,6 +47,6 @@ function madeOf({madeOf: shares, omitted}) {
   const sample = ([time, number]) => `${number} at ${clock(time).slice(11)}`;
   const grown = ({from, to, increase}) => `+${increase} (${sample(from)} → ${sample(to)})`;
   const share = ({series, samples = [], increments = [], lastKnown}) =>
-    `#${series + 1}: ${[...samples.map(sample), ...increments.map(grown), ...(lastKnown ? [`last known ${grown(lastKnown)}`] : [])].join("; ")}`;
+    `#${series + 1}: ${[...samples.map(sample), ...increments.map(grown), ...(lastKnown ? [`last known rate, of ${grown(lastKnown)}`] : [])].join("; ")}`;
   return [...(shares ?? []).map(share), ...(omitted ? [`${omitted} more`] : [])].join("\n");
 }

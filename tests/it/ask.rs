@@ -194,10 +194,10 @@ fn how_an_answer_came_to_be_is_shown_on_request() {
     let shown = ask(&with_times(&args, &range));
     for part in [
         "source: remote read",
-        "rule: The sum of the increments",
+        "rule: The sum of the increases",
         "call: /api/v1/read",
         "series 1: {",
-        "is made of",
+        "is computed from",
         "and ",
         "graph: http",
     ] {
@@ -309,6 +309,13 @@ fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", &url, "--gauge", "never_there"], "never_there"),
         (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
         (vec!["ask", "--url", "nonsense", "--test"], "connectionDetails.url"),
+        // Errors name fields of Connection Details, and a mirror. What was typed is flags, and no mirror runs.
+        (vec!["ask", "--url", "nonsense", "--test"], " (Flags set the Connection Details: --url.)"),
+        (
+            vec!["ask", "--url", "http://127.0.0.1:1", "--test"],
+            " (Flags set the Connection Details: --url. The mirror is this command.)",
+        ),
+        (vec!["ask", "--url", &url, "--nan", "TEN", "--test"], " (Flags set the Connection Details: --nan.)"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "MODE"),
         (vec!["ask", "--upstream", "none", "--test"], "none"),
         (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),

@@ -241,7 +241,7 @@ fn an_explanation_says_what_was_asked_and_read() {
     let address = format!("127.0.0.1:{}", gateway.details["port"]);
     assert_eq!(explanation["upstream"], json!(address));
     assert_eq!(explanation["source"], "remote read");
-    assert!(explanation["rule"].as_str().unwrap().contains("sum of the increments"), "{explanation}");
+    assert!(explanation["rule"].as_str().unwrap().contains("sum of the increases"), "{explanation}");
     let call = &explanation["calls"][0];
     assert_eq!((&call["path"], &call["status"], &call["outcome"]), (&json!("/api/v1/read"), &json!(200), &json!("ok")));
     assert!(call["query"].as_str().unwrap().contains("code=\"500\""), "{call}");

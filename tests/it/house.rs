@@ -351,6 +351,20 @@ fn the_schema_of_the_chart_has_the_keys_of_each_mapping() {
 }
 
 #[test]
+fn the_chart_allows_one_scheme_of_authentication_as_the_mirror_does() {
+    let keys = |file: &str, begin: &str, end: &str| {
+        let text = read(file);
+        let (_, list) = text.split_once(begin).unwrap_or_else(|| panic!("{begin} is not in {file}"));
+        let list = list.split(end).next().unwrap();
+        list.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_mirror = keys("src/prometheus/upstreams_file/definition/credentials.rs", "at_most_one(&[", "]");
+    let of_chart = keys("chart/templates/_upstreams.tpl", "$given := list -}}", "-}}");
+    assert!(of_mirror.len() > 3, "{of_mirror:?}");
+    assert_eq!(of_chart, of_mirror);
+}
+
+#[test]
 fn every_code_of_an_error_is_in_the_table_and_used() {
     // Where an error gets its code: the bodies of these functions, the fields of that name, and these constants.
     let mut codes = Vec::new();
