@@ -8,7 +8,7 @@ mod plot;
 mod request;
 mod show;
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::trace::Trace;
 use crate::reach::{self, BadReach};
-use crate::settings::{AskCommand, AskFlags, KeySource, ReachSettings};
+use crate::settings::{AskCommand, KeySource, ReachSettings};
 
 use request::AskRequest;
 use show::OutputOptions;
@@ -107,39 +107,7 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
         Some(url) => http::post(url, &asked, key.as_deref(), form.explains),
         None => answered(reach, &asked, form.explains),
     })?;
-    let AskOutput { text, error } = show::shown(&asked, status, &body, &form);
-    Ok(AskOutput { text, error: error.map(|error| with_terms(error, flags)) })
-}
-
-/// The flags that set the Connection Details, and how errors call the fields that each sets.
-const FLAGS_OF_DETAILS: [(&str, &[&str]); 6] = [
-    ("url", &["url", "host", "port", "path"]),
-    ("upstream", &["upstream"]),
-    ("timeout", &["requestTimeout"]),
-    ("scrape-interval", &["scrapeInterval"]),
-    ("nan", &["nan_interpretation"]),
-    ("partial-response", &["partialResponse"]),
-];
-
-/// An error, and what its terms mean for whoever typed flags: which flags set the Connection Details, and what the mirror is.
-fn with_terms(mut error: String, flags: &AskFlags) -> String {
-    let words: Vec<&str> = error.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-    let sets_details = flags.has("url") || flags.has("upstream") || !flags.has("request");
-    let mut terms = String::new();
-    if sets_details && (words.contains(&"connectionDetails") || error.contains("Connection Details")) {
-        let fields = FLAGS_OF_DETAILS.iter().filter(|(_, fields)| fields.iter().any(|field| words.contains(field)));
-        let flags: Vec<String> = fields.map(|(flag, _)| format!("--{flag}")).collect();
-        if !flags.is_empty() {
-            terms = format!(" Flags set the Connection Details: {}.", flags.join(", "));
-        }
-    }
-    if !flags.has("mirror") && words.contains(&"mirror") {
-        terms.push_str(" The mirror is this command.");
-    }
-    if !terms.is_empty() {
-        let _ = write!(error, " ({})", terms.trim_start());
-    }
-    error
+    Ok(show::shown(&asked, status, &body, &form))
 }
 
 /// The status and the body of the answer, as the mirror would write them.

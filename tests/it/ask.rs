@@ -309,13 +309,6 @@ fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--url", &url, "--gauge", "never_there"], "never_there"),
         (vec!["ask", "--url", "http://127.0.0.1:1", "--test"], "127.0.0.1:1"),
         (vec!["ask", "--url", "nonsense", "--test"], "connectionDetails.url"),
-        // Errors name fields of Connection Details, and a mirror. What was typed is flags, and no mirror runs.
-        (vec!["ask", "--url", "nonsense", "--test"], " (Flags set the Connection Details: --url.)"),
-        (
-            vec!["ask", "--url", "http://127.0.0.1:1", "--test"],
-            " (Flags set the Connection Details: --url. The mirror is this command.)",
-        ),
-        (vec!["ask", "--url", &url, "--nan", "TEN", "--test"], " (Flags set the Connection Details: --nan.)"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--method", "MODE"], "MODE"),
         (vec!["ask", "--upstream", "none", "--test"], "none"),
         (vec!["ask", "--upstreams-file", "/nowhere", "--upstream", "a", "--test"], "/nowhere"),
