@@ -1,6 +1,6 @@
 //! `prometheusmirror ask`: sends a query as StackState does, and shows the response.
 //!
-//! Without `--mirror`, the query is run here, by the code that responds to StackState, without a server.
+//! Without `--mirror`, the query runs in this process, by the same code as in the server.
 
 mod curl;
 mod http;
@@ -27,13 +27,13 @@ use crate::settings::{AskCommand, KeySource, ReachSettings};
 use request::AskRequest;
 use show::OutputOptions;
 
-/// The memory for samples, points and the answer.
+/// The memory for samples, points and the response.
 const MEMORY_BYTES: usize = 256 << 20;
 
-/// The longest request body that is read from a file.
+/// The maximum length of a request body from a file.
 const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
-/// How long a query runs before progress is shown, and how often it is shown then.
+/// How long a query runs before progress is shown, and the interval after that.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
 /// Why a query could not be sent.
@@ -41,9 +41,9 @@ const UNHURRIED: Duration = Duration::from_secs(1);
 pub enum AskError {
     /// A flag is wrong, or one is missing.
     Flags(String),
-    /// A file that a setting names is of no use.
+    /// A file that a setting names is unusable.
     Reach(BadReach),
-    /// The file of the key is of no use.
+    /// The API key file is unusable.
     KeyFile(BadKeyFile),
     /// The mirror does not answer.
     Mirror {
@@ -55,7 +55,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// Whether the command line is to blame.
+    /// Whether the command line is wrong.
     pub fn is_of_flags(&self) -> bool {
         matches!(self, AskError::Flags(_))
     }
@@ -79,19 +79,19 @@ impl fmt::Display for AskError {
 
 impl std::error::Error for AskError {}
 
-/// What is to be shown.
+/// The output of `ask`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskOutput {
     /// For standard output.
     pub text: String,
-    /// For standard error: the error that was answered, if it was one.
+    /// For standard error, if the response is an error.
     pub error: Option<String>,
 }
 
-/// Sends a query, and gives what is to be shown of the response.
+/// Sends a query, and formats the response.
 ///
 /// # Errors
-/// When it cannot be sent. A response that reports an error is shown.
+/// If the query cannot be sent. A response that reports an error is part of the output.
 pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
@@ -105,16 +105,16 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
         Some(url) => http::post(url, &asked, key.as_deref(), form.explains),
-        None => answered(reach, &asked, form.explains),
+        None => run_here(reach, &asked, form.explains),
     })?;
     Ok(show::shown(&asked, status, &body, &form))
 }
 
-/// The status and the body of the answer, as the mirror would write them.
-fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+/// Runs a request in this process. Gives the status and the body that a mirror would write.
+fn run_here(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let metrics = Arc::new(Metrics::new(1, 0));
     let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Reach)?;
-    // Replies carry a key, which is not looked at here.
+    // The gateway needs a key for its replies, but this function ignores their headers.
     let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);
     let gateway = Gateway::new(Arc::new(CurrentKey::fixed(key)), Access::default(), client, memory, metrics);
@@ -131,7 +131,7 @@ fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Res
     Ok((reply.status, reply.body))
 }
 
-/// Does something, and tells on a terminal how long it has taken while it takes long.
+/// Does something. If it takes long and `is_shown`, shows the elapsed seconds on standard error.
 fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
     if !is_shown {
         return act();
@@ -145,7 +145,7 @@ fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
             has_shown = true;
         }
         if has_shown {
-            // Wipes the line.
+            // Erase the line.
             eprint!("\r\u{1b}[K");
         }
     });

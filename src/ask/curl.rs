@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::request::AskRequest;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
-/// Where a mirror listens if nothing else is said.
+/// The URL of a local mirror with the default settings.
 const DEFAULT_MIRROR: &str = "http://localhost:9900";
 
-/// The command that asks a mirror the same. The key is not written out: the shell that runs the command has it in `API_KEY`. Nor is
-/// the password of a URL.
+/// The curl command that sends a request to a mirror. It has no secrets: the shell that runs it has the key in `API_KEY`, and the
+/// password of a URL is replaced.
 pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, explains: bool) -> String {
     let mut body = asked.body.clone();
     if let Some(url) = body["connectionDetails"]["url"].as_str().map(without_password) {
@@ -31,12 +31,12 @@ pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, e
     )
 }
 
-/// A word of a shell.
+/// A text as one word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A URL without what may be credentials, well-formed or not.
+/// A URL, well-formed or not, without the part that may be credentials.
 fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://USER:PASSWORD@{rest}"),

@@ -1,4 +1,4 @@
-//! Sends a request to a mirror that runs.
+//! Sends a request to a running mirror.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::ApiKey;
 
-/// How much longer than its timeout a query may take, and how long one without a timeout may take.
+/// How much longer than its timeout a query may take, and the timeout of a query without one.
 const LATENESS: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
-/// The longest response: a million points.
-const MAX_ANSWER_BYTES: u64 = 256 << 20;
+/// The maximum length of a response. It suffices for a million points.
+const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 /// Sends a request. Gives the status and the body of the response.
 ///
 /// # Errors
-/// When there is no response.
+/// If there is no response.
 pub(super) fn post(
     mirror: &str,
     asked: &AskRequest,
@@ -38,6 +38,6 @@ pub(super) fn post(
     }
     let request = request.header("Content-Type", "application/json");
     let mut response = request.send(asked.body.to_string().as_bytes()).map_err(failed)?;
-    let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec().map_err(failed)?;
+    let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec().map_err(failed)?;
     Ok((response.status().as_u16(), body))
 }

@@ -1,4 +1,4 @@
-//! A response as text: a table, JSON or CSV, with a plot and an explanation.
+//! Formats a response as a table, JSON or CSV, with a plot and an explanation.
 
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ enum OutputFormat {
 }
 
 impl OutputOptions {
-    /// What flags ask for.
+    /// The options of a command line.
     ///
     /// # Errors
     /// A sentence that names the flag.
@@ -41,31 +41,31 @@ impl OutputOptions {
     }
 }
 
-/// A response, as the flags want it.
+/// Formats a response.
 pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = error_of(&answer, status);
+    let response: Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = error_of(&response, status);
     let mut text = match form.format {
         OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
-        OutputFormat::Csv => Table::of(&answer).csv(),
-        OutputFormat::Table => Table::of(&answer).text(),
+        OutputFormat::Csv => Table::of(&response).csv(),
+        OutputFormat::Table => Table::of(&response).text(),
     };
     if form.has_plot && error.is_none() {
-        let drawn = plot::plot(&points(&answer));
+        let drawn = plot::plot(&points(&response));
         if !drawn.is_empty() {
             let _ = write!(text, "\n{drawn}");
         }
     }
     if form.format == OutputFormat::Table {
-        text.push_str(&explanation(asked, &answer["explanation"]));
+        text.push_str(&explanation(asked, &response["explanation"]));
     }
     AskOutput { text, error }
 }
 
-/// The error that an answer is, if it is one.
-fn error_of(answer: &Value, status: u16) -> Option<String> {
-    let error = if answer["status"] == "FAILURE" { &answer["error"] } else { answer };
+/// The error text of a response, if it is an error.
+fn error_of(response: &Value, status: u16) -> Option<String> {
+    let error = if response["status"] == "FAILURE" { &response["error"] } else { response };
     let said = match error["_type"].as_str().unwrap_or_default() {
         "RemoteMirrorError" => format!("{} {}", words(&error["summary"]), words(&error["details"])),
         "MetricStoreConnectionError" | "MetricNotFoundError" => words(&error["details"]),
@@ -76,15 +76,15 @@ fn error_of(answer: &Value, status: u16) -> Option<String> {
     Some(said)
 }
 
-/// A text of an answer, without what a terminal would take for a command.
+/// A text of a response, without control characters, which a terminal would execute.
 fn words(text: &Value) -> String {
     let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Times in milliseconds since the epoch, and values.
-fn points(answer: &Value) -> Vec<(i64, f64)> {
-    let points = answer["telemetry"]["points"].as_array().map_or(&[][..], Vec::as_slice);
+fn points(response: &Value) -> Vec<(i64, f64)> {
+    let points = response["telemetry"]["points"].as_array().map_or(&[][..], Vec::as_slice);
     points.iter().filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?))).collect()
 }
 
@@ -100,10 +100,10 @@ struct Table {
 }
 
 impl Table {
-    fn of(answer: &Value) -> Table {
+    fn of(response: &Value) -> Table {
         let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let is_true = |value: &Value| value.as_bool().unwrap_or_default();
-        let telemetry = &answer["telemetry"];
+        let telemetry = &response["telemetry"];
         if telemetry.is_object() {
             let has_buckets = telemetry["_type"] == "AggregatedMetricTelemetry";
             let header = if has_buckets { vec!["start", "end", "value"] } else { vec!["time", "value"] };
@@ -115,14 +115,14 @@ impl Table {
             let rows = list(&telemetry["points"]).iter().map(row).collect();
             return Table { header, rows, is_partial: is_true(&telemetry["isPartial"]) };
         }
-        let (header, rows) = match (&answer["fields"], &answer["values"]) {
+        let (header, rows) = match (&response["fields"], &response["values"]) {
             (Value::Array(fields), _) => {
                 ("name", fields.iter().map(|field| vec![words(&field["fieldName"])]).collect())
             }
             (_, Value::Array(values)) => ("value", values.iter().map(|value| vec![words(&value["value"])]).collect()),
-            _ => ("status", vec![vec![words(&answer["status"])]]),
+            _ => ("status", vec![vec![words(&response["status"])]]),
         };
-        Table { header: vec![header], rows, is_partial: is_true(&answer["isPartial"]) }
+        Table { header: vec![header], rows, is_partial: is_true(&response["isPartial"]) }
     }
 
     fn text(&self) -> String {
@@ -135,7 +135,7 @@ impl Table {
         let mut text = String::new();
         let mut add = |row: &[&str]| {
             let cells = row.iter().zip(&widths).enumerate().map(|(nth, (cell, &width))| match (columns, nth) {
-                // The last of several is a number.
+                // The last of several columns contains numbers.
                 (2.., nth) if nth + 1 == columns => format!("{cell:>width$}"),
                 _ => format!("{cell:width$}"),
             });
@@ -162,7 +162,7 @@ impl Table {
         text
     }
 
-    /// As RFC 4180 has it, with line feeds alone.
+    /// CSV by RFC 4180, but with line feeds as line ends.
     fn csv(&self) -> String {
         let cell = |text: &str| {
             if text.contains([',', '"', '\n', '\r']) {
@@ -181,7 +181,7 @@ impl Table {
     }
 }
 
-/// How an answer came to be, in lines; none if it is not explained.
+/// The explanation as lines of text. Empty if there is none.
 fn explanation(asked: &AskRequest, explanation: &Value) -> String {
     let mut text = String::new();
     if !explanation.is_object() {
@@ -242,10 +242,10 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
     text
 }
 
-/// How many samples or increments are listed of a series in a line.
+/// How many samples or increments of a series a line lists.
 const MAX_LISTED: usize = 5;
 
-/// What a series gives to a point, in a line.
+/// A line with what a series contributes to a point.
 fn share_of(share: &Value) -> String {
     let list = |key: &str| share[key].as_array().map_or(&[][..], Vec::as_slice);
     let sample = |sample: &Value| format!("{} at {}", sample[1], time(&sample[0]));

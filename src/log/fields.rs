@@ -1,6 +1,6 @@
-//! How a line of the log is written: `ts=… level=… msg=… key=value …`, or the same as a JSON object.
+//! Formats log lines: `ts=… level=… msg=… key=value …`, or the same as a JSON object.
 //!
-//! Whatever a client or an upstream sent is quoted and escaped, so that no text of theirs can pass for a line of ours.
+//! Texts from clients and upstreams are quoted and escaped, so that they cannot forge a log line.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,23 +12,23 @@ use crate::model::calendar::DateTime;
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// `key=value`, the value in quotes where it has to be.
+    /// `key=value`, with the value in quotes where necessary.
     #[default]
     Logfmt,
     /// One JSON object a line.
     Json,
 }
 
-/// More than the fields of most lines have.
+/// Larger than the fields of most lines.
 const USUAL_BYTES: usize = 512;
 
-/// More than time and level have with what surrounds them.
+/// Larger than the time and the level with their keys.
 const HEAD_BYTES: usize = 64;
 
-/// The most characters of one value; a PromQL that StackState sends is far shorter.
+/// The maximum length of a value. PromQL from StackState is far shorter.
 const MAX_VALUE_CHARS: usize = 4_096;
 
-/// The fields of a line as they are written, behind what stands between each and the one before.
+/// The fields of a line in their final format. Each begins with its separator.
 #[derive(Debug)]
 pub(super) struct LineFields {
     format: LogFormat,
@@ -36,12 +36,12 @@ pub(super) struct LineFields {
 }
 
 impl LineFields {
-    /// No fields yet, for a line in this format.
+    /// A line without fields.
     pub(super) fn new(format: LogFormat) -> LineFields {
         LineFields { format, written: String::with_capacity(USUAL_BYTES) }
     }
 
-    /// Adds a text, but not an empty one.
+    /// Adds a text, unless it is empty.
     pub(super) fn text(&mut self, key: &str, value: impl Display) {
         let before = self.written.len();
         self.begin(key);
@@ -77,7 +77,7 @@ impl LineFields {
         }
     }
 
-    /// The whole line with its end: first the time and the level, then the fields.
+    /// The whole line with a line feed: the time, the level and the fields.
     pub(super) fn into_line(self, time: SystemTime, level: Level) -> String {
         let level = level.as_str().to_ascii_lowercase();
         let time = Timestamp(time);
@@ -107,11 +107,11 @@ fn quote(line: &mut String, value: &str, format: LogFormat) {
             '"' => line.push_str("\\\""),
             '\\' => line.push_str("\\\\"),
             '\n' => line.push_str("\\n"),
-            // Besides the control characters, those that a terminal or a viewer may take for a line's end or turn text with.
+            // Besides control characters: line separators, and characters that change the direction of text.
             c if c.is_control()
                 || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {
-                // None of these is beyond 16 bits.
+                // All of these have at most 16 bits.
                 let _ = match format {
                     LogFormat::Logfmt => write!(line, "\\u{{{:x}}}", c as u32),
                     LogFormat::Json => write!(line, "\\u{:04x}", c as u32),
@@ -123,7 +123,7 @@ fn quote(line: &mut String, value: &str, format: LogFormat) {
     line.push('"');
 }
 
-/// A time that is written as `2026-11-23T01:02:03.004Z`.
+/// Writes a time as `2026-11-23T01:02:03.004Z`.
 struct Timestamp(SystemTime);
 
 impl Display for Timestamp {

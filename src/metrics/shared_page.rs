@@ -1,15 +1,15 @@
-//! A page that is rendered once for all who ask for it at the same time, so that many of them neither take all of the CPU nor wait for
-//! each other.
+//! Renders a page once for all requests that arrive at the same time, so that many requests neither take all CPU nor wait for each
+//! other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The page as it was rendered last, and since when it is true.
+/// The page that was rendered last, and when its rendering began.
 #[derive(Debug, Default)]
 pub struct SharedPage(Mutex<Option<(Instant, Arc<str>)>>);
 
 impl SharedPage {
-    /// The page as it is now: rendered by this call, or by another one that began to render it after this call.
+    /// The page, which is not older than this call: rendered by it, or by another call that began to render later.
     pub fn get(&self, render: impl FnOnce() -> String) -> Arc<str> {
         let asked = Instant::now();
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
-//! The settings of the C library's allocator, which it takes from the environment of a process that begins, and from nowhere else.
+//! Settings of the C library's allocator. It reads them only from the environment, when a process starts.
 //!
-//! Left to itself it gives large lists memory of their own, which the system gets back at once, only until the first of them is
-//! freed; from then on each thread keeps what it had once. Twenty workers then keep twice the memory budget.
+//! By default, it allocates large lists separately and returns their memory to the system at once, but only until the first of
+//! them is freed. From then on, each thread keeps memory that it has freed. Twenty workers then keep twice the memory budget.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -9,13 +9,12 @@ use std::process::Command;
 
 const VARIABLE: &str = "GLIBC_TUNABLES";
 
-/// Lists of 4 MiB and more have memory of their own, and a thread keeps 8 MiB at most that are free.
+/// Lists from 4 MiB on are allocated separately, and a thread keeps at most 8 MiB of free memory.
 const TUNABLES: &str = "glibc.malloc.mmap_threshold=4194304:glibc.malloc.trim_threshold=8388608";
 
-/// Has this process begin anew with these settings, unless somebody has made settings already. Whoever started it sees no
-/// difference: it is the same process, with the same arguments.
+/// Executes the program again with these settings, unless `GLIBC_TUNABLES` is set. The process id and the arguments stay the same.
 ///
-/// It returns if there is nothing to do, or if it cannot be done. Then the mirror works as well, but takes more memory.
+/// Returns only if the variable is set, or if this fails. The mirror then works, too, but may take more memory.
 pub fn apply() {
     if env::var_os(VARIABLE).is_some() {
         return;

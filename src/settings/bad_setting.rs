@@ -1,8 +1,8 @@
-//! What is wrong with the settings.
+//! The error of a bad setting.
 
 use std::fmt;
 
-/// A bad command line or environment, in a sentence that names the setting, what it was given and what it may be.
+/// A bad command line or environment: a sentence that names the setting, its value, and the allowed values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadSetting(pub(super) String);
 

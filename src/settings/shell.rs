@@ -1,4 +1,4 @@
-//! What a shell and its user want to know of the flags: the help, completions, and the manual page. All of it comes from the tables.
+//! The help, shell completions and the manual page. All come from the tables of settings and flags.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use super::bad_setting::BadSetting;
 use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
 use super::table::{Setting, TABLE};
 
-/// The settings that `ask` takes, too.
+/// The settings that `ask` accepts, too.
 const SHARED: [&str; 8] =
     ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
 
@@ -27,10 +27,10 @@ const WORDS: [(&str, &str); 6] = [
     ("values", "__gauge__ __counter__"),
 ];
 
-/// The flag whose value is a method, which have a table of their own.
+/// The flag whose value is an aggregation method. `Aggregation` lists them.
 const METHOD: &str = "method";
 
-/// The words that the value of a flag may be, if they are few.
+/// The values of a flag, separated by blanks, if there are only a few.
 fn words_of(flag: &str) -> Option<String> {
     if flag == METHOD {
         return Some(Aggregation::methods().collect::<Vec<_>>().join(" "));
@@ -51,7 +51,7 @@ const EXAMPLES: &str = "  \
   prometheusmirror ask --mirror http://prometheusmirror:9900 --url http://prometheus:9090 --names
 ";
 
-/// The name and the version, in a line.
+/// A line with the name and the version.
 pub(super) fn version() -> String {
     concat!("prometheusmirror ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
 }
@@ -77,7 +77,7 @@ pub(super) fn help() -> String {
     text
 }
 
-/// What holds when a setting is not given, without Markdown.
+/// The default of a setting, without Markdown.
 fn plain_fallback(setting: &Setting) -> String {
     setting.fallback.to_string().replace('`', "")
 }
@@ -106,7 +106,7 @@ pub(super) fn ask_help() -> String {
 /// The completions for a shell.
 ///
 /// # Errors
-/// When there are none for it.
+/// If the shell is not supported.
 pub(super) fn completions(shell: &OsStr) -> Result<String, BadSetting> {
     match shell.to_str() {
         Some("bash") => Ok(bash()),
@@ -116,7 +116,7 @@ pub(super) fn completions(shell: &OsStr) -> Result<String, BadSetting> {
     }
 }
 
-/// The flags of the server, of `check` and of `ask`.
+/// The flags of the server, which `check` shares.
 fn flags_of_server() -> Vec<&'static str> {
     TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]).collect()
 }
@@ -151,7 +151,7 @@ fn bash() -> String {
     text
 }
 
-/// A help text in single quotes, without what a specification of zsh or fish reads as its own.
+/// A help text for single quotes, without the characters that have a meaning in completions of zsh or fish.
 fn quoted(help: &str) -> String {
     let text: String = help.chars().map(|c| if c == '\'' { '’' } else { c }).collect();
     text.replace('[', "(").replace(']', ")").replace(':', ";")
@@ -231,7 +231,7 @@ fn fish() -> String {
 
 /// The manual page, for `man -l`.
 pub(super) fn manual() -> String {
-    // A dash that is to be copied has a backslash; a line that begins with a point or a quote would be a command.
+    // A minus sign needs a backslash. A line that begins with a dot or a quote would be a command.
     let escaped = |text: &str| {
         let text = text.replace('\\', "\\e").replace('-', "\\-");
         if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -9,9 +9,9 @@ pub struct Setting {
     pub flag: &'static str,
     /// The environment variable, which counts if the flag is not given. An empty variable counts as not given.
     pub variable: &'static str,
-    /// The value that it has if it is not given.
+    /// The value if it is not given.
     pub fallback: Fallback,
-    /// The values that it may have.
+    /// The allowed values.
     pub allowed: &'static str,
     /// The help text.
     pub help: &'static str,
@@ -38,11 +38,11 @@ impl fmt::Display for Fallback {
     }
 }
 
-/// What a switch may be. Its flag alone means true.
+/// The allowed values of a switch. Its flag alone means true.
 const TRUE_OR_FALSE: &str = "true or false";
 
 impl Setting {
-    /// Whether it is on or off.
+    /// Whether its value is true or false.
     pub(super) fn is_switch(&self) -> bool {
         self.allowed == TRUE_OR_FALSE
     }

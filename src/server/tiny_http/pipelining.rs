@@ -1,12 +1,12 @@
-//! One request of a connection at a time, and none after the last.
+//! Processes the requests of a connection one at a time, and none after the connection has ended.
 //!
-//! - Defect: tiny_http reads on while a request is being answered, without a bound, and blocks whoever writes a response until
-//!   the responses before it are written. It reads on after a response that says `Connection: close`, too.
-//! - Seen: a connection that sends requests without an end, or whose first request takes long, held a thread or a worker for
-//!   each further request. Bytes that were left of a body were answered as a request.
-//! - Here: all requests but the first wait, and cost their heads and short bodies only. When very many wait, or long ones, the last of them is also
-//!   the last that is answered. When a response has ended a connection, nothing that comes on it is answered; the copy of
-//!   tiny_http takes in nothing more, but has perhaps handed over more already.
+//! - Defect: tiny_http reads further requests while one is in flight, without a bound, and blocks a thread that writes a response
+//!   until the responses before it are written. It also reads on after a response with `Connection: close`.
+//! - Seen: a connection that sends endless requests, or whose first request takes long, held a thread or a worker for each
+//!   further request. The rest of a body was answered as a request.
+//! - Here: all requests but the first wait, and take only the memory of their heads and short bodies. If too many or too long
+//!   ones wait, the mirror answers none behind them. After a response has ended a connection, the copy of tiny_http reads no
+//!   more of it, and the mirror does not answer the requests that were read before.
 //! - Tests: `tests/it/operation/pipelining.rs`, `tests/it/http/framing.rs`.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,21 +14,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tiny_http::ConnectionHandle;
 
-/// How many requests may wait on one connection. Whoever sends that many before an answer does not mean well.
+/// How many requests may wait on one connection. No well-behaved client sends that many before a response.
 const MAX_WAITING: usize = 100;
 
-/// How many bytes the requests take that may wait on one connection: 128 KiB, and the last one.
+/// How many bytes of requests may wait on one connection: 128 KiB, and the one that exceeds them.
 const MAX_WAITING_BYTES: usize = 128 << 10;
 
-/// How many bytes all requests take that wait: 16 MiB.
+/// How many bytes of requests may wait on all connections: 16 MiB.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Connections on which a request is being answered, and what waits there.
+/// The connections with a request in flight, and the requests that wait behind it.
 pub(in crate::server) struct Pipelines<T>(Mutex<PipelinesState<T>>);
 
 struct PipelinesState<T> {
     connections: HashMap<ConnectionHandle, VecDeque<WaitingRequest<T>>>,
-    /// How many bytes all requests take that wait.
+    /// The bytes of all waiting requests.
     bytes: usize,
 }
 
@@ -42,7 +42,7 @@ impl<T> Default for Pipelines<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct WaitingRequest<T> {
     pub(in crate::server) request: T,
-    /// Whether there may be requests behind it that are not answered.
+    /// Whether the mirror does not answer requests behind it.
     pub(in crate::server) is_last: bool,
     held_bytes: usize,
 }
@@ -62,7 +62,7 @@ impl<T> Pipelines<T> {
     /// Begins a request's turn, or keeps it until then.
     pub(in crate::server) fn begin(&self, connection: &ConnectionHandle, request: T, held_bytes: usize) -> Arrival<T> {
         let state = &mut *self.state();
-        // A connection ends before its last turn does, so that no turn begins in between.
+        // A connection is marked as ended before its last turn ends, so no turn can begin in between.
         if connection.has_ended() {
             return Arrival::Beyond(request);
         }
@@ -74,7 +74,7 @@ impl<T> Pipelines<T> {
             return Arrival::Beyond(request);
         }
         if state.bytes + held_bytes > MAX_BYTES {
-            // Nothing behind it may be answered either.
+            // Requests behind it must not be answered either, since responses have to keep their order.
             match waiting.back_mut() {
                 Some(last) => last.is_last = true,
                 None => connection.end(),
