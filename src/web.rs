@@ -14,7 +14,6 @@ pub(crate) const PARTS: [(&str, &str, &str); 14] = [
     ("/", PAGE, include_str!("web/page.html")),
     ("/explorer.css", STYLE, include_str!("web/style.css")),
     ("/explorer/address.js", SCRIPT, include_str!("web/address.js")),
-    ("/explorer/answer.js", SCRIPT, include_str!("web/answer.js")),
     ("/explorer/chart.js", SCRIPT, include_str!("web/chart.js")),
     ("/explorer/commands.js", SCRIPT, include_str!("web/commands.js")),
     ("/explorer/completion.js", SCRIPT, include_str!("web/completion.js")),
@@ -24,6 +23,7 @@ pub(crate) const PARTS: [(&str, &str, &str); 14] = [
     ("/explorer/form.js", SCRIPT, include_str!("web/form.js")),
     ("/explorer/main.js", SCRIPT, include_str!("web/main.js")),
     ("/explorer/mirror.js", SCRIPT, include_str!("web/mirror.js")),
+    ("/explorer/response.js", SCRIPT, include_str!("web/response.js")),
     ("/explorer/units.js", SCRIPT, include_str!("web/units.js")),
 ];
 

@@ -1,4 +1,4 @@
-"""Asking: a question, the way to the mirror, and whether the answer is right."""
+"""Sends a request to the mirror, and judges the response."""
 
 import contextlib
 import http.client
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from bounds import KEY, KEY_HEADER, PATIENCE_S, REQUEST_TIMEOUT_MS, SLACK_S
 from record import FINE, KEYLESS, MISSING, UNREACHABLE, WRONG
 
-# So long a client counts on an idle connection; the mirror keeps it for 75 s.
+# How long a client keeps an idle connection. The mirror keeps it for 75 s.
 KEPT_S = 60
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, and what of the answer shows that it is right: `check` gives what is wrong with it, or nothing."""
+class MirrorRequest:
+    """A request. `check` says what is wrong with a response, or returns None."""
 
     what: str
     path: str
@@ -26,7 +26,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class MirrorResponse:
     status: int
     headers: object
     text: bytes
@@ -35,16 +35,16 @@ class Answer:
         return json.loads(self.text)
 
 
-class Line:
-    """The way to the mirror, by one connection for all requests or by one for each."""
+class MirrorConnection:
+    """Sends requests to the mirror, on one connection or each on a new one."""
 
     def __init__(self, port, keeps):
         self.keeps = keeps
         self.used = time.monotonic()
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
 
-    def ask(self, question, record):
-        body = question.body
+    def send(self, request, record):
+        body = request.body
         if isinstance(body, dict):
             body = json.dumps(body)
         headers = {} if self.keeps else {"Connection": "close"}
@@ -52,34 +52,34 @@ class Line:
         if started > self.used + KEPT_S:
             self.connection.close()
         try:
-            # What is refused early is answered, and perhaps closed, before all of it is sent.
+            # The mirror may refuse a request, and close the connection, before the whole request is sent.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.connection.request(question.verb, question.path, body, headers)
-            response = self.connection.getresponse()
-            answer = Answer(response.status, response.headers, response.read())
+                self.connection.request(request.verb, request.path, body, headers)
+            received = self.connection.getresponse()
+            response = MirrorResponse(received.status, received.headers, received.read())
         except (OSError, http.client.HTTPException) as error:
-            record(question.what, started, time.monotonic(), question.bound, MISSING, repr(error))
+            record(request.what, started, time.monotonic(), request.bound, MISSING, repr(error))
             self.connection.close()
             return
         self.used = time.monotonic()
-        record(question.what, started, self.used, question.bound, *judged(answer, question.check))
-        # What was too large has not been read to its end.
-        if not self.keeps or answer.status == 413:
+        record(request.what, started, self.used, request.bound, *judged(response, request.check))
+        # The mirror has not read the rest of a body that was too large.
+        if not self.keeps or response.status == 413:
             self.connection.close()
 
 
-def judged(answer, check):
-    if answer.headers[KEY_HEADER] != KEY:
-        return KEYLESS, shown(answer)
+def judged(response, check):
+    if response.headers[KEY_HEADER] != KEY:
+        return KEYLESS, shown(response)
     try:
-        wrong = check(answer)
+        wrong = check(response)
     except (ValueError, LookupError, TypeError) as error:
         wrong = repr(error)
     if not wrong:
         return FINE, ""
-    is_unreachable = answer.status in (200, 500) and b'"_type":"MetricStoreConnectionError"' in answer.text
-    return UNREACHABLE if is_unreachable else WRONG, f"{wrong}: {shown(answer)}"
+    is_unreachable = response.status in (200, 500) and b'"_type":"MetricStoreConnectionError"' in response.text
+    return UNREACHABLE if is_unreachable else WRONG, f"{wrong}: {shown(response)}"
 
 
-def shown(answer):
-    return f"{answer.status} {answer.text[:200].decode('utf-8', 'replace')}"
+def shown(response):
+    return f"{response.status} {response.text[:200].decode('utf-8', 'replace')}"

@@ -14,12 +14,12 @@ let listCount = 0;
 
 async function fieldItems(path, type, extra, signal, read) {
   const query = {_type: `${type}Query`, ...timeRange(), limit: MAX_SUGGESTIONS, ...extra};
-  const answer = await post(path, {_type: `${type}Request`, connectionDetails: connectionDetails(), query}, {signal});
-  if (answer.status !== 200) {
-    const {title, details} = errorOf(answer);
+  const response = await post(path, {_type: `${type}Request`, connectionDetails: connectionDetails(), query}, {signal});
+  if (response.status !== 200) {
+    const {title, details} = errorOf(response);
     throw new Error(details || title);
   }
-  return {items: read(answer.json), isPartial: answer.json.isPartial};
+  return {items: read(response.json), isPartial: response.json.isPartial};
 }
 
 const fieldValues = (fieldName, fieldValuePrefix, conditions, signal) => fieldItems("api/field/value", "FieldValues",

@@ -15,8 +15,8 @@ let timer;
 export const markDetail = (details = "") => mark(details.match(/^connectionDetails\.(\w+)/)?.[1], byId("connection"));
 
 /** Shows what is wrong with Connection Details, and marks the field that the mirror names. */
-function showFault(answer) {
-  const {title, details} = errorOf(answer);
+function showFault(response) {
+  const {title, details} = errorOf(response);
   say("fault", details || title, "bad");
   markDetail(details);
 }
@@ -28,8 +28,8 @@ export function checkDetails() {
   say("verdict", "");
   timer = setTimeout(async () => {
     try {
-      const answer = hasAddress() ? await post("api/connection/check", {connectionDetails: connectionDetails()}, {signal}) : null;
-      if (answer?.json?.status === "FAILURE") return showFault({...answer, json: answer.json.error});
+      const response = hasAddress() ? await post("api/connection/check", {connectionDetails: connectionDetails()}, {signal}) : null;
+      if (response?.json?.status === "FAILURE") return showFault({...response, json: response.json.error});
     } catch {
       // The next query shows whether the mirror answers.
       return;
@@ -47,13 +47,13 @@ export async function testConnection() {
   say("fault", "");
   say("verdict", "Querying …");
   try {
-    const answer = await post("api/connection", {_type: "TestConnectionRequest", connectionDetails: connectionDetails()}, {signal});
-    if (answer.json?.status === "OK") {
+    const response = await post("api/connection", {_type: "TestConnectionRequest", connectionDetails: connectionDetails()}, {signal});
+    if (response.json?.status === "OK") {
       say("verdict", "OK: Prometheus answers queries.", "good");
       if (!value("name")) field("name").focus();
       return;
     }
-    const {title, details} = errorOf({...answer, json: answer.json?.error ?? answer.json});
+    const {title, details} = errorOf({...response, json: response.json?.error ?? response.json});
     say("verdict", details ? `${title}\n${details}` : title, "bad");
     markDetail(details);
   } catch (error) {

@@ -1,6 +1,6 @@
 // The explorer sends the requests that StackState sends, and shows the responses. This file connects events to actions.
 
-import {showAgain, showAnswer} from "./answer.js";
+import {showAgain, showResponse} from "./response.js";
 import {fill, share} from "./address.js";
 import {listen} from "./chart.js";
 import {copy} from "./commands.js";
@@ -37,8 +37,8 @@ async function run() {
   const signal = next();
   await withProgress(signal, async () => {
     try {
-      const answer = await post("api/metric", request, {explain: true, signal});
-      if (!signal.aborted) showAnswer(request, answer);
+      const response = await post("api/metric", request, {explain: true, signal});
+      if (!signal.aborted) showResponse(request, response);
     } catch (error) {
       if (signal.aborted) return;
       const {title, details} = unreachable(error);

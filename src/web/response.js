@@ -15,31 +15,31 @@ const MAX_SHOWN_CHARACTERS = 200_000;
 
 let lastShown = null;
 
-export function showAnswer(request, answer) {
-  const {explanation, ...response} = answer.json ?? {};
-  lastShown = {request, answer};
+export function showResponse(request, response) {
+  const {explanation, ...body} = response.json ?? {};
+  lastShown = {request, response};
   byId("welcome").hidden = true;
   byId("result").hidden = false;
   byId("request").textContent = JSON.stringify(shown(request), null, 2);
-  byId("response").textContent = readable(answer.json ? response : null, answer.text);
+  byId("response").textContent = readable(response.json ? body : null, response.text);
   byId("explanation").replaceChildren(...explained(explanation));
   byId("curl").textContent = curl(request);
   byId("ask").textContent = ask(request);
-  if (!response.telemetry) showFailure(answer);
-  showPoints(request.query, response.telemetry);
+  if (!body.telemetry) showFailure(response);
+  showPoints(request.query, body.telemetry);
   reveal("view");
 }
 
 /** Shows the last response again, after a change of the time zone. */
 export function showAgain() {
-  if (lastShown) showAnswer(lastShown.request, lastShown.answer);
+  if (lastShown) showResponse(lastShown.request, lastShown.response);
 }
 
-function showFailure(answer) {
-  const {title, details} = errorOf(answer);
+function showFailure(response) {
+  const {title, details} = errorOf(response);
   showError(title, details);
   markDetail(details);
-  if (answer.status === 401) byId("key").focus();
+  if (response.status === 401) byId("key").focus();
 }
 
 /** JSON with one line for each point; or the text, if it is not JSON. */
