@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_without_a_path_asks_whether_the_mirror_is_ready() {
+    fn a_url_without_a_path_gets_the_path_of_the_readiness_check() {
         let check = |text: &str, expected: Option<&str>| assert_eq!(url_of(text).ok().as_deref(), expected, "{text}");
         check("http://m:9900", Some("http://m:9900/-/ready"));
         check("http://m:9900/", Some("http://m:9900/-/ready"));

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_while_a_page_is_rendered_gets_the_next_one_that_is_rendered_for_all() {
+    fn requests_while_a_page_is_rendered_share_the_next_rendering() {
         let (page, rendered) = (SharedPage::default(), AtomicUsize::new(0));
         let render = || {
             let nth = rendered.fetch_add(1, Ordering::SeqCst);

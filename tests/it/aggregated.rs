@@ -139,7 +139,7 @@ fn more_buckets_than_prometheus_answers_at_once_are_all_there() {
 }
 
 #[test]
-fn no_answer_has_more_than_a_million_points() {
+fn no_response_has_more_than_a_million_points() {
     let range = (T0, T0 + 10 * DAY);
     let all = oracle::buckets(&select("exact_level", &[]), "EVENT_COUNT", range, 800, Nan::None);
     assert_eq!(all.len(), 1_080_000);

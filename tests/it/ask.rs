@@ -53,7 +53,7 @@ fn with_times<'a>(args: &[&'a str], times: &'a [String]) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_question_is_answered_as_a_mirror_answers_it() {
+fn every_query_is_answered_as_a_mirror_answers_it() {
     let gateway = Gateway::to(json!({"url": url()}));
     let range = times();
     let check = |args: &[&str], expected: String| {
@@ -187,7 +187,7 @@ fn nothing_wraps_in_a_terminal_of_eighty_columns() {
 }
 
 #[test]
-fn how_an_answer_came_to_be_is_shown_on_request() {
+fn the_explanation_is_shown_on_request() {
     let range = times();
     let args =
         ["--counter", "http_requests_total", "--label", "pod=a", "--method", "SUM", "--bucket", "30m", "--explain"];
@@ -227,7 +227,7 @@ fn an_only_upstream_of_the_file_need_not_be_named() {
 }
 
 #[test]
-fn a_running_mirror_is_asked_with_its_key_and_curl_asks_it_the_same() {
+fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     let mirror = Mirror::start_with(&["--require-api-key", "true"]);
     let range = times();
     let args = ["--gauge", "room_celsius", "--method", "MAX", "--bucket", "15m", "--format", "json"];
@@ -279,7 +279,7 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
 }
 
 #[test]
-fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
+fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     let url = url();
     for (args, says) in [
         (vec!["ask"], "say what to ask: one of --test"),

@@ -45,7 +45,7 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
 }
 
 #[test]
-fn zeros_are_asked_for_as_far_as_an_answer_has_points() {
+fn zeros_are_queried_as_far_as_a_response_has_points() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let query = Query::expression("avg(stub_metric)").between(0, T0).aggregated("SUM", 1);
     // A million of them, which are 92 calls, and the probe of range bounds.

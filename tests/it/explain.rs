@@ -234,7 +234,7 @@ fn raw_points_are_samples_and_rates_between_two() {
 }
 
 #[test]
-fn an_explanation_says_what_was_asked_and_read() {
+fn an_explanation_says_what_was_queried_and_read() {
     let gateway = Gateway::to_prometheus();
     let query = Query::counter("http_requests_total").label("code", "500").between(T0 + HOUR, T0 + 2 * HOUR);
     let explanation = explained(&gateway, &query.aggregated("SUM", MINUTE));

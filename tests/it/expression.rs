@@ -235,7 +235,7 @@ fn a_scalar_in_buckets_is_evaluated_like_any_expression() {
 }
 
 #[test]
-fn start_and_end_are_those_of_the_question_in_each_of_its_calls() {
+fn start_and_end_are_those_of_the_query_in_each_of_its_calls() {
     let days = one("ten_days_level", &[]);
     let newest = |time: i64| days.samples[days.samples.partition_point(|sample| sample.time <= time) - 1].value;
     // More steps than one call has.

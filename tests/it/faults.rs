@@ -7,13 +7,13 @@
 //! it keeps from one request for the next, and `lists` what it makes of servers that differ without being wrong.
 
 mod advice;
-mod answers;
 mod client;
 mod endless;
 mod lists;
 mod long;
 mod reads;
 mod recovery;
+mod responses;
 mod restart;
 
 use std::net::TcpListener;

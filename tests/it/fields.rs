@@ -151,7 +151,7 @@ fn field_values_are_narrowed_by_all_conditions_but_the_one_on_the_field_itself()
 }
 
 #[test]
-fn field_values_have_the_prefix_asked_for() {
+fn field_values_have_the_requested_prefix() {
     let gateway = Gateway::to_prometheus();
     let all = values_of(samples::all().iter(), "text");
     for prefix in AWKWARD.iter().copied().chain(["", "two", "a", "caf", "C:\\", "nothing begins like this"]) {

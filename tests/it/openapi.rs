@@ -43,7 +43,7 @@ fn check(mirror: &Mirror, headers: &[&str]) {
 }
 
 #[test]
-fn every_answer_is_described_and_is_as_described() {
+fn every_response_is_described_and_is_as_described() {
     // Made-up Connection Details reach nothing but the Prometheus of the tests.
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1"]);
     check(&mirror, &[]);
@@ -51,7 +51,7 @@ fn every_answer_is_described_and_is_as_described() {
 }
 
 #[test]
-fn with_a_key_required_every_answer_is_described_too() {
+fn with_a_key_required_every_response_is_described_too() {
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1", "--require-api-key", "true"]);
     check(&mirror, &[&format!("X-MIRROR-API-KEY: {API_KEY}")]);
 }

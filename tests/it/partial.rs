@@ -56,7 +56,7 @@ fn signs() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn an_answer_that_says_it_is_partial_is_an_error_with_a_remedy() {
+fn a_response_that_says_it_is_partial_is_an_error_with_a_remedy() {
     for (field, value, says) in signs() {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.behave(move |request| with(request, field, value.clone()));
@@ -72,7 +72,7 @@ fn an_answer_that_says_it_is_partial_is_an_error_with_a_remedy() {
 }
 
 #[test]
-fn where_it_is_allowed_a_partial_answer_is_taken_logged_and_counted() {
+fn where_it_is_allowed_a_partial_response_is_taken_logged_and_counted() {
     for (field, value, says) in signs() {
         for question in questions() {
             let (mirror, stub) = (Mirror::start(), Stub::start(good));
@@ -199,7 +199,7 @@ fn refuses_long_lists(newest: Value) -> impl Fn(&Request) -> Reply {
 }
 
 #[test]
-fn a_list_since_the_beginning_that_is_refused_is_asked_for_again_without_a_start() {
+fn a_list_since_the_beginning_that_is_refused_is_requested_again_without_a_start() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     for (path, query, found) in [

@@ -49,7 +49,7 @@ fn target(details: &Value) -> String {
 }
 
 #[test]
-fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
+fn an_upstream_is_called_through_the_proxy_on_connections_that_are_kept() {
     let proxy = Tinyproxy::start("");
     let (mirror, details) = (mirror_behind(&proxy.url()), prometheus::shared().details());
     for _ in 0..5 {
@@ -67,7 +67,7 @@ fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
 }
 
 #[test]
-fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_https_too() {
+fn an_https_upstream_is_called_through_the_proxy_and_the_way_to_the_proxy_may_be_https_too() {
     let certificates = Certificates::of("127.0.0.1");
     let (proxy, prometheus) = (Tinyproxy::start(""), certificates.prometheus());
     // What the proxy lacks: it speaks TLS, and hands on what it is told.

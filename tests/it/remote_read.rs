@@ -63,7 +63,7 @@ fn reads_with(mirror: &Mirror, outcome: &str) -> f64 {
 }
 
 #[test]
-fn a_read_is_posted_once_for_a_question_as_the_protocol_says() {
+fn a_read_is_posted_once_for_a_query_as_the_protocol_says() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     for (nth, query) in questions().iter().enumerate() {
         stub.upon_reads(|_| stream_of(1.5));
@@ -173,7 +173,7 @@ fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
 }
 
 #[test]
-fn an_empty_stream_is_no_samples_and_not_asked_again_by_a_range_selector() {
+fn an_empty_stream_means_no_samples_and_no_range_selector_follows() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     stub.upon_reads(|_| streamed::reply(b""));
     let zeros: Vec<Vec<f64>> =

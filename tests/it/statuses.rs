@@ -135,7 +135,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
 }
 
 #[test]
-fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
+fn an_https_port_that_is_called_by_http_is_told_to_be_one() {
     let certificates = Certificates::of("localhost");
     let tls = format!(
         "ssl_certificate {}; ssl_certificate_key {};",

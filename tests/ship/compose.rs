@@ -36,7 +36,7 @@ fn compose_starts_the_image_of_this_version_as_locked_down_as_it_can_be() {
 }
 
 #[test]
-fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_asked() {
+fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_queried() {
     let services = services(&["compose.yaml"]);
     let variables = services["mirror"]["environment"].as_object().unwrap();
     for name in variables.keys() {

@@ -297,12 +297,12 @@ fn check_ask(image: Image) {
 }
 
 #[test]
-fn its_program_asks_from_a_shell() {
+fn ask_works_in_a_shell_of_the_image() {
     check_ask(Image::unpack());
 }
 
 #[test]
-fn the_program_of_the_air_gapped_bundle_asks_from_a_shell() {
+fn ask_works_in_a_shell_with_the_program_of_the_bundle() {
     check_ask(Image::unpack_oci());
 }
 

@@ -70,7 +70,7 @@ fn an_address_that_does_not_answer_costs_a_fraction_of_a_second() {
 }
 
 #[test]
-fn no_answer_a_refusal_and_no_route_are_told_apart() {
+fn silence_a_refusal_and_no_route_are_told_apart() {
     let mirror = Mirror::start();
     let hole = BlackHole::at("127.0.0.43:0".parse().unwrap());
     let details = json!({"host": "127.0.0.43", "port": hole.address.port(), "requestTimeout": 500});

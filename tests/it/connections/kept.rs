@@ -42,7 +42,7 @@ fn keep(mirror: &Mirror, stub: &Stub, connections: usize) {
 }
 
 #[test]
-fn silent_connections_cost_one_question_and_that_not_much() {
+fn silent_connections_delay_one_query_and_only_a_little() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 5);
     stub.behave(|request| match request.connection {
@@ -72,7 +72,7 @@ fn an_upstream_that_is_silent_on_new_connections_too_is_a_timeout() {
 }
 
 #[test]
-fn a_slow_answer_on_a_kept_connection_is_neither_lost_nor_later() {
+fn a_slow_response_on_a_kept_connection_is_neither_lost_nor_later() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 1);
     const SLOW: Duration = Duration::from_millis(1_200);
@@ -117,7 +117,7 @@ fn silent_and_slow_connections_are_told_apart_behind_tls_too() {
 }
 
 #[test]
-fn answers_are_not_mixed() {
+fn responses_are_not_mixed() {
     // The old connection is silent at first, and then answers something else than the new one, in pieces.
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 1);
@@ -136,7 +136,7 @@ fn answers_are_not_mixed() {
 }
 
 #[test]
-fn a_connection_that_is_closed_before_its_answer_begins_is_replaced_once() {
+fn a_connection_that_is_closed_before_its_response_begins_is_replaced_once() {
     for (ends, after) in [("closed", After::Close), ("reset", After::Reset)] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         keep(&mirror, &stub, 1);
@@ -171,7 +171,7 @@ fn an_idle_connection_that_is_given_up_by_status_408_is_replaced_once() {
 }
 
 #[test]
-fn no_encoding_is_asked_for_and_one_that_is_sent_is_named() {
+fn no_encoding_is_requested_and_one_that_is_sent_is_named() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     check_good(&mirror, &details(&stub), SLACK);
     assert!(stub.requests().iter().all(|request| request.header("accept-encoding") == Some("identity")));

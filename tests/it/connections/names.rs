@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const KUBERNETES: &str = "search a.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5";
 
 #[test]
-fn a_name_is_looked_up_for_a_connection_not_for_a_question() {
+fn a_name_is_looked_up_for_a_connection_not_for_a_query() {
     let names = Dnsmasq::start("127.0.0.1 prometheus.monitoring.svc.cluster.local");
     let (mirror, _conf) = mirror_with(&names.resolv_conf(KUBERNETES), &[]);
     let stub = Stub::start(good);

@@ -43,7 +43,7 @@ fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, c
 }
 
 #[test]
-fn only_what_can_help_with_the_question_is_advised() {
+fn only_what_can_help_with_the_query_is_advised() {
     let cases: [(Behaviour, &str, &str); 3] = [
         (silent, "did not answer within the ", "timeout"),
         (stalled, "sent only part of the response within the ", "stalled"),

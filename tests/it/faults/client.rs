@@ -87,7 +87,7 @@ fn a_query_too_long_for_get_is_posted_again() {
 }
 
 #[test]
-fn an_upstream_that_refuses_post_is_asked_by_get_from_then_on() {
+fn an_upstream_that_refuses_post_is_called_by_get_from_then_on() {
     for status in [403, 405, 501] {
         let mirror = Mirror::start();
         let stub = Stub::start(move |request| match request.method.as_str() {
@@ -103,7 +103,7 @@ fn an_upstream_that_refuses_post_is_asked_by_get_from_then_on() {
 }
 
 #[test]
-fn a_400_to_post_is_an_answer_and_not_asked_again() {
+fn a_400_to_post_is_a_response_and_not_retried() {
     let (mirror, stub) = (Mirror::start(), Stub::start(|_| Reply::error(400, "bad_data", "no")));
     let question = Question { path: "/api/connection", query: json!({}), promql: "" };
     assert_eq!(error_of(&question.ask(&mirror, &stub.details()))["_type"], "RemoteMirrorError");
@@ -155,7 +155,7 @@ fn connections_are_kept_and_used_again() {
 }
 
 #[test]
-fn a_connection_is_used_again_after_an_answer_of_any_length() {
+fn a_connection_is_used_again_after_a_response_of_any_length() {
     let names = |count: usize| {
         let names: Vec<String> = (0..count).map(|nth| format!("a name of thirty bytes {nth:07}")).collect();
         json!({"status": "success", "data": names})

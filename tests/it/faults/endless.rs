@@ -206,7 +206,7 @@ fn check_at_once(mirror: &Mirror, answers: &[Endless]) {
 }
 
 #[test]
-fn an_answer_without_an_end_is_ended_at_a_bound_wherever_it_goes_on() {
+fn an_endless_response_is_ended_at_a_bound_wherever_it_goes_on() {
     let mirror = mirror();
     for some in all_kinds().chunks(WORKERS) {
         check_at_once(&mirror, some);
@@ -214,7 +214,7 @@ fn an_answer_without_an_end_is_ended_at_a_bound_wherever_it_goes_on() {
 }
 
 #[test]
-fn eight_answers_without_an_end_stay_in_bounded_memory() {
+fn eight_endless_responses_stay_in_bounded_memory() {
     let mirror = mirror();
     // Those of which the most is kept, and those of which the most is read before anything can be decoded.
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples()));
@@ -243,7 +243,7 @@ fn a_gauge_whose_samples_have_no_end_is_aggregated_by_promql() {
 }
 
 #[test]
-fn what_is_not_kept_of_an_answer_takes_no_memory() {
+fn what_is_not_kept_of_a_response_takes_no_memory() {
     const BYTES: usize = 30 << 20;
     let mirror = mirror();
     let at = json!([START / 1000 + 1, "7"]).to_string();

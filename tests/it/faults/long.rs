@@ -48,7 +48,7 @@ fn check_at(mirror: &Mirror, path: &'static str, question: &Question, fault: &st
 }
 
 #[test]
-fn a_fault_in_a_long_answer_is_called_by_its_name() {
+fn a_fault_in_a_long_response_is_called_by_its_name() {
     let mirror = Mirror::start();
     let begun = begun();
     let whole = format!(r#"{begun}]}}]}}}}"#);
@@ -71,7 +71,7 @@ fn a_fault_in_a_long_answer_is_called_by_its_name() {
 }
 
 #[test]
-fn a_long_answer_that_trickles_ends_in_time_although_bytes_keep_coming() {
+fn a_long_response_that_trickles_ends_in_time_although_bytes_keep_coming() {
     let mirror = Mirror::start();
     let begun = format!("{}{}", head("\r\n"), begun());
     for (bytes, pause_ms) in [(&b" "[..], 200), (b" ", 20), (br#",[80000,"1"]"#, 1)] {

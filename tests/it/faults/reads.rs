@@ -91,7 +91,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
 }
 
 #[test]
-fn a_stream_that_is_cut_is_an_error_and_no_shorter_answer() {
+fn a_stream_that_is_cut_is_an_error_and_no_shorter_response() {
     let mirrors = mirrors();
     let frames = good_frames();
     let whole = frames.concat();

@@ -129,7 +129,7 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
 }
 
 #[test]
-fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
+fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
     let mirror = Mirror::start();
     for (probe, kind, says) in [
         (Reply::error(500, "internal", "not now"), "RemoteMirrorError", "not now"),
@@ -266,7 +266,7 @@ fn series_that_ended_before_the_range_are_none_of_its_series_however_many() {
 }
 
 #[test]
-fn an_answer_too_large_of_which_no_sample_is_seen_says_so() {
+fn a_response_too_large_of_which_no_sample_is_seen_says_so() {
     let mirror = Mirror::start();
     let stub =
         Stub::start(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));

@@ -8,7 +8,7 @@ use crate::support::mirror::Mirror;
 use crate::support::stub::{Reply, Stub, good};
 
 #[test]
-fn an_answer_without_the_envelope_is_a_connection_error_at_every_status() {
+fn a_response_without_the_envelope_is_a_connection_error_at_every_status() {
     let mirrors = mirrors();
     for status in [200, 204, 300, 304, 400, 401, 403, 404, 405, 422, 429, 500, 501, 502, 503, 504] {
         for (kind, body) in [
@@ -177,7 +177,7 @@ fn json_of_the_wrong_type_is_a_connection_error_wherever_it_stands() {
 }
 
 #[test]
-fn a_result_type_that_does_not_answer_the_question_is_a_connection_error() {
+fn a_result_type_that_does_not_fit_the_query_is_a_connection_error() {
     let mirrors = mirrors();
     for path in RESULTS {
         check_body(&mirrors, path, r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#);

@@ -9,7 +9,7 @@ use crate::support::mirror::Mirror;
 use crate::support::stub::{Stub, good};
 
 #[test]
-fn a_page_of_another_origin_is_refused_and_no_upstream_asked() {
+fn a_page_of_another_origin_is_refused_and_no_upstream_is_called() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let own = address(&mirror).to_owned();
     let ask = |lines: &str| {
@@ -37,7 +37,7 @@ fn a_page_of_another_origin_is_refused_and_no_upstream_asked() {
 }
 
 #[test]
-fn a_browser_that_asks_whether_a_page_may_ask_gets_no_leave() {
+fn a_preflight_request_is_refused() {
     let mirror = Mirror::start();
     let preflight = "OPTIONS /api/metric HTTP/1.1\r\nHost: m\r\nConnection: close\r\nOrigin: http://evil.example\r\n\
                      Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n";

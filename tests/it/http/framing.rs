@@ -204,7 +204,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
 }
 
 #[test]
-fn a_client_that_speaks_http_2_unasked_is_refused_and_costs_no_thread() {
+fn a_client_that_speaks_http_2_without_negotiation_is_refused_and_costs_no_thread() {
     const CLIENTS: usize = 50;
     let mirror = Mirror::start();
     let threads = || status_field(mirror.pid(), "Threads").parse::<usize>().unwrap();
@@ -272,7 +272,7 @@ fn an_empty_line_before_a_request_is_ignored() {
 const END: Duration = Duration::from_secs(2);
 
 #[test]
-fn an_answer_that_ends_its_connection_is_followed_by_the_end_at_once() {
+fn a_response_that_ends_its_connection_is_followed_by_the_end_at_once() {
     let mirror = Mirror::start();
     let withheld = "Expect: 100-continue\r\nContent-Length: 2000\r\n";
     for (request, status) in [

@@ -41,7 +41,7 @@ fn refused(error: &str) -> Reply {
 const CLIENT: &str = "Basic bWlycm9yJTNBMTpzbyUyRGh1c2g=";
 
 #[test]
-fn a_token_is_asked_for_once_as_the_rfc_says_and_shown_to_the_upstream() {
+fn a_token_is_requested_once_as_the_rfc_says_and_sent_to_the_upstream() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|_: &Request| granted("token-hush", json!(3_600)));
     files.write("secret", "so-hush\n");
@@ -63,7 +63,7 @@ fn a_token_is_asked_for_once_as_the_rfc_says_and_shown_to_the_upstream() {
 }
 
 #[test]
-fn a_server_that_takes_the_secret_in_the_form_only_is_asked_so_from_then_on() {
+fn a_server_that_takes_the_secret_in_the_form_only_gets_it_there_from_then_on() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|request: &Request| match request.parameter("client_secret") {
         Some("so-hush") if request.parameter("client_id") == Some("mirror:1") => granted("token-hush", json!("1")),
@@ -80,7 +80,7 @@ fn a_server_that_takes_the_secret_in_the_form_only_is_asked_so_from_then_on() {
 }
 
 #[test]
-fn many_requests_ask_for_one_token() {
+fn many_requests_share_one_token_request() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|_: &Request| granted("token-hush", json!(3_600)).delayed(Duration::from_millis(300)));
     files.write("secret", "so-hush");
@@ -184,7 +184,7 @@ fn what_other_clients_take_for_a_token_is_one() {
 }
 
 #[test]
-fn a_client_that_is_refused_asks_less_and_less_until_its_secret_changes() {
+fn a_client_that_is_refused_retries_less_and_less_until_its_secret_changes() {
     let (gate, files) = (gate("token-hush"), Files::new());
     // `printf 'mirror%3A1:new%2Dhush' | base64`.
     const NEW_CLIENT: &str = "Basic bWlycm9yJTNBMTpuZXclMkRodXNo";

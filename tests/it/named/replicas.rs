@@ -70,7 +70,7 @@ fn when_one_is_killed_the_next_answers_until_it_has_been_back_for_a_minute() {
 }
 
 #[test]
-fn one_that_falls_silent_under_load_costs_seconds_and_no_answer() {
+fn one_that_falls_silent_under_load_costs_seconds_and_no_response() {
     let (first, files) = (Prometheus::start("", Samples::Loaded, &[]), Files::new());
     let gateway = gateway(&files, &[first.url(""), prometheus::shared().url("")], "20s");
     check_right(&gateway);
@@ -134,7 +134,7 @@ fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
 }
 
 #[test]
-fn an_answer_is_never_put_together_from_two_replicas() {
+fn a_response_never_mixes_two_replicas() {
     let files = Files::new();
     // Its range selector is answered; then it fails in the midst of the question.
     let first = Stub::start(|request: &Request| match request.path.as_str() {
@@ -152,7 +152,7 @@ fn an_answer_is_never_put_together_from_two_replicas() {
 }
 
 #[test]
-fn where_all_are_slow_a_question_changes_once_and_is_answered() {
+fn where_all_are_slow_a_query_changes_once_and_is_answered() {
     let files = Files::new();
     // Slower than a probe may take, and not too slow for a question.
     let slow = || Stub::start(|request: &Request| stub::good(request).delayed(Duration::from_secs(4)));

@@ -361,7 +361,7 @@ fn amazons_words_about_a_refusal_are_kept_and_the_clock_is_named() {
 }
 
 #[test]
-fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_asked_for_once() {
+fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_requested_once() {
     let (stub, files) = (Stub::start(stub::good), Files::new());
     let machine = Stub::start(|request: &Request| {
         let reply = match (request.method.as_str(), request.path.as_str()) {
@@ -381,7 +381,7 @@ fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_asked_fo
 }
 
 #[test]
-fn a_role_that_is_refused_is_asked_for_less_and_less_until_the_token_changes() {
+fn a_role_that_is_refused_is_requested_less_and_less_until_the_token_changes() {
     let (stub, files) = (Stub::start(stub::good), Files::new());
     let sts = Stub::start(|request: &Request| match request.parameter("WebIdentityToken") {
         Some("new-hush") => token_service("WEB"),

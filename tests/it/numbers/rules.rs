@@ -61,7 +61,7 @@ fn sum_follows_a_scrape_interval_that_changes() {
 }
 
 #[test]
-fn an_answer_does_not_depend_on_what_was_asked_before() {
+fn a_response_does_not_depend_on_earlier_queries() {
     let hour = (T0 + DAY - HOUR / 2, T0 + DAY + HOUR / 2);
     let row = Row::new(COUNTER, "changed_total", hour);
     for engine in Engine::ALL {

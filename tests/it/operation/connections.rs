@@ -144,7 +144,7 @@ fn what_clients_have_left_behind_is_not_worked_off() {
 }
 
 #[test]
-fn an_answer_is_whole_though_its_client_sends_more_behind_its_last_request() {
+fn a_response_is_whole_though_its_client_sends_more_behind_its_last_request() {
     let mirror = Mirror::start();
     for behind in [&b"\r\n"[..], REQUEST, &[b'x'; 20_000]] {
         let mut client = begin(&mirror, &pages(60), PATIENCE);
@@ -159,7 +159,7 @@ fn an_answer_is_whole_though_its_client_sends_more_behind_its_last_request() {
 }
 
 #[test]
-fn clients_that_linger_after_their_last_answer_make_room_first() {
+fn clients_that_linger_after_their_last_response_make_room_first() {
     rlimit::increase_nofile_limit(8_192).unwrap();
     let mirror = Mirror::start();
     let mut kept = begin(&mirror, REQUEST, PATIENCE);

@@ -110,7 +110,7 @@ fn a_request_fails_at_its_own_deadline_while_it_waits_for_a_worker() {
 }
 
 #[test]
-fn an_upstream_that_stays_silent_is_asked_once_at_a_time_until_it_answers() {
+fn an_upstream_that_stays_silent_gets_one_call_at_a_time_until_it_answers() {
     const TIMEOUT_MS: u64 = 800;
     let (mirror, held) = (Mirror::start_with(&["--workers", "8"]), Held::start());
     let details = within(held.stub.details(), TIMEOUT_MS);

@@ -88,7 +88,7 @@ fn queries_that_together_need_more_than_there_is_take_turns() {
 }
 
 #[test]
-fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
+fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
     const SLOW: usize = 12;
     const SAMPLES: usize = 500_000;
     let mirror = Mirror::start_with(&["--memory-budget-mib", "64"]);
@@ -127,7 +127,7 @@ fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
 }
 
 #[test]
-fn a_long_query_is_held_while_it_is_asked() {
+fn a_long_query_is_held_while_it_runs() {
     let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
     let stub = Stub::start(|request| good(request).delayed(Duration::from_millis(500)));
     // A quote is escaped, so the query has a million bytes.

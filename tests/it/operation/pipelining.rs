@@ -100,7 +100,7 @@ fn check_prompt(mirror: &Mirror, stub: &Stub) {
 }
 
 #[test]
-fn a_client_that_reads_no_answers_holds_no_worker() {
+fn a_client_that_reads_no_responses_holds_no_worker() {
     let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue-size", "1"]), Stub::start(good));
     let mut unread = begin(&mirror, b"", PATIENCE);
     socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
@@ -132,7 +132,7 @@ fn many_points(request: &Request) -> Reply {
 }
 
 #[test]
-fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
+fn clients_that_read_no_responses_hold_a_quarter_of_the_workers_at_most() {
     const DAY: u64 = 86_400_000;
     const UNREAD: usize = 5;
     LazyLock::force(&MANY_POINTS);
@@ -178,7 +178,7 @@ fn check_kept(stream: &mut TcpStream, is_kept: bool) {
 }
 
 #[test]
-fn an_answer_says_for_how_long_its_connection_is_kept_however_long_it_took() {
+fn a_response_says_for_how_long_its_connection_is_kept_however_long_it_took() {
     // Longer than a connection may be silent in the middle of a request.
     let slow = Stub::start(|request| good(request).delayed(Duration::from_secs(10)));
     let mirror = Mirror::start();

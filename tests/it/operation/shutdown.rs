@@ -174,7 +174,7 @@ fn a_second_signal_ends_it_at_once_with_the_code_of_the_signal() {
 }
 
 #[test]
-fn an_answer_under_way_is_written_to_its_end() {
+fn a_response_that_has_begun_is_written_to_its_end() {
     const SAMPLES: i64 = 600_000;
     let mirror = Mirror::start();
     let samples: Vec<_> = (0..SAMPLES).map(|nth| json!([nth as f64 / 2.0, "1.5"])).collect();

@@ -152,7 +152,7 @@ fn each(count: usize) -> [(Engine, usize); 4] {
 }
 
 #[test]
-fn any_question_has_the_answer_of_the_oracle() {
+fn any_query_has_the_response_of_the_oracle() {
     let mut on = each(400);
     on[0].1 = 3000;
     let open = std::cell::Cell::new(0);
@@ -230,7 +230,7 @@ fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
 }
 
 #[test]
-fn pages_make_exactly_the_one_large_answer() {
+fn pages_make_exactly_the_one_large_response() {
     let metrics = [metrics("level"), steady()].concat();
     for_any(4, &metrics, &each(60), |engine, gateway, mut question| {
         // A gauge taken for a counter is not steady.
@@ -246,7 +246,7 @@ fn pages_make_exactly_the_one_large_answer() {
 }
 
 #[test]
-fn pages_of_an_expression_make_exactly_the_one_large_answer() {
+fn pages_of_an_expression_make_exactly_the_one_large_response() {
     // Of a steady gauge: how long VictoriaMetrics takes a sample for the newest depends on what else it reads.
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);
@@ -293,7 +293,7 @@ fn pages_of_an_expression_make_exactly_the_one_large_answer() {
 }
 
 #[test]
-fn an_answer_is_the_same_whatever_was_asked_before() {
+fn a_response_is_the_same_whatever_was_queried_before() {
     for_any(5, &metrics(""), &each(200), |engine, used, question| {
         // The used mirror has been asked all of the questions before; a fresh one is started for some.
         let answer = question.ask(used);

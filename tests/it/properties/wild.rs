@@ -161,7 +161,7 @@ fn any_json_in_a_request_is_answered_in_time() {
 }
 
 #[test]
-fn any_json_as_an_answer_of_the_upstream_is_dealt_with() {
+fn any_json_as_a_response_of_the_upstream_is_dealt_with() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     let label = json!({"__name__": "stub_metric"});

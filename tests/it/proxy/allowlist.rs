@@ -8,7 +8,7 @@ use crate::support::prometheus;
 use crate::support::stub::{Reply, Request, Stub, good};
 use crate::support::tinyproxy::Tinyproxy;
 
-fn mirror_that_may_ask(list: &str, proxy: &str) -> Mirror {
+fn mirror_that_may_query(list: &str, proxy: &str) -> Mirror {
     Mirror::start_with(&["--allow-upstream", list, "--proxy", proxy, "--no-proxy", ""])
 }
 
@@ -26,7 +26,7 @@ fn an_address_is_allowed_by_itself_and_the_proxy_needs_no_allowance() {
     let details = prometheus::shared().details();
     for list in ["127.0.0.0/8", "127.0.0.1", &target(&details)] {
         let before = proxy.tunnels(&target(&details));
-        assert_eq!(verdict(&mirror_that_may_ask(list, &proxy.url()), &details), "OK", "{list}");
+        assert_eq!(verdict(&mirror_that_may_query(list, &proxy.url()), &details), "OK", "{list}");
         assert_eq!(proxy.tunnels(&target(&details)), before + 1, "{list}");
     }
 }
@@ -36,7 +36,7 @@ fn a_name_is_allowed_as_it_is_written_and_the_proxy_looks_it_up() {
     let proxy = all_knowing();
     let details = json!({"host": "prometheus.invalid", "port": 9090});
     for list in ["prometheus.invalid", "*.invalid:9090", "10.0.0.0/8,*"] {
-        let mirror = mirror_that_may_ask(list, &format!("http://127.0.0.1:{}", proxy.port()));
+        let mirror = mirror_that_may_query(list, &format!("http://127.0.0.1:{}", proxy.port()));
         assert_eq!(verdict(&mirror, &details), "OK", "{list}");
         let seen = proxy.requests();
         assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("CONNECT", "prometheus.invalid:9090"), "{list}");
@@ -63,7 +63,7 @@ fn what_is_not_allowed_never_reaches_the_proxy() {
         ("127.0.0.1:9091", &address),
     ] {
         check_fails(
-            &mirror_that_may_ask(list, &url),
+            &mirror_that_may_query(list, &url),
             details,
             &["was not queried: --allow-upstream of this mirror does not list it", "--allow-upstream"],
         );
@@ -76,7 +76,7 @@ fn a_name_that_only_its_address_could_allow_is_refused_with_the_way_out() {
     let proxy = all_knowing();
     let url = format!("http://user:hush@127.0.0.1:{}", proxy.port());
     let details = json!({"host": "prometheus.invalid", "port": 9090});
-    let mirror = mirror_that_may_ask("10.0.0.0/8,127.0.0.0/8", &url);
+    let mirror = mirror_that_may_query("10.0.0.0/8,127.0.0.0/8", &url);
     let name = format!("through the proxy 127.0.0.1:{}", proxy.port());
     check_fails(
         &mirror,
@@ -92,9 +92,9 @@ fn a_name_that_only_its_address_could_allow_is_refused_with_the_way_out() {
 fn what_goes_past_the_proxy_is_allowed_by_its_addresses_as_ever() {
     let details = json!({"host": "localhost", "port": prometheus::shared().details()["port"]});
     let nobody = "http://127.0.0.1:1";
-    assert_eq!(verdict(&mirror_that_may_ask("127.0.0.0/8", nobody), &details), "OK");
+    assert_eq!(verdict(&mirror_that_may_query("127.0.0.0/8", nobody), &details), "OK");
     check_fails(
-        &mirror_that_may_ask("10.0.0.0/8", nobody),
+        &mirror_that_may_query("10.0.0.0/8", nobody),
         &details,
         &["was not queried: --allow-upstream of this mirror does not list it"],
     );

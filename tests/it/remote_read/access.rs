@@ -37,7 +37,7 @@ fn a_read_that_is_redirected_leads_nowhere() {
 }
 
 #[test]
-fn reads_go_through_the_proxy_and_so_does_what_is_asked_instead() {
+fn reads_go_through_the_proxy_and_so_do_the_calls_instead_of_them() {
     let proxy = Tinyproxy::start("");
     let mirror = Mirror::start_with(&["--proxy", &proxy.url(), "--no-proxy", ""]);
     let stub = Stub::start(good);

@@ -45,7 +45,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
 }
 
 #[test]
-fn a_range_selector_is_asked_instead_and_that_is_remembered() {
+fn a_range_selector_is_used_instead_and_that_is_remembered() {
     for (what, refusal) in refusals() {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.upon_reads(move |_| refusal.clone());
@@ -125,7 +125,7 @@ fn nothing_is_remembered_when_the_range_selector_fails_as_well() {
 }
 
 #[test]
-fn chunks_out_of_order_are_asked_for_by_a_range_selector_and_that_is_not_remembered() {
+fn chunks_out_of_order_are_read_by_a_range_selector_and_that_is_not_remembered() {
     let labels = [("__name__", "stub_metric"), ("job", "a")];
     let early = steady(RANGE.0, 1000, 30, 2.5);
     let late = steady(RANGE.0 + 60_000, 1000, 30, 2.5);

@@ -39,7 +39,7 @@ fn without_a_proxy_nothing_is_said_of_one() {
 }
 
 #[test]
-fn what_is_asked_directly_is_a_list() {
+fn hosts_that_bypass_the_proxy_are_a_list() {
     let check = |set: &str, expected: &str| {
         assert_eq!(with_proxy("http://proxy.example").set(set).render().variable("NO_PROXY"), Some(expected), "{set}");
     };

@@ -39,7 +39,7 @@ fn the_name_of_the_test_is_a_host_name() {
 }
 
 #[test]
-fn the_test_asks_the_service_by_name_and_port() {
+fn the_test_requests_the_service_by_name_and_port() {
     let check = |install: Install, url: &str| {
         let rendered = install.render();
         let pod = rendered.only("Pod");
