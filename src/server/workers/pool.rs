@@ -106,7 +106,7 @@ impl Pool {
             drop((state, queued));
             return task(TaskOutcome::NoRoom { full, places });
         }
-        let found_most = state.shares.are_at_most(lane);
+        let found_most = state.shares.has_reached_max(lane);
         state.shares.add(lane);
         state.waiting.push_back(WaitingTask { lane, deadline, task, found_most, queued });
         // Wake the worker that had a task last: the fewer workers take turns, the less memory they keep.

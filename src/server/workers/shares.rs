@@ -73,8 +73,8 @@ impl Shares {
     }
 
     /// Whether an upstream has as many tasks, running or waiting, as it may have on workers ([`Lane::most`]).
-    pub(super) fn are_at_most(&self, lane: Lane) -> bool {
-        lane.most.is_some_and(|most| self.tasks.of(lane) >= most)
+    pub(super) fn has_reached_max(&self, lane: Lane) -> bool {
+        lane.most.is_some_and(|max| self.tasks.of(lane) >= max)
     }
 
     /// How many workers run tasks of an upstream.
