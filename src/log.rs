@@ -1,21 +1,19 @@
-//! Writes log lines to standard error. Each event is a line with a message and fields, in logfmt or JSON (`log/fields`).
+//! Writes log lines to standard error. Each event is a line with a message and fields, in logfmt or JSON (`log/line`).
 //!
 //! Each line that is written while a request is processed has the request's id.
 
-mod fields;
 mod limit;
+mod line;
 
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use fields::LineFields;
-pub use fields::LogFormat;
 pub use limit::Limit;
+pub use line::{Line, LogFormat};
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
@@ -74,41 +72,19 @@ fn event(level: Level, line: impl FnOnce() -> Line) {
     }
 }
 
-/// An event: a message and its fields, in the order in which they are added.
-#[derive(Debug)]
-pub struct Line(LineFields);
-
 impl Line {
     /// An event with its message.
     pub fn new(message: &str) -> Line {
-        Line(LineFields::new(FORMAT.get().copied().unwrap_or_default())).text("msg", message)
-    }
-
-    /// Adds a text, escaped where necessary. An empty text is left out.
-    pub fn text(mut self, key: &'static str, value: impl Display) -> Line {
-        self.0.text(key, value);
-        self
-    }
-
-    /// Adds a number.
-    pub fn number(mut self, key: &'static str, value: impl Into<u64>) -> Line {
-        self.0.number(key, value.into());
-        self
-    }
-
-    /// Adds a duration in milliseconds, to the microsecond.
-    pub fn millis(mut self, key: &'static str, value: Duration) -> Line {
-        self.0.millis(key, value);
-        self
+        Line::in_format(FORMAT.get().copied().unwrap_or_default()).text("msg", message)
     }
 }
 
 fn write(level: Level, line: Line) {
-    let Line(fields) = REQUEST_ID.with_borrow(|id| match id {
+    let line = REQUEST_ID.with_borrow(|id| match id {
         Some(id) => line.text("request_id", id),
         None => line,
     });
-    let text = fields.into_line(SystemTime::now(), level);
+    let text = line.into_text(SystemTime::now(), level);
     // One call for each line, so that lines of several threads do not mix. If it fails, there is nowhere to report the error.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

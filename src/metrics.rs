@@ -3,6 +3,7 @@
 //! The values of labels come from a fixed set or from the upstreams file, so no client can create series.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,9 +57,9 @@ impl Drop for Held {
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Total>,
-    request_seconds: Family<OneLabel, Seconds>,
+    request_seconds: Family<OneLabel, Histogram>,
     calls: Family<CallLabels, Total>,
-    call_seconds: Family<CallLabels, Seconds>,
+    call_seconds: Family<CallLabels, Histogram>,
     /// Requests in flight: from their arrival until their replies are written.
     pub in_flight: Level,
     /// Workers that process a request.
@@ -98,6 +99,18 @@ impl MetricTable {
         self.common(&format!("prometheusmirror_{name}"), help)
     }
 
+    /// Durations of the mirror in seconds.
+    fn own_seconds<L>(&mut self, name: &str, help: &str) -> Family<L, Histogram>
+    where
+        Family<L, Histogram>: Metric,
+        L: Clone + Eq + Hash,
+    {
+        let constructor: fn() -> Histogram = || Histogram::new(SECONDS);
+        let durations = Family::new_with_constructor(constructor);
+        self.0.register(format!("prometheusmirror_{name}"), help, durations.clone());
+        durations
+    }
+
     /// A metric that other programs have by the same name.
     fn common<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         let metric = M::default();
@@ -113,9 +126,9 @@ impl Metrics {
         let metrics = Metrics {
             requests: table.own("requests_total", "Requests to this mirror, by method or page and by status"),
             request_seconds: table
-                .own("request_duration_seconds", "Time from accepting a request to writing its response"),
+                .own_seconds("request_duration_seconds", "Time from accepting a request to writing its response"),
             calls: table.own("upstream_requests_total", "Calls to upstreams, by endpoint and outcome"),
-            call_seconds: table.own("upstream_request_duration_seconds", "Duration of calls to upstreams"),
+            call_seconds: table.own_seconds("upstream_request_duration_seconds", "Duration of calls to upstreams"),
             in_flight: table.own("requests_in_flight", "Requests in flight, including this one"),
             busy_workers: table.own("busy_workers", "Workers that process a request"),
             queue_length: table.own("queue_length", "Requests that wait for a worker"),
@@ -176,7 +189,7 @@ impl Metrics {
     /// Counts a written reply by method or page and by status. `took` is the time since the request arrived.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
-        self.request_seconds.get_or_create(&[("method", method)]).0.observe(took.as_secs_f64());
+        self.request_seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
     }
 
     /// Counts a request that was refused before it was processed, for one of the [`REJECTIONS`].
@@ -198,7 +211,7 @@ impl Metrics {
         took: Duration,
     ) {
         let of_any_outcome = CallLabels { endpoint, outcome: None, upstream: upstream.owned() };
-        self.call_seconds.get_or_create(&of_any_outcome).0.observe(took.as_secs_f64());
+        self.call_seconds.get_or_create(&of_any_outcome).observe(took.as_secs_f64());
         self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
     }
 
@@ -270,30 +283,6 @@ impl EncodeMetric for Total {
 
     fn metric_type(&self) -> MetricType {
         MetricType::Counter
-    }
-}
-
-/// A histogram of durations in seconds.
-#[derive(Debug, Clone)]
-struct Seconds(Histogram);
-
-impl Default for Seconds {
-    fn default() -> Seconds {
-        Seconds(Histogram::new(SECONDS))
-    }
-}
-
-impl TypedMetric for Seconds {
-    const TYPE: MetricType = MetricType::Histogram;
-}
-
-impl EncodeMetric for Seconds {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
     }
 }
 

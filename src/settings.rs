@@ -4,7 +4,6 @@
 
 pub mod allocator;
 mod ask_flags;
-mod bad_setting;
 mod command_line;
 mod given;
 mod shell;
@@ -12,6 +11,7 @@ mod subcommands;
 mod table;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,6 @@ use subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
 use table::UPSTREAMS_FILE;
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
-pub use bad_setting::BadSetting;
 pub use table::{Fallback, Setting, TABLE};
 
 /// The checked settings of the server.
@@ -159,6 +158,18 @@ pub struct AskCommand {
     /// The source of the key that a running mirror may require.
     pub api_key: Option<KeySource>,
 }
+
+/// A bad command line or environment: a sentence that names the setting, its value, and the allowed values.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadSetting(String);
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadSetting {}
 
 /// Reads the command line and the environment of this process.
 ///

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::model::calendar::DateTime;
 use crate::model::duration;
@@ -203,8 +203,8 @@ fn condition(key: &str, value: Value) -> Value {
 }
 
 fn set(object: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(value), Some(object)) = (value, object.as_object_mut() as Option<&mut Map<String, Value>>) {
-        object.insert(key.to_owned(), value);
+    if let Some(value) = value {
+        object[key] = value;
     }
 }
 

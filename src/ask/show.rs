@@ -82,10 +82,17 @@ fn words(text: &Value) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// The items of a list, or none if there is no list.
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
 /// Times in milliseconds since the epoch, and values.
 fn points(response: &Value) -> Vec<(i64, f64)> {
-    let points = response["telemetry"]["points"].as_array().map_or(&[][..], Vec::as_slice);
-    points.iter().filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?))).collect()
+    items(&response["telemetry"]["points"])
+        .iter()
+        .filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?)))
+        .collect()
 }
 
 fn time(value: &Value) -> String {
@@ -101,7 +108,6 @@ struct Table {
 
 impl Table {
     fn of(response: &Value) -> Table {
-        let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let is_true = |value: &Value| value.as_bool().unwrap_or_default();
         let telemetry = &response["telemetry"];
         if telemetry.is_object() {
@@ -112,7 +118,7 @@ impl Table {
                 row.push(point[0].to_string());
                 row
             };
-            let rows = list(&telemetry["points"]).iter().map(row).collect();
+            let rows = items(&telemetry["points"]).iter().map(row).collect();
             return Table { header, rows, is_partial: is_true(&telemetry["isPartial"]) };
         }
         let (header, rows) = match (&response["fields"], &response["values"]) {
@@ -187,7 +193,6 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
     if !explanation.is_object() {
         return text;
     }
-    let list = |key: &str| explanation[key].as_array().map_or(&[][..], Vec::as_slice);
     let mut add = |line: String| {
         text.push_str(&line);
         text.push('\n');
@@ -205,7 +210,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             add(format!("  {label}: {}", words(&explanation[key])));
         }
     }
-    for call in list("calls") {
+    for call in items(&explanation["calls"]) {
         let of =
             |key: &str| Some(&call[key]).filter(|value| !value.is_null()).map(|value| format!(" {}", words(value)));
         let counts = ["bytes", "series", "samples"]
@@ -221,7 +226,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             counts.collect::<String>()
         ));
     }
-    for (nth, series) in list("series").iter().enumerate() {
+    for (nth, series) in items(&explanation["series"]).iter().enumerate() {
         add(format!(
             "  series {nth}: {}, {} samples from {} to {}",
             series["labels"],
@@ -230,13 +235,13 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             time(&series["last"])
         ));
     }
-    for point in list("points") {
+    for point in items(&explanation["points"]) {
         add(format!("  {} at {} is made of", point["value"], time(&point["time"])));
-        for share in point["madeOf"].as_array().map_or(&[][..], Vec::as_slice) {
+        for share in items(&point["madeOf"]) {
             add(share_of(share));
         }
     }
-    for note in list("notes") {
+    for note in items(&explanation["notes"]) {
         add(format!("  note: {}", words(note)));
     }
     text
@@ -247,7 +252,6 @@ const MAX_LISTED: usize = 5;
 
 /// A line with what a series contributes to a point.
 fn share_of(share: &Value) -> String {
-    let list = |key: &str| share[key].as_array().map_or(&[][..], Vec::as_slice);
     let sample = |sample: &Value| format!("{} at {}", sample[1], time(&sample[0]));
     let increment = |one: &Value| {
         let rate = Some(&one["perSecond"]).filter(|rate| !rate.is_null());
@@ -260,7 +264,7 @@ fn share_of(share: &Value) -> String {
         )
     };
     let mut parts: Vec<String> =
-        list("samples").iter().map(sample).chain(list("increments").iter().map(increment)).collect();
+        items(&share["samples"]).iter().map(sample).chain(items(&share["increments"]).iter().map(increment)).collect();
     let count = parts.len();
     parts.truncate(MAX_LISTED);
     if count > MAX_LISTED {

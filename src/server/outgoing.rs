@@ -96,7 +96,7 @@ impl ReplyBody {
         if has_body {
             pace.write_all(bytes.get_ref(), writer)?;
         }
-        pace.flush(writer)?;
+        pace.patiently(|| writer.flush())?;
         if has_body {
             bytes.set_position(bytes.get_ref().len() as u64);
         }
@@ -121,10 +121,6 @@ impl Pace {
             bytes = &bytes[count..];
         }
         Ok(())
-    }
-
-    fn flush(&self, writer: &mut impl Write) -> io::Result<()> {
-        self.patiently(|| writer.flush())
     }
 
     /// Repeats a write until it succeeds, the client has been silent for too long, or the deadline of the reply has passed. Each

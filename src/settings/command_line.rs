@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::BadSetting;
 use super::ask_flags::{AskFlag, AskFlags};
-use super::bad_setting::BadSetting;
 use super::shell;
 use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, UPSTREAMS};
 use super::table::TABLE;

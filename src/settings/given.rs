@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::bad_setting::BadSetting;
 use super::table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
     LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
     QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
-use super::{KeySource, ProxySource, ReachSettings, Settings};
+use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
 use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use crate::model::aggregation::Aggregation;
 
+use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::bad_setting::BadSetting;
 use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
 use super::table::{Setting, TABLE};
 
@@ -94,11 +94,10 @@ pub(super) fn ask_help() -> String {
         let value = if value.is_empty() { String::new() } else { format!(" {value}") };
         let _ = writeln!(text, "  --{flag}{value}\n      {help}");
     }
-    let shared: Vec<String> = SHARED.iter().map(|flag| format!("--{flag}")).collect();
     let _ = writeln!(
         text,
         "\nThese count as for the server; prometheusmirror --help describes them: {}.",
-        shared.join(", ")
+        dashed(&SHARED, ", ")
     );
     text
 }
@@ -125,28 +124,32 @@ fn flags_of_ask() -> Vec<&'static str> {
     ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]).collect()
 }
 
-fn dashed(flags: &[&str]) -> String {
-    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(" ")
+fn dashed(flags: &[&str], separator: &str) -> String {
+    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
 }
 
 fn bash() -> String {
-    let subcommands: Vec<&str> = SUBCOMMANDS.iter().map(|(name, _)| *name).collect();
+    let case = |pattern: &str, options: &str, end: &str| {
+        format!("    {pattern}) mapfile -t COMPREPLY < <(compgen {options} -- \"$word\"){end}\n")
+    };
     let mut text = "# Completions of prometheusmirror for bash\n_prometheusmirror() {\n".to_owned();
     text.push_str("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n    case $before in\n");
     for flag in WORDS.map(|(flag, _)| flag).into_iter().chain([METHOD]) {
         let words = words_of(flag).unwrap_or_default();
-        let _ = writeln!(text, "    --{flag}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return ;;");
+        text.push_str(&case(&format!("--{flag}"), &format!("-W '{words}'"), "; return ;;"));
     }
-    let files: Vec<String> = FILES.iter().map(|flag| format!("--{flag}")).collect();
-    let _ = writeln!(text, "    {}) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;", files.join("|"));
+    text.push_str(&case(&dashed(&FILES, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
-    let _ =
-        writeln!(text, "    {ASK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&flags_of_ask()));
-    let of_check = [&[UPSTREAMS][..], &flags_of_server()].concat();
-    let _ = writeln!(text, "    {CHECK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&of_check));
-    let _ = writeln!(text, "    {COMPLETIONS}) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- \"$word\") ;;");
-    let first = format!("{} {}", subcommands.join(" "), dashed(&flags_of_server()));
-    let _ = writeln!(text, "    *) mapfile -t COMPREPLY < <(compgen -W '{first}' -- \"$word\") ;;");
+    let of_server = dashed(&flags_of_server(), " ");
+    let subcommands = SUBCOMMANDS.map(|(name, _)| name).join(" ");
+    for (pattern, words) in [
+        (ASK, dashed(&flags_of_ask(), " ")),
+        (CHECK, format!("--{UPSTREAMS} {of_server}")),
+        (COMPLETIONS, "bash zsh fish".to_owned()),
+        ("*", format!("{subcommands} {of_server}")),
+    ] {
+        text.push_str(&case(pattern, &format!("-W '{words}'"), " ;;"));
+    }
     text.push_str("    esac\n}\ncomplete -F _prometheusmirror prometheusmirror\n");
     text
 }
@@ -170,9 +173,7 @@ fn zsh() -> String {
         let repeats = if flag == "label" { "*" } else { "" };
         format!("            '{repeats}--{flag}[{help}]{action}' \\\n")
     };
-    let of_server = |settings: &mut dyn Iterator<Item = &&Setting>| -> String {
-        settings.map(|setting| argument(setting.flag, "value", setting.help)).collect()
-    };
+    let of_server = |setting: &&Setting| argument(setting.flag, "value", setting.help);
     let mut text =
         "#compdef prometheusmirror\n_prometheusmirror() {\n    local -a subcommands\n    subcommands=(\n".to_owned();
     for (name, help) in SUBCOMMANDS {
@@ -183,12 +184,12 @@ fn zsh() -> String {
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         text.push_str(&argument(flag, value, help));
     }
-    text.push_str(&of_server(&mut TABLE.iter().filter(|setting| SHARED.contains(&setting.flag))));
+    text.extend(TABLE.iter().filter(|setting| SHARED.contains(&setting.flag)).map(of_server));
     let _ = write!(
         text,
         "            '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
     );
-    text.push_str(&of_server(&mut TABLE.iter()));
+    text.extend(TABLE.iter().map(of_server));
     let _ = write!(
         text,
         "            '--{UPSTREAMS}[With {CHECK}, test the named upstreams.]' \\\n            '--help[Show the help.]' '--version[Show the version.]'\n        ;;\n    esac\n}}\n"
