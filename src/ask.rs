@@ -3,7 +3,6 @@
 //! Without `--mirror`, the query runs in this process, by the same code as in the server.
 
 mod curl;
-mod http;
 mod plot;
 mod request;
 mod show;
@@ -17,6 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::api::{Access, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::check;
+use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -35,6 +36,13 @@ const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
 /// How long a query runs before progress is shown, and the interval after that.
 const UNHURRIED: Duration = Duration::from_secs(1);
+
+/// How much longer than its timeout a query may take, and the timeout of a query without one.
+const LATENESS: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT_MS: u64 = 20_000;
+
+/// The maximum length of a response. It suffices for a million points.
+const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 /// Why a query could not be sent.
 #[derive(Debug)]
@@ -96,22 +104,44 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
-    let asked = request::asked(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
+    let request = request::from_flags(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
     let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
-        let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);
+        let text = curl::command(flags.value("mirror"), &request, key.is_some(), form.explains);
         return Ok(AskOutput { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
-        Some(url) => http::post(url, &asked, key.as_deref(), form.explains),
-        None => run_here(reach, &asked, form.explains),
+        Some(url) => post(url, &request, key.as_deref(), form.explains),
+        None => run_here(reach, &request, form.explains),
     })?;
-    Ok(show::shown(&asked, status, &body, &form))
+    Ok(show::shown(&request, status, &body, &form))
+}
+
+/// Sends a request to a running mirror. Gives the status and the body of the response.
+///
+/// # Errors
+/// If there is no response.
+fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+    let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
+    let agent = check::agent(Duration::from_millis(timeout_ms) + LATENESS);
+    let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
+    let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
+    let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
+    if let Some(key) = key {
+        call = call.header(KEY_HEADER, key.reveal());
+    }
+    if explains {
+        call = call.header(EXPLAIN_HEADER, "true");
+    }
+    let call = call.header("Content-Type", "application/json");
+    let mut response = call.send(request.body.to_string().as_bytes()).map_err(failed)?;
+    let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec().map_err(failed)?;
+    Ok((response.status().as_u16(), body))
 }
 
 /// Runs a request in this process. Gives the status and the body that a mirror would write.
-fn run_here(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let metrics = Arc::new(Metrics::new(1, 0));
     let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Reach)?;
     // The gateway needs a key for its replies, but this function ignores their headers.
@@ -119,11 +149,11 @@ fn run_here(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Res
     let memory = MemoryBudget::new(MEMORY_BYTES);
     let gateway = Gateway::new(Arc::new(CurrentKey::fixed(key)), Access::default(), client, memory, metrics);
     let explain = explains.then_some("true");
-    let head = RequestHead { verb: "POST", target: asked.path, explain, ..RequestHead::default() };
+    let head = RequestHead { verb: "POST", target: request.path, explain, ..RequestHead::default() };
     let reply = match gateway.route(&head) {
         Routed::Reply(reply) => reply,
         Routed::Page(page) => gateway.render(page),
-        Routed::Method(method) => match gateway.prepare(method, asked.body.to_string().as_bytes(), Instant::now()) {
+        Routed::Method(method) => match gateway.prepare(method, request.body.to_string().as_bytes(), Instant::now()) {
             Prepared::Reply(reply) => reply,
             Prepared::Query(query) => gateway.perform(query, None, Arc::new(Trace::new("ask".into(), None, None))),
         },

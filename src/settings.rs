@@ -7,7 +7,6 @@ mod ask_flags;
 mod command_line;
 mod given;
 mod shell;
-mod subcommands;
 mod table;
 
 use std::ffi::OsString;
@@ -26,8 +25,7 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::{CommandLine, bad_words};
 use given::GivenSettings;
-use subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
-use table::UPSTREAMS_FILE;
+use table::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
 pub use table::{Fallback, Setting, TABLE};

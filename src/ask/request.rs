@@ -37,7 +37,7 @@ const LARGEST_SECONDS: i64 = 100_000_000_000;
 ///
 /// # Errors
 /// A sentence that names the flag.
-pub(super) fn asked(
+pub(super) fn from_flags(
     flags: &AskFlags,
     now_ms: i64,
     has_names: bool,

@@ -42,7 +42,7 @@ impl OutputOptions {
 }
 
 /// Formats a response.
-pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
+pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
     let response: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = error_of(&response, status);
     let mut text = match form.format {
@@ -58,7 +58,7 @@ pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputO
         }
     }
     if form.format == OutputFormat::Table {
-        text.push_str(&explanation(asked, &response["explanation"]));
+        text.push_str(&explanation(request, &response["explanation"]));
     }
     AskOutput { text, error }
 }
@@ -188,7 +188,7 @@ impl Table {
 }
 
 /// The explanation as lines of text. Empty if there is none.
-fn explanation(asked: &AskRequest, explanation: &Value) -> String {
+fn explanation(request: &AskRequest, explanation: &Value) -> String {
     let mut text = String::new();
     if !explanation.is_object() {
         return text;
@@ -197,7 +197,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
         text.push_str(&line);
         text.push('\n');
     };
-    add(format!("\nHow the answer to {} came to be", asked.path));
+    add(format!("\nHow the answer to {} came to be", request.path));
     for (label, key) in [
         ("upstream", "upstream"),
         ("replica", "replica"),

@@ -8,8 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::BadSetting;
 use super::ask_flags::{AskFlag, AskFlags};
 use super::shell;
-use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, UPSTREAMS};
-use super::table::TABLE;
+use super::table::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, TABLE, UPSTREAMS};
 
 /// A parsed command line.
 #[derive(Default)]

@@ -7,8 +7,7 @@ use crate::model::aggregation::Aggregation;
 
 use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
-use super::table::{Setting, TABLE};
+use super::table::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, Setting, TABLE, UPSTREAMS};
 
 /// The settings that `ask` accepts, too.
 const SHARED: [&str; 8] =

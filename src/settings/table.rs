@@ -1,4 +1,4 @@
-//! The table of settings. The flags, the environment variables and the help text come from it.
+//! The table of settings, and that of subcommands. Flags, environment variables and help texts come from them.
 
 use std::fmt;
 
@@ -237,4 +237,20 @@ pub const TABLE: [&Setting; 22] = [
     &SHUTDOWN_GRACE,
     &LOG_LEVEL,
     &LOG_FORMAT,
+];
+
+pub(super) const CHECK: &str = "check";
+pub(super) const ASK: &str = "ask";
+pub(super) const COMPLETIONS: &str = "completions";
+pub(super) const MANUAL: &str = "man";
+
+/// The flag that makes `check` check the named upstreams.
+pub(super) const UPSTREAMS: &str = "upstreams";
+
+/// Each subcommand with its help.
+pub(super) const SUBCOMMANDS: [(&str, &str); 4] = [
+    (ASK, "send a query as StackState does, and show the response"),
+    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
+    (COMPLETIONS, "print completions for bash, zsh or fish"),
+    (MANUAL, "print the manual page"),
 ];
