@@ -62,6 +62,27 @@ fn check_names(browser: &Browser) {
 }
 
 #[test]
+fn run_is_on_the_screen_beside_a_long_form() {
+    let mirror = Mirror::start();
+    let browser = open(&mirror, &format!("url={}&name=room_celsius&label=room=attic", url()));
+    resize(&browser, 1280);
+    let check = |what: &str| {
+        let run = browser.run(
+            "const {left, top, bottom} = document.querySelector('#run').getBoundingClientRect();
+             return [document.elementFromPoint(left + 5, (top + bottom) / 2)?.id, bottom <= innerHeight]",
+        );
+        assert_eq!(run, json!(["run", true]), "{what}");
+    };
+    check("a label and a time range");
+    browser.click("#more");
+    check("more Connection Details");
+    browser.run("scrollTo(0, document.body.scrollHeight)");
+    check("at the end of the page");
+    assert_eq!(browser.run("return document.querySelector('#form').clientHeight > innerHeight"), json!(true));
+    browser.check_clean(mirror.base(), &[]);
+}
+
+#[test]
 fn both_themes_can_be_read_on_wide_and_on_narrow_screens() {
     let mirror = Mirror::start();
     let browser = open(&mirror, &format!("url={}&name=room_celsius&label=room=attic&method=raw", url()));
