@@ -1,4 +1,4 @@
-//! Gauges in buckets: every method against the oracle, on boundaries that samples lie on and between them.
+//! Gauges in buckets: every method against the oracle, with samples on the boundaries of buckets and between them.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points, error_text};
 use crate::support::oracle::{self, Nan};

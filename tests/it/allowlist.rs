@@ -1,4 +1,4 @@
-//! Which upstreams may be asked, with `--allow-upstream`: the others are neither looked up nor connected to.
+//! `--allow-upstream`: the mirror neither looks up other hosts nor connects to them.
 
 use serde_json::{Value, json};
 

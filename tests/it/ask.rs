@@ -1,4 +1,4 @@
-//! `prometheusmirror ask`: the same answers as a mirror gives, in a shell.
+//! `prometheusmirror ask`: the same responses as from a mirror, in a shell.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! A question makes at most a hundred calls. One that needs more is refused before the first, and says what to change.
+//! A query makes at most a hundred calls. One that needs more is refused before the first, and the error says what to change.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `prometheusmirror check`: what it says of a mirror, and of what is none.
+//! `prometheusmirror check`: its verdict on mirrors and on other servers.
 
 use std::fs;
 use std::net::TcpListener;

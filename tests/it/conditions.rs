@@ -1,4 +1,4 @@
-//! Conditions: what names the metric, what matches labels, and what happens when nothing is found.
+//! Conditions: which name the metric, which match labels, and the errors if nothing is found.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,4 @@
-//! Names, connections and the stages of connecting: what is looked up when, which connections are kept, and what is said of those
-//! that cannot be made.
+//! Connecting: when names are looked up, which connections are kept, and the errors of those that fail.
 
 mod addresses;
 mod certificates;

@@ -1,4 +1,4 @@
-//! Counters: raw rates and rates in buckets against the samples, and against what was really counted.
+//! Counters: raw rates and rates in buckets, against the samples and against the real increase.
 
 use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_points};
 use crate::support::oracle::{self, COUNTER, Nan, close};

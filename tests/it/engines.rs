@@ -1,4 +1,4 @@
-//! The engines that judge the numbers are the ones meant, and hold the tests' samples.
+//! The engines that judge the numbers have the right versions, and have the samples.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The explanation of an answer: whoever adds up what it lists gets the numbers of the answer.
+//! Explanations: the samples that they list add up to the numbers of the response.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
-//! The explorer, in a real browser and in front of a real Prometheus: what it draws and lists is what the oracle computes.
+//! The explorer, in a real browser and with a real Prometheus: it draws and lists what the oracle computes.
 //!
-//! `serving` has what the mirror serves and to whom, `journey` the way from the address of a Prometheus to numbers, `connection` the
-//! check of what is typed, `chart` what is drawn, `errors` what is shown when something fails, `keyboard` the page without a mouse,
-//! `access` labels, contrast and screens.
+//! `serving` tests what the mirror serves to whom, `journey` the way from an address to numbers, `connection` the check of
+//! Connection Details, `chart` the chart, `errors` the shown errors, `keyboard` the page without a mouse, `access` labels, contrast
+//! and sizes of screens.
 
 mod access;
 mod chart;

@@ -1,4 +1,4 @@
-//! The source `~`: any PromQL, at steps or in buckets, against the same expression asked from Prometheus directly.
+//! The source `~`: PromQL at steps or in buckets, compared with the same expression sent to Prometheus directly.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points};
 use crate::support::engine::Engine;

@@ -1,10 +1,9 @@
-//! An upstream in trouble, of every kind we know: the mirror always answers with the right typed error, within
-//! `requestTimeout` and half a second, repeats nothing of what it got from something that is no Prometheus, and serves
-//! the next good request as if nothing had been.
+//! Faulty upstreams: the mirror always responds with the right typed error, within `requestTimeout` and half a second. It repeats
+//! nothing that a server other than a Prometheus sent, and then serves the next good request.
 //!
-//! Here are faults of the connection; `advice` has what is said to be done about some, `answers` has those of what is said over it, `long` those of an answer that is
-//! decoded while it arrives, and `endless` those of one that never ends. `client` has how the mirror asks, `recovery` what
-//! it keeps from one request for the next, and `lists` what it makes of servers that differ without being wrong.
+//! This file has faults of the connection. `advice` has the remedies in errors, `responses` wrong responses, `long` faults in
+//! responses that are decoded while they arrive, and `endless` responses without an end. `client` tests how the mirror makes calls,
+//! `recovery` what it keeps between requests, and `lists` servers that differ without being wrong.
 
 mod advice;
 mod client;

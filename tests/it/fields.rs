@@ -1,4 +1,4 @@
-//! Field names and field values: what StackState offers the admin who builds a query.
+//! Field names and field values, which StackState offers to the admin who builds a query.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The rules of the house that no compiler holds: who may import whom, and one table of settings.
+//! Rules that the compiler cannot check, such as which module may import which, and that documents agree with the code.
 
 mod texts;
 

@@ -1,10 +1,8 @@
-//! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
-//! so that no client library tidies them up.
+//! Routing, verbs, bodies, and the key in each reply. The tests write requests byte by byte, since a client library would correct
+//! them.
 //!
-//! `bounded` has how much memory a request takes, `framing` requests whose end is not certain, `heads` heads that are too long or
-//! too slow, `requests` what is read
-//! leniently and what is refused, `responses` the exact shapes, `settings` the start, and `strange` clients that do little
-//! wrong.
+//! `bounded` tests how much memory a request takes, `framing` requests whose end is uncertain, `heads` long and slow heads,
+//! `requests` which requests are accepted, `responses` the exact shapes, `settings` the start, and `strange` unusual clients.
 
 mod bounded;
 mod cross_origin;

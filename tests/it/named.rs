@@ -1,4 +1,4 @@
-//! Named upstreams: credentials, tenants and TLS that the mirror keeps in its upstreams file.
+//! Named upstreams: credentials, tenants and TLS settings in the upstreams file.
 
 mod check;
 mod credentials;

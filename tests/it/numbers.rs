@@ -1,8 +1,8 @@
-//! The numbers: every rule of docs/numbers.md on each of the four engines, against the oracle and, where a wrong rule once
-//! gave another number, against the right one written out.
+//! The numbers: every rule of docs/numbers.md on each of the four engines, compared with the oracle. Where a wrong rule once gave
+//! another number, the right one is written out.
 //!
-//! `by_hand` checks the oracle itself by small series worked out on paper, `rules` has a row for each input that once
-//! failed, `grids` bucket sizes that no engine's rounding keeps.
+//! `by_hand` checks the oracle itself by small series worked out on paper, `rules` has a row for each input that once failed, and
+//! `grids` has bucket sizes that engines round.
 
 mod by_hand;
 mod grids;

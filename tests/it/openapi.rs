@@ -1,4 +1,4 @@
-//! docs/openapi.yaml against the running mirror, by schemathesis: it has each answer, and each answer is as it says.
+//! docs/openapi.yaml against the running mirror, by schemathesis: it describes every response, and every response is as described.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,11 +1,9 @@
-//! How the mirror is run: what it does when there is too much of something, whom it lets in, how it ends, and what it
-//! tells its operator.
+//! Operation: overload, access, shutdown, and what the operator sees.
 //!
-//! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have clients that are many, slow or large,
-//! `overload` the queue before the workers, `isolation` upstreams that do not answer, `memory` what requests share of it,
-//! `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
-//! operator reads; `page` reads `/metrics` as Prometheus does. `alerts` and `dashboard` have a real Prometheus scrape mirrors, as
-//! `scraping` sets it up.
+//! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have many, slow or large clients, `overload` the queue,
+//! `isolation` upstreams that do not answer, `memory` the memory that requests share, `key` the API key, `shutdown` the end,
+//! `metrics` and `log` what the operator reads. `page` reads `/metrics` as Prometheus does. In `alerts` and `dashboard`, a real
+//! Prometheus scrapes mirrors; `scraping` starts it.
 
 mod alerts;
 mod bodies;

@@ -1,5 +1,5 @@
-//! What an upstream itself calls partial is never answered as whole, unless the Connection Details allow it; and of a part
-//! nobody concludes that something never existed. The same of servers that refuse to look at all of their data.
+//! A response that an upstream calls partial is an error, unless the Connection Details allow it, and never means that
+//! something does not exist. The same holds for servers that refuse to search all of their data.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! What holds for any input. Here: a label value reaches Prometheus as it is, and a real one judges that; `wild` has
-//! clients and upstreams that send anything.
+//! Properties of any input. Here: a label value reaches Prometheus unchanged, as a real one judges. `wild` has clients and
+//! upstreams that send anything.
 
 mod numbers;
 mod wild;

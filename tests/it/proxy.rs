@@ -1,7 +1,7 @@
-//! Upstreams asked through a proxy, with `--proxy` and `--no-proxy`: a real one before a real Prometheus.
+//! Upstreams behind a proxy, with `--proxy` and `--no-proxy`: a real proxy before a real Prometheus.
 //!
-//! Here is what goes through and what goes past it; `allowlist` has what may not be asked through it, `faults` a proxy in
-//! trouble, and `secrets` how its password is kept.
+//! This file tests which upstreams are reached through the proxy. `allowlist` tests which are allowed, `faults` a proxy that fails,
+//! and `secrets` its password.
 
 mod allowlist;
 mod faults;

@@ -1,4 +1,4 @@
-//! Raw queries of gauges: the answer is what was scraped, every sample once and none invented.
+//! Raw queries of gauges: the response has every sample once, and no others.
 
 use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_points, error_text};
 use crate::support::oracle::{self, Nan};

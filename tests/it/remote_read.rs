@@ -1,8 +1,8 @@
-//! Samples by remote read: how it is asked for, what a stream is answered with, what is asked instead where an upstream has none,
-//! and that allow-list, proxy, credentials and deadline hold for it as for any call.
+//! Remote read: the requests, the streams, the range selectors that replace it, and that allow-list, proxy, credentials and
+//! deadline hold for it, too.
 //!
-//! Here and in `refused` a stub misbehaves; `both_ways` compares both ways on real servers. Faults of the connection and of a stream
-//! are in `faults::reads`.
+//! Here and in `refused`, a stub misbehaves. `both_ways` compares both ways on real servers. `faults::reads` has faults of the
+//! connection and of the stream.
 
 mod access;
 mod both_ways;

@@ -1,5 +1,4 @@
-//! What the mirror says of an HTTP status that comes without data: by a real nginx before a real Prometheus where one answers like
-//! that in the field.
+//! The errors for HTTP statuses without data, mostly with a real nginx before a real Prometheus.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! A real Prometheus that speaks only https and asks for a password, with a certificate of an authority of our own.
+//! A real Prometheus that requires https and a password, with a certificate of a CA of the tests.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! The same gauges on VictoriaMetrics, whose ranges are left-open: raw and in buckets, against the same oracle.
+//! The same gauges on VictoriaMetrics, whose ranges are left-open: raw and in buckets, compared with the same oracle.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

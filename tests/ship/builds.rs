@@ -1,5 +1,5 @@
-//! Two bundles for air-gapped sites, each with an image of its own, made of the files as they stand here. Whatever test
-//! needs an image or a bundle takes it from here: they are made once, which takes two minutes.
+//! Two bundles for air-gapped sites, each with a separate image, built from the files in the working tree. All tests that need an
+//! image or a bundle share them, since building takes two minutes.
 
 use std::ffi::OsStr;
 use std::fs;

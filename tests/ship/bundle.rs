@@ -1,5 +1,4 @@
-//! The bundle for air-gapped sites: what is in it, that it is the same whoever makes it, and that it comes into being whole
-//! or not at all.
+//! The bundle for air-gapped sites: its content, that it is reproducible, and that it is created as a whole or not at all.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `compose.yaml`: read by a real compose, and in step with what it starts. No engine runs containers here.
+//! `compose.yaml`: a real compose reads it, and it agrees with the image. No engine runs containers here.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,8 +1,7 @@
-//! The image: what it says of itself, what is in it, and that its program works where there is nothing else, as anyone, on
-//! a file system that cannot be written.
+//! The image: its metadata, its content, and that its program runs with nothing else, as any user, on a read-only file system.
 //!
-//! No engine runs containers here. The root of one is what the image's layer holds, with what an engine or a kubelet puts
-//! there besides; the program runs in it by chroot, in a namespace of mounts of its own.
+//! No engine runs containers here. The root of a container is the layer of the image, with the files that an engine or a kubelet
+//! adds. The program runs in it by chroot, in a separate mount namespace.
 
 use std::fs;
 use std::net::UdpSocket;

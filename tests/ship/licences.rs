@@ -1,4 +1,4 @@
-//! What is collected as the licence texts of a crate, and that a crate without one is not shipped.
+//! How the licence texts of a crate are collected, and that a crate without one is not shipped.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! load.sh, with each tool that it knows, from a stick whose name has a space in it.
+//! load.sh with each tool that it supports, from a path with a blank.
 
 use std::fs;
 use std::path::Path;

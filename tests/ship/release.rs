@@ -1,4 +1,4 @@
-//! scripts/release: the version in every file that names it, and what it refuses to build.
+//! scripts/release: the version in every file that contains it, and the refusals.
 
 use std::fs;
 use std::path::Path;

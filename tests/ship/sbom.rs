@@ -1,4 +1,4 @@
-//! The SBOM and the licences in the bundle, judged by what Cargo tells of the crates and by what is in the image.
+//! The SBOM and the licences in the bundle, compared with Cargo's data on the crates and with the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

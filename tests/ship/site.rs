@@ -1,5 +1,5 @@
-//! A site without a way to the internet: its registry, and a machine of its with a copy of the bundle and some of the tools
-//! that load.sh knows. All are real, new, and have their storages, sockets and logins to themselves.
+//! A site without internet access: its registry, and a machine with a copy of the bundle and some of the tools that load.sh
+//! supports. All are real and new, with separate storages, sockets and logins.
 
 use std::fs;
 use std::io::{self, Write};

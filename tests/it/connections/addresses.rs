@@ -1,4 +1,4 @@
-//! Several addresses of a name, some of which do not answer, or accept connections and then say nothing.
+//! Names with several addresses, some of which do not answer, or accept connections and then stay silent.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;

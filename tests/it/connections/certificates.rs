@@ -1,4 +1,4 @@
-//! TLS that fails: real servers with certificates that are no good, or that want one of the mirror.
+//! TLS that fails: real servers with bad certificates, or that require a client certificate.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

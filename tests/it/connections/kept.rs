@@ -1,4 +1,4 @@
-//! Kept connections that die: closed, silent, or just slow.
+//! Kept connections that are closed, silent, or slow.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};

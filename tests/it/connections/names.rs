@@ -1,4 +1,4 @@
-//! When names are looked up, by how many threads, and what is said when that fails.
+//! Name look-ups: when they happen, in how many threads, and their errors.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

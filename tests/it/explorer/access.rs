@@ -1,4 +1,4 @@
-//! Whether people can use the page: names for those who hear it, contrast, and screens of all widths.
+//! Accessibility: names for screen readers, contrast, and all widths of screens.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The chart: gaps, steps, thousands of points, a part of the range, other clocks, and the text beside it.
+//! The chart: gaps, steps, thousands of points, zoom, time zones, and the text beside it.
 
 use serde_json::json;
 

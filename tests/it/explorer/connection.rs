@@ -1,4 +1,4 @@
-//! Connection Details are checked while they are typed, by the mirror's own rules and without asking any Prometheus.
+//! The mirror checks Connection Details while the user types, by its own rules and without a call to Prometheus.
 
 use serde_json::{Value, json};
 

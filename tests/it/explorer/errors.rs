@@ -1,4 +1,4 @@
-//! What is shown when something fails: what it is, where, and what to change; never a password.
+//! Errors in the explorer: what failed, where, and what to change; never a password.
 
 use crate::support::mirror::Mirror;
 

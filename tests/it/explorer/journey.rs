@@ -1,4 +1,4 @@
-//! The way from the address of a Prometheus to numbers, how they came to be, and commands that give them, too.
+//! The way from the address of a Prometheus to numbers, their explanation, and commands that give the same numbers.
 
 use std::process::Command;
 

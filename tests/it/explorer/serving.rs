@@ -1,4 +1,4 @@
-//! What the mirror serves to browsers: which paths, under which policy, and with which key.
+//! The parts of the explorer: their paths, their headers, and who gets them.
 
 use std::fs;
 use std::path::Path;

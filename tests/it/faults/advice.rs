@@ -1,4 +1,4 @@
-//! What is advised where an upstream takes too long: only what can help with what was asked.
+//! The remedies for an upstream that takes too long: only those that can help with the query.
 
 use super::{Question, error_of, in_time, mirrors, questions};
 use crate::support::mirror::Mirror;

@@ -1,4 +1,4 @@
-//! How the mirror asks: POST or GET, kept connections, retries, time that is left, ranges split, passwords hidden.
+//! How the mirror makes calls: POST or GET, kept connections, retries, the remaining time, split ranges, hidden passwords.
 
 use std::collections::HashSet;
 use std::time::Duration;

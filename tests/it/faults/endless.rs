@@ -1,6 +1,5 @@
-//! Answers without an end, in every place of one that can go on: the mirror reads them up to a bound, keeps little of
-//! them, and stays under 400 MiB with eight workers that each read one. Where PromQL or a shorter window can answer instead, it
-//! does.
+//! Responses without an end, in every place where a response can go on: the mirror reads them up to a bound, keeps little of
+//! them, and stays below 400 MiB with eight workers that each read one. It uses PromQL or a shorter window instead where it can.
 
 use serde_json::{Value, json};
 

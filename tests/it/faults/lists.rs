@@ -1,4 +1,4 @@
-//! What the mirror makes of servers that differ without being wrong: metadata missing, `limit` honoured or ignored.
+//! Servers that differ without being wrong: without metadata, or with `limit` honoured or ignored.
 
 use std::time::Instant;
 

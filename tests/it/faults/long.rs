@@ -1,4 +1,4 @@
-//! Faults in the middle of an answer so long that it is decoded while it arrives: the same errors as in short ones.
+//! Faults in the middle of a response so long that it is decoded while it arrives: the same errors as in short responses.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Faults of a remote read: an upstream that has one is asked by no other way when it fails, and a stream that is cut or damaged is
-//! an error, never a shorter answer.
+//! Faults of a remote read: the mirror does not fall back to a range selector, and a stream that is cut or damaged is an error,
+//! never a shorter response.
 
 use std::time::Duration;
 

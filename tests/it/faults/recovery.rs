@@ -1,5 +1,5 @@
-//! What the mirror keeps from one request for the next: connections that die. What it does not keep: how an engine answers.
-//! And answers with more series than one.
+//! What the mirror keeps from one request to the next, such as connections that die, and what it does not keep, such as how an
+//! engine responds. Also responses with more than one series.
 
 use std::time::Duration;
 

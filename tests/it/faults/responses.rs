@@ -1,5 +1,4 @@
-//! Faults of what the upstream says: no Prometheus at all, a Prometheus that refuses, and something like one whose JSON
-//! is wrong in some place.
+//! Wrong responses: no Prometheus at all, a Prometheus that refuses, and JSON that is wrong in some place.
 
 use serde_json::{Value, json};
 

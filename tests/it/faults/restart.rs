@@ -1,4 +1,4 @@
-//! A real Prometheus that dies, hangs and comes back while it is being asked.
+//! A real Prometheus that dies, hangs and comes back during queries.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

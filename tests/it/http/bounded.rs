@@ -1,5 +1,5 @@
-//! How much memory a request takes while it is parsed and answered: several at once of a megabyte each, in every shape that could
-//! become larger than it is.
+//! How much memory a request takes while it is parsed and answered: several requests of a megabyte at once, in every shape that
+//! takes more memory than its bytes.
 
 use serde_json::{Value, json};
 

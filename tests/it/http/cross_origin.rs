@@ -1,4 +1,4 @@
-//! Requests that a web page makes in somebody's browser: no page but the mirror's own may ask.
+//! Requests by web pages in a browser: only the mirror's own page may send queries.
 
 use serde_json::json;
 

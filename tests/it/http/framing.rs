@@ -1,4 +1,4 @@
-//! Requests that do not say for certain where they end, written byte by byte: what follows them is never answered.
+//! Requests whose end is uncertain, written byte by byte: the mirror does not answer what follows them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,4 @@
-//! Heads that are long, endless or slow: they take neither memory nor threads.
+//! Long, endless or slow heads take neither memory nor threads.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};

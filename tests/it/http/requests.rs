@@ -1,4 +1,4 @@
-//! What the mirror reads leniently, and which Connection Details it refuses by name.
+//! Which deviations in requests the mirror accepts, and which Connection Details it refuses by name.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! The exact shapes of all responses: every key with its type, none missing, none more.
+//! The exact shapes of all responses: every key with its type, and no other keys.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The start: settings are taken from flags and the environment, and a bad one stops the start with a sentence.
+//! The start: the mirror reads settings from flags and the environment, and a bad one stops the start with a sentence.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! Clients that do nothing wrong, or little, and once stopped the mirror for everybody.
+//! Clients that do little or nothing wrong, but once stopped the mirror for all clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What a named upstream is sent, judged by a real nginx before a real Prometheus.
+//! What the mirror sends to a named upstream, judged by a real nginx before a real Prometheus.
 
 use serde_json::json;
 

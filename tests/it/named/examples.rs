@@ -1,4 +1,4 @@
-//! The examples of the documentation, each read by the real program.
+//! The real program reads each example of the documentation.
 
 use std::path::Path;
 

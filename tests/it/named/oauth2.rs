@@ -1,4 +1,4 @@
-//! OAuth 2: tokens of a stub of a token server, which a real nginx before a real Prometheus asks for.
+//! OAuth 2: tokens from a stub of a token server, which a real nginx before a real Prometheus requires.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};

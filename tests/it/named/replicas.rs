@@ -1,4 +1,4 @@
-//! Replicas of one Prometheus: the first that answers is queried, and stayed with.
+//! Replicas of one Prometheus: the mirror queries the first that answers, and stays with it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Signatures for Amazon, judged by botocore's own signer, and the keys they are made with.
+//! Signatures for Amazon, compared with those of botocore, and the sources of their keys.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! TLS with a named upstream: authorities, client certificates, versions and names, with a real nginx.
+//! TLS to a named upstream: CA certificates, client certificates, versions and names, with a real nginx.
 
 use super::{Files, named, one, until_verdict, verdict};
 use crate::support::certificates::Certificates;

@@ -1,4 +1,4 @@
-//! What ties a request to others goes along to the upstream, and into the log.
+//! The mirror passes trace ids on to the upstream and to the log.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The oracle itself: small series, worked out on paper.
+//! The oracle: small series, worked out on paper.
 
 use crate::support::oracle::{COUNTER, GAUGE, Nan, Rules};
 use crate::support::samples::{HOUR, MINUTE, STALE, Sample, Series, series};

@@ -1,4 +1,4 @@
-//! Buckets of sizes that engines round: a step of 2098 ms that an engine takes for 2097 moves the grid by a millisecond a
+//! Buckets of sizes that engines round: if an engine uses 2097 ms for a step of 2098 ms, the grid moves by a millisecond with each
 //! bucket.
 
 use super::{Row, check_all};

@@ -1,7 +1,7 @@
-//! The alerts of the chart in a real Prometheus: each fires for the mirror in trouble, and no other does.
+//! The alerts of the chart in a real Prometheus: each fires for a mirror with its trouble, and no other does.
 //!
-//! The trouble is real, but for a fault of the mirror's own, which cannot be brought about from outside: a page of metrics with
-//! such a fault on it stands in.
+//! The troubles are real, except for an internal error, which cannot be caused from outside: a page of metrics with such an error
+//! replaces the mirror.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Request bodies that are too long, or do not arrive.
+//! Request bodies that are too long or do not arrive.
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! Connections that arrive together: what a throttled CPU does to a process, done on purpose. tiny_http alone leaves some
-//! of them behind others that stay open.
+//! Connections that arrive together, as after a pause of the process by a throttled CPU. tiny_http alone leaves some of them
+//! waiting behind others that stay open.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Clients that are slow, silent or many take nothing from the others, and do not stay.
+//! Slow, silent or many clients take nothing from others, and do not stay.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

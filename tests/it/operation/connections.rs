@@ -1,5 +1,5 @@
-//! More connections, and more bytes of heads on them, than the mirror has room for: it stays within its memory, and a client that
-//! sends its request at once is answered.
+//! More connections, or more bytes of heads, than the mirror has room for: it stays within its memory, and answers a client that
+//! sends its request at once.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

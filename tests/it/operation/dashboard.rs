@@ -1,4 +1,4 @@
-//! The dashboard of the chart, asked of a real Prometheus that scrapes a mirror: every panel shows something.
+//! The dashboard of the chart, with a real Prometheus that scrapes a mirror: every panel shows data.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The key in a file, which changes under way, and who has to show the key.
+//! The API key in a file that changes, and which requests must carry the key.
 
 use std::fs;
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! What the operator reads: one line a request, in logfmt or JSON, with the request's id, which no client can forge and
-//! which never shows the key.
+//! The log: one line for each request, in logfmt or JSON, with the request's id. Clients cannot forge lines, and the key is never
+//! in them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The memory that requests share: who finds none waits for it, and nobody is answered by less.
+//! The memory that requests share: a query that finds none waits for it, and no response is shorter because of it.
 
 use std::io::Read;
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What `/metrics` tells: it agrees with what was done, with `/proc`, and with `promtool`.
+//! `/metrics`: the counts agree with what happened, with `/proc`, and with `promtool`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! More requests than workers: a bounded queue, and at once a refusal beyond it.
+//! More requests than workers: a bounded queue, and immediate refusals beyond it.
 
 use std::thread::JoinHandle;
 use std::time::Instant;

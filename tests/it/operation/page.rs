@@ -1,4 +1,4 @@
-//! `/metrics`, read as Prometheus reads it.
+//! Reads `/metrics` as Prometheus does.
 
 use std::collections::BTreeMap;
 

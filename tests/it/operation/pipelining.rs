@@ -1,4 +1,4 @@
-//! Clients that send further requests on a connection before they have the answer to the first.
+//! Clients that send further requests on a connection before they have the response to the first.
 
 use std::io::Write;
 use std::net::TcpStream;

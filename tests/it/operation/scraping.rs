@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes mirrors every second, as an operator's does every quarter of a minute.
+//! A real Prometheus that scrapes mirrors every second.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The end: what runs is finished, nothing new is begun, and nobody waits for longer than the grace.
+//! Shutdown: requests in flight are finished, new ones are refused, and nothing takes longer than the grace.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! Fewer threads than the mirror would like. A limit on them does not bind root, so each mirror here runs as a user of its own.
+//! Fewer threads than the mirror needs. Limits on threads do not bind root, so each mirror here runs as a separate user.
 
 use std::io::Write;
 use std::net::TcpStream;

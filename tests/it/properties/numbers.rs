@@ -1,7 +1,7 @@
-//! Any question about any series has the answer that the oracle gives, on each engine; and answers fit together: raw ones
-//! and aggregated ones, coarse and fine ones, pages and the whole, the first and the thousandth that a mirror gives.
+//! Any query about any series has the response of the oracle, on each engine. Responses also fit together: raw and aggregated ones,
+//! coarse and fine ones, pages and the whole, the first and the thousandth of a mirror.
 //!
-//! Series and questions come of one seed, which a failure names.
+//! Series and queries depend on one seed, which a failure names.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut};
 use crate::support::engine::Engine;

@@ -1,4 +1,4 @@
-//! Neither a client nor an upstream can send anything that stops the mirror, or that it answers late.
+//! No client and no upstream can stop the mirror, or make it respond late.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! `--allow-upstream` holds through a proxy, too: it is judged by what the mirror knows.
+//! `--allow-upstream` also holds for upstreams behind a proxy, by the names and addresses that the mirror knows.
 
 use serde_json::json;
 

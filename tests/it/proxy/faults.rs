@@ -1,4 +1,4 @@
-//! A proxy in trouble, or that gives it: what failed is said in the proxy's name, with what to do, in time.
+//! A proxy that fails: the error names the proxy and a remedy, and arrives in time.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The password of a proxy: nobody reads it who does not have to.
+//! The password of a proxy: only the proxy gets it.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Remote read and range selectors give the same answers: each question is asked of a real server twice, and the second time a
-//! stub in front of it refuses reads. What PromQL finds is the judge of both.
+//! Remote read and range selectors give the same responses: each query goes to a real server twice, the second time through a stub
+//! that refuses reads. PromQL judges both.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Many counters in turn: none costs a call more than the one that reads its samples.
+//! Many counters in turn: each costs only the call that reads its samples.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Upstreams without remote read, or without one that streams chunks: a range selector is asked for instead, and that is remembered.
+//! Upstreams without remote read, or without streamed chunks: the mirror uses a range selector instead, and remembers it.
 
 use std::slice::from_ref;
 

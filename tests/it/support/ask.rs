@@ -1,4 +1,4 @@
-//! Asking a mirror as StackState does, and judging its answer.
+//! Sends queries to a mirror as StackState does, and judges the responses.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Certificates of an authority of our own, and a real Prometheus that shows one.
+//! Certificates of a CA of the tests, and a real Prometheus that presents one.
 
 use std::path::PathBuf;
 

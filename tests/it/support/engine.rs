@@ -1,5 +1,5 @@
-//! The engines that judge the numbers: two Prometheus versions and two of VictoriaMetrics, which differ in ranges (closed
-//! or left-open), in what they store and in how they answer. Each runs once for all tests, loaded with their samples.
+//! The engines that judge the numbers: two versions of Prometheus and two of VictoriaMetrics. They differ in ranges (closed or
+//! left-open), in what they store and in their responses. Each runs once for all tests, with all samples.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A page of metrics and a Prometheus that scrapes it: the way to a Prometheus that knows the metrics' types.
+//! A page of metrics and a Prometheus that scrapes it, so that Prometheus knows the types of the metrics.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! The mirror under test: the real binary on a free port, asked over HTTP as StackState does.
+//! The mirror under test: the real binary on a free port, which gets requests over HTTP as from StackState.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -1,5 +1,5 @@
-//! Name servers of the tests' own, and mirrors that ask them: a real dnsmasq, or a stub that misbehaves. Each has a loopback address
-//! of its own, for `resolv.conf` knows no port but 53.
+//! Name servers of the tests, and mirrors that use them: a real dnsmasq, or a stub that misbehaves. Each listens at a separate
+//! loopback address, since `resolv.conf` does not support ports other than 53.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A real nginx, which stands before a Prometheus.
+//! A real nginx before a Prometheus.
 
 use std::path::Path;
 

@@ -1,8 +1,7 @@
-//! What the right answer is, computed from the samples by the rules of docs/numbers.md: slow, obvious, and sharing nothing
-//! with the mirror. `numbers::by_hand` checks it against values worked out on paper.
+//! The oracle: computes the right response from the samples by the rules of docs/numbers.md. It is slow and obvious, and shares no
+//! code with the mirror. `numbers::by_hand` checks it against values worked out on paper.
 //!
-//! Points look as they do in an answer: `[value, time]` of a raw query, `[value, bucket start, bucket end]` of an
-//! aggregated one.
+//! Points are as in a response: `[value, time]` of a raw query, `[value, bucket start, bucket end]` of an aggregated one.
 
 use super::samples::{HOUR, MINUTE, Sample, Series};
 

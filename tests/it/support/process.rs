@@ -1,8 +1,7 @@
-//! The servers that the tests run beside the mirror: started on a free port, gone when the test process is gone.
+//! The servers that the tests run beside the mirror. They start on a free port, and end with the test process.
 //!
-//! A static is never dropped, and a test process may be killed, so the end cannot hang on a destructor. A small shell
-//! stands between instead: it reads from a pipe that only the test process holds open, and once that closes, whatever
-//! the reason, it kills the server and removes its directory.
+//! A static is never dropped, and a test process may be killed, so destructors cannot end the servers. Instead, a small shell reads
+//! from a pipe that only the test process holds open. When the pipe closes, it kills the server and removes its directory.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! A real Prometheus, loaded with the tests' samples, and a direct way to ask it: the judge of what rates and
-//! expressions mean.
+//! A real Prometheus with the samples of the tests, and direct queries to it: it judges rates and expressions.
 
 use std::process::Command;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The wire format of protobuf and of snappy, by hand: what the tests write and read of it.
+//! The parts of protobuf and snappy that the tests write and read, by hand.
 
 /// The bytes in the format of snappy, not compressed at all.
 pub fn snappy(bytes: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Remote write, the one way by which all engines take staleness markers: protobuf in snappy, by hand.
+//! Remote write, the only way to give staleness markers to all engines: protobuf in snappy, by hand.
 
 use super::process::agent;
 use super::protobuf::{bytes, number, snappy, text};

@@ -1,8 +1,7 @@
-//! The samples that every upstream of the tests is loaded with: the same ones at every run, made by fixed arithmetic, but
-//! for those in `random`.
+//! The samples in every upstream of the tests: the same in every run, by fixed arithmetic, except those in `random`.
 //!
-//! Time starts at [`T0`], a midnight. Most series live for three hours; a few are longer or far away. What a metric is
-//! there for stands beside it.
+//! Time starts at [`T0`], a midnight. Most series last for three hours; a few are longer or far away. The purpose of each metric is
+//! beside it.
 
 mod numbers;
 pub mod random;

@@ -1,4 +1,4 @@
-//! Answers to a remote read: frames of chunks, those of a real Prometheus and those of the tests' making.
+//! Responses to a remote read: frames of chunks, from a real Prometheus and from the tests.
 
 use super::protobuf::{bytes, fields, number, take_varint, text, varint};
 use super::samples::Sample;

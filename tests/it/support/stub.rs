@@ -1,9 +1,8 @@
-//! An upstream that misbehaves as told: plain sockets, a thread a connection, every byte of an answer in the test's
-//! hand. It records the requests it saw, and ends when dropped. What numbers mean is never judged with it; for that
-//! there are real servers.
+//! An upstream that misbehaves as a test wants: plain sockets, a thread for each connection, and full control over the bytes of
+//! a response. It records its requests, and ends when dropped. It never judges numbers; real servers do.
 //!
-//! Most stubs have no remote read, and so their tests are about the range selectors that the mirror then asks for: a stub
-//! refuses reads by itself, and does not record them, unless it is told what to do upon them.
+//! Most stubs have no remote read, so that their tests are about the range selectors that replace it: a stub refuses reads, and
+//! does not record them, unless a test says how to respond.
 
 mod request;
 

@@ -1,4 +1,4 @@
-//! A real proxy, and what it saw.
+//! A real proxy, and its log.
 
 use std::net::TcpStream;
 

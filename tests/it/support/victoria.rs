@@ -1,4 +1,4 @@
-//! Real VictoriaMetrics servers with the same samples: upstreams that speak the same API with left-open ranges.
+//! Real VictoriaMetrics servers with the same samples: the same API with left-open ranges.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Authorities of one's own, as StackState's charts have them.
+//! CA certificates of the site, as StackState's charts configure them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Everything on at once.
+//! All options at once.
 
 use super::helm::Install;
 

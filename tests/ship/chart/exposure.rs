@@ -1,4 +1,4 @@
-//! How the mirror is reached: its Service, an Ingress, an HTTPRoute, and by the Prometheus that watches it.
+//! How the mirror is reached: by its Service, an Ingress, an HTTPRoute, and by the Prometheus that scrapes it.
 
 use serde_json::{Value, json};
 

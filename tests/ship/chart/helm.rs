@@ -1,4 +1,4 @@
-//! The helms, and an installation that each of them renders.
+//! The versions of helm, and an installation that each of them renders.
 
 use std::fs;
 use std::io::Write;

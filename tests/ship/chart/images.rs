@@ -1,4 +1,4 @@
-//! Where the image comes from, the same for every container.
+//! The source of the image, which is the same for every container.
 
 use serde_json::{Value, json};
 

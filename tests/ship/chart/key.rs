@@ -1,4 +1,4 @@
-//! The key: kept to the character, mounted as a file, and repeated by nobody.
+//! The API key: unchanged to the character, mounted as a file, and in no other place.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! What Kubernetes refuses in a pod, in how pods are scaled and replaced, and in what reaches them: Helm would have changed other
-//! objects by then, so the chart refuses it before. What is wrong here is known from the validation of Kubernetes.
+//! Values that Kubernetes refuses, in pods, scaling, rollouts and routes. Helm would have changed other objects before the
+//! refusal, so the chart refuses them first. The rules are those of Kubernetes' validation.
 
 use super::helm::Install;
 

@@ -1,4 +1,4 @@
-//! Manifests as values: parsed, checked for what none may have, and looked up.
+//! Manifests as values: parsed, checked for what no manifest may contain, and looked up.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};

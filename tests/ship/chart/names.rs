@@ -1,4 +1,4 @@
-//! What things are called, and how they are labelled.
+//! The names and labels of objects.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The NetworkPolicy: who reaches the mirror, and whom it reaches.
+//! The NetworkPolicy: which pods reach the mirror, and what it reaches.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The notes that follow an installation.
+//! The notes after an installation.
 
 use serde_json::Value;
 

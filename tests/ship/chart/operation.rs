@@ -1,4 +1,4 @@
-//! How the pods are run: looked after, replaced, multiplied and placed.
+//! How pods are run: probes, replacement, scaling and placement.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The proxy through which Prometheus is asked.
+//! The proxy to Prometheus.
 
 use serde_json::json;
 

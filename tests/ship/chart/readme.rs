@@ -1,4 +1,4 @@
-//! What is said of the values: by the comments in values.yaml, by the schema, and by the table in the README, alike.
+//! The comments in values.yaml, the schema, and the table in the README describe the same values in the same words.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What clusters that are locked down ask of a pod: the Pod Security Standard "restricted", and more than that.
+//! What locked-down clusters require of a pod: the Pod Security Standard "restricted", and more.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the chart sets, taken by the real server: its variables, and its files as a kubelet mounts them.
+//! The real server accepts what the chart sets: its variables, and its files as a kubelet mounts them.
 
 use std::fs;
 use std::os::unix::fs::symlink;

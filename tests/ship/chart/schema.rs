@@ -1,4 +1,4 @@
-//! The schema of the values, which both helms hold them to, and what the chart says of itself.
+//! The schema of the values, which both versions of helm enforce, and the metadata of the chart.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The settings of the server: each that an operator may want is a value, with the server's own default.
+//! The settings of the server: each that an operator may want is a value, with the server's default.
 
 use std::collections::BTreeSet;
 

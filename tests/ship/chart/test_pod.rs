@@ -1,4 +1,4 @@
-//! `helm test`: a pod of the same image that asks the Service and compares the key.
+//! `helm test`: a pod of the same image that sends a request to the Service and compares the key.
 
 use serde_json::{Value, json};
 

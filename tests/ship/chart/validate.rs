@@ -1,4 +1,4 @@
-//! What the schemas of Kubernetes say to the manifests, from the oldest version that the chart is for to the newest.
+//! The schemas of Kubernetes judge the manifests, from the oldest supported version to the newest.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What operators watch the mirror by: alerts and a dashboard, as the chart installs them and as files for any Prometheus and
-//! Grafana. Whether the alerts fire and the panels show anything is for the tests of the server, which run real ones.
+//! Alerts and a dashboard, as the chart installs them and as files for any Prometheus and Grafana. The tests of the server check
+//! whether alerts fire and panels show data.
 
 use std::fs;
 use std::process::Command;

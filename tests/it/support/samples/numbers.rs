@@ -1,4 +1,4 @@
-//! Series for the rules of the numbers: each holds what a wrong rule gets wrong.
+//! Series for the rules of the numbers. With each, a wrong rule gives a wrong number.
 
 use super::{DAY, HOUR, MINUTE, SECOND, STALE, Sample, Series, T0, series};
 

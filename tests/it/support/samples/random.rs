@@ -1,4 +1,4 @@
-//! Series by chance: what no table thinks of. Another seed at every run, which a failed test names.
+//! Random series, for cases that no table contains. The seed differs in each run, and a failed test names it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;

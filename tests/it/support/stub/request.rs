@@ -1,4 +1,4 @@
-//! What the stub takes from the wire: just enough HTTP for what a mirror sends.
+//! Parses the requests of a mirror for the stub: just enough HTTP.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
