@@ -13,7 +13,7 @@ use crate::support::prometheus;
 use crate::support::samples::{HOUR, MINUTE, T0};
 use crate::support::stub::{Stub, good};
 
-/// The program with no settings but these arguments.
+/// The program with these arguments and no settings.
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(args).env_clear().stdin(Stdio::null());
@@ -36,7 +36,7 @@ fn url() -> String {
     prometheus::shared().url("")
 }
 
-/// `ask` of the Prometheus that holds the tests' samples; wants it to succeed.
+/// `ask` with the Prometheus that has the samples of the tests. It must succeed.
 fn ask(args: &[&str]) -> String {
     let output = run(&[&["ask", "--url", &url()], args].concat());
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
@@ -152,7 +152,7 @@ fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
     assert!(shown.contains('┤') && shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
 }
 
-/// What a command shows in a terminal of 80 columns, line by line, and the same with those joined that the terminal has wrapped.
+/// The lines that a command shows in a terminal of 80 columns, and the same with wrapped lines joined.
 fn in_terminal(command: &str) -> [String; 2] {
     require("tmux", "tmux");
     let folder = tempfile::tempdir().unwrap();
@@ -332,7 +332,7 @@ fn no_password_is_shown_and_a_reader_may_leave() {
         let shown = stdout(&output) + &stderr(&output);
         assert!(!shown.contains("hush") && output.status.success(), "{shown}");
     }
-    // `head` has seen enough after a line.
+    // `head` closes the pipe after a line.
     let pipe =
         format!("{BINARY} ask --url {} --values __gauge__ --start {T0} --end {}; echo $? >&2", self::url(), T0 + HOUR);
     let output = Command::new("sh").args(["-c", &format!("{{ {pipe}; }} | head -1")]).output().unwrap();
@@ -359,7 +359,7 @@ fn completions_and_the_manual_page_have_every_flag() {
         let checked = Command::new(shell).arg("-n").arg(&file).output().unwrap();
         assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {checked:?}");
     }
-    // What bash offers.
+    // The completions of bash.
     let offered = |line: &str| {
         let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
         let script = format!(

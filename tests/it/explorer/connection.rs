@@ -47,7 +47,7 @@ fn what_is_typed_is_judged_as_the_mirror_judges_requests() {
     check("host", &[("requestTimeout", "soon")], "requestTimeout", details, "requestTimeout must be");
     browser.set("[name=requestTimeout]", "9000");
     browser.wait("!document.querySelector('#fault').textContent && !document.querySelector('[aria-invalid]')");
-    // A password is fine, and said to be so.
+    // A password is accepted, with a note.
     browser.choose("[name=by]", "url");
     browser.set("[name=url]", &format!("http://user:hush@127.0.0.1:{}", stub.port()));
     browser.wait("document.querySelector('#fault').textContent.startsWith('The password goes to the mirror only.')");
@@ -66,7 +66,7 @@ fn a_pause_in_typing_makes_one_check() {
     }
     browser.wait("document.querySelector('#fault').textContent.includes('/graph')");
     let checks = Page::of(&mirror).sum("prometheusmirror_requests_total", &[("method", "connection_check")]);
-    // Not one for each letter, even where the machine is so busy that it makes pauses of its own.
+    // Not one for each letter, even if the machine is so busy that it pauses between letters.
     assert!((1.0..text.len() as f64 / 3.0).contains(&checks), "{checks} checks");
     browser.check_clean(mirror.base(), &[]);
 }

@@ -12,7 +12,7 @@ use crate::support::stub::{Stub, good};
 
 use super::{check_drawn, check_table, open, run, url};
 
-/// Copies a command by its button; gives what stands in the clipboard, as a field gets it that is pasted into.
+/// Copies a command by its button. Returns the content of the clipboard, as pasted into a field.
 fn copied(browser: &Browser, which: &str) -> String {
     browser.click(&format!("[data-copy={which}]"));
     browser.wait("document.querySelector('#copied').textContent === 'Copied.'");

@@ -90,8 +90,8 @@ const EXAMPLES: [&str; 30] = [
     "x",
 ];
 
-/// How many words of a quotation, from its first on, are made of pieces: three words in a row, or fewer at an end of a piece if a
-/// placeholder may stand beside them.
+/// How many words of a quotation, from the first on, consist of pieces: at least three consecutive words, or fewer at an end of a
+/// piece beside a possible placeholder.
 fn made_of(pieces: &[Vec<String>], words: &[String]) -> usize {
     let mut varies: Vec<bool> =
         words.iter().map(|word| word == "…" || word.contains(|c: char| c.is_ascii_digit())).collect();

@@ -11,10 +11,10 @@ use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::{memory, open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Within this a client that does everything right is answered, whatever others do.
+/// The time within which a correct client gets its response, regardless of others.
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// How long a whole body may take to arrive, and how much later it may be cut: the mirror waits for one more byte.
@@ -26,12 +26,12 @@ fn head(line: &str) -> Vec<u8> {
     format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{line}\r\n\r\n").into_bytes()
 }
 
-/// A request of which only the first bytes of the body come.
+/// A request with only the first bytes of its body.
 fn half() -> Vec<u8> {
     [head("Content-Length: 5000"), b"{\"a\":".to_vec()].concat()
 }
 
-/// Wants a refusal on a connection that stays open, at once.
+/// Checks for an immediate refusal on a connection that stays open.
 fn check_cut(mut stream: TcpStream, begin: Instant, status: u16, context: &str) {
     let answer = read_one_answer(&mut stream).unwrap_or_else(|error| panic!("{context}: {error}"));
     check_refusal(&answer, status, context);
@@ -70,7 +70,7 @@ fn a_body_announced_beyond_all_bounds_costs_no_thread_once_its_client_has_left()
         })
         .collect();
     drop(clients);
-    // tiny_http keeps a thread for some seconds after its connection.
+    // tiny_http keeps a thread for some seconds after its connection ends.
     wait_until(
         || format!("{} descriptors and {} threads are as many as before", open_descriptors(mirror.pid()), threads()),
         || open_descriptors(mirror.pid()) < 20 && threads() < before + 40,
@@ -109,15 +109,15 @@ fn a_connection_is_not_to_be_used_again_when_something_of_a_body_is_left() {
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let too_long = format!("{chunked}2000\r\n{}", " ".repeat(4097));
     check("POST /api/metric", &too_long, 413, true);
-    // Nothing at all is read of these.
+    // The mirror reads nothing of these bodies.
     check("POST /nowhere", chunked, 404, true);
     check("GET /-/healthy", chunked, 200, true);
-    // Trailers may follow, which tiny_http would take for a request.
+    // Trailers may follow, which tiny_http would treat as a request.
     check("POST /api/metric", &format!("{chunked}2\r\n[]\r\n0\r\n\r\n"), 400, true);
     check("POST /api/metric", "Content-Length: 2\r\n\r\n[]", 400, false);
     check("POST /nowhere", "Content-Length: 2\r\n\r\n[]", 404, false);
     check("GET /-/healthy", "\r\n", 200, false);
-    // How long these are, nobody can tell.
+    // The length of these bodies is unknown.
     for length in ["abc", "-1", "+2", "2, 2", "", "99999999999999999999999", "2\r\nContent-Length: 3"] {
         check("POST /api/metric", &format!("Content-Length: {length}\r\n\r\n[]"), 400, true);
     }

@@ -11,20 +11,20 @@ use crate::support::mirror::Mirror;
 use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
-/// How many clients do not go on.
+/// The number of clients that stop in the middle.
 const SLOW: usize = 80;
 
-/// Within this each of them is closed.
+/// By then, the mirror must have closed each of them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much a good request is delayed by them at most.
+/// The maximum delay of a good request by them.
 const DELAY: Duration = Duration::from_secs(1);
 
 /// How long a connection may be silent before its first request, and how much longer it may take to be closed.
 const SILENCE: Duration = Duration::from_secs(8);
 const LATENESS: Duration = Duration::from_secs(5);
 
-/// Half a head, and bodies of which one byte comes: a short one, which tiny_http reads itself, and a longer one.
+/// Half a head, and bodies with one byte: a short one, which tiny_http reads itself, and a longer one.
 const HALVES: [&[u8]; 4] = [
     b"G",
     b"POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Le",
@@ -32,7 +32,7 @@ const HALVES: [&[u8]; 4] = [
     b"POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: 5000\r\n\r\n{",
 ];
 
-/// Reads until the connection is closed, in whichever way: whether that came to pass in time.
+/// Reads until the connection is closed in any way. Returns whether that happened in time.
 fn is_closed(stream: &mut TcpStream, deadline: Instant) -> bool {
     let mut buffer = [0; 4096];
     loop {
@@ -57,7 +57,7 @@ fn slow_clients_delay_nobody_hold_no_worker_and_are_closed() {
         let closed =
             scope.spawn(|| slow.iter_mut().filter_map(|stream| is_closed(stream, deadline).then_some(())).count());
         while !closed.is_finished() {
-            // The last good request may not have let go of its worker yet.
+            // The last good request may still hold its worker.
             assert!(Page::of(&mirror).only("prometheusmirror_busy_workers") <= 1.0);
             let now = Instant::now();
             check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
@@ -77,7 +77,7 @@ fn a_connection_stays_when_it_has_brought_a_request_and_does_not_when_it_has_not
     assert_eq!(read_one_answer(&mut idle).unwrap().status, 200);
     assert!(is_closed(&mut silent, opened + SILENCE + LATENESS), "still open");
     assert!(opened.elapsed() > SILENCE / 2, "closed after {:?}", opened.elapsed());
-    // It is idle for so long and longer.
+    // It is idle for this time or longer.
     std::thread::sleep((SILENCE + Duration::from_secs(2)).saturating_sub(opened.elapsed()));
     idle.write_all(request).unwrap();
     assert_eq!(read_one_answer(&mut idle).unwrap().status, 200);
@@ -93,12 +93,12 @@ fn clients_that_reset_their_connections_leave_nothing_behind() {
         let stream = begin(&mirror, b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n", PATIENCE);
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
         drop(stream);
-        // Others come in between, and are answered.
+        // Other requests arrive meanwhile, and are answered.
         if nth % 10 == 0 {
             assert_eq!(mirror.get("/-/healthy").status, 200);
         }
     }
-    // tiny_http keeps a thread for some seconds after its connection.
+    // tiny_http keeps a thread for some seconds after its connection ends.
     wait_until(
         || format!("{} threads and {} descriptors are few", threads(), open_descriptors(mirror.pid())),
         || threads() <= threads_before + 40 && open_descriptors(mirror.pid()) <= descriptors_before + 10,

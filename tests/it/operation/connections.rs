@@ -11,7 +11,7 @@ use crate::http::{address, read_one_answer};
 use crate::support::mirror::Mirror;
 use crate::support::process::{memory, open_descriptors, status_field};
 
-/// The bounds that docs/operations.md tells of.
+/// The bounds in docs/operations.md.
 const MAX_CONNECTIONS: usize = 2_048;
 const MAX_HEADS_BYTES: usize = 16 << 20;
 
@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client that sends its request at once may wait.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// How many clients come beyond what there is room for, and how many of them there may be until those before them are closed.
+/// How many clients exceed the room, and how many may do so until earlier ones are closed.
 const BEYOND: usize = 300;
 const TRANSIENT: usize = MAX_CONNECTIONS / 8;
 
-/// What the mirror may take with all of its connections, 20 KiB each, beside its 8 MiB; and with all of its heads, each of which
-/// is held in a buffer of up to twice its length.
+/// The maximum memory with all connections, 20 KiB each besides 8 MiB; and with all heads, each of which is in a buffer of up to
+/// twice its length.
 const CONNECTIONS_MIB: u64 = 64;
 const HEADS_MIB: u64 = 80;
 
@@ -56,7 +56,7 @@ fn connections_beyond_the_bound_have_the_longest_idle_closed() {
     assert!(threads < MAX_CONNECTIONS + 200, "{threads} threads");
     let peak = memory(mirror.pid(), "VmHWM") >> 20;
     assert!(peak < CONNECTIONS_MIB, "{peak} MiB");
-    // The first that came and never sent a request are closed, and not the one that did.
+    // The first clients that never sent a request are closed, not the one that did.
     assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
     kept.write_all(REQUEST).unwrap();
     assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
@@ -102,7 +102,7 @@ fn bodies_that_do_not_come_make_room_and_are_told_so() {
     }
 }
 
-/// Requests for a page that follow each other on a connection, the last of which ends it.
+/// Requests for a page on one connection, the last of which ends it.
 fn pages(count: usize) -> Vec<u8> {
     let page = "GET /metrics HTTP/1.1\r\nHost: m\r\n";
     format!("{}{page}Connection: close\r\n\r\n", format!("{page}\r\n").repeat(count - 1)).into_bytes()
@@ -114,7 +114,7 @@ fn connections_that_end_with_their_request_count_until_they_are_closed() {
     let mirror = Mirror::start();
     let before = open_descriptors(mirror.pid());
     let asked = pages(90);
-    // Nothing of the answers is read.
+    // The client reads none of the responses.
     let _unread: Vec<TcpStream> = (0..MAX_CONNECTIONS + 2 * BEYOND)
         .map(|_| {
             let mut client = begin(&mirror, b"", PATIENCE);
@@ -171,7 +171,7 @@ fn clients_that_linger_after_their_last_response_make_room_first() {
         read_one_answer(&mut client).unwrap();
         lingering.push(client);
         if nth % 200 == 0 {
-            // Whoever is silent for a second is closed. Some may be closed already.
+            // A client that is silent for a second is closed. Some may be closed already.
             lingering.iter_mut().for_each(|client| drop(client.write_all(b"x")));
         }
     }

@@ -12,20 +12,20 @@ use crate::operation::metrics::is_busy;
 use crate::support::mirror::{Answer, Mirror};
 use crate::support::stub::{Stub, good};
 
-/// Connection details with another timeout.
+/// Connection Details with another timeout.
 fn within(mut details: Value, timeout_ms: u64) -> Value {
     details["requestTimeout"] = json!(timeout_ms);
     details
 }
 
-/// Wants a good answer, at once.
+/// Checks for a good response without delay.
 fn check_answered(mirror: &Mirror, details: &Value) {
     let now = Instant::now();
     check_ok(&exchange(address(mirror), &test_connection(&within(details.clone(), 1_000))));
     assert!(now.elapsed() < AT_ONCE, "it took {:?}", now.elapsed());
 }
 
-/// Wants a failed test of a connection, for this reason.
+/// Checks for a failed test connection, with this reason.
 fn check_failed(answer: &Answer, reason: &[&str]) {
     assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{}", answer.text);
     let error = &answer.json["error"];

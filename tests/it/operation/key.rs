@@ -19,11 +19,11 @@ use crate::support::stub::{Stub, good};
 /// How often the file is read.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A secret mounted as Kubernetes does it: `key` is a link into `..data`, which is a link to a directory of the present
-/// version. A new version is another directory, to which `..data` is turned by renaming a new link over it.
+/// A Secret as Kubernetes mounts it: `key` is a link into `..data`, which is a link to a directory with the current version. A new
+/// version is another directory; renaming a new link over `..data` activates it.
 struct Secret {
     directory: TempDir,
 }
@@ -50,7 +50,7 @@ impl Secret {
         Mirror::start_with(&[&own.each_ref().map(String::as_str), flags].concat())
     }
 
-    /// Puts another version in the place of the present one.
+    /// Replaces the current version by another.
     fn turn(&self, version: &str, fill: impl FnOnce(&Path)) {
         let root = self.directory.path();
         let before = fs::read_link(root.join("..data"));
@@ -75,7 +75,7 @@ fn wait_for_key(mirror: &Mirror, key: &str) {
     wait_until(|| format!("the key is {key}; it is {}", key_of(mirror)), || key_of(mirror) == key);
 }
 
-/// How often the log warns of the file.
+/// How many warnings about the file the log has.
 fn warnings(mirror: &Mirror) -> usize {
     let log = mirror.log();
     log.lines().filter(|line| line.contains("level=warn") && line.contains("msg=\"watched file\" file=key")).count()
@@ -92,7 +92,7 @@ fn a_secret_that_is_turned_to_another_version_is_taken_over() {
 
     secret.turn("2024_02", |folder| fs::write(folder.join("key"), "second-key").unwrap());
     wait_for_key(&mirror, "second-key");
-    // What was under way has a reply with a key that was right at some time of it.
+    // The reply to a request in flight has a key that was right at some time during it.
     held.release();
     let answer = asked.join().unwrap();
     check_ok(&answer);
@@ -125,7 +125,7 @@ fn a_file_that_is_of_no_use_any_more_keeps_the_key_and_is_logged_once() {
         let wait_for_warning =
             |count| wait_until(|| format!("{count} warnings in\n{}", mirror.log()), || warnings(&mirror) >= count);
         wait_for_warning(1);
-        // The file is read once more, of which nothing is to be seen.
+        // Waits for one more read of the file, which has no visible effect.
         std::thread::sleep(INTERVAL + INTERVAL / 4);
         assert_eq!((warnings(&mirror), key_of(&mirror).as_str()), (1, "first-key"), "{}", mirror.log());
         let log = mirror.log();
@@ -167,24 +167,24 @@ fn a_start_with_a_file_of_no_use_is_refused_by_its_path() {
         check_refused(&["--api-key-file", &path], &[], &[&path]);
         check_refused(&[], &[("API_KEY_FILE", &path)], &[&path]);
     }
-    // Whichever was meant, the other is wrong.
+    // Either may have been meant.
     fs::write(file("good"), "k").unwrap();
     check_refused(&["--api-key-file", &file("good")], &[("API_KEY", API_KEY)], &["--api-key-file", "API_KEY"]);
 }
 
-/// A test connection that shows a key, or none.
+/// A test connection with a key, or with none.
 fn ask_with_key(mirror: &Mirror, stub: &Stub, key: Option<&str>) -> Answer {
     let line = key.map(|key| format!("X-MIRROR-API-KEY: {key}\r\n")).unwrap_or_default();
     let lines = format!("Connection: close\r\n{line}");
     exchange(address(mirror), &post("/api/connection", &lines, &json!({"connectionDetails": stub.details()})))
 }
 
-/// The mirror that wants the key shown.
+/// A mirror that requires the key.
 fn strict() -> Mirror {
     Mirror::start_with(&["--require-api-key", "true"])
 }
 
-/// Wants a refusal for want of the key, from which nothing of the key is to be learnt.
+/// Checks for a refusal because the key is missing or wrong, which reveals nothing about the key.
 fn check_unauthorized(answer: &Answer, context: &str) {
     check_refusal(answer, 401, context);
     assert!(

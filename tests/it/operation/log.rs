@@ -13,7 +13,7 @@ use crate::support::stub::{Reply, Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// A text that would pass for a line of the log, and for the end of a field, wherever it is written as it is.
+/// A text that would forge a line of the log and the end of a field if it were written unescaped.
 const FORGERY: &str = "x\" status=200\nts=0 level=info msg=forged\r\nmsg=forged\u{1b}[2J\u{2028}msg=forged \\\" \u{202e}\t\",\"msg\":\"forged\"}\n{";
 
 /// The formats of the log.
@@ -24,7 +24,7 @@ fn mirror_with(format: &str) -> Mirror {
     Mirror::start_with(&["--log-format", format])
 }
 
-/// The fields of a line, unescaped. Panics when the line is neither logfmt nor a JSON object of texts and numbers.
+/// The unescaped fields of a line. Panics if the line is neither logfmt nor a JSON object of texts and numbers.
 fn fields(line: &str) -> Vec<(String, String)> {
     if !line.starts_with('{') {
         return logfmt_fields(line);
@@ -58,7 +58,7 @@ fn logfmt_fields(line: &str) -> Vec<(String, String)> {
     fields
 }
 
-/// The text up to the closing quote, and what follows that.
+/// The text up to the closing quote, and the rest.
 fn unquote(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = quoted.chars();
@@ -79,7 +79,7 @@ fn unquote(quoted: &str) -> (String, &str) {
     }
 }
 
-/// Waits until the log has a line with these fields, and returns all fields of it.
+/// Waits until the log has a line with these fields, and returns all its fields.
 fn line_with(mirror: &Mirror, wanted: &[(&str, &str)]) -> Vec<(String, String)> {
     let find = || {
         let log = mirror.log();
@@ -152,7 +152,7 @@ fn check_unforgeable(format: &str) {
     mirror.post_bytes("/api/metric", FORGERY.as_bytes());
     for path in ["/a\"b", "/a\u{1b}[2J", "/a\\\"", "/a%0Amsg=forged", "/a\tmsg=forged", "/a\u{7f}\rmsg=forged"] {
         send(&mirror, "GET", path, b"");
-        // A carriage return may end a line to who stands before the mirror.
+        // A proxy may treat a carriage return as the end of a line.
         let status = if path.contains('\r') { "400" } else { "404" };
         line_with(&mirror, &[("method", "GET"), ("path", path), ("status", status)]);
     }
@@ -186,7 +186,7 @@ fn the_key_is_never_logged() {
     }
 }
 
-/// A metrics query that carries an id, and its answer.
+/// A metrics query with an id, and its response.
 fn ask_with_id(mirror: &Mirror, stub: &Stub, id: &str) -> Answer {
     let conditions = json!([condition("__gauge__", "stub_metric"), condition("asked_by", id)]);
     let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 60_000});
@@ -200,7 +200,7 @@ fn field<'l>(line: &'l [(String, String)], name: &str) -> Option<&'l str> {
     line.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The id that a reply carries.
+/// The id of a reply.
 fn id_of(answer: &Answer) -> &str {
     header(&answer.headers, "x-request-id").unwrap_or_else(|| panic!("no id: {answer:?}"))
 }

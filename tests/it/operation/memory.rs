@@ -14,12 +14,12 @@ use crate::support::process::{status_field, wait_until};
 use crate::support::streamed::{self, frame, series, steady};
 use crate::support::stub::{Stub, good};
 
-/// A chunk holds so many samples at most.
+/// The maximum number of samples in a chunk.
 const CHUNK: usize = u16::MAX as usize;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stub that has so many samples of one series, a second apart from 1 s on, each of the value 1.5.
+/// A stub with this number of samples of one series, a second apart from 1 s on, all with the value 1.5.
 fn stub_of(samples: usize) -> Stub {
     let stub = Stub::start(good);
     let frames: Vec<Vec<u8>> = (0..samples)
@@ -34,7 +34,7 @@ fn stub_of(samples: usize) -> Stub {
     stub
 }
 
-/// A question for all samples of the stub.
+/// A query for all samples of the stub.
 fn all_samples(stub: &Stub, timeout_ms: u64) -> Vec<u8> {
     let mut details = stub.details();
     details["requestTimeout"] = json!(timeout_ms);
@@ -52,7 +52,7 @@ fn points(answer: &Answer) -> usize {
 #[test]
 fn a_query_that_needs_more_than_half_of_the_budget_is_refused_with_what_to_change() {
     let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
-    // 52 bytes a point: 16 of it, and 36 of its text.
+    // 52 bytes per point: 16 in memory, and 36 of text.
     for (samples, is_answered) in [(150_000, true), (170_000, false)] {
         let answer = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
         if is_answered {
@@ -82,7 +82,7 @@ fn queries_that_together_need_more_than_there_is_take_turns() {
             assert_eq!(points(&asked.join().unwrap()), SAMPLES);
         }
     });
-    // Together they need 12 times 20 MiB. Beside the 48 MiB, each of 12 workers may keep up to 8 MiB that are free.
+    // Together they need 12 times 20 MiB. Besides the 48 MiB, each of 12 workers may keep up to 8 MiB of free memory.
     let peak_kib: u64 = status_field(mirror.pid(), "VmHWM").trim_end_matches(" kB").trim().parse().unwrap();
     assert!(peak_kib < 160 << 10, "{peak_kib} KiB");
 }
@@ -97,7 +97,7 @@ fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
     let mut slow: Vec<TcpStream> = (0..SLOW)
         .map(|_| {
             let stream = begin(&mirror, &question, PATIENCE);
-            // Else the system takes in megabytes for them.
+            // Otherwise, the system buffers megabytes for them.
             socket2::SockRef::from(&stream).set_recv_buffer_size(4_096).unwrap();
             stream
         })

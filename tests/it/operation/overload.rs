@@ -13,7 +13,7 @@ use crate::operation::metrics::is_busy;
 use crate::support::mirror::{API_KEY, Answer, Mirror};
 use crate::support::stub::{Stub, good};
 
-/// Wants a refusal for want of room.
+/// Checks for a refusal because the queue is full.
 fn check_turned_away(answer: &Answer, context: &str) {
     check_refusal(answer, 503, context);
     assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
@@ -21,14 +21,14 @@ fn check_turned_away(answer: &Answer, context: &str) {
     assert!(seconds.is_some_and(|seconds| (1..=60).contains(&seconds)), "{context}: {answer:?}");
 }
 
-/// Fills workers and queue, and then sends more than they hold.
+/// Fills workers and queue, and then sends more requests.
 fn check_bounded(flags: &[&str], workers: usize, queue: usize) {
     const BEYOND: usize = 10;
     let (mirror, held) = (Mirror::start_with(flags), Held::start());
     let taken: Vec<JoinHandle<Answer>> = (0..workers + queue)
         .map(|nth| {
             let asked = exchange_aside(&mirror, test_connection(&held.stub.details()));
-            // One after the other: a request that comes while another is handed over may find less room.
+            // One after the other: a request that arrives while another is handed over may find less room.
             is_busy(&mirror, (nth + 1).min(workers), (nth + 1).saturating_sub(workers));
             asked
         })
@@ -109,7 +109,7 @@ fn a_request_whose_time_ran_out_in_the_queue_is_not_sent_upstream() {
     ]
     .map(|request| exchange_aside(&mirror, request));
     is_busy(&mirror, 1, 2);
-    // They fail when their time is over, while the worker is still busy.
+    // They fail at their deadline, while the worker is still busy.
     let [connection, names] = late.map(|asked| asked.join().unwrap());
     held.release();
     check_ok(&first.join().unwrap());

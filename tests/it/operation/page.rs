@@ -7,7 +7,7 @@ use crate::operation::get;
 use crate::support::mirror::{Answer, Mirror};
 use crate::support::process::wait_until;
 
-/// What the page said at one moment.
+/// The samples of the page at one moment.
 #[derive(Debug)]
 pub struct Page {
     pub answer: Answer,
@@ -23,7 +23,7 @@ pub struct Sample {
 }
 
 impl Page {
-    /// Asks a mirror for it.
+    /// Gets it from a mirror.
     pub fn of(mirror: &Mirror) -> Page {
         let answer = exchange(address(mirror), &get("/metrics"));
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -31,13 +31,13 @@ impl Page {
         Page { answer, samples }
     }
 
-    /// Asks until something holds of it.
+    /// Gets it until a condition holds.
     pub fn wait(mirror: &Mirror, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
         wait_until(|| format!("{what} in\n{}", Page::of(mirror).answer.text), || holds(&Page::of(mirror)));
         Page::of(mirror)
     }
 
-    /// The sum over the series of a name that have these labels, and perhaps others; 0 when there are none.
+    /// The sum of all series of a name that have these labels, and perhaps others; 0 if there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let is_it = |sample: &&Sample| {
             sample.name == name
@@ -55,7 +55,7 @@ impl Page {
         }
     }
 
-    /// The type that a `# TYPE` line gives a name.
+    /// The type of a name in its `# TYPE` line.
     pub fn type_of(&self, name: &str) -> Option<&str> {
         self.answer.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
     }
@@ -76,7 +76,7 @@ fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels, value }
 }
 
-/// The text up to the closing quote, and what follows that.
+/// The text up to the closing quote, and the rest.
 fn unquoted(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = quoted.chars();

@@ -16,17 +16,17 @@ use crate::support::mirror::{API_KEY, Mirror, condition};
 use crate::support::process::{require, status_field, wait_until};
 use crate::support::stub::{Reply, Stub, good};
 
-/// How soon the mirror ends when nothing is left to do.
+/// How soon the mirror ends if no request is in flight.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A command under which the mirror has the process id 1, as in a container. It passes the exit code on.
+/// A command that runs the mirror with process id 1, as in a container, and passes its exit code on.
 fn as_first_process() -> Vec<&'static str> {
     require("unshare", "util-linux");
     let plain = ["unshare", "--pid", "--fork", "--kill-child"];
-    // Who is not root has to be root of a namespace of users first.
+    // A user other than root needs a user namespace first.
     let as_root = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
     let works = |line: &[&str]| Command::new(line[0]).args(&line[1..]).arg("true").output().unwrap().status.success();
     [plain.to_vec(), as_root.to_vec()]
@@ -35,12 +35,12 @@ fn as_first_process() -> Vec<&'static str> {
         .expect("these tests need a namespace of processes: run them as root, or where users may make namespaces")
 }
 
-/// Whether the mirror says that it can be sent requests.
+/// Whether the mirror is ready.
 fn readiness(mirror: &Mirror) -> u16 {
     exchange(address(mirror), &get("/-/ready")).status
 }
 
-/// Sends the first signal and waits until it has been taken note of.
+/// Sends the first signal, and waits until the mirror has noticed it.
 fn begin_end(mirror: &Mirror, signal: &str) {
     assert_eq!(readiness(mirror), 200);
     mirror.signal(signal);
@@ -182,14 +182,14 @@ fn a_response_that_has_begun_is_written_to_its_end() {
     let stub = Stub::start(move |_| Reply::success(long.clone()));
     let query = json!({"conditions": [condition("__gauge__", "m")], "startTime": 0, "endTime": 300_000_000});
     let request = json!({"connectionDetails": stub.details(), "query": query});
-    // The answer is far longer than what the system takes in on its own, on the way out and here.
+    // The response is far longer than the buffers of the system, on both sides.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(1 << 16).unwrap();
     socket.connect(&address(&mirror).parse::<SocketAddr>().unwrap().into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&post("/api/metric", "Connection: close\r\n", &request)).unwrap();
-    // It has begun.
+    // The response has begun.
     let mut answer = vec![0; 16];
     stream.read_exact(&mut answer).unwrap();
     begin_end(&mirror, "TERM");

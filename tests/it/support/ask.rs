@@ -25,24 +25,24 @@ pub const METHODS: [&str; 14] = [
     "EVENT_COUNT_NO_ZEROS",
 ];
 
-/// A mirror of the test's own and the upstream that its requests name.
+/// A mirror, and the upstream that the requests name.
 pub struct Gateway {
     pub mirror: Mirror,
     pub details: Value,
 }
 
 impl Gateway {
-    /// In front of the Prometheus that holds the tests' samples.
+    /// In front of the Prometheus with the samples of the tests.
     pub fn to_prometheus() -> Gateway {
         Gateway::to(prometheus::shared().details())
     }
 
-    /// In front of the VictoriaMetrics that holds the tests' samples.
+    /// In front of the VictoriaMetrics with the samples of the tests.
     pub fn to_victoria() -> Gateway {
         Gateway::to(victoria::shared().details())
     }
 
-    /// In front of an engine that holds the tests' samples.
+    /// In front of an engine with the samples of the tests.
     pub fn to_engine(engine: Engine) -> Gateway {
         Gateway::to(engine.details())
     }
@@ -52,7 +52,7 @@ impl Gateway {
         Gateway { mirror: Mirror::start(), details }
     }
 
-    /// The same mirror with one more connection detail.
+    /// The same mirror with one more field of Connection Details.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Gateway {
         self.details[key] = value.into();
         self
@@ -63,17 +63,17 @@ impl Gateway {
         self.with("nan_interpretation", if nan == Nan::Zero { "ZERO" } else { "NONE" })
     }
 
-    /// Asks for metric values.
+    /// Queries metric values.
     pub fn ask(&self, query: &Query) -> Answer {
         self.mirror.metric(&self.details, query.0.clone())
     }
 
-    /// Asks for field names: the names, and whether some were left out.
+    /// Queries field names: the names, and whether some were left out.
     pub fn field_names(&self, query: Value) -> (Vec<String>, bool) {
         self.fields("FieldNames", "/api/field/name", query, "fields", "fieldName")
     }
 
-    /// Asks for the values of a field: the values, and whether some were left out.
+    /// Queries the values of a field: the values, and whether some were left out.
     pub fn field_values(&self, field: &str, mut query: Value) -> (Vec<String>, bool) {
         query["field"] =
             json!({"fieldName": field, "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"});
@@ -142,7 +142,7 @@ impl Query {
         self.set("aggregation", json!({"method": method, "bucketSizeMillis": bucket, "_type": "Aggregation"}))
     }
 
-    /// At most so many points.
+    /// At most this number of points.
     pub fn limit(self, limit: usize) -> Query {
         self.set("limit", limit)
     }
@@ -158,12 +158,12 @@ impl Query {
     }
 }
 
-/// The answer has exactly these points, values up to a relative error, and says nothing was left out.
+/// The response has exactly these points, with values up to a relative error, and none was left out.
 pub fn assert_points(answer: &Answer, expected: &[Vec<f64>], tolerance: f64, what: &str) {
     assert_cut(answer, &(expected.to_vec(), false), tolerance, what);
 }
 
-/// The answer has exactly these points, values up to a relative error, and this `isPartial`.
+/// The response has exactly these points, with values up to a relative error, and this `isPartial`.
 pub fn assert_cut(answer: &Answer, expected: &(Vec<Vec<f64>>, bool), tolerance: f64, what: &str) {
     let points = answer.points();
     let (expected, partial) = expected;
@@ -175,7 +175,7 @@ pub fn assert_cut(answer: &Answer, expected: &(Vec<Vec<f64>>, bool), tolerance: 
     assert_eq!(answer.is_partial(), *partial, "{what}: isPartial");
 }
 
-/// The answer is this error, with the API key, and its text has all these parts.
+/// The response is this error, with the API key, and its text has all these parts.
 pub fn assert_error(answer: &Answer, kind: &str, parts: &[&str]) {
     assert_eq!((answer.status, &answer.json["_type"]), (500, &json!(kind)), "{}", answer.text);
     assert_eq!(answer.key.as_deref(), Some(API_KEY));
@@ -185,7 +185,7 @@ pub fn assert_error(answer: &Answer, kind: &str, parts: &[&str]) {
     }
 }
 
-/// All that an error says to a reader.
+/// The texts of an error.
 pub fn error_text(error: &Value) -> String {
     let fields = ["summary", "metric", "mirrorType", "details"];
     fields.iter().filter_map(|field| error[field].as_str()).collect::<Vec<_>>().join("\n")

@@ -9,7 +9,7 @@ use super::process::{Server, agent, wait_until};
 use super::remote_write::remote_write;
 use super::samples;
 
-/// The VictoriaMetrics of the system that holds the tests' samples; one for all tests.
+/// The VictoriaMetrics of the system, with the samples of the tests; one for all tests.
 pub fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| start(Engine::Victoria))
@@ -34,7 +34,7 @@ fn start(engine: Engine) -> Server {
     let import = agent().post(server.url("/api/v1/import/prometheus")).send(samples::exposition()).expect("an import");
     assert_eq!(import.status(), 204, "the import into VictoriaMetrics");
     samples::marked().for_each(|series| remote_write(&server.url("/api/v1/write"), series));
-    // It keeps no NaN, and does not count staleness markers.
+    // It does not store NaNs, and does not count staleness markers.
     let expected = samples::all().iter().flat_map(|series| &series.samples).filter(|s| !s.value.is_nan()).count();
     let stored = || {
         agent().get(server.url("/internal/force_flush")).call().expect("a flush");
