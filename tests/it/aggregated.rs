@@ -4,10 +4,10 @@ use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, ass
 use crate::support::oracle::{self, Nan};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
-/// Every method in `methods` gives what the oracle says of these gauges, which `query` selects.
+/// Each of these methods gives what the oracle computes for these gauges, which `query` selects.
 fn check(gateway: &Gateway, query: &Query, gauges: &[&Series], methods: &[&str], range: (i64, i64, i64), nan: Nan) {
     let (start, end, bucket) = range;
     for method in methods {
@@ -37,7 +37,7 @@ fn every_method_of_one_gauge_covers_exactly_its_buckets() {
     check("edge_level", &[], T0, T0 + 2 * HOUR, 30 * SECOND);
     check("edge_level", &[], T0 - 1, T0 + 2 * HOUR, MINUTE);
     check("edge_level", &[], T0 + 1, T0 + 2 * HOUR, MINUTE);
-    // Jitter, silences, buckets that are smaller than the scrape interval and of an odd size.
+    // Jitter, gaps, and buckets of an odd size below the scrape interval.
     check("queue_depth", &[("pod", "a")], T0 + 456, T0 + HOUR, MINUTE);
     check("queue_depth", &[("pod", "b")], T0 + HOUR, T0 + 2 * HOUR, 10 * SECOND);
     check("gappy_level", &[], T0, T0 + 3 * HOUR, 2 * MINUTE);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::mirror::{Answer, Mirror};
 use crate::support::stub::{Stub, good};
 
-/// A test connection with these details.
+/// A test connection with these Connection Details.
 fn ask(mirror: &Mirror, details: &Value) -> Answer {
     mirror.post("/api/connection", &json!({ "connectionDetails": details }))
 }
@@ -44,7 +44,7 @@ fn a_host_is_allowed_by_its_name_its_port_its_domain_or_its_network() {
     {
         check_allowed(list, &stub, &at("127.0.0.1"));
     }
-    // What the name stands for is looked up; of its addresses, only those that are allowed are connected to.
+    // The mirror looks the name up, and connects only to the allowed addresses.
     for list in ["localhost", &format!("LOCALHOST:{port}"), "127.0.0.0/8", "*.example,127.0.0.1/32"] {
         check_allowed(list, &stub, &at("localhost"));
     }
@@ -75,7 +75,7 @@ fn what_is_not_allowed_is_not_connected_to() {
 #[test]
 fn a_name_that_is_not_allowed_is_not_looked_up() {
     let stub = Stub::start(good);
-    // Looking it up would end in another error.
+    // A look-up would end in another error.
     check_refused("prometheus.example", &stub, &json!({"host": "no-such-host.invalid", "port": 9090}));
     let mirror = Mirror::start_with(&["--allow-upstream", "no-such-host.invalid"]);
     let answer = ask(&mirror, &json!({"host": "no-such-host.invalid", "port": 9090}));

@@ -12,7 +12,7 @@ use crate::support::stub::{After, Reply, Stub, good};
 
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
 
-/// A million milliseconds, each of them a bucket, are 92 calls; these are more than a hundred.
+/// A million buckets of a millisecond are 92 calls; these are more than a hundred.
 const TOO_MANY_MS: i64 = 1_100_000;
 
 #[test]
@@ -48,7 +48,7 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
 fn zeros_are_queried_as_far_as_a_response_has_points() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let query = Query::expression("avg(stub_metric)").between(0, T0).aggregated("SUM", 1);
-    // A million of them, which are 92 calls, and the probe of range bounds.
+    // A million buckets, which are 92 calls, and the probe of range bounds.
     let answer = mirror.metric(&stub.details(), query.clone().limit(2_000_000).0);
     assert_eq!((answer.points().len(), answer.is_partial(), stub.requests().len()), (1_000_000, true, 93));
     stub.behave(good);
@@ -63,7 +63,7 @@ fn a_hundred_calls_may_be_made() {
     for (buckets, is_answered) in [(10_900 * 99, true), (10_900 * 99 + 1, false)] {
         let query = Query::expression("avg(stub_metric)").between(T0, T0 + buckets).aggregated("MAX", 1);
         stub.behave(|request| match request.path.as_str() {
-            // Nothing found, so that each part of the range is asked for.
+            // Nothing is found, so each part of the range is queried.
             "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
             _ => good(request),
         });
@@ -81,7 +81,7 @@ fn a_hundred_calls_may_be_made() {
 #[test]
 fn a_metric_that_promql_would_have_to_answer_in_too_many_calls_is_refused_too() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    // More than is read of an answer.
+    // More than the mirror reads of a response.
     stub.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
     for query in [Query::gauge("stub_metric"), Query::counter("stub_metric")] {
         let query = query.between(T0, T0 + TOO_MANY_MS).aggregated("MAX", 1);
@@ -109,7 +109,7 @@ fn a_metric_since_the_beginning_costs_few_calls_however_short_the_buckets() {
         ] {
             let before = calls();
             assert_points(&gateway.ask(&query), expected, engine.tolerance(), engine.name());
-            // A read that is refused once is the second.
+            // A read that is refused once is the second call.
             assert!(calls() - before <= 2.0, "{}: {} calls for {query:?}", engine.name(), calls() - before);
         }
         // Zeros from the beginning on are a page, too, and cost no more.

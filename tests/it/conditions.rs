@@ -129,7 +129,7 @@ fn a_series_whose_labels_are_all_labels_of_another_is_chosen_by_what_it_lacks() 
             let query = Query::of(vec![condition(key, "subset_level")]).between(range.0, range.1);
             let parts = ["Too many metrics.", "2 series", "differ in side", "side = \"\"", "side = \"left\""];
             assert_error(&gateway.ask(&query), "RemoteMirrorError", &parts);
-            // What the error says to add leads to one or the other.
+            // Adding what the error suggests leads to one or the other.
             for (side, is_it) in [("", false), ("left", true)] {
                 let series =
                     select("subset_level", &[]).into_iter().find(|one| one.labels.contains_key("side") == is_it);
@@ -160,7 +160,7 @@ fn a_value_is_read_by_its_json_kind_whatever_its_type_is() {
         (json!(true), &["true"]),
         (json!(["20", "0.5"]), &["20", "0.5"]),
     ] {
-        // The JSON kind decides between the types that a label can hold.
+        // The JSON type determines which type of value it is.
         check(&gateway, "sized_info", typed_condition("size", value.clone(), "StringValue"), expected);
         check(&gateway, "sized_info", bare(value), expected);
     }
@@ -229,7 +229,7 @@ fn a_metric_that_never_existed_is_not_found() {
             error_text(&answer.json)
         })
         .collect();
-    // It exists with other labels: the same error, and a hint.
+    // The metric exists with other labels: the same error, with a hint.
     for (query, text) in each_kind("queue_depth", &[("pod", "zzz")]).iter().zip(texts) {
         let answer = gateway.ask(query);
         assert_error(&answer, "MetricNotFoundError", &["has the metric", "pod", "zzz"]);
@@ -267,7 +267,7 @@ fn an_expression_with_several_series_is_told_what_to_write_into_it() {
         assert_error(&answer, "RemoteMirrorError", &["into the expression", "pod="]);
         assert!(!error_text(&answer.json).contains("condition"), "{}", answer.text);
     }
-    // What the error says to write leads to an answer.
+    // What the error suggests leads to a response.
     let chosen = Query::expression("queue_depth{pod=\"a\"}").between(T0, T0 + HOUR);
     assert!(!gateway.ask(&chosen).points().is_empty());
 }

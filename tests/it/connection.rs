@@ -9,7 +9,7 @@ use crate::support::process::free_port;
 use crate::support::prometheus::{self, Prometheus, Samples};
 use crate::support::samples::{HOUR, MINUTE, T0, one};
 
-/// The test fails as a failed test should: HTTP 200, this kind of error, and all these words in it.
+/// The test connection fails with HTTP 200, this type of error, and all these words.
 fn check_failure(gateway: &Gateway, kind: &str, words: &[&str]) {
     let answer = gateway.connection();
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -46,7 +46,7 @@ fn a_prometheus_that_answers_queries_is_ok() {
 
 #[test]
 fn a_url_may_have_a_path_prefix() {
-    // Another one that has nothing to say at the root.
+    // Another server, which has no page at the root.
     let prefixed = Prometheus::start(
         "",
         Samples::Loaded,
@@ -73,7 +73,7 @@ fn a_refused_connection_is_a_failure_that_says_where() {
 fn what_is_no_prometheus_is_a_failure() {
     let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": exporter::serve()}));
     check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1"]);
-    // The page is not ours to show.
+    // The mirror must not show the page of another server.
     assert!(!gateway.connection().text.contains("legacy_requests"));
 }
 

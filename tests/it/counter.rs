@@ -4,7 +4,7 @@ use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_point
 use crate::support::oracle::{self, COUNTER, Nan, close};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, one, select};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
 #[test]
@@ -21,7 +21,7 @@ fn raw_points_are_the_rates_between_neighbouring_samples() {
     check("http_requests_total", &[("pod", "a"), ("code", "200")], three_hours, Nan::None);
     check("http_requests_total", &[("pod", "a"), ("code", "500")], three_hours, Nan::None);
     check("jobs_60s_total", &[], three_hours, Nan::None);
-    // Silences of just under, exactly and just over five minutes.
+    // Gaps of just under, exactly and just over five minutes.
     check("gappy_total", &[], (T0, T0 + 6 * HOUR), Nan::None);
     check("odd_total", &[], three_hours, Nan::None);
     check("odd_total", &[], three_hours, Nan::Zero);
@@ -89,7 +89,7 @@ fn a_range_of_many_days_has_every_rate_once_and_without_a_break() {
 #[test]
 fn a_range_that_ends_long_after_the_last_sample_changes_no_bucket() {
     let gateway = Gateway::to_prometheus();
-    // A chart of a week has to show what ended on its first day.
+    // A chart of a week must show what ended on its first day.
     for (end, limit) in [(T0 + 20 * HOUR, 100), (T0 + 9 * DAY, 100), (4_102_444_800_000, 3), (253_402_300_799_999, 3)] {
         for (name, method) in
             [("jobs_15s_total", "MAX"), ("jobs_60s_total", "MEAN"), ("jobs_30s_total", "SUM_NO_ZEROS")]

@@ -6,10 +6,10 @@ use crate::support::oracle::{self, GAUGE, Nan};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Sample, T0, one, select, series};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
-/// Expressions with one result: over a histogram, with text that a careless embedding breaks.
+/// Expressions with one result: over a histogram, and with texts that are easily embedded wrongly.
 const EXPRESSIONS: &[&str] = &[
     "room_celsius",
     "sum(rate(http_requests_total{code=\"200\"}[2m]))",
@@ -45,7 +45,7 @@ fn raw_points_are_the_expression_at_every_step() {
     check("room_celsius", None, T0 + 45_000, T0 + 60_000);
     check("room_celsius", None, T0 + 45_000, T0 + 59_999);
     check("room_celsius", None, T0 + 45_000, T0 + 45_000);
-    // More steps than Prometheus answers at once.
+    // More steps than Prometheus allows in one query.
     check("ten_days_level", None, T0 + 1, T0 + 10 * DAY);
     check("ten_days_level", Some(60_000), T0, T0 + 11_000 * MINUTE);
 }
@@ -64,7 +64,7 @@ fn raw_points_are_cut_at_the_limit() {
     }
 }
 
-/// What each method becomes, written out: function, its first argument.
+/// The PromQL of each method: function, and its first argument.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("MEAN", "avg_over_time("),
     ("MAX", "max_over_time("),
@@ -100,7 +100,7 @@ fn each_method_is_its_function_over_a_subquery() {
         check_buckets(None, promql, T0 + 7123, T0 + 30 * MINUTE, 5 * MINUTE, "300s:15s");
     }
     check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + HOUR, 5 * MINUTE, "300s:60s");
-    // Never finer than 120 evaluations a bucket, never coarser than the bucket.
+    // Never more than 120 evaluations in a bucket, and at least one.
     check_buckets(None, "sum(queue_depth)", T0, T0 + 3 * HOUR, HOUR, "3600s:30s");
     check_buckets(None, "sum(queue_depth)", T0, T0 + 10 * MINUTE, 10 * SECOND, "10s:10s");
     check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + 10 * MINUTE, 20 * SECOND, "20s:20s");
@@ -108,7 +108,7 @@ fn each_method_is_its_function_over_a_subquery() {
 
 #[test]
 fn an_evaluation_a_millisecond_before_the_bucket_is_not_in_it() {
-    // Buckets that begin 1 ms after an evaluation: on closed ranges a width of 60 s would hold five of them.
+    // Buckets that begin 1 ms after an evaluation: with closed ranges, a width of 60 s would include five of them.
     check_buckets(None, "room_celsius", T0 + 1, T0 + 10 * MINUTE + 1, MINUTE, "59999ms:15s");
     let gateway = Gateway::to_prometheus();
     let query = Query::expression("vector(1)").between(T0 + 1, T0 + 10 * MINUTE + 1).aggregated("EVENT_COUNT", MINUTE);
@@ -195,7 +195,7 @@ fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
         if promql == "queue_depth[5m]" {
             continue; // Right as an instant query, so there is no message to compare with.
         }
-        // Behind the position, which may differ.
+        // After the position, which may differ.
         let message = prometheus::shared().error(promql);
         let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
         assert_error(&answer, "RemoteMirrorError", &[message]);
@@ -267,7 +267,7 @@ fn start_and_end_are_those_of_the_query_in_each_of_its_calls() {
         check("ten_days_level @ start()", &|_| newest(start));
         check("ten_days_level - (ten_days_level @ start())", &|time| newest(time) - newest(start));
         check("ten_days_level + 0 * max_over_time(ten_days_level[1h] @ end ( ))", &newest);
-        // No call of these: a comment, a string, and labels of that name.
+        // None of these is a call: a comment, a string, and labels of that name.
         check("sum by (end) (ten_days_level{rack!=\"end()\"}) # start()", &newest);
     }
 }

@@ -26,27 +26,27 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 /// The `requestTimeout` of these tests.
 const TIMEOUT: Duration = Duration::from_millis(600);
 
-/// How much later than `requestTimeout` an answer may come.
+/// How much later than `requestTimeout` a response may arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Stands in every body that the mirror must not repeat.
+/// A text in every body that the mirror must not repeat.
 const MARKER: &str = "MARKER-5ca1ab1e";
 
 /// The range of the metrics queries, in milliseconds.
 const START: i64 = 1_700_000_000_123;
 const END: i64 = START + 600_000;
 
-/// A request of one kind.
+/// A request to the mirror.
 #[derive(Debug, Clone)]
 struct Question {
     path: &'static str,
     query: Value,
-    /// What the details of an error name: a piece of the PromQL.
+    /// The piece of PromQL that the details of an error must contain.
     promql: &'static str,
 }
 
 impl Question {
-    /// A metrics query of one condition over [START, END], its aggregation in buckets of a minute.
+    /// A metrics query with one condition over [START, END], aggregated in buckets of a minute.
     fn metric(key: &str, value: &'static str, method: Option<&str>) -> Question {
         let aggregation = method.map(|method| json!({"method": method, "bucketSizeMillis": 60_000}));
         let query = json!({
@@ -61,13 +61,13 @@ impl Question {
         Question { path: "/api/field/value", query, promql: "" }
     }
 
-    /// Asks it.
+    /// Sends it.
     fn ask(&self, mirror: &Mirror, details: &Value) -> Answer {
         mirror.post(self.path, &json!({"connectionDetails": details, "query": self.query}))
     }
 }
 
-/// One question of every kind that the mirror needs its upstream for.
+/// One query of every kind for which the mirror needs its upstream.
 fn questions() -> Vec<Question> {
     let names = json!({"conditions": [condition("job", "a")]});
     vec![
@@ -85,12 +85,12 @@ fn questions() -> Vec<Question> {
     ]
 }
 
-/// A mirror for each of the questions, so that all can be asked at once and none waits for another.
+/// A mirror for each of the queries, so that all can run at once and none waits for another.
 fn mirrors() -> Vec<Mirror> {
     questions().iter().map(|_| Mirror::start()).collect()
 }
 
-/// Connection details with the timeout of these tests.
+/// Connection Details with the timeout of these tests.
 fn in_time(details: Value) -> Value {
     let mut details = details;
     details["requestTimeout"] = json!(TIMEOUT.as_millis() as u64);
@@ -105,7 +105,7 @@ fn address(details: &Value) -> Vec<String> {
     }
 }
 
-/// The error of an answer, wherever the method puts it.
+/// The error of a response of any method.
 fn error_of(answer: &Answer) -> &Value {
     assert_eq!(answer.key.as_deref(), Some(API_KEY), "{answer:?}");
     match answer.status {
@@ -120,12 +120,12 @@ fn error_of(answer: &Answer) -> &Value {
     }
 }
 
-/// Whether an answer is no error.
+/// Whether a response is not an error.
 fn is_good(answer: &Answer) -> bool {
     answer.status == 200 && answer.json["status"] != "FAILURE"
 }
 
-/// Asks a question that has to end in a typed error in time.
+/// Sends a query that must end in a typed error in time.
 fn check_error(mirror: &Mirror, details: &Value, question: &Question, fault: &str, expected: &str) {
     let begin = Instant::now();
     let answer = question.ask(mirror, details);
@@ -143,7 +143,7 @@ fn check_error(mirror: &Mirror, details: &Value, question: &Question, fault: &st
     assert!(text.contains(question.promql), "does not name the PromQL: {context}");
 }
 
-/// Asks all of these questions at once, each of which has to end in a typed error in time.
+/// Sends all these queries at once. Each must end in a typed error in time.
 fn check_errors(mirrors: &[Mirror], details: &Value, questions: &[Question], fault: &str, expected: &str) {
     let details = &in_time(details.clone());
     std::thread::scope(|scope| {
@@ -153,7 +153,7 @@ fn check_errors(mirrors: &[Mirror], details: &Value, questions: &[Question], fau
     });
 }
 
-/// Puts all questions to an upstream with a fault, and then to the same upstream in good order.
+/// Sends all queries to an upstream with a fault, and then to the same upstream without it.
 fn check_fault(
     mirrors: &[Mirror],
     fault: &str,
@@ -169,7 +169,7 @@ fn check_fault(
     }
 }
 
-/// Lets the connection go wrong in one way, whatever is asked.
+/// Makes every connection fail in one way.
 fn check_reply(mirrors: &[Mirror], fault: &str, reply: Reply) {
     check_fault(mirrors, fault, move |_| reply.clone(), "MetricStoreConnectionError");
 }
@@ -278,7 +278,7 @@ fn tls_where_none_is_expected_and_the_reverse_are_connection_errors_in_time() {
         ("an alert", alert.then(After::Close)),
         ("silence", Reply::raw("").then(After::Hang)),
         ("a reset", Reply::raw("").then(After::Reset)),
-        // A record that is said to be of 16 KiB.
+        // A record that announces 16 KiB.
         ("a byte every 200 ms", Reply::raw(*b"\x16\x03\x03\x40\x00").then(drip)),
     ] {
         let stub = Stub::start(move |_| reply.clone());
@@ -288,7 +288,7 @@ fn tls_where_none_is_expected_and_the_reverse_are_connection_errors_in_time() {
     }
 }
 
-/// Asks for a connection test, which has to end in an error that says this.
+/// Sends a test connection, which must end in an error with this text.
 fn check_says(mirror: &Mirror, details: Value, says: &str) {
     let question = Question { path: "/api/connection", query: json!({}), promql: "" };
     let answer = question.ask(mirror, &in_time(details));
@@ -343,10 +343,10 @@ fn each_fault_is_called_by_its_name() {
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
         (html(401), "asks for credentials, and none were sent (HTTP status 401)"),
         (html(403), "denies access (HTTP status 403); allow this mirror to query it"),
-        // What says it all in its head is not waited for.
+        // The head says everything, so the mirror does not wait for the body.
         (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "asks for credentials"),
         (Reply::raw("HTTP/1.1 302 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "redirects elsewhere"),
-        // The words of a gateway are kept, however their end is told, and if they have one.
+        // The error keeps the text of a gateway, regardless of how its end is announced.
         (Reply::raw(format!("HTTP/1.1 401 X\r\n{json_type}\r\n{{\"mess")).then(After::Hang), "asks for credentials"),
         (
             Reply::raw(format!("HTTP/1.0 401 X\r\n{json_type}\r\n{words}")).then(After::Close),

@@ -12,7 +12,7 @@ use crate::support::oracle::{self, Nan};
 use crate::support::samples::{self, AWKWARD, DAY, DRAWERS, ESCAPED_LABEL, HOUR, Series, T0};
 use crate::support::stub::{Reply, Stub, good};
 
-/// The keys that name what to fetch; they come first.
+/// The keys that name the source of a query. They come first.
 const KEYS: [&str; 3] = ["__counter__", "__gauge__", "~"];
 
 /// A field query with these conditions and no time range.
@@ -256,7 +256,7 @@ fn the_parts_of_a_family_are_sorted_by_its_declared_type() {
         .map(|(name, kind)| (name.to_owned(), json!([{"type": kind, "help": "", "unit": ""}])))
         .into_iter()
         .collect();
-    // As a server happens to have them.
+    // In the random order of a server.
     const NAMES: [&str; 20] = [
         "state",
         "depth_gsum",
@@ -340,7 +340,7 @@ fn a_label_that_begins_like_an_escaped_one_is_read_as_it_is_written() {
         assert_eq!(gateway.field_values(ESCAPED_LABEL, query), (vec!["plain".to_owned()], false));
     }
     assert_eq!(gateway.field_values("U__y", query(&[])), (vec![], false));
-    // As a condition it is read so on each engine.
+    // As a condition, each engine reads it so.
     for engine in Engine::ALL {
         let query = Query::gauge("escaped_level").label(ESCAPED_LABEL, "plain").between(T0, T0 + HOUR);
         let expected = oracle::raw(samples::one("escaped_level", &[]), T0, T0 + HOUR, Nan::None);

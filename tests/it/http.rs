@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 use crate::support::mirror::{API_KEY, Answer, Mirror};
 use crate::support::stub::{Stub, good};
 
-/// No answer takes longer here.
+/// No response takes longer here.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The most bytes of a request's body.
+/// The maximum size of a request body.
 const MAX_BODY: usize = 1 << 20;
 
 /// Writes bytes to an address and reads until the other side closes.
@@ -37,7 +37,7 @@ pub fn exchange(address: &str, request: &[u8]) -> Answer {
     read_answer(stream)
 }
 
-/// Reads an answer until the other side closes.
+/// Reads a response until the other side closes.
 pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes);
@@ -46,7 +46,7 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     answer_of(head, body)
 }
 
-/// Reads one answer, which has a length, from a connection that may stay open.
+/// Reads one response with a length from a connection that may stay open.
 pub fn read_one_answer(stream: &mut TcpStream) -> std::io::Result<Answer> {
     let head = read_head(stream)?;
     let mut answer = answer_of(head.trim_end(), "");
@@ -80,7 +80,7 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-/// Sends one request with a body and wants the key back, as with every reply.
+/// Sends one request with a body, and checks that the reply has the key.
 pub fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
     let length = body.len();
     let head =
@@ -90,12 +90,12 @@ pub fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer 
     answer
 }
 
-/// Where a mirror listens.
+/// The address of a mirror.
 pub fn address(mirror: &Mirror) -> &str {
     mirror.base().trim_start_matches("http://")
 }
 
-/// The error of a reply outside the contract: always typed JSON.
+/// The error of a reply outside of the Mirror API, which is always typed JSON.
 pub fn check_refusal(answer: &Answer, status: u16, context: &str) {
     assert_eq!(answer.status, status, "{context}: {answer:?}");
     assert_eq!(answer.json["_type"], "RemoteMirrorError", "{context}: {}", answer.text);
@@ -143,7 +143,7 @@ fn another_path_is_404_whatever_the_verb() {
         ["/x", "/api", "/api/", "/api/metrics", "/api/metric/x", "/API/METRIC", "/-/", "/..", "/%2e", "/?/api/metric"]
     {
         for method in ["GET", "POST", "PUT"] {
-            // `/` with a query string is `/`, which takes no POST.
+            // `/` with a query string is `/`, which does not allow POST.
             if path != "/?/api/metric" {
                 check_refusal(&send(&mirror, method, path, b"{}"), 404, &format!("{method} {path}"));
             }
@@ -262,7 +262,7 @@ fn a_body_may_have_a_mebibyte_and_no_more() {
     for path in POSTED {
         check_refusal(&send(&mirror, "POST", path, &body), 413, path);
     }
-    // Announced is enough: nobody needs to send it.
+    // The announced length is enough for the refusal.
     let announced = b"POST /api/metric HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n";
     let answer = exchange(address(&mirror), announced);
     check_refusal(&answer, 413, "announced");

@@ -8,15 +8,14 @@ use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::tool;
 use crate::support::prometheus;
 
-/// What is looked at. A typed error of the Mirror API has the status 500, so that this is no fault by itself: its body is
-/// judged by the schema.
+/// The checks. A typed error of the Mirror API has the status 500, which alone is not a fault: the schema judges its body.
 const CHECKS: &str =
     "status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
 
-/// What runs it, as scripts/tools fetches it.
+/// The program that runs it, from scripts/tools.
 const SCHEMATHESIS: &str = "schemathesis-4.32.5";
 
-/// How many requests are made up for each method.
+/// The number of generated requests for each method.
 const EXAMPLES: &str = "60";
 
 fn check(mirror: &Mirror, headers: &[&str]) {
@@ -44,7 +43,7 @@ fn check(mirror: &Mirror, headers: &[&str]) {
 
 #[test]
 fn every_response_is_described_and_is_as_described() {
-    // Made-up Connection Details reach nothing but the Prometheus of the tests.
+    // Generated Connection Details reach only the Prometheus of the tests.
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1"]);
     check(&mirror, &[]);
     check(&mirror, &["X-MIRROR-EXPLAIN: true"]);

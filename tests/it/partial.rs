@@ -21,7 +21,7 @@ fn metric(key: &str, value: &str, method: Option<&str>) -> Question {
     ("/api/metric", query)
 }
 
-/// A question of every kind.
+/// A query of every kind.
 fn questions() -> Vec<Question> {
     vec![
         metric("__gauge__", "stub_metric", None),
@@ -41,12 +41,12 @@ fn ask(mirror: &Mirror, stub: &Stub, (path, query): &Question, partial: Option<&
     mirror.post(path, &json!({"connectionDetails": details, "query": query}))
 }
 
-/// The answer of the good stub with one more field of the envelope.
+/// The response of the good stub with one more field of the envelope.
 fn with(request: &Request, field: &str, value: Value) -> Reply {
     good(request).edited(|body| body[field] = value)
 }
 
-/// How an upstream says that data is missing: the field, its value, and what of it an error repeats.
+/// How an upstream reports missing data: the field, its value, and the part that an error repeats.
 fn signs() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("isPartial", json!(true), "isPartial"),
@@ -82,7 +82,7 @@ fn where_it_is_allowed_a_partial_response_is_taken_logged_and_counted() {
             stub.behave(move |request| with(request, field, value.clone()));
             let answer = ask(&mirror, &stub, &question, Some("allow"));
             assert_eq!((answer.status, &answer.text), (200, &whole.text), "{question:?}");
-            // Metadata is a hint by itself: what is missing in it is not counted against an answer.
+            // Metadata is only a hint, so missing metadata does not make a response partial.
             let calls = stub.requests().iter().filter(|request| request.path != "/api/v1/metadata").count();
             let counted = Page::of(&mirror).only(PARTIAL_RESPONSES);
             assert!(counted >= calls as f64 && counted <= stub.requests().len() as f64, "{counted} of {calls}");
@@ -135,7 +135,7 @@ fn every_call_for_data_says_whether_a_part_is_welcome() {
     }
 }
 
-/// An upstream that finds nothing, and says this of what it finds.
+/// An upstream that finds nothing, and adds this to its response.
 fn finds_nothing(field: &'static str, value: Value) -> impl Fn(&Request) -> Reply {
     move |request| {
         let data = match request.path.as_str() {
@@ -147,7 +147,7 @@ fn finds_nothing(field: &'static str, value: Value) -> impl Fn(&Request) -> Repl
     }
 }
 
-/// The questions about metrics that find nothing: the key, the method, and how many points there are all the same.
+/// Queries of metrics that find nothing: the key, the method, and the number of points anyway.
 const NOTHING: [(&str, Option<&str>, usize); 4] =
     [("__gauge__", None, 0), ("__gauge__", Some("MEAN"), 0), ("__counter__", Some("SUM"), 2), ("__counter__", None, 0)];
 
@@ -167,7 +167,7 @@ fn of_a_part_of_the_data_nobody_concludes_that_a_metric_never_existed() {
             assert_eq!(answer.points().len(), points, "{key} {method:?}: {}", answer.text);
         }
     }
-    // Also if only the question whether it exists was answered from a part.
+    // Also if only the call whether the metric exists had a partial response.
     for (field, value, _) in signs() {
         stub.behave(move |request| match request.path.as_str() {
             path if path.starts_with("/api/v1/label/") => finds_nothing(field, value.clone())(request),
@@ -180,8 +180,8 @@ fn of_a_part_of_the_data_nobody_concludes_that_a_metric_never_existed() {
     }
 }
 
-/// A server that refuses lists over too long a time, as Cortex and Mimir do with a limit on the length of queries, and without a
-/// start looks at its newest data only.
+/// A server that refuses lists over too long a range, as Cortex and Mimir do with a limit on the length of queries, and searches
+/// only its newest data without a start.
 fn refuses_long_lists(newest: Value) -> impl Fn(&Request) -> Reply {
     move |request| match request.path.as_str() {
         "/api/v1/labels" | "/api/v1/label/job/values" | "/api/v1/label/__name__/values" => {
@@ -217,7 +217,7 @@ fn a_list_since_the_beginning_that_is_refused_is_requested_again_without_a_start
         let starts: Vec<_> = asked.iter().map(|request| request.parameter("start")).collect();
         assert_eq!(starts, [Some("0.001"), None], "{query}");
         assert!(asked.iter().all(|request| request.parameter("end").is_some()), "{query}");
-        // With a start of the admin's own, a refusal is an answer.
+        // If the admin gives a start, a refusal is the response.
         let mut since = query;
         (since["startTime"], since["endTime"]) = (json!(START), json!(START + 1000));
         let answer = ask(&mirror, &stub, &(path, since), None);

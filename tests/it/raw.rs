@@ -31,7 +31,7 @@ fn points_are_the_samples_as_scraped() {
 #[test]
 fn a_value_keeps_all_its_digits() {
     let answer = Gateway::to_prometheus().ask(&Query::gauge("exact_level").between(T0, T0 + HOUR));
-    // Read from the text, number by number: the JSON parser of these tests is not always right in the last bit.
+    // Read from the text, number by number: the JSON parser of these tests is not always exact in the last bit.
     let text = answer.text.split_once("\"points\":[[").unwrap().1.split_once("]]").unwrap().0;
     let value = |point: &str| point.split(',').next().unwrap().parse::<f64>().unwrap();
     let values: Vec<f64> = text.split("],[").map(value).collect();
@@ -94,13 +94,13 @@ fn a_nan_is_left_out_or_zero_and_an_infinity_is_left_out() {
         let all = oracle::raw(series, T0, T0 + HOUR, nan);
         let answer = gateway.ask(&query(series).between(T0, T0 + HOUR));
         assert_points(&answer, &all, 0.0, &format!("{nan:?}"));
-        // What is left out for being no number does not count against the limit.
+        // Dropped samples (NaN, infinite) do not count against the limit.
         for limit in [1, all.len() - 1, all.len()] {
             let answer = gateway.ask(&query(series).between(T0, T0 + HOUR).limit(limit));
             assert_cut(&answer, &oracle::cut(all.clone(), limit, false), 0.0, &format!("{nan:?}, limit {limit}"));
         }
     }
-    // Only NaN follows the last point of these three minutes: with NONE, a limit that it meets leaves nothing out.
+    // Only NaNs follow the last point of these three minutes: with NONE, a limit of that number leaves nothing out.
     let (start, end) = (T0, T0 + 3 * MINUTE);
     for nan in [Nan::None, Nan::Zero] {
         let limit = oracle::raw(series, start, end, Nan::None).len();
@@ -128,7 +128,7 @@ fn several_series_are_an_error_that_names_the_labels_that_tell_them_apart() {
     check(Query::counter("http_requests_total"), "6", &["pod", "code"], &["namespace"]);
     check(Query::counter("http_requests_total").label("pod", "a"), "2", &["code"], &["namespace"]);
     check(Query::expression("queue_depth"), "3", &["pod"], &["namespace"]);
-    // One pod days after the other, in a range that is fetched in several parts: these are two series all the same.
+    // One pod days after the other, in a range that is read in several parts: these are still two series.
     check(Query::gauge("turns_level"), "2", &["pod"], &["shelf"]);
     check(Query::gauge("turns_level").latest_first(true), "2", &["pod"], &["shelf"]);
     check(Query::expression("turns_level"), "2", &["pod"], &["shelf"]);

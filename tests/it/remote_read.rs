@@ -23,10 +23,10 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
 
-/// The range of the questions here, in milliseconds.
+/// The range of the queries here, in milliseconds.
 const RANGE: (i64, i64) = (START + 1_200_000, START + 1_800_000);
 
-/// The questions that read samples.
+/// The queries that read samples.
 fn questions() -> Vec<Query> {
     let of = |query: Query| query.between(RANGE.0, RANGE.1);
     vec![
@@ -159,7 +159,7 @@ fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
     }
     assert_eq!(stub.requests(), [], "nothing else was asked");
 
-    // All series together: too many where there is room for one, all of them in buckets.
+    // All series together: too many for a raw query, but not in buckets.
     stub.upon_reads(|_| streamed::reply(streamed::whole()));
     let answer = ask(Query::gauge("stored"), Nan::None);
     assert_error(&answer, "RemoteMirrorError", &["Too many metrics.", "7 series", "differ in series"]);
@@ -210,7 +210,7 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
         assert_points(&answer, &minutes(1.5), 0.0, "what PromQL says");
         assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, nth as f64 + 1.0]);
     }
-    // What PromQL cannot say is an error: how many there are, and what to do.
+    // If PromQL cannot compute the response, it is an error that says how many there are, and what to do.
     let query = Query::gauge("stub_metric").aggregated("PERCENTILE_90", 60_000).between(RANGE.0, RANGE.1);
     stub.behave(|request| match request.promql() {
         promql if promql.starts_with("count(") || promql.starts_with("sum(count_over") => {
@@ -227,8 +227,8 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
 }
 
-/// Three million samples, one each 10 ms: more than can be kept, and more than fit into an answer in JSON. Of three blocks only
-/// one has numbers, so that a million points lie in nearly all of them.
+/// Three million samples, one every 10 ms: more than the mirror keeps, and more than fit into a JSON response. Only one block of
+/// three has numbers, so that almost all blocks contain a part of a million points.
 const EVERY_MS: i64 = 10;
 const MANY: i64 = 3_000_000;
 const BLOCK: i64 = 60_000;
@@ -241,12 +241,12 @@ fn time_of(nth: i64) -> i64 {
     START + nth * EVERY_MS
 }
 
-/// Which of them lie in a range: from the first on, up to before the last.
+/// The samples in a range: from the first on, up to before the last.
 fn many_within(from: i64, to: i64) -> (i64, i64) {
     (((from - START).max(0) + EVERY_MS - 1) / EVERY_MS, ((to - START).div_euclid(EVERY_MS) + 1).min(MANY))
 }
 
-/// Those that a remote read asks for, a block a chunk.
+/// The samples of a remote read, a block in each chunk.
 fn many_streamed(request: &Request) -> Reply {
     let (from, to) = range_of(&request.body);
     let (first, end) = many_within(from, to);
@@ -260,7 +260,7 @@ fn many_streamed(request: &Request) -> Reply {
     streamed::reply(blocks.flat_map(chunk).collect::<Vec<u8>>())
 }
 
-/// Those that a range selector asks for.
+/// The samples of a range selector.
 fn many_as_json(request: &Request) -> Reply {
     let time = request.millis("time");
     let (_, length) = request.promql().rsplit_once('[').unwrap();
@@ -301,7 +301,7 @@ fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
     }
 }
 
-/// The start and the end that a read asks for.
+/// The start and the end of a read.
 fn range_of(body: &[u8]) -> (i64, i64) {
     let message = snap::raw::Decoder::new().decompress_vec(body).unwrap();
     let mut query = fields(&message)[0].1;

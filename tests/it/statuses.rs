@@ -12,15 +12,15 @@ use crate::support::prometheus;
 use crate::support::samples::{HOUR, T0};
 use crate::support::stub::{Reply, Stub};
 
-/// Stands in bodies, queries and credentials that no error may repeat.
+/// A text in bodies, queries and credentials that no error may repeat.
 const SECRET: &str = "hush-5ca1ab1e";
 
-/// The error of an answer.
+/// The error of a response.
 fn error_of(answer: &Answer) -> &Value {
     if answer.status == 200 { &answer.json["error"] } else { &answer.json }
 }
 
-/// Wants the last answer to be an error that says all this and that the log has by its code, as a warning or not.
+/// Checks that the last response is an error with these parts, and that the log has it by its code, as a warning or not.
 fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &[&str]) {
     let error = error_of(answer);
     assert_eq!(error["_type"], kind, "{code}: {}", answer.text);
@@ -48,7 +48,7 @@ fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
-/// An expression of so many bytes, over a range of the samples.
+/// An expression of this number of bytes, over a range of the samples.
 fn long_query(bytes: usize) -> Value {
     let expression = format!("vector({})", "1".repeat(bytes));
     json!({"conditions": [condition("~", &expression)], "startTime": T0, "endTime": T0 + HOUR})
@@ -93,7 +93,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
         let answer = test_connection(&mirror, &details);
         assert_eq!(answer.json["status"], "OK", "{}", answer.text);
     }
-    // The first is let through.
+    // The first passes.
     test_connection(&mirror, &at("/busy/"));
     let check = |details: Value, code: &str, says: &[&str]| {
         check_error(&mirror, &test_connection(&mirror, &details), "MetricStoreConnectionError", code, says);
@@ -127,7 +127,7 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let says = ["413", "too long", "shorten"];
     let too_long = mirror.metric(&at("/small/"), long_query(2_000));
     check_error(&mirror, &too_long, "RemoteMirrorError", "query_too_long", &says);
-    // The values of a label are asked for by GET, which nginx refuses with 414, and then by POST.
+    // The mirror queries the values of a label by GET, which nginx refuses with 414, and then by POST.
     let values = json!({"field": {"fieldName": "job"}, "fieldValuePrefix": "x".repeat(10_000)});
     let found = mirror.post("/api/field/value", &json!({"connectionDetails": at("/prom/"), "query": values}));
     assert_eq!((found.status, &found.json["values"]), (200, &json!([])), "{}", found.text);
@@ -173,7 +173,7 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
         let stub = Stub::start(move |_| reply.clone());
         check_error(&mirror, &test_connection(&mirror, &stub.details()), "MetricStoreConnectionError", code, says);
     };
-    // As Mimir and Cortex answer.
+    // The response of Mimir and Cortex.
     check(Reply::http(401, "text/plain; charset=utf-8", "no org id\n"), "tenant_required", &["X-Scope-OrgID"]);
     let reason = "the request has been rejected because the tenant exceeded the request rate limit (err-mimir-tenant-max-request-rate)";
     check(Reply::error(429, "too_many_requests", reason), "too_many_requests", &["429", reason]);
@@ -194,6 +194,6 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "--upstreams-file"]);
     let later = "HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(later), "too_many_requests", &["again after 30 s"]);
-    // As Prometheus answers while it replays its write-ahead log.
+    // The response of Prometheus while it replays its write-ahead log.
     check(Reply::http(503, "text/plain", "Service Unavailable"), "unavailable", &["503", "may be starting"]);
 }

@@ -8,7 +8,7 @@ use crate::support::process::agent;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, one, select};
 use crate::support::victoria;
 
-/// VictoriaMetrics keeps some fifteen decimal digits of a value, and sums in another order.
+/// VictoriaMetrics stores about fifteen decimal digits of a value, and sums in another order.
 const DIGITS: f64 = 1e-9;
 
 #[test]
@@ -69,7 +69,7 @@ fn every_method_of_a_gauge_covers_exactly_its_buckets() {
     check("queue_depth", &[], T0, T0 + 3 * HOUR, MINUTE);
     check("gappy_level", &[], T0 + 41, T0 + 3 * HOUR, 73_331);
     check("gappy_level", &[], T0, T0 + 3 * HOUR, 10 * SECOND);
-    // The size of a bucket decides how VictoriaMetrics would align the steps if it were let.
+    // By default, VictoriaMetrics would align the steps by the size of the bucket.
     check("room_celsius", &[], T0 + 7123, T0 + 3 * HOUR, 61_001);
 }
 
@@ -109,7 +109,7 @@ fn the_connection_is_fine() {
 
 #[test]
 fn the_newest_half_minute_is_what_was_scraped() {
-    // VictoriaMetrics answers range queries of small steps with earlier values there, unless they go on beyond now.
+    // For range queries of small steps, VictoriaMetrics returns earlier values there, unless the range ends after now.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let end = now / MINUTE * MINUTE + now % MINUTE / (10 * SECOND) * 10 * SECOND;
     let start = end - 2 * MINUTE;

@@ -11,7 +11,7 @@ use crate::builds::run;
 use crate::chart::manifests;
 use crate::support::process::require;
 
-/// What compose makes of these files.
+/// The configuration that compose makes of these files.
 fn services(files: &[&str]) -> Value {
     require("docker-compose", "docker-compose");
     let understood = run("docker-compose", |compose: &mut Command| {

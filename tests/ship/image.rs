@@ -24,7 +24,7 @@ use crate::support::samples::{HOUR, T0, one};
 /// The user of the image.
 const USER: &str = "65532:65532";
 
-/// One as OpenShift gives it to a container.
+/// A user as OpenShift assigns it to a container.
 const ANY_USER: &str = "1000670000:0";
 
 /// The program in the image.
@@ -49,7 +49,7 @@ impl Image {
         Image { config: parsed(&file(&manifest[0]["Config"])), layers, folder }
     }
 
-    /// Unpacks the one that the bundle for air-gapped sites has for whatever reads OCI.
+    /// Unpacks the OCI image of the bundle for air-gapped sites.
     fn unpack_oci() -> Image {
         let folder = tempfile::tempdir().unwrap();
         untar(&builds::bundles()[0].oci_archive(), folder.path());
@@ -60,7 +60,7 @@ impl Image {
         Image { config: parsed(&blob(&manifest["config"])), layers, folder }
     }
 
-    /// Makes the root of a container of its layers.
+    /// Makes the root of a container from its layers.
     fn into_root(self) -> Root {
         let root = Root { path: self.folder.path().join("root"), _folder: self.folder };
         fs::create_dir(&root.path).unwrap();
@@ -83,14 +83,14 @@ struct Root {
 }
 
 impl Root {
-    /// Puts a file there, as an engine would.
+    /// Writes a file there, as an engine would.
     fn put(&self, name: &str, text: &str) {
         let path = self.path.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    /// A command that becomes the image's program as this user, in this root and unable to write to it.
+    /// A command that executes the program of the image as this user, in this root, which it cannot write.
     fn command(&self, user: &str) -> Command {
         require("unshare", "util-linux");
         let mut command = Command::new("unshare");
@@ -105,29 +105,29 @@ impl Root {
         command
     }
 
-    /// What the program says to these arguments.
+    /// The output of the program with these arguments.
     fn run(&self, user: &str, args: &[&str], variables: &[(&str, &str)]) -> Output {
         self.command(user).args(args).envs(variables.iter().copied()).output().unwrap()
     }
 }
 
-/// A name server of one name, on a loopback address of its own.
+/// A name server with one name, at a separate loopback address.
 struct NameServer(UdpSocket);
 
 impl NameServer {
     const ADDRESS: &str = "127.99.0.53";
 
-    /// The full name, and the short one that a cluster's search list makes it of.
+    /// The full name, and the short one that the search list of a cluster completes to it.
     const NAME: &str = "prometheus.monitoring.svc.cluster.local";
     const SHORT: &str = "prometheus.monitoring";
 
-    /// What a kubelet writes into a pod.
+    /// The file that a kubelet writes into a pod.
     fn resolv_conf() -> String {
         format!("nameserver {}\nsearch mirror.svc.cluster.local svc.cluster.local\noptions ndots:5\n", Self::ADDRESS)
     }
 
-    /// Answers for ever with 127.0.0.1 to the question for that name's IPv4 address, with nothing to other questions for
-    /// it, and that there is no other name (RFC 1035).
+    /// Responds to questions for the IPv4 address of the name with 127.0.0.1, to other questions for the name without records, and
+    /// to others that the name does not exist (RFC 1035). Never returns.
     fn start() {
         let socket = UdpSocket::bind((Self::ADDRESS, 53)).expect("these tests need root, for a name server's port");
         let server = NameServer(socket);
@@ -186,7 +186,7 @@ fn the_image_says_how_it_is_to_be_run() {
     let revision = label("revision").as_str().unwrap().to_owned();
     let commit = revision.strip_suffix("-dirty").unwrap_or(&revision);
     assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{revision}");
-    // No variable that would be a setting: the defaults are the program's own.
+    // No variable that is a setting: the program has its own defaults.
     assert!(config["config"]["Env"].as_array().unwrap().iter().all(|env| env.as_str().unwrap().starts_with("PATH=")));
 }
 
@@ -236,7 +236,7 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
     NameServer::start();
     let root = Image::unpack().into_root();
     root.put("etc/resolv.conf", &NameServer::resolv_conf());
-    // As a Secret is mounted.
+    // As Kubernetes mounts a Secret.
     root.put("etc/prometheusmirror/key/apiKey", API_KEY);
     let key = ("API_KEY_FILE", "/etc/prometheusmirror/key/apiKey");
     let prometheus = prometheus::shared().details();
@@ -271,7 +271,7 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
     }
 }
 
-/// `ask` of an image's program, in a root with nothing else in it.
+/// `ask` of the program of an image, in a root with nothing else.
 fn check_ask(image: Image) {
     let root = image.into_root();
     let url = prometheus::shared().url("");

@@ -6,7 +6,7 @@ use crate::support::stub::{After, Reply, Request, Stub};
 
 type Behaviour = fn(&Request) -> Reply;
 
-/// An answer that begins and does not go on.
+/// A response that begins and does not go on.
 fn stalled(_: &Request) -> Reply {
     Reply::raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{").then(After::Hang)
 }
@@ -22,7 +22,7 @@ fn timed_out(_: &Request) -> Reply {
 const OF_RANGES: &str = "choose a shorter time range or longer buckets, ";
 const OF_LISTS: &str = "add a condition, give a longer prefix, ";
 
-/// Wants an error that says what happened, and gives the advice that fits the question.
+/// Checks for an error that says what happened, with the remedies for the query.
 fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, code: &str) {
     let answer = question.ask(mirror, &in_time(stub.details()));
     let text = error_of(&answer)["details"].as_str().unwrap_or_default();
@@ -32,7 +32,7 @@ fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, c
         "/api/metric" => OF_RANGES,
         _ => OF_LISTS,
     };
-    // That the query takes no time says nothing about an answer that has begun.
+    // That a trivial query is fast says nothing about a response that has begun.
     assert!(text.contains(expected) || code == "stalled" && question.path == "/api/connection", "{question:?}: {text}");
     for other in ["shorter time range", "bucket", "prefix"] {
         assert!(!text.contains(other) || expected.contains(other), "{other}: {question:?}: {text}");

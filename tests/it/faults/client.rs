@@ -9,7 +9,7 @@ use super::{END, Question, START, TIMEOUT, check_error, error_of, in_time, is_go
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// Puts all questions, one after the other, and wants each of them answered well.
+/// Sends all queries, one after the other, and checks for good responses.
 fn ask_all(mirror: &Mirror, details: &Value) {
     for question in questions() {
         let answer = question.ask(mirror, details);
@@ -17,7 +17,7 @@ fn ask_all(mirror: &Mirror, details: &Value) {
     }
 }
 
-/// An expression in so many buckets of a second from START on.
+/// An expression in this number of buckets of a second, from START on.
 fn buckets(count: i64) -> Question {
     let mut question = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
     question.query["aggregation"]["bucketSizeMillis"] = json!(1000);
@@ -65,7 +65,7 @@ fn a_query_too_long_for_get_is_posted_again() {
                 _ => good(request),
             };
             let stub = Stub::start(get_only);
-            // Whether or not it is known that POST is refused.
+            // Regardless of whether the mirror knows that POST is refused.
             for is_remembered in [false, true] {
                 if is_remembered {
                     assert!(is_good(&question(1).ask(&mirror, &stub.details())));
@@ -75,7 +75,7 @@ fn a_query_too_long_for_get_is_posted_again() {
                     assert!(error.contains(part), "{part} is not in {error}");
                 }
             }
-            // Once POST is allowed, the query that is too long for GET gives it another try, and all later ones go by POST.
+            // Once POST is allowed, the query that is too long for GET tries it again, and all later ones use POST.
             assert!(is_good(&question(1).ask(&mirror, &stub.details())));
             stub.behave(move |request| if is_long(request) { get_only(request) } else { good(request) });
             assert!(is_good(&question(length).ask(&mirror, &stub.details())));
@@ -97,7 +97,7 @@ fn an_upstream_that_refuses_post_is_called_by_get_from_then_on() {
         ask_all(&mirror, &stub.details());
         let posts = stub.requests().iter().filter(|request| request.method == "POST").count();
         assert_eq!(posts, 1, "status {status} to POST was not remembered");
-        // Parameters go the other way, too, and their text stays the same.
+        // Parameters are then in the URL, with the same text.
         assert!(!stub.queries("avg(stub_metric)").is_empty());
     }
 }
@@ -116,7 +116,7 @@ fn a_kept_connection_that_the_upstream_closed_in_between_is_no_error() {
     for (how, behaviour) in [
         // Closed while idle: the mirror may notice before it writes, or not.
         ("after each answer", (|request| good(request).then(After::Close)) as fn(&Request) -> Reply),
-        // Closed or reset just when the next request arrives: what a race looks like.
+        // Closed or reset just when the next request arrives, as in a race.
         ("upon the second request", |request| match request.nth {
             0 => good(request),
             _ => Reply::raw("").then(After::Close),
@@ -171,7 +171,7 @@ fn a_connection_is_used_again_after_a_response_of_any_length() {
         ("no Prometheus", Reply::http(404, "text/plain", "404 page not found")),
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(move |_| reply.clone()));
-        // Since the beginning, a refusal would be followed by the same question without a start.
+        // With the epoch as start, the mirror would repeat a refused query without a start.
         let mut question = Question::values("job");
         question.query["startTime"] = json!(START);
         for _ in 0..3 {
@@ -201,7 +201,7 @@ fn every_query_carries_the_time_that_is_left_and_asks_for_no_cache() {
     }
 }
 
-/// A duration as Prometheus takes it: `600ms`, `0.6s` or `0.6`.
+/// A duration in one of Prometheus's forms: `600ms`, `0.6s` or `0.6`.
 fn duration(text: &str) -> Duration {
     let millis = text.strip_suffix("ms").map(|millis| millis.parse::<f64>().unwrap());
     let seconds = || text.trim_end_matches('s').parse::<f64>().unwrap();
@@ -213,7 +213,7 @@ fn times_are_sent_with_exactly_three_decimals() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     ask_all(&mirror, &stub.details());
     for mut question in questions() {
-        // Field queries are narrowed by a range as well.
+        // Field queries have a time range as well.
         question.query["startTime"] = json!(START);
         question.query["endTime"] = json!(END);
         assert!(is_good(&question.ask(&mirror, &stub.details())));

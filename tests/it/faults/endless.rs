@@ -8,27 +8,27 @@ use crate::support::mirror::{Answer, Mirror};
 use crate::support::process::memory;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// How many are read at the same time, and the bytes of memory that the mirror may ever have had then.
+/// How many are read at the same time, and the maximum memory of the mirror meanwhile, in bytes.
 const WORKERS: usize = 8;
 const MAX_MEMORY: u64 = 400 << 20;
 
-/// How many milliseconds the mirror has for each: plenty, so that it is the bounds that end them.
+/// The timeout of each in milliseconds: long enough, so that the bounds end them.
 const PATIENCE: u64 = 100_000;
 
-/// What an answer without an end comes to.
+/// The outcome of an endless response.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     /// An error that says how many bytes are too many.
     TooLarge,
     /// An error that says that this is no Prometheus.
     Foreign,
-    /// No error: the mirror does without it.
+    /// No error: the mirror does not need it.
     Missed,
     /// An error that says that there are several series.
     Several,
 }
 
-/// An answer that begins like this and goes on without an end.
+/// A response that begins like this and goes on without an end.
 struct Endless {
     what: &'static str,
     path: &'static str,
@@ -43,7 +43,7 @@ const VALUES: &str = "/api/v1/label/job/values";
 const METADATA: &str = "/api/v1/metadata";
 
 impl Endless {
-    /// The data of an answer, as which or in which something goes on.
+    /// The data of a response, in which something goes on.
     fn data(what: &'static str, path: &'static str, begin: &str, after: After) -> Endless {
         let outcome = if path == METADATA { Outcome::Missed } else { Outcome::TooLarge };
         Endless { what, path, begin: format!(r#"{{"status":"success","data":{begin}"#), after, outcome }
@@ -55,12 +55,12 @@ impl Endless {
         Endless::data(what, RANGE, &begin, after)
     }
 
-    /// The same where samples are asked for.
+    /// The same for a query of samples.
     fn of_samples(self) -> Endless {
         Endless { path: SAMPLES, ..self }
     }
 
-    /// An answer that is not a success, or is none yet.
+    /// A response that is not a success, or not yet.
     fn other(what: &'static str, begin: &str, after: After) -> Endless {
         Endless { what, path: VALUES, begin: begin.to_owned(), after, outcome: Outcome::TooLarge }
     }
@@ -74,7 +74,7 @@ impl Endless {
         }
     }
 
-    /// An upstream that gives this answer, and good ones at other paths.
+    /// An upstream with this response, and good ones at other paths.
     fn stub(&self) -> Stub {
         let (path, reply) = (self.path, self.reply());
         Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) })
@@ -84,7 +84,7 @@ impl Endless {
         Reply::raw(format!("{}\r\n{}", head(""), self.begin)).then(self.after.clone())
     }
 
-    /// Gets it, and wants the right outcome.
+    /// Sends the query, and checks the outcome.
     fn check(&self, mirror: &Mirror, details: &Value) {
         let mut details = details.clone();
         details["requestTimeout"] = json!(PATIENCE);
@@ -106,7 +106,7 @@ impl Endless {
     }
 }
 
-/// This text over and over.
+/// This text, repeated.
 fn repeat(text: &str) -> After {
     After::Repeat(text.repeat(100_000 / text.len()).into_bytes())
 }
@@ -125,7 +125,7 @@ fn long_value() -> Endless {
     Endless::matrix("a label's value", r#""a":""#, repeat("b"))
 }
 
-/// Series of one sample each, which lies in the range that is asked for.
+/// Series with one sample each, which is in the queried range.
 fn series_in_range() -> Endless {
     let at = START / 1000 + 1;
     let series = After::Count(|block| {
@@ -181,7 +181,7 @@ fn all_kinds() -> Vec<Endless> {
     ]
 }
 
-/// A mirror with as many workers as answers are to be read at the same time.
+/// A mirror with as many workers as responses are read at the same time.
 fn mirror() -> Mirror {
     Mirror::start_with(&["--workers", &WORKERS.to_string()])
 }
@@ -215,7 +215,7 @@ fn an_endless_response_is_ended_at_a_bound_wherever_it_goes_on() {
 #[test]
 fn eight_endless_responses_stay_in_bounded_memory() {
     let mirror = mirror();
-    // Those of which the most is kept, and those of which the most is read before anything can be decoded.
+    // Those of which the mirror keeps the most, and those of which it reads the most before it can decode anything.
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples()));
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples().of_samples()));
     check_at_once(&mirror, &[(); WORKERS].map(|()| long_value()));
@@ -265,7 +265,7 @@ fn what_is_not_kept_of_a_response_takes_no_memory() {
     assert!(peak < 2 * BYTES as u64, "{} MiB of memory", peak >> 20);
 }
 
-/// Asks for the values of a label of which there are so many.
+/// Queries the values of a label with this number of values.
 fn many_values(mirror: &Mirror, count: usize) -> Answer {
     let names: Vec<String> = (0..count).map(|nth| nth.to_string()).collect();
     let stub = Stub::start(move |_| Reply::success(json!(names)));

@@ -97,15 +97,15 @@ fn values(response: &Value) -> Vec<&str> {
     values.iter().map(|value| value["value"].as_str().unwrap()).collect()
 }
 
-/// The answer of a server to a list request, in the order in which it happens to have the list. `limit` means any so many to
-/// some servers, and nothing to others.
+/// The response of a server to a list request, in random order. To some servers, `limit` means any items of this number, to others
+/// nothing.
 fn list(request: &Request, honours: bool, all: &[&str]) -> Reply {
     let limit = request.parameter("limit").map_or(0, |limit| limit.parse().unwrap());
     let cut = honours && limit > 0;
     Reply::success(json!(&all[..if cut { all.len().min(limit) } else { all.len() }]))
 }
 
-/// No request asked for a part of a list: it would be any part.
+/// No request limited a list: the items would be random.
 fn check_unlimited(stub: &Stub) {
     for request in stub.requests() {
         assert_eq!(request.parameter("limit"), None, "{request:?}");

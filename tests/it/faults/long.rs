@@ -6,7 +6,7 @@ use super::{GRACE, MARKER, Question, TIMEOUT, error_of, head, in_time, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Stub, good};
 
-/// A matrix that has begun with this much more than is read before the decoding begins.
+/// A matrix that has begun, with this much more than is read before the decoding begins.
 fn begun() -> String {
     let samples: String = (1..80_000).map(|nth| format!(r#",[{nth},"{nth}"]"#)).collect();
     assert!(samples.len() > 1 << 20);
@@ -15,10 +15,10 @@ fn begun() -> String {
     )
 }
 
-/// What is said of an answer that begins, but does not end in time.
+/// The text of the error for a response that begins, but does not end in time.
 const SILENT: &str = "sent only part of the response within the timeout of 600 ms";
 
-/// Lets the values of an expression and the samples of a metric be answered by this, and wants an error that says this.
+/// Sends this as the response to queries of an expression and of samples, and checks for an error with this text.
 fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
     let expression = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
     for (path, question) in [

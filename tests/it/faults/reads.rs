@@ -12,7 +12,7 @@ use crate::support::stub::{After, Reply, Stub, good};
 /// The labels of the series that are read here.
 const LABELS: [(&str, &str); 2] = [("__name__", "stub_metric"), ("job", "a")];
 
-/// The questions that read samples.
+/// The queries that read samples.
 fn questions() -> Vec<Question> {
     vec![
         Question::metric("__gauge__", "stub_metric", None),
@@ -33,8 +33,8 @@ fn good_frames() -> Vec<Vec<u8>> {
     (0..3).map(|nth| frame(&streamed::series(&LABELS, &[chunk(nth)]))).collect()
 }
 
-/// Answers reads like this and all else well: each question has to end in an error that says this, and is asked by no other way.
-/// Then the same upstream is asked with good order restored.
+/// Responds to reads like this and to all else well: each query must end in an error with this text, without other calls. Then the
+/// same upstream works again.
 fn check(mirrors: &[Mirror], fault: &str, upon_read: &Reply, says: &str) {
     let stub = Stub::start(good);
     let reply_again = upon_read.clone();
@@ -59,7 +59,7 @@ fn check(mirrors: &[Mirror], fault: &str, upon_read: &Reply, says: &str) {
 const CLOSED: &str = "closed the connection before the response was complete";
 const SILENT: &str = "did not answer within the timeout of 600 ms; choose a shorter time range";
 const STALLED: &str = "sent only part of the response within the timeout of 600 ms";
-/// In the error of every question that its deadline ended.
+/// In the error of every query that its deadline ended.
 const IN_TIME: &str = "within the timeout of 600 ms";
 const DAMAGED: &str = "sent samples that cannot be read: ";
 
@@ -74,7 +74,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
     ] {
         for (after, says) in [(After::Close, CLOSED), (After::Reset, CLOSED), (After::Hang, SILENT)] {
             let says = match says {
-                // A status line that ends early is no HTTP.
+                // A status line that ends early is not HTTP.
                 CLOSED if fault.starts_with("half") => "",
                 SILENT if !bytes.is_empty() => STALLED,
                 says => says,
@@ -104,14 +104,14 @@ fn a_stream_that_is_cut_is_an_error_and_no_shorter_response() {
         let without_end = [begin.clone(), sent].concat();
         let in_chunk = [begin, format!("{:x}\r\n", whole.len()).into_bytes(), part.to_vec()].concat();
         for (how, bytes) in [("length", in_length), ("last chunk", without_end), ("chunk", in_chunk)] {
-            // Waiting takes its time, so only once for each.
+            // Waiting takes time, so only once for each.
             let hang = Some((After::Hang, STALLED)).filter(|_| length == after_first);
             for (after, says) in [(After::Close, CLOSED), (After::Reset, CLOSED)].into_iter().chain(hang) {
                 let fault = format!("{length} of {} bytes with a {how} that says more, {after:?}", whole.len());
                 check(&mirrors, &fault, &Reply::raw(bytes.clone()).then(after), says);
             }
         }
-        // As long as it is said to be, but not to the end of a frame.
+        // With the announced length, but not to the end of a frame.
         if length != 0 && length != after_first {
             check(
                 &mirrors,
@@ -170,7 +170,7 @@ fn a_message_that_does_not_decode_is_an_error_although_its_checksum_is_right() {
     ] {
         let says = format!("{DAMAGED}{says}");
         check(&mirrors, fault, &reply(frame(&message)), &says);
-        // Behind a good frame, whose samples are no answer either.
+        // After a good frame, whose samples must not become a response either.
         let behind = [good_frames()[0].clone(), frame(&message)];
         check(&mirrors, &format!("{fault}, behind a good frame"), &streamed::in_chunks(&behind), &says);
     }

@@ -13,7 +13,7 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 #[test]
 fn of_several_dead_connections_only_one_costs_a_try() {
     let mirror = Mirror::start();
-    // Every connection is closed upon its second request, when the mirror has taken it for a good one.
+    // The stub closes every connection on its second request, when the mirror trusts the connection.
     let stub = Stub::start(|request: &Request| match request.nth {
         0 => good(request).delayed(Duration::from_millis(300)),
         _ => Reply::raw("").then(After::Close),
@@ -32,7 +32,7 @@ fn of_several_dead_connections_only_one_costs_a_try() {
 
 #[test]
 fn faults_leave_no_connection_open() {
-    /// How many ask at the same time.
+    /// The number of parallel queries.
     const CLIENTS: usize = 8;
     let mirror = Mirror::start();
     let stub = Stub::start(good);
@@ -68,19 +68,19 @@ fn faults_leave_no_connection_open() {
     }
     stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
     assert_eq!(ask_at_once(&stub.details()), CLIENTS);
-    // Those of clients end some time after their last reply. One connection for each fault would be eleven too many.
+    // Threads of clients end some time after their last reply. One connection for each fault would be eleven too many.
     let (most, now) = (before + 4, || open_descriptors(mirror.pid()));
     wait_until(|| format!("of {} descriptors no more than {most} are open", now()), || now() <= most);
 }
 
-/// The answer to a probe of range bounds: how many evaluations so many engines count.
+/// The response to a probe of range bounds: how many evaluations this number of engines counts.
 fn counts(counts: &[&str]) -> Reply {
     let result: Vec<Value> =
         counts.iter().map(|count| json!({"metric": {"engine": count}, "value": [1_200_000_000, count]})).collect();
     Reply::success(json!({"resultType": "vector", "result": result}))
 }
 
-/// A stub that answers the probe of range bounds like this, and all else well.
+/// A stub that responds to the probe of range bounds like this, and to all else well.
 fn probed(probe: &Reply) -> Stub {
     let probe = probe.clone();
     Stub::start(move |request| if is_probe(request) { probe.clone() } else { good(request) })
@@ -90,7 +90,7 @@ fn is_probe(request: &Request) -> bool {
     request.promql().contains("vector(0)")
 }
 
-/// An expression in buckets of a minute, evaluated each 15 s, from a time on that is this much later than a whole minute.
+/// An expression in buckets of a minute, evaluated every 15 s, that starts this much after a whole minute.
 fn in_minutes_from(later_ms: i64) -> Question {
     let mut question = Question::metric("~", "avg(stub_metric)", Some("SUM"));
     let start = START / 60_000 * 60_000 + later_ms;
@@ -108,7 +108,7 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
         (counts(&["4", "4"]), "59s999ms"),
         (counts(&["3"]), "60s"),
         (counts(&["3", "3"]), "60s"),
-        // An engine that does not take it is taken for a newer one.
+        // An engine that refuses the probe is treated as a newer one.
         (refused(400), "60s"),
         (refused(422), "60s"),
     ] {
@@ -136,7 +136,7 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
         (Reply::error(503, "timeout", "not now"), "MetricStoreConnectionError", "not now"),
         (Reply::raw("").then(After::Close), "MetricStoreConnectionError", "closed the connection"),
         (Reply::http(200, "text/html", "<html>"), "MetricStoreConnectionError", "an HTML page"),
-        // A proxy over two versions answers as both at once.
+        // A proxy over two versions responds as both at once.
         (counts(&["4", "3"]), "RemoteMirrorError", "engines of different versions"),
         (counts(&["3", "4"]), "RemoteMirrorError", "engines of different versions"),
     ] {
@@ -145,13 +145,13 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
         let error = error_of(&answer);
         assert_eq!(error["_type"], kind, "{probe:?}: {}", answer.text);
         let details = error["details"].as_str().unwrap();
-        // The admin knows his query, not the probe.
+        // The admin knows the query, but not the probe.
         for part in [says, "[60s:15s]", "avg(stub_metric)", "127.0.0.1"] {
             assert!(details.contains(part), "{part} is not in {details}");
         }
         assert!(!details.contains("vector(0)"), "{details}");
         assert_eq!(stub.queries("stub_metric"), [], "{probe:?}: nothing was evaluated");
-        // Where it does not matter, it is not asked.
+        // If it does not matter, there is no probe.
         assert!(is_good(&in_minutes_from(2).ask(&mirror, &stub.details())), "{probe:?}");
         stub.behave(|request| if is_probe(request) { counts(&["4"]) } else { good(request) });
         assert!(is_good(&in_minutes_from(1).ask(&mirror, &stub.details())), "{probe:?}");
@@ -159,13 +159,13 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
     }
 }
 
-/// A server whose ranges include their left end, or not, as far as these tests ask it. The metric has a sample at each
-/// multiple of 15 s.
+/// A server whose ranges include their left end, or not, for the queries of these tests. The metric has a sample at each multiple
+/// of 15 s.
 fn engine(is_closed: bool) -> impl Fn(&Request) -> Reply {
     const EVERY_MS: i64 = 15_000;
     move |request| {
         let promql = request.promql();
-        // Those of the last `length_ms` before a time.
+        // The samples of the last `length_ms` before a time.
         let times = |length_ms: i64, at: i64| {
             let first = if is_closed { at - length_ms } else { at - length_ms + 1 };
             (first..=at).filter(|time| time % EVERY_MS == 0)
@@ -219,7 +219,7 @@ fn another_version_at_the_same_address_changes_no_count() {
     }
 }
 
-/// An instant query's matrix of so many series.
+/// The matrix of an instant query, with this number of series.
 fn matrix(series: usize) -> Value {
     let one = |nth| json!({"metric": {"job": "a", "pod": format!("p{nth}")}, "values": [[1_700_000_100, "1"]]});
     json!({"resultType": "matrix", "result": (0..series).map(one).collect::<Vec<_>>()})
@@ -274,6 +274,6 @@ fn a_response_too_large_of_which_no_sample_is_seen_says_so() {
     assert_eq!(error["summary"], "Prometheus refused the query.", "{error}");
     let details = error["details"].as_str().unwrap();
     assert!(details.contains("more than 33554432 bytes; choose a shorter time range"), "{details}");
-    // It is asked once, not for ever less.
+    // One call, not ever smaller ones.
     assert_eq!(stub.queries("stub_metric").len(), 1);
 }

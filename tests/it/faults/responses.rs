@@ -65,13 +65,12 @@ fn an_error_of_prometheus_is_passed_on_with_its_own_message() {
     check(429, "too_many_requests", "MetricStoreConnectionError");
 }
 
-/// Lets one path of the API answer a body with status 200, the others being good, and puts the questions to it that
-/// need that path.
+/// Responds to one path of the API with a body and status 200, and well to the others. Sends the queries that need that path.
 fn check_body(mirrors: &[Mirror], path: &'static str, body: impl Into<Vec<u8>>) {
     let body = body.into();
     let fault = format!("{path}: {:.200}", String::from_utf8_lossy(&body));
     let stub = Stub::start(move |request| match request.path.as_str() {
-        // The mirror asks this on the side.
+        // The mirror calls this path only for hints.
         _ if request.promql().contains("vector(0)") => good(request),
         asked if asked == path => Reply::http(200, "application/json", &body),
         _ => good(request),

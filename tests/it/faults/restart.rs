@@ -12,10 +12,10 @@ use crate::support::prometheus::{Prometheus, Samples};
 
 const CLIENTS: usize = 6;
 
-/// How long each state of the upstream lasts at least.
+/// The minimum duration of each state of the upstream.
 const WHILE: Duration = Duration::from_millis(1_000);
 
-/// What the clients have seen since the counts were last taken.
+/// The outcomes of the clients since the last reset of the counts.
 #[derive(Default)]
 struct Seen {
     good: AtomicUsize,
@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-/// Lets the clients end, also when the test fails.
+/// Ends the clients, even if the test fails.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -37,7 +37,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Asks for 42 once and judges whatever comes: 42 everywhere or a connection error, in time.
+/// Queries 42 once and checks the outcome: 42 everywhere or a connection error, in time.
 fn ask(mirror: &Mirror, details: &Value, seen: &Seen) {
     let question = Question::metric("~", "vector(42)", None);
     let begin = Instant::now();
@@ -73,7 +73,7 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             })
             .collect();
         let lasts = || {
-            // What was asked before the change may still be answered after it.
+            // A query from before the change may still be answered after it.
             std::thread::sleep(GRACE);
             seen.take();
             std::thread::sleep(WHILE);
@@ -94,7 +94,7 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             prometheus.signal("STOP");
             wait_until(|| "a request fails".to_owned(), || seen.take().1 > 0);
             prometheus.signal("CONT");
-            // It answers what it was asked meanwhile, if late.
+            // It answers the queries that arrived meanwhile, though late.
             wait_until(|| "a request succeeds".to_owned(), || seen.take().0 > 0);
         }
         is_well();

@@ -8,10 +8,10 @@ use crate::support::mirror::{Answer, Mirror, condition};
 use crate::support::process::memory;
 use crate::support::stub::{Reply, Stub, good};
 
-/// How many requests are asked at once.
+/// The number of parallel requests.
 const AT_ONCE: usize = 5;
 
-/// `unit` over and over, as a list's items or an object's fields, as many as a body has room for.
+/// `unit` repeated, as the items of a list or the fields of an object, as often as a body has room for.
 fn many(unit: &str) -> String {
     let room = MAX_BODY - 2_000;
     vec![unit; room / (unit.len() + 1)].join(",")
@@ -29,8 +29,8 @@ fn with_set(details: &Value, items: &str) -> String {
     query(details, &format!(r#"{{"key":"k","value":{{"value":[{items}]}}}}"#))
 }
 
-/// Asks the same several times at once, wants this status and text each time, and the mirror to need at most so many megabytes for
-/// all of them.
+/// Sends the same request several times at once, and checks for this status and text each time, and that the mirror needs at most
+/// this number of megabytes for all of them.
 fn check(shape: &str, body: &str, status: u16, part: &str, most_mib: u64) {
     assert!(body.len() <= MAX_BODY, "{shape} has {} bytes", body.len());
     let mirror = Mirror::start();
@@ -102,13 +102,13 @@ fn the_largest_queries_that_are_accepted_take_a_few_megabytes_each() {
     let details = &stub.details();
     let most_mib = 25;
     check("texts", &with_set(details, &vec![r#""a""#; 25_000].join(",")), 200, "points", most_mib);
-    // Each of these characters is escaped in the pattern, that in the query, and that in the form.
+    // Each of these characters is escaped in the pattern, the escape in the query, and that in the form.
     let dots = |sets: usize| vec![format!("{:?}", ".".repeat(38)); sets].join(",");
     check("dots", &with_set(details, &dots(840)), 200, "points", most_mib);
-    // The longest values, of which each character is escaped in the query, and that in the form.
+    // The longest values, each character of which is escaped in the query, and the escape in the form.
     let long = |key: &str| condition(key, &"\"".repeat(240_000));
     check("quotes", &query(details, &format!("{},{}", long("a"), long("b"))), 200, "points", 70);
-    // What is larger is refused before it is written out.
+    // A larger query is refused before it is written out.
     let refused = |shape: &str, items: &str| {
         check(shape, &with_set(details, items), 500, "patterns of more than 65536 characters", most_mib);
     };
@@ -144,7 +144,7 @@ fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic
     for (field, prefix) in questions[..2].iter().cloned() {
         refused(prefix, field, "refuses POST, and the query is too long for GET");
     }
-    // What fits is asked.
+    // Queries within the bound are sent.
     let answer = ask("job", bracket(1_500));
     assert_eq!(answer.status, 200, "{:.999}", answer.text);
     assert!(!mirror.log().contains("panic"), "{:.9999}", mirror.log());

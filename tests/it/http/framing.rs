@@ -12,7 +12,7 @@ use crate::support::mirror::{API_KEY, Answer, Mirror};
 use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
-/// A request of its own, which must not be answered where it stands in what another one left.
+/// A complete request, which the mirror must not answer if it is in the rest of another one.
 const SMUGGLED: &str = "GET /-/healthy HTTP/1.1\r\nHost: m\r\nX-Request-Id: smuggled\r\n\r\n";
 
 /// The head of a POST with these lines, each with its end.
@@ -20,8 +20,7 @@ fn post(lines: &str) -> String {
     format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{lines}\r\n")
 }
 
-/// The answer to a request, and what comes after it until the mirror closes the connection, which has nothing further to
-/// read.
+/// The response to a request, and what follows until the mirror closes the connection, without further data to read.
 fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Answer>, String) {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -33,8 +32,8 @@ fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Answer>, String) {
     (answer, String::from_utf8(rest).unwrap())
 }
 
-/// Wants a request refused with 400, an error that names the fault, the key, and the end of the connection; and nothing
-/// answered that follows.
+/// Checks that a request is refused with 400, an error that names the fault, the key, and the end of the connection, and that
+/// nothing after it is answered.
 fn check_refused(mirror: &Mirror, request: impl AsRef<[u8]>, names: &str) {
     let (answer, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
     let request = String::from_utf8_lossy(request.as_ref());
@@ -62,12 +61,12 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
         ("Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding"),
         ("Transfer-Encoding: xchunked\r\n", "Transfer-Encoding"),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "Transfer-Encoding"),
-        // To who takes a line feed for the end of a line, what follows is the body.
+        // For a reader that accepts a line feed as the end of a line, the rest is the body.
         ("X-User: a\nContent-Length: 60\r\n", "line feed"),
         ("X-User: a\rContent-Length: 60\r\n", "line feed"),
         ("X-User: a\0\r\n", "character"),
         ("X\0: a\r\n", "character"),
-        // Other readers take a vertical tab for a character of the number.
+        // Other readers accept a vertical tab in the number.
         ("Content-Length: \x0b60\r\n", "Content-Length"),
         ("Host: other\r\n", "Host"),
     ] {
@@ -80,8 +79,8 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
     );
     check_refused(&mirror, "GET / HTTP/0.9\r\n\r\n", "HTTP/0.9");
     check_refused(&mirror, "GET /-/healthy\n HTTP/1.1\r\n\r\n", "character");
-    // Sizes that are none, a chunk that ends early, a trailer, and another after the last chunk: its bytes are read as a request, or as
-    // a chunk.
+    // Invalid sizes, a chunk that ends early, a trailer, and bytes after the last chunk, which could be read as a request or a
+    // chunk.
     for body in [
         "x\r\n",
         "+2\r\n{}\r\n0\r\n\r\n",
@@ -130,7 +129,7 @@ fn what_trickles_in_behind_the_end_is_not_answered_either() {
         .write_all(format!("{}2\r\n{{}}\r\n0\r\nG{SMUGGLED}", post("Transfer-Encoding: chunked\r\n")).as_bytes())
         .unwrap();
     assert_eq!(read_one_answer(&mut stream).unwrap().status, 400);
-    // The last of them come when the mirror has closed the connection.
+    // The last of them arrive after the mirror has closed the connection.
     for _ in 0..5 {
         let _ = stream.write_all(SMUGGLED.as_bytes());
         let after = read_one_answer(&mut stream);
@@ -152,7 +151,7 @@ fn a_client_that_comes_from_the_same_address_again_is_answered() {
         socket.set_reuse_address(true).unwrap();
         socket.bind(&from.into()).unwrap();
         socket.connect(&to.into()).unwrap();
-        // It is reset when it is closed, so that its address is free again at once.
+        // Closing resets it, so that its address is free again at once.
         socket.set_linger(Some(Duration::ZERO)).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -181,7 +180,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
         (b"GET / HTTP/1.1\nHost: m\n\n", "first line"),
         (b"\x16\x03\x01\x00\x05\x01\r\n", "TLS"),
         (b"GET / HTTP/1.1\r\nX-User: a\r\n b\r\n\r\n", "continues"),
-        // With a colon, it is a header of its own to a reader that ignores the blank.
+        // With a colon, a reader that ignores the blank reads a separate header.
         (b"GET / HTTP/1.1\r\nX-User: a\r\n Content-Length: 60\r\n\r\n", "continues"),
         (b"GET / HTTP/1.1\r\nContent-Length : 60\r\n\r\n", "colon"),
         (b"GET / HTTP/1.1\r\nX-User\r\n\r\n", "colon"),
@@ -194,7 +193,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
     ] {
         check_refused(&mirror, request, names);
     }
-    // Their paths and peers are in the log, and they are counted, each after its answer.
+    // Their paths and addresses are in the log, and they are counted, each after its response.
     let line = mirror.line_with("HTTP/2 or HTTP/3");
     assert!(line.contains("client=127.0.0.1:") && line.contains("error_code=bad_request"), "{line}");
     let are_counted =
@@ -217,13 +216,13 @@ fn a_client_that_speaks_http_2_without_negotiation_is_refused_and_costs_no_threa
             stream
         })
         .collect();
-    // They stay, and the mirror does not.
+    // The clients stay, but the connections do not.
     wait_until(
         || format!("{} descriptors and {} threads are as many as before", open_descriptors(mirror.pid()), threads()),
         || open_descriptors(mirror.pid()) < 20 && threads() < before + 40,
     );
     drop(clients);
-    // What only resembles it is a request.
+    // Similar lines are requests.
     for request in ["PRI * HTTP/1.1\r\nHost: m\r\n\r\n", "PRI /x HTTP/1.1\r\nHost: m\r\n\r\n", SMUGGLED] {
         let (answer, _) = ask_slowly(&mirror, request);
         assert_eq!(answer.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
@@ -268,7 +267,7 @@ fn an_empty_line_before_a_request_is_ignored() {
     }
 }
 
-/// How long until the mirror tells a client that nothing more comes: it may not wait for the client to do so, which takes 8 s.
+/// How soon the mirror must close its side. It may not wait until the client closes, which takes 8 s.
 const END: Duration = Duration::from_secs(2);
 
 #[test]
@@ -276,7 +275,7 @@ fn a_response_that_ends_its_connection_is_followed_by_the_end_at_once() {
     let mirror = Mirror::start();
     let withheld = "Expect: 100-continue\r\nContent-Length: 2000\r\n";
     for (request, status) in [
-        // The body is not asked for, and not sent: what the client sends next would be taken for it.
+        // The client does not send the body: the mirror would treat its next bytes as the body.
         (format!("POST /nowhere HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 404),
         (format!("PUT /api/metric HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 405),
         (post("Expect: 100-continue\r\nContent-Length: 99999999\r\n"), 413),

@@ -10,7 +10,7 @@ use crate::operation::page::Page;
 use crate::support::mirror::{API_KEY, Answer, Mirror};
 use crate::support::process::memory;
 
-/// The bounds that docs/operations.md tells of.
+/// The bounds in docs/operations.md.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 const HEAD_TIME: Duration = Duration::from_secs(8);
@@ -18,8 +18,8 @@ const HEAD_TIME: Duration = Duration::from_secs(8);
 /// How much later a slow head may be cut: the mirror waits for one more byte.
 const LATENESS: Duration = Duration::from_secs(3);
 
-/// How many endless heads come at the same time, how long each client sends at most, and what the mirror may take for all of
-/// them. It takes 4 MiB when nothing goes on.
+/// How many endless heads arrive at the same time, how long each client sends at most, and the maximum memory of the mirror with
+/// all of them. It takes 4 MiB when idle.
 const ENDLESS: usize = 20;
 const PERSISTENCE: Duration = Duration::from_secs(2);
 const ENDLESS_MIB: u64 = 32;
@@ -39,7 +39,7 @@ fn ask(mirror: &Mirror, head: &str) -> Answer {
     read_one_answer(&mut stream).unwrap()
 }
 
-/// Wants an answer that refuses the head and says so, with the key, and ends the connection.
+/// Checks for a response that refuses the head and says so, with the key, and ends the connection.
 fn check_refused(answer: &Answer, status: u16, context: &str) {
     check_refusal(answer, status, context);
     assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
@@ -116,7 +116,7 @@ fn a_head_or_a_short_body_that_trickles_in_is_408_after_8_seconds() {
                 stream.write_all(format!("{begin}G").as_bytes()).unwrap();
                 let mut writer = stream.try_clone().unwrap();
                 scope.spawn(move || {
-                    // Until it is cut, or nothing more is to come.
+                    // Until the mirror closes, or the time is over.
                     while now.elapsed() < 2 * HEAD_TIME && pause < 60_000 && writer.write_all(b"G").is_ok() {
                         thread::sleep(Duration::from_millis(pause));
                     }

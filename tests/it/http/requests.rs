@@ -10,7 +10,7 @@ use crate::support::stub::{Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// Stands in values that no error may repeat.
+/// A text in values that no error may repeat.
 const SECRET: &str = "hush-5ca1ab1e";
 
 /// A raw query of the stub's metric.
@@ -18,7 +18,7 @@ fn query() -> Value {
     json!({"conditions": [condition("__gauge__", "stub_metric")], "startTime": START, "endTime": START + 60_000})
 }
 
-/// Connection details, changed in one field.
+/// Connection Details with one changed field.
 fn with(details: &Value, field: &str, value: Value) -> Value {
     let mut details = details.clone();
     details[field] = value;
@@ -33,7 +33,7 @@ fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
-/// Wants Connection Details refused with an error that names the field: as a failed test connection, and as an error of
+/// Checks that Connection Details are refused with an error that names the field: as a failed test connection, and as an error of
 /// every other method.
 fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
     let names_it = |error: &Value, context: &str| {
@@ -63,7 +63,7 @@ fn types_may_be_missing_and_unknown_fields_of_requests_are_ignored() {
     let mut unknown = plain.clone();
     let mut typed = plain.clone();
     for place in ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"] {
-        // In the Connection Details, which an admin types, an unknown field is a mistake.
+        // In Connection Details, which an admin types, an unknown field is a mistake.
         let name = if place == "/connectionDetails" { "_somethingNew" } else { "somethingNew" };
         unknown.pointer_mut(place).unwrap()[name] = json!({"a": [1, null]});
         let kind = if place == "/query/conditions/0" { "EqualityCondition" } else { "StringValue" };
@@ -197,7 +197,7 @@ fn connection_details_of_any_other_shape_are_named_and_no_value_is_repeated() {
     ] {
         check_bad_details(&mirror, &details, part);
     }
-    // A path prefix may be a secret: the errors of what it leads to show only what is known of it.
+    // A path prefix may be a secret, so errors show only its beginning.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (path, shown) in [(format!("u:{SECRET}"), "..."), (format!("prom/{SECRET}"), "prom/...")] {
         let url = json!({"url": format!("http://127.0.0.1:{closed}/{path}/")});

@@ -9,14 +9,14 @@ use crate::support::stub::{After, Reply, Stub, good};
 const START: i64 = 1_700_000_000_000;
 const END: i64 = START + 120_000;
 
-/// Wants exactly this answer, as JSON and with the right type of content.
+/// Checks for exactly this response, as JSON and with the right content type.
 fn check(answer: &Answer, status: u16, expected: &Value) {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert_eq!(&answer.json, expected);
     assert_eq!(header(&answer.headers, "content-type"), Some("application/json"));
 }
 
-/// Wants exactly these keys beside `_type`, all texts. (A query that names no metric has none to name back.)
+/// Checks for exactly these keys besides `_type`, all texts. (A query without a metric has no name to return.)
 fn check_error(error: &Value, kind: &str, texts: &[&str]) {
     assert_eq!(error["_type"], kind, "{error}");
     let mut keys: Vec<&str> =

@@ -89,7 +89,7 @@ fn all_methods_and_remote_reads_carry_the_credentials() {
 fn a_rotated_secret_is_taken_over_without_a_failed_request() {
     let files = Files::new();
     let backend = prometheus::shared().url("");
-    // What nginx lets pass stands in a file as well, and it reads that only when it is told to.
+    // nginx reads the allowed values from a file, too, but only when it reloads.
     let gate = nginx::start(
         "",
         "map $http_authorization $is_good { default 0; \"Bearer first-hush\" 1; \"Bearer second-hush\" 2; }",
@@ -109,9 +109,9 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
     assert_eq!(verdict(&mirror, &named("a")), "OK");
     assert!(verdict(&mirror, &named("strict")).contains("401"));
     files.write("token", "second-hush");
-    // At once: a 401 has the file read again.
+    // At once, since a 401 makes the mirror re-read the file.
     assert_eq!(verdict(&mirror, &named("strict")), "OK", "{}", mirror.log());
-    // One that is broken changes nothing, and is told of.
+    // A broken file changes nothing, and is reported.
     for (broken, says) in
         [("", "is empty"), ("so\nhush", "has a line break inside"), ("hush\u{e9}", "outside of ASCII")]
     {
@@ -130,7 +130,7 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
 
 #[test]
 fn two_upstreams_at_one_address_share_nothing() {
-    // A gate that takes GET alone from one tenant, and POST alone from the other.
+    // A gate that allows only GET for one tenant, and only POST for the other.
     let backend = prometheus::shared().url("");
     let gate = nginx::start(
         "",

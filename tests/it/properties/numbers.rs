@@ -11,7 +11,7 @@ use crate::support::samples::{DAY, HOUR, MINUTE, Random, SECOND, Sample, Series,
 
 type Points = Vec<Vec<f64>>;
 
-/// A question about random series.
+/// A query of random series.
 #[derive(Debug, Clone)]
 struct Question {
     metric: &'static str,
@@ -19,14 +19,14 @@ struct Question {
     item: Option<String>,
     rules: Rules,
     range: (i64, i64),
-    /// Method and bucket; a raw query without.
+    /// Method and bucket; `None` for a raw query.
     aggregation: Option<(&'static str, i64)>,
     limit: usize,
     latest_first: bool,
 }
 
 impl Question {
-    /// Any question about any metric of these.
+    /// A random query of one of these metrics.
     fn any(random: &mut Random, metrics: &[&'static str]) -> Question {
         let metric = *random.pick(metrics);
         let kind = if metric.contains("level") != random.chance(0.1) { GAUGE } else { COUNTER };
@@ -49,7 +49,7 @@ impl Question {
         if random.chance(0.8) {
             let odd = 1 + (random.next() * MINUTE as f64) as i64;
             let sizes = [1001, 2098, 4100, 10_000, 15_000, 16_900, 60_000, 61_003, 300_000, 1_200_000, HOUR, odd];
-            // At most 400 buckets, and seldom none.
+            // At most 400 buckets, and rarely none.
             let most = if random.chance(0.9) { (end - start) / 2 } else { HOUR };
             let bucket = (*random.pick(&sizes)).min(most).max((end - start) / 400).max(1);
             question.aggregation = Some((*random.pick(&METHODS), bucket));
@@ -70,7 +70,7 @@ impl Question {
         self.item.as_ref().map_or_else(|| select(self.metric, &[]), |item| select(self.metric, &[("item", item)]))
     }
 
-    /// The answer without a limit, oldest first, by the rules `rules` within `range`.
+    /// The response of the oracle without a limit, oldest first, by the rules `rules` within `range`.
     fn points(&self, engine: Engine, rules: Rules, range: (i64, i64)) -> Points {
         let stored: Vec<Series> = self.series().into_iter().map(|series| engine.stored(series)).collect();
         match self.aggregation {
@@ -79,8 +79,8 @@ impl Question {
         }
     }
 
-    /// The answer, unless it depends on how much of a counter is read around what is answered: a gap that is long for the
-    /// whole series may be usual for the two samples that a short range, or the hour before it, holds.
+    /// The response of the oracle, unless it depends on how much of a counter is read around the range: a gap that is long for the
+    /// whole series may be normal for the two samples in a short range or in the hour before it.
     fn expected(&self, engine: Engine) -> Option<(Points, bool)> {
         let whole = self.points(engine, self.rules, self.range);
         let answer = oracle::cut(whole.clone(), self.limit, self.latest_first);
@@ -127,7 +127,7 @@ fn metrics(part: &str) -> Vec<&'static str> {
     names
 }
 
-/// The counters in which no gap is so long that it might have no rate, whatever part of them is read.
+/// The counters without gaps so long that they might have no rate, regardless of which part of them is read.
 fn steady() -> Vec<&'static str> {
     let is_steady = |series: &&Series| {
         let times: Vec<i64> = series.samples.iter().filter(|s| s.value.is_finite()).map(|s| s.time).collect();
@@ -137,7 +137,7 @@ fn steady() -> Vec<&'static str> {
     names.into_iter().filter(|name| select(name, &[]).iter().all(is_steady)).collect()
 }
 
-/// So many random questions on each engine.
+/// This number of random queries on each engine.
 fn for_any(salt: u64, metrics: &[&'static str], on: &[(Engine, usize)], check: impl Fn(Engine, &Gateway, Question)) {
     for (engine, count) in on {
         let gateway = Gateway::to_engine(*engine);
@@ -146,7 +146,7 @@ fn for_any(salt: u64, metrics: &[&'static str], on: &[(Engine, usize)], check: i
     }
 }
 
-/// So many on each.
+/// This number on each.
 fn each(count: usize) -> [(Engine, usize); 4] {
     Engine::ALL.map(|engine| (engine, count))
 }
@@ -200,8 +200,8 @@ fn fine_buckets_of_sums_add_up_to_coarse_ones() {
     });
 }
 
-/// All points, asked for page by page as StackState does: again from the last point's time. Of a raw query the point there is
-/// given again; buckets go on at the end of the last one, or before the start of it, so that the grid is kept.
+/// All points, queried page by page as StackState does: again from the time of the last point. A raw query returns that point
+/// again; buckets continue at the end of the last one, or before its start, so that the grid stays the same.
 fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
     let mut page = question.clone();
     let mut all: Points = Vec::new();
@@ -233,7 +233,7 @@ fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
 fn pages_make_exactly_the_one_large_response() {
     let metrics = [metrics("level"), steady()].concat();
     for_any(4, &metrics, &each(60), |engine, gateway, mut question| {
-        // A gauge taken for a counter is not steady.
+        // A gauge that is queried as a counter is not steady.
         question.rules.kind = if question.metric.contains("level") { Kind::Gauge } else { Kind::Counter };
         let mut whole = question.whole(gateway);
         question.limit = (whole.len() / 5).max(2);
@@ -250,7 +250,7 @@ fn pages_of_an_expression_make_exactly_the_one_large_response() {
     // Of a steady gauge: how long VictoriaMetrics takes a sample for the newest depends on what else it reads.
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);
-        // From before the first sample until after the last; also of what is never found.
+        // From before the first sample until after the last; also of metrics that do not exist.
         for promql in ["sum(room_celsius)", "no_such_metric"] {
             for (aggregation, latest_first) in [
                 (None, false),
@@ -295,7 +295,7 @@ fn pages_of_an_expression_make_exactly_the_one_large_response() {
 #[test]
 fn a_response_is_the_same_whatever_was_queried_before() {
     for_any(5, &metrics(""), &each(200), |engine, used, question| {
-        // The used mirror has been asked all of the questions before; a fresh one is started for some.
+        // The used mirror has had all earlier queries; for some, a fresh one is started.
         let answer = question.ask(used);
         if question.range.0 % 10 == 0 {
             let fresh = question.ask(&Gateway::to_engine(engine));

@@ -10,11 +10,11 @@ use super::{START, for_any, label_value};
 use crate::support::mirror::{API_KEY, Answer, Mirror, condition, typed_condition};
 use crate::support::stub::{Reply, Request, Stub, good};
 
-/// The `requestTimeout` where inputs are wild, and how much later the answer may come.
+/// The `requestTimeout` for random inputs, and how much later the response may arrive.
 const TIMEOUT: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Any JSON, its keys and texts often those that mean something here.
+/// Any JSON. Its keys and texts often have a meaning here.
 fn any_json() -> impl Strategy<Value = Value> {
     let words =
         ["", "success", "error", "matrix", "vector", "scalar", "string", "1", "NaN", "+Inf", "MEAN", "job", "~"];
@@ -72,7 +72,7 @@ fn spoilt(mut good: Value, which: Index, by: &Value) -> Value {
     good
 }
 
-/// Wants an answer or a typed error of the contract or of HTTP, and never a fault of the mirror's own.
+/// Checks for a response or a typed error of the Mirror API or of HTTP, and never an internal error.
 fn check_answer(answer: &Answer, context: &str) {
     assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}: {answer:?}");
     assert!([200, 400, 500].contains(&answer.status), "{context}: {answer:?}");
@@ -85,7 +85,7 @@ fn check_unharmed(mirror: &Mirror) {
     assert!(!mirror.log().contains("panic"), "{}", mirror.log());
 }
 
-/// A good request of every method, with the query alone open to change: other addresses are no business of a test.
+/// A good request of every method. Only its query may be changed, since a test must not reach other addresses.
 fn requests() -> [(&'static str, Value); 4] {
     let conditions = json!([typed_condition("job", json!(["a", 1]), "InSetValue"), condition("x", "y")]);
     let metric = json!([condition("__gauge__", "stub_metric"), typed_condition("le", json!(0.5), "DoubleValue")]);
@@ -110,7 +110,7 @@ fn requests() -> [(&'static str, Value); 4] {
     ]
 }
 
-/// A small upstream without data, quick whatever the range.
+/// A small upstream without data, fast for any range.
 fn empty(request: &Request) -> Reply {
     match request.path.as_str() {
         "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
@@ -126,7 +126,7 @@ fn empty(request: &Request) -> Reply {
 fn any_bytes_as_a_body_are_answered() {
     let (mirror, stub) = (Mirror::start(), Stub::start(empty));
     let bytes = prop::collection::vec(any::<u8>(), 0..200);
-    // A good request into which such bytes are put is read further than noise.
+    // A good request with such bytes in it is parsed further than noise.
     let inputs = (select(vec![0, 1, 2, 3]), bytes, any::<Index>(), any::<bool>());
     for_any(1000, inputs, |(which, bytes, place, alone)| {
         let (path, query) = &requests()[which];
@@ -135,7 +135,7 @@ fn any_bytes_as_a_body_are_answered() {
         if alone {
             body = bytes;
         } else {
-            // Behind the details, so that no other address comes of it.
+            // After the Connection Details, so that they do not get another address.
             let query_begins = body.windows(8).position(|window| window == b"\"query\":").unwrap();
             body.splice(place.max(query_begins)..place.max(query_begins), bytes.into_iter().take(3));
         }

@@ -12,7 +12,7 @@ fn mirror_that_may_query(list: &str, proxy: &str) -> Mirror {
     Mirror::start_with(&["--allow-upstream", list, "--proxy", proxy, "--no-proxy", ""])
 }
 
-/// A proxy that says of every host that it is connected to it, and answers in its place: it knows names that nobody knows.
+/// A proxy that claims to connect to every host, and answers instead of it: it knows names that do not exist.
 fn all_knowing() -> Stub {
     Stub::start(|request: &Request| match request.method.as_str() {
         "CONNECT" => Reply::raw("HTTP/1.1 200 Connection established\r\n\r\n"),
@@ -54,7 +54,7 @@ fn what_is_not_allowed_never_reaches_the_proxy() {
     let url = format!("http://127.0.0.1:{}", proxy.port());
     let name = json!({"host": "prometheus.invalid", "port": 9090});
     let address = json!({"host": "127.0.0.1", "port": 9090});
-    // The proxy's own host is allowed here, which is no allowance for what is behind it.
+    // The host of the proxy is allowed here, which does not allow hosts behind it.
     for (list, details) in [
         ("127.0.0.1", &name),
         ("*.example", &name),

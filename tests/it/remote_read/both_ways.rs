@@ -17,7 +17,7 @@ use crate::support::stub::Stub;
 
 const ENGINES: [Engine; 2] = [Engine::Prometheus2, Engine::Prometheus3];
 
-/// A mirror that asks a server directly, and one that asks it through a stub that refuses reads.
+/// A mirror that queries a server directly, and one that queries it through a stub that refuses reads.
 struct Ways {
     reading: Gateway,
     selecting: Gateway,
@@ -36,13 +36,13 @@ impl Ways {
         Ways { reading: self.reading.with_nan(nan), selecting: self.selecting.with_nan(nan), ..self }
     }
 
-    /// Asks by both ways, wants the same answer, and gives it.
+    /// Queries both mirrors, checks that the responses are the same, and returns one.
     fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Answer {
         let (read, selected) = (self.reading.ask(query), self.selecting.ask(query));
         if read.status == 200 {
             assert_eq!(read.text, selected.text, "{what}: {query:?}");
         } else {
-            // The errors name the port that was asked.
+            // The errors contain the port of the upstream.
             assert_eq!(
                 (read.status, &read.json["_type"]),
                 (selected.status, &selected.json["_type"]),
@@ -53,7 +53,7 @@ impl Ways {
         read
     }
 
-    /// Each has gone the way that it is there for.
+    /// Each mirror has used its own way.
     fn check_gone(&self) {
         let (read, selected) = (counted(&self.reading.mirror), counted(&self.selecting.mirror));
         assert!(read[0] > 0.0 && read[1..] == [0.0, 0.0], "{read:?}");
@@ -67,7 +67,7 @@ fn the_samples_of_every_series_are_those_that_a_range_selector_finds() {
         let ways = Ways::to(engine.shared());
         let (start, end) = (T0 - HOUR, T0 + 21 * DAY);
         for series in all() {
-            // A label that it lacks and another series of the metric has is empty.
+            // A label that a series lacks and another series of the metric has is empty.
             let others = all().iter().filter(|other| other.name == series.name).flat_map(|other| other.labels.keys());
             let keys: BTreeSet<_> = others.collect();
             let conditions = keys.iter().map(|key| condition(key, series.labels.get(*key).map_or("", String::as_str)));
@@ -170,8 +170,8 @@ fn conditions_choose_the_same_series_in_both_ways() {
     }
 }
 
-/// Prometheus adds its external labels to what it reads for others, and takes an equality with one of them for a wish to have
-/// it. PromQL knows nothing of them: it finds what has the label itself.
+/// Prometheus adds its external labels to remote reads, and interprets an equality with one of them as a selection by external
+/// label. PromQL does not know external labels: it finds series that have the label themselves.
 #[test]
 fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
     let config = "{global: {external_labels: {cluster: eu, pod: a, namespace: shop}}}";

@@ -10,7 +10,7 @@ use crate::support::mirror::Mirror;
 use crate::support::streamed::{self, frame, series, steady};
 use crate::support::stub::{After, Reply, Stub, good};
 
-/// What upstreams answer that have no remote read, or another one.
+/// The responses of upstreams without remote read, or with another version of it.
 fn refusals() -> Vec<(&'static str, Reply)> {
     let text = |status| Reply::http(status, "text/plain; charset=utf-8", "no such thing");
     let redirect = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/login\r\nContent-Length: 0\r\n\r\n";
@@ -35,7 +35,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
             "a stream with a status that is no success",
             Reply::raw("HTTP/1.1 500 X\r\nContent-Type: application/x-streamed-protobuf\r\nContent-Length: 0\r\n\r\n"),
         ),
-        // What it says at length is not waited for.
+        // The mirror does not wait for a long text.
         ("a refusal without an end", Reply::raw("HTTP/1.1 404 X\r\n\r\n").then(After::Repeat(vec![b' '; 1 << 16]))),
         (
             "a refusal that is closed too early",
@@ -73,7 +73,7 @@ fn a_refusal_that_passes_is_not_remembered() {
         for _ in 0..3 {
             assert_eq!(ask(&mirror, &stub, &questions()[0]).status, 200, "{status}");
         }
-        // That of an idle connection is tried once more.
+        // A read on an idle connection is repeated once.
         assert_eq!(stub.reads(), if status == 408 { 6 } else { 3 }, "{status}");
         assert_eq!(reads_with(&mirror, "unavailable"), 3.0, "{status}");
         stub.upon_reads(|_| stream_of(2.5));
@@ -114,7 +114,7 @@ fn nothing_is_remembered_when_the_range_selector_fails_as_well() {
         stub.upon_reads(move |_| reply.clone());
         assert_error(&ask(&mirror, &stub, &questions()[0]), kind, &["127.0.0.1", "stub_metric"]);
         assert_eq!((stub.reads(), stub.requests().is_empty()), (1, false), "{what}");
-        // Then it is up.
+        // Then it is available.
         stub.behave(good);
         stub.upon_reads(|_| stream_of(2.5));
         let points = ask(&mirror, &stub, &questions()[0]).points();
@@ -132,7 +132,7 @@ fn chunks_out_of_order_are_read_by_a_range_selector_and_that_is_not_remembered()
     let later = steady(RANGE.0 + 120_000, 1000, 30, 2.5);
     let in_one = frame(&series(&labels, &[late.clone(), later, early.clone()]));
     let in_two = [frame(&series(&labels, from_ref(&late))), frame(&series(&labels, from_ref(&early)))].concat();
-    // Two series that look alike: external labels have taken the place of what told them apart.
+    // Two series that look alike: external labels have replaced the labels in which they differed.
     let alike = frame(&[series(&labels, from_ref(&early)), series(&labels, from_ref(&early))].concat());
     for (what, stream) in [("in one series", in_one), ("in two frames", in_two), ("two series", alike)] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));

@@ -3,12 +3,12 @@
 
 use super::helm::Install;
 
-/// Wants values to be refused with these words.
+/// Checks that values are refused with these words.
 fn check(values: &str, says: &[&str]) {
     Install::promised().values(values).check_refused(says);
 }
 
-/// Wants each of these to render.
+/// Checks that each of these renders.
 fn check_renders(all: &[&str]) {
     for values in all {
         Install::promised().values(values).render();
@@ -79,7 +79,7 @@ fn a_request_is_a_quantity_and_within_its_limit() {
     }
     check("resources: {limits: {memory: 1GB}}", &["resources.limits.memory", "\"1GB\" is not a quantity"]);
     check("resources: {requests: {mem: 1Gi}}", &["resources.requests: \"mem\" is not a resource"]);
-    // The limit of memory is 512Mi unless another is given.
+    // The default limit of memory is 512Mi.
     for (resource, request, limit) in [
         ("memory", "513Mi", "512Mi"),
         ("memory", "1Gi", "512Mi"),

@@ -70,7 +70,7 @@ fn the_test_inherits_what_lets_the_mirror_run() {
         for field in ["image", "imagePullPolicy", "securityContext", "resources"] {
             assert_eq!(containers[0].get(field), containers[1].get(field), "{field}");
         }
-        // The key and nothing else: neither the proxy nor secret variables concern it.
+        // Only the key: it needs neither the proxy nor secret variables.
         let names: Vec<_> = test["volumes"].as_array().unwrap().iter().map(|volume| &volume["name"]).collect();
         assert_eq!(names, ["key"]);
         assert_eq!(containers[0]["env"].as_array().unwrap().len(), 1);
