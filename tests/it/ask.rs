@@ -64,9 +64,9 @@ fn every_query_is_answered_as_a_mirror_answers_it() {
         );
     };
     let between = |query: Query| query.between(T0, T0 + HOUR);
-    let answer = |query: Query| gateway.ask(&between(query)).text;
+    let response = |query: Query| gateway.ask(&between(query)).text;
     check(&["--test"], gateway.connection().text);
-    check(&["--gauge", "room_celsius"], answer(Query::gauge("room_celsius")));
+    check(&["--gauge", "room_celsius"], response(Query::gauge("room_celsius")));
     check(
         &[
             "--counter",
@@ -80,17 +80,17 @@ fn every_query_is_answered_as_a_mirror_answers_it() {
             "--bucket",
             "5m",
         ],
-        answer(
+        response(
             Query::counter("http_requests_total").label("pod", "a").label("code", "500").aggregated("MEAN", 5 * MINUTE),
         ),
     );
     check(
         &["--gauge", "room_celsius", "--method", "max", "--latest-first", "--limit", "3"],
-        answer(Query::gauge("room_celsius").aggregated("max", MINUTE).latest_first(true).limit(3)),
+        response(Query::gauge("room_celsius").aggregated("max", MINUTE).latest_first(true).limit(3)),
     );
     check(
         &["--expression", "sum(room_celsius)", "--method", "SUM"],
-        answer(Query::expression("sum(room_celsius)").aggregated("SUM", MINUTE)),
+        response(Query::expression("sum(room_celsius)").aggregated("SUM", MINUTE)),
     );
     let fields = |path: &str, mut query: Value| {
         (query["startTime"], query["endTime"], query["conditions"]) = (json!(T0), json!(T0 + HOUR), json!([]));

@@ -29,7 +29,7 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
         ("in buckets of a millisecond", expression().between(0, T0).aggregated("MEAN", 1)),
         ("little more than a hundred", expression().between(T0, T0 + TOO_MANY_MS).aggregated("MAX", 1)),
     ] {
-        let answer = mirror.metric(&stub.details(), query.0);
+        let response = mirror.metric(&stub.details(), query.0);
         let parts = [
             "Too many calls.",
             "may make 100",
@@ -38,8 +38,8 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
             "scrapeInterval",
             "avg(stub_metric)",
         ];
-        assert_error(&answer, "RemoteMirrorError", &parts);
-        assert_error(&answer, "RemoteMirrorError", &["127.0.0.1", &stub.port().to_string(), "was not queried"]);
+        assert_error(&response, "RemoteMirrorError", &parts);
+        assert_error(&response, "RemoteMirrorError", &["127.0.0.1", &stub.port().to_string(), "was not queried"]);
         assert_eq!((stub.requests().len(), stub.reads(), stub.connections()), (0, 0, 0), "{what}");
     }
 }
@@ -49,11 +49,11 @@ fn zeros_are_queried_as_far_as_a_response_has_points() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let query = Query::expression("avg(stub_metric)").between(0, T0).aggregated("SUM", 1);
     // A million buckets, which are 92 calls, and the probe of range bounds.
-    let answer = mirror.metric(&stub.details(), query.clone().limit(2_000_000).0);
-    assert_eq!((answer.points().len(), answer.is_partial(), stub.requests().len()), (1_000_000, true, 93));
+    let response = mirror.metric(&stub.details(), query.clone().limit(2_000_000).0);
+    assert_eq!((response.points().len(), response.is_partial(), stub.requests().len()), (1_000_000, true, 93));
     stub.behave(good);
-    let answer = mirror.metric(&stub.details(), query.limit(10).0);
-    assert_eq!((answer.points().len(), answer.is_partial(), stub.requests().len()), (10, true, 2));
+    let response = mirror.metric(&stub.details(), query.limit(10).0);
+    assert_eq!((response.points().len(), response.is_partial(), stub.requests().len()), (10, true, 2));
 }
 
 #[test]
@@ -67,12 +67,12 @@ fn a_hundred_calls_may_be_made() {
             "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
             _ => good(request),
         });
-        let answer = mirror.metric(&stub.details(), query.0);
+        let response = mirror.metric(&stub.details(), query.0);
         if is_answered {
-            assert_eq!(answer.points(), Vec::<Vec<f64>>::new());
+            assert_eq!(response.points(), Vec::<Vec<f64>>::new());
             assert_eq!(stub.requests().len(), 100);
         } else {
-            assert_error(&answer, "RemoteMirrorError", &["this query needs 101 calls, but may make 100"]);
+            assert_error(&response, "RemoteMirrorError", &["this query needs 101 calls, but may make 100"]);
             assert_eq!(stub.requests(), []);
         }
     }
@@ -85,8 +85,8 @@ fn a_metric_that_promql_would_have_to_answer_in_too_many_calls_is_refused_too() 
     stub.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
     for query in [Query::gauge("stub_metric"), Query::counter("stub_metric")] {
         let query = query.between(T0, T0 + TOO_MANY_MS).aggregated("MAX", 1);
-        let answer = mirror.metric(&stub.details(), query.0);
-        assert_error(&answer, "RemoteMirrorError", &["Too many calls.", "may make 100", "stub_metric"]);
+        let response = mirror.metric(&stub.details(), query.0);
+        assert_error(&response, "RemoteMirrorError", &["Too many calls.", "may make 100", "stub_metric"]);
         assert_eq!(stub.queries("stub_metric").len(), 1, "the samples were asked for");
         assert_eq!(stub.requests().len(), 1, "{:?}", stub.requests());
         stub.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
@@ -114,9 +114,9 @@ fn a_metric_since_the_beginning_costs_few_calls_however_short_the_buckets() {
         }
         // Zeros from the beginning on are a page, too, and cost no more.
         let before = calls();
-        let answer = gateway.ask(&of("SUM").limit(10));
+        let response = gateway.ask(&of("SUM").limit(10));
         let zeros: Vec<_> = (0..10).map(|at| vec![0.0, f64::from(at), f64::from(at + 1)]).collect();
-        assert_eq!((answer.points(), answer.is_partial()), (zeros, true), "{}", engine.name());
+        assert_eq!((response.points(), response.is_partial()), (zeros, true), "{}", engine.name());
         let newest = gateway.ask(&of("SUM").limit(10).latest_first(true)).points();
         assert!(newest.iter().all(|point| point[0] == 0.0 && point[2] <= (T0 + DAY) as f64), "{newest:?}");
         assert!(calls() - before <= 4.0, "{}: {} calls", engine.name(), calls() - before);

@@ -11,25 +11,25 @@ use crate::support::samples::{HOUR, MINUTE, T0, one};
 
 /// The test connection fails with HTTP 200, this type of error, and all these words.
 fn check_failure(gateway: &Gateway, kind: &str, words: &[&str]) {
-    let answer = gateway.connection();
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let (status, error) = (&answer.json["status"], &answer.json["error"]);
+    let response = gateway.connection();
+    assert_eq!(response.status, 200, "{}", response.text);
+    let (status, error) = (&response.json["status"], &response.json["error"]);
     assert_eq!(
-        (status, &answer.json["_type"]),
+        (status, &response.json["_type"]),
         (&json!("FAILURE"), &json!("TestConnectionResponse")),
         "{}",
-        answer.text
+        response.text
     );
-    assert_eq!(error["_type"], kind, "{}", answer.text);
+    assert_eq!(error["_type"], kind, "{}", response.text);
     assert!(words.iter().all(|word| error.to_string().contains(word)), "no {words:?} in: {error}");
 }
 
 fn check_ok(details: Value) {
     let gateway = Gateway::to(details);
-    let answer = gateway.connection();
-    assert_eq!((answer.status, &answer.json), (200, &json!({"status": "OK", "_type": "TestConnectionResponse"})));
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
-    assert_points(&answer, &oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None), 0.0, "room_celsius");
+    let response = gateway.connection();
+    assert_eq!((response.status, &response.json), (200, &json!({"status": "OK", "_type": "TestConnectionResponse"})));
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_points(&response, &oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None), 0.0, "room_celsius");
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_refused_connection_is_a_failure_that_says_where() {
     let port = free_port();
     let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": port}));
     check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
-    assert_error(&answer, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_error(&response, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn connection_details_that_make_no_sense_are_named() {
     let check = |key: &str, value: Value| {
         let gateway = Gateway::to(good.clone()).with(key, value);
         check_failure(&gateway, "MetricStoreConnectionError", &[key]);
-        let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
-        assert_error(&answer, "MetricStoreConnectionError", &[key]);
+        let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
+        assert_error(&response, "MetricStoreConnectionError", &[key]);
     };
     check("host", Value::Null);
     check("host", json!(""));

@@ -14,14 +14,14 @@ use crate::support::mirror::Mirror;
 /// Tests the connection to an upstream, which is one call: `OK` or the text of the error, and the duration.
 fn verdict(mirror: &Mirror, details: &Value) -> (String, Duration) {
     let begun = Instant::now();
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
     let took = begun.elapsed();
-    let said = match answer.json["status"].as_str() {
+    let said = match response.json["status"].as_str() {
         Some("OK") => "OK".to_owned(),
         _ => {
             // Without a worker, the error is not in a response of the method.
-            let error = if answer.json["error"].is_null() { &answer.json } else { &answer.json["error"] };
-            error["details"].as_str().unwrap_or_else(|| panic!("no error in {}", answer.text)).to_owned()
+            let error = if response.json["error"].is_null() { &response.json } else { &response.json["error"] };
+            error["details"].as_str().unwrap_or_else(|| panic!("no error in {}", response.text)).to_owned()
         }
     };
     (said, took)

@@ -50,7 +50,7 @@ fn a_staleness_marker_ends_a_series_on_both_versions_of_prometheus() {
 #[test]
 fn a_mirror_reaches_each_of_them() {
     for engine in Engine::ALL {
-        let answer = Gateway::to_engine(engine).connection();
-        assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("OK")), "{}", engine.name());
+        let response = Gateway::to_engine(engine).connection();
+        assert_eq!((response.status, response.json["status"].as_str()), (200, Some("OK")), "{}", engine.name());
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_error};
 use crate::support::engine::Engine;
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{close, order_statistic};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
@@ -26,11 +26,11 @@ fn request(details: &Value, query: &Query) -> Value {
 fn explained(gateway: &Gateway, query: &Query) -> Value {
     let request = request(&gateway.details, query);
     let plain = gateway.mirror.post("/api/metric", &request);
-    let answer = gateway.mirror.post_explained("/api/metric", &request);
-    assert_eq!(plain.status, answer.status, "{query:?}: {}", answer.text);
+    let response = gateway.mirror.post_explained("/api/metric", &request);
+    assert_eq!(plain.status, response.status, "{query:?}: {}", response.text);
     let begin = plain.text.strip_suffix('}').unwrap();
-    assert!(answer.text.starts_with(&format!("{begin},\"explanation\":")), "{query:?}: {:.2000}", answer.text);
-    answer.json["explanation"].clone()
+    assert!(response.text.starts_with(&format!("{begin},\"explanation\":")), "{query:?}: {:.2000}", response.text);
+    response.json["explanation"].clone()
 }
 
 /// A sample `[time, value]` of an explanation.
@@ -169,8 +169,8 @@ fn check_stored(explanation: &Value, stored: &[&Series], what: &str) {
 }
 
 /// Checks that the first points are explained, and that each value follows from its explanation.
-fn check_points(answer: &Answer, value_of: impl Fn(&[Share], i64) -> Option<f64>, what: &str) {
-    let (points, explained) = (answer.points(), list(&answer.json["explanation"]["points"]));
+fn check_points(response: &Response, value_of: impl Fn(&[Share], i64) -> Option<f64>, what: &str) {
+    let (points, explained) = (response.points(), list(&response.json["explanation"]["points"]));
     assert_eq!(explained.len(), points.len().min(EXPLAINED), "{what}");
     for (point, explained) in points.iter().zip(explained) {
         assert_eq!(
@@ -206,11 +206,11 @@ fn what_is_listed_adds_up_to_every_point_by_every_method() {
             let what = format!("{method} of {name} by {bucket} ms");
             let explanation = explained(&gateway, &query);
             check_stored(&explanation, &select(name, &[]), &what);
-            let answer = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
+            let response = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
             let value_of = |shares: &[Share], end: i64| {
                 if is_counter { of_counters(method, shares, end) } else { of_gauges(method, shares) }
             };
-            check_points(&answer, value_of, &what);
+            check_points(&response, value_of, &what);
         }
     }
 }
@@ -227,8 +227,8 @@ fn raw_points_are_samples_and_rates_between_two() {
         ] {
             let query = if is_counter { Query::counter(name) } else { Query::gauge(name) };
             let query = query.label(label.0, label.1).between(T0 + 10 * MINUTE, T0 + 2 * HOUR);
-            let answer = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
-            check_points(&answer, |shares, _| of_raw(is_counter, shares), name);
+            let response = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
+            check_points(&response, |shares, _| of_raw(is_counter, shares), name);
         }
     }
 }
@@ -316,11 +316,11 @@ fn every_method_and_every_error_can_be_explained() {
         ("/api/field/name", json!({"connectionDetails": details, "query": times}), 1),
         ("/api/field/value", json!({"connectionDetails": details, "query": values}), 1),
     ] {
-        let answer = mirror.post_explained(path, &body);
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        let response = mirror.post_explained(path, &body);
+        assert_eq!(response.status, 200, "{}", response.text);
         let plain = mirror.post(path, &body);
-        assert!(answer.text.starts_with(plain.text.strip_suffix('}').unwrap()), "{}", answer.text);
-        assert!(list(&answer.json["explanation"]["calls"]).len() >= calls, "{path}: {}", answer.text);
+        assert!(response.text.starts_with(plain.text.strip_suffix('}').unwrap()), "{}", response.text);
+        assert!(list(&response.json["explanation"]["calls"]).len() >= calls, "{path}: {}", response.text);
     }
     // Errors of Prometheus, and errors before it is queried.
     let refused =
@@ -350,10 +350,10 @@ fn no_secret_is_in_an_explanation() {
     for body in
         [request(&details, &Query::gauge("x")), request(&details, &Query::expression("1").between(T0, T0 + HOUR))]
     {
-        let answer = mirror.post_explained("/api/metric", &body);
+        let response = mirror.post_explained("/api/metric", &body);
         let basic = "dXNlcjpodXNoLXBhc3N3b3Jk"; // user:hush-password
-        assert!(answer.json["explanation"]["calls"][0]["status"] == 401, "{}", answer.text);
-        assert!(!answer.text.contains("hush") && !answer.text.contains(basic), "{}", answer.text);
+        assert!(response.json["explanation"]["calls"][0]["status"] == 401, "{}", response.text);
+        assert!(!response.text.contains("hush") && !response.text.contains(basic), "{}", response.text);
     }
     // There is no link to a page behind a hidden path.
     let port = prometheus::shared().details()["port"].clone();

@@ -64,10 +64,10 @@ fn a_field_name_is_a_descriptor_of_a_string() {
     let gateway = Gateway::to_prometheus();
     let request =
         json!({"connectionDetails": gateway.details, "query": query(&[condition("__gauge__", "queue_depth")])});
-    let answer = gateway.mirror.post("/api/field/name", &request);
+    let response = gateway.mirror.post("/api/field/name", &request);
     let fields = ["__counter__", "__gauge__", "~", "namespace", "pod"]
         .map(|name| json!({"_type": "FieldDescriptor", "classified": false, "fieldName": name, "fieldType": "STRING"}));
-    assert_eq!(answer.json, json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
+    assert_eq!(response.json, json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn a_field_value_is_complete() {
     let field = json!({"fieldName": "room", "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"});
     let request = json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": field}});
     let values = json!([{"value": "attic", "_type": "CompleteValue"}]);
-    let answer = gateway.mirror.post("/api/field/value", &request);
-    assert_eq!(answer.json, json!({"values": values, "isPartial": false, "_type": "FieldValuesResponse"}));
+    let response = gateway.mirror.post("/api/field/value", &request);
+    assert_eq!(response.json, json!({"values": values, "isPartial": false, "_type": "FieldValuesResponse"}));
 }
 
 #[test]
@@ -192,9 +192,9 @@ fn a_field_that_no_label_can_be_is_not_blamed_on_the_connection() {
     for name in ["", "a/b", "../status/config", "a b", "a?x=1", "a%2Fb"] {
         let request =
             json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": {"fieldName": name}}});
-        let answer = gateway.mirror.post("/api/field/value", &request);
-        let nothing = answer.json["values"].as_array().is_some_and(Vec::is_empty);
-        assert!(nothing || answer.json["_type"] == "RemoteMirrorError", "`{name}`: {}", answer.text);
+        let response = gateway.mirror.post("/api/field/value", &request);
+        let nothing = response.json["values"].as_array().is_some_and(Vec::is_empty);
+        assert!(nothing || response.json["_type"] == "RemoteMirrorError", "`{name}`: {}", response.text);
     }
 }
 

@@ -71,9 +71,9 @@ fn one(url: &str, keys: &str) -> String {
 
 /// The verdict of a test connection: `OK`, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    let error = &answer.json["error"];
-    if error.is_null() { answer.json["status"].as_str().unwrap_or_default().to_owned() } else { error.to_string() }
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let error = &response.json["error"];
+    if error.is_null() { response.json["status"].as_str().unwrap_or_default().to_owned() } else { error.to_string() }
 }
 
 fn named(name: &str) -> Value {

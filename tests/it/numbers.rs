@@ -10,7 +10,7 @@ mod rules;
 
 use crate::support::ask::{Gateway, Query, assert_points};
 use crate::support::engine::Engine;
-use crate::support::mirror::Answer;
+use crate::support::mirror::Response;
 use crate::support::oracle::{Kind, Nan, Rules};
 use crate::support::samples::{Series, select};
 
@@ -58,7 +58,7 @@ impl Row {
     }
 
     /// Queries a mirror, which may have had queries before.
-    fn ask(&self, gateway: &Gateway) -> Answer {
+    fn ask(&self, gateway: &Gateway) -> Response {
         let mut details = gateway.details.clone();
         details["nan_interpretation"] = if self.rules.nan == Nan::Zero { "ZERO" } else { "NONE" }.into();
         if let Some(interval) = self.rules.scrape_interval {

@@ -34,7 +34,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::http::{address, exchange};
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::wait_until;
 use crate::support::stub::{Reply, Stub, good};
 
@@ -78,9 +78,9 @@ impl Held {
     }
 
     /// Waits until it holds so many answers.
-    fn wait_for(&self, answers: usize) {
+    fn wait_for(&self, responses: usize) {
         let seen = || self.stub.requests().len();
-        wait_until(|| format!("{answers} answers are held; it is {}", seen()), || seen() >= answers);
+        wait_until(|| format!("{responses} answers are held; it is {}", seen()), || seen() >= responses);
     }
 
     /// Lets all answers go, those to come too.
@@ -114,7 +114,7 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 /// Sends a request on a thread of its own.
-fn exchange_aside(mirror: &Mirror, request: Vec<u8>) -> JoinHandle<Answer> {
+fn exchange_aside(mirror: &Mirror, request: Vec<u8>) -> JoinHandle<Response> {
     let address = address(mirror).to_owned();
     std::thread::spawn(move || exchange(&address, &request))
 }
@@ -128,6 +128,6 @@ fn begin(mirror: &Mirror, bytes: &[u8], patience: Duration) -> TcpStream {
 }
 
 /// Wants a test connection that went well.
-fn check_ok(answer: &Answer) {
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+fn check_ok(response: &Response) {
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
 }

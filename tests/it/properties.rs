@@ -77,8 +77,8 @@ fn quote(text: &str) -> String {
 fn ask_with(mirror: &Mirror, stub: &Stub, condition: Value) {
     let conditions = json!([{"key": "__gauge__", "value": {"value": "stub_metric"}}, condition]);
     let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 1000});
-    let answer = mirror.metric(&stub.details(), query);
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = mirror.metric(&stub.details(), query);
+    assert_eq!(response.status, 200, "{}", response.text);
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn any_label_value_reaches_prometheus_as_it_is() {
         let (operator, literal, text) = matcher_of_job(&stub);
         assert_eq!((operator.as_str(), &text), ("=", &value));
         // A literal is an expression, too: the server returns how it reads it.
-        let answer = prometheus.api("/api/v1/query", &[("query", &literal)]);
-        assert_eq!(answer["data"]["result"][1], json!(value), "{literal:?}: {answer}");
+        let response = prometheus.api("/api/v1/query", &[("query", &literal)]);
+        assert_eq!(response["data"]["result"][1], json!(value), "{literal:?}: {response}");
     });
 }
 
@@ -113,9 +113,9 @@ fn a_set_of_label_values_matches_exactly_its_members() {
             // In a replacement `$` is written `$$`.
             let carrier = format!(r#"label_replace(vector(1), "l", {}, "", "")"#, quote(&value.replace('$', "$$")));
             let hit = format!(r#"label_replace({carrier}, "hit", "yes", "l", {literal})"#);
-            let answer = prometheus.api("/api/v1/query", &[("query", &hit)]);
-            let labels = &answer["data"]["result"][0]["metric"];
-            assert_eq!(labels["l"].as_str().unwrap_or_default(), value, "{hit:?}: {answer}");
+            let response = prometheus.api("/api/v1/query", &[("query", &hit)]);
+            let labels = &response["data"]["result"][0]["metric"];
+            assert_eq!(labels["l"].as_str().unwrap_or_default(), value, "{hit:?}: {response}");
             labels["hit"] == "yes"
         };
         for member in &members {

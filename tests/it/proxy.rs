@@ -27,12 +27,12 @@ fn mirror_past_no_proxy(list: &str) -> Mirror {
 
 /// The verdict of a test connection: `OK`, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    if answer.json["status"] == "OK" {
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    if response.json["status"] == "OK" {
         return "OK".to_owned();
     }
-    assert_eq!(answer.json["error"]["_type"], "MetricStoreConnectionError", "{}", answer.text);
-    answer.json["error"]["details"].as_str().unwrap().to_owned()
+    assert_eq!(response.json["error"]["_type"], "MetricStoreConnectionError", "{}", response.text);
+    response.json["error"]["details"].as_str().unwrap().to_owned()
 }
 
 /// Checks that a test connection fails with all these words.

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::support::certificates::Certificates;
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::nginx;
 use crate::support::process::{free_port, wait_until};
 use crate::support::prometheus;
@@ -16,14 +16,14 @@ use crate::support::stub::{Reply, Stub};
 const SECRET: &str = "hush-5ca1ab1e";
 
 /// The error of a response.
-fn error_of(answer: &Answer) -> &Value {
-    if answer.status == 200 { &answer.json["error"] } else { &answer.json }
+fn error_of(response: &Response) -> &Value {
+    if response.status == 200 { &response.json["error"] } else { &response.json }
 }
 
 /// Checks that the last response is an error with these parts, and that the log has it by its code, as a warning or not.
-fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &[&str]) {
-    let error = error_of(answer);
-    assert_eq!(error["_type"], kind, "{code}: {}", answer.text);
+fn check_error(mirror: &Mirror, response: &Response, kind: &str, code: &str, says: &[&str]) {
+    let error = error_of(response);
+    assert_eq!(error["_type"], kind, "{code}: {}", response.text);
     let details = error["details"].as_str().unwrap();
     for part in says {
         assert!(details.contains(part), "{code}: {part:?} is not in {details}");
@@ -44,7 +44,7 @@ fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &
     assert!(matches!(count, Some(Ok(1..))), "{counted}: {count:?}");
 }
 
-fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
+fn test_connection(mirror: &Mirror, details: &Value) -> Response {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
@@ -90,8 +90,8 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let at = |path: &str| json!({"url": nginx.url(path), "requestTimeout": 10_000});
     let as_user = |password: &str| json!({"url": nginx.url("/users/").replace("//", &format!("//ever:{password}@"))});
     for details in [at("/prom/"), as_user(SECRET)] {
-        let answer = test_connection(&mirror, &details);
-        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+        let response = test_connection(&mirror, &details);
+        assert_eq!(response.json["status"], "OK", "{}", response.text);
     }
     // The first passes.
     test_connection(&mirror, &at("/busy/"));
@@ -144,9 +144,9 @@ fn an_https_port_that_is_called_by_http_is_told_to_be_one() {
     let (nginx, prometheus, mirror) = (nginx::start(" ssl", "", &tls), certificates.prometheus(), Mirror::start());
     wait_until(|| prometheus.log(), || std::net::TcpStream::connect(("127.0.0.1", prometheus.port())).is_ok());
     for server in [nginx, prometheus] {
-        let answer = test_connection(&mirror, &server.details());
+        let response = test_connection(&mirror, &server.details());
         let says = ["400", "may use https", "as url", &server.port().to_string()];
-        check_error(&mirror, &answer, "MetricStoreConnectionError", "wrong_protocol", &says);
+        check_error(&mirror, &response, "MetricStoreConnectionError", "wrong_protocol", &says);
     }
 }
 
@@ -161,9 +161,9 @@ fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
     );
     let nginx = nginx::start(" ssl", "", &tls);
     let mirror = Mirror::start_with(&["--ca-path", certificates.authority.to_str().unwrap()]);
-    let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
+    let response = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
     let says = ["400", "may require a client certificate", "cert_file and key_file"];
-    check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);
+    check_error(&mirror, &response, "MetricStoreConnectionError", "request_refused", &says);
 }
 
 #[test]

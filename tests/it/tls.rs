@@ -23,9 +23,9 @@ fn url(server: &Server, host: &str, credentials: &str) -> Value {
 
 /// The verdict of a test connection: its status, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    let error = &answer.json["error"];
-    if error.is_null() { answer.json["status"].to_string() } else { error.to_string() }
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let error = &response.json["error"];
+    if error.is_null() { response.json["status"].to_string() } else { error.to_string() }
 }
 
 #[test]

@@ -134,12 +134,12 @@ impl NameServer {
         std::thread::spawn(move || {
             let mut question = [0; 512];
             while let Ok((length, from)) = server.0.recv_from(&mut question) {
-                let _ = server.0.send_to(&Self::answer(&question[..length]), from);
+                let _ = server.0.send_to(&Self::response(&question[..length]), from);
             }
         });
     }
 
-    fn answer(question: &[u8]) -> Vec<u8> {
+    fn response(question: &[u8]) -> Vec<u8> {
         let (mut at, mut labels) = (12, Vec::new());
         while question[at] > 0 {
             let end = at + 1 + question[at] as usize;
@@ -151,13 +151,13 @@ impl NameServer {
         let is_for_ipv4 = question[at + 1..at + 3] == [0, 1];
         let answers = u8::from(is_known && is_for_ipv4);
         let code = if is_known { 0 } else { 3 };
-        let mut answer = question[..2].to_vec();
-        answer.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
-        answer.extend(&question[12..end]);
+        let mut response = question[..2].to_vec();
+        response.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
+        response.extend(&question[12..end]);
         if answers > 0 {
-            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+            response.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
         }
-        answer
+        response
     }
 }
 
@@ -250,14 +250,14 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
         let mirror = Mirror::start_by(command);
         for host in [NameServer::NAME, NameServer::SHORT] {
             let details = json!({"host": host, "port": prometheus["port"]});
-            let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-            assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{user} {host}: {answer:?}");
+            let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+            assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{user} {host}: {response:?}");
             let mut conditions = vec![condition("__counter__", "http_requests_total")];
             conditions.extend(labels.iter().map(|(key, value)| condition(key, value)));
             let query = json!({"conditions": conditions, "startTime": start, "endTime": end});
-            let answer = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
-            assert_points(&answer, &expected, 1e-9, &format!("{user} {host}"));
-            assert_eq!(answer.key.as_deref(), Some(API_KEY));
+            let response = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
+            assert_points(&response, &expected, 1e-9, &format!("{user} {host}"));
+            assert_eq!(response.key.as_deref(), Some(API_KEY));
         }
         // The health check, as an engine runs it.
         let port = mirror.base().rsplit_once(':').unwrap().1;

@@ -49,8 +49,9 @@ impl Registry {
             vec!["serve".to_owned(), file.to_str().unwrap().to_owned()]
         });
         let registry = Registry { server };
-        let answers = || agent().get(registry.server.url("/v2/")).call().is_ok_and(|answer| answer.status() == status);
-        wait_until(|| "the registry answers".to_owned(), answers);
+        let responses =
+            || agent().get(registry.server.url("/v2/")).call().is_ok_and(|response| response.status() == status);
+        wait_until(|| "the registry answers".to_owned(), responses);
         registry
     }
 
@@ -65,10 +66,10 @@ impl Registry {
         let kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
         let request = agent().get(self.server.url(&format!("/v2/{repository}/manifests/{tag}")));
         let request = request.header("Accept", kinds).header("Authorization", format!("Basic {LOGIN}"));
-        let mut answer = request.call().unwrap();
-        let digest = answer.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
-        let text = answer.body_mut().read_to_string().unwrap();
-        assert!(answer.status() == 200 || answer.status() == 404, "{repository}: {text}");
+        let mut response = request.call().unwrap();
+        let digest = response.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
+        let text = response.body_mut().read_to_string().unwrap();
+        assert!(response.status() == 200 || response.status() == 404, "{repository}: {text}");
         Some((digest?, serde_json::from_str(&text).unwrap()))
     }
 }
@@ -224,7 +225,7 @@ impl Machine {
     }
 
     /// Runs a program in the folder of the bundle, with a line of input.
-    pub fn answer(&self, command: &[&str], line: &str) -> Outcome {
+    pub fn response(&self, command: &[&str], line: &str) -> Outcome {
         let mut program = Command::new(self.path("bin").join(command[0]));
         program.args(&command[1..]).current_dir(self.bundle());
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -121,14 +121,14 @@ fn responses_are_not_mixed() {
     // The old connection is silent at first, and then gets another response than the new one, in pieces.
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 1);
-    let answer = |value: &str| {
+    let response = |value: &str| {
         let sample = json!({"metric": {}, "value": [1, value]});
         Reply::success(json!({"resultType": "vector", "result": [sample]}))
     };
     for (old_ms, new_ms) in [(650, 150), (700, 100), (620, 200), (800, 10)] {
         stub.behave(move |request| match request.nth {
-            0 => answer("1").delayed(Duration::from_millis(new_ms)),
-            _ => answer("1").delayed(Duration::from_millis(old_ms)).dripping(Duration::from_micros(300)),
+            0 => response("1").delayed(Duration::from_millis(new_ms)),
+            _ => response("1").delayed(Duration::from_millis(old_ms)).dripping(Duration::from_micros(300)),
         });
         let (said, _) = verdict(&mirror, &details(&stub));
         assert_eq!(said, "OK", "{old_ms} {new_ms}");

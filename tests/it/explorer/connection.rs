@@ -18,8 +18,8 @@ fn what_is_typed_is_judged_as_the_mirror_judges_requests() {
             browser.set(&format!("[name={field}]"), text);
         }
         // The same words that StackState's admin reads.
-        let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-        let says = answer.json["error"]["details"].as_str().unwrap_or_else(|| panic!("{answer:?}"));
+        let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+        let says = response.json["error"]["details"].as_str().unwrap_or_else(|| panic!("{response:?}"));
         assert!(says.contains(part), "{says}");
         browser.wait(&format!("document.querySelector('#fault').textContent === {}", json!(says)));
         browser.wait(&format!("document.querySelector('[aria-invalid=true]')?.name === '{marked}'"));
@@ -77,12 +77,12 @@ fn a_check_adds_no_power() {
     let keyed = Mirror::start_with(&["--require-api-key", "true"]);
     let body = json!({"connectionDetails": stub.details()});
     assert_eq!(keyed.post("/api/connection/check", &body).status, 401);
-    let answer = keyed.post_with("/api/connection/check", &body, "X-MIRROR-API-KEY", API_KEY);
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{answer:?}");
+    let response = keyed.post_with("/api/connection/check", &body, "X-MIRROR-API-KEY", API_KEY);
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{response:?}");
     let mirror = Mirror::start();
-    let answer = mirror.post_with("/api/connection/check", &body, "Origin", "http://evil.example");
-    assert_eq!(answer.status, 403, "{answer:?}");
-    let answer = mirror.post("/api/connection/check", &json!({"connectionDetails": {"host": "p"}}));
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{answer:?}");
+    let response = mirror.post_with("/api/connection/check", &body, "Origin", "http://evil.example");
+    assert_eq!(response.status, 403, "{response:?}");
+    let response = mirror.post("/api/connection/check", &json!({"connectionDetails": {"host": "p"}}));
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("FAILURE")), "{response:?}");
     assert_eq!(stub.requests().len(), 0);
 }

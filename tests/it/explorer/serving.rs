@@ -24,11 +24,11 @@ fn scripts() -> Vec<String> {
 fn browsers_get_the_page_with_a_strict_policy_and_programs_text() {
     let mirror = Mirror::start();
     let check = |path: &str, accept: &str, content_type: &str, part: &str| {
-        let answer = mirror.get_with(path, "Accept", accept);
-        let header = |name: &str| answer.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-        assert_eq!(answer.status, 200, "{path}");
-        assert!(header("content-type").unwrap().starts_with(content_type), "{path}: {answer:?}");
-        assert!(answer.text.contains(part), "{path}: {}", answer.text);
+        let response = mirror.get_with(path, "Accept", accept);
+        let header = |name: &str| response.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        assert_eq!(response.status, 200, "{path}");
+        assert!(header("content-type").unwrap().starts_with(content_type), "{path}: {response:?}");
+        assert!(response.text.contains(part), "{path}: {}", response.text);
         if content_type != "text/plain" {
             let policy = header("content-security-policy").unwrap();
             assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Question, START, error_of, head, is_good};
-use crate::support::mirror::{Answer, Mirror};
+use super::{Query, START, error_of, head, is_good};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::memory;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
@@ -65,12 +65,12 @@ impl Endless {
         Endless { what, path: VALUES, begin: begin.to_owned(), after, outcome: Outcome::TooLarge }
     }
 
-    fn question(&self) -> Question {
+    fn query(&self) -> Query {
         match self.path {
-            RANGE => Question::metric("~", "avg(stub_metric)", Some("MEAN")),
-            SAMPLES => Question::metric("__gauge__", "stub_metric", None),
-            METADATA => Question::values("__gauge__"),
-            _ => Question::values("job"),
+            RANGE => Query::metric("~", "avg(stub_metric)", Some("MEAN")),
+            SAMPLES => Query::metric("__gauge__", "stub_metric", None),
+            METADATA => Query::values("__gauge__"),
+            _ => Query::values("job"),
         }
     }
 
@@ -88,11 +88,11 @@ impl Endless {
     fn check(&self, mirror: &Mirror, details: &Value) {
         let mut details = details.clone();
         details["requestTimeout"] = json!(PATIENCE);
-        let answer = self.question().ask(mirror, &details);
+        let response = self.query().ask(mirror, &details);
         let check_error = |kind: &str, says: &str| {
-            let error = error_of(&answer);
-            assert_eq!(error["_type"], kind, "{}: {}", self.what, answer.text);
-            assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, answer.text);
+            let error = error_of(&response);
+            assert_eq!(error["_type"], kind, "{}: {}", self.what, response.text);
+            assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, response.text);
         };
         match self.outcome {
             Outcome::TooLarge => {
@@ -100,7 +100,7 @@ impl Endless {
                 check_error("RemoteMirrorError", &format!("more than 33554432 bytes; {remedy}"));
             }
             Outcome::Foreign => check_error("MetricStoreConnectionError", "did not respond like a Prometheus: "),
-            Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
+            Outcome::Missed => assert!(is_good(&response), "{}: {}", self.what, response.text),
             Outcome::Several => check_error("RemoteMirrorError", "or more series match, but a response shows one"),
         }
     }
@@ -187,20 +187,20 @@ fn mirror() -> Mirror {
 }
 
 /// Gets these at the same time, one for each worker.
-fn check_at_once(mirror: &Mirror, answers: &[Endless]) {
-    assert!(answers.len() <= WORKERS);
-    let stubs: Vec<Stub> = answers.iter().map(Endless::stub).collect();
+fn check_at_once(mirror: &Mirror, responses: &[Endless]) {
+    assert!(responses.len() <= WORKERS);
+    let stubs: Vec<Stub> = responses.iter().map(Endless::stub).collect();
     std::thread::scope(|scope| {
-        for (endless, stub) in answers.iter().zip(&stubs) {
+        for (endless, stub) in responses.iter().zip(&stubs) {
             scope.spawn(|| endless.check(mirror, &stub.details()));
         }
     });
     let peak = memory(mirror.pid(), "VmHWM");
     assert!(peak < MAX_MEMORY, "{} MiB of memory", peak >> 20);
-    for (endless, stub) in answers.iter().zip(&stubs) {
+    for (endless, stub) in responses.iter().zip(&stubs) {
         stub.behave(good);
-        let answer = endless.question().ask(mirror, &stub.details());
-        assert!(is_good(&answer), "after {}: {}", endless.what, answer.text);
+        let response = endless.query().ask(mirror, &stub.details());
+        assert!(is_good(&response), "after {}: {}", endless.what, response.text);
     }
 }
 
@@ -229,13 +229,13 @@ fn a_gauge_whose_samples_have_no_end_is_aggregated_by_promql() {
         let promql = |request: &Request| request.promql().ends_with(']');
         let reply = endless.reply();
         let stub = Stub::start(move |request| if promql(request) { reply.clone() } else { good(request) });
-        let mut question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
-        question.query["endTime"] = json!(START + 120_000);
+        let mut query = Query::metric("__gauge__", "stub_metric", Some("MEAN"));
+        query.fields["endTime"] = json!(START + 120_000);
         let mut details = stub.details();
         details["requestTimeout"] = json!(PATIENCE);
-        let answer = question.ask(&mirror, &details);
+        let response = query.ask(&mirror, &details);
         let expected = [START, START + 60_000].map(|start| vec![1.5, start as f64, (start + 60_000) as f64]);
-        assert_eq!(answer.points(), expected, "{what}");
+        assert_eq!(response.points(), expected, "{what}");
         let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
         assert_eq!(asked, [SAMPLES, SAMPLES, RANGE], "{what}: the samples, the probe, PromQL");
     }
@@ -256,8 +256,8 @@ fn what_is_not_kept_of_a_response_takes_no_memory() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let answer = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &details);
-                assert_eq!(answer.points(), [[7.0, ((START / 1000 + 1) * 1000) as f64]]);
+                let response = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &details);
+                assert_eq!(response.points(), [[7.0, ((START / 1000 + 1) * 1000) as f64]]);
             });
         }
     });
@@ -266,10 +266,10 @@ fn what_is_not_kept_of_a_response_takes_no_memory() {
 }
 
 /// Queries the values of a label with this number of values.
-fn many_values(mirror: &Mirror, count: usize) -> Answer {
+fn many_values(mirror: &Mirror, count: usize) -> Response {
     let names: Vec<String> = (0..count).map(|nth| nth.to_string()).collect();
     let stub = Stub::start(move |_| Reply::success(json!(names)));
-    Question::values("job").ask(mirror, &stub.details())
+    Query::values("job").ask(mirror, &stub.details())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{GRACE, MARKER, Question, TIMEOUT, error_of, head, in_time, is_good};
+use super::{GRACE, MARKER, Query, TIMEOUT, error_of, head, in_time, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Stub, good};
 
@@ -20,31 +20,31 @@ const SILENT: &str = "sent only part of the response within the timeout of 600 m
 
 /// Sends this as the response to queries of an expression and of samples, and checks for an error with this text.
 fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
-    let expression = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
-    for (path, question) in [
+    let expression = Query::metric("~", "avg(stub_metric)", Some("MEAN"));
+    for (path, query) in [
         ("/api/v1/query_range", expression),
-        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", None)),
-        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", Some("MEAN"))),
+        ("/api/v1/query", Query::metric("__gauge__", "stub_metric", None)),
+        ("/api/v1/query", Query::metric("__gauge__", "stub_metric", Some("MEAN"))),
     ] {
         let reply = Reply::raw(bytes.clone()).then(after.clone());
-        check_at(mirror, path, &question, &format!("{fault} at {path}"), reply, says);
+        check_at(mirror, path, &query, &format!("{fault} at {path}"), reply, says);
     }
 }
 
-fn check_at(mirror: &Mirror, path: &'static str, question: &Question, fault: &str, reply: Reply, says: &str) {
+fn check_at(mirror: &Mirror, path: &'static str, query: &Query, fault: &str, reply: Reply, says: &str) {
     let stub = Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) });
     let must_time_out = says == SILENT;
     let details = if must_time_out { in_time(stub.details()) } else { stub.details() };
     let begin = Instant::now();
-    let answer = question.ask(mirror, &details);
+    let response = query.ask(mirror, &details);
     let took = begin.elapsed();
     assert!(!must_time_out || took < TIMEOUT + GRACE, "{fault}: took {took:?}");
-    let error = error_of(&answer);
-    assert_eq!(error["_type"], "MetricStoreConnectionError", "{fault}: {}", answer.text);
-    assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
-    assert!(!answer.text.contains(MARKER), "{fault}: repeats the body: {}", answer.text);
+    let error = error_of(&response);
+    assert_eq!(error["_type"], "MetricStoreConnectionError", "{fault}: {}", response.text);
+    assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", response.text);
+    assert!(!response.text.contains(MARKER), "{fault}: repeats the body: {}", response.text);
     stub.behave(good);
-    assert!(is_good(&question.ask(mirror, &stub.details())), "after {fault}");
+    assert!(is_good(&query.ask(mirror, &stub.details())), "after {fault}");
 }
 
 #[test]

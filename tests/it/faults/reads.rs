@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{MARKER, Question, START, TIMEOUT, check_errors, error_of, is_good};
+use super::{MARKER, Query, START, TIMEOUT, check_errors, error_of, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::protobuf::{bytes, number, text};
 use crate::support::streamed::{self, chunk, frame, head, http_chunks, reply, steady, steady_data, stored};
@@ -13,18 +13,18 @@ use crate::support::stub::{After, Reply, Stub, good};
 const LABELS: [(&str, &str); 2] = [("__name__", "stub_metric"), ("job", "a")];
 
 /// The queries that read samples.
-fn questions() -> Vec<Question> {
+fn queries() -> Vec<Query> {
     vec![
-        Question::metric("__gauge__", "stub_metric", None),
-        Question::metric("__counter__", "stub_metric", None),
-        Question::metric("__gauge__", "stub_metric", Some("MEAN")),
-        Question::metric("__counter__", "stub_metric", Some("MAX")),
-        Question::metric("__counter__", "stub_metric", Some("EVENT_COUNT")),
+        Query::metric("__gauge__", "stub_metric", None),
+        Query::metric("__counter__", "stub_metric", None),
+        Query::metric("__gauge__", "stub_metric", Some("MEAN")),
+        Query::metric("__counter__", "stub_metric", Some("MAX")),
+        Query::metric("__counter__", "stub_metric", Some("EVENT_COUNT")),
     ]
 }
 
 fn mirrors() -> Vec<Mirror> {
-    questions().iter().map(|_| Mirror::start()).collect()
+    queries().iter().map(|_| Mirror::start()).collect()
 }
 
 /// A good series: samples from an hour before the range until its end, in three frames.
@@ -39,21 +39,21 @@ fn check(mirrors: &[Mirror], fault: &str, upon_read: &Reply, says: &str) {
     let stub = Stub::start(good);
     let reply_again = upon_read.clone();
     stub.upon_reads(move |_| reply_again.clone());
-    check_errors(mirrors, &stub.details(), &questions(), fault, "MetricStoreConnectionError");
+    check_errors(mirrors, &stub.details(), &queries(), fault, "MetricStoreConnectionError");
     assert_eq!(stub.requests(), [], "{fault}: asked by another way");
     if !says.is_empty() {
         let mut details = stub.details();
         details["requestTimeout"] = (TIMEOUT.as_millis() as u64).into();
-        let answer = questions()[0].ask(&mirrors[0], &details);
-        let text = error_of(&answer)["details"].as_str().unwrap();
+        let response = queries()[0].ask(&mirrors[0], &details);
+        let text = error_of(&response)["details"].as_str().unwrap();
         assert!(text.contains(says), "{fault} does not say {says:?}: {text}");
     }
     stub.upon_reads(|_| streamed::in_chunks(&good_frames()));
-    for (question, mirror) in questions().iter().zip(mirrors) {
-        let answer = question.ask(mirror, &stub.details());
-        assert!(is_good(&answer) && !answer.points().is_empty(), "after {fault}: {question:?} {}", answer.text);
+    for (query, mirror) in queries().iter().zip(mirrors) {
+        let response = query.ask(mirror, &stub.details());
+        assert!(is_good(&response) && !response.points().is_empty(), "after {fault}: {query:?} {}", response.text);
     }
-    assert_eq!((stub.reads(), stub.requests().len()), (questions().len(), 0), "after {fault}");
+    assert_eq!((stub.reads(), stub.requests().len()), (queries().len(), 0), "after {fault}");
 }
 
 const CLOSED: &str = "closed the connection before the response was complete";
@@ -185,14 +185,14 @@ fn a_native_histogram_in_a_stream_is_an_unsupported_field_type() {
             let chunks = [histogram, steady(START + 60_000, 1000, 10, 2.5)];
             let stub = Stub::start(good);
             stub.upon_reads(move |_| reply(frame(&streamed::series(&LABELS, &chunks))));
-            for question in questions() {
-                let answer = question.ask(&mirror, &stub.details());
+            for query in queries() {
+                let response = query.ask(&mirror, &stub.details());
                 if is_in_range {
-                    let error = error_of(&answer);
-                    assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{question:?}: {}", answer.text);
-                    assert_eq!(error["mirrorType"], "native histogram", "{}", answer.text);
+                    let error = error_of(&response);
+                    assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{query:?}: {}", response.text);
+                    assert_eq!(error["mirrorType"], "native histogram", "{}", response.text);
                 } else {
-                    assert!(is_good(&answer), "{question:?}: {}", answer.text);
+                    assert!(is_good(&response), "{query:?}: {}", response.text);
                 }
             }
             assert_eq!(stub.requests(), []);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Question, START, error_of, in_time, is_good};
+use super::{Query, START, error_of, in_time, is_good};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
@@ -18,16 +18,16 @@ fn of_several_dead_connections_only_one_costs_a_try() {
         0 => good(request).delayed(Duration::from_millis(300)),
         _ => Reply::raw("").then(After::Close),
     });
-    let question = Question::values("job");
+    let query = Query::values("job");
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert!(is_good(&question.ask(&mirror, &stub.details()))));
+            scope.spawn(|| assert!(is_good(&query.ask(&mirror, &stub.details()))));
         }
     });
     // One that started late may have met a dead connection already.
     assert!(stub.requests().len() >= 4);
-    let answer = question.ask(&mirror, &stub.details());
-    assert!(is_good(&answer), "{}", answer.text);
+    let response = query.ask(&mirror, &stub.details());
+    assert!(is_good(&response), "{}", response.text);
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn faults_leave_no_connection_open() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     let ask_at_once = |details: &Value| {
-        let answers = std::thread::scope(|scope| {
-            let ask = || Question::values("job").ask(&mirror, details);
+        let responses = std::thread::scope(|scope| {
+            let ask = || Query::values("job").ask(&mirror, details);
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
             clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
         });
-        answers.iter().filter(|answer| is_good(answer)).count()
+        responses.iter().filter(|response| is_good(response)).count()
     };
     // Each of them has a connection of its own then.
     stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
@@ -91,12 +91,12 @@ fn is_probe(request: &Request) -> bool {
 }
 
 /// An expression in buckets of a minute, evaluated every 15 s, that starts this much after a whole minute.
-fn in_minutes_from(later_ms: i64) -> Question {
-    let mut question = Question::metric("~", "avg(stub_metric)", Some("SUM"));
+fn in_minutes_from(later_ms: i64) -> Query {
+    let mut query = Query::metric("~", "avg(stub_metric)", Some("SUM"));
     let start = START / 60_000 * 60_000 + later_ms;
-    question.query["startTime"] = json!(start);
-    question.query["endTime"] = json!(start + 120_000);
-    question
+    query.fields["startTime"] = json!(start);
+    query.fields["endTime"] = json!(start + 120_000);
+    query
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
         for (later_ms, matters) in [(1, true), (15_001, true), (0, false), (2, false), (14_999, false), (123, false)] {
             let stub = probed(&probe);
             for _ in 0..2 {
-                let answer = in_minutes_from(later_ms).ask(&mirror, &stub.details());
-                assert!(is_good(&answer), "{later_ms}: {}", answer.text);
+                let response = in_minutes_from(later_ms).ask(&mirror, &stub.details());
+                assert!(is_good(&response), "{later_ms}: {}", response.text);
             }
             let width = if matters { width } else { "60s" };
             let query = format!("sum_over_time((avg(stub_metric))[{width}:15s])");
@@ -141,9 +141,9 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
         (counts(&["3", "4"]), "RemoteMirrorError", "engines of different versions"),
     ] {
         let stub = probed(&probe);
-        let answer = in_minutes_from(1).ask(&mirror, &stub.details());
-        let error = error_of(&answer);
-        assert_eq!(error["_type"], kind, "{probe:?}: {}", answer.text);
+        let response = in_minutes_from(1).ask(&mirror, &stub.details());
+        let error = error_of(&response);
+        assert_eq!(error["_type"], kind, "{probe:?}: {}", response.text);
         let details = error["details"].as_str().unwrap();
         // The admin knows the query, but not the probe.
         for part in [says, "[60s:15s]", "avg(stub_metric)", "127.0.0.1"] {
@@ -208,10 +208,10 @@ fn another_version_at_the_same_address_changes_no_count() {
             for (key, value) in
                 [("~", "avg(stub_metric)"), ("__gauge__", "stub_metric"), ("__counter__", "stub_metric")]
             {
-                let mut question = Question::metric(key, value, Some("EVENT_COUNT"));
+                let mut query = Query::metric(key, value, Some("EVENT_COUNT"));
                 let start = START / 60_000 * 60_000 + later_ms;
-                (question.query["startTime"], question.query["endTime"]) = (json!(start), json!(start + 120_000));
-                let points = question.ask(&mirror, &stub.details()).points();
+                (query.fields["startTime"], query.fields["endTime"]) = (json!(start), json!(start + 120_000));
+                let points = query.ask(&mirror, &stub.details()).points();
                 let expected = [0, 60_000].map(|at| vec![4.0, (start + at) as f64, (start + at + 60_000) as f64]);
                 assert_eq!(points, expected, "{key} {later_ms}, closed {is_closed}: {:?}", stub.requests());
             }
@@ -228,10 +228,10 @@ fn matrix(series: usize) -> Value {
 #[test]
 fn too_many_metrics_says_how_many_however_many() {
     let mirror = Mirror::start();
-    for question in [Question::metric("__gauge__", "stub_metric", None), Question::metric("~", "stub_metric", None)] {
+    for query in [Query::metric("__gauge__", "stub_metric", None), Query::metric("~", "stub_metric", None)] {
         for count in [2, 100, 101, 5_000] {
             let stub = Stub::start(move |_| Reply::success(matrix(count)));
-            let error = question.ask(&mirror, &stub.details()).json;
+            let error = query.ask(&mirror, &stub.details()).json;
             assert_eq!(error["summary"], "Too many metrics.", "{error}");
             let details = error["details"].as_str().unwrap();
             assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
@@ -252,13 +252,13 @@ fn series_that_ended_before_the_range_are_none_of_its_series_however_many() {
             let live = |nth| series(format!("living{nth}"), json!([[at(10), "10"], [at(20), "40"]]));
             let result: Vec<Value> = (0..ended).map(old).chain((0..living).map(live)).collect();
             let stub = Stub::start(move |_| Reply::success(json!({"resultType": "matrix", "result": result})));
-            let answer = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
-            let context = format!("{ended} ended, {living} live: {}", answer.text);
+            let response = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
+            let context = format!("{ended} ended, {living} live: {}", response.text);
             if living == 1 {
-                assert_eq!(answer.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{context}");
+                assert_eq!(response.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{context}");
             } else {
-                assert_eq!(answer.json["summary"], "Too many metrics.", "{context}");
-                let details = answer.json["details"].as_str().unwrap();
+                assert_eq!(response.json["summary"], "Too many metrics.", "{context}");
+                let details = response.json["details"].as_str().unwrap();
                 assert!(details.starts_with(&format!("{living} series match")), "{context}");
             }
         }
@@ -270,7 +270,7 @@ fn a_response_too_large_of_which_no_sample_is_seen_says_so() {
     let mirror = Mirror::start();
     let stub =
         Stub::start(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
-    let error = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
+    let error = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
     assert_eq!(error["summary"], "Prometheus refused the query.", "{error}");
     let details = error["details"].as_str().unwrap();
     assert!(details.contains("more than 33554432 bytes; choose a shorter time range"), "{details}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{END, MARKER, Question, START, check_errors, check_fault, error_of, is_good, mirrors, questions};
+use super::{END, MARKER, Query, START, check_errors, check_fault, error_of, is_good, mirrors, queries};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{Reply, Stub, good};
 
@@ -45,9 +45,9 @@ fn an_error_of_prometheus_is_passed_on_with_its_own_message() {
         let behaviour = move |_: &_| Reply::error(status, kind, "the reason given");
         check_fault(&mirrors, &format!("{status} {kind}"), behaviour, expected);
         let stub = Stub::start(behaviour);
-        for question in questions().iter().filter(|_| expected == "RemoteMirrorError") {
-            let answer = question.ask(&mirrors[0], &stub.details());
-            assert!(error_of(&answer)["details"].as_str().unwrap().contains("the reason given"), "{}", answer.text);
+        for query in queries().iter().filter(|_| expected == "RemoteMirrorError") {
+            let response = query.ask(&mirrors[0], &stub.details());
+            assert!(error_of(&response)["details"].as_str().unwrap().contains("the reason given"), "{}", response.text);
         }
     };
     check(400, "bad_data", "RemoteMirrorError");
@@ -75,25 +75,24 @@ fn check_body(mirrors: &[Mirror], path: &'static str, body: impl Into<Vec<u8>>) 
         asked if asked == path => Reply::http(200, "application/json", &body),
         _ => good(request),
     });
-    check_errors(mirrors, &stub.details(), &questions_for(path), &fault, "MetricStoreConnectionError");
+    check_errors(mirrors, &stub.details(), &queries_for(path), &fault, "MetricStoreConnectionError");
     stub.behave(good);
-    for question in questions_for(path) {
-        assert!(is_good(&question.ask(&mirrors[0], &stub.details())), "after {fault}");
+    for query in queries_for(path) {
+        assert!(is_good(&query.ask(&mirrors[0], &stub.details())), "after {fault}");
     }
 }
 
-fn questions_for(path: &str) -> Vec<Question> {
+fn queries_for(path: &str) -> Vec<Query> {
     match path {
         "/api/v1/query" => vec![
-            Question::metric("__gauge__", "stub_metric", None),
-            Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+            Query::metric("__gauge__", "stub_metric", None),
+            Query::metric("__gauge__", "stub_metric", Some("MEAN")),
         ],
-        "/api/v1/query_range" => vec![
-            Question::metric("~", "avg(stub_metric)", None),
-            Question::metric("~", "avg(stub_metric)", Some("MEAN")),
-        ],
-        "/api/v1/labels" => vec![Question { path: "/api/field/name", query: json!({"conditions": []}), promql: "" }],
-        _ => vec![Question::values("job")],
+        "/api/v1/query_range" => {
+            vec![Query::metric("~", "avg(stub_metric)", None), Query::metric("~", "avg(stub_metric)", Some("MEAN"))]
+        }
+        "/api/v1/labels" => vec![Query { path: "/api/field/name", fields: json!({"conditions": []}), promql: "" }],
+        _ => vec![Query::values("job")],
     }
 }
 
@@ -201,13 +200,13 @@ fn extreme_numbers_are_points_of_the_range_or_a_typed_error() {
             path if RESULTS.contains(&path) => Reply::success(json!({"resultType": "matrix", "result": result})),
             _ => good(request),
         });
-        for question in questions().iter().filter(|question| question.path == "/api/metric") {
-            let answer = question.ask(&mirror, &stub.details());
-            if is_good(&answer) {
+        for query in queries().iter().filter(|query| query.path == "/api/metric") {
+            let response = query.ask(&mirror, &stub.details());
+            if is_good(&response) {
                 let inside = |point: &[f64]| point[1] >= START as f64 && point[1] <= END as f64;
-                assert!(answer.points().iter().all(|point| inside(point)), "{sample} gave {}", answer.text);
+                assert!(response.points().iter().all(|point| inside(point)), "{sample} gave {}", response.text);
             } else {
-                assert!(error_of(&answer)["_type"].is_string(), "{sample} gave {}", answer.text);
+                assert!(error_of(&response)["_type"].is_string(), "{sample} gave {}", response.text);
             }
         }
     }
@@ -225,8 +224,8 @@ fn keys_in_another_order_and_further_keys_are_understood() {
         "/api/v1/query" if request.promql().contains("stub_metric") => Reply::http(200, "text/plain", &body),
         _ => good(request),
     });
-    let answer = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details());
-    assert_eq!(answer.points(), [[2.5, (START / 1000 * 1000 + 1500) as f64]]);
+    let response = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details());
+    assert_eq!(response.points(), [[2.5, (START / 1000 * 1000 + 1500) as f64]]);
 }
 
 #[test]
@@ -260,11 +259,11 @@ fn a_native_histogram_is_an_unsupported_field_type() {
             }
             _ => good(request),
         });
-        for question in questions().iter().filter(|question| question.path == "/api/metric") {
-            let answer = question.ask(&mirror, &stub.details());
-            let error = error_of(&answer);
-            assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{question:?} {}", answer.text);
-            assert!(error["mirrorType"].as_str().unwrap().to_lowercase().contains("histogram"), "{}", answer.text);
+        for query in queries().iter().filter(|query| query.path == "/api/metric") {
+            let response = query.ask(&mirror, &stub.details());
+            let error = error_of(&response);
+            assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{query:?} {}", response.text);
+            assert!(error["mirrorType"].as_str().unwrap().to_lowercase().contains("histogram"), "{}", response.text);
         }
     }
 }

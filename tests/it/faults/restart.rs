@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{GRACE, Question, error_of, in_time, is_good};
+use super::{GRACE, Query, error_of, in_time, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::process::wait_until;
 use crate::support::prometheus::{Prometheus, Samples};
@@ -39,18 +39,18 @@ impl Drop for Ending<'_> {
 
 /// Queries 42 once and checks the outcome: 42 everywhere or a connection error, in time.
 fn ask(mirror: &Mirror, details: &Value, seen: &Seen) {
-    let question = Question::metric("~", "vector(42)", None);
+    let query = Query::metric("~", "vector(42)", None);
     let begin = Instant::now();
-    let answer = question.ask(mirror, details);
+    let response = query.ask(mirror, details);
     let (took, timeout) = (begin.elapsed(), Duration::from_millis(details["requestTimeout"].as_u64().unwrap()));
-    assert!(took < timeout + GRACE, "took {took:?}: {}", answer.text);
-    if is_good(&answer) {
-        let points = answer.json["telemetry"]["points"].as_array().unwrap();
-        assert!(!points.is_empty() && points.iter().all(|point| point[0] == 42.0), "{}", answer.text);
+    assert!(took < timeout + GRACE, "took {took:?}: {}", response.text);
+    if is_good(&response) {
+        let points = response.json["telemetry"]["points"].as_array().unwrap();
+        assert!(!points.is_empty() && points.iter().all(|point| point[0] == 42.0), "{}", response.text);
         seen.good.fetch_add(1, Ordering::SeqCst);
     } else {
-        let error = error_of(&answer);
-        assert_eq!(error["_type"], "MetricStoreConnectionError", "{}", answer.text);
+        let error = error_of(&response);
+        assert_eq!(error["_type"], "MetricStoreConnectionError", "{}", response.text);
         let text = error["details"].as_str().unwrap();
         assert!(text.contains(&details["port"].to_string()) && text.contains("vector(42)"), "{text}");
         seen.bad.fetch_add(1, Ordering::SeqCst);
@@ -103,6 +103,6 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             client.join().unwrap();
         }
     });
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
 }

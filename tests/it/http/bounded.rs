@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::process::memory;
 use crate::support::stub::{Reply, Stub, good};
 
@@ -35,17 +35,17 @@ fn check(shape: &str, body: &str, status: u16, part: &str, most_mib: u64) {
     assert!(body.len() <= MAX_BODY, "{shape} has {} bytes", body.len());
     let mirror = Mirror::start();
     let before = memory(mirror.pid(), "VmHWM");
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
+    let responses: Vec<Response> = std::thread::scope(|scope| {
         let ask = || mirror.post_bytes("/api/metric", body.as_bytes());
         let asked: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(ask)).collect();
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
-    for answer in answers {
+    for response in responses {
         assert!(
-            answer.status == status && answer.text.contains(part),
+            response.status == status && response.text.contains(part),
             "{shape}: {} {:.999}",
-            answer.status,
-            answer.text
+            response.status,
+            response.text
         );
     }
     let grown = (memory(mirror.pid(), "VmHWM") - before) >> 20;
@@ -125,15 +125,20 @@ fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic
         let query = json!({"field": {"fieldName": field}, "fieldValuePrefix": prefix});
         mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}))
     };
-    let questions = [("job", bracket(20_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))];
-    for (field, prefix) in questions.clone() {
-        let answer = ask(field, prefix);
-        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    let queries = [("job", bracket(20_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))];
+    for (field, prefix) in queries.clone() {
+        let response = ask(field, prefix);
+        assert_eq!(response.status, 200, "{:.999}", response.text);
     }
     let refused = |prefix: String, field: &str, says: &str| {
-        let answer = ask(field, prefix);
-        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{:.999}", answer.text);
-        let details = answer.json["details"].as_str().unwrap();
+        let response = ask(field, prefix);
+        assert_eq!(
+            (response.status, &response.json["_type"]),
+            (500, &json!("RemoteMirrorError")),
+            "{:.999}",
+            response.text
+        );
+        let details = response.json["details"].as_str().unwrap();
         assert!(details.contains(says) && details.len() < 9_999, "{details:.999}");
     };
     refused(bracket(200_000), "job", "patterns of more than 65536 characters");
@@ -141,11 +146,11 @@ fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic
         "POST" => Reply::http(405, "text/plain", "read-only proxy"),
         _ => good(request),
     });
-    for (field, prefix) in questions[..2].iter().cloned() {
+    for (field, prefix) in queries[..2].iter().cloned() {
         refused(prefix, field, "refuses POST, and the query is too long for GET");
     }
     // Queries within the bound are sent.
-    let answer = ask("job", bracket(1_500));
-    assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    let response = ask("job", bracket(1_500));
+    assert_eq!(response.status, 200, "{:.999}", response.text);
     assert!(!mirror.log().contains("panic"), "{:.9999}", mirror.log());
 }

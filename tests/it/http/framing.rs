@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{DEADLINE, address, check_refusal, header, read_one_answer};
+use super::{DEADLINE, address, check_refusal, header, read_one_response};
 use crate::operation::page::Page;
-use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::mirror::{API_KEY, Mirror, Response};
 use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
@@ -21,28 +21,28 @@ fn post(lines: &str) -> String {
 }
 
 /// The response to a request, and what follows until the mirror closes the connection, without further data to read.
-fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Answer>, String) {
+fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Response>, String) {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(request).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    let answer = read_one_answer(&mut stream).ok();
+    let response = read_one_response(&mut stream).ok();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
-    (answer, String::from_utf8(rest).unwrap())
+    (response, String::from_utf8(rest).unwrap())
 }
 
 /// Checks that a request is refused with 400, an error that names the fault, the key, and the end of the connection, and that
 /// nothing after it is answered.
 fn check_refused(mirror: &Mirror, request: impl AsRef<[u8]>, names: &str) {
-    let (answer, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
+    let (response, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
     let request = String::from_utf8_lossy(request.as_ref());
-    let answer = answer.unwrap_or_else(|| panic!("{request:?}: no answer"));
-    check_refusal(&answer, 400, &request);
-    let details = answer.json["details"].as_str().unwrap();
+    let response = response.unwrap_or_else(|| panic!("{request:?}: no answer"));
+    check_refusal(&response, 400, &request);
+    let details = response.json["details"].as_str().unwrap();
     assert!(details.contains(names), "{request:?}: {details}");
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request:?}");
-    assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}: {answer:?}");
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{request:?}");
+    assert_eq!(header(&response.headers, "connection"), Some("close"), "{request:?}: {response:?}");
     assert_eq!(rest, "", "{request:?}");
 }
 
@@ -111,10 +111,15 @@ fn a_chunked_body_is_the_end_of_its_connection() {
         let head = post(&format!("Transfer-Encoding: {encoding}\r\n"));
         for extension in ["", ";a=b", " ; a"] {
             let request = format!("{head}{size}{:x}{extension}\r\n{body}\r\n0\r\n\r\n{SMUGGLED}", body.len());
-            let (answer, rest) = ask(&mirror, request.as_bytes());
-            let answer = answer.unwrap();
-            assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{request}: {}", answer.text);
-            assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request}");
+            let (response, rest) = ask(&mirror, request.as_bytes());
+            let response = response.unwrap();
+            assert_eq!(
+                (response.status, &response.json["status"]),
+                (200, &json!("OK")),
+                "{request}: {}",
+                response.text
+            );
+            assert_eq!(header(&response.headers, "connection"), Some("close"), "{request}");
             assert_eq!(rest, "", "{request}");
         }
     }
@@ -128,11 +133,11 @@ fn what_trickles_in_behind_the_end_is_not_answered_either() {
     stream
         .write_all(format!("{}2\r\n{{}}\r\n0\r\nG{SMUGGLED}", post("Transfer-Encoding: chunked\r\n")).as_bytes())
         .unwrap();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 400);
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 400);
     // The last of them arrive after the mirror has closed the connection.
     for _ in 0..5 {
         let _ = stream.write_all(SMUGGLED.as_bytes());
-        let after = read_one_answer(&mut stream);
+        let after = read_one_response(&mut stream);
         assert!(after.is_err(), "{after:?}");
     }
     assert_eq!(mirror.get("/-/healthy").status, 200);
@@ -160,12 +165,12 @@ fn a_client_that_comes_from_the_same_address_again_is_answered() {
     let mut first = connect((Ipv4Addr::LOCALHOST, 0).into());
     let from = first.local_addr().unwrap();
     first.write_all(post("Transfer-Encoding: identity\r\n").as_bytes()).unwrap();
-    assert_eq!(read_one_answer(&mut first).unwrap().status, 400);
+    assert_eq!(read_one_response(&mut first).unwrap().status, 400);
     drop(first);
     std::thread::sleep(Duration::from_millis(1_200));
     let mut second = connect(from);
     second.write_all(SMUGGLED.as_bytes()).unwrap();
-    assert_eq!(read_one_answer(&mut second).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut second).unwrap().status, 200);
 }
 
 #[test]
@@ -211,8 +216,8 @@ fn a_client_that_speaks_http_2_without_negotiation_is_refused_and_costs_no_threa
     let clients: Vec<TcpStream> = (0..CLIENTS)
         .flat_map(|_| ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "GET / HTTP/2.0\r\n\r\n"])
         .map(|request| {
-            let (answer, stream) = ask_slowly(&mirror, request);
-            check_refusal(&answer, 400, request);
+            let (response, stream) = ask_slowly(&mirror, request);
+            check_refusal(&response, 400, request);
             stream
         })
         .collect();
@@ -224,20 +229,20 @@ fn a_client_that_speaks_http_2_without_negotiation_is_refused_and_costs_no_threa
     drop(clients);
     // Similar lines are requests.
     for request in ["PRI * HTTP/1.1\r\nHost: m\r\n\r\n", "PRI /x HTTP/1.1\r\nHost: m\r\n\r\n", SMUGGLED] {
-        let (answer, _) = ask_slowly(&mirror, request);
-        assert_eq!(answer.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
+        let (response, _) = ask_slowly(&mirror, request);
+        assert_eq!(response.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
     }
 }
 
 /// Writes a request in small pieces.
-fn ask_slowly(mirror: &Mirror, request: &str) -> (Answer, TcpStream) {
+fn ask_slowly(mirror: &Mirror, request: &str) -> (Response, TcpStream) {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_nodelay(true).unwrap();
     for piece in request.as_bytes().chunks(7) {
         stream.write_all(piece).unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
-    (read_one_answer(&mut stream).unwrap(), stream)
+    (read_one_response(&mut stream).unwrap(), stream)
 }
 
 /// The greeting of a client that speaks TLS (RFC 8446, section 4.1.2), without an end of a line.
@@ -250,10 +255,10 @@ fn a_client_that_speaks_tls_is_told_so_at_once() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let begun = Instant::now();
     stream.write_all(TLS_GREETING).unwrap();
-    let answer = read_one_answer(&mut stream).unwrap();
+    let response = read_one_response(&mut stream).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    check_refusal(&answer, 400, "TLS");
-    assert!(answer.text.contains("without TLS"), "{}", answer.text);
+    check_refusal(&response, 400, "TLS");
+    assert!(response.text.contains("without TLS"), "{}", response.text);
 }
 
 #[test]
@@ -263,7 +268,7 @@ fn an_empty_line_before_a_request_is_ignored() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     for empty in ["", "\r\n", "\r\n\r\n"] {
         stream.write_all(format!("{empty}GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n").as_bytes()).unwrap();
-        assert_eq!(read_one_answer(&mut stream).unwrap().status, 200, "{empty:?}");
+        assert_eq!(read_one_response(&mut stream).unwrap().status, 200, "{empty:?}");
     }
 }
 
@@ -289,9 +294,9 @@ fn a_response_that_ends_its_connection_is_followed_by_the_end_at_once() {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let begun = Instant::now();
         stream.write_all(request.as_bytes()).unwrap();
-        let answer = read_one_answer(&mut stream).unwrap();
-        assert_eq!(answer.status, status, "{request:?}");
-        assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}");
+        let response = read_one_response(&mut stream).unwrap();
+        assert_eq!(response.status, status, "{request:?}");
+        assert_eq!(header(&response.headers, "connection"), Some("close"), "{request:?}");
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(rest.is_empty() && begun.elapsed() < END, "{request:?}: {rest:?} after {:?}", begun.elapsed());
@@ -307,6 +312,6 @@ fn a_client_that_sends_its_long_body_first_has_its_refusal_all_the_same() {
         let body = vec![b'x'; 20 << 20];
         let head = post(&format!("{connection}Content-Length: {}\r\n", body.len()));
         stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-        assert_eq!(read_one_answer(&mut stream).unwrap().status, 413, "{connection:?}");
+        assert_eq!(read_one_response(&mut stream).unwrap().status, 413, "{connection:?}");
     }
 }

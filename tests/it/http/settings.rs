@@ -199,7 +199,7 @@ fn proxies_of_the_environment_are_not_used() {
     let length = body.len();
     let head =
         format!("POST /api/connection HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-    let answer = exchange(&started.address, (head + &body).as_bytes());
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = exchange(&started.address, (head + &body).as_bytes());
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
     assert_eq!(proxy.requests(), []);
 }

@@ -35,8 +35,8 @@ fn a_request_that_offers_an_upgrade_is_answered_like_any_other() {
          HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    let answer = exchange(address(&mirror), &[head.as_bytes(), &body].concat());
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+    let response = exchange(address(&mirror), &[head.as_bytes(), &body].concat());
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
     assert!(begin.elapsed() < PROMPT, "took {:?}", begin.elapsed());
 }
 
@@ -56,8 +56,8 @@ fn a_reader_that_does_not_read_holds_no_worker() {
 
     let good = Stub::start(good);
     let begin = Instant::now();
-    let answer = send(&mirror, "POST", "/api/connection", &connection_request(&good));
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = send(&mirror, "POST", "/api/connection", &connection_request(&good));
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
     assert!(begin.elapsed() < PROMPT, "took {:?}", begin.elapsed());
 }
 

@@ -172,11 +172,11 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
 fn what_other_clients_take_for_a_token_is_one() {
     let files = Files::new();
     files.write("secret", "so-hush");
-    let check = |answer: &'static str, token: &str| {
+    let check = |response: &'static str, token: &str| {
         let (gate, server) =
-            (gate(token), Stub::start(move |_: &Request| Reply::http(200, "application/json", answer)));
+            (gate(token), Stub::start(move |_: &Request| Reply::http(200, "application/json", response)));
         let mirror = with_one(&files, &gate.url(""), &oauth2(&server, ""));
-        assert_eq!(verdict(&mirror, &named("a")), "OK", "{answer}: {}", mirror.log());
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{response}: {}", mirror.log());
     };
     check(r#"{"access_token": "token-hush", "token_type": ""}"#, "token-hush");
     check(r#"{"access_token": "token-hush", "token_type": null, "expires_in": 1e400}"#, "token-hush");

@@ -22,9 +22,9 @@ fn gateway(files: &Files, urls: &[String], timeout: &str) -> Gateway {
 
 /// A query whose right response is known, and that needs several samples.
 fn check_right(gateway: &Gateway) {
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
     let expected = oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None);
-    assert_points(&answer, &expected, 0.0, "a replica answers");
+    assert_points(&response, &expected, 0.0, "a replica answers");
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
         let first = Stub::start(move |_: &Request| reply.clone());
         let gateway =
             gateway(&files, &[format!("http://127.0.0.1:{}", first.port()), prometheus::shared().url("")], "10s");
-        let answer = gateway.connection();
-        assert_eq!(answer.json["status"] == "OK", is_left, "{}", answer.text);
+        let response = gateway.connection();
+        assert_eq!(response.json["status"] == "OK", is_left, "{}", response.text);
         // A change is logged before the response, but another thread of the test reads the log.
         let has_changed = || gateway.mirror.log().contains("another replica is queried");
         if is_left {
@@ -144,10 +144,10 @@ fn a_response_never_mixes_two_replicas() {
     let second = Stub::start(stub::good);
     let url = |stub: &Stub| format!("http://127.0.0.1:{}", stub.port());
     let gateway = gateway(&files, &[url(&first), url(&second)], "10s");
-    let answer = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
+    let response = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
     // Nothing was found, so the first was asked whether the metric ever existed. The second has samples.
-    assert!(!answer.points().is_empty(), "{}", answer.text);
-    assert!(answer.points().iter().all(|point| point[0] == 1.5), "{}", answer.text);
+    assert!(!response.points().is_empty(), "{}", response.text);
+    assert!(response.points().iter().all(|point| point[0] == 1.5), "{}", response.text);
     assert!(first.requests().len() >= 2 && !second.queries("stub_metric").is_empty());
 }
 
@@ -161,8 +161,8 @@ fn where_all_are_slow_a_query_changes_once_and_is_answered() {
     let gateway = gateway(&files, &urls, "15s");
     // One after the other would take 5 seconds each, which is more than the timeout. The first query takes as long as the next.
     for _ in 0..2 {
-        let answer = gateway.connection();
-        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+        let response = gateway.connection();
+        assert_eq!(response.json["status"], "OK", "{}", response.text);
     }
     assert!(gateway.mirror.log().matches("another replica is queried").count() <= 1, "{}", gateway.mirror.log());
 }
@@ -191,8 +191,8 @@ fn the_log_says_which_replicas_failed() {
     up.behave(|request: &Request| stub::good(request).delayed(Duration::from_secs(5)));
     let address = format!("127.0.0.1:{}", late.port());
     let failed = gateway(&files, &[format!("http://{address}"), good], "3s");
-    let answer = failed.connection();
-    assert!(answer.text.contains(&format!("a ({address}) is reachable, but unavailable")), "{}", answer.text);
+    let response = failed.connection();
+    assert!(response.text.contains(&format!("a ({address}) is reachable, but unavailable")), "{}", response.text);
     let line = last(&failed);
     assert!(line.contains(&format!("failed_replicas={address} ")), "{line}");
 }
@@ -203,13 +203,13 @@ fn when_all_fail_each_is_tried_once_within_the_deadline() {
     let stubs: Vec<Stub> = (0..3).map(|_| Stub::start(|_: &Request| Reply::http(503, "text/plain", ""))).collect();
     let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
     let gateway = gateway(&files, &urls, "5s");
-    let answer = gateway.connection();
-    assert!(answer.text.contains("is reachable, but unavailable (HTTP status 503"), "{}", answer.text);
+    let response = gateway.connection();
+    assert!(response.text.contains("is reachable, but unavailable (HTTP status 503"), "{}", response.text);
     let [first, second] = [0, 1].map(|nth: usize| format!("127.0.0.1:{} (HTTP status 503)", stubs[nth].port()));
     assert!(
-        answer.text.contains(&format!("; before it, the mirror tried {first}, {second}; query")),
+        response.text.contains(&format!("; before it, the mirror tried {first}, {second}; query")),
         "{}",
-        answer.text
+        response.text
     );
     let asked: Vec<usize> =
         stubs.iter().map(|stub| stub.requests().iter().filter(|request| request.method == "POST").count()).collect();

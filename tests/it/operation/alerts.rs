@@ -316,8 +316,8 @@ fn watch(prometheus: &Prometheus, expected: &BTreeSet<(String, String)>) -> Fire
     let mut end = Instant::now() + DEADLINE;
     let mut is_complete = false;
     while Instant::now() < end {
-        let answer = prometheus.api("/api/v1/alerts", &[]);
-        for alert in answer["data"]["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing") {
+        let response = prometheus.api("/api/v1/alerts", &[]);
+        for alert in response["data"]["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing") {
             let label = |name: &str| alert["labels"][name].as_str().unwrap_or_default().to_owned();
             fired.entry((label("job"), label("alertname"))).or_insert_with(|| alert.clone());
         }

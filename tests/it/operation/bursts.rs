@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::begin;
-use crate::http::read_one_answer;
+use crate::http::read_one_response;
 use crate::support::mirror::Mirror;
 use crate::support::process::{proc_file, require, status_field, wait_until};
 
@@ -45,7 +45,7 @@ fn check_answered(clients: &mut [TcpStream], round: usize) {
     let is_answered = |client: &mut TcpStream| {
         let left = BOUND.saturating_sub(begin.elapsed()).max(Duration::from_millis(1));
         client.set_read_timeout(Some(left)).unwrap();
-        read_one_answer(client).is_ok_and(|answer| answer.status == 200)
+        read_one_response(client).is_ok_and(|response| response.status == 200)
     };
     let answered = clients.iter_mut().filter_map(|client| is_answered(client).then_some(())).count();
     assert_eq!(answered, clients.len(), "so many were answered within {BOUND:?} in round {round}");

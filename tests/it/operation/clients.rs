@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::page::Page;
 use super::{begin, check_ok, test_connection};
-use crate::http::{read_answer, read_one_answer};
+use crate::http::{read_one_response, read_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
@@ -60,7 +60,7 @@ fn slow_clients_delay_nobody_hold_no_worker_and_are_closed() {
             // The last good request may still hold its worker.
             assert!(Page::of(&mirror).only("prometheusmirror_busy_workers") <= 1.0);
             let now = Instant::now();
-            check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
+            check_ok(&read_response(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
             assert!(now.elapsed() < DELAY, "a good request took {:?}", now.elapsed());
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -74,13 +74,13 @@ fn a_connection_stays_when_it_has_brought_a_request_and_does_not_when_it_has_not
     let request = b"GET / HTTP/1.1\r\nHost: m\r\n\r\n";
     let opened = Instant::now();
     let (mut silent, mut idle) = (begin(&mirror, b"", PATIENCE), begin(&mirror, request, PATIENCE));
-    assert_eq!(read_one_answer(&mut idle).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut idle).unwrap().status, 200);
     assert!(is_closed(&mut silent, opened + SILENCE + LATENESS), "still open");
     assert!(opened.elapsed() > SILENCE / 2, "closed after {:?}", opened.elapsed());
     // It is idle for this time or longer.
     std::thread::sleep((SILENCE + Duration::from_secs(2)).saturating_sub(opened.elapsed()));
     idle.write_all(request).unwrap();
-    assert_eq!(read_one_answer(&mut idle).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut idle).unwrap().status, 200);
 }
 
 #[test]

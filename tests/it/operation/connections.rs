@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::begin;
 use super::page::Page;
-use crate::http::{address, read_one_answer};
+use crate::http::{address, read_one_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::{memory, open_descriptors, status_field};
 
@@ -34,7 +34,7 @@ const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n";
 fn check_answered_at_once(mirror: &Mirror) {
     let begun = Instant::now();
     let mut client = begin(mirror, REQUEST, PATIENCE);
-    assert_eq!(read_one_answer(&mut client).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut client).unwrap().status, 200);
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
 }
 
@@ -48,7 +48,7 @@ fn connections_beyond_the_bound_have_the_longest_idle_closed() {
     let mirror = Mirror::start();
     let connect = |sends: &[u8]| begin(&mirror, sends, PATIENCE);
     let mut kept = connect(REQUEST);
-    read_one_answer(&mut kept).unwrap();
+    read_one_response(&mut kept).unwrap();
     let mut silent: Vec<TcpStream> = (0..MAX_CONNECTIONS + BEYOND).map(|_| connect(b"")).collect();
     check_answered_at_once(&mirror);
     assert!(evicted(&mirror) >= BEYOND as f64, "{}", evicted(&mirror));
@@ -59,7 +59,7 @@ fn connections_beyond_the_bound_have_the_longest_idle_closed() {
     // The first clients that never sent a request are closed, not the one that did.
     assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
     kept.write_all(REQUEST).unwrap();
-    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut kept).unwrap().status, 200);
 }
 
 #[test]
@@ -71,12 +71,12 @@ fn heads_in_sum_beyond_the_bound_have_the_slowest_refused() {
     let heads = MAX_HEADS_BYTES / HEAD_BYTES + BEYOND;
     let mut slow: Vec<TcpStream> = (0..heads).map(|_| begin(&mirror, head.as_bytes(), PATIENCE)).collect();
     check_answered_at_once(&mirror);
-    let answer = read_one_answer(&mut slow[0]).unwrap();
-    assert_eq!(answer.status, 503, "{}", answer.text);
-    assert!(answer.text.contains("to make room for others"), "{}", answer.text);
+    let response = read_one_response(&mut slow[0]).unwrap();
+    assert_eq!(response.status, 503, "{}", response.text);
+    assert!(response.text.contains("to make room for others"), "{}", response.text);
     let last = slow.last_mut().unwrap();
     last.write_all(b"\r\n\r\n").unwrap();
-    assert_eq!(read_one_answer(last).unwrap().status, 200);
+    assert_eq!(read_one_response(last).unwrap().status, 200);
     let peak = memory(mirror.pid(), "VmHWM") >> 20;
     assert!(peak < HEADS_MIB, "{peak} MiB");
     assert_eq!(TcpStream::connect(address(&mirror)).map(drop).map_err(|error| error.kind()), Ok(()));
@@ -90,15 +90,15 @@ fn bodies_that_do_not_come_make_room_and_are_told_so() {
         let mirror = Mirror::start();
         let head = format!("POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: {length}\r\n\r\n{{");
         let mut kept = begin(&mirror, REQUEST, PATIENCE);
-        read_one_answer(&mut kept).unwrap();
+        read_one_response(&mut kept).unwrap();
         let connect = |_| begin(&mirror, head.as_bytes(), PATIENCE);
         let mut slow: Vec<TcpStream> = (0..MAX_CONNECTIONS + BEYOND).map(connect).collect();
         check_answered_at_once(&mirror);
         kept.write_all(REQUEST).unwrap();
-        assert_eq!(read_one_answer(&mut kept).unwrap().status, 200, "{length}");
-        let answer = read_one_answer(&mut slow[0]).unwrap();
-        assert_eq!(answer.status, 503, "{length}: {}", answer.text);
-        assert!(answer.text.contains("to make room for others"), "{length}: {}", answer.text);
+        assert_eq!(read_one_response(&mut kept).unwrap().status, 200, "{length}");
+        let response = read_one_response(&mut slow[0]).unwrap();
+        assert_eq!(response.status, 503, "{length}: {}", response.text);
+        assert!(response.text.contains("to make room for others"), "{length}: {}", response.text);
     }
 }
 
@@ -163,12 +163,12 @@ fn clients_that_linger_after_their_last_response_make_room_first() {
     rlimit::increase_nofile_limit(8_192).unwrap();
     let mirror = Mirror::start();
     let mut kept = begin(&mirror, REQUEST, PATIENCE);
-    read_one_answer(&mut kept).unwrap();
+    read_one_response(&mut kept).unwrap();
     let last = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
     let mut lingering: Vec<TcpStream> = Vec::new();
     for nth in 0..MAX_CONNECTIONS + BEYOND {
         let mut client = begin(&mirror, last, PATIENCE);
-        read_one_answer(&mut client).unwrap();
+        read_one_response(&mut client).unwrap();
         lingering.push(client);
         if nth % 200 == 0 {
             // A client that is silent for a second is closed. Some may be closed already.
@@ -177,5 +177,5 @@ fn clients_that_linger_after_their_last_response_make_room_first() {
     }
     check_answered_at_once(&mirror);
     kept.write_all(REQUEST).unwrap();
-    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut kept).unwrap().status, 200);
 }

@@ -98,8 +98,8 @@ fn check_variables(prometheus: &Prometheus, mirror: &Mirror, dashboard: &Value) 
         let (selector, label) =
             asked.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')?.rsplit_once(", ")).unwrap();
         // The request that Grafana sends.
-        let answer = prometheus.api(&format!("/api/v1/label/{label}/values"), &[("match[]", selector)]);
-        assert_eq!(answer["data"], json!([expected]), "{asked}");
+        let response = prometheus.api(&format!("/api/v1/label/{label}/values"), &[("match[]", selector)]);
+        assert_eq!(response["data"], json!([expected]), "{asked}");
     }
 }
 

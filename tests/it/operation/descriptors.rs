@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::page::Page;
 use super::{Held, begin, check_ok, post, test_connection};
-use crate::http::{address, read_one_answer};
+use crate::http::{address, read_one_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::proc_file;
 use crate::support::stub::{Stub, good};
@@ -46,11 +46,11 @@ fn answers(address: &str, stub: &Stub) -> bool {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(&test_connection(&stub.details()))?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response)
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""status":"OK""#))
+    ask().is_ok_and(|response| response.starts_with("HTTP/1.1 200 ") && response.contains(r#""status":"OK""#))
 }
 
 /// Lets many clients arrive, stay for a while and leave.
@@ -105,18 +105,18 @@ fn connections_that_were_there_before_are_served_on() {
     let mut waiting = begin(&mirror, &request(&held.stub), PATIENCE);
     held.wait_for(1);
     let mut kept = begin(&mirror, &request(&stub), PATIENCE);
-    check_ok(&read_one_answer(&mut kept).unwrap());
+    check_ok(&read_one_response(&mut kept).unwrap());
 
     burst(&mirror);
     wait_for_recovery(&mirror, &stub, "one request is held");
     let failures = Page::of(&mirror).only("prometheusmirror_accept_failures_total");
     assert!(failures > 0.0, "nothing has happened: {}", mirror.log());
     kept.write_all(&request(&stub)).unwrap();
-    check_ok(&read_one_answer(&mut kept).unwrap());
+    check_ok(&read_one_response(&mut kept).unwrap());
     // This response comes later than the mirror would close a silent connection.
     std::thread::sleep(SILENCE);
     held.release();
-    check_ok(&read_one_answer(&mut waiting).unwrap());
+    check_ok(&read_one_response(&mut waiting).unwrap());
 }
 
 /// The soft and the hard limit on descriptors of a process.

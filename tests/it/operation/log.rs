@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{post, stub_with};
 use crate::http::{address, exchange, header, send};
-use crate::support::mirror::{API_KEY, Answer, Mirror, condition};
+use crate::support::mirror::{API_KEY, Mirror, Response, condition};
 use crate::support::process::wait_until;
 use crate::support::stub::{Reply, Stub, good};
 
@@ -187,7 +187,7 @@ fn the_key_is_never_logged() {
 }
 
 /// A metrics query with an id, and its response.
-fn ask_with_id(mirror: &Mirror, stub: &Stub, id: &str) -> Answer {
+fn ask_with_id(mirror: &Mirror, stub: &Stub, id: &str) -> Response {
     let conditions = json!([condition("__gauge__", "stub_metric"), condition("asked_by", id)]);
     let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 60_000});
     let lines = format!("Connection: close\r\nX-Request-Id: {id}\r\n");
@@ -201,8 +201,8 @@ fn field<'l>(line: &'l [(String, String)], name: &str) -> Option<&'l str> {
 }
 
 /// The id of a reply.
-fn id_of(answer: &Answer) -> &str {
-    header(&answer.headers, "x-request-id").unwrap_or_else(|| panic!("no id: {answer:?}"))
+fn id_of(response: &Response) -> &str {
+    header(&response.headers, "x-request-id").unwrap_or_else(|| panic!("no id: {response:?}"))
 }
 
 #[test]
@@ -228,9 +228,9 @@ fn a_request_without_a_fit_id_is_given_one_of_its_own() {
         .iter()
         .map(|lines| {
             let request = format!("GET /-/healthy HTTP/1.1\r\nHost: m\r\nConnection: close\r\n{lines}\r\n");
-            let answer = exchange(address(&mirror), request.as_bytes());
-            assert_eq!(answer.status, 200, "{lines:?}");
-            let id = id_of(&answer).to_owned();
+            let response = exchange(address(&mirror), request.as_bytes());
+            assert_eq!(response.status, 200, "{lines:?}");
+            let id = id_of(&response).to_owned();
             assert!(
                 (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()),
                 "{lines:?}: {id:?}"
@@ -256,8 +256,8 @@ fn every_reply_carries_the_id_whatever_its_status() {
         ("GET /metrics HTTP/1.1\r\n", 200),
     ] {
         let request = format!("{request}Host: m\r\nConnection: close\r\nx-request-id: my-id\r\n\r\n");
-        let answer = exchange(address(&mirror), request.as_bytes());
-        assert_eq!((answer.status, id_of(&answer)), (status, "my-id"), "{request}");
+        let response = exchange(address(&mirror), request.as_bytes());
+        assert_eq!((response.status, id_of(&response)), (status, "my-id"), "{request}");
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::page::Page;
 use super::{begin, post};
 use crate::http::{address, exchange};
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::process::{status_field, wait_until};
 use crate::support::streamed::{self, frame, series, steady};
 use crate::support::stub::{Stub, good};
@@ -42,9 +42,9 @@ fn all_samples(stub: &Stub, timeout_ms: u64) -> Vec<u8> {
     post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": details, "query": query}))
 }
 
-fn points(answer: &Answer) -> usize {
-    let points = answer.json["telemetry"]["points"].as_array();
-    let points = points.unwrap_or_else(|| panic!("{}", &answer.text[..answer.text.len().min(1_000)]));
+fn points(response: &Response) -> usize {
+    let points = response.json["telemetry"]["points"].as_array();
+    let points = points.unwrap_or_else(|| panic!("{}", &response.text[..response.text.len().min(1_000)]));
     assert!(points.iter().zip(1..).all(|(point, nth)| *point == json!([1.5, nth * 1_000])));
     points.len()
 }
@@ -54,14 +54,14 @@ fn a_query_that_needs_more_than_half_of_the_budget_is_refused_with_what_to_chang
     let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
     // 52 bytes per point: 16 in memory, and 36 of text.
     for (samples, is_answered) in [(150_000, true), (170_000, false)] {
-        let answer = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
+        let response = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
         if is_answered {
-            assert_eq!(points(&answer), samples);
+            assert_eq!(points(&response), samples);
             continue;
         }
-        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", answer.text);
+        assert_eq!((response.status, &response.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", response.text);
         for part in ["8 MiB", "choose a shorter time range", "--memory-budget-mib", "127.0.0.1"] {
-            assert!(answer.json["details"].as_str().unwrap().contains(part), "{part}: {}", answer.text);
+            assert!(response.json["details"].as_str().unwrap().contains(part), "{part}: {}", response.text);
         }
     }
     wait_until(
@@ -75,9 +75,9 @@ fn queries_that_together_need_more_than_there_is_take_turns() {
     const SAMPLES: usize = 400_000;
     let mirror = Mirror::start_with(&["--memory-budget-mib", "48"]);
     let stub = stub_of(SAMPLES);
-    let (address, question) = (address(&mirror), all_samples(&stub, 60_000));
+    let (address, query) = (address(&mirror), all_samples(&stub, 60_000));
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..12).map(|_| scope.spawn(|| exchange(address, &question))).collect();
+        let asked: Vec<_> = (0..12).map(|_| scope.spawn(|| exchange(address, &query))).collect();
         for asked in asked {
             assert_eq!(points(&asked.join().unwrap()), SAMPLES);
         }
@@ -93,10 +93,10 @@ fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
     const SAMPLES: usize = 500_000;
     let mirror = Mirror::start_with(&["--memory-budget-mib", "64"]);
     let stub = stub_of(SAMPLES);
-    let question = all_samples(&stub, 30_000);
+    let query = all_samples(&stub, 30_000);
     let mut slow: Vec<TcpStream> = (0..SLOW)
         .map(|_| {
-            let stream = begin(&mirror, &question, PATIENCE);
+            let stream = begin(&mirror, &query, PATIENCE);
             // Otherwise, the system buffers megabytes for them.
             socket2::SockRef::from(&stream).set_recv_buffer_size(4_096).unwrap();
             stream
@@ -104,11 +104,11 @@ fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
         .collect();
     // They go on reading, but slowly.
     std::thread::scope(|scope| {
-        let (address, question) = (address(&mirror), &question);
+        let (address, query) = (address(&mirror), &query);
         let good = scope.spawn(move || {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(3) {
-                assert_eq!(points(&exchange(address, question)), SAMPLES);
+                assert_eq!(points(&exchange(address, query)), SAMPLES);
             }
         });
         while !good.is_finished() {
@@ -134,14 +134,14 @@ fn a_long_query_is_held_while_it_runs() {
     let most = "\"".repeat(250_000);
     let conditions = json!([condition("__gauge__", "stub_metric"), condition("a", &most), condition("b", &most)]);
     let query = json!({"conditions": conditions, "startTime": 60_000, "endTime": 120_000});
-    let question =
+    let query =
         post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": stub.details(), "query": query}));
     let held = || Page::of(&mirror).only("prometheusmirror_memory_held_bytes");
     std::thread::scope(|scope| {
-        let asked = scope.spawn(|| exchange(address(&mirror), &question));
+        let asked = scope.spawn(|| exchange(address(&mirror), &query));
         wait_until(|| "six bytes are held for each of the query".to_owned(), || held() >= 6e6);
-        let answer = asked.join().unwrap();
-        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+        let response = asked.join().unwrap();
+        assert_eq!(response.status, 200, "{:.999}", response.text);
     });
     wait_until(|| "nothing is held any more".to_owned(), || held() == 0.0);
 }

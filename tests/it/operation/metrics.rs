@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::page::Page;
 use super::{Held, begin, check_ok, exchange_aside, get, post, stub_with, test_connection};
-use crate::http::{address, exchange, header, read_one_answer};
+use crate::http::{address, exchange, header, read_one_response};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{free_port, proc_file, require, status_field};
 use crate::support::stub::{After, Reply, Request, Stub, good};
@@ -69,8 +69,8 @@ fn used_mirror() -> Mirror {
 fn the_page_is_prometheus_text_without_fault() {
     let mirror = used_mirror();
     let page = Page::of(&mirror);
-    assert_eq!(header(&page.answer.headers, "content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert_eq!(complaints(&page.answer.text), "", "{}", page.answer.text);
+    assert_eq!(header(&page.response.headers, "content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(complaints(&page.response.text), "", "{}", page.response.text);
     // A check without complaints must be able to find some.
     assert!(complaints("# TYPE a_total counter\na_total 1\na_total 1\n").contains("a_total"));
 }
@@ -103,9 +103,9 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("process_open_fds", "gauge"),
         ("process_max_fds", "gauge"),
     ] {
-        assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.answer.text);
+        assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.response.text);
         let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
-        assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.answer.text);
+        assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.response.text);
     }
     assert_eq!(page.sum("prometheusmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     for name in [
@@ -166,8 +166,8 @@ fn requests_are_counted_by_method_and_status() {
     ] {
         for _ in 0..times {
             let request = post(path, "Connection: close\r\n", body);
-            let answer = exchange(address(&mirror), &[verb.as_bytes(), &request["POST".len()..]].concat());
-            assert_eq!(answer.status.to_string(), status, "{verb} {path}: {}", answer.text);
+            let response = exchange(address(&mirror), &[verb.as_bytes(), &request["POST".len()..]].concat());
+            assert_eq!(response.status.to_string(), status, "{verb} {path}: {}", response.text);
         }
         *expected.entry((method.to_owned(), status.to_owned())).or_default() += f64::from(times);
     }
@@ -272,9 +272,9 @@ fn upstream_requests_are_counted_by_endpoint_as_the_upstream_saw_them() {
     let page = Page::of(&mirror);
     for (endpoint, count) in &expected {
         let label = ("endpoint", *endpoint);
-        assert_eq!(page.sum(UPSTREAM_REQUESTS, &[label]), *count, "{endpoint} in\n{}", page.answer.text);
+        assert_eq!(page.sum(UPSTREAM_REQUESTS, &[label]), *count, "{endpoint} in\n{}", page.response.text);
         let durations = "prometheusmirror_upstream_request_duration_seconds_count";
-        assert_eq!(page.sum(durations, &[label]), *count, "{endpoint} in\n{}", page.answer.text);
+        assert_eq!(page.sum(durations, &[label]), *count, "{endpoint} in\n{}", page.response.text);
     }
     assert_eq!(page.sum(UPSTREAM_REQUESTS, &[]), expected.values().sum::<f64>());
 }
@@ -291,7 +291,7 @@ fn upstream_requests_are_counted_by_outcome() {
             .filter(|sample| sample.name == UPSTREAM_REQUESTS && sample.value > 0.0)
             .map(|sample| sample.labels["outcome"].as_str())
             .collect();
-        assert_eq!(outcomes, [outcome].into(), "{}", page.answer.text);
+        assert_eq!(outcomes, [outcome].into(), "{}", page.response.text);
     };
     let check = |reply: Reply, outcome: &str| {
         let stub = Stub::start(move |_| reply.clone());
@@ -344,8 +344,8 @@ fn gauges_show_the_workers_and_the_queue() {
 /// Checks for one rejection with this reason, and none with another.
 fn check_rejected(mirror: &Mirror, reason: &str) {
     let page = Page::wait(mirror, &format!("a rejection for {reason}"), |page| page.sum(REJECTED, &[]) > 0.0);
-    assert_eq!(page.sum(REJECTED, &[("reason", reason)]), 1.0, "{reason} in\n{}", page.answer.text);
-    assert_eq!(page.sum(REJECTED, &[]), 1.0, "{reason} in\n{}", page.answer.text);
+    assert_eq!(page.sum(REJECTED, &[("reason", reason)]), 1.0, "{reason} in\n{}", page.response.text);
+    assert_eq!(page.sum(REJECTED, &[]), 1.0, "{reason} in\n{}", page.response.text);
 }
 
 #[test]
@@ -355,8 +355,8 @@ fn rejected_requests_are_counted_by_reason() {
         let mut stream = begin(&mirror, request, PATIENCE);
         // A rejection that has not been counted by now does not come.
         stream.shutdown(Shutdown::Write).unwrap();
-        let answer = read_one_answer(&mut stream).unwrap();
-        assert_eq!(answer.status, status, "{reason}: {}", answer.text);
+        let response = read_one_response(&mut stream).unwrap();
+        assert_eq!(response.status, status, "{reason}: {}", response.text);
         check_rejected(&mirror, reason);
     };
     let head = |line: &str| format!("POST /api/metric HTTP/1.1\r\nHost: m\r\n{line}\r\n\r\n").into_bytes();
@@ -451,7 +451,7 @@ fn the_figures_of_the_process_are_those_of_the_system() {
     let few = descriptors();
     let _open: Vec<TcpStream> = (0..50).map(|_| begin(&mirror, b"", PATIENCE)).collect();
     let page = Page::wait(&mirror, "more descriptors, as in /proc", |page| descriptors() >= few + 50.0 && agree(page));
-    assert!(page.only("process_open_fds") >= few + 46.0, "{}", page.answer.text);
+    assert!(page.only("process_open_fds") >= few + 46.0, "{}", page.response.text);
 }
 
 #[test]
@@ -473,13 +473,13 @@ fn clients_cannot_make_up_series() {
         };
         let request = format!("{verb} {path} HTTP/1.1\r\nHost: h{nth}\r\nX-Request-Id: {nth}\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
-        assert!(matches!(read_one_answer(&mut stream).unwrap().status, 404 | 405), "{request}");
+        assert!(matches!(read_one_response(&mut stream).unwrap().status, 404 | 405), "{request}");
     }
     for nth in 0..50 {
         let field = json!({"fieldName": format!("odd_{nth}")});
         mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": {"field": field}}));
     }
     let page = Page::wait(&mirror, "all of them", |page| page.sum(REQUESTS, &[]) >= (ODDITIES + 50) as f64);
-    assert!(series(&page) <= before + FEW, "{before}, now {}:\n{}", series(&page), page.answer.text);
-    assert_eq!(complaints(&page.answer.text), "");
+    assert!(series(&page) <= before + FEW, "{before}, now {}:\n{}", series(&page), page.response.text);
+    assert_eq!(complaints(&page.response.text), "");
 }

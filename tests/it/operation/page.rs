@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::http::{address, exchange};
 use crate::operation::get;
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::wait_until;
 
 /// The samples of the page at one moment.
 #[derive(Debug)]
 pub struct Page {
-    pub answer: Answer,
+    pub response: Response,
     pub samples: Vec<Sample>,
 }
 
@@ -25,15 +25,15 @@ pub struct Sample {
 impl Page {
     /// Gets it from a mirror.
     pub fn of(mirror: &Mirror) -> Page {
-        let answer = exchange(address(mirror), &get("/metrics"));
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        let samples = answer.text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
-        Page { answer, samples }
+        let response = exchange(address(mirror), &get("/metrics"));
+        assert_eq!(response.status, 200, "{}", response.text);
+        let samples = response.text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
+        Page { response, samples }
     }
 
     /// Gets it until a condition holds.
     pub fn wait(mirror: &Mirror, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
-        wait_until(|| format!("{what} in\n{}", Page::of(mirror).answer.text), || holds(&Page::of(mirror)));
+        wait_until(|| format!("{what} in\n{}", Page::of(mirror).response.text), || holds(&Page::of(mirror)));
         Page::of(mirror)
     }
 
@@ -51,13 +51,13 @@ impl Page {
         let found: Vec<&Sample> = self.samples.iter().filter(|sample| sample.name == name).collect();
         match found[..] {
             [Sample { labels, value, .. }] if labels.is_empty() => *value,
-            _ => panic!("{name} is {found:?} in\n{}", self.answer.text),
+            _ => panic!("{name} is {found:?} in\n{}", self.response.text),
         }
     }
 
     /// The type of a name in its `# TYPE` line.
     pub fn type_of(&self, name: &str) -> Option<&str> {
-        self.answer.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
+        self.response.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
     }
 }
 

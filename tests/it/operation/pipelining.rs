@@ -10,7 +10,7 @@ use serde_json::json;
 use super::metrics::is_busy;
 use super::page::Page;
 use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
-use crate::http::{header, read_answer, read_one_answer};
+use crate::http::{header, read_one_response, read_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::{memory, status_field, wait_until};
 use crate::support::stub::{Reply, Request, Stub, good};
@@ -27,10 +27,10 @@ fn numbered(line: &str, nth: usize, rest: &str) -> Vec<u8> {
 }
 
 /// Checks for the responses to this number of requests, in their order.
-fn check_answers(stream: &mut TcpStream, requests: usize) {
+fn check_responses(stream: &mut TcpStream, requests: usize) {
     for nth in 0..requests {
-        let answer = read_one_answer(stream).unwrap_or_else(|error| panic!("{nth}: {error}"));
-        assert_eq!(header(&answer.headers, "x-request-id"), Some(nth.to_string().as_str()), "{answer:?}");
+        let response = read_one_response(stream).unwrap_or_else(|error| panic!("{nth}: {error}"));
+        assert_eq!(header(&response.headers, "x-request-id"), Some(nth.to_string().as_str()), "{response:?}");
     }
 }
 
@@ -53,15 +53,15 @@ fn requests_behind_one_that_takes_long_hold_neither_threads_nor_workers() {
     // Long enough for the mirror to read all of them.
     for _ in 0..20 {
         let now = Instant::now();
-        check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
+        check_ok(&read_response(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
         assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(Page::of(&mirror).only("prometheusmirror_busy_workers"), 1.0);
     assert!(threads() < before + 60, "{} threads, {before} before", threads());
     held.release();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
-    check_answers(&mut stream, REQUESTS);
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 200);
+    check_responses(&mut stream, REQUESTS);
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
     let grown = memory(mirror.pid(), "VmRSS").saturating_sub(before);
     assert!(grown < 50 << 20, "{grown} bytes more");
     held.release();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
-    check_answers(&mut stream, REQUESTS - 1);
-    let last = read_one_answer(&mut stream).unwrap();
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 200);
+    check_responses(&mut stream, REQUESTS - 1);
+    let last = read_one_response(&mut stream).unwrap();
     assert_eq!(header(&last.headers, "connection"), Some("close"), "{last:?}");
 }
 
@@ -89,10 +89,10 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
 fn check_prompt(mirror: &Mirror, stub: &Stub) {
     for _ in 0..20 {
         let now = Instant::now();
-        let answer = read_answer(begin(mirror, &test_connection(&stub.details()), PATIENCE));
+        let response = read_response(begin(mirror, &test_connection(&stub.details()), PATIENCE));
         // For a moment, its requests may take all places.
-        if answer.status != 503 {
-            check_ok(&answer);
+        if response.status != 503 {
+            check_ok(&response);
         }
         assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
         std::thread::sleep(Duration::from_millis(50));
@@ -170,11 +170,11 @@ fn clients_that_read_no_responses_hold_a_quarter_of_the_workers_at_most() {
 
 /// Checks for a response that says how long its connection is kept, or that it is closed.
 fn check_kept(stream: &mut TcpStream, is_kept: bool) {
-    let answer = read_one_answer(stream).unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = read_one_response(stream).unwrap();
+    assert_eq!(response.status, 200, "{response:?}");
     let connection = if is_kept { "keep-alive" } else { "close" };
-    assert_eq!(header(&answer.headers, "connection"), Some(connection), "{answer:?}");
-    assert_eq!(header(&answer.headers, "keep-alive"), is_kept.then_some("timeout=75"), "{answer:?}");
+    assert_eq!(header(&response.headers, "connection"), Some(connection), "{response:?}");
+    assert_eq!(header(&response.headers, "keep-alive"), is_kept.then_some("timeout=75"), "{response:?}");
 }
 
 #[test]

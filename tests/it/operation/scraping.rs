@@ -44,6 +44,6 @@ pub fn scrape(engine: Engine, targets: &[Target], rules: Option<&Path>) -> Prome
 
 /// The current series of an expression.
 pub fn query(prometheus: &Prometheus, promql: &str) -> Vec<Value> {
-    let answer = prometheus.api("/api/v1/query", &[("query", promql)]);
-    answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}")).clone()
+    let response = prometheus.api("/api/v1/query", &[("query", promql)]);
+    response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}")).clone()
 }

@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{AT_ONCE, Held, begin, check_ok, exchange_aside, get, post, test_connection};
 use crate::http::settings::check_refused;
-use crate::http::{address, check_refusal, exchange, header, read_one_answer};
+use crate::http::{address, check_refusal, exchange, header, read_one_response};
 use crate::operation::metrics::is_busy;
 use crate::support::mirror::{API_KEY, Mirror, condition};
 use crate::support::process::{require, status_field, wait_until};
@@ -60,17 +60,17 @@ fn check_graceful(wrapper: &[&str], signal: &str) {
     let waiting = exchange_aside(&mirror, test_connection(&held.stub.details()));
     is_busy(&mirror, 1, 1);
     let mut kept = begin(&mirror, b"GET / HTTP/1.1\r\nHost: m\r\n\r\n", PATIENCE);
-    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut kept).unwrap().status, 200);
 
     begin_end(&mirror, signal);
     assert_eq!(exchange(address(&mirror), &get("/-/healthy")).status, 200, "{context}");
     let fresh = exchange(address(&mirror), &test_connection(&held.stub.details()));
     kept.write_all(&post("/api/connection", "", &json!({"connectionDetails": held.stub.details()}))).unwrap();
-    for answer in [fresh, read_one_answer(&mut kept).unwrap()] {
-        check_refusal(&answer, 503, &context);
-        assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
-        let seconds = header(&answer.headers, "retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
-        assert!(seconds.is_some_and(|seconds| seconds > 0), "{context}: {answer:?}");
+    for response in [fresh, read_one_response(&mut kept).unwrap()] {
+        check_refusal(&response, 503, &context);
+        assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}");
+        let seconds = header(&response.headers, "retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|seconds| seconds > 0), "{context}: {response:?}");
     }
     assert!(mirror.is_running(), "{context}");
 
@@ -107,7 +107,7 @@ fn a_mirror_with_nothing_to_do_ends_soon_whoever_is_connected() {
         let mirror = Mirror::start();
         let starts: [&[u8]; 3] = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: m\r\n\r\n"];
         let mut idle: Vec<TcpStream> = (0..9).map(|nth| begin(&mirror, starts[nth % starts.len()], PATIENCE)).collect();
-        assert_eq!(read_one_answer(&mut idle[2]).unwrap().status, 200);
+        assert_eq!(read_one_response(&mut idle[2]).unwrap().status, 200);
         mirror.signal(signal);
         check_code(mirror.end(SOON), 0, signal);
     }
@@ -138,9 +138,9 @@ fn a_mirror_that_leaves_late_is_not_ready_and_still_answers_for_that_long() {
     let now = Instant::now();
     begin_end(&mirror, "TERM");
     let request = post("/api/connection", "", &json!({"connectionDetails": stub.details()}));
-    let answer = read_one_answer(&mut begin(&mirror, &request, PATIENCE)).unwrap();
-    check_ok(&answer);
-    assert_eq!(header(&answer.headers, "connection"), Some("close"), "its client is to go elsewhere: {answer:?}");
+    let response = read_one_response(&mut begin(&mirror, &request, PATIENCE)).unwrap();
+    check_ok(&response);
+    assert_eq!(header(&response.headers, "connection"), Some("close"), "its client is to go elsewhere: {response:?}");
     check_code(mirror.end(DELAY + SOON), 0, "after the delay");
     assert!(now.elapsed() >= DELAY, "ended after {:?}", now.elapsed());
     assert_eq!(stub.requests().len(), 1);
@@ -190,12 +190,12 @@ fn a_response_that_has_begun_is_written_to_its_end() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&post("/api/metric", "Connection: close\r\n", &request)).unwrap();
     // The response has begun.
-    let mut answer = vec![0; 16];
-    stream.read_exact(&mut answer).unwrap();
+    let mut response = vec![0; 16];
+    stream.read_exact(&mut response).unwrap();
     begin_end(&mirror, "TERM");
     assert!(mirror.is_running(), "ended while an answer was written");
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8(answer).unwrap();
+    stream.read_to_end(&mut response).unwrap();
+    let text = String::from_utf8(response).unwrap();
     let body: serde_json::Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole answer");
     assert_eq!(body["telemetry"]["points"].as_array().unwrap().len(), SAMPLES as usize);
     check_code(mirror.end(SOON), 0, "the answer is written");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::page::Page;
-use crate::http::{address, header, read_one_answer};
+use crate::http::{address, header, read_one_response};
 use crate::support::mirror::{API_KEY, BINARY, Mirror};
 
 /// The number of clients that arrive at once, and their timeout.
@@ -65,8 +65,8 @@ fn is_answered(mirror: &Mirror, deadline: Instant) -> bool {
         let mut stream = TcpStream::connect(address(mirror))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n")?;
-        let answer = read_one_answer(&mut stream)?;
-        if header(&answer.headers, "connection") == Some("keep-alive") {
+        let response = read_one_response(&mut stream)?;
+        if header(&response.headers, "connection") == Some("keep-alive") {
             // As a connection pool does, which keeps the thread busy.
             std::thread::sleep(Duration::from_millis(500));
         }

@@ -7,7 +7,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::{START, for_any, label_value};
-use crate::support::mirror::{API_KEY, Answer, Mirror, condition, typed_condition};
+use crate::support::mirror::{API_KEY, Mirror, Response, condition, typed_condition};
 use crate::support::stub::{Reply, Request, Stub, good};
 
 /// The `requestTimeout` for random inputs, and how much later the response may arrive.
@@ -73,11 +73,11 @@ fn spoilt(mut good: Value, which: Index, by: &Value) -> Value {
 }
 
 /// Checks for a response or a typed error of the Mirror API or of HTTP, and never an internal error.
-fn check_answer(answer: &Answer, context: &str) {
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}: {answer:?}");
-    assert!([200, 400, 500].contains(&answer.status), "{context}: {answer:?}");
-    assert!(answer.json["_type"].is_string(), "{context}: {answer:?}");
-    assert_ne!(answer.json["summary"], "Internal error.", "{context}: {answer:?}");
+fn check_response(response: &Response, context: &str) {
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}: {response:?}");
+    assert!([200, 400, 500].contains(&response.status), "{context}: {response:?}");
+    assert!(response.json["_type"].is_string(), "{context}: {response:?}");
+    assert_ne!(response.json["summary"], "Internal error.", "{context}: {response:?}");
 }
 
 fn check_unharmed(mirror: &Mirror) {
@@ -139,7 +139,7 @@ fn any_bytes_as_a_body_are_answered() {
             let query_begins = body.windows(8).position(|window| window == b"\"query\":").unwrap();
             body.splice(place.max(query_begins)..place.max(query_begins), bytes.into_iter().take(3));
         }
-        check_answer(&mirror.post_bytes(path, &body), &format!("{path} {:?}", String::from_utf8_lossy(&body)));
+        check_response(&mirror.post_bytes(path, &body), &format!("{path} {:?}", String::from_utf8_lossy(&body)));
     });
     check_unharmed(&mirror);
 }
@@ -153,8 +153,8 @@ fn any_json_in_a_request_is_answered_in_time() {
         let (path, query) = requests()[which].clone();
         let body = json!({"connectionDetails": details, "query": spoilt(query, node, &json)});
         let begin = Instant::now();
-        let answer = mirror.post(path, &body);
-        check_answer(&answer, &format!("{path} {body}"));
+        let response = mirror.post(path, &body);
+        check_response(&response, &format!("{path} {body}"));
         assert!(begin.elapsed() < TIMEOUT + GRACE, "took {:?}: {path} {body}", begin.elapsed());
     });
     check_unharmed(&mirror);
@@ -168,7 +168,7 @@ fn any_json_as_a_response_of_the_upstream_is_dealt_with() {
     let series = |name: &str, samples: Value| json!([{"metric": label, name: samples}]);
     let success = |data: Value| json!({"status": "success", "data": data});
     let at = START / 1000 + 1;
-    let answers = vec![
+    let responses = vec![
         success(json!({"resultType": "matrix", "result": series("values", json!([[at, "1"], [at + 1, "NaN"]]))})),
         success(json!({"resultType": "vector", "result": series("value", json!([at, "1"]))})),
         success(json!({"resultType": "scalar", "result": [at, "1"]})),
@@ -178,15 +178,15 @@ fn any_json_as_a_response_of_the_upstream_is_dealt_with() {
         success(json!({"stub_metric": [{"type": "gauge", "help": "", "unit": ""}]})),
         json!({"status": "error", "errorType": "bad_data", "error": "no"}),
     ];
-    let inputs = (select(answers), any::<Index>(), any_json(), select(vec![200, 400, 422, 503]));
-    for_any(800, inputs, |(answer, node, json, status)| {
-        let body = spoilt(answer, node, &json);
+    let inputs = (select(responses), any::<Index>(), any_json(), select(vec![200, 400, 422, 503]));
+    for_any(800, inputs, |(response, node, json, status)| {
+        let body = spoilt(response, node, &json);
         let text = body.to_string();
         stub.behave(move |_| Reply::http(status, "application/json", &text));
         let test = [("/api/connection", json!({}))];
         for (path, query) in requests().into_iter().chain(test) {
-            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
-            check_answer(&answer, &format!("{path}, upstream {status} {body}"));
+            let response = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            check_response(&response, &format!("{path}, upstream {status} {body}"));
         }
     });
     check_unharmed(&mirror);

@@ -37,7 +37,7 @@ impl Ways {
     }
 
     /// Queries both mirrors, checks that the responses are the same, and returns one.
-    fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Answer {
+    fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Response {
         let (read, selected) = (self.reading.ask(query), self.selecting.ask(query));
         if read.status == 200 {
             assert_eq!(read.text, selected.text, "{what}: {query:?}");
@@ -76,8 +76,8 @@ fn the_samples_of_every_series_are_those_that_a_range_selector_finds() {
             let counts = |sample: &&Sample| sample.value.is_finite() && !sample.is_stale();
             let counting = series.samples.iter().filter(counts);
             let stored: Vec<Vec<f64>> = counting.map(|sample| vec![sample.value, sample.time as f64]).collect();
-            let answer = ways.ask(&query("__gauge__").between(start, end), &what);
-            assert_points(&answer, &stored, 0.0, &what);
+            let response = ways.ask(&query("__gauge__").between(start, end), &what);
+            assert_points(&response, &stored, 0.0, &what);
             let middle = series.samples[series.samples.len() / 2].time;
             for range in [(middle, middle), (middle + 1, end), (middle - 20 * MINUTE, middle + 1)] {
                 for key in ["__gauge__", "__counter__"] {
@@ -119,8 +119,8 @@ fn a_staleness_marker_is_no_sample_in_either_way_nor_is_it_zero() {
             assert_points(&ways.ask(&query, engine.name()), &rules.raw(series, start, end), 1e-12, name);
             for method in METHODS {
                 let expected = rules.buckets(&[series], method, (start, end), 30 * SECOND);
-                let answer = ways.ask(&query.clone().aggregated(method, 30 * SECOND), engine.name());
-                assert_points(&answer, &expected, 1e-12, &format!("{}: {method} of {name}", engine.name()));
+                let response = ways.ask(&query.clone().aggregated(method, 30 * SECOND), engine.name());
+                assert_points(&response, &expected, 1e-12, &format!("{}: {method} of {name}", engine.name()));
             }
         }
         ways.check_gone();
@@ -196,13 +196,13 @@ fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
             let query = conditions.into_iter().fold(Query::gauge("queue_depth"), Query::and);
             let count = query.clone().between(T0, T0 + 3 * HOUR).aggregated("EVENT_COUNT", 3 * HOUR);
             let promql = format!("sum(count_over_time({selector}[10799999ms]))");
-            let answer = ways.ask(&count, engine.name());
+            let response = ways.ask(&count, engine.name());
             match prometheus.value(&promql, T0 + 3 * HOUR - 1) {
                 Some(expected) => {
                     let expected = [vec![expected, T0 as f64, (T0 + 3 * HOUR) as f64]];
-                    assert_points(&answer, &expected, 0.0, &format!("{} {selector}", engine.name()));
+                    assert_points(&response, &expected, 0.0, &format!("{} {selector}", engine.name()));
                 }
-                None => assert_error(&answer, "MetricNotFoundError", &["queue_depth", "has the metric"]),
+                None => assert_error(&response, "MetricNotFoundError", &["queue_depth", "has the metric"]),
             }
             ways.ask(&query.between(T0, T0 + HOUR), engine.name());
         }

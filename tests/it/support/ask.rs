@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::engine::Engine;
-use super::mirror::{API_KEY, Answer, Mirror, condition};
+use super::mirror::{API_KEY, Mirror, Response, condition};
 use super::oracle::{Nan, close};
 use super::{prometheus, victoria};
 
@@ -64,7 +64,7 @@ impl Gateway {
     }
 
     /// Queries metric values.
-    pub fn ask(&self, query: &Query) -> Answer {
+    pub fn ask(&self, query: &Query) -> Response {
         self.mirror.metric(&self.details, query.0.clone())
     }
 
@@ -81,7 +81,7 @@ impl Gateway {
     }
 
     /// Tests the connection.
-    pub fn connection(&self) -> Answer {
+    pub fn connection(&self) -> Response {
         let request = json!({"_type": "TestConnectionRequest", "connectionDetails": self.details});
         self.mirror.post("/api/connection", &request)
     }
@@ -89,10 +89,10 @@ impl Gateway {
     fn fields(&self, kind: &str, path: &str, mut query: Value, list: &str, item: &str) -> (Vec<String>, bool) {
         query["_type"] = json!(format!("{kind}Query"));
         let request = json!({"_type": format!("{kind}Request"), "connectionDetails": self.details, "query": query});
-        let answer = self.mirror.post(path, &request);
-        let items = answer.json[list].as_array().unwrap_or_else(|| panic!("{}: {}", answer.status, answer.text));
-        assert_eq!(answer.json["_type"], format!("{kind}Response"));
-        (items.iter().map(|entry| entry[item].as_str().unwrap().to_owned()).collect(), answer.is_partial())
+        let response = self.mirror.post(path, &request);
+        let items = response.json[list].as_array().unwrap_or_else(|| panic!("{}: {}", response.status, response.text));
+        assert_eq!(response.json["_type"], format!("{kind}Response"));
+        (items.iter().map(|entry| entry[item].as_str().unwrap().to_owned()).collect(), response.is_partial())
     }
 }
 
@@ -159,27 +159,27 @@ impl Query {
 }
 
 /// The response has exactly these points, with values up to a relative error, and none was left out.
-pub fn assert_points(answer: &Answer, expected: &[Vec<f64>], tolerance: f64, what: &str) {
-    assert_cut(answer, &(expected.to_vec(), false), tolerance, what);
+pub fn assert_points(response: &Response, expected: &[Vec<f64>], tolerance: f64, what: &str) {
+    assert_cut(response, &(expected.to_vec(), false), tolerance, what);
 }
 
 /// The response has exactly these points, with values up to a relative error, and this `isPartial`.
-pub fn assert_cut(answer: &Answer, expected: &(Vec<Vec<f64>>, bool), tolerance: f64, what: &str) {
-    let points = answer.points();
+pub fn assert_cut(response: &Response, expected: &(Vec<Vec<f64>>, bool), tolerance: f64, what: &str) {
+    let points = response.points();
     let (expected, partial) = expected;
     for (index, (point, expected)) in points.iter().zip(expected).enumerate() {
         let same = point[1..] == expected[1..] && close(point[0], expected[0], tolerance);
         assert!(same, "{what}: point {index} is {point:?}, expected {expected:?}");
     }
     assert_eq!(points.len(), expected.len(), "{what}: number of points; the first: {:?}", points.first());
-    assert_eq!(answer.is_partial(), *partial, "{what}: isPartial");
+    assert_eq!(response.is_partial(), *partial, "{what}: isPartial");
 }
 
 /// The response is this error, with the API key, and its text has all these parts.
-pub fn assert_error(answer: &Answer, kind: &str, parts: &[&str]) {
-    assert_eq!((answer.status, &answer.json["_type"]), (500, &json!(kind)), "{}", answer.text);
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
-    let text = error_text(&answer.json);
+pub fn assert_error(response: &Response, kind: &str, parts: &[&str]) {
+    assert_eq!((response.status, &response.json["_type"]), (500, &json!(kind)), "{}", response.text);
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
+    let text = error_text(&response.json);
     for part in parts {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }

@@ -54,8 +54,8 @@ impl Browser {
         let mut response =
             agent.post(driver().url("/session")).send(capabilities.to_string()).expect("chromedriver answers");
         let text = response.body_mut().read_to_string().unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {text}"));
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let id = json["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {text}"));
         let browser = Browser { session: driver().url(&format!("/session/{id}")), agent };
         browser.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -69,8 +69,8 @@ impl Browser {
         let mut response =
             self.agent.post(format!("{}{path}", self.session)).send(body.to_string()).expect("chromedriver answers");
         let text = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
-        let mut answer: Value = serde_json::from_str(&text).unwrap();
-        if response.status() == 200 { Ok(answer["value"].take()) } else { Err(format!("{path} {body}: {text:.600}")) }
+        let mut json: Value = serde_json::from_str(&text).unwrap();
+        if response.status() == 200 { Ok(json["value"].take()) } else { Err(format!("{path} {body}: {text:.600}")) }
     }
 
     /// Opens a page.

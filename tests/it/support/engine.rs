@@ -78,8 +78,8 @@ impl Engine {
         let form = [("query", query), ("time", format!("{}.{:03}", end / 1000, end % 1000))];
         let mut response = agent().post(self.shared().url("/api/v1/query")).send_form(form).expect("an answer");
         let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{selector}: {answer}"));
+        let response: Value = serde_json::from_str(&text).unwrap();
+        let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{selector}: {response}"));
         let labels = |metric: &Value| serde_json::from_value(metric.clone()).unwrap();
         let sample = |pair: &Value| Sample {
             time: (pair[0].as_f64().unwrap() * 1000.0).round() as i64,

@@ -30,7 +30,7 @@ pub struct Mirror {
 
 /// A response of the mirror.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// The body, or `null` if it is not JSON.
@@ -140,39 +140,39 @@ impl Mirror {
     }
 
     /// Posts a JSON value to a path such as `/api/metric`.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub fn post(&self, path: &str, body: &Value) -> Response {
         self.post_bytes(path, body.to_string().as_bytes())
     }
 
     /// Posts a JSON value to a path, and requests an explanation.
-    pub fn post_explained(&self, path: &str, body: &Value) -> Answer {
+    pub fn post_explained(&self, path: &str, body: &Value) -> Response {
         self.post_with(path, body, "X-MIRROR-EXPLAIN", "true")
     }
 
     /// Posts a JSON value to a path, with one more header.
-    pub fn post_with(&self, path: &str, body: &Value, name: &str, value: &str) -> Answer {
+    pub fn post_with(&self, path: &str, body: &Value, name: &str, value: &str) -> Response {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
-        answer(request.header(name, value).send(body.to_string()))
+        received(request.header(name, value).send(body.to_string()))
     }
 
     /// Posts any bytes to a path.
-    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Response {
         let url = format!("{}{path}", self.base);
-        answer(self.agent.post(&url).header("Content-Type", "application/json").send(body))
+        received(self.agent.post(&url).header("Content-Type", "application/json").send(body))
     }
 
     /// Gets a path.
-    pub fn get(&self, path: &str) -> Answer {
-        answer(self.agent.get(format!("{}{path}", self.base)).call())
+    pub fn get(&self, path: &str) -> Response {
+        received(self.agent.get(format!("{}{path}", self.base)).call())
     }
 
     /// Gets a path with one more header.
-    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
-        answer(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
+    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Response {
+        received(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
     }
 
     /// Queries metric values. `query` is the content of `"query"`, `upstream` the Connection Details.
-    pub fn metric(&self, upstream: &Value, query: Value) -> Answer {
+    pub fn metric(&self, upstream: &Value, query: Value) -> Response {
         let mut query = query;
         query["_type"] = json!("MetricsQuery");
         self.post("/api/metric", &json!({"_type": "MetricsRequest", "connectionDetails": upstream, "query": query}))
@@ -190,7 +190,7 @@ impl Drop for Mirror {
     }
 }
 
-impl Answer {
+impl Response {
     /// The points of a `MetricsResponse`. Panics with the whole response if it is something else.
     pub fn points(&self) -> Vec<Vec<f64>> {
         let points = self.json["telemetry"]["points"].as_array();
@@ -228,7 +228,7 @@ fn listening_address(line: &str) -> Option<String> {
     rest.split_whitespace().next().map(str::to_owned)
 }
 
-fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+fn received(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Response {
     let mut response = result.expect("the mirror answers");
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> = response
@@ -239,7 +239,7 @@ fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
     let key = headers.iter().find(|(name, _)| name == "x-mirror-api-key").map(|(_, v)| v.clone());
     let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
     let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { status, json, text, key, headers }
+    Response { status, json, text, key, headers }
 }
 
 /// One equality condition of the Mirror API with a string value.

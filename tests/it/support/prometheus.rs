@@ -115,20 +115,20 @@ impl Prometheus {
     /// The response of an API path to these parameters.
     pub fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let request = self.agent.get(self.url(path)).query_pairs(parameters.iter().copied());
-        let mut answer = request.call().expect("Prometheus answers");
-        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+        let mut response = request.call().expect("Prometheus answers");
+        serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
     }
 
     /// Its version, such as `2.42.0`.
     pub fn version(&self) -> String {
-        let answer = self.api("/api/v1/status/buildinfo", &[]);
-        answer["data"]["version"].as_str().unwrap_or_else(|| panic!("no version: {answer}")).to_owned()
+        let response = self.api("/api/v1/status/buildinfo", &[]);
+        response["data"]["version"].as_str().unwrap_or_else(|| panic!("no version: {response}")).to_owned()
     }
 
     /// The value of an expression with at most one result, at a time in milliseconds.
     pub fn value(&self, promql: &str, time: i64) -> Option<f64> {
-        let answer = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
-        let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+        let response = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
+        let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}"));
         assert!(results.len() <= 1, "{promql} has {} results", results.len());
         results.first().map(|result| number(&result["value"][1]))
     }
@@ -141,8 +141,8 @@ impl Prometheus {
             let end = end.min(start + 9_999 * step);
             let [start, end, step] = [start, end, step].map(seconds);
             let parameters = [("query", promql), ("start", &start), ("end", &end), ("step", &step)];
-            let answer = self.api("/api/v1/query_range", &parameters);
-            let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+            let response = self.api("/api/v1/query_range", &parameters);
+            let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}"));
             assert!(results.len() <= 1, "{promql} has {} results", results.len());
             for pair in results.iter().flat_map(|result| result["values"].as_array().unwrap()) {
                 points.push(vec![number(&pair[1]), (pair[0].as_f64().unwrap() * 1000.0).round()]);
@@ -153,8 +153,8 @@ impl Prometheus {
 
     /// The error message of the response to an instant query.
     pub fn error(&self, promql: &str) -> String {
-        let answer = self.api("/api/v1/query", &[("query", promql)]);
-        answer["error"].as_str().unwrap_or_else(|| panic!("{promql}: {answer}")).to_owned()
+        let response = self.api("/api/v1/query", &[("query", promql)]);
+        response["error"].as_str().unwrap_or_else(|| panic!("{promql}: {response}")).to_owned()
     }
 
     /// The value of an expression for each whole bucket of a range, queried separately at the last millisecond of the bucket.

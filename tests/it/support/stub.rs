@@ -168,13 +168,13 @@ impl Stub {
         Stub::start(move |request| {
             let url = format!("{url}{}", request.path);
             let parameters = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let answer = match request.method.as_str() {
+            let response = match request.method.as_str() {
                 "POST" => agent().post(url).send_form(parameters),
                 _ => agent().get(url).query_pairs(parameters).call(),
             };
-            let mut answer = answer.expect("an answer of the server behind the stub");
-            let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-            Reply::http(answer.status().as_u16(), "application/json", text)
+            let mut response = response.expect("an answer of the server behind the stub");
+            let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+            Reply::http(response.status().as_u16(), "application/json", text)
         })
     }
 

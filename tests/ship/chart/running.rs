@@ -112,8 +112,8 @@ fn check_tested(rendered: &Manifests, mirror: &Mirror) {
 fn the_server_takes_what_the_chart_sets() {
     let rendered = Install::promised().render();
     let mirror = Pod::new(&rendered, rendered.pod(), &[]).start();
-    let answer = mirror.get("/-/ready");
-    assert_eq!((answer.status, answer.key.as_deref()), (200, Some(KEY)));
+    let response = mirror.get("/-/ready");
+    assert_eq!((response.status, response.key.as_deref()), (200, Some(KEY)));
     check_tested(&rendered, &mirror);
 }
 
