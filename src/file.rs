@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_is_still_to_write_is_not_waited_for() {
-        // Some systems forbid it, and in containers it may be a device. This one has no end.
+        // Some systems forbid it, and in containers it may be a device. This file is endless.
         let error = read(Path::new("/proc/kmsg"), 1 << 30).unwrap_err().to_string();
         assert!(error.starts_with("is not a regular file") || error.starts_with("cannot be read"), "{error}");
     }

@@ -147,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let write = |text: &str| {
-            // As Kubernetes does it: another file under the same name.
+            // Kubernetes replaces the file by renaming.
             let next = folder.path().join("next");
             fs::write(&next, text).unwrap();
             fs::rename(&next, &path).unwrap();

@@ -38,7 +38,7 @@ pub(crate) const HEADERS: [(&str, &str); 5] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "no-cache"),
-    // The same path has a plain text for programs.
+    // Programs get a plain text at the path of the page.
     ("Vary", "Accept"),
 ];
 

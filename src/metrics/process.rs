@@ -50,7 +50,7 @@ mod tests {
         let (descriptors, now) = (OpenDescriptors::default(), Instant::now());
         let at = |ms: u64| descriptors.count(now + Duration::from_millis(ms));
         let before = at(0);
-        // Other tests open and close some meanwhile.
+        // Other tests open and close descriptors meanwhile.
         let opened: Vec<fs::File> = (0..200).map(|_| fs::File::open("/proc/self/status").unwrap()).collect();
         assert_eq!(at(999), before);
         assert!(before > 0 && at(1_000) > before + 100);

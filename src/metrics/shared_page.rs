@@ -49,7 +49,7 @@ mod tests {
             assert_eq!(first.join().unwrap(), "0");
             assert!(others.into_iter().all(|other| other.join().unwrap() == "1"));
         });
-        // What was rendered before is not true any more.
+        // A later call renders again.
         assert_eq!((get().as_str(), get().as_str()), ("2", "3"));
     }
 }

@@ -70,10 +70,10 @@ mod tests {
     const TICK: Duration = Duration::from_millis(100);
     const IDLE: Duration = Duration::from_millis(600);
 
-    /// How late a thread may get its turn.
+    /// How late the scheduler may run a thread.
     const LATENESS: Duration = Duration::from_secs(2);
 
-    /// A host whose threads may be short.
+    /// A host that reports whether threads are short.
     struct TestHost(AtomicBool);
 
     impl Host for TestHost {
@@ -86,8 +86,8 @@ mod tests {
         }
     }
 
-    /// Answers `requests`, each after `delay`, then measures how long the idle connection stays open. If `is_short`, threads become short
-    /// once all are answered.
+    /// Answers `requests`, each after `delay`, then measures how long the idle connection stays open. If `is_short`, threads become
+    /// short after the last response.
     fn kept(requests: usize, delay: Duration, is_short: bool) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         SockRef::from(&listener).set_read_timeout(Some(TICK)).unwrap();
@@ -117,11 +117,11 @@ mod tests {
     fn a_connection_is_kept_after_its_last_response_for_as_long_as_there_is_room() {
         let none = Duration::ZERO;
         for (requests, delay, is_short, expected) in [
-            // Without a request it is of no use.
+            // A connection without a request is not kept.
             (0, none, false, none),
             (1, none, false, IDLE - TICK),
             (3, none, false, IDLE - TICK),
-            // However long the response took.
+            // Regardless of how long the response took.
             (1, 2 * IDLE, false, IDLE - TICK),
             (1, none, true, none),
         ] {

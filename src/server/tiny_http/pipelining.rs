@@ -131,7 +131,7 @@ pub(in crate::server) enum AfterTurn<T> {
 mod tests {
     use super::*;
 
-    /// What a turn is followed by: a request and whether it is the last, or none.
+    /// The request whose turn is next, and whether it is the last; or none.
     fn next(pipelines: &Pipelines<usize>, connection: &ConnectionHandle) -> Option<(usize, bool)> {
         match pipelines.end(connection) {
             AfterTurn::Next(waiting) => Some((waiting.request, waiting.is_last)),
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_last_that_may_wait_is_told_so() {
-        // How long heads are, and how many of them may wait.
+        // The length of heads, and how many of them may wait.
         for (held_bytes, most) in [(0, 100), (1_310, 100), (1_312, 100), (1_500, 88), (64 << 10, 3)] {
             let (pipelines, connection) = (Pipelines::default(), ConnectionHandle::default());
             let begin = |nth| pipelines.begin(&connection, nth, held_bytes);
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn all_that_wait_have_16_mib_and_give_it_back() {
         let pipelines = Pipelines::default();
-        // Two wait on each, of 64 KiB: 128 connections have 16 MiB.
+        // Two heads of 64 KiB wait on each: on 128 connections, they have 16 MiB.
         let connections: Vec<ConnectionHandle> = (0..128).map(|_| ConnectionHandle::default()).collect();
         let begin = |connection: &ConnectionHandle, nth: usize| pipelines.begin(connection, nth, 64 << 10);
         for connection in &connections {

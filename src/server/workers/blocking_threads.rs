@@ -137,7 +137,7 @@ mod tests {
                     gate
                 })
                 .collect();
-            // The last goes first: none waits for one before it.
+            // In reverse order: no task waits for one before it.
             for (nth, gate) in gates.iter().enumerate().rev() {
                 gate.send(()).unwrap();
                 assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(nth));
@@ -164,7 +164,7 @@ mod tests {
             gate.send(()).unwrap();
             all.recv_timeout(Duration::from_secs(10)).unwrap();
         }
-        // Each thread holds the pool, as this test does. One of them stays beyond the bound.
+        // Each thread and this test hold a reference. One thread may exceed the bound, because it stays.
         let deadline = Instant::now() + IDLE / 2;
         while Arc::strong_count(&threads) > MAX_IDLE_THREADS + 2 {
             assert!(Instant::now() < deadline, "{} threads stay", Arc::strong_count(&threads) - 1);

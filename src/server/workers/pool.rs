@@ -237,10 +237,10 @@ mod tests {
         Lane { upstream, is_known: false, most: None }
     }
 
-    /// The upstream of a task, and what has come of it.
+    /// The upstream of a task, and its outcome.
     type Begun = (u64, TaskOutcome);
 
-    /// A pool whose tasks say that they begin, and wait until they may end.
+    /// A pool whose tasks report that they begin, and wait until they may end.
     struct Workshop {
         pool: Pool,
         metrics: Arc<Metrics>,
@@ -297,7 +297,7 @@ mod tests {
             self.begun.recv_timeout(Duration::from_millis(30)).is_err()
         }
 
-        /// Ends one task of an upstream, the oldest.
+        /// Ends the oldest task of an upstream.
         fn end_one(&mut self, upstream: u64) {
             drop(self.gates.get_mut(&upstream).unwrap().remove(0));
         }
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(shop.next_upstreams(2), [1, 1]);
         run_all(&mut shop, &[1, 1, 2, 3, 2]);
         shop.end_one(1);
-        // 1 holds the other worker still.
+        // Upstream 1 still holds the other worker.
         assert_eq!(shop.next(), (2, WORKER));
         shop.end_one(1);
         assert_eq!(shop.next(), (1, WORKER));
@@ -401,7 +401,7 @@ mod tests {
         (0..4).for_each(|_| assert!(shop.run(unknown(1), LONG)));
         (0..3).for_each(|_| assert!(shop.run(unknown(2), LONG)));
         assert_eq!(shop.next_upstreams(7), [1, 1, 1, 1, 2, 2, 2]);
-        // One worker is free: 2 has its share of the workers, and the unknown ones have theirs.
+        // One worker is free: upstream 2 has its share of the workers, and the unknown upstreams have theirs.
         assert!(shop.run(lane(2), LONG) && shop.run(unknown(3), LONG));
         assert!(shop.nothing_begins());
         shop.end_one(2);

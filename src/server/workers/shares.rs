@@ -177,7 +177,7 @@ mod tests {
         check(40, 400, &[(lane(1), 330)], Full::Upstream { held: 330 });
         check(20, 200, &[(lane(1), 110), (lane(2), 110)], Full::Everything);
         check(20, 200, &[(unknown(1), 100), (unknown(2), 93)], Full::UnknownUpstreams { held: 193 });
-        // Without a reserve, it is not one upstream that is to blame.
+        // Without a reserve, no single upstream is to blame.
         check(3, 5, &[(lane(1), 8)], Full::Everything);
     }
 }
