@@ -64,15 +64,12 @@ pub(super) struct Exchange {
     edge: Arc<Edge>,
     /// Counts the request. A shutdown waits until the count is zero.
     in_flight: Held,
-    /// Whether the bytes after it certainly begin a new request, even if its body is not read.
-    has_certain_end: bool,
     /// Why its head is refused, if it is.
     fault: Option<Error>,
-    /// Whether its whole body has been read, so that tiny_http does not wait for the client before it writes the reply.
+    /// Whether its whole body has been read, so that tiny_http does not wait for the client before it writes the reply. tiny_http
+    /// reads short bodies before it hands the request over.
     is_read: bool,
-    /// Whether tiny_http had read its body before it handed the request over, and now waits for the next request.
-    is_prefetched: bool,
-    /// Whether the mirror does not answer the requests behind it on its connection.
+    /// Whether the mirror must not answer requests behind it on its connection, even if this one succeeds.
     is_last: bool,
 }
 
@@ -81,29 +78,20 @@ impl Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let in_flight = Held::new(&edge.in_flight);
         let fault = framing::fault(&request);
-        let has_certain_end =
-            fault.is_none() && !body::is_chunked(&request) && !limits::announces_more_than_is_discarded(&request);
-        let is_prefetched = body::is_prefetched(&request);
+        // Bytes after the body may still belong to this request.
+        let has_uncertain_end =
+            fault.is_some() || body::is_chunked(&request) || limits::announces_more_than_is_discarded(&request);
+        let is_read = body::is_prefetched(&request);
         let id = given.unwrap_or_else(|| new_id().into());
         let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));
         let (accepted, trace) = (Instant::now(), Arc::new(trace));
-        Exchange {
-            request,
-            accepted,
-            trace,
-            edge,
-            in_flight,
-            has_certain_end,
-            fault,
-            is_read: is_prefetched,
-            is_prefetched,
-            is_last,
-        }
+        let is_last = is_last || has_uncertain_end;
+        Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last }
     }
 
     /// Whether the mirror must not answer requests behind it, even if this one succeeds.
     pub(super) fn ends_connection(&self) -> bool {
-        self.is_last || !self.has_certain_end
+        self.is_last
     }
 
     /// Finds the method or page at its path, or gives the reply if its head is refused.
@@ -126,7 +114,7 @@ impl Exchange {
 
     /// Whether its body can be read without waiting for the client.
     pub(super) fn is_prefetched(&self) -> bool {
-        self.is_prefetched
+        self.is_read
     }
 
     /// Reads its body, within the bounds and the deadline for it.
@@ -154,7 +142,7 @@ impl Exchange {
 
     /// Writes its reply, which takes long if the client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange { request, accepted, trace, edge, in_flight, has_certain_end, is_read, is_last, fault, .. } = self;
+        let Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last } = self;
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
@@ -168,7 +156,6 @@ impl Exchange {
         let keyed = edge.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = keyed.into_reply();
         let is_last = is_last
-            || !has_certain_end
             || edge.gateway.is_leaving()
             || edge.threads.are_short()
             || request.is_last()
