@@ -185,7 +185,7 @@ fn a_connection_that_fails_is_a_connection_error_in_time() {
     let head = head("Content-Length: 1000\r\n\r\n");
     let begun = format!(r#"{{"status":"success","data":"{MARKER}"#);
     for (fault, bytes) in [
-        ("no answer at all", String::new()),
+        ("no response at all", String::new()),
         ("half a status line", "HTTP/1.1 20".to_owned()),
         ("a head without a body", head.clone()),
         ("a body cut short", format!("{head}{begun}")),
@@ -202,7 +202,7 @@ fn an_upstream_that_is_too_slow_is_a_connection_error_in_time() {
     let mirrors = mirrors();
     let response = Reply::success(json!({"resultType": "vector", "result": []}));
     check_reply(&mirrors, "a byte every 100 ms", response.clone().dripping(Duration::from_millis(100)));
-    check_reply(&mirrors, "a right answer too late", response.delayed(TIMEOUT + GRACE));
+    check_reply(&mirrors, "a right response too late", response.delayed(TIMEOUT + GRACE));
     for (fault, begin, piece) in [
         ("a byte of the head every 200 ms", "HTTP/1.1 200 O".to_owned(), "K"),
         ("a byte of the body every 200 ms", head("\r\n"), " "),

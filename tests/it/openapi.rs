@@ -37,7 +37,7 @@ fn check(mirror: &Mirror, headers: &[&str]) {
     let page = Page::of(mirror);
     for method in ["connection", "connection_check", "field_name", "field_value", "metric"] {
         let good = page.sum("prometheusmirror_requests_total", &[("method", method), ("status", "200")]);
-        assert!(good >= 10.0, "{method}: {good} good answers are too few to judge by");
+        assert!(good >= 10.0, "{method}: {good} good responses are too few to judge by");
     }
 }
 

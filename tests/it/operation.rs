@@ -80,7 +80,7 @@ impl Held {
     /// Waits until it holds so many answers.
     fn wait_for(&self, responses: usize) {
         let seen = || self.stub.requests().len();
-        wait_until(|| format!("{responses} answers are held; it is {}", seen()), || seen() >= responses);
+        wait_until(|| format!("{responses} responses are held; it is {}", seen()), || seen() >= responses);
     }
 
     /// Lets all answers go, those to come too.

@@ -250,7 +250,7 @@ fn a_push_is_by_the_one_who_has_logged_in() {
             machine.install("sh");
             let load = format!("sh load.sh --with ctr --user {USER} --plain-http {target}");
             let outcome =
-                machine.response(&["script", "--quiet", "--return", "--command", &load, "/dev/null"], PASSWORD);
+                machine.run_with_input(&["script", "--quiet", "--return", "--command", &load, "/dev/null"], PASSWORD);
             assert!(outcome.succeeded, "{outcome:?}");
         } else {
             machine.log_in(&registry);

@@ -49,9 +49,9 @@ impl Registry {
             vec!["serve".to_owned(), file.to_str().unwrap().to_owned()]
         });
         let registry = Registry { server };
-        let responses =
+        let is_up =
             || agent().get(registry.server.url("/v2/")).call().is_ok_and(|response| response.status() == status);
-        wait_until(|| "the registry answers".to_owned(), responses);
+        wait_until(|| "the registry answers".to_owned(), is_up);
         registry
     }
 
@@ -225,7 +225,7 @@ impl Machine {
     }
 
     /// Runs a program in the folder of the bundle, with a line of input.
-    pub fn response(&self, command: &[&str], line: &str) -> Outcome {
+    pub fn run_with_input(&self, command: &[&str], line: &str) -> Outcome {
         let mut program = Command::new(self.path("bin").join(command[0]));
         program.args(&command[1..]).current_dir(self.bundle());
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

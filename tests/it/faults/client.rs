@@ -115,7 +115,7 @@ fn a_400_to_post_is_a_response_and_not_retried() {
 fn a_kept_connection_that_the_upstream_closed_in_between_is_no_error() {
     for (how, behaviour) in [
         // Closed while idle: the mirror may notice before it writes, or not.
-        ("after each answer", (|request| good(request).then(After::Close)) as fn(&Request) -> Reply),
+        ("after each response", (|request| good(request).then(After::Close)) as fn(&Request) -> Reply),
         // Closed or reset just when the next request arrives, as in a race.
         ("upon the second request", |request| match request.nth {
             0 => good(request),
@@ -161,8 +161,8 @@ fn a_connection_is_used_again_after_a_response_of_any_length() {
         json!({"status": "success", "data": names})
     };
     for (what, reply) in [
-        ("a short answer", Reply::json(&names(3))),
-        ("a short answer in chunks", Reply::chunked(&names(3))),
+        ("a short response", Reply::json(&names(3))),
+        ("a short response in chunks", Reply::chunked(&names(3))),
         ("300 KB", Reply::json(&names(10_000))),
         ("300 KB in chunks", Reply::chunked(&names(10_000))),
         ("3 MB", Reply::json(&names(100_000))),
@@ -193,7 +193,7 @@ fn every_query_carries_the_time_that_is_left_and_asks_for_no_cache() {
         for (before, request) in (0..).zip(stub.requests()) {
             if request.path.starts_with("/api/v1/query") {
                 let left = duration(request.parameter("timeout").unwrap_or_else(|| panic!("no timeout: {request:?}")));
-                assert!(left <= TIMEOUT - each * before, "{left:?} after {before} answers: {request:?}");
+                assert!(left <= TIMEOUT - each * before, "{left:?} after {before} responses: {request:?}");
                 assert!(left > Duration::ZERO, "{request:?}");
                 assert_eq!(request.parameter("nocache"), Some("1"), "{request:?}");
             }
@@ -300,7 +300,7 @@ fn the_password_of_a_url_is_shown_to_nobody() {
     for (fault, reply) in [
         ("401", Reply::http(401, "text/plain", "who are you")),
         ("an error", Reply::error(400, "bad_data", "parse error")),
-        ("no answer", Reply::raw("").then(After::Close)),
+        ("no response", Reply::raw("").then(After::Close)),
         ("garbage", Reply::http(200, "text/plain", "hello")),
         ("silence", Reply::raw("").then(After::Hang)),
     ] {

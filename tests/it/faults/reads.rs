@@ -67,7 +67,7 @@ const DAMAGED: &str = "sent samples that cannot be read: ";
 fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
     let mirrors = mirrors();
     for (fault, bytes) in [
-        ("no answer at all", Vec::new()),
+        ("no response at all", Vec::new()),
         ("half a status line", b"HTTP/1.1 20".to_vec()),
         ("a head without a body", head("Content-Length: 1000\r\n")),
         ("a head without chunks", head("Transfer-Encoding: chunked\r\n")),
@@ -83,7 +83,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
         }
     }
     let late = streamed::in_chunks(&good_frames()).delayed(TIMEOUT * 2);
-    check(&mirrors, "a good answer too late", &late, SILENT);
+    check(&mirrors, "a good response too late", &late, SILENT);
     let alert = Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close);
     check(&mirrors, "a TLS alert", &alert, "its port uses https");
     let garbage = Reply::raw("").then(After::Repeat(MARKER.repeat(100).into_bytes()));

@@ -51,12 +51,12 @@ fn faults_leave_no_connection_open() {
 
     let begun = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{";
     for (fault, reply) in [
-        ("no answer", Reply::raw("").then(After::Close)),
+        ("no response", Reply::raw("").then(After::Close)),
         ("a reset", Reply::raw("").then(After::Reset)),
         ("silence", Reply::raw("").then(After::Hang)),
-        ("half an answer, closed", Reply::raw(begun).then(After::Close)),
-        ("half an answer, reset", Reply::raw(begun).then(After::Reset)),
-        ("half an answer, silent", Reply::raw(begun).then(After::Hang)),
+        ("half a response, closed", Reply::raw(begun).then(After::Close)),
+        ("half a response, reset", Reply::raw(begun).then(After::Reset)),
+        ("half a response, silent", Reply::raw(begun).then(After::Hang)),
         ("garbage", Reply::raw("garbage").then(After::Hang)),
         ("HTML without an end", Reply::raw("HTTP/1.1 200 OK\r\n\r\n").then(After::Repeat(vec![b'<'; 1 << 16]))),
         ("a refusal", Reply::http(403, "text/plain", "no")),

@@ -37,7 +37,7 @@ fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Response>, String) {
 fn check_refused(mirror: &Mirror, request: impl AsRef<[u8]>, names: &str) {
     let (response, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
     let request = String::from_utf8_lossy(request.as_ref());
-    let response = response.unwrap_or_else(|| panic!("{request:?}: no answer"));
+    let response = response.unwrap_or_else(|| panic!("{request:?}: no response"));
     check_refusal(&response, 400, &request);
     let details = response.json["details"].as_str().unwrap();
     assert!(details.contains(names), "{request:?}: {details}");

@@ -140,7 +140,7 @@ fn what_clients_have_left_behind_is_not_worked_off() {
     let (first, begun) = (answered(), Instant::now());
     std::thread::sleep(Duration::from_millis(500));
     // This page is one.
-    assert!(answered() - first <= 2.0, "{} answers in {:?}", answered() - first, begun.elapsed());
+    assert!(answered() - first <= 2.0, "{} responses in {:?}", answered() - first, begun.elapsed());
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn wait_for_recovery(mirror: &Mirror, stub: &Stub, context: &str) {
     let left = Instant::now();
     while !answers(address(mirror), stub) {
         assert!(mirror.is_running(), "{context}: ended\n{}", mirror.log());
-        assert!(left.elapsed() < RECOVERY, "{context}: no answer\n{}", mirror.log());
+        assert!(left.elapsed() < RECOVERY, "{context}: no response\n{}", mirror.log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -121,7 +121,7 @@ fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
     });
     let logged = || mirror.log().matches("cut=").count();
     drop(slow);
-    wait_until(|| "the answers are cut".to_owned(), || logged() > 0);
+    wait_until(|| "the responses are cut".to_owned(), || logged() > 0);
     let held: Value = json!(Page::of(&mirror).only("prometheusmirror_memory_held_bytes"));
     assert!(held.as_f64().unwrap() <= f64::from(64 << 20), "{held}");
 }

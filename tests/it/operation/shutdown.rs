@@ -193,12 +193,13 @@ fn a_response_that_has_begun_is_written_to_its_end() {
     let mut response = vec![0; 16];
     stream.read_exact(&mut response).unwrap();
     begin_end(&mirror, "TERM");
-    assert!(mirror.is_running(), "ended while an answer was written");
+    assert!(mirror.is_running(), "ended while a response was written");
     stream.read_to_end(&mut response).unwrap();
     let text = String::from_utf8(response).unwrap();
-    let body: serde_json::Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole answer");
+    let body: serde_json::Value =
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole response");
     assert_eq!(body["telemetry"]["points"].as_array().unwrap().len(), SAMPLES as usize);
-    check_code(mirror.end(SOON), 0, "the answer is written");
+    check_code(mirror.end(SOON), 0, "the response is written");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn any_query_has_the_response_of_the_oracle() {
         }
         None => open.set(open.get() + 1),
     });
-    assert!(open.get() < 210, "{}: {} questions of 4200 depend on how much is read", again(), open.get());
+    assert!(open.get() < 210, "{}: {} queries of 4200 depend on how much is read", again(), open.get());
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Engine {
     pub fn find(self, selector: &str, start: i64, end: i64) -> Vec<(BTreeMap<String, String>, Vec<Sample>)> {
         let query = format!("{selector}[{}ms]", end - start);
         let form = [("query", query), ("time", format!("{}.{:03}", end / 1000, end % 1000))];
-        let mut response = agent().post(self.shared().url("/api/v1/query")).send_form(form).expect("an answer");
+        let mut response = agent().post(self.shared().url("/api/v1/query")).send_form(form).expect("a response");
         let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
         let response: Value = serde_json::from_str(&text).unwrap();
         let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{selector}: {response}"));

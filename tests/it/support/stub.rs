@@ -172,7 +172,7 @@ impl Stub {
                 "POST" => agent().post(url).send_form(parameters),
                 _ => agent().get(url).query_pairs(parameters).call(),
             };
-            let mut response = response.expect("an answer of the server behind the stub");
+            let mut response = response.expect("a response of the server behind the stub");
             let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
             Reply::http(response.status().as_u16(), "application/json", text)
         })

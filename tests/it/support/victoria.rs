@@ -40,7 +40,7 @@ fn start(engine: Engine) -> Server {
         agent().get(server.url("/internal/force_flush")).call().expect("a flush");
         let query = r#"sum(count_over_time({__name__!=""}[30d]))"#;
         let form = [("query", query.to_owned()), ("time", (samples::T0 / 1000 + 30 * 86_400 - 3600).to_string())];
-        let mut response = agent().post(server.url("/api/v1/query")).send_form(form).expect("an answer");
+        let mut response = agent().post(server.url("/api/v1/query")).send_form(form).expect("a response");
         let response: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
         response["data"]["result"][0]["value"][1].clone()
     };

@@ -135,8 +135,8 @@ fn each_alert_fires_on_its_series_alone() {
         let mut input: Vec<_> =
             series.iter().map(|(name, values)| json!({"series": with_mirror(name), "values": values})).collect();
         // Only the page of a mirror that answers has it.
-        let responses = if *alert == "PrometheusMirrorDown" { "1x10 stale" } else { "1x120" };
-        input.push(json!({"series": build, "values": responses}));
+        let up = if *alert == "PrometheusMirrorDown" { "1x10 stale" } else { "1x120" };
+        input.push(json!({"series": build, "values": up}));
         // Healthy mirrors, for which nothing may fire.
         input.push(json!({"series": r#"up{job="other", instance="o:1"}"#, "values": "0x120"}));
         for outcome in ["ok", "api_error", "no_remote_read", "out_of_order"] {
