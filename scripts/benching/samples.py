@@ -58,7 +58,7 @@ class Metric:
 
 
 def mean_rates(counters, start, end, bucket):
-    """For each bucket, the sum of the mean rates of the counters. A mean rate is the increase over the intervals, divided by their time."""
+    """For each bucket, the sum of the mean rates of the counters: increase divided by time, over the intervals in the bucket."""
 
     def mean(counter, at):
         first, last = counter.between(at, at + bucket - 1)

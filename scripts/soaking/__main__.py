@@ -48,7 +48,7 @@ import time
 from absences import Absences
 from clients import Clients
 from history import History
-from judge import faults_of_responses, faults_of_process, faults_of_size
+from judge import faults_of_process, faults_of_responses, faults_of_size
 from mirror import Mirror
 from name_server import NameServer
 from phases import BACK, ROUNDS, Schedule

@@ -3,9 +3,9 @@
 import json
 import time
 
-from mirror_request import MirrorConnection, MirrorRequest
 from bad import refused
 from bounds import KEY, KEY_HEADER, PATIENCE_S
+from mirror_request import MirrorConnection, MirrorRequest
 from name_server import SILENT_LABEL
 from phases import ATTACKED
 from query import metrics_query, of

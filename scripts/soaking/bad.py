@@ -2,8 +2,8 @@
 
 import time
 
-from mirror_request import MirrorConnection, MirrorRequest
 from bounds import REQUEST_TIMEOUT_MS, SLACK_S
+from mirror_request import MirrorConnection, MirrorRequest
 from phases import is_loud
 from query import metrics_query, of
 

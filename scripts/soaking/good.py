@@ -3,8 +3,8 @@
 import math
 import time
 
-from mirror_request import MirrorConnection, MirrorRequest
 from history import METHODS, SHARDS
+from mirror_request import MirrorConnection, MirrorRequest
 from query import condition, metrics_query, of
 
 LARGE_POINTS = 200_000

@@ -3,8 +3,8 @@
 import time
 from dataclasses import replace
 
-from mirror_request import MirrorConnection
 from good import counter_buckets, field_names, gauge_buckets, raw_gauge, test_connection
+from mirror_request import MirrorConnection
 from phases import RECOVERING, UNDISTURBED
 
 REQUESTS = [test_connection, field_names, raw_gauge, gauge_buckets, counter_buckets]

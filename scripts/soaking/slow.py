@@ -96,7 +96,7 @@ def unread(scene, rng, record):
 
 
 def drained(one):
-    """Reads until the connection is closed, or until a short response, such as an error, is whole: the mirror keeps its connection."""
+    """Reads until the connection is closed, or a short response is whole: the mirror keeps the connection after an error."""
     received, length = b"", 0
     one.settimeout(5)
     try:
