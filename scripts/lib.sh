@@ -44,8 +44,8 @@ fetch() {
         fail "pip cannot download $what; its messages are above. It needs PyPI, or an index-url that is a mirror of PyPI"
 }
 
-# fetch_package NAME VERSION PACKAGE HASH...: has a PyPI package in the folder NAME-VERSION of $cache, by way of $work. The hashes are
-# those of its wheels.
+# fetch_package NAME VERSION PACKAGE HASH...: puts a PyPI package into the folder NAME-VERSION of $cache, by way of $work, unless it is
+# there. The hashes are those of its wheels.
 fetch_package() {
     local name=$1 version=$2 package=$3 place=${cache:?}/$1-$2
     [ -d "$place" ] && return

@@ -1,9 +1,8 @@
 //! `prometheusmirror ask`: sends a query as StackState does, and shows the response.
 //!
-//! Without `--mirror`, the query is run here, by the code that responds to StackState, without a server.
+//! Without `--mirror`, the query runs in this process, by the same code as in the server.
 
 mod curl;
-mod http;
 mod plot;
 mod request;
 mod show;
@@ -17,6 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::api::{Access, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::check;
+use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -27,23 +28,30 @@ use crate::settings::{AskCommand, KeySource, ReachSettings};
 use request::AskRequest;
 use show::OutputOptions;
 
-/// The memory for samples, points and the answer.
+/// The memory for samples, points and the response.
 const MEMORY_BYTES: usize = 256 << 20;
 
-/// The longest request body that is read from a file.
+/// The maximum length of a request body from a file.
 const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
-/// How long a query runs before progress is shown, and how often it is shown then.
+/// How long a query runs before progress is shown, and the interval after that.
 const UNHURRIED: Duration = Duration::from_secs(1);
+
+/// How much longer than its timeout a query may take, and the timeout of a query without one.
+const LATENESS: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT_MS: u64 = 20_000;
+
+/// The maximum length of a response. It suffices for a million points.
+const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 /// Why a query could not be sent.
 #[derive(Debug)]
 pub enum AskError {
     /// A flag is wrong, or one is missing.
     Flags(String),
-    /// A file that a setting names is of no use.
+    /// A file that a setting names is unusable.
     Reach(BadReach),
-    /// The file of the key is of no use.
+    /// The API key file is unusable.
     KeyFile(BadKeyFile),
     /// The mirror does not answer.
     Mirror {
@@ -55,7 +63,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// Whether the command line is to blame.
+    /// Whether the command line is wrong.
     pub fn is_of_flags(&self) -> bool {
         matches!(self, AskError::Flags(_))
     }
@@ -79,51 +87,73 @@ impl fmt::Display for AskError {
 
 impl std::error::Error for AskError {}
 
-/// What is to be shown.
+/// The output of `ask`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskOutput {
     /// For standard output.
     pub text: String,
-    /// For standard error: the error that was answered, if it was one.
+    /// For standard error, if the response is an error.
     pub error: Option<String>,
 }
 
-/// Sends a query, and gives what is to be shown of the response.
+/// Sends a query, and formats the response.
 ///
 /// # Errors
-/// When it cannot be sent. A response that reports an error is shown.
+/// If the query cannot be sent. A response that reports an error is part of the output.
 pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
     let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
-    let asked = request::asked(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
+    let request = request::from_flags(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
     let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
-        let text = curl::command(flags.value("mirror"), &asked, key.is_some(), form.explains);
+        let text = curl::command(flags.value("mirror"), &request, key.is_some(), form.explains);
         return Ok(AskOutput { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
-        Some(url) => http::post(url, &asked, key.as_deref(), form.explains),
-        None => answered(reach, &asked, form.explains),
+        Some(url) => post(url, &request, key.as_deref(), form.explains),
+        None => run_here(reach, &request, form.explains),
     })?;
-    Ok(show::shown(&asked, status, &body, &form))
+    Ok(show::shown(&request, status, &body, &form))
 }
 
-/// The status and the body of the answer, as the mirror would write them.
-fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+/// Sends a request to a running mirror. Gives the status and the body of the response.
+///
+/// # Errors
+/// If there is no response.
+fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
+    let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
+    let agent = check::agent(Duration::from_millis(timeout_ms) + LATENESS);
+    let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
+    let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
+    let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
+    if let Some(key) = key {
+        call = call.header(KEY_HEADER, key.reveal());
+    }
+    if explains {
+        call = call.header(EXPLAIN_HEADER, "true");
+    }
+    let call = call.header("Content-Type", "application/json");
+    let mut response = call.send(request.body.to_string().as_bytes()).map_err(failed)?;
+    let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec().map_err(failed)?;
+    Ok((response.status().as_u16(), body))
+}
+
+/// Runs a request in this process. Gives the status and the body that a mirror would write.
+fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
     let metrics = Arc::new(Metrics::new(1, 0));
     let (client, _) = reach::client(settings, 1, Duration::from_secs(300), &metrics).map_err(AskError::Reach)?;
-    // Replies carry a key, which is not looked at here.
+    // The gateway needs a key for its replies, but this function ignores their headers.
     let key = ApiKey::new("ask").ok_or_else(|| AskError::Flags("there is no key".to_owned()))?;
     let memory = MemoryBudget::new(MEMORY_BYTES);
     let gateway = Gateway::new(Arc::new(CurrentKey::fixed(key)), Access::default(), client, memory, metrics);
     let explain = explains.then_some("true");
-    let head = RequestHead { verb: "POST", target: asked.path, explain, ..RequestHead::default() };
+    let head = RequestHead { verb: "POST", target: request.path, explain, ..RequestHead::default() };
     let reply = match gateway.route(&head) {
         Routed::Reply(reply) => reply,
         Routed::Page(page) => gateway.render(page),
-        Routed::Method(method) => match gateway.prepare(method, asked.body.to_string().as_bytes(), Instant::now()) {
+        Routed::Method(method) => match gateway.prepare(method, request.body.to_string().as_bytes(), Instant::now()) {
             Prepared::Reply(reply) => reply,
             Prepared::Query(query) => gateway.perform(query, None, Arc::new(Trace::new("ask".into(), None, None))),
         },
@@ -131,7 +161,7 @@ fn answered(settings: &ReachSettings, asked: &AskRequest, explains: bool) -> Res
     Ok((reply.status, reply.body))
 }
 
-/// Does something, and tells on a terminal how long it has taken while it takes long.
+/// Does something. If it takes long and `is_shown`, shows the elapsed seconds on standard error.
 fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
     if !is_shown {
         return act();
@@ -145,7 +175,7 @@ fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
             has_shown = true;
         }
         if has_shown {
-            // Wipes the line.
+            // Erase the line.
             eprint!("\r\u{1b}[K");
         }
     });

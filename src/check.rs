@@ -1,5 +1,5 @@
-//! `prometheusmirror check`: asks a mirror whether it is ready. The image has no other program that could, and neither the
-//! health check of a container nor the test of a chart goes without.
+//! `prometheusmirror check`: checks whether a mirror is ready. The health check of a container and the test of the chart use it,
+//! since the image contains no other HTTP client.
 
 pub mod upstreams;
 
@@ -13,38 +13,38 @@ use crate::error::KEY_HEADER;
 use crate::key::BadKeyFile;
 use crate::settings::{Check, KeySource};
 
-/// How long the answer may take. Health checks often wait for five seconds.
+/// How long the response may take. Health checks often have a timeout of 5 s.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What is asked for when the URL has no path.
+/// The path that is requested if the URL has none.
 const READY: &str = "/-/ready";
 
 /// Why a mirror does not pass.
 #[derive(Debug)]
 pub enum CheckError {
-    /// The URL is of no use. It is not repeated, since it may hold a password.
+    /// The URL is invalid. The error does not repeat it, since it may contain a password.
     Url,
-    /// The file of the key is of no use.
+    /// The API key file is unusable.
     KeyFile(BadKeyFile),
-    /// There is no answer.
+    /// There is no response.
     Unreachable {
-        /// Who was asked.
+        /// The requested URL.
         url: String,
         /// What went wrong.
         reason: String,
     },
-    /// The answer is not 200.
+    /// The status is not 200.
     Status {
-        /// Who was asked.
+        /// The requested URL.
         url: String,
         /// The HTTP status.
         status: u16,
     },
-    /// The answer has another key than the one known here, or none.
+    /// The response carries another key than the one given here, or none.
     ApiKey {
-        /// Who was asked.
+        /// The requested URL.
         url: String,
-        /// Whether it has one.
+        /// Whether it carries a key.
         has_one: bool,
     },
 }
@@ -76,19 +76,18 @@ impl fmt::Display for CheckError {
 
 impl std::error::Error for CheckError {}
 
-/// Asks a mirror whether it is ready, and whether it has the key, if that is known. What it says of it is one line.
+/// Checks whether a mirror is ready, and whether its response carries the key, if one is given. Gives a line for the user.
 ///
-/// A URL without a path asks for `/-/ready`, another one for what it says. `https` is checked against the public
-/// authorities.
+/// The path is `/-/ready` if the URL has none. The certificate of an `https` URL is verified against the public CAs.
 ///
 /// # Errors
-/// When the mirror does not pass.
+/// If the mirror does not pass.
 pub fn run(check: &Check) -> Result<String, CheckError> {
     let url = url_of(&check.url)?;
     let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(CheckError::KeyFile)?;
     let mut request = agent(PATIENCE).get(&url);
     if let Some(key) = &key {
-        // Where the mirror requires the key, only then does its reply carry it.
+        // A mirror that requires the key sends it only in replies to requests with the key.
         request = request.header(KEY_HEADER, key.reveal());
     }
     let response = match request.call() {
@@ -106,7 +105,7 @@ pub fn run(check: &Check) -> Result<String, CheckError> {
     }
 }
 
-/// What asks a mirror over HTTP, within this time: any status is an answer, and a redirect leads nowhere.
+/// An HTTP client for a mirror. No status is an error, and redirects are not followed.
 pub(crate) fn agent(timeout: Duration) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(timeout))
@@ -134,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_without_a_path_asks_whether_the_mirror_is_ready() {
+    fn a_url_without_a_path_gets_the_path_of_the_readiness_check() {
         let check = |text: &str, expected: Option<&str>| assert_eq!(url_of(text).ok().as_deref(), expected, "{text}");
         check("http://m:9900", Some("http://m:9900/-/ready"));
         check("http://m:9900/", Some("http://m:9900/-/ready"));

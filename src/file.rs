@@ -1,4 +1,4 @@
-//! Files that settings name: read whole, up to a bound.
+//! Reads files that settings name, whole and up to a bound.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -8,16 +8,16 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Why a file cannot be read; the words go behind its name.
+/// Why a file cannot be read. The text continues a sentence that begins with its name.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// For the reason the system gives.
+    /// The system reports an error.
     System(io::Error),
-    /// It is a directory, a pipe or a device, or the kernel writes it bit by bit as it does `/proc/kmsg`.
+    /// It is a directory, a pipe or a device, or a file that the kernel writes piece by piece, such as `/proc/kmsg`.
     NotRegular,
-    /// It has more than this many bytes.
+    /// It is longer than this number of bytes.
     TooLong(u64),
-    /// It is no text in UTF-8.
+    /// It is not a text in UTF-8.
     NotText,
 }
 
@@ -46,19 +46,19 @@ impl Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// What came of reading several files again.
+/// The result of re-reading one or several files.
 #[derive(Debug)]
 pub struct Refreshed<E> {
-    /// Whether something was taken over.
+    /// Whether a change is in force now.
     pub has_changed: bool,
-    /// What is wrong with each of those that are of no use any more; what they said before stays in force.
+    /// What is wrong with each file that is unusable now. Its previous content stays in force.
     pub troubles: Vec<E>,
 }
 
 impl<E> Refreshed<E> {
-    /// Replaces each trouble by what `told` makes of it.
-    pub fn map_troubles<F>(self, told: impl FnMut(E) -> F) -> Refreshed<F> {
-        Refreshed { has_changed: self.has_changed, troubles: self.troubles.into_iter().map(told).collect() }
+    /// Applies a function to each trouble.
+    pub fn map_troubles<F>(self, f: impl FnMut(E) -> F) -> Refreshed<F> {
+        Refreshed { has_changed: self.has_changed, troubles: self.troubles.into_iter().map(f).collect() }
     }
 }
 
@@ -87,40 +87,40 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-/// The mark that editors on Windows put before a text in UTF-8. It says nothing of the text.
+/// The mark that some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The content of a file, or of the one that a symbolic link leads to, without a byte order mark.
+/// The content of a file, or of the target of a symbolic link, without a byte order mark.
 ///
 /// # Errors
-/// When it cannot be read, or has more than `most` bytes, such a mark included.
-pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+/// If the file cannot be read, or is longer than `max_bytes`, with the mark.
+pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Unreadable> {
     if !fs::metadata(path)?.is_file() {
         return Err(Unreadable::NotRegular);
     }
-    // A pipe that has taken the place of the file, or a file that the kernel is still to write, would be waited for without end.
+    // Without O_NONBLOCK, this could wait forever: if a pipe has replaced the file, or if the kernel has not written it yet.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let mut content = Vec::new();
-    file.take(most + 1).read_to_end(&mut content).map_err(|error| match error.kind() {
+    file.take(max_bytes + 1).read_to_end(&mut content).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Unreadable::NotRegular,
         _ => Unreadable::System(error),
     })?;
-    if content.len() as u64 > most {
-        return Err(Unreadable::TooLong(most));
+    if content.len() as u64 > max_bytes {
+        return Err(Unreadable::TooLong(max_bytes));
     }
     if content.starts_with(BYTE_ORDER_MARK) {
-        // The rest moves to the front, so that a secret leaves no copy behind.
+        // In place, so that a secret leaves no copy in memory.
         content.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(content)
 }
 
-/// The text in a file. It may be a secret, and is wiped from memory when it is dropped.
+/// The text in a file. It may be a secret, so it is wiped from memory when it is dropped.
 ///
 /// # Errors
-/// As [`read`], and when it is no text.
-pub fn read_text(path: &Path, most: u64) -> Result<Zeroizing<String>, Unreadable> {
-    match String::from_utf8(read(path, most)?) {
+/// As [`read`], and if it is not a text in UTF-8.
+pub fn read_text(path: &Path, max_bytes: u64) -> Result<Zeroizing<String>, Unreadable> {
+    match String::from_utf8(read(path, max_bytes)?) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(other) => {
             drop(Zeroizing::new(other.into_bytes()));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_is_still_to_write_is_not_waited_for() {
-        // Some systems forbid it, and in containers it may be a device. This one has no end.
+        // Some systems forbid it, and in containers it may be a device. This file is endless.
         let error = read(Path::new("/proc/kmsg"), 1 << 30).unwrap_err().to_string();
         assert!(error.starts_with("is not a regular file") || error.starts_with("cannot be read"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The API key: what it may be, how a request's is compared with it, and how a changed file is taken over.
+//! The API key: which texts are valid, how it is compared, and how it follows its file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,35 +7,35 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
 
-/// The most characters of a key.
+/// The maximum length of a key.
 const MAX_LENGTH: usize = 1_024;
 
-/// The most bytes of a file that holds one: a little more, for the end of a line.
+/// The maximum length of a file with a key: more than a key, because of line ends.
 const MAX_FILE_BYTES: u64 = 2 * MAX_LENGTH as u64;
 
-/// A key that can stand in a header and comes out of it as it went in: 1 to 1024 visible ASCII characters.
+/// A key of 1 to 1024 visible ASCII characters, which a header can carry unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey(Secret);
 
 impl ApiKey {
-    /// A key, if the text can be one.
+    /// A key, if the text is valid.
     pub fn new(text: &str) -> Option<ApiKey> {
         let is_good = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_good.then(|| ApiKey(Secret::new(text)))
     }
 
-    /// Whether a text is the key, found out in a time that tells nothing of the key but its length.
+    /// Whether a text is the key. The time of the comparison reveals only the length of the key.
     pub fn is(&self, text: &str) -> bool {
         self.0 == Secret::new(text)
     }
 
-    /// The key as a header carries it.
+    /// The text of the key, for a header.
     pub fn reveal(&self) -> &str {
         self.0.reveal()
     }
 }
 
-/// Why the file of the key is of no use. Nothing of what stands in it is repeated.
+/// Why the API key file is unusable. The text does not repeat its content.
 #[derive(Debug)]
 pub struct BadKeyFile {
     path: PathBuf,
@@ -63,13 +63,13 @@ impl fmt::Display for BadKeyFile {
 impl std::error::Error for BadKeyFile {}
 
 impl BadKeyFile {
-    /// The file of the key, for the log.
+    /// The path of the file, for the log.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The key in force, which may change while requests are answered.
+/// The key in force, which may change while the mirror runs.
 #[derive(Debug)]
 pub struct CurrentKey {
     current: RwLock<Arc<ApiKey>>,
@@ -77,15 +77,15 @@ pub struct CurrentKey {
 }
 
 impl CurrentKey {
-    /// A key that stays.
+    /// A key that does not change.
     pub fn fixed(key: ApiKey) -> CurrentKey {
         CurrentKey { current: RwLock::new(Arc::new(key)), file: None }
     }
 
-    /// The key in a file, the end of its last line apart.
+    /// The key in a file, without the line ends after it.
     ///
     /// # Errors
-    /// When there is none in it.
+    /// If the file does not contain a valid key.
     pub fn from_file(path: PathBuf) -> Result<CurrentKey, BadKeyFile> {
         let key = read(&path)?;
         Ok(CurrentKey { file: Some(path), ..CurrentKey::fixed(key) })
@@ -96,10 +96,10 @@ impl CurrentKey {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the file again, if there is one, and takes over a key that has changed: whether one has.
+    /// Re-reads the file, if there is one. Returns whether the key has changed.
     ///
     /// # Errors
-    /// When there is no key in it any more; the one before stays in force.
+    /// If the file does not contain a valid key any more. Then the previous key stays in force.
     pub fn refresh(&self) -> Result<bool, BadKeyFile> {
         let Some(path) = &self.file else { return Ok(false) };
         let key = read(path)?;
@@ -111,7 +111,7 @@ impl CurrentKey {
     }
 }
 
-/// Opens the file anew each time: a mounted secret is changed by renaming.
+/// Opens the file each time, since Kubernetes replaces a mounted Secret by renaming.
 fn read(path: &Path) -> Result<ApiKey, BadKeyFile> {
     let bad = |reason| BadKeyFile { path: path.to_owned(), reason };
     let text = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
@@ -147,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let write = |text: &str| {
-            // As Kubernetes does it: another file under the same name.
+            // Kubernetes replaces the file by renaming.
             let next = folder.path().join("next");
             fs::write(&next, text).unwrap();
             fs::rename(&next, &path).unwrap();

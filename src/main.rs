@@ -8,7 +8,7 @@ use prometheusmirror::ask::{self, AskError, AskOutput};
 use prometheusmirror::settings::{self, Command, allocator};
 use prometheusmirror::{check, log, server};
 
-/// The exit code of a bad setting, as usual for a wrong use of a command.
+/// The exit code of a bad setting, as is usual for wrong use of a command.
 const BAD_SETTING: u8 = 2;
 
 /// The exit code of any other failure.
@@ -18,11 +18,11 @@ fn main() -> ExitCode {
     let settings = match settings::from_process() {
         Ok(Command::Serve(settings)) => settings,
         Ok(Command::Show(text)) => return show(&text),
-        Ok(Command::Check(check)) => return told(check::run(&check).map(|line| (format!("{line}\n"), true))),
+        Ok(Command::Check(check)) => return show_result(check::run(&check).map(|line| (format!("{line}\n"), true))),
         Ok(Command::CheckUpstreams(reach)) => {
-            return told(check::upstreams::run(&reach).map(|report| (report.lines, report.is_good)));
+            return show_result(check::upstreams::run(&reach).map(|report| (report.lines, report.is_good)));
         }
-        Ok(Command::Ask(command)) => return answered(ask::run(&command)),
+        Ok(Command::Ask(command)) => return show_response(ask::run(&command)),
         Err(bad) => return fail(bad, BAD_SETTING),
     };
     allocator::apply();
@@ -36,8 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Shows what came of a check, and whether it was good.
-fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
+/// Shows the result of a check. `true` in it means that the check passed.
+fn show_result(checked: Result<(String, bool), impl Display>) -> ExitCode {
     match checked {
         Ok((text, true)) => show(&text),
         Ok((text, false)) => {
@@ -48,9 +48,9 @@ fn told(checked: Result<(String, bool), impl Display>) -> ExitCode {
     }
 }
 
-/// Shows a response, or why there is none.
-fn answered(answer: Result<AskOutput, AskError>) -> ExitCode {
-    match answer {
+/// Shows a response, or the reason why there is none.
+fn show_response(response: Result<AskOutput, AskError>) -> ExitCode {
+    match response {
         Ok(AskOutput { text, error }) => {
             show(&text);
             error.map_or(ExitCode::SUCCESS, |error| fail(error, FAILURE))
@@ -62,14 +62,14 @@ fn answered(answer: Result<AskOutput, AskError>) -> ExitCode {
     }
 }
 
-/// Says on standard error what went wrong.
+/// Writes an error to standard error.
 fn fail(error: impl Display, code: u8) -> ExitCode {
     eprintln!("prometheusmirror: {error}");
     ExitCode::from(code)
 }
 
 fn show(text: &str) -> ExitCode {
-    // A reader that has seen enough may close the pipe.
+    // The reader of a pipe may close it early.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -1,8 +1,9 @@
-//! What the mirror tells of itself at `/metrics`, in Prometheus's text format ("Exposition formats", version 0.0.4).
+//! The metrics at `/metrics`, in Prometheus's text format ("Exposition formats", version 0.0.4).
 //!
-//! Every label has a fixed set of values, or names of the upstreams file, so that no client can make up series.
+//! The values of labels come from a fixed set or from the upstreams file, so no client can create series.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,21 +25,21 @@ use process::OpenDescriptors;
 pub use labels::{ERROR_CODES, NOT_ALLOWED, REJECTIONS, SampleSource, UpstreamLabels, WatchedFile};
 pub use shared_page::SharedPage;
 
-/// The type of the page, for the header `Content-Type`.
+/// The value of the header `Content-Type` for the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The upper bounds of the buckets of a duration, in seconds: from what a cache answers to the longest `requestTimeout`.
+/// The upper bounds of the buckets of durations, in seconds: from a response out of a cache up to the longest `requestTimeout`.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
 
-/// A gauge of a number that is not negative.
+/// A gauge that is never negative.
 pub type Level = Gauge<u64, AtomicU64>;
 
-/// One more in a gauge, until it is dropped.
+/// Adds one to a gauge until it is dropped.
 #[derive(Debug)]
 pub struct Held(Level);
 
 impl Held {
-    /// Counts one more.
+    /// Adds one to the gauge.
     pub fn new(level: &Level) -> Held {
         level.inc();
         Held(level.clone())
@@ -56,16 +57,16 @@ impl Drop for Held {
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Total>,
-    request_seconds: Family<OneLabel, Seconds>,
+    request_seconds: Family<OneLabel, Histogram>,
     calls: Family<CallLabels, Total>,
-    call_seconds: Family<CallLabels, Seconds>,
-    /// Requests from their arrival until their replies are written.
+    call_seconds: Family<CallLabels, Histogram>,
+    /// Requests in flight: from their arrival until their replies are written.
     pub in_flight: Level,
-    /// Workers that are busy with a request.
+    /// Workers that process a request.
     pub busy_workers: Level,
     /// Requests that wait for a worker.
     pub queue_length: Level,
-    /// The memory that requests hold of what they share, in bytes.
+    /// The part of the memory budget that requests hold, in bytes.
     pub memory_held_bytes: Level,
     rejected: Family<OneLabel, Total>,
     errors: Family<OneLabel, Total>,
@@ -80,7 +81,7 @@ pub struct Metrics {
     pub thread_shortages: Total,
     /// Connections that could not be accepted.
     pub accept_failures: Total,
-    /// Connections that were closed to make room for others, or refused because there was none.
+    /// Connections that were closed to make room for others, or refused because there was no room.
     pub evicted_connections: Total,
     file_reloads: Family<[(&'static str, &'static str); 2], Total>,
     resident_bytes: Level,
@@ -88,17 +89,29 @@ pub struct Metrics {
     descriptor_counter: OpenDescriptors,
 }
 
-/// The table of metrics, to which each is added with its name and its help.
+/// The registry while metrics are added to it, each with its name and its help.
 #[derive(Default)]
 struct MetricTable(Registry);
 
 impl MetricTable {
-    /// A metric that only the mirror has, so that its name begins with the mirror's.
+    /// A metric of the mirror. Its name gets the prefix `prometheusmirror_`.
     fn own<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         self.common(&format!("prometheusmirror_{name}"), help)
     }
 
-    /// A metric that every program has, by the name that every program gives it.
+    /// Durations of the mirror in seconds.
+    fn own_seconds<L>(&mut self, name: &str, help: &str) -> Family<L, Histogram>
+    where
+        Family<L, Histogram>: Metric,
+        L: Clone + Eq + Hash,
+    {
+        let constructor: fn() -> Histogram = || Histogram::new(SECONDS);
+        let durations = Family::new_with_constructor(constructor);
+        self.0.register(format!("prometheusmirror_{name}"), help, durations.clone());
+        durations
+    }
+
+    /// A metric that other programs have by the same name.
     fn common<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         let metric = M::default();
         self.0.register(name, help, metric.clone());
@@ -107,15 +120,15 @@ impl MetricTable {
 }
 
 impl Metrics {
-    /// Counts from zero, for a pool of so many workers with a queue of this length.
+    /// Metrics that start at zero, for this number of workers and maximum length of the queue.
     pub fn new(workers: usize, queue: usize) -> Metrics {
         let mut table = MetricTable::default();
         let metrics = Metrics {
             requests: table.own("requests_total", "Requests to this mirror, by method or page and by status"),
             request_seconds: table
-                .own("request_duration_seconds", "Time from accepting a request to writing its response"),
+                .own_seconds("request_duration_seconds", "Time from accepting a request to writing its response"),
             calls: table.own("upstream_requests_total", "Calls to upstreams, by endpoint and outcome"),
-            call_seconds: table.own("upstream_request_duration_seconds", "Duration of calls to upstreams"),
+            call_seconds: table.own_seconds("upstream_request_duration_seconds", "Duration of calls to upstreams"),
             in_flight: table.own("requests_in_flight", "Requests in flight, including this one"),
             busy_workers: table.own("busy_workers", "Workers that process a request"),
             queue_length: table.own("queue_length", "Requests that wait for a worker"),
@@ -150,7 +163,7 @@ impl Metrics {
         metrics
     }
 
-    /// Makes the series that alerts use: Prometheus sees no increase in a series whose first sample is 1 already.
+    /// Creates the series that alerts use: Prometheus does not see an increase in a series whose first sample is 1.
     fn start_at_zero(&self) {
         let start = |family: &Family<OneLabel, Total>, label, values: &[&'static str]| {
             for value in values {
@@ -173,23 +186,23 @@ impl Metrics {
         }
     }
 
-    /// A reply was written: to which method or page, with which status, after how long.
+    /// Counts a written reply by method or page and by status. `took` is the time since the request arrived.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
-        self.request_seconds.get_or_create(&[("method", method)]).0.observe(took.as_secs_f64());
+        self.request_seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
     }
 
-    /// A request was refused before it was looked into, for one of the [`REJECTIONS`].
+    /// Counts a request that was refused before it was processed, for one of the [`REJECTIONS`].
     pub fn count_rejection(&self, reason: &'static str) {
         self.rejected.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// A request ended in an error, whose code is one of [`ERROR_CODES`].
+    /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`].
     pub fn count_error(&self, code: &'static str) {
         self.errors.get_or_create(&[("code", code)]).inc();
     }
 
-    /// A call to a Prometheus at an endpoint had this outcome after this time.
+    /// Counts a call to an upstream, and its duration.
     pub fn count_call(
         &self,
         upstream: UpstreamLabels<&str>,
@@ -198,29 +211,29 @@ impl Metrics {
         took: Duration,
     ) {
         let of_any_outcome = CallLabels { endpoint, outcome: None, upstream: upstream.owned() };
-        self.call_seconds.get_or_create(&of_any_outcome).0.observe(took.as_secs_f64());
+        self.call_seconds.get_or_create(&of_any_outcome).observe(took.as_secs_f64());
         self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
     }
 
-    /// Samples were read, or PromQL was evaluated in the place of them.
+    /// Counts a read of samples, or an evaluation of PromQL instead of one.
     pub fn count_sample_read(&self, source: SampleSource) {
         self.sample_reads.get_or_create(&[("source", source.name())]).inc();
     }
 
-    /// Points were sent, and others could not be for their values.
+    /// Counts points that were sent, and samples that were dropped because they are NaN or infinite.
     pub fn count_points(&self, sent: u64, nan: u64, infinite: u64) {
         self.points_sent.0.inc_by(sent);
         self.points_dropped.get_or_create(&[("reason", NAN)]).0.inc_by(nan);
         self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
     }
 
-    /// A file that may change was read again: it has changed and was taken over, or it is of no use.
+    /// Counts a re-read of a file that has changed (`is_good`) or is unusable.
     pub fn count_file_reload(&self, file: WatchedFile, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
         self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).inc();
     }
 
-    /// The page, as it is now.
+    /// Renders the page.
     pub fn page(&self) -> String {
         self.resident_bytes.set(process::resident_bytes());
         self.open_descriptors.set(self.descriptor_counter.count(Instant::now()));
@@ -231,7 +244,7 @@ impl Metrics {
     }
 }
 
-/// The registry of the table, with the metrics that never change.
+/// Adds the metrics that never change, and gives the complete registry.
 fn registry_with_constants(mut table: MetricTable, workers: usize, queue: usize) -> Registry {
     table.own::<Level>("workers", "Number of workers, as --workers says").set(workers as u64);
     table
@@ -246,13 +259,13 @@ fn registry_with_constants(mut table: MetricTable, workers: usize, queue: usize)
     table.0
 }
 
-/// A counter whose name is the one that it is registered by. The library's own is made for OpenMetrics, where the name of a counter
-/// lacks the `_total` of its samples; in Prometheus's text format it does not.
+/// A counter whose samples have the name that it is registered with. The library's own counter follows OpenMetrics, which appends
+/// `_total` to the names of samples; Prometheus's text format does not.
 #[derive(Debug, Clone, Default)]
 pub struct Total(Counter);
 
 impl Total {
-    /// Counts one more.
+    /// Adds one.
     pub fn inc(&self) {
         self.0.inc();
     }
@@ -270,30 +283,6 @@ impl EncodeMetric for Total {
 
     fn metric_type(&self) -> MetricType {
         MetricType::Counter
-    }
-}
-
-/// Durations in seconds.
-#[derive(Debug, Clone)]
-struct Seconds(Histogram);
-
-impl Default for Seconds {
-    fn default() -> Seconds {
-        Seconds(Histogram::new(SECONDS))
-    }
-}
-
-impl TypedMetric for Seconds {
-    const TYPE: MetricType = MetricType::Histogram;
-}
-
-impl EncodeMetric for Seconds {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
     }
 }
 

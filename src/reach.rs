@@ -1,4 +1,4 @@
-//! From settings to a client of the upstreams that it may reach: the files that settings name are read here.
+//! Makes the client of upstreams from settings, and reads the files that they name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use crate::metrics::Metrics;
 use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, BadUpstreamsFile, Client, Proxy, Reach};
 use crate::settings::{ProxySource, ReachSettings};
 
-/// A file that a setting names and that is of no use.
+/// A file that a setting names and that is unusable.
 #[derive(Debug)]
 pub enum BadReach {
-    /// A file of authorities.
+    /// A file of CA certificates.
     CaFile(BadAuthorities),
-    /// The file of the proxy.
+    /// The file with the URL of the proxy.
     ProxyFile(BadProxyFile),
     /// The upstreams file, or one that it names.
     UpstreamsFile(BadUpstreamsFile),
@@ -33,11 +33,10 @@ impl fmt::Display for BadReach {
 
 impl std::error::Error for BadReach {}
 
-/// A client that reaches what settings allow, for so many queries at a time, and uses a connection for `connection_lifetime`; and the
-/// proxy that it goes through, if there is one.
+/// A client for `workers` queries at a time that uses each connection for `connection_lifetime`; and its proxy, if there is one.
 ///
 /// # Errors
-/// When a file that one of the settings names is of no use.
+/// If a file that a setting names is unusable.
 pub fn client(
     settings: &ReachSettings,
     workers: usize,

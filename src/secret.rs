@@ -1,4 +1,4 @@
-//! Texts that only their receiver may see.
+//! Secret texts, which no log, error or `Debug` output shows.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,25 +6,25 @@ use std::hash::{Hash, Hasher};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A password, a token or the like. It is wiped from memory when it is dropped, and never shown: it has no `Display`, and
-/// `Debug` gives nothing of it.
+/// A secret such as a password or a token. It is wiped from memory when it is dropped. It has no `Display`, and its `Debug` shows
+/// nothing of it.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The secret that is this text.
+    /// Copies a text into a secret.
     pub fn new(text: &str) -> Secret {
         Secret(Zeroizing::new(text.to_owned()))
     }
 
-    /// The text, for its receiver alone.
+    /// The text. Pass it only to its receiver.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
 impl PartialEq for Secret {
-    /// Takes a time that depends on the lengths alone.
+    /// Compares in a time that depends only on the lengths.
     fn eq(&self, other: &Secret) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }

@@ -1,17 +1,16 @@
-//! The settings: from the table of them to what they are, checked.
+//! The settings: reads flags and variables, and checks them by the rules of the table.
 //!
-//! The only folder that reads the environment. What comes out is checked: nothing listens before every setting is good.
+//! Only this folder reads the environment. All settings are checked before the mirror listens.
 
 pub mod allocator;
 mod ask_flags;
-mod bad_setting;
 mod command_line;
 mod given;
 mod shell;
-mod subcommands;
 mod table;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,47 +25,45 @@ use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
 use command_line::{CommandLine, bad_words};
 use given::GivenSettings;
-use subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS};
-use table::UPSTREAMS_FILE;
+use table::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
 pub use ask_flags::{ASK_FLAGS, AskFlag, AskFlags};
-pub use bad_setting::BadSetting;
 pub use table::{Fallback, Setting, TABLE};
 
-/// The settings of the server, all of them checked.
+/// The checked settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the key comes from that replies carry.
+    /// The source of the key that replies carry.
     pub api_key: KeySource,
-    /// Whether requests of the Mirror API must carry the key as well.
+    /// Whether requests to the Mirror API must carry the key, too.
     pub require_api_key: bool,
     /// Which upstreams may be queried, and how they are reached.
     pub reach: ReachSettings,
     /// Whether only named upstreams may be queried.
     pub named_upstreams_only: bool,
-    /// Whether browsers get the explorer at `/`.
+    /// Whether the mirror serves the explorer at `/`.
     pub explorer: bool,
-    /// How long a connection to an upstream is used, a second to an hour.
+    /// How long a connection to an upstream is used, from a second to an hour.
     pub connection_lifetime: Duration,
-    /// The TCP port to listen on; 0 for any free one.
+    /// The TCP port to listen on; 0 means any free one.
     pub port: u16,
     /// The address to listen on.
     pub listen: IpAddr,
-    /// How many requests are answered at the same time, 1 to 1000.
+    /// How many requests are processed at the same time, 1 to 1000.
     pub workers: usize,
     /// How many requests may wait for a worker, at most 100,000.
     pub queue_size: usize,
-    /// The most bytes of a request's body, 1 KiB to 64 MiB.
+    /// Maximum size of a request body in bytes, 1 KiB to 64 MiB.
     pub max_request_bytes: usize,
-    /// The memory that all requests share, in bytes, 16 MiB to 64 GiB.
+    /// The memory that all requests share in bytes, 16 MiB to 64 GiB.
     pub memory_budget_bytes: usize,
-    /// How long new requests are still taken in after a signal to end, at most an hour.
+    /// How long the mirror accepts new requests after SIGTERM or SIGINT, at most an hour.
     pub shutdown_delay: Duration,
-    /// How long requests under way may go on then, at most an hour.
+    /// How long requests in flight may take after that, at most an hour.
     pub shutdown_grace: Duration,
-    /// How much is logged.
+    /// The lowest level that is logged.
     pub log_level: LevelFilter,
-    /// How a line of the log is written.
+    /// The format of log lines.
     pub log_format: LogFormat,
 }
 
@@ -75,31 +72,31 @@ pub struct Settings {
 pub struct ReachSettings {
     /// Which upstreams may be queried.
     pub allow_upstream: Allowlist,
-    /// The file of the named upstreams, if there are any.
+    /// The upstreams file, if there is one.
     pub upstreams_file: Option<PathBuf>,
-    /// The PEM file of authorities to check `https` upstreams against, or a directory of such files; the public ones when
-    /// there is none.
+    /// A PEM file with the CA certificates that `https` upstreams are verified against, or a directory of such files. Without
+    /// it, the built-in public ones.
     pub ca_path: Option<PathBuf>,
-    /// Where the proxy comes from through which upstreams are reached, if there is one.
+    /// The source of the URL of the proxy to upstreams, if there is one.
     pub proxy: Option<ProxySource>,
-    /// What Amazon's own programs take from the environment.
+    /// The variables of the environment that Amazon's own programs read.
     pub aws: AwsEnvironment,
 }
 
-/// Where the key comes from.
+/// The source of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// A flag or a variable holds the key itself.
+    /// A flag or a variable contains the key.
     Given(ApiKey),
-    /// This file holds it.
+    /// This file contains it.
     File(PathBuf),
 }
 
 impl KeySource {
-    /// The key, which follows its file if it is in one.
+    /// The key. If it is in a file, it can follow changes of the file.
     ///
     /// # Errors
-    /// When the file is of no use.
+    /// If the file is unusable.
     pub fn load(&self) -> Result<CurrentKey, BadKeyFile> {
         match self {
             KeySource::Given(key) => Ok(CurrentKey::fixed(key.clone())),
@@ -107,63 +104,75 @@ impl KeySource {
         }
     }
 
-    /// The key as it is now.
+    /// The current key.
     ///
     /// # Errors
-    /// When the file is of no use.
+    /// If the file is unusable.
     pub fn read_once(&self) -> Result<Arc<ApiKey>, BadKeyFile> {
         self.load().map(|key| key.get())
     }
 }
 
-/// Where the proxy comes from.
+/// The source of the URL of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProxySource {
-    /// A flag or a variable holds its URL.
+    /// A flag or a variable contains it.
     Given(Proxy),
-    /// This file holds its URL. The hosts bypass the proxy.
+    /// This file contains it. The hosts bypass the proxy.
     File(PathBuf, NoProxy),
 }
 
-/// Which mirror to check, and what is known of it.
+/// The mirror that `check` checks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Its URL; what `check` makes of it is said there.
+    /// Its URL; see [`crate::check::run`].
     pub url: String,
-    /// Where the key comes from that it must have, if that is known here.
+    /// The source of the key that its response must carry, if a key is given.
     pub api_key: Option<KeySource>,
 }
 
-/// What the command line asks for.
+/// What the program is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// To serve until a signal comes.
+    /// Serve until a signal comes.
     Serve(Box<Settings>),
-    /// To check whether a mirror serves.
+    /// Check whether a mirror is ready.
     Check(Check),
-    /// To check whether the named upstreams answer.
+    /// Check whether the named upstreams answer.
     CheckUpstreams(Box<ReachSettings>),
-    /// To send a query and show the response.
+    /// Send a query and show the response.
     Ask(Box<AskCommand>),
-    /// To show a text, which is the help or the version.
+    /// Show a text: the help, the version, completions or the manual page.
     Show(String),
 }
 
 /// A query from the command line, and how upstreams are reached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AskCommand {
-    /// The flags that make the query.
+    /// The flags that describe the query.
     pub flags: AskFlags,
     /// Which upstreams may be queried, and how they are reached.
     pub reach: ReachSettings,
-    /// Where the key comes from that a running mirror may require.
+    /// The source of the key that a running mirror may require.
     pub api_key: Option<KeySource>,
 }
 
-/// Reads the settings of this process.
+/// A bad command line or environment: a sentence that names the setting, its value, and the allowed values.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadSetting(String);
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadSetting {}
+
+/// Reads the command line and the environment of this process.
 ///
 /// # Errors
-/// When one is bad, or the key is missing.
+/// If a setting is bad, or the key is missing.
 pub fn from_process() -> Result<Command, BadSetting> {
     resolve(Parser::from_env(), |variable| std::env::var_os(variable))
 }
@@ -202,14 +211,14 @@ fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     }
 }
 
-/// Where a mirror with these settings is reached on its own machine.
+/// The URL of a mirror with these settings, on its own machine.
 fn local_url(listen: IpAddr, port: u16) -> Result<String, BadSetting> {
     if port == 0 {
         return Err(BadSetting(
             "--port is 0, so the port of the mirror is not known here: give check its URL".to_owned(),
         ));
     }
-    // All interfaces of IPv6 are those of IPv4, too.
+    // `::` listens on IPv4 as well.
     let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
     Ok(format!("http://{}/", SocketAddr::new(ip, port)))
 }

@@ -1,7 +1,7 @@
-//! The explorer: a page in the binary that asks in a browser what StackState would ask.
+//! The explorer: a page in the binary that sends the queries of StackState from a browser.
 //!
-//! Owns the page, its style and its scripts, and the headers that confine them. The page can do what the API can, and no more:
-//! it knows the Mirror API and `/explorer.json`, and nothing of how they are answered.
+//! Owns the page, its style and its scripts, and the headers that confine them. The page uses only the Mirror API and
+//! `/explorer.json`.
 
 use serde::Serialize;
 
@@ -9,13 +9,11 @@ const PAGE: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The parts of the explorer: the path of each, its type and its text. Of the scripts, the page names `main.js`, which imports the
-/// others.
+/// The parts of the explorer: path, type and text. The page loads `main.js`, which imports the other scripts.
 pub(crate) const PARTS: [(&str, &str, &str); 14] = [
     ("/", PAGE, include_str!("web/page.html")),
     ("/explorer.css", STYLE, include_str!("web/style.css")),
     ("/explorer/address.js", SCRIPT, include_str!("web/address.js")),
-    ("/explorer/answer.js", SCRIPT, include_str!("web/answer.js")),
     ("/explorer/chart.js", SCRIPT, include_str!("web/chart.js")),
     ("/explorer/commands.js", SCRIPT, include_str!("web/commands.js")),
     ("/explorer/completion.js", SCRIPT, include_str!("web/completion.js")),
@@ -25,11 +23,12 @@ pub(crate) const PARTS: [(&str, &str, &str); 14] = [
     ("/explorer/form.js", SCRIPT, include_str!("web/form.js")),
     ("/explorer/main.js", SCRIPT, include_str!("web/main.js")),
     ("/explorer/mirror.js", SCRIPT, include_str!("web/mirror.js")),
+    ("/explorer/response.js", SCRIPT, include_str!("web/response.js")),
     ("/explorer/units.js", SCRIPT, include_str!("web/units.js")),
 ];
 
-/// The headers of each part of the explorer. Nothing comes from elsewhere or goes elsewhere, nothing inline runs, and no other page
-/// frames it. Browsers ask again each time, so that another version of the mirror never meets the script of this one.
+/// The headers of each part of the explorer. The page loads nothing from other hosts and sends nothing to them, inline scripts do
+/// not run, and other pages cannot frame it. Browsers revalidate each part, so that parts of two versions never mix.
 pub(crate) const HEADERS: [(&str, &str); 5] = [
     (
         "Content-Security-Policy",
@@ -39,21 +38,21 @@ pub(crate) const HEADERS: [(&str, &str); 5] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "no-cache"),
-    // The path of the page has text for programs.
+    // Programs get a plain text at the path of the page.
     ("Vary", "Accept"),
 ];
 
-/// What the page has to know of its mirror.
+/// What the page needs to know about its mirror.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Facts {
     /// The version.
     pub(crate) version: &'static str,
-    /// Whether requests of the Mirror API must carry the key.
+    /// Whether requests to the Mirror API must carry the key.
     pub(crate) requires_key: bool,
     /// Whether Connection Details must name an upstream.
     pub(crate) named_upstreams_only: bool,
-    /// The names of the named upstreams; absent for those who lack the key.
+    /// The names of the named upstreams. Absent if the request lacks a required key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) upstreams: Option<Vec<String>>,
 }

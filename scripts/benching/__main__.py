@@ -32,9 +32,9 @@ import tempfile
 
 from load import run
 from programs import stop_when_interrupted
-from questions import Questions
+from queries import Queries
 from samples import History
-from servers import WORKERS, Mirror, Nginx, Prometheus, start_to_answer_ms
+from servers import WORKERS, Mirror, Nginx, Prometheus, start_to_response_ms
 from tables import printed, spread
 
 RUN_S = 2
@@ -47,36 +47,36 @@ def main(binary, rounds):
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
 
         def started(one):
-            # What began to start is to be stopped, too.
+            # Also stop a program that fails to start completely.
             stack.callback(one.stop)
             one.start()
             return one
 
         history = History()
-        questions = Questions(history)
+        queries = Queries(history)
         prometheus = started(Prometheus(work, history))
         nginx = started(Nginx(work, prometheus))
         bench = Bench(work, prometheus, nginx, started(Mirror(work, binary)), rounds)
-        for question in questions.all()[:6]:
-            question.check(bench.mirror.port, prometheus.port)
+        for query in queries.all()[:6]:
+            query.check(bench.mirror.port, prometheus.port)
         machine()
-        bench.rows(questions)
-        bench.latency(questions.hour)
-        bench.size(binary, questions.hour)
+        bench.rows(queries)
+        bench.latency(queries.hour)
+        bench.size(binary, queries.hour)
         bench.mirror = started(Mirror(work, binary, "--upstreams-file", str(upstreams_file(work, prometheus, nginx))))
-        bench.credentials(questions.hour)
-        # Others from here on: the first is not to be blamed for the memory of what was asked behind the rows. More clients ask
-        # than there are places by default, and those without one would be turned away.
+        bench.credentials(queries.hour)
+        # A new mirror, so that the peak memory of the first is only that of the rows. By default, the queue is too small for
+        # this number of clients.
         bench.mirror = started(Mirror(work, binary, "--queue-size", "400"))
-        bench.clients(questions.hour)
+        bench.clients(queries.hour)
         bench.mirror = started(Mirror(work, binary))
-        for question in questions.growing:
-            question.check(bench.mirror.port, prometheus.port)
-        bench.points(questions.growing)
+        for query in queries.growing:
+            query.check(bench.mirror.port, prometheus.port)
+        bench.points(queries.growing)
     return 0
 
 
-# What upstreams show; Prometheus looks at none of it.
+# Credentials of the named upstreams. Prometheus ignores them.
 CREDENTIALS = {
     "none": "timeout: 20s",
     "basic": "basic_auth: {username: u, password: p}",
@@ -98,8 +98,8 @@ def upstreams_file(work, prometheus, nginx):
     return path
 
 
-class Asked:
-    """A run, and what each of its answers cost Prometheus."""
+class MeasuredRun:
+    """A run, and what each of its responses cost Prometheus."""
 
     def __init__(self, found, prometheus_cpu_ms, prometheus_bytes):
         self.found = found
@@ -118,50 +118,50 @@ class Bench:
         self.mirror = mirror
         self.rounds = rounds
 
-    def ask(self, server, question, clients, seconds=RUN_S):
+    def measure(self, server, query, clients, seconds=RUN_S):
         to_mirror = server is self.mirror
-        request = question.to_mirror(self.prometheus.port) if to_mirror else question.to_prometheus()
+        request = query.to_mirror(self.prometheus.port) if to_mirror else query.to_prometheus()
         cpu, sent = self.prometheus.cpu_s(), self.prometheus.sent_bytes()
         found = run(self.work, server.port, request, clients, seconds)
         cpu, sent = self.prometheus.cpu_s() - cpu, self.prometheus.sent_bytes() - sent
-        return Asked(found, 1000 * cpu / found.answers, sent / found.answers)
+        return MeasuredRun(found, 1000 * cpu / found.responses, sent / found.responses)
 
-    def in_turns(self, question, clients):
-        """The runs of each server, one a round. Who begins changes from round to round."""
+    def in_turns(self, query, clients):
+        """The runs of each server, one in each round. The server that begins changes from round to round."""
         servers = [self.prometheus, self.nginx, self.mirror]
         runs = {server: [] for server in servers}
         for server in servers:
-            self.ask(server, question, clients, 1)
+            self.measure(server, query, clients, 1)
         for nth in range(self.rounds):
             for server in servers[nth % 3 :] + servers[: nth % 3]:
-                runs[server].append(self.ask(server, question, clients))
+                runs[server].append(self.measure(server, query, clients))
         return runs
 
-    def rows(self, questions):
+    def rows(self, queries):
         lines, costs = [], []
-        for question, clients, of_direct, of_nginx in (
-            (questions.hour, 16, 0.95, 1.15),
-            (questions.long, 4, 3.0, 3.5),
-            (questions.counter, 4, 2.5, 3.0),
-            (questions.buckets, 16, 1.3, 1.3),
-            (questions.mean, 16, 1.5, 1.5),
-            (questions.percentile, 4, 1.0, ""),
+        for query, clients, of_direct, of_nginx in (
+            (queries.hour, 16, 0.95, 1.15),
+            (queries.long, 4, 3.0, 3.5),
+            (queries.counter, 4, 2.5, 3.0),
+            (queries.buckets, 16, 1.3, 1.3),
+            (queries.mean, 16, 1.5, 1.5),
+            (queries.percentile, 4, 1.0, ""),
         ):
-            cpu, asked = self.mirror.cpu_s(), self.upstream_requests()
-            runs = self.in_turns(question, clients)
+            cpu, calls = self.mirror.cpu_s(), self.upstream_requests()
+            runs = self.in_turns(query, clients)
             direct, nginx, mirror = runs.values()
-            answers = self.upstream_requests() - asked
+            calls = self.upstream_requests() - calls
             lines.append(
-                [question.name, len(question.points), clients]
+                [query.name, len(query.points), clients]
                 + [f"{statistics.median(one.per_second for one in some):.0f}" for some in runs.values()]
-                + [*ratio(mirror, direct, question.times), of_direct, *ratio(nginx, direct)]
-                + [*ratio(mirror, nginx, question.times), of_nginx]
-                + [f"{1000 * (self.mirror.cpu_s() - cpu) / answers:.3f}"]
+                + [*ratio(mirror, direct, query.times), of_direct, *ratio(nginx, direct)]
+                + [*ratio(mirror, nginx, query.times), of_nginx]
+                + [f"{1000 * (self.mirror.cpu_s() - cpu) / calls:.3f}"]
                 + [sum(one.errors for some in runs.values() for one in some)]
             )
             cpu_ms = [statistics.median(one.prometheus_cpu_ms for one in some) for some in (direct, mirror)]
             sent = [statistics.median(one.prometheus_bytes for one in some) for some in (direct, mirror)]
-            costs.append([question.name, *(f"{ms:.3f}" for ms in cpu_ms), f"{cpu_ms[1] / cpu_ms[0] / question.times:.2f}"])
+            costs.append([query.name, *(f"{ms:.3f}" for ms in cpu_ms), f"{cpu_ms[1] / cpu_ms[0] / query.times:.2f}"])
             costs[-1] += [f"{size:.0f}" for size in sent]
         head = "query,points,clients,direct/s,nginx/s,mirror/s,of direct,spread,goal,nginx of direct,spread"
         head += ",of nginx,spread,goal,CPU s/1000,errors"
@@ -169,32 +169,32 @@ class Bench:
         head = "query,direct CPU ms,for the mirror,of direct,direct bytes,for the mirror"
         printed("Cost for Prometheus", split(head), costs)
 
-    def latency(self, question):
-        runs = self.in_turns(question, 1)
+    def latency(self, query):
+        runs = self.in_turns(query, 1)
         direct, *others = runs.values()
         p50 = [statistics.median(one.p50_ms for one in some) for some in runs.values()]
         lines = [["direct", f"{p50[0]:.3f}", "", "", ""]]
         for name, some, middle, goal in zip(("nginx", "mirror"), others, p50[1:], ("", "0.10")):
             added = [one.p50_ms - base.p50_ms for one, base in zip(some, direct)]
             lines.append([name, f"{middle:.3f}", f"{statistics.median(added):.3f}", spread(added, 3), goal])
-        printed(f"Latency of one client: {question.name}", ["", "p50 ms", "added ms", "spread", "goal"], lines)
+        printed(f"Latency of one client: {query.name}", ["", "p50 ms", "added ms", "spread", "goal"], lines)
 
-    def size(self, binary, question):
-        starts = [start_to_answer_ms(self.work, binary, question, self.prometheus) for _ in range(STARTS)]
+    def size(self, binary, query):
+        starts = [start_to_response_ms(self.work, binary, query, self.prometheus) for _ in range(STARTS)]
         lines = [
             [f"peak memory with {WORKERS} workers, MiB", f"{self.mirror.peak_mib():.1f}", "", "24"],
             ["start to first response, ms", f"{statistics.median(starts):.1f}", spread(starts, 1), "50"],
             ["binary, MB", f"{pathlib.Path(binary).stat().st_size / 1e6:.2f}", "", "4.5"],
         ]
-        asked, accepted = self.upstream_requests(), self.prometheus.accepted()
-        self.ask(self.mirror, question, 16, 5)
-        asked, accepted = self.upstream_requests() - asked, self.prometheus.accepted() - accepted
-        # One of them was the page that tells of them.
-        reused = f"{asked:.0f} requests on {accepted - 1:.0f} new connections"
+        calls, accepted = self.upstream_requests(), self.prometheus.accepted()
+        self.measure(self.mirror, query, 16, 5)
+        calls, accepted = self.upstream_requests() - calls, self.prometheus.accepted() - accepted
+        # One of the connections was for the page with this metric.
+        reused = f"{calls:.0f} requests on {accepted - 1:.0f} new connections"
         lines.append(["upstream connections under load", reused, "", "0"])
         printed("Size", ["", "", "spread", "under"], lines)
 
-    def credentials(self, question):
+    def credentials(self, query):
         given, behind = {"host": "127.0.0.1", "port": self.prometheus.port}, {"upstream": "behind-nginx"}
         lines = []
         for clients in (1, 16):
@@ -205,8 +205,8 @@ class Bench:
                     found = [None, None]
                     for upstream, place in pair if nth % 2 else pair[::-1]:
                         cpu = self.mirror.cpu_s()
-                        one = run(self.work, self.mirror.port, question.to_upstream(upstream), clients, RUN_S)
-                        found[place] = one, 1e6 * (self.mirror.cpu_s() - cpu) / one.answers
+                        one = run(self.work, self.mirror.port, query.to_upstream(upstream), clients, RUN_S)
+                        found[place] = one, 1e6 * (self.mirror.cpu_s() - cpu) / one.responses
                     runs.append(found)
                 ratios = [one.per_second / plain.per_second for (plain, _), (one, _) in runs]
                 added = [cpu - plain for (_, plain), (_, cpu) in runs]
@@ -214,29 +214,29 @@ class Bench:
                 lines[-1] += [f"{statistics.median(added):.1f}", spread(added, 1)]
                 lines[-1] += [sum(one.errors for pair in runs for one, _ in pair)]
         head = "upstream,clients,of plain,spread,added CPU us,spread,errors"
-        printed(f"Credentials: {question.name}", split(head), lines)
+        printed(f"Credentials: {query.name}", split(head), lines)
 
-    def clients(self, question):
+    def clients(self, query):
         lines = []
         for clients in (1, 2, 4, 8, 16, 32, 64, 128, 256):
             line = [clients]
             for server in (self.prometheus, self.nginx, self.mirror):
-                one = self.ask(server, question, clients, 3)
+                one = self.measure(server, query, clients, 3)
                 line += [f"{one.per_second:.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", one.errors]
             lines.append(line)
         columns = [f"{name} {what}" for name in ("direct", "nginx", "mirror") for what in ("/s", "p50", "p99", "errors")]
-        printed(f"Clients (latency in ms): {question.name}", ["clients", *columns], lines)
+        printed(f"Clients (latency in ms): {query.name}", ["clients", *columns], lines)
 
-    def points(self, questions):
+    def points(self, queries):
         lines = []
-        for question in questions:
-            count = len(question.points)
+        for query in queries:
+            count = len(query.points)
             seconds = 3 if count < 100_000 else 12
-            direct = self.ask(self.prometheus, question, 1, seconds)
-            nginx = self.ask(self.nginx, question, 1, seconds)
+            direct = self.measure(self.prometheus, query, 1, seconds)
+            nginx = self.measure(self.nginx, query, 1, seconds)
             cpu = self.mirror.cpu_s()
-            mirror = self.ask(self.mirror, question, 1, seconds)
-            cpu = (self.mirror.cpu_s() - cpu) / mirror.answers
+            mirror = self.measure(self.mirror, query, 1, seconds)
+            cpu = (self.mirror.cpu_s() - cpu) / mirror.responses
             errors = [one.errors for one in (direct, nginx, mirror)]
             took = [one.p50_ms for one in (direct, nginx, mirror)]
             lines.append([count, *(f"{one:.2f}" for one in took), f"{took[2] / took[0]:.2f}"])

@@ -1,4 +1,4 @@
-"""Load on a server, made by wrk: the same question again and again on some connections for some seconds."""
+"""Load on a server by wrk, which sends the same request repeatedly on several connections."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ wrk.headers["Content-Type"] = %s
 wrk.body = %s
 function done(summary, latency, requests)
     local e = summary.errors
-    io.write(string.format('\\n{"answers": %%d, "took_us": %%d, "errors": %%d, "p50_us": %%d, "p99_us": %%d}\\n',
+    io.write(string.format('\\n{"responses": %%d, "took_us": %%d, "errors": %%d, "p50_us": %%d, "p99_us": %%d}\\n',
         summary.requests, summary.duration, e.connect + e.read + e.write + e.status + e.timeout,
         latency:percentile(50), latency:percentile(99)))
 end
@@ -19,7 +19,7 @@ end
 
 @dataclass(frozen=True)
 class Run:
-    answers: int
+    responses: int
     errors: int
     per_second: float
     p50_ms: float
@@ -29,17 +29,17 @@ class Run:
 def run(work, port, request, clients, seconds):
     path, content_type, body = request
     script = work / "wrk.lua"
-    # A text of JSON is one of Lua's, as long as it has no \\u.
+    # A string of JSON is also one of Lua, unless it has \\u.
     script.write_text(SCRIPT % (json.dumps(content_type), json.dumps(body)))
-    # One thread is enough: on few cores, more would take from those that are measured.
+    # One thread is enough: on few cores, more would take CPU from the measured programs.
     command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{seconds}s"]
     command += ["--timeout", "30s", "--script", script, f"http://127.0.0.1:{port}{path}"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = json.loads(output.splitlines()[-1])
     return Run(
-        answers=found["answers"],
+        responses=found["responses"],
         errors=found["errors"],
-        per_second=1e6 * found["answers"] / found["took_us"],
+        per_second=1e6 * found["responses"] / found["took_us"],
         p50_ms=found["p50_us"] / 1000,
         p99_ms=found["p99_us"] / 1000,
     )

@@ -1,4 +1,4 @@
-"""The samples that Prometheus holds, and what the answers have to be."""
+"""The samples in Prometheus, and the expected points."""
 
 import math
 import random
@@ -6,7 +6,7 @@ import time
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-# Scrapes hardly ever fall on a whole second.
+# Scrapes rarely fall on a whole second.
 OFFSET_MS = 781
 
 
@@ -16,7 +16,7 @@ class Metric:
     def __init__(self, name, interval_ms, start, end, increment=None, pod=None):
         self.name = name
         self.pod = pod
-        # Not all are scraped at the same time.
+        # Targets are scraped at different times.
         self.times = range(start + OFFSET_MS + 37 * (pod or 0), end, interval_ms)
         rng = random.Random(f"{name} {pod}")
         if increment:
@@ -29,7 +29,7 @@ class Metric:
             self.values = [round(value, 2) for value in wave]
 
     def between(self, start, end):
-        """The number of the first and of the last sample of a range, both of its ends included."""
+        """The indices of the first and the last sample of a range, which includes both ends."""
         first = -(-(start - self.times.start) // self.times.step)
         last = (end - self.times.start) // self.times.step
         return max(0, first), min(len(self.times) - 1, last)
@@ -58,7 +58,7 @@ class Metric:
 
 
 def mean_rates(counters, start, end, bucket):
-    """Of each bucket, the sum over the counters of what they counted in its intervals, divided by the time these took."""
+    """For each bucket, the sum of the mean rates of the counters: increase divided by time, over the intervals in the bucket."""
 
     def mean(counter, at):
         first, last = counter.between(at, at + bucket - 1)
@@ -69,7 +69,7 @@ def mean_rates(counters, start, end, bucket):
 
 
 def percentiles(gauges, percent, start, end, bucket):
-    """Of each bucket, a percentile of the samples of all gauges."""
+    """For each bucket, a percentile of the samples of all gauges."""
 
     def percentile(values):
         rank = percent / 100 * (len(values) - 1)

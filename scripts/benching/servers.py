@@ -1,4 +1,4 @@
-"""What is asked: Prometheus, nginx as a plain proxy before it, and the mirror."""
+"""The measured servers: Prometheus, nginx as a plain proxy before it, and the mirror."""
 
 import http.client
 import os
@@ -14,7 +14,7 @@ WORKERS = 20
 
 
 class Server:
-    """A program that listens, and what the system knows of its processes."""
+    """A program that listens, and the measurements of its processes."""
 
     def __init__(self, work, name):
         self.name = name
@@ -35,10 +35,10 @@ class Server:
         return [str(pid), *children]
 
     def cpu_s(self):
-        """The time its processes have spent, on whatever core."""
+        """The CPU time of its processes, on all cores."""
         ticks = 0
         for pid in self.processes():
-            # Behind the name, which may hold anything, come the state and, ten places on, the time in ticks.
+            # The name may contain anything. After it come the state and, ten fields later, the CPU time in ticks.
             stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(map(int, stat[11:13]))
         return ticks / os.sysconf("SC_CLK_TCK")
@@ -54,7 +54,7 @@ class Prometheus(Server):
         samples, config, data = self.work / "samples", self.work / "prometheus.yml", self.work / "data"
         with open(samples, "w", encoding="ascii") as file:
             file.writelines(self.history.openmetrics())
-        # Whatever it scraped would cost time at times.
+        # Scrapes would disturb the measurement.
         config.write_text("scrape_configs: []\n")
         load = ["promtool", "tsdb", "create-blocks-from", "openmetrics", samples, data]
         subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
@@ -68,19 +68,19 @@ class Prometheus(Server):
             return page.read().decode().splitlines()
 
     def accepted(self):
-        """How many connections it has accepted so far."""
+        """How many connections it has accepted."""
         name = 'net_conntrack_listener_conn_accepted_total{listener_name="http"} '
         return next(float(line.removeprefix(name)) for line in self.page() if line.startswith(name))
 
     def sent_bytes(self):
-        """The bytes of all its answers so far, but for those of such pages."""
+        """The bytes of all its responses, except those of /metrics."""
         name = "prometheus_http_response_size_bytes_sum{"
-        answers = (line for line in self.page() if line.startswith(name) and 'handler="/metrics"' not in line)
-        return sum(float(line.rsplit(" ", 1)[1]) for line in answers)
+        sizes = (line for line in self.page() if line.startswith(name) and 'handler="/metrics"' not in line)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in sizes)
 
 
 class Nginx(Server):
-    """Set up as by an admin who wants it fast: connections kept on both sides, room for whole answers, nothing logged."""
+    """Configured for speed: kept connections on both sides, buffers for whole responses, no access log."""
 
     def __init__(self, work, prometheus):
         super().__init__(work, "nginx")
@@ -137,7 +137,7 @@ class Nginx(Server):
         self.launch(["nginx", "-e", "stderr", "-c", config])
 
     def stop(self):
-        # The first process ends the others, unless it is killed.
+        # Not killed, since the first process must end the others.
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
@@ -167,10 +167,10 @@ class Mirror(Server):
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
-def start_to_answer_ms(work, binary, question, prometheus):
-    """From starting a mirror to having its first answer to a question, in milliseconds."""
+def start_to_response_ms(work, binary, query, prometheus):
+    """The time from the start of a mirror to its first response to a query, in milliseconds."""
     mirror = Mirror(work, binary)
-    path, content_type, body = question.to_mirror(prometheus.port)
+    path, content_type, body = query.to_mirror(prometheus.port)
     began = time.monotonic()
     mirror.process = launched(mirror.command(), mirror.log, API_KEY="bench")
     try:
@@ -178,14 +178,14 @@ def start_to_answer_ms(work, binary, question, prometheus):
             connection = http.client.HTTPConnection("127.0.0.1", mirror.port, timeout=10)
             try:
                 connection.request("POST", path, body, {"Content-Type": content_type})
-                answer = connection.getresponse()
-                answer.read()
+                response = connection.getresponse()
+                response.read()
             except ConnectionRefusedError:
                 time.sleep(0.0005)
                 continue
             finally:
                 connection.close()
-            if answer.status == 200:
+            if response.status == 200:
                 return 1000 * (time.monotonic() - began)
             break
     finally:

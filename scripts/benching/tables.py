@@ -1,4 +1,4 @@
-"""Tables, as Markdown has them and as a terminal shows them well."""
+"""Tables in Markdown that are aligned for a terminal."""
 
 
 def printed(title, head, lines):
@@ -9,7 +9,7 @@ def printed(title, head, lines):
         print("| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths)) + " |")
         if nth == 0:
             print("|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
-    # Who watches sees each table as soon as it is there.
+    # Show each table at once.
     print(end="", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Makes a picture of the explorer: scripts/screenshot says how."""
+"""Makes a picture of the explorer; see scripts/screenshot."""
 
 import datetime
 import pathlib
@@ -84,7 +84,7 @@ def main(target):
                 # The demo stops what it has started.
                 demo.send_signal(signal.SIGTERM)
                 demo.wait()
-    # So many colours are enough for a page, and take a third of the bytes.
+    # 64 colours are enough for a page, and take a third of the bytes.
     command = ["pngquant", "--speed", "1", "--strip", "64", "-"]
     small = subprocess.run(command, input=image, stdout=subprocess.PIPE, check=True).stdout
     if len(small) > MAX_BYTES:

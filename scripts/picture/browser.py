@@ -10,7 +10,7 @@ PATIENCE_S = 20
 
 
 class Browser:
-    """A browser of its own; `driver` is the address of chromedriver."""
+    """A browser session. `driver` is the address of chromedriver."""
 
     def __init__(self, driver):
         wanted = {"browserName": "chrome", "goog:chromeOptions": {"args": OPTIONS}}
@@ -30,7 +30,7 @@ class Browser:
         return self.post(f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def run(self, script):
-        """What the body of a function returns in the page."""
+        """Runs the body of a function in the page, and returns its result."""
         return self.post(f"{self.session}/execute/sync", {"script": script, "args": []})
 
     def wait(self, expression):
@@ -41,7 +41,7 @@ class Browser:
             time.sleep(0.05)
 
     def picture(self, width, height):
-        """The bytes of a PNG of the page's top, in the light theme."""
+        """A PNG of the top of the page, in the light theme."""
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.wait(f"innerWidth === {width}")

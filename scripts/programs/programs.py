@@ -1,4 +1,4 @@
-"""Programs and processes: how they are started, waited for and ended."""
+"""Starts programs and processes, waits for them, and ends them."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import urllib.request
 
 
 def stop_when_interrupted():
-    """Whatever asks for the end, what was started is stopped and what was written removed."""
+    """Exits on SIGINT, SIGTERM and SIGHUP, so that programs are stopped and temporary files removed."""
 
     def stop(number, _):
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -24,7 +24,7 @@ def stop_when_interrupted():
 
 
 def launched(command, log, **environment):
-    """Starts a program that ends at the latest when this one does, however that may come about."""
+    """Starts a program that the kernel kills when this one ends."""
     with open(log, "ab") as output:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
@@ -49,7 +49,7 @@ def end_all(clients):
 
 
 def waited(seconds, as_long_as):
-    """Waits, and tells whether what has to hold did so until the end."""
+    """Waits, and returns whether a condition held until the end."""
     deadline = time.monotonic() + seconds
     while as_long_as():
         left = deadline - time.monotonic()
@@ -74,7 +74,7 @@ def end_of(log):
 
 
 def free_port():
-    """A port on which nobody listens. It is none of those that connections begin at, for one might take it later."""
+    """A free port. It is outside of the range that the kernel assigns to connections, so that none takes it later."""
     while True:
         port = random.randrange(20_000, 30_000)
         with socket.socket() as one, contextlib.suppress(OSError):

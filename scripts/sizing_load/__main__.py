@@ -29,7 +29,7 @@ METHODS = ["MEAN", "MAX", "MIN", "SUM", "EVENT_COUNT", "PERCENTILE_95"]
 
 
 class Fleet:
-    """The samples that Prometheus holds: 1,000 gauges and 1,000 counters for four hours, and some for two days."""
+    """The samples in Prometheus: 1,000 gauges and 1,000 counters for four hours, and some for two days."""
 
     def __init__(self):
         self.end = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
@@ -49,8 +49,8 @@ def condition(key, value, kind="StringValue"):
     return {"key": key, "value": {"value": value, "_type": kind}, "_type": "EqualityCondition"}
 
 
-def question(fleet, rng):
-    """Any stream's question."""
+def some_query(fleet, rng):
+    """The query of a random stream."""
     is_counter = rng.random() < 0.5
     key, metric = ("__counter__", "fleet_jobs_total") if is_counter else ("__gauge__", "fleet_depth")
     pods = condition("pod", f"shop-{rng.randrange(1000)}")
@@ -71,7 +71,7 @@ def question(fleet, rng):
 
 
 class Load:
-    """Clients that ask on kept connections, each the next question when its time has come."""
+    """Clients on kept connections. Each sends the next request when it is due."""
 
     def __init__(self, mirror, bodies):
         self.port = mirror.port
@@ -82,7 +82,7 @@ class Load:
         self.errors = 0
 
     def run(self, seconds, per_second):
-        """Asks so many a second, or as fast as it goes if that is none."""
+        """Sends this number of requests per second, or as many as possible if it is None."""
         self.next, self.took_ms, self.errors = 0, [], 0
         self.began, self.seconds, self.per_second = time.monotonic(), seconds, per_second
         clients = [threading.Thread(target=self.client) for _ in range(CLIENTS)]
@@ -103,12 +103,12 @@ class Load:
                 return
             time.sleep(max(0, due - time.monotonic()))
             connection.request("POST", "/api/metric", self.bodies[nth % len(self.bodies)], {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            body = answer.read()
+            response = connection.getresponse()
+            body = response.read()
             took_ms = 1000 * (time.monotonic() - due)
             with self.lock:
                 self.took_ms.append(took_ms)
-                self.errors += answer.status != 200 or b'"points":[[' not in body
+                self.errors += response.status != 200 or b'"points":[[' not in body
 
 
 def percentile(values, percent):
@@ -121,7 +121,7 @@ def main(binary, streams):
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sizing-")))
 
         def started(one):
-            # What began to start is to be stopped, too.
+            # Also stop a program that fails to start completely.
             stack.callback(one.stop)
             one.start()
             return one
@@ -130,7 +130,7 @@ def main(binary, streams):
         prometheus = started(Prometheus(work, fleet))
         mirror = started(Mirror(work, binary))
         details = {"host": "127.0.0.1", "port": prometheus.port, "requestTimeout": 14_000}
-        bodies = [json.dumps({"connectionDetails": details, "query": question(fleet, rng)}) for _ in range(streams)]
+        bodies = [json.dumps({"connectionDetails": details, "query": some_query(fleet, rng)}) for _ in range(streams)]
         load = Load(mirror, bodies)
         load.run(WARM_UP_S, streams / 60)
         lines = []

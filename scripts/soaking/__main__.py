@@ -23,7 +23,7 @@ When (phases.py)
     and vanishing clients run in the second, fourth and fifth round (loud); the first and the third round are calm.
 
 What is checked
-    answers     Each response carries the key, and arrives within its timeout and half a second. A response to a good query has
+    responses   Each response carries the key, and arrives within its timeout and half a second. A response to a good query has
                 exactly the values that follow from the samples, a response to a bad query has the right error. Only while an
                 upstream is down or misbehaves may its responses be a MetricStoreConnectionError. After each fault, the second
                 upstream works again before the next phase. A probe takes at most a second.
@@ -48,7 +48,7 @@ import time
 from absences import Absences
 from clients import Clients
 from history import History
-from judge import faults_of_answers, faults_of_process, faults_of_size
+from judge import faults_of_process, faults_of_responses, faults_of_size
 from mirror import Mirror
 from name_server import NameServer
 from phases import BACK, ROUNDS, Schedule
@@ -63,7 +63,7 @@ from upstreams import BadUpstreams
 
 REST_S = 15.0
 
-# Each fifth of the run has so many measurements, which makes one every five seconds in a run of fifteen minutes.
+# The number of measurements in each fifth of the run. In a run of 15 minutes, there is one every five seconds.
 MEASUREMENTS_A_FIFTH = 36
 
 
@@ -73,7 +73,7 @@ def main(binary, minutes):
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
 
         def started(one):
-            # What began to start is to be stopped, too.
+            # Also stop a program that fails to start completely.
             stack.callback(one.stop)
             one.start()
             return one
@@ -104,7 +104,7 @@ def main(binary, minutes):
         absences = Absences(schedule, records, prometheus.outages)
         all_tails = tails(schedule, records, prometheus.outages)
         errors = mirror.metrics()
-        faults = faults_of_answers(begun, records, absences) + faults_of_size(before, measuring.sizes, after)
+        faults = faults_of_responses(begun, records, absences) + faults_of_size(before, measuring.sizes, after)
         faults += faults_of_tails(all_tails) + faults_of_process(mirror)
     report_minutes(begun, records, absences, before, measuring.sizes)
     report_tails(all_tails)

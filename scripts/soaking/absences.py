@@ -1,16 +1,16 @@
-"""When an upstream may be unreachable: which errors are right."""
+"""When an upstream may be unreachable, so that connection errors are right."""
 
 from phases import ATTACKED, BACK, FAULTS
 from record import FINE
 
 
 class Absences:
-    """The outages of Prometheus, and the times from each fault of the second upstream until its first right answer after it."""
+    """The outages of Prometheus, and the times from each fault of the second upstream until its first right response after it."""
 
     def __init__(self, schedule, records, outages):
         self.outages = outages
         self.bad_times = []
-        # The longest time from the end of each fault until the first right answer, in seconds; infinite if there was none.
+        # The longest time from the end of each fault until the first right response, in seconds; infinite if there was none.
         self.recoveries = {}
         ends = sorted(ended(record) for record in records if record.client == "second" and record.outcome == FINE)
         for phase, following in zip(schedule.phases, [*schedule.phases[1:], None]):

@@ -1,11 +1,11 @@
-"""Attacks: small requests that used to cost much memory, many threads or a connection (issue 13's, each in its share)."""
+"""Attacks: small requests that once cost much memory, many threads or a connection (issue 13)."""
 
 import json
 import time
 
-from asking import Line, Question
 from bad import refused
 from bounds import KEY, KEY_HEADER, PATIENCE_S
+from mirror_request import MirrorConnection, MirrorRequest
 from name_server import SILENT_LABEL
 from phases import ATTACKED
 from query import metrics_query, of
@@ -24,7 +24,7 @@ def in_attack(phase):
 
 
 def sip(scene, rng, record):
-    """Clients that ask the second Prometheus for a million points each, and hardly take them in."""
+    """Clients that each query a million points from the second Prometheus, and receive them very slowly."""
     start = scene.history.start
     details = scene.details(port=scene.second_port, scrapeInterval=1, timeout_ms=15_000)
     query = metrics_query(of("~", "vector(42)"), start, start + SIPPED_POINTS - 1)
@@ -56,38 +56,38 @@ def sip(scene, rng, record):
 
 
 def zeros(scene, rng, record):
-    """Sets of half a million numbers, in a body that is just short enough."""
-    line = Line(scene.mirror_port, keeps=True)
+    """Sets of half a million numbers, in a body of almost the maximum length."""
+    connection = MirrorConnection(scene.mirror_port, keeps=True)
     of_set = {"key": "k", "value": {"value": "ZEROS"}}
     query = metrics_query([*of("__gauge__", "soak_gauge"), of_set], scene.history.start, scene.history.start + 60_000)
     body = json.dumps({"connectionDetails": scene.details(), "query": query})
     body = body.replace('"ZEROS"', "[" + ",".join("0" * ZEROS) + "]").encode()
-    question = Question("half a million zeros", "/api/metric", body, refused(500, "RemoteMirrorError"))
+    request = MirrorRequest("half a million zeros", "/api/metric", body, refused(500, "RemoteMirrorError"))
     while scene.goes_on(in_attack):
-        line.ask(question, record)
+        connection.send(request, record)
         time.sleep(rng.uniform(0, 0.4))
 
 
 def silent_names(scene, rng, record):
-    """Names about which the name server is silent, each a new one, given up at once."""
-    line = Line(scene.mirror_port, keeps=True)
+    """New names about which the name server is silent, with a very short timeout."""
+    connection = MirrorConnection(scene.mirror_port, keeps=True)
     while scene.goes_on(in_attack):
         host = f"{SILENT_LABEL}-{rng.randrange(1 << 32)}.example"
         body = {"_type": "TestConnectionRequest", "connectionDetails": scene.details(host=host, timeout_ms=1)}
-        line.ask(Question("a silent name", "/api/connection", body, is_lost), record)
+        connection.send(MirrorRequest("a silent name", "/api/connection", body, is_lost), record)
         time.sleep(rng.uniform(0, 0.02))
 
 
-def is_lost(answer):
-    return None if answer.json()["error"]["_type"] == "MetricStoreConnectionError" else "another error"
+def is_lost(response):
+    return None if response.json()["error"]["_type"] == "MetricStoreConnectionError" else "another error"
 
 
 READY = b"GET /-/ready HTTP/1.1\r\nHost: soak\r\n"
 CHUNKED = b"POST /api/metric HTTP/1.1\r\nHost: soak\r\nTransfer-Encoding: chunked\r\n\r\n"
-# Each with how many answers it may have, and the status of the first.
+# Each with the status line of its only response.
 HEADS = {
     "a byte above 127": (READY + b"X-User: J\xe4ger\r\n\r\n", b"HTTP/1.1 400"),
-    "HTTP/2 unasked": (b"GET / HTTP/2.0\r\n\r\n", b"HTTP/1.1 400"),
+    "unrequested HTTP/2": (b"GET / HTTP/2.0\r\n\r\n", b"HTTP/1.1 400"),
     "a head that is too long": (READY + b"a:\r\n" * 20000, b"HTTP/1.1 431"),
     "a trailer that reads as a request": (CHUNKED + b"2\r\n{}\r\n0\r\nGGET /-/ready HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
     "a chunked body, and a request behind it": (CHUNKED + b"2\r\n{}\r\n0\r\n\r\n" + READY + b"\r\n", b"HTTP/1.1 400"),
@@ -108,7 +108,7 @@ def heads(scene, rng, record):
 
 
 def rest_of(one):
-    """All that comes until the connection is closed, or None if it is not."""
+    """All bytes until the connection is closed, or None if it stays open."""
     received = b""
     try:
         while some := one.recv(65536):

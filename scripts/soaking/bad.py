@@ -1,9 +1,9 @@
-"""Bad clients: questions without an answer, and the errors that name why."""
+"""Bad clients: requests that fail, and the errors that say why."""
 
 import time
 
-from asking import Line, Question
 from bounds import REQUEST_TIMEOUT_MS, SLACK_S
+from mirror_request import MirrorConnection, MirrorRequest
 from phases import is_loud
 from query import metrics_query, of
 
@@ -15,57 +15,57 @@ NO_UPSTREAMS = ["nobody listens", "no such name", "endless garbage"]
 
 
 def bad(names, pause_s):
-    """Asks what cannot be answered, on kept connections and new ones by turns."""
+    """Sends requests that fail, on a kept connection or on new ones."""
 
     def behave(scene, rng, record):
-        lines = [Line(scene.mirror_port, keeps) for keeps in (True, False)]
-        questions = bad_questions(scene)
+        connections = [MirrorConnection(scene.mirror_port, keeps) for keeps in (True, False)]
+        requests = bad_requests(scene)
         while scene.goes_on(is_loud):
-            rng.choice(lines).ask(questions[rng.choice(names)], record)
+            rng.choice(connections).send(requests[rng.choice(names)], record)
             time.sleep(rng.uniform(0, 2 * pause_s))
 
     return behave
 
 
-def bad_questions(scene):
+def bad_requests(scene):
     upstreams = scene.upstreams
     lost, remote = "MetricStoreConnectionError", "RemoteMirrorError"
 
-    def no_request(what, status, path, body, verb="POST"):
-        return Question(what, path, body, refused(status, remote), verb=verb)
+    def malformed(what, status, path, body, verb="POST"):
+        return MirrorRequest(what, path, body, refused(status, remote), verb=verb)
 
-    def no_answer(what, types, conditions, timeout_ms=REQUEST_TIMEOUT_MS, **where):
+    def failing(what, types, conditions, timeout_ms=REQUEST_TIMEOUT_MS, **where):
         query = metrics_query(conditions, scene.history.start, scene.history.start + 60_000)
         body = {"connectionDetails": scene.details(timeout_ms=timeout_ms, **where), "query": query}
-        return Question(what, "/api/metric", body, refused(500, *types), timeout_ms / 1000 + SLACK_S)
+        return MirrorRequest(what, "/api/metric", body, refused(500, *types), timeout_ms / 1000 + SLACK_S)
 
     one = of("~", "vector(42)")
     silent = {"conditions": one, "timeout_ms": SILENT_TIMEOUT_MS}
-    questions = [
-        no_request("unknown path", 404, "/api/nothing", b"{}"),
-        no_request("unknown verb", 405, "/api/metric", b"{}", "BREW"),
-        no_request("no JSON", 400, "/api/metric", b'{"connectionDetails": nothing'),
-        no_request("a list", 400, "/api/field/name", b"[1]"),
-        no_request("large body", 413, "/api/metric", b" " * (2 << 20)),
-        # A body of unknown length is sent in chunks.
-        no_request("large chunked body", 413, "/api/metric", [b" " * 65536] * 32),
-        no_answer("unknown metric", ["MetricNotFoundError"], of("__gauge__", "soak_nothing")),
-        no_answer("several series", [remote], of("__gauge__", "soak_gauge")),
-        no_answer("broken PromQL", [remote], of("~", "sum by (")),
-        no_answer("nobody listens", [lost], one, port=upstreams.absent),
-        no_answer("no such name", [lost], one, host="soak.invalid"),
-        no_answer("never answers", [lost], **silent, port=upstreams.silent),
-        no_answer("never connects", [lost], **silent, port=upstreams.full),
-        # It may be too long or too late, whichever comes first.
-        no_answer("endless body", [remote, lost], one, port=upstreams.endless_body),
-        no_answer("endless garbage", [lost], one, port=upstreams.endless_garbage),
+    requests = [
+        malformed("unknown path", 404, "/api/nothing", b"{}"),
+        malformed("unknown verb", 405, "/api/metric", b"{}", "BREW"),
+        malformed("no JSON", 400, "/api/metric", b'{"connectionDetails": nothing'),
+        malformed("a list", 400, "/api/field/name", b"[1]"),
+        malformed("large body", 413, "/api/metric", b" " * (2 << 20)),
+        # http.client sends a body of unknown length in chunks.
+        malformed("large chunked body", 413, "/api/metric", [b" " * 65536] * 32),
+        failing("unknown metric", ["MetricNotFoundError"], of("__gauge__", "soak_nothing")),
+        failing("several series", [remote], of("__gauge__", "soak_gauge")),
+        failing("broken PromQL", [remote], of("~", "sum by (")),
+        failing("nobody listens", [lost], one, port=upstreams.absent),
+        failing("no such name", [lost], one, host="soak.invalid"),
+        failing("never responds", [lost], **silent, port=upstreams.silent),
+        failing("never connects", [lost], **silent, port=upstreams.full),
+        # The body is too long or too late, whichever comes first.
+        failing("endless body", [remote, lost], one, port=upstreams.endless_body),
+        failing("endless garbage", [lost], one, port=upstreams.endless_garbage),
     ]
-    return {question.what: question for question in questions}
+    return {request.what: request for request in requests}
 
 
 def refused(status, *types):
-    def check(answer):
-        if answer.status == status and answer.json()["_type"] in types:
+    def check(response):
+        if response.status == status and response.json()["_type"] in types:
             return None
         return f"not a {status} with {' or '.join(types)}"
 

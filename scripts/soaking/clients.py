@@ -1,4 +1,4 @@
-"""All the clients, and the processes that they are."""
+"""All clients, each in a process of its own."""
 
 import json
 import multiprocessing
@@ -20,14 +20,14 @@ from slow import STALLS, stall, unread, vanishing
 
 SEED = 3
 
-# All of them: a name under which it is judged, and what it does.
+# All clients: the name under which each is judged, and what it does.
 CLIENTS = [
     *[("good", good(keeps=True))] * 4,
     *[("good", good(keeps=False))] * 2,
     ("bad", bad(NO_REQUESTS, 0.1)),
     ("bad", bad(NO_METRICS, 0.1)),
     ("bad", bad(NO_UPSTREAMS, 0.2)),
-    ("bad", bad(["never answers", "never connects"], 0.5)),
+    ("bad", bad(["never responds", "never connects"], 0.5)),
     ("bad", bad(["endless body"], 1.0)),
     *[("slow", stall(what)) for what in STALLS],
     ("slow", unread),
@@ -40,7 +40,7 @@ CLIENTS = [
 
 
 class Clients:
-    """A process for each client, which writes what it sees into a file of its own."""
+    """A process for each client, which writes its records into a separate file."""
 
     def __init__(self, scene):
         self.scene = scene
@@ -62,14 +62,14 @@ class Clients:
 
             def record(what, started, ended, bound, outcome, details=""):
                 one = Record(client, what, started, ended - started, bound, outcome, details[:500])
-                # Line by line, for the process may be ended at any time.
+                # Flush each line, since the process may be killed at any time.
                 file.write(json.dumps(astuple(one)) + "\n")
                 file.flush()
 
             behave(self.scene, random.Random(f"{SEED} {number}"), record)
 
     def finish(self):
-        """Has all of them end, those that are stuck in the middle of something too; what they have recorded."""
+        """Waits until all clients end, kills those that are stuck, and returns all records."""
         deadline = time.monotonic() + max(TIMEOUTS_MS) / 1000 + 2 * SLACK_S
         for process in self.processes:
             process.join(max(0, deadline - time.monotonic()))
@@ -79,7 +79,7 @@ class Clients:
         for number, (client, _) in enumerate(CLIENTS):
             lines = (self.scene.work / f"{number}.records").read_text(encoding="utf-8").splitlines()
             records += [Record(*json.loads(line)) for line in lines]
-            # Only slow ones may have been in the middle of something.
+            # Only slow clients may be stuck.
             if exit_codes[number] != 0 and not (exit_codes[number] is None and client == "slow"):
                 why = "it failed, as it has printed" if exit_codes[number] else "it was still waiting at the end"
                 records.append(Record(client, "the client itself", self.scene.schedule.end, 0, 0, MISSING, why))

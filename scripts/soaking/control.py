@@ -1,4 +1,4 @@
-"""The control: asks Prometheus itself, without the mirror. It is slow whenever the machine or Prometheus is."""
+"""The control: queries Prometheus directly. It is slow whenever the machine or Prometheus is slow."""
 
 import http.client
 import time

@@ -1,10 +1,10 @@
-"""Good clients: questions of every method, and the answers that follow from the samples."""
+"""Good clients: requests of every method, and the responses that follow from the samples."""
 
 import math
 import time
 
-from asking import Line, Question
 from history import METHODS, SHARDS
+from mirror_request import MirrorConnection, MirrorRequest
 from query import condition, metrics_query, of
 
 LARGE_POINTS = 200_000
@@ -12,11 +12,11 @@ LARGE_POINTS = 200_000
 
 def good(keeps):
     def behave(scene, rng, record):
-        line = Line(scene.mirror_port, keeps)
-        kinds, weights = zip(*GOOD_QUESTIONS)
+        connection = MirrorConnection(scene.mirror_port, keeps)
+        kinds, weights = zip(*GOOD_REQUESTS)
         while scene.goes_on():
             (kind,) = rng.choices(kinds, weights)
-            line.ask(kind(scene, rng), record)
+            connection.send(kind(scene, rng), record)
             time.sleep(rng.uniform(0, 0.1))
 
     return behave
@@ -25,7 +25,7 @@ def good(keeps):
 def test_connection(scene, rng):
     body = {"_type": "TestConnectionRequest", "connectionDetails": scene.details()}
     right = exactly({"status": "OK", "_type": "TestConnectionResponse"})
-    return Question("connection", "/api/connection", body, right, scene.bound)
+    return MirrorRequest("connection", "/api/connection", body, right, scene.bound)
 
 
 def field_names(scene, rng):
@@ -34,7 +34,7 @@ def field_names(scene, rng):
     names = ["__counter__", "__gauge__", "~", "shard"]
     descriptor = {"_type": "FieldDescriptor", "classified": False, "fieldType": "STRING"}
     fields = [{**descriptor, "fieldName": name} for name in names]
-    return Question(
+    return MirrorRequest(
         "field names",
         "/api/field/name",
         body,
@@ -46,7 +46,7 @@ def field_names(scene, rng):
 def field_values(scene, rng):
     field, prefix, values = rng.choice(
         [
-            # What is declared neither a counter nor a gauge is offered as both.
+            # A metric without a declared type is offered as both.
             ("__gauge__", "soak_", ["soak_counter_total", "soak_gauge"]),
             ("__counter__", "soak_", ["soak_counter_total", "soak_gauge"]),
             ("shard", "", ["a", "b"]),
@@ -57,7 +57,7 @@ def field_values(scene, rng):
     query = {"conditions": [], "field": {"fieldName": field}, "fieldValuePrefix": prefix, "limit": 1000}
     body = {"connectionDetails": scene.details(), "query": query}
     complete = [{"value": value, "_type": "CompleteValue"} for value in values]
-    return Question(
+    return MirrorRequest(
         f"values of {field}",
         "//api/field/value",
         body,
@@ -75,7 +75,7 @@ def raw_gauge(scene, rng):
 def raw_counter(scene, rng):
     history = scene.history
     shard, (start, end) = rng.choice(SHARDS), history.some_range(rng, lead_ms=-60_000)
-    # The first sample has none before it.
+    # The first sample has no predecessor.
     points = [[history.PER_SECOND, at] for n, at in history.between(start, end) if n > 0]
     conditions = of("__counter__", "soak_counter_total", shard)
     return metrics(scene, "raw counter", conditions, start, end, points, **some_limit(rng))
@@ -101,7 +101,7 @@ def gauge_buckets(scene, rng):
     history, bucket = scene.history, rng.choice([7_000, 10_000, 60_000, 300_000])
     start, end = history.some_range(rng)
     method = rng.choice(list(METHODS))
-    # There is no percentile of several series.
+    # Percentiles are only checked for one series.
     shards = [rng.choice(SHARDS)] if method.startswith("PERCENTILE") or rng.random() < 0.5 else SHARDS
     points = []
     for at in range(start, end - bucket + 1, bucket):
@@ -135,7 +135,7 @@ def expression_buckets(scene, rng):
 
 
 def live_gauge(scene, rng):
-    """What is scraped just now is not known, but how it has to look."""
+    """The values of recent scrapes are unknown, but their form is known."""
     end = int(time.time() * 1000)
     conditions = [*of("__gauge__", "process_resident_memory_bytes"), condition("job", "prometheus")]
     return live(scene, "live gauge", conditions, end - 60_000, end, None)
@@ -147,8 +147,8 @@ def live_counter(scene, rng):
     return live(scene, "live counter", conditions, end - 60_000, end, rng.choice([None, ("MEAN", 5_000)]))
 
 
-# Each with how often it is asked for.
-GOOD_QUESTIONS = [
+# Each with its relative frequency.
+GOOD_REQUESTS = [
     (test_connection, 10),
     (field_names, 10),
     (field_values, 10),
@@ -169,25 +169,25 @@ def some_limit(rng):
 
 
 def metrics(scene, what, conditions, start, end, points, bucket=None, limit=None, latest_first=False, details=None):
-    """A question whose points are known."""
+    """A request whose points are known."""
     query = {**metrics_query(conditions, start, end, bucket), "limit": limit, "latestFirst": latest_first}
     kept = (points[::-1] if latest_first else points)[:limit]
 
-    def check(answer):
-        telemetry = answer.json()["telemetry"]
+    def check(response):
+        telemetry = response.json()["telemetry"]
         if telemetry["isPartial"] != (len(kept) < len(points)):
             return f"isPartial is {telemetry['isPartial']} for {len(kept)} of {len(points)} points"
         return differing(telemetry["points"], kept)
 
     body = {"connectionDetails": scene.details(**(details or {})), "query": query}
-    return Question(f"{what} {start} to {end}, {bucket or 'raw'}, limit {limit}", "/api/metric", body, check, scene.bound)
+    return MirrorRequest(f"{what} {start} to {end}, {bucket or 'raw'}, limit {limit}", "/api/metric", body, check, scene.bound)
 
 
 def live(scene, what, conditions, start, end, bucket):
-    """A question of which only the form of its points is known, and that there are some."""
+    """A request with some points, of which only the form is known."""
 
-    def check(answer):
-        points = answer.json()["telemetry"]["points"]
+    def check(response):
+        points = response.json()["telemetry"]["points"]
         times = [point[1] for point in points]
         if not times or times != sorted(set(times)):
             return f"the times of {len(points)} points do not ascend"
@@ -198,18 +198,18 @@ def live(scene, what, conditions, start, end, bucket):
         return None
 
     body = {"connectionDetails": scene.details(), "query": metrics_query(conditions, start, end, bucket)}
-    return Question(what, "/api/metric", body, check)
+    return MirrorRequest(what, "/api/metric", body, check)
 
 
 def differing(points, expected):
     if len(points) != len(expected):
         return f"{len(points)} points instead of {len(expected)}"
     for point, right in zip(points, expected):
-        # Rates come by way of divisions.
+        # Rates are results of divisions.
         if point[1:] != right[1:] or not math.isclose(point[0], right[0], rel_tol=1e-9, abs_tol=1e-9):
             return f"{point} instead of {right}"
     return None
 
 
 def exactly(expected):
-    return lambda answer: None if answer.status == 200 and answer.json() == expected else "not the answer"
+    return lambda response: None if response.status == 200 and response.json() == expected else "not the expected response"

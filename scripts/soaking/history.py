@@ -1,4 +1,4 @@
-"""The samples that Prometheus holds, and what aggregations make of their values."""
+"""The samples in Prometheus, and the aggregation of their values."""
 
 import math
 import time
@@ -17,7 +17,7 @@ class History:
         self.start = (int(time.time()) // 3600 - 3) * 3_600_000
 
     def gauge(self, shard, n):
-        # Up and down, and another way in each shard.
+        # The values vary, and differ between the shards.
         return float((37 * n + 11 * SHARDS.index(shard)) % 101)
 
     def counter(self, n):
@@ -27,13 +27,13 @@ class History:
         return (at - self.start) // self.INTERVAL_MS
 
     def between(self, start, end):
-        """Number and time of the samples of a range, both of its ends included."""
+        """The indices and times of the samples in a range, which includes both ends."""
         first = max(0, -(-(start - self.start) // self.INTERVAL_MS))
         last = min(self.COUNT - 1, (end - self.start) // self.INTERVAL_MS)
         return [(n, self.start + n * self.INTERVAL_MS) for n in range(first, last + 1)]
 
     def some_range(self, rng, lead_ms=600_000):
-        """Up to half an hour that begins so long after the first sample at the earliest and ends before the last."""
+        """A random range of up to half an hour that begins at least `lead_ms` after the first sample and ends before the last."""
         start = self.start + rng.randrange(lead_ms, 1_500_000)
         return start, start + rng.randrange(0, 1_800_000)
 
@@ -51,7 +51,7 @@ class History:
 
 
 def quantile(share, values):
-    """As Prometheus computes it: between the two nearest ranks."""
+    """Interpolates between the two nearest ranks, as Prometheus does."""
     ordered, rank = sorted(values), share * (len(values) - 1)
     low = math.floor(rank)
     high = min(low + 1, len(ordered) - 1)

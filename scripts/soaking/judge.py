@@ -1,33 +1,33 @@
-"""What is judged. A fault is its kind and an example of it."""
+"""Judges the run. A fault is a kind and an example."""
 
-from bounds import MOST_DESCRIPTORS, MOST_MEMORY_KIB, MOST_THREADS, WORKERS
+from bounds import MAX_DESCRIPTORS, MAX_MEMORY_KIB, MAX_THREADS, WORKERS
 from clients import CLIENTS
 from record import FINE, UNREACHABLE
 from size import fifths, median
 
-# What is flat has grown by no more than a tenth and so much. The allocator keeps up to 8 MiB in each of its arenas, of which
-# there are 4 on two cores: memory grows slowly towards that for longer than the run.
+# A size is flat if it has grown by at most a tenth and this amount. The allocator keeps up to 8 MiB in each of its arenas, of
+# which there are 4 on two cores: memory grows slowly towards that, for longer than the run.
 ROOM = {"rss_kib": 32 * 1024, "threads": 10, "descriptors": 10}
-# Two connections a worker may be kept to upstreams.
+# The mirror may keep two connections to upstreams for each worker.
 ROOM_AFTER_REST = {"threads": 10, "descriptors": 10 + 2 * WORKERS}
 
 
-def faults_of_answers(begun, records, absences):
+def faults_of_responses(begun, records, absences):
     faults = [
         (kind, f"{record.started - begun:.1f} s into the run, {example}")
         for record in records
-        for kind, example in faults_of_answer(record, absences)
+        for kind, example in faults_of_response(record, absences)
     ]
     for client in sorted({client for client, _ in CLIENTS}):
         if not any(record.client == client and record.outcome == FINE for record in records):
             faults.append((f"{client}: nothing went well", "none of its requests did"))
     for name, recovery_s in absences.recoveries.items():
         if recovery_s == float("inf"):
-            faults.append(("second: not back", f"no right answer after it was {name}"))
+            faults.append(("second: not back", f"no right response after it was {name}"))
     return faults
 
 
-def faults_of_answer(record, absences):
+def faults_of_response(record, absences):
     if record.outcome != FINE and not (record.outcome == UNREACHABLE and absences.excuse(record)):
         yield f"{record.client}: {record.outcome}", f"{record.what}: {record.details}"
     if record.took > record.bound:
@@ -41,13 +41,13 @@ def faults_of_size(before, sizes, after):
         for name, room in ROOM.items()
         if median(last, name) > 1.1 * median(second, name) + room
     ]
-    # The system knows the peak of memory, the others are those of the measurements.
+    # The system reports the peak of memory. The other peaks are those of the measurements.
     faults += [
         (f"{name} at its peak", f"{peak}, allowed are {most}")
         for name, peak, most in (
-            ("rss_kib", after.peak_kib, MOST_MEMORY_KIB),
-            ("threads", max(size.threads for size in sizes), MOST_THREADS),
-            ("descriptors", max(size.descriptors for size in sizes), MOST_DESCRIPTORS),
+            ("rss_kib", after.peak_kib, MAX_MEMORY_KIB),
+            ("threads", max(size.threads for size in sizes), MAX_THREADS),
+            ("descriptors", max(size.descriptors for size in sizes), MAX_DESCRIPTORS),
         )
         if peak > most
     ]
@@ -60,7 +60,7 @@ def faults_of_size(before, sizes, after):
 
 
 def faults_of_process(mirror):
-    """Ends the mirror, as it should have to be ended."""
+    """Ends the mirror by SIGTERM, and returns its faults."""
     if not mirror.is_alive():
         return [("the mirror died", f"exit code {mirror.process.returncode}\n{mirror.end_of_log()}")]
     faults = []

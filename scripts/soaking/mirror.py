@@ -1,4 +1,4 @@
-"""The mirror under test, and what it and the system tell of it."""
+"""The mirror under test, with its metrics, its log, and measurements by the system."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ class Mirror:
         self.process = None
 
     def start(self):
-        # In a mount namespace of its own, where its name server is that of the soak.
+        # In a separate mount namespace, in which resolv.conf names the name server of the soak.
         script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
         command = ["unshare", "--mount", "sh", "-c", script, self.resolv_conf]
         command += [self.binary, "--listen", "127.0.0.1", "--port", str(self.port), "--workers", str(WORKERS)]
@@ -42,10 +42,10 @@ class Mirror:
         return self.process.returncode
 
     def size(self):
-        """How large it is, by what the system knows of it."""
+        """Its memory, threads, descriptors and CPU time, as the system reports them."""
         of_process = pathlib.Path(f"/proc/{self.process.pid}")
         status = dict(line.split(":", 1) for line in (of_process / "status").read_text().splitlines())
-        # Behind the name, which may hold anything, come the state and, ten places on, the time in ticks.
+        # The name may contain anything. After it come the state and, ten fields later, the CPU time in ticks.
         ticks = (of_process / "stat").read_text().rpartition(")")[2].split()[11:13]
         return Size(
             at=time.monotonic(),
@@ -57,7 +57,7 @@ class Mirror:
         )
 
     def metrics(self):
-        """What it tells of itself, line by line."""
+        """The lines of /metrics."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE_S) as response:
                 return response.read().decode().splitlines()

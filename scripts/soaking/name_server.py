@@ -1,4 +1,4 @@
-"""A name server that is silent about some names, and says of all others that there is no such name (RFC 1035)."""
+"""A name server that is silent about some names, and responds to all others that they do not exist (RFC 1035)."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ HEADER_BYTES = 12
 
 
 class NameServer:
-    """At an address of its own, for `resolv.conf` knows no port but 53."""
+    """It listens at a separate address, since `resolv.conf` does not support ports other than 53."""
 
     def __init__(self, work):
         self.resolv_conf = work / "resolv.conf"
@@ -26,14 +26,14 @@ class NameServer:
         self.socket.bind((address, 53))
         self.resolv_conf.write_text(f"nameserver {address}\n")
         context = multiprocessing.get_context("fork")
-        self.processes = [context.Process(target=self.answer, daemon=True)]
+        self.processes = [context.Process(target=self.respond, daemon=True)]
         self.processes[0].start()
 
     def stop(self):
         end_all(self.processes)
         self.socket.close()
 
-    def answer(self):
+    def respond(self):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         parent = os.getppid()
         self.socket.settimeout(1)
@@ -44,5 +44,5 @@ class NameServer:
                 continue
             if SILENT_LABEL.encode() in query.lower():
                 continue
-            # The question and whatever follows it, such as EDNS, but no answers.
+            # The question section and all that follows it, such as EDNS, but no records.
             self.socket.sendto(query[:2] + NAME_ERROR + query[4:], client)

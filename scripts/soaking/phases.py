@@ -1,4 +1,4 @@
-"""The phases of a run: how the second upstream behaves, and which clients are at work. They follow from the time alone."""
+"""The phases of a run: how the second upstream behaves, and which clients run. They depend only on the time."""
 
 import time
 from dataclasses import dataclass
@@ -21,9 +21,8 @@ ROUND = [
 ]
 ROUND_SHARES = sum(share for _, share in ROUND)
 
-# There are five rounds, so that each fifth of the run has one of everything. In the calm rounds no bad, slow or vanishing
-# clients are at work, nor while the mirror recovers from the attacks at the end of each round. The second and the last round,
-# whose sizes are compared, are not calm.
+# Each of the five rounds has all phases. Bad, slow and vanishing clients do not run in calm rounds, nor while the mirror recovers
+# from the attacks at the end of each round. The second and the last round, whose sizes are compared, are not calm.
 ROUNDS = 5
 CALM_ROUNDS = {0, 2}
 
@@ -53,7 +52,7 @@ class Schedule:
         self.end = start
 
     def at(self, time_s):
-        """The phase at a time; the first one before the run, the last one after it."""
+        """The phase at a time. Before the run it is the first one, after the run the last."""
         return next((phase for phase in self.phases if time_s < phase.end), self.phases[-1])
 
     def now(self):

@@ -1,4 +1,4 @@
-"""The Prometheus that the mirror stands before, and its outages."""
+"""A Prometheus as upstream of the mirror, and its outages."""
 
 import json
 import subprocess
@@ -12,14 +12,14 @@ OUTAGE_S = 2.0
 
 
 class Prometheus:
-    """A real one, which scrapes itself and holds the history."""
+    """A real Prometheus, which scrapes itself and has the samples of the history."""
 
     def __init__(self, work, history):
         work.mkdir()
         self.work = work
         self.port = free_port()
         self.history = history
-        # When it was gone, and when it was back.
+        # The beginning and the end of each outage.
         self.outages = []
         self.process = None
 
@@ -50,7 +50,7 @@ class Prometheus:
         until_ready("Prometheus", self.port, self.process, self.work / "prometheus.log")
 
     def has_scraped(self):
-        """Whether there are rates by now."""
+        """Whether there are enough samples for rates."""
         url = f"http://127.0.0.1:{self.port}/api/v1/query?query=count_over_time(up[1m])>=10"
         with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
             return json.load(response)["data"]["result"] != []

@@ -1,12 +1,12 @@
-"""What is recorded: of each request, or connection, what came of it."""
+"""A record of each request or connection, with its outcome."""
 
 from dataclasses import dataclass
 
 FINE = "fine"
 UNREACHABLE = "unreachable"
-WRONG = "wrong answer"
-KEYLESS = "answer without the key"
-MISSING = "no answer"
+WRONG = "wrong response"
+KEYLESS = "response without the key"
+MISSING = "no response"
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Relay:
         return SILENT if name == ATTACKED else name
 
     def drop_connections(self):
-        """The system drops packets to a socket whose queue is full, until this phase ends."""
+        """Fills the queue of the socket until this phase ends, so that the system drops packets to it."""
         self.listening.listen(0)
         filling = [socket.socket() for _ in range(2)]
         for one in filling:
@@ -66,7 +66,7 @@ class Relay:
         self.listening.listen(BACKLOG)
 
     def serve(self, connection):
-        """Passes on what both sides send, as the phase has it."""
+        """Forwards bytes in both directions, or misbehaves as the phase requires."""
         with connection, contextlib.suppress(OSError), socket.socket() as target:
             target.connect(("127.0.0.1", self.target_port))
             other = {connection: target, target: connection}

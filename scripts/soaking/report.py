@@ -1,9 +1,9 @@
-"""What is printed."""
+"""Prints the results."""
 
 import collections
 import math
 
-from judge import ROOM, faults_of_answer
+from judge import ROOM, faults_of_response
 from record import FINE, UNREACHABLE
 from size import fifths, median
 
@@ -15,13 +15,13 @@ HEAD = [
 
 
 def report_minutes(begun, records, absences, before, sizes):
-    """Requests are counted where they went well, else as `away` (an upstream was so just then) or `faulty`."""
+    """The columns of clients count good responses. `away` counts connection errors, `faulty` counts faults."""
     rows = list(HEAD)
     sizes_by_minute = by_minute(sizes, begun, lambda size: size.at)
     for minute, some in sorted(by_minute(records, begun, lambda record: record.started).items()):
         fine = collections.Counter(record.client for record in some if record.outcome == FINE)
         unreachable = sum(record.outcome == UNREACHABLE for record in some)
-        faulty = sum(any(True for _ in faults_of_answer(record, absences)) for record in some)
+        faulty = sum(any(True for _ in faults_of_response(record, absences)) for record in some)
         now = sizes_by_minute.get(minute) or sizes[-1:]
         rows.append(
             [minute + 1, "|", *(fine[client] for client in COUNTED), unreachable, faulty]
@@ -40,8 +40,8 @@ def print_table(rows):
 
 
 def report_tails(all_tails):
-    """The good upstream's answers by phase; `control` is how many times slower the machine was by its p99."""
-    rows = ["rounds|phase|answers|p50 ms|p99 ms|max ms|p99, times undisturbed|control|judged".split("|")]
+    """The responses of the good upstream by phase. `control` is how many times slower the machine was, by its p99."""
+    rows = ["rounds|phase|responses|p50 ms|p99 ms|max ms|p99, times undisturbed|control|judged".split("|")]
     for tail in all_tails:
         numbers = [f"{number:.1f}" for number in (tail.p50, tail.p99, tail.longest)]
         judged = "too slow" if tail.is_too_long else "fine" if tail.is_judged else "-"
@@ -52,12 +52,12 @@ def report_tails(all_tails):
 
 
 def report_recoveries(absences):
-    print("\nlongest time from the end of a fault to the first right answer of the second upstream:")
+    print("\nlongest time from the end of a fault to the first right response of the second upstream:")
     print("  " + ", ".join(f"{name} {recovery_s:.1f} s" for name, recovery_s in absences.recoveries.items()))
 
 
 def report_errors(lines):
-    """What the mirror counted, error by error."""
+    """The errors that the mirror counted, by code."""
     print("\nerrors by code, as the mirror counts them:")
     name = "prometheusmirror_errors_total{"
     counts = [line.removeprefix(name).split() for line in lines if line.startswith(name)]
@@ -72,7 +72,7 @@ def by_minute(things, begun, time_of):
 
 
 def latencies(records, client):
-    """The median, the 99th percentile and the longest of what went well, in milliseconds."""
+    """The median, the 99th percentile and the maximum latency of good responses, in milliseconds."""
     took = sorted(1000 * record.took for record in records if record.client == client and record.outcome == FINE)
     if not took:
         return ["-"] * 3

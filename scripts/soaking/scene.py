@@ -1,4 +1,4 @@
-"""What clients find: where to ask, what is known of it, and until when."""
+"""What clients need to know: ports, samples, and the schedule."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from upstreams import BadUpstreams
 
 @dataclass(frozen=True)
 class Scene:
-    """What clients have to know. `prometheus_port` and `timeout_ms` are where and how long a question asks."""
+    """What clients need to know. Requests query `prometheus_port` with the timeout `timeout_ms`."""
 
     work: pathlib.Path
     parent: int
@@ -27,7 +27,7 @@ class Scene:
     timeout_ms: int = REQUEST_TIMEOUT_MS
 
     def goes_on(self, in_phase=lambda phase: True):
-        """Waits for a phase of this kind, and tells whether one has come before the end of the run."""
+        """Waits for a phase of this kind. Returns whether one came before the end of the run."""
         while time.monotonic() < self.schedule.end and os.getppid() == self.parent:
             if in_phase(self.schedule.now()):
                 return True
@@ -36,7 +36,7 @@ class Scene:
 
     @property
     def bound(self):
-        """So long an answer may take, in seconds."""
+        """How long a response may take, in seconds."""
         return self.timeout_ms / 1000 + SLACK_S
 
     def details(self, port=None, host="127.0.0.1", timeout_ms=None, **more):

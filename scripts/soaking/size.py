@@ -1,4 +1,4 @@
-"""How large the mirror is, measured in the course of a run."""
+"""Measures memory, threads and descriptors of the mirror during a run."""
 
 import contextlib
 import statistics
@@ -17,7 +17,7 @@ class Size:
 
 
 class Measuring:
-    """Measures the mirror now and then, for as long as it lives."""
+    """Measures the mirror at an interval, as long as it runs."""
 
     def __init__(self, mirror, interval_s):
         self.mirror = mirror
@@ -34,7 +34,7 @@ class Measuring:
         self.thread.join()
 
     def run(self):
-        # What has died has no size any more.
+        # A dead process has no size.
         with contextlib.suppress(OSError, KeyError):
             while not self.is_over.wait(self.interval_s):
                 self.sizes.append(self.mirror.size())

@@ -21,7 +21,7 @@ def head_of(length, path="/api/metric"):
     return f"POST {path} HTTP/1.1\r\nHost: soak\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-# What is sent, and what then comes every now and then.
+# What a client sends at once, and what it then sends every 200 ms.
 STALLS = {
     "nothing": (b"", b""),
     "half a head": (head_of(100)[:30], b""),
@@ -32,7 +32,7 @@ STALLS = {
 
 
 def stall(what):
-    """Begins something and waits until the mirror closes the connection."""
+    """Begins a request and waits until the mirror closes the connection."""
     sent, drop = STALLS[what]
 
     def behave(scene, rng, record):
@@ -46,7 +46,7 @@ def stall(what):
                 time.sleep(0.2)
                 for one in list(stalled):
                     is_open, stalled[one] = looked_at(one, stalled[one], drop)
-                    # As long as drops come, the answer is the end that the mirror can make.
+                    # While drops arrive, the mirror cannot close the connection, so its response counts as the end.
                     if not is_open or (drop and stalled[one]):
                         record(what, started, now, CLOSING_BOUND_S, *judged_head(stalled.pop(one)))
                         one.close()
@@ -58,7 +58,7 @@ def stall(what):
 
 
 def looked_at(stalled, received, drop):
-    """Whether a connection is still open, and all that has come from it."""
+    """Whether a connection is still open, and all bytes received from it."""
     try:
         if drop:
             stalled.send(drop)
@@ -71,24 +71,24 @@ def looked_at(stalled, received, drop):
 
 
 def judged_head(received):
-    """Nothing needs no key: what is no whole request may be closed without a word."""
+    """A response must carry the key. The mirror may also close an incomplete request without a response."""
     has_key = f"\r\n{KEY_HEADER}: {KEY}\r\n".encode() in received
     return (FINE, "") if has_key or not received else (KEYLESS, repr(received[:200]))
 
 
 def unread(scene, rng, record):
-    """Asks for far more than connections hold, and reads none of it before the mirror must have given up."""
+    """Queries more than a connection buffers, and reads nothing before the mirror must have given up."""
     start, end = scene.history.start, scene.history.start + 2 * LARGE_POINTS
     details = scene.details(scrapeInterval=1, timeout_ms=20_000)
     query = metrics_query(of("~", "vector(42)"), start, end)
     body = json.dumps({"connectionDetails": details, "query": query}).encode()
     while scene.goes_on(is_loud):
-        asking = [connected(scene, receives=4096) for _ in range(2)]
+        unread_connections = [connected(scene, receives=4096) for _ in range(2)]
         started = time.monotonic()
-        for one in asking:
+        for one in unread_connections:
             one.sendall(head_of(len(body)) + body)
         waited(CLOSING_BOUND_S - 10, scene.goes_on)
-        for one in asking:
+        for one in unread_connections:
             if scene.goes_on():
                 outcome = drained(one)
                 record("unread", started, time.monotonic(), CLOSING_BOUND_S, *outcome)
@@ -96,8 +96,7 @@ def unread(scene, rng, record):
 
 
 def drained(one):
-    """What is left to be read until the connection turns out to be closed, or the whole of a short reply, such as an error: its
-    connection is kept open, so its end is not waited for."""
+    """Reads until the connection is closed, or a short response is whole: the mirror keeps the connection after an error."""
     received, length = b"", 0
     one.settimeout(5)
     try:
@@ -112,7 +111,7 @@ def drained(one):
 
 
 def is_whole(begin, length):
-    """Whether so many bytes, which begin like this, are all that the head announces: then the connection may stay open."""
+    """Whether the response that begins like this has the announced length: then the connection may stay open."""
     head, end, _ = begin.partition(b"\r\n\r\n")
     announced = re.search(rb"\r\nContent-Length: (\d+)", head)
     return bool(end and announced) and length == len(head) + len(end) + int(announced[1])
@@ -124,7 +123,7 @@ def vanishing(scene, rng, record):
     while scene.goes_on(is_loud):
         started = time.monotonic()
         one = connected(scene)
-        # Unsent data and all: the other side sees a reset.
+        # Closing resets the connection, even with unsent data.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         one.sendall(request[: rng.choice([0, 30, len(request) - 20, len(request)])])
         time.sleep(rng.choice([0, 0.002, 0.02]))

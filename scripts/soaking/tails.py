@@ -1,8 +1,8 @@
-"""The tail of the good upstream's answers: how much slower they are while the second upstream is bad.
+"""The slowest responses of the good upstream: how much slower they are while the second upstream is bad.
 
 The load generator, both upstreams and the mirror share the machine, and others may use it, too. Therefore the control, which
-asks the good upstream without the mirror, says how much slower the machine was in a phase than undisturbed. That much is
-allowed to the mirror besides."""
+queries the good upstream without the mirror, shows how much slower the machine was in a phase than undisturbed. The limit for
+the mirror is raised by that factor."""
 
 import math
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from phases import ATTACKED, BACK, FAULTS, UNDISTURBED
 from record import FINE
 
-# The p99 beside a fault may be so many times the p99 undisturbed.
-MOST_TIMES = 1.2
-# A p99 of fewer answers says little, and is not judged.
-LEAST_ANSWERS = 1_000
-# Prometheus is slower than usual for so long after its return.
+# The p99 during a fault may be this multiple of the undisturbed p99.
+MAX_TIMES = 1.2
+# A p99 of fewer responses is not significant, so it is not judged.
+MIN_RESPONSES = 1_000
+# How long Prometheus is slower than usual after a restart.
 WARMING_S = 3.0
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Latencies in milliseconds, and how many there are. `times` is this p99 over that undisturbed, `noise` the same of the
-    control."""
+    """Latencies of a phase in milliseconds, and their number. `times` is the p99 divided by the undisturbed p99, `noise` the same
+    for the control."""
 
     phase: str
     is_calm: bool
@@ -34,11 +34,11 @@ class Tail:
 
     @property
     def is_judged(self):
-        return self.is_calm and self.phase in FAULTS and self.count >= LEAST_ANSWERS
+        return self.is_calm and self.phase in FAULTS and self.count >= MIN_RESPONSES
 
     @property
     def is_too_long(self):
-        return self.is_judged and self.times > MOST_TIMES * max(1, self.noise)
+        return self.is_judged and self.times > MAX_TIMES * max(1, self.noise)
 
 
 def tails(schedule, records, outages):

@@ -12,7 +12,7 @@ from programs import end_all
 
 
 class BadUpstreams:
-    """What no Prometheus should be, each at a port of this machine."""
+    """Misbehaving upstreams, each at a port of this machine."""
 
     def __init__(self):
         self.sockets = [socket.socket() for _ in range(5)]
@@ -24,7 +24,7 @@ class BadUpstreams:
 
     def start(self):
         _, silent, full, body, garbage = self.sockets
-        # The system takes connections as long as the queue has room; nobody here ever does.
+        # The system completes connections while the queue has room, but no program accepts them.
         silent.listen(4096)
         full.listen(0)
         with contextlib.suppress(OSError):
@@ -36,7 +36,7 @@ class BadUpstreams:
         context = multiprocessing.get_context("fork")
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
         begins = [(body, head + b'{"status":"success","data":"'), (garbage, b"")]
-        self.processes = [context.Process(target=answer_endlessly, args=args, daemon=True) for args in begins]
+        self.processes = [context.Process(target=respond_endlessly, args=args, daemon=True) for args in begins]
         for process in self.processes:
             process.start()
 
@@ -46,11 +46,11 @@ class BadUpstreams:
             one.close()
 
 
-def answer_endlessly(listening, beginning):
+def respond_endlessly(listening, beginning):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
-    def answer(connection):
+    def respond(connection):
         with connection, contextlib.suppress(OSError):
             connection.recv(65536)
             connection.sendall(beginning)
@@ -63,4 +63,4 @@ def answer_endlessly(listening, beginning):
         with contextlib.suppress(TimeoutError):
             connection, _ = listening.accept()
             connection.settimeout(PATIENCE_S)
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=respond, args=(connection,), daemon=True).start()

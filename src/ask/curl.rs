@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::request::AskRequest;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 
-/// Where a mirror listens if nothing else is said.
+/// The URL of a local mirror with the default settings.
 const DEFAULT_MIRROR: &str = "http://localhost:9900";
 
-/// The command that asks a mirror the same. The key is not written out: the shell that runs the command has it in `API_KEY`. Nor is
-/// the password of a URL.
-pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, explains: bool) -> String {
-    let mut body = asked.body.clone();
+/// The curl command that sends a request to a mirror. It has no secrets: the shell that runs it has the key in `API_KEY`, and the
+/// password of a URL is replaced.
+pub(super) fn command(mirror: Option<&str>, request: &AskRequest, has_key: bool, explains: bool) -> String {
+    let mut body = request.body.clone();
     if let Some(url) = body["connectionDetails"]["url"].as_str().map(without_password) {
         body["connectionDetails"]["url"] = url.into();
     }
@@ -26,17 +26,17 @@ pub(super) fn command(mirror: Option<&str>, asked: &AskRequest, has_key: bool, e
     }
     format!(
         "{command} -H 'Content-Type: application/json' {} -d {}\n",
-        quoted(&format!("{mirror}{}", asked.path)),
+        quoted(&format!("{mirror}{}", request.path)),
         quoted(&body.to_string())
     )
 }
 
-/// A word of a shell.
+/// A text as one word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A URL without what may be credentials, well-formed or not.
+/// A URL, well-formed or not, without the part that may be credentials.
 fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://USER:PASSWORD@{rest}"),
@@ -54,8 +54,8 @@ mod tests {
     #[test]
     fn a_password_is_not_written_out_and_quotes_are_kept() {
         let body = json!({"connectionDetails": {"url": "https://u:hush@p.example/x"}, "q": "it's"});
-        let asked = AskRequest { path: "/api/metric", body };
-        let text = command(Some("http://m:1/"), &asked, true, true);
+        let request = AskRequest { path: "/api/metric", body };
+        let text = command(Some("http://m:1/"), &request, true, true);
         assert!(!text.contains("hush"), "{text}");
         assert!(
             text.contains("$API_KEY") && text.contains("'http://m:1/api/metric'") && text.contains(r"it'\''s"),

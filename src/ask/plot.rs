@@ -1,18 +1,18 @@
-//! A plot of points for a terminal of 80 columns, drawn with Braille characters, each of which has two by four dots.
+//! Plots points in a terminal of 80 columns with Braille characters, each of which has two by four dots.
 
 use std::fmt::Write;
 
 use crate::model::calendar::DateTime;
 
-/// The size of the plot, in characters. Beside it stand the highest and the lowest value.
+/// The size of the plot in characters, and the width of the labels beside it, which are the highest and the lowest value.
 const COLUMNS: usize = 64;
 const ROWS: usize = 8;
 const LABEL_COLUMNS: usize = 12;
 
-/// Across more than so many times the usual distance, two points are not joined: there is a gap.
+/// Two points are not joined if they are farther apart than this multiple of the median distance.
 const GAP_DISTANCES: i64 = 3;
 
-/// The dots of a character.
+/// The number of dots in a character.
 const DOTS_ACROSS: usize = 2;
 const DOTS_DOWN: usize = 4;
 
@@ -20,7 +20,8 @@ const DOTS_DOWN: usize = 4;
 const BLANK: u32 = 0x2800;
 const BITS: [[u32; DOTS_ACROSS]; DOTS_DOWN] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
-/// The plot of values at times in milliseconds since the epoch, in any order. Empty if there are fewer than two.
+/// The plot of values at times in milliseconds since the epoch, in any order. Below it are the first and the last time. Empty if
+/// there are fewer than two times.
 pub(super) fn plot(points: &[(i64, f64)]) -> String {
     let bounds = |of: fn(f64, f64) -> f64, pick: fn(&(i64, f64)) -> f64| points.iter().map(pick).reduce(of);
     let times = (bounds(f64::min, |point| point.0 as f64), bounds(f64::max, |point| point.0 as f64));
@@ -31,7 +32,7 @@ pub(super) fn plot(points: &[(i64, f64)]) -> String {
     }
     let mut cells = [[0_u32; COLUMNS]; ROWS];
     let dot = |&(time, value): &(i64, f64)| {
-        // Halves, for the difference of two large numbers may be larger than any number.
+        // Halved, because the difference of two large numbers may overflow.
         let part = if high > low { (value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0) } else { 0.5 };
         let x = place((time as f64 - first) / (last - first), COLUMNS * DOTS_ACROSS);
         (x, place(1.0 - part, ROWS * DOTS_DOWN))
@@ -68,19 +69,19 @@ pub(super) fn plot(points: &[(i64, f64)]) -> String {
     text
 }
 
-/// The median distance of neighbouring points.
+/// The median distance between neighbouring points.
 fn usual_distance_ms(points: &[(i64, f64)]) -> i64 {
     let mut distances: Vec<i64> = points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     distances.sort_unstable();
     distances.get(distances.len() / 2).copied().unwrap_or_default()
 }
 
-/// Which of so many dots a part of a whole lies on.
+/// The index of the dot, of this number of dots, at a fraction of an axis.
 fn place(part: f64, dots: usize) -> usize {
     ((part * (dots - 1) as f64).round() as usize).min(dots - 1)
 }
 
-/// A number in few characters.
+/// A number that fits into a label.
 fn short(value: f64) -> String {
     let plain = format!("{value}");
     if plain.len() <= LABEL_COLUMNS { plain } else { format!("{value:.4e}") }

@@ -1,8 +1,8 @@
-//! From the flags of `ask` to the request that StackState would send.
+//! Makes the request that StackState would send from the flags of `ask`.
 
 use std::io;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::model::calendar::DateTime;
 use crate::model::duration;
@@ -11,9 +11,7 @@ use crate::settings::AskFlags;
 /// A request of the Mirror API.
 #[derive(Debug, PartialEq)]
 pub(super) struct AskRequest {
-    /// The path of its method.
     pub(super) path: &'static str,
-    /// The body.
     pub(super) body: Value,
 }
 
@@ -22,24 +20,24 @@ const FIELD_NAME: &str = "/api/field/name";
 const FIELD_VALUE: &str = "/api/field/value";
 const METRIC: &str = "/api/metric";
 
-/// The flags of which one says what is asked.
+/// The flags that choose the query. Exactly one of them must be given.
 const QUERY_FLAGS: [&str; 7] = ["test", "names", "values", "gauge", "counter", "expression", "request"];
 
-/// The time that is asked about if none is given.
+/// The length of the time range if none is given.
 const DEFAULT_LAST_MS: i64 = 3_600_000;
 
-/// The bucket of an aggregation that has none.
+/// The length of buckets if none is given.
 const DEFAULT_BUCKET_MS: i64 = 60_000;
 
-/// Above this, a number is a time in milliseconds, else in seconds: the year 5138 as seconds, 1973 as milliseconds.
+/// A smaller number is a time in seconds, others are in milliseconds. It is the year 5138 in seconds, and 1973 in milliseconds.
 const LARGEST_SECONDS: i64 = 100_000_000_000;
 
-/// The request that flags ask for, at a time. `has_names` says whether whoever answers may have named upstreams, of which an only one need
-/// not be named. `read` gives the text of a file.
+/// The request that the flags describe. `has_names` says whether the mirror may have named upstreams: if it has only one, the
+/// request need not name it. `read` reads a file.
 ///
 /// # Errors
 /// A sentence that names the flag.
-pub(super) fn asked(
+pub(super) fn from_flags(
     flags: &AskFlags,
     now_ms: i64,
     has_names: bool,
@@ -89,7 +87,8 @@ pub(super) fn asked(
     }
 }
 
-/// A request as StackState sends it, whose type says which method it is for. --url and --upstream replace its Connection Details.
+/// A request from a file, as StackState sends it. Its type determines the path. --url and --upstream replace its Connection
+/// Details.
 fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Result<AskRequest, String> {
     let file = flags.value("request").unwrap_or_default();
     let text = read(file).map_err(|error| format!("--request {file} cannot be read: {error}"))?;
@@ -114,7 +113,7 @@ fn from_file(flags: &AskFlags, read: impl Fn(&str) -> io::Result<String>) -> Res
     Ok(AskRequest { path, body })
 }
 
-/// The Connection Details, if flags give any.
+/// The Connection Details, if --url or --upstream is given.
 fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
     let mut details = json!({});
     match (flags.value("url"), flags.value("upstream")) {
@@ -174,7 +173,7 @@ fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
     Ok(json!({"startTime": start, "endTime": end}))
 }
 
-/// The conditions on labels; a label with several values is one condition.
+/// The conditions on labels. Several values of a label are one condition.
 fn labels(flags: &AskFlags) -> Result<Vec<Value>, String> {
     let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
     for label in flags.values("label") {
@@ -204,8 +203,8 @@ fn condition(key: &str, value: Value) -> Value {
 }
 
 fn set(object: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(value), Some(object)) = (value, object.as_object_mut() as Option<&mut Map<String, Value>>) {
-        object.insert(key.to_owned(), value);
+    if let Some(value) = value {
+        object[key] = value;
     }
 }
 
@@ -230,7 +229,7 @@ fn duration(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
 }
 
 fn duration_ms(text: &str) -> Option<i64> {
-    // Not all years are of one length.
+    // Years differ in length.
     let ms = duration::parse_ms(text).filter(|_| !text.contains('y'))?;
     i64::try_from(ms).ok().filter(|&ms| ms > 0)
 }

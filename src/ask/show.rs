@@ -1,4 +1,4 @@
-//! A response as text: a table, JSON or CSV, with a plot and an explanation.
+//! Formats a response as a table, JSON or CSV, with a plot and an explanation.
 
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ enum OutputFormat {
 }
 
 impl OutputOptions {
-    /// What flags ask for.
+    /// The options of a command line.
     ///
     /// # Errors
     /// A sentence that names the flag.
@@ -41,31 +41,31 @@ impl OutputOptions {
     }
 }
 
-/// A response, as the flags want it.
-pub(super) fn shown(asked: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = error_of(&answer, status);
+/// Formats a response.
+pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
+    let response: Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = error_of(&response, status);
     let mut text = match form.format {
         OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
-        OutputFormat::Csv => Table::of(&answer).csv(),
-        OutputFormat::Table => Table::of(&answer).text(),
+        OutputFormat::Csv => Table::of(&response).csv(),
+        OutputFormat::Table => Table::of(&response).text(),
     };
     if form.has_plot && error.is_none() {
-        let drawn = plot::plot(&points(&answer));
+        let drawn = plot::plot(&points(&response));
         if !drawn.is_empty() {
             let _ = write!(text, "\n{drawn}");
         }
     }
     if form.format == OutputFormat::Table {
-        text.push_str(&explanation(asked, &answer["explanation"]));
+        text.push_str(&explanation(request, &response["explanation"]));
     }
     AskOutput { text, error }
 }
 
-/// The error that an answer is, if it is one.
-fn error_of(answer: &Value, status: u16) -> Option<String> {
-    let error = if answer["status"] == "FAILURE" { &answer["error"] } else { answer };
+/// The error text of a response, if it is an error.
+fn error_of(response: &Value, status: u16) -> Option<String> {
+    let error = if response["status"] == "FAILURE" { &response["error"] } else { response };
     let said = match error["_type"].as_str().unwrap_or_default() {
         "RemoteMirrorError" => format!("{} {}", words(&error["summary"]), words(&error["details"])),
         "MetricStoreConnectionError" | "MetricNotFoundError" => words(&error["details"]),
@@ -76,16 +76,23 @@ fn error_of(answer: &Value, status: u16) -> Option<String> {
     Some(said)
 }
 
-/// A text of an answer, without what a terminal would take for a command.
+/// A text of a response, without control characters, which a terminal would execute.
 fn words(text: &Value) -> String {
     let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// The items of a list, or none if there is no list.
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
 /// Times in milliseconds since the epoch, and values.
-fn points(answer: &Value) -> Vec<(i64, f64)> {
-    let points = answer["telemetry"]["points"].as_array().map_or(&[][..], Vec::as_slice);
-    points.iter().filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?))).collect()
+fn points(response: &Value) -> Vec<(i64, f64)> {
+    items(&response["telemetry"]["points"])
+        .iter()
+        .filter_map(|point| Some((point[1].as_i64()?, point[0].as_f64()?)))
+        .collect()
 }
 
 fn time(value: &Value) -> String {
@@ -100,10 +107,9 @@ struct Table {
 }
 
 impl Table {
-    fn of(answer: &Value) -> Table {
-        let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    fn of(response: &Value) -> Table {
         let is_true = |value: &Value| value.as_bool().unwrap_or_default();
-        let telemetry = &answer["telemetry"];
+        let telemetry = &response["telemetry"];
         if telemetry.is_object() {
             let has_buckets = telemetry["_type"] == "AggregatedMetricTelemetry";
             let header = if has_buckets { vec!["start", "end", "value"] } else { vec!["time", "value"] };
@@ -112,17 +118,17 @@ impl Table {
                 row.push(point[0].to_string());
                 row
             };
-            let rows = list(&telemetry["points"]).iter().map(row).collect();
+            let rows = items(&telemetry["points"]).iter().map(row).collect();
             return Table { header, rows, is_partial: is_true(&telemetry["isPartial"]) };
         }
-        let (header, rows) = match (&answer["fields"], &answer["values"]) {
+        let (header, rows) = match (&response["fields"], &response["values"]) {
             (Value::Array(fields), _) => {
                 ("name", fields.iter().map(|field| vec![words(&field["fieldName"])]).collect())
             }
             (_, Value::Array(values)) => ("value", values.iter().map(|value| vec![words(&value["value"])]).collect()),
-            _ => ("status", vec![vec![words(&answer["status"])]]),
+            _ => ("status", vec![vec![words(&response["status"])]]),
         };
-        Table { header: vec![header], rows, is_partial: is_true(&answer["isPartial"]) }
+        Table { header: vec![header], rows, is_partial: is_true(&response["isPartial"]) }
     }
 
     fn text(&self) -> String {
@@ -135,7 +141,7 @@ impl Table {
         let mut text = String::new();
         let mut add = |row: &[&str]| {
             let cells = row.iter().zip(&widths).enumerate().map(|(nth, (cell, &width))| match (columns, nth) {
-                // The last of several is a number.
+                // The last of several columns contains numbers.
                 (2.., nth) if nth + 1 == columns => format!("{cell:>width$}"),
                 _ => format!("{cell:width$}"),
             });
@@ -162,7 +168,7 @@ impl Table {
         text
     }
 
-    /// As RFC 4180 has it, with line feeds alone.
+    /// CSV by RFC 4180, but with line feeds as line ends.
     fn csv(&self) -> String {
         let cell = |text: &str| {
             if text.contains([',', '"', '\n', '\r']) {
@@ -181,18 +187,17 @@ impl Table {
     }
 }
 
-/// How an answer came to be, in lines; none if it is not explained.
-fn explanation(asked: &AskRequest, explanation: &Value) -> String {
+/// The explanation as lines of text. Empty if there is none.
+fn explanation(request: &AskRequest, explanation: &Value) -> String {
     let mut text = String::new();
     if !explanation.is_object() {
         return text;
     }
-    let list = |key: &str| explanation[key].as_array().map_or(&[][..], Vec::as_slice);
     let mut add = |line: String| {
         text.push_str(&line);
         text.push('\n');
     };
-    add(format!("\nHow the response to {} was computed", asked.path));
+    add(format!("\nHow the response to {} was computed", request.path));
     for (label, key) in [
         ("upstream", "upstream"),
         ("replica", "replica"),
@@ -205,7 +210,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             add(format!("  {label}: {}", words(&explanation[key])));
         }
     }
-    for call in list("calls") {
+    for call in items(&explanation["calls"]) {
         let of =
             |key: &str| Some(&call[key]).filter(|value| !value.is_null()).map(|value| format!(" {}", words(value)));
         let counts = ["bytes", "series", "samples"]
@@ -221,7 +226,7 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             counts.collect::<String>()
         ));
     }
-    for (nth, series) in list("series").iter().enumerate() {
+    for (nth, series) in items(&explanation["series"]).iter().enumerate() {
         add(format!(
             "  series {nth}: {}, {} samples from {} to {}",
             series["labels"],
@@ -230,24 +235,23 @@ fn explanation(asked: &AskRequest, explanation: &Value) -> String {
             time(&series["last"])
         ));
     }
-    for point in list("points") {
+    for point in items(&explanation["points"]) {
         add(format!("  {} at {} is computed from", point["value"], time(&point["time"])));
-        for share in point["madeOf"].as_array().map_or(&[][..], Vec::as_slice) {
+        for share in items(&point["madeOf"]) {
             add(share_of(share));
         }
     }
-    for note in list("notes") {
+    for note in items(&explanation["notes"]) {
         add(format!("  note: {}", words(note)));
     }
     text
 }
 
-/// How many samples or increments are listed of a series in a line.
+/// How many samples or increments of a series a line lists.
 const MAX_LISTED: usize = 5;
 
-/// What a series gives to a point, in a line.
+/// A line with what a series contributes to a point.
 fn share_of(share: &Value) -> String {
-    let list = |key: &str| share[key].as_array().map_or(&[][..], Vec::as_slice);
     let sample = |sample: &Value| format!("{} at {}", sample[1], time(&sample[0]));
     let increment = |one: &Value| {
         let rate = Some(&one["perSecond"]).filter(|rate| !rate.is_null());
@@ -260,7 +264,7 @@ fn share_of(share: &Value) -> String {
         )
     };
     let mut parts: Vec<String> =
-        list("samples").iter().map(sample).chain(list("increments").iter().map(increment)).collect();
+        items(&share["samples"]).iter().map(sample).chain(items(&share["increments"]).iter().map(increment)).collect();
     let count = parts.len();
     parts.truncate(MAX_LISTED);
     if count > MAX_LISTED {

@@ -1,4 +1,4 @@
-//! `prometheusmirror check --upstreams`: reads the upstreams file and asks each of its upstreams for something trivial.
+//! `prometheusmirror check --upstreams`: reads the upstreams file and sends a trivial query to each upstream in it.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::prometheus::{Client, Deadline, TRIVIAL_QUERY, Upstream};
 use crate::reach::{self, BadReach};
 use crate::settings::ReachSettings;
 
-/// How long an upstream may take whose definition does not say.
+/// The timeout of an upstream whose definition has none.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How many upstreams are tested at a time.
+/// How many upstreams are tested at the same time.
 const MAX_AT_A_TIME: usize = 16;
 
-/// The memory for answers, of which each is a single number.
+/// The memory for responses, each of which is a single number.
 const MEMORY_BYTES: usize = 16 << 20;
 
 /// Why the upstreams do not pass.
@@ -28,7 +28,7 @@ const MEMORY_BYTES: usize = 16 << 20;
 pub enum UpstreamsError {
     /// There is no file to check.
     NoFile,
-    /// A file that a setting names is of no use.
+    /// A file that a setting names is unusable.
     Reach(BadReach),
 }
 
@@ -45,19 +45,19 @@ impl fmt::Display for UpstreamsError {
 
 impl std::error::Error for UpstreamsError {}
 
-/// What the check of all upstreams found.
+/// The result of the check.
 #[derive(Debug)]
 pub struct Report {
-    /// A line on each upstream, and on each replica of those that have several.
+    /// A line for each upstream, or for each replica of an upstream that has several.
     pub lines: String,
     /// Whether all of them answer.
     pub is_good: bool,
 }
 
-/// Tests every upstream.
+/// Tests all upstreams.
 ///
 /// # Errors
-/// When the file is of no use.
+/// If the upstreams file, or another file that a setting names, is unusable.
 pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
     if settings.upstreams_file.is_none() {
         return Err(UpstreamsError::NoFile);
@@ -77,7 +77,7 @@ pub fn run(settings: &ReachSettings) -> Result<Report, UpstreamsError> {
     Ok(Report { lines: verdicts.into_iter().map(|(line, _)| line).collect(), is_good })
 }
 
-/// What `work` makes of 0, 1, 2 and so on, in this order; some of it is done at the same time.
+/// The results of `work` for 0, 1, 2 and so on, in this order. Several threads do the work.
 fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -85,7 +85,7 @@ fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
         taken.map(|nth| (nth, work(nth))).collect::<Vec<_>>()
     };
     let mut done = thread::scope(|scope| {
-        // Where there are no more threads, fewer do it.
+        // If not all threads can be started, fewer do the work.
         let others = (1..MAX_AT_A_TIME.min(count)).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok());
         let others: Vec<_> = others.collect();
         let mut done = work();

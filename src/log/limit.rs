@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Admits a number of events in each interval, and counts the others.
 #[derive(Debug)]
 pub struct Limit {
-    most: u64,
+    max: u64,
     interval: Duration,
     state: Mutex<LimitState>,
 }
@@ -20,12 +20,12 @@ struct LimitState {
 }
 
 impl Limit {
-    /// Admits at most `most` events in an interval.
-    pub const fn new(most: u64, interval: Duration) -> Limit {
-        Limit { most, interval, state: Mutex::new(LimitState { begun: None, admitted: 0, left_out: 0 }) }
+    /// Admits at most `max` events in an interval.
+    pub const fn new(max: u64, interval: Duration) -> Limit {
+        Limit { max, interval, state: Mutex::new(LimitState { begun: None, admitted: 0, left_out: 0 }) }
     }
 
-    /// Whether an event is logged now; if so, how many were left out since the last one that was.
+    /// If an event may be logged now: how many events were left out since the last that was logged. Otherwise `None`.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
@@ -35,7 +35,7 @@ impl Limit {
         if state.begun.is_none_or(|begun| now.duration_since(begun) >= self.interval) {
             (state.begun, state.admitted) = (Some(now), 0);
         }
-        if state.admitted == self.most {
+        if state.admitted == self.max {
             state.left_out += 1;
             return None;
         }

@@ -1,4 +1,4 @@
-//! The labels of the metrics, and the words that their values are. All are fixed, or names of the upstreams file.
+//! The labels of the metrics, and their values, which are fixed words or come from the upstreams file.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(super) struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct CallLabels {
     pub(super) endpoint: &'static str,
-    /// None where calls of all outcomes count together.
+    /// `None` if calls of all outcomes count together.
     pub(super) outcome: Option<&'static str>,
     pub(super) upstream: UpstreamLabels<String>,
 }
@@ -38,13 +38,13 @@ impl EncodeLabelSet for CallLabels {
     }
 }
 
-/// Which named upstream was called; all texts are empty for one whose address the Connection Details give, and an empty label is
-/// left out.
+/// Which named upstream was called. If the Connection Details give its address, both texts are empty, and the labels are left
+/// out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct UpstreamLabels<T> {
     /// Its name.
     pub name: T,
-    /// The address of the replica, if it has several.
+    /// The address of the replica, if the upstream has several.
     pub replica: T,
 }
 
@@ -54,21 +54,21 @@ impl UpstreamLabels<&str> {
     }
 }
 
-/// What becomes of a file that is read again: it has changed and is in force, or it is of no use.
+/// Outcomes of re-reading a file: a change is in force, or the file is unusable.
 pub(super) const TAKEN_OVER: &str = "taken_over";
 pub(super) const FAILED: &str = "failed";
 
-/// A file that is read again and again.
+/// A file that is re-read regularly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchedFile {
-    /// The file of the key.
+    /// The API key file.
     Key,
     /// The upstreams file, with all files that it names.
     Upstreams,
 }
 
 impl WatchedFile {
-    /// What metrics and logs call it.
+    /// Its name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
             WatchedFile::Key => "key",
@@ -84,7 +84,7 @@ pub enum SampleSource {
     RemoteRead,
     /// Samples as JSON, by a range selector.
     RangeSelector,
-    /// No samples, for there are too many: PromQL computes the answer.
+    /// None: there are too many samples, so PromQL computes the points.
     PromQl,
 }
 
@@ -98,7 +98,7 @@ impl SampleSource {
     }
 }
 
-/// Why requests are turned away.
+/// Why requests are refused before they are processed.
 pub const REJECTIONS: [&str; 10] = [
     "bad_request",
     "no_such_path",
@@ -112,7 +112,7 @@ pub const REJECTIONS: [&str; 10] = [
     "cross_origin",
 ];
 
-/// The codes of all errors, in the order of the alphabet. docs/troubleshooting.md has a section on each.
+/// The codes of all errors, in alphabetical order. docs/troubleshooting.md has a section on each.
 pub const ERROR_CODES: [&str; 75] = [
     "access_denied",
     "api_error",
@@ -191,14 +191,14 @@ pub const ERROR_CODES: [&str; 75] = [
     "wrong_type",
 ];
 
-/// What of a Prometheus is asked.
+/// The endpoints of Prometheus's HTTP API that the mirror calls.
 pub(super) const ENDPOINTS: [&str; 7] =
     ["read", "query", "query_range", "labels", "label_values", "series", "metadata"];
 
-/// The outcome of what was not asked, for this mirror may not.
+/// The outcome of a call that was not made because the allow-list forbids its upstream.
 pub const NOT_ALLOWED: &str = "not_allowed";
 
-/// A sample that is not a number.
+/// Why a sample is dropped: it is not a number.
 pub(super) const NAN: &str = "nan";
-/// A sample for which JSON has no number.
+/// Why a sample is dropped: JSON has no infinite numbers.
 pub(super) const INFINITE: &str = "infinite";

@@ -1,4 +1,4 @@
-//! What the system knows of this process, from `/proc`; 0 where there is none.
+//! Memory and descriptors of this process, from `/proc`; 0 if the system has no `/proc`.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rlimit::Resource;
 
-/// How long the number of open descriptors is remembered. The kernel takes microseconds for each of them to be counted.
+/// How long the number of open descriptors is cached. Counting takes the kernel microseconds for each.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
 
-/// The bytes of memory that are resident.
+/// Resident memory in bytes.
 pub(super) fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kibibytes =
@@ -17,7 +17,7 @@ pub(super) fn resident_bytes() -> u64 {
     kibibytes.map_or(0, |kibibytes: u64| kibibytes * 1024)
 }
 
-/// How many file descriptors are open, as counted a second ago at most.
+/// The number of open file descriptors, at most one second old.
 #[derive(Debug, Default)]
 pub(super) struct OpenDescriptors(Mutex<Option<(Instant, u64)>>);
 
@@ -32,11 +32,11 @@ impl OpenDescriptors {
 }
 
 fn open_descriptors() -> u64 {
-    // One of them is that of this directory.
+    // One of them is for the directory itself.
     fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count().saturating_sub(1) as u64)
 }
 
-/// How many there may be.
+/// The maximum number of open file descriptors.
 pub(super) fn max_descriptors() -> u64 {
     Resource::NOFILE.get_soft().unwrap_or(0)
 }
@@ -50,7 +50,7 @@ mod tests {
         let (descriptors, now) = (OpenDescriptors::default(), Instant::now());
         let at = |ms: u64| descriptors.count(now + Duration::from_millis(ms));
         let before = at(0);
-        // Other tests open and close some meanwhile.
+        // Other tests open and close descriptors meanwhile.
         let opened: Vec<fs::File> = (0..200).map(|_| fs::File::open("/proc/self/status").unwrap()).collect();
         assert_eq!(at(999), before);
         assert!(before > 0 && at(1_000) > before + 100);

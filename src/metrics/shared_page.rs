@@ -1,15 +1,15 @@
-//! A page that is rendered once for all who ask for it at the same time, so that many of them neither take all of the CPU nor wait for
-//! each other.
+//! Renders a page once for all requests that arrive at the same time, so that many requests neither take all CPU nor wait for each
+//! other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The page as it was rendered last, and since when it is true.
+/// The page that was rendered last, and when its rendering began.
 #[derive(Debug, Default)]
 pub struct SharedPage(Mutex<Option<(Instant, Arc<str>)>>);
 
 impl SharedPage {
-    /// The page as it is now: rendered by this call, or by another one that began to render it after this call.
+    /// The page, which is not older than this call: rendered by it, or by another call that began to render later.
     pub fn get(&self, render: impl FnOnce() -> String) -> Arc<str> {
         let asked = Instant::now();
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_while_a_page_is_rendered_gets_the_next_one_that_is_rendered_for_all() {
+    fn requests_while_a_page_is_rendered_share_the_next_rendering() {
         let (page, rendered) = (SharedPage::default(), AtomicUsize::new(0));
         let render = || {
             let nth = rendered.fetch_add(1, Ordering::SeqCst);
@@ -49,7 +49,7 @@ mod tests {
             assert_eq!(first.join().unwrap(), "0");
             assert!(others.into_iter().all(|other| other.join().unwrap() == "1"));
         });
-        // What was rendered before is not true any more.
+        // A later call renders again.
         assert_eq!((get().as_str(), get().as_str()), ("2", "3"));
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the body of a request: within a bound for it and one for all there are, and within a deadline for the whole of it.
+//! Reads the body of a request. One body is bounded, all bodies together are bounded, and a whole body has a deadline.
 
 use std::io;
 use std::sync::Arc;
@@ -9,31 +9,32 @@ use tiny_http::Request;
 
 use crate::error::Error;
 
-/// Up to this length, tiny_http has read a body before it hands the request over.
+/// tiny_http reads a body of at most this length before it hands the request over.
 const PREFETCHED_BYTES: usize = 1_024;
 
-/// Whether the body can be read without waiting for the client. With `Connection: upgrade`, which some clients send with every request,
-/// what tiny_http gives as the body is the bare connection.
+/// Whether the body can be read without waiting for the client. Some clients send `Connection: upgrade` with every request;
+/// tiny_http then gives the bare connection as the body.
 pub(super) fn is_prefetched(request: &Request) -> bool {
     let length = request.body_length().unwrap_or(0);
     let waits = is_chunked(request) || has_header(request, "Expect", "");
     !waits && (length == 0 || length <= PREFETCHED_BYTES && !has_header(request, "Connection", "upgrade"))
 }
 
-/// How many bodies of the greatest length are held at the same time at most, whether their requests arrive, wait or run.
+/// All bodies together may take as many bytes as this number of bodies of the maximum length. Bodies count while their requests
+/// arrive, wait and run.
 const MAX_GREAT_BODIES: usize = 64;
 
-/// The bounds on bodies, and how much of them is in use.
+/// The bounds on bodies, and how many bytes are held.
 pub(super) struct BodyBounds {
-    /// The most bytes of one.
-    most_bytes: usize,
-    /// The bytes of all that there are.
-    held: AtomicUsize,
+    /// The maximum length of one body.
+    max_bytes: usize,
+    /// The length of all bodies.
+    held_bytes: AtomicUsize,
 }
 
 impl BodyBounds {
-    pub(super) fn new(most_bytes: usize) -> Arc<BodyBounds> {
-        Arc::new(BodyBounds { most_bytes, held: AtomicUsize::new(0) })
+    pub(super) fn new(max_bytes: usize) -> Arc<BodyBounds> {
+        Arc::new(BodyBounds { max_bytes, held_bytes: AtomicUsize::new(0) })
     }
 }
 
@@ -49,29 +50,29 @@ impl RequestBody {
     }
 
     fn extend(&mut self, more: &[u8]) -> Result<(), Error> {
-        let BodyBounds { most_bytes, held } = &*self.bounds;
+        let BodyBounds { max_bytes, held_bytes } = &*self.bounds;
         self.bytes.extend_from_slice(more);
-        if held.fetch_add(more.len(), Ordering::SeqCst) + more.len() > most_bytes * MAX_GREAT_BODIES {
+        if held_bytes.fetch_add(more.len(), Ordering::SeqCst) + more.len() > max_bytes * MAX_GREAT_BODIES {
             return Err(Error::TooManyBodies);
         }
-        if self.bytes.len() > *most_bytes { Err(Error::BodyTooLarge(*most_bytes)) } else { Ok(()) }
+        if self.bytes.len() > *max_bytes { Err(Error::BodyTooLarge(*max_bytes)) } else { Ok(()) }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.bounds.held.fetch_sub(self.bytes.len(), Ordering::SeqCst);
+        self.bounds.held_bytes.fetch_sub(self.bytes.len(), Ordering::SeqCst);
     }
 }
 
-/// Reads the body of a request, unless it does not arrive in time.
+/// Reads the body of a request.
 ///
 /// # Errors
-/// When it is too long, by what is announced or by what comes; when there are too many; when it does not come, or not whole.
+/// If the body is longer than allowed, if all bodies together are, or if it does not arrive whole before the deadline.
 pub(super) fn read(request: &mut Request, bounds: &Arc<BodyBounds>, deadline: Instant) -> Result<RequestBody, Error> {
     let announced = request.body_length();
-    if announced.is_some_and(|length| length > bounds.most_bytes) {
-        return Err(Error::BodyTooLarge(bounds.most_bytes));
+    if announced.is_some_and(|length| length > bounds.max_bytes) {
+        return Err(Error::BodyTooLarge(bounds.max_bytes));
     }
     let is_chunked = is_chunked(request);
     if is_chunked && has_header(request, "Connection", "upgrade") {
@@ -100,8 +101,8 @@ pub(super) fn read(request: &mut Request, bounds: &Arc<BodyBounds>, deadline: In
     Ok(body)
 }
 
-/// What a body that cannot be read is answered with. A chunked body that is malformed, has trailers or is cut short is invalid
-/// input to tiny_http.
+/// The error for a body that cannot be read. tiny_http reports a chunked body that is malformed, has trailers or is cut short
+/// as invalid input.
 fn failure(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidInput => Error::BadFraming(
@@ -111,12 +112,12 @@ fn failure(error: &io::Error) -> Error {
     }
 }
 
-/// Whether a body comes in chunks. tiny_http takes every transfer encoding for that.
+/// Whether a body is chunked. tiny_http treats every transfer encoding as chunked.
 pub(super) fn is_chunked(request: &Request) -> bool {
     has_header(request, "Transfer-Encoding", "")
 }
 
-/// Whether a request has a header whose value holds a word, in whatever case.
+/// Whether a request has a header whose value contains a lower-case word, regardless of case.
 fn has_header(request: &Request, name: &'static str, word: &str) -> bool {
     let holds = |value: &str| value.to_ascii_lowercase().contains(word);
     request.headers().iter().any(|header| header.field.equiv(name) && holds(header.value.as_str()))
@@ -140,6 +141,6 @@ mod tests {
         drop(bodies.pop());
         assert!(matches!(body().extend(&[0; 11]), Err(Error::BodyTooLarge(10))));
         drop(bodies);
-        assert_eq!(bounds.held.load(Ordering::SeqCst), 0);
+        assert_eq!(bounds.held_bytes.load(Ordering::SeqCst), 0);
     }
 }

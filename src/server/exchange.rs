@@ -1,4 +1,4 @@
-//! One request of a client's, from its arrival to its written reply: its id, its line in the log, its part in the metrics.
+//! One request, from its arrival until its reply is written: its id, its log line, and how it counts in the metrics.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,19 +19,19 @@ use crate::server::os::threads::Threads;
 use crate::server::outgoing::OutgoingReply;
 use crate::server::tiny_http::{framing, limits};
 
-/// The header that carries the id of a request, and of its reply.
+/// The header with the id of a request, in the request and in its reply.
 const ID_HEADER: &str = "X-Request-Id";
 
-/// The most characters of an id that is taken over.
+/// The maximum length of an id that a client gives. A longer one is replaced.
 const MAX_ID_LENGTH: usize = 128;
 
-/// How long a whole body may take to arrive. Between two of its bytes, `server/os/socket`'s timeout holds.
+/// How long a whole body may take to arrive. The timeout between two of its bytes is in `server/os/socket`.
 const BODY_DEADLINE: Duration = Duration::from_secs(8);
 
-/// The header that tells clients how long an idle connection is kept.
+/// The header that says how long the mirror keeps an idle connection.
 const KEPT_HEADER: &str = "Keep-Alive";
 
-/// What all exchanges share: the gateway, the bounds on bodies, and the counts.
+/// What all exchanges share.
 pub(super) struct Edge {
     pub(super) gateway: Gateway,
     in_flight: Level,
@@ -50,29 +50,26 @@ impl Edge {
     }
 }
 
-/// The turn of a request on its connection, which ends when this is dropped.
+/// The turn of a request on its connection. The turn ends when this is dropped.
 pub(super) trait Turn {
-    /// Has the connection end with the turn: no further request on it is answered.
+    /// Makes the connection end with this turn: the mirror does not answer further requests on it.
     fn end_connection(&mut self);
 }
 
-/// A request in flight, and what is to be known of it until its reply is written.
+/// A request in flight, until its reply is written.
 pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
     trace: Arc<Trace>,
     edge: Arc<Edge>,
-    /// Until it is answered, a shutdown waits for it.
+    /// Counts the request. A shutdown waits until the count is zero.
     in_flight: Held,
-    /// Whether what follows it is a request for certain, whatever becomes of its body.
-    has_certain_end: bool,
-    /// Why it is refused, if its head is to blame.
+    /// Why its head is refused, if it is.
     fault: Option<Error>,
-    /// Whether tiny_http is done with its body without waiting for anybody, once it may be.
+    /// Whether its whole body has been read, so that tiny_http does not wait for the client before it writes the reply. tiny_http
+    /// reads short bodies before it hands the request over.
     is_read: bool,
-    /// Whether tiny_http had read its body before it handed the request over, and waits for the next one since.
-    is_prefetched: bool,
-    /// Whether those behind it on its connection are not answered any more.
+    /// Whether the mirror must not answer requests behind it on its connection, even if this one succeeds.
     is_last: bool,
 }
 
@@ -81,32 +78,23 @@ impl Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
         let in_flight = Held::new(&edge.in_flight);
         let fault = framing::fault(&request);
-        let has_certain_end =
-            fault.is_none() && !body::is_chunked(&request) && !limits::announces_more_than_is_discarded(&request);
-        let is_prefetched = body::is_prefetched(&request);
+        // Bytes after the body may still belong to this request.
+        let has_uncertain_end =
+            fault.is_some() || body::is_chunked(&request) || limits::announces_more_than_is_discarded(&request);
+        let is_read = body::is_prefetched(&request);
         let id = given.unwrap_or_else(|| new_id().into());
         let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));
         let (accepted, trace) = (Instant::now(), Arc::new(trace));
-        Exchange {
-            request,
-            accepted,
-            trace,
-            edge,
-            in_flight,
-            has_certain_end,
-            fault,
-            is_read: is_prefetched,
-            is_prefetched,
-            is_last,
-        }
+        let is_last = is_last || has_uncertain_end;
+        Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last }
     }
 
-    /// Whether no request behind it may be answered, whatever becomes of this one.
+    /// Whether the mirror must not answer requests behind it, even if this one succeeds.
     pub(super) fn ends_connection(&self) -> bool {
-        self.is_last || !self.has_certain_end
+        self.is_last
     }
 
-    /// Finds what is at its path, or the reply if its head is refused.
+    /// Finds the method or page at its path, or gives the reply if its head is refused.
     pub(super) fn route(&self) -> Routed {
         let Exchange { request, edge, fault, .. } = self;
         if let Some(fault) = fault {
@@ -126,7 +114,7 @@ impl Exchange {
 
     /// Whether its body can be read without waiting for the client.
     pub(super) fn is_prefetched(&self) -> bool {
-        self.is_prefetched
+        self.is_read
     }
 
     /// Reads its body, within the bounds and the deadline for it.
@@ -136,25 +124,25 @@ impl Exchange {
         Ok(body)
     }
 
-    /// Checks its query.
+    /// Parses and checks its query.
     pub(super) fn prepare(&self, method: MethodRequest, body: &[u8]) -> Prepared {
         log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(method, body, self.accepted))
     }
 
-    /// Renders the page that it is for.
+    /// Renders the page that it requests.
     pub(super) fn render(&self, page: PageRequest) -> Reply {
         self.edge.gateway.render(page)
     }
 
-    /// Runs its query, which may take as long as its client allows.
+    /// Runs its query, until the deadline at the latest.
     pub(super) fn perform(&self, query: PreparedQuery, queued: Queued) -> Reply {
         let perform = || self.edge.gateway.perform(query, Some(queued), Arc::clone(&self.trace));
         log::in_request(self.trace.request_id(), perform)
     }
 
-    /// Writes its reply, which may take as long as its client is slow, and then ends its turn.
+    /// Writes its reply, which takes long if the client is slow, and then ends its turn.
     pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange { request, accepted, trace, edge, in_flight, has_certain_end, is_read, is_last, fault, .. } = self;
+        let Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last } = self;
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
@@ -168,11 +156,10 @@ impl Exchange {
         let keyed = edge.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = keyed.into_reply();
         let is_last = is_last
-            || !has_certain_end
             || edge.gateway.is_leaving()
             || edge.threads.are_short()
             || request.is_last()
-            // Its body may come in spite of the answer, or not: it waits to be asked for it.
+            // A client that sent `Expect: 100-continue` may send the body after this reply, or not.
             || request.awaits_continue();
         if is_last {
             turn.end_connection();
@@ -194,14 +181,14 @@ impl Exchange {
         let is_whole =
             if is_read { outgoing.write_at_once(request) } else { request.respond(outgoing.into_response()).is_ok() };
         if !is_whole {
-            // Its client has left, or takes too long: what else it has asked is not worked off.
+            // The client has left or is too slow: the mirror does not process its further requests.
             turn.end_connection();
         }
         drop(turn);
     }
 }
 
-/// The value of a header, the first if there are several.
+/// The value of a header; of several, the first.
 fn header<'r>(request: &'r Request, name: &'static str) -> Option<&'r str> {
     request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
 }
@@ -210,19 +197,18 @@ fn is_id(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// An id that no other request has, of this process or another. It is no secret, so that the numbers of the standard library,
-/// which start from the system's randomness, are good enough.
+/// An id that is unique among the requests of all processes. It is not a secret, so it does not need secure random numbers:
+/// `RandomState` is enough.
 fn new_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     format!("{:016x}-{}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The value of a header that is followed by a header `Connection`. tiny_http does not let that header be set, but writes values as
-/// they are.
+/// The value of a header, followed by a header `Connection`. tiny_http refuses that header, but writes values as they are.
 ///
-/// With `close`, a client, or a proxy that has many clients share a connection, must not use this one again: it may be closed
-/// at any time, and no further request on it is answered.
+/// After `close`, a client, or a proxy that shares a connection among clients, must not use the connection again: the mirror
+/// may close it at any time and does not answer further requests on it.
 fn with_connection(value: &str, connection: &str) -> String {
     format!("{value}\r\nConnection: {connection}")
 }

@@ -13,7 +13,7 @@ use tiny_http::{ConnectionHandle, Request, Server};
 use crate::api::{MethodRequest, Prepared, PreparedQuery, Queued, Reply, Routed};
 use crate::server::body::RequestBody;
 use crate::server::exchange::{Edge, Exchange, Turn};
-use crate::server::tiny_http::pipelining::{Arrival, Next, Pipelines};
+use crate::server::tiny_http::pipelining::{AfterTurn, Pipelines, RequestTurn};
 use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Pool, TaskOutcome};
 use crate::server::workers::write_permits::WritePermits;
@@ -43,8 +43,8 @@ impl Drop for ConnectionTurn {
     fn drop(&mut self) {
         let ConnectionTurn { listener, connection } = self;
         match listener.pipelines.end(connection) {
-            Next::Turn(next) => listener.take_up(next.request, next.is_last),
-            Next::Unanswered(waiting) => {
+            AfterTurn::Next(next) => listener.take_up(next.request, next.is_last),
+            AfterTurn::LeaveUnanswered(waiting) => {
                 if connection.has_ended() {
                     connection.close_write();
                 }
@@ -70,9 +70,9 @@ impl Listener {
     fn dispatch(self: &Arc<Listener>, request: Request) {
         let (connection, held_bytes) = (request.connection().clone(), request.held_bytes());
         match self.pipelines.begin(&connection, request, held_bytes) {
-            Arrival::First(request) => self.take_up(request, false),
-            Arrival::Behind => {}
-            Arrival::Beyond(request) => self.leave_unanswered(request),
+            RequestTurn::Now(request) => self.take_up(request, false),
+            RequestTurn::Later => {}
+            RequestTurn::Never(request) => self.leave_unanswered(request),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the server asks of the operating system: sockets, descriptors, threads, scheduling, and what happens on a panic.
+//! What the server needs from the operating system: sockets, descriptors, threads and scheduling; and the panic hook.
 
 pub(super) mod descriptors;
 pub(super) mod panics;

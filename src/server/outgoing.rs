@@ -1,4 +1,4 @@
-//! A reply on its way to its client, written in as few pieces as there can be and given up when it takes too long.
+//! Writes a reply to its client, in as few system calls as possible, and gives up when it takes too long.
 
 use std::io::{self, Cursor, Read, Write};
 use std::time::{Duration, Instant};
@@ -8,28 +8,28 @@ use crate::server::os::socket::CONNECTION_TIMEOUT;
 
 use tiny_http::{Header, Request, Response, StatusCode};
 
-/// How long a client may take to take in a whole reply, which may have tens of megabytes. Between two of its bytes,
-/// `server/os/socket`'s timeout holds.
+/// How long a client may take to receive a whole reply, which may have tens of megabytes. The timeout between two of its bytes
+/// is in `server/os/socket`.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Up to this length, 32 KiB, a body is moved to make room for its head, so that both are one packet for small ones, and
-/// one call.
+/// A body of at most this length, 32 KiB, is moved to make room for its head. Both are then written in one call, and a small
+/// reply is one packet.
 const MOVED_BYTES: usize = 32 << 10;
 
-/// More than a head has.
+/// Longer than the head of any reply.
 const HEAD_BYTES: usize = 1_024;
 
-/// Is told once, when a reply is written or given up, whether all of its body was written.
+/// Called once, when a reply is written or given up, with whether its whole body was written.
 pub(super) type Account = Box<dyn FnOnce(bool) + Send>;
 
-/// A reply that its client has to take in before a deadline: what is left then is not sent, and not kept.
+/// A reply that its client must receive before a deadline. Then the rest is dropped.
 pub(super) struct OutgoingReply {
     status: StatusCode,
     headers: Vec<Header>,
     body: ReplyBody,
 }
 
-/// A body that accounts for itself.
+/// A body that calls its [`Account`] when it is dropped.
 struct ReplyBody {
     bytes: Cursor<Vec<u8>>,
     pace: Pace,
@@ -48,15 +48,15 @@ impl OutgoingReply {
         OutgoingReply { status: StatusCode(status), headers, body: ReplyBody::new(body, memory, account) }
     }
 
-    /// The reply as tiny_http writes it, eight kilobytes at a time. It accounts for itself when tiny_http is done with it, since
-    /// tiny_http goes on to read, perhaps for long, what is left of the request's body.
+    /// The reply for tiny_http to write, eight kilobytes at a time. The account is called when tiny_http drops the body: `respond`
+    /// returns later, since tiny_http first reads the rest of the request's body, which may take long.
     pub(super) fn into_response(self) -> Response<impl Read> {
         let length = self.body.length();
         response(self.status, self.headers, self.body, length)
     }
 
-    /// Answers a request of whose body nothing is left to wait for, which tiny_http would do before the reply is written. Returns
-    /// whether all of the reply was written.
+    /// Writes the reply to a request whose body was read completely; otherwise, tiny_http would wait for the rest of the body
+    /// first. Returns whether the whole reply was written.
     pub(super) fn write_at_once(self, request: Request) -> bool {
         let OutgoingReply { status, headers, mut body } = self;
         let has_body = *request.method() != tiny_http::Method::Head;
@@ -71,7 +71,7 @@ impl OutgoingReply {
 }
 
 fn response<R: Read>(status: StatusCode, headers: Vec<Header>, body: R, length: usize) -> Response<R> {
-    // A reply has a known length, so it is sent in one piece however long it is.
+    // The length of a reply is known, so it is never chunked.
     Response::new(status, headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
 }
 
@@ -85,7 +85,7 @@ impl ReplyBody {
         self.bytes.get_ref().len()
     }
 
-    /// Writes itself behind a head. Whether it was written is accounted for.
+    /// Writes a head and then this body.
     fn write_behind(&mut self, head: Vec<u8>, has_body: bool, writer: &mut impl Write) -> io::Result<()> {
         let ReplyBody { bytes, pace, .. } = self;
         if has_body && bytes.get_ref().len() <= MOVED_BYTES {
@@ -96,7 +96,7 @@ impl ReplyBody {
         if has_body {
             pace.write_all(bytes.get_ref(), writer)?;
         }
-        pace.flush(writer)?;
+        pace.patiently(|| writer.flush())?;
         if has_body {
             bytes.set_position(bytes.get_ref().len() as u64);
         }
@@ -104,14 +104,14 @@ impl ReplyBody {
     }
 }
 
-/// How long a client may take.
+/// How long a client may take to receive a reply.
 struct Pace {
     deadline: Instant,
     memory: Option<ResponseMemory>,
 }
 
 impl Pace {
-    /// Writes bytes, as many at a time as the system takes before the client has to take some in.
+    /// Writes bytes, as many at a time as the system accepts.
     fn write_all(&self, mut bytes: &[u8], writer: &mut impl Write) -> io::Result<()> {
         while !bytes.is_empty() {
             let count = self.patiently(|| writer.write(bytes))?;
@@ -123,12 +123,8 @@ impl Pace {
         Ok(())
     }
 
-    fn flush(&self, writer: &mut impl Write) -> io::Result<()> {
-        self.patiently(|| writer.flush())
-    }
-
-    /// Tries to write until that succeeds, the client has been silent for too long, or there is no more time for it. The system
-    /// waits for the client a little each time (`WRITE_TIMEOUT`).
+    /// Repeats a write until it succeeds, the client has been silent for too long, or the deadline of the reply has passed. Each
+    /// try lasts for `WRITE_TIMEOUT` at most.
     fn patiently<T>(&self, mut write: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let began = Instant::now();
         loop {
@@ -141,7 +137,7 @@ impl Pace {
         }
     }
 
-    /// Whether the client may still take the reply in.
+    /// Fails if the deadline has passed, or other requests need the memory of the reply.
     fn check(&self) -> io::Result<()> {
         let is_cut = self.memory.as_ref().is_some_and(ResponseMemory::is_cut);
         if is_cut || Instant::now() > self.deadline {

@@ -1,4 +1,4 @@
-//! The end of the process: what a signal asks for, and in which order it happens.
+//! Shutdown: which signals begin it, and its steps.
 
 use std::io;
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use crate::api::Gateway;
 use crate::log;
 use crate::metrics::Level;
 
-/// How often it is looked whether everything is done.
+/// How often the mirror checks whether all requests are done.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// The signals that end the process, also where it is the first of its system, which signals do nothing to by themselves.
+/// Waits for SIGTERM and SIGINT. Without handlers, they would not end a process that is the first of its container.
 pub(super) struct Shutdown(Signals);
 
 impl Shutdown {
-    /// From now on, the first of these signals ends [`Shutdown::wait`], and the second one the process, at once, whatever it
-    /// is busy with; its exit code is then the one that shells give, 128 and the signal's number.
+    /// From now on, the first signal ends [`Shutdown::wait`], and the second ends the process at once. Its exit code is then 128
+    /// plus the number of the signal, as in shells.
     pub(super) fn new() -> io::Result<Shutdown> {
         let has_begun = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
-            // Each signal does both in this order, so that the first does not find what it leaves.
+            // In this order, so that the first signal finds the flag unset.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&has_begun))?;
             flag::register(signal, Arc::clone(&has_begun))?;
         }
         Signals::new([SIGTERM, SIGINT]).map(Shutdown)
     }
 
-    /// Waits for a signal, then for `delay`, in which the mirror only says that it is leaving: who sends it requests may
-    /// learn so late. Then until no request is under way any more, for `grace` at most.
+    /// Waits for a signal. Then waits for `delay`, during which the mirror still accepts requests but is not ready, since load
+    /// balancers may learn of it late. Then waits until no request is in flight, for `grace` at most.
     pub(super) fn wait(mut self, gateway: &Gateway, in_flight: &Level, delay: Duration, grace: Duration) {
         let signal = self.0.forever().next();
         let name = if signal == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
@@ -49,7 +49,7 @@ impl Shutdown {
         while in_flight.get() > 0 && Instant::now() < deadline {
             thread::sleep(INTERVAL);
         }
-        // What has just been answered may have a last write before it.
+        // A request may stop counting as in flight shortly before its reply is flushed and logged.
         thread::sleep(INTERVAL);
         log::info(|| log::Line::new("ended").number("abandoned", in_flight.get()));
     }

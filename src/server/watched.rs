@@ -1,4 +1,4 @@
-//! What may change while the mirror runs: files, which are read again and again, and replicas, which are probed.
+//! Re-reads files that may change, and probes replicas, at fixed intervals.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use crate::key::CurrentKey;
 use crate::log;
 use crate::metrics::{Metrics, WatchedFile};
 
-/// How often files are read again that may change.
+/// How often files are re-read.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often replicas are probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Takes over what changes in the file of the key, in the upstreams file and in those that it names.
+/// Follows changes of the API key file, the upstreams file and the files it names.
 pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Metrics) {
     let follow = |watched| Follow { watched, metrics, troubles: BTreeMap::new() };
     let (mut key_file, mut upstreams) = (follow(WatchedFile::Key), follow(WatchedFile::Upstreams));
@@ -30,7 +30,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
     }
 }
 
-/// Probes the replicas of upstreams that have several.
+/// Probes the replicas of each upstream that has several.
 pub(super) fn probe_for_ever(gateway: &Gateway) {
     loop {
         thread::sleep(PROBE_INTERVAL);
@@ -38,17 +38,16 @@ pub(super) fn probe_for_ever(gateway: &Gateway) {
     }
 }
 
-/// What becomes of files that are read again and again, for the log and the metrics.
+/// Logs and counts the results of re-reading files.
 struct Follow<'m> {
     watched: WatchedFile,
     metrics: &'m Metrics,
-    /// What is wrong with each file that was of no use when it was last read, by its path.
+    /// By path, what is wrong with each file that was unusable when it was last read.
     troubles: BTreeMap<PathBuf, String>,
 }
 
 impl Follow<'_> {
-    /// Counts what was taken over and each file that is of no use. Logs the trouble with a file when it begins or changes, and when it
-    /// ends.
+    /// Counts a change, and each unusable file. Logs the trouble with a file when it begins, changes or ends.
     fn note(&mut self, refreshed: Refreshed<(PathBuf, String)>) {
         let line = || log::Line::new("watched file").text("file", self.watched.name());
         if refreshed.has_changed {
@@ -57,7 +56,7 @@ impl Follow<'_> {
         }
         let mut troubles = BTreeMap::new();
         for (path, trouble) in refreshed.troubles {
-            // Several upstreams may name one file; the first tells of it.
+            // Several upstreams may name the same file: report it once.
             troubles.entry(path).or_insert(trouble);
         }
         for (path, trouble) in &troubles {

@@ -1,4 +1,4 @@
-//! Who does the work: a fixed number of workers, and further threads for what may have to wait for a client.
+//! The threads that process requests: a fixed number of workers, and further threads for work that may wait for a client.
 
 pub(super) mod blocking_threads;
 pub(super) mod pool;

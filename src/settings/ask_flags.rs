@@ -1,4 +1,4 @@
-//! The flags of `prometheusmirror ask`. Its parser, its help, the completions and the manual page come from this table.
+//! The table of the flags of `prometheusmirror ask`. Its parser, its help, the completions and the manual page come from it.
 
 /// A flag of `ask`.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ const fn flag(flag: &'static str, value: &'static str, help: &'static str) -> As
 }
 
 impl AskFlag {
-    /// The flag of this name.
+    /// The flag with this name.
     pub(super) fn find(name: &str) -> Option<&'static AskFlag> {
         ASK_FLAGS.iter().find(|known| known.flag == name)
     }
@@ -81,12 +81,12 @@ impl AskFlags {
         self.0.push((flag, value));
     }
 
-    /// The value of a flag; the last, if there are several.
+    /// The value of a flag. If it is given several times, the last.
     pub fn value(&self, flag: &str) -> Option<&str> {
         self.values(flag).last()
     }
 
-    /// All values of a flag, in their order.
+    /// All values of a flag, in the order of the command line.
     pub fn values(&self, flag: &str) -> impl Iterator<Item = &str> {
         debug_assert!(AskFlag::find(flag).is_some(), "{flag}");
         self.0.iter().filter(move |(given, _)| *given == flag).map(|(_, value)| value.as_str())

@@ -1,27 +1,26 @@
-//! The command line: its words, and the flags with their values, before anything is checked.
+//! Splits the command line into words and flags with their values, which it does not check.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::BadSetting;
 use super::ask_flags::{AskFlag, AskFlags};
-use super::bad_setting::BadSetting;
 use super::shell;
-use super::subcommands::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, UPSTREAMS};
-use super::table::TABLE;
+use super::table::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, TABLE, UPSTREAMS};
 
-/// What a command line says.
+/// A parsed command line.
 #[derive(Default)]
 pub(super) struct CommandLine {
-    /// The subcommand, and what it is about.
+    /// The subcommand and its operands.
     pub(super) words: Vec<OsString>,
-    /// The values of the settings that are given as flags.
+    /// The settings that are given as flags, by flag.
     pub(super) flags: HashMap<&'static str, String>,
     pub(super) ask_flags: AskFlags,
     /// Whether `--upstreams` is given.
     pub(super) has_upstreams: bool,
-    /// The help or the version, if it is asked for. What follows on the command line is not read then.
+    /// The help or the version, if its flag is given. The rest of the command line is then ignored.
     pub(super) shown: Option<String>,
 }
 
@@ -29,7 +28,7 @@ impl CommandLine {
     /// Reads a command line.
     ///
     /// # Errors
-    /// When it has a flag that there is not, or one without its value.
+    /// If a flag is unknown or lacks its value.
     pub(super) fn read(mut parser: Parser) -> Result<CommandLine, BadSetting> {
         let mut line = CommandLine::default();
         while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
@@ -54,7 +53,7 @@ impl CommandLine {
         Ok(line)
     }
 
-    /// Whether it begins with a subcommand.
+    /// Whether the command line begins with this subcommand.
     fn is_for(&self, subcommand: &str) -> bool {
         self.words.first().is_some_and(|word| word == subcommand)
     }
@@ -80,7 +79,7 @@ impl CommandLine {
     }
 }
 
-/// Whether a value follows a flag that may stand alone: after `=`, or as a word that is neither a flag nor a subcommand.
+/// Whether a switch has a value: after `=`, or as a word that is neither a flag nor a subcommand.
 fn has_value_behind(parser: &mut Parser) -> bool {
     let is_value = |word: &OsStr| {
         let text = word.to_string_lossy();
@@ -88,19 +87,19 @@ fn has_value_behind(parser: &mut Parser) -> bool {
     };
     match parser.try_raw_args() {
         Some(raw) => raw.peek().is_some_and(is_value),
-        // The value is part of the flag's own word.
+        // The value follows an equals sign.
         None => true,
     }
 }
 
-/// The value behind a flag.
+/// The value after a flag.
 fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, BadSetting> {
     let value = parser.value().and_then(ValueExt::string);
     value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }
 
-/// What is wrong with words that no subcommand takes. A value behind a subcommand is not repeated, nor one that looks like no
-/// subcommand: it may be a key that lost its flag.
+/// The error for words that no subcommand accepts. It repeats the first word only if it looks like a subcommand: other words may
+/// be a key whose flag is missing.
 pub(super) fn bad_words(words: &[OsString]) -> BadSetting {
     const MAX_LENGTH: usize = 12;
     let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();

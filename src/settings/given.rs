@@ -1,4 +1,4 @@
-//! The values of settings: from a flag, a variable or the table, and checked by the table's rules.
+//! Reads each setting from its flag, its variable or its default, and checks it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::bad_setting::BadSetting;
 use super::table::{
     ALLOW_UPSTREAM, API_KEY, API_KEY_FILE, CA_PATH, CONNECTION_LIFETIME, EXPLORER, Fallback, LISTEN, LOG_FORMAT,
     LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
     QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
-use super::{KeySource, ProxySource, ReachSettings, Settings};
+use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
 use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
@@ -30,10 +29,10 @@ const LOG_LEVELS: [(&str, LevelFilter); 4] = [
 
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("logfmt", LogFormat::Logfmt), ("json", LogFormat::Json)];
 
-/// How many requests may wait for each worker, when it is not said how many may wait.
+/// The default of `--queue-size`, for each worker.
 const QUEUED_PER_WORKER: usize = 10;
 
-/// The settings that are given on a command line or in an environment.
+/// The settings of a command line and an environment.
 pub(super) struct GivenSettings<V> {
     pub(super) flags: HashMap<&'static str, String>,
     /// The value of an environment variable.
@@ -41,13 +40,13 @@ pub(super) struct GivenSettings<V> {
 }
 
 impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
-    /// A setting, if it is given. The flag wins.
+    /// A setting, if it is given. The flag wins over the variable.
     fn given(&self, setting: &'static Setting) -> Option<GivenSetting> {
         if let Some(value) = self.flags.get(setting.flag) {
             return Some(GivenSetting::new(setting, format!("--{}", setting.flag), value));
         }
         let value = (self.variable)(setting.variable).filter(|value| !value.is_empty())?;
-        // What is not UTF-8 is not an allowed value of any setting, so its check refuses it.
+        // No setting allows values that are not UTF-8, so its check refuses the replacement characters.
         Some(GivenSetting::new(setting, setting.variable.to_owned(), &value.to_string_lossy()))
     }
 
@@ -68,10 +67,10 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         self.needed(setting)?.checked(|text| text.parse().ok())
     }
 
-    /// Where the key comes from, if that is given.
+    /// The source of the key, if it is given.
     ///
     /// # Errors
-    /// When it is given twice, or is no key.
+    /// If both settings are given, or the key is invalid.
     pub(super) fn api_key(&self) -> Result<Option<KeySource>, BadSetting> {
         match (self.given(&API_KEY), self.given(&API_KEY_FILE)) {
             (Some(key), None) => Ok(Some(KeySource::Given(key.api_key()?))),
@@ -84,7 +83,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     /// Which upstreams may be queried, and how they are reached.
     ///
     /// # Errors
-    /// When a setting is bad.
+    /// If a setting is bad.
     pub(super) fn reach(&self) -> Result<ReachSettings, BadSetting> {
         Ok(ReachSettings {
             allow_upstream: self.needed(&ALLOW_UPSTREAM)?.hosts()?,
@@ -95,7 +94,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         })
     }
 
-    /// Where the proxy comes from. Many sites set NO_PROXY everywhere: without a proxy it does not matter.
+    /// The source of the URL of the proxy. Without a proxy, NO_PROXY is not even checked: many sites set it everywhere.
     fn proxy(&self) -> Result<Option<ProxySource>, BadSetting> {
         let no_proxy = || self.needed(&NO_PROXY)?.hosts();
         match (self.given(&PROXY), self.given(&PROXY_FILE)) {
@@ -109,7 +108,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     /// The address and the port to listen on.
     ///
     /// # Errors
-    /// When one is bad.
+    /// If one is bad.
     pub(super) fn listen(&self) -> Result<(IpAddr, u16), BadSetting> {
         let port = self.needed(&PORT)?.checked(|text| text.parse().ok())?;
         Ok((self.needed(&LISTEN)?.checked(address)?, port))
@@ -118,7 +117,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     /// All settings of the server.
     ///
     /// # Errors
-    /// When one is bad, or the key is missing.
+    /// If one is bad, or the key is missing.
     pub(super) fn all(&self, api_key: Option<KeySource>) -> Result<Settings, BadSetting> {
         let (listen, port) = self.listen()?;
         let api_key = api_key.ok_or_else(|| {
@@ -149,7 +148,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
     }
 }
 
-/// A value, and under which name it was given.
+/// The value of a setting, and the flag or variable that gave it.
 struct GivenSetting {
     setting: &'static Setting,
     name: String,
@@ -166,7 +165,7 @@ impl GivenSetting {
         check(value.trim()).ok_or_else(|| BadSetting(format!("{name} must be {}, not {value:?}", setting.allowed)))
     }
 
-    /// One of a few words, compared without case.
+    /// One of a few words, regardless of case.
     fn word<T: Copy>(self, words: &[(&str, T)]) -> Result<T, BadSetting> {
         self.checked(|text| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, meaning)| *meaning))
     }
@@ -179,9 +178,9 @@ impl GivenSetting {
         self.number(least..=3_600).map(|seconds| Duration::from_secs(seconds as u64))
     }
 
-    /// A list of hosts. Of a bad one, the entry is named that is none, unless there may be a password in it.
+    /// A list of hosts. The error repeats the bad entry, unless the list may contain a password.
     fn hosts<T: FromStr<Err = BadHost>>(self) -> Result<T, BadSetting> {
-        // A comma in a password ends an entry, so the whole list is looked at.
+        // A password may contain a comma, so this checks the whole list.
         if self.value.contains('@') {
             return Err(self.bad_secret());
         }
@@ -198,7 +197,7 @@ impl GivenSetting {
         ApiKey::new(&self.value).ok_or_else(|| self.bad_secret())
     }
 
-    /// Says what is allowed, but does not repeat what was given.
+    /// Says what is allowed, without repeating the value.
     fn bad_secret(&self) -> BadSetting {
         let GivenSetting { setting, name, .. } = self;
         BadSetting(format!("{name} must be {}; the value is secret, so it is not shown", setting.allowed))

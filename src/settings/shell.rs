@@ -1,16 +1,15 @@
-//! What a shell and its user want to know of the flags: the help, completions, and the manual page. All of it comes from the tables.
+//! The help, shell completions and the manual page. All come from the tables of settings and flags.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
 
 use crate::model::aggregation::Aggregation;
 
+use super::BadSetting;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
-use super::bad_setting::BadSetting;
-use super::subcommands::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, UPSTREAMS};
-use super::table::{Setting, TABLE};
+use super::table::{ASK, CHECK, COMPLETIONS, SUBCOMMANDS, Setting, TABLE, UPSTREAMS};
 
-/// The settings that `ask` takes, too.
+/// The settings that `ask` accepts, too.
 const SHARED: [&str; 8] =
     ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
 
@@ -27,10 +26,10 @@ const WORDS: [(&str, &str); 6] = [
     ("values", "__gauge__ __counter__"),
 ];
 
-/// The flag whose value is a method, which have a table of their own.
+/// The flag whose value is an aggregation method. `Aggregation` lists them.
 const METHOD: &str = "method";
 
-/// The words that the value of a flag may be, if they are few.
+/// The values of a flag, separated by blanks, if there are only a few.
 fn words_of(flag: &str) -> Option<String> {
     if flag == METHOD {
         return Some(Aggregation::methods().collect::<Vec<_>>().join(" "));
@@ -51,7 +50,7 @@ const EXAMPLES: &str = "  \
   prometheusmirror ask --mirror http://prometheusmirror:9900 --url http://prometheus:9090 --names
 ";
 
-/// The name and the version, in a line.
+/// A line with the name and the version.
 pub(super) fn version() -> String {
     concat!("prometheusmirror ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
 }
@@ -77,7 +76,7 @@ pub(super) fn help() -> String {
     text
 }
 
-/// What holds when a setting is not given, without Markdown.
+/// The default of a setting, without Markdown.
 fn plain_fallback(setting: &Setting) -> String {
     setting.fallback.to_string().replace('`', "")
 }
@@ -94,11 +93,10 @@ pub(super) fn ask_help() -> String {
         let value = if value.is_empty() { String::new() } else { format!(" {value}") };
         let _ = writeln!(text, "  --{flag}{value}\n      {help}");
     }
-    let shared: Vec<String> = SHARED.iter().map(|flag| format!("--{flag}")).collect();
     let _ = writeln!(
         text,
         "\nThese count as for the server; prometheusmirror --help describes them: {}.",
-        shared.join(", ")
+        dashed(&SHARED, ", ")
     );
     text
 }
@@ -106,7 +104,7 @@ pub(super) fn ask_help() -> String {
 /// The completions for a shell.
 ///
 /// # Errors
-/// When there are none for it.
+/// If the shell is not supported.
 pub(super) fn completions(shell: &OsStr) -> Result<String, BadSetting> {
     match shell.to_str() {
         Some("bash") => Ok(bash()),
@@ -116,7 +114,7 @@ pub(super) fn completions(shell: &OsStr) -> Result<String, BadSetting> {
     }
 }
 
-/// The flags of the server, of `check` and of `ask`.
+/// The flags of the server, which `check` shares.
 fn flags_of_server() -> Vec<&'static str> {
     TABLE.iter().map(|setting| setting.flag).chain(["help", "version"]).collect()
 }
@@ -125,33 +123,37 @@ fn flags_of_ask() -> Vec<&'static str> {
     ASK_FLAGS.iter().map(|known| known.flag).chain(SHARED).chain(["help"]).collect()
 }
 
-fn dashed(flags: &[&str]) -> String {
-    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(" ")
+fn dashed(flags: &[&str], separator: &str) -> String {
+    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
 }
 
 fn bash() -> String {
-    let subcommands: Vec<&str> = SUBCOMMANDS.iter().map(|(name, _)| *name).collect();
+    let case = |pattern: &str, options: &str, end: &str| {
+        format!("    {pattern}) mapfile -t COMPREPLY < <(compgen {options} -- \"$word\"){end}\n")
+    };
     let mut text = "# Completions of prometheusmirror for bash\n_prometheusmirror() {\n".to_owned();
     text.push_str("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n    COMPREPLY=()\n    case $before in\n");
     for flag in WORDS.map(|(flag, _)| flag).into_iter().chain([METHOD]) {
         let words = words_of(flag).unwrap_or_default();
-        let _ = writeln!(text, "    --{flag}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return ;;");
+        text.push_str(&case(&format!("--{flag}"), &format!("-W '{words}'"), "; return ;;"));
     }
-    let files: Vec<String> = FILES.iter().map(|flag| format!("--{flag}")).collect();
-    let _ = writeln!(text, "    {}) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;", files.join("|"));
+    text.push_str(&case(&dashed(&FILES, "|"), "-f", "; return ;;"));
     text.push_str("    esac\n    case ${COMP_WORDS[1]} in\n");
-    let _ =
-        writeln!(text, "    {ASK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&flags_of_ask()));
-    let of_check = [&[UPSTREAMS][..], &flags_of_server()].concat();
-    let _ = writeln!(text, "    {CHECK}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;", dashed(&of_check));
-    let _ = writeln!(text, "    {COMPLETIONS}) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- \"$word\") ;;");
-    let first = format!("{} {}", subcommands.join(" "), dashed(&flags_of_server()));
-    let _ = writeln!(text, "    *) mapfile -t COMPREPLY < <(compgen -W '{first}' -- \"$word\") ;;");
+    let of_server = dashed(&flags_of_server(), " ");
+    let subcommands = SUBCOMMANDS.map(|(name, _)| name).join(" ");
+    for (pattern, words) in [
+        (ASK, dashed(&flags_of_ask(), " ")),
+        (CHECK, format!("--{UPSTREAMS} {of_server}")),
+        (COMPLETIONS, "bash zsh fish".to_owned()),
+        ("*", format!("{subcommands} {of_server}")),
+    ] {
+        text.push_str(&case(pattern, &format!("-W '{words}'"), " ;;"));
+    }
     text.push_str("    esac\n}\ncomplete -F _prometheusmirror prometheusmirror\n");
     text
 }
 
-/// A help text in single quotes, without what a specification of zsh or fish reads as its own.
+/// A help text for single quotes, without the characters that have a meaning in completions of zsh or fish.
 fn quoted(help: &str) -> String {
     let text: String = help.chars().map(|c| if c == '\'' { '’' } else { c }).collect();
     text.replace('[', "(").replace(']', ")").replace(':', ";")
@@ -170,9 +172,7 @@ fn zsh() -> String {
         let repeats = if flag == "label" { "*" } else { "" };
         format!("            '{repeats}--{flag}[{help}]{action}' \\\n")
     };
-    let of_server = |settings: &mut dyn Iterator<Item = &&Setting>| -> String {
-        settings.map(|setting| argument(setting.flag, "value", setting.help)).collect()
-    };
+    let of_server = |setting: &&Setting| argument(setting.flag, "value", setting.help);
     let mut text =
         "#compdef prometheusmirror\n_prometheusmirror() {\n    local -a subcommands\n    subcommands=(\n".to_owned();
     for (name, help) in SUBCOMMANDS {
@@ -183,12 +183,12 @@ fn zsh() -> String {
     for AskFlag { flag, value, help } in &ASK_FLAGS {
         text.push_str(&argument(flag, value, help));
     }
-    text.push_str(&of_server(&mut TABLE.iter().filter(|setting| SHARED.contains(&setting.flag))));
+    text.extend(TABLE.iter().filter(|setting| SHARED.contains(&setting.flag)).map(of_server));
     let _ = write!(
         text,
         "            '--help[Show the help.]'\n        ;;\n    {COMPLETIONS})\n        _values shell bash zsh fish\n        ;;\n    *)\n        _arguments \\\n"
     );
-    text.push_str(&of_server(&mut TABLE.iter()));
+    text.extend(TABLE.iter().map(of_server));
     let _ = write!(
         text,
         "            '--{UPSTREAMS}[With {CHECK}, test the named upstreams.]' \\\n            '--help[Show the help.]' '--version[Show the version.]'\n        ;;\n    esac\n}}\n"
@@ -231,7 +231,7 @@ fn fish() -> String {
 
 /// The manual page, for `man -l`.
 pub(super) fn manual() -> String {
-    // A dash that is to be copied has a backslash; a line that begins with a point or a quote would be a command.
+    // A minus sign needs a backslash. A line that begins with a dot or a quote would be a command.
     let escaped = |text: &str| {
         let text = text.replace('\\', "\\e").replace('-', "\\-");
         if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -1,4 +1,4 @@
-//! The table of settings. The flags, the environment variables and the help text come from it.
+//! The table of settings, and that of subcommands. Flags, environment variables and help texts come from them.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ pub struct Setting {
     pub flag: &'static str,
     /// The environment variable, which counts if the flag is not given. An empty variable counts as not given.
     pub variable: &'static str,
-    /// The value that it has if it is not given.
+    /// The value if it is not given.
     pub fallback: Fallback,
-    /// The values that it may have.
+    /// The allowed values.
     pub allowed: &'static str,
     /// The help text.
     pub help: &'static str,
@@ -38,11 +38,11 @@ impl fmt::Display for Fallback {
     }
 }
 
-/// What a switch may be. Its flag alone means true.
+/// The allowed values of a switch. Its flag alone means true.
 const TRUE_OR_FALSE: &str = "true or false";
 
 impl Setting {
-    /// Whether it is on or off.
+    /// Whether its value is true or false.
     pub(super) fn is_switch(&self) -> bool {
         self.allowed == TRUE_OR_FALSE
     }
@@ -237,4 +237,20 @@ pub const TABLE: [&Setting; 22] = [
     &SHUTDOWN_GRACE,
     &LOG_LEVEL,
     &LOG_FORMAT,
+];
+
+pub(super) const CHECK: &str = "check";
+pub(super) const ASK: &str = "ask";
+pub(super) const COMPLETIONS: &str = "completions";
+pub(super) const MANUAL: &str = "man";
+
+/// The flag that makes `check` check the named upstreams.
+pub(super) const UPSTREAMS: &str = "upstreams";
+
+/// Each subcommand with its help.
+pub(super) const SUBCOMMANDS: [(&str, &str); 4] = [
+    (ASK, "send a query as StackState does, and show the response"),
+    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
+    (COMPLETIONS, "print completions for bash, zsh or fish"),
+    (MANUAL, "print the manual page"),
 ];

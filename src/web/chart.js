@@ -1,4 +1,4 @@
-// The chart: points as a line, buckets as steps, gaps as gaps.
+// The chart: draws points as a line and buckets as steps, and leaves gaps open.
 
 import {byId, element} from "./dom.js";
 import {clock, value} from "./form.js";
@@ -6,18 +6,18 @@ import {TIME_STEPS, ahead, axisText, ticks, zoneText} from "./units.js";
 
 const HEIGHT = 340;
 const MARGIN = {right: 16, top: 30, bottom: 44};
-/** About how wide a character of an axis is, in pixels. */
+/** Approximate width of a character of an axis, in pixels. */
 const CHARACTER = 7.2;
-/** Points are told apart as dots up to this number. */
+/** Up to this number of points, each has a dot. */
 const MAX_DOTS = 120;
 
-/** What is drawn: points `{value, start, end}` oldest first, the range, what part of it is shown, and which point is chosen. */
+/** The state of the chart: points `{value, start, end}` oldest first, the time range, its visible part, and the index of the chosen point. */
 const chart = {points: [], bucket: null, unit: "", range: [0, 1], view: [0, 1], chosen: null};
 
-/** The left end of the plot in the last drawing, which depends on how long the numbers are. */
+/** The left edge of the plot in the last drawing. It depends on the length of the numbers. */
 let left = 0;
 
-/** Draws points; `bucket` is the length of theirs in milliseconds, or null. */
+/** Draws points. `bucket` is the length of their buckets in milliseconds, or null. */
 export function showChart(points, bucket, unit, range) {
   const sorted = [...points].sort((a, b) => a.start - b.start);
   Object.assign(chart, {points: sorted, bucket, unit, range, view: range, chosen: null});
@@ -25,14 +25,14 @@ export function showChart(points, bucket, unit, range) {
   draw();
 }
 
-/** The longest distance of two points that a line may cross: neither a missing bucket nor a silence. */
+/** The longest distance between two points that a line joins. A missing bucket or a pause in the samples is longer. */
 function longestStep(points, bucket) {
   if (bucket) return bucket;
   const steps = points.slice(1).map((point, index) => point.start - points[index].start).sort((a, b) => a - b);
   return steps.length ? 3 * steps[Math.floor(steps.length / 2)] : Infinity;
 }
 
-/** The path of points, broken where two are farther apart than `longest`. A bucket is a step as long as it is; a point alone is a dot. */
+/** The path of points. It breaks where two are farther apart than `longest`. A bucket is a horizontal line, a single point is a dot. */
 function pathOf(points, {bucket, longest, x, y}) {
   const follows = points.map((point, index) => index > 0 && point.start - points[index - 1].start <= longest);
   return points.map((point, index) => {
@@ -42,7 +42,7 @@ function pathOf(points, {bucket, longest, x, y}) {
   }).join("");
 }
 
-/** Fewer points that look the same: of those in one pixel the first, the least, the greatest and the last. */
+/** Fewer points that look the same: the first, the least, the greatest and the last of those in one pixel. */
 function thinned(points, width) {
   if (points.length <= 4 * width) return points;
   const perPixel = Math.ceil(points.length / width);
@@ -64,7 +64,7 @@ function extent(points) {
   return [low >= 0 && low - pad < 0 ? 0 : low - pad, high + pad];
 }
 
-/** Draws the chart anew. */
+/** Draws the chart. */
 function draw() {
   const {points, bucket, unit, view, chosen} = chart;
   const width = Math.max(280, byId("chart").clientWidth);
@@ -88,7 +88,7 @@ function draw() {
   for (const [number, text] of numbers) {
     svg.append(element("line", {class: "grid", x1: left, x2: right, y1: y(number), y2: y(number)}), label(left - 8, y(number) + 4, text, "end"));
   }
-  // Round times on the clock that is shown.
+  // Round times in the chosen time zone.
   const offset = ahead(view[0], value("zone"));
   for (const tick of ticks(view[0] + offset, view[1] + offset, width / 95, TIME_STEPS).map((one) => one - offset)) {
     const text = clock(tick);
@@ -99,7 +99,7 @@ function draw() {
   const days = [...new Set(view.map((time) => clock(time).slice(0, 10)))].join(" … ");
   svg.append(label(left, HEIGHT - 6, `${days}, ${zoneText(view[0], value("zone"))}`, "start"));
 
-  // Cuts off what lies beside the part that is shown.
+  // The inner SVG clips points outside of the visible part.
   const plot = element("svg", {x: left, y: 0, width: right - left, height: HEIGHT, viewBox: `${left} 0 ${right - left} ${HEIGHT}`});
   const longest = longestStep(points, bucket);
   plot.append(element("path", {class: "line", d: pathOf(thinned(inside, width), {bucket, longest, x, y})}));
@@ -138,7 +138,7 @@ function zoom(from, to) {
   draw();
 }
 
-/** Where a drag began: the place on the screen, and its time. */
+/** Where a drag began: its position on the screen, and its time. */
 let dragFrom = null;
 
 function drag(event) {
@@ -175,7 +175,7 @@ function key(event) {
   acts[event.key]();
 }
 
-/** Has the chart answer to pointer and keyboard. */
+/** Adds the listeners for pointer and keyboard. */
 export function listen() {
   const box = byId("chart");
   box.addEventListener("pointerdown", (event) => {

@@ -1,4 +1,4 @@
-// The query as commands to paste into a shell, without a password or a key.
+// The request as commands for a shell, without a password or a key.
 
 import {byId, say} from "./dom.js";
 import {withoutCredentials} from "./address.js";
@@ -46,7 +46,7 @@ export function ask(request) {
   return `${hasKey() ? 'API_KEY="$API_KEY" ' : ""}prometheusmirror ask ${words.map(quoted).join(" ")}`;
 }
 
-/** Copies a text. Without TLS browsers offer no clipboard, but copy what is selected. */
+/** Copies a text. Without TLS, browsers have no clipboard API, but can copy the selection. */
 export async function copy(id) {
   getSelection().selectAllChildren(byId(id));
   try {

@@ -1,11 +1,11 @@
-// Names and values complete by the methods that StackState completes with.
+// Completes names and values by the same methods as StackState.
 
 import {byId, element, say} from "./dom.js";
 import {condition, connectionDetails, field, hasAddress, labelConditions, timeRange, value} from "./form.js";
 import {errorOf, latest, post} from "./mirror.js";
 
 const MAX_SUGGESTIONS = 100;
-/** How long typing pauses before a query is sent. */
+/** How long the user must stop typing before a query is sent. */
 const PAUSE_MS = 200;
 
 const next = latest();
@@ -14,12 +14,12 @@ let listCount = 0;
 
 async function fieldItems(path, type, extra, signal, read) {
   const query = {_type: `${type}Query`, ...timeRange(), limit: MAX_SUGGESTIONS, ...extra};
-  const answer = await post(path, {_type: `${type}Request`, connectionDetails: connectionDetails(), query}, {signal});
-  if (answer.status !== 200) {
-    const {title, details} = errorOf(answer);
+  const response = await post(path, {_type: `${type}Request`, connectionDetails: connectionDetails(), query}, {signal});
+  if (response.status !== 200) {
+    const {title, details} = errorOf(response);
     throw new Error(details || title);
   }
-  return {items: read(answer.json), isPartial: answer.json.isPartial};
+  return {items: read(response.json), isPartial: response.json.isPartial};
 }
 
 const fieldValues = (fieldName, fieldValuePrefix, conditions, signal) => fieldItems("api/field/value", "FieldValues",
@@ -29,11 +29,11 @@ const fieldValues = (fieldName, fieldValuePrefix, conditions, signal) => fieldIt
 const fieldNames = (conditions, signal) => fieldItems("api/field/name", "FieldNames", {conditions}, signal,
   (json) => json.fields.map((item) => item.fieldName).filter((name) => !["__gauge__", "__counter__", "~"].includes(name)));
 
-/** The metric that is chosen, as a condition; none while there is no name. */
+/** A condition on the chosen metric, or none while its name is empty. */
 const sourceCondition = () => (value("name") ? [condition(value("source"), value("name"))] : []);
 
-/** Gives an input a list of suggestions (the combobox of WAI-ARIA). `ask` gives them, or null where there can be none. */
-function combobox(input, ask) {
+/** Gives an input a list of suggestions (a combobox of WAI-ARIA). `suggest` gives them, or null if there can be none. */
+function combobox(input, suggest) {
   const list = element("ul", {id: `list-${++listCount}`, role: "listbox", "aria-label": "Suggestions", hidden: ""});
   for (const [name, content] of Object.entries({role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list",
     "aria-expanded": "false", "aria-controls": list.id})) input.setAttribute(name, content);
@@ -70,9 +70,9 @@ function combobox(input, ask) {
     timer = setTimeout(async () => {
       const signal = next();
       try {
-        const {items, isPartial} = (hasAddress() && (await ask(signal))) || {items: []};
+        const {items, isPartial} = (hasAddress() && (await suggest(signal))) || {items: []};
         if (signal.aborted) return;
-        // What stands there already needs no suggestion.
+        // Do not suggest what the input already contains.
         open(items.length === 1 && items[0] === input.value.trim() ? [] : items);
         say("hint", isPartial ? `The first ${items.length} of more: type to see others.` : "", "quiet");
       } catch (error) {
@@ -94,7 +94,7 @@ function combobox(input, ask) {
   });
   for (const event of ["focus", "input"]) input.addEventListener(event, complete);
   input.addEventListener("blur", close);
-  // Before the input loses the focus.
+  // On pointerdown, before the input loses the focus.
   list.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     const option = event.target.closest("li");
@@ -105,13 +105,13 @@ function combobox(input, ask) {
 
 /** Completes the name of the metric. */
 export function completeNames() {
-  const ask = (signal) => (value("source") === "~" ? null : fieldValues(value("source"), value("name"), labelConditions(), signal));
-  field("name").after(combobox(field("name"), ask));
+  const suggest = (signal) => (value("source") === "~" ? null : fieldValues(value("source"), value("name"), labelConditions(), signal));
+  field("name").after(combobox(field("name"), suggest));
 }
 
 let labelCount = 0;
 
-/** Adds a row for a label; gives the field of its name. */
+/** Adds a row for a label. Returns the input of its name. */
 export function addLabel(name = "", text = "") {
   const number = ++labelCount;
   const [nameInput, valueInput] = [name, text].map((content) => {

@@ -1,4 +1,4 @@
-// The explanation: how an answer came to be.
+// Shows the explanation of a response.
 
 import {element, scrolling, table} from "./dom.js";
 import {clock} from "./form.js";
@@ -29,7 +29,7 @@ export function explained(explanation) {
   return parts;
 }
 
-/** What was queried and read, in pairs of name and value. */
+/** What was queried and read, as pairs of name and value. */
 function facts({upstream, replica, source, seriesTotal, samplesTotal, leftOut, scrapeInterval}) {
   const list = element("dl");
   const add = (name, text) => text && list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));

@@ -1,4 +1,4 @@
-// The form, and the request made of it.
+// Reads the form, and makes requests from it.
 
 import {byId, showError} from "./dom.js";
 import {duration, parseTime, timeText} from "./units.js";
@@ -7,10 +7,10 @@ export const form = byId("form");
 export const field = (name) => form.elements[name];
 export const value = (name) => field(name).value.trim();
 
-/** A time on the clock that is chosen. */
+/** A time in the chosen time zone. */
 export const clock = (ms) => timeText(ms, value("zone"));
 
-/** What is wrong with a field. */
+/** The error of a field. */
 class Wrong extends Error {
   constructor(name, message) {
     super(message);
@@ -18,13 +18,13 @@ class Wrong extends Error {
   }
 }
 
-/** Marks the field that something is wrong with, or none, of the whole form or of a part of it. */
+/** Marks a field of the form, or of a part of it, as wrong, and clears the other marks there. */
 export function mark(name, part = form) {
   for (const marked of part.querySelectorAll("[aria-invalid]")) marked.removeAttribute("aria-invalid");
   if (name && field(name)) field(name).setAttribute("aria-invalid", "true");
 }
 
-/** Does something with the form. What is wrong with a field is shown, and the field is marked. */
+/** Does something with the form. If a field is wrong, shows the error and marks the field. */
 export async function checked(act) {
   mark(null);
   showError("");
@@ -38,10 +38,10 @@ export async function checked(act) {
   }
 }
 
-/** A number if a text is one. What else it may be is for the mirror to judge. */
+/** The number in a text; otherwise the text, which the mirror checks. */
 const number = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text || undefined);
 
-/** Connection Details as they are typed, right or wrong: the mirror checks them. */
+/** The Connection Details in the form, which may be wrong: the mirror checks them. */
 export function connectionDetails() {
   const by = value("by");
   const optional = {
@@ -55,10 +55,10 @@ export function connectionDetails() {
   return {host: value("host"), port: number(value("port")), ...optional};
 }
 
-/** Whether there is anything yet that says which Prometheus. */
+/** Whether the form says which Prometheus to query. */
 export const hasAddress = () => value("by").startsWith("upstream:") || value(value("by")) !== "";
 
-/** Wants an address before anything is queried. */
+/** Throws if the form does not say which Prometheus to query. */
 export function needAddress() {
   if (hasAddress()) return;
   if (value("by") === "url") throw new Wrong("url", "The URL is missing: type the address of Prometheus, such as http://prometheus:9090.");
@@ -87,7 +87,7 @@ export const condition = (key, text) => ({_type: "EqualityCondition", key, value
 export const labels = () => [...document.querySelectorAll(".label")].map((row) => [...row.querySelectorAll("input")].map((input) => input.value.trim()))
   .filter(([name]) => name);
 
-/** The conditions on labels. A label with several values is one condition. */
+/** The conditions on labels. Several values of a label are one condition. */
 export function labelConditions() {
   if (value("source") === "~") return [];
   const values = new Map();
@@ -114,7 +114,7 @@ export function metricsQuery() {
   return {...query, aggregation: {_type: "Aggregation", method: value("method"), bucketSizeMillis}};
 }
 
-/** Shows the fields that matter for what is chosen. */
+/** Shows only the fields that have an effect. */
 export function arrange() {
   for (const part of document.querySelectorAll("[data-by]")) part.hidden = part.dataset.by !== value("by");
   for (const part of document.querySelectorAll("[data-range]")) part.hidden = value("range") !== "";

@@ -1,6 +1,6 @@
-// The explorer builds the requests that StackState sends, and shows what it gets. This file says what happens on which event.
+// The explorer sends the requests that StackState sends, and shows the responses. This file connects events to actions.
 
-import {showAgain, showAnswer} from "./answer.js";
+import {showAgain, showResponse} from "./response.js";
 import {fill, share} from "./address.js";
 import {listen} from "./chart.js";
 import {copy} from "./commands.js";
@@ -16,7 +16,7 @@ const METHODS = ["MEAN", "MAX", "MIN", "SUM", "EVENT_COUNT", "SUM_NO_ZEROS", "EV
 
 const next = latest();
 
-/** Does something while the seconds that it takes are shown. */
+/** Does something, and shows the elapsed seconds meanwhile. */
 async function withProgress(signal, act) {
   const begun = Date.now();
   const show = () => say("progress", `Querying … ${Math.round((Date.now() - begun) / 1e3)} s`, "quiet");
@@ -37,8 +37,8 @@ async function run() {
   const signal = next();
   await withProgress(signal, async () => {
     try {
-      const answer = await post("api/metric", request, {explain: true, signal});
-      if (!signal.aborted) showAnswer(request, answer);
+      const response = await post("api/metric", request, {explain: true, signal});
+      if (!signal.aborted) showResponse(request, response);
     } catch (error) {
       if (signal.aborted) return;
       const {title, details} = unreachable(error);
@@ -47,7 +47,7 @@ async function run() {
   });
 }
 
-/** Offers the ways to say which Prometheus that this mirror allows. */
+/** Offers the ways to choose a Prometheus that this mirror allows. */
 async function loadFacts() {
   const {version, requiresKey, namedUpstreamsOnly, upstreams = []} = await facts();
   byId("version").textContent = `Version ${version}`;
@@ -58,11 +58,11 @@ async function loadFacts() {
   const given = [["url", "URL"], ["host", "Host and port"]].map(([kind, text]) => element("option", {value: kind}, text));
   by.replaceChildren(...named, ...(namedUpstreamsOnly && named.length ? [] : given));
   by.value = before;
-  // A named upstream comes first, unless another way is chosen and possible.
+  // Choose a named upstream, unless the user has chosen another way that is possible.
   if (!by.value || (before === "url" && !value("url"))) by.selectedIndex = 0;
 }
 
-/** The clock of the times that stand in the form. */
+/** The time zone of the times in the form. */
 let zoneBefore = "utc";
 
 /** Fills the form from the address. */
@@ -71,7 +71,7 @@ function refill() {
   zoneBefore = value("zone");
 }
 
-/** The same times on another clock. */
+/** Rewrites the times in the form after a change of the time zone. */
 function changeZone() {
   for (const name of ["from", "to"]) {
     const ms = parseTime(value(name), zoneBefore);
@@ -91,7 +91,7 @@ function openTab(tab) {
   }
 }
 
-/** The arrow keys go from tab to tab. */
+/** Moves between tabs with the arrow keys. */
 function tabKey(event) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
@@ -141,7 +141,7 @@ async function start() {
     showError(title, details);
   }
   refill();
-  // The first step. The name of the metric gets no focus by itself, since that asks for suggestions.
+  // Focus the first empty field, but not the name of the metric, since its focus sends a query for suggestions.
   const first = byId("access").hidden ? ["url", "host"].map(field).find((one) => one.checkVisibility() && !one.value) : byId("key");
   first?.focus({preventScroll: true});
 }

@@ -1,16 +1,16 @@
-// Requests to the mirror, the same that StackState makes.
+// Sends requests to the mirror, as StackState does.
 
 import {byId} from "./dom.js";
 
-/** The longest timeout that a request may have, and a little more. */
+/** A little more than the longest timeout of a request. */
 const PATIENCE_MS = 610_000;
 
-/** The header with the key, if there is one. */
+/** The header with the key, if the user has given one. */
 const keyHeader = () => (hasKey() ? {"X-MIRROR-API-KEY": byId("key").value} : {});
 
 export const hasKey = () => byId("key").value !== "";
 
-/** Posts a request; gives the HTTP status, the body as text and as JSON. */
+/** Posts a request. Returns the HTTP status, and the body as text and as JSON. */
 export async function post(path, body, {explain = false, signal} = {}) {
   const headers = {"Content-Type": "application/json", ...keyHeader(), ...(explain ? {"X-MIRROR-EXPLAIN": "true"} : {})};
   const response = await fetch(path, {method: "POST", headers, body: JSON.stringify(body), signal: withPatience(signal)});
@@ -19,7 +19,7 @@ export async function post(path, body, {explain = false, signal} = {}) {
   try {
     json = JSON.parse(text);
   } catch {
-    // A proxy between may answer with a page of its own.
+    // A proxy may respond with a page of its own.
   }
   return {status: response.status, text, json};
 }
@@ -29,10 +29,10 @@ function withPatience(signal) {
   return signal ? AbortSignal.any([signal, patience]) : patience;
 }
 
-/** What the mirror says of itself: its version, and the upstreams that may be chosen. */
+/** The version of the mirror, its requirements, and the names of its upstreams. */
 export const facts = async () => (await fetch("explorer.json", {headers: keyHeader()})).json();
 
-/** Of several requests of a kind only the last counts: each call ends the one before. */
+/** Makes a function whose calls return a signal for a new request, and abort the previous request. */
 export function latest() {
   let controller = new AbortController();
   return () => {
@@ -42,12 +42,12 @@ export function latest() {
   };
 }
 
-/** What an error says, as StackState's admin would read it: a title, and details. */
+/** The title and details of an error, as StackState shows them. */
 export function errorOf({status, json, text}) {
   if (!json?._type) return {title: `HTTP ${status}`, details: text.slice(0, 300) || "The response has no body."};
   const {summary, metric, mirrorType, details = ""} = json;
   return {title: summary ?? (metric ? `Metric not found: ${metric}` : mirrorType ? `Unsupported type: ${mirrorType}` : json._type), details};
 }
 
-/** What to say when no answer comes at all. */
+/** The title and details if there is no response. */
 export const unreachable = (error) => ({title: "The mirror does not answer.", details: `${error.message}. See whether it runs, and what it logs.`});

@@ -1,30 +1,30 @@
-// Times, durations and numbers, as they are written.
+// Formats and parses times, durations and numbers.
 
-/** Milliseconds. */
+/** The units of durations in milliseconds. */
 export const UNITS = {ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5};
 
-/** Milliseconds of a duration such as 5m or 1h30m, or null. */
+/** A duration such as 5m or 1h30m in milliseconds, or null. */
 export function duration(text) {
   const parts = text.match(/^(\d+(ms|s|m|h|d|w))+$/) && text.match(/\d+(ms|[smhdw])/g);
   return parts ? parts.reduce((sum, part) => sum + parseInt(part, 10) * UNITS[part.replace(/\d+/, "")], 0) || null : null;
 }
 
-/** A duration in the greatest unit of which it is a multiple, such as 90m. */
+/** A duration such as 90m, in the largest unit of which it is a multiple. */
 export function durationText(ms) {
   const [unit, length] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0);
   return `${ms / length}${unit}`;
 }
 
-/** How far the clock of a zone, "utc" or "local", is ahead of UTC at a time, in milliseconds. */
+/** How far a zone, "utc" or "local", is ahead of UTC at a time, in milliseconds. */
 export const ahead = (ms, zone) => (zone === "utc" ? 0 : -new Date(ms).getTimezoneOffset() * UNITS.m);
 
-/** A time as `2026-01-31 13:00:00`, with milliseconds if it has any, on the clock of a zone. */
+/** A time in a zone as `2026-01-31 13:00:00`, with milliseconds if they are not 0. */
 export function timeText(ms, zone) {
   const text = new Date(ms + ahead(ms, zone)).toISOString().replace("T", " ").replace("Z", "");
   return text.replace(/\.000$/, "");
 }
 
-/** The milliseconds of such a time, or null. A `T` in the middle and a `Z` at the end are fine. */
+/** Such a time in milliseconds, or null. It may have a `T` in the middle and a `Z` at the end. */
 export function parseTime(text, zone) {
   const match = text.match(/^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?(Z?)$/);
   if (!match) return null;
@@ -39,12 +39,12 @@ export function zoneText(ms, zone) {
   return minutes ? `UTC${minutes < 0 ? "−" : "+"}${two(Math.abs(minutes) / 60)}:${two(Math.abs(minutes) % 60)}` : "UTC";
 }
 
-/** A number with six digits at most. */
+/** A number with at most six significant digits. */
 export const short = (number) => Number(number.toPrecision(6)).toString();
 
 const PREFIXES = [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3], ["", 1], ["m", 1e-3], ["µ", 1e-6], ["n", 1e-9]];
 
-/** How the numbers up to `greatest` are written on an axis: with a prefix of the SI where they are long. */
+/** A function that formats the numbers of an axis up to `greatest`, with an SI prefix if they would be long. */
 export function axisText(greatest) {
   const isShort = greatest === 0 || (greatest < 1e4 && greatest >= 1e-2);
   const [prefix, factor] = PREFIXES.find(([name, one]) => (isShort ? name === "" : greatest >= one)) ?? PREFIXES.at(-1);

@@ -1,20 +1,20 @@
-//! Gauges in buckets: every method against the oracle, on boundaries that samples lie on and between them.
+//! Gauges in buckets: every method against the oracle, with samples on the boundaries of buckets and between them.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points, error_text};
 use crate::support::oracle::{self, Nan};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
-/// Every method in `methods` gives what the oracle says of these gauges, which `query` selects.
+/// Each of these methods gives what the oracle computes for these gauges, which `query` selects.
 fn check(gateway: &Gateway, query: &Query, gauges: &[&Series], methods: &[&str], range: (i64, i64, i64), nan: Nan) {
     let (start, end, bucket) = range;
     for method in methods {
-        let answer = gateway.ask(&query.clone().between(start, end).aggregated(method, bucket));
+        let response = gateway.ask(&query.clone().between(start, end).aggregated(method, bucket));
         let expected = oracle::buckets(gauges, method, (start, end), bucket, nan);
         let what = format!("{method} of {} by {bucket} ms from {start} to {end}", gauges[0].name);
-        assert_points(&answer, &expected, ROUNDING, &what);
+        assert_points(&response, &expected, ROUNDING, &what);
     }
 }
 
@@ -37,7 +37,7 @@ fn every_method_of_one_gauge_covers_exactly_its_buckets() {
     check("edge_level", &[], T0, T0 + 2 * HOUR, 30 * SECOND);
     check("edge_level", &[], T0 - 1, T0 + 2 * HOUR, MINUTE);
     check("edge_level", &[], T0 + 1, T0 + 2 * HOUR, MINUTE);
-    // Jitter, silences, buckets that are smaller than the scrape interval and of an odd size.
+    // Jitter, gaps, and buckets of an odd size below the scrape interval.
     check("queue_depth", &[("pod", "a")], T0 + 456, T0 + HOUR, MINUTE);
     check("queue_depth", &[("pod", "b")], T0 + HOUR, T0 + 2 * HOUR, 10 * SECOND);
     check("gappy_level", &[], T0, T0 + 3 * HOUR, 2 * MINUTE);
@@ -105,9 +105,9 @@ fn limit_keeps_the_oldest_buckets_or_with_latest_first_the_newest() {
         for limit in [1, 18, 19, 30, all.len() - 1, all.len(), all.len() + 1, 2_147_483_647] {
             for latest_first in [false, true] {
                 let query = Query::gauge("gappy_level").between(range.0, range.1).aggregated(method, MINUTE);
-                let answer = gateway.ask(&query.limit(limit).latest_first(latest_first));
+                let response = gateway.ask(&query.limit(limit).latest_first(latest_first));
                 let what = format!("{method}, limit {limit}, latest first {latest_first}");
-                assert_cut(&answer, &oracle::cut(all.clone(), limit, latest_first), ROUNDING, &what);
+                assert_cut(&response, &oracle::cut(all.clone(), limit, latest_first), ROUNDING, &what);
             }
         }
     }
@@ -126,9 +126,9 @@ fn more_buckets_than_prometheus_answers_at_once_are_all_there() {
             [(1_000_000, false), (1_000_000, true), (7, false), (7, true), (all.len() - 1, true)]
         {
             let query = Query::gauge("sparse_level").between(start, end).aggregated(method, bucket);
-            let answer = gateway.ask(&query.limit(limit).latest_first(latest_first));
+            let response = gateway.ask(&query.limit(limit).latest_first(latest_first));
             let what = format!("{method} by {bucket} ms, limit {limit}, latest first {latest_first}");
-            assert_cut(&answer, &oracle::cut(all.clone(), limit, latest_first), ROUNDING, &what);
+            assert_cut(&response, &oracle::cut(all.clone(), limit, latest_first), ROUNDING, &what);
         }
     }
     // Exactly as many as fit into one query of Prometheus, and one more and less.
@@ -139,13 +139,13 @@ fn more_buckets_than_prometheus_answers_at_once_are_all_there() {
 }
 
 #[test]
-fn no_answer_has_more_than_a_million_points() {
+fn no_response_has_more_than_a_million_points() {
     let range = (T0, T0 + 10 * DAY);
     let all = oracle::buckets(&select("exact_level", &[]), "EVENT_COUNT", range, 800, Nan::None);
     assert_eq!(all.len(), 1_080_000);
     let query = Query::gauge("exact_level").between(range.0, range.1).aggregated("EVENT_COUNT", 800);
-    let answer = Gateway::to_prometheus().with("requestTimeout", 100_000).ask(&query);
-    assert_cut(&answer, &oracle::cut(all, 1_000_000, false), 0.0, "without a limit");
+    let response = Gateway::to_prometheus().with("requestTimeout", 100_000).ask(&query);
+    assert_cut(&response, &oracle::cut(all, 1_000_000, false), 0.0, "without a limit");
 }
 
 #[test]
@@ -154,9 +154,9 @@ fn a_method_is_read_without_regard_to_case() {
     for (written, meant) in
         [("mean", "MEAN"), ("Percentile_95", "PERCENTILE_95"), ("event_count_No_Zeros", "EVENT_COUNT_NO_ZEROS")]
     {
-        let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated(written, MINUTE));
+        let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated(written, MINUTE));
         let expected = oracle::buckets(&select("room_celsius", &[]), meant, (T0, T0 + HOUR), MINUTE, Nan::None);
-        assert_points(&answer, &expected, ROUNDING, written);
+        assert_points(&response, &expected, ROUNDING, written);
     }
 }
 
@@ -165,9 +165,9 @@ fn what_makes_no_buckets_is_an_error_that_says_so() {
     let gateway = Gateway::to_prometheus();
     let check = |method: &str, bucket: i64, (start, end): (i64, i64), words: &[&str]| {
         for query in [Query::gauge("room_celsius"), Query::counter("jobs_15s_total"), Query::expression("vector(1)")] {
-            let answer = gateway.ask(&query.between(start, end).aggregated(method, bucket));
-            assert_error(&answer, "RemoteMirrorError", &[]);
-            let text = error_text(&answer.json).to_lowercase();
+            let response = gateway.ask(&query.between(start, end).aggregated(method, bucket));
+            assert_error(&response, "RemoteMirrorError", &[]);
+            let text = error_text(&response.json).to_lowercase();
             assert!(words.iter().all(|word| text.contains(word)), "no {words:?} in: {text}");
         }
     };

@@ -1,27 +1,27 @@
-//! Which upstreams may be asked, with `--allow-upstream`: the others are neither looked up nor connected to.
+//! `--allow-upstream`: the mirror neither looks up other hosts nor connects to them.
 
 use serde_json::{Value, json};
 
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::stub::{Stub, good};
 
-/// A test connection with these details.
-fn ask(mirror: &Mirror, details: &Value) -> Answer {
+/// A test connection with these Connection Details.
+fn ask(mirror: &Mirror, details: &Value) -> Response {
     mirror.post("/api/connection", &json!({ "connectionDetails": details }))
 }
 
 fn check_allowed(list: &str, stub: &Stub, details: &Value) {
-    let answer = ask(&Mirror::start_with(&["--allow-upstream", list]), details);
-    assert_eq!(answer.json["status"], "OK", "{list} {details}: {}", answer.text);
+    let response = ask(&Mirror::start_with(&["--allow-upstream", list]), details);
+    assert_eq!(response.json["status"], "OK", "{list} {details}: {}", response.text);
     assert_eq!(stub.requests().len(), 1, "{list} {details}");
     stub.behave(good);
 }
 
 fn check_refused(list: &str, stub: &Stub, details: &Value) {
     let mirror = Mirror::start_with(&["--allow-upstream", list]);
-    let answer = ask(&mirror, details);
-    let error = &answer.json["error"];
-    assert_eq!(error["_type"], "MetricStoreConnectionError", "{list} {details}: {}", answer.text);
+    let response = ask(&mirror, details);
+    let error = &response.json["error"];
+    assert_eq!(error["_type"], "MetricStoreConnectionError", "{list} {details}: {}", response.text);
     let text = error["details"].as_str().unwrap();
     let named = details["host"].as_str().unwrap_or("127.0.0.1");
     for part in [named, "was not queried", "--allow-upstream"] {
@@ -29,8 +29,13 @@ fn check_refused(list: &str, stub: &Stub, details: &Value) {
     }
     assert_eq!(stub.connections(), 0, "{list} {details}");
     let query = json!({"conditions": [{"key": "__gauge__", "value": {"value": "m"}}], "startTime": 0, "endTime": 1});
-    let answer = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
-    assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("MetricStoreConnectionError")), "{}", answer.text);
+    let response = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
+    assert_eq!(
+        (response.status, &response.json["_type"]),
+        (500, &json!("MetricStoreConnectionError")),
+        "{}",
+        response.text
+    );
     assert_eq!(stub.connections(), 0, "{list} {details}");
 }
 
@@ -44,7 +49,7 @@ fn a_host_is_allowed_by_its_name_its_port_its_domain_or_its_network() {
     {
         check_allowed(list, &stub, &at("127.0.0.1"));
     }
-    // What the name stands for is looked up; of its addresses, only those that are allowed are connected to.
+    // The mirror looks the name up, and connects only to the allowed addresses.
     for list in ["localhost", &format!("LOCALHOST:{port}"), "127.0.0.0/8", "*.example,127.0.0.1/32"] {
         check_allowed(list, &stub, &at("localhost"));
     }
@@ -75,11 +80,11 @@ fn what_is_not_allowed_is_not_connected_to() {
 #[test]
 fn a_name_that_is_not_allowed_is_not_looked_up() {
     let stub = Stub::start(good);
-    // Looking it up would end in another error.
+    // A look-up would end in another error.
     check_refused("prometheus.example", &stub, &json!({"host": "no-such-host.invalid", "port": 9090}));
     let mirror = Mirror::start_with(&["--allow-upstream", "no-such-host.invalid"]);
-    let answer = ask(&mirror, &json!({"host": "no-such-host.invalid", "port": 9090}));
-    assert!(answer.text.contains("has no address for the name no-such-host.invalid"), "{}", answer.text);
+    let response = ask(&mirror, &json!({"host": "no-such-host.invalid", "port": 9090}));
+    assert!(response.text.contains("has no address for the name no-such-host.invalid"), "{}", response.text);
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn a_redirect_leads_nowhere_else() {
         format!("HTTP/1.1 307 Elsewhere\r\nLocation: http://127.0.0.1:{}/\r\nContent-Length: 0\r\n\r\n", target.port());
     stub.behave(move |_| Reply::raw(location.clone()));
     let mirror = Mirror::start_with(&["--allow-upstream", &format!("127.0.0.1:{}", stub.port())]);
-    let answer = ask(&mirror, &stub.details());
-    assert_eq!(answer.json["status"], "FAILURE", "{}", answer.text);
+    let response = ask(&mirror, &stub.details());
+    assert_eq!(response.json["status"], "FAILURE", "{}", response.text);
     assert_eq!(target.connections(), 0);
 }

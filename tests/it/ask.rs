@@ -1,4 +1,4 @@
-//! `prometheusmirror ask`: the same answers as a mirror gives, in a shell.
+//! `prometheusmirror ask`: the same responses as from a mirror, in a shell.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ use crate::support::prometheus;
 use crate::support::samples::{HOUR, MINUTE, T0};
 use crate::support::stub::{Stub, good};
 
-/// The program with no settings but these arguments.
+/// The program with these arguments and no settings.
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(args).env_clear().stdin(Stdio::null());
@@ -36,7 +36,7 @@ fn url() -> String {
     prometheus::shared().url("")
 }
 
-/// `ask` of the Prometheus that holds the tests' samples; wants it to succeed.
+/// `ask` with the Prometheus that has the samples of the tests. It must succeed.
 fn ask(args: &[&str]) -> String {
     let output = run(&[&["ask", "--url", &url()], args].concat());
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
@@ -53,7 +53,7 @@ fn with_times<'a>(args: &[&'a str], times: &'a [String]) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_question_is_answered_as_a_mirror_answers_it() {
+fn every_query_is_answered_as_a_mirror_answers_it() {
     let gateway = Gateway::to(json!({"url": url()}));
     let range = times();
     let check = |args: &[&str], expected: String| {
@@ -64,9 +64,9 @@ fn every_question_is_answered_as_a_mirror_answers_it() {
         );
     };
     let between = |query: Query| query.between(T0, T0 + HOUR);
-    let answer = |query: Query| gateway.ask(&between(query)).text;
+    let response = |query: Query| gateway.ask(&between(query)).text;
     check(&["--test"], gateway.connection().text);
-    check(&["--gauge", "room_celsius"], answer(Query::gauge("room_celsius")));
+    check(&["--gauge", "room_celsius"], response(Query::gauge("room_celsius")));
     check(
         &[
             "--counter",
@@ -80,17 +80,17 @@ fn every_question_is_answered_as_a_mirror_answers_it() {
             "--bucket",
             "5m",
         ],
-        answer(
+        response(
             Query::counter("http_requests_total").label("pod", "a").label("code", "500").aggregated("MEAN", 5 * MINUTE),
         ),
     );
     check(
         &["--gauge", "room_celsius", "--method", "max", "--latest-first", "--limit", "3"],
-        answer(Query::gauge("room_celsius").aggregated("max", MINUTE).latest_first(true).limit(3)),
+        response(Query::gauge("room_celsius").aggregated("max", MINUTE).latest_first(true).limit(3)),
     );
     check(
         &["--expression", "sum(room_celsius)", "--method", "SUM"],
-        answer(Query::expression("sum(room_celsius)").aggregated("SUM", MINUTE)),
+        response(Query::expression("sum(room_celsius)").aggregated("SUM", MINUTE)),
     );
     let fields = |path: &str, mut query: Value| {
         (query["startTime"], query["endTime"], query["conditions"]) = (json!(T0), json!(T0 + HOUR), json!([]));
@@ -152,7 +152,7 @@ fn points_are_shown_as_a_table_or_as_csv_and_as_a_plot_on_a_terminal() {
     assert!(shown.contains('┤') && shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
 }
 
-/// What a command shows in a terminal of 80 columns, line by line, and the same with those joined that the terminal has wrapped.
+/// The lines that a command shows in a terminal of 80 columns, and the same with wrapped lines joined.
 fn in_terminal(command: &str) -> [String; 2] {
     require("tmux", "tmux");
     let folder = tempfile::tempdir().unwrap();
@@ -187,7 +187,7 @@ fn nothing_wraps_in_a_terminal_of_eighty_columns() {
 }
 
 #[test]
-fn how_an_answer_came_to_be_is_shown_on_request() {
+fn the_explanation_is_shown_on_request() {
     let range = times();
     let args =
         ["--counter", "http_requests_total", "--label", "pod=a", "--method", "SUM", "--bucket", "30m", "--explain"];
@@ -227,7 +227,7 @@ fn an_only_upstream_of_the_file_need_not_be_named() {
 }
 
 #[test]
-fn a_running_mirror_is_asked_with_its_key_and_curl_asks_it_the_same() {
+fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     let mirror = Mirror::start_with(&["--require-api-key", "true"]);
     let range = times();
     let args = ["--gauge", "room_celsius", "--method", "MAX", "--bucket", "15m", "--format", "json"];
@@ -279,7 +279,7 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
 }
 
 #[test]
-fn wrong_flags_are_2_and_an_error_answer_is_1_and_each_says_what_to_do() {
+fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     let url = url();
     for (args, says) in [
         (vec!["ask"], "say what to ask: one of --test"),
@@ -332,7 +332,7 @@ fn no_password_is_shown_and_a_reader_may_leave() {
         let shown = stdout(&output) + &stderr(&output);
         assert!(!shown.contains("hush") && output.status.success(), "{shown}");
     }
-    // `head` has seen enough after a line.
+    // `head` closes the pipe after a line.
     let pipe =
         format!("{BINARY} ask --url {} --values __gauge__ --start {T0} --end {}; echo $? >&2", self::url(), T0 + HOUR);
     let output = Command::new("sh").args(["-c", &format!("{{ {pipe}; }} | head -1")]).output().unwrap();
@@ -359,7 +359,7 @@ fn completions_and_the_manual_page_have_every_flag() {
         let checked = Command::new(shell).arg("-n").arg(&file).output().unwrap();
         assert!(checked.status.success() && checked.stderr.is_empty(), "{shell}: {checked:?}");
     }
-    // What bash offers.
+    // The completions of bash.
     let offered = |line: &str| {
         let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
         let script = format!(

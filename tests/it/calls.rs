@@ -1,4 +1,4 @@
-//! A question makes at most a hundred calls. One that needs more is refused before the first, and says what to change.
+//! A query makes at most a hundred calls. One that needs more is refused before the first, and the error says what to change.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::support::stub::{After, Reply, Stub, good};
 
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
 
-/// A million milliseconds, each of them a bucket, are 92 calls; these are more than a hundred.
+/// A million buckets of a millisecond are 92 calls; these are more than a hundred.
 const TOO_MANY_MS: i64 = 1_100_000;
 
 #[test]
@@ -29,7 +29,7 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
         ("in buckets of a millisecond", expression().between(0, T0).aggregated("MEAN", 1)),
         ("little more than a hundred", expression().between(T0, T0 + TOO_MANY_MS).aggregated("MAX", 1)),
     ] {
-        let answer = mirror.metric(&stub.details(), query.0);
+        let response = mirror.metric(&stub.details(), query.0);
         let parts = [
             "Too many calls.",
             "may make 100",
@@ -38,22 +38,22 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
             "scrapeInterval",
             "avg(stub_metric)",
         ];
-        assert_error(&answer, "RemoteMirrorError", &parts);
-        assert_error(&answer, "RemoteMirrorError", &["127.0.0.1", &stub.port().to_string(), "was not queried"]);
+        assert_error(&response, "RemoteMirrorError", &parts);
+        assert_error(&response, "RemoteMirrorError", &["127.0.0.1", &stub.port().to_string(), "was not queried"]);
         assert_eq!((stub.requests().len(), stub.reads(), stub.connections()), (0, 0, 0), "{what}");
     }
 }
 
 #[test]
-fn zeros_are_asked_for_as_far_as_an_answer_has_points() {
+fn zeros_are_queried_as_far_as_a_response_has_points() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let query = Query::expression("avg(stub_metric)").between(0, T0).aggregated("SUM", 1);
-    // A million of them, which are 92 calls, and the probe of range bounds.
-    let answer = mirror.metric(&stub.details(), query.clone().limit(2_000_000).0);
-    assert_eq!((answer.points().len(), answer.is_partial(), stub.requests().len()), (1_000_000, true, 93));
+    // A million buckets, which are 92 calls, and the probe of range bounds.
+    let response = mirror.metric(&stub.details(), query.clone().limit(2_000_000).0);
+    assert_eq!((response.points().len(), response.is_partial(), stub.requests().len()), (1_000_000, true, 93));
     stub.behave(good);
-    let answer = mirror.metric(&stub.details(), query.limit(10).0);
-    assert_eq!((answer.points().len(), answer.is_partial(), stub.requests().len()), (10, true, 2));
+    let response = mirror.metric(&stub.details(), query.limit(10).0);
+    assert_eq!((response.points().len(), response.is_partial(), stub.requests().len()), (10, true, 2));
 }
 
 #[test]
@@ -63,16 +63,16 @@ fn a_hundred_calls_may_be_made() {
     for (buckets, is_answered) in [(10_900 * 99, true), (10_900 * 99 + 1, false)] {
         let query = Query::expression("avg(stub_metric)").between(T0, T0 + buckets).aggregated("MAX", 1);
         stub.behave(|request| match request.path.as_str() {
-            // Nothing found, so that each part of the range is asked for.
+            // Nothing is found, so each part of the range is queried.
             "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
             _ => good(request),
         });
-        let answer = mirror.metric(&stub.details(), query.0);
+        let response = mirror.metric(&stub.details(), query.0);
         if is_answered {
-            assert_eq!(answer.points(), Vec::<Vec<f64>>::new());
+            assert_eq!(response.points(), Vec::<Vec<f64>>::new());
             assert_eq!(stub.requests().len(), 100);
         } else {
-            assert_error(&answer, "RemoteMirrorError", &["this query needs 101 calls, but may make 100"]);
+            assert_error(&response, "RemoteMirrorError", &["this query needs 101 calls, but may make 100"]);
             assert_eq!(stub.requests(), []);
         }
     }
@@ -81,12 +81,12 @@ fn a_hundred_calls_may_be_made() {
 #[test]
 fn a_metric_that_promql_would_have_to_answer_in_too_many_calls_is_refused_too() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    // More than is read of an answer.
+    // More than the mirror reads of a response.
     stub.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
     for query in [Query::gauge("stub_metric"), Query::counter("stub_metric")] {
         let query = query.between(T0, T0 + TOO_MANY_MS).aggregated("MAX", 1);
-        let answer = mirror.metric(&stub.details(), query.0);
-        assert_error(&answer, "RemoteMirrorError", &["Too many calls.", "may make 100", "stub_metric"]);
+        let response = mirror.metric(&stub.details(), query.0);
+        assert_error(&response, "RemoteMirrorError", &["Too many calls.", "may make 100", "stub_metric"]);
         assert_eq!(stub.queries("stub_metric").len(), 1, "the samples were asked for");
         assert_eq!(stub.requests().len(), 1, "{:?}", stub.requests());
         stub.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
@@ -109,14 +109,14 @@ fn a_metric_since_the_beginning_costs_few_calls_however_short_the_buckets() {
         ] {
             let before = calls();
             assert_points(&gateway.ask(&query), expected, engine.tolerance(), engine.name());
-            // A read that is refused once is the second.
+            // A read that is refused once is the second call.
             assert!(calls() - before <= 2.0, "{}: {} calls for {query:?}", engine.name(), calls() - before);
         }
         // Zeros from the beginning on are a page, too, and cost no more.
         let before = calls();
-        let answer = gateway.ask(&of("SUM").limit(10));
+        let response = gateway.ask(&of("SUM").limit(10));
         let zeros: Vec<_> = (0..10).map(|at| vec![0.0, f64::from(at), f64::from(at + 1)]).collect();
-        assert_eq!((answer.points(), answer.is_partial()), (zeros, true), "{}", engine.name());
+        assert_eq!((response.points(), response.is_partial()), (zeros, true), "{}", engine.name());
         let newest = gateway.ask(&of("SUM").limit(10).latest_first(true)).points();
         assert!(newest.iter().all(|point| point[0] == 0.0 && point[2] <= (T0 + DAY) as f64), "{newest:?}");
         assert!(calls() - before <= 4.0, "{}: {} calls", engine.name(), calls() - before);

@@ -1,4 +1,4 @@
-//! `prometheusmirror check`: what it says of a mirror, and of what is none.
+//! `prometheusmirror check`: its verdict on mirrors and on other servers.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,14 +9,14 @@ use crate::support::mirror::{API_KEY, BINARY, Mirror};
 use crate::support::process::{free_port, wait_until};
 use crate::support::stub::{Reply, Stub};
 
-/// Runs the check with these arguments and variables, and no others.
+/// Runs the check with these arguments and only these variables.
 fn check_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(BINARY);
     command.arg("check").args(args).env_clear().envs(variables.iter().copied());
     command.output().unwrap()
 }
 
-/// Wants this exit code, these parts in the one line on standard output or error, and no secret in either.
+/// Checks for this exit code, these parts in the one line on standard output or error, and no secret in either.
 fn check(args: &[&str], variables: &[(&str, &str)], code: i32, parts: &[&str]) {
     let output = check_with(args, variables);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -40,7 +40,7 @@ fn a_mirror_that_is_ready_passes() {
     check(&[base], &[], 0, &[base, "/-/ready answers 200"]);
     check(&[&format!("{base}/")], &[("API_KEY", API_KEY)], 0, &["answers 200 with the right key"]);
     check(&[&format!("{base}/-/healthy")], &[], 0, &["/-/healthy answers 200"]);
-    // The local one is found by the settings it was started with.
+    // The check finds the local mirror by the same settings.
     check(&[], &[("PORT", &port), ("API_KEY", API_KEY)], 0, &["http://127.0.0.1:", &port, "right key"]);
     check(&["--port", &port, "--listen", "127.0.0.1"], &[], 0, &[&port]);
 }
@@ -61,7 +61,7 @@ fn the_key_is_compared_where_it_is_known() {
         let base = mirror.base();
         check(&[base], &[("API_KEY_FILE", &good)], 0, &["right key"]);
         check(&[base], &[("API_KEY_FILE", &empty)], 1, &[&empty, "is empty"]);
-        // Without a key of its own it takes what it gets.
+        // Without a key, the check accepts any.
         check(&[base], &[], 0, &["answers 200"]);
         let wrong = if flags.is_empty() { "another key" } else { "no key" };
         check(&[base], &[("API_KEY_FILE", &other)], 1, &[base, wrong]);

@@ -1,4 +1,4 @@
-//! Conditions: what names the metric, what matches labels, and what happens when nothing is found.
+//! Conditions: which name the metric, which match labels, and the errors if nothing is found.
 
 use serde_json::{Value, json};
 
@@ -27,8 +27,8 @@ fn each_awkward_label_value_selects_exactly_its_series() {
     for text in AWKWARD {
         check(&gateway, "awkward_info", condition("text", text), &[text]);
         let series = one("awkward_info", &[("text", text)]);
-        let answer = gateway.ask(&Query::gauge("awkward_info").label("text", text).between(T0, T0 + HOUR));
-        assert_points(&answer, &oracle::raw(series, T0, T0 + HOUR, Nan::None), 0.0, text);
+        let response = gateway.ask(&Query::gauge("awkward_info").label("text", text).between(T0, T0 + HOUR));
+        assert_points(&response, &oracle::raw(series, T0, T0 + HOUR, Nan::None), 0.0, text);
     }
 }
 
@@ -129,13 +129,13 @@ fn a_series_whose_labels_are_all_labels_of_another_is_chosen_by_what_it_lacks() 
             let query = Query::of(vec![condition(key, "subset_level")]).between(range.0, range.1);
             let parts = ["Too many metrics.", "2 series", "differ in side", "side = \"\"", "side = \"left\""];
             assert_error(&gateway.ask(&query), "RemoteMirrorError", &parts);
-            // What the error says to add leads to one or the other.
+            // Adding what the error suggests leads to one or the other.
             for (side, is_it) in [("", false), ("left", true)] {
                 let series =
                     select("subset_level", &[]).into_iter().find(|one| one.labels.contains_key("side") == is_it);
                 let expected = rules.raw(series.unwrap(), range.0, range.1);
-                let answer = gateway.ask(&query.clone().label("side", side));
-                assert_points(&answer, &expected, engine.tolerance(), &format!("{} {key} {side:?}", engine.name()));
+                let response = gateway.ask(&query.clone().label("side", side));
+                assert_points(&response, &expected, engine.tolerance(), &format!("{} {key} {side:?}", engine.name()));
             }
         }
     }
@@ -160,7 +160,7 @@ fn a_value_is_read_by_its_json_kind_whatever_its_type_is() {
         (json!(true), &["true"]),
         (json!(["20", "0.5"]), &["20", "0.5"]),
     ] {
-        // The JSON kind decides between the types that a label can hold.
+        // The JSON type determines which type of value it is.
         check(&gateway, "sized_info", typed_condition("size", value.clone(), "StringValue"), expected);
         check(&gateway, "sized_info", bare(value), expected);
     }
@@ -172,16 +172,16 @@ fn what_no_label_can_hold_is_an_unsupported_type() {
     for value in [Value::Null, json!({"a": 1})] {
         for kind in ["NovelValue", "StringValue", "DoubleValue", "BooleanValue"] {
             let query = Query::gauge("sized_info").and(typed_condition("size", value.clone(), kind));
-            let answer = gateway.ask(&query.between(T0, T0 + HOUR));
-            assert_error(&answer, "UnsupportedFieldTypeError", &[]);
-            assert!(answer.json["mirrorType"].as_str().is_some_and(|kind| !kind.is_empty()), "{}", answer.text);
+            let response = gateway.ask(&query.between(T0, T0 + HOUR));
+            assert_error(&response, "UnsupportedFieldTypeError", &[]);
+            assert!(response.json["mirrorType"].as_str().is_some_and(|kind| !kind.is_empty()), "{}", response.text);
         }
     }
     for (kind, shown) in [("RegexValue", "RegexValue"), ("https://u:hush@h", "unknown")] {
         let query = Query::gauge("sized_info").and(typed_condition("size", json!("2"), kind));
-        let answer = gateway.ask(&query.between(T0, T0 + HOUR));
-        assert_error(&answer, "UnsupportedFieldTypeError", &[]);
-        assert_eq!(answer.json["mirrorType"], shown, "{}", answer.text);
+        let response = gateway.ask(&query.between(T0, T0 + HOUR));
+        assert_error(&response, "UnsupportedFieldTypeError", &[]);
+        assert_eq!(response.json["mirrorType"], shown, "{}", response.text);
     }
 }
 
@@ -212,8 +212,8 @@ fn none_or_several_of_the_three_keys_is_an_error_that_names_them() {
         vec![counter.clone(), expression.clone()],
         vec![gauge, counter, expression],
     ] {
-        let answer = gateway.ask(&Query::of(conditions).between(T0, T0 + HOUR));
-        assert_error(&answer, "MetricNotFoundError", &["__gauge__", "__counter__", "~"]);
+        let response = gateway.ask(&Query::of(conditions).between(T0, T0 + HOUR));
+        assert_error(&response, "MetricNotFoundError", &["__gauge__", "__counter__", "~"]);
     }
 }
 
@@ -223,18 +223,18 @@ fn a_metric_that_never_existed_is_not_found() {
     let texts: Vec<_> = each_kind("no_such_metric", &[])
         .iter()
         .map(|query| {
-            let answer = gateway.ask(query);
-            assert_error(&answer, "MetricNotFoundError", &["no_such_metric"]);
-            assert_eq!(answer.json["metric"], "no_such_metric");
-            error_text(&answer.json)
+            let response = gateway.ask(query);
+            assert_error(&response, "MetricNotFoundError", &["no_such_metric"]);
+            assert_eq!(response.json["metric"], "no_such_metric");
+            error_text(&response.json)
         })
         .collect();
-    // It exists with other labels: the same error, and a hint.
+    // The metric exists with other labels: the same error, with a hint.
     for (query, text) in each_kind("queue_depth", &[("pod", "zzz")]).iter().zip(texts) {
-        let answer = gateway.ask(query);
-        assert_error(&answer, "MetricNotFoundError", &["has the metric", "pod", "zzz"]);
-        assert_eq!(answer.json["metric"], "queue_depth");
-        assert_ne!(error_text(&answer.json).replace("queue_depth", "no_such_metric"), text);
+        let response = gateway.ask(query);
+        assert_error(&response, "MetricNotFoundError", &["has the metric", "pod", "zzz"]);
+        assert_eq!(response.json["metric"], "queue_depth");
+        assert_ne!(error_text(&response.json).replace("queue_depth", "no_such_metric"), text);
     }
 }
 
@@ -263,11 +263,11 @@ fn an_expression_with_several_series_is_told_what_to_write_into_it() {
     let gateway = Gateway::to_prometheus();
     let query = Query::expression("queue_depth").between(T0, T0 + HOUR);
     for query in [query.clone(), query.aggregated("MAX", MINUTE)] {
-        let answer = gateway.ask(&query);
-        assert_error(&answer, "RemoteMirrorError", &["into the expression", "pod="]);
-        assert!(!error_text(&answer.json).contains("condition"), "{}", answer.text);
+        let response = gateway.ask(&query);
+        assert_error(&response, "RemoteMirrorError", &["into the expression", "pod="]);
+        assert!(!error_text(&response.json).contains("condition"), "{}", response.text);
     }
-    // What the error says to write leads to an answer.
+    // What the error suggests leads to a response.
     let chosen = Query::expression("queue_depth{pod=\"a\"}").between(T0, T0 + HOUR);
     assert!(!gateway.ask(&chosen).points().is_empty());
 }
@@ -277,17 +277,17 @@ fn no_text_gets_out_of_its_string() {
     let gateway = Gateway::to_prometheus();
     for name in ["x\"} or vector(1) #", "back\\", "line\nbreak", "{}", "queue_depth{pod=\"a\"}", "queue_depth|x", ".+"]
     {
-        let answer = gateway.ask(&Query::gauge(name).between(T0, T0 + HOUR));
-        assert_error(&answer, "MetricNotFoundError", &[]);
-        assert_eq!(answer.json["metric"], name);
+        let response = gateway.ask(&Query::gauge(name).between(T0, T0 + HOUR));
+        assert_error(&response, "MetricNotFoundError", &[]);
+        assert_eq!(response.json["metric"], name);
     }
     // Prometheus 2 has no such label names, and says so. Prometheus 3 has them, and no series with these.
     let has_such_names = !prometheus::shared().version().starts_with("2.");
     for label in ["my.label", "pod=\"a\"} or {x", "pod=~"] {
-        let answer = gateway.ask(&Query::gauge("queue_depth").label(label, "x").between(T0, T0 + HOUR));
+        let response = gateway.ask(&Query::gauge("queue_depth").label(label, "x").between(T0, T0 + HOUR));
         match has_such_names {
-            false => assert_error(&answer, "RemoteMirrorError", &["parse error", "127.0.0.1"]),
-            true => assert_error(&answer, "MetricNotFoundError", &["change or remove a condition", "127.0.0.1"]),
+            false => assert_error(&response, "RemoteMirrorError", &["parse error", "127.0.0.1"]),
+            true => assert_error(&response, "MetricNotFoundError", &["change or remove a condition", "127.0.0.1"]),
         }
     }
 }
@@ -310,8 +310,8 @@ fn a_metric_without_samples_in_the_range_is_an_empty_list_or_zeros() {
         }
     }
     // The same for the part of a range that has samples.
-    let answer = gateway.ask(&Query::gauge("late_level").between(T0, T0 + DAY));
-    assert_points(&answer, &[], 0.0, "late_level");
+    let response = gateway.ask(&Query::gauge("late_level").between(T0, T0 + DAY));
+    assert_points(&response, &[], 0.0, "late_level");
 }
 
 #[test]
@@ -320,9 +320,9 @@ fn the_name_of_a_histogram_or_summary_leads_to_histogram_quantile() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     for query in [Query::gauge("latency_seconds"), Query::counter("latency_seconds")] {
         for query in [query.clone(), query.aggregated("MEAN", 10_000)] {
-            let answer = gateway.ask(&query.between(now - MINUTE, now));
-            assert_error(&answer, "MetricNotFoundError", &["histogram_quantile", "~"]);
-            assert_eq!(answer.json["metric"], "latency_seconds");
+            let response = gateway.ask(&query.between(now - MINUTE, now));
+            assert_error(&response, "MetricNotFoundError", &["histogram_quantile", "~"]);
+            assert_eq!(response.json["metric"], "latency_seconds");
         }
     }
 }

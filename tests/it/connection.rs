@@ -9,27 +9,27 @@ use crate::support::process::free_port;
 use crate::support::prometheus::{self, Prometheus, Samples};
 use crate::support::samples::{HOUR, MINUTE, T0, one};
 
-/// The test fails as a failed test should: HTTP 200, this kind of error, and all these words in it.
+/// The test connection fails with HTTP 200, this type of error, and all these words.
 fn check_failure(gateway: &Gateway, kind: &str, words: &[&str]) {
-    let answer = gateway.connection();
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let (status, error) = (&answer.json["status"], &answer.json["error"]);
+    let response = gateway.connection();
+    assert_eq!(response.status, 200, "{}", response.text);
+    let (status, error) = (&response.json["status"], &response.json["error"]);
     assert_eq!(
-        (status, &answer.json["_type"]),
+        (status, &response.json["_type"]),
         (&json!("FAILURE"), &json!("TestConnectionResponse")),
         "{}",
-        answer.text
+        response.text
     );
-    assert_eq!(error["_type"], kind, "{}", answer.text);
+    assert_eq!(error["_type"], kind, "{}", response.text);
     assert!(words.iter().all(|word| error.to_string().contains(word)), "no {words:?} in: {error}");
 }
 
 fn check_ok(details: Value) {
     let gateway = Gateway::to(details);
-    let answer = gateway.connection();
-    assert_eq!((answer.status, &answer.json), (200, &json!({"status": "OK", "_type": "TestConnectionResponse"})));
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
-    assert_points(&answer, &oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None), 0.0, "room_celsius");
+    let response = gateway.connection();
+    assert_eq!((response.status, &response.json), (200, &json!({"status": "OK", "_type": "TestConnectionResponse"})));
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_points(&response, &oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None), 0.0, "room_celsius");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_prometheus_that_answers_queries_is_ok() {
 
 #[test]
 fn a_url_may_have_a_path_prefix() {
-    // Another one that has nothing to say at the root.
+    // Another server, which has no page at the root.
     let prefixed = Prometheus::start(
         "",
         Samples::Loaded,
@@ -65,15 +65,15 @@ fn a_refused_connection_is_a_failure_that_says_where() {
     let port = free_port();
     let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": port}));
     check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
-    assert_error(&answer, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    assert_error(&response, "MetricStoreConnectionError", &["127.0.0.1", &port.to_string()]);
 }
 
 #[test]
 fn what_is_no_prometheus_is_a_failure() {
     let gateway = Gateway::to(json!({"host": "127.0.0.1", "port": exporter::serve()}));
     check_failure(&gateway, "MetricStoreConnectionError", &["127.0.0.1"]);
-    // The page is not ours to show.
+    // The mirror must not show the page of another server.
     assert!(!gateway.connection().text.contains("legacy_requests"));
 }
 
@@ -83,8 +83,8 @@ fn connection_details_that_make_no_sense_are_named() {
     let check = |key: &str, value: Value| {
         let gateway = Gateway::to(good.clone()).with(key, value);
         check_failure(&gateway, "MetricStoreConnectionError", &[key]);
-        let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
-        assert_error(&answer, "MetricStoreConnectionError", &[key]);
+        let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR).aggregated("MEAN", MINUTE));
+        assert_error(&response, "MetricStoreConnectionError", &[key]);
     };
     check("host", Value::Null);
     check("host", json!(""));

@@ -1,5 +1,4 @@
-//! Names, connections and the stages of connecting: what is looked up when, which connections are kept, and what is said of those
-//! that cannot be made.
+//! Connecting: when names are looked up, which connections are kept, and the errors of those that fail.
 
 mod addresses;
 mod certificates;
@@ -12,30 +11,30 @@ use serde_json::{Value, json};
 
 use crate::support::mirror::Mirror;
 
-/// Tests the connection to an upstream with these details, which is one call: `OK` or what the error says, and how long it took.
+/// Tests the connection to an upstream, which is one call: `OK` or the text of the error, and the duration.
 fn verdict(mirror: &Mirror, details: &Value) -> (String, Duration) {
     let begun = Instant::now();
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
     let took = begun.elapsed();
-    let said = match answer.json["status"].as_str() {
+    let said = match response.json["status"].as_str() {
         Some("OK") => "OK".to_owned(),
         _ => {
-            // Without a worker, it is an error outside of the answer.
-            let error = if answer.json["error"].is_null() { &answer.json } else { &answer.json["error"] };
-            error["details"].as_str().unwrap_or_else(|| panic!("no error in {}", answer.text)).to_owned()
+            // Without a worker, the error is not in a response of the method.
+            let error = if response.json["error"].is_null() { &response.json } else { &response.json["error"] };
+            error["details"].as_str().unwrap_or_else(|| panic!("no error in {}", response.text)).to_owned()
         }
     };
     (said, took)
 }
 
-/// Wants the connection to be good within this time.
+/// Checks for a good connection within this time.
 fn check_good(mirror: &Mirror, details: &Value, within: Duration) {
     let (said, took) = verdict(mirror, details);
     assert!(said == "OK" && took <= within, "{details}: {took:?}: {said}");
 }
 
-/// Wants the connection test to fail within this time, with an error that contains all this and never advises what belongs to
-/// slow queries alone.
+/// Checks that the test connection fails within this time, with an error that contains all these parts, and without advice that is
+/// only for slow queries.
 fn check_fails(mirror: &Mirror, details: &Value, within: Duration, says: &[&str]) {
     let (said, took) = verdict(mirror, details);
     for part in says {
@@ -45,7 +44,7 @@ fn check_fails(mirror: &Mirror, details: &Value, within: Duration, says: &[&str]
     assert!(took <= within, "took {took:?}: {said}");
 }
 
-/// Details of a stub behind a name, with a timeout.
+/// Connection Details of a stub behind a name, with a timeout.
 fn named(host: &str, port: u16, timeout: Duration) -> Value {
     json!({"host": host, "port": port, "requestTimeout": timeout.as_millis() as u64, "scrapeInterval": 15_000})
 }

@@ -1,10 +1,10 @@
-//! Counters: raw rates and rates in buckets against the samples, and against what was really counted.
+//! Counters: raw rates and rates in buckets, against the samples and against the real increase.
 
 use crate::support::ask::{Gateway, Query, assert_cut, assert_error, assert_points};
 use crate::support::oracle::{self, COUNTER, Nan, close};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, one, select};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
 #[test]
@@ -12,16 +12,16 @@ fn raw_points_are_the_rates_between_neighbouring_samples() {
     let check = |name: &str, labels: &[(&str, &str)], (start, end): (i64, i64), nan: Nan| {
         let gateway = Gateway::to_prometheus().with_nan(nan);
         let query = labels.iter().fold(Query::counter(name), |query, (key, value)| query.label(key, value));
-        let answer = gateway.ask(&query.between(start, end));
+        let response = gateway.ask(&query.between(start, end));
         let expected = oracle::rates(one(name, labels), start, end, nan);
-        assert_points(&answer, &expected, ROUNDING, &format!("{name} {labels:?} from {start} to {end}"));
+        assert_points(&response, &expected, ROUNDING, &format!("{name} {labels:?} from {start} to {end}"));
     };
     let three_hours = (T0, T0 + 3 * HOUR);
     // Resets, two of them in a row.
     check("http_requests_total", &[("pod", "a"), ("code", "200")], three_hours, Nan::None);
     check("http_requests_total", &[("pod", "a"), ("code", "500")], three_hours, Nan::None);
     check("jobs_60s_total", &[], three_hours, Nan::None);
-    // Silences of just under, exactly and just over five minutes.
+    // Gaps of just under, exactly and just over five minutes.
     check("gappy_total", &[], (T0, T0 + 6 * HOUR), Nan::None);
     check("odd_total", &[], three_hours, Nan::None);
     check("odd_total", &[], three_hours, Nan::Zero);
@@ -38,8 +38,8 @@ fn raw_points_are_the_rates_between_neighbouring_samples() {
 fn the_first_sample_of_a_series_has_no_rate() {
     let series = one("jobs_15s_total", &[]);
     let first = series.samples[0].time;
-    let answer = Gateway::to_prometheus().ask(&Query::counter("jobs_15s_total").between(T0 - DAY, first));
-    assert_points(&answer, &[], 0.0, "up to the first sample");
+    let response = Gateway::to_prometheus().ask(&Query::counter("jobs_15s_total").between(T0 - DAY, first));
+    assert_points(&response, &[], 0.0, "up to the first sample");
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn what_ended_before_the_range_is_none_of_its_series() {
     let gateway = Gateway::to_prometheus();
     let (ended, new) = (T0 + HOUR, one("handover_total", &[("host", "new")]));
     let range = (ended + MINUTE, ended + 30 * MINUTE);
-    let answer = gateway.ask(&Query::counter("handover_total").between(range.0, range.1));
-    assert_points(&answer, &oracle::rates(new, range.0, range.1, Nan::None), ROUNDING, "rates");
+    let response = gateway.ask(&Query::counter("handover_total").between(range.0, range.1));
+    assert_points(&response, &oracle::rates(new, range.0, range.1, Nan::None), ROUNDING, "rates");
     let range = (ended + 1, ended + 30 * MINUTE);
-    let answer = gateway.ask(&Query::gauge("handover_total").between(range.0, range.1));
-    assert_points(&answer, &oracle::raw(new, range.0, range.1, Nan::None), 0.0, "samples");
+    let response = gateway.ask(&Query::gauge("handover_total").between(range.0, range.1));
+    assert_points(&response, &oracle::raw(new, range.0, range.1, Nan::None), 0.0, "samples");
     // A millisecond earlier there are two.
-    let answer = gateway.ask(&Query::gauge("handover_total").between(ended, range.1));
-    assert_error(&answer, "RemoteMirrorError", &["Too many metrics.", "host"]);
+    let response = gateway.ask(&Query::gauge("handover_total").between(ended, range.1));
+    assert_error(&response, "RemoteMirrorError", &["Too many metrics.", "host"]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_range_of_many_days_has_every_rate_once_and_without_a_break() {
 #[test]
 fn a_range_that_ends_long_after_the_last_sample_changes_no_bucket() {
     let gateway = Gateway::to_prometheus();
-    // A chart of a week has to show what ended on its first day.
+    // A chart of a week must show what ended on its first day.
     for (end, limit) in [(T0 + 20 * HOUR, 100), (T0 + 9 * DAY, 100), (4_102_444_800_000, 3), (253_402_300_799_999, 3)] {
         for (name, method) in
             [("jobs_15s_total", "MAX"), ("jobs_60s_total", "MEAN"), ("jobs_30s_total", "SUM_NO_ZEROS")]
@@ -109,9 +109,9 @@ fn event_count_is_the_number_of_samples_of_all_series() {
         for (start, bucket) in [(T0, MINUTE), (T0 + 3217, MINUTE), (T0 + 3218, 7 * MINUTE)] {
             for method in ["EVENT_COUNT", "EVENT_COUNT_NO_ZEROS"] {
                 let range = (start, start + 4 * HOUR);
-                let answer = gateway.ask(&Query::counter(name).between(range.0, range.1).aggregated(method, bucket));
+                let response = gateway.ask(&Query::counter(name).between(range.0, range.1).aggregated(method, bucket));
                 let expected = oracle::buckets(&select(name, &[]), method, range, bucket, Nan::None);
-                assert_points(&answer, &expected, 0.0, &format!("{method} of {name} by {bucket} ms from {start}"));
+                assert_points(&response, &expected, 0.0, &format!("{method} of {name} by {bucket} ms from {start}"));
             }
         }
     }

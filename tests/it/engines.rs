@@ -1,4 +1,4 @@
-//! The engines that judge the numbers are the ones meant, and hold the tests' samples.
+//! The engines that judge the numbers have the right versions, and have the samples.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ fn every_engine_holds_every_sample() {
             let mut labels: BTreeMap<_, _> = series.labels.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
             labels.insert("__name__".to_owned(), series.name.to_owned());
             let (mut stored, what) = (engine.stored(series).samples, format!("{}: {labels:?}", engine.name()));
-            // A range selector finds staleness markers on VictoriaMetrics alone, where they are NaN.
+            // Only on VictoriaMetrics, a range selector finds staleness markers, as NaN.
             stored.retain(|sample| engine.is_victoria() || !sample.is_stale());
             let samples = found.remove(&labels).unwrap_or_else(|| panic!("{what} is missing"));
             assert_eq!(samples.len(), stored.len(), "{what}");
-            // VictoriaMetrics stores a block of samples as integers with one power of ten for all.
+            // VictoriaMetrics stores a block of samples as integers with one power of ten.
             let peak = stored.iter().map(|sample| sample.value.abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
             for (sample, expected) in samples.iter().zip(&stored) {
                 let near = (sample.value - expected.value).abs() <= engine.tolerance() * peak;
@@ -50,7 +50,7 @@ fn a_staleness_marker_ends_a_series_on_both_versions_of_prometheus() {
 #[test]
 fn a_mirror_reaches_each_of_them() {
     for engine in Engine::ALL {
-        let answer = Gateway::to_engine(engine).connection();
-        assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("OK")), "{}", engine.name());
+        let response = Gateway::to_engine(engine).connection();
+        assert_eq!((response.status, response.json["status"].as_str()), (200, Some("OK")), "{}", engine.name());
     }
 }

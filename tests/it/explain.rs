@@ -1,4 +1,4 @@
-//! The explanation of an answer: whoever adds up what it lists gets the numbers of the answer.
+//! Explanations: the samples that they list add up to the numbers of the response.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_error};
 use crate::support::engine::Engine;
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{close, order_statistic};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Series, T0, select};
 use crate::support::stub::{Reply, Stub};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
 /// How many points are explained.
@@ -22,15 +22,15 @@ fn request(details: &Value, query: &Query) -> Value {
     json!({"connectionDetails": details, "query": query.0})
 }
 
-/// The explanation of the answer to a query, which is the same answer as without it, and has all that is promised.
+/// The explanation of a query. Checks that the response is the same as without it, and that it has all promised fields.
 fn explained(gateway: &Gateway, query: &Query) -> Value {
     let request = request(&gateway.details, query);
     let plain = gateway.mirror.post("/api/metric", &request);
-    let answer = gateway.mirror.post_explained("/api/metric", &request);
-    assert_eq!(plain.status, answer.status, "{query:?}: {}", answer.text);
+    let response = gateway.mirror.post_explained("/api/metric", &request);
+    assert_eq!(plain.status, response.status, "{query:?}: {}", response.text);
     let begin = plain.text.strip_suffix('}').unwrap();
-    assert!(answer.text.starts_with(&format!("{begin},\"explanation\":")), "{query:?}: {:.2000}", answer.text);
-    answer.json["explanation"].clone()
+    assert!(response.text.starts_with(&format!("{begin},\"explanation\":")), "{query:?}: {:.2000}", response.text);
+    response.json["explanation"].clone()
 }
 
 /// A sample `[time, value]` of an explanation.
@@ -42,7 +42,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// An increment as an explanation lists it; what can be computed of its two samples is.
+/// An increment of an explanation. Checks the fields that follow from its two samples.
 struct Increment {
     from: i64,
     to: i64,
@@ -70,13 +70,13 @@ impl Increment {
         self.increase / self.seconds()
     }
 
-    /// Whether its rate counts as known at an instant.
+    /// Whether its rate is known at an instant.
     fn is_known_at(&self, at: i64) -> bool {
         self.to <= at && at <= self.to + 2 * (self.to - self.from)
     }
 }
 
-/// What a series gives to a point.
+/// The contribution of a series to a point.
 struct Share {
     samples: Vec<(i64, f64)>,
     increments: Vec<Increment>,
@@ -92,7 +92,7 @@ fn shares(point: &Value) -> Vec<Share> {
     list(&point["madeOf"]).iter().map(share).collect()
 }
 
-/// The value of a point of gauges, by what it is made of. A method without one has none.
+/// The value of a point of gauges, computed from its samples; `None` if the method gives none.
 fn of_gauges(method: &str, shares: &[Share]) -> Option<f64> {
     let values: Vec<f64> = shares.iter().flat_map(|share| &share.samples).map(|&(_, value)| value).collect();
     match method {
@@ -138,13 +138,13 @@ fn of_counters(method: &str, shares: &[Share], end: i64) -> Option<f64> {
     }
 }
 
-/// What a raw point is.
+/// The value of a raw point.
 fn of_raw(is_counter: bool, shares: &[Share]) -> Option<f64> {
     let [share] = shares else { panic!("{} series", shares.len()) };
     if is_counter { Some(share.increments.first()?.rate()) } else { Some(share.samples.first()?.1) }
 }
 
-/// Wants every sample that is listed to be one that is stored.
+/// Checks that every listed sample is stored.
 fn check_stored(explanation: &Value, stored: &[&Series], what: &str) {
     let of_series = |labels: &Value| {
         let is_it = |series: &&&Series| series.labels.iter().all(|(name, value)| labels[*name] == value.as_str());
@@ -168,9 +168,9 @@ fn check_stored(explanation: &Value, stored: &[&Series], what: &str) {
     }
 }
 
-/// Wants the first points of an answer explained, and each to be what it is made of.
-fn check_points(answer: &Answer, value_of: impl Fn(&[Share], i64) -> Option<f64>, what: &str) {
-    let (points, explained) = (answer.points(), list(&answer.json["explanation"]["points"]));
+/// Checks that the first points are explained, and that each value follows from its explanation.
+fn check_points(response: &Response, value_of: impl Fn(&[Share], i64) -> Option<f64>, what: &str) {
+    let (points, explained) = (response.points(), list(&response.json["explanation"]["points"]));
     assert_eq!(explained.len(), points.len().min(EXPLAINED), "{what}");
     for (point, explained) in points.iter().zip(explained) {
         assert_eq!(
@@ -206,11 +206,11 @@ fn what_is_listed_adds_up_to_every_point_by_every_method() {
             let what = format!("{method} of {name} by {bucket} ms");
             let explanation = explained(&gateway, &query);
             check_stored(&explanation, &select(name, &[]), &what);
-            let answer = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
+            let response = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
             let value_of = |shares: &[Share], end: i64| {
                 if is_counter { of_counters(method, shares, end) } else { of_gauges(method, shares) }
             };
-            check_points(&answer, value_of, &what);
+            check_points(&response, value_of, &what);
         }
     }
 }
@@ -227,14 +227,14 @@ fn raw_points_are_samples_and_rates_between_two() {
         ] {
             let query = if is_counter { Query::counter(name) } else { Query::gauge(name) };
             let query = query.label(label.0, label.1).between(T0 + 10 * MINUTE, T0 + 2 * HOUR);
-            let answer = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
-            check_points(&answer, |shares, _| of_raw(is_counter, shares), name);
+            let response = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
+            check_points(&response, |shares, _| of_raw(is_counter, shares), name);
         }
     }
 }
 
 #[test]
-fn an_explanation_says_what_was_asked_and_read() {
+fn an_explanation_says_what_was_queried_and_read() {
     let gateway = Gateway::to_prometheus();
     let query = Query::counter("http_requests_total").label("code", "500").between(T0 + HOUR, T0 + 2 * HOUR);
     let explanation = explained(&gateway, &query.aggregated("SUM", MINUTE));
@@ -295,7 +295,7 @@ fn expressions_name_their_promql_and_too_many_samples_are_said_so() {
     assert_eq!(explanation["points"].as_array().unwrap().len(), EXPLAINED);
     assert!(explanation["points"][0]["madeOf"].is_null());
 
-    // More samples a series than are kept: the first points have theirs, the last have none.
+    // More samples in each series than are kept: the first points have their samples, the last have none.
     let query = Query::gauge("ten_days_level").between(T0, T0 + 10 * DAY).aggregated("EVENT_COUNT", 12 * HOUR);
     let explanation = explained(&gateway, &query);
     let points = list(&explanation["points"]);
@@ -316,13 +316,13 @@ fn every_method_and_every_error_can_be_explained() {
         ("/api/field/name", json!({"connectionDetails": details, "query": times}), 1),
         ("/api/field/value", json!({"connectionDetails": details, "query": values}), 1),
     ] {
-        let answer = mirror.post_explained(path, &body);
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        let response = mirror.post_explained(path, &body);
+        assert_eq!(response.status, 200, "{}", response.text);
         let plain = mirror.post(path, &body);
-        assert!(answer.text.starts_with(plain.text.strip_suffix('}').unwrap()), "{}", answer.text);
-        assert!(list(&answer.json["explanation"]["calls"]).len() >= calls, "{path}: {}", answer.text);
+        assert!(response.text.starts_with(plain.text.strip_suffix('}').unwrap()), "{}", response.text);
+        assert!(list(&response.json["explanation"]["calls"]).len() >= calls, "{path}: {}", response.text);
     }
-    // Of Prometheus, and before it is asked.
+    // Errors of Prometheus, and errors before it is queried.
     let refused =
         mirror.post_explained("/api/metric", &request(details, &Query::expression("sum(").between(T0, T0 + HOUR)));
     assert_error(&refused, "RemoteMirrorError", &[]);
@@ -350,12 +350,12 @@ fn no_secret_is_in_an_explanation() {
     for body in
         [request(&details, &Query::gauge("x")), request(&details, &Query::expression("1").between(T0, T0 + HOUR))]
     {
-        let answer = mirror.post_explained("/api/metric", &body);
+        let response = mirror.post_explained("/api/metric", &body);
         let basic = "dXNlcjpodXNoLXBhc3N3b3Jk"; // user:hush-password
-        assert!(answer.json["explanation"]["calls"][0]["status"] == 401, "{}", answer.text);
-        assert!(!answer.text.contains("hush") && !answer.text.contains(basic), "{}", answer.text);
+        assert!(response.json["explanation"]["calls"][0]["status"] == 401, "{}", response.text);
+        assert!(!response.text.contains("hush") && !response.text.contains(basic), "{}", response.text);
     }
-    // A page behind a path that is hidden is not linked to.
+    // There is no link to a page behind a hidden path.
     let port = prometheus::shared().details()["port"].clone();
     let good = mirror.post_explained(
         "/api/metric",

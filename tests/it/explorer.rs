@@ -1,8 +1,8 @@
-//! The explorer, in a real browser and in front of a real Prometheus: what it draws and lists is what the oracle computes.
+//! The explorer, in a real browser and with a real Prometheus: it draws and lists what the oracle computes.
 //!
-//! `serving` has what the mirror serves and to whom, `journey` the way from the address of a Prometheus to numbers, `connection` the
-//! check of what is typed, `chart` what is drawn, `errors` what is shown when something fails, `keyboard` the page without a mouse,
-//! `access` labels, contrast and screens.
+//! `serving` tests what the mirror serves to whom, `journey` the way from an address to numbers, `connection` the check of
+//! Connection Details, `chart` the chart, `errors` the shown errors, `keyboard` the page without a mouse, `access` labels, contrast
+//! and sizes of screens.
 
 mod access;
 mod chart;
@@ -19,22 +19,22 @@ use crate::support::mirror::Mirror;
 use crate::support::oracle::close;
 use crate::support::prometheus;
 
-/// The hour of the samples that the tests ask about, for the address of the page.
+/// The hour with the samples of the tests, for the address of the page.
 const RANGE: &str = "from=2020-09-14T00:00:00Z&to=2020-09-14T01:00:00Z";
 
-/// The page of a mirror, asking about [`RANGE`], with further parts of the address.
+/// The page of a mirror with a query over [`RANGE`], and further parts of the address.
 fn open(mirror: &Mirror, parts: &str) -> Browser {
     let browser = Browser::open(&format!("{}/#{RANGE}&{parts}", mirror.base()), 1440);
     browser.wait("document.querySelector('#version').textContent");
     browser
 }
 
-/// The address of the Prometheus of the tests.
+/// The URL of the Prometheus of the tests.
 fn url() -> String {
     prometheus::shared().url("")
 }
 
-/// Runs the query, and waits for the answer.
+/// Runs the query, and waits for the response.
 fn run(browser: &Browser) {
     browser.click("#run");
     browser.wait("!document.querySelector('#result').hidden && !document.querySelector('#progress').textContent");
@@ -46,13 +46,13 @@ fn rows(browser: &Browser) -> Vec<Vec<String>> {
     serde_json::from_value(rows).unwrap()
 }
 
-/// A time as the page writes it in UTC, to the millisecond if it has any.
+/// A time as the page writes it in UTC, with milliseconds if they are not 0.
 fn clock(browser: &Browser, ms: i64) -> String {
     let text = browser.run(&format!("return new Date({ms}).toISOString()"));
     text.as_str().unwrap().replace('T', " ").replace(".000Z", "").replace('Z', "")
 }
 
-/// The table has these points: a value, then its time or the start and the end of its bucket.
+/// Checks that the table has these points: a value, then its time or the start and the end of its bucket.
 fn check_table(browser: &Browser, expected: &[Vec<f64>]) {
     let rows = rows(browser);
     assert!(rows.len() == expected.len() && !rows.is_empty(), "{} rows, {} points", rows.len(), expected.len());
@@ -64,17 +64,17 @@ fn check_table(browser: &Browser, expected: &[Vec<f64>]) {
     }
 }
 
-/// A point of the line that is drawn.
+/// A point of the drawn line.
 struct Vertex {
-    /// Whether the line begins anew here.
+    /// Whether a piece of the line begins here.
     is_first: bool,
-    /// What its height stands for.
+    /// The value at its height.
     value: f64,
-    /// What its place stands for, and what the end of its bucket does; in milliseconds since the epoch.
+    /// The time at its position, and that at the end of its bucket, in milliseconds since the epoch.
     times: Vec<f64>,
 }
 
-/// The line that is drawn, read by the scales of the chart.
+/// The drawn line, in the units of the axes.
 fn drawn(browser: &Browser) -> Vec<Vertex> {
     let line = browser.run(
         r"const svg = document.querySelector('#chart svg');
@@ -88,7 +88,7 @@ fn drawn(browser: &Browser) -> Vec<Vertex> {
     line.into_iter().map(|(is_first, value, times)| Vertex { is_first, value, times }).collect()
 }
 
-/// The line goes through these points, to half a pixel, and has so many pieces.
+/// Checks that the line goes through these points, to half a pixel, and has this number of pieces.
 fn check_drawn(browser: &Browser, expected: &[Vec<f64>], pieces: usize) {
     let line = drawn(browser);
     assert_eq!(line.len(), expected.len());
@@ -104,7 +104,7 @@ fn check_drawn(browser: &Browser, expected: &[Vec<f64>], pieces: usize) {
     assert_eq!(line.iter().filter(|vertex| vertex.is_first).count(), pieces);
 }
 
-/// Has the browser prefer a theme.
+/// Sets the preferred theme of the browser.
 fn prefer(browser: &Browser, theme: &str) {
     let features = json!([{"name": "prefers-color-scheme", "value": theme}]);
     browser.devtools("Emulation.setEmulatedMedia", json!({"features": features}));

@@ -1,4 +1,4 @@
-//! The source `~`: any PromQL, at steps or in buckets, against the same expression asked from Prometheus directly.
+//! The source `~`: PromQL at steps or in buckets, compared with the same expression sent to Prometheus directly.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points};
 use crate::support::engine::Engine;
@@ -6,10 +6,10 @@ use crate::support::oracle::{self, GAUGE, Nan};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Sample, T0, one, select, series};
 
-/// Rounding of a sum in another order.
+/// Rounding error of a sum in another order.
 const ROUNDING: f64 = 1e-9;
 
-/// Expressions with one result: over a histogram, with text that a careless embedding breaks.
+/// Expressions with one result: over a histogram, and with texts that are easily embedded wrongly.
 const EXPRESSIONS: &[&str] = &[
     "room_celsius",
     "sum(rate(http_requests_total{code=\"200\"}[2m]))",
@@ -32,8 +32,8 @@ fn raw_points_are_the_expression_at_every_step() {
             gateway = gateway.with("scrapeInterval", interval);
         }
         let expected = prometheus::shared().values(promql, start, end, given.unwrap_or(15_000));
-        let answer = gateway.ask(&Query::expression(promql).between(start, end));
-        assert_points(&answer, &expected, ROUNDING, &format!("{promql} by {given:?} from {start} to {end}"));
+        let response = gateway.ask(&Query::expression(promql).between(start, end));
+        assert_points(&response, &expected, ROUNDING, &format!("{promql} by {given:?} from {start} to {end}"));
     };
     for promql in EXPRESSIONS {
         check(promql, None, T0, T0 + 30 * MINUTE);
@@ -45,7 +45,7 @@ fn raw_points_are_the_expression_at_every_step() {
     check("room_celsius", None, T0 + 45_000, T0 + 60_000);
     check("room_celsius", None, T0 + 45_000, T0 + 59_999);
     check("room_celsius", None, T0 + 45_000, T0 + 45_000);
-    // More steps than Prometheus answers at once.
+    // More steps than Prometheus allows in one query.
     check("ten_days_level", None, T0 + 1, T0 + 10 * DAY);
     check("ten_days_level", Some(60_000), T0, T0 + 11_000 * MINUTE);
 }
@@ -64,7 +64,7 @@ fn raw_points_are_cut_at_the_limit() {
     }
 }
 
-/// What each method becomes, written out: function, its first argument.
+/// The PromQL of each method: function, and its first argument.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("MEAN", "avg_over_time("),
     ("MAX", "max_over_time("),
@@ -89,8 +89,8 @@ fn check_buckets(given: Option<i64>, promql: &str, start: i64, end: i64, bucket:
     for (method, function) in FUNCTIONS {
         let direct = format!("{function}(\n{promql}\n)[{window}])");
         let expected = prometheus::shared().buckets(&direct, start, end, bucket);
-        let answer = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
-        assert_points(&answer, &expected, ROUNDING, &format!("{method} by {bucket} ms from {start}: {direct}"));
+        let response = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
+        assert_points(&response, &expected, ROUNDING, &format!("{method} by {bucket} ms from {start}: {direct}"));
     }
 }
 
@@ -100,7 +100,7 @@ fn each_method_is_its_function_over_a_subquery() {
         check_buckets(None, promql, T0 + 7123, T0 + 30 * MINUTE, 5 * MINUTE, "300s:15s");
     }
     check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + HOUR, 5 * MINUTE, "300s:60s");
-    // Never finer than 120 evaluations a bucket, never coarser than the bucket.
+    // Never more than 120 evaluations in a bucket, and at least one.
     check_buckets(None, "sum(queue_depth)", T0, T0 + 3 * HOUR, HOUR, "3600s:30s");
     check_buckets(None, "sum(queue_depth)", T0, T0 + 10 * MINUTE, 10 * SECOND, "10s:10s");
     check_buckets(Some(60_000), "sum(queue_depth)", T0, T0 + 10 * MINUTE, 20 * SECOND, "20s:20s");
@@ -108,7 +108,7 @@ fn each_method_is_its_function_over_a_subquery() {
 
 #[test]
 fn an_evaluation_a_millisecond_before_the_bucket_is_not_in_it() {
-    // Buckets that begin 1 ms after an evaluation: on closed ranges a width of 60 s would hold five of them.
+    // Buckets that begin 1 ms after an evaluation: with closed ranges, a width of 60 s would include five of them.
     check_buckets(None, "room_celsius", T0 + 1, T0 + 10 * MINUTE + 1, MINUTE, "59999ms:15s");
     let gateway = Gateway::to_prometheus();
     let query = Query::expression("vector(1)").between(T0 + 1, T0 + 10 * MINUTE + 1).aggregated("EVENT_COUNT", MINUTE);
@@ -125,8 +125,8 @@ fn sum_and_event_count_give_zero_where_the_expression_has_nothing() {
         assert_eq!(found.len(), 6);
         let empty =
             (0..6).map(|index| start + index * bucket).map(|from| vec![0.0, from as f64, (from + bucket) as f64]);
-        let answer = gateway.ask(&Query::expression("room_celsius").between(start, end).aggregated(method, bucket));
-        assert_points(&answer, &empty.chain(found).collect::<Vec<_>>(), ROUNDING, method);
+        let response = gateway.ask(&Query::expression("room_celsius").between(start, end).aggregated(method, bucket));
+        assert_points(&response, &empty.chain(found).collect::<Vec<_>>(), ROUNDING, method);
     }
 }
 
@@ -145,8 +145,8 @@ fn an_expression_that_finds_nothing_has_no_points_but_zeros_of_sum_and_event_cou
             ("SUM_NO_ZEROS", &[]),
             ("EVENT_COUNT_NO_ZEROS", &[]),
         ] {
-            let answer = gateway.ask(&query.clone().aggregated(method, MINUTE));
-            assert_points(&answer, expected, 0.0, &format!("{method} of {promql}"));
+            let response = gateway.ask(&query.clone().aggregated(method, MINUTE));
+            assert_points(&response, expected, 0.0, &format!("{method} of {promql}"));
         }
     }
 }
@@ -157,10 +157,10 @@ fn nan_and_infinity_of_an_expression_are_dropped_or_zero() {
     for (nan, expected) in [(Nan::None, None), (Nan::Zero, Some(0.0))] {
         let gateway = Gateway::to_prometheus().with_nan(nan);
         let points: Vec<_> = (0..5).filter_map(|index| Some(vec![expected?, (T0 + index * 15_000) as f64])).collect();
-        let answer = gateway.ask(&Query::expression("vector(0) / 0").between(range.0, range.1));
-        assert_points(&answer, &points, 0.0, &format!("{nan:?}"));
-        let answer = gateway.ask(&Query::expression("vector(1) / 0").between(range.0, range.1));
-        assert_points(&answer, &[], 0.0, &format!("{nan:?}"));
+        let response = gateway.ask(&Query::expression("vector(0) / 0").between(range.0, range.1));
+        assert_points(&response, &points, 0.0, &format!("{nan:?}"));
+        let response = gateway.ask(&Query::expression("vector(1) / 0").between(range.0, range.1));
+        assert_points(&response, &[], 0.0, &format!("{nan:?}"));
     }
 }
 
@@ -169,9 +169,9 @@ fn several_results_in_buckets_are_an_error() {
     let gateway = Gateway::to_prometheus();
     for method in ["MEAN", "MAX", "SUM", "EVENT_COUNT", "PERCENTILE_50"] {
         let query = Query::expression("queue_depth").between(T0, T0 + 3 * HOUR).aggregated(method, 5 * MINUTE);
-        let answer = gateway.ask(&query);
-        assert_error(&answer, "RemoteMirrorError", &["3", "pod"]);
-        assert_eq!(answer.json["summary"], "Too many metrics.");
+        let response = gateway.ask(&query);
+        assert_error(&response, "RemoteMirrorError", &["3", "pod"]);
+        assert_eq!(response.json["summary"], "Too many metrics.");
     }
     assert_eq!(select("queue_depth", &[]).len(), 3);
 }
@@ -189,16 +189,16 @@ fn a_label_condition_beside_an_expression_is_an_error_that_names_it() {
 fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
     let gateway = Gateway::to_prometheus();
     for promql in ["sum(", "rate(queue_depth)", "queue_depth{", "no_such_function(queue_depth)", "queue_depth[5m]"] {
-        let answer = gateway.ask(&Query::expression(promql).between(T0, T0 + HOUR));
+        let response = gateway.ask(&Query::expression(promql).between(T0, T0 + HOUR));
         let port = prometheus::shared().details()["port"].to_string();
-        assert_error(&answer, "RemoteMirrorError", &["127.0.0.1", &port, promql]);
+        assert_error(&response, "RemoteMirrorError", &["127.0.0.1", &port, promql]);
         if promql == "queue_depth[5m]" {
             continue; // Right as an instant query, so there is no message to compare with.
         }
-        // Behind the position, which may differ.
+        // After the position, which may differ.
         let message = prometheus::shared().error(promql);
         let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
-        assert_error(&answer, "RemoteMirrorError", &[message]);
+        assert_error(&response, "RemoteMirrorError", &[message]);
     }
 }
 
@@ -224,10 +224,11 @@ fn a_scalar_in_buckets_is_evaluated_like_any_expression() {
                 let evaluated =
                     series("evaluated", &[], times.map(|time| Sample { time, value: value(time) }).collect());
                 for method in METHODS {
-                    let answer = gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
+                    let response =
+                        gateway.ask(&Query::expression(promql).between(start, end).aggregated(method, bucket));
                     let expected = GAUGE.buckets(&[&evaluated], method, (start, end), bucket);
                     let what = format!("{}: {method} of {promql} by {bucket} ms from {start}", engine.name());
-                    assert_points(&answer, &expected, ROUNDING, &what);
+                    assert_points(&response, &expected, ROUNDING, &what);
                 }
             }
         }
@@ -235,7 +236,7 @@ fn a_scalar_in_buckets_is_evaluated_like_any_expression() {
 }
 
 #[test]
-fn start_and_end_are_those_of_the_question_in_each_of_its_calls() {
+fn start_and_end_are_those_of_the_query_in_each_of_its_calls() {
     let days = one("ten_days_level", &[]);
     let newest = |time: i64| days.samples[days.samples.partition_point(|sample| sample.time <= time) - 1].value;
     // More steps than one call has.
@@ -260,14 +261,14 @@ fn start_and_end_are_those_of_the_question_in_each_of_its_calls() {
                 .map(|from| vec![value((from + 14_999) / 15_000 * 15_000), *from as f64, (from + 15_000) as f64])
                 .collect();
             // More buckets than one call has, too.
-            let answer = gateway.ask(&query.aggregated("MAX", 15_000));
-            assert_points(&answer, &buckets, ROUNDING, &format!("{}: {promql} in buckets", engine.name()));
+            let response = gateway.ask(&query.aggregated("MAX", 15_000));
+            assert_points(&response, &buckets, ROUNDING, &format!("{}: {promql} in buckets", engine.name()));
         };
         check("ten_days_level @ end()", &|_| newest(end));
         check("ten_days_level @ start()", &|_| newest(start));
         check("ten_days_level - (ten_days_level @ start())", &|time| newest(time) - newest(start));
         check("ten_days_level + 0 * max_over_time(ten_days_level[1h] @ end ( ))", &newest);
-        // No call of these: a comment, a string, and labels of that name.
+        // None of these is a call: a comment, a string, and labels of that name.
         check("sum by (end) (ten_days_level{rack!=\"end()\"}) # start()", &newest);
     }
 }

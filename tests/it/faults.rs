@@ -1,19 +1,18 @@
-//! An upstream in trouble, of every kind we know: the mirror always answers with the right typed error, within
-//! `requestTimeout` and half a second, repeats nothing of what it got from something that is no Prometheus, and serves
-//! the next good request as if nothing had been.
+//! Faulty upstreams: the mirror always responds with the right typed error, within `requestTimeout` and half a second. It repeats
+//! nothing that a server other than a Prometheus sent, and then serves the next good request.
 //!
-//! Here are faults of the connection; `advice` has what is said to be done about some, `answers` has those of what is said over it, `long` those of an answer that is
-//! decoded while it arrives, and `endless` those of one that never ends. `client` has how the mirror asks, `recovery` what
-//! it keeps from one request for the next, and `lists` what it makes of servers that differ without being wrong.
+//! This file has faults of the connection. `advice` has the remedies in errors, `responses` wrong responses, `long` faults in
+//! responses that are decoded while they arrive, and `endless` responses without an end. `client` tests how the mirror makes calls,
+//! `recovery` what it keeps between requests, and `lists` servers that differ without being wrong.
 
 mod advice;
-mod answers;
 mod client;
 mod endless;
 mod lists;
 mod long;
 mod reads;
 mod recovery;
+mod responses;
 mod restart;
 
 use std::net::TcpListener;
@@ -21,77 +20,78 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::mirror::{API_KEY, Answer, Mirror, condition};
+use crate::support::mirror::{API_KEY, Mirror, Response, condition};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
 /// The `requestTimeout` of these tests.
 const TIMEOUT: Duration = Duration::from_millis(600);
 
-/// How much later than `requestTimeout` an answer may come.
+/// How much later than `requestTimeout` a response may arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Stands in every body that the mirror must not repeat.
+/// A text in every body that the mirror must not repeat.
 const MARKER: &str = "MARKER-5ca1ab1e";
 
 /// The range of the metrics queries, in milliseconds.
 const START: i64 = 1_700_000_000_123;
 const END: i64 = START + 600_000;
 
-/// A request of one kind.
+/// A request to the mirror.
 #[derive(Debug, Clone)]
-struct Question {
+struct Query {
     path: &'static str,
-    query: Value,
-    /// What the details of an error name: a piece of the PromQL.
+    /// The `query` of its body.
+    fields: Value,
+    /// The piece of PromQL that the details of an error must contain.
     promql: &'static str,
 }
 
-impl Question {
-    /// A metrics query of one condition over [START, END], its aggregation in buckets of a minute.
-    fn metric(key: &str, value: &'static str, method: Option<&str>) -> Question {
+impl Query {
+    /// A metrics query with one condition over [START, END], aggregated in buckets of a minute.
+    fn metric(key: &str, value: &'static str, method: Option<&str>) -> Query {
         let aggregation = method.map(|method| json!({"method": method, "bucketSizeMillis": 60_000}));
-        let query = json!({
+        let fields = json!({
             "conditions": [condition(key, value)], "startTime": START, "endTime": END, "aggregation": aggregation
         });
-        Question { path: "/api/metric", query, promql: value }
+        Query { path: "/api/metric", fields, promql: value }
     }
 
     /// A query for the values of a field.
-    fn values(field: &str) -> Question {
-        let query = json!({"conditions": [], "field": {"fieldName": field}});
-        Question { path: "/api/field/value", query, promql: "" }
+    fn values(field: &str) -> Query {
+        let fields = json!({"conditions": [], "field": {"fieldName": field}});
+        Query { path: "/api/field/value", fields, promql: "" }
     }
 
-    /// Asks it.
-    fn ask(&self, mirror: &Mirror, details: &Value) -> Answer {
-        mirror.post(self.path, &json!({"connectionDetails": details, "query": self.query}))
+    /// Sends it.
+    fn ask(&self, mirror: &Mirror, details: &Value) -> Response {
+        mirror.post(self.path, &json!({"connectionDetails": details, "query": self.fields}))
     }
 }
 
-/// One question of every kind that the mirror needs its upstream for.
-fn questions() -> Vec<Question> {
+/// One query of every kind for which the mirror needs its upstream.
+fn queries() -> Vec<Query> {
     let names = json!({"conditions": [condition("job", "a")]});
     vec![
-        Question { path: "/api/connection", query: json!({}), promql: "" },
-        Question { path: "/api/field/name", query: json!({"conditions": []}), promql: "" },
-        Question { path: "/api/field/name", query: names, promql: "" },
-        Question::values("job"),
-        Question::values("__counter__"),
-        Question::metric("__gauge__", "stub_metric", None),
-        Question::metric("__counter__", "stub_metric", None),
-        Question::metric("~", "avg(stub_metric)", None),
-        Question::metric("__gauge__", "stub_metric", Some("MEAN")),
-        Question::metric("__counter__", "stub_metric", Some("SUM")),
-        Question::metric("~", "avg(stub_metric)", Some("PERCENTILE_95")),
+        Query { path: "/api/connection", fields: json!({}), promql: "" },
+        Query { path: "/api/field/name", fields: json!({"conditions": []}), promql: "" },
+        Query { path: "/api/field/name", fields: names, promql: "" },
+        Query::values("job"),
+        Query::values("__counter__"),
+        Query::metric("__gauge__", "stub_metric", None),
+        Query::metric("__counter__", "stub_metric", None),
+        Query::metric("~", "avg(stub_metric)", None),
+        Query::metric("__gauge__", "stub_metric", Some("MEAN")),
+        Query::metric("__counter__", "stub_metric", Some("SUM")),
+        Query::metric("~", "avg(stub_metric)", Some("PERCENTILE_95")),
     ]
 }
 
-/// A mirror for each of the questions, so that all can be asked at once and none waits for another.
+/// A mirror for each of the queries, so that all can run at once and none waits for another.
 fn mirrors() -> Vec<Mirror> {
-    questions().iter().map(|_| Mirror::start()).collect()
+    queries().iter().map(|_| Mirror::start()).collect()
 }
 
-/// Connection details with the timeout of these tests.
+/// Connection Details with the timeout of these tests.
 fn in_time(details: Value) -> Value {
     let mut details = details;
     details["requestTimeout"] = json!(TIMEOUT.as_millis() as u64);
@@ -106,55 +106,55 @@ fn address(details: &Value) -> Vec<String> {
     }
 }
 
-/// The error of an answer, wherever the method puts it.
-fn error_of(answer: &Answer) -> &Value {
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{answer:?}");
-    match answer.status {
+/// The error of a response of any method.
+fn error_of(response: &Response) -> &Value {
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{response:?}");
+    match response.status {
         200 => {
-            assert_eq!(answer.json["status"], "FAILURE", "no error: {}", answer.text);
-            &answer.json["error"]
+            assert_eq!(response.json["status"], "FAILURE", "no error: {}", response.text);
+            &response.json["error"]
         }
         status => {
-            assert_eq!(status, 500, "{}", answer.text);
-            &answer.json
+            assert_eq!(status, 500, "{}", response.text);
+            &response.json
         }
     }
 }
 
-/// Whether an answer is no error.
-fn is_good(answer: &Answer) -> bool {
-    answer.status == 200 && answer.json["status"] != "FAILURE"
+/// Whether a response is not an error.
+fn is_good(response: &Response) -> bool {
+    response.status == 200 && response.json["status"] != "FAILURE"
 }
 
-/// Asks a question that has to end in a typed error in time.
-fn check_error(mirror: &Mirror, details: &Value, question: &Question, fault: &str, expected: &str) {
+/// Sends a query that must end in a typed error in time.
+fn check_error(mirror: &Mirror, details: &Value, query: &Query, fault: &str, expected: &str) {
     let begin = Instant::now();
-    let answer = question.ask(mirror, details);
+    let response = query.ask(mirror, details);
     let took = begin.elapsed();
-    let context = format!("{fault}: {question:?}\n{} {}", answer.status, answer.text);
-    assert!(!is_good(&answer), "no error: {context}");
+    let context = format!("{fault}: {query:?}\n{} {}", response.status, response.text);
+    assert!(!is_good(&response), "no error: {context}");
     assert!(took < TIMEOUT + GRACE, "took {took:?}: {context}");
-    let error = error_of(&answer);
+    let error = error_of(&response);
     assert_eq!(error["_type"], expected, "{context}");
-    assert!(!answer.text.contains(MARKER), "repeats the body: {context}");
+    assert!(!response.text.contains(MARKER), "repeats the body: {context}");
     let text = error["details"].as_str().unwrap_or_else(|| panic!("no details: {context}"));
     for part in address(details) {
         assert!(text.contains(&part), "does not name {part}: {context}");
     }
-    assert!(text.contains(question.promql), "does not name the PromQL: {context}");
+    assert!(text.contains(query.promql), "does not name the PromQL: {context}");
 }
 
-/// Asks all of these questions at once, each of which has to end in a typed error in time.
-fn check_errors(mirrors: &[Mirror], details: &Value, questions: &[Question], fault: &str, expected: &str) {
+/// Sends all these queries at once. Each must end in a typed error in time.
+fn check_errors(mirrors: &[Mirror], details: &Value, queries: &[Query], fault: &str, expected: &str) {
     let details = &in_time(details.clone());
     std::thread::scope(|scope| {
-        for (question, mirror) in questions.iter().zip(mirrors) {
-            scope.spawn(move || check_error(mirror, details, question, fault, expected));
+        for (query, mirror) in queries.iter().zip(mirrors) {
+            scope.spawn(move || check_error(mirror, details, query, fault, expected));
         }
     });
 }
 
-/// Puts all questions to an upstream with a fault, and then to the same upstream in good order.
+/// Sends all queries to an upstream with a fault, and then to the same upstream without it.
 fn check_fault(
     mirrors: &[Mirror],
     fault: &str,
@@ -162,15 +162,15 @@ fn check_fault(
     expected: &str,
 ) {
     let stub = Stub::start(behaviour);
-    check_errors(mirrors, &stub.details(), &questions(), fault, expected);
+    check_errors(mirrors, &stub.details(), &queries(), fault, expected);
     stub.behave(good);
-    for (question, mirror) in questions().iter().zip(mirrors) {
-        let answer = question.ask(mirror, &stub.details());
-        assert!(is_good(&answer), "after {fault}: {question:?}\n{} {}", answer.status, answer.text);
+    for (query, mirror) in queries().iter().zip(mirrors) {
+        let response = query.ask(mirror, &stub.details());
+        assert!(is_good(&response), "after {fault}: {query:?}\n{} {}", response.status, response.text);
     }
 }
 
-/// Lets the connection go wrong in one way, whatever is asked.
+/// Makes every connection fail in one way.
 fn check_reply(mirrors: &[Mirror], fault: &str, reply: Reply) {
     check_fault(mirrors, fault, move |_| reply.clone(), "MetricStoreConnectionError");
 }
@@ -185,7 +185,7 @@ fn a_connection_that_fails_is_a_connection_error_in_time() {
     let head = head("Content-Length: 1000\r\n\r\n");
     let begun = format!(r#"{{"status":"success","data":"{MARKER}"#);
     for (fault, bytes) in [
-        ("no answer at all", String::new()),
+        ("no response at all", String::new()),
         ("half a status line", "HTTP/1.1 20".to_owned()),
         ("a head without a body", head.clone()),
         ("a body cut short", format!("{head}{begun}")),
@@ -200,9 +200,9 @@ fn a_connection_that_fails_is_a_connection_error_in_time() {
 #[test]
 fn an_upstream_that_is_too_slow_is_a_connection_error_in_time() {
     let mirrors = mirrors();
-    let answer = Reply::success(json!({"resultType": "vector", "result": []}));
-    check_reply(&mirrors, "a byte every 100 ms", answer.clone().dripping(Duration::from_millis(100)));
-    check_reply(&mirrors, "a right answer too late", answer.delayed(TIMEOUT + GRACE));
+    let response = Reply::success(json!({"resultType": "vector", "result": []}));
+    check_reply(&mirrors, "a byte every 100 ms", response.clone().dripping(Duration::from_millis(100)));
+    check_reply(&mirrors, "a right response too late", response.delayed(TIMEOUT + GRACE));
     for (fault, begin, piece) in [
         ("a byte of the head every 200 ms", "HTTP/1.1 200 O".to_owned(), "K"),
         ("a byte of the body every 200 ms", head("\r\n"), " "),
@@ -238,16 +238,16 @@ fn a_result_that_never_ends_is_refused_at_a_bound_with_advice() {
         }
         _ => good(request),
     });
-    let question = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
-    let answer = question.ask(&mirror, &stub.details());
-    let error = error_of(&answer);
-    assert_eq!(error["_type"], "RemoteMirrorError", "{}", answer.text);
+    let query = Query::metric("~", "avg(stub_metric)", Some("MEAN"));
+    let response = query.ask(&mirror, &stub.details());
+    let error = error_of(&response);
+    assert_eq!(error["_type"], "RemoteMirrorError", "{}", response.text);
     let details = error["details"].as_str().unwrap();
     for part in ["shorter time range", "stub_metric", "127.0.0.1", &stub.port().to_string()] {
         assert!(details.contains(part), "{part} is not in {details}");
     }
     stub.behave(good);
-    assert!(is_good(&question.ask(&mirror, &stub.details())));
+    assert!(is_good(&query.ask(&mirror, &stub.details())));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn an_address_where_no_prometheus_answers_is_a_connection_error_in_time() {
         json!({"host": "127.0.0.1", "port": unaccepted.local_addr().unwrap().port(), "scrapeInterval": 15_000}),
         json!({"host": "no-such-host.invalid", "port": 9090, "scrapeInterval": 15_000}),
     ] {
-        check_errors(&mirrors, &details, &questions(), "a wrong address", "MetricStoreConnectionError");
+        check_errors(&mirrors, &details, &queries(), "a wrong address", "MetricStoreConnectionError");
     }
 }
 
@@ -279,21 +279,21 @@ fn tls_where_none_is_expected_and_the_reverse_are_connection_errors_in_time() {
         ("an alert", alert.then(After::Close)),
         ("silence", Reply::raw("").then(After::Hang)),
         ("a reset", Reply::raw("").then(After::Reset)),
-        // A record that is said to be of 16 KiB.
+        // A record that announces 16 KiB.
         ("a byte every 200 ms", Reply::raw(*b"\x16\x03\x03\x40\x00").then(drip)),
     ] {
         let stub = Stub::start(move |_| reply.clone());
         let details = json!({"url": format!("https://127.0.0.1:{}/", stub.port()), "scrapeInterval": 15_000});
-        check_errors(&mirrors, &details, &questions(), &format!("https to {fault}"), "MetricStoreConnectionError");
+        check_errors(&mirrors, &details, &queries(), &format!("https to {fault}"), "MetricStoreConnectionError");
         assert!(stub.requests().iter().all(|request| request.method.is_empty()), "a request went out in plain text");
     }
 }
 
-/// Asks for a connection test, which has to end in an error that says this.
+/// Sends a test connection, which must end in an error with this text.
 fn check_says(mirror: &Mirror, details: Value, says: &str) {
-    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
-    let answer = question.ask(mirror, &in_time(details));
-    let text = error_of(&answer)["details"].as_str().unwrap_or_default();
+    let query = Query { path: "/api/connection", fields: json!({}), promql: "" };
+    let response = query.ask(mirror, &in_time(details));
+    let text = error_of(&response)["details"].as_str().unwrap_or_default();
     assert!(text.contains(says) && !text.contains(MARKER), "does not say {says:?}: {text}");
 }
 
@@ -344,10 +344,10 @@ fn each_fault_is_called_by_its_name() {
         (html(302), "redirects elsewhere (HTTP status 302), which is not followed"),
         (html(401), "requires credentials, but the mirror sent none (HTTP status 401)"),
         (html(403), "denies access (HTTP status 403); allow this mirror to query it"),
-        // What says it all in its head is not waited for.
+        // The head says everything, so the mirror does not wait for the body.
         (Reply::raw("HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "requires credentials"),
         (Reply::raw("HTTP/1.1 302 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "redirects elsewhere"),
-        // The words of a gateway are kept, however their end is told, and if they have one.
+        // The error keeps the text of a gateway, regardless of how its end is announced.
         (Reply::raw(format!("HTTP/1.1 401 X\r\n{json_type}\r\n{{\"mess")).then(After::Hang), "requires credentials"),
         (
             Reply::raw(format!("HTTP/1.0 401 X\r\n{json_type}\r\n{words}")).then(After::Close),
@@ -404,9 +404,9 @@ fn each_fault_is_called_by_its_name() {
 fn the_address_is_not_doubted_once_a_prometheus_has_answered() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
-    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
-    let answer = question.ask(&mirror, &in_time(stub.details()));
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let query = Query { path: "/api/connection", fields: json!({}), promql: "" };
+    let response = query.ask(&mirror, &in_time(stub.details()));
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
     for (reply, says) in [
         (
             Reply::http(200, "text/html", "<html>"),
@@ -419,8 +419,8 @@ fn the_address_is_not_doubted_once_a_prometheus_has_answered() {
         ),
     ] {
         stub.behave(move |_| reply.clone());
-        let answer = question.ask(&mirror, &in_time(stub.details()));
-        let text = error_of(&answer)["details"].as_str().unwrap_or_default();
+        let response = query.ask(&mirror, &in_time(stub.details()));
+        let text = error_of(&response)["details"].as_str().unwrap_or_default();
         assert!(text.contains(says) && !text.contains("check host") && !text.contains(MARKER), "{says:?}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Field names and field values: what StackState offers the admin who builds a query.
+//! Field names and field values, which StackState offers to the admin who builds a query.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::oracle::{self, Nan};
 use crate::support::samples::{self, AWKWARD, DAY, DRAWERS, ESCAPED_LABEL, HOUR, Series, T0};
 use crate::support::stub::{Reply, Stub, good};
 
-/// The keys that name what to fetch; they come first.
+/// The keys that name the source of a query. They come first.
 const KEYS: [&str; 3] = ["__counter__", "__gauge__", "~"];
 
 /// A field query with these conditions and no time range.
@@ -64,10 +64,10 @@ fn a_field_name_is_a_descriptor_of_a_string() {
     let gateway = Gateway::to_prometheus();
     let request =
         json!({"connectionDetails": gateway.details, "query": query(&[condition("__gauge__", "queue_depth")])});
-    let answer = gateway.mirror.post("/api/field/name", &request);
+    let response = gateway.mirror.post("/api/field/name", &request);
     let fields = ["__counter__", "__gauge__", "~", "namespace", "pod"]
         .map(|name| json!({"_type": "FieldDescriptor", "classified": false, "fieldName": name, "fieldType": "STRING"}));
-    assert_eq!(answer.json, json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
+    assert_eq!(response.json, json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn a_field_value_is_complete() {
     let field = json!({"fieldName": "room", "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"});
     let request = json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": field}});
     let values = json!([{"value": "attic", "_type": "CompleteValue"}]);
-    let answer = gateway.mirror.post("/api/field/value", &request);
-    assert_eq!(answer.json, json!({"values": values, "isPartial": false, "_type": "FieldValuesResponse"}));
+    let response = gateway.mirror.post("/api/field/value", &request);
+    assert_eq!(response.json, json!({"values": values, "isPartial": false, "_type": "FieldValuesResponse"}));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn field_values_are_narrowed_by_all_conditions_but_the_one_on_the_field_itself()
 }
 
 #[test]
-fn field_values_have_the_prefix_asked_for() {
+fn field_values_have_the_requested_prefix() {
     let gateway = Gateway::to_prometheus();
     let all = values_of(samples::all().iter(), "text");
     for prefix in AWKWARD.iter().copied().chain(["", "two", "a", "caf", "C:\\", "nothing begins like this"]) {
@@ -192,9 +192,9 @@ fn a_field_that_no_label_can_be_is_not_blamed_on_the_connection() {
     for name in ["", "a/b", "../status/config", "a b", "a?x=1", "a%2Fb"] {
         let request =
             json!({"connectionDetails": gateway.details, "query": {"conditions": [], "field": {"fieldName": name}}});
-        let answer = gateway.mirror.post("/api/field/value", &request);
-        let nothing = answer.json["values"].as_array().is_some_and(Vec::is_empty);
-        assert!(nothing || answer.json["_type"] == "RemoteMirrorError", "`{name}`: {}", answer.text);
+        let response = gateway.mirror.post("/api/field/value", &request);
+        let nothing = response.json["values"].as_array().is_some_and(Vec::is_empty);
+        assert!(nothing || response.json["_type"] == "RemoteMirrorError", "`{name}`: {}", response.text);
     }
 }
 
@@ -256,7 +256,7 @@ fn the_parts_of_a_family_are_sorted_by_its_declared_type() {
         .map(|(name, kind)| (name.to_owned(), json!([{"type": kind, "help": "", "unit": ""}])))
         .into_iter()
         .collect();
-    // As a server happens to have them.
+    // In the random order of a server.
     const NAMES: [&str; 20] = [
         "state",
         "depth_gsum",
@@ -340,7 +340,7 @@ fn a_label_that_begins_like_an_escaped_one_is_read_as_it_is_written() {
         assert_eq!(gateway.field_values(ESCAPED_LABEL, query), (vec!["plain".to_owned()], false));
     }
     assert_eq!(gateway.field_values("U__y", query(&[])), (vec![], false));
-    // As a condition it is read so on each engine.
+    // As a condition, each engine reads it so.
     for engine in Engine::ALL {
         let query = Query::gauge("escaped_level").label(ESCAPED_LABEL, "plain").between(T0, T0 + HOUR);
         let expected = oracle::raw(samples::one("escaped_level", &[]), T0, T0 + HOUR, Nan::None);

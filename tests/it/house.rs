@@ -1,4 +1,4 @@
-//! The rules of the house that no compiler holds: who may import whom, and one table of settings.
+//! Rules that the compiler cannot check, such as which module may import which, and that documents agree with the code.
 
 mod texts;
 
@@ -12,7 +12,7 @@ use prometheusmirror::model::aggregation::Aggregation;
 use prometheusmirror::settings::TABLE;
 use serde_json::Value;
 
-/// What a file of the library may not name, by the module at the top of `src` that it belongs to.
+/// What the files of a top-level module of `src` may not name.
 const FORBIDDEN: [(&[&str], &[&str]); 11] = [
     // The pure modules: no other side, no I/O, no clock, no logging.
     (
@@ -57,7 +57,7 @@ fn every_module_imports_only_what_it_may() {
         let module = top_module(&src, &file);
         let text = fs::read_to_string(&file).unwrap();
         let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        // A list of modules in braces would hide from this scan.
+        // A list of modules in braces would escape this scan.
         breaches.extend(code.iter().filter(|line| line.contains("crate::{")).map(|line| line.trim().to_owned()));
         for (modules, names) in FORBIDDEN {
             let applies = modules.iter().any(|rule| match rule.strip_prefix('!') {
@@ -73,11 +73,11 @@ fn every_module_imports_only_what_it_may() {
     assert_eq!(breaches, Vec::<String>::new());
 }
 
-/// The modules of the library that a file names, tests apart: by `crate::`, `super::` and `self::`, lists in braces included.
+/// The modules that a file names outside of its tests: by `crate::`, `super::` and `self::`, also in lists in braces.
 fn named_modules(module: &[&str], code: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
     let code = code.split("#[cfg(test)]\nmod tests").next().unwrap();
     let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    // On one line, so that a list may be on several.
+    // On one line, since a list may span several.
     let code = lines.join(" ");
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("crate::").chain(code.match_indices("super::")) {
@@ -97,7 +97,7 @@ fn named_modules(module: &[&str], code: &str, modules: &BTreeSet<String>) -> BTr
             }
         }
         collect_paths(&path, rest, &mut |path| {
-            // The longest beginning that is a module. What is named in a module of ours is this module's.
+            // The longest prefix that is a module. A name inside a module counts as that module.
             let known =
                 (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|path| modules.contains(path));
             found.extend(known);
@@ -136,8 +136,8 @@ fn collect_paths(begin: &[String], rest: &str, take: &mut impl FnMut(&[String]))
     }
 }
 
-/// What each module of the library imports of others. A folder's own file stands above the files in it and may name them; it counts as
-/// a part of those that name it.
+/// The modules that each module imports. The file of a folder may name the files in it and counts as a part of them, and the
+/// reverse.
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = rust_files(&src);
@@ -152,7 +152,7 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
         let module = name(file);
         let path: Vec<&str> = module.split("::").collect();
         let named = named_modules(&path, &fs::read_to_string(file).unwrap(), &modules);
-        // Names of the folder's own file are those of the folder.
+        // Names in the folder's own file are those of the folder.
         let is_of_folder =
             |other: &String| module.starts_with(&format!("{other}::")) || other.starts_with(&format!("{module}::"));
         imports.insert(module.clone(), named.into_iter().filter(|other| !is_of_folder(other)).collect());
@@ -211,7 +211,7 @@ fn the_map_in_the_library_names_every_folder_and_each_file_says_what_it_owns() {
     for file in rust_files(&src) {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("//! "), "{} does not say what it owns", file.display());
-        // Top-level files are on the map, those in a folder are found by it.
+        // Top-level files are in the map; for files in a folder, the folder is.
         let of = file.strip_prefix(&src).unwrap();
         let above = of.parent().filter(|above| above.iter().next().is_some());
         let place = above.map_or(of.with_extension(""), Path::to_owned);
@@ -241,8 +241,8 @@ fn defined_type(line: &str) -> Option<&str> {
     rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
-/// A name that means one thing can be read without looking at the imports. `Error` is the exception: as everywhere in Rust, each side
-/// has its own, and Prometheus's is always written `prometheus::Error`.
+/// A name that means one thing can be read without looking at the imports. `Error` is the exception: as everywhere in Rust, each
+/// side has its own, and Prometheus's is always written `prometheus::Error`.
 #[test]
 fn no_two_types_have_the_same_name() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -341,7 +341,7 @@ fn the_schema_of_the_chart_has_the_keys_of_each_mapping() {
     }
     let schema: Value = serde_json::from_str(&read("chart/values.schema.json")).unwrap();
     let mut found = Vec::new();
-    // The others are parts of Kubernetes's objects.
+    // The other definitions are parts of Kubernetes' objects.
     for definition in ["upstream", "tls"] {
         collect(&schema["definitions"][definition], &mut found);
     }
@@ -366,7 +366,7 @@ fn the_chart_allows_one_scheme_of_authentication_as_the_mirror_does() {
 
 #[test]
 fn every_code_of_an_error_is_in_the_table_and_used() {
-    // Where an error gets its code: the bodies of these functions, the fields of that name, and these constants.
+    // The places that give an error its code: bodies of these functions, fields of that name, and these constants.
     let mut codes = Vec::new();
     for (file, begins) in [
         ("src/error.rs", &["fn refusal(&self)", "fn code(&self)", "let code = match"][..]),
@@ -530,12 +530,12 @@ fn the_readme_is_short() {
     assert!(read("README.md").lines().count() <= 150);
 }
 
-/// Files and tests move, and a page that names them is easily forgotten.
+/// Files and tests move, and pages that name them are easily forgotten.
 #[test]
 fn what_the_page_on_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = read("docs/architecture.md");
-    // Outside of the drawing, what stands between backquotes alternates with what does not.
+    // Outside of the diagram, every second part between backquotes is a name.
     let texts = page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
     let code: String = ["src", "tests"]
         .iter()

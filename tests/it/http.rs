@@ -1,10 +1,8 @@
-//! The wire's edges: routing, verbs, bodies and the key that every reply carries. Requests are written byte by byte,
-//! so that no client library tidies them up.
+//! Routing, verbs, bodies, and the key in each reply. The tests write requests byte by byte, since a client library would correct
+//! them.
 //!
-//! `bounded` has how much memory a request takes, `framing` requests whose end is not certain, `heads` heads that are too long or
-//! too slow, `requests` what is read
-//! leniently and what is refused, `responses` the exact shapes, `settings` the start, and `strange` clients that do little
-//! wrong.
+//! `bounded` tests how much memory a request takes, `framing` requests whose end is uncertain, `heads` long and slow heads,
+//! `requests` which requests are accepted, `responses` the exact shapes, `settings` the start, and `strange` unusual clients.
 
 mod bounded;
 mod cross_origin;
@@ -21,46 +19,46 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::mirror::{API_KEY, Mirror, Response};
 use crate::support::stub::{Stub, good};
 
-/// No answer takes longer here.
+/// No response takes longer here.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The most bytes of a request's body.
+/// The maximum size of a request body.
 const MAX_BODY: usize = 1 << 20;
 
 /// Writes bytes to an address and reads until the other side closes.
-pub fn exchange(address: &str, request: &[u8]) -> Answer {
+pub fn exchange(address: &str, request: &[u8]) -> Response {
     let mut stream = TcpStream::connect(address).expect("connect to the mirror");
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     // A mirror that refuses a body need not read it to its end.
     let _ = stream.write_all(request);
-    read_answer(stream)
+    read_response(stream)
 }
 
-/// Reads an answer until the other side closes.
-pub fn read_answer(mut stream: TcpStream) -> Answer {
+/// Reads a response until the other side closes.
+pub fn read_response(mut stream: TcpStream) -> Response {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("UTF-8");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}, {end:?}"));
-    answer_of(head, body)
+    response_of(head, body)
 }
 
-/// Reads one answer, which has a length, from a connection that may stay open.
-pub fn read_one_answer(stream: &mut TcpStream) -> std::io::Result<Answer> {
+/// Reads one response with a length from a connection that may stay open.
+pub fn read_one_response(stream: &mut TcpStream) -> std::io::Result<Response> {
     let head = read_head(stream)?;
-    let mut answer = answer_of(head.trim_end(), "");
-    let length = header(&answer.headers, "content-length").expect("a length").parse().unwrap();
+    let mut response = response_of(head.trim_end(), "");
+    let length = header(&response.headers, "content-length").expect("a length").parse().unwrap();
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    answer.text = String::from_utf8(body).expect("UTF-8");
-    answer.json = serde_json::from_str(&answer.text).unwrap_or_default();
-    Ok(answer)
+    response.text = String::from_utf8(body).expect("UTF-8");
+    response.json = serde_json::from_str(&response.text).unwrap_or_default();
+    Ok(response)
 }
 
-fn answer_of(head: &str, body: &str) -> Answer {
+fn response_of(head: &str, body: &str) -> Response {
     let mut lines = head.lines();
     let status_line = lines.next().unwrap_or_default();
     let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -68,7 +66,7 @@ fn answer_of(head: &str, body: &str) -> Answer {
         .map(|line| line.split_once(':').unwrap_or_else(|| panic!("no header: {line}")))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    Answer {
+    Response {
         status: status.unwrap_or_else(|| panic!("no status in {status_line:?}")),
         json: serde_json::from_str(body).unwrap_or_default(),
         key: header(&headers, "x-mirror-api-key").map(str::to_owned),
@@ -82,28 +80,28 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-/// Sends one request with a body and wants the key back, as with every reply.
-pub fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Answer {
+/// Sends one request with a body, and checks that the reply has the key.
+pub fn send(mirror: &Mirror, method: &str, target: &str, body: &[u8]) -> Response {
     let length = body.len();
     let head =
         format!("{method} {target} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-    let answer = exchange(address(mirror), &[head.as_bytes(), body].concat());
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "the key of {method} {target}: {answer:?}");
-    answer
+    let response = exchange(address(mirror), &[head.as_bytes(), body].concat());
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "the key of {method} {target}: {response:?}");
+    response
 }
 
-/// Where a mirror listens.
+/// The address of a mirror.
 pub fn address(mirror: &Mirror) -> &str {
     mirror.base().trim_start_matches("http://")
 }
 
-/// The error of a reply outside the contract: always typed JSON.
-pub fn check_refusal(answer: &Answer, status: u16, context: &str) {
-    assert_eq!(answer.status, status, "{context}: {answer:?}");
-    assert_eq!(answer.json["_type"], "RemoteMirrorError", "{context}: {}", answer.text);
-    assert!(!answer.json["summary"].as_str().unwrap().is_empty(), "{context}: {}", answer.text);
-    assert!(!answer.json["details"].as_str().unwrap().is_empty(), "{context}: {}", answer.text);
-    assert_eq!(header(&answer.headers, "content-type"), Some("application/json"), "{context}");
+/// The error of a reply outside of the Mirror API, which is always typed JSON.
+pub fn check_refusal(response: &Response, status: u16, context: &str) {
+    assert_eq!(response.status, status, "{context}: {response:?}");
+    assert_eq!(response.json["_type"], "RemoteMirrorError", "{context}: {}", response.text);
+    assert!(!response.json["summary"].as_str().unwrap().is_empty(), "{context}: {}", response.text);
+    assert!(!response.json["details"].as_str().unwrap().is_empty(), "{context}: {}", response.text);
+    assert_eq!(header(&response.headers, "content-type"), Some("application/json"), "{context}");
 }
 
 /// A good test connection to a stub.
@@ -118,9 +116,9 @@ const POSTED: [&str; 4] = ["/api/connection", "/api/field/name", "/api/field/val
 fn the_pages_of_the_mirror_itself_are_got() {
     let mirror = Mirror::start();
     for path in GOT {
-        let answer = send(&mirror, "GET", path, b"");
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        assert!(!answer.text.is_empty(), "{path}");
+        let response = send(&mirror, "GET", path, b"");
+        assert_eq!(response.status, 200, "{path}: {}", response.text);
+        assert!(!response.text.is_empty(), "{path}");
     }
     let page = send(&mirror, "GET", "/", b"").text;
     assert!(page.contains("prometheusmirror") && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
@@ -145,7 +143,7 @@ fn another_path_is_404_whatever_the_verb() {
         ["/x", "/api", "/api/", "/api/metrics", "/api/metric/x", "/API/METRIC", "/-/", "/..", "/%2e", "/?/api/metric"]
     {
         for method in ["GET", "POST", "PUT"] {
-            // `/` with a query string is `/`, which takes no POST.
+            // `/` with a query string is `/`, which does not allow POST.
             if path != "/?/api/metric" {
                 check_refusal(&send(&mirror, method, path, b"{}"), 404, &format!("{method} {path}"));
             }
@@ -158,13 +156,13 @@ fn another_verb_is_405_and_says_which_is_right() {
     let mirror = Mirror::start();
     let check = |path: &str, wrong: &[&str], right: &[&str]| {
         for method in wrong {
-            let answer = send(&mirror, method, path, b"{}");
+            let response = send(&mirror, method, path, b"{}");
             if *method == "HEAD" {
-                assert_eq!((answer.status, answer.text.as_str()), (405, ""), "{method} {path}");
+                assert_eq!((response.status, response.text.as_str()), (405, ""), "{method} {path}");
             } else {
-                check_refusal(&answer, 405, &format!("{method} {path}"));
+                check_refusal(&response, 405, &format!("{method} {path}"));
             }
-            let allow = header(&answer.headers, "allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
+            let allow = header(&response.headers, "allow").unwrap_or_else(|| panic!("no Allow: {response:?}"));
             let allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
             assert_eq!(allowed, right, "{method} {path}");
         }
@@ -189,8 +187,8 @@ fn slashes_and_query_strings_are_forgiven() {
         "//api/connection/?x=/y/&z",
         "/api/connection?",
     ] {
-        let answer = send(&mirror, "POST", target, &connection_request(&stub));
-        assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{target}: {}", answer.text);
+        let response = send(&mirror, "POST", target, &connection_request(&stub));
+        assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{target}: {}", response.text);
     }
     for target in ["//", "/?x", "//-/healthy/", "/healthcheck?probe=1"] {
         assert_eq!(send(&mirror, "GET", target, b"").status, 200, "{target}");
@@ -257,18 +255,18 @@ fn a_body_may_have_a_mebibyte_and_no_more() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let mut body = connection_request(&stub);
     body.resize(MAX_BODY, b' ');
-    let answer = send(&mirror, "POST", "/api/connection", &body);
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+    let response = send(&mirror, "POST", "/api/connection", &body);
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
 
     body.push(b' ');
     for path in POSTED {
         check_refusal(&send(&mirror, "POST", path, &body), 413, path);
     }
-    // Announced is enough: nobody needs to send it.
+    // The announced length is enough for the refusal.
     let announced = b"POST /api/metric HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n";
-    let answer = exchange(address(&mirror), announced);
-    check_refusal(&answer, 413, "announced");
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+    let response = exchange(address(&mirror), announced);
+    check_refusal(&response, 413, "announced");
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
 }
 
 #[test]
@@ -284,12 +282,12 @@ fn a_body_may_come_in_chunks_within_the_same_bound() {
         exchange(address(&mirror), &request)
     };
     let mut body = connection_request(&stub);
-    let answer = chunked(&body);
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+    let response = chunked(&body);
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
     body.resize(MAX_BODY + 1, b' ');
-    let answer = chunked(&body);
-    check_refusal(&answer, 413, "chunks");
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+    let response = chunked(&body);
+    check_refusal(&response, 413, "chunks");
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
 }
 
 #[test]

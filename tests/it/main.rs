@@ -1,8 +1,7 @@
-//! The integration tests: one binary, a module a concern, every one of them against the real program.
+//! The integration tests. One binary with a module for each concern; all test the real program.
 //!
-//! What the numbers mean is judged by a real Prometheus and a real VictoriaMetrics with samples of the tests' making;
-//! a stub stands in for the upstream only where it has to misbehave. If a program is missing, the tests fail and say
-//! what to install; they never skip.
+//! A real Prometheus and a real VictoriaMetrics, with samples of the tests, judge the numbers. A stub replaces the upstream only to
+//! misbehave. If a program is missing, the tests fail and say what to install; they never skip.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
 
 mod support;

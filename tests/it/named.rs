@@ -1,4 +1,4 @@
-//! Named upstreams: credentials, tenants and TLS that the mirror keeps in its upstreams file.
+//! Named upstreams: credentials, tenants and TLS settings in the upstreams file.
 
 mod check;
 mod credentials;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::support::mirror::Mirror;
 use crate::support::process::wait_until;
 
-/// An upstreams file and those that it names, in a folder of their own.
+/// An upstreams file and the files that it names, in a separate folder.
 struct Files(TempDir);
 
 impl Files {
@@ -32,7 +32,7 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// Writes a file as Kubernetes does: another one under the same name.
+    /// Replaces a file by renaming, as Kubernetes does.
     fn write(&self, name: &str, text: &str) {
         let next = self.path(".next");
         std::fs::write(&next, text).unwrap();
@@ -69,11 +69,11 @@ fn one(url: &str, keys: &str) -> String {
     format!("upstreams:\n- name: a\n  url: {url}\n{keys}\n")
 }
 
-/// The verdict of a connection test: `OK`, or what its error says.
+/// The verdict of a test connection: `OK`, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    let error = &answer.json["error"];
-    if error.is_null() { answer.json["status"].as_str().unwrap_or_default().to_owned() } else { error.to_string() }
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let error = &response.json["error"];
+    if error.is_null() { response.json["status"].as_str().unwrap_or_default().to_owned() } else { error.to_string() }
 }
 
 fn named(name: &str) -> Value {

@@ -1,8 +1,8 @@
-//! The numbers: every rule of docs/numbers.md on each of the four engines, against the oracle and, where a wrong rule once
-//! gave another number, against the right one written out.
+//! The numbers: every rule of docs/numbers.md on each of the four engines, compared with the oracle. Where a wrong rule once gave
+//! another number, the right one is written out.
 //!
-//! `by_hand` checks the oracle itself by small series worked out on paper, `rules` has a row for each input that once
-//! failed, `grids` bucket sizes that no engine's rounding keeps.
+//! `by_hand` checks the oracle itself by small series worked out on paper, `rules` has a row for each input that once failed, and
+//! `grids` has bucket sizes that engines round.
 
 mod by_hand;
 mod grids;
@@ -10,18 +10,18 @@ mod rules;
 
 use crate::support::ask::{Gateway, Query, assert_points};
 use crate::support::engine::Engine;
-use crate::support::mirror::Answer;
+use crate::support::mirror::Response;
 use crate::support::oracle::{Kind, Nan, Rules};
 use crate::support::samples::{Series, select};
 
-/// A question about the series of a metric.
+/// A query of the series of a metric.
 #[derive(Debug, Clone)]
 struct Row {
     name: &'static str,
     labels: &'static [(&'static str, &'static str)],
     rules: Rules,
     range: (i64, i64),
-    /// Method and bucket; a raw query without.
+    /// Method and bucket; `None` for a raw query.
     aggregation: Option<(&'static str, i64)>,
 }
 
@@ -45,7 +45,7 @@ impl Row {
         self.aggregation.map_or(query.clone(), |(method, bucket)| query.aggregated(method, bucket))
     }
 
-    /// What the oracle says of the samples as an engine stores them.
+    /// The response of the oracle for the samples as an engine stores them.
     fn expected(&self, engine: Engine) -> Vec<Vec<f64>> {
         let stored: Vec<Series> =
             select(self.name, self.labels).into_iter().map(|series| engine.stored(series)).collect();
@@ -57,8 +57,8 @@ impl Row {
         }
     }
 
-    /// Asks a mirror, which may have been asked before.
-    fn ask(&self, gateway: &Gateway) -> Answer {
+    /// Queries a mirror, which may have had queries before.
+    fn ask(&self, gateway: &Gateway) -> Response {
         let mut details = gateway.details.clone();
         details["nan_interpretation"] = if self.rules.nan == Nan::Zero { "ZERO" } else { "NONE" }.into();
         if let Some(interval) = self.rules.scrape_interval {
@@ -67,19 +67,19 @@ impl Row {
         gateway.mirror.metric(&details, self.query().0)
     }
 
-    /// Asks a mirror in front of an engine; wants what the oracle says.
+    /// Queries a mirror in front of an engine, and compares the response with the oracle.
     fn check_on(&self, engine: Engine, gateway: &Gateway) {
         let what = format!("{}: {self:?}", engine.name());
         assert_points(&self.ask(gateway), &self.expected(engine), engine.tolerance(), &what);
     }
 }
 
-/// On each engine, a question is answered as the oracle says.
+/// On each engine, a query has the response of the oracle.
 fn check(row: &Row) {
     check_all(std::slice::from_ref(row));
 }
 
-/// On each engine, questions are answered as the oracle says.
+/// On each engine, queries have the responses of the oracle.
 fn check_all(rows: &[Row]) {
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);

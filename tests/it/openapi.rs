@@ -1,4 +1,4 @@
-//! docs/openapi.yaml against the running mirror, by schemathesis: it has each answer, and each answer is as it says.
+//! docs/openapi.yaml against the running mirror, by schemathesis: it describes every response, and every response is as described.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,15 +8,14 @@ use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::tool;
 use crate::support::prometheus;
 
-/// What is looked at. A typed error of the Mirror API has the status 500, so that this is no fault by itself: its body is
-/// judged by the schema.
+/// The checks. A typed error of the Mirror API has the status 500, which alone is not a fault: the schema judges its body.
 const CHECKS: &str =
     "status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
 
-/// What runs it, as scripts/tools fetches it.
+/// The program that runs it, from scripts/tools.
 const SCHEMATHESIS: &str = "schemathesis-4.32.5";
 
-/// How many requests are made up for each method.
+/// The number of generated requests for each method.
 const EXAMPLES: &str = "60";
 
 fn check(mirror: &Mirror, headers: &[&str]) {
@@ -38,20 +37,20 @@ fn check(mirror: &Mirror, headers: &[&str]) {
     let page = Page::of(mirror);
     for method in ["connection", "connection_check", "field_name", "field_value", "metric"] {
         let good = page.sum("prometheusmirror_requests_total", &[("method", method), ("status", "200")]);
-        assert!(good >= 10.0, "{method}: {good} good answers are too few to judge by");
+        assert!(good >= 10.0, "{method}: {good} good responses are too few to judge by");
     }
 }
 
 #[test]
-fn every_answer_is_described_and_is_as_described() {
-    // Made-up Connection Details reach nothing but the Prometheus of the tests.
+fn every_response_is_described_and_is_as_described() {
+    // Generated Connection Details reach only the Prometheus of the tests.
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1"]);
     check(&mirror, &[]);
     check(&mirror, &["X-MIRROR-EXPLAIN: true"]);
 }
 
 #[test]
-fn with_a_key_required_every_answer_is_described_too() {
+fn with_a_key_required_every_response_is_described_too() {
     let mirror = Mirror::start_with(&["--allow-upstream", "127.0.0.1", "--require-api-key", "true"]);
     check(&mirror, &[&format!("X-MIRROR-API-KEY: {API_KEY}")]);
 }

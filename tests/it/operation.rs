@@ -1,11 +1,9 @@
-//! How the mirror is run: what it does when there is too much of something, whom it lets in, how it ends, and what it
-//! tells its operator.
+//! Operation: overload, access, shutdown, and what the operator sees.
 //!
-//! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have clients that are many, slow or large,
-//! `overload` the queue before the workers, `isolation` upstreams that do not answer, `memory` what requests share of it,
-//! `key` the file of the key and who has to show it, `shutdown` the end, `metrics` and `log` what the
-//! operator reads; `page` reads `/metrics` as Prometheus does. `alerts` and `dashboard` have a real Prometheus scrape mirrors, as
-//! `scraping` sets it up.
+//! `bursts`, `clients`, `pipelining`, `bodies`, `descriptors` and `threads` have many, slow or large clients, `overload` the queue,
+//! `isolation` upstreams that do not answer, `memory` the memory that requests share, `key` the API key, `shutdown` the end,
+//! `metrics` and `log` what the operator reads. `page` reads `/metrics` as Prometheus does. In `alerts` and `dashboard`, a real
+//! Prometheus scrapes mirrors; `scraping` starts it.
 
 mod alerts;
 mod bodies;
@@ -36,14 +34,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::http::{address, exchange};
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::wait_until;
 use crate::support::stub::{Reply, Stub, good};
 
-/// "At once": what needs no worker and no upstream is answered within this, however busy the machine.
+/// The timeout for responses without a worker and an upstream, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// A stub whose metrics have these raw samples, one a second from a start in milliseconds on.
+/// A stub whose metrics have these raw samples, one a second from a start in milliseconds.
 fn stub_with(values: &'static [&'static str], start: i64) -> Stub {
     Stub::start(move |request| {
         if !request.promql().ends_with(']') {
@@ -55,7 +53,7 @@ fn stub_with(values: &'static [&'static str], start: i64) -> Stub {
     })
 }
 
-/// A stub that holds every answer back until it is released.
+/// A stub that holds every response back until it is released.
 struct Held {
     stub: Stub,
     gate: Arc<Gate>,
@@ -79,13 +77,13 @@ impl Held {
         Held { stub, gate }
     }
 
-    /// Waits until it holds so many answers.
-    fn wait_for(&self, answers: usize) {
+    /// Waits until it holds this number of responses.
+    fn wait_for(&self, responses: usize) {
         let seen = || self.stub.requests().len();
-        wait_until(|| format!("{answers} answers are held; it is {}", seen()), || seen() >= answers);
+        wait_until(|| format!("{responses} responses are held; it is {}", seen()), || seen() >= responses);
     }
 
-    /// Lets all answers go, those to come too.
+    /// Releases all responses, also later ones.
     fn release(&self) {
         *self.gate.is_open.lock().unwrap() = true;
         self.gate.opened.notify_all();
@@ -98,7 +96,7 @@ impl Drop for Held {
     }
 }
 
-/// A POST of JSON, with further lines of the head, each with its end.
+/// A POST of JSON, with further header lines, each with its end.
 pub fn post(path: &str, lines: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
@@ -115,13 +113,13 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
-/// Sends a request on a thread of its own.
-fn exchange_aside(mirror: &Mirror, request: Vec<u8>) -> JoinHandle<Answer> {
+/// Sends a request on a separate thread.
+fn exchange_aside(mirror: &Mirror, request: Vec<u8>) -> JoinHandle<Response> {
     let address = address(mirror).to_owned();
     std::thread::spawn(move || exchange(&address, &request))
 }
 
-/// Connects and writes; reads from the connection wait so long.
+/// Connects and writes. Reads from the connection have this timeout.
 fn begin(mirror: &Mirror, bytes: &[u8], patience: Duration) -> TcpStream {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_read_timeout(Some(patience)).unwrap();
@@ -129,7 +127,7 @@ fn begin(mirror: &Mirror, bytes: &[u8], patience: Duration) -> TcpStream {
     stream
 }
 
-/// Wants a test connection that went well.
-fn check_ok(answer: &Answer) {
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+/// Checks for a test connection that succeeds.
+fn check_ok(response: &Response) {
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
 }

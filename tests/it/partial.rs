@@ -1,28 +1,28 @@
-//! What an upstream itself calls partial is never answered as whole, unless the Connection Details allow it; and of a part
-//! nobody concludes that something never existed. The same of servers that refuse to look at all of their data.
+//! A response that an upstream calls partial is an error, unless the Connection Details allow it, and never means that
+//! something does not exist. The same holds for servers that refuse to search all of their data.
 
 use serde_json::{Value, json};
 
 use crate::operation::page::Page;
 use crate::support::ask::{assert_error, error_text};
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::stub::{Reply, Request, Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 const PARTIAL_RESPONSES: &str = "prometheusmirror_partial_responses_total";
 
 /// A path of the Mirror API and a query.
-type Question = (&'static str, Value);
+type Query = (&'static str, Value);
 
-fn metric(key: &str, value: &str, method: Option<&str>) -> Question {
+fn metric(key: &str, value: &str, method: Option<&str>) -> Query {
     let aggregation = method.map(|method| json!({"method": method, "bucketSizeMillis": 60_000}));
     let query = json!({"conditions": [condition(key, value)], "startTime": START, "endTime": START + 120_000,
         "aggregation": aggregation});
     ("/api/metric", query)
 }
 
-/// A question of every kind.
-fn questions() -> Vec<Question> {
+/// A query of every kind.
+fn queries() -> Vec<Query> {
     vec![
         metric("__gauge__", "stub_metric", None),
         metric("__gauge__", "stub_metric", Some("MEAN")),
@@ -35,18 +35,18 @@ fn questions() -> Vec<Question> {
     ]
 }
 
-fn ask(mirror: &Mirror, stub: &Stub, (path, query): &Question, partial: Option<&str>) -> Answer {
+fn ask(mirror: &Mirror, stub: &Stub, (path, query): &Query, partial: Option<&str>) -> Response {
     let mut details = stub.details();
     details["partialResponse"] = json!(partial);
     mirror.post(path, &json!({"connectionDetails": details, "query": query}))
 }
 
-/// The answer of the good stub with one more field of the envelope.
+/// The response of the good stub with one more field of the envelope.
 fn with(request: &Request, field: &str, value: Value) -> Reply {
     good(request).edited(|body| body[field] = value)
 }
 
-/// How an upstream says that data is missing: the field, its value, and what of it an error repeats.
+/// How an upstream reports missing data: the field, its value, and the part that an error repeats.
 fn signs() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("isPartial", json!(true), "isPartial"),
@@ -56,15 +56,15 @@ fn signs() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn an_answer_that_says_it_is_partial_is_an_error_with_a_remedy() {
+fn a_response_that_says_it_is_partial_is_an_error_with_a_remedy() {
     for (field, value, says) in signs() {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.behave(move |request| with(request, field, value.clone()));
-        for question in questions() {
+        for query in queries() {
             for partial in [None, Some("deny"), Some("DENY")] {
-                let answer = ask(&mirror, &stub, &question, partial);
+                let response = ask(&mirror, &stub, &query, partial);
                 let parts = ["missing data", says, "partialResponse", "\"allow\"", "127.0.0.1"];
-                assert_error(&answer, "MetricStoreConnectionError", &parts);
+                assert_error(&response, "MetricStoreConnectionError", &parts);
             }
         }
         assert_eq!(Page::of(&mirror).only(PARTIAL_RESPONSES), 0.0, "none was taken");
@@ -72,22 +72,22 @@ fn an_answer_that_says_it_is_partial_is_an_error_with_a_remedy() {
 }
 
 #[test]
-fn where_it_is_allowed_a_partial_answer_is_taken_logged_and_counted() {
+fn where_it_is_allowed_a_partial_response_is_taken_logged_and_counted() {
     for (field, value, says) in signs() {
-        for question in questions() {
+        for query in queries() {
             let (mirror, stub) = (Mirror::start(), Stub::start(good));
-            let whole = ask(&mirror, &stub, &question, Some("allow"));
+            let whole = ask(&mirror, &stub, &query, Some("allow"));
             assert_eq!(Page::of(&mirror).only(PARTIAL_RESPONSES), 0.0);
             let value = value.clone();
             stub.behave(move |request| with(request, field, value.clone()));
-            let answer = ask(&mirror, &stub, &question, Some("allow"));
-            assert_eq!((answer.status, &answer.text), (200, &whole.text), "{question:?}");
-            // Metadata is a hint by itself: what is missing in it is not counted against an answer.
+            let response = ask(&mirror, &stub, &query, Some("allow"));
+            assert_eq!((response.status, &response.text), (200, &whole.text), "{query:?}");
+            // Metadata is only a hint, so missing metadata does not make a response partial.
             let calls = stub.requests().iter().filter(|request| request.path != "/api/v1/metadata").count();
             let counted = Page::of(&mirror).only(PARTIAL_RESPONSES);
             assert!(counted >= calls as f64 && counted <= stub.requests().len() as f64, "{counted} of {calls}");
             let line = mirror.line_with(says);
-            assert!(line.contains("level=warn") && line.contains("127.0.0.1"), "{question:?}: {line}");
+            assert!(line.contains("level=warn") && line.contains("127.0.0.1"), "{query:?}: {line}");
         }
     }
 }
@@ -104,9 +104,9 @@ fn warnings_about_the_expression_and_is_partial_false_are_no_matter() {
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.behave(move |request| with(request, field, value.clone()));
-        for question in questions() {
-            let answer = ask(&mirror, &stub, &question, None);
-            assert_eq!(answer.status, 200, "{question:?}: {}", answer.text);
+        for query in queries() {
+            let response = ask(&mirror, &stub, &query, None);
+            assert_eq!(response.status, 200, "{query:?}: {}", response.text);
         }
         assert_eq!(Page::of(&mirror).only(PARTIAL_RESPONSES), 0.0);
     }
@@ -120,8 +120,8 @@ fn every_call_for_data_says_whether_a_part_is_welcome() {
         (Some("allow"), [None, Some("true")]),
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
-        for question in questions() {
-            assert_eq!(ask(&mirror, &stub, &question, partial).status, 200);
+        for query in queries() {
+            assert_eq!(ask(&mirror, &stub, &query, partial).status, 200);
         }
         let requests = stub.requests();
         let data: Vec<_> = requests.iter().filter(|request| request.path != "/api/v1/metadata").collect();
@@ -135,7 +135,7 @@ fn every_call_for_data_says_whether_a_part_is_welcome() {
     }
 }
 
-/// An upstream that finds nothing, and says this of what it finds.
+/// An upstream that finds nothing, and adds this to its response.
 fn finds_nothing(field: &'static str, value: Value) -> impl Fn(&Request) -> Reply {
     move |request| {
         let data = match request.path.as_str() {
@@ -147,7 +147,7 @@ fn finds_nothing(field: &'static str, value: Value) -> impl Fn(&Request) -> Repl
     }
 }
 
-/// The questions about metrics that find nothing: the key, the method, and how many points there are all the same.
+/// Queries of metrics that find nothing: the key, the method, and the number of points anyway.
 const NOTHING: [(&str, Option<&str>, usize); 4] =
     [("__gauge__", None, 0), ("__gauge__", Some("MEAN"), 0), ("__counter__", Some("SUM"), 2), ("__counter__", None, 0)];
 
@@ -157,31 +157,31 @@ fn of_a_part_of_the_data_nobody_concludes_that_a_metric_never_existed() {
     let stub = Stub::start(good);
     for (key, method, _) in NOTHING {
         stub.behave(finds_nothing("infos", json!([])));
-        let answer = ask(&mirror, &stub, &metric(key, "stub_metric", method), Some("allow"));
-        assert_error(&answer, "MetricNotFoundError", &["has never had a metric"]);
+        let response = ask(&mirror, &stub, &metric(key, "stub_metric", method), Some("allow"));
+        assert_error(&response, "MetricNotFoundError", &["has never had a metric"]);
     }
     for (field, value, _) in signs() {
         for (key, method, points) in NOTHING {
             stub.behave(finds_nothing(field, value.clone()));
-            let answer = ask(&mirror, &stub, &metric(key, "stub_metric", method), Some("allow"));
-            assert_eq!(answer.points().len(), points, "{key} {method:?}: {}", answer.text);
+            let response = ask(&mirror, &stub, &metric(key, "stub_metric", method), Some("allow"));
+            assert_eq!(response.points().len(), points, "{key} {method:?}: {}", response.text);
         }
     }
-    // Also if only the question whether it exists was answered from a part.
+    // Also if only the call whether the metric exists had a partial response.
     for (field, value, _) in signs() {
         stub.behave(move |request| match request.path.as_str() {
             path if path.starts_with("/api/v1/label/") => finds_nothing(field, value.clone())(request),
             _ => finds_nothing("infos", json!([]))(request),
         });
-        let answer = ask(&mirror, &stub, &metric("__gauge__", "stub_metric", None), Some("allow"));
-        assert_eq!(answer.points().len(), 0, "{}", answer.text);
+        let response = ask(&mirror, &stub, &metric("__gauge__", "stub_metric", None), Some("allow"));
+        assert_eq!(response.points().len(), 0, "{}", response.text);
         let denied = ask(&mirror, &stub, &metric("__gauge__", "stub_metric", None), None);
         assert_error(&denied, "MetricStoreConnectionError", &["missing data", "partialResponse"]);
     }
 }
 
-/// A server that refuses lists over too long a time, as Cortex and Mimir do with a limit on the length of queries, and without a
-/// start looks at its newest data only.
+/// A server that refuses lists over too long a range, as Cortex and Mimir do with a limit on the length of queries, and searches
+/// only its newest data without a start.
 fn refuses_long_lists(newest: Value) -> impl Fn(&Request) -> Reply {
     move |request| match request.path.as_str() {
         "/api/v1/labels" | "/api/v1/label/job/values" | "/api/v1/label/__name__/values" => {
@@ -199,7 +199,7 @@ fn refuses_long_lists(newest: Value) -> impl Fn(&Request) -> Reply {
 }
 
 #[test]
-fn a_list_since_the_beginning_that_is_refused_is_asked_for_again_without_a_start() {
+fn a_list_since_the_beginning_that_is_refused_is_requested_again_without_a_start() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     for (path, query, found) in [
@@ -209,19 +209,19 @@ fn a_list_since_the_beginning_that_is_refused_is_asked_for_again_without_a_start
         ("/api/field/value", json!({"field": {"fieldName": "job"}, "startTime": 0, "endTime": 0}), json!(["a", "b"])),
     ] {
         stub.behave(refuses_long_lists(json!(["b", "a"])));
-        let answer = ask(&mirror, &stub, &(path, query.clone()), None);
+        let response = ask(&mirror, &stub, &(path, query.clone()), None);
         let list = if path.ends_with("name") { ("fields", "fieldName") } else { ("values", "value") };
-        let names = answer.json[list.0].as_array().unwrap_or_else(|| panic!("{}", answer.text));
+        let names = response.json[list.0].as_array().unwrap_or_else(|| panic!("{}", response.text));
         assert_eq!(names.iter().map(|name| name[list.1].clone()).collect::<Value>(), found, "{query}");
         let asked: Vec<_> = stub.requests().into_iter().filter(|request| request.path != "/api/v1/metadata").collect();
         let starts: Vec<_> = asked.iter().map(|request| request.parameter("start")).collect();
         assert_eq!(starts, [Some("0.001"), None], "{query}");
         assert!(asked.iter().all(|request| request.parameter("end").is_some()), "{query}");
-        // With a start of the admin's own, a refusal is an answer.
+        // If the admin gives a start, a refusal is the response.
         let mut since = query;
         (since["startTime"], since["endTime"]) = (json!(START), json!(START + 1000));
-        let answer = ask(&mirror, &stub, &(path, since), None);
-        assert_error(&answer, "RemoteMirrorError", &["another reason", "422"]);
+        let response = ask(&mirror, &stub, &(path, since), None);
+        assert_error(&response, "RemoteMirrorError", &["another reason", "422"]);
     }
 }
 
@@ -232,9 +232,9 @@ fn a_server_that_refuses_to_look_at_all_of_its_data_does_not_say_that_a_metric_n
     for (key, method, points) in NOTHING {
         for newest in [json!([]), json!(["stub_metric"])] {
             stub.behave(refuses_long_lists(newest));
-            let answer = ask(&mirror, &stub, &metric(key, "stub_metric", method), None);
-            assert_eq!(answer.points().len(), points, "{key} {method:?}: {}", answer.text);
-            assert!(!error_text(&answer.json).contains("never had"), "{}", answer.text);
+            let response = ask(&mirror, &stub, &metric(key, "stub_metric", method), None);
+            assert_eq!(response.points().len(), points, "{key} {method:?}: {}", response.text);
+            assert!(!error_text(&response.json).contains("never had"), "{}", response.text);
         }
     }
 }

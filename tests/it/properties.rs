@@ -1,5 +1,5 @@
-//! What holds for any input. Here: a label value reaches Prometheus as it is, and a real one judges that; `wild` has
-//! clients and upstreams that send anything.
+//! Properties of any input. Here: a label value reaches Prometheus unchanged, as a real one judges. `wild` has clients and
+//! upstreams that send anything.
 
 mod numbers;
 mod wild;
@@ -15,7 +15,7 @@ use crate::support::stub::{Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// Runs `check` for so many inputs; a failing one is shrunk and shown.
+/// Runs `check` with this number of inputs; shrinks and shows an input that fails.
 fn for_any<S: Strategy>(cases: u32, inputs: S, check: impl Fn(S::Value)) {
     let mut runner =
         TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() });
@@ -26,14 +26,14 @@ fn for_any<S: Strategy>(cases: u32, inputs: S, check: impl Fn(S::Value)) {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// Any text, with what means something to PromQL, RE2 or Go's templates more often than by chance.
+/// Any text, often with characters that have a meaning in PromQL, RE2 or Go's templates.
 fn label_value() -> impl Strategy<Value = String> {
     let special: Vec<char> =
         "\\\"\'`\n\r\t\0\u{1b}\u{7f}\u{85}\u{2028}\u{feff}\u{fffd}\u{10ffff}${}[]()|.*+?^-#%&=,; x0n".chars().collect();
     prop::collection::vec(prop_oneof![select(special), any::<char>()], 0..16).prop_map(String::from_iter)
 }
 
-/// The matcher of `job` in the PromQL of the newest query: its operator, its literal, and what that says.
+/// The matcher of `job` in the PromQL of the newest query: its operator, its literal, and the meaning of the literal.
 fn matcher_of_job(stub: &Stub) -> (String, String, String) {
     let promql = stub.queries("stub_metric").last().expect("a query").promql().to_owned();
     let matcher = promql.strip_prefix(r#"{__name__="stub_metric",job"#).unwrap_or_else(|| panic!("{promql:?}"));
@@ -43,7 +43,7 @@ fn matcher_of_job(stub: &Stub) -> (String, String, String) {
     (operator.to_owned(), literal[..literal.len() - rest.len()].to_owned(), text)
 }
 
-/// What a PromQL string literal says, and what follows it.
+/// The meaning of a PromQL string literal, and the rest after it.
 fn unquote(literal: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = literal.strip_prefix('"').unwrap().chars();
@@ -54,7 +54,7 @@ fn unquote(literal: &str) -> (String, &str) {
             '\\' => text.push(match rest.next().unwrap() {
                 'n' => '\n',
                 same @ ('\\' | '"') => same,
-                // The one character that Prometheus takes for broken text when it stands there as it is.
+                // The only character that Prometheus considers broken text if it is not escaped.
                 'u' => {
                     let (digits, tail) = rest.as_str().split_at(4);
                     rest = tail.chars();
@@ -73,12 +73,12 @@ fn quote(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// Asks for the raw samples of the stub's metric under one condition.
+/// Queries the raw samples of the stub's metric with one condition.
 fn ask_with(mirror: &Mirror, stub: &Stub, condition: Value) {
     let conditions = json!([{"key": "__gauge__", "value": {"value": "stub_metric"}}, condition]);
     let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 1000});
-    let answer = mirror.metric(&stub.details(), query);
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = mirror.metric(&stub.details(), query);
+    assert_eq!(response.status, 200, "{}", response.text);
 }
 
 #[test]
@@ -90,9 +90,9 @@ fn any_label_value_reaches_prometheus_as_it_is() {
         ask_with(&mirror, &stub, condition("job", &value));
         let (operator, literal, text) = matcher_of_job(&stub);
         assert_eq!((operator.as_str(), &text), ("=", &value));
-        // A literal is an expression, too: the server says what it reads.
-        let answer = prometheus.api("/api/v1/query", &[("query", &literal)]);
-        assert_eq!(answer["data"]["result"][1], json!(value), "{literal:?}: {answer}");
+        // A literal is an expression, too: the server returns how it reads it.
+        let response = prometheus.api("/api/v1/query", &[("query", &literal)]);
+        assert_eq!(response["data"]["result"][1], json!(value), "{literal:?}: {response}");
     });
 }
 
@@ -113,15 +113,15 @@ fn a_set_of_label_values_matches_exactly_its_members() {
             // In a replacement `$` is written `$$`.
             let carrier = format!(r#"label_replace(vector(1), "l", {}, "", "")"#, quote(&value.replace('$', "$$")));
             let hit = format!(r#"label_replace({carrier}, "hit", "yes", "l", {literal})"#);
-            let answer = prometheus.api("/api/v1/query", &[("query", &hit)]);
-            let labels = &answer["data"]["result"][0]["metric"];
-            assert_eq!(labels["l"].as_str().unwrap_or_default(), value, "{hit:?}: {answer}");
+            let response = prometheus.api("/api/v1/query", &[("query", &hit)]);
+            let labels = &response["data"]["result"][0]["metric"];
+            assert_eq!(labels["l"].as_str().unwrap_or_default(), value, "{hit:?}: {response}");
             labels["hit"] == "yes"
         };
         for member in &members {
             assert!(matches(member), "{literal:?} does not match {member:?}");
         }
-        // What differs a little from a member is more telling than what differs much.
+        // Texts that are similar to a member find more faults than others.
         let member = which.get(&members);
         let mut others = vec![stranger, member.chars().skip(1).collect()];
         others.extend([format!("{member}x"), format!("x{member}"), format!("{member}\n")]);

@@ -1,7 +1,7 @@
-//! Upstreams asked through a proxy, with `--proxy` and `--no-proxy`: a real one before a real Prometheus.
+//! Upstreams behind a proxy, with `--proxy` and `--no-proxy`: a real proxy before a real Prometheus.
 //!
-//! Here is what goes through and what goes past it; `allowlist` has what may not be asked through it, `faults` a proxy in
-//! trouble, and `secrets` how its password is kept.
+//! This file tests which upstreams are reached through the proxy. `allowlist` tests which are allowed, `faults` a proxy that fails,
+//! and `secrets` its password.
 
 mod allowlist;
 mod faults;
@@ -15,27 +15,27 @@ use crate::support::process::{Server, free_port, wait_until};
 use crate::support::prometheus;
 use crate::support::tinyproxy::{PASSWORD, Tinyproxy, USER};
 
-/// A mirror that asks all but names without a dot through a proxy.
+/// A mirror that connects through a proxy, except to names without a dot.
 fn mirror_behind(proxy: &str) -> Mirror {
     Mirror::start_with(&["--proxy", proxy, "--no-proxy", ""])
 }
 
-/// A mirror that goes past a proxy to what is listed. Nobody listens where it is, which whoever is led there would notice.
+/// A mirror that bypasses a proxy for listed hosts. The proxy does not exist, so its use would be noticed.
 fn mirror_past_no_proxy(list: &str) -> Mirror {
     Mirror::start_with(&["--proxy", &format!("http://127.0.0.1:{}", free_port()), "--no-proxy", list])
 }
 
-/// The verdict of a connection test: `OK`, or what its error says.
+/// The verdict of a test connection: `OK`, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    if answer.json["status"] == "OK" {
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    if response.json["status"] == "OK" {
         return "OK".to_owned();
     }
-    assert_eq!(answer.json["error"]["_type"], "MetricStoreConnectionError", "{}", answer.text);
-    answer.json["error"]["details"].as_str().unwrap().to_owned()
+    assert_eq!(response.json["error"]["_type"], "MetricStoreConnectionError", "{}", response.text);
+    response.json["error"]["details"].as_str().unwrap().to_owned()
 }
 
-/// Wants a connection test to fail with all of these words.
+/// Checks that a test connection fails with all these words.
 fn check_fails(mirror: &Mirror, details: &Value, says: &[&str]) {
     let verdict = verdict(mirror, details);
     for part in says {
@@ -43,13 +43,13 @@ fn check_fails(mirror: &Mirror, details: &Value, says: &[&str]) {
     }
 }
 
-/// Host and port of Connection Details, as a proxy is told them.
+/// Host and port of Connection Details, as in a request to a proxy.
 fn target(details: &Value) -> String {
     format!("{}:{}", details["host"].as_str().unwrap(), details["port"])
 }
 
 #[test]
-fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
+fn an_upstream_is_called_through_the_proxy_on_connections_that_are_kept() {
     let proxy = Tinyproxy::start("");
     let (mirror, details) = (mirror_behind(&proxy.url()), prometheus::shared().details());
     for _ in 0..5 {
@@ -58,7 +58,7 @@ fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
     assert_eq!(proxy.tunnels(&target(&details)), 1);
     mirror.line_with(&format!("proxy={}", proxy.address()));
 
-    // Whatever was open is gone with the proxy, and opened anew once it is there again.
+    // All connections end with the proxy, and are opened again when it is back.
     proxy.kill();
     check_fails(&mirror, &details, &["through the proxy", &proxy.address(), "Connection refused", "--proxy"]);
     proxy.start_again();
@@ -67,10 +67,10 @@ fn an_upstream_is_asked_through_the_proxy_on_connections_that_are_kept() {
 }
 
 #[test]
-fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_https_too() {
+fn an_https_upstream_is_called_through_the_proxy_and_the_way_to_the_proxy_may_be_https_too() {
     let certificates = Certificates::of("127.0.0.1");
     let (proxy, prometheus) = (Tinyproxy::start(""), certificates.prometheus());
-    // What the proxy lacks: it speaks TLS, and hands on what it is told.
+    // nginx adds TLS to the proxy, and forwards all bytes.
     let tls = Server::start("socat", "socat", |_, port| {
         let Certificates { certificate, key, .. } = &certificates;
         let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
@@ -87,7 +87,7 @@ fn an_https_upstream_is_asked_through_the_proxy_and_the_way_to_the_proxy_may_be_
         assert!(proxy.tunnels(&format!("127.0.0.1:{port}")) > before, "{url}");
     }
 
-    // One that does not trust the authority trusts neither end: it is said which one it met first.
+    // A mirror that does not trust the CA trusts neither server: the error names the one that it met first.
     let says = |url: &str| verdict(&mirror_behind(url), &details);
     let (of_upstream, of_proxy) = (says(&proxy.url()), says(&of_tls));
     assert!(
@@ -125,6 +125,6 @@ fn the_variable_is_read_as_other_programs_read_it_and_counts_with_a_proxy_only()
     // It replaces the default, which has the loopback addresses in it.
     check_fails(&start(".svc,10.0.0.0/8,localhost", &with_proxy), &details, &["through the proxy"]);
     assert_eq!(verdict(&start("", &with_proxy), &details), "OK");
-    // A list that is none is of no interest where there is no proxy.
+    // Without a proxy, an invalid list does not matter.
     assert_eq!(verdict(&start("192.168.1.*", &[]), &details), "OK");
 }

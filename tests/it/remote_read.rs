@@ -1,8 +1,8 @@
-//! Samples by remote read: how it is asked for, what a stream is answered with, what is asked instead where an upstream has none,
-//! and that allow-list, proxy, credentials and deadline hold for it as for any call.
+//! Remote read: the requests, the streams, the range selectors that replace it, and that allow-list, proxy, credentials and
+//! deadline hold for it, too.
 //!
-//! Here and in `refused` a stub misbehaves; `both_ways` compares both ways on real servers. Faults of the connection and of a stream
-//! are in `faults::reads`.
+//! Here and in `refused`, a stub misbehaves. `both_ways` compares both ways on real servers. `faults::reads` has faults of the
+//! connection and of the stream.
 
 mod access;
 mod both_ways;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::operation::page::Page;
 use crate::support::ask::{Query, assert_error, assert_points};
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{self, Nan};
 use crate::support::protobuf::{bytes, fields, number, take_varint, text};
 use crate::support::samples::Series;
@@ -23,11 +23,11 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
 const UPSTREAM_REQUESTS: &str = "prometheusmirror_upstream_requests_total";
 
-/// The range of the questions here, in milliseconds.
+/// The range of the queries here, in milliseconds.
 const RANGE: (i64, i64) = (START + 1_200_000, START + 1_800_000);
 
-/// The questions that read samples.
-fn questions() -> Vec<Query> {
+/// The queries that read samples.
+fn queries() -> Vec<Query> {
     let of = |query: Query| query.between(RANGE.0, RANGE.1);
     vec![
         of(Query::gauge("stub_metric")),
@@ -47,7 +47,7 @@ fn stream_of(value: f64) -> Reply {
     streamed::reply(frame(&series(&[("__name__", "stub_metric"), ("job", "a")], &chunks)))
 }
 
-fn ask(mirror: &Mirror, stub: &Stub, query: &Query) -> Answer {
+fn ask(mirror: &Mirror, stub: &Stub, query: &Query) -> Response {
     mirror.metric(&stub.details(), query.0.clone())
 }
 
@@ -63,12 +63,12 @@ fn reads_with(mirror: &Mirror, outcome: &str) -> f64 {
 }
 
 #[test]
-fn a_read_is_posted_once_for_a_question_as_the_protocol_says() {
+fn a_read_is_posted_once_for_a_query_as_the_protocol_says() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    for (nth, query) in questions().iter().enumerate() {
+    for (nth, query) in queries().iter().enumerate() {
         stub.upon_reads(|_| stream_of(1.5));
-        let answer = ask(&mirror, &stub, query);
-        assert_eq!(answer.status, 200, "{query:?}: {}", answer.text);
+        let response = ask(&mirror, &stub, query);
+        assert_eq!(response.status, 200, "{query:?}: {}", response.text);
         let reads = stub.read_requests();
         assert_eq!(reads.len(), 1, "{query:?}");
         let read = &reads[0];
@@ -83,7 +83,7 @@ fn a_read_is_posted_once_for_a_question_as_the_protocol_says() {
         assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, 0.0]);
     }
     assert_eq!(stub.requests(), [], "nothing else was asked");
-    assert_eq!(reads_with(&mirror, "ok"), questions().len() as f64);
+    assert_eq!(reads_with(&mirror, "ok"), queries().len() as f64);
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn a_path_prefix_comes_before_the_path_of_a_read() {
         _ => Reply::http(404, "text/plain", "404 page not found"),
     });
     let details = json!({"url": format!("http://127.0.0.1:{}/select/0/prometheus", stub.port())});
-    let answer = Mirror::start().metric(&details, questions()[0].0.clone());
-    assert_eq!(answer.points().len(), 61, "{}", answer.text);
+    let response = Mirror::start().metric(&details, queries()[0].0.clone());
+    assert_eq!(response.points().len(), 61, "{}", response.text);
 }
 
 /// The series of the real answer, as Prometheus was loaded with them.
@@ -149,8 +149,8 @@ fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
                 assert_points(&ask(Query::gauge("stored"), nan), &expected, 1e-15, &what);
                 for method in ["EVENT_COUNT", "MAX", "PERCENTILE_75"] {
                     let expected = oracle::buckets(&[&series], method, (START, END), 50_000_000, nan);
-                    let answer = ask(Query::gauge("stored").aggregated(method, 50_000_000), nan);
-                    assert_points(&answer, &expected, 1e-12, &what);
+                    let response = ask(Query::gauge("stored").aggregated(method, 50_000_000), nan);
+                    assert_points(&response, &expected, 1e-12, &what);
                 }
             }
             let expected = oracle::rates(&series, START, END, Nan::None);
@@ -159,26 +159,26 @@ fn what_a_prometheus_streamed_becomes_the_points_it_was_loaded_with() {
     }
     assert_eq!(stub.requests(), [], "nothing else was asked");
 
-    // All series together: too many where there is room for one, all of them in buckets.
+    // All series together: too many for a raw query, but not in buckets.
     stub.upon_reads(|_| streamed::reply(streamed::whole()));
-    let answer = ask(Query::gauge("stored"), Nan::None);
-    assert_error(&answer, "RemoteMirrorError", &["Too many metrics.", "7 series", "differ in series"]);
+    let response = ask(Query::gauge("stored"), Nan::None);
+    assert_error(&response, "RemoteMirrorError", &["Too many metrics.", "7 series", "differ in series"]);
     let all: Vec<Series> = NAMES.iter().map(|name| loaded(name)).collect();
     let all: Vec<&Series> = all.iter().collect();
     for method in ["EVENT_COUNT", "MIN", "PERCENTILE_50"] {
         let expected = oracle::buckets(&all, method, (START, END), 50_000_000, Nan::None);
-        let answer = ask(Query::gauge("stored").aggregated(method, 50_000_000), Nan::None);
-        assert_points(&answer, &expected, 1e-12, method);
+        let response = ask(Query::gauge("stored").aggregated(method, 50_000_000), Nan::None);
+        assert_points(&response, &expected, 1e-12, method);
     }
 }
 
 #[test]
-fn an_empty_stream_is_no_samples_and_not_asked_again_by_a_range_selector() {
+fn an_empty_stream_means_no_samples_and_no_range_selector_follows() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     stub.upon_reads(|_| streamed::reply(b""));
     let zeros: Vec<Vec<f64>> =
         (0..10).map(|nth| RANGE.0 + nth * 60_000).map(|at| vec![0.0, at as f64, (at + 60_000) as f64]).collect();
-    for (query, expected) in questions().iter().zip([&[][..], &[], &[], &zeros, &[]]) {
+    for (query, expected) in queries().iter().zip([&[][..], &[], &[], &zeros, &[]]) {
         assert_points(&ask(&mirror, &stub, query), expected, 0.0, &format!("{query:?}"));
     }
     let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
@@ -206,11 +206,11 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     .into_iter()
     .enumerate()
     {
-        let answer = ask(&mirror, &stub, &query.between(RANGE.0, RANGE.1));
-        assert_points(&answer, &minutes(1.5), 0.0, "what PromQL says");
+        let response = ask(&mirror, &stub, &query.between(RANGE.0, RANGE.1));
+        assert_points(&response, &minutes(1.5), 0.0, "what PromQL says");
         assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, nth as f64 + 1.0]);
     }
-    // What PromQL cannot say is an error: how many there are, and what to do.
+    // If PromQL cannot compute the response, it is an error that says how many there are, and what to do.
     let query = Query::gauge("stub_metric").aggregated("PERCENTILE_90", 60_000).between(RANGE.0, RANGE.1);
     stub.behave(|request| match request.promql() {
         promql if promql.starts_with("count(") || promql.starts_with("sum(count_over") => {
@@ -227,8 +227,8 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     assert_error(&raw, "RemoteMirrorError", &["Too many metrics.", "or more series", "differ in pod"]);
 }
 
-/// Three million samples, one each 10 ms: more than can be kept, and more than fit into an answer in JSON. Of three blocks only
-/// one has numbers, so that a million points lie in nearly all of them.
+/// Three million samples, one every 10 ms: more than the mirror keeps, and more than fit into a JSON response. Only one block of
+/// three has numbers, so that almost all blocks contain a part of a million points.
 const EVERY_MS: i64 = 10;
 const MANY: i64 = 3_000_000;
 const BLOCK: i64 = 60_000;
@@ -241,12 +241,12 @@ fn time_of(nth: i64) -> i64 {
     START + nth * EVERY_MS
 }
 
-/// Which of them lie in a range: from the first on, up to before the last.
+/// The samples in a range: from the first on, up to before the last.
 fn many_within(from: i64, to: i64) -> (i64, i64) {
     (((from - START).max(0) + EVERY_MS - 1) / EVERY_MS, ((to - START).div_euclid(EVERY_MS) + 1).min(MANY))
 }
 
-/// Those that a remote read asks for, a block a chunk.
+/// The samples of a remote read, a block in each chunk.
 fn many_streamed(request: &Request) -> Reply {
     let (from, to) = range_of(&request.body);
     let (first, end) = many_within(from, to);
@@ -260,7 +260,7 @@ fn many_streamed(request: &Request) -> Reply {
     streamed::reply(blocks.flat_map(chunk).collect::<Vec<u8>>())
 }
 
-/// Those that a range selector asks for.
+/// The samples of a range selector.
 fn many_as_json(request: &Request) -> Reply {
     let time = request.millis("time");
     let (_, length) = request.promql().rsplit_once('[').unwrap();
@@ -287,12 +287,12 @@ fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
         details["requestTimeout"] = json!(100_000);
         for latest_first in [false, true] {
             let query = Query::gauge("stub_metric").between(START, time_of(MANY)).latest_first(latest_first);
-            let answer = mirror.metric(&details, query.0);
-            let points = answer.points();
+            let response = mirror.metric(&details, query.0);
+            let points = response.points();
             let what = format!("{way}, latest first {latest_first}");
             let in_order = (0..MANY).map(|nth| if latest_first { MANY - 1 - nth } else { nth });
             let times = in_order.filter(|nth| is_finite(*nth)).map(|nth| time_of(nth) as f64);
-            assert_eq!((points.len(), answer.is_partial()), (1_000_000, true), "{what}");
+            assert_eq!((points.len(), response.is_partial()), (1_000_000, true), "{what}");
             assert!(times.zip(&points).all(|(time, point)| *point == [1.5, time]), "{what}");
         }
         let calls = if is_streamed { stub.reads() } else { stub.requests().len() };
@@ -301,7 +301,7 @@ fn a_raw_range_of_more_samples_than_can_be_kept_is_read_in_shorter_windows() {
     }
 }
 
-/// The start and the end that a read asks for.
+/// The start and the end of a read.
 fn range_of(body: &[u8]) -> (i64, i64) {
     let message = snap::raw::Decoder::new().decompress_vec(body).unwrap();
     let mut query = fields(&message)[0].1;

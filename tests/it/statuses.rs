@@ -1,30 +1,29 @@
-//! What the mirror says of an HTTP status that comes without data: by a real nginx before a real Prometheus where one answers like
-//! that in the field.
+//! The errors for HTTP statuses without data, mostly with a real nginx before a real Prometheus.
 
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
 use crate::support::certificates::Certificates;
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::nginx;
 use crate::support::process::{free_port, wait_until};
 use crate::support::prometheus;
 use crate::support::samples::{HOUR, T0};
 use crate::support::stub::{Reply, Stub};
 
-/// Stands in bodies, queries and credentials that no error may repeat.
+/// A text in bodies, queries and credentials that no error may repeat.
 const SECRET: &str = "hush-5ca1ab1e";
 
-/// The error of an answer.
-fn error_of(answer: &Answer) -> &Value {
-    if answer.status == 200 { &answer.json["error"] } else { &answer.json }
+/// The error of a response.
+fn error_of(response: &Response) -> &Value {
+    if response.status == 200 { &response.json["error"] } else { &response.json }
 }
 
-/// Wants the last answer to be an error that says all this and that the log has by its code, as a warning or not.
-fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &[&str]) {
-    let error = error_of(answer);
-    assert_eq!(error["_type"], kind, "{code}: {}", answer.text);
+/// Checks that the last response is an error with these parts, and that the log has it by its code, as a warning or not.
+fn check_error(mirror: &Mirror, response: &Response, kind: &str, code: &str, says: &[&str]) {
+    let error = error_of(response);
+    assert_eq!(error["_type"], kind, "{code}: {}", response.text);
     let details = error["details"].as_str().unwrap();
     for part in says {
         assert!(details.contains(part), "{code}: {part:?} is not in {details}");
@@ -45,11 +44,11 @@ fn check_error(mirror: &Mirror, answer: &Answer, kind: &str, code: &str, says: &
     assert!(matches!(count, Some(Ok(1..))), "{counted}: {count:?}");
 }
 
-fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
+fn test_connection(mirror: &Mirror, details: &Value) -> Response {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
-/// An expression of so many bytes, over a range of the samples.
+/// An expression of this number of bytes, over a range of the samples.
 fn long_query(bytes: usize) -> Value {
     let expression = format!("vector({})", "1".repeat(bytes));
     json!({"conditions": [condition("~", &expression)], "startTime": T0, "endTime": T0 + HOUR})
@@ -91,10 +90,10 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let at = |path: &str| json!({"url": nginx.url(path), "requestTimeout": 10_000});
     let as_user = |password: &str| json!({"url": nginx.url("/users/").replace("//", &format!("//ever:{password}@"))});
     for details in [at("/prom/"), as_user(SECRET)] {
-        let answer = test_connection(&mirror, &details);
-        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+        let response = test_connection(&mirror, &details);
+        assert_eq!(response.json["status"], "OK", "{}", response.text);
     }
-    // The first is let through.
+    // The first passes.
     test_connection(&mirror, &at("/busy/"));
     let check = |details: Value, code: &str, says: &[&str]| {
         check_error(&mirror, &test_connection(&mirror, &details), "MetricStoreConnectionError", code, says);
@@ -128,14 +127,14 @@ fn what_nginx_answers_before_a_prometheus_is_told_by_its_status() {
     let says = ["413", "too long", "shorten"];
     let too_long = mirror.metric(&at("/small/"), long_query(2_000));
     check_error(&mirror, &too_long, "RemoteMirrorError", "query_too_long", &says);
-    // The values of a label are asked for by GET, which nginx refuses with 414, and then by POST.
+    // The mirror queries the values of a label by GET, which nginx refuses with 414, and then by POST.
     let values = json!({"field": {"fieldName": "job"}, "fieldValuePrefix": "x".repeat(10_000)});
     let found = mirror.post("/api/field/value", &json!({"connectionDetails": at("/prom/"), "query": values}));
     assert_eq!((found.status, &found.json["values"]), (200, &json!([])), "{}", found.text);
 }
 
 #[test]
-fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
+fn an_https_port_that_is_called_by_http_is_told_to_be_one() {
     let certificates = Certificates::of("localhost");
     let tls = format!(
         "ssl_certificate {}; ssl_certificate_key {};",
@@ -145,9 +144,9 @@ fn an_https_port_that_is_asked_by_http_is_told_to_be_one() {
     let (nginx, prometheus, mirror) = (nginx::start(" ssl", "", &tls), certificates.prometheus(), Mirror::start());
     wait_until(|| prometheus.log(), || std::net::TcpStream::connect(("127.0.0.1", prometheus.port())).is_ok());
     for server in [nginx, prometheus] {
-        let answer = test_connection(&mirror, &server.details());
+        let response = test_connection(&mirror, &server.details());
         let says = ["400", "may use https", "as url", &server.port().to_string()];
-        check_error(&mirror, &answer, "MetricStoreConnectionError", "wrong_protocol", &says);
+        check_error(&mirror, &response, "MetricStoreConnectionError", "wrong_protocol", &says);
     }
 }
 
@@ -162,9 +161,9 @@ fn a_client_certificate_that_nginx_demands_is_asked_for_by_name() {
     );
     let nginx = nginx::start(" ssl", "", &tls);
     let mirror = Mirror::start_with(&["--ca-path", certificates.authority.to_str().unwrap()]);
-    let answer = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
+    let response = test_connection(&mirror, &json!({"url": format!("https://localhost:{}/", nginx.port())}));
     let says = ["400", "may require a client certificate", "cert_file and key_file"];
-    check_error(&mirror, &answer, "MetricStoreConnectionError", "request_refused", &says);
+    check_error(&mirror, &response, "MetricStoreConnectionError", "request_refused", &says);
 }
 
 #[test]
@@ -174,7 +173,7 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
         let stub = Stub::start(move |_| reply.clone());
         check_error(&mirror, &test_connection(&mirror, &stub.details()), "MetricStoreConnectionError", code, says);
     };
-    // As Mimir and Cortex answer.
+    // The response of Mimir and Cortex.
     check(Reply::http(401, "text/plain; charset=utf-8", "no org id\n"), "tenant_required", &["X-Scope-OrgID"]);
     let reason = "the request has been rejected because the tenant exceeded the request rate limit (err-mimir-tenant-max-request-rate)";
     check(Reply::error(429, "too_many_requests", reason), "too_many_requests", &["429", reason]);
@@ -195,6 +194,6 @@ fn the_words_of_a_refusal_are_kept_if_they_are_prometheus_own() {
     check(Reply::raw(bearer), "credentials_required", &["WWW-Authenticate: Bearer)", "--upstreams-file"]);
     let later = "HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n";
     check(Reply::raw(later), "too_many_requests", &["again after 30 s"]);
-    // As Prometheus answers while it replays its write-ahead log.
+    // The response of Prometheus while it replays its write-ahead log.
     check(Reply::http(503, "text/plain", "Service Unavailable"), "unavailable", &["503", "may be starting"]);
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus that speaks only https and asks for a password, with a certificate of an authority of our own.
+//! A real Prometheus that requires https and a password, with a certificate of a CA of the tests.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use crate::support::certificates::{Certificates, ENCODED, PASSWORD};
 use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::{Server, wait_until};
 
-/// A mirror that trusts the authorities in a file, or in a directory.
+/// A mirror that trusts the CA certificates in a file, or in a directory.
 fn trusting(path: &Path) -> Mirror {
     Mirror::start_with(&["--ca-path", path.to_str().unwrap()])
 }
@@ -21,11 +21,11 @@ fn url(server: &Server, host: &str, credentials: &str) -> Value {
     json!({"url": format!("https://{credentials}{host}:{port}/")})
 }
 
-/// The verdict of a connection test: its status, or what its error says.
+/// The verdict of a test connection: its status, or the text of its error.
 fn verdict(mirror: &Mirror, details: &Value) -> String {
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    let error = &answer.json["error"];
-    if error.is_null() { answer.json["status"].to_string() } else { error.to_string() }
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    let error = &response.json["error"];
+    if error.is_null() { response.json["status"].to_string() } else { error.to_string() }
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn an_upstream_may_speak_https_and_ask_for_a_password() {
     let wrong = verdict(&mirror, &url(&prometheus, "localhost", "ever:wrong-secret@"));
     assert!(wrong.contains("401") && !wrong.contains("wrong-secret"), "{wrong}");
 
-    // Another name than the certificate's, and a mirror that trusts public authorities only.
+    // A name that is not in the certificate, and a mirror that trusts only public CAs.
     let other_name = verdict(&mirror, &url(&prometheus, "127.0.0.1", &format!("ever:{ENCODED}@")));
     let distrusting = verdict(&Mirror::start(), &with_password);
     for (refused, says) in [(other_name, "its certificate is not for this host"), (distrusting, "--ca-path")] {
@@ -68,7 +68,7 @@ fn authorities_may_stand_in_the_files_of_a_directory_as_kubernetes_mounts_them()
         fs::copy(&certificates.authority, data.join(name)).unwrap();
         symlink(Path::new("..data").join(name), mounted.join(name)).unwrap();
     }
-    // What is no entry of the ConfigMap is not read.
+    // Files that are not entries of the ConfigMap are not read.
     fs::write(mounted.join(".hidden"), "no certificate").unwrap();
     fs::create_dir(mounted.join("directory")).unwrap();
 
@@ -88,7 +88,7 @@ fn authorities_may_stand_in_the_files_of_a_directory_as_kubernetes_mounts_them()
 #[test]
 fn a_file_of_authorities_that_is_none_stops_the_start_and_is_named() {
     let certificates = Certificates::of("localhost");
-    // Beside a good file; without a culprit it is the directory itself.
+    // Beside a good file. If no file is at fault, the error names the directory.
     let check = |make: &dyn Fn(&Path), culprit: Option<&str>, says: &str| {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(&certificates.authority, folder.path().join("good.pem")).unwrap();

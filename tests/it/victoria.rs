@@ -1,4 +1,4 @@
-//! The same gauges on VictoriaMetrics, whose ranges are left-open: raw and in buckets, against the same oracle.
+//! The same gauges on VictoriaMetrics, whose ranges are left-open: raw and in buckets, compared with the same oracle.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::support::process::agent;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, one, select};
 use crate::support::victoria;
 
-/// VictoriaMetrics keeps some fifteen decimal digits of a value, and sums in another order.
+/// VictoriaMetrics stores about fifteen decimal digits of a value, and sums in another order.
 const DIGITS: f64 = 1e-9;
 
 #[test]
@@ -42,8 +42,8 @@ fn polls_of_adjacent_ranges_see_every_sample_once() {
 fn raw_rates_are_those_of_the_samples() {
     let gateway = Gateway::to_victoria();
     for name in ["jobs_15s_total", "gappy_total", "ten_days_total"] {
-        let answer = gateway.ask(&Query::counter(name).between(T0, T0 + 10 * DAY));
-        assert_points(&answer, &oracle::rates(one(name, &[]), T0, T0 + 10 * DAY, Nan::None), DIGITS, name);
+        let response = gateway.ask(&Query::counter(name).between(T0, T0 + 10 * DAY));
+        assert_points(&response, &oracle::rates(one(name, &[]), T0, T0 + 10 * DAY, Nan::None), DIGITS, name);
     }
 }
 
@@ -54,9 +54,9 @@ fn every_method_of_a_gauge_covers_exactly_its_buckets() {
         let query = labels.iter().fold(Query::gauge(name), |query, (key, value)| query.label(key, value));
         let gauges = select(name, labels);
         for method in METHODS.into_iter().filter(|method| gauges.len() == 1 || !method.starts_with("PERCENTILE")) {
-            let answer = gateway.ask(&query.clone().between(start, end).aggregated(method, bucket));
+            let response = gateway.ask(&query.clone().between(start, end).aggregated(method, bucket));
             let expected = oracle::buckets(&gauges, method, (start, end), bucket, Nan::None);
-            assert_points(&answer, &expected, DIGITS, &format!("{method} of {name} by {bucket} ms from {start}"));
+            assert_points(&response, &expected, DIGITS, &format!("{method} of {name} by {bucket} ms from {start}"));
         }
     };
     check("room_celsius", &[], T0, T0 + HOUR, MINUTE);
@@ -69,7 +69,7 @@ fn every_method_of_a_gauge_covers_exactly_its_buckets() {
     check("queue_depth", &[], T0, T0 + 3 * HOUR, MINUTE);
     check("gappy_level", &[], T0 + 41, T0 + 3 * HOUR, 73_331);
     check("gappy_level", &[], T0, T0 + 3 * HOUR, 10 * SECOND);
-    // The size of a bucket decides how VictoriaMetrics would align the steps if it were let.
+    // By default, VictoriaMetrics would align the steps by the size of the bucket.
     check("room_celsius", &[], T0 + 7123, T0 + 3 * HOUR, 61_001);
 }
 
@@ -80,18 +80,18 @@ fn more_buckets_than_one_query_may_have_are_all_there() {
     for (method, limit, latest_first) in [("EVENT_COUNT", 1_000_000, false), ("MAX", 7, true)] {
         let all = oracle::buckets(&select("sparse_level", &[]), method, range, SECOND, Nan::None);
         let query = Query::gauge("sparse_level").between(range.0, range.1).aggregated(method, SECOND);
-        let answer = gateway.ask(&query.limit(limit).latest_first(latest_first));
-        assert_cut(&answer, &oracle::cut(all, limit, latest_first), DIGITS, method);
+        let response = gateway.ask(&query.limit(limit).latest_first(latest_first));
+        assert_cut(&response, &oracle::cut(all, limit, latest_first), DIGITS, method);
     }
 }
 
 #[test]
 fn a_metric_that_does_not_exist_is_not_found_here_either() {
     let gateway = Gateway::to_victoria();
-    let answer = gateway.ask(&Query::gauge("no_such_metric").between(T0, T0 + HOUR));
-    assert_error(&answer, "MetricNotFoundError", &["no_such_metric"]);
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0 - 2 * DAY, T0 - DAY));
-    assert_points(&answer, &[], 0.0, "a range without samples");
+    let response = gateway.ask(&Query::gauge("no_such_metric").between(T0, T0 + HOUR));
+    assert_error(&response, "MetricNotFoundError", &["no_such_metric"]);
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0 - 2 * DAY, T0 - DAY));
+    assert_points(&response, &[], 0.0, "a range without samples");
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn fields_are_known_here_too() {
 
 #[test]
 fn the_connection_is_fine() {
-    let answer = Gateway::to_victoria().connection();
-    assert_eq!((answer.status, answer.json["status"].as_str()), (200, Some("OK")), "{}", answer.text);
+    let response = Gateway::to_victoria().connection();
+    assert_eq!((response.status, response.json["status"].as_str()), (200, Some("OK")), "{}", response.text);
 }
 
 #[test]
 fn the_newest_half_minute_is_what_was_scraped() {
-    // VictoriaMetrics answers range queries of small steps with earlier values there, unless they go on beyond now.
+    // For range queries of small steps, VictoriaMetrics returns earlier values there, unless the range ends after now.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let end = now / MINUTE * MINUTE + now % MINUTE / (10 * SECOND) * 10 * SECOND;
     let start = end - 2 * MINUTE;

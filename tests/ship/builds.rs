@@ -1,5 +1,5 @@
-//! Two bundles for air-gapped sites, each with an image of its own, made of the files as they stand here. Whatever test
-//! needs an image or a bundle takes it from here: they are made once, which takes two minutes.
+//! Two bundles for air-gapped sites, each with a separate image, built from the files in the working tree. All tests that need an
+//! image or a bundle share them, since building takes two minutes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use crate::support::process::require;
 
-/// Where the bundles are, and all that it takes to make them. They stay there for whoever wants to look at them.
+/// The folder of the bundles and of everything that makes them. They stay there after the tests.
 const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/ship");
 
-/// Makes a bundle in the folder `$0`, under the umask `$1`, of what the next commit could have. The crates come along, because
-/// there is no network at the build, and the image to build in is made first.
+/// Makes a bundle in the folder `$0`, with the umask `$1`, from the files that the next commit would contain. The crates are
+/// included, since the build has no network, and the image to build in is made first.
 const MAKE: &str = r#"
 umask "$1"
 cd "$CARGO_MANIFEST_DIR"
@@ -51,22 +51,22 @@ impl Bundle {
         &self.path
     }
 
-    /// The file of this version's that ends like this, such as `tgz`.
+    /// The file of this version with this ending, such as `tgz`.
     pub fn file(&self, ending: &str) -> PathBuf {
         self.path.join(format!("prometheusmirror-{}.{ending}", env!("CARGO_PKG_VERSION")))
     }
 
-    /// The image, as `docker load` takes it.
+    /// The image for `docker load`.
     pub fn docker_archive(&self) -> PathBuf {
         self.file("docker.tar")
     }
 
-    /// The image, in the layout of OCI.
+    /// The image in the OCI layout.
     pub fn oci_archive(&self) -> PathBuf {
         self.file("oci.tar")
     }
 
-    /// The digest of the image's configuration in the archive for docker, which is what docker calls the image's id.
+    /// The digest of the image's configuration in the archive for docker, which is docker's id of the image.
     pub fn image_id(&self) -> String {
         let manifest = from_tar(&self.docker_archive(), "manifest.json");
         let config = manifest[0]["Config"].as_str().expect("the name of a configuration");
@@ -86,10 +86,10 @@ pub fn from_tar(archive: &Path, name: &str) -> Value {
     serde_json::from_str(&text.unwrap()).unwrap()
 }
 
-/// The two, made by different people in different places.
+/// The two bundles, made by different users in different places.
 pub fn bundles() -> &'static [Bundle; 2] {
     static BUNDLES: OnceLock<Result<[Bundle; 2], String>> = OnceLock::new();
-    // A failure is kept as well, or every test would wait for it anew.
+    // A failure is kept as well, or every test would build again.
     BUNDLES.get_or_init(make_both).as_ref().unwrap_or_else(|why| panic!("{why}"))
 }
 

@@ -1,5 +1,4 @@
-//! The bundle for air-gapped sites: what is in it, that it is the same whoever makes it, and that it comes into being whole
-//! or not at all.
+//! The bundle for air-gapped sites: its content, that it is reproducible, and that it is created as a whole or not at all.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,7 +81,7 @@ fn the_chart_is_the_one_of_this_version() {
             assert!(about.lines().any(|shown| shown == line), "no `{line}` in {about}");
         }
     }
-    // What is there for its readers alone.
+    // Files that are only for readers.
     let list = run("tar", |tar| tar.arg("--list").arg("--file").arg(bundle().file("tgz"))).unwrap();
     assert!(list.lines().any(|name| name == "prometheusmirror/README.md"), "{list}");
     assert!(list.lines().all(|name| name.starts_with("prometheusmirror/")), "{list}");
@@ -103,7 +102,7 @@ fn both_archives_hold_the_image_under_its_name() {
     let blob = |digest: &Value| format!("./blobs/{}", digest.as_str().unwrap().replace(':', "/"));
     let second = from_tar(&oci, &blob(&from_tar(&oci, &blob(&index[0]["digest"]))["config"]["digest"]));
 
-    // The same layers, to be run in the same way.
+    // The same layers and the same configuration.
     for key in ["rootfs", "os", "architecture", "created"] {
         assert_eq!((&first[key], first[key].is_null()), (&second[key], false), "{key}");
     }
@@ -135,8 +134,8 @@ fn a_bundle_that_cannot_be_made_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(folder.path().join("sub")).unwrap().count(), 0);
 }
 
-/// Behind a proxy that signs TLS with an authority of its own, cargo has to trust that authority. The cargo of this build says
-/// what it was given, and ends the build.
+/// Behind a proxy that signs TLS with its own CA, cargo must trust that CA. The cargo of this build prints its settings, and ends
+/// the build.
 #[test]
 fn the_build_trusts_the_authority_that_it_is_given() {
     require("busybox", "busybox-static");

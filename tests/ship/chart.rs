@@ -1,5 +1,5 @@
-//! The chart: what it renders, for whom, and what it refuses. Every rule that it promises is a test on manifests that both a
-//! real helm 4 and a real helm 3 have rendered from it; the schemas of Kubernetes judge them besides.
+//! The chart: what it renders and what it refuses. Each rule has a test on manifests that a real helm 4 and a real helm 3 have
+//! rendered. The schemas of Kubernetes judge them, too.
 
 mod certificates;
 mod environment;

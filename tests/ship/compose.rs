@@ -1,4 +1,4 @@
-//! `compose.yaml`: read by a real compose, and in step with what it starts. No engine runs containers here.
+//! `compose.yaml`: a real compose reads it, and it agrees with the image. No engine runs containers here.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::builds::run;
 use crate::chart::manifests;
 use crate::support::process::require;
 
-/// What compose makes of these files.
+/// The configuration that compose makes of these files.
 fn services(files: &[&str]) -> Value {
     require("docker-compose", "docker-compose");
     let understood = run("docker-compose", |compose: &mut Command| {
@@ -36,7 +36,7 @@ fn compose_starts_the_image_of_this_version_as_locked_down_as_it_can_be() {
 }
 
 #[test]
-fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_asked() {
+fn the_key_is_a_file_and_only_the_prometheus_beside_it_is_queried() {
     let services = services(&["compose.yaml"]);
     let variables = services["mirror"]["environment"].as_object().unwrap();
     for name in variables.keys() {

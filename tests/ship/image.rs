@@ -1,8 +1,7 @@
-//! The image: what it says of itself, what is in it, and that its program works where there is nothing else, as anyone, on
-//! a file system that cannot be written.
+//! The image: its metadata, its content, and that its program runs with nothing else, as any user, on a read-only file system.
 //!
-//! No engine runs containers here. The root of one is what the image's layer holds, with what an engine or a kubelet puts
-//! there besides; the program runs in it by chroot, in a namespace of mounts of its own.
+//! No engine runs containers here. The root of a container is the layer of the image, with the files that an engine or a kubelet
+//! adds. The program runs in it by chroot, in a separate mount namespace.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -25,7 +24,7 @@ use crate::support::samples::{HOUR, T0, one};
 /// The user of the image.
 const USER: &str = "65532:65532";
 
-/// One as OpenShift gives it to a container.
+/// A user as OpenShift assigns it to a container.
 const ANY_USER: &str = "1000670000:0";
 
 /// The program in the image.
@@ -50,7 +49,7 @@ impl Image {
         Image { config: parsed(&file(&manifest[0]["Config"])), layers, folder }
     }
 
-    /// Unpacks the one that the bundle for air-gapped sites has for whatever reads OCI.
+    /// Unpacks the OCI image of the bundle for air-gapped sites.
     fn unpack_oci() -> Image {
         let folder = tempfile::tempdir().unwrap();
         untar(&builds::bundles()[0].oci_archive(), folder.path());
@@ -61,7 +60,7 @@ impl Image {
         Image { config: parsed(&blob(&manifest["config"])), layers, folder }
     }
 
-    /// Makes the root of a container of its layers.
+    /// Makes the root of a container from its layers.
     fn into_root(self) -> Root {
         let root = Root { path: self.folder.path().join("root"), _folder: self.folder };
         fs::create_dir(&root.path).unwrap();
@@ -84,14 +83,14 @@ struct Root {
 }
 
 impl Root {
-    /// Puts a file there, as an engine would.
+    /// Writes a file there, as an engine would.
     fn put(&self, name: &str, text: &str) {
         let path = self.path.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    /// A command that becomes the image's program as this user, in this root and unable to write to it.
+    /// A command that executes the program of the image as this user, in this root, which it cannot write.
     fn command(&self, user: &str) -> Command {
         require("unshare", "util-linux");
         let mut command = Command::new("unshare");
@@ -106,41 +105,41 @@ impl Root {
         command
     }
 
-    /// What the program says to these arguments.
+    /// The output of the program with these arguments.
     fn run(&self, user: &str, args: &[&str], variables: &[(&str, &str)]) -> Output {
         self.command(user).args(args).envs(variables.iter().copied()).output().unwrap()
     }
 }
 
-/// A name server of one name, on a loopback address of its own.
+/// A name server with one name, at a separate loopback address.
 struct NameServer(UdpSocket);
 
 impl NameServer {
     const ADDRESS: &str = "127.99.0.53";
 
-    /// The full name, and the short one that a cluster's search list makes it of.
+    /// The full name, and the short one that the search list of a cluster completes to it.
     const NAME: &str = "prometheus.monitoring.svc.cluster.local";
     const SHORT: &str = "prometheus.monitoring";
 
-    /// What a kubelet writes into a pod.
+    /// The file that a kubelet writes into a pod.
     fn resolv_conf() -> String {
         format!("nameserver {}\nsearch mirror.svc.cluster.local svc.cluster.local\noptions ndots:5\n", Self::ADDRESS)
     }
 
-    /// Answers for ever with 127.0.0.1 to the question for that name's IPv4 address, with nothing to other questions for
-    /// it, and that there is no other name (RFC 1035).
+    /// Responds to questions for the IPv4 address of the name with 127.0.0.1, to other questions for the name without records, and
+    /// to others that the name does not exist (RFC 1035). Never returns.
     fn start() {
         let socket = UdpSocket::bind((Self::ADDRESS, 53)).expect("these tests need root, for a name server's port");
         let server = NameServer(socket);
         std::thread::spawn(move || {
             let mut question = [0; 512];
             while let Ok((length, from)) = server.0.recv_from(&mut question) {
-                let _ = server.0.send_to(&Self::answer(&question[..length]), from);
+                let _ = server.0.send_to(&Self::response(&question[..length]), from);
             }
         });
     }
 
-    fn answer(question: &[u8]) -> Vec<u8> {
+    fn response(question: &[u8]) -> Vec<u8> {
         let (mut at, mut labels) = (12, Vec::new());
         while question[at] > 0 {
             let end = at + 1 + question[at] as usize;
@@ -152,13 +151,13 @@ impl NameServer {
         let is_for_ipv4 = question[at + 1..at + 3] == [0, 1];
         let answers = u8::from(is_known && is_for_ipv4);
         let code = if is_known { 0 } else { 3 };
-        let mut answer = question[..2].to_vec();
-        answer.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
-        answer.extend(&question[12..end]);
+        let mut response = question[..2].to_vec();
+        response.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
+        response.extend(&question[12..end]);
         if answers > 0 {
-            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+            response.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
         }
-        answer
+        response
     }
 }
 
@@ -187,7 +186,7 @@ fn the_image_says_how_it_is_to_be_run() {
     let revision = label("revision").as_str().unwrap().to_owned();
     let commit = revision.strip_suffix("-dirty").unwrap_or(&revision);
     assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{revision}");
-    // No variable that would be a setting: the defaults are the program's own.
+    // No variable that is a setting: the program has its own defaults.
     assert!(config["config"]["Env"].as_array().unwrap().iter().all(|env| env.as_str().unwrap().starts_with("PATH=")));
 }
 
@@ -237,7 +236,7 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
     NameServer::start();
     let root = Image::unpack().into_root();
     root.put("etc/resolv.conf", &NameServer::resolv_conf());
-    // As a Secret is mounted.
+    // As Kubernetes mounts a Secret.
     root.put("etc/prometheusmirror/key/apiKey", API_KEY);
     let key = ("API_KEY_FILE", "/etc/prometheusmirror/key/apiKey");
     let prometheus = prometheus::shared().details();
@@ -251,14 +250,14 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
         let mirror = Mirror::start_by(command);
         for host in [NameServer::NAME, NameServer::SHORT] {
             let details = json!({"host": host, "port": prometheus["port"]});
-            let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-            assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{user} {host}: {answer:?}");
+            let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+            assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{user} {host}: {response:?}");
             let mut conditions = vec![condition("__counter__", "http_requests_total")];
             conditions.extend(labels.iter().map(|(key, value)| condition(key, value)));
             let query = json!({"conditions": conditions, "startTime": start, "endTime": end});
-            let answer = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
-            assert_points(&answer, &expected, 1e-9, &format!("{user} {host}"));
-            assert_eq!(answer.key.as_deref(), Some(API_KEY));
+            let response = mirror.post("/api/metric", &json!({"connectionDetails": details, "query": query}));
+            assert_points(&response, &expected, 1e-9, &format!("{user} {host}"));
+            assert_eq!(response.key.as_deref(), Some(API_KEY));
         }
         // The health check, as an engine runs it.
         let port = mirror.base().rsplit_once(':').unwrap().1;
@@ -272,7 +271,7 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
     }
 }
 
-/// `ask` of an image's program, in a root with nothing else in it.
+/// `ask` of the program of an image, in a root with nothing else.
 fn check_ask(image: Image) {
     let root = image.into_root();
     let url = prometheus::shared().url("");
@@ -297,12 +296,12 @@ fn check_ask(image: Image) {
 }
 
 #[test]
-fn its_program_asks_from_a_shell() {
+fn ask_works_in_a_shell_of_the_image() {
     check_ask(Image::unpack());
 }
 
 #[test]
-fn the_program_of_the_air_gapped_bundle_asks_from_a_shell() {
+fn ask_works_in_a_shell_with_the_program_of_the_bundle() {
     check_ask(Image::unpack_oci());
 }
 

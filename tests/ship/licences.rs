@@ -1,4 +1,4 @@
-//! What is collected as the licence texts of a crate, and that a crate without one is not shipped.
+//! How the licence texts of a crate are collected, and that a crate without one is not shipped.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::builds::run;
 use crate::bundle::files;
 
-/// What is collected of a crate `bare` that has these files, for a binary that needs no other.
+/// The licence texts of a crate `bare` with these files, for a binary without other crates.
 fn collect(crate_files: &[&str]) -> Result<Vec<String>, String> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

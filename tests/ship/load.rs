@@ -1,4 +1,4 @@
-//! load.sh, with each tool that it knows, from a stick whose name has a space in it.
+//! load.sh with each tool that it supports, from a path with a blank.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::chart::helm::HELMS;
 use crate::site::{Machine, Outcome, PASSWORD, Registry, USER};
 use crate::support::process::{free_port, require, tool};
 
-/// The image, as its name ends in a registry.
+/// The end of the name of the image in a registry.
 const NAME: &str = "stackstate/prometheusmirror";
 
 /// The tools in the order in which they are preferred for a push.
@@ -19,19 +19,19 @@ fn bundle() -> &'static Bundle {
     &bundles()[0]
 }
 
-/// The image, as the chart names it.
+/// The image in the chart.
 fn image() -> String {
     format!("docker.io/{NAME}:{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// What the script prints for the one who called it from the folder of the bundle.
+/// The output of the script when it is called from the folder of the bundle.
 fn command(rest: &str) -> String {
     let chart = format!("./prometheusmirror-{}.tgz", env!("CARGO_PKG_VERSION"));
     let namespace = "--namespace monitoring --create-namespace";
     format!("\nhelm upgrade --install prometheusmirror {chart} {namespace}{rest} --set global.apiKey=API_KEY\n")
 }
 
-/// It failed, with a sentence that has these parts.
+/// Checks that it failed, with a sentence that has these parts.
 fn check_failed(outcome: &Outcome, parts: &[&str]) {
     assert!(!outcome.succeeded, "{outcome:?}");
     assert_eq!(outcome.out.find("helm"), None, "{outcome:?}");
@@ -40,8 +40,8 @@ fn check_failed(outcome: &Outcome, parts: &[&str]) {
     }
 }
 
-/// What came to the registry is the image of the bundle: the very manifest from the archive for OCI, which docker and podman
-/// do not push; they make one, of the configuration in theirs.
+/// Checks that the registry has the image of the bundle: the manifest of the OCI archive. docker and podman do not push that
+/// manifest; they make one with the same configuration.
 fn check_pushed(registry: &Registry, path: &str, tool: &str) {
     let (digest, manifest) = registry.manifest(&format!("{path}{NAME}")).expect("an image");
     match tool {
@@ -77,7 +77,7 @@ fn the_helm_command_that_it_prints_installs_the_image_from_there() {
             let outcome = machine.load_from(folder, &args);
             assert!(outcome.succeeded, "{outcome:?}");
             let line = outcome.out.lines().last().unwrap();
-            // There is no cluster here. What would be installed in one is what is rendered.
+            // There is no cluster here, so the chart is only rendered.
             let rendered = line.replace("helm upgrade --install", "\"$0\" template");
             for version in HELMS {
                 let helm = tool(&format!("helm-{version}/helm"));
@@ -93,7 +93,7 @@ fn the_helm_command_that_it_prints_installs_the_image_from_there() {
 fn each_tool_loads_the_image_into_its_engine() {
     let check = |tool: &str, asked: &[&str], expected: &str| {
         let machine = Machine::new(bundle(), &[tool]);
-        // What skopeo loads is for podman and CRI-O.
+        // skopeo loads for podman and CRI-O.
         let viewer = if tool == "skopeo" { "podman" } else { tool };
         if tool == "skopeo" {
             require("podman", "podman");
@@ -111,7 +111,7 @@ fn each_tool_loads_the_image_into_its_engine() {
     let id = id.trim_start_matches("sha256:");
     check("podman", &inspect, id);
     check("skopeo", &inspect, id);
-    // That is the namespace in which a kubelet looks.
+    // A kubelet uses this namespace.
     let list = ["--namespace", "k8s.io", "images", "list", &format!("name=={image}")];
     check("ctr", &list, &bundle().oci_digest());
 }
@@ -135,7 +135,7 @@ fn the_first_tool_that_is_there_is_used_and_one_without_its_engine_is_not_there(
     check(&machine, &[], "podman");
     machine.uninstall("podman");
     check(&machine, &push, "skopeo");
-    // A node of Kubernetes has this one, and skopeo may be there for the registry's sake.
+    // A node of Kubernetes has this one, and may have skopeo for the registry.
     check(&machine, &[], "ctr");
     machine.uninstall("skopeo");
     check(&machine, &push, "ctr");
@@ -182,7 +182,7 @@ fn whatever_is_damaged_stops_it_before_anything_is_loaded_or_pushed() {
             check(name, |path| fs::write(path, "").unwrap(), &[]);
         }
     }
-    // Cut off between two lines, as where a stick was pulled out too early.
+    // Cut between two lines, as if a USB stick was removed too early.
     let cut = |path: &Path| {
         let text = fs::read_to_string(path).unwrap();
         fs::write(path, text.split_inclusive('\n').take(3).collect::<String>()).unwrap();
@@ -199,7 +199,7 @@ fn the_sums_are_checked_by_what_is_there_to_check_them() {
     let machine = Machine::new(bundle(), &["skopeo"]);
     machine.uninstall("sha256sum");
     check_failed(&machine.load(&[]), &["neither sha256sum nor shasum"]);
-    // It is a script for `env perl`.
+    // shasum is a Perl script.
     machine.install("shasum");
     machine.install("perl");
     assert!(machine.load(&[]).succeeded);
@@ -217,7 +217,7 @@ fn a_push_that_fails_says_why_in_the_words_of_the_tool() {
         let outcome = machine.load(&["--with", tool, "--plain-http", &nobody]);
         check_failed(&outcome, &["connection refused", &ours]);
         assert!(!outcome.err.contains("add --plain-http"), "advice that cannot help: {outcome:?}");
-        // docker and ctr take the loopback addresses for registries that need no TLS.
+        // docker and ctr treat loopback addresses as registries without TLS.
         match tool {
             "podman" | "skopeo" => {
                 let outcome = machine.load(&["--with", tool, &closed]);
@@ -244,12 +244,13 @@ fn a_push_is_by_the_one_who_has_logged_in() {
         let mut machine = Machine::new(bundle(), &[tool]);
         let target = format!("{}/{tool}", registry.address());
         if tool == "ctr" {
-            // It keeps no login, and asks at a terminal, which `script` is.
+            // It stores no login, and prompts on a terminal, which `script` provides.
             require("script", "bsdutils");
             machine.install("script");
             machine.install("sh");
             let load = format!("sh load.sh --with ctr --user {USER} --plain-http {target}");
-            let outcome = machine.answer(&["script", "--quiet", "--return", "--command", &load, "/dev/null"], PASSWORD);
+            let outcome =
+                machine.run_with_input(&["script", "--quiet", "--return", "--command", &load, "/dev/null"], PASSWORD);
             assert!(outcome.succeeded, "{outcome:?}");
         } else {
             machine.log_in(&registry);

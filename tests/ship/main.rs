@@ -1,9 +1,9 @@
-//! The tests of what is shipped: the image, the chart, the bundle for air-gapped sites. A binary of its own beside `it`,
-//! because it needs other programs (buildah, helm) and root, and because its builds keep every core busy, which the
-//! tests there that watch the clock must not suffer from: cargo runs one binary after the other.
+//! The tests of the image, the chart and the bundle for air-gapped sites. This is a separate binary because it needs other programs
+//! (buildah, helm) and root, and because its builds keep all cores busy, which would disturb the tests in `it` that measure time:
+//! cargo runs one binary after the other.
 //!
-//! As there, what is tested is the real thing: the Dockerfile is executed, the charts are rendered by real helms, the
-//! bundle is made and unpacked. If a program is missing, the tests fail and say what to install; they never skip.
+//! The real artifacts are tested: the Dockerfile is executed, real helms render the charts, the bundle is made and unpacked. If a
+//! program is missing, the tests fail and say what to install; they never skip.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
 
 // The two binaries share the mirror's clients and servers, each uses some of them.

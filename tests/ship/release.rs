@@ -1,4 +1,4 @@
-//! scripts/release: the version in every file that names it, and what it refuses to build.
+//! scripts/release: the version in every file that contains it, and the refusals.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::builds::run;
 use crate::chart::helm::text;
 use crate::support::process::require;
 
-/// A repository with the files as they stand here, in one commit.
+/// A repository with the current files in one commit.
 fn repository() -> TempDir {
     require("git", "git");
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +33,7 @@ fn git(folder: &Path, args: &[&str]) -> String {
     run("git", |git| git.current_dir(folder).args(args)).unwrap()
 }
 
-/// Calls the script in the repository, from a folder elsewhere.
+/// Runs the script of the repository from another folder.
 fn release(repository: &Path, args: &[&str]) -> (bool, String) {
     let output = Command::new(repository.join("scripts/release")).args(args).current_dir("/tmp").output().unwrap();
     (output.status.success(), text(&output))
@@ -57,13 +57,13 @@ fn a_version_is_written_wherever_it_is_named_and_nowhere_else() {
     ] {
         assert!(read(file).lines().any(|found| found == line), "no `{line}` in {file}");
     }
-    // Both lock files fit: cargo would say so otherwise.
+    // Both lock files fit, or cargo would fail.
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
         let args =
             ["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1", "--manifest-path", manifest];
         run("cargo", |cargo| cargo.current_dir(folder).args(args)).unwrap();
     }
-    // What is left names the version of something else.
+    // The remaining matches are versions of something else.
     let left = git(folder, &["grep", "--fixed-strings", "--name-only", env!("CARGO_PKG_VERSION")]);
     for file in left.lines() {
         let is_other =

@@ -1,4 +1,4 @@
-//! The SBOM and the licences in the bundle, judged by what Cargo tells of the crates and by what is in the image.
+//! The SBOM and the licences in the bundle, compared with Cargo's data on the crates and with the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,8 +11,8 @@ use crate::builds::{bundles, run};
 use crate::bundle::files;
 use crate::support::process::tool;
 
-/// This crate, and the crates that are linked into the binary or were needed to compile it, with their licences; each as
-/// its name and version.
+/// This crate, and the crates that are linked into the binary or were needed to compile it, by name and version, with their
+/// licences.
 fn crates() -> (String, BTreeMap<String, String>) {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let text = run("cargo", |cargo| {
@@ -46,12 +46,12 @@ fn sbom() -> Value {
     serde_json::from_slice(&fs::read(bundles()[0].file("cdx.json")).unwrap()).unwrap()
 }
 
-/// What stands in one component.
+/// The content of one component.
 fn field<'a>(component: &'a Value, pointer: &str) -> &'a str {
     component.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {component}"))
 }
 
-/// The root of a container of the image, from the archive for OCI; the SBOM was made of the other one.
+/// The root of a container from the OCI archive; the SBOM was made of the other archive.
 fn root() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     run("tar", |tar| tar.arg("-xf").arg(bundles()[0].oci_archive()).arg("-C").arg(folder.path())).unwrap();
@@ -119,7 +119,7 @@ fn the_sbom_names_every_crate_of_the_binary_and_no_other() {
 
 #[test]
 fn the_sbom_names_what_is_linked_in_besides_in_the_version_that_is_in_the_binary() {
-    // The stand-in for the build image is of this machine's toolchain.
+    // The replacement of the build image uses the toolchain of this machine.
     let installed = |package: &str| {
         run("dpkg-query", |query| {
             query.args(["--show", "--showformat", "${source:Package} ${source:Version}", package])

@@ -1,5 +1,5 @@
-//! A site without a way to the internet: its registry, and a machine of its with a copy of the bundle and some of the tools
-//! that load.sh knows. All are real, new, and have their storages, sockets and logins to themselves.
+//! A site without internet access: its registry, and a machine with a copy of the bundle and some of the tools that load.sh
+//! supports. All are real and new, with separate storages, sockets and logins.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,15 +13,15 @@ use tempfile::TempDir;
 use crate::builds::{Bundle, run};
 use crate::support::process::{Server, agent, require, wait_until};
 
-/// Who may push to a registry that wants to know, and how a login of theirs is kept by docker, podman and skopeo.
+/// A user who may push to a registry with authentication, and the stored login of docker, podman and skopeo.
 pub const USER: &str = "ever";
 pub const PASSWORD: &str = "ever/so:hush";
 const LOGIN: &str = "ZXZlcjpldmVyL3NvOmh1c2g=";
 
-/// The password, as bcrypt keeps it.
+/// The password as a bcrypt hash.
 const HASH: &str = "$2b$04$U8D66NyKaDD/cdGl8YejYeU6eMDFYJE1sVYUak3cYn1zqoMQXXRtC";
 
-/// A registry that speaks no TLS.
+/// A registry without TLS.
 pub struct Registry {
     server: Server,
 }
@@ -49,12 +49,13 @@ impl Registry {
             vec!["serve".to_owned(), file.to_str().unwrap().to_owned()]
         });
         let registry = Registry { server };
-        let answers = || agent().get(registry.server.url("/v2/")).call().is_ok_and(|answer| answer.status() == status);
-        wait_until(|| "the registry answers".to_owned(), answers);
+        let is_up =
+            || agent().get(registry.server.url("/v2/")).call().is_ok_and(|response| response.status() == status);
+        wait_until(|| "the registry answers".to_owned(), is_up);
         registry
     }
 
-    /// As it stands in the name of an image.
+    /// Its address in the name of an image.
     pub fn address(&self) -> String {
         self.server.url("").replace("http://", "")
     }
@@ -65,10 +66,10 @@ impl Registry {
         let kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
         let request = agent().get(self.server.url(&format!("/v2/{repository}/manifests/{tag}")));
         let request = request.header("Accept", kinds).header("Authorization", format!("Basic {LOGIN}"));
-        let mut answer = request.call().unwrap();
-        let digest = answer.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
-        let text = answer.body_mut().read_to_string().unwrap();
-        assert!(answer.status() == 200 || answer.status() == 404, "{repository}: {text}");
+        let mut response = request.call().unwrap();
+        let digest = response.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
+        let text = response.body_mut().read_to_string().unwrap();
+        assert!(response.status() == 200 || response.status() == 404, "{repository}: {text}");
         Some((digest?, serde_json::from_str(&text).unwrap()))
     }
 }
@@ -80,7 +81,7 @@ pub struct Machine {
     variables: Vec<(&'static str, PathBuf)>,
 }
 
-/// What a script did.
+/// The result of a script.
 #[derive(Debug)]
 pub struct Outcome {
     pub succeeded: bool,
@@ -97,7 +98,7 @@ impl Outcome {
 }
 
 impl Machine {
-    /// One with a bundle, what every machine has, and these tools, whose engines run.
+    /// A machine with a bundle, the usual programs, and these tools, whose engines run.
     pub fn new(bundle: &Bundle, tools: &[&str]) -> Machine {
         let mut machine = Machine { folder: tempfile::tempdir().unwrap(), engines: vec![], variables: vec![] };
         for folder in ["bin", "home"] {
@@ -150,7 +151,7 @@ impl Machine {
         socket
     }
 
-    /// Without a network for containers, of which there will be none. In a namespace of its own, because it mounts its data.
+    /// Without a network for containers, since there are none. In a separate namespace, because it mounts its data.
     fn start_docker(&mut self) {
         require("dockerd", "docker.io");
         let containerd = self.start_containerd();
@@ -171,7 +172,7 @@ impl Machine {
         wait_until(|| format!("docker answers: {:?}", version()), || version().is_ok());
     }
 
-    /// Has a program of the developer's machine here, too.
+    /// Makes a program of the developer's machine available here.
     pub fn install(&self, program: &str) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
@@ -179,7 +180,7 @@ impl Machine {
         symlink(found, self.path("bin").join(program)).unwrap();
     }
 
-    /// Takes a program away again.
+    /// Removes a program.
     pub fn uninstall(&self, program: &str) {
         fs::remove_file(self.path("bin").join(program)).unwrap();
     }
@@ -189,7 +190,7 @@ impl Machine {
         self.variables.push((variable, value.into()));
     }
 
-    /// Has the user log in for docker, podman and skopeo.
+    /// Logs the user in for docker, podman and skopeo.
     pub fn log_in(&mut self, registry: &Registry) {
         let text = format!(r#"{{"auths": {{"{}": {{"auth": "{LOGIN}"}}}}}}"#, registry.address());
         fs::write(self.path("home/config.json"), text).unwrap();
@@ -197,7 +198,7 @@ impl Machine {
         self.set("REGISTRY_AUTH_FILE", self.path("home/config.json"));
     }
 
-    /// Where the bundle is, as it may be on a stick.
+    /// The path of the bundle, such as on a USB stick.
     pub fn bundle(&self) -> PathBuf {
         self.path("usb stick")
     }
@@ -206,25 +207,25 @@ impl Machine {
         self.folder.path().join(name)
     }
 
-    /// Runs a program of the machine's.
+    /// Runs a program of the machine.
     pub fn run(&self, program: &str, args: &[&str]) -> Result<String, String> {
         run(self.path("bin").join(program), |command| self.settle(command).args(args))
     }
 
-    /// Calls load.sh, from the folder of the bundle.
+    /// Runs load.sh from the folder of the bundle.
     pub fn load(&self, args: &[&str]) -> Outcome {
         self.load_from(&self.bundle(), args)
     }
 
-    /// Calls load.sh from another folder.
+    /// Runs load.sh from another folder.
     pub fn load_from(&self, folder: &Path, args: &[&str]) -> Outcome {
         let mut command = Command::new("/bin/sh");
         command.current_dir(folder).arg(self.bundle().join("load.sh")).args(args);
         Outcome::of(self.settle(&mut command).output())
     }
 
-    /// Runs a program in the folder of the bundle, and types a line in.
-    pub fn answer(&self, command: &[&str], line: &str) -> Outcome {
+    /// Runs a program in the folder of the bundle, with a line of input.
+    pub fn run_with_input(&self, command: &[&str], line: &str) -> Outcome {
         let mut program = Command::new(self.path("bin").join(command[0]));
         program.args(&command[1..]).current_dir(self.bundle());
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,4 +1,4 @@
-//! What is done about a panic, besides what becomes of its thread: it is counted, and logged at a limited rate.
+//! Counts panics, and logs them at a limited rate.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::log::{self, Limit};
 use crate::metrics::Metrics;
 
-/// How many panics are logged in a minute.
+/// How many panics are logged per minute.
 const LOGGED_IN_A_MINUTE: u64 = 10;
 
-/// Watches over all panics from now on.
+/// Counts and logs all panics from now on.
 pub(in crate::server) fn watch(metrics: Arc<Metrics>) {
     let limit = Limit::new(LOGGED_IN_A_MINUTE, Duration::from_secs(60));
     panic::set_hook(Box::new(move |panic| {
@@ -22,8 +22,8 @@ pub(in crate::server) fn watch(metrics: Arc<Metrics>) {
     }));
 }
 
-/// Where it happened, and its message, if that is a fixed text: others may hold what must not be logged. And how many were not
-/// logged before it.
+/// The log line of a panic: where it happened, and how many before it were not logged. It has the message only if that is a
+/// fixed text, since other messages may contain secrets.
 fn line_of(panic: &PanicHookInfo<'_>, left_out: u64) -> log::Line {
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     log::Line::new("panic")

@@ -1,4 +1,4 @@
-//! What the system is asked about the order in which threads get their turn on a core.
+//! The scheduling policy of the process.
 
 use std::fs;
 
@@ -9,12 +9,12 @@ use thread_priority::{
 
 use crate::log;
 
-/// Has this thread, and all it starts from now on, not interrupt others when they are woken (`SCHED_BATCH`, see sched(7)).
+/// Sets `SCHED_BATCH` (see sched(7)) for this thread and all that it starts from now on, so that they do not preempt other
+/// threads when they are woken.
 ///
-/// A request goes through the hands of several threads. Each that is woken would interrupt the one that has woken it and
-/// has not finished yet, or an upstream on the same machine; a short answer would take a quarter more CPU. On a core that
-/// is busy they wait for their turn instead, some milliseconds at most, and their part of the time stays the same.
-/// Who has set the policy or the niceness himself has decided otherwise.
+/// Several threads process a request, one after the other. Otherwise, each would preempt the one that woke it, or an upstream on
+/// the same machine, and a short response would take a quarter more CPU. On a busy core, these threads now wait for their turn,
+/// some milliseconds at most; their share of the CPU stays the same. If the admin has set a policy or a niceness, it stays.
 pub(in crate::server) fn do_not_interrupt() {
     if usual_scheduling() != Some(true) {
         return;
@@ -22,15 +22,16 @@ pub(in crate::server) fn do_not_interrupt() {
     let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
     let niceness = ThreadPriority::Os(ThreadPriorityOsValue::default());
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), niceness, policy) {
-        // Not allowed in some sandbox, perhaps. All works without.
+        // A sandbox may forbid it. The mirror works without it.
         log::debug(|| log::Line::new("scheduling").text("error", format!("{error:?}")));
     }
 }
 
-/// Whether the process has the policy and the niceness that processes have, both 0; proc_pid_stat(5) numbers its fields.
+/// Whether the process has the default policy and niceness, which are both 0. The numbers of the fields are those of
+/// proc_pid_stat(5).
 fn usual_scheduling() -> Option<bool> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The second, a name in brackets, may hold anything.
+    // The second field is a name in parentheses, which may contain any character.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3).copied();
     Some(field(19)? == "0" && field(41)? == "0")

@@ -1,4 +1,4 @@
-//! The listening socket, and the options that the connections accepted on it inherit.
+//! The listening socket, and the options that accepted connections inherit from it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many connections the system keeps waiting until they are accepted.
+/// How many connections may wait in the system until the mirror accepts them.
 const BACKLOG: i32 = 1_024;
 
-/// How long a connection may be silent in the middle of a request, while it takes in a reply, or before its first request: 8 s.
-/// Between requests it may be so for longer (`server/tiny_http/limits`).
+/// How long a connection may be silent in the middle of a request, while it receives a reply, or before its first request: 8 s.
+/// Between requests, it may be silent for longer (`server/tiny_http/limits`).
 pub(in crate::server) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long a write waits for its client: half a second. Then it is looked whether the reply still has its time and its memory
-/// (`server/outgoing`).
+/// How long a write waits for its client: 0.5 s. Then `server/outgoing` checks whether the reply still has time and memory.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Listens on an address. The address of all IPv6 interfaces takes IPv4 as well, and stands for all IPv4 interfaces on a
-/// machine that has no IPv6.
+/// Listens on an address. `::` accepts IPv4 as well; on a machine without IPv6, it means `0.0.0.0`.
 pub(in crate::server) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match bind(address) {
         Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() => {
@@ -35,13 +33,13 @@ fn has_ipv6() -> bool {
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        // Whatever the system's default is.
+        // Set explicitly, since the default differs between systems.
         socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
     }
-    // A restart must not wait for the connections of the process before it to be forgotten.
+    // A restart must not wait until the system has forgotten the connections of the previous process.
     socket.set_reuse_address(true)?;
-    // Accepted connections inherit these. The head and the body of a reply are two writes, which must not wait for each
-    // other's acknowledgement.
+    // Accepted connections inherit these options. The head and the body of a reply may be two writes, and the second must not
+    // wait for the acknowledgement of the first.
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
     socket.set_write_timeout(Some(WRITE_TIMEOUT))?;

@@ -1,22 +1,22 @@
-//! Heads that do not say for certain where their request ends.
+//! Refuses heads that do not say with certainty where their request ends.
 //!
-//! - Defect: tiny_http reads heads leniently. It ignores a `Content-Length` that is no number, takes every `Transfer-Encoding`
-//!   for `chunked`, leaves the trailers of a chunked body on the connection, and takes no line feed alone for the end of a line.
-//!   What it leaves of a body it parses as the next request.
-//! - Seen: a chunked body with the trailer `GGET /-/ready HTTP/1.1` was answered twice, the second time with the key. A reverse
-//!   proxy that reads such a head in another way forwards requests that its rules do not allow (request smuggling).
-//! - Here: such a head is answered with 400. Every response after which something of the request may be left, the one to a
-//!   chunked body included, ends its connection (`server/tiny_http/pipelining`): whatever follows is not answered.
-//! - Defect: tiny_http 0.12 itself answers what is no request, without our key and without telling us. A head with a byte above
-//!   127 is not even answered.
-//! - Here: the copy in `third_party/tiny_http` hands such a head over as a request with a fault, and reads nothing behind it.
+//! - Defect: tiny_http reads heads leniently. It ignores a `Content-Length` that is not a number, treats every
+//!   `Transfer-Encoding` as `chunked`, leaves the trailers of a chunked body on the connection, and does not accept a line feed
+//!   alone as the end of a line. It parses the rest of a body as the next request.
+//! - Seen: a chunked body with the trailer `GGET /-/ready HTTP/1.1` got two responses, the second with the key. A reverse proxy
+//!   that reads such a head differently forwards requests that its rules do not allow (request smuggling).
+//! - Here: the response to such a head is 400. Each response after which a part of the request may be left, such as the one to a
+//!   chunked body, ends its connection (`server/tiny_http/pipelining`).
+//! - Defect: tiny_http 0.12 responds by itself to malformed heads, without the key and without a log line. It does not respond
+//!   at all to a head with a byte above 127.
+//! - Here: the copy in `third_party/tiny_http` hands such a head over as a request with a fault, and reads nothing after it.
 //! - Tests: `tests/it/http/framing.rs`, `tests/it/http/heads.rs`.
 
 use tiny_http::{Fault, HTTPVersion, Header, Request};
 
 use crate::error::Error;
 
-/// Why a request is to be refused, if its head is to blame.
+/// Why the head of a request is refused, if it is.
 pub(in crate::server) fn fault(request: &Request) -> Option<Error> {
     match request.fault() {
         Some(fault) => Some(refusal(fault)),
@@ -24,7 +24,7 @@ pub(in crate::server) fn fault(request: &Request) -> Option<Error> {
     }
 }
 
-/// What a head that is no request to tiny_http is answered with.
+/// The error for a head that tiny_http cannot parse.
 fn refusal(fault: Fault) -> Error {
     Error::BadFraming(match fault {
         Fault::TooLong => return Error::HeadTooLarge,
@@ -45,7 +45,7 @@ fn refusal(fault: Fault) -> Error {
     })
 }
 
-/// Why the end of a request is not certain, if so.
+/// Why the end of a request is uncertain, if it is.
 fn uncertainty(request: &Request) -> Option<&'static str> {
     let line = [request.method().as_str(), request.url()];
     if !line.into_iter().all(is_one_line) || !request.headers().iter().all(is_clean) {
@@ -93,12 +93,12 @@ impl<'r> HeaderValues<'r> {
     }
 }
 
-/// Whether a header is one to every reader (RFC 9110, section 5.5).
+/// Whether every reader understands a header in the same way (RFC 9110, section 5.5).
 fn is_clean(header: &Header) -> bool {
     is_token(header.field.as_str().as_str()) && is_one_line(header.value.as_str())
 }
 
-/// Whether a text has none of the characters that some readers of a head take for the end of a line, or of a text.
+/// Whether a text has no character that some readers of a head treat as the end of a line or of a text.
 fn is_one_line(text: &str) -> bool {
     !text.contains(['\r', '\n', '\0'])
 }

@@ -1,13 +1,13 @@
-//! What a connection may cost before it has brought a request.
+//! Bounds on what a connection may cost before its request is complete.
 //!
-//! - Defect: tiny_http 0.12 bounds none of it. It reads a head of any length, waits for each of its bytes as long as for the
-//!   first, never ends a thread that has to refuse HTTP/2.0, and allocates as much memory as a body announces. It takes any number of
-//!   connections.
-//! - Seen: 512 MiB for a head without an end, after 1.5 s; a thread and two descriptors for each `GET / HTTP/2.0`, until the
-//!   process ended; the end of the process for one `Content-Length` of some terabytes; 512 MiB for 5,500 heads that do not end,
-//!   of 65,000 bytes each, after 4.6 s.
-//! - Here: the copy in `third_party/tiny_http` takes bounds for all of it, and gives a head that is no request to the mirror to
-//!   refuse. These are the bounds.
+//! - Defect: tiny_http 0.12 has no bounds. It reads a head of any length, waits for each byte of it as long as for the first,
+//!   never ends a thread that refuses HTTP/2.0, allocates as much memory as a `Content-Length` announces, and accepts any number
+//!   of connections.
+//! - Seen: 512 MiB for an endless head, after 1.5 s; a thread and two descriptors for each `GET / HTTP/2.0`, until the process
+//!   ended; the end of the process for one `Content-Length` of some terabytes; 512 MiB for 5,500 incomplete heads of 65,000
+//!   bytes each, after 4.6 s.
+//! - Here: the copy in `third_party/tiny_http` takes these bounds, and hands malformed heads over to the mirror, which refuses
+//!   them.
 //! - Tests: those of this file, `tests/it/http/heads.rs`, `tests/it/operation/bodies.rs`,
 //!   `tests/it/operation/connections.rs`.
 
@@ -17,24 +17,24 @@ use tiny_http::{Limits, Request};
 
 use crate::server::os::socket::CONNECTION_TIMEOUT;
 
-/// The most connections: 2,048. Each takes a thread, and with it about 20 KiB.
+/// Maximum number of connections: 2,048. Each has a thread, which takes about 20 KiB.
 const CONNECTIONS: usize = 2_048;
 
-/// The most bytes of all heads that are arriving: 16 MiB.
+/// Maximum size of all heads that are arriving: 16 MiB.
 const HEADS_BYTES: usize = 16 << 20;
 
-/// The most bytes of a head: 64 KiB. Cookies of 16 KiB are nothing unusual.
+/// Maximum size of a head: 64 KiB. Cookies of 16 KiB are common.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// The most headers: 100. A header costs more memory than it has bytes.
+/// Maximum number of headers: 100. A header takes more memory than its bytes.
 const HEADERS: usize = 100;
 
-/// The most bytes of a body that are read only to be discarded, so that a connection can be used again: 64 MiB, as
-/// `--max-request-bytes` allows.
+/// Maximum size of a body that is read and discarded so that its connection can be used again: 64 MiB, which is also the
+/// maximum of `--max-request-bytes`.
 const DISCARDED_BYTES: usize = 64 << 20;
 
-/// How long an idle connection is kept at least; the header `Keep-Alive` tells it to clients. The connection pools of many clients and
-/// reverse proxies keep one for up to 60 s.
+/// How long the mirror keeps an idle connection at least; the header `Keep-Alive` says so. The connection pools of many clients
+/// and reverse proxies keep one for up to 60 s.
 pub(in crate::server) const KEPT: Duration = Duration::from_secs(75);
 
 /// All bounds on connections.
@@ -47,7 +47,7 @@ pub(in crate::server) const LIMITS: Limits = Limits {
     discarded_bytes: DISCARDED_BYTES,
 };
 
-/// Whether the connection of a request ends with it if its body is not read, since more is announced than is discarded.
+/// Whether the announced body is too long to be discarded, so that the connection ends if the mirror does not read it.
 pub(in crate::server) fn announces_more_than_is_discarded(request: &Request) -> bool {
     request.body_length().is_some_and(|length| length > DISCARDED_BYTES)
 }
@@ -70,10 +70,10 @@ mod tests {
     const TICK: Duration = Duration::from_millis(100);
     const IDLE: Duration = Duration::from_millis(600);
 
-    /// How late a thread may get its turn.
+    /// How late the scheduler may run a thread.
     const LATENESS: Duration = Duration::from_secs(2);
 
-    /// A host whose threads may be short.
+    /// A host that reports whether threads are short.
     struct TestHost(AtomicBool);
 
     impl Host for TestHost {
@@ -86,8 +86,8 @@ mod tests {
         }
     }
 
-    /// Answers `requests`, each after `delay`, then measures how long the idle connection stays open. If `is_short`, threads become short
-    /// once all are answered.
+    /// Answers `requests`, each after `delay`, then measures how long the idle connection stays open. If `is_short`, threads become
+    /// short after the last response.
     fn kept(requests: usize, delay: Duration, is_short: bool) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         SockRef::from(&listener).set_read_timeout(Some(TICK)).unwrap();
@@ -117,11 +117,11 @@ mod tests {
     fn a_connection_is_kept_after_its_last_response_for_as_long_as_there_is_room() {
         let none = Duration::ZERO;
         for (requests, delay, is_short, expected) in [
-            // Without a request it is of no use.
+            // A connection without a request is not kept.
             (0, none, false, none),
             (1, none, false, IDLE - TICK),
             (3, none, false, IDLE - TICK),
-            // However long the response took.
+            // Regardless of how long the response took.
             (1, 2 * IDLE, false, IDLE - TICK),
             (1, none, true, none),
         ] {

@@ -1,5 +1,4 @@
-//! Threads for what may have to wait for a client, so that the thread that takes requests in never does, and workers hardly
-//! ever (see `write_permits`).
+//! Threads for tasks that may wait for a client, so that the listener never does, and workers rarely do (see `write_permits`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,13 +12,13 @@ use crate::server::os::threads::Threads;
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// At most so many threads wait for a task; others end when theirs is done. Waiting threads are woken in turns, so a few tasks
-/// a second would keep all of a burst's threads: none of them would ever be idle for [`IDLE`].
+/// The maximum number of threads that wait for a task; others end when their task is done. Waiting threads are woken in turn,
+/// so without this bound, a few tasks a second would keep all threads of a burst: none of them would be idle for [`IDLE`].
 const MAX_IDLE_THREADS: usize = 32;
 
 type BlockingTask = Box<dyn FnOnce() + Send>;
 
-/// As many threads as there are tasks, which are no more than open connections.
+/// One thread for each task. There is at most one task for each open connection.
 pub(in crate::server) struct BlockingThreads {
     name: &'static str,
     state: Mutex<BlockingState>,
@@ -30,17 +29,17 @@ pub(in crate::server) struct BlockingThreads {
 #[derive(Default)]
 struct BlockingState {
     tasks: VecDeque<BlockingTask>,
-    /// How many threads wait for a task. One that has been called and has not come yet counts, but so does its task.
+    /// How many threads wait for a task. A thread that was notified and has not woken yet still counts, and so does its task.
     idle: usize,
-    /// How many threads were started and have not taken their first task yet.
+    /// How many threads have started and have not taken their first task yet.
     starting: usize,
 }
 
 impl BlockingThreads {
-    /// Starts with one thread, which stays: when no more are to be had, tasks wait for it.
+    /// Starts one thread, which never ends: if no further thread can be started, tasks wait for it.
     ///
     /// # Errors
-    /// When not even that is to be had.
+    /// If that thread cannot be started.
     pub(in crate::server) fn start(name: &'static str, threads: Arc<Threads>) -> io::Result<Arc<BlockingThreads>> {
         let state = Mutex::new(BlockingState { starting: 1, ..BlockingState::default() });
         let blocking = Arc::new(BlockingThreads { name, state, changed: Condvar::new(), threads });
@@ -48,7 +47,7 @@ impl BlockingThreads {
         Ok(blocking)
     }
 
-    /// Has a thread do a task, a new one if all are busy. A panic in it costs nothing else.
+    /// Runs a task on an idle thread, or on a new one if all are busy. A panic in it has no effect on others.
     pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.tasks.push_back(Box::new(task));
@@ -83,8 +82,8 @@ impl BlockingThreads {
         thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
-    /// The next task. None when enough threads wait for one already, or there has been none for [`IDLE`]; never for the thread
-    /// that stays.
+    /// The next task. `None`, so that the thread ends, if enough threads wait already or none has come for [`IDLE`]. The thread
+    /// that stays never gets `None`.
     fn next(&self, stays: bool, is_first: bool) -> Option<BlockingTask> {
         let mut state = self.state();
         state.starting -= usize::from(is_first);
@@ -138,7 +137,7 @@ mod tests {
                     gate
                 })
                 .collect();
-            // The last goes first: none waits for one before it.
+            // In reverse order: no task waits for one before it.
             for (nth, gate) in gates.iter().enumerate().rev() {
                 gate.send(()).unwrap();
                 assert_eq!(all.recv_timeout(Duration::from_secs(10)), Ok(nth));
@@ -165,7 +164,7 @@ mod tests {
             gate.send(()).unwrap();
             all.recv_timeout(Duration::from_secs(10)).unwrap();
         }
-        // Each thread holds the pool, as this test does. One of them stays beyond the bound.
+        // Each thread and this test hold a reference. One thread may exceed the bound, because it stays.
         let deadline = Instant::now() + IDLE / 2;
         while Arc::strong_count(&threads) > MAX_IDLE_THREADS + 2 {
             assert!(Instant::now() < deadline, "{} threads stay", Arc::strong_count(&threads) - 1);

@@ -1,6 +1,6 @@
 //! The workers: a fixed number of threads, and the requests that wait for them in a bounded queue.
 //!
-//! What one upstream may hold of both is the matter of `shares`. A request that has found no worker at its deadline is told so then.
+//! `shares` bounds how many workers and places one upstream may hold. A request that waits until its deadline fails then.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,27 +16,27 @@ use crate::error::{Full, Places};
 use crate::metrics::{Held, Metrics};
 use crate::server::workers::shares::Shares;
 
-/// A task. It is called once, with what has come of it; a panic in it costs nothing else.
+/// A task. The pool calls it once, with its outcome. A panic in it has no effect on others.
 pub(in crate::server) type PoolTask = Box<dyn FnOnce(TaskOutcome) + Send>;
 
-/// What has come of a task.
+/// The outcome of a task's wait for a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum TaskOutcome {
-    /// It is on a worker, which does it.
+    /// It runs on a worker.
     Worker {
-        /// Whether there were as many tasks of its upstream as it may have on workers ([`Lane::most`]) when it came.
+        /// Whether its upstream had as many tasks as it may have on workers ([`Lane::most`]) when the task arrived.
         found_most: bool,
     },
-    /// Its deadline has passed while it waited for a worker.
+    /// Its deadline passed while it waited for a worker.
     Expired {
         /// How many workers its upstream holds.
         held_by_upstream: usize,
     },
-    /// Neither a worker nor the queue has room for it.
+    /// There is no worker and no place in the queue for it.
     NoRoom {
-        /// What has no more room.
+        /// What is full.
         full: Full,
-        /// How much there is in all.
+        /// How many workers and places in the queue there are.
         places: Places,
     },
 }
@@ -46,7 +46,7 @@ pub(in crate::server) struct Pool(Arc<PoolCore>);
 
 struct PoolCore {
     state: Mutex<PoolState>,
-    /// Tells the watch over deadlines that there is an earlier one.
+    /// Wakes the thread that watches deadlines when there is an earlier one.
     earlier: Condvar,
     metrics: Arc<Metrics>,
 }
@@ -55,12 +55,12 @@ struct PoolState {
     waiting: VecDeque<WaitingTask>,
     idle: Vec<Thread>,
     shares: Shares,
-    /// The deadline that the watch waits for.
+    /// The deadline that the watching thread waits for.
     watched: Option<Instant>,
 }
 
 impl PoolState {
-    /// Whether the watch has to look for an earlier deadline.
+    /// Whether a deadline is earlier than the watched one.
     fn is_unwatched(&self, deadline: Instant) -> bool {
         self.watched.is_none_or(|watched| deadline < watched)
     }
@@ -77,10 +77,10 @@ struct WaitingTask {
 }
 
 impl Pool {
-    /// Workers, and a queue of so many tasks.
+    /// Starts the workers. `queue` is the maximum number of waiting tasks.
     ///
     /// # Errors
-    /// When there are not so many threads to be had.
+    /// If not all threads can be started.
     pub(in crate::server) fn new(workers: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Pool> {
         let threads = catch_unwind(|| ThreadPool::with_name("worker".to_owned(), workers));
         let threads = threads.map_err(|_| io::Error::other(format!("there are not {workers} for the workers")))?;
@@ -96,7 +96,7 @@ impl Pool {
         Ok(Pool(core))
     }
 
-    /// Has a worker do a task as soon as one is free.
+    /// Runs a task on a worker as soon as one is free and the upstream's share allows it.
     pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: PoolTask) {
         let Pool(core) = self;
         let queued = Held::new(&core.metrics.queue_length);
@@ -106,10 +106,10 @@ impl Pool {
             drop((state, queued));
             return task(TaskOutcome::NoRoom { full, places });
         }
-        let found_most = state.shares.are_at_most(lane);
+        let found_most = state.shares.has_reached_max(lane);
         state.shares.add(lane);
         state.waiting.push_back(WaitingTask { lane, deadline, task, found_most, queued });
-        // The worker that had a task last is woken: the fewer of them are at work in turns, the less memory they keep.
+        // Wake the worker that had a task last: the fewer workers take turns, the less memory they keep.
         let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
         drop(state);
@@ -123,7 +123,7 @@ impl Pool {
 }
 
 impl PoolCore {
-    /// The work of a worker.
+    /// The loop of a worker.
     fn work_for_ever(self: &Arc<PoolCore>) -> ! {
         loop {
             let WaitingTask { lane, task, found_most, queued, .. } = self.next();
@@ -134,16 +134,16 @@ impl PoolCore {
         }
     }
 
-    /// The next task that may run, as soon as there is one. It counts as running.
+    /// Waits for the next task that may run, and counts it as running.
     fn next(&self) -> WaitingTask {
         let this = thread::current();
         let mut state = self.state();
         loop {
-            // Parking may end for no reason, and then the worker is still among the idle.
+            // Parking may end spuriously, and then the worker is still in the list of idle ones.
             let place = state.idle.iter().position(|idle| idle.id() == this.id());
             if let Some(waiting) = PoolCore::take(&mut state) {
                 place.map(|place| state.idle.remove(place));
-                // A task that had no room before may have some now.
+                // The shares have changed, so another task may run now.
                 let another = state.waiting.iter().any(|waiting| state.shares.may_run(waiting.lane));
                 let woken = if another { state.idle.pop() } else { None };
                 drop(state);
@@ -165,8 +165,7 @@ impl PoolCore {
         }
     }
 
-    /// Takes the task to run next: of those whose upstreams have room, one whose upstream holds the fewest workers, and of
-    /// these the oldest.
+    /// Takes the task to run next: among those that may run, one whose upstream holds the fewest workers; among these, the oldest.
     fn take(state: &mut PoolState) -> Option<WaitingTask> {
         let runnable = state.waiting.iter().enumerate().filter(|(_, waiting)| state.shares.may_run(waiting.lane));
         let (index, _) = runnable.min_by_key(|(_, waiting)| state.shares.workers_of(waiting.lane))?;
@@ -175,7 +174,7 @@ impl PoolCore {
         Some(waiting)
     }
 
-    /// Calls the tasks whose deadline has passed while they waited.
+    /// Calls each task whose deadline passes while it waits.
     fn expire_for_ever(&self) -> ! {
         let mut state = self.state();
         loop {
@@ -206,7 +205,7 @@ impl PoolCore {
     }
 }
 
-/// A task on a worker, until it is done, with a panic, too.
+/// Counts a task as running until it is dropped, even if the task panics.
 struct Running<'s> {
     core: &'s PoolCore,
     lane: Lane,
@@ -238,10 +237,10 @@ mod tests {
         Lane { upstream, is_known: false, most: None }
     }
 
-    /// The upstream of a task, and what has come of it.
+    /// The upstream of a task, and its outcome.
     type Begun = (u64, TaskOutcome);
 
-    /// A pool whose tasks say that they begin, and wait until they may end.
+    /// A pool whose tasks report that they begin, and wait until they may end.
     struct Workshop {
         pool: Pool,
         metrics: Arc<Metrics>,
@@ -298,7 +297,7 @@ mod tests {
             self.begun.recv_timeout(Duration::from_millis(30)).is_err()
         }
 
-        /// Ends one task of an upstream, the oldest.
+        /// Ends the oldest task of an upstream.
         fn end_one(&mut self, upstream: u64) {
             drop(self.gates.get_mut(&upstream).unwrap().remove(0));
         }
@@ -387,7 +386,7 @@ mod tests {
         assert_eq!(shop.next_upstreams(2), [1, 1]);
         run_all(&mut shop, &[1, 1, 2, 3, 2]);
         shop.end_one(1);
-        // 1 holds the other worker still.
+        // Upstream 1 still holds the other worker.
         assert_eq!(shop.next(), (2, WORKER));
         shop.end_one(1);
         assert_eq!(shop.next(), (1, WORKER));
@@ -402,7 +401,7 @@ mod tests {
         (0..4).for_each(|_| assert!(shop.run(unknown(1), LONG)));
         (0..3).for_each(|_| assert!(shop.run(unknown(2), LONG)));
         assert_eq!(shop.next_upstreams(7), [1, 1, 1, 1, 2, 2, 2]);
-        // One worker is free: 2 has its share of the workers, and the unknown ones have theirs.
+        // One worker is free: upstream 2 has its share of the workers, and the unknown upstreams have theirs.
         assert!(shop.run(lane(2), LONG) && shop.run(unknown(3), LONG));
         assert!(shop.nothing_begins());
         shop.end_one(2);

@@ -1,122 +1,122 @@
-//! How many tasks there are, and how many of them one upstream may have.
+//! Counts tasks, and bounds how many of them one upstream may have.
 //!
-//! Requests to one upstream have three quarters of the workers and of the queue at most, so that an upstream that does not
-//! answer leaves some to the others. Of the workers, an upstream has three quarters of those that the other upstreams leave, so
-//! that two upstreams that do not answer leave one to the others. All requests to upstreams that have not answered lately
-//! have seven eighths, so that many such upstreams leave some to those that answer.
+//! The requests to one upstream may hold at most three quarters of the workers and of the queue, so that an upstream that does
+//! not answer leaves some to the others. Of the workers, an upstream may hold three quarters of those that the other upstreams do
+//! not hold, so that two upstreams that do not answer leave one worker to the others. The requests to all upstreams that have
+//! not answered lately may hold seven eighths, so that many such upstreams leave some to those that answer.
 
 use std::collections::HashMap;
 
 use crate::api::Lane;
 use crate::error::{Full, Places};
 
-/// An upstream gets a further worker only while it holds fewer than so many times the free ones. This leaves it three quarters of the
-/// workers that the other upstreams do not hold, rounded up; of fewer than four, all.
+/// An upstream gets a further worker only while it holds fewer than this multiple of the free ones. So it may hold three quarters
+/// of the workers that the other upstreams do not hold, rounded up; of fewer than four, all.
 const TIMES_FREE: usize = 3;
 
-/// The tasks there are, and the bounds on them.
+/// The counts of tasks, and their bounds.
 #[derive(Default)]
 pub(super) struct Shares {
-    /// How many workers there are.
+    /// The number of workers.
     workers: usize,
-    /// The most workers with tasks of upstreams that have not answered lately: seven eighths, rounded up.
-    unknown_workers: usize,
-    /// The most tasks, on workers or waiting: in all, of one upstream, and of upstreams that have not answered lately.
-    most: usize,
-    most_of_one: usize,
-    most_unknown: usize,
+    /// How many workers may run tasks of upstreams that have not answered lately: seven eighths, rounded up.
+    max_unknown_workers: usize,
+    /// How many tasks may run or wait: in total, for one upstream, and for all upstreams that have not answered lately.
+    max_tasks: usize,
+    max_tasks_of_one: usize,
+    max_unknown_tasks: usize,
     running: TaskCounts,
-    /// All tasks, running or waiting.
+    /// Running and waiting tasks.
     tasks: TaskCounts,
 }
 
 impl Shares {
-    /// No tasks yet, for so many workers and a queue of this length.
+    /// No tasks. `queue` is the maximum number of waiting tasks.
     pub(super) fn new(workers: usize, queue: usize) -> Shares {
-        let most = workers + queue;
-        // Where one upstream may hold all workers, nothing is gained by leaving others a place in the queue.
-        let (kept_for_others, kept_for_known) = if workers < 4 { (0, 0) } else { (most / 4, most / 8) };
+        let max_tasks = workers + queue;
+        // If one upstream may hold all workers, a place in the queue does not help the others.
+        let (kept_for_others, kept_for_known) = if workers < 4 { (0, 0) } else { (max_tasks / 4, max_tasks / 8) };
         Shares {
             workers,
-            unknown_workers: workers - workers / 8,
-            most,
-            most_of_one: most - kept_for_others,
-            most_unknown: most - kept_for_known,
+            max_unknown_workers: workers - workers / 8,
+            max_tasks,
+            max_tasks_of_one: max_tasks - kept_for_others,
+            max_unknown_tasks: max_tasks - kept_for_known,
             ..Shares::default()
         }
     }
 
     pub(super) fn places(&self) -> Places {
-        Places { workers: self.workers, queue: self.most - self.workers }
+        Places { workers: self.workers, queue: self.max_tasks - self.workers }
     }
 
-    /// What has no room for one more task, if something has none.
+    /// What is full, if there is no room for one more task.
     pub(super) fn full(&self, lane: Lane) -> Option<Full> {
         let (held, unknown) = (self.tasks.of(lane), self.tasks.unknown);
-        if self.tasks.all >= self.most {
+        if self.tasks.all >= self.max_tasks {
             Some(Full::Everything)
-        } else if held >= self.most_of_one {
+        } else if held >= self.max_tasks_of_one {
             Some(Full::Upstream { held })
-        } else if !lane.is_known && unknown >= self.most_unknown {
+        } else if !lane.is_known && unknown >= self.max_unknown_tasks {
             Some(Full::UnknownUpstreams { held: unknown })
         } else {
             None
         }
     }
 
-    /// Whether a worker may take one more task.
+    /// Whether one more worker may take a task of a lane.
     pub(super) fn may_run(&self, lane: Lane) -> bool {
         let free = self.workers - self.running.all;
-        let most = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
-        let is_in_share = self.running.of(lane) < most;
-        is_in_share && (lane.is_known || self.running.unknown < self.unknown_workers)
+        let max = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
+        let is_in_share = self.running.of(lane) < max;
+        is_in_share && (lane.is_known || self.running.unknown < self.max_unknown_workers)
     }
 
-    /// Whether there are as many tasks of an upstream as it may have on workers ([`Lane::most`]).
-    pub(super) fn are_at_most(&self, lane: Lane) -> bool {
-        lane.most.is_some_and(|most| self.tasks.of(lane) >= most)
+    /// Whether an upstream has as many tasks, running or waiting, as it may have on workers ([`Lane::most`]).
+    pub(super) fn has_reached_max(&self, lane: Lane) -> bool {
+        lane.most.is_some_and(|max| self.tasks.of(lane) >= max)
     }
 
-    /// How many workers have tasks of an upstream.
+    /// How many workers run tasks of an upstream.
     pub(super) fn workers_of(&self, lane: Lane) -> usize {
         self.running.of(lane)
     }
 
-    /// A task comes, and waits.
+    /// A task arrives and waits.
     pub(super) fn add(&mut self, lane: Lane) {
         self.tasks.add(lane);
     }
 
-    /// A task that waited is on a worker now.
+    /// A waiting task begins to run.
     pub(super) fn begin(&mut self, lane: Lane) {
         self.running.add(lane);
     }
 
-    /// A task on a worker is done.
+    /// A running task ends.
     pub(super) fn end(&mut self, lane: Lane) {
         self.running.remove(lane);
         self.tasks.remove(lane);
     }
 
-    /// A task that waited is gone.
+    /// A waiting task is removed without having run.
     pub(super) fn remove(&mut self, lane: Lane) {
         self.tasks.remove(lane);
     }
 
-    /// How many tasks there are, running or waiting.
+    /// The number of running and waiting tasks.
     #[cfg(test)]
     pub(super) fn tasks(&self) -> usize {
         self.tasks.all
     }
 
-    /// Whether no task runs, and no upstream is remembered.
+    /// Whether no task runs and no upstream has a count.
     #[cfg(test)]
     pub(super) fn are_idle(&self) -> bool {
         self.running.by_upstream.is_empty() && self.running.unknown == 0
     }
 }
 
-/// How many tasks there are, by upstream.
+/// Numbers of tasks: all, those of upstreams that have not answered lately, and by upstream.
 #[derive(Default)]
 struct TaskCounts {
     all: usize,
@@ -177,7 +177,7 @@ mod tests {
         check(40, 400, &[(lane(1), 330)], Full::Upstream { held: 330 });
         check(20, 200, &[(lane(1), 110), (lane(2), 110)], Full::Everything);
         check(20, 200, &[(unknown(1), 100), (unknown(2), 93)], Full::UnknownUpstreams { held: 193 });
-        // Without a reserve, it is not one upstream that is to blame.
+        // Without a reserve, no single upstream is to blame.
         check(3, 5, &[(lane(1), 8)], Full::Everything);
     }
 }

@@ -1,30 +1,30 @@
-//! How many workers may write their replies themselves.
+//! Bounds how many workers write their replies themselves.
 //!
-//! To hand a reply to another thread costs more than to write it, mostly. But a client may be slow to take it in, and then its
-//! worker waits. So a quarter of the workers write at a time, which is more than ever do while clients are quick; the
-//! others go on with the next request, and none of them waits for a client.
+//! Handing a reply to another thread usually costs more than writing it. But a client may be slow, and then its worker waits.
+//! So at most a quarter of the workers write at a time, which is enough while clients are fast. The other workers hand their
+//! replies over, and never wait for a client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many workers write, and how many may.
+/// How many workers are writing, and how many may.
 pub(in crate::server) struct WritePermits {
     writing: Arc<AtomicUsize>,
-    most: usize,
+    max: usize,
 }
 
-/// A worker that writes, until it is dropped.
+/// Permits a worker to write, until it is dropped.
 pub(in crate::server) struct WritePermit(Arc<AtomicUsize>);
 
 impl WritePermits {
-    /// A quarter of so many workers. Fewer than four all have to be there for the next request.
+    /// Permits for a quarter of the workers. With fewer than four workers, none writes.
     pub(in crate::server) fn among(workers: usize) -> WritePermits {
-        WritePermits { writing: Arc::default(), most: workers / 4 }
+        WritePermits { writing: Arc::default(), max: workers / 4 }
     }
 
-    /// Lets one more worker write, if there may be one more.
+    /// A permit, if fewer workers than allowed are writing.
     pub(in crate::server) fn begin(&self) -> Option<WritePermit> {
-        let one_more = |writing| (writing < self.most).then_some(writing + 1);
+        let one_more = |writing| (writing < self.max).then_some(writing + 1);
         self.writing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(WritePermit(Arc::clone(&self.writing)))
     }

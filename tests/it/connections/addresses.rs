@@ -1,4 +1,4 @@
-//! Several addresses of a name, some of which do not answer, or accept connections and then say nothing.
+//! Names with several addresses, some of which do not answer, or accept connections and then stay silent.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The `requestTimeout` of the tests with mute addresses, of which a quarter is the patience with them.
+/// The `requestTimeout` of the tests with mute addresses. The mirror waits for such an address for a quarter of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long each address is waited for alone where all are mute.
+/// How long the mirror waits for each address alone if all are mute.
 const STAGGER: Duration = Duration::from_millis(300);
 
-/// How long anything else may take.
+/// How long everything else may take.
 const SLACK: Duration = Duration::from_millis(800);
 
-/// Two addresses of the name `two.example`. The resolver puts the one first that has most in common with 127.0.0.1, from where the
-/// mirror connects (RFC 6724, rule 9).
+/// Two addresses of the name `two.example`. The resolver prefers the one that has the longer common prefix with 127.0.0.1, from
+/// which the mirror connects (RFC 6724, rule 9).
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const SECOND_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 129);
 const TWO: &str = "127.0.0.2 two.example\n127.0.0.129 two.example\n";
 
-/// An address that answers no attempt to connect: its queue is full, and nobody accepts.
+/// An address that does not complete connections: its queue is full, and no program accepts.
 struct BlackHole {
     address: SocketAddr,
     _listener: Socket,
@@ -70,7 +70,7 @@ fn an_address_that_does_not_answer_costs_a_fraction_of_a_second() {
 }
 
 #[test]
-fn no_answer_a_refusal_and_no_route_are_told_apart() {
+fn silence_a_refusal_and_no_route_are_told_apart() {
     let mirror = Mirror::start();
     let hole = BlackHole::at("127.0.0.43:0".parse().unwrap());
     let details = json!({"host": "127.0.0.43", "port": hole.address.port(), "requestTimeout": 500});
@@ -78,7 +78,7 @@ fn no_answer_a_refusal_and_no_route_are_told_apart() {
     check_fails(&mirror, &details, SECOND, &says);
     let nobody = json!({"host": "127.0.0.44", "port": hole.address.port()});
     check_fails(&mirror, &nobody, SECOND, &["cannot be reached: Connection refused; check the port"]);
-    // Accepted by the system, but never answered.
+    // The system accepts the connection, but no program answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", silent.local_addr().unwrap());
     let says = ["accepted the connection, but did not answer the TLS hello within", "check that the port uses https"];
@@ -93,13 +93,13 @@ fn two_stubs(first: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Stub
     (Stub::start_at(SocketAddr::new(FIRST.into(), second.port()), first), second)
 }
 
-/// Wants a good answer that takes so long.
+/// Checks for a good response that takes this time.
 fn check_took(mirror: &Mirror, details: &Value, least: Duration) {
     let (said, took) = verdict(mirror, details);
     assert!(said == "OK" && took >= least && took < least + SLACK, "{took:?}: {said}");
 }
 
-/// Wants a failure at the timeout that says this.
+/// Checks for an error at the timeout with this text.
 fn check_silent(mirror: &Mirror, details: &Value, says: &str) {
     let (said, took) = verdict(mirror, details);
     assert!(said.contains(says) && took >= TIMEOUT && took < TIMEOUT + SLACK, "{took:?}: {said}");
@@ -122,7 +122,7 @@ fn an_address_that_accepts_connections_and_says_nothing_costs_one_query_and_that
     check_took(&mirror, &details, Duration::ZERO);
     assert_eq!((first.requests().len(), second.requests().len(), second.connections()), (1, 3, 2));
 
-    // Where the preferred address falls mute as well, the query fails in time.
+    // If the preferred address becomes mute as well, the query fails in time.
     second.behave(|_| Reply::raw("").then(After::Hang));
     outlive_connections();
     check_silent(&mirror, &details, "did not answer within");
@@ -140,7 +140,7 @@ fn an_address_that_closes_connections_is_passed_over() {
         outlive_connections();
         check_took(&mirror, &details, Duration::ZERO);
         assert_eq!((first.requests().len(), second.requests().len()), (1, 2), "{after:?}");
-        // Where all close, each is asked once.
+        // If all close, each gets one call.
         let end = after.clone();
         second.behave(move |_| Reply::raw("").then(end.clone()));
         outlive_connections();
@@ -159,7 +159,7 @@ fn the_third_address_gets_its_chance_where_two_say_nothing() {
     let names = Dnsmasq::start(&hosts.join("\n"));
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
     let details = named("three.example", third.port(), TIMEOUT);
-    // A quarter of the time, and then a quarter of what is left.
+    // A quarter of the time, and then a quarter of the rest.
     check_took(&mirror, &details, PATIENCE * 7 / 4);
     check_took(&mirror, &details, Duration::ZERO);
     assert_eq!([&first, &second, &third].map(|stub| stub.requests().len()), [1, 1, 2]);
@@ -176,7 +176,7 @@ fn where_all_addresses_say_nothing_the_first_that_is_back_is_found_at_once() {
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &["--connection-lifetime", "1"]);
     let details = named("three.example", third.port(), TIMEOUT);
     check_took(&mirror, &details, PATIENCE * 7 / 4);
-    // Now all are mute. They are tried in the order in which they were found so, which the first begins and then ends.
+    // Now all are mute. The mirror tries them in the order in which they became mute, so the first is tried first and last.
     third.behave(mute);
     for least in [Duration::ZERO, STAGGER * 2] {
         outlive_connections();
@@ -195,7 +195,7 @@ fn a_kept_connection_that_is_silent_once_its_name_has_moved_costs_no_query() {
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &[]);
     let details = named("moving.example", old.port(), TIMEOUT);
     check_took(&mirror, &details, Duration::ZERO);
-    // Nothing at the old address answers any more, as when its machine is gone.
+    // Nothing answers at the old address any more, as if its machine were gone.
     names.know(&format!("{SECOND_ADDRESS} moving.example"));
     old.behave(|_| Reply::raw("").then(After::Hang));
     check_took(&mirror, &details, PATIENCE);
@@ -213,7 +213,7 @@ fn an_address_that_is_slow_is_not_taken_for_a_mute_one() {
     let details = named("two.example", second.port(), TIMEOUT);
     check_took(&mirror, &details, SLOW);
     assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
-    // The first address is asked first again.
+    // The first address is tried first again.
     first.behave(good);
     outlive_connections();
     check_took(&mirror, &details, Duration::ZERO);

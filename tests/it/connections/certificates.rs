@@ -1,4 +1,4 @@
-//! TLS that fails: real servers with certificates that are no good, or that want one of the mirror.
+//! TLS that fails: real servers with bad certificates, or that require a client certificate.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ use crate::support::prometheus;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An authority and the files of what it issues.
+/// A CA, and the files of what it issues.
 struct Workshop {
     issuer: Issuer<'static, KeyPair>,
     directory: TempDir,
@@ -40,7 +40,7 @@ impl Workshop {
         self.directory.path().join(file)
     }
 
-    /// Issues a certificate for localhost, but for what is changed; itself is its issuer if it has to be.
+    /// Issues a certificate for localhost with some changes. It is self-signed if required.
     fn issue(&self, name: &str, is_self_signed: bool, change: impl FnOnce(&mut CertificateParams)) {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         change(&mut params);
@@ -61,7 +61,7 @@ impl Workshop {
         assert!(said.contains("Version: 1"), "{said}{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// An nginx that shows each of these certificates on a port of its own.
+    /// An nginx that presents each of these certificates on a separate port.
     fn nginx(&self, names: &[&str]) -> (Server, Vec<u16>) {
         let ports: Vec<u16> = names.iter().map(|_| free_port()).collect();
         let server = |(name, port): (&&str, &u16)| {
@@ -102,7 +102,7 @@ fn each_bad_certificate_is_called_by_its_name() {
     workshop.issue("other", false, |params| {
         *params = CertificateParams::new(vec!["other.example".to_owned()]).unwrap();
     });
-    // As `openssl req -x509` makes it: an authority that is shown as a server's own certificate.
+    // As `openssl req -x509` makes it: a CA certificate as a server's certificate.
     workshop.issue("selfsigned", true, |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     workshop.issue("foreign", true, |params| params.distinguished_name.push(DnType::CommonName, "Foreign"));
     workshop.issue("good", false, |_| {});
@@ -118,7 +118,7 @@ fn each_bad_certificate_is_called_by_its_name() {
     ];
     let names: Vec<&str> = cases.iter().map(|(name, ..)| *name).chain(["good"]).collect();
     let (_nginx, ports) = workshop.nginx(&names);
-    // The self-signed one stands in the file of authorities, which does not help.
+    // The self-signed certificate is in the file of CA certificates, which does not help.
     let both =
         ["authority", "selfsigned"].map(|name| std::fs::read_to_string(workshop.path(&format!("{name}.pem"))).unwrap());
     std::fs::write(workshop.path("trusted.pem"), both.concat()).unwrap();
@@ -127,14 +127,14 @@ fn each_bad_certificate_is_called_by_its_name() {
     for ((_, says, remedy), port) in cases.iter().zip(&ports) {
         check_fails(&mirror, &url(port), SECOND, &["cannot be reached: no TLS connection: ", says, remedy]);
     }
-    // The good one is connected to, and no Prometheus.
+    // The good certificate is accepted, but there is no Prometheus.
     check_fails(&mirror, &url(ports.last().unwrap()), SECOND, &["HTTP status 404"]);
-    // An authority of the same name with another key.
+    // A CA with the same name and another key.
     let other = Workshop::open();
     let mirror = Mirror::start_with(&["--ca-path", other.path("authority.pem").to_str().unwrap()]);
     let says = ["not signed by the authority in --ca-path that has the name of its issuer", "replace the authority"];
     check_fails(&mirror, &url(ports.last().unwrap()), SECOND, &says);
-    // What speaks no TLS at all.
+    // A server without TLS.
     let port = prometheus::shared().details()["port"].clone();
     let details = json!({"url": format!("https://localhost:{port}/")});
     check_fails(&mirror, &details, SECOND, &["cannot be reached: it does not speak TLS on this port", "http://"]);

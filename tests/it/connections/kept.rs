@@ -1,4 +1,4 @@
-//! Kept connections that die: closed, silent, or just slow.
+//! Kept connections that are closed, silent, or slow.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -12,11 +12,11 @@ use crate::support::mirror::Mirror;
 use crate::support::process::{Server, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// The `requestTimeout` of these tests, of which a quarter is the patience with a silent connection.
+/// The `requestTimeout` of these tests. The mirror waits for a silent connection for a quarter of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long anything else may take.
+/// How long everything else may take.
 const SLACK: Duration = Duration::from_millis(400);
 
 fn details(stub: &Stub) -> Value {
@@ -25,9 +25,9 @@ fn details(stub: &Stub) -> Value {
     details
 }
 
-/// Has the mirror keep so many connections to a stub.
+/// Makes the mirror keep this number of connections to a stub.
 fn keep(mirror: &Mirror, stub: &Stub, connections: usize) {
-    // None is answered before all are asked.
+    // The stub answers none before all have arrived.
     let all = Barrier::new(connections);
     stub.behave(move |request| {
         all.wait();
@@ -42,7 +42,7 @@ fn keep(mirror: &Mirror, stub: &Stub, connections: usize) {
 }
 
 #[test]
-fn silent_connections_cost_one_question_and_that_not_much() {
+fn silent_connections_delay_one_query_and_only_a_little() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 5);
     stub.behave(|request| match request.connection {
@@ -67,12 +67,12 @@ fn an_upstream_that_is_silent_on_new_connections_too_is_a_timeout() {
     assert!(said.contains("did not answer within the timeout of 2000 ms; this query takes almost no time"), "{said}");
     assert!(!said.contains("shorter time range"), "{said}");
     assert!(took >= TIMEOUT && took < TIMEOUT + SLACK, "{took:?}");
-    // Asked twice, not more often.
+    // Two calls, not more.
     assert_eq!((stub.connections(), stub.requests().len()), (2, 2));
 }
 
 #[test]
-fn a_slow_answer_on_a_kept_connection_is_neither_lost_nor_later() {
+fn a_slow_response_on_a_kept_connection_is_neither_lost_nor_later() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 1);
     const SLOW: Duration = Duration::from_millis(1_200);
@@ -111,24 +111,24 @@ fn silent_and_slow_connections_are_told_apart_behind_tls_too() {
         move |request| if request.connection == kept { Reply::raw("").then(After::Hang) } else { good(request) },
     );
     let (said, took) = verdict(&mirror, &details);
-    // The slow one has doubled the patience; a quarter of the time it is nevertheless.
+    // The slow response has doubled the patience, but it is at most a quarter of the time.
     assert!(said == "OK" && took >= PATIENCE && took < PATIENCE + SLACK, "{took:?}: {said}");
     check_good(&mirror, &details, SLACK);
 }
 
 #[test]
-fn answers_are_not_mixed() {
-    // The old connection is silent at first, and then answers something else than the new one, in pieces.
+fn responses_are_not_mixed() {
+    // The old connection is silent at first, and then gets another response than the new one, in pieces.
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     keep(&mirror, &stub, 1);
-    let answer = |value: &str| {
+    let response = |value: &str| {
         let sample = json!({"metric": {}, "value": [1, value]});
         Reply::success(json!({"resultType": "vector", "result": [sample]}))
     };
     for (old_ms, new_ms) in [(650, 150), (700, 100), (620, 200), (800, 10)] {
         stub.behave(move |request| match request.nth {
-            0 => answer("1").delayed(Duration::from_millis(new_ms)),
-            _ => answer("1").delayed(Duration::from_millis(old_ms)).dripping(Duration::from_micros(300)),
+            0 => response("1").delayed(Duration::from_millis(new_ms)),
+            _ => response("1").delayed(Duration::from_millis(old_ms)).dripping(Duration::from_micros(300)),
         });
         let (said, _) = verdict(&mirror, &details(&stub));
         assert_eq!(said, "OK", "{old_ms} {new_ms}");
@@ -136,7 +136,7 @@ fn answers_are_not_mixed() {
 }
 
 #[test]
-fn a_connection_that_is_closed_before_its_answer_begins_is_replaced_once() {
+fn a_connection_that_is_closed_before_its_response_begins_is_replaced_once() {
     for (ends, after) in [("closed", After::Close), ("reset", After::Reset)] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         keep(&mirror, &stub, 1);
@@ -171,7 +171,7 @@ fn an_idle_connection_that_is_given_up_by_status_408_is_replaced_once() {
 }
 
 #[test]
-fn no_encoding_is_asked_for_and_one_that_is_sent_is_named() {
+fn no_encoding_is_requested_and_one_that_is_sent_is_named() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     check_good(&mirror, &details(&stub), SLACK);
     assert!(stub.requests().iter().all(|request| request.header("accept-encoding") == Some("identity")));
@@ -187,7 +187,7 @@ fn no_encoding_is_asked_for_and_one_that_is_sent_is_named() {
 
 #[test]
 fn the_time_of_a_timeout_is_that_of_the_call_it_befalls() {
-    // The first call takes most of the time, so that the second is left little.
+    // The first call takes most of the time, so that little is left for the second.
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let stub = Stub::start(move |request: &Request| match counted.fetch_add(1, Ordering::SeqCst) {

@@ -1,4 +1,4 @@
-//! When names are looked up, by how many threads, and what is said when that fails.
+//! Name look-ups: when they happen, in how many threads, and their errors.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,11 +15,11 @@ use crate::support::stub::{After, Reply, Stub, good};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// As Kubernetes writes it, where a name with fewer than five dots is tried in each domain first.
+/// As Kubernetes writes it: a name with fewer than five dots is tried in each domain first.
 const KUBERNETES: &str = "search a.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5";
 
 #[test]
-fn a_name_is_looked_up_for_a_connection_not_for_a_question() {
+fn a_name_is_looked_up_for_a_connection_not_for_a_query() {
     let names = Dnsmasq::start("127.0.0.1 prometheus.monitoring.svc.cluster.local");
     let (mirror, _conf) = mirror_with(&names.resolv_conf(KUBERNETES), &[]);
     let stub = Stub::start(good);
@@ -48,7 +48,7 @@ fn a_name_that_moves_is_followed() {
     let details = named("prometheus.example", old.port(), SECOND * 10);
     check_good(&mirror, &details, SECOND * 5);
     names.know(&format!("{new_ip} prometheus.example"));
-    // The old server is still there, and the connection to it busy all the time.
+    // The old server still runs, and its connection is busy all the time.
     let begun = Instant::now();
     while new.requests().is_empty() {
         check_good(&mirror, &details, SECOND * 5);
@@ -56,7 +56,7 @@ fn a_name_that_moves_is_followed() {
         std::thread::sleep(Duration::from_millis(20));
     }
 
-    // Where the old server is gone, the remembered address is looked up anew at once.
+    // If the old server is gone, the remembered name is looked up again at once.
     names.know(&format!("{old_ip} prometheus.example"));
     let port = old.port();
     drop(new);
@@ -73,7 +73,7 @@ fn a_name_that_is_not_found_is_told_from_a_name_server_that_fails_or_is_silent()
     let (mirror, _conf) = mirror_with(&names.resolv_conf(""), &[]);
     let says = ["has no address for the name prometheus.example", of_mirror, "NXDOMAIN", "check the host"];
     check_fails(&mirror, &details, SECOND, &says);
-    // It is looked up anew each time.
+    // It is looked up each time.
     names.know("127.0.0.1 prometheus.example");
     check_good(&mirror, &details, SECOND);
 
@@ -87,7 +87,7 @@ fn a_name_that_is_not_found_is_told_from_a_name_server_that_fails_or_is_silent()
     let (mirror, _conf) = mirror_with(&silent.resolv_conf(), &[]);
     let says = ["does not answer for the name prometheus.example", of_mirror, "NetworkPolicy", "port 53"];
     check_fails(&mirror, &details, SECOND * 2, &says);
-    // The same where the look-up itself gives up before the deadline.
+    // The same if the look-up itself fails before the deadline.
     let (mirror, _conf) = mirror_with(&format!("{}options timeout:1 attempts:1\n", silent.resolv_conf()), &[]);
     check_fails(&mirror, &named("prometheus.example", 1, SECOND * 10), SECOND * 4, &says);
 
@@ -118,13 +118,13 @@ fn a_silent_first_name_server_costs_a_fraction_of_a_second() {
         });
     };
     ask_at_once(0..20);
-    // It is known to be silent, so the resolver would wait for nothing.
+    // The server is known to be silent, so the resolver would wait in vain.
     let of_silent = silent.questions();
     ask_at_once(20..40);
     assert_eq!(silent.questions(), of_silent);
     wait_until(|| "the log says so".to_owned(), || mirror.log().contains("a name server did not answer"));
 
-    // A name that does not exist, and one that neither answers for.
+    // A name that does not exist, and one about which neither server answers.
     let absent = named("q.m", stub.port(), SECOND * 12);
     check_fails(&mirror, &absent, SECOND * 2, &["has no address for the name q.m"]);
     let (first, second) = (silent.address(), names.address());
@@ -132,7 +132,7 @@ fn a_silent_first_name_server_costs_a_fraction_of_a_second() {
     check_fails(&mirror, &named("x.silent", stub.port(), SECOND * 3), SECOND * 4, &[&says]);
 }
 
-/// How many threads a mirror looks names up with.
+/// How many threads of a mirror look up names.
 fn lookup_threads(mirror: &Mirror) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", mirror.pid())).unwrap();
     let name = |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.unwrap().path().join("comm"));
@@ -148,7 +148,7 @@ fn a_silent_name_server_takes_few_threads_and_no_time_beyond_the_deadline() {
     std::thread::scope(|scope| {
         for nth in 0..60 {
             let mirror = &mirror;
-            // Half of them ask for the same name.
+            // Half of them need the same name.
             let details = named(&format!("p{}.example", nth.max(30)), port, SECOND / 2);
             scope.spawn(move || {
                 for _ in 0..2 {
@@ -158,9 +158,9 @@ fn a_silent_name_server_takes_few_threads_and_no_time_beyond_the_deadline() {
                 }
             });
         }
-        // Of the eight there may be, two are not for new names.
+        // Of at most eight threads, two are not for new names.
         wait_until(|| "six look-ups run".to_owned(), || lookup_threads(&mirror) == 6);
-        // What needs no look-up goes on.
+        // Requests without look-ups go on.
         check_good(&mirror, &stub.details(), SECOND * 2);
     });
     let (said, _) = verdict(&mirror, &named("another.example", port, SECOND / 5));
@@ -178,7 +178,8 @@ fn a_good_name_is_found_at_once_by_few_workers_too() {
     check_flood("8", 100);
 }
 
-/// Has a mirror with so many workers asked for so many silent names a second, and wants good ones found at once.
+/// Queries this number of silent names a second from a mirror with this number of workers, and checks that good names are found at
+/// once.
 fn check_flood(workers: &str, per_second: u32) {
     let silent = BadNameServer::start(None);
     let good_names: String = (0..8).map(|nth| format!("127.0.0.1 p{nth}.m.svc.cluster.local\n")).collect();
@@ -192,7 +193,7 @@ fn check_flood(workers: &str, per_second: u32) {
             let mut asked: Vec<TcpStream> = Vec::new();
             while !is_over.load(Ordering::SeqCst) {
                 let nth = asked.len() as u32;
-                // Some have long timeouts, some short ones, some ask for one name on many ports.
+                // Some have long timeouts, some short ones, some use one name with many ports.
                 let (name, timeout_ms) = match nth % 4 {
                     0 => ("same".to_owned(), 14_000),
                     1 => (format!("x{nth}"), 100),
@@ -237,7 +238,7 @@ fn a_connection_ends_in_time_however_busy_it_is() {
     }
     assert_eq!(stub.connections(), 3, "{:?}", stub.requests().len());
 
-    // What is under way is not cut off.
+    // Look-ups in flight are not cut.
     let slow = Stub::start(|request| good(request).delayed(Duration::from_millis(1_500)));
     check_good(&mirror, &slow.details(), SECOND * 5);
     wait_until(|| "one connection".to_owned(), || slow.connections() == 1);

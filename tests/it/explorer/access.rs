@@ -1,4 +1,4 @@
-//! Whether people can use the page: names for those who hear it, contrast, and screens of all widths.
+//! Accessibility: names for screen readers, contrast, and all widths of screens.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::mirror::Mirror;
 
 use super::{open, prefer, resize, run, url};
 
-/// What is wrong with the page: texts and edges without contrast, and parts beside the screen.
+/// The flaws of the page: texts and edges without contrast, and parts outside of the screen.
 const FLAWS: &str = r"
     const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
     const luminance = (color) => { const [r, g, b] = color.match(/[\d.]+/g).map(Number).map(channel); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
@@ -33,7 +33,7 @@ const FLAWS: &str = r"
     if (scrollWidth > clientWidth) flaws.push(`${scrollWidth} pixels on ${clientWidth}`);
     return flaws;";
 
-/// What a screen reader gets that has a role which needs a name, and none: by the browser's own tree of accessibility.
+/// Checks that everything that needs a name for a screen reader has one, in the accessibility tree of the browser.
 fn check_names(browser: &Browser) {
     const NAMED: [&str; 12] = [
         "button",
@@ -54,11 +54,32 @@ fn check_names(browser: &Browser) {
     let named = nodes
         .iter()
         .filter(|node| node["ignored"] != true && NAMED.contains(&node["role"]["value"].as_str().unwrap_or_default()));
-    // A fieldset is a group, and a group of spans inside a label is none.
+    // A fieldset is a group, but a group of spans inside a label is not.
     let nameless: Vec<&Value> =
         named.clone().filter(|node| node["name"]["value"].as_str().unwrap_or_default().trim().is_empty()).collect();
     assert!(nameless.is_empty(), "{nameless:?}");
     assert!(named.count() > 20);
+}
+
+#[test]
+fn run_is_on_the_screen_beside_a_long_form() {
+    let mirror = Mirror::start();
+    let browser = open(&mirror, &format!("url={}&name=room_celsius&label=room=attic", url()));
+    resize(&browser, 1280);
+    let check = |what: &str| {
+        let run = browser.run(
+            "const {left, top, bottom} = document.querySelector('#run').getBoundingClientRect();
+             return [document.elementFromPoint(left + 5, (top + bottom) / 2)?.id, bottom <= innerHeight]",
+        );
+        assert_eq!(run, json!(["run", true]), "{what}");
+    };
+    check("a label and a time range");
+    browser.click("#more");
+    check("more Connection Details");
+    browser.run("scrollTo(0, document.body.scrollHeight)");
+    check("at the end of the page");
+    assert_eq!(browser.run("return document.querySelector('#form').clientHeight > innerHeight"), json!(true));
+    browser.check_clean(mirror.base(), &[]);
 }
 
 #[test]
@@ -86,13 +107,13 @@ fn both_themes_can_be_read_on_wide_and_on_narrow_screens() {
         browser.click(&format!("#tab-{tab}"));
         check(tab);
     }
-    // The chart becomes as narrow as its place.
+    // The chart becomes as narrow as its column.
     browser.wait("document.querySelector('#chart svg').viewBox.baseVal.width <= 320");
     browser.set("[name=url]", "prometheus:9090");
     browser.wait("document.querySelector('#fault').textContent");
     browser.click("#run");
     browser.wait("!document.querySelector('#error').hidden");
-    // An error is on the screen, wherever the form ends.
+    // An error is on the screen, even below a long form.
     browser.wait("document.querySelector('#error').getBoundingClientRect().top < innerHeight");
     check("the error");
     browser.click("[name=url]");

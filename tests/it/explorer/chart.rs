@@ -1,4 +1,4 @@
-//! The chart: gaps, steps, thousands of points, a part of the range, other clocks, and the text beside it.
+//! The chart: gaps, steps, thousands of points, zoom, time zones, and the text beside it.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::samples::{HOUR, MINUTE, SECOND, T0, one, select};
 
 use super::{check_drawn, check_table, clock, drawn, open, rows, run, url};
 
-/// The part of the range that is shown, in milliseconds.
+/// The visible part of the range, in milliseconds.
 fn shown(browser: &Browser) -> i64 {
     browser
         .run("const {from, to} = document.querySelector('#chart svg').dataset; return Math.round(to - from)")
@@ -17,7 +17,7 @@ fn shown(browser: &Browser) -> i64 {
         .unwrap()
 }
 
-/// The value behind a time or two in the readout.
+/// The value after one or two times in the readout.
 fn read_out(browser: &Browser) -> (String, f64) {
     let text = browser.text("#readout");
     let (times, value) = text.rsplit_once(": ").unwrap_or_else(|| panic!("{text:?}"));
@@ -73,7 +73,7 @@ fn the_mouse_reads_the_point_under_it() {
         assert_eq!(time, clock(&browser, samples[index][1] as i64));
         assert!(close(value, samples[index][0], 1e-9), "{value} at {time}");
     }
-    // On the local clock, everything that has a time says it.
+    // In the local time zone, all times change.
     browser.choose("[name=zone]", "local");
     let local = |ms: i64| clock(&browser, ms + 5 * HOUR + 30 * MINUTE);
     browser.type_into("#chart", keys::END);
@@ -83,7 +83,7 @@ fn the_mouse_reads_the_point_under_it() {
     assert_eq!(form, json!([local(T0), local(T0 + HOUR)]));
     let labels = browser.text("#chart");
     assert!(labels.contains("2020-09-14, UTC+05:30") && labels.contains("06:00"), "{labels}");
-    // The range that is asked stays the same.
+    // The queried range stays the same.
     run(&browser);
     assert!(browser.text("#request").contains(&format!("\"startTime\": {T0}")), "{}", browser.text("#request"));
     assert!(browser.run("return location.hash").as_str().unwrap().contains("from=2020-09-14T00%3A00%3A00Z"));
@@ -121,7 +121,7 @@ fn points_that_a_limit_leaves_out_are_missed_aloud() {
         "{}",
         browser.text("#summary")
     );
-    // Whatever their order, the line goes from left to right.
+    // The line goes from left to right, in each order of the points.
     let mut sorted = expected;
     sorted.sort_by(|a, b| a[1].total_cmp(&b[1]));
     check_drawn(&browser, &sorted, 1);

@@ -1,4 +1,4 @@
-//! Connection Details are checked while they are typed, by the mirror's own rules and without asking any Prometheus.
+//! The mirror checks Connection Details while the user types, by its own rules and without a call to Prometheus.
 
 use serde_json::{Value, json};
 
@@ -18,8 +18,8 @@ fn what_is_typed_is_judged_as_the_mirror_judges_requests() {
             browser.set(&format!("[name={field}]"), text);
         }
         // The same words that StackState's admin reads.
-        let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-        let says = answer.json["error"]["details"].as_str().unwrap_or_else(|| panic!("{answer:?}"));
+        let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+        let says = response.json["error"]["details"].as_str().unwrap_or_else(|| panic!("{response:?}"));
         assert!(says.contains(part), "{says}");
         browser.wait(&format!("document.querySelector('#fault').textContent === {}", json!(says)));
         browser.wait(&format!("document.querySelector('[aria-invalid=true]')?.name === '{marked}'"));
@@ -47,7 +47,7 @@ fn what_is_typed_is_judged_as_the_mirror_judges_requests() {
     check("host", &[("requestTimeout", "soon")], "requestTimeout", details, "requestTimeout must be");
     browser.set("[name=requestTimeout]", "9000");
     browser.wait("!document.querySelector('#fault').textContent && !document.querySelector('[aria-invalid]')");
-    // A password is fine, and said to be so.
+    // A password is accepted, with a note.
     browser.choose("[name=by]", "url");
     browser.set("[name=url]", &format!("http://user:hush@127.0.0.1:{}", stub.port()));
     browser.wait("document.querySelector('#fault').textContent.startsWith('The password goes to the mirror only.')");
@@ -66,7 +66,7 @@ fn a_pause_in_typing_makes_one_check() {
     }
     browser.wait("document.querySelector('#fault').textContent.includes('/graph')");
     let checks = Page::of(&mirror).sum("prometheusmirror_requests_total", &[("method", "connection_check")]);
-    // Not one for each letter, even where the machine is so busy that it makes pauses of its own.
+    // Not one for each letter, even if the machine is so busy that it pauses between letters.
     assert!((1.0..text.len() as f64 / 3.0).contains(&checks), "{checks} checks");
     browser.check_clean(mirror.base(), &[]);
 }
@@ -77,12 +77,12 @@ fn a_check_adds_no_power() {
     let keyed = Mirror::start_with(&["--require-api-key", "true"]);
     let body = json!({"connectionDetails": stub.details()});
     assert_eq!(keyed.post("/api/connection/check", &body).status, 401);
-    let answer = keyed.post_with("/api/connection/check", &body, "X-MIRROR-API-KEY", API_KEY);
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{answer:?}");
+    let response = keyed.post_with("/api/connection/check", &body, "X-MIRROR-API-KEY", API_KEY);
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{response:?}");
     let mirror = Mirror::start();
-    let answer = mirror.post_with("/api/connection/check", &body, "Origin", "http://evil.example");
-    assert_eq!(answer.status, 403, "{answer:?}");
-    let answer = mirror.post("/api/connection/check", &json!({"connectionDetails": {"host": "p"}}));
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{answer:?}");
+    let response = mirror.post_with("/api/connection/check", &body, "Origin", "http://evil.example");
+    assert_eq!(response.status, 403, "{response:?}");
+    let response = mirror.post("/api/connection/check", &json!({"connectionDetails": {"host": "p"}}));
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("FAILURE")), "{response:?}");
     assert_eq!(stub.requests().len(), 0);
 }

@@ -1,4 +1,4 @@
-//! What is shown when something fails: what it is, where, and what to change; never a password.
+//! Errors in the explorer: what failed, where, and what to change; never a password.
 
 use crate::support::mirror::Mirror;
 
@@ -27,12 +27,12 @@ fn an_error_is_shown_where_it_belongs() {
         browser.wait(&format!("document.activeElement === document.querySelector('{selector}[aria-invalid=true]')"));
         browser.set(&selector, before.as_str().unwrap());
     }
-    // What the mirror refuses is marked, too.
+    // Fields that the mirror refuses are marked, too.
     browser.set("[name=url]", "http://127.0.0.1:1/graph");
     browser.click("#run");
     browser.wait("document.querySelector('#error').textContent.includes('leave out /graph')");
     browser.wait("document.querySelector('[aria-invalid=true]')?.name === 'url'");
-    // A password goes to the mirror, and neither into the address nor into what is there to be copied.
+    // A password goes to the mirror, but neither into the address nor into copied commands.
     browser.set("[name=url]", "http://user:hush-hush@127.0.0.1:1/");
     browser.click("#run");
     browser.wait("document.querySelector('#error').textContent.includes('127.0.0.1')");

@@ -1,4 +1,4 @@
-//! The way from the address of a Prometheus to numbers, how they came to be, and commands that give them, too.
+//! The way from the address of a Prometheus to numbers, their explanation, and commands that give the same numbers.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::support::stub::{Stub, good};
 
 use super::{check_drawn, check_table, open, run, url};
 
-/// Copies a command by its button; gives what stands in the clipboard, as a field gets it that is pasted into.
+/// Copies a command by its button. Returns the content of the clipboard, as pasted into a field.
 fn copied(browser: &Browser, which: &str) -> String {
     browser.click(&format!("[data-copy={which}]"));
     browser.wait("document.querySelector('#copied').textContent === 'Copied.'");
@@ -84,7 +84,7 @@ fn from_the_connection_to_the_numbers_and_how_they_came_to_be() {
 }
 
 #[test]
-fn copied_commands_give_the_same_answer_in_a_shell() {
+fn copied_commands_give_the_same_response_in_a_shell() {
     let mirror = Mirror::start();
     let parts =
         format!("url={}&source=__counter__&name=http_requests_total&method=MEAN&bucket=5m&label=code=200", url());
@@ -104,7 +104,7 @@ fn copied_commands_give_the_same_answer_in_a_shell() {
 }
 
 #[test]
-fn an_address_fills_the_form_and_asks_nothing() {
+fn an_address_fills_the_form_and_sends_no_query() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let parts = format!(
         "by=host&host=127.0.0.1&port={}&source=__counter__&name=x_total&label=job=a=b&zone=utc&latest=true",

@@ -9,7 +9,7 @@ use crate::support::samples::{HOUR, MINUTE, T0, select};
 
 use super::{check_table, open, url};
 
-/// What has the focus: its name or id, and how wide the line around it is, or around the label that stands for it.
+/// The name or id of the focused element, and the width of the outline around it or around its label.
 const FOCUS: &str = "
     const one = document.activeElement;
     const around = [one, one.closest('label')].filter(Boolean).map((part) => getComputedStyle(part));
@@ -19,7 +19,7 @@ const FOCUS: &str = "
 fn from_the_address_to_the_numbers_by_keys_alone() {
     let mirror = Mirror::start();
     let browser = open(&mirror, "");
-    // The page begins where a person does.
+    // The first empty field has the focus.
     browser.wait("document.activeElement.name === 'url'");
     browser.press(&url());
     browser.press(ENTER);
@@ -39,7 +39,7 @@ fn from_the_address_to_the_numbers_by_keys_alone() {
     let expected = buckets(&select("room_celsius", &[]), "MEAN", (T0, T0 + HOUR), MINUTE, Nan::None);
     check_table(&browser, &expected);
 
-    // The order of the fields is that of the steps, and the focus can always be seen.
+    // The order of the fields is that of the steps, and the focus is always visible.
     browser.run("document.querySelector('[name=by]').focus()");
     let mut order = Vec::new();
     while order.last() != Some(&json!("explanation-points")) && order.len() < 40 {

@@ -1,4 +1,4 @@
-//! What the mirror serves to browsers: which paths, under which policy, and with which key.
+//! The parts of the explorer: their paths, their headers, and who gets them.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::{check_table, open, run, url};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// The scripts, as their files are called.
+/// The names of the script files.
 fn scripts() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -24,11 +24,11 @@ fn scripts() -> Vec<String> {
 fn browsers_get_the_page_with_a_strict_policy_and_programs_text() {
     let mirror = Mirror::start();
     let check = |path: &str, accept: &str, content_type: &str, part: &str| {
-        let answer = mirror.get_with(path, "Accept", accept);
-        let header = |name: &str| answer.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-        assert_eq!(answer.status, 200, "{path}");
-        assert!(header("content-type").unwrap().starts_with(content_type), "{path}: {answer:?}");
-        assert!(answer.text.contains(part), "{path}: {}", answer.text);
+        let response = mirror.get_with(path, "Accept", accept);
+        let header = |name: &str| response.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        assert_eq!(response.status, 200, "{path}");
+        assert!(header("content-type").unwrap().starts_with(content_type), "{path}: {response:?}");
+        assert!(response.text.contains(part), "{path}: {}", response.text);
         if content_type != "text/plain" {
             let policy = header("content-security-policy").unwrap();
             assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");

@@ -1,12 +1,12 @@
-//! What is advised where an upstream takes too long: only what can help with what was asked.
+//! The remedies for an upstream that takes too long: only those that can help with the query.
 
-use super::{Question, error_of, in_time, mirrors, questions};
+use super::{Query, error_of, in_time, mirrors, queries};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Request, Stub};
 
 type Behaviour = fn(&Request) -> Reply;
 
-/// An answer that begins and does not go on.
+/// A response that begins and does not go on.
 fn stalled(_: &Request) -> Reply {
     Reply::raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{").then(After::Hang)
 }
@@ -22,28 +22,28 @@ fn timed_out(_: &Request) -> Reply {
 const OF_RANGES: &str = "choose a shorter time range or longer buckets, ";
 const OF_LISTS: &str = "add a condition, give a longer prefix, ";
 
-/// Wants an error that says what happened, and gives the advice that fits the question.
-fn check_advice(mirror: &Mirror, stub: &Stub, question: &Question, says: &str, code: &str) {
-    let answer = question.ask(mirror, &in_time(stub.details()));
-    let text = error_of(&answer)["details"].as_str().unwrap_or_default();
-    assert!(text.contains(says), "{question:?}: {says}: {text}");
-    let expected = match question.path {
+/// Checks for an error that says what happened, with the remedies for the query.
+fn check_advice(mirror: &Mirror, stub: &Stub, query: &Query, says: &str, code: &str) {
+    let response = query.ask(mirror, &in_time(stub.details()));
+    let text = error_of(&response)["details"].as_str().unwrap_or_default();
+    assert!(text.contains(says), "{query:?}: {says}: {text}");
+    let expected = match query.path {
         "/api/connection" => "this query takes almost no time, ",
         "/api/metric" => OF_RANGES,
         _ => OF_LISTS,
     };
-    // That the query takes no time says nothing about an answer that has begun.
-    assert!(text.contains(expected) || code == "stalled" && question.path == "/api/connection", "{question:?}: {text}");
+    // That a trivial query is fast says nothing about a response that has begun.
+    assert!(text.contains(expected) || code == "stalled" && query.path == "/api/connection", "{query:?}: {text}");
     for other in ["shorter time range", "bucket", "prefix"] {
-        assert!(!text.contains(other) || expected.contains(other), "{other}: {question:?}: {text}");
+        assert!(!text.contains(other) || expected.contains(other), "{other}: {query:?}: {text}");
     }
-    assert!(text.contains("raise requestTimeout") || code == "evaluation_timeout", "{question:?}: {text}");
+    assert!(text.contains("raise requestTimeout") || code == "evaluation_timeout", "{query:?}: {text}");
     let line = mirror.line_with(&format!("error_code={code}"));
     assert!(line.contains("level=warn"), "{line}");
 }
 
 #[test]
-fn only_what_can_help_with_the_question_is_advised() {
+fn only_what_can_help_with_the_query_is_advised() {
     let cases: [(Behaviour, &str, &str); 3] = [
         (silent, "did not answer within the ", "timeout"),
         (stalled, "sent only part of the response within the ", "stalled"),
@@ -55,8 +55,8 @@ fn only_what_can_help_with_the_question_is_advised() {
     ];
     for (behaviour, says, code) in cases {
         std::thread::scope(|scope| {
-            for (mirror, question) in mirrors().into_iter().zip(questions()) {
-                scope.spawn(move || check_advice(&mirror, &Stub::start(behaviour), &question, says, code));
+            for (mirror, query) in mirrors().into_iter().zip(queries()) {
+                scope.spawn(move || check_advice(&mirror, &Stub::start(behaviour), &query, says, code));
             }
         });
     }
@@ -64,14 +64,14 @@ fn only_what_can_help_with_the_question_is_advised() {
 
 #[test]
 fn a_remote_read_that_takes_too_long_is_an_evaluation() {
-    let question = Question::metric("__gauge__", "stub_metric", None);
+    let query = Query::metric("__gauge__", "stub_metric", None);
     for (behaviour, says, code) in [
         (silent as Behaviour, "did not answer", "timeout"),
         (stalled_read, "sent only part of the response", "stalled"),
     ] {
         let stub = Stub::start(crate::support::stub::good);
         stub.upon_reads(behaviour);
-        check_advice(&Mirror::start(), &stub, &question, says, code);
+        check_advice(&Mirror::start(), &stub, &query, says, code);
     }
 }
 

@@ -1,28 +1,28 @@
-//! How the mirror asks: POST or GET, kept connections, retries, time that is left, ranges split, passwords hidden.
+//! How the mirror makes calls: POST or GET, kept connections, retries, the remaining time, split ranges, hidden passwords.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{END, Question, START, TIMEOUT, check_error, error_of, in_time, is_good, questions};
+use super::{END, Query, START, TIMEOUT, check_error, error_of, in_time, is_good, queries};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// Puts all questions, one after the other, and wants each of them answered well.
+/// Sends all queries, one after the other, and checks for good responses.
 fn ask_all(mirror: &Mirror, details: &Value) {
-    for question in questions() {
-        let answer = question.ask(mirror, details);
-        assert!(is_good(&answer), "{question:?}\n{} {}", answer.status, answer.text);
+    for query in queries() {
+        let response = query.ask(mirror, details);
+        assert!(is_good(&response), "{query:?}\n{} {}", response.status, response.text);
     }
 }
 
-/// An expression in so many buckets of a second from START on.
-fn buckets(count: i64) -> Question {
-    let mut question = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
-    question.query["aggregation"]["bucketSizeMillis"] = json!(1000);
-    question.query["endTime"] = json!(START + count * 1000);
-    question
+/// An expression in this number of buckets of a second, from START on.
+fn buckets(count: i64) -> Query {
+    let mut query = Query::metric("~", "avg(stub_metric)", Some("MEAN"));
+    query.fields["aggregation"]["bucketSizeMillis"] = json!(1000);
+    query.fields["endTime"] = json!(START + count * 1000);
+    query
 }
 
 fn is_posted(request: &Request) -> bool {
@@ -52,9 +52,9 @@ fn a_query_too_long_for_get_is_posted_again() {
     /// Longer than the URLs that the stub takes, or than any URL may be.
     const LONG: [usize; 2] = [2_000, 70_000];
     let is_long = |request: &Request| request.method == "GET" && request.promql().len() > 1_000;
-    let question = |length: usize| {
+    let query = |length: usize| {
         let expression = format!("avg(stub_metric{{job!=\"{}\"}})", "x".repeat(length));
-        Question::metric("~", expression.leak(), Some("MEAN"))
+        Query::metric("~", expression.leak(), Some("MEAN"))
     };
     for status in [413, 414, 431] {
         for length in LONG {
@@ -65,29 +65,29 @@ fn a_query_too_long_for_get_is_posted_again() {
                 _ => good(request),
             };
             let stub = Stub::start(get_only);
-            // Whether or not it is known that POST is refused.
+            // Regardless of whether the mirror knows that POST is refused.
             for is_remembered in [false, true] {
                 if is_remembered {
-                    assert!(is_good(&question(1).ask(&mirror, &stub.details())));
+                    assert!(is_good(&query(1).ask(&mirror, &stub.details())));
                 }
-                let error = question(length).ask(&mirror, &stub.details()).text;
+                let error = query(length).ask(&mirror, &stub.details()).text;
                 for part in ["refuses POST, and the query is too long for GET", "shorten the query"] {
                     assert!(error.contains(part), "{part} is not in {error}");
                 }
             }
-            // Once POST is allowed, the query that is too long for GET gives it another try, and all later ones go by POST.
-            assert!(is_good(&question(1).ask(&mirror, &stub.details())));
+            // Once POST is allowed, the query that is too long for GET tries it again, and all later ones use POST.
+            assert!(is_good(&query(1).ask(&mirror, &stub.details())));
             stub.behave(move |request| if is_long(request) { get_only(request) } else { good(request) });
-            assert!(is_good(&question(length).ask(&mirror, &stub.details())));
+            assert!(is_good(&query(length).ask(&mirror, &stub.details())));
             let before = stub.requests().len();
-            assert!(is_good(&question(length).ask(&mirror, &stub.details())));
+            assert!(is_good(&query(length).ask(&mirror, &stub.details())));
             assert!(stub.requests()[before..].iter().all(|request| request.method == "POST"), "{status} {length}");
         }
     }
 }
 
 #[test]
-fn an_upstream_that_refuses_post_is_asked_by_get_from_then_on() {
+fn an_upstream_that_refuses_post_is_called_by_get_from_then_on() {
     for status in [403, 405, 501] {
         let mirror = Mirror::start();
         let stub = Stub::start(move |request| match request.method.as_str() {
@@ -97,16 +97,16 @@ fn an_upstream_that_refuses_post_is_asked_by_get_from_then_on() {
         ask_all(&mirror, &stub.details());
         let posts = stub.requests().iter().filter(|request| request.method == "POST").count();
         assert_eq!(posts, 1, "status {status} to POST was not remembered");
-        // Parameters go the other way, too, and their text stays the same.
+        // Parameters are then in the URL, with the same text.
         assert!(!stub.queries("avg(stub_metric)").is_empty());
     }
 }
 
 #[test]
-fn a_400_to_post_is_an_answer_and_not_asked_again() {
+fn a_400_to_post_is_a_response_and_not_retried() {
     let (mirror, stub) = (Mirror::start(), Stub::start(|_| Reply::error(400, "bad_data", "no")));
-    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
-    assert_eq!(error_of(&question.ask(&mirror, &stub.details()))["_type"], "RemoteMirrorError");
+    let query = Query { path: "/api/connection", fields: json!({}), promql: "" };
+    assert_eq!(error_of(&query.ask(&mirror, &stub.details()))["_type"], "RemoteMirrorError");
     let methods: Vec<String> = stub.requests().into_iter().map(|request| request.method).collect();
     assert_eq!(methods, ["POST"]);
 }
@@ -115,8 +115,8 @@ fn a_400_to_post_is_an_answer_and_not_asked_again() {
 fn a_kept_connection_that_the_upstream_closed_in_between_is_no_error() {
     for (how, behaviour) in [
         // Closed while idle: the mirror may notice before it writes, or not.
-        ("after each answer", (|request| good(request).then(After::Close)) as fn(&Request) -> Reply),
-        // Closed or reset just when the next request arrives: what a race looks like.
+        ("after each response", (|request| good(request).then(After::Close)) as fn(&Request) -> Reply),
+        // Closed or reset just when the next request arrives, as in a race.
         ("upon the second request", |request| match request.nth {
             0 => good(request),
             _ => Reply::raw("").then(After::Close),
@@ -128,9 +128,9 @@ fn a_kept_connection_that_the_upstream_closed_in_between_is_no_error() {
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(behaviour));
         for _ in 0..3 {
-            for question in questions() {
-                let answer = question.ask(&mirror, &stub.details());
-                assert!(is_good(&answer), "closed {how}: {question:?}\n{}", answer.text);
+            for query in queries() {
+                let response = query.ask(&mirror, &stub.details());
+                assert!(is_good(&response), "closed {how}: {query:?}\n{}", response.text);
             }
         }
     }
@@ -139,8 +139,8 @@ fn a_kept_connection_that_the_upstream_closed_in_between_is_no_error() {
 #[test]
 fn a_request_that_is_never_answered_is_tried_twice_at_most() {
     let (mirror, stub) = (Mirror::start(), Stub::start(|_| Reply::raw("").then(After::Close)));
-    let question = Question { path: "/api/connection", query: json!({}), promql: "" };
-    assert_eq!(error_of(&question.ask(&mirror, &stub.details()))["_type"], "MetricStoreConnectionError");
+    let query = Query { path: "/api/connection", fields: json!({}), promql: "" };
+    assert_eq!(error_of(&query.ask(&mirror, &stub.details()))["_type"], "MetricStoreConnectionError");
     assert!((1..=2).contains(&stub.requests().len()), "{:?}", stub.requests());
 }
 
@@ -155,14 +155,14 @@ fn connections_are_kept_and_used_again() {
 }
 
 #[test]
-fn a_connection_is_used_again_after_an_answer_of_any_length() {
+fn a_connection_is_used_again_after_a_response_of_any_length() {
     let names = |count: usize| {
         let names: Vec<String> = (0..count).map(|nth| format!("a name of thirty bytes {nth:07}")).collect();
         json!({"status": "success", "data": names})
     };
     for (what, reply) in [
-        ("a short answer", Reply::json(&names(3))),
-        ("a short answer in chunks", Reply::chunked(&names(3))),
+        ("a short response", Reply::json(&names(3))),
+        ("a short response in chunks", Reply::chunked(&names(3))),
         ("300 KB", Reply::json(&names(10_000))),
         ("300 KB in chunks", Reply::chunked(&names(10_000))),
         ("3 MB", Reply::json(&names(100_000))),
@@ -171,11 +171,11 @@ fn a_connection_is_used_again_after_an_answer_of_any_length() {
         ("no Prometheus", Reply::http(404, "text/plain", "404 page not found")),
     ] {
         let (mirror, stub) = (Mirror::start(), Stub::start(move |_| reply.clone()));
-        // Since the beginning, a refusal would be followed by the same question without a start.
-        let mut question = Question::values("job");
-        question.query["startTime"] = json!(START);
+        // With the epoch as start, the mirror would repeat a refused query without a start.
+        let mut query = Query::values("job");
+        query.fields["startTime"] = json!(START);
         for _ in 0..3 {
-            question.ask(&mirror, &stub.details());
+            query.ask(&mirror, &stub.details());
         }
         let seen: Vec<(usize, usize)> = stub.requests().iter().map(|seen| (seen.connection, seen.nth)).collect();
         assert_eq!(seen, [(0, 0), (0, 1), (0, 2)], "after {what}");
@@ -186,14 +186,14 @@ fn a_connection_is_used_again_after_an_answer_of_any_length() {
 fn every_query_carries_the_time_that_is_left_and_asks_for_no_cache() {
     let each = Duration::from_millis(50);
     let (mirror, stub) = (Mirror::start(), Stub::start(move |request| good(request).delayed(each)));
-    for question in questions().into_iter().chain([buckets(11_001)]) {
+    for query in queries().into_iter().chain([buckets(11_001)]) {
         stub.behave(move |request| good(request).delayed(each));
-        let answer = question.ask(&mirror, &in_time(stub.details()));
-        assert!(is_good(&answer), "{question:?}\n{}", answer.text);
+        let response = query.ask(&mirror, &in_time(stub.details()));
+        assert!(is_good(&response), "{query:?}\n{}", response.text);
         for (before, request) in (0..).zip(stub.requests()) {
             if request.path.starts_with("/api/v1/query") {
                 let left = duration(request.parameter("timeout").unwrap_or_else(|| panic!("no timeout: {request:?}")));
-                assert!(left <= TIMEOUT - each * before, "{left:?} after {before} answers: {request:?}");
+                assert!(left <= TIMEOUT - each * before, "{left:?} after {before} responses: {request:?}");
                 assert!(left > Duration::ZERO, "{request:?}");
                 assert_eq!(request.parameter("nocache"), Some("1"), "{request:?}");
             }
@@ -201,7 +201,7 @@ fn every_query_carries_the_time_that_is_left_and_asks_for_no_cache() {
     }
 }
 
-/// A duration as Prometheus takes it: `600ms`, `0.6s` or `0.6`.
+/// A duration in one of Prometheus's forms: `600ms`, `0.6s` or `0.6`.
 fn duration(text: &str) -> Duration {
     let millis = text.strip_suffix("ms").map(|millis| millis.parse::<f64>().unwrap());
     let seconds = || text.trim_end_matches('s').parse::<f64>().unwrap();
@@ -212,11 +212,11 @@ fn duration(text: &str) -> Duration {
 fn times_are_sent_with_exactly_three_decimals() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     ask_all(&mirror, &stub.details());
-    for mut question in questions() {
-        // Field queries are narrowed by a range as well.
-        question.query["startTime"] = json!(START);
-        question.query["endTime"] = json!(END);
-        assert!(is_good(&question.ask(&mirror, &stub.details())));
+    for mut query in queries() {
+        // Field queries have a time range as well.
+        query.fields["startTime"] = json!(START);
+        query.fields["endTime"] = json!(END);
+        assert!(is_good(&query.ask(&mirror, &stub.details())));
     }
     let mut seen = 0;
     for request in stub.requests() {
@@ -235,9 +235,9 @@ fn a_long_range_is_split_on_one_grid_within_prometheus_bound() {
     let mirror = Mirror::start();
     for count in [1, 10_999, 11_000, 11_001, 22_000, 22_001, 50_000] {
         let stub = Stub::start(good);
-        let answer = buckets(count).ask(&mirror, &stub.details());
+        let response = buckets(count).ask(&mirror, &stub.details());
         let expected = (0..count).map(|k| vec![1.5, (START + k * 1000) as f64, (START + (k + 1) * 1000) as f64]);
-        assert!(answer.points().into_iter().eq(expected), "{count} buckets: {:.300}", answer.text);
+        assert!(response.points().into_iter().eq(expected), "{count} buckets: {:.300}", response.text);
 
         let mut asked = stub.requests();
         asked.retain(|request| request.path == "/api/v1/query_range");
@@ -300,14 +300,14 @@ fn the_password_of_a_url_is_shown_to_nobody() {
     for (fault, reply) in [
         ("401", Reply::http(401, "text/plain", "who are you")),
         ("an error", Reply::error(400, "bad_data", "parse error")),
-        ("no answer", Reply::raw("").then(After::Close)),
+        ("no response", Reply::raw("").then(After::Close)),
         ("garbage", Reply::http(200, "text/plain", "hello")),
         ("silence", Reply::raw("").then(After::Hang)),
     ] {
         stub.behave(move |_| reply.clone());
-        let answer = questions()[8].ask(&mirror, &in_time(details.clone()));
-        error_of(&answer);
-        hide(&answer.text, fault);
+        let response = queries()[8].ask(&mirror, &in_time(details.clone()));
+        error_of(&response);
+        hide(&response.text, fault);
     }
     for bad in [
         "http://user:secret@",
@@ -317,9 +317,9 @@ fn the_password_of_a_url_is_shown_to_nobody() {
         "http://user:secret@h:0/",
     ] {
         details["url"] = json!(bad);
-        let answer = questions()[8].ask(&mirror, &in_time(details.clone()));
-        assert!(answer.text.contains("url"), "does not name the field: {}", answer.text);
-        hide(&answer.text, bad);
+        let response = queries()[8].ask(&mirror, &in_time(details.clone()));
+        assert!(response.text.contains("url"), "does not name the field: {}", response.text);
+        hide(&response.text, bad);
     }
     hide(&mirror.log(), "all of it in the log");
 }

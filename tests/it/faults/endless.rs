@@ -1,35 +1,34 @@
-//! Answers without an end, in every place of one that can go on: the mirror reads them up to a bound, keeps little of
-//! them, and stays under 400 MiB with eight workers that each read one. Where PromQL or a shorter window can answer instead, it
-//! does.
+//! Responses without an end, in every place where a response can go on: the mirror reads them up to a bound, keeps little of
+//! them, and stays below 400 MiB with eight workers that each read one. It uses PromQL or a shorter window instead where it can.
 
 use serde_json::{Value, json};
 
-use super::{Question, START, error_of, head, is_good};
-use crate::support::mirror::{Answer, Mirror};
+use super::{Query, START, error_of, head, is_good};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::memory;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// How many are read at the same time, and the bytes of memory that the mirror may ever have had then.
+/// How many are read at the same time, and the maximum memory of the mirror meanwhile, in bytes.
 const WORKERS: usize = 8;
 const MAX_MEMORY: u64 = 400 << 20;
 
-/// How many milliseconds the mirror has for each: plenty, so that it is the bounds that end them.
+/// The timeout of each in milliseconds: long enough, so that the bounds end them.
 const PATIENCE: u64 = 100_000;
 
-/// What an answer without an end comes to.
+/// The outcome of an endless response.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     /// An error that says how many bytes are too many.
     TooLarge,
     /// An error that says that this is no Prometheus.
     Foreign,
-    /// No error: the mirror does without it.
+    /// No error: the mirror does not need it.
     Missed,
     /// An error that says that there are several series.
     Several,
 }
 
-/// An answer that begins like this and goes on without an end.
+/// A response that begins like this and goes on without an end.
 struct Endless {
     what: &'static str,
     path: &'static str,
@@ -44,7 +43,7 @@ const VALUES: &str = "/api/v1/label/job/values";
 const METADATA: &str = "/api/v1/metadata";
 
 impl Endless {
-    /// The data of an answer, as which or in which something goes on.
+    /// The data of a response, in which something goes on.
     fn data(what: &'static str, path: &'static str, begin: &str, after: After) -> Endless {
         let outcome = if path == METADATA { Outcome::Missed } else { Outcome::TooLarge };
         Endless { what, path, begin: format!(r#"{{"status":"success","data":{begin}"#), after, outcome }
@@ -56,26 +55,26 @@ impl Endless {
         Endless::data(what, RANGE, &begin, after)
     }
 
-    /// The same where samples are asked for.
+    /// The same for a query of samples.
     fn of_samples(self) -> Endless {
         Endless { path: SAMPLES, ..self }
     }
 
-    /// An answer that is not a success, or is none yet.
+    /// A response that is not a success, or not yet.
     fn other(what: &'static str, begin: &str, after: After) -> Endless {
         Endless { what, path: VALUES, begin: begin.to_owned(), after, outcome: Outcome::TooLarge }
     }
 
-    fn question(&self) -> Question {
+    fn query(&self) -> Query {
         match self.path {
-            RANGE => Question::metric("~", "avg(stub_metric)", Some("MEAN")),
-            SAMPLES => Question::metric("__gauge__", "stub_metric", None),
-            METADATA => Question::values("__gauge__"),
-            _ => Question::values("job"),
+            RANGE => Query::metric("~", "avg(stub_metric)", Some("MEAN")),
+            SAMPLES => Query::metric("__gauge__", "stub_metric", None),
+            METADATA => Query::values("__gauge__"),
+            _ => Query::values("job"),
         }
     }
 
-    /// An upstream that gives this answer, and good ones at other paths.
+    /// An upstream with this response, and good ones at other paths.
     fn stub(&self) -> Stub {
         let (path, reply) = (self.path, self.reply());
         Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) })
@@ -85,15 +84,15 @@ impl Endless {
         Reply::raw(format!("{}\r\n{}", head(""), self.begin)).then(self.after.clone())
     }
 
-    /// Gets it, and wants the right outcome.
+    /// Sends the query, and checks the outcome.
     fn check(&self, mirror: &Mirror, details: &Value) {
         let mut details = details.clone();
         details["requestTimeout"] = json!(PATIENCE);
-        let answer = self.question().ask(mirror, &details);
+        let response = self.query().ask(mirror, &details);
         let check_error = |kind: &str, says: &str| {
-            let error = error_of(&answer);
-            assert_eq!(error["_type"], kind, "{}: {}", self.what, answer.text);
-            assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, answer.text);
+            let error = error_of(&response);
+            assert_eq!(error["_type"], kind, "{}: {}", self.what, response.text);
+            assert!(error["details"].as_str().unwrap().contains(says), "{}: {}", self.what, response.text);
         };
         match self.outcome {
             Outcome::TooLarge => {
@@ -101,13 +100,13 @@ impl Endless {
                 check_error("RemoteMirrorError", &format!("more than 33554432 bytes; {remedy}"));
             }
             Outcome::Foreign => check_error("MetricStoreConnectionError", "did not respond like a Prometheus: "),
-            Outcome::Missed => assert!(is_good(&answer), "{}: {}", self.what, answer.text),
+            Outcome::Missed => assert!(is_good(&response), "{}: {}", self.what, response.text),
             Outcome::Several => check_error("RemoteMirrorError", "or more series match, but a response shows one"),
         }
     }
 }
 
-/// This text over and over.
+/// This text, repeated.
 fn repeat(text: &str) -> After {
     After::Repeat(text.repeat(100_000 / text.len()).into_bytes())
 }
@@ -126,7 +125,7 @@ fn long_value() -> Endless {
     Endless::matrix("a label's value", r#""a":""#, repeat("b"))
 }
 
-/// Series of one sample each, which lies in the range that is asked for.
+/// Series with one sample each, which is in the queried range.
 fn series_in_range() -> Endless {
     let at = START / 1000 + 1;
     let series = After::Count(|block| {
@@ -182,31 +181,31 @@ fn all_kinds() -> Vec<Endless> {
     ]
 }
 
-/// A mirror with as many workers as answers are to be read at the same time.
+/// A mirror with as many workers as responses are read at the same time.
 fn mirror() -> Mirror {
     Mirror::start_with(&["--workers", &WORKERS.to_string()])
 }
 
 /// Gets these at the same time, one for each worker.
-fn check_at_once(mirror: &Mirror, answers: &[Endless]) {
-    assert!(answers.len() <= WORKERS);
-    let stubs: Vec<Stub> = answers.iter().map(Endless::stub).collect();
+fn check_at_once(mirror: &Mirror, responses: &[Endless]) {
+    assert!(responses.len() <= WORKERS);
+    let stubs: Vec<Stub> = responses.iter().map(Endless::stub).collect();
     std::thread::scope(|scope| {
-        for (endless, stub) in answers.iter().zip(&stubs) {
+        for (endless, stub) in responses.iter().zip(&stubs) {
             scope.spawn(|| endless.check(mirror, &stub.details()));
         }
     });
     let peak = memory(mirror.pid(), "VmHWM");
     assert!(peak < MAX_MEMORY, "{} MiB of memory", peak >> 20);
-    for (endless, stub) in answers.iter().zip(&stubs) {
+    for (endless, stub) in responses.iter().zip(&stubs) {
         stub.behave(good);
-        let answer = endless.question().ask(mirror, &stub.details());
-        assert!(is_good(&answer), "after {}: {}", endless.what, answer.text);
+        let response = endless.query().ask(mirror, &stub.details());
+        assert!(is_good(&response), "after {}: {}", endless.what, response.text);
     }
 }
 
 #[test]
-fn an_answer_without_an_end_is_ended_at_a_bound_wherever_it_goes_on() {
+fn an_endless_response_is_ended_at_a_bound_wherever_it_goes_on() {
     let mirror = mirror();
     for some in all_kinds().chunks(WORKERS) {
         check_at_once(&mirror, some);
@@ -214,9 +213,9 @@ fn an_answer_without_an_end_is_ended_at_a_bound_wherever_it_goes_on() {
 }
 
 #[test]
-fn eight_answers_without_an_end_stay_in_bounded_memory() {
+fn eight_endless_responses_stay_in_bounded_memory() {
     let mirror = mirror();
-    // Those of which the most is kept, and those of which the most is read before anything can be decoded.
+    // Those of which the mirror keeps the most, and those of which it reads the most before it can decode anything.
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples()));
     check_at_once(&mirror, &[(); WORKERS].map(|()| rising_samples().of_samples()));
     check_at_once(&mirror, &[(); WORKERS].map(|()| long_value()));
@@ -230,20 +229,20 @@ fn a_gauge_whose_samples_have_no_end_is_aggregated_by_promql() {
         let promql = |request: &Request| request.promql().ends_with(']');
         let reply = endless.reply();
         let stub = Stub::start(move |request| if promql(request) { reply.clone() } else { good(request) });
-        let mut question = Question::metric("__gauge__", "stub_metric", Some("MEAN"));
-        question.query["endTime"] = json!(START + 120_000);
+        let mut query = Query::metric("__gauge__", "stub_metric", Some("MEAN"));
+        query.fields["endTime"] = json!(START + 120_000);
         let mut details = stub.details();
         details["requestTimeout"] = json!(PATIENCE);
-        let answer = question.ask(&mirror, &details);
+        let response = query.ask(&mirror, &details);
         let expected = [START, START + 60_000].map(|start| vec![1.5, start as f64, (start + 60_000) as f64]);
-        assert_eq!(answer.points(), expected, "{what}");
+        assert_eq!(response.points(), expected, "{what}");
         let asked: Vec<String> = stub.requests().into_iter().map(|request| request.path).collect();
         assert_eq!(asked, [SAMPLES, SAMPLES, RANGE], "{what}: the samples, the probe, PromQL");
     }
 }
 
 #[test]
-fn what_is_not_kept_of_an_answer_takes_no_memory() {
+fn what_is_not_kept_of_a_response_takes_no_memory() {
     const BYTES: usize = 30 << 20;
     let mirror = mirror();
     let at = json!([START / 1000 + 1, "7"]).to_string();
@@ -257,8 +256,8 @@ fn what_is_not_kept_of_an_answer_takes_no_memory() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let answer = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &details);
-                assert_eq!(answer.points(), [[7.0, ((START / 1000 + 1) * 1000) as f64]]);
+                let response = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &details);
+                assert_eq!(response.points(), [[7.0, ((START / 1000 + 1) * 1000) as f64]]);
             });
         }
     });
@@ -266,11 +265,11 @@ fn what_is_not_kept_of_an_answer_takes_no_memory() {
     assert!(peak < 2 * BYTES as u64, "{} MiB of memory", peak >> 20);
 }
 
-/// Asks for the values of a label of which there are so many.
-fn many_values(mirror: &Mirror, count: usize) -> Answer {
+/// Queries the values of a label with this number of values.
+fn many_values(mirror: &Mirror, count: usize) -> Response {
     let names: Vec<String> = (0..count).map(|nth| nth.to_string()).collect();
     let stub = Stub::start(move |_| Reply::success(json!(names)));
-    Question::values("job").ask(mirror, &stub.details())
+    Query::values("job").ask(mirror, &stub.details())
 }
 
 #[test]

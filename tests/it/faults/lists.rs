@@ -1,10 +1,10 @@
-//! What the mirror makes of servers that differ without being wrong: metadata missing, `limit` honoured or ignored.
+//! Servers that differ without being wrong: without metadata, or with `limit` honoured or ignored.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{GRACE, Question, TIMEOUT, error_of, in_time};
+use super::{GRACE, Query, TIMEOUT, error_of, in_time};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
@@ -28,9 +28,9 @@ fn metadata_that_is_missing_or_broken_changes_nothing() {
         });
         for field in ["__counter__", "__gauge__"] {
             let begin = Instant::now();
-            let answer = Question::values(field).ask(&mirror, &in_time(stub.details()));
+            let response = Query::values(field).ask(&mirror, &in_time(stub.details()));
             assert!(begin.elapsed() < TIMEOUT + GRACE, "{fault}: took {:?}", begin.elapsed());
-            assert_eq!(values(&answer.json), names, "metadata gives {fault}: {}", answer.text);
+            assert_eq!(values(&response.json), names, "metadata gives {fault}: {}", response.text);
         }
     }
 }
@@ -46,11 +46,11 @@ fn an_unknown_metric_is_told_as_one_whether_or_not_the_names_can_be_listed() {
             _ => good(request),
         });
         let begin = Instant::now();
-        let answer = Question::metric("__gauge__", "stub_metrik", None).ask(&mirror, &in_time(stub.details()));
+        let response = Query::metric("__gauge__", "stub_metrik", None).ask(&mirror, &in_time(stub.details()));
         assert!(begin.elapsed() < TIMEOUT, "{fault}: took {:?}", begin.elapsed());
-        let error = error_of(&answer);
-        assert_eq!(error["_type"], "MetricNotFoundError", "{fault}: {}", answer.text);
-        assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
+        let error = error_of(&response);
+        assert_eq!(error["_type"], "MetricNotFoundError", "{fault}: {}", response.text);
+        assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", response.text);
         let listed = stub.requests().iter().filter(|request| request.path.ends_with("values")).count();
         // One for the hint and one for whether it exists; where a kept connection stays silent, one more on a new one.
         assert!((2..=3).contains(&listed), "{fault}: {listed}");
@@ -82,11 +82,11 @@ fn a_metric_that_metadata_calls_a_histogram_is_not_found_with_advice() {
             _ => good(request),
         });
         for (key, method) in [("__gauge__", None), ("__gauge__", Some("MEAN")), ("__counter__", None)] {
-            let answer = Question::metric(key, "stub_metric", method).ask(&mirror, &stub.details());
-            let error = error_of(&answer);
-            assert_eq!(error["_type"], "MetricNotFoundError", "{}", answer.text);
-            assert_eq!(error["metric"], "stub_metric", "{}", answer.text);
-            assert!(error["details"].as_str().unwrap().contains("histogram_quantile"), "{}", answer.text);
+            let response = Query::metric(key, "stub_metric", method).ask(&mirror, &stub.details());
+            let error = error_of(&response);
+            assert_eq!(error["_type"], "MetricNotFoundError", "{}", response.text);
+            assert_eq!(error["metric"], "stub_metric", "{}", response.text);
+            assert!(error["details"].as_str().unwrap().contains("histogram_quantile"), "{}", response.text);
         }
     }
 }
@@ -97,15 +97,15 @@ fn values(response: &Value) -> Vec<&str> {
     values.iter().map(|value| value["value"].as_str().unwrap()).collect()
 }
 
-/// The answer of a server to a list request, in the order in which it happens to have the list. `limit` means any so many to
-/// some servers, and nothing to others.
+/// The response of a server to a list request, in random order. To some servers, `limit` means any items of this number, to others
+/// nothing.
 fn list(request: &Request, honours: bool, all: &[&str]) -> Reply {
     let limit = request.parameter("limit").map_or(0, |limit| limit.parse().unwrap());
     let cut = honours && limit > 0;
     Reply::success(json!(&all[..if cut { all.len().min(limit) } else { all.len() }]))
 }
 
-/// No request asked for a part of a list: it would be any part.
+/// No request limited a list: the items would be random.
 fn check_unlimited(stub: &Stub) {
     for request in stub.requests() {
         assert_eq!(request.parameter("limit"), None, "{request:?}");
@@ -134,14 +134,14 @@ fn servers_that_honour_limit_and_those_that_ignore_it_lead_to_the_same_values() 
         ] {
             for offset in 0..4 {
                 for limit in [1, 2, 3, 5, 6, 2_147_483_647_usize] {
-                    let mut question = Question::values(field);
-                    question.query["fieldValuePrefix"] = json!(prefix);
-                    question.query["offset"] = json!(offset);
-                    question.query["limit"] = json!(limit);
-                    let answer = question.ask(&mirror, &stub.details());
+                    let mut query = Query::values(field);
+                    query.fields["fieldValuePrefix"] = json!(prefix);
+                    query.fields["offset"] = json!(offset);
+                    query.fields["limit"] = json!(limit);
+                    let response = query.ask(&mirror, &stub.details());
                     let rest = all.get(offset..).unwrap_or_default();
-                    assert_eq!(values(&answer.json), rest[..rest.len().min(limit)], "{question:?}");
-                    assert_eq!(answer.is_partial(), rest.len() > limit, "{question:?}: {}", answer.text);
+                    assert_eq!(values(&response.json), rest[..rest.len().min(limit)], "{query:?}");
+                    assert_eq!(response.is_partial(), rest.len() > limit, "{query:?}: {}", response.text);
                 }
             }
         }
@@ -160,12 +160,12 @@ fn field_names_are_the_same_whether_the_server_honours_limit_or_not() {
         });
         let all = ["__counter__", "__gauge__", "~", "a", "b", "c", "d"];
         for limit in 1..=8 {
-            let question = Question { path: "/api/field/name", query: json!({"limit": limit}), promql: "" };
-            let answer = question.ask(&mirror, &stub.details());
+            let query = Query { path: "/api/field/name", fields: json!({"limit": limit}), promql: "" };
+            let response = query.ask(&mirror, &stub.details());
             let names: Vec<&Value> =
-                answer.json["fields"].as_array().unwrap().iter().map(|f| &f["fieldName"]).collect();
-            assert_eq!(names, all[..all.len().min(limit)], "limit {limit}: {}", answer.text);
-            assert_eq!(answer.is_partial(), all.len() > limit, "limit {limit}: {}", answer.text);
+                response.json["fields"].as_array().unwrap().iter().map(|f| &f["fieldName"]).collect();
+            assert_eq!(names, all[..all.len().min(limit)], "limit {limit}: {}", response.text);
+            assert_eq!(response.is_partial(), all.len() > limit, "limit {limit}: {}", response.text);
         }
         check_unlimited(&stub);
     }

@@ -1,12 +1,12 @@
-//! Faults in the middle of an answer so long that it is decoded while it arrives: the same errors as in short ones.
+//! Faults in the middle of a response so long that it is decoded while it arrives: the same errors as in short responses.
 
 use std::time::{Duration, Instant};
 
-use super::{GRACE, MARKER, Question, TIMEOUT, error_of, head, in_time, is_good};
+use super::{GRACE, MARKER, Query, TIMEOUT, error_of, head, in_time, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Stub, good};
 
-/// A matrix that has begun with this much more than is read before the decoding begins.
+/// A matrix that has begun, with this much more than is read before the decoding begins.
 fn begun() -> String {
     let samples: String = (1..80_000).map(|nth| format!(r#",[{nth},"{nth}"]"#)).collect();
     assert!(samples.len() > 1 << 20);
@@ -15,40 +15,40 @@ fn begun() -> String {
     )
 }
 
-/// What is said of an answer that begins, but does not end in time.
+/// The text of the error for a response that begins, but does not end in time.
 const SILENT: &str = "sent only part of the response within the timeout of 600 ms";
 
-/// Lets the values of an expression and the samples of a metric be answered by this, and wants an error that says this.
+/// Sends this as the response to queries of an expression and of samples, and checks for an error with this text.
 fn check(mirror: &Mirror, fault: &str, bytes: String, after: After, says: &str) {
-    let expression = Question::metric("~", "avg(stub_metric)", Some("MEAN"));
-    for (path, question) in [
+    let expression = Query::metric("~", "avg(stub_metric)", Some("MEAN"));
+    for (path, query) in [
         ("/api/v1/query_range", expression),
-        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", None)),
-        ("/api/v1/query", Question::metric("__gauge__", "stub_metric", Some("MEAN"))),
+        ("/api/v1/query", Query::metric("__gauge__", "stub_metric", None)),
+        ("/api/v1/query", Query::metric("__gauge__", "stub_metric", Some("MEAN"))),
     ] {
         let reply = Reply::raw(bytes.clone()).then(after.clone());
-        check_at(mirror, path, &question, &format!("{fault} at {path}"), reply, says);
+        check_at(mirror, path, &query, &format!("{fault} at {path}"), reply, says);
     }
 }
 
-fn check_at(mirror: &Mirror, path: &'static str, question: &Question, fault: &str, reply: Reply, says: &str) {
+fn check_at(mirror: &Mirror, path: &'static str, query: &Query, fault: &str, reply: Reply, says: &str) {
     let stub = Stub::start(move |request| if request.path == path { reply.clone() } else { good(request) });
     let must_time_out = says == SILENT;
     let details = if must_time_out { in_time(stub.details()) } else { stub.details() };
     let begin = Instant::now();
-    let answer = question.ask(mirror, &details);
+    let response = query.ask(mirror, &details);
     let took = begin.elapsed();
     assert!(!must_time_out || took < TIMEOUT + GRACE, "{fault}: took {took:?}");
-    let error = error_of(&answer);
-    assert_eq!(error["_type"], "MetricStoreConnectionError", "{fault}: {}", answer.text);
-    assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", answer.text);
-    assert!(!answer.text.contains(MARKER), "{fault}: repeats the body: {}", answer.text);
+    let error = error_of(&response);
+    assert_eq!(error["_type"], "MetricStoreConnectionError", "{fault}: {}", response.text);
+    assert!(error["details"].as_str().unwrap().contains(says), "{fault}: {}", response.text);
+    assert!(!response.text.contains(MARKER), "{fault}: repeats the body: {}", response.text);
     stub.behave(good);
-    assert!(is_good(&question.ask(mirror, &stub.details())), "after {fault}");
+    assert!(is_good(&query.ask(mirror, &stub.details())), "after {fault}");
 }
 
 #[test]
-fn a_fault_in_a_long_answer_is_called_by_its_name() {
+fn a_fault_in_a_long_response_is_called_by_its_name() {
     let mirror = Mirror::start();
     let begun = begun();
     let whole = format!(r#"{begun}]}}]}}}}"#);
@@ -71,7 +71,7 @@ fn a_fault_in_a_long_answer_is_called_by_its_name() {
 }
 
 #[test]
-fn a_long_answer_that_trickles_ends_in_time_although_bytes_keep_coming() {
+fn a_long_response_that_trickles_ends_in_time_although_bytes_keep_coming() {
     let mirror = Mirror::start();
     let begun = format!("{}{}", head("\r\n"), begun());
     for (bytes, pause_ms) in [(&b" "[..], 200), (b" ", 20), (br#",[80000,"1"]"#, 1)] {

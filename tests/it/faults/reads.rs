@@ -1,9 +1,9 @@
-//! Faults of a remote read: an upstream that has one is asked by no other way when it fails, and a stream that is cut or damaged is
-//! an error, never a shorter answer.
+//! Faults of a remote read: the mirror does not fall back to a range selector, and a stream that is cut or damaged is an error,
+//! never a shorter response.
 
 use std::time::Duration;
 
-use super::{MARKER, Question, START, TIMEOUT, check_errors, error_of, is_good};
+use super::{MARKER, Query, START, TIMEOUT, check_errors, error_of, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::protobuf::{bytes, number, text};
 use crate::support::streamed::{self, chunk, frame, head, http_chunks, reply, steady, steady_data, stored};
@@ -12,19 +12,19 @@ use crate::support::stub::{After, Reply, Stub, good};
 /// The labels of the series that are read here.
 const LABELS: [(&str, &str); 2] = [("__name__", "stub_metric"), ("job", "a")];
 
-/// The questions that read samples.
-fn questions() -> Vec<Question> {
+/// The queries that read samples.
+fn queries() -> Vec<Query> {
     vec![
-        Question::metric("__gauge__", "stub_metric", None),
-        Question::metric("__counter__", "stub_metric", None),
-        Question::metric("__gauge__", "stub_metric", Some("MEAN")),
-        Question::metric("__counter__", "stub_metric", Some("MAX")),
-        Question::metric("__counter__", "stub_metric", Some("EVENT_COUNT")),
+        Query::metric("__gauge__", "stub_metric", None),
+        Query::metric("__counter__", "stub_metric", None),
+        Query::metric("__gauge__", "stub_metric", Some("MEAN")),
+        Query::metric("__counter__", "stub_metric", Some("MAX")),
+        Query::metric("__counter__", "stub_metric", Some("EVENT_COUNT")),
     ]
 }
 
 fn mirrors() -> Vec<Mirror> {
-    questions().iter().map(|_| Mirror::start()).collect()
+    queries().iter().map(|_| Mirror::start()).collect()
 }
 
 /// A good series: samples from an hour before the range until its end, in three frames.
@@ -33,33 +33,33 @@ fn good_frames() -> Vec<Vec<u8>> {
     (0..3).map(|nth| frame(&streamed::series(&LABELS, &[chunk(nth)]))).collect()
 }
 
-/// Answers reads like this and all else well: each question has to end in an error that says this, and is asked by no other way.
-/// Then the same upstream is asked with good order restored.
+/// Responds to reads like this and to all else well: each query must end in an error with this text, without other calls. Then the
+/// same upstream works again.
 fn check(mirrors: &[Mirror], fault: &str, upon_read: &Reply, says: &str) {
     let stub = Stub::start(good);
     let reply_again = upon_read.clone();
     stub.upon_reads(move |_| reply_again.clone());
-    check_errors(mirrors, &stub.details(), &questions(), fault, "MetricStoreConnectionError");
+    check_errors(mirrors, &stub.details(), &queries(), fault, "MetricStoreConnectionError");
     assert_eq!(stub.requests(), [], "{fault}: asked by another way");
     if !says.is_empty() {
         let mut details = stub.details();
         details["requestTimeout"] = (TIMEOUT.as_millis() as u64).into();
-        let answer = questions()[0].ask(&mirrors[0], &details);
-        let text = error_of(&answer)["details"].as_str().unwrap();
+        let response = queries()[0].ask(&mirrors[0], &details);
+        let text = error_of(&response)["details"].as_str().unwrap();
         assert!(text.contains(says), "{fault} does not say {says:?}: {text}");
     }
     stub.upon_reads(|_| streamed::in_chunks(&good_frames()));
-    for (question, mirror) in questions().iter().zip(mirrors) {
-        let answer = question.ask(mirror, &stub.details());
-        assert!(is_good(&answer) && !answer.points().is_empty(), "after {fault}: {question:?} {}", answer.text);
+    for (query, mirror) in queries().iter().zip(mirrors) {
+        let response = query.ask(mirror, &stub.details());
+        assert!(is_good(&response) && !response.points().is_empty(), "after {fault}: {query:?} {}", response.text);
     }
-    assert_eq!((stub.reads(), stub.requests().len()), (questions().len(), 0), "after {fault}");
+    assert_eq!((stub.reads(), stub.requests().len()), (queries().len(), 0), "after {fault}");
 }
 
 const CLOSED: &str = "closed the connection before the response was complete";
 const SILENT: &str = "did not answer within the timeout of 600 ms; choose a shorter time range";
 const STALLED: &str = "sent only part of the response within the timeout of 600 ms";
-/// In the error of every question that its deadline ended.
+/// In the error of every query that its deadline ended.
 const IN_TIME: &str = "within the timeout of 600 ms";
 const DAMAGED: &str = "sent samples that cannot be read: ";
 
@@ -67,14 +67,14 @@ const DAMAGED: &str = "sent samples that cannot be read: ";
 fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
     let mirrors = mirrors();
     for (fault, bytes) in [
-        ("no answer at all", Vec::new()),
+        ("no response at all", Vec::new()),
         ("half a status line", b"HTTP/1.1 20".to_vec()),
         ("a head without a body", head("Content-Length: 1000\r\n")),
         ("a head without chunks", head("Transfer-Encoding: chunked\r\n")),
     ] {
         for (after, says) in [(After::Close, CLOSED), (After::Reset, CLOSED), (After::Hang, SILENT)] {
             let says = match says {
-                // A status line that ends early is no HTTP.
+                // A status line that ends early is not HTTP.
                 CLOSED if fault.starts_with("half") => "",
                 SILENT if !bytes.is_empty() => STALLED,
                 says => says,
@@ -83,7 +83,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
         }
     }
     let late = streamed::in_chunks(&good_frames()).delayed(TIMEOUT * 2);
-    check(&mirrors, "a good answer too late", &late, SILENT);
+    check(&mirrors, "a good response too late", &late, SILENT);
     let alert = Reply::raw(*b"\x15\x03\x01\x00\x02\x02\x0a").then(After::Close);
     check(&mirrors, "a TLS alert", &alert, "its port uses https");
     let garbage = Reply::raw("").then(After::Repeat(MARKER.repeat(100).into_bytes()));
@@ -91,7 +91,7 @@ fn a_read_that_is_not_answered_is_a_connection_error_in_time() {
 }
 
 #[test]
-fn a_stream_that_is_cut_is_an_error_and_no_shorter_answer() {
+fn a_stream_that_is_cut_is_an_error_and_no_shorter_response() {
     let mirrors = mirrors();
     let frames = good_frames();
     let whole = frames.concat();
@@ -104,14 +104,14 @@ fn a_stream_that_is_cut_is_an_error_and_no_shorter_answer() {
         let without_end = [begin.clone(), sent].concat();
         let in_chunk = [begin, format!("{:x}\r\n", whole.len()).into_bytes(), part.to_vec()].concat();
         for (how, bytes) in [("length", in_length), ("last chunk", without_end), ("chunk", in_chunk)] {
-            // Waiting takes its time, so only once for each.
+            // Waiting takes time, so only once for each.
             let hang = Some((After::Hang, STALLED)).filter(|_| length == after_first);
             for (after, says) in [(After::Close, CLOSED), (After::Reset, CLOSED)].into_iter().chain(hang) {
                 let fault = format!("{length} of {} bytes with a {how} that says more, {after:?}", whole.len());
                 check(&mirrors, &fault, &Reply::raw(bytes.clone()).then(after), says);
             }
         }
-        // As long as it is said to be, but not to the end of a frame.
+        // With the announced length, but not to the end of a frame.
         if length != 0 && length != after_first {
             check(
                 &mirrors,
@@ -170,7 +170,7 @@ fn a_message_that_does_not_decode_is_an_error_although_its_checksum_is_right() {
     ] {
         let says = format!("{DAMAGED}{says}");
         check(&mirrors, fault, &reply(frame(&message)), &says);
-        // Behind a good frame, whose samples are no answer either.
+        // After a good frame, whose samples must not become a response either.
         let behind = [good_frames()[0].clone(), frame(&message)];
         check(&mirrors, &format!("{fault}, behind a good frame"), &streamed::in_chunks(&behind), &says);
     }
@@ -185,14 +185,14 @@ fn a_native_histogram_in_a_stream_is_an_unsupported_field_type() {
             let chunks = [histogram, steady(START + 60_000, 1000, 10, 2.5)];
             let stub = Stub::start(good);
             stub.upon_reads(move |_| reply(frame(&streamed::series(&LABELS, &chunks))));
-            for question in questions() {
-                let answer = question.ask(&mirror, &stub.details());
+            for query in queries() {
+                let response = query.ask(&mirror, &stub.details());
                 if is_in_range {
-                    let error = error_of(&answer);
-                    assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{question:?}: {}", answer.text);
-                    assert_eq!(error["mirrorType"], "native histogram", "{}", answer.text);
+                    let error = error_of(&response);
+                    assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{query:?}: {}", response.text);
+                    assert_eq!(error["mirrorType"], "native histogram", "{}", response.text);
                 } else {
-                    assert!(is_good(&answer), "{question:?}: {}", answer.text);
+                    assert!(is_good(&response), "{query:?}: {}", response.text);
                 }
             }
             assert_eq!(stub.requests(), []);

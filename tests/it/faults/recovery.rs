@@ -1,11 +1,11 @@
-//! What the mirror keeps from one request for the next: connections that die. What it does not keep: how an engine answers.
-//! And answers with more series than one.
+//! What the mirror keeps from one request to the next, such as connections that die, and what it does not keep, such as how an
+//! engine responds. Also responses with more than one series.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Question, START, error_of, in_time, is_good};
+use super::{Query, START, error_of, in_time, is_good};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{open_descriptors, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub, good};
@@ -13,36 +13,36 @@ use crate::support::stub::{After, Reply, Request, Stub, good};
 #[test]
 fn of_several_dead_connections_only_one_costs_a_try() {
     let mirror = Mirror::start();
-    // Every connection is closed upon its second request, when the mirror has taken it for a good one.
+    // The stub closes every connection on its second request, when the mirror trusts the connection.
     let stub = Stub::start(|request: &Request| match request.nth {
         0 => good(request).delayed(Duration::from_millis(300)),
         _ => Reply::raw("").then(After::Close),
     });
-    let question = Question::values("job");
+    let query = Query::values("job");
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert!(is_good(&question.ask(&mirror, &stub.details()))));
+            scope.spawn(|| assert!(is_good(&query.ask(&mirror, &stub.details()))));
         }
     });
     // One that started late may have met a dead connection already.
     assert!(stub.requests().len() >= 4);
-    let answer = question.ask(&mirror, &stub.details());
-    assert!(is_good(&answer), "{}", answer.text);
+    let response = query.ask(&mirror, &stub.details());
+    assert!(is_good(&response), "{}", response.text);
 }
 
 #[test]
 fn faults_leave_no_connection_open() {
-    /// How many ask at the same time.
+    /// The number of parallel queries.
     const CLIENTS: usize = 8;
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     let ask_at_once = |details: &Value| {
-        let answers = std::thread::scope(|scope| {
-            let ask = || Question::values("job").ask(&mirror, details);
+        let responses = std::thread::scope(|scope| {
+            let ask = || Query::values("job").ask(&mirror, details);
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
             clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
         });
-        answers.iter().filter(|answer| is_good(answer)).count()
+        responses.iter().filter(|response| is_good(response)).count()
     };
     // Each of them has a connection of its own then.
     stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
@@ -51,12 +51,12 @@ fn faults_leave_no_connection_open() {
 
     let begun = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{";
     for (fault, reply) in [
-        ("no answer", Reply::raw("").then(After::Close)),
+        ("no response", Reply::raw("").then(After::Close)),
         ("a reset", Reply::raw("").then(After::Reset)),
         ("silence", Reply::raw("").then(After::Hang)),
-        ("half an answer, closed", Reply::raw(begun).then(After::Close)),
-        ("half an answer, reset", Reply::raw(begun).then(After::Reset)),
-        ("half an answer, silent", Reply::raw(begun).then(After::Hang)),
+        ("half a response, closed", Reply::raw(begun).then(After::Close)),
+        ("half a response, reset", Reply::raw(begun).then(After::Reset)),
+        ("half a response, silent", Reply::raw(begun).then(After::Hang)),
         ("garbage", Reply::raw("garbage").then(After::Hang)),
         ("HTML without an end", Reply::raw("HTTP/1.1 200 OK\r\n\r\n").then(After::Repeat(vec![b'<'; 1 << 16]))),
         ("a refusal", Reply::http(403, "text/plain", "no")),
@@ -68,19 +68,19 @@ fn faults_leave_no_connection_open() {
     }
     stub.behave(|request| good(request).delayed(Duration::from_millis(200)));
     assert_eq!(ask_at_once(&stub.details()), CLIENTS);
-    // Those of clients end some time after their last reply. One connection for each fault would be eleven too many.
+    // Threads of clients end some time after their last reply. One connection for each fault would be eleven too many.
     let (most, now) = (before + 4, || open_descriptors(mirror.pid()));
     wait_until(|| format!("of {} descriptors no more than {most} are open", now()), || now() <= most);
 }
 
-/// The answer to a probe of range bounds: how many evaluations so many engines count.
+/// The response to a probe of range bounds: how many evaluations this number of engines counts.
 fn counts(counts: &[&str]) -> Reply {
     let result: Vec<Value> =
         counts.iter().map(|count| json!({"metric": {"engine": count}, "value": [1_200_000_000, count]})).collect();
     Reply::success(json!({"resultType": "vector", "result": result}))
 }
 
-/// A stub that answers the probe of range bounds like this, and all else well.
+/// A stub that responds to the probe of range bounds like this, and to all else well.
 fn probed(probe: &Reply) -> Stub {
     let probe = probe.clone();
     Stub::start(move |request| if is_probe(request) { probe.clone() } else { good(request) })
@@ -90,13 +90,13 @@ fn is_probe(request: &Request) -> bool {
     request.promql().contains("vector(0)")
 }
 
-/// An expression in buckets of a minute, evaluated each 15 s, from a time on that is this much later than a whole minute.
-fn in_minutes_from(later_ms: i64) -> Question {
-    let mut question = Question::metric("~", "avg(stub_metric)", Some("SUM"));
+/// An expression in buckets of a minute, evaluated every 15 s, that starts this much after a whole minute.
+fn in_minutes_from(later_ms: i64) -> Query {
+    let mut query = Query::metric("~", "avg(stub_metric)", Some("SUM"));
     let start = START / 60_000 * 60_000 + later_ms;
-    question.query["startTime"] = json!(start);
-    question.query["endTime"] = json!(start + 120_000);
-    question
+    query.fields["startTime"] = json!(start);
+    query.fields["endTime"] = json!(start + 120_000);
+    query
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
         (counts(&["4", "4"]), "59s999ms"),
         (counts(&["3"]), "60s"),
         (counts(&["3", "3"]), "60s"),
-        // An engine that does not take it is taken for a newer one.
+        // An engine that refuses the probe is treated as a newer one.
         (refused(400), "60s"),
         (refused(422), "60s"),
     ] {
@@ -116,8 +116,8 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
         for (later_ms, matters) in [(1, true), (15_001, true), (0, false), (2, false), (14_999, false), (123, false)] {
             let stub = probed(&probe);
             for _ in 0..2 {
-                let answer = in_minutes_from(later_ms).ask(&mirror, &stub.details());
-                assert!(is_good(&answer), "{later_ms}: {}", answer.text);
+                let response = in_minutes_from(later_ms).ask(&mirror, &stub.details());
+                assert!(is_good(&response), "{later_ms}: {}", response.text);
             }
             let width = if matters { width } else { "60s" };
             let query = format!("sum_over_time((avg(stub_metric))[{width}:15s])");
@@ -129,29 +129,29 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
 }
 
 #[test]
-fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
+fn a_probe_that_fails_is_an_error_of_the_expression_and_is_repeated() {
     let mirror = Mirror::start();
     for (probe, kind, says) in [
         (Reply::error(500, "internal", "not now"), "RemoteMirrorError", "not now"),
         (Reply::error(503, "timeout", "not now"), "MetricStoreConnectionError", "not now"),
         (Reply::raw("").then(After::Close), "MetricStoreConnectionError", "closed the connection"),
         (Reply::http(200, "text/html", "<html>"), "MetricStoreConnectionError", "an HTML page"),
-        // A proxy over two versions answers as both at once.
+        // A proxy over two versions responds as both at once.
         (counts(&["4", "3"]), "RemoteMirrorError", "engines of different versions"),
         (counts(&["3", "4"]), "RemoteMirrorError", "engines of different versions"),
     ] {
         let stub = probed(&probe);
-        let answer = in_minutes_from(1).ask(&mirror, &stub.details());
-        let error = error_of(&answer);
-        assert_eq!(error["_type"], kind, "{probe:?}: {}", answer.text);
+        let response = in_minutes_from(1).ask(&mirror, &stub.details());
+        let error = error_of(&response);
+        assert_eq!(error["_type"], kind, "{probe:?}: {}", response.text);
         let details = error["details"].as_str().unwrap();
-        // The admin knows his query, not the probe.
+        // The admin knows the query, but not the probe.
         for part in [says, "[60s:15s]", "avg(stub_metric)", "127.0.0.1"] {
             assert!(details.contains(part), "{part} is not in {details}");
         }
         assert!(!details.contains("vector(0)"), "{details}");
         assert_eq!(stub.queries("stub_metric"), [], "{probe:?}: nothing was evaluated");
-        // Where it does not matter, it is not asked.
+        // If it does not matter, there is no probe.
         assert!(is_good(&in_minutes_from(2).ask(&mirror, &stub.details())), "{probe:?}");
         stub.behave(|request| if is_probe(request) { counts(&["4"]) } else { good(request) });
         assert!(is_good(&in_minutes_from(1).ask(&mirror, &stub.details())), "{probe:?}");
@@ -159,13 +159,13 @@ fn a_probe_that_fails_is_an_error_of_the_expression_and_asked_again() {
     }
 }
 
-/// A server whose ranges include their left end, or not, as far as these tests ask it. The metric has a sample at each
-/// multiple of 15 s.
+/// A server whose ranges include their left end, or not, for the queries of these tests. The metric has a sample at each multiple
+/// of 15 s.
 fn engine(is_closed: bool) -> impl Fn(&Request) -> Reply {
     const EVERY_MS: i64 = 15_000;
     move |request| {
         let promql = request.promql();
-        // Those of the last `length_ms` before a time.
+        // The samples of the last `length_ms` before a time.
         let times = |length_ms: i64, at: i64| {
             let first = if is_closed { at - length_ms } else { at - length_ms + 1 };
             (first..=at).filter(|time| time % EVERY_MS == 0)
@@ -208,10 +208,10 @@ fn another_version_at_the_same_address_changes_no_count() {
             for (key, value) in
                 [("~", "avg(stub_metric)"), ("__gauge__", "stub_metric"), ("__counter__", "stub_metric")]
             {
-                let mut question = Question::metric(key, value, Some("EVENT_COUNT"));
+                let mut query = Query::metric(key, value, Some("EVENT_COUNT"));
                 let start = START / 60_000 * 60_000 + later_ms;
-                (question.query["startTime"], question.query["endTime"]) = (json!(start), json!(start + 120_000));
-                let points = question.ask(&mirror, &stub.details()).points();
+                (query.fields["startTime"], query.fields["endTime"]) = (json!(start), json!(start + 120_000));
+                let points = query.ask(&mirror, &stub.details()).points();
                 let expected = [0, 60_000].map(|at| vec![4.0, (start + at) as f64, (start + at + 60_000) as f64]);
                 assert_eq!(points, expected, "{key} {later_ms}, closed {is_closed}: {:?}", stub.requests());
             }
@@ -219,7 +219,7 @@ fn another_version_at_the_same_address_changes_no_count() {
     }
 }
 
-/// An instant query's matrix of so many series.
+/// The matrix of an instant query, with this number of series.
 fn matrix(series: usize) -> Value {
     let one = |nth| json!({"metric": {"job": "a", "pod": format!("p{nth}")}, "values": [[1_700_000_100, "1"]]});
     json!({"resultType": "matrix", "result": (0..series).map(one).collect::<Vec<_>>()})
@@ -228,10 +228,10 @@ fn matrix(series: usize) -> Value {
 #[test]
 fn too_many_metrics_says_how_many_however_many() {
     let mirror = Mirror::start();
-    for question in [Question::metric("__gauge__", "stub_metric", None), Question::metric("~", "stub_metric", None)] {
+    for query in [Query::metric("__gauge__", "stub_metric", None), Query::metric("~", "stub_metric", None)] {
         for count in [2, 100, 101, 5_000] {
             let stub = Stub::start(move |_| Reply::success(matrix(count)));
-            let error = question.ask(&mirror, &stub.details()).json;
+            let error = query.ask(&mirror, &stub.details()).json;
             assert_eq!(error["summary"], "Too many metrics.", "{error}");
             let details = error["details"].as_str().unwrap();
             assert!(details.starts_with(&format!("{count} series")) && details.contains("differ in pod:"), "{details}");
@@ -252,13 +252,13 @@ fn series_that_ended_before_the_range_are_none_of_its_series_however_many() {
             let live = |nth| series(format!("living{nth}"), json!([[at(10), "10"], [at(20), "40"]]));
             let result: Vec<Value> = (0..ended).map(old).chain((0..living).map(live)).collect();
             let stub = Stub::start(move |_| Reply::success(json!({"resultType": "matrix", "result": result})));
-            let answer = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
-            let context = format!("{ended} ended, {living} live: {}", answer.text);
+            let response = mirror.post("/api/metric", &json!({"connectionDetails": stub.details(), "query": query}));
+            let context = format!("{ended} ended, {living} live: {}", response.text);
             if living == 1 {
-                assert_eq!(answer.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{context}");
+                assert_eq!(response.json["telemetry"]["points"], json!([[3.0, start + 20_000]]), "{context}");
             } else {
-                assert_eq!(answer.json["summary"], "Too many metrics.", "{context}");
-                let details = answer.json["details"].as_str().unwrap();
+                assert_eq!(response.json["summary"], "Too many metrics.", "{context}");
+                let details = response.json["details"].as_str().unwrap();
                 assert!(details.starts_with(&format!("{living} series match")), "{context}");
             }
         }
@@ -266,14 +266,14 @@ fn series_that_ended_before_the_range_are_none_of_its_series_however_many() {
 }
 
 #[test]
-fn an_answer_too_large_of_which_no_sample_is_seen_says_so() {
+fn a_response_too_large_of_which_no_sample_is_seen_says_so() {
     let mirror = Mirror::start();
     let stub =
         Stub::start(|_| Reply::raw("HTTP/1.1 200 OK\r\n\r\n{\"status\":").then(After::Repeat(vec![b' '; 1 << 16])));
-    let error = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
+    let error = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details()).json;
     assert_eq!(error["summary"], "Prometheus refused the query.", "{error}");
     let details = error["details"].as_str().unwrap();
     assert!(details.contains("more than 33554432 bytes; choose a shorter time range"), "{details}");
-    // It is asked once, not for ever less.
+    // One call, not ever smaller ones.
     assert_eq!(stub.queries("stub_metric").len(), 1);
 }

@@ -1,21 +1,21 @@
-//! A real Prometheus that dies, hangs and comes back while it is being asked.
+//! A real Prometheus that dies, hangs and comes back during queries.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{GRACE, Question, error_of, in_time, is_good};
+use super::{GRACE, Query, error_of, in_time, is_good};
 use crate::support::mirror::Mirror;
 use crate::support::process::wait_until;
 use crate::support::prometheus::{Prometheus, Samples};
 
 const CLIENTS: usize = 6;
 
-/// How long each state of the upstream lasts at least.
+/// The minimum duration of each state of the upstream.
 const WHILE: Duration = Duration::from_millis(1_000);
 
-/// What the clients have seen since the counts were last taken.
+/// The outcomes of the clients since the last reset of the counts.
 #[derive(Default)]
 struct Seen {
     good: AtomicUsize,
@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-/// Lets the clients end, also when the test fails.
+/// Ends the clients, even if the test fails.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -37,20 +37,20 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Asks for 42 once and judges whatever comes: 42 everywhere or a connection error, in time.
+/// Queries 42 once and checks the outcome: 42 everywhere or a connection error, in time.
 fn ask(mirror: &Mirror, details: &Value, seen: &Seen) {
-    let question = Question::metric("~", "vector(42)", None);
+    let query = Query::metric("~", "vector(42)", None);
     let begin = Instant::now();
-    let answer = question.ask(mirror, details);
+    let response = query.ask(mirror, details);
     let (took, timeout) = (begin.elapsed(), Duration::from_millis(details["requestTimeout"].as_u64().unwrap()));
-    assert!(took < timeout + GRACE, "took {took:?}: {}", answer.text);
-    if is_good(&answer) {
-        let points = answer.json["telemetry"]["points"].as_array().unwrap();
-        assert!(!points.is_empty() && points.iter().all(|point| point[0] == 42.0), "{}", answer.text);
+    assert!(took < timeout + GRACE, "took {took:?}: {}", response.text);
+    if is_good(&response) {
+        let points = response.json["telemetry"]["points"].as_array().unwrap();
+        assert!(!points.is_empty() && points.iter().all(|point| point[0] == 42.0), "{}", response.text);
         seen.good.fetch_add(1, Ordering::SeqCst);
     } else {
-        let error = error_of(&answer);
-        assert_eq!(error["_type"], "MetricStoreConnectionError", "{}", answer.text);
+        let error = error_of(&response);
+        assert_eq!(error["_type"], "MetricStoreConnectionError", "{}", response.text);
         let text = error["details"].as_str().unwrap();
         assert!(text.contains(&details["port"].to_string()) && text.contains("vector(42)"), "{text}");
         seen.bad.fetch_add(1, Ordering::SeqCst);
@@ -73,7 +73,7 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             })
             .collect();
         let lasts = || {
-            // What was asked before the change may still be answered after it.
+            // A query from before the change may still be answered after it.
             std::thread::sleep(GRACE);
             seen.take();
             std::thread::sleep(WHILE);
@@ -94,7 +94,7 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             prometheus.signal("STOP");
             wait_until(|| "a request fails".to_owned(), || seen.take().1 > 0);
             prometheus.signal("CONT");
-            // It answers what it was asked meanwhile, if late.
+            // It answers the queries that arrived meanwhile, though late.
             wait_until(|| "a request succeeds".to_owned(), || seen.take().0 > 0);
         }
         is_well();
@@ -103,6 +103,6 @@ fn a_prometheus_that_dies_or_hangs_under_requests_costs_only_the_requests_meanwh
             client.join().unwrap();
         }
     });
-    let answer = mirror.post("/api/connection", &json!({"connectionDetails": details}));
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = mirror.post("/api/connection", &json!({"connectionDetails": details}));
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
 }

@@ -1,11 +1,11 @@
-//! Each text that the page on troubleshooting quotes is one that the library can write, so that page and code cannot part.
+//! Each text that the page on troubleshooting quotes is one that the library can write, so that page and code agree.
 
 use std::fs;
 use std::path::Path;
 
 use super::{read, rust_files};
 
-/// The literals of a piece of Rust, whole ones only, with the continuations of their lines joined.
+/// The string literals of Rust code, with continued lines joined.
 fn literals(code: &str) -> Vec<String> {
     let mut joined = String::new();
     for (nth, part) in code.split("\\\n").enumerate() {
@@ -25,7 +25,7 @@ fn words_of(text: &str) -> Vec<String> {
     text.split(|c: char| !is_part(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The words of the texts that the library can write, each piece between two placeholders by itself.
+/// The words of the texts that the library can write. Placeholders divide a text into pieces.
 fn pieces_of_texts() -> Vec<Vec<String>> {
     let files = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let mut pieces = Vec::new();
@@ -56,7 +56,7 @@ fn quoted(paragraph: &str) -> Vec<String> {
     found
 }
 
-/// What varies in the quotations of the page on troubleshooting, beside numbers and dots: names, types of errors, foreign texts.
+/// The parts of the quotations on the page that vary, besides numbers and dots: names, types of errors, texts of upstreams.
 const EXAMPLES: [&str; 30] = [
     "AVERAGE",
     "Basic",
@@ -84,19 +84,22 @@ const EXAMPLES: [&str; 30] = [
     "requestTimeOut",
     "requestTimeout",
     "start",
-    "the",
+    "the token server",
     "timeout",
     "unavailable",
     "x",
 ];
 
-/// How many words of a quotation, from its first on, are made of pieces: three words in a row, or fewer at an end of a piece if a
-/// placeholder may stand beside them.
+/// How many words of a quotation, from the first on, consist of pieces: at least three consecutive words, or fewer at an end of a
+/// piece beside a possible placeholder.
 fn made_of(pieces: &[Vec<String>], words: &[String]) -> usize {
-    let varies: Vec<bool> = words
-        .iter()
-        .map(|word| word == "…" || word.contains(|c: char| c.is_ascii_digit()) || EXAMPLES.contains(&word.as_str()))
-        .collect();
+    let mut varies: Vec<bool> =
+        words.iter().map(|word| word == "…" || word.contains(|c: char| c.is_ascii_digit())).collect();
+    for example in EXAMPLES.map(words_of) {
+        for at in (0..words.len()).filter(|&at| words[at..].starts_with(&example)) {
+            varies[at..at + example.len()].fill(true);
+        }
+    }
     let is_beside = |at: usize| at == 0 || varies[at - 1] || varies.get(at + 1).is_none_or(|&varies| varies);
     let mut reached = vec![false; words.len() + 1];
     reached[0] = true;

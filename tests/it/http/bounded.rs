@@ -1,17 +1,17 @@
-//! How much memory a request takes while it is parsed and answered: several at once of a megabyte each, in every shape that could
-//! become larger than it is.
+//! How much memory a request takes while it is parsed and answered: several requests of a megabyte at once, in every shape that
+//! takes more memory than its bytes.
 
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::process::memory;
 use crate::support::stub::{Reply, Stub, good};
 
-/// How many requests are asked at once.
+/// The number of parallel requests.
 const AT_ONCE: usize = 5;
 
-/// `unit` over and over, as a list's items or an object's fields, as many as a body has room for.
+/// `unit` repeated, as the items of a list or the fields of an object, as often as a body has room for.
 fn many(unit: &str) -> String {
     let room = MAX_BODY - 2_000;
     vec![unit; room / (unit.len() + 1)].join(",")
@@ -29,23 +29,23 @@ fn with_set(details: &Value, items: &str) -> String {
     query(details, &format!(r#"{{"key":"k","value":{{"value":[{items}]}}}}"#))
 }
 
-/// Asks the same several times at once, wants this status and text each time, and the mirror to need at most so many megabytes for
-/// all of them.
+/// Sends the same request several times at once, and checks for this status and text each time, and that the mirror needs at most
+/// this number of megabytes for all of them.
 fn check(shape: &str, body: &str, status: u16, part: &str, most_mib: u64) {
     assert!(body.len() <= MAX_BODY, "{shape} has {} bytes", body.len());
     let mirror = Mirror::start();
     let before = memory(mirror.pid(), "VmHWM");
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
+    let responses: Vec<Response> = std::thread::scope(|scope| {
         let ask = || mirror.post_bytes("/api/metric", body.as_bytes());
         let asked: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(ask)).collect();
         asked.into_iter().map(|asked| asked.join().unwrap()).collect()
     });
-    for answer in answers {
+    for response in responses {
         assert!(
-            answer.status == status && answer.text.contains(part),
+            response.status == status && response.text.contains(part),
             "{shape}: {} {:.999}",
-            answer.status,
-            answer.text
+            response.status,
+            response.text
         );
     }
     let grown = (memory(mirror.pid(), "VmHWM") - before) >> 20;
@@ -102,13 +102,13 @@ fn the_largest_queries_that_are_accepted_take_a_few_megabytes_each() {
     let details = &stub.details();
     let most_mib = 25;
     check("texts", &with_set(details, &vec![r#""a""#; 25_000].join(",")), 200, "points", most_mib);
-    // Each of these characters is escaped in the pattern, that in the query, and that in the form.
+    // Each of these characters is escaped in the pattern, the escape in the query, and that in the form.
     let dots = |sets: usize| vec![format!("{:?}", ".".repeat(38)); sets].join(",");
     check("dots", &with_set(details, &dots(840)), 200, "points", most_mib);
-    // The longest values, of which each character is escaped in the query, and that in the form.
+    // The longest values, each character of which is escaped in the query, and the escape in the form.
     let long = |key: &str| condition(key, &"\"".repeat(240_000));
     check("quotes", &query(details, &format!("{},{}", long("a"), long("b"))), 200, "points", 70);
-    // What is larger is refused before it is written out.
+    // A larger query is refused before it is written out.
     let refused = |shape: &str, items: &str| {
         check(shape, &with_set(details, items), 500, "patterns of more than 65536 characters", most_mib);
     };
@@ -125,15 +125,20 @@ fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic
         let query = json!({"field": {"fieldName": field}, "fieldValuePrefix": prefix});
         mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": query}))
     };
-    let questions = [("job", bracket(20_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))];
-    for (field, prefix) in questions.clone() {
-        let answer = ask(field, prefix);
-        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    let queries = [("job", bracket(20_000)), ("__gauge__", bracket(2_000)), (&bracket(1_000), bracket(1_000))];
+    for (field, prefix) in queries.clone() {
+        let response = ask(field, prefix);
+        assert_eq!(response.status, 200, "{:.999}", response.text);
     }
     let refused = |prefix: String, field: &str, says: &str| {
-        let answer = ask(field, prefix);
-        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{:.999}", answer.text);
-        let details = answer.json["details"].as_str().unwrap();
+        let response = ask(field, prefix);
+        assert_eq!(
+            (response.status, &response.json["_type"]),
+            (500, &json!("RemoteMirrorError")),
+            "{:.999}",
+            response.text
+        );
+        let details = response.json["details"].as_str().unwrap();
         assert!(details.contains(says) && details.len() < 9_999, "{details:.999}");
     };
     refused(bracket(200_000), "job", "patterns of more than 65536 characters");
@@ -141,11 +146,11 @@ fn a_query_that_does_not_fit_into_a_url_goes_by_post_or_is_an_error_and_no_panic
         "POST" => Reply::http(405, "text/plain", "read-only proxy"),
         _ => good(request),
     });
-    for (field, prefix) in questions[..2].iter().cloned() {
+    for (field, prefix) in queries[..2].iter().cloned() {
         refused(prefix, field, "refuses POST, and the query is too long for GET");
     }
-    // What fits is asked.
-    let answer = ask("job", bracket(1_500));
-    assert_eq!(answer.status, 200, "{:.999}", answer.text);
+    // Queries within the bound are sent.
+    let response = ask("job", bracket(1_500));
+    assert_eq!(response.status, 200, "{:.999}", response.text);
     assert!(!mirror.log().contains("panic"), "{:.9999}", mirror.log());
 }

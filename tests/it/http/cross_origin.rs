@@ -1,4 +1,4 @@
-//! Requests that a web page makes in somebody's browser: no page but the mirror's own may ask.
+//! Requests by web pages in a browser: only the mirror's own page may send queries.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::mirror::Mirror;
 use crate::support::stub::{Stub, good};
 
 #[test]
-fn a_page_of_another_origin_is_refused_and_no_upstream_asked() {
+fn a_page_of_another_origin_is_refused_and_no_upstream_is_called() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let own = address(&mirror).to_owned();
     let ask = |lines: &str| {
@@ -22,9 +22,9 @@ fn a_page_of_another_origin_is_refused_and_no_upstream_asked() {
         "Sec-Fetch-Site: cross-site\r\n",
         "Sec-Fetch-Site: same-site\r\nOrigin: http://m\r\n",
     ] {
-        let answer = ask(other);
-        check_refusal(&answer, 403, other);
-        assert_eq!(header(&answer.headers, "access-control-allow-origin"), None, "{other}");
+        let response = ask(other);
+        check_refusal(&response, 403, other);
+        assert_eq!(header(&response.headers, "access-control-allow-origin"), None, "{other}");
     }
     assert_eq!(stub.requests().len(), 0);
     // `post` has the host `m`.
@@ -37,11 +37,11 @@ fn a_page_of_another_origin_is_refused_and_no_upstream_asked() {
 }
 
 #[test]
-fn a_browser_that_asks_whether_a_page_may_ask_gets_no_leave() {
+fn a_preflight_request_is_refused() {
     let mirror = Mirror::start();
     let preflight = "OPTIONS /api/metric HTTP/1.1\r\nHost: m\r\nConnection: close\r\nOrigin: http://evil.example\r\n\
                      Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n";
-    let answer = exchange(address(&mirror), preflight.as_bytes());
-    assert_eq!(answer.status, 403, "{}", answer.text);
-    assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{answer:?}");
+    let response = exchange(address(&mirror), preflight.as_bytes());
+    assert_eq!(response.status, 403, "{}", response.text);
+    assert!(response.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{response:?}");
 }

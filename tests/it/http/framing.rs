@@ -1,4 +1,4 @@
-//! Requests that do not say for certain where they end, written byte by byte: what follows them is never answered.
+//! Requests whose end is uncertain, written byte by byte: the mirror does not answer what follows them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{DEADLINE, address, check_refusal, header, read_one_answer};
+use super::{DEADLINE, address, check_refusal, header, read_one_response};
 use crate::operation::page::Page;
-use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::mirror::{API_KEY, Mirror, Response};
 use crate::support::process::{open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
-/// A request of its own, which must not be answered where it stands in what another one left.
+/// A complete request, which the mirror must not answer if it is in the rest of another one.
 const SMUGGLED: &str = "GET /-/healthy HTTP/1.1\r\nHost: m\r\nX-Request-Id: smuggled\r\n\r\n";
 
 /// The head of a POST with these lines, each with its end.
@@ -20,30 +20,29 @@ fn post(lines: &str) -> String {
     format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{lines}\r\n")
 }
 
-/// The answer to a request, and what comes after it until the mirror closes the connection, which has nothing further to
-/// read.
-fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Answer>, String) {
+/// The response to a request, and what follows until the mirror closes the connection, without further data to read.
+fn ask(mirror: &Mirror, request: &[u8]) -> (Option<Response>, String) {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(request).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    let answer = read_one_answer(&mut stream).ok();
+    let response = read_one_response(&mut stream).ok();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
-    (answer, String::from_utf8(rest).unwrap())
+    (response, String::from_utf8(rest).unwrap())
 }
 
-/// Wants a request refused with 400, an error that names the fault, the key, and the end of the connection; and nothing
-/// answered that follows.
+/// Checks that a request is refused with 400, an error that names the fault, the key, and the end of the connection, and that
+/// nothing after it is answered.
 fn check_refused(mirror: &Mirror, request: impl AsRef<[u8]>, names: &str) {
-    let (answer, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
+    let (response, rest) = ask(mirror, &[request.as_ref(), SMUGGLED.as_bytes()].concat());
     let request = String::from_utf8_lossy(request.as_ref());
-    let answer = answer.unwrap_or_else(|| panic!("{request:?}: no answer"));
-    check_refusal(&answer, 400, &request);
-    let details = answer.json["details"].as_str().unwrap();
+    let response = response.unwrap_or_else(|| panic!("{request:?}: no response"));
+    check_refusal(&response, 400, &request);
+    let details = response.json["details"].as_str().unwrap();
     assert!(details.contains(names), "{request:?}: {details}");
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request:?}");
-    assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}: {answer:?}");
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{request:?}");
+    assert_eq!(header(&response.headers, "connection"), Some("close"), "{request:?}: {response:?}");
     assert_eq!(rest, "", "{request:?}");
 }
 
@@ -62,12 +61,12 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
         ("Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding"),
         ("Transfer-Encoding: xchunked\r\n", "Transfer-Encoding"),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "Transfer-Encoding"),
-        // To who takes a line feed for the end of a line, what follows is the body.
+        // For a reader that accepts a line feed as the end of a line, the rest is the body.
         ("X-User: a\nContent-Length: 60\r\n", "line feed"),
         ("X-User: a\rContent-Length: 60\r\n", "line feed"),
         ("X-User: a\0\r\n", "character"),
         ("X\0: a\r\n", "character"),
-        // Other readers take a vertical tab for a character of the number.
+        // Other readers accept a vertical tab in the number.
         ("Content-Length: \x0b60\r\n", "Content-Length"),
         ("Host: other\r\n", "Host"),
     ] {
@@ -80,8 +79,8 @@ fn a_request_without_a_certain_end_is_400_and_nothing_behind_it_is_answered() {
     );
     check_refused(&mirror, "GET / HTTP/0.9\r\n\r\n", "HTTP/0.9");
     check_refused(&mirror, "GET /-/healthy\n HTTP/1.1\r\n\r\n", "character");
-    // Sizes that are none, a chunk that ends early, a trailer, and another after the last chunk: its bytes are read as a request, or as
-    // a chunk.
+    // Invalid sizes, a chunk that ends early, a trailer, and bytes after the last chunk, which could be read as a request or a
+    // chunk.
     for body in [
         "x\r\n",
         "+2\r\n{}\r\n0\r\n\r\n",
@@ -112,10 +111,15 @@ fn a_chunked_body_is_the_end_of_its_connection() {
         let head = post(&format!("Transfer-Encoding: {encoding}\r\n"));
         for extension in ["", ";a=b", " ; a"] {
             let request = format!("{head}{size}{:x}{extension}\r\n{body}\r\n0\r\n\r\n{SMUGGLED}", body.len());
-            let (answer, rest) = ask(&mirror, request.as_bytes());
-            let answer = answer.unwrap();
-            assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{request}: {}", answer.text);
-            assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request}");
+            let (response, rest) = ask(&mirror, request.as_bytes());
+            let response = response.unwrap();
+            assert_eq!(
+                (response.status, &response.json["status"]),
+                (200, &json!("OK")),
+                "{request}: {}",
+                response.text
+            );
+            assert_eq!(header(&response.headers, "connection"), Some("close"), "{request}");
             assert_eq!(rest, "", "{request}");
         }
     }
@@ -129,11 +133,11 @@ fn what_trickles_in_behind_the_end_is_not_answered_either() {
     stream
         .write_all(format!("{}2\r\n{{}}\r\n0\r\nG{SMUGGLED}", post("Transfer-Encoding: chunked\r\n")).as_bytes())
         .unwrap();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 400);
-    // The last of them come when the mirror has closed the connection.
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 400);
+    // The last of them arrive after the mirror has closed the connection.
     for _ in 0..5 {
         let _ = stream.write_all(SMUGGLED.as_bytes());
-        let after = read_one_answer(&mut stream);
+        let after = read_one_response(&mut stream);
         assert!(after.is_err(), "{after:?}");
     }
     assert_eq!(mirror.get("/-/healthy").status, 200);
@@ -152,7 +156,7 @@ fn a_client_that_comes_from_the_same_address_again_is_answered() {
         socket.set_reuse_address(true).unwrap();
         socket.bind(&from.into()).unwrap();
         socket.connect(&to.into()).unwrap();
-        // It is reset when it is closed, so that its address is free again at once.
+        // Closing resets it, so that its address is free again at once.
         socket.set_linger(Some(Duration::ZERO)).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -161,12 +165,12 @@ fn a_client_that_comes_from_the_same_address_again_is_answered() {
     let mut first = connect((Ipv4Addr::LOCALHOST, 0).into());
     let from = first.local_addr().unwrap();
     first.write_all(post("Transfer-Encoding: identity\r\n").as_bytes()).unwrap();
-    assert_eq!(read_one_answer(&mut first).unwrap().status, 400);
+    assert_eq!(read_one_response(&mut first).unwrap().status, 400);
     drop(first);
     std::thread::sleep(Duration::from_millis(1_200));
     let mut second = connect(from);
     second.write_all(SMUGGLED.as_bytes()).unwrap();
-    assert_eq!(read_one_answer(&mut second).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut second).unwrap().status, 200);
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
         (b"GET / HTTP/1.1\nHost: m\n\n", "first line"),
         (b"\x16\x03\x01\x00\x05\x01\r\n", "TLS"),
         (b"GET / HTTP/1.1\r\nX-User: a\r\n b\r\n\r\n", "continues"),
-        // With a colon, it is a header of its own to a reader that ignores the blank.
+        // With a colon, a reader that ignores the blank reads a separate header.
         (b"GET / HTTP/1.1\r\nX-User: a\r\n Content-Length: 60\r\n\r\n", "continues"),
         (b"GET / HTTP/1.1\r\nContent-Length : 60\r\n\r\n", "colon"),
         (b"GET / HTTP/1.1\r\nX-User\r\n\r\n", "colon"),
@@ -194,7 +198,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
     ] {
         check_refused(&mirror, request, names);
     }
-    // Their paths and peers are in the log, and they are counted, each after its answer.
+    // Their paths and addresses are in the log, and they are counted, each after its response.
     let line = mirror.line_with("HTTP/2 or HTTP/3");
     assert!(line.contains("client=127.0.0.1:") && line.contains("error_code=bad_request"), "{line}");
     let are_counted =
@@ -204,7 +208,7 @@ fn what_is_no_request_is_400_and_the_end_of_the_connection() {
 }
 
 #[test]
-fn a_client_that_speaks_http_2_unasked_is_refused_and_costs_no_thread() {
+fn a_client_that_speaks_http_2_without_negotiation_is_refused_and_costs_no_thread() {
     const CLIENTS: usize = 50;
     let mirror = Mirror::start();
     let threads = || status_field(mirror.pid(), "Threads").parse::<usize>().unwrap();
@@ -212,33 +216,33 @@ fn a_client_that_speaks_http_2_unasked_is_refused_and_costs_no_thread() {
     let clients: Vec<TcpStream> = (0..CLIENTS)
         .flat_map(|_| ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "GET / HTTP/2.0\r\n\r\n"])
         .map(|request| {
-            let (answer, stream) = ask_slowly(&mirror, request);
-            check_refusal(&answer, 400, request);
+            let (response, stream) = ask_slowly(&mirror, request);
+            check_refusal(&response, 400, request);
             stream
         })
         .collect();
-    // They stay, and the mirror does not.
+    // The clients stay, but the connections do not.
     wait_until(
         || format!("{} descriptors and {} threads are as many as before", open_descriptors(mirror.pid()), threads()),
         || open_descriptors(mirror.pid()) < 20 && threads() < before + 40,
     );
     drop(clients);
-    // What only resembles it is a request.
+    // Similar lines are requests.
     for request in ["PRI * HTTP/1.1\r\nHost: m\r\n\r\n", "PRI /x HTTP/1.1\r\nHost: m\r\n\r\n", SMUGGLED] {
-        let (answer, _) = ask_slowly(&mirror, request);
-        assert_eq!(answer.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
+        let (response, _) = ask_slowly(&mirror, request);
+        assert_eq!(response.status, if request == SMUGGLED { 200 } else { 404 }, "{request}");
     }
 }
 
 /// Writes a request in small pieces.
-fn ask_slowly(mirror: &Mirror, request: &str) -> (Answer, TcpStream) {
+fn ask_slowly(mirror: &Mirror, request: &str) -> (Response, TcpStream) {
     let mut stream = TcpStream::connect(address(mirror)).unwrap();
     stream.set_nodelay(true).unwrap();
     for piece in request.as_bytes().chunks(7) {
         stream.write_all(piece).unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
-    (read_one_answer(&mut stream).unwrap(), stream)
+    (read_one_response(&mut stream).unwrap(), stream)
 }
 
 /// The greeting of a client that speaks TLS (RFC 8446, section 4.1.2), without an end of a line.
@@ -251,10 +255,10 @@ fn a_client_that_speaks_tls_is_told_so_at_once() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let begun = Instant::now();
     stream.write_all(TLS_GREETING).unwrap();
-    let answer = read_one_answer(&mut stream).unwrap();
+    let response = read_one_response(&mut stream).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    check_refusal(&answer, 400, "TLS");
-    assert!(answer.text.contains("without TLS"), "{}", answer.text);
+    check_refusal(&response, 400, "TLS");
+    assert!(response.text.contains("without TLS"), "{}", response.text);
 }
 
 #[test]
@@ -264,19 +268,19 @@ fn an_empty_line_before_a_request_is_ignored() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     for empty in ["", "\r\n", "\r\n\r\n"] {
         stream.write_all(format!("{empty}GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n").as_bytes()).unwrap();
-        assert_eq!(read_one_answer(&mut stream).unwrap().status, 200, "{empty:?}");
+        assert_eq!(read_one_response(&mut stream).unwrap().status, 200, "{empty:?}");
     }
 }
 
-/// How long until the mirror tells a client that nothing more comes: it may not wait for the client to do so, which takes 8 s.
+/// How soon the mirror must close its side. It may not wait until the client closes, which takes 8 s.
 const END: Duration = Duration::from_secs(2);
 
 #[test]
-fn an_answer_that_ends_its_connection_is_followed_by_the_end_at_once() {
+fn a_response_that_ends_its_connection_is_followed_by_the_end_at_once() {
     let mirror = Mirror::start();
     let withheld = "Expect: 100-continue\r\nContent-Length: 2000\r\n";
     for (request, status) in [
-        // The body is not asked for, and not sent: what the client sends next would be taken for it.
+        // The client does not send the body: the mirror would treat its next bytes as the body.
         (format!("POST /nowhere HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 404),
         (format!("PUT /api/metric HTTP/1.1\r\nHost: m\r\n{withheld}\r\n"), 405),
         (post("Expect: 100-continue\r\nContent-Length: 99999999\r\n"), 413),
@@ -290,9 +294,9 @@ fn an_answer_that_ends_its_connection_is_followed_by_the_end_at_once() {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let begun = Instant::now();
         stream.write_all(request.as_bytes()).unwrap();
-        let answer = read_one_answer(&mut stream).unwrap();
-        assert_eq!(answer.status, status, "{request:?}");
-        assert_eq!(header(&answer.headers, "connection"), Some("close"), "{request:?}");
+        let response = read_one_response(&mut stream).unwrap();
+        assert_eq!(response.status, status, "{request:?}");
+        assert_eq!(header(&response.headers, "connection"), Some("close"), "{request:?}");
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(rest.is_empty() && begun.elapsed() < END, "{request:?}: {rest:?} after {:?}", begun.elapsed());
@@ -308,6 +312,6 @@ fn a_client_that_sends_its_long_body_first_has_its_refusal_all_the_same() {
         let body = vec![b'x'; 20 << 20];
         let head = post(&format!("{connection}Content-Length: {}\r\n", body.len()));
         stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-        assert_eq!(read_one_answer(&mut stream).unwrap().status, 413, "{connection:?}");
+        assert_eq!(read_one_response(&mut stream).unwrap().status, 413, "{connection:?}");
     }
 }

@@ -1,16 +1,16 @@
-//! Heads that are long, endless or slow: they take neither memory nor threads.
+//! Long, endless or slow heads take neither memory nor threads.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{DEADLINE, address, check_refusal, header, read_one_answer};
+use super::{DEADLINE, address, check_refusal, header, read_one_response};
 use crate::operation::page::Page;
-use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::support::mirror::{API_KEY, Mirror, Response};
 use crate::support::process::memory;
 
-/// The bounds that docs/operations.md tells of.
+/// The bounds in docs/operations.md.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 const HEAD_TIME: Duration = Duration::from_secs(8);
@@ -18,8 +18,8 @@ const HEAD_TIME: Duration = Duration::from_secs(8);
 /// How much later a slow head may be cut: the mirror waits for one more byte.
 const LATENESS: Duration = Duration::from_secs(3);
 
-/// How many endless heads come at the same time, how long each client sends at most, and what the mirror may take for all of
-/// them. It takes 4 MiB when nothing goes on.
+/// How many endless heads arrive at the same time, how long each client sends at most, and the maximum memory of the mirror with
+/// all of them. It takes 4 MiB when idle.
 const ENDLESS: usize = 20;
 const PERSISTENCE: Duration = Duration::from_secs(2);
 const ENDLESS_MIB: u64 = 32;
@@ -33,17 +33,17 @@ fn connect(mirror: &Mirror) -> TcpStream {
     stream
 }
 
-fn ask(mirror: &Mirror, head: &str) -> Answer {
+fn ask(mirror: &Mirror, head: &str) -> Response {
     let mut stream = connect(mirror);
     stream.write_all(head.as_bytes()).unwrap();
-    read_one_answer(&mut stream).unwrap()
+    read_one_response(&mut stream).unwrap()
 }
 
-/// Wants an answer that refuses the head and says so, with the key, and ends the connection.
-fn check_refused(answer: &Answer, status: u16, context: &str) {
-    check_refusal(answer, status, context);
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
-    assert_eq!(header(&answer.headers, "connection"), Some("close"), "{context}");
+/// Checks for a response that refuses the head and says so, with the key, and ends the connection.
+fn check_refused(response: &Response, status: u16, context: &str) {
+    check_refusal(response, status, context);
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}");
+    assert_eq!(header(&response.headers, "connection"), Some("close"), "{context}");
 }
 
 #[test]
@@ -76,17 +76,17 @@ fn heads_without_an_end_take_little_memory() {
         while begun.elapsed() < PERSISTENCE {
             let mut stream = connect(&mirror);
             let mut writer = stream.try_clone().unwrap();
-            let answer = thread::scope(|scope| {
+            let response = thread::scope(|scope| {
                 scope.spawn(move || {
                     let chunk = endless.repeat((64 << 10) / endless.len());
                     let _ = writer.write_all(begin.as_bytes());
                     while begun.elapsed() < PERSISTENCE + HEAD_TIME && writer.write_all(chunk.as_bytes()).is_ok() {}
                 });
-                let answer = read_one_answer(&mut stream);
+                let response = read_one_response(&mut stream);
                 let _ = stream.shutdown(Shutdown::Both);
-                answer
+                response
             });
-            check_refused(&answer.unwrap(), 431, &endless[..endless.len().min(20)]);
+            check_refused(&response.unwrap(), 431, &endless[..endless.len().min(20)]);
         }
     };
     let long = format!("X: {}\r\n", "y".repeat(5_000));
@@ -116,15 +116,15 @@ fn a_head_or_a_short_body_that_trickles_in_is_408_after_8_seconds() {
                 stream.write_all(format!("{begin}G").as_bytes()).unwrap();
                 let mut writer = stream.try_clone().unwrap();
                 scope.spawn(move || {
-                    // Until it is cut, or nothing more is to come.
+                    // Until the mirror closes, or the time is over.
                     while now.elapsed() < 2 * HEAD_TIME && pause < 60_000 && writer.write_all(b"G").is_ok() {
                         thread::sleep(Duration::from_millis(pause));
                     }
                 });
-                let answer = read_one_answer(&mut stream);
+                let response = read_one_response(&mut stream);
                 let took = now.elapsed();
                 let context = format!("{begin:?}, a byte every {pause} ms");
-                check_refused(&answer.unwrap_or_else(|error| panic!("{context}: {error}")), 408, &context);
+                check_refused(&response.unwrap_or_else(|error| panic!("{context}: {error}")), 408, &context);
                 assert!(HEAD_TIME <= took && took < HEAD_TIME + LATENESS, "{context}: {took:?}");
             });
         }

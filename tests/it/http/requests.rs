@@ -1,16 +1,16 @@
-//! What the mirror reads leniently, and which Connection Details it refuses by name.
+//! Which deviations in requests the mirror accepts, and which Connection Details it refuses by name.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::support::ask::assert_error;
-use crate::support::mirror::{Answer, Mirror, condition, typed_condition};
+use crate::support::mirror::{Mirror, Response, condition, typed_condition};
 use crate::support::stub::{Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// Stands in values that no error may repeat.
+/// A text in values that no error may repeat.
 const SECRET: &str = "hush-5ca1ab1e";
 
 /// A raw query of the stub's metric.
@@ -18,22 +18,22 @@ fn query() -> Value {
     json!({"conditions": [condition("__gauge__", "stub_metric")], "startTime": START, "endTime": START + 60_000})
 }
 
-/// Connection details, changed in one field.
+/// Connection Details with one changed field.
 fn with(details: &Value, field: &str, value: Value) -> Value {
     let mut details = details.clone();
     details[field] = value;
     details
 }
 
-fn is_ok(answer: &Answer) -> bool {
-    answer.status == 200 && answer.json["status"] == "OK"
+fn is_ok(response: &Response) -> bool {
+    response.status == 200 && response.json["status"] == "OK"
 }
 
-fn test_connection(mirror: &Mirror, details: &Value) -> Answer {
+fn test_connection(mirror: &Mirror, details: &Value) -> Response {
     mirror.post("/api/connection", &json!({"connectionDetails": details}))
 }
 
-/// Wants Connection Details refused with an error that names the field: as a failed test connection, and as an error of
+/// Checks that Connection Details are refused with an error that names the field: as a failed test connection, and as an error of
 /// every other method.
 fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
     let names_it = |error: &Value, context: &str| {
@@ -42,14 +42,14 @@ fn check_bad_details(mirror: &Mirror, details: &Value, field: &str) {
         assert!(text.contains(field), "{details}: the error does not name {field}: {context}");
         assert!(!text.contains(SECRET), "{details}: the error repeats a value: {context}");
     };
-    let answer = test_connection(mirror, details);
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{details}: {}", answer.text);
-    names_it(&answer.json["error"], &answer.text);
+    let response = test_connection(mirror, details);
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("FAILURE")), "{details}: {}", response.text);
+    names_it(&response.json["error"], &response.text);
     let values = json!({"field": {"fieldName": "job"}});
     for (path, query) in [("/api/field/name", json!({})), ("/api/field/value", values), ("/api/metric", query())] {
-        let answer = mirror.post(path, &json!({"connectionDetails": details, "query": query}));
-        assert_eq!(answer.status, 500, "{details}: {}", answer.text);
-        names_it(&answer.json, &answer.text);
+        let response = mirror.post(path, &json!({"connectionDetails": details, "query": query}));
+        assert_eq!(response.status, 500, "{details}: {}", response.text);
+        names_it(&response.json, &response.text);
     }
 }
 
@@ -63,7 +63,7 @@ fn types_may_be_missing_and_unknown_fields_of_requests_are_ignored() {
     let mut unknown = plain.clone();
     let mut typed = plain.clone();
     for place in ["", "/connectionDetails", "/query", "/query/conditions/0", "/query/conditions/0/value"] {
-        // In the Connection Details, which an admin types, an unknown field is a mistake.
+        // In Connection Details, which an admin types, an unknown field is a mistake.
         let name = if place == "/connectionDetails" { "_somethingNew" } else { "somethingNew" };
         unknown.pointer_mut(place).unwrap()[name] = json!({"a": [1, null]});
         let kind = if place == "/query/conditions/0" { "EqualityCondition" } else { "StringValue" };
@@ -72,8 +72,8 @@ fn types_may_be_missing_and_unknown_fields_of_requests_are_ignored() {
     let mut untyped = plain.clone();
     untyped["query"]["conditions"] = json!([{"key": "__gauge__", "value": {"value": "stub_metric"}}]);
     for request in [unknown, typed, untyped] {
-        let answer = mirror.post("/api/metric", &request);
-        assert_eq!((answer.status, answer.text), (200, expected.text.clone()), "{request}");
+        let response = mirror.post("/api/metric", &request);
+        assert_eq!((response.status, response.text), (200, expected.text.clone()), "{request}");
     }
 }
 
@@ -87,8 +87,8 @@ fn optional_fields_may_be_null() {
         for field in fields {
             let mut request = plain.clone();
             request.pointer_mut(place).unwrap()[*field] = Value::Null;
-            let answer = mirror.post(path, &request);
-            assert_eq!((answer.status, &answer.text), (200, &expected.text), "{field} in {request}");
+            let response = mirror.post(path, &request);
+            assert_eq!((response.status, &response.text), (200, &expected.text), "{field} in {request}");
         }
     };
     let values = json!({"field": {"fieldName": "job"}});
@@ -107,8 +107,8 @@ fn a_port_is_a_number_or_a_string_of_digits() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let details = stub.details();
     for port in [json!(stub.port()), json!(stub.port().to_string())] {
-        let answer = test_connection(&mirror, &with(&details, "port", port.clone()));
-        assert!(is_ok(&answer), "{port}: {}", answer.text);
+        let response = test_connection(&mirror, &with(&details, "port", port.clone()));
+        assert!(is_ok(&response), "{port}: {}", response.text);
     }
     for port in [
         json!(0),
@@ -197,7 +197,7 @@ fn connection_details_of_any_other_shape_are_named_and_no_value_is_repeated() {
     ] {
         check_bad_details(&mirror, &details, part);
     }
-    // A path prefix may be a secret: the errors of what it leads to show only what is known of it.
+    // A path prefix may be a secret, so errors show only its beginning.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (path, shown) in [(format!("u:{SECRET}"), "..."), (format!("prom/{SECRET}"), "prom/...")] {
         let url = json!({"url": format!("http://127.0.0.1:{closed}/{path}/")});
@@ -214,8 +214,8 @@ fn a_condition_that_is_no_equality_is_refused_by_every_method() {
         let conditions = json!([gauge, {"key": "job", "value": {"value": "a"}, "_type": kind}]);
         let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 60_000, "field": {"fieldName": "job"}});
         for path in ["/api/field/name", "/api/field/value", "/api/metric"] {
-            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
-            assert_error(&answer, "RemoteMirrorError", &["condition on job", kind, "EqualityCondition"]);
+            let response = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            assert_error(&response, "RemoteMirrorError", &["condition on job", kind, "EqualityCondition"]);
         }
     }
     assert_eq!(stub.requests(), []);
@@ -227,9 +227,9 @@ fn a_query_of_more_than_is_accepted_is_refused_with_the_bound() {
     let gauge = condition("__gauge__", "stub_metric");
     let set = |values: usize| typed_condition("job", json!(vec![0; values]), "InSetValue");
     let check = |conditions: Vec<Value>, parts: &[&str]| {
-        let answer =
+        let response =
             mirror.metric(&stub.details(), json!({"conditions": conditions, "startTime": START, "endTime": START + 1}));
-        assert_error(&answer, "RemoteMirrorError", parts);
+        assert_error(&response, "RemoteMirrorError", parts);
     };
     check(vec![gauge.clone(), set(25_001)], &["more than 25000 values"]);
     check(vec![gauge.clone(), set(12_501), set(12_500)], &["more than 25000 values"]);
@@ -239,8 +239,8 @@ fn a_query_of_more_than_is_accepted_is_refused_with_the_bound() {
     assert_eq!(stub.requests(), []);
     let most_values = typed_condition("job", json!(vec!["a"; 25_000]), "InSetValue");
     let query = json!({"conditions": [gauge, most_values], "startTime": START, "endTime": START + 1});
-    let answer = mirror.metric(&stub.details(), query);
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let response = mirror.metric(&stub.details(), query);
+    assert_eq!(response.status, 200, "{}", response.text);
 }
 
 #[test]
@@ -257,8 +257,8 @@ fn good_values_of_the_other_connection_details_are_taken() {
         ("partialResponse", json!("allow")),
         ("partialResponse", json!("deny")),
     ] {
-        let answer = test_connection(&mirror, &with(&stub.details(), field, value.clone()));
-        assert!(is_ok(&answer), "{field} {value}: {}", answer.text);
+        let response = test_connection(&mirror, &with(&stub.details(), field, value.clone()));
+        assert!(is_ok(&response), "{field} {value}: {}", response.text);
     }
 }
 
@@ -280,8 +280,8 @@ fn a_time_that_is_absent_null_or_zero_is_the_beginning_or_now() {
         }
         stub.behave(good);
         let before = now_ms();
-        let answer = mirror.metric(&stub.details(), query.clone());
-        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        let response = mirror.metric(&stub.details(), query.clone());
+        assert_eq!(response.status, 200, "{query}: {}", response.text);
         let asked = stub.requests().remove(0);
         let (time, after) = (asked.millis("time"), now_ms());
         if end == &Some(json!(START)) {
@@ -307,8 +307,8 @@ fn field_queries_without_times_are_about_all_time() {
             let mut query = times;
             query["field"] = json!({"fieldName": "job"});
             stub.behave(good);
-            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
-            assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+            let response = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            assert_eq!(response.status, 200, "{query}: {}", response.text);
             assert_eq!(stub.requests()[0].parameter("start"), Some("0.001"), "{path} {query}");
         }
     }
@@ -326,8 +326,8 @@ fn a_url_is_taken_instead_of_host_and_port_with_its_path_prefix() {
         [(&stub, ""), (&stub, "/"), (&prefixed, "/select/0/prometheus"), (&prefixed, "/select/0/prometheus/")]
     {
         let url = format!("http://127.0.0.1:{}{path}", stub.port());
-        let answer = test_connection(&mirror, &json!({"url": url}));
-        assert!(is_ok(&answer), "{url}: {}", answer.text);
+        let response = test_connection(&mirror, &json!({"url": url}));
+        assert!(is_ok(&response), "{url}: {}", response.text);
     }
 }
 
@@ -342,8 +342,8 @@ fn an_ipv6_host_may_be_in_brackets_or_not() {
         json!({"host": "0:0:0:0:0:0:0:1", "port": port.to_string()}),
         json!({"url": format!("http://[::1]:{port}/")}),
     ] {
-        let answer = test_connection(&mirror, &details);
-        assert!(is_ok(&answer), "{details}: {}", answer.text);
+        let response = test_connection(&mirror, &details);
+        assert!(is_ok(&response), "{details}: {}", response.text);
     }
     let hosts: Vec<String> = stub.requests().iter().map(|request| request.header("host").unwrap().to_owned()).collect();
     assert!(hosts.iter().all(|host| host.starts_with('[') && host.ends_with(&format!("]:{port}"))), "{hosts:?}");

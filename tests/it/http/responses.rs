@@ -1,22 +1,22 @@
-//! The exact shapes of all responses: every key with its type, none missing, none more.
+//! The exact shapes of all responses: every key with its type, and no other keys.
 
 use serde_json::{Value, json};
 
 use super::{connection_request, header, send};
-use crate::support::mirror::{Answer, Mirror, condition, typed_condition};
+use crate::support::mirror::{Mirror, Response, condition, typed_condition};
 use crate::support::stub::{After, Reply, Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 const END: i64 = START + 120_000;
 
-/// Wants exactly this answer, as JSON and with the right type of content.
-fn check(answer: &Answer, status: u16, expected: &Value) {
-    assert_eq!(answer.status, status, "{}", answer.text);
-    assert_eq!(&answer.json, expected);
-    assert_eq!(header(&answer.headers, "content-type"), Some("application/json"));
+/// Checks for exactly this response, as JSON and with the right content type.
+fn check(response: &Response, status: u16, expected: &Value) {
+    assert_eq!(response.status, status, "{}", response.text);
+    assert_eq!(&response.json, expected);
+    assert_eq!(header(&response.headers, "content-type"), Some("application/json"));
 }
 
-/// Wants exactly these keys beside `_type`, all texts. (A query that names no metric has none to name back.)
+/// Checks for exactly these keys besides `_type`, all texts. (A query without a metric has no name to return.)
 fn check_error(error: &Value, kind: &str, texts: &[&str]) {
     assert_eq!(error["_type"], kind, "{error}");
     let mut keys: Vec<&str> =
@@ -28,7 +28,7 @@ fn check_error(error: &Value, kind: &str, texts: &[&str]) {
     }
 }
 
-fn metric(mirror: &Mirror, stub: &Stub, query: Value) -> Answer {
+fn metric(mirror: &Mirror, stub: &Stub, query: Value) -> Response {
     mirror.metric(&stub.details(), query)
 }
 
@@ -45,19 +45,19 @@ fn a_test_connection_is_ok_or_a_failure_with_its_error() {
     check(&test(), 200, &json!({"status": "OK", "_type": "TestConnectionResponse"}));
 
     stub.behave(|_| Reply::raw("").then(After::Close));
-    let answer = test();
-    let error = answer.json["error"].clone();
-    check(&answer, 200, &json!({"status": "FAILURE", "error": error, "_type": "TestConnectionResponse"}));
+    let response = test();
+    let error = response.json["error"].clone();
+    check(&response, 200, &json!({"status": "FAILURE", "error": error, "_type": "TestConnectionResponse"}));
     check_error(&error, "MetricStoreConnectionError", &["details"]);
 }
 
 #[test]
 fn field_names_have_their_shape() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    let answer = mirror.post("/api/field/name", &json!({"connectionDetails": stub.details(), "query": {}}));
+    let response = mirror.post("/api/field/name", &json!({"connectionDetails": stub.details(), "query": {}}));
     let fields = ["__counter__", "__gauge__", "~", "instance", "job"]
         .map(|name| json!({"fieldName": name, "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"}));
-    check(&answer, 200, &json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
+    check(&response, 200, &json!({"fields": fields, "isPartial": false, "_type": "FieldNamesResponse"}));
 }
 
 #[test]
@@ -106,25 +106,25 @@ fn metric_values_have_their_shapes() {
     let first = json!([1.5, START, START + 60_000]);
     let second = json!([1.5, START + 60_000, END]);
 
-    let answer = metric(&mirror, &stub, gauge(Value::Null));
-    check(&answer, 200, &raw(json!([[1.5, START + 1000], [1.5, END - 1000]]), false));
-    let answer = metric(&mirror, &stub, limited(Value::Null));
-    check(&answer, 200, &raw(json!([[1.5, START + 1000]]), true));
-    let answer = metric(&mirror, &stub, gauge(mean.clone()));
-    check(&answer, 200, &bucketed(json!([first, second]), false));
-    let answer = metric(&mirror, &stub, limited(mean));
-    check(&answer, 200, &bucketed(json!([first]), true));
+    let response = metric(&mirror, &stub, gauge(Value::Null));
+    check(&response, 200, &raw(json!([[1.5, START + 1000], [1.5, END - 1000]]), false));
+    let response = metric(&mirror, &stub, limited(Value::Null));
+    check(&response, 200, &raw(json!([[1.5, START + 1000]]), true));
+    let response = metric(&mirror, &stub, gauge(mean.clone()));
+    check(&response, 200, &bucketed(json!([first, second]), false));
+    let response = metric(&mirror, &stub, limited(mean));
+    check(&response, 200, &bucketed(json!([first]), true));
 }
 
 #[test]
 fn errors_have_their_shapes() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let check = |query: Value, kind: &str, texts: &[&str]| {
-        let answer = metric(&mirror, &stub, query);
-        assert_eq!(answer.status, 500, "{}", answer.text);
-        assert_eq!(header(&answer.headers, "content-type"), Some("application/json"));
-        check_error(&answer.json, kind, texts);
-        answer.json
+        let response = metric(&mirror, &stub, query);
+        assert_eq!(response.status, 500, "{}", response.text);
+        assert_eq!(header(&response.headers, "content-type"), Some("application/json"));
+        check_error(&response.json, kind, texts);
+        response.json
     };
     let mut two = gauge(Value::Null);
     two["conditions"] = json!([condition("__gauge__", "a"), condition("~", "b")]);

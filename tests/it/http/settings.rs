@@ -1,4 +1,4 @@
-//! The start: settings are taken from flags and the environment, and a bad one stops the start with a sentence.
+//! The start: the mirror reads settings from flags and the environment, and a bad one stops the start with a sentence.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,17 +10,17 @@ use crate::support::process::wait_until;
 
 use super::exchange;
 
-/// "At once" for a start that fails.
+/// The maximum duration of a start that fails.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// The mirror with nothing in its environment but this.
+/// The mirror with only this in its environment.
 fn program(flags: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prometheusmirror"));
     command.env_clear().envs(environment.iter().copied()).args(flags).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Runs the mirror where it has to end by itself.
+/// Runs the mirror, which must end by itself.
 fn run(flags: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut child = program(flags, environment).spawn().unwrap();
     let deadline = Instant::now() + AT_ONCE;
@@ -34,7 +34,7 @@ fn run(flags: &[&str], environment: &[(&str, &str)]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A mirror that started, for what only the start decides; killed when dropped.
+/// A mirror that has started, for tests of the start; killed when dropped.
 struct Started {
     child: Child,
     address: String,
@@ -48,7 +48,7 @@ impl Started {
             let (_, rest) = line.split_once("msg=listening address=")?;
             rest.split(' ').next().map(str::to_owned)
         });
-        // Somebody has to read on, or the mirror would block on a full pipe.
+        // A thread must read on, or the mirror would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Started { child, address: address.expect("a mirror that listens") }
     }
@@ -61,7 +61,7 @@ impl Drop for Started {
     }
 }
 
-/// Wants the start refused in one line that contains all of these, and gives the line.
+/// Checks that the start fails with one line that contains all of these, and returns the line.
 pub fn check_refused(flags: &[&str], environment: &[(&str, &str)], says: &[&str]) -> String {
     let output = run(flags, environment);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -82,7 +82,7 @@ const KEY: [(&str, &str); 1] = [("API_KEY", API_KEY)];
 fn a_start_without_a_key_is_refused() {
     check_refused(&[], &[], &["API_KEY"]);
     check_refused(&[], &[("API_KEY", "")], &["API_KEY"]);
-    // What cannot be sent in a header cannot be a key.
+    // A text that a header cannot carry is not a key.
     for bad in ["two\nlines", "a\rb", "nul\u{1}", "caf\u{e9}"] {
         let output = run(&["--port", "0"], &[("API_KEY", bad)]);
         let text = String::from_utf8(output.stderr).unwrap();
@@ -112,7 +112,7 @@ fn a_setting_out_of_its_bounds_is_refused_by_name() {
 fn what_is_no_setting_is_refused() {
     check_refused(&["--no-such-flag"], &KEY, &["--no-such-flag"]);
     check_refused(&["-x"], &KEY, &["-x"]);
-    // Which value it is is not said: it may be a key that lost its flag.
+    // The error does not repeat the value: it may be a key whose flag is missing.
     check_refused(&["stray"], &KEY, &["flag"]);
     check_refused(&["--port"], &KEY, &["--port"]);
 }
@@ -216,7 +216,7 @@ fn proxies_of_the_environment_are_not_used() {
     let length = body.len();
     let head =
         format!("POST /api/connection HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-    let answer = exchange(&started.address, (head + &body).as_bytes());
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = exchange(&started.address, (head + &body).as_bytes());
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
     assert_eq!(proxy.requests(), []);
 }

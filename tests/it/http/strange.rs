@@ -1,4 +1,4 @@
-//! Clients that do nothing wrong, or little, and once stopped the mirror for everybody.
+//! Clients that do little or nothing wrong, but once stopped the mirror for all clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use super::{address, connection_request, exchange, send};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::stub::{Reply, Stub, good};
 
-/// Within this everybody else is answered.
+/// The time within which all other clients get their responses.
 const PROMPT: Duration = Duration::from_secs(3);
 
 fn open(mirror: &Mirror, request: &[u8]) -> TcpStream {
@@ -22,21 +22,21 @@ fn open(mirror: &Mirror, request: &[u8]) -> TcpStream {
 #[test]
 fn a_request_that_offers_an_upgrade_is_answered_like_any_other() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    // Of the body of such a request, tiny_http makes the connection itself.
+    // tiny_http gives the connection itself as the body of such a request.
     let idle = b"POST /api/metric HTTP/1.1\r\nHost: m\r\nConnection: upgrade\r\n\r\n";
     let _idle: Vec<TcpStream> = (0..5).map(|_| open(&mirror, idle)).collect();
     let begin = Instant::now();
     assert_eq!(send(&mirror, "GET", "/-/healthy", b"").status, 200);
 
-    // What the HTTP client of Java sends unless it is told not to.
+    // The HTTP client of Java sends this by default.
     let body = connection_request(&stub);
     let head = format!(
         "POST /api/connection HTTP/1.1\r\nHost: m\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
          HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    let answer = exchange(address(&mirror), &[head.as_bytes(), &body].concat());
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("OK")), "{}", answer.text);
+    let response = exchange(address(&mirror), &[head.as_bytes(), &body].concat());
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("OK")), "{}", response.text);
     assert!(begin.elapsed() < PROMPT, "took {:?}", begin.elapsed());
 }
 
@@ -51,13 +51,13 @@ fn a_reader_that_does_not_read_holds_no_worker() {
     let body = json!({"connectionDetails": stub.details(), "query": query}).to_string();
     let head = format!("POST /api/metric HTTP/1.1\r\nHost: m\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut silent = open(&mirror, (head + &body).as_bytes());
-    // The answer has begun, and is far longer than what the system takes in on its own.
+    // The response has begun, and is far longer than the buffers of the system.
     silent.read_exact(&mut [0; 16]).unwrap();
 
     let good = Stub::start(good);
     let begin = Instant::now();
-    let answer = send(&mirror, "POST", "/api/connection", &connection_request(&good));
-    assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+    let response = send(&mirror, "POST", "/api/connection", &connection_request(&good));
+    assert_eq!(response.json["status"], "OK", "{}", response.text);
     assert!(begin.elapsed() < PROMPT, "took {:?}", begin.elapsed());
 }
 

@@ -1,4 +1,4 @@
-//! `prometheusmirror check --upstreams`: a line on each upstream.
+//! `prometheusmirror check --upstreams`: a line for each upstream.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What a named upstream is sent, judged by a real nginx before a real Prometheus.
+//! What the mirror sends to a named upstream, judged by a real nginx before a real Prometheus.
 
 use serde_json::json;
 
@@ -76,9 +76,9 @@ fn all_methods_and_remote_reads_carry_the_credentials() {
     ));
     let mirror = files.mirror();
     let gateway = Gateway { mirror, details: named("a") };
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
     let expected = oracle::raw(one_series("room_celsius", &[]), T0, T0 + HOUR, oracle::Nan::None);
-    assert_points(&answer, &expected, 0.0, "by remote read");
+    assert_points(&response, &expected, 0.0, "by remote read");
     let page = gateway.mirror.get("/metrics").text;
     assert!(page.contains("sample_reads_total{source=\"remote_read\"} 1"), "{page}");
     assert!(!gateway.field_names(json!({})).0.is_empty());
@@ -89,7 +89,7 @@ fn all_methods_and_remote_reads_carry_the_credentials() {
 fn a_rotated_secret_is_taken_over_without_a_failed_request() {
     let files = Files::new();
     let backend = prometheus::shared().url("");
-    // What nginx lets pass stands in a file as well, and it reads that only when it is told to.
+    // nginx reads the allowed values from a file, too, but only when it reloads.
     let gate = nginx::start(
         "",
         "map $http_authorization $is_good { default 0; \"Bearer first-hush\" 1; \"Bearer second-hush\" 2; }",
@@ -109,9 +109,9 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
     assert_eq!(verdict(&mirror, &named("a")), "OK");
     assert!(verdict(&mirror, &named("strict")).contains("401"));
     files.write("token", "second-hush");
-    // At once: a 401 has the file read again.
+    // At once, since a 401 makes the mirror re-read the file.
     assert_eq!(verdict(&mirror, &named("strict")), "OK", "{}", mirror.log());
-    // One that is broken changes nothing, and is told of.
+    // A broken file changes nothing, and is reported.
     for (broken, says) in
         [("", "is empty"), ("so\nhush", "has a line break inside"), ("hush\u{e9}", "outside of ASCII")]
     {
@@ -130,7 +130,7 @@ fn a_rotated_secret_is_taken_over_without_a_failed_request() {
 
 #[test]
 fn two_upstreams_at_one_address_share_nothing() {
-    // A gate that takes GET alone from one tenant, and POST alone from the other.
+    // A gate that allows only GET for one tenant, and only POST for the other.
     let backend = prometheus::shared().url("");
     let gate = nginx::start(
         "",
@@ -153,10 +153,10 @@ fn two_upstreams_at_one_address_share_nothing() {
 fn what_a_server_repeats_of_its_credentials_is_not_shown() {
     use crate::support::stub::{Reply, Request, Stub};
 
-    let check = |details: &dyn Fn(u16) -> serde_json::Value, keys: &str, answer: fn(&str) -> Reply| {
+    let check = |details: &dyn Fn(u16) -> serde_json::Value, keys: &str, response: fn(&str) -> Reply| {
         let stub = Stub::start(move |request: &Request| {
             let of = |name: &str| request.header(name).unwrap_or_default().to_owned();
-            answer(&format!("{} {} ever-so-hush", of("authorization"), of("x-scope-orgid")))
+            response(&format!("{} {} ever-so-hush", of("authorization"), of("x-scope-orgid")))
         });
         let files = Files::new();
         files.upstreams(&one(&format!("http://127.0.0.1:{}", stub.port()), keys));
@@ -168,16 +168,16 @@ fn what_a_server_repeats_of_its_credentials_is_not_shown() {
             assert!(!verdict.contains(secret) && !mirror.log().contains(secret), "{secret}: {}", mirror.log());
         }
     };
-    let answers: [fn(&str) -> Reply; 3] = [
+    let responses: [fn(&str) -> Reply; 3] = [
         |words| Reply::error(422, "bad_data", words),
         |words| Reply::error(503, "unavailable", words),
         |words| Reply::http(401, "application/json", json!({"message": words}).to_string()),
     ];
-    for answer in answers {
-        check(&|_| named("a"), "  authorization: {credentials: ever-so-hush}", answer);
-        check(&|_| named("a"), "  basic_auth: {username: ever, password: ever-so-hush}", answer);
-        check(&|_| named("a"), "  http_headers: {X-Scope-OrgID: {secrets: [ever-so-hush]}}", answer);
-        check(&|port| json!({"url": format!("http://ever:ever-so-hush@127.0.0.1:{port}")}), "", answer);
+    for response in responses {
+        check(&|_| named("a"), "  authorization: {credentials: ever-so-hush}", response);
+        check(&|_| named("a"), "  basic_auth: {username: ever, password: ever-so-hush}", response);
+        check(&|_| named("a"), "  http_headers: {X-Scope-OrgID: {secrets: [ever-so-hush]}}", response);
+        check(&|port| json!({"url": format!("http://ever:ever-so-hush@127.0.0.1:{port}")}), "", response);
     }
 }
 

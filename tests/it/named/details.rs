@@ -65,7 +65,7 @@ fn with_named_upstreams_only_no_address_is_taken() {
 #[test]
 fn what_the_file_says_holds_where_connection_details_say_nothing() {
     let files = Files::new();
-    // A stub that never answers, so that the timeout shows.
+    // A stub that never answers, so that the timeout is visible.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     files.upstreams(&format!("upstreams: [{{name: slow, url: '{url}', timeout: 700ms}}]"));

@@ -1,4 +1,4 @@
-//! The examples of the documentation, each read by the real program.
+//! The real program reads each example of the documentation.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn examples(page: &str) -> Vec<String> {
     found
 }
 
-/// Puts a file of these tests in the place of each that an example names, with what its key says.
+/// Replaces each file that an example names by a file of these tests with suitable content.
 fn with_files(example: &str, files: &Files, certificates: &Certificates) -> String {
     let mut text = example.to_owned();
     for (at, _) in example.match_indices("_file: ") {
@@ -49,14 +49,14 @@ fn every_example_is_an_upstreams_file() {
         assert!(examples.len() >= expected, "{page}: {examples:?}");
         for example in examples {
             let files = Files::new();
-            // What the chart has beside the list is not part of the file.
+            // Other values of the chart beside the list are not part of the file.
             let end = example
                 .match_indices('\n')
                 .find(|(at, _)| example[at + 1..].starts_with(|c: char| c.is_ascii_lowercase()));
             let list = &example[..end.map_or(example.len(), |(at, _)| at)];
             files.upstreams(&with_files(list, &files, &certificates));
             let mirror = files.mirror();
-            // An unknown name is answered with those there are.
+            // The error for an unknown name lists the known ones.
             let names = verdict(&mirror, &named("unknown"));
             for name in list.lines().filter_map(|line| line.trim_start().strip_prefix("- name: ")) {
                 assert!(names.contains(name), "{name}: {names}\n{example}");

@@ -29,7 +29,7 @@ fn a_bad_file_stops_the_start_with_path_line_and_what_is_allowed() {
         &["line 1: upstreams[0] has an unknown key: the keys are name, ", "basic_auth"],
     );
     check(Some("upstreams:\n- name: a\n  url: ["), &["not valid YAML", "; check indentation"]);
-    // Of what is in other files, and of what is missing, each error has the line and the key.
+    // Errors in other files, and missing fields, are reported with the line and the key.
     let in_line_4 = |keys: &str, says: &[&str]| {
         check(Some(&one("https://p", keys)), &[&["upstream a, line 4: upstreams[0]."], says].concat());
     };
@@ -102,7 +102,7 @@ fn a_changed_file_is_taken_over_and_a_broken_one_is_not() {
     assert!(verdict(&mirror, &named("a")).contains("Connection refused"));
     files.upstreams(&one(&url, ""));
     until_verdict(&mirror, "OK");
-    // It holds a moment before it is told.
+    // The change is in force shortly before it is logged.
     let is_told = || mirror.log().matches("change=\"taken over\"").count() >= 2;
     wait_until(|| format!("both changes are told: {}", mirror.log()), is_told);
     let page = mirror.get("/metrics").text;
@@ -135,7 +135,7 @@ fn while_one_file_is_broken_the_others_are_followed_and_told_of() {
     let ended = |name: &str| lines(&["level=info", &path(name), "change=\"trouble has ended\""]);
     let until = |what: &str, is_so: &dyn Fn() -> bool| wait_until(|| format!("{what}: {}", mirror.log()), is_so);
 
-    // Two files of one upstream are broken, that of another changes, and the upstreams file turns the two round.
+    // Two files of one upstream are broken, that of another changes, and the upstreams file swaps the two.
     std::fs::remove_file(files.path("token")).unwrap();
     files.write("tenant", "");
     files.write("password", "another-hush");
@@ -145,7 +145,7 @@ fn while_one_file_is_broken_the_others_are_followed_and_told_of() {
             && begun("tenant", "upstream both: http_headers.X-Scope-OrgID.files[0]: the file") == 1
             && lines(&["change=\"taken over\""]) >= 1
     });
-    // One is mended; the upstreams file breaks.
+    // One is repaired; the upstreams file breaks.
     files.write("tenant", "ever-so-hush");
     files.upstreams(&format!("upstreams:\n{basic}{}", both.replace("both, url", "both, uri")));
     until("trouble ends", &|| ended("tenant") == 1 && begun("upstreams.yaml", "line 3: upstreams[1] has") == 1);

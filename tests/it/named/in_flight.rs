@@ -1,4 +1,4 @@
-//! `max_in_flight`: no more requests to an upstream at a time than it allows, while others go on.
+//! `max_in_flight`: no more requests to an upstream at a time than it allows, while requests to others go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! OAuth 2: tokens of a stub of a token server, which a real nginx before a real Prometheus asks for.
+//! OAuth 2: tokens from a stub of a token server, which a real nginx before a real Prometheus requires.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
@@ -12,7 +12,7 @@ use crate::support::process::{Server, wait_until};
 use crate::support::stub::{After, Reply, Request, Stub};
 use crate::support::{nginx, prometheus};
 
-/// An nginx before the shared Prometheus that takes this token only.
+/// An nginx before the shared Prometheus that accepts only this token.
 fn gate(token: &str) -> Server {
     let backend = prometheus::shared().url("");
     nginx::start(
@@ -41,7 +41,7 @@ fn refused(error: &str) -> Reply {
 const CLIENT: &str = "Basic bWlycm9yJTNBMTpzbyUyRGh1c2g=";
 
 #[test]
-fn a_token_is_asked_for_once_as_the_rfc_says_and_shown_to_the_upstream() {
+fn a_token_is_requested_once_as_the_rfc_says_and_sent_to_the_upstream() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|_: &Request| granted("token-hush", json!(3_600)));
     files.write("secret", "so-hush\n");
@@ -63,7 +63,7 @@ fn a_token_is_asked_for_once_as_the_rfc_says_and_shown_to_the_upstream() {
 }
 
 #[test]
-fn a_server_that_takes_the_secret_in_the_form_only_is_asked_so_from_then_on() {
+fn a_server_that_takes_the_secret_in_the_form_only_gets_it_there_from_then_on() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|request: &Request| match request.parameter("client_secret") {
         Some("so-hush") if request.parameter("client_id") == Some("mirror:1") => granted("token-hush", json!("1")),
@@ -80,7 +80,7 @@ fn a_server_that_takes_the_secret_in_the_form_only_is_asked_so_from_then_on() {
 }
 
 #[test]
-fn many_requests_ask_for_one_token() {
+fn many_requests_share_one_token_request() {
     let (gate, files) = (gate("token-hush"), Files::new());
     let server = Stub::start(|_: &Request| granted("token-hush", json!(3_600)).delayed(Duration::from_millis(300)));
     files.write("secret", "so-hush");
@@ -109,13 +109,13 @@ fn a_token_that_the_upstream_refuses_is_fetched_anew_once() {
     let upstream = Stub::start(crate::support::stub::good);
     let mirror = with_one(&files, &format!("http://127.0.0.1:{}", upstream.port()), &oauth2(&server, ""));
     assert_eq!(verdict(&mirror, &named("a")), "OK");
-    // The tokens so far are revoked.
+    // All tokens so far are revoked.
     let revoked = |request: &Request| match request.header("authorization") {
         Some("Bearer token-0") => Reply::http(401, "text/plain", "revoked"),
         _ => crate::support::stub::good(request),
     };
     upstream.behave(revoked);
-    // One that is brand new is not fetched anew: the next would be refused as well.
+    // A new token is not replaced: the next would be refused as well.
     assert!(verdict(&mirror, &named("a")).contains("401"));
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
     wait_until(|| format!("a newer token is fetched: {}", mirror.log()), || verdict(&mirror, &named("a")) == "OK");
@@ -133,7 +133,7 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
         let mirror = files.mirror();
         let verdict = verdict(&mirror, &json!({"upstream": "a", "requestTimeout": 1_500}));
         assert!(says.iter().all(|part| verdict.contains(part)), "{says:?}: {verdict}");
-        // It is counted after its answer.
+        // It is counted after its response.
         let is_counted = || mirror.get("/metrics").text.contains("errors_total{code=\"credentials_unavailable\"} 1");
         wait_until(|| format!("it is counted: {verdict}"), is_counted);
         assert!(!verdict.contains("hush") && !mirror.log().contains("hush"), "{verdict}");
@@ -145,7 +145,7 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
     let address = "check token_url in the upstreams file";
     check(refused("invalid_client"), &[server_is, "HTTP status 401: invalid_client: no such client", "upstreams file"]);
     check(Reply::http(400, "application/json", r#"{"error":"so-hush is wrong"}"#), &[server_is, "400: ... is wrong"]);
-    // One that claims success, and one that repeats a parameter, which may be an assertion.
+    // One response claims success, and one repeats a parameter, which may be an assertion.
     check(Reply::json(&json!({"error": "invalid_scope"})), &[server_is, "refuses (HTTP status 200: invalid_scope)"]);
     check(Reply::http(400, "application/json", r#"{"error":"not assert-hush"}"#), &["400: not ..."]);
     check(Reply::http(200, "text/html", "<html>hush"), &["answers without a token", address]);
@@ -172,11 +172,11 @@ fn why_there_is_no_token_is_said_and_no_secret_is() {
 fn what_other_clients_take_for_a_token_is_one() {
     let files = Files::new();
     files.write("secret", "so-hush");
-    let check = |answer: &'static str, token: &str| {
+    let check = |response: &'static str, token: &str| {
         let (gate, server) =
-            (gate(token), Stub::start(move |_: &Request| Reply::http(200, "application/json", answer)));
+            (gate(token), Stub::start(move |_: &Request| Reply::http(200, "application/json", response)));
         let mirror = with_one(&files, &gate.url(""), &oauth2(&server, ""));
-        assert_eq!(verdict(&mirror, &named("a")), "OK", "{answer}: {}", mirror.log());
+        assert_eq!(verdict(&mirror, &named("a")), "OK", "{response}: {}", mirror.log());
     };
     check(r#"{"access_token": "token-hush", "token_type": ""}"#, "token-hush");
     check(r#"{"access_token": "token-hush", "token_type": null, "expires_in": 1e400}"#, "token-hush");
@@ -184,7 +184,7 @@ fn what_other_clients_take_for_a_token_is_one() {
 }
 
 #[test]
-fn a_client_that_is_refused_asks_less_and_less_until_its_secret_changes() {
+fn a_client_that_is_refused_retries_less_and_less_until_its_secret_changes() {
     let (gate, files) = (gate("token-hush"), Files::new());
     // `printf 'mirror%3A1:new%2Dhush' | base64`.
     const NEW_CLIENT: &str = "Basic bWlycm9yJTNBMTpuZXclMkRodXNo";
@@ -206,6 +206,6 @@ fn a_client_that_is_refused_asks_less_and_less_until_its_secret_changes() {
     files.write("secret", "new-hush");
     let changed = Instant::now();
     wait_until(|| format!("it asks again: {}", mirror.log()), || verdict(&mirror, &named("a")) == "OK");
-    // The file is read again every five seconds.
+    // The file is re-read every five seconds.
     assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
 }

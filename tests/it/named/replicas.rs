@@ -1,4 +1,4 @@
-//! Replicas of one Prometheus: the first that answers is queried, and stayed with.
+//! Replicas of one Prometheus: the mirror queries the first that answers, and stays with it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,11 +20,11 @@ fn gateway(files: &Files, urls: &[String], timeout: &str) -> Gateway {
     Gateway { mirror: files.mirror(), details: named("a") }
 }
 
-/// A question whose right answer is known, and that needs several samples.
+/// A query whose right response is known, and that needs several samples.
 fn check_right(gateway: &Gateway) {
-    let answer = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
+    let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
     let expected = oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None);
-    assert_points(&answer, &expected, 0.0, "a replica answers");
+    assert_points(&response, &expected, 0.0, "a replica answers");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn when_one_is_killed_the_next_answers_until_it_has_been_back_for_a_minute() {
     let (first, files) = (Prometheus::start("", Samples::Loaded, &[]), Files::new());
     let gateway = gateway(&files, &[first.url(""), prometheus::shared().url("")], "20s");
     let address = |prometheus: &Prometheus| format!("replica=127.0.0.1:{}", prometheus.details()["port"]);
-    // The line is written after the answer.
+    // The line is written after the response.
     let last_replica = |is: &Prometheus| {
         let last = || {
             let log = gateway.mirror.log();
@@ -70,7 +70,7 @@ fn when_one_is_killed_the_next_answers_until_it_has_been_back_for_a_minute() {
 }
 
 #[test]
-fn one_that_falls_silent_under_load_costs_seconds_and_no_answer() {
+fn one_that_falls_silent_under_load_costs_seconds_and_no_response() {
     let (first, files) = (Prometheus::start("", Samples::Loaded, &[]), Files::new());
     let gateway = gateway(&files, &[first.url(""), prometheus::shared().url("")], "20s");
     check_right(&gateway);
@@ -100,7 +100,7 @@ fn one_that_falls_silent_under_load_costs_seconds_and_no_answer() {
         is_over.store(true, Ordering::Relaxed);
         for asker in askers {
             let longest = asker.join().unwrap();
-            // Two probes of a second and a half each, and a second until each.
+            // Two probes of 1.5 s each, and a second before each.
             assert!(longest < Duration::from_secs(9), "{longest:?}");
         }
     });
@@ -115,9 +115,9 @@ fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
         let first = Stub::start(move |_: &Request| reply.clone());
         let gateway =
             gateway(&files, &[format!("http://127.0.0.1:{}", first.port()), prometheus::shared().url("")], "10s");
-        let answer = gateway.connection();
-        assert_eq!(answer.json["status"] == "OK", is_left, "{}", answer.text);
-        // A change is logged before the answer, but read by the test on a thread of its own.
+        let response = gateway.connection();
+        assert_eq!(response.json["status"] == "OK", is_left, "{}", response.text);
+        // A change is logged before the response, but another thread of the test reads the log.
         let has_changed = || gateway.mirror.log().contains("another replica is queried");
         if is_left {
             wait_until(|| format!("a change is logged: {}", gateway.mirror.log()), has_changed);
@@ -134,9 +134,9 @@ fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
 }
 
 #[test]
-fn an_answer_is_never_put_together_from_two_replicas() {
+fn a_response_never_mixes_two_replicas() {
     let files = Files::new();
-    // Its range selector is answered; then it fails in the midst of the question.
+    // It answers the range selector; then it fails in the middle of the query.
     let first = Stub::start(|request: &Request| match request.path.as_str() {
         "/api/v1/query" => Reply::success(json!({"resultType": "matrix", "result": []})),
         _ => Reply::http(503, "text/plain", ""),
@@ -144,25 +144,25 @@ fn an_answer_is_never_put_together_from_two_replicas() {
     let second = Stub::start(stub::good);
     let url = |stub: &Stub| format!("http://127.0.0.1:{}", stub.port());
     let gateway = gateway(&files, &[url(&first), url(&second)], "10s");
-    let answer = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
-    // Nothing was found, and so the first was asked whether the metric ever existed. The second has samples.
-    assert!(!answer.points().is_empty(), "{}", answer.text);
-    assert!(answer.points().iter().all(|point| point[0] == 1.5), "{}", answer.text);
+    let response = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
+    // Nothing was found, so the first was asked whether the metric ever existed. The second has samples.
+    assert!(!response.points().is_empty(), "{}", response.text);
+    assert!(response.points().iter().all(|point| point[0] == 1.5), "{}", response.text);
     assert!(first.requests().len() >= 2 && !second.queries("stub_metric").is_empty());
 }
 
 #[test]
-fn where_all_are_slow_a_question_changes_once_and_is_answered() {
+fn where_all_are_slow_a_query_changes_once_and_is_answered() {
     let files = Files::new();
-    // Slower than a probe may take, and not too slow for a question.
+    // Slower than a probe may be, but not too slow for a query.
     let slow = || Stub::start(|request: &Request| stub::good(request).delayed(Duration::from_secs(4)));
     let stubs = [slow(), slow(), slow(), slow()];
     let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
     let gateway = gateway(&files, &urls, "15s");
-    // One after the other would take 5 seconds each, and so longer than there is. A first question lasts as long as the next.
+    // One after the other would take 5 seconds each, which is more than the timeout. The first query takes as long as the next.
     for _ in 0..2 {
-        let answer = gateway.connection();
-        assert_eq!(answer.json["status"], "OK", "{}", answer.text);
+        let response = gateway.connection();
+        assert_eq!(response.json["status"], "OK", "{}", response.text);
     }
     assert!(gateway.mirror.log().matches("another replica is queried").count() <= 1, "{}", gateway.mirror.log());
 }
@@ -186,13 +186,13 @@ fn the_log_says_which_replicas_failed() {
     assert_eq!(answered.connection().json["status"], "OK");
     let line = last(&answered);
     assert!(line.contains(&format!("replica=127.0.0.1:{} failed_replicas=127.0.0.1:1 ", up.port())), "{line}");
-    // The first fails when there is next to no time left; then it is not the second that is at fault.
+    // The first fails when almost no time is left; then the second is not to blame.
     let late = Stub::start(|_: &Request| Reply::http(503, "text/plain", "").delayed(Duration::from_millis(2_800)));
     up.behave(|request: &Request| stub::good(request).delayed(Duration::from_secs(5)));
     let address = format!("127.0.0.1:{}", late.port());
     let failed = gateway(&files, &[format!("http://{address}"), good], "3s");
-    let answer = failed.connection();
-    assert!(answer.text.contains(&format!("a ({address}) is reachable, but unavailable")), "{}", answer.text);
+    let response = failed.connection();
+    assert!(response.text.contains(&format!("a ({address}) is reachable, but unavailable")), "{}", response.text);
     let line = last(&failed);
     assert!(line.contains(&format!("failed_replicas={address} ")), "{line}");
 }
@@ -203,13 +203,13 @@ fn when_all_fail_each_is_tried_once_within_the_deadline() {
     let stubs: Vec<Stub> = (0..3).map(|_| Stub::start(|_: &Request| Reply::http(503, "text/plain", ""))).collect();
     let urls: Vec<String> = stubs.iter().map(|stub| format!("http://127.0.0.1:{}", stub.port())).collect();
     let gateway = gateway(&files, &urls, "5s");
-    let answer = gateway.connection();
-    assert!(answer.text.contains("is reachable, but unavailable (HTTP status 503"), "{}", answer.text);
+    let response = gateway.connection();
+    assert!(response.text.contains("is reachable, but unavailable (HTTP status 503"), "{}", response.text);
     let [first, second] = [0, 1].map(|nth: usize| format!("127.0.0.1:{} (HTTP status 503)", stubs[nth].port()));
     assert!(
-        answer.text.contains(&format!("; before it, the mirror tried {first}, {second}; query")),
+        response.text.contains(&format!("; before it, the mirror tried {first}, {second}; query")),
         "{}",
-        answer.text
+        response.text
     );
     let asked: Vec<usize> =
         stubs.iter().map(|stub| stub.requests().iter().filter(|request| request.method == "POST").count()).collect();

@@ -1,4 +1,4 @@
-//! Signatures for Amazon, judged by botocore's own signer, and the keys they are made with.
+//! Signatures for Amazon, compared with those of botocore, and the sources of their keys.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use crate::support::stub::{self, After, Reply, Request, Stub};
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
 const SECRET_KEY: &str = "so/hush+EXAMPLE";
 
-/// Signs each request as botocore does, at the time that it says it was signed.
+/// Signs each request with botocore, at the time in its signature.
 const JUDGE: &str = r#"
 import base64, datetime, json, sys
 import botocore.auth
@@ -33,7 +33,7 @@ for line in sys.stdin:
     print(request.headers["Authorization"])
 "#;
 
-/// What signed requests should carry as `Authorization`, in botocore's opinion.
+/// The header `Authorization` of requests, as botocore computes it.
 fn judged(requests: &[Request], port: u16, keys: (&str, &str, Option<&str>), scope: (&str, &str)) -> Vec<String> {
     let asked = requests.iter().map(|request| {
         json!({
@@ -80,7 +80,7 @@ fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).map(encode).collect()
 }
 
-/// Checks all requests that a stub saw, of which there have to be some.
+/// Checks all requests of a stub, of which there must be some.
 fn check_all(stub: &Stub, keys: (&str, &str, Option<&str>), scope: (&str, &str)) {
     let requests: Vec<Request> = stub.requests().into_iter().chain(stub.read_requests()).collect();
     assert!(!requests.is_empty());
@@ -96,7 +96,7 @@ fn url(stub: &Stub, path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", stub.port())
 }
 
-/// A mirror whose environment has these variables as well.
+/// A mirror with these variables in its environment.
 fn mirror_in(files: &Files, variables: &[(&str, &str)]) -> Mirror {
     let path = files.path("upstreams.yaml");
     let mut command = Command::new(BINARY);
@@ -212,7 +212,7 @@ fn keys_come_from_where_amazons_programs_find_them() {
         "ROLE",
         temporary,
     );
-    // Each was asked for once, and what is signed is signed for the token service.
+    // Each was requested once, and signed requests are signed for the token service.
     let assumed: Vec<Request> =
         sts.requests().into_iter().filter(|request| request.parameter("ExternalId").is_some()).collect();
     let expected = judged(&assumed, sts.port(), ("BASE", "base-hush", None), ("us-east-2", "sts"));
@@ -331,7 +331,7 @@ fn the_token_service_cannot_make_an_error_repeat_a_secret() {
     );
     // `printf 'web/hush&1' | base64`
     check("Denied", "d2ViL2h1c2gmMQ==", "Denied: ...)");
-    // What is not understood is not shown.
+    // The error does not show a response that the mirror cannot parse.
     check("Denied", "&#119;eb/hush&amp;1", "HTTP status 403: Denied)");
     check("Denied", "<![CDATA[web/hush&1]]>", "HTTP status 403: Denied)");
     check("<x>web/hush&amp;1</x>", "m", "(HTTP status 403); check");
@@ -361,7 +361,7 @@ fn amazons_words_about_a_refusal_are_kept_and_the_clock_is_named() {
 }
 
 #[test]
-fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_asked_for_once() {
+fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_requested_once() {
     let (stub, files) = (Stub::start(stub::good), Files::new());
     let machine = Stub::start(|request: &Request| {
         let reply = match (request.method.as_str(), request.path.as_str()) {
@@ -376,12 +376,12 @@ fn a_slow_metadata_service_is_waited_for_and_keys_that_have_expired_are_asked_fo
     for _ in 0..20 {
         assert_eq!(verdict(&mirror, &named("a")), "OK", "{}", mirror.log());
     }
-    // Three calls, of which one that is slow on a kept connection may be made once more on a new one.
+    // Three calls, of which a slow one on a kept connection may be repeated on a new one.
     assert!((3..=5).contains(&machine.requests().len()), "{:?}", machine.requests());
 }
 
 #[test]
-fn a_role_that_is_refused_is_asked_for_less_and_less_until_the_token_changes() {
+fn a_role_that_is_refused_is_requested_less_and_less_until_the_token_changes() {
     let (stub, files) = (Stub::start(stub::good), Files::new());
     let sts = Stub::start(|request: &Request| match request.parameter("WebIdentityToken") {
         Some("new-hush") => token_service("WEB"),
@@ -409,7 +409,7 @@ fn a_role_that_is_refused_is_asked_for_less_and_less_until_the_token_changes() {
     assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
 }
 
-/// The answer of the Security Token Service with keys that last for an hour and more.
+/// The response of the Security Token Service, with keys that are valid for more than an hour.
 fn token_service(access_key: &str) -> Reply {
     Reply::http(
         200,
@@ -432,7 +432,7 @@ fn json_keys(access_key: &str) -> Reply {
 fn any_request_is_signed_as_botocore_does_it() {
     let mut random = Random::new(14);
     let mut pick = |of: &[&'static str]| of[random.below(of.len())];
-    // What stands in URLs as the mirror writes them, and what else a path of a base URL may hold.
+    // Characters of URLs that the mirror writes, and further ones that the path of a base URL may have.
     const PIECES: [&str; 18] =
         ["a", "Z", "0", "-", ".", "_", "~", "/", "//", "%20", "%2F", "%C3%A9", "%7E", "%25", "..", "@", ":", "+"];
     const VALUES: [&str; 12] = ["a", "B", "9", "-", ".", "_", "~", "%20", "%2B", "%26", "%3D", "%E2%82%AC"];

@@ -1,4 +1,4 @@
-//! TLS with a named upstream: authorities, client certificates, versions and names, with a real nginx.
+//! TLS to a named upstream: CA certificates, client certificates, versions and names, with a real nginx.
 
 use super::{Files, named, one, until_verdict, verdict};
 use crate::support::certificates::Certificates;
@@ -47,7 +47,7 @@ fn the_authority_and_the_name_of_a_server_can_be_given() {
         "server_name: prometheus.internal",
         "added to tls_config.ca_file of upstream a in the upstreams file, or the",
     );
-    // An authority of the same name with another key.
+    // A CA with the same name and another key.
     files.copy(&Certificates::of("prometheus.internal").authority, "other.pem");
     check(
         "ca_file: other.pem, server_name: prometheus.internal",
@@ -110,7 +110,7 @@ fn a_client_certificate_is_shown_and_rotates() {
 fn tls_config_holds_for_a_proxy_of_the_upstreams_own_too() {
     let (of_server, of_proxy) = (Certificates::of("prometheus.internal"), Certificates::of("localhost"));
     let (server, proxy) = (secured(&of_server, ""), Tinyproxy::start(""));
-    // What the proxy lacks: it speaks TLS, and hands on what it is told.
+    // nginx adds TLS to the proxy, and forwards all bytes.
     let tls = Server::start("socat", "socat", |_, port| {
         let Certificates { certificate, key, .. } = &of_proxy;
         let files = format!("cert={},key={},verify=0", certificate.display(), key.display());
@@ -132,7 +132,7 @@ fn tls_config_holds_for_a_proxy_of_the_upstreams_own_too() {
     let refused =
         ["through the proxy localhost:", "no TLS connection", "tls_config.ca_file of upstream a in the upstreams file"];
     wait_until(|| format!("its certificate is refused: {}", verdict(&mirror, &named("a"))), || says(&refused));
-    // A changed file holds for the proxy as well. The server's own name is not the proxy's.
+    // A changed file also holds for the proxy. The name of the server is not that of the proxy.
     files.write("ca.pem", &format!("{}{}", authority(&of_server), authority(&of_proxy)));
     until_verdict(&mirror, "OK");
 }

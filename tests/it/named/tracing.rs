@@ -1,4 +1,4 @@
-//! What ties a request to others goes along to the upstream, and into the log.
+//! The mirror passes trace ids on to the upstream and to the log.
 
 use serde_json::json;
 
@@ -17,13 +17,13 @@ fn the_context_of_a_trace_and_the_id_of_a_request_go_along() {
     for details in [json!({"upstream": "a"}), json!({"url": url})] {
         stub.behave(stub::good);
         let body = json!({"connectionDetails": details}).to_string();
-        let answer = ureq::post(format!("{}/api/connection", mirror.base()))
+        let response = ureq::post(format!("{}/api/connection", mirror.base()))
             .header("traceparent", &parent)
             .header("tracestate", "a=b")
             .header("X-Request-Id", "id-1")
             .send(body.as_bytes())
             .unwrap();
-        assert_eq!(answer.status(), 200);
+        assert_eq!(response.status(), 200);
         let [request] = stub.requests().try_into().unwrap();
         for (name, value) in [("traceparent", parent.as_str()), ("tracestate", "a=b"), ("x-request-id", "id-1")] {
             assert_eq!(request.header(name), Some(value), "{request:?}");

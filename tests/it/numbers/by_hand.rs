@@ -1,4 +1,4 @@
-//! The oracle itself: small series, worked out on paper.
+//! The oracle: small series, worked out on paper.
 
 use crate::support::oracle::{COUNTER, GAUGE, Nan, Rules};
 use crate::support::samples::{HOUR, MINUTE, STALE, Sample, Series, series};
@@ -8,7 +8,7 @@ fn of(samples: &[(i64, f64)]) -> Series {
     series("x", &[], samples.iter().map(|(second, value)| Sample { time: second * 1000, value: *value }).collect())
 }
 
-/// The values of buckets of so many seconds from second 0 to `end`, NaN where there is no point.
+/// The values of buckets of this number of seconds from second 0 to `end`, NaN if there is no point.
 fn values(rules: Rules, series: &[&Series], method: &str, bucket: i64, end: i64) -> Vec<f64> {
     let points = rules.buckets(series, method, (0, end * 1000), bucket * 1000);
     let mut values = vec![f64::NAN; (end / bucket) as usize];

@@ -1,4 +1,4 @@
-//! Buckets of sizes that engines round: a step of 2098 ms that an engine takes for 2097 moves the grid by a millisecond a
+//! Buckets of sizes that engines round: if an engine uses 2097 ms for a step of 2098 ms, the grid moves by a millisecond with each
 //! bucket.
 
 use super::{Row, check_all};
@@ -79,8 +79,8 @@ fn raw_expressions_keep_the_grid() {
             let expected: Vec<_> = times.map(|time| vec![newest(time), time as f64]).collect();
             let mut details = gateway.details.clone();
             details["scrapeInterval"] = step.into();
-            let answer = gateway.mirror.metric(&details, Query::expression("room_celsius").between(start, end).0);
-            assert_points(&answer, &expected, engine.tolerance(), &format!("{}: {step} ms", engine.name()));
+            let response = gateway.mirror.metric(&details, Query::expression("room_celsius").between(start, end).0);
+            assert_points(&response, &expected, engine.tolerance(), &format!("{}: {step} ms", engine.name()));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 use crate::support::oracle::{COUNTER, GAUGE, Nan, Rules};
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, T0, one};
 
-/// The gauges of which NaN counts as zero.
+/// Gauges whose NaNs count as zero.
 const ZERO: Rules = Rules { nan: Nan::Zero, ..GAUGE };
 
 #[test]
@@ -61,12 +61,12 @@ fn sum_follows_a_scrape_interval_that_changes() {
 }
 
 #[test]
-fn an_answer_does_not_depend_on_what_was_asked_before() {
+fn a_response_does_not_depend_on_earlier_queries() {
     let hour = (T0 + DAY - HOUR / 2, T0 + DAY + HOUR / 2);
     let row = Row::new(COUNTER, "changed_total", hour);
     for engine in Engine::ALL {
         let used = Gateway::to_engine(engine);
-        // The first half hour alone is scraped each minute, the second four times a minute.
+        // The first half hour alone is scraped once a minute, the second four times a minute.
         for range in [(hour.0, T0 + DAY), (T0 + DAY, hour.1), (T0 + DAY, T0 + DAY + MINUTE)] {
             for method in ["MAX", "SUM", "MEAN"] {
                 Row { range, ..row.clone() }.by(method, 20 * SECOND).ask(&used).points();
@@ -96,13 +96,13 @@ fn rates_survive_four_scrape_intervals() {
     };
     points("each_5m_total", 19);
     points("each_10m_total", 19);
-    // Its silence of exactly four intervals is bridged, that of a millisecond more is not.
+    // A gap of exactly four intervals has a rate, one that is a millisecond longer has none.
     points("each_100s_total", 28);
     // Of an even number of intervals, the median is the smaller of the two in the middle.
     let row = Row::new(COUNTER, "median_total", (T0, T0 + HOUR));
     check_values(&row.clone().label(&[("item", "400")]), &[1.0; 4]);
     check_values(&row.label(&[("item", "401")]), &[1.0; 3]);
-    // One sample tells no interval, unless the Connection Details do.
+    // One sample does not determine an interval, but the Connection Details can.
     let third = one("each_5m_total", &[]).samples[2].time;
     let told = Rules { scrape_interval: Some(5 * MINUTE), ..COUNTER };
     let row = Row::new(told, "each_5m_total", (third, third));
@@ -219,7 +219,7 @@ fn sum_and_event_count_alone_are_zero_without_samples() {
 
 #[test]
 fn the_aggregate_of_one_series_is_that_of_its_raw_points() {
-    // The oracle's own sense of this is in `by_hand`; here both answers are the mirror's.
+    // `by_hand` has the oracle's own rule; here both responses are the mirror's.
     let row = Row::new(COUNTER, "jobs_15s_total", (T0 + HOUR, T0 + 2 * HOUR));
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);

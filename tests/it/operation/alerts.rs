@@ -1,7 +1,7 @@
-//! The alerts of the chart in a real Prometheus: each fires for the mirror in trouble, and no other does.
+//! The alerts of the chart in a real Prometheus: each fires for a mirror with its trouble, and no other does.
 //!
-//! The trouble is real, but for a fault of the mirror's own, which cannot be brought about from outside: a page of metrics with
-//! such a fault on it stands in.
+//! The troubles are real, except for an internal error, which cannot be caused from outside: a page of metrics with such an error
+//! replaces the mirror.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::TcpStream;
@@ -25,17 +25,17 @@ use crate::support::samples::{HOUR, T0};
 use crate::support::stub::{Reply, Request, Stub, good};
 use crate::support::victoria;
 
-/// By when all of them fire, and how much longer another may come.
+/// The time within which all must fire, and how much longer the test waits for others.
 const DEADLINE: Duration = Duration::from_secs(50);
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-/// How often the trouble is brought about again.
+/// The interval at which the trouble is repeated.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The durations of the rules and what they are here. A target that is down is remembered for longer than all else.
+/// The durations in the rules, and those in this test. The alert for a target that is down keeps the longest.
 const SHORTENED: [(&str, &str); 7] = [
     ("[5m]", "[15s]"),
     ("[10m]", "[15s]"),
@@ -61,7 +61,7 @@ fn rules() -> String {
     rules
 }
 
-/// A mirror, what befalls it again and again, and the alerts that fire for it, each with a part of its description.
+/// A mirror, its repeated trouble, and the alerts that fire for it, each with a part of its description.
 struct Case {
     job: &'static str,
     mirror: Mirror,
@@ -90,12 +90,12 @@ fn once(act: impl Fn(&Mirror) + Send) -> impl FnMut(&Mirror) + Send {
     }
 }
 
-/// Asks for a test connection, and takes any answer.
+/// Sends a test connection, and accepts any response.
 fn test(mirror: &Mirror, details: &Value) {
     mirror.post("/api/connection", &json!({"connectionDetails": details}));
 }
 
-/// Has so many requests taken by the mirror, which the upstream answers only when it is dropped, and then does something else.
+/// Sends this number of requests, which the upstream answers only when it is dropped, and then does something else.
 fn held(requests: usize, mut then: impl FnMut(&Mirror, &Value) + Send) -> impl FnMut(&Mirror) + Send {
     let (upstream, mut waiting) = (Held::start(), Vec::new());
     move |mirror| {
@@ -109,7 +109,7 @@ fn held(requests: usize, mut then: impl FnMut(&Mirror, &Value) + Send) -> impl F
     }
 }
 
-/// Mirrors that have too much to do.
+/// Mirrors with too much load.
 fn busy() -> Vec<Case> {
     let one_worker = |queue| Mirror::start_with(&["--workers", "1", "--queue-size", queue]);
     let turned_away = |mirror: &Mirror, details: &Value| {
@@ -126,7 +126,7 @@ fn busy() -> Vec<Case> {
     ]
 }
 
-/// Mirrors whose upstreams cannot be asked.
+/// Mirrors whose upstreams cannot be queried.
 fn cut_off() -> Vec<Case> {
     let closed_port = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
     let [url, other] = [free_port(), free_port()].map(|port| format!("http://127.0.0.1:{port}"));
@@ -166,7 +166,7 @@ fn cut_off() -> Vec<Case> {
     ]
 }
 
-/// Mirrors whose system gives them too little.
+/// Mirrors with too few resources of the system.
 fn short() -> Vec<Case> {
     let limited = || descriptors::start("ulimit -n 64");
     let user = User::new();
@@ -178,7 +178,7 @@ fn short() -> Vec<Case> {
             drop(silent);
         })
     };
-    // So many connections, of 64 descriptors.
+    // This number of connections, with 64 descriptors.
     const CLIENTS: usize = 46;
     let mut kept = VecDeque::new();
     vec![
@@ -192,7 +192,7 @@ fn short() -> Vec<Case> {
             "descriptors",
             limited(),
             &[("PrometheusMirrorDescriptorsScarce", "% of its file descriptors.")],
-            // The mirror closes a connection that is silent for longer than these are.
+            // The mirror closes connections that are silent for longer than these.
             move |mirror| {
                 let missing = CLIENTS.saturating_sub(kept.len()).max(1);
                 kept.extend((0..missing).map(|_| begin(mirror, b"", PATIENCE)));
@@ -215,7 +215,7 @@ fn short() -> Vec<Case> {
     ]
 }
 
-/// Mirrors with a file that is of no use any more.
+/// Mirrors with a file that has become unusable.
 fn broken_files() -> Vec<Case> {
     let case = |job, flag, good: &'static str, bad: &'static str, alerts| {
         let folder = tempfile::tempdir().unwrap();
@@ -248,8 +248,8 @@ fn broken_files() -> Vec<Case> {
     ]
 }
 
-/// A mirror that does what it should. Its clients make mistakes, and of its upstreams, which it gets to know one after the other,
-/// two have no remote read.
+/// A mirror that works. Its clients make mistakes, and two of its upstreams, which it queries one after the other, have no remote
+/// read.
 fn well() -> Case {
     const CALLS_EACH: usize = 10;
     let gauge =
@@ -304,20 +304,20 @@ fn page(lines: &'static str) -> impl Fn(&Request) -> Reply {
 const UNHURT: &str = "prometheusmirror_build_info{version=\"1\"} 1\nprometheusmirror_panics_total 0\n";
 const PANICKED: &str = "prometheusmirror_build_info{version=\"1\"} 1\nprometheusmirror_panics_total 1\n";
 
-/// Another program, to which the rules have nothing to say.
+/// Another program, to which the rules do not apply.
 const OTHER: &str = "process_open_fds 99\nprocess_max_fds 100\n";
 
 /// The alerts that fire: the job and the name of each.
 type Fired = BTreeMap<(String, String), Value>;
 
-/// Collects what fires until all of these have, and a little longer; or until the deadline.
+/// Collects the alerts that fire until all of these have, and a little longer; or until the deadline.
 fn watch(prometheus: &Prometheus, expected: &BTreeSet<(String, String)>) -> Fired {
     let mut fired = Fired::new();
     let mut end = Instant::now() + DEADLINE;
     let mut is_complete = false;
     while Instant::now() < end {
-        let answer = prometheus.api("/api/v1/alerts", &[]);
-        for alert in answer["data"]["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing") {
+        let response = prometheus.api("/api/v1/alerts", &[]);
+        for alert in response["data"]["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing") {
             let label = |name: &str| alert["labels"][name].as_str().unwrap_or_default().to_owned();
             fired.entry((label("job"), label("alertname"))).or_insert_with(|| alert.clone());
         }

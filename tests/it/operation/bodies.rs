@@ -1,4 +1,4 @@
-//! Request bodies that are too long, or do not arrive.
+//! Request bodies that are too long or do not arrive.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::{AT_ONCE, begin, check_ok, test_connection};
 use crate::http::settings::check_refused;
-use crate::http::{check_refusal, header, read_answer, read_one_answer};
+use crate::http::{check_refusal, header, read_one_response, read_response};
 use crate::support::mirror::{API_KEY, Mirror};
 use crate::support::process::{memory, open_descriptors, status_field, wait_until};
 use crate::support::stub::{Stub, good};
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Within this a client that does everything right is answered, whatever others do.
+/// The time within which a correct client gets its response, regardless of others.
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// How long a whole body may take to arrive, and how much later it may be cut: the mirror waits for one more byte.
@@ -26,16 +26,16 @@ fn head(line: &str) -> Vec<u8> {
     format!("POST /api/connection HTTP/1.1\r\nHost: m\r\n{line}\r\n\r\n").into_bytes()
 }
 
-/// A request of which only the first bytes of the body come.
+/// A request with only the first bytes of its body.
 fn half() -> Vec<u8> {
     [head("Content-Length: 5000"), b"{\"a\":".to_vec()].concat()
 }
 
-/// Wants a refusal on a connection that stays open, at once.
+/// Checks for an immediate refusal on a connection that stays open.
 fn check_cut(mut stream: TcpStream, begin: Instant, status: u16, context: &str) {
-    let answer = read_one_answer(&mut stream).unwrap_or_else(|error| panic!("{context}: {error}"));
-    check_refusal(&answer, status, context);
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
+    let response = read_one_response(&mut stream).unwrap_or_else(|error| panic!("{context}: {error}"));
+    check_refusal(&response, status, context);
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}");
     assert!(begin.elapsed() < AT_ONCE, "{context} took {:?}", begin.elapsed());
 }
 
@@ -63,14 +63,14 @@ fn a_body_announced_beyond_all_bounds_costs_no_thread_once_its_client_has_left()
         .map(|nth| {
             let length = [1 << 31, 1 << 40, u64::MAX / 2 + 1, u64::MAX][nth % 4];
             let mut stream = begin(&mirror, &head(&format!("Content-Length: {length}")), PATIENCE);
-            let answer = read_one_answer(&mut stream).unwrap();
-            check_refusal(&answer, 413, &length.to_string());
-            assert_eq!(header(&answer.headers, "connection"), Some("close"), "{length}");
+            let response = read_one_response(&mut stream).unwrap();
+            check_refusal(&response, 413, &length.to_string());
+            assert_eq!(header(&response.headers, "connection"), Some("close"), "{length}");
             stream
         })
         .collect();
     drop(clients);
-    // tiny_http keeps a thread for some seconds after its connection.
+    // tiny_http keeps a thread for some seconds after its connection ends.
     wait_until(
         || format!("{} descriptors and {} threads are as many as before", open_descriptors(mirror.pid()), threads()),
         || open_descriptors(mirror.pid()) < 20 && threads() < before + 40,
@@ -95,29 +95,29 @@ fn a_connection_is_not_to_be_used_again_when_something_of_a_body_is_left() {
     let mirror = Mirror::start_with(&["--max-request-bytes", "4096"]);
     let check = |head: &str, body: &str, status: u16, is_last: bool| {
         let request = format!("{head} HTTP/1.1\r\nHost: m\r\n{body}");
-        let answer = read_one_answer(&mut begin(&mirror, request.as_bytes(), PATIENCE)).unwrap();
-        assert_eq!(answer.status, status, "{request}: {answer:?}");
+        let response = read_one_response(&mut begin(&mirror, request.as_bytes(), PATIENCE)).unwrap();
+        assert_eq!(response.status, status, "{request}: {response:?}");
         let connection: Vec<&str> =
-            answer.headers.iter().filter(|(name, _)| name == "connection").map(|(_, value)| value.as_str()).collect();
+            response.headers.iter().filter(|(name, _)| name == "connection").map(|(_, value)| value.as_str()).collect();
         assert_eq!(connection, [if is_last { "close" } else { "keep-alive" }], "{request}");
-        assert_eq!(answer.key.as_deref(), Some(API_KEY), "{request}");
+        assert_eq!(response.key.as_deref(), Some(API_KEY), "{request}");
         assert!(
-            header(&answer.headers, "x-request-id").is_some_and(|id| !id.contains(char::is_whitespace)),
-            "{answer:?}"
+            header(&response.headers, "x-request-id").is_some_and(|id| !id.contains(char::is_whitespace)),
+            "{response:?}"
         );
     };
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let too_long = format!("{chunked}2000\r\n{}", " ".repeat(4097));
     check("POST /api/metric", &too_long, 413, true);
-    // Nothing at all is read of these.
+    // The mirror reads nothing of these bodies.
     check("POST /nowhere", chunked, 404, true);
     check("GET /-/healthy", chunked, 200, true);
-    // Trailers may follow, which tiny_http would take for a request.
+    // Trailers may follow, which tiny_http would treat as a request.
     check("POST /api/metric", &format!("{chunked}2\r\n[]\r\n0\r\n\r\n"), 400, true);
     check("POST /api/metric", "Content-Length: 2\r\n\r\n[]", 400, false);
     check("POST /nowhere", "Content-Length: 2\r\n\r\n[]", 404, false);
     check("GET /-/healthy", "\r\n", 200, false);
-    // How long these are, nobody can tell.
+    // The length of these bodies is unknown.
     for length in ["abc", "-1", "+2", "2, 2", "", "99999999999999999999999", "2\r\nContent-Length: 3"] {
         check("POST /api/metric", &format!("Content-Length: {length}\r\n\r\n[]"), 400, true);
     }
@@ -132,10 +132,10 @@ fn a_body_may_be_as_long_as_is_set() {
         let body = json.clone() + &" ".repeat(limit - json.len());
         let whole =
             [head(&format!("Connection: close\r\nContent-Length: {limit}")), body.clone().into_bytes()].concat();
-        check_ok(&read_answer(begin(&mirror, &whole, PATIENCE)));
+        check_ok(&read_response(begin(&mirror, &whole, PATIENCE)));
         let chunked = format!("{limit:x}\r\n{body}\r\n0\r\n\r\n");
         let chunked = [head("Connection: close\r\nTransfer-Encoding: chunked"), chunked.into_bytes()].concat();
-        check_ok(&read_answer(begin(&mirror, &chunked, PATIENCE)));
+        check_ok(&read_response(begin(&mirror, &chunked, PATIENCE)));
     };
     check(1_024);
     check(3_000_000);
@@ -154,16 +154,16 @@ fn the_longest_body_is_from_a_kibibyte_to_64_mebibytes() {
 fn bodies_that_do_not_arrive_hold_no_worker() {
     let (mirror, stub) = (Mirror::start_with(&["--workers", "1"]), Stub::start(good));
     let _stalled: Vec<TcpStream> = (0..4).map(|_| begin(&mirror, &half(), PROMPT)).collect();
-    check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PROMPT)));
+    check_ok(&read_response(begin(&mirror, &test_connection(&stub.details()), PROMPT)));
 }
 
 #[test]
 fn a_body_that_does_not_arrive_is_408() {
     let mirror = Mirror::start();
     let now = Instant::now();
-    let answer = read_one_answer(&mut begin(&mirror, &half(), PATIENCE)).unwrap();
-    check_refusal(&answer, 408, "half a body");
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+    let response = read_one_response(&mut begin(&mirror, &half(), PATIENCE)).unwrap();
+    check_refusal(&response, 408, "half a body");
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
     assert!(now.elapsed() < BODY_DEADLINE + LATENESS, "took {:?}", now.elapsed());
 }
 
@@ -179,9 +179,9 @@ fn a_body_that_trickles_is_cut_by_a_deadline_for_the_whole() {
                 std::thread::sleep(Duration::from_secs(1));
             }
         });
-        let answer = read_one_answer(&mut stream);
+        let response = read_one_response(&mut stream);
         let took = now.elapsed();
-        check_refusal(&answer.unwrap(), 408, line);
+        check_refusal(&response.unwrap(), 408, line);
         assert!(BODY_DEADLINE <= took && took < BODY_DEADLINE + LATENESS, "{line}: {took:?}");
         stream.shutdown(std::net::Shutdown::Both).unwrap();
         trickle.join().unwrap();

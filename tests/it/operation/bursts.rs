@@ -1,24 +1,24 @@
-//! Connections that arrive together: what a throttled CPU does to a process, done on purpose. tiny_http alone leaves some
-//! of them behind others that stay open.
+//! Connections that arrive together, as after a pause of the process by a throttled CPU. tiny_http alone leaves some of them
+//! waiting behind others that stay open.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::begin;
-use crate::http::read_one_answer;
+use crate::http::read_one_response;
 use crate::support::mirror::Mirror;
 use crate::support::process::{proc_file, require, status_field, wait_until};
 
 /// How many clients send a request while the mirror is stopped.
 const CLIENTS: usize = 30;
 
-/// How often.
+/// The number of bursts.
 const ROUNDS: usize = 10;
 
-/// Within this all are answered once the mirror goes on.
+/// The time within which all are answered after the mirror continues.
 const BOUND: Duration = Duration::from_secs(1);
 
-/// A request after which the connection stays.
+/// A request that keeps its connection.
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n";
 
 /// A mirror on one core.
@@ -29,7 +29,7 @@ fn pinned() -> Mirror {
     Mirror::start_under(&["taskset", "-c", core], &[])
 }
 
-/// Stops the mirror while something is done.
+/// Stops the mirror during an action.
 fn while_stopped<T>(mirror: &Mirror, act: impl FnOnce() -> T) -> T {
     mirror.signal("STOP");
     let is_stopped = || proc_file(mirror.pid(), "stat").rsplit(')').next().unwrap().starts_with(" T");
@@ -39,13 +39,13 @@ fn while_stopped<T>(mirror: &Mirror, act: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Wants every one of the clients answered in time.
+/// Checks that every client gets its response in time.
 fn check_answered(clients: &mut [TcpStream], round: usize) {
     let begin = Instant::now();
     let is_answered = |client: &mut TcpStream| {
         let left = BOUND.saturating_sub(begin.elapsed()).max(Duration::from_millis(1));
         client.set_read_timeout(Some(left)).unwrap();
-        read_one_answer(client).is_ok_and(|answer| answer.status == 200)
+        read_one_response(client).is_ok_and(|response| response.status == 200)
     };
     let answered = clients.iter_mut().filter_map(|client| is_answered(client).then_some(())).count();
     assert_eq!(answered, clients.len(), "so many were answered within {BOUND:?} in round {round}");
@@ -54,7 +54,7 @@ fn check_answered(clients: &mut [TcpStream], round: usize) {
 #[test]
 fn connections_that_arrive_together_are_all_answered_though_none_of_them_closes() {
     let mirror = pinned();
-    // All stay open to the end: who waits behind one of them waits for good.
+    // All stay open to the end: a connection that waits behind one of them waits forever.
     let mut open = Vec::new();
     for round in 0..ROUNDS {
         let connect = || (0..CLIENTS).map(|_| begin(&mirror, REQUEST, BOUND)).collect();

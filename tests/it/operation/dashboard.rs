@@ -1,4 +1,4 @@
-//! The dashboard of the chart, asked of a real Prometheus that scrapes a mirror: every panel shows something.
+//! The dashboard of the chart, with a real Prometheus that scrapes a mirror: every panel shows data.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn lines(dashboard: &Value) -> Vec<(String, String, String)> {
     panels.iter().flat_map(of_panel).collect()
 }
 
-/// Asks a mirror for what works and for what does not.
+/// Sends a mirror requests that succeed and requests that fail.
 fn ask(mirror: &Mirror) {
     let metric = |details: &Value, key: &str, name: &str| {
         let query = json!({"conditions": [condition(key, name)], "startTime": T0, "endTime": T0 + HOUR});
@@ -62,7 +62,7 @@ fn ask(mirror: &Mirror) {
     assert_eq!(mirror.get("/nowhere").status, 404);
 }
 
-/// What is wrong with what a line of a panel shows: `None` if it shows numbers, and each of its labels.
+/// What is wrong with a line of a panel: `None` if it has numbers and all labels of its legend.
 fn trouble(prometheus: &Prometheus, promql: &str, legend: &str) -> Option<String> {
     let found = query(prometheus, promql);
     let labels = legend.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0);
@@ -72,7 +72,7 @@ fn trouble(prometheus: &Prometheus, promql: &str, legend: &str) -> Option<String
     (!found.iter().any(is_number) || !unknown.is_empty()).then(|| format!("{found:?} without {unknown:?}"))
 }
 
-/// Wants something in every panel soon, of a mirror that an engine scrapes.
+/// Checks that every panel soon has data of a mirror that an engine scrapes.
 fn check_panels(prometheus: &Prometheus, mirror: &Mirror, lines: &[(String, String, String)]) {
     let empty = || {
         let trouble = |(title, promql, legend): &(String, String, String)| {
@@ -89,7 +89,7 @@ fn check_panels(prometheus: &Prometheus, mirror: &Mirror, lines: &[(String, Stri
     );
 }
 
-/// Wants the variables of the dashboard to list the one job and the one instance there is.
+/// Checks that the variables of the dashboard list the only job and instance.
 fn check_variables(prometheus: &Prometheus, mirror: &Mirror, dashboard: &Value) {
     for (variable, expected) in [("job", "mirror"), ("instance", address(mirror))] {
         let list = dashboard["templating"]["list"].as_array().unwrap();
@@ -97,9 +97,9 @@ fn check_variables(prometheus: &Prometheus, mirror: &Mirror, dashboard: &Value) 
         let asked = replaced(asked.as_str().unwrap());
         let (selector, label) =
             asked.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')?.rsplit_once(", ")).unwrap();
-        // As Grafana asks for it.
-        let answer = prometheus.api(&format!("/api/v1/label/{label}/values"), &[("match[]", selector)]);
-        assert_eq!(answer["data"], json!([expected]), "{asked}");
+        // The request that Grafana sends.
+        let response = prometheus.api(&format!("/api/v1/label/{label}/values"), &[("match[]", selector)]);
+        assert_eq!(response["data"], json!([expected]), "{asked}");
     }
 }
 

@@ -8,29 +8,29 @@ use serde_json::json;
 
 use super::page::Page;
 use super::{Held, begin, check_ok, post, test_connection};
-use crate::http::{address, read_one_answer};
+use crate::http::{address, read_one_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::proc_file;
 use crate::support::stub::{Stub, good};
 
-/// How many clients come at once, how long they stay, and how often they come.
+/// The number of clients that arrive at once, how long they stay, and how often they come.
 const CLIENTS: usize = 150;
 const STAY: Duration = Duration::from_secs(3);
 const BURSTS: usize = 3;
 
-/// Within this the mirror answers again once they have left.
+/// The time within which the mirror answers again after they have left.
 const RECOVERY: Duration = Duration::from_secs(15);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// For longer than this, no connection is silent.
+/// The maximum time that a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(12);
 
-/// What they send: nothing, half a head, a whole request.
+/// What the clients send: nothing, half a head, a whole request.
 const REQUESTS: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: m\r\n\r\n"];
 
-/// A shell that sets limits on descriptors and becomes the program of its further arguments.
+/// A shell that sets limits on descriptors and then executes its further arguments.
 fn limited(limits: &str) -> [String; 4] {
     ["sh", "-c", &format!("{limits}; exec \"$@\""), "sh"].map(str::to_owned)
 }
@@ -40,20 +40,20 @@ pub fn start(limits: &str) -> Mirror {
     Mirror::start_under(&limited(limits).each_ref().map(String::as_str), &["--workers", "4"])
 }
 
-/// Whether a test connection is answered well within a second. An attempt may fail in any way.
+/// Whether a test connection succeeds within a second. It may fail in any way.
 fn answers(address: &str, stub: &Stub) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(&test_connection(&stub.details()))?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response)
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""status":"OK""#))
+    ask().is_ok_and(|response| response.starts_with("HTTP/1.1 200 ") && response.contains(r#""status":"OK""#))
 }
 
-/// Has many clients come, stay for a while and leave.
+/// Lets many clients arrive, stay for a while and leave.
 fn burst(mirror: &Mirror) {
     let connect = |_| TcpStream::connect(address(mirror)).expect("room in the backlog");
     let mut clients: Vec<TcpStream> = (0..CLIENTS).map(connect).collect();
@@ -64,12 +64,12 @@ fn burst(mirror: &Mirror) {
     std::thread::sleep(STAY);
 }
 
-/// Waits until the mirror answers, for as long as it may take.
+/// Waits until the mirror answers, for the allowed time.
 fn wait_for_recovery(mirror: &Mirror, stub: &Stub, context: &str) {
     let left = Instant::now();
     while !answers(address(mirror), stub) {
         assert!(mirror.is_running(), "{context}: ended\n{}", mirror.log());
-        assert!(left.elapsed() < RECOVERY, "{context}: no answer\n{}", mirror.log());
+        assert!(left.elapsed() < RECOVERY, "{context}: no response\n{}", mirror.log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -92,7 +92,7 @@ fn more_clients_than_descriptors_do_not_stop_the_mirror() {
     });
 }
 
-/// Raises the limit on this side, where the clients are.
+/// Raises the limit of this process, which has the clients.
 fn make_room() {
     rlimit::increase_nofile_limit(4_096).unwrap();
 }
@@ -105,18 +105,18 @@ fn connections_that_were_there_before_are_served_on() {
     let mut waiting = begin(&mirror, &request(&held.stub), PATIENCE);
     held.wait_for(1);
     let mut kept = begin(&mirror, &request(&stub), PATIENCE);
-    check_ok(&read_one_answer(&mut kept).unwrap());
+    check_ok(&read_one_response(&mut kept).unwrap());
 
     burst(&mirror);
     wait_for_recovery(&mirror, &stub, "one request is held");
     let failures = Page::of(&mirror).only("prometheusmirror_accept_failures_total");
     assert!(failures > 0.0, "nothing has happened: {}", mirror.log());
     kept.write_all(&request(&stub)).unwrap();
-    check_ok(&read_one_answer(&mut kept).unwrap());
-    // This answer comes later than a silent connection would have been closed.
+    check_ok(&read_one_response(&mut kept).unwrap());
+    // This response comes later than the mirror would close a silent connection.
     std::thread::sleep(SILENCE);
     held.release();
-    check_ok(&read_one_answer(&mut waiting).unwrap());
+    check_ok(&read_one_response(&mut waiting).unwrap());
 }
 
 /// The soft and the hard limit on descriptors of a process.

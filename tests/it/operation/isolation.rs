@@ -9,26 +9,26 @@ use serde_json::{Value, json};
 use super::{AT_ONCE, Held, check_ok, exchange_aside, post, test_connection};
 use crate::http::{address, check_refusal, exchange};
 use crate::operation::metrics::is_busy;
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::stub::{Stub, good};
 
-/// Connection details with another timeout.
+/// Connection Details with another timeout.
 fn within(mut details: Value, timeout_ms: u64) -> Value {
     details["requestTimeout"] = json!(timeout_ms);
     details
 }
 
-/// Wants a good answer, at once.
+/// Checks for a good response without delay.
 fn check_answered(mirror: &Mirror, details: &Value) {
     let now = Instant::now();
     check_ok(&exchange(address(mirror), &test_connection(&within(details.clone(), 1_000))));
     assert!(now.elapsed() < AT_ONCE, "it took {:?}", now.elapsed());
 }
 
-/// Wants a failed test of a connection, for this reason.
-fn check_failed(answer: &Answer, reason: &[&str]) {
-    assert_eq!((answer.status, &answer.json["status"]), (200, &json!("FAILURE")), "{}", answer.text);
-    let error = &answer.json["error"];
+/// Checks for a failed test connection, with this reason.
+fn check_failed(response: &Response, reason: &[&str]) {
+    assert_eq!((response.status, &response.json["status"]), (200, &json!("FAILURE")), "{}", response.text);
+    let error = &response.json["error"];
     assert_eq!(error["_type"], "MetricStoreConnectionError", "{error}");
     for part in reason {
         assert!(error["details"].as_str().unwrap().contains(part), "{part}: {error}");
@@ -39,7 +39,7 @@ fn check_failed(answer: &Answer, reason: &[&str]) {
 fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
     let mirror = Mirror::start_with(&["--workers", "8", "--queue-size", "24"]);
     let (silent, good) = (Held::start(), Stub::start(good));
-    let asked: Vec<JoinHandle<Answer>> =
+    let asked: Vec<JoinHandle<Response>> =
         (0..40).map(|_| exchange_aside(&mirror, test_connection(&within(silent.stub.details(), 25_000)))).collect();
     // Six of eight workers, and three quarters of all places: of 32, 24.
     is_busy(&mirror, 6, 18);
@@ -47,13 +47,13 @@ fn a_silent_upstream_leaves_workers_and_room_in_the_queue_to_the_others() {
         check_answered(&mirror, &good.details());
     }
     silent.release();
-    let answers: Vec<Answer> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
-    let (taken, away): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 200);
+    let responses: Vec<Response> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
+    let (taken, away): (Vec<&Response>, Vec<&Response>) = responses.iter().partition(|response| response.status == 200);
     assert_eq!(taken.len(), 24);
     taken.into_iter().for_each(check_ok);
-    for answer in away {
-        check_refusal(answer, 503, "one of many");
-        let details = answer.json["details"].as_str().unwrap();
+    for response in away {
+        check_refusal(response, 503, "one of many");
+        let details = response.json["details"].as_str().unwrap();
         let says = "of at most 32 for all upstreams (--workers 8, --queue-size 24), of which one upstream may have three quarters; ";
         assert!(details.contains(&silent.stub.port().to_string()) && details.contains(says), "{details}");
         assert!(details.contains("raise --queue-size, or --workers if"), "{details}");
@@ -67,7 +67,7 @@ fn many_silent_upstreams_leave_workers_to_one_that_has_answered() {
     check_answered(&mirror, &good.details());
     let silent = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    let asked: Vec<JoinHandle<Answer>> = (2..22)
+    let asked: Vec<JoinHandle<Response>> = (2..22)
         .map(|nth| {
             let details = json!({"host": format!("127.0.0.{nth}"), "port": port, "requestTimeout": 2_000});
             exchange_aside(&mirror, test_connection(&details))
@@ -85,7 +85,7 @@ fn many_silent_upstreams_leave_workers_to_one_that_has_answered() {
 #[test]
 fn a_request_fails_at_its_own_deadline_while_it_waits_for_a_worker() {
     let (mirror, held) = (Mirror::start_with(&["--workers", "4"]), Held::start());
-    let busy: Vec<JoinHandle<Answer>> =
+    let busy: Vec<JoinHandle<Response>> =
         (0..3).map(|_| exchange_aside(&mirror, test_connection(&held.stub.details()))).collect();
     is_busy(&mirror, 3, 0);
     let details = within(held.stub.details(), 300);
@@ -110,11 +110,11 @@ fn a_request_fails_at_its_own_deadline_while_it_waits_for_a_worker() {
 }
 
 #[test]
-fn an_upstream_that_stays_silent_is_asked_once_at_a_time_until_it_answers() {
+fn an_upstream_that_stays_silent_gets_one_call_at_a_time_until_it_answers() {
     const TIMEOUT_MS: u64 = 800;
     let (mirror, held) = (Mirror::start_with(&["--workers", "8"]), Held::start());
     let details = within(held.stub.details(), TIMEOUT_MS);
-    let asked: Vec<JoinHandle<Answer>> = (0..3).map(|_| exchange_aside(&mirror, test_connection(&details))).collect();
+    let asked: Vec<JoinHandle<Response>> = (0..3).map(|_| exchange_aside(&mirror, test_connection(&details))).collect();
     for asked in asked {
         check_failed(&asked.join().unwrap(), &["800 ms"]);
     }

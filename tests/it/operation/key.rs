@@ -1,4 +1,4 @@
-//! The key in a file, which changes under way, and who has to show the key.
+//! The API key in a file that changes, and which requests must carry the key.
 
 use std::fs;
 use std::io::Write;
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 
 use super::{Held, begin, check_ok, exchange_aside, get, post, test_connection};
 use crate::http::settings::check_refused;
-use crate::http::{address, check_refusal, exchange, header, read_one_answer};
-use crate::support::mirror::{API_KEY, Answer, Mirror};
+use crate::http::{address, check_refusal, exchange, header, read_one_response};
+use crate::support::mirror::{API_KEY, Mirror, Response};
 use crate::support::process::wait_until;
 use crate::support::stub::{Stub, good};
 
 /// How often the file is read.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A secret mounted as Kubernetes does it: `key` is a link into `..data`, which is a link to a directory of the present
-/// version. A new version is another directory, to which `..data` is turned by renaming a new link over it.
+/// A Secret as Kubernetes mounts it: `key` is a link into `..data`, which is a link to a directory with the current version. A new
+/// version is another directory; renaming a new link over `..data` activates it.
 struct Secret {
     directory: TempDir,
 }
@@ -50,7 +50,7 @@ impl Secret {
         Mirror::start_with(&[&own.each_ref().map(String::as_str), flags].concat())
     }
 
-    /// Puts another version in the place of the present one.
+    /// Replaces the current version by another.
     fn turn(&self, version: &str, fill: impl FnOnce(&Path)) {
         let root = self.directory.path();
         let before = fs::read_link(root.join("..data"));
@@ -75,7 +75,7 @@ fn wait_for_key(mirror: &Mirror, key: &str) {
     wait_until(|| format!("the key is {key}; it is {}", key_of(mirror)), || key_of(mirror) == key);
 }
 
-/// How often the log warns of the file.
+/// How many warnings about the file the log has.
 fn warnings(mirror: &Mirror) -> usize {
     let log = mirror.log();
     log.lines().filter(|line| line.contains("level=warn") && line.contains("msg=\"watched file\" file=key")).count()
@@ -92,11 +92,11 @@ fn a_secret_that_is_turned_to_another_version_is_taken_over() {
 
     secret.turn("2024_02", |folder| fs::write(folder.join("key"), "second-key").unwrap());
     wait_for_key(&mirror, "second-key");
-    // What was under way has a reply with a key that was right at some time of it.
+    // The reply to a request in flight has a key that was right at some time during it.
     held.release();
-    let answer = asked.join().unwrap();
-    check_ok(&answer);
-    assert!(matches!(answer.key.as_deref(), Some("first-key" | "second-key")), "{answer:?}");
+    let response = asked.join().unwrap();
+    check_ok(&response);
+    assert!(matches!(response.key.as_deref(), Some("first-key" | "second-key")), "{response:?}");
 
     assert_eq!(warnings(&mirror), 0, "{}", mirror.log());
     for key in ["first-key", "second-key"] {
@@ -125,7 +125,7 @@ fn a_file_that_is_of_no_use_any_more_keeps_the_key_and_is_logged_once() {
         let wait_for_warning =
             |count| wait_until(|| format!("{count} warnings in\n{}", mirror.log()), || warnings(&mirror) >= count);
         wait_for_warning(1);
-        // The file is read once more, of which nothing is to be seen.
+        // Waits for one more read of the file, which has no visible effect.
         std::thread::sleep(INTERVAL + INTERVAL / 4);
         assert_eq!((warnings(&mirror), key_of(&mirror).as_str()), (1, "first-key"), "{}", mirror.log());
         let log = mirror.log();
@@ -167,32 +167,32 @@ fn a_start_with_a_file_of_no_use_is_refused_by_its_path() {
         check_refused(&["--api-key-file", &path], &[], &[&path]);
         check_refused(&[], &[("API_KEY_FILE", &path)], &[&path]);
     }
-    // Whichever was meant, the other is wrong.
+    // Either may have been meant.
     fs::write(file("good"), "k").unwrap();
     check_refused(&["--api-key-file", &file("good")], &[("API_KEY", API_KEY)], &["--api-key-file", "API_KEY"]);
 }
 
-/// A test connection that shows a key, or none.
-fn ask_with_key(mirror: &Mirror, stub: &Stub, key: Option<&str>) -> Answer {
+/// A test connection with a key, or with none.
+fn ask_with_key(mirror: &Mirror, stub: &Stub, key: Option<&str>) -> Response {
     let line = key.map(|key| format!("X-MIRROR-API-KEY: {key}\r\n")).unwrap_or_default();
     let lines = format!("Connection: close\r\n{line}");
     exchange(address(mirror), &post("/api/connection", &lines, &json!({"connectionDetails": stub.details()})))
 }
 
-/// The mirror that wants the key shown.
+/// A mirror that requires the key.
 fn strict() -> Mirror {
     Mirror::start_with(&["--require-api-key", "true"])
 }
 
-/// Wants a refusal for want of the key, from which nothing of the key is to be learnt.
-fn check_unauthorized(answer: &Answer, context: &str) {
-    check_refusal(answer, 401, context);
+/// Checks for a refusal because the key is missing or wrong, which reveals nothing about the key.
+fn check_unauthorized(response: &Response, context: &str) {
+    check_refusal(response, 401, context);
     assert!(
-        header(&answer.headers, "www-authenticate").is_some_and(|value| !value.is_empty()),
-        "{context}: {answer:?}"
+        header(&response.headers, "www-authenticate").is_some_and(|value| !value.is_empty()),
+        "{context}: {response:?}"
     );
-    assert_eq!(answer.key, None, "{context}");
-    assert!(!answer.text.contains(API_KEY), "{context}");
+    assert_eq!(response.key, None, "{context}");
+    assert!(!response.text.contains(API_KEY), "{context}");
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn a_request_without_the_right_key_is_401_and_not_sent_upstream() {
         check_unauthorized(&ask_with_key(&mirror, &stub, key), &format!("{key:?}"));
     }
     assert_eq!(stub.requests(), []);
-    let answer = ask_with_key(&mirror, &stub, Some(API_KEY));
-    check_ok(&answer);
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
+    let response = ask_with_key(&mirror, &stub, Some(API_KEY));
+    check_ok(&response);
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
     assert!(!mirror.log().contains(API_KEY), "{}", mirror.log());
 }
 
@@ -230,13 +230,13 @@ fn every_path_of_the_mirror_api_wants_the_key_and_no_other_does() {
         }
     }
     for (path, status) in [("/", 200), ("/-/healthy", 200), ("/-/ready", 200), ("/metrics", 200), ("/nowhere", 404)] {
-        let answer = exchange(address(&mirror), &get(path));
-        assert_eq!((answer.status, answer.key.as_deref()), (status, None), "{path}");
-        assert!(!answer.text.contains(API_KEY), "{path}");
+        let response = exchange(address(&mirror), &get(path));
+        assert_eq!((response.status, response.key.as_deref()), (status, None), "{path}");
+        assert!(!response.text.contains(API_KEY), "{path}");
         let shown = String::from_utf8(get(path)).unwrap();
         let shown = shown.replacen("\r\n", &format!("\r\nx-mirror-api-key: {API_KEY}\r\n"), 1);
-        let answer = exchange(address(&mirror), shown.as_bytes());
-        assert_eq!((answer.status, answer.key.as_deref()), (status, Some(API_KEY)), "{path}");
+        let response = exchange(address(&mirror), shown.as_bytes());
+        assert_eq!((response.status, response.key.as_deref()), (status, Some(API_KEY)), "{path}");
     }
 }
 
@@ -246,9 +246,9 @@ fn each_request_on_a_connection_has_to_show_the_key() {
     let body = json!({"connectionDetails": stub.details()});
     let (with, without) = (format!("X-Mirror-Api-Key: {API_KEY}\r\n"), "");
     let mut stream = begin(&mirror, &post("/api/connection", &with, &body), PATIENCE);
-    check_ok(&read_one_answer(&mut stream).unwrap());
+    check_ok(&read_one_response(&mut stream).unwrap());
     stream.write_all(&post("/api/connection", without, &body)).unwrap();
-    check_unauthorized(&read_one_answer(&mut stream).unwrap(), "the second on its connection");
+    check_unauthorized(&read_one_response(&mut stream).unwrap(), "the second on its connection");
 }
 
 #[test]
@@ -256,9 +256,9 @@ fn without_the_setting_every_reply_carries_the_key_and_no_request_needs_it() {
     for flags in [&[] as &[&str], &["--require-api-key", "false"]] {
         let (mirror, stub) = (Mirror::start_with(flags), Stub::start(good));
         for key in [None, Some("wrong"), Some(API_KEY)] {
-            let answer = ask_with_key(&mirror, &stub, key);
-            check_ok(&answer);
-            assert_eq!(answer.key.as_deref(), Some(API_KEY));
+            let response = ask_with_key(&mirror, &stub, key);
+            check_ok(&response);
+            assert_eq!(response.key.as_deref(), Some(API_KEY));
         }
         for path in ["/", "/-/healthy", "/-/ready", "/metrics", "/nowhere", "/api/metric"] {
             assert_eq!(exchange(address(&mirror), &get(path)).key.as_deref(), Some(API_KEY), "{path}");

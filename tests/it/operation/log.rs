@@ -1,5 +1,5 @@
-//! What the operator reads: one line a request, in logfmt or JSON, with the request's id, which no client can forge and
-//! which never shows the key.
+//! The log: one line for each request, in logfmt or JSON, with the request's id. Clients cannot forge lines, and the key is never
+//! in them.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{post, stub_with};
 use crate::http::{address, exchange, header, send};
-use crate::support::mirror::{API_KEY, Answer, Mirror, condition};
+use crate::support::mirror::{API_KEY, Mirror, Response, condition};
 use crate::support::process::wait_until;
 use crate::support::stub::{Reply, Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// A text that would pass for a line of the log, and for the end of a field, wherever it is written as it is.
+/// A text that would forge a line of the log and the end of a field if it were written unescaped.
 const FORGERY: &str = "x\" status=200\nts=0 level=info msg=forged\r\nmsg=forged\u{1b}[2J\u{2028}msg=forged \\\" \u{202e}\t\",\"msg\":\"forged\"}\n{";
 
 /// The formats of the log.
@@ -24,7 +24,7 @@ fn mirror_with(format: &str) -> Mirror {
     Mirror::start_with(&["--log-format", format])
 }
 
-/// The fields of a line, unescaped. Panics when the line is neither logfmt nor a JSON object of texts and numbers.
+/// The unescaped fields of a line. Panics if the line is neither logfmt nor a JSON object of texts and numbers.
 fn fields(line: &str) -> Vec<(String, String)> {
     if !line.starts_with('{') {
         return logfmt_fields(line);
@@ -58,7 +58,7 @@ fn logfmt_fields(line: &str) -> Vec<(String, String)> {
     fields
 }
 
-/// The text up to the closing quote, and what follows that.
+/// The text up to the closing quote, and the rest.
 fn unquote(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = quoted.chars();
@@ -79,7 +79,7 @@ fn unquote(quoted: &str) -> (String, &str) {
     }
 }
 
-/// Waits until the log has a line with these fields, and returns all fields of it.
+/// Waits until the log has a line with these fields, and returns all its fields.
 fn line_with(mirror: &Mirror, wanted: &[(&str, &str)]) -> Vec<(String, String)> {
     let find = || {
         let log = mirror.log();
@@ -152,7 +152,7 @@ fn check_unforgeable(format: &str) {
     mirror.post_bytes("/api/metric", FORGERY.as_bytes());
     for path in ["/a\"b", "/a\u{1b}[2J", "/a\\\"", "/a%0Amsg=forged", "/a\tmsg=forged", "/a\u{7f}\rmsg=forged"] {
         send(&mirror, "GET", path, b"");
-        // A carriage return may end a line to who stands before the mirror.
+        // A proxy may treat a carriage return as the end of a line.
         let status = if path.contains('\r') { "400" } else { "404" };
         line_with(&mirror, &[("method", "GET"), ("path", path), ("status", status)]);
     }
@@ -186,8 +186,8 @@ fn the_key_is_never_logged() {
     }
 }
 
-/// A metrics query that carries an id, and its answer.
-fn ask_with_id(mirror: &Mirror, stub: &Stub, id: &str) -> Answer {
+/// A metrics query with an id, and its response.
+fn ask_with_id(mirror: &Mirror, stub: &Stub, id: &str) -> Response {
     let conditions = json!([condition("__gauge__", "stub_metric"), condition("asked_by", id)]);
     let query = json!({"conditions": conditions, "startTime": START, "endTime": START + 60_000});
     let lines = format!("Connection: close\r\nX-Request-Id: {id}\r\n");
@@ -200,9 +200,9 @@ fn field<'l>(line: &'l [(String, String)], name: &str) -> Option<&'l str> {
     line.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The id that a reply carries.
-fn id_of(answer: &Answer) -> &str {
-    header(&answer.headers, "x-request-id").unwrap_or_else(|| panic!("no id: {answer:?}"))
+/// The id of a reply.
+fn id_of(response: &Response) -> &str {
+    header(&response.headers, "x-request-id").unwrap_or_else(|| panic!("no id: {response:?}"))
 }
 
 #[test]
@@ -228,9 +228,9 @@ fn a_request_without_a_fit_id_is_given_one_of_its_own() {
         .iter()
         .map(|lines| {
             let request = format!("GET /-/healthy HTTP/1.1\r\nHost: m\r\nConnection: close\r\n{lines}\r\n");
-            let answer = exchange(address(&mirror), request.as_bytes());
-            assert_eq!(answer.status, 200, "{lines:?}");
-            let id = id_of(&answer).to_owned();
+            let response = exchange(address(&mirror), request.as_bytes());
+            assert_eq!(response.status, 200, "{lines:?}");
+            let id = id_of(&response).to_owned();
             assert!(
                 (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()),
                 "{lines:?}: {id:?}"
@@ -256,8 +256,8 @@ fn every_reply_carries_the_id_whatever_its_status() {
         ("GET /metrics HTTP/1.1\r\n", 200),
     ] {
         let request = format!("{request}Host: m\r\nConnection: close\r\nx-request-id: my-id\r\n\r\n");
-        let answer = exchange(address(&mirror), request.as_bytes());
-        assert_eq!((answer.status, id_of(&answer)), (status, "my-id"), "{request}");
+        let response = exchange(address(&mirror), request.as_bytes());
+        assert_eq!((response.status, id_of(&response)), (status, "my-id"), "{request}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The memory that requests share: who finds none waits for it, and nobody is answered by less.
+//! The memory that requests share: a query that finds none waits for it, and no response is shorter because of it.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use super::page::Page;
 use super::{begin, post};
 use crate::http::{address, exchange};
-use crate::support::mirror::{Answer, Mirror, condition};
+use crate::support::mirror::{Mirror, Response, condition};
 use crate::support::process::{status_field, wait_until};
 use crate::support::streamed::{self, frame, series, steady};
 use crate::support::stub::{Stub, good};
 
-/// A chunk holds so many samples at most.
+/// The maximum number of samples in a chunk.
 const CHUNK: usize = u16::MAX as usize;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stub that has so many samples of one series, a second apart from 1 s on, each of the value 1.5.
+/// A stub with this number of samples of one series, a second apart from 1 s on, all with the value 1.5.
 fn stub_of(samples: usize) -> Stub {
     let stub = Stub::start(good);
     let frames: Vec<Vec<u8>> = (0..samples)
@@ -34,7 +34,7 @@ fn stub_of(samples: usize) -> Stub {
     stub
 }
 
-/// A question for all samples of the stub.
+/// A query for all samples of the stub.
 fn all_samples(stub: &Stub, timeout_ms: u64) -> Vec<u8> {
     let mut details = stub.details();
     details["requestTimeout"] = json!(timeout_ms);
@@ -42,9 +42,9 @@ fn all_samples(stub: &Stub, timeout_ms: u64) -> Vec<u8> {
     post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": details, "query": query}))
 }
 
-fn points(answer: &Answer) -> usize {
-    let points = answer.json["telemetry"]["points"].as_array();
-    let points = points.unwrap_or_else(|| panic!("{}", &answer.text[..answer.text.len().min(1_000)]));
+fn points(response: &Response) -> usize {
+    let points = response.json["telemetry"]["points"].as_array();
+    let points = points.unwrap_or_else(|| panic!("{}", &response.text[..response.text.len().min(1_000)]));
     assert!(points.iter().zip(1..).all(|(point, nth)| *point == json!([1.5, nth * 1_000])));
     points.len()
 }
@@ -52,16 +52,16 @@ fn points(answer: &Answer) -> usize {
 #[test]
 fn a_query_that_needs_more_than_half_of_the_budget_is_refused_with_what_to_change() {
     let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
-    // 52 bytes a point: 16 of it, and 36 of its text.
+    // 52 bytes per point: 16 in memory, and 36 of text.
     for (samples, is_answered) in [(150_000, true), (170_000, false)] {
-        let answer = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
+        let response = exchange(address(&mirror), &all_samples(&stub_of(samples), 20_000));
         if is_answered {
-            assert_eq!(points(&answer), samples);
+            assert_eq!(points(&response), samples);
             continue;
         }
-        assert_eq!((answer.status, &answer.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", answer.text);
+        assert_eq!((response.status, &response.json["_type"]), (500, &json!("RemoteMirrorError")), "{}", response.text);
         for part in ["8 MiB", "choose a shorter time range", "--memory-budget-mib", "127.0.0.1"] {
-            assert!(answer.json["details"].as_str().unwrap().contains(part), "{part}: {}", answer.text);
+            assert!(response.json["details"].as_str().unwrap().contains(part), "{part}: {}", response.text);
         }
     }
     wait_until(
@@ -75,40 +75,40 @@ fn queries_that_together_need_more_than_there_is_take_turns() {
     const SAMPLES: usize = 400_000;
     let mirror = Mirror::start_with(&["--memory-budget-mib", "48"]);
     let stub = stub_of(SAMPLES);
-    let (address, question) = (address(&mirror), all_samples(&stub, 60_000));
+    let (address, query) = (address(&mirror), all_samples(&stub, 60_000));
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..12).map(|_| scope.spawn(|| exchange(address, &question))).collect();
+        let asked: Vec<_> = (0..12).map(|_| scope.spawn(|| exchange(address, &query))).collect();
         for asked in asked {
             assert_eq!(points(&asked.join().unwrap()), SAMPLES);
         }
     });
-    // Together they need 12 times 20 MiB. Beside the 48 MiB, each of 12 workers may keep up to 8 MiB that are free.
+    // Together they need 12 times 20 MiB. Besides the 48 MiB, each of 12 workers may keep up to 8 MiB of free memory.
     let peak_kib: u64 = status_field(mirror.pid(), "VmHWM").trim_end_matches(" kB").trim().parse().unwrap();
     assert!(peak_kib < 160 << 10, "{peak_kib} KiB");
 }
 
 #[test]
-fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
+fn responses_to_slow_clients_are_cut_when_others_need_their_memory() {
     const SLOW: usize = 12;
     const SAMPLES: usize = 500_000;
     let mirror = Mirror::start_with(&["--memory-budget-mib", "64"]);
     let stub = stub_of(SAMPLES);
-    let question = all_samples(&stub, 30_000);
+    let query = all_samples(&stub, 30_000);
     let mut slow: Vec<TcpStream> = (0..SLOW)
         .map(|_| {
-            let stream = begin(&mirror, &question, PATIENCE);
-            // Else the system takes in megabytes for them.
+            let stream = begin(&mirror, &query, PATIENCE);
+            // Otherwise, the system buffers megabytes for them.
             socket2::SockRef::from(&stream).set_recv_buffer_size(4_096).unwrap();
             stream
         })
         .collect();
     // They go on reading, but slowly.
     std::thread::scope(|scope| {
-        let (address, question) = (address(&mirror), &question);
+        let (address, query) = (address(&mirror), &query);
         let good = scope.spawn(move || {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(3) {
-                assert_eq!(points(&exchange(address, question)), SAMPLES);
+                assert_eq!(points(&exchange(address, query)), SAMPLES);
             }
         });
         while !good.is_finished() {
@@ -121,27 +121,27 @@ fn answers_to_slow_clients_are_cut_when_others_need_their_memory() {
     });
     let logged = || mirror.log().matches("cut=").count();
     drop(slow);
-    wait_until(|| "the answers are cut".to_owned(), || logged() > 0);
+    wait_until(|| "the responses are cut".to_owned(), || logged() > 0);
     let held: Value = json!(Page::of(&mirror).only("prometheusmirror_memory_held_bytes"));
     assert!(held.as_f64().unwrap() <= f64::from(64 << 20), "{held}");
 }
 
 #[test]
-fn a_long_query_is_held_while_it_is_asked() {
+fn a_long_query_is_held_while_it_runs() {
     let mirror = Mirror::start_with(&["--memory-budget-mib", "16"]);
     let stub = Stub::start(|request| good(request).delayed(Duration::from_millis(500)));
     // A quote is escaped, so the query has a million bytes.
     let most = "\"".repeat(250_000);
     let conditions = json!([condition("__gauge__", "stub_metric"), condition("a", &most), condition("b", &most)]);
     let query = json!({"conditions": conditions, "startTime": 60_000, "endTime": 120_000});
-    let question =
+    let query =
         post("/api/metric", "Connection: close\r\n", &json!({"connectionDetails": stub.details(), "query": query}));
     let held = || Page::of(&mirror).only("prometheusmirror_memory_held_bytes");
     std::thread::scope(|scope| {
-        let asked = scope.spawn(|| exchange(address(&mirror), &question));
+        let asked = scope.spawn(|| exchange(address(&mirror), &query));
         wait_until(|| "six bytes are held for each of the query".to_owned(), || held() >= 6e6);
-        let answer = asked.join().unwrap();
-        assert_eq!(answer.status, 200, "{:.999}", answer.text);
+        let response = asked.join().unwrap();
+        assert_eq!(response.status, 200, "{:.999}", response.text);
     });
     wait_until(|| "nothing is held any more".to_owned(), || held() == 0.0);
 }

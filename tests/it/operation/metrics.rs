@@ -1,4 +1,4 @@
-//! What `/metrics` tells: it agrees with what was done, with `/proc`, and with `promtool`.
+//! `/metrics`: the counts agree with what happened, with `/proc`, and with `promtool`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::page::Page;
 use super::{Held, begin, check_ok, exchange_aside, get, post, stub_with, test_connection};
-use crate::http::{address, exchange, header, read_one_answer};
+use crate::http::{address, exchange, header, read_one_response};
 use crate::support::mirror::{Mirror, condition};
 use crate::support::process::{free_port, proc_file, require, status_field};
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
 const START: i64 = 1_700_000_000_000;
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const REQUESTS: &str = "prometheusmirror_requests_total";
@@ -27,7 +27,7 @@ const DROPPED: &str = "prometheusmirror_points_dropped_total";
 const SAMPLE_READS: &str = "prometheusmirror_sample_reads_total";
 const PARTIAL_RESPONSES: &str = "prometheusmirror_partial_responses_total";
 
-/// Waits until so many workers are busy and so many requests wait for one.
+/// Waits until this number of workers is busy and this number of requests waits.
 pub fn is_busy(mirror: &Mirror, workers: usize, waiting: usize) {
     let what = format!("{workers} workers are busy and {waiting} requests wait");
     Page::wait(mirror, &what, |page| {
@@ -36,7 +36,7 @@ pub fn is_busy(mirror: &Mirror, workers: usize, waiting: usize) {
     });
 }
 
-/// What `promtool check metrics` has to say of a page.
+/// The complaints of `promtool check metrics` about a page.
 fn complaints(page: &str) -> String {
     require("promtool", "prometheus");
     let mut promtool = Command::new("promtool");
@@ -56,7 +56,7 @@ fn query(details: &Value) -> Value {
         "query": {"conditions": conditions, "startTime": START, "endTime": START + 60_000}})
 }
 
-/// A mirror of which every counter has counted.
+/// A mirror whose counters have all counted.
 fn used_mirror() -> Mirror {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     check_ok(&mirror.post("/api/connection", &json!({"connectionDetails": stub.details()})));
@@ -69,9 +69,9 @@ fn used_mirror() -> Mirror {
 fn the_page_is_prometheus_text_without_fault() {
     let mirror = used_mirror();
     let page = Page::of(&mirror);
-    assert_eq!(header(&page.answer.headers, "content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert_eq!(complaints(&page.answer.text), "", "{}", page.answer.text);
-    // A check that finds nothing has to be able to.
+    assert_eq!(header(&page.response.headers, "content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(complaints(&page.response.text), "", "{}", page.response.text);
+    // A check without complaints must be able to find some.
     assert!(complaints("# TYPE a_total counter\na_total 1\na_total 1\n").contains("a_total"));
 }
 
@@ -103,9 +103,9 @@ fn every_metric_is_there_under_its_name_and_type() {
         ("process_open_fds", "gauge"),
         ("process_max_fds", "gauge"),
     ] {
-        assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.answer.text);
+        assert_eq!(page.type_of(name), Some(kind), "{name} in\n{}", page.response.text);
         let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
-        assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.answer.text);
+        assert!(page.samples.iter().any(|found| found.name == sample), "no {sample} in\n{}", page.response.text);
     }
     assert_eq!(page.sum("prometheusmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     for name in [
@@ -166,12 +166,12 @@ fn requests_are_counted_by_method_and_status() {
     ] {
         for _ in 0..times {
             let request = post(path, "Connection: close\r\n", body);
-            let answer = exchange(address(&mirror), &[verb.as_bytes(), &request["POST".len()..]].concat());
-            assert_eq!(answer.status.to_string(), status, "{verb} {path}: {}", answer.text);
+            let response = exchange(address(&mirror), &[verb.as_bytes(), &request["POST".len()..]].concat());
+            assert_eq!(response.status.to_string(), status, "{verb} {path}: {}", response.text);
         }
         *expected.entry((method.to_owned(), status.to_owned())).or_default() += f64::from(times);
     }
-    // The pages asked for here count, too. The visits that the mirror pays itself do not.
+    // The requests for these pages count, too. The requests that the mirror makes itself do not.
     let counted = |page: &Page| -> BTreeMap<(String, String), f64> {
         let found =
             page.samples.iter().filter(|sample| sample.name == REQUESTS && sample.labels["method"] != "metrics");
@@ -228,7 +228,7 @@ fn durations_are_those_that_passed() {
     }
 }
 
-/// What the metrics call the endpoint of a request that a stub saw.
+/// The endpoint of a recorded request, as in the metrics.
 fn endpoint_of(request: &Request) -> &'static str {
     match request.path.strip_prefix("/api/v1/").unwrap() {
         "query" => "query",
@@ -272,9 +272,9 @@ fn upstream_requests_are_counted_by_endpoint_as_the_upstream_saw_them() {
     let page = Page::of(&mirror);
     for (endpoint, count) in &expected {
         let label = ("endpoint", *endpoint);
-        assert_eq!(page.sum(UPSTREAM_REQUESTS, &[label]), *count, "{endpoint} in\n{}", page.answer.text);
+        assert_eq!(page.sum(UPSTREAM_REQUESTS, &[label]), *count, "{endpoint} in\n{}", page.response.text);
         let durations = "prometheusmirror_upstream_request_duration_seconds_count";
-        assert_eq!(page.sum(durations, &[label]), *count, "{endpoint} in\n{}", page.answer.text);
+        assert_eq!(page.sum(durations, &[label]), *count, "{endpoint} in\n{}", page.response.text);
     }
     assert_eq!(page.sum(UPSTREAM_REQUESTS, &[]), expected.values().sum::<f64>());
 }
@@ -291,7 +291,7 @@ fn upstream_requests_are_counted_by_outcome() {
             .filter(|sample| sample.name == UPSTREAM_REQUESTS && sample.value > 0.0)
             .map(|sample| sample.labels["outcome"].as_str())
             .collect();
-        assert_eq!(outcomes, [outcome].into(), "{}", page.answer.text);
+        assert_eq!(outcomes, [outcome].into(), "{}", page.response.text);
     };
     let check = |reply: Reply, outcome: &str| {
         let stub = Stub::start(move |_| reply.clone());
@@ -341,11 +341,11 @@ fn gauges_show_the_workers_and_the_queue() {
     assert_eq!(Page::of(&usual).only("prometheusmirror_queue_capacity"), 30.0, "ten a worker");
 }
 
-/// Wants one rejection for this reason, and none for another.
+/// Checks for one rejection with this reason, and none with another.
 fn check_rejected(mirror: &Mirror, reason: &str) {
     let page = Page::wait(mirror, &format!("a rejection for {reason}"), |page| page.sum(REJECTED, &[]) > 0.0);
-    assert_eq!(page.sum(REJECTED, &[("reason", reason)]), 1.0, "{reason} in\n{}", page.answer.text);
-    assert_eq!(page.sum(REJECTED, &[]), 1.0, "{reason} in\n{}", page.answer.text);
+    assert_eq!(page.sum(REJECTED, &[("reason", reason)]), 1.0, "{reason} in\n{}", page.response.text);
+    assert_eq!(page.sum(REJECTED, &[]), 1.0, "{reason} in\n{}", page.response.text);
 }
 
 #[test]
@@ -353,10 +353,10 @@ fn rejected_requests_are_counted_by_reason() {
     let check = |flags: &[&str], request: &[u8], status: u16, reason: &str| {
         let mirror = Mirror::start_with(flags);
         let mut stream = begin(&mirror, request, PATIENCE);
-        // What has not come by now does not come.
+        // A rejection that has not been counted by now does not come.
         stream.shutdown(Shutdown::Write).unwrap();
-        let answer = read_one_answer(&mut stream).unwrap();
-        assert_eq!(answer.status, status, "{reason}: {}", answer.text);
+        let response = read_one_response(&mut stream).unwrap();
+        assert_eq!(response.status, status, "{reason}: {}", response.text);
         check_rejected(&mirror, reason);
     };
     let head = |line: &str| format!("POST /api/metric HTTP/1.1\r\nHost: m\r\n{line}\r\n\r\n").into_bytes();
@@ -385,7 +385,7 @@ fn requests_turned_away_for_the_state_of_the_mirror_are_counted_by_reason() {
 
     let (mirror, held, running) = busy();
     mirror.signal("TERM");
-    // What is asked before the signal has been taken note of would find no room.
+    // A request before the mirror notices the signal would find no room.
     let is_not_ready = |page: &Page| page.sum(REJECTED, &[("reason", "shutting_down")]) > 0.0;
     Page::wait(&mirror, "the page of readiness turns requests away", |page| {
         assert_eq!(exchange(address(&mirror), &get("/-/healthy")).status, 200);
@@ -430,7 +430,7 @@ fn the_figures_of_the_process_are_those_of_the_system() {
     let before = now();
     let mirror = Mirror::start();
     let started = Page::of(&mirror).only("process_start_time_seconds");
-    // The system counts starts in hundredths of a second.
+    // The system measures start times in hundredths of a second.
     assert!((before - 0.02..now() + 0.02).contains(&started), "{before} {started}");
 
     let limits = proc_file(mirror.pid(), "limits");
@@ -444,20 +444,20 @@ fn the_figures_of_the_process_are_those_of_the_system() {
     let shown = page.only("process_resident_memory_bytes");
     assert!((shown / resident - 1.0).abs() < 0.25, "{shown} is shown, {resident} it is");
 
-    // The request for the page itself has a descriptor, and the last may have one still.
+    // The request for the page has a descriptor, and the previous one may still have one.
     let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", mirror.pid())).unwrap().count() as f64;
     let agree = |page: &Page| (page.only("process_open_fds") - descriptors()).abs() <= 4.0;
     Page::wait(&mirror, "descriptors as in /proc", agree);
     let few = descriptors();
     let _open: Vec<TcpStream> = (0..50).map(|_| begin(&mirror, b"", PATIENCE)).collect();
     let page = Page::wait(&mirror, "more descriptors, as in /proc", |page| descriptors() >= few + 50.0 && agree(page));
-    assert!(page.only("process_open_fds") >= few + 46.0, "{}", page.answer.text);
+    assert!(page.only("process_open_fds") >= few + 46.0, "{}", page.response.text);
 }
 
 #[test]
 fn clients_cannot_make_up_series() {
     const ODDITIES: usize = 1_000;
-    /// What every client may bring about: paths and verbs that are no good, and one histogram of each.
+    /// The series that any client can cause: bad paths and verbs, and one histogram of each.
     const FEW: usize = 20;
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let series = |page: &Page| page.samples.iter().filter(|sample| !sample.labels.contains_key("le")).count();
@@ -473,13 +473,13 @@ fn clients_cannot_make_up_series() {
         };
         let request = format!("{verb} {path} HTTP/1.1\r\nHost: h{nth}\r\nX-Request-Id: {nth}\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
-        assert!(matches!(read_one_answer(&mut stream).unwrap().status, 404 | 405), "{request}");
+        assert!(matches!(read_one_response(&mut stream).unwrap().status, 404 | 405), "{request}");
     }
     for nth in 0..50 {
         let field = json!({"fieldName": format!("odd_{nth}")});
         mirror.post("/api/field/value", &json!({"connectionDetails": stub.details(), "query": {"field": field}}));
     }
     let page = Page::wait(&mirror, "all of them", |page| page.sum(REQUESTS, &[]) >= (ODDITIES + 50) as f64);
-    assert!(series(&page) <= before + FEW, "{before}, now {}:\n{}", series(&page), page.answer.text);
-    assert_eq!(complaints(&page.answer.text), "");
+    assert!(series(&page) <= before + FEW, "{before}, now {}:\n{}", series(&page), page.response.text);
+    assert_eq!(complaints(&page.response.text), "");
 }

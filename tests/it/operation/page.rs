@@ -1,16 +1,16 @@
-//! `/metrics`, read as Prometheus reads it.
+//! Reads `/metrics` as Prometheus does.
 
 use std::collections::BTreeMap;
 
 use crate::http::{address, exchange};
 use crate::operation::get;
-use crate::support::mirror::{Answer, Mirror};
+use crate::support::mirror::{Mirror, Response};
 use crate::support::process::wait_until;
 
-/// What the page said at one moment.
+/// The samples of the page at one moment.
 #[derive(Debug)]
 pub struct Page {
-    pub answer: Answer,
+    pub response: Response,
     pub samples: Vec<Sample>,
 }
 
@@ -23,21 +23,21 @@ pub struct Sample {
 }
 
 impl Page {
-    /// Asks a mirror for it.
+    /// Gets it from a mirror.
     pub fn of(mirror: &Mirror) -> Page {
-        let answer = exchange(address(mirror), &get("/metrics"));
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        let samples = answer.text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
-        Page { answer, samples }
+        let response = exchange(address(mirror), &get("/metrics"));
+        assert_eq!(response.status, 200, "{}", response.text);
+        let samples = response.text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
+        Page { response, samples }
     }
 
-    /// Asks until something holds of it.
+    /// Gets it until a condition holds.
     pub fn wait(mirror: &Mirror, what: &str, holds: impl Fn(&Page) -> bool) -> Page {
-        wait_until(|| format!("{what} in\n{}", Page::of(mirror).answer.text), || holds(&Page::of(mirror)));
+        wait_until(|| format!("{what} in\n{}", Page::of(mirror).response.text), || holds(&Page::of(mirror)));
         Page::of(mirror)
     }
 
-    /// The sum over the series of a name that have these labels, and perhaps others; 0 when there are none.
+    /// The sum of all series of a name that have these labels, and perhaps others; 0 if there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let is_it = |sample: &&Sample| {
             sample.name == name
@@ -51,13 +51,13 @@ impl Page {
         let found: Vec<&Sample> = self.samples.iter().filter(|sample| sample.name == name).collect();
         match found[..] {
             [Sample { labels, value, .. }] if labels.is_empty() => *value,
-            _ => panic!("{name} is {found:?} in\n{}", self.answer.text),
+            _ => panic!("{name} is {found:?} in\n{}", self.response.text),
         }
     }
 
-    /// The type that a `# TYPE` line gives a name.
+    /// The type of a name in its `# TYPE` line.
     pub fn type_of(&self, name: &str) -> Option<&str> {
-        self.answer.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
+        self.response.text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '))
     }
 }
 
@@ -76,7 +76,7 @@ fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels, value }
 }
 
-/// The text up to the closing quote, and what follows that.
+/// The text up to the closing quote, and the rest.
 fn unquoted(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut rest = quoted.chars();

@@ -1,4 +1,4 @@
-//! Clients that send further requests on a connection before they have the answer to the first.
+//! Clients that send further requests on a connection before they have the response to the first.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -10,27 +10,27 @@ use serde_json::json;
 use super::metrics::is_busy;
 use super::page::Page;
 use super::{AT_ONCE, Held, begin, check_ok, post, test_connection};
-use crate::http::{header, read_answer, read_one_answer};
+use crate::http::{header, read_one_response, read_response};
 use crate::support::mirror::Mirror;
 use crate::support::process::{memory, status_field, wait_until};
 use crate::support::stub::{Reply, Request, Stub, good};
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many requests may wait behind one that takes long.
 const REQUESTS: usize = 100;
 
-/// The request of this number.
+/// The request with this number.
 fn numbered(line: &str, nth: usize, rest: &str) -> Vec<u8> {
     format!("{line} HTTP/1.1\r\nHost: m\r\nX-Request-Id: {nth}\r\n{rest}").into_bytes()
 }
 
-/// Wants the answers to so many requests, in their order.
-fn check_answers(stream: &mut TcpStream, requests: usize) {
+/// Checks for the responses to this number of requests, in their order.
+fn check_responses(stream: &mut TcpStream, requests: usize) {
     for nth in 0..requests {
-        let answer = read_one_answer(stream).unwrap_or_else(|error| panic!("{nth}: {error}"));
-        assert_eq!(header(&answer.headers, "x-request-id"), Some(nth.to_string().as_str()), "{answer:?}");
+        let response = read_one_response(stream).unwrap_or_else(|error| panic!("{nth}: {error}"));
+        assert_eq!(header(&response.headers, "x-request-id"), Some(nth.to_string().as_str()), "{response:?}");
     }
 }
 
@@ -50,18 +50,18 @@ fn requests_behind_one_that_takes_long_hold_neither_threads_nor_workers() {
         };
         stream.write_all(&request).unwrap();
     }
-    // Enough for all of them to be taken in.
+    // Long enough for the mirror to read all of them.
     for _ in 0..20 {
         let now = Instant::now();
-        check_ok(&read_answer(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
+        check_ok(&read_response(begin(&mirror, &test_connection(&stub.details()), PATIENCE)));
         assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(Page::of(&mirror).only("prometheusmirror_busy_workers"), 1.0);
     assert!(threads() < before + 60, "{} threads, {before} before", threads());
     held.release();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
-    check_answers(&mut stream, REQUESTS);
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 200);
+    check_responses(&mut stream, REQUESTS);
 }
 
 #[test]
@@ -74,25 +74,25 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
     for nth in 0..100_000 {
         stream.write_all(&numbered("GET /-/healthy", nth, "\r\n")).unwrap();
     }
-    // The last of them has been taken in when one on another connection is answered.
+    // The mirror has read the last of them when it answers one on another connection.
     assert_eq!(mirror.get("/-/healthy").status, 200);
     let grown = memory(mirror.pid(), "VmRSS").saturating_sub(before);
     assert!(grown < 50 << 20, "{grown} bytes more");
     held.release();
-    assert_eq!(read_one_answer(&mut stream).unwrap().status, 200);
-    check_answers(&mut stream, REQUESTS - 1);
-    let last = read_one_answer(&mut stream).unwrap();
+    assert_eq!(read_one_response(&mut stream).unwrap().status, 200);
+    check_responses(&mut stream, REQUESTS - 1);
+    let last = read_one_response(&mut stream).unwrap();
     assert_eq!(header(&last.headers, "connection"), Some("close"), "{last:?}");
 }
 
-/// Wants good answers at once, again and again.
+/// Checks repeatedly for good responses without delay.
 fn check_prompt(mirror: &Mirror, stub: &Stub) {
     for _ in 0..20 {
         let now = Instant::now();
-        let answer = read_answer(begin(mirror, &test_connection(&stub.details()), PATIENCE));
-        // For a moment its requests may take all places.
-        if answer.status != 503 {
-            check_ok(&answer);
+        let response = read_response(begin(mirror, &test_connection(&stub.details()), PATIENCE));
+        // For a moment, its requests may take all places.
+        if response.status != 503 {
+            check_ok(&response);
         }
         assert!(now.elapsed() < AT_ONCE, "took {:?}", now.elapsed());
         std::thread::sleep(Duration::from_millis(50));
@@ -100,14 +100,14 @@ fn check_prompt(mirror: &Mirror, stub: &Stub) {
 }
 
 #[test]
-fn a_client_that_reads_no_answers_holds_no_worker() {
+fn a_client_that_reads_no_responses_holds_no_worker() {
     let (mirror, stub) = (Mirror::start_with(&["--workers", "1", "--queue-size", "1"]), Stub::start(good));
     let mut unread = begin(&mirror, b"", PATIENCE);
     socket2::SockRef::from(&unread).set_recv_buffer_size(2_048).unwrap();
     let request = numbered("POST /api/connection", 0, "Content-Length: 2\r\n\r\n{}");
     unread.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     for _ in 0..20_000 {
-        // Until its answers fill whatever lies between.
+        // Until its responses fill all buffers on the way.
         if unread.write_all(&request).is_err() {
             break;
         }
@@ -115,8 +115,8 @@ fn a_client_that_reads_no_answers_holds_no_worker() {
     check_prompt(&mirror, &stub);
 }
 
-/// What becomes six megabytes of points, which is more than the system keeps for a client. It is made once: to make it takes
-/// longer than to answer with it.
+/// Becomes six megabytes of points, more than the system buffers for a client. It is made once, since making it takes longer than
+/// sending it.
 static MANY_POINTS: LazyLock<String> = LazyLock::new(|| {
     let samples: Vec<String> = (1..300_000).map(|nth| format!(r#"[{nth},"{nth}.5"]"#)).collect();
     let series = format!(r#"{{"metric":{{}},"values":[{}]}}"#, samples.join(","));
@@ -132,7 +132,7 @@ fn many_points(request: &Request) -> Reply {
 }
 
 #[test]
-fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
+fn clients_that_read_no_responses_hold_a_quarter_of_the_workers_at_most() {
     const DAY: u64 = 86_400_000;
     const UNREAD: usize = 5;
     LazyLock::force(&MANY_POINTS);
@@ -154,8 +154,8 @@ fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
             unread
         })
         .collect();
-    // Until each is being written, and before the first is given up, eight seconds after it was begun; then fewer write, too,
-    // but not for long.
+    // Until each response is being written, and before the mirror gives up the first, eight seconds after its begin. After that,
+    // fewer are written, too, but not for long.
     let begun = || stub.requests().iter().filter(|request| is_for_many(request)).count();
     let busy = || Page::of(&mirror).only("prometheusmirror_busy_workers");
     let is_steady = || {
@@ -168,17 +168,17 @@ fn clients_that_read_no_answers_hold_a_quarter_of_the_workers_at_most() {
     check_prompt(&mirror, &stub);
 }
 
-/// Wants an answer that says for how long its connection is kept, or that it is closed.
+/// Checks for a response that says how long its connection is kept, or that it is closed.
 fn check_kept(stream: &mut TcpStream, is_kept: bool) {
-    let answer = read_one_answer(stream).unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = read_one_response(stream).unwrap();
+    assert_eq!(response.status, 200, "{response:?}");
     let connection = if is_kept { "keep-alive" } else { "close" };
-    assert_eq!(header(&answer.headers, "connection"), Some(connection), "{answer:?}");
-    assert_eq!(header(&answer.headers, "keep-alive"), is_kept.then_some("timeout=75"), "{answer:?}");
+    assert_eq!(header(&response.headers, "connection"), Some(connection), "{response:?}");
+    assert_eq!(header(&response.headers, "keep-alive"), is_kept.then_some("timeout=75"), "{response:?}");
 }
 
 #[test]
-fn an_answer_says_for_how_long_its_connection_is_kept_however_long_it_took() {
+fn a_response_says_for_how_long_its_connection_is_kept_however_long_it_took() {
     // Longer than a connection may be silent in the middle of a request.
     let slow = Stub::start(|request| good(request).delayed(Duration::from_secs(10)));
     let mirror = Mirror::start();

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::mirror::Mirror;
 
-/// `SCHED_OTHER` and `SCHED_BATCH`, as sched(7) numbers them.
+/// `SCHED_OTHER` and `SCHED_BATCH`, as numbered in sched(7).
 const USUAL: &str = "0";
 const BATCH: &str = "3";
 
@@ -13,7 +13,7 @@ fn scheduling(mirror: &Mirror) -> Vec<(String, String)> {
     let threads = fs::read_dir(format!("/proc/{}/task", mirror.pid())).expect("the process runs");
     let mut found: Vec<(String, String)> = threads
         .filter_map(|thread| {
-            // One of tiny_http's may end meanwhile.
+            // A thread of tiny_http may end meanwhile.
             let stat = fs::read_to_string(thread.expect("a thread").path().join("stat")).ok()?;
             let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
             Some((fields[41 - 3].to_owned(), fields[19 - 3].to_owned()))

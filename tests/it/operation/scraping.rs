@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes mirrors every second, as an operator's does every quarter of a minute.
+//! A real Prometheus that scrapes mirrors every second.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::mirror::Mirror;
 use crate::support::process::wait_until;
 use crate::support::prometheus::{Prometheus, Samples};
 
-/// What is scraped: a host and port, with the name of the job.
+/// A target: host and port, and the name of the job.
 pub struct Target {
     pub job: &'static str,
     pub address: String,
@@ -23,11 +23,11 @@ impl Target {
     }
 }
 
-/// The versions that judge alerts and dashboard. The ranges of the older are closed, and those of the newer left-open.
+/// The versions that judge alerts and dashboard: one with closed ranges, one with left-open ranges.
 pub const ENGINES: [Engine; 2] = [Engine::Prometheus2, Engine::Prometheus3];
 
-/// Starts a Prometheus that scrapes these and evaluates the rules of a file, if any. Before it returns, each of them has been
-/// scraped twice, so that whatever happens from then on is an increase.
+/// Starts a Prometheus that scrapes these and evaluates the rules of a file, if there is one. Returns after each target has been
+/// scraped twice, so that later changes of counters are increases.
 pub fn scrape(engine: Engine, targets: &[Target], rules: Option<&Path>) -> Prometheus {
     let job = |target: &Target| json!({"job_name": target.job, "static_configs": [{"targets": [target.address]}]});
     let config = json!({
@@ -35,15 +35,15 @@ pub fn scrape(engine: Engine, targets: &[Target], rules: Option<&Path>) -> Prome
         "rule_files": Vec::from_iter(rules),
         "scrape_configs": targets.iter().map(job).collect::<Vec<_>>(),
     });
-    // Which is YAML, too.
+    // JSON is YAML, too.
     let prometheus = Prometheus::start_engine(engine, &config.to_string(), Samples::None, &[]);
     let scraped = || query(&prometheus, "count_over_time(up[1m]) >= 2").len();
     wait_until(|| format!("{} of {} are scraped", scraped(), targets.len()), || scraped() == targets.len());
     prometheus
 }
 
-/// The series that an expression has now.
+/// The current series of an expression.
 pub fn query(prometheus: &Prometheus, promql: &str) -> Vec<Value> {
-    let answer = prometheus.api("/api/v1/query", &[("query", promql)]);
-    answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}")).clone()
+    let response = prometheus.api("/api/v1/query", &[("query", promql)]);
+    response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}")).clone()
 }

@@ -1,4 +1,4 @@
-//! The end: what runs is finished, nothing new is begun, and nobody waits for longer than the grace.
+//! Shutdown: requests in flight are finished, new ones are refused, and nothing takes longer than the grace.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,23 +10,23 @@ use socket2::{Domain, Socket, Type};
 
 use super::{AT_ONCE, Held, begin, check_ok, exchange_aside, get, post, test_connection};
 use crate::http::settings::check_refused;
-use crate::http::{address, check_refusal, exchange, header, read_one_answer};
+use crate::http::{address, check_refusal, exchange, header, read_one_response};
 use crate::operation::metrics::is_busy;
 use crate::support::mirror::{API_KEY, Mirror, condition};
 use crate::support::process::{require, status_field, wait_until};
 use crate::support::stub::{Reply, Stub, good};
 
-/// How soon the mirror ends when nothing is left to do.
+/// How soon the mirror ends if no request is in flight.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Reads from a mirror wait no longer.
+/// The timeout of reads from a mirror.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A command under which the mirror has the process id 1, as in a container. It passes the exit code on.
+/// A command that runs the mirror with process id 1, as in a container, and passes its exit code on.
 fn as_first_process() -> Vec<&'static str> {
     require("unshare", "util-linux");
     let plain = ["unshare", "--pid", "--fork", "--kill-child"];
-    // Who is not root has to be root of a namespace of users first.
+    // A user other than root needs a user namespace first.
     let as_root = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
     let works = |line: &[&str]| Command::new(line[0]).args(&line[1..]).arg("true").output().unwrap().status.success();
     [plain.to_vec(), as_root.to_vec()]
@@ -35,12 +35,12 @@ fn as_first_process() -> Vec<&'static str> {
         .expect("these tests need a namespace of processes: run them as root, or where users may make namespaces")
 }
 
-/// Whether the mirror says that it can be sent requests.
+/// Whether the mirror is ready.
 fn readiness(mirror: &Mirror) -> u16 {
     exchange(address(mirror), &get("/-/ready")).status
 }
 
-/// Sends the first signal and waits until it has been taken note of.
+/// Sends the first signal, and waits until the mirror has noticed it.
 fn begin_end(mirror: &Mirror, signal: &str) {
     assert_eq!(readiness(mirror), 200);
     mirror.signal(signal);
@@ -60,17 +60,17 @@ fn check_graceful(wrapper: &[&str], signal: &str) {
     let waiting = exchange_aside(&mirror, test_connection(&held.stub.details()));
     is_busy(&mirror, 1, 1);
     let mut kept = begin(&mirror, b"GET / HTTP/1.1\r\nHost: m\r\n\r\n", PATIENCE);
-    assert_eq!(read_one_answer(&mut kept).unwrap().status, 200);
+    assert_eq!(read_one_response(&mut kept).unwrap().status, 200);
 
     begin_end(&mirror, signal);
     assert_eq!(exchange(address(&mirror), &get("/-/healthy")).status, 200, "{context}");
     let fresh = exchange(address(&mirror), &test_connection(&held.stub.details()));
     kept.write_all(&post("/api/connection", "", &json!({"connectionDetails": held.stub.details()}))).unwrap();
-    for answer in [fresh, read_one_answer(&mut kept).unwrap()] {
-        check_refusal(&answer, 503, &context);
-        assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}");
-        let seconds = header(&answer.headers, "retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
-        assert!(seconds.is_some_and(|seconds| seconds > 0), "{context}: {answer:?}");
+    for response in [fresh, read_one_response(&mut kept).unwrap()] {
+        check_refusal(&response, 503, &context);
+        assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}");
+        let seconds = header(&response.headers, "retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|seconds| seconds > 0), "{context}: {response:?}");
     }
     assert!(mirror.is_running(), "{context}");
 
@@ -107,7 +107,7 @@ fn a_mirror_with_nothing_to_do_ends_soon_whoever_is_connected() {
         let mirror = Mirror::start();
         let starts: [&[u8]; 3] = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: m\r\n\r\n"];
         let mut idle: Vec<TcpStream> = (0..9).map(|nth| begin(&mirror, starts[nth % starts.len()], PATIENCE)).collect();
-        assert_eq!(read_one_answer(&mut idle[2]).unwrap().status, 200);
+        assert_eq!(read_one_response(&mut idle[2]).unwrap().status, 200);
         mirror.signal(signal);
         check_code(mirror.end(SOON), 0, signal);
     }
@@ -138,9 +138,9 @@ fn a_mirror_that_leaves_late_is_not_ready_and_still_answers_for_that_long() {
     let now = Instant::now();
     begin_end(&mirror, "TERM");
     let request = post("/api/connection", "", &json!({"connectionDetails": stub.details()}));
-    let answer = read_one_answer(&mut begin(&mirror, &request, PATIENCE)).unwrap();
-    check_ok(&answer);
-    assert_eq!(header(&answer.headers, "connection"), Some("close"), "its client is to go elsewhere: {answer:?}");
+    let response = read_one_response(&mut begin(&mirror, &request, PATIENCE)).unwrap();
+    check_ok(&response);
+    assert_eq!(header(&response.headers, "connection"), Some("close"), "its client is to go elsewhere: {response:?}");
     check_code(mirror.end(DELAY + SOON), 0, "after the delay");
     assert!(now.elapsed() >= DELAY, "ended after {:?}", now.elapsed());
     assert_eq!(stub.requests().len(), 1);
@@ -174,7 +174,7 @@ fn a_second_signal_ends_it_at_once_with_the_code_of_the_signal() {
 }
 
 #[test]
-fn an_answer_under_way_is_written_to_its_end() {
+fn a_response_that_has_begun_is_written_to_its_end() {
     const SAMPLES: i64 = 600_000;
     let mirror = Mirror::start();
     let samples: Vec<_> = (0..SAMPLES).map(|nth| json!([nth as f64 / 2.0, "1.5"])).collect();
@@ -182,23 +182,24 @@ fn an_answer_under_way_is_written_to_its_end() {
     let stub = Stub::start(move |_| Reply::success(long.clone()));
     let query = json!({"conditions": [condition("__gauge__", "m")], "startTime": 0, "endTime": 300_000_000});
     let request = json!({"connectionDetails": stub.details(), "query": query});
-    // The answer is far longer than what the system takes in on its own, on the way out and here.
+    // The response is far longer than the buffers of the system, on both sides.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(1 << 16).unwrap();
     socket.connect(&address(&mirror).parse::<SocketAddr>().unwrap().into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&post("/api/metric", "Connection: close\r\n", &request)).unwrap();
-    // It has begun.
-    let mut answer = vec![0; 16];
-    stream.read_exact(&mut answer).unwrap();
+    // The response has begun.
+    let mut response = vec![0; 16];
+    stream.read_exact(&mut response).unwrap();
     begin_end(&mirror, "TERM");
-    assert!(mirror.is_running(), "ended while an answer was written");
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8(answer).unwrap();
-    let body: serde_json::Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole answer");
+    assert!(mirror.is_running(), "ended while a response was written");
+    stream.read_to_end(&mut response).unwrap();
+    let text = String::from_utf8(response).unwrap();
+    let body: serde_json::Value =
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).expect("a whole response");
     assert_eq!(body["telemetry"]["points"].as_array().unwrap().len(), SAMPLES as usize);
-    check_code(mirror.end(SOON), 0, "the answer is written");
+    check_code(mirror.end(SOON), 0, "the response is written");
 }
 
 #[test]

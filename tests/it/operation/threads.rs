@@ -1,4 +1,4 @@
-//! Fewer threads than the mirror would like. A limit on them does not bind root, so each mirror here runs as a user of its own.
+//! Fewer threads than the mirror needs. Limits on threads do not bind root, so each mirror here runs as a separate user.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::page::Page;
-use crate::http::{address, header, read_one_answer};
+use crate::http::{address, header, read_one_response};
 use crate::support::mirror::{API_KEY, BINARY, Mirror};
 
-/// How many clients come at once, and until when each wants its answer.
+/// The number of clients that arrive at once, and their timeout.
 const CLIENTS: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A user that has no processes, and a copy of the program where that user reaches it.
+/// A user without processes, and a copy of the program that this user can run.
 pub struct User {
     id: String,
     folder: TempDir,
@@ -36,14 +36,14 @@ impl User {
         User { id: id.to_string(), folder }
     }
 
-    /// A command of the user's.
+    /// A command that runs as the user.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", &self.id, "--regid", &self.id, "--clear-groups", program]);
         command
     }
 
-    /// A mirror that may have so many threads, as long as nobody changes that.
+    /// A mirror with this limit on threads, until it is changed.
     pub fn mirror(&self, threads: usize, workers: &str) -> Command {
         let mut command = self.command("prlimit");
         command.arg(format!("--nproc={threads}:4096")).arg(self.folder.path().join("prometheusmirror"));
@@ -51,7 +51,7 @@ impl User {
         command
     }
 
-    /// Changes how many threads a mirror may have.
+    /// Changes the limit on threads of a mirror.
     fn allow(&self, mirror: &Mirror, threads: usize) {
         let mut prlimit = self.command("prlimit");
         prlimit.args([format!("--pid={}", mirror.pid()), format!("--nproc={threads}:4096")]);
@@ -59,15 +59,15 @@ impl User {
     }
 }
 
-/// Whether a client is answered in time. It connects again when its connection is closed before.
+/// Whether a client gets a response in time. It connects again if its connection is closed before.
 fn is_answered(mirror: &Mirror, deadline: Instant) -> bool {
     let ask = || -> std::io::Result<()> {
         let mut stream = TcpStream::connect(address(mirror))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n\r\n")?;
-        let answer = read_one_answer(&mut stream)?;
-        if header(&answer.headers, "connection") == Some("keep-alive") {
-            // As a pool of connections does, which takes the thread with it.
+        let response = read_one_response(&mut stream)?;
+        if header(&response.headers, "connection") == Some("keep-alive") {
+            // As a connection pool does, which keeps the thread busy.
             std::thread::sleep(Duration::from_millis(500));
         }
         Ok(())
@@ -81,7 +81,7 @@ fn is_answered(mirror: &Mirror, deadline: Instant) -> bool {
     false
 }
 
-/// Wants all clients that come at once answered.
+/// Checks that all clients that arrive at once get responses.
 fn check_answered(mirror: &Mirror, context: &str) {
     let deadline = Instant::now() + PATIENCE;
     let answered = std::thread::scope(|scope| {
@@ -94,13 +94,13 @@ fn check_answered(mirror: &Mirror, context: &str) {
 #[test]
 fn a_mirror_that_cannot_have_its_threads_does_not_start_and_says_how_many_it_needs() {
     let user = User::new();
-    // The process itself is one.
+    // The process itself counts as one.
     for (threads, workers, names) in [(28, "20", "need 43 threads, but only 27 can be started"), (21, "1", "only 20")] {
         let output = user.mirror(threads, workers).output().expect("setpriv, of Debian's util-linux");
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.lines().count() == 1 && text.contains(names), "{text}");
-        // With fewer workers the first could start, and so it is told; the second could not.
+        // With fewer workers, the first could start, so its error says so; the second could not.
         assert_eq!(text.contains("set --workers to at most 4"), workers == "20", "{text}");
         assert!(!text.contains("listening"), "{text}");
     }

@@ -1,7 +1,7 @@
-//! Any question about any series has the answer that the oracle gives, on each engine; and answers fit together: raw ones
-//! and aggregated ones, coarse and fine ones, pages and the whole, the first and the thousandth that a mirror gives.
+//! Any query about any series has the response of the oracle, on each engine. Responses also fit together: raw and aggregated ones,
+//! coarse and fine ones, pages and the whole, the first and the thousandth of a mirror.
 //!
-//! Series and questions come of one seed, which a failure names.
+//! Series and queries depend on one seed, which a failure names.
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut};
 use crate::support::engine::Engine;
@@ -11,23 +11,23 @@ use crate::support::samples::{DAY, HOUR, MINUTE, Random, SECOND, Sample, Series,
 
 type Points = Vec<Vec<f64>>;
 
-/// A question about random series.
+/// A query of random series.
 #[derive(Debug, Clone)]
-struct Question {
+struct RandomQuery {
     metric: &'static str,
     /// One series of the metric, or all of them.
     item: Option<String>,
     rules: Rules,
     range: (i64, i64),
-    /// Method and bucket; a raw query without.
+    /// Method and bucket; `None` for a raw query.
     aggregation: Option<(&'static str, i64)>,
     limit: usize,
     latest_first: bool,
 }
 
-impl Question {
-    /// Any question about any metric of these.
-    fn any(random: &mut Random, metrics: &[&'static str]) -> Question {
+impl RandomQuery {
+    /// A random query of one of these metrics.
+    fn any(random: &mut Random, metrics: &[&'static str]) -> RandomQuery {
         let metric = *random.pick(metrics);
         let kind = if metric.contains("level") != random.chance(0.1) { GAUGE } else { COUNTER };
         let nan = *random.pick(&[Nan::None, Nan::Zero]);
@@ -37,7 +37,7 @@ impl Question {
         let start = if random.chance(0.3) { start / MINUTE * MINUTE } else { start };
         let length = *random.pick(&[MINUTE, 10 * MINUTE, HOUR, LENGTH]);
         let end = start + ((0.2 + random.next()) * length as f64) as i64;
-        let mut question = Question {
+        let mut query = RandomQuery {
             metric,
             item: Some(item),
             rules: Rules { nan, scrape_interval, ..kind },
@@ -49,13 +49,13 @@ impl Question {
         if random.chance(0.8) {
             let odd = 1 + (random.next() * MINUTE as f64) as i64;
             let sizes = [1001, 2098, 4100, 10_000, 15_000, 16_900, 60_000, 61_003, 300_000, 1_200_000, HOUR, odd];
-            // At most 400 buckets, and seldom none.
+            // At most 400 buckets, and rarely none.
             let most = if random.chance(0.9) { (end - start) / 2 } else { HOUR };
             let bucket = (*random.pick(&sizes)).min(most).max((end - start) / 400).max(1);
-            question.aggregation = Some((*random.pick(&METHODS), bucket));
-            question.item = question.item.filter(|_| random.chance(0.4));
+            query.aggregation = Some((*random.pick(&METHODS), bucket));
+            query.item = query.item.filter(|_| random.chance(0.4));
         }
-        question
+        query
     }
 
     fn query(&self) -> Query {
@@ -70,7 +70,7 @@ impl Question {
         self.item.as_ref().map_or_else(|| select(self.metric, &[]), |item| select(self.metric, &[("item", item)]))
     }
 
-    /// The answer without a limit, oldest first, by the rules `rules` within `range`.
+    /// The response of the oracle without a limit, oldest first, by the rules `rules` within `range`.
     fn points(&self, engine: Engine, rules: Rules, range: (i64, i64)) -> Points {
         let stored: Vec<Series> = self.series().into_iter().map(|series| engine.stored(series)).collect();
         match self.aggregation {
@@ -79,28 +79,28 @@ impl Question {
         }
     }
 
-    /// The answer, unless it depends on how much of a counter is read around what is answered: a gap that is long for the
-    /// whole series may be usual for the two samples that a short range, or the hour before it, holds.
+    /// The response of the oracle, unless it depends on how much of a counter is read around the range: a gap that is long for the
+    /// whole series may be normal for the two samples in a short range or in the hour before it.
     fn expected(&self, engine: Engine) -> Option<(Points, bool)> {
         let whole = self.points(engine, self.rules, self.range);
-        let answer = oracle::cut(whole.clone(), self.limit, self.latest_first);
+        let response = oracle::cut(whole.clone(), self.limit, self.latest_first);
         let is_same = |look_back: i64| {
             let longer = Rules { look_back: Some(look_back), ..self.rules };
             self.points(engine, longer, self.range) == whole
         };
         let mut settled = is_same(HOUR) && is_same(DAY);
-        if let [Some(first), Some(last)] = [answer.0.first(), answer.0.last()]
-            && answer.1
+        if let [Some(first), Some(last)] = [response.0.first(), response.0.last()]
+            && response.1
         {
             let (first, last) = if self.latest_first { (last, first) } else { (first, last) };
             let narrow = (first[1] as i64, last[last.len() - 1] as i64);
             let narrow = self.points(engine, self.rules, narrow);
-            settled &= oracle::cut(narrow, self.limit, self.latest_first).0 == answer.0;
+            settled &= oracle::cut(narrow, self.limit, self.latest_first).0 == response.0;
         }
-        settled.then_some(answer)
+        settled.then_some(response)
     }
 
-    fn ask(&self, gateway: &Gateway) -> crate::support::mirror::Answer {
+    fn ask(&self, gateway: &Gateway) -> crate::support::mirror::Response {
         let mut details = gateway.details.clone();
         details["nan_interpretation"] = if self.rules.nan == Nan::Zero { "ZERO" } else { "NONE" }.into();
         if let Some(interval) = self.rules.scrape_interval {
@@ -110,7 +110,7 @@ impl Question {
     }
 
     fn whole(&self, gateway: &Gateway) -> Points {
-        let whole = Question { limit: 1_000_000, latest_first: false, ..self.clone() };
+        let whole = RandomQuery { limit: 1_000_000, latest_first: false, ..self.clone() };
         whole.ask(gateway).points()
     }
 
@@ -127,7 +127,7 @@ fn metrics(part: &str) -> Vec<&'static str> {
     names
 }
 
-/// The counters in which no gap is so long that it might have no rate, whatever part of them is read.
+/// The counters without gaps so long that they might have no rate, regardless of which part of them is read.
 fn steady() -> Vec<&'static str> {
     let is_steady = |series: &&Series| {
         let times: Vec<i64> = series.samples.iter().filter(|s| s.value.is_finite()).map(|s| s.time).collect();
@@ -137,77 +137,77 @@ fn steady() -> Vec<&'static str> {
     names.into_iter().filter(|name| select(name, &[]).iter().all(is_steady)).collect()
 }
 
-/// So many random questions on each engine.
-fn for_any(salt: u64, metrics: &[&'static str], on: &[(Engine, usize)], check: impl Fn(Engine, &Gateway, Question)) {
+/// This number of random queries on each engine.
+fn for_any(salt: u64, metrics: &[&'static str], on: &[(Engine, usize)], check: impl Fn(Engine, &Gateway, RandomQuery)) {
     for (engine, count) in on {
         let gateway = Gateway::to_engine(*engine);
         let mut random = Random::new(seed().wrapping_mul(64).wrapping_add(salt));
-        (0..*count).for_each(|_| check(*engine, &gateway, Question::any(&mut random, metrics)));
+        (0..*count).for_each(|_| check(*engine, &gateway, RandomQuery::any(&mut random, metrics)));
     }
 }
 
-/// So many on each.
+/// This number on each.
 fn each(count: usize) -> [(Engine, usize); 4] {
     Engine::ALL.map(|engine| (engine, count))
 }
 
 #[test]
-fn any_question_has_the_answer_of_the_oracle() {
+fn any_query_has_the_response_of_the_oracle() {
     let mut on = each(400);
     on[0].1 = 3000;
     let open = std::cell::Cell::new(0);
-    for_any(1, &metrics(""), &on, |engine, gateway, question| match question.expected(engine) {
+    for_any(1, &metrics(""), &on, |engine, gateway, query| match query.expected(engine) {
         Some(expected) => {
-            assert_cut(&question.ask(gateway), &expected, engine.tolerance(), &question.what(engine));
+            assert_cut(&query.ask(gateway), &expected, engine.tolerance(), &query.what(engine));
         }
         None => open.set(open.get() + 1),
     });
-    assert!(open.get() < 210, "{}: {} questions of 4200 depend on how much is read", again(), open.get());
+    assert!(open.get() < 210, "{}: {} queries of 4200 depend on how much is read", again(), open.get());
 }
 
 #[test]
 fn the_aggregate_of_one_gauge_is_the_aggregate_of_its_raw_points() {
-    for_any(2, &metrics(""), &each(150), |engine, gateway, question| {
-        let Some((method, bucket)) = question.aggregation else { return };
-        let item = question.series()[0].labels["item"].clone();
-        let question = Question { item: Some(item), rules: Rules { kind: Kind::Gauge, ..question.rules }, ..question };
-        let raw = Question { aggregation: None, ..question.clone() }.whole(gateway);
+    for_any(2, &metrics(""), &each(150), |engine, gateway, query| {
+        let Some((method, bucket)) = query.aggregation else { return };
+        let item = query.series()[0].labels["item"].clone();
+        let query = RandomQuery { item: Some(item), rules: Rules { kind: Kind::Gauge, ..query.rules }, ..query };
+        let raw = RandomQuery { aggregation: None, ..query.clone() }.whole(gateway);
         let samples = raw.iter().map(|point| Sample { time: point[1] as i64, value: point[0] }).collect();
-        let expected = GAUGE.buckets(&[&series("raw", &[], samples)], method, question.range, bucket);
-        let question = Question { limit: 1_000_000, latest_first: false, ..question };
-        let answer = question.ask(gateway);
-        assert_cut(&answer, &(expected, false), engine.tolerance(), &question.what(engine));
+        let expected = GAUGE.buckets(&[&series("raw", &[], samples)], method, query.range, bucket);
+        let query = RandomQuery { limit: 1_000_000, latest_first: false, ..query };
+        let response = query.ask(gateway);
+        assert_cut(&response, &(expected, false), engine.tolerance(), &query.what(engine));
     });
 }
 
 #[test]
 fn fine_buckets_of_sums_add_up_to_coarse_ones() {
-    for_any(3, &metrics(""), &each(150), |engine, gateway, question| {
-        let start = question.range.0;
-        let bucket = question.aggregation.map_or(15 * SECOND, |(_, bucket)| bucket).min(20 * MINUTE);
+    for_any(3, &metrics(""), &each(150), |engine, gateway, query| {
+        let start = query.range.0;
+        let bucket = query.aggregation.map_or(15 * SECOND, |(_, bucket)| bucket).min(20 * MINUTE);
         for method in ["SUM", "EVENT_COUNT"] {
             let ask = |bucket: i64, count: i64| {
                 let range = (start, start + count * bucket);
                 let aggregation = Some((method, bucket));
-                Question { range, aggregation, ..question.clone() }.whole(gateway)
+                RandomQuery { range, aggregation, ..query.clone() }.whole(gateway)
             };
             let (fine, coarse) = (ask(bucket, 12), ask(12 * bucket, 1));
             let total: f64 = fine.iter().map(|point| point[0]).sum();
-            let (lengths, what) = ((fine.len(), coarse.len()), question.what(engine));
+            let (lengths, what) = ((fine.len(), coarse.len()), query.what(engine));
             assert_eq!(lengths, (12, 1), "{method} by {bucket} ms: {what}");
             assert!(close(total, coarse[0][0], 1e-12), "{method} by {bucket} ms: {total}, {}: {what}", coarse[0][0]);
         }
     });
 }
 
-/// All points, asked for page by page as StackState does: again from the last point's time. Of a raw query the point there is
-/// given again; buckets go on at the end of the last one, or before the start of it, so that the grid is kept.
-fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
-    let mut page = question.clone();
+/// All points, queried page by page as StackState does: again from the time of the last point. A raw query returns that point
+/// again; buckets continue at the end of the last one, or before its start, so that the grid stays the same.
+fn pages(gateway: &Gateway, query: &RandomQuery, what: &str) -> Points {
+    let mut page = query.clone();
     let mut all: Points = Vec::new();
     loop {
-        let answer = page.ask(gateway);
-        let mut points = answer.points();
+        let response = page.ask(gateway);
+        let mut points = response.points();
         assert!(points.len() <= page.limit, "{what}: {page:?}");
         if let [Some(last), Some(first)] = [all.last(), points.first()]
             && page.aggregation.is_none()
@@ -216,7 +216,7 @@ fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
             points.remove(0);
         }
         all.extend(points);
-        if !answer.is_partial() {
+        if !response.is_partial() {
             return all;
         }
         let last = all.last().unwrap_or_else(|| panic!("{what}: partial, but empty: {page:?}"));
@@ -230,27 +230,27 @@ fn pages(gateway: &Gateway, question: &Question, what: &str) -> Points {
 }
 
 #[test]
-fn pages_make_exactly_the_one_large_answer() {
+fn pages_make_exactly_the_one_large_response() {
     let metrics = [metrics("level"), steady()].concat();
-    for_any(4, &metrics, &each(60), |engine, gateway, mut question| {
-        // A gauge taken for a counter is not steady.
-        question.rules.kind = if question.metric.contains("level") { Kind::Gauge } else { Kind::Counter };
-        let mut whole = question.whole(gateway);
-        question.limit = (whole.len() / 5).max(2);
-        if question.latest_first {
+    for_any(4, &metrics, &each(60), |engine, gateway, mut query| {
+        // A gauge that is queried as a counter is not steady.
+        query.rules.kind = if query.metric.contains("level") { Kind::Gauge } else { Kind::Counter };
+        let mut whole = query.whole(gateway);
+        query.limit = (whole.len() / 5).max(2);
+        if query.latest_first {
             whole.reverse();
         }
-        let what = question.what(engine);
-        assert_eq!(pages(gateway, &question, &what), whole, "{what}");
+        let what = query.what(engine);
+        assert_eq!(pages(gateway, &query, &what), whole, "{what}");
     });
 }
 
 #[test]
-fn pages_of_an_expression_make_exactly_the_one_large_answer() {
+fn pages_of_an_expression_make_exactly_the_one_large_response() {
     // Of a steady gauge: how long VictoriaMetrics takes a sample for the newest depends on what else it reads.
     for engine in Engine::ALL {
         let gateway = Gateway::to_engine(engine);
-        // From before the first sample until after the last; also of what is never found.
+        // From before the first sample until after the last; also of metrics that do not exist.
         for promql in ["sum(room_celsius)", "no_such_metric"] {
             for (aggregation, latest_first) in [
                 (None, false),
@@ -271,11 +271,11 @@ fn pages_of_an_expression_make_exactly_the_one_large_answer() {
                 let mut all: Points = Vec::new();
                 let mut page = range;
                 loop {
-                    let answer = ask(page, 20);
-                    let points = answer.points();
+                    let response = ask(page, 20);
+                    let points = response.points();
                     let again = usize::from(aggregation.is_none() && !all.is_empty());
                     all.extend(points.into_iter().skip(again));
-                    if !answer.is_partial() {
+                    if !response.is_partial() {
                         break;
                     }
                     let last = all.last().unwrap();
@@ -293,13 +293,13 @@ fn pages_of_an_expression_make_exactly_the_one_large_answer() {
 }
 
 #[test]
-fn an_answer_is_the_same_whatever_was_asked_before() {
-    for_any(5, &metrics(""), &each(200), |engine, used, question| {
-        // The used mirror has been asked all of the questions before; a fresh one is started for some.
-        let answer = question.ask(used);
-        if question.range.0 % 10 == 0 {
-            let fresh = question.ask(&Gateway::to_engine(engine));
-            assert_eq!(answer.text, fresh.text, "{}", question.what(engine));
+fn a_response_is_the_same_whatever_was_queried_before() {
+    for_any(5, &metrics(""), &each(200), |engine, used, query| {
+        // The used mirror has had all earlier queries; for some, a fresh one is started.
+        let response = query.ask(used);
+        if query.range.0 % 10 == 0 {
+            let fresh = query.ask(&Gateway::to_engine(engine));
+            assert_eq!(response.text, fresh.text, "{}", query.what(engine));
         }
     });
 }

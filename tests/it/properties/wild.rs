@@ -1,4 +1,4 @@
-//! Neither a client nor an upstream can send anything that stops the mirror, or that it answers late.
+//! No client and no upstream can stop the mirror, or make it respond late.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::{START, for_any, label_value};
-use crate::support::mirror::{API_KEY, Answer, Mirror, condition, typed_condition};
+use crate::support::mirror::{API_KEY, Mirror, Response, condition, typed_condition};
 use crate::support::stub::{Reply, Request, Stub, good};
 
-/// The `requestTimeout` where inputs are wild, and how much later the answer may come.
+/// The `requestTimeout` for random inputs, and how much later the response may arrive.
 const TIMEOUT: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Any JSON, its keys and texts often those that mean something here.
+/// Any JSON. Its keys and texts often have a meaning here.
 fn any_json() -> impl Strategy<Value = Value> {
     let words =
         ["", "success", "error", "matrix", "vector", "scalar", "string", "1", "NaN", "+Inf", "MEAN", "job", "~"];
@@ -72,12 +72,12 @@ fn spoilt(mut good: Value, which: Index, by: &Value) -> Value {
     good
 }
 
-/// Wants an answer or a typed error of the contract or of HTTP, and never a fault of the mirror's own.
-fn check_answer(answer: &Answer, context: &str) {
-    assert_eq!(answer.key.as_deref(), Some(API_KEY), "{context}: {answer:?}");
-    assert!([200, 400, 500].contains(&answer.status), "{context}: {answer:?}");
-    assert!(answer.json["_type"].is_string(), "{context}: {answer:?}");
-    assert_ne!(answer.json["summary"], "Internal error.", "{context}: {answer:?}");
+/// Checks for a response or a typed error of the Mirror API or of HTTP, and never an internal error.
+fn check_response(response: &Response, context: &str) {
+    assert_eq!(response.key.as_deref(), Some(API_KEY), "{context}: {response:?}");
+    assert!([200, 400, 500].contains(&response.status), "{context}: {response:?}");
+    assert!(response.json["_type"].is_string(), "{context}: {response:?}");
+    assert_ne!(response.json["summary"], "Internal error.", "{context}: {response:?}");
 }
 
 fn check_unharmed(mirror: &Mirror) {
@@ -85,7 +85,7 @@ fn check_unharmed(mirror: &Mirror) {
     assert!(!mirror.log().contains("panic"), "{}", mirror.log());
 }
 
-/// A good request of every method, with the query alone open to change: other addresses are no business of a test.
+/// A good request of every method. Only its query may be changed, since a test must not reach other addresses.
 fn requests() -> [(&'static str, Value); 4] {
     let conditions = json!([typed_condition("job", json!(["a", 1]), "InSetValue"), condition("x", "y")]);
     let metric = json!([condition("__gauge__", "stub_metric"), typed_condition("le", json!(0.5), "DoubleValue")]);
@@ -110,7 +110,7 @@ fn requests() -> [(&'static str, Value); 4] {
     ]
 }
 
-/// A small upstream without data, quick whatever the range.
+/// A small upstream without data, fast for any range.
 fn empty(request: &Request) -> Reply {
     match request.path.as_str() {
         "/api/v1/query_range" => Reply::success(json!({"resultType": "matrix", "result": []})),
@@ -126,7 +126,7 @@ fn empty(request: &Request) -> Reply {
 fn any_bytes_as_a_body_are_answered() {
     let (mirror, stub) = (Mirror::start(), Stub::start(empty));
     let bytes = prop::collection::vec(any::<u8>(), 0..200);
-    // A good request into which such bytes are put is read further than noise.
+    // A good request with such bytes in it is parsed further than noise.
     let inputs = (select(vec![0, 1, 2, 3]), bytes, any::<Index>(), any::<bool>());
     for_any(1000, inputs, |(which, bytes, place, alone)| {
         let (path, query) = &requests()[which];
@@ -135,11 +135,11 @@ fn any_bytes_as_a_body_are_answered() {
         if alone {
             body = bytes;
         } else {
-            // Behind the details, so that no other address comes of it.
+            // After the Connection Details, so that they do not get another address.
             let query_begins = body.windows(8).position(|window| window == b"\"query\":").unwrap();
             body.splice(place.max(query_begins)..place.max(query_begins), bytes.into_iter().take(3));
         }
-        check_answer(&mirror.post_bytes(path, &body), &format!("{path} {:?}", String::from_utf8_lossy(&body)));
+        check_response(&mirror.post_bytes(path, &body), &format!("{path} {:?}", String::from_utf8_lossy(&body)));
     });
     check_unharmed(&mirror);
 }
@@ -153,22 +153,22 @@ fn any_json_in_a_request_is_answered_in_time() {
         let (path, query) = requests()[which].clone();
         let body = json!({"connectionDetails": details, "query": spoilt(query, node, &json)});
         let begin = Instant::now();
-        let answer = mirror.post(path, &body);
-        check_answer(&answer, &format!("{path} {body}"));
+        let response = mirror.post(path, &body);
+        check_response(&response, &format!("{path} {body}"));
         assert!(begin.elapsed() < TIMEOUT + GRACE, "took {:?}: {path} {body}", begin.elapsed());
     });
     check_unharmed(&mirror);
 }
 
 #[test]
-fn any_json_as_an_answer_of_the_upstream_is_dealt_with() {
+fn any_json_as_a_response_of_the_upstream_is_dealt_with() {
     let mirror = Mirror::start();
     let stub = Stub::start(good);
     let label = json!({"__name__": "stub_metric"});
     let series = |name: &str, samples: Value| json!([{"metric": label, name: samples}]);
     let success = |data: Value| json!({"status": "success", "data": data});
     let at = START / 1000 + 1;
-    let answers = vec![
+    let responses = vec![
         success(json!({"resultType": "matrix", "result": series("values", json!([[at, "1"], [at + 1, "NaN"]]))})),
         success(json!({"resultType": "vector", "result": series("value", json!([at, "1"]))})),
         success(json!({"resultType": "scalar", "result": [at, "1"]})),
@@ -178,15 +178,15 @@ fn any_json_as_an_answer_of_the_upstream_is_dealt_with() {
         success(json!({"stub_metric": [{"type": "gauge", "help": "", "unit": ""}]})),
         json!({"status": "error", "errorType": "bad_data", "error": "no"}),
     ];
-    let inputs = (select(answers), any::<Index>(), any_json(), select(vec![200, 400, 422, 503]));
-    for_any(800, inputs, |(answer, node, json, status)| {
-        let body = spoilt(answer, node, &json);
+    let inputs = (select(responses), any::<Index>(), any_json(), select(vec![200, 400, 422, 503]));
+    for_any(800, inputs, |(response, node, json, status)| {
+        let body = spoilt(response, node, &json);
         let text = body.to_string();
         stub.behave(move |_| Reply::http(status, "application/json", &text));
         let test = [("/api/connection", json!({}))];
         for (path, query) in requests().into_iter().chain(test) {
-            let answer = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
-            check_answer(&answer, &format!("{path}, upstream {status} {body}"));
+            let response = mirror.post(path, &json!({"connectionDetails": stub.details(), "query": query}));
+            check_response(&response, &format!("{path}, upstream {status} {body}"));
         }
     });
     check_unharmed(&mirror);

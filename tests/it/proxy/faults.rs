@@ -1,4 +1,4 @@
-//! A proxy in trouble, or that gives it: what failed is said in the proxy's name, with what to do, in time.
+//! A proxy that fails: the error names the proxy and a remedy, and arrives in time.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::support::tinyproxy::{PASSWORD, Tinyproxy};
 /// The `requestTimeout` of these tests.
 const TIMEOUT: Duration = Duration::from_millis(600);
 
-/// How much later than `requestTimeout` an answer may come.
+/// How much later than `requestTimeout` a response may arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Stands in every answer of a proxy that the mirror must not repeat.
+/// A text in every response of a proxy that the mirror must not repeat.
 const MARKER: &str = "MARKER-9f0c55";
 
 /// Some upstream, which is never reached.
@@ -26,7 +26,7 @@ fn some_upstream() -> Value {
     json!({"host": "127.0.0.1", "port": 9090, "requestTimeout": TIMEOUT.as_millis() as u64})
 }
 
-/// Wants a connection test to fail in time, in the name of the proxy at this address, with these words.
+/// Checks that a test connection fails in time, with an error that names the proxy at this address and has these words.
 fn check_fails_at(mirror: &Mirror, address: &str, details: &Value, says: &[&str]) {
     let begin = Instant::now();
     let verdict = verdict(mirror, details);
@@ -82,7 +82,7 @@ fn a_proxy_that_is_not_there_is_told_from_an_upstream_that_is_not() {
         &["has no address for the name no-such-proxy.invalid"],
     );
 
-    // A name that the mirror does not know may well be known to the proxy, which has the last word on it.
+    // The proxy may know a name that the mirror does not know, so the proxy decides.
     let proxy = Tinyproxy::start("");
     let unknown = json!({"host": "no-such-host.invalid", "port": 9090});
     check_fails(&mirror_behind(&proxy.url()), &unknown, &[&proxy.address(), "HTTP status 500", "where the proxy runs"]);
@@ -95,7 +95,7 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
     for (reply, says) in [
         (Reply::raw("").then(After::Hang), "opened no connection to the upstream within"),
         (Reply::raw(established).then(After::Hang), "opened no connection to the upstream within"),
-        // Each byte in time, all of them not.
+        // Each byte is in time, but not all of them.
         (
             Reply::raw(format!("{established}Via: {MARKER}\r\n\r\n")).dripping(Duration::from_millis(100)),
             "opened no connection to the upstream within",
@@ -110,11 +110,11 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
         (Reply::http(502, "text/html", MARKER), "cannot connect there (HTTP status 502)"),
         (Reply::http(503, "text/html", MARKER), "cannot connect there (HTTP status 503)"),
         (Reply::http(504, "text/html", MARKER), "cannot connect there (HTTP status 504)"),
-        // Web servers that are taken for proxies.
+        // Web servers that are configured as proxies by mistake.
         (Reply::http(405, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 405)"),
         (Reply::http(501, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 501)"),
         (Reply::http(302, "text/html", MARKER), "is not an HTTP proxy with CONNECT (HTTP status 302)"),
-        // What says it all in its head is not waited for.
+        // The head says everything, so the mirror does not wait for the body.
         (Reply::raw("HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\n").then(After::Hang), "denies this host or port"),
     ] {
         let stub = Stub::start(move |_| reply.clone());
@@ -127,7 +127,7 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
     let says = ["opened no connection to the upstream within"];
     check_fails_at(&mirror_behind(&format!("http://{unaccepted}")), &unaccepted, &some_upstream(), &says);
     let says = ["did not answer the TLS hello within"];
-    // The same where the silence is before TLS, and where what speaks has none.
+    // The same with silence before TLS, and with a server without TLS.
     check_fails_at(&mirror_behind(&format!("https://{unaccepted}")), &unaccepted, &some_upstream(), &says);
     let plain = Stub::start(|_| Reply::http(400, "text/plain", MARKER).then(After::Close));
     let address = format!("127.0.0.1:{}", plain.port());
@@ -135,7 +135,7 @@ fn a_proxy_that_does_not_answer_as_one_is_an_error_in_time() {
     check_fails_at(&mirror_behind(&format!("https://{address}")), &address, &some_upstream(), &says);
 }
 
-/// A proxy that opens the way to an upstream which behaves like this.
+/// A proxy with a tunnel to an upstream that behaves like this.
 fn proxy_to(upstream: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Stub {
     Stub::start(move |request| match request.method.as_str() {
         "CONNECT" => Reply::raw("HTTP/1.1 200 Connection established\r\n\r\n"),
@@ -163,7 +163,7 @@ fn what_the_upstream_does_behind_an_open_way_is_the_upstreams() {
 
 #[test]
 fn a_kept_connection_that_the_proxy_closes_is_opened_anew() {
-    // The way is closed upon the second question on it, when the mirror has taken it for a good one.
+    // The tunnel is closed on the second query, when the mirror trusts the connection.
     let proxy = proxy_to(|request| match request.nth {
         0 | 1 => good(request),
         _ => Reply::raw("").then(After::Close),

@@ -1,4 +1,4 @@
-//! The password of a proxy: nobody reads it who does not have to.
+//! The password of a proxy: only the proxy gets it.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn with_a_file_the_password_is_nowhere_but_in_it() {
     let details = prometheus::shared().details();
     assert_eq!(verdict(&mirror, &details), "OK");
     assert_eq!(proxy.tunnels(&super::target(&details)), 1);
-    // It is read once: what becomes of the file does not matter.
+    // The file is read once, so later changes do not matter.
     fs::remove_file(&path).unwrap();
     proxy.kill();
     check_fails(&mirror, &details, &["through the proxy", &proxy.address()]);

@@ -1,5 +1,5 @@
-//! Remote read and range selectors give the same answers: each question is asked of a real server twice, and the second time a
-//! stub in front of it refuses reads. What PromQL finds is the judge of both.
+//! Remote read and range selectors give the same responses: each query goes to a real server twice, the second time through a stub
+//! that refuses reads. PromQL judges both.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::support::stub::Stub;
 
 const ENGINES: [Engine; 2] = [Engine::Prometheus2, Engine::Prometheus3];
 
-/// A mirror that asks a server directly, and one that asks it through a stub that refuses reads.
+/// A mirror that queries a server directly, and one that queries it through a stub that refuses reads.
 struct Ways {
     reading: Gateway,
     selecting: Gateway,
@@ -36,13 +36,13 @@ impl Ways {
         Ways { reading: self.reading.with_nan(nan), selecting: self.selecting.with_nan(nan), ..self }
     }
 
-    /// Asks by both ways, wants the same answer, and gives it.
-    fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Answer {
+    /// Queries both mirrors, checks that the responses are the same, and returns one.
+    fn ask(&self, query: &Query, what: &str) -> crate::support::mirror::Response {
         let (read, selected) = (self.reading.ask(query), self.selecting.ask(query));
         if read.status == 200 {
             assert_eq!(read.text, selected.text, "{what}: {query:?}");
         } else {
-            // The errors name the port that was asked.
+            // The errors contain the port of the upstream.
             assert_eq!(
                 (read.status, &read.json["_type"]),
                 (selected.status, &selected.json["_type"]),
@@ -53,7 +53,7 @@ impl Ways {
         read
     }
 
-    /// Each has gone the way that it is there for.
+    /// Each mirror has used its own way.
     fn check_gone(&self) {
         let (read, selected) = (counted(&self.reading.mirror), counted(&self.selecting.mirror));
         assert!(read[0] > 0.0 && read[1..] == [0.0, 0.0], "{read:?}");
@@ -67,7 +67,7 @@ fn the_samples_of_every_series_are_those_that_a_range_selector_finds() {
         let ways = Ways::to(engine.shared());
         let (start, end) = (T0 - HOUR, T0 + 21 * DAY);
         for series in all() {
-            // A label that it lacks and another series of the metric has is empty.
+            // A label that a series lacks and another series of the metric has is empty.
             let others = all().iter().filter(|other| other.name == series.name).flat_map(|other| other.labels.keys());
             let keys: BTreeSet<_> = others.collect();
             let conditions = keys.iter().map(|key| condition(key, series.labels.get(*key).map_or("", String::as_str)));
@@ -76,8 +76,8 @@ fn the_samples_of_every_series_are_those_that_a_range_selector_finds() {
             let counts = |sample: &&Sample| sample.value.is_finite() && !sample.is_stale();
             let counting = series.samples.iter().filter(counts);
             let stored: Vec<Vec<f64>> = counting.map(|sample| vec![sample.value, sample.time as f64]).collect();
-            let answer = ways.ask(&query("__gauge__").between(start, end), &what);
-            assert_points(&answer, &stored, 0.0, &what);
+            let response = ways.ask(&query("__gauge__").between(start, end), &what);
+            assert_points(&response, &stored, 0.0, &what);
             let middle = series.samples[series.samples.len() / 2].time;
             for range in [(middle, middle), (middle + 1, end), (middle - 20 * MINUTE, middle + 1)] {
                 for key in ["__gauge__", "__counter__"] {
@@ -119,8 +119,8 @@ fn a_staleness_marker_is_no_sample_in_either_way_nor_is_it_zero() {
             assert_points(&ways.ask(&query, engine.name()), &rules.raw(series, start, end), 1e-12, name);
             for method in METHODS {
                 let expected = rules.buckets(&[series], method, (start, end), 30 * SECOND);
-                let answer = ways.ask(&query.clone().aggregated(method, 30 * SECOND), engine.name());
-                assert_points(&answer, &expected, 1e-12, &format!("{}: {method} of {name}", engine.name()));
+                let response = ways.ask(&query.clone().aggregated(method, 30 * SECOND), engine.name());
+                assert_points(&response, &expected, 1e-12, &format!("{}: {method} of {name}", engine.name()));
             }
         }
         ways.check_gone();
@@ -170,8 +170,8 @@ fn conditions_choose_the_same_series_in_both_ways() {
     }
 }
 
-/// Prometheus adds its external labels to what it reads for others, and takes an equality with one of them for a wish to have
-/// it. PromQL knows nothing of them: it finds what has the label itself.
+/// Prometheus adds its external labels to remote reads, and interprets an equality with one of them as a selection by external
+/// label. PromQL does not know external labels: it finds series that have the label themselves.
 #[test]
 fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
     let config = "{global: {external_labels: {cluster: eu, pod: a, namespace: shop}}}";
@@ -196,13 +196,13 @@ fn a_condition_on_an_external_label_finds_the_series_that_have_it_themselves() {
             let query = conditions.into_iter().fold(Query::gauge("queue_depth"), Query::and);
             let count = query.clone().between(T0, T0 + 3 * HOUR).aggregated("EVENT_COUNT", 3 * HOUR);
             let promql = format!("sum(count_over_time({selector}[10799999ms]))");
-            let answer = ways.ask(&count, engine.name());
+            let response = ways.ask(&count, engine.name());
             match prometheus.value(&promql, T0 + 3 * HOUR - 1) {
                 Some(expected) => {
                     let expected = [vec![expected, T0 as f64, (T0 + 3 * HOUR) as f64]];
-                    assert_points(&answer, &expected, 0.0, &format!("{} {selector}", engine.name()));
+                    assert_points(&response, &expected, 0.0, &format!("{} {selector}", engine.name()));
                 }
-                None => assert_error(&answer, "MetricNotFoundError", &["queue_depth", "has the metric"]),
+                None => assert_error(&response, "MetricNotFoundError", &["queue_depth", "has the metric"]),
             }
             ways.ask(&query.between(T0, T0 + HOUR), engine.name());
         }

@@ -1,4 +1,4 @@
-//! Many counters in turn: none costs a call more than the one that reads its samples.
+//! Many counters in turn: each costs only the call that reads its samples.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::support::oracle::COUNTER;
 use crate::support::samples::{MINUTE, T0, select};
 
 #[test]
-fn three_hundred_counters_asked_in_turn_cost_one_call_each() {
+fn three_hundred_counters_queried_in_turn_cost_one_call_each() {
     let range = (T0 + 16 * MINUTE, T0 + 19 * MINUTE);
     for engine in [Engine::Prometheus2, Engine::Prometheus3] {
         let gateway = Gateway::to_engine(engine);

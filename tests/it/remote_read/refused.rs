@@ -1,16 +1,16 @@
-//! Upstreams without remote read, or without one that streams chunks: a range selector is asked for instead, and that is remembered.
+//! Upstreams without remote read, or without streamed chunks: the mirror uses a range selector instead, and remembers it.
 
 use std::slice::from_ref;
 
 use serde_json::json;
 
-use super::{RANGE, ask, counted, questions, reads_with, stream_of};
+use super::{RANGE, ask, counted, queries, reads_with, stream_of};
 use crate::support::ask::{Query, assert_error};
 use crate::support::mirror::Mirror;
 use crate::support::streamed::{self, frame, series, steady};
 use crate::support::stub::{After, Reply, Stub, good};
 
-/// What upstreams answer that have no remote read, or another one.
+/// The responses of upstreams without remote read, or with another version of it.
 fn refusals() -> Vec<(&'static str, Reply)> {
     let text = |status| Reply::http(status, "text/plain; charset=utf-8", "no such thing");
     let redirect = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/login\r\nContent-Length: 0\r\n\r\n";
@@ -35,7 +35,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
             "a stream with a status that is no success",
             Reply::raw("HTTP/1.1 500 X\r\nContent-Type: application/x-streamed-protobuf\r\nContent-Length: 0\r\n\r\n"),
         ),
-        // What it says at length is not waited for.
+        // The mirror does not wait for a long text.
         ("a refusal without an end", Reply::raw("HTTP/1.1 404 X\r\n\r\n").then(After::Repeat(vec![b' '; 1 << 16]))),
         (
             "a refusal that is closed too early",
@@ -45,19 +45,19 @@ fn refusals() -> Vec<(&'static str, Reply)> {
 }
 
 #[test]
-fn a_range_selector_is_asked_instead_and_that_is_remembered() {
+fn a_range_selector_is_used_instead_and_that_is_remembered() {
     for (what, refusal) in refusals() {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.upon_reads(move |_| refusal.clone());
         let mut asked = 0;
-        for query in questions().iter().chain(&questions()) {
-            let answer = ask(&mirror, &stub, query);
-            assert_eq!(answer.status, 200, "{what}: {}", answer.text);
+        for query in queries().iter().chain(&queries()) {
+            let response = ask(&mirror, &stub, query);
+            assert_eq!(response.status, 200, "{what}: {}", response.text);
             let samples = stub.requests().iter().filter(|request| request.promql().ends_with(']')).count();
             assert!(samples > asked, "{what}: no range selector for {query:?}");
             asked = samples;
         }
-        let last = ask(&mirror, &stub, &questions()[0]);
+        let last = ask(&mirror, &stub, &queries()[0]);
         assert_eq!(last.points(), [[1.5, (RANGE.1 - 1000) as f64], [1.5, RANGE.1 as f64]], "{what}");
         assert_eq!(stub.reads(), 1, "{what}: asked again");
         assert_eq!(counted(&mirror), [0.0, asked as f64 + 1.0, 0.0], "{what}");
@@ -71,13 +71,13 @@ fn a_refusal_that_passes_is_not_remembered() {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));
         stub.upon_reads(move |_| Reply::http(status, "text/html", "<html>"));
         for _ in 0..3 {
-            assert_eq!(ask(&mirror, &stub, &questions()[0]).status, 200, "{status}");
+            assert_eq!(ask(&mirror, &stub, &queries()[0]).status, 200, "{status}");
         }
-        // That of an idle connection is tried once more.
+        // A read on an idle connection is repeated once.
         assert_eq!(stub.reads(), if status == 408 { 6 } else { 3 }, "{status}");
         assert_eq!(reads_with(&mirror, "unavailable"), 3.0, "{status}");
         stub.upon_reads(|_| stream_of(2.5));
-        assert_eq!(ask(&mirror, &stub, &questions()[0]).points().last().unwrap()[0], 2.5, "{status}");
+        assert_eq!(ask(&mirror, &stub, &queries()[0]).points().last().unwrap()[0], 2.5, "{status}");
     }
 }
 
@@ -87,12 +87,12 @@ fn it_is_remembered_of_the_upstream_that_refuses_and_of_no_other() {
     let (without, with) = (Stub::start(good), Stub::start(good));
     with.upon_reads(|_| stream_of(2.5));
     for _ in 0..2 {
-        for query in questions() {
+        for query in queries() {
             assert_eq!(ask(&mirror, &without, &query).status, 200);
             assert_eq!(ask(&mirror, &with, &query).status, 200);
         }
     }
-    assert_eq!((without.reads(), with.reads(), with.requests().len()), (1, 2 * questions().len(), 0));
+    assert_eq!((without.reads(), with.reads(), with.requests().len()), (1, 2 * queries().len(), 0));
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn nothing_is_remembered_when_the_range_selector_fails_as_well() {
         let again = reply.clone();
         stub.behave(move |_| again.clone());
         stub.upon_reads(move |_| reply.clone());
-        assert_error(&ask(&mirror, &stub, &questions()[0]), kind, &["127.0.0.1", "stub_metric"]);
+        assert_error(&ask(&mirror, &stub, &queries()[0]), kind, &["127.0.0.1", "stub_metric"]);
         assert_eq!((stub.reads(), stub.requests().is_empty()), (1, false), "{what}");
-        // Then it is up.
+        // Then it is available.
         stub.behave(good);
         stub.upon_reads(|_| stream_of(2.5));
-        let points = ask(&mirror, &stub, &questions()[0]).points();
+        let points = ask(&mirror, &stub, &queries()[0]).points();
         assert!(points.len() == 61 && points.iter().all(|point| point[0] == 2.5), "{what}: {points:?}");
         assert_eq!((stub.reads(), stub.requests().len()), (1, 0), "{what}");
         assert_eq!(counted(&mirror), [1.0, 1.0, 0.0], "{what}");
@@ -125,14 +125,14 @@ fn nothing_is_remembered_when_the_range_selector_fails_as_well() {
 }
 
 #[test]
-fn chunks_out_of_order_are_asked_for_by_a_range_selector_and_that_is_not_remembered() {
+fn chunks_out_of_order_are_read_by_a_range_selector_and_that_is_not_remembered() {
     let labels = [("__name__", "stub_metric"), ("job", "a")];
     let early = steady(RANGE.0, 1000, 30, 2.5);
     let late = steady(RANGE.0 + 60_000, 1000, 30, 2.5);
     let later = steady(RANGE.0 + 120_000, 1000, 30, 2.5);
     let in_one = frame(&series(&labels, &[late.clone(), later, early.clone()]));
     let in_two = [frame(&series(&labels, from_ref(&late))), frame(&series(&labels, from_ref(&early)))].concat();
-    // Two series that look alike: external labels have taken the place of what told them apart.
+    // Two series that look alike: external labels have replaced the labels in which they differed.
     let alike = frame(&[series(&labels, from_ref(&early)), series(&labels, from_ref(&early))].concat());
     for (what, stream) in [("in one series", in_one), ("in two frames", in_two), ("two series", alike)] {
         let (mirror, stub) = (Mirror::start(), Stub::start(good));

@@ -1,9 +1,9 @@
-//! Asking a mirror as StackState does, and judging its answer.
+//! Sends queries to a mirror as StackState does, and judges the responses.
 
 use serde_json::{Value, json};
 
 use super::engine::Engine;
-use super::mirror::{API_KEY, Answer, Mirror, condition};
+use super::mirror::{API_KEY, Mirror, Response, condition};
 use super::oracle::{Nan, close};
 use super::{prometheus, victoria};
 
@@ -25,24 +25,24 @@ pub const METHODS: [&str; 14] = [
     "EVENT_COUNT_NO_ZEROS",
 ];
 
-/// A mirror of the test's own and the upstream that its requests name.
+/// A mirror, and the upstream that the requests name.
 pub struct Gateway {
     pub mirror: Mirror,
     pub details: Value,
 }
 
 impl Gateway {
-    /// In front of the Prometheus that holds the tests' samples.
+    /// In front of the Prometheus with the samples of the tests.
     pub fn to_prometheus() -> Gateway {
         Gateway::to(prometheus::shared().details())
     }
 
-    /// In front of the VictoriaMetrics that holds the tests' samples.
+    /// In front of the VictoriaMetrics with the samples of the tests.
     pub fn to_victoria() -> Gateway {
         Gateway::to(victoria::shared().details())
     }
 
-    /// In front of an engine that holds the tests' samples.
+    /// In front of an engine with the samples of the tests.
     pub fn to_engine(engine: Engine) -> Gateway {
         Gateway::to(engine.details())
     }
@@ -52,7 +52,7 @@ impl Gateway {
         Gateway { mirror: Mirror::start(), details }
     }
 
-    /// The same mirror with one more connection detail.
+    /// The same mirror with one more field of Connection Details.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Gateway {
         self.details[key] = value.into();
         self
@@ -63,17 +63,17 @@ impl Gateway {
         self.with("nan_interpretation", if nan == Nan::Zero { "ZERO" } else { "NONE" })
     }
 
-    /// Asks for metric values.
-    pub fn ask(&self, query: &Query) -> Answer {
+    /// Queries metric values.
+    pub fn ask(&self, query: &Query) -> Response {
         self.mirror.metric(&self.details, query.0.clone())
     }
 
-    /// Asks for field names: the names, and whether some were left out.
+    /// Queries field names: the names, and whether some were left out.
     pub fn field_names(&self, query: Value) -> (Vec<String>, bool) {
         self.fields("FieldNames", "/api/field/name", query, "fields", "fieldName")
     }
 
-    /// Asks for the values of a field: the values, and whether some were left out.
+    /// Queries the values of a field: the values, and whether some were left out.
     pub fn field_values(&self, field: &str, mut query: Value) -> (Vec<String>, bool) {
         query["field"] =
             json!({"fieldName": field, "fieldType": "STRING", "classified": false, "_type": "FieldDescriptor"});
@@ -81,7 +81,7 @@ impl Gateway {
     }
 
     /// Tests the connection.
-    pub fn connection(&self) -> Answer {
+    pub fn connection(&self) -> Response {
         let request = json!({"_type": "TestConnectionRequest", "connectionDetails": self.details});
         self.mirror.post("/api/connection", &request)
     }
@@ -89,10 +89,10 @@ impl Gateway {
     fn fields(&self, kind: &str, path: &str, mut query: Value, list: &str, item: &str) -> (Vec<String>, bool) {
         query["_type"] = json!(format!("{kind}Query"));
         let request = json!({"_type": format!("{kind}Request"), "connectionDetails": self.details, "query": query});
-        let answer = self.mirror.post(path, &request);
-        let items = answer.json[list].as_array().unwrap_or_else(|| panic!("{}: {}", answer.status, answer.text));
-        assert_eq!(answer.json["_type"], format!("{kind}Response"));
-        (items.iter().map(|entry| entry[item].as_str().unwrap().to_owned()).collect(), answer.is_partial())
+        let response = self.mirror.post(path, &request);
+        let items = response.json[list].as_array().unwrap_or_else(|| panic!("{}: {}", response.status, response.text));
+        assert_eq!(response.json["_type"], format!("{kind}Response"));
+        (items.iter().map(|entry| entry[item].as_str().unwrap().to_owned()).collect(), response.is_partial())
     }
 }
 
@@ -142,7 +142,7 @@ impl Query {
         self.set("aggregation", json!({"method": method, "bucketSizeMillis": bucket, "_type": "Aggregation"}))
     }
 
-    /// At most so many points.
+    /// At most this number of points.
     pub fn limit(self, limit: usize) -> Query {
         self.set("limit", limit)
     }
@@ -158,34 +158,34 @@ impl Query {
     }
 }
 
-/// The answer has exactly these points, values up to a relative error, and says nothing was left out.
-pub fn assert_points(answer: &Answer, expected: &[Vec<f64>], tolerance: f64, what: &str) {
-    assert_cut(answer, &(expected.to_vec(), false), tolerance, what);
+/// The response has exactly these points, with values up to a relative error, and none was left out.
+pub fn assert_points(response: &Response, expected: &[Vec<f64>], tolerance: f64, what: &str) {
+    assert_cut(response, &(expected.to_vec(), false), tolerance, what);
 }
 
-/// The answer has exactly these points, values up to a relative error, and this `isPartial`.
-pub fn assert_cut(answer: &Answer, expected: &(Vec<Vec<f64>>, bool), tolerance: f64, what: &str) {
-    let points = answer.points();
+/// The response has exactly these points, with values up to a relative error, and this `isPartial`.
+pub fn assert_cut(response: &Response, expected: &(Vec<Vec<f64>>, bool), tolerance: f64, what: &str) {
+    let points = response.points();
     let (expected, partial) = expected;
     for (index, (point, expected)) in points.iter().zip(expected).enumerate() {
         let same = point[1..] == expected[1..] && close(point[0], expected[0], tolerance);
         assert!(same, "{what}: point {index} is {point:?}, expected {expected:?}");
     }
     assert_eq!(points.len(), expected.len(), "{what}: number of points; the first: {:?}", points.first());
-    assert_eq!(answer.is_partial(), *partial, "{what}: isPartial");
+    assert_eq!(response.is_partial(), *partial, "{what}: isPartial");
 }
 
-/// The answer is this error, with the API key, and its text has all these parts.
-pub fn assert_error(answer: &Answer, kind: &str, parts: &[&str]) {
-    assert_eq!((answer.status, &answer.json["_type"]), (500, &json!(kind)), "{}", answer.text);
-    assert_eq!(answer.key.as_deref(), Some(API_KEY));
-    let text = error_text(&answer.json);
+/// The response is this error, with the API key, and its text has all these parts.
+pub fn assert_error(response: &Response, kind: &str, parts: &[&str]) {
+    assert_eq!((response.status, &response.json["_type"]), (500, &json!(kind)), "{}", response.text);
+    assert_eq!(response.key.as_deref(), Some(API_KEY));
+    let text = error_text(&response.json);
     for part in parts {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }
 }
 
-/// All that an error says to a reader.
+/// The texts of an error.
 pub fn error_text(error: &Value) -> String {
     let fields = ["summary", "metric", "mirrorType", "details"];
     fields.iter().filter_map(|field| error[field].as_str()).collect::<Vec<_>>().join("\n")

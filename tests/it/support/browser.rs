@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::process::{Server, agent, require};
 
-/// How long the page may take until something holds.
+/// How long the page may take until a condition holds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The key under which WebDriver gives the id of an element.
@@ -26,7 +26,7 @@ pub mod keys {
     pub const DOWN: &str = "\u{e015}";
 }
 
-/// A browser of the test's own, closed when dropped.
+/// A separate browser, closed when dropped.
 pub struct Browser {
     session: String,
     agent: ureq::Agent,
@@ -45,7 +45,7 @@ fn driver() -> &'static Server {
 impl Browser {
     /// Starts a browser and opens a page, in a window of this width in pixels.
     pub fn open(url: &str, width: u32) -> Browser {
-        // Without the pipe a browser would outlive a test process that is killed. The sandbox needs a user other than root.
+        // Without the pipe, a browser would outlive a killed test process. The sandbox needs a user other than root.
         let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe",
             "--disable-background-networking", "--no-first-run", "--lang=en-US", "--window-size=1440,1000"]});
         let capabilities = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options,
@@ -54,8 +54,8 @@ impl Browser {
         let mut response =
             agent.post(driver().url("/session")).send(capabilities.to_string()).expect("chromedriver answers");
         let text = response.body_mut().read_to_string().unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {text}"));
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let id = json["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {text}"));
         let browser = Browser { session: driver().url(&format!("/session/{id}")), agent };
         browser.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -69,8 +69,8 @@ impl Browser {
         let mut response =
             self.agent.post(format!("{}{path}", self.session)).send(body.to_string()).expect("chromedriver answers");
         let text = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
-        let mut answer: Value = serde_json::from_str(&text).unwrap();
-        if response.status() == 200 { Ok(answer["value"].take()) } else { Err(format!("{path} {body}: {text:.600}")) }
+        let mut json: Value = serde_json::from_str(&text).unwrap();
+        if response.status() == 200 { Ok(json["value"].take()) } else { Err(format!("{path} {body}: {text:.600}")) }
     }
 
     /// Opens a page.
@@ -78,17 +78,17 @@ impl Browser {
         self.command("/url", &json!({"url": url})).unwrap();
     }
 
-    /// A command of the DevTools protocol, and what it gives.
+    /// Runs a command of the DevTools protocol, and returns its result.
     pub fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.command("/goog/cdp/execute", &json!({"cmd": command, "params": parameters})).unwrap()
     }
 
-    /// What a function's body returns in the page.
+    /// Runs a function's body in the page, and returns its result.
     pub fn run(&self, script: &str) -> Value {
         self.command("/execute/sync", &json!({"script": script, "args": []})).unwrap()
     }
 
-    /// Waits until an expression of the page is true, or fails with what the page shows.
+    /// Waits until an expression of the page is true. On failure, shows the text of the page.
     pub fn wait(&self, expression: &str) {
         let deadline = Instant::now() + PATIENCE;
         while self.run(&format!("return Boolean({expression})")) != json!(true) {
@@ -108,12 +108,12 @@ impl Browser {
         self.command(&format!("/element/{}/click", self.element(selector)), &json!({})).unwrap();
     }
 
-    /// Types a text into an element, behind what stands there.
+    /// Types a text into an element, after its content.
     pub fn type_into(&self, selector: &str, text: &str) {
         self.command(&format!("/element/{}/value", self.element(selector)), &json!({"text": text})).unwrap();
     }
 
-    /// Replaces what stands in a field.
+    /// Replaces the content of a field.
     pub fn set(&self, selector: &str, text: &str) {
         self.command(&format!("/element/{}/clear", self.element(selector)), &json!({})).unwrap();
         self.type_into(selector, text);
@@ -146,7 +146,7 @@ impl Browser {
             .unwrap();
     }
 
-    /// Moves the mouse from one place to another with its button down; places are relative to an element's middle.
+    /// Moves the mouse between two positions with its button down. Positions are relative to the middle of an element.
     pub fn drag(&self, selector: &str, from: i64, to: i64) {
         let origin = json!({ELEMENT: self.element(selector)});
         let to_place = |x| json!({"type": "pointerMove", "duration": 50, "origin": origin, "x": x, "y": 0});
@@ -160,19 +160,19 @@ impl Browser {
             .unwrap();
     }
 
-    /// The text of an element, as it is shown.
+    /// The text of an element.
     pub fn text(&self, selector: &str) -> String {
         let text = self.run(&format!("return document.querySelector({}).textContent", json!(selector)));
         text.as_str().unwrap().to_owned()
     }
 
-    /// The entries of a log, `browser` (the console) or `performance`, since the last time.
+    /// The new entries of a log, which is `browser` (the console) or `performance`.
     fn log(&self, kind: &str) -> Vec<Value> {
         self.command("/se/log", &json!({"type": kind})).unwrap().as_array().unwrap().clone()
     }
 
-    /// The page has written nothing to the console, which has refused resources, too, except lines with one of these parts; and it has
-    /// requested nothing from any other origin than this.
+    /// Checks that the console has no lines, except lines with one of these parts, and that the page has requested nothing from
+    /// other origins. Refused resources are lines of the console, too.
     pub fn check_clean(&self, origin: &str, except: &[&str]) {
         let complaints: Vec<String> = self.log("browser").iter().map(|entry| entry["message"].to_string()).collect();
         let unexpected: Vec<&String> =

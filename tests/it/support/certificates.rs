@@ -1,4 +1,4 @@
-//! Certificates of an authority of our own, and a real Prometheus that shows one.
+//! Certificates of a CA of the tests, and a real Prometheus that presents one.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use super::process::Server;
 
 /// The password of the only user of [`Certificates::prometheus`].
 pub const PASSWORD: &str = "ever/so:hush";
-/// The same, as it stands in a URL.
+/// The same, as it is written in a URL.
 pub const ENCODED: &str = "ever%2Fso%3Ahush";
-/// The same, as bcrypt keeps it.
+/// The same, as a bcrypt hash.
 const HASH: &str = "$2b$04$U8D66NyKaDD/cdGl8YejYeU6eMDFYJE1sVYUak3cYn1zqoMQXXRtC";
 
-/// An authority, a certificate of its, and the key that belongs to that, as PEM files.
+/// A CA, a certificate of it, and the key of that certificate, as PEM files.
 pub struct Certificates {
     _directory: TempDir,
     pub authority: PathBuf,
@@ -32,7 +32,7 @@ impl Certificates {
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().unwrap();
         let mut certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        // Another name than the authority's, or OpenSSL takes it for one that signed itself.
+        // The name must differ from that of the CA, or OpenSSL considers the certificate self-signed.
         certificate.distinguished_name.push(DnType::CommonName, name);
         let certificate = certificate.signed_by(&key, &issuer).unwrap();
 
@@ -50,7 +50,7 @@ impl Certificates {
         }
     }
 
-    /// A Prometheus that speaks only https, shows the certificate, and whose only user is `ever`.
+    /// A Prometheus that accepts only https, presents the certificate, and whose only user is `ever`.
     pub fn prometheus(&self) -> Server {
         let Certificates { certificate, key, .. } = self;
         Server::start("prometheus", "prometheus", |directory, port| {

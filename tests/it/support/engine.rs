@@ -1,5 +1,5 @@
-//! The engines that judge the numbers: two Prometheus versions and two of VictoriaMetrics, which differ in ranges (closed
-//! or left-open), in what they store and in how they answer. Each runs once for all tests, loaded with their samples.
+//! The engines that judge the numbers: two versions of Prometheus and two of VictoriaMetrics. They differ in ranges (closed or
+//! left-open), in what they store and in their responses. Each runs once for all tests, with all samples.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Engine {
     /// All of them.
     pub const ALL: [Engine; 4] = [Engine::Prometheus2, Engine::Prometheus3, Engine::Victoria, Engine::NewerVictoria];
 
-    /// The running server, which holds the tests' samples.
+    /// The running server, which has the samples of the tests.
     pub fn shared(self) -> &'static Server {
         match self {
             Engine::Prometheus2 => prometheus::shared().server(),
@@ -61,8 +61,7 @@ impl Engine {
         }
     }
 
-    /// The relative error to allow: rounding of a sum in another order, and on VictoriaMetrics some twelve decimal digits
-    /// that it stores of a value.
+    /// The relative error to allow: sums are rounded in another order, and VictoriaMetrics stores about twelve decimal digits.
     pub fn tolerance(self) -> f64 {
         if self.is_victoria() { 1e-9 } else { 1e-12 }
     }
@@ -72,15 +71,15 @@ impl Engine {
         matches!(self, Engine::Victoria | Engine::NewerVictoria)
     }
 
-    /// What a range selector finds in `(start, end]`, or `[start, end]` on Prometheus 2: the labels of each series, the name
-    /// among them, and its samples.
+    /// What a range selector finds in `(start, end]`, or in `[start, end]` on Prometheus 2: the labels of each series with its
+    /// name, and its samples.
     pub fn find(self, selector: &str, start: i64, end: i64) -> Vec<(BTreeMap<String, String>, Vec<Sample>)> {
         let query = format!("{selector}[{}ms]", end - start);
         let form = [("query", query), ("time", format!("{}.{:03}", end / 1000, end % 1000))];
-        let mut response = agent().post(self.shared().url("/api/v1/query")).send_form(form).expect("an answer");
+        let mut response = agent().post(self.shared().url("/api/v1/query")).send_form(form).expect("a response");
         let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{selector}: {answer}"));
+        let response: Value = serde_json::from_str(&text).unwrap();
+        let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{selector}: {response}"));
         let labels = |metric: &Value| serde_json::from_value(metric.clone()).unwrap();
         let sample = |pair: &Value| Sample {
             time: (pair[0].as_f64().unwrap() * 1000.0).round() as i64,
@@ -90,7 +89,7 @@ impl Engine {
         results.iter().map(|result| (labels(&result["metric"]), samples(&result["values"]))).collect()
     }
 
-    /// A series as it is stored: VictoriaMetrics drops a NaN that is ingested, unless it is a staleness marker.
+    /// A series as it is stored: VictoriaMetrics drops NaNs, except staleness markers.
     pub fn stored(self, series: &Series) -> Series {
         let mut stored = series.clone();
         stored.samples.retain(|sample| !self.is_victoria() || sample.is_stale() || !sample.value.is_nan());

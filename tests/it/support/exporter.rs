@@ -1,4 +1,4 @@
-//! A page of metrics and a Prometheus that scrapes it: the way to a Prometheus that knows the metrics' types.
+//! A page of metrics and a Prometheus that scrapes it, so that Prometheus knows the types of the metrics.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -54,7 +54,7 @@ pub const COUNTERS: [&str; 12] = [
 pub const GAUGES: [&str; 9] =
     ["bare", "bare_bucket", "bare_count", "bare_sum", "bare_total", "files_count", "heat", "pages_total", "size_bytes"];
 
-/// A Prometheus that has scraped the page, every second anew.
+/// A Prometheus that has scraped the page, and scrapes it every second.
 pub fn scraped() -> &'static Prometheus {
     static SCRAPED: OnceLock<Prometheus> = OnceLock::new();
     SCRAPED.get_or_init(|| {
@@ -73,7 +73,7 @@ pub fn scraped() -> &'static Prometheus {
     })
 }
 
-/// Serves the page at any path, as long as the tests run; returns the port.
+/// Serves the page at any path until the process ends. Returns the port.
 pub fn serve() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().unwrap().port();
@@ -82,7 +82,7 @@ pub fn serve() -> u16 {
             // The head of the request, up to its empty line.
             let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
             let _ = head.count();
-            // Prometheus 3 takes no page whose type it does not know.
+            // Prometheus 3 refuses a page without a known content type.
             let kind = "Content-Type: text/plain; version=0.0.4";
             let length = PAGE.len();
             let head = format!("HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! The mirror under test: the real binary on a free port, asked over HTTP as StackState does.
+//! The mirror under test: the real binary on a free port, which gets requests over HTTP as from StackState.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::process;
 
-/// The key every mirror of the tests is started with.
+/// The key of all mirrors of the tests.
 pub const API_KEY: &str = "test-key-e7f1";
 
-/// How long a mirror may take to say that it listens.
+/// How long a mirror may take until it listens.
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program.
@@ -28,12 +28,12 @@ pub struct Mirror {
     agent: ureq::Agent,
 }
 
-/// An answer of the mirror.
+/// A response of the mirror.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// The body, `null` when it is no JSON.
+    /// The body, or `null` if it is not JSON.
     pub json: Value,
     /// The body as text.
     pub text: String,
@@ -54,8 +54,8 @@ impl Mirror {
         Mirror::start_under(&[], flags)
     }
 
-    /// Starts a mirror with further flags by a command that runs what its last arguments say, such as `taskset -c 0`.
-    /// The key is in the environment unless a flag says where else it is.
+    /// Starts a mirror with further flags by a command that runs its last arguments, such as `taskset -c 0`. The key is in the
+    /// environment, unless a flag gives it.
     pub fn start_under(wrapper: &[&str], flags: &[&str]) -> Mirror {
         let line: Vec<&str> = wrapper.iter().copied().chain([BINARY]).collect();
         let mut command = Command::new(line[0]);
@@ -99,13 +99,13 @@ impl Mirror {
         &self.base
     }
 
-    /// Everything logged so far.
+    /// The whole log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// The first line of the log that has a part, as soon as there is one: some lines are written after the answer, and all are
-    /// read on another thread.
+    /// Waits for a line of the log with a part, and returns the first. Some lines are written after the response, and another
+    /// thread reads them all.
     pub fn line_with(&self, part: &str) -> String {
         let find = || self.log().lines().find(|line| line.contains(part)).map(str::to_owned);
         process::wait_until(|| format!("{part:?} is in\n{}", self.log()), || find().is_some());
@@ -127,7 +127,7 @@ impl Mirror {
         self.child.lock().unwrap().try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end; panics when it still runs after this time.
+    /// Waits for its end. Panics if it still runs after this time.
     pub fn end(&self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
         loop {
@@ -140,39 +140,39 @@ impl Mirror {
     }
 
     /// Posts a JSON value to a path such as `/api/metric`.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub fn post(&self, path: &str, body: &Value) -> Response {
         self.post_bytes(path, body.to_string().as_bytes())
     }
 
-    /// Posts a JSON value to a path, and asks for an explanation of the answer.
-    pub fn post_explained(&self, path: &str, body: &Value) -> Answer {
+    /// Posts a JSON value to a path, and requests an explanation.
+    pub fn post_explained(&self, path: &str, body: &Value) -> Response {
         self.post_with(path, body, "X-MIRROR-EXPLAIN", "true")
     }
 
     /// Posts a JSON value to a path, with one more header.
-    pub fn post_with(&self, path: &str, body: &Value, name: &str, value: &str) -> Answer {
+    pub fn post_with(&self, path: &str, body: &Value, name: &str, value: &str) -> Response {
         let request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
-        answer(request.header(name, value).send(body.to_string()))
+        received(request.header(name, value).send(body.to_string()))
     }
 
     /// Posts any bytes to a path.
-    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
+    pub fn post_bytes(&self, path: &str, body: &[u8]) -> Response {
         let url = format!("{}{path}", self.base);
-        answer(self.agent.post(&url).header("Content-Type", "application/json").send(body))
+        received(self.agent.post(&url).header("Content-Type", "application/json").send(body))
     }
 
     /// Gets a path.
-    pub fn get(&self, path: &str) -> Answer {
-        answer(self.agent.get(format!("{}{path}", self.base)).call())
+    pub fn get(&self, path: &str) -> Response {
+        received(self.agent.get(format!("{}{path}", self.base)).call())
     }
 
     /// Gets a path with one more header.
-    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
-        answer(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
+    pub fn get_with(&self, path: &str, name: &str, value: &str) -> Response {
+        received(self.agent.get(format!("{}{path}", self.base)).header(name, value).call())
     }
 
-    /// Asks for metric values: `query` is the inside of `"query"`, `upstream` the Connection Details.
-    pub fn metric(&self, upstream: &Value, query: Value) -> Answer {
+    /// Queries metric values. `query` is the content of `"query"`, `upstream` the Connection Details.
+    pub fn metric(&self, upstream: &Value, query: Value) -> Response {
         let mut query = query;
         query["_type"] = json!("MetricsQuery");
         self.post("/api/metric", &json!({"_type": "MetricsRequest", "connectionDetails": upstream, "query": query}))
@@ -190,8 +190,8 @@ impl Drop for Mirror {
     }
 }
 
-impl Answer {
-    /// The points of a `MetricsResponse`; panics with the whole answer when it is none.
+impl Response {
+    /// The points of a `MetricsResponse`. Panics with the whole response if it is something else.
     pub fn points(&self) -> Vec<Vec<f64>> {
         let points = self.json["telemetry"]["points"].as_array();
         points
@@ -201,7 +201,7 @@ impl Answer {
             .collect()
     }
 
-    /// The `isPartial` of a response, wherever the method puts it.
+    /// The `isPartial` of a response of any method.
     pub fn is_partial(&self) -> bool {
         let telemetry = &self.json["telemetry"]["isPartial"];
         let flag = if telemetry.is_null() { &self.json["isPartial"] } else { telemetry };
@@ -219,7 +219,7 @@ fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-/// The address in the line of the log that says where the mirror listens, in whichever format.
+/// The address in the log line that says where the mirror listens, in each format.
 fn listening_address(line: &str) -> Option<String> {
     if let Ok(line) = serde_json::from_str::<Value>(line) {
         return line["address"].as_str().filter(|_| line["msg"] == "listening").map(str::to_owned);
@@ -228,7 +228,7 @@ fn listening_address(line: &str) -> Option<String> {
     rest.split_whitespace().next().map(str::to_owned)
 }
 
-fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+fn received(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Response {
     let mut response = result.expect("the mirror answers");
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> = response
@@ -239,7 +239,7 @@ fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
     let key = headers.iter().find(|(name, _)| name == "x-mirror-api-key").map(|(_, v)| v.clone());
     let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
     let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { status, json, text, key, headers }
+    Response { status, json, text, key, headers }
 }
 
 /// One equality condition of the Mirror API with a string value.

@@ -1,5 +1,5 @@
-//! Name servers of the tests' own, and mirrors that ask them: a real dnsmasq, or a stub that misbehaves. Each has a loopback address
-//! of its own, for `resolv.conf` knows no port but 53.
+//! Name servers of the tests, and mirrors that use them: a real dnsmasq, or a stub that misbehaves. Each listens at a separate
+//! loopback address, since `resolv.conf` does not support ports other than 53.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use super::mirror::Mirror;
 use super::process::{Server, wait_until};
 
-/// An address that no other name server of this process, or of one that runs beside it, has.
+/// An address that no other name server uses, in this process or in another.
 fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 64 + high % 128, low, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Starts a mirror whose `/etc/resolv.conf` is this, in a mount namespace of its own.
+/// Starts a mirror with this `/etc/resolv.conf`, in a separate mount namespace.
 pub fn mirror_with(resolv_conf: &str, flags: &[&str]) -> (Mirror, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("resolv.conf");
@@ -37,12 +37,12 @@ pub struct Dnsmasq {
 }
 
 impl Dnsmasq {
-    /// One that knows these names, in the form of `/etc/hosts`.
+    /// Knows these names, in the form of `/etc/hosts`.
     pub fn start(hosts: &str) -> Dnsmasq {
         Dnsmasq::start_with(hosts, &[])
     }
 
-    /// One that asks another name server for all names in the domain `silent`, however many at a time.
+    /// Forwards all names in the domain `silent` to another name server, any number at a time.
     pub fn start_before(silent: &BadNameServer, hosts: &str) -> Dnsmasq {
         Dnsmasq::start_with(
             hosts,
@@ -54,7 +54,7 @@ impl Dnsmasq {
         let (address, directory) = (own_address(), tempfile::tempdir().unwrap());
         let file = directory.path().join("hosts");
         std::fs::write(&file, hosts).unwrap();
-        // It gives up being root, and then has to read the file.
+        // dnsmasq drops root, and must then be able to read the file.
         let for_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(directory.path(), for_all).unwrap();
         let server = Server::start("dnsmasq", "dnsmasq-base", |_, _| {
@@ -91,12 +91,12 @@ impl Dnsmasq {
         self.wait_read(times + 1);
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// How many questions it was asked.
+    /// How many questions it has received.
     pub fn questions(&self) -> usize {
         self.server.log().matches(" query[").count()
     }
@@ -108,13 +108,13 @@ impl Dnsmasq {
         wait_until(|| "dnsmasq is gone".to_owned(), || UdpSocket::bind(port).is_ok());
     }
 
-    /// The `resolv.conf` that leads here, with further lines.
+    /// The `resolv.conf` that names it, with further lines.
     pub fn resolv_conf(&self, lines: &str) -> String {
         format!("nameserver {}\n{lines}\n", self.address)
     }
 }
 
-/// A name server that answers all questions with one status, or none at all.
+/// A name server that responds to all questions with one status, or to none.
 pub struct BadNameServer {
     address: Ipv4Addr,
     questions: Arc<AtomicUsize>,
@@ -122,7 +122,7 @@ pub struct BadNameServer {
 }
 
 impl BadNameServer {
-    /// One that answers with a status (RFC 1035, "RCODE"), such as 2 for SERVFAIL.
+    /// Responds with a status (RFC 1035, "RCODE"), such as 2 for SERVFAIL.
     pub fn start(status: Option<u8>) -> BadNameServer {
         let address = own_address();
         let socket = UdpSocket::bind((address, 53)).expect("a free port 53; the tests run as root");
@@ -135,7 +135,7 @@ impl BadNameServer {
                 let Ok((length, from)) = socket.recv_from(&mut packet) else { continue };
                 count.fetch_add(1, Ordering::SeqCst);
                 if let Some(status) = status {
-                    // The question, marked as an answer with a status.
+                    // The question, marked as a response with a status.
                     (packet[2], packet[3]) = (packet[2] | 0x80, status);
                     let _ = socket.send_to(&packet[..length], from);
                 }
@@ -144,17 +144,17 @@ impl BadNameServer {
         BadNameServer { address, questions, is_over }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// How many packets it got.
+    /// How many packets it has received.
     pub fn questions(&self) -> usize {
         self.questions.load(Ordering::SeqCst)
     }
 
-    /// The `resolv.conf` that leads here.
+    /// The `resolv.conf` that names it.
     pub fn resolv_conf(&self) -> String {
         format!("nameserver {}\n", self.address)
     }

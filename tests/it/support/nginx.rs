@@ -1,10 +1,10 @@
-//! A real nginx, which stands before a Prometheus.
+//! A real nginx before a Prometheus.
 
 use std::path::Path;
 
 use super::process::{Server, wait_until};
 
-/// Starts an nginx with this content of its `server` block, which listens on its port, by TLS if `listen` says ` ssl`.
+/// Starts an nginx with this content of its `server` block. It listens on its port, with TLS if `listen` is ` ssl`.
 pub fn start(listen: &str, http: &str, server: &str) -> Server {
     let running = Server::start("nginx", "nginx-light", |directory, port| {
         let config = directory.join("nginx.conf");
@@ -19,7 +19,7 @@ pub fn start(listen: &str, http: &str, server: &str) -> Server {
     running
 }
 
-/// One process, so that killing it leaves none, and all its files in a directory.
+/// One process, so that a kill leaves none, with all files in one directory.
 fn configuration(directory: &Path, listen: &str, http: &str, server: &str) -> String {
     let directory = directory.display();
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

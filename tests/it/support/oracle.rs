@@ -1,8 +1,7 @@
-//! What the right answer is, computed from the samples by the rules of docs/numbers.md: slow, obvious, and sharing nothing
-//! with the mirror. `numbers::by_hand` checks it against values worked out on paper.
+//! The oracle: computes the right response from the samples by the rules of docs/numbers.md. It is slow and obvious, and shares no
+//! code with the mirror. `numbers::by_hand` checks it against values worked out on paper.
 //!
-//! Points look as they do in an answer: `[value, time]` of a raw query, `[value, bucket start, bucket end]` of an
-//! aggregated one.
+//! Points are as in a response: `[value, time]` of a raw query, `[value, bucket start, bucket end]` of an aggregated one.
 
 use super::samples::{HOUR, MINUTE, Sample, Series};
 
@@ -24,21 +23,21 @@ pub enum Kind {
     Counter,
 }
 
-/// What decides over an answer, besides the samples and the query.
+/// What determines a response, besides the samples and the query.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// The source.
     pub kind: Kind,
     /// `nan_interpretation`.
     pub nan: Nan,
-    /// `scrapeInterval`, in milliseconds, if the Connection Details say it.
+    /// `scrapeInterval` in milliseconds, if the Connection Details have it.
     pub scrape_interval: Option<i64>,
-    /// How long before the start of the range the samples of counters are read, in milliseconds; as long as the mirror
-    /// does by itself if absent.
+    /// How long before the start of the range the samples of counters are read, in milliseconds. `None`: as long as the mirror
+    /// does.
     pub look_back: Option<i64>,
 }
 
-/// A gauge of which NaN is left out.
+/// A gauge without its NaNs.
 pub const GAUGE: Rules = Rules { kind: Kind::Gauge, nan: Nan::None, scrape_interval: None, look_back: None };
 
 /// A counter.
@@ -89,7 +88,7 @@ impl Rules {
                 Kind::Gauge => of_gauges(&gauges, method, from, from + bucket),
                 Kind::Counter => of_counters(&counters, method, from, from + bucket),
             };
-            // A value that no JSON number can hold makes no point.
+            // A value that is not finite makes no point, because JSON has no such number.
             let value = value.filter(|value| value.is_finite());
             points.extend(value.map(|value| vec![value, from as f64, (from + bucket) as f64]));
             from += bucket;
@@ -97,7 +96,7 @@ impl Rules {
         points
     }
 
-    /// The samples that count: of a counter the finite ones, of a gauge those and perhaps NaN as zero.
+    /// The samples that count: of a counter the finite ones, of a gauge also NaN as zero, if so configured.
     fn counting(self, series: &Series) -> Vec<Sample> {
         let zero = self.kind == Kind::Gauge && self.nan == Nan::Zero;
         let mut counting = Vec::new();
@@ -111,7 +110,7 @@ impl Rules {
         counting
     }
 
-    /// The counters from an hour before `start` until `end`. The mirror reads less where that makes no difference.
+    /// The counters from an hour before `start` until `end`. The mirror reads less if that makes no difference.
     fn read(self, series: &[&Series], start: i64, end: i64) -> Vec<Counter> {
         let look_back = self.look_back.unwrap_or(HOUR);
         let read = |series: &&Series| {
@@ -130,7 +129,7 @@ impl Rules {
             let grown = pair[1].value - pair[0].value;
             // After a drop it counts from zero.
             let increase = if pair[1].value < pair[0].value { pair[1].value } else { grown };
-            // The five before it tell how long is long; of the first, nothing does.
+            // The five intervals before it determine which length is too long; the first has none before it.
             let usual = median(&lengths[index.saturating_sub(5)..index]);
             let bounds = [5 * MINUTE, 4 * usual.unwrap_or(i64::MAX / 4), 4 * self.scrape_interval.unwrap_or(0)];
             let has_rate = bounds.iter().any(|bound| lengths[index] <= *bound);
@@ -250,17 +249,17 @@ pub fn raw(series: &Series, start: i64, end: i64, nan: Nan) -> Vec<Vec<f64>> {
     Rules { nan, ..GAUGE }.raw(series, start, end)
 }
 
-/// The rates of a counter, a second, both ends of the range included.
+/// The rates of a counter per second, both ends of the range included.
 pub fn rates(series: &Series, start: i64, end: i64, nan: Nan) -> Vec<Vec<f64>> {
     Rules { nan, ..COUNTER }.raw(series, start, end)
 }
 
-/// One value for each whole bucket of the range, of all samples of some gauges together.
+/// One value for each whole bucket of the range, from all samples of some gauges together.
 pub fn buckets(gauges: &[&Series], method: &str, range: (i64, i64), bucket: i64, nan: Nan) -> Vec<Vec<f64>> {
     Rules { nan, ..GAUGE }.buckets(gauges, method, range, bucket)
 }
 
-/// The points in the order asked for, at most `limit` of them, and whether any were left out.
+/// The points in the requested order, at most `limit` of them, and whether any were left out.
 pub fn cut(mut points: Vec<Vec<f64>>, limit: usize, latest_first: bool) -> (Vec<Vec<f64>>, bool) {
     if latest_first {
         points.reverse();

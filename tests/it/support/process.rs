@@ -1,8 +1,7 @@
-//! The servers that the tests run beside the mirror: started on a free port, gone when the test process is gone.
+//! The servers that the tests run beside the mirror. They start on a free port, and end with the test process.
 //!
-//! A static is never dropped, and a test process may be killed, so the end cannot hang on a destructor. A small shell
-//! stands between instead: it reads from a pipe that only the test process holds open, and once that closes, whatever
-//! the reason, it kills the server and removes its directory.
+//! A static is never dropped, and a test process may be killed, so destructors cannot end the servers. Instead, a small shell reads
+//! from a pipe that only the test process holds open. When the pipe closes, it kills the server and removes its directory.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Runs the program after `$0` (a directory), does to it what standard input says (a signal's name, or `start` to have it
-/// started again after its end), kills it and removes the directory once standard input closes.
+/// Runs the program after `$0` (a directory). Reads commands from standard input: the name of a signal, or `start` to start the
+/// program again after its end. Kills it and removes the directory when standard input closes.
 const GUARD: &str = r#"trap '' INT
 "$@" >"$0/log" 2>&1 </dev/null &
 while read -r order; do
@@ -29,7 +28,7 @@ kill -9 $!
 wait
 rm -rf "$0""#;
 
-/// How long a server may take until it answers.
+/// How long the start of a server may take.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running server on a port of the loopback address, with a directory of its own.
@@ -40,8 +39,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program`, a command or a path, which the Debian package `package` brings, with the arguments that
-    /// `arguments` makes of the server's directory and port.
+    /// Starts `program`, a command or a path from the Debian package `package`. `arguments` makes its arguments from the directory
+    /// and the port of the server.
     pub fn start(program: &str, package: &str, arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Server {
         require(program, package);
         let name = Path::new(program).file_name().expect("a program");
@@ -60,7 +59,7 @@ impl Server {
         Server { guard, directory, port }
     }
 
-    /// Waits until a GET of `path` answers 200.
+    /// Waits until a GET of `path` has status 200.
     pub fn wait_ready(&self, path: &str) {
         wait_until(
             || format!("{} answers; its log:\n{}", self.url(path), self.log()),
@@ -74,12 +73,12 @@ impl Server {
         writeln!(guard, "{order}").unwrap();
     }
 
-    /// Everything it wrote so far.
+    /// Its whole output.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    /// The port that it was told to listen on.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -102,14 +101,14 @@ impl Drop for Server {
     }
 }
 
-/// Fails with a sentence that says what to install when `program` is missing.
+/// Fails with a sentence that says what to install if `program` is missing.
 pub fn require(program: &str, package: &str) {
     if let Err(error) = Command::new(program).arg("--version").output() {
         panic!("these tests need the program `{program}`: install the Debian package `{package}` ({error})");
     }
 }
 
-/// A file that `scripts/tools` has fetched; fails with a sentence that says so when it is missing.
+/// A file from `scripts/tools`. If it is missing, fails with a sentence that says so.
 pub fn tool(name: &str) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"));
@@ -118,7 +117,7 @@ pub fn tool(name: &str) -> PathBuf {
     path
 }
 
-/// Waits until `condition` holds; panics with what was waited for after a minute.
+/// Waits until `condition` holds. Panics after a minute.
 pub fn wait_until(what: impl Fn() -> String, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + START_DEADLINE;
     while !condition() {
@@ -146,7 +145,7 @@ pub fn status_field(pid: u32, name: &str) -> String {
     field.unwrap_or_else(|| panic!("no {name} in {status}")).trim().to_owned()
 }
 
-/// The id of the process that runs a program: this one, or else the one that it started.
+/// The id of the process that runs a program: this one, or the one that it has started.
 pub fn running(program: &str, pid: u32) -> u32 {
     let runs = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(program));
     let started =
@@ -156,8 +155,8 @@ pub fn running(program: &str, pid: u32) -> u32 {
     found
 }
 
-/// A port that nobody listens on now. It lies below the range from which the kernel serves everyone who asks for any
-/// port, so that nobody gets it by chance before the server binds it.
+/// A free port. It is below the range from which the kernel chooses ports, so that no other program gets it before the server binds
+/// it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (std::process::id() % 1000) as u16 * 20;
@@ -167,7 +166,7 @@ pub fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// A client for the tests' own questions to the servers; an error status is an answer like any other.
+/// A client for direct requests to the servers. Error statuses are ordinary responses.
 pub fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -177,7 +176,7 @@ pub fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-/// A field of `/proc/PID/status` that is an amount of memory, such as `VmHWM`, the most there ever was; in bytes.
+/// A field of `/proc/PID/status` that is an amount of memory, such as `VmHWM`, the peak; in bytes.
 pub fn memory(pid: u32, name: &str) -> u64 {
     status_field(pid, name).trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") << 10
 }

@@ -1,5 +1,4 @@
-//! A real Prometheus, loaded with the tests' samples, and a direct way to ask it: the judge of what rates and
-//! expressions mean.
+//! A real Prometheus with the samples of the tests, and direct queries to it: it judges rates and expressions.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -13,7 +12,7 @@ use super::samples;
 
 const PACKAGE: &str = "prometheus";
 
-/// The Prometheus 2 that holds the tests' samples; one for all tests.
+/// The Prometheus 2 with the samples of the tests; one for all tests.
 pub fn shared() -> &'static Prometheus {
     static SHARED: OnceLock<Prometheus> = OnceLock::new();
     SHARED.get_or_init(|| Prometheus::start("", Samples::Loaded, &[]))
@@ -25,7 +24,7 @@ pub fn shared_3() -> &'static Prometheus {
     SHARED.get_or_init(|| Prometheus::start_engine(Engine::Prometheus3, "", Samples::Loaded, &[]))
 }
 
-/// What is in a Prometheus when it starts.
+/// The content of a Prometheus at its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Samples {
     /// The samples of [`samples::all`].
@@ -58,7 +57,8 @@ impl Prometheus {
                 require("promtool", PACKAGE);
                 let text = directory.join("samples.txt");
                 std::fs::write(&text, samples::openmetrics()).unwrap();
-                // Both versions read the blocks that this promtool makes. Long blocks load faster than the usual two hours; several remain, so that ranges are cut as usual.
+                // Both versions read blocks of this promtool. Long blocks load faster than those of two hours. There are several,
+                // so that ranges are cut as usual.
                 let load = Command::new("promtool")
                     .args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=54h"])
                     .args([&text, &data])
@@ -70,7 +70,7 @@ impl Prometheus {
                 format!("--config.file={}", directory.join("prometheus.yml").display()),
                 format!("--storage.tsdb.path={}", data.display()),
                 "--storage.tsdb.retention.time=100y".to_owned(),
-                // Keep the blocks as they were made.
+                // Keep the blocks unchanged.
                 "--storage.tsdb.min-block-duration=2h".to_owned(),
                 "--storage.tsdb.max-block-duration=2h".to_owned(),
                 "--web.enable-remote-write-receiver".to_owned(),
@@ -112,23 +112,23 @@ impl Prometheus {
         self.server.url(&format!("{}{path}", self.prefix))
     }
 
-    /// What an API path answers to these parameters.
+    /// The response of an API path to these parameters.
     pub fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let request = self.agent.get(self.url(path)).query_pairs(parameters.iter().copied());
-        let mut answer = request.call().expect("Prometheus answers");
-        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+        let mut response = request.call().expect("Prometheus answers");
+        serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
     }
 
     /// Its version, such as `2.42.0`.
     pub fn version(&self) -> String {
-        let answer = self.api("/api/v1/status/buildinfo", &[]);
-        answer["data"]["version"].as_str().unwrap_or_else(|| panic!("no version: {answer}")).to_owned()
+        let response = self.api("/api/v1/status/buildinfo", &[]);
+        response["data"]["version"].as_str().unwrap_or_else(|| panic!("no version: {response}")).to_owned()
     }
 
     /// The value of an expression with at most one result, at a time in milliseconds.
     pub fn value(&self, promql: &str, time: i64) -> Option<f64> {
-        let answer = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
-        let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+        let response = self.api("/api/v1/query", &[("query", promql), ("time", &seconds(time))]);
+        let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}"));
         assert!(results.len() <= 1, "{promql} has {} results", results.len());
         results.first().map(|result| number(&result["value"][1]))
     }
@@ -141,8 +141,8 @@ impl Prometheus {
             let end = end.min(start + 9_999 * step);
             let [start, end, step] = [start, end, step].map(seconds);
             let parameters = [("query", promql), ("start", &start), ("end", &end), ("step", &step)];
-            let answer = self.api("/api/v1/query_range", &parameters);
-            let results = answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {answer}"));
+            let response = self.api("/api/v1/query_range", &parameters);
+            let results = response["data"]["result"].as_array().unwrap_or_else(|| panic!("{promql}: {response}"));
             assert!(results.len() <= 1, "{promql} has {} results", results.len());
             for pair in results.iter().flat_map(|result| result["values"].as_array().unwrap()) {
                 points.push(vec![number(&pair[1]), (pair[0].as_f64().unwrap() * 1000.0).round()]);
@@ -151,13 +151,13 @@ impl Prometheus {
         points
     }
 
-    /// The error message that the answer to an instant query carries.
+    /// The error message of the response to an instant query.
     pub fn error(&self, promql: &str) -> String {
-        let answer = self.api("/api/v1/query", &[("query", promql)]);
-        answer["error"].as_str().unwrap_or_else(|| panic!("{promql}: {answer}")).to_owned()
+        let response = self.api("/api/v1/query", &[("query", promql)]);
+        response["error"].as_str().unwrap_or_else(|| panic!("{promql}: {response}")).to_owned()
     }
 
-    /// The value of an expression for each whole bucket of a range, asked one by one at the bucket's last millisecond.
+    /// The value of an expression for each whole bucket of a range, queried separately at the last millisecond of the bucket.
     pub fn buckets(&self, promql: &str, start: i64, end: i64, bucket: i64) -> Vec<Vec<f64>> {
         let starts = (0..(end - start) / bucket).map(|index| start + index * bucket);
         let ask = |start| Some(vec![self.value(promql, start + bucket - 1)?, start as f64, (start + bucket) as f64]);

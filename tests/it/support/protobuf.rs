@@ -1,6 +1,6 @@
-//! The wire format of protobuf and of snappy, by hand: what the tests write and read of it.
+//! The parts of protobuf and snappy that the tests write and read, by hand.
 
-/// The bytes in the format of snappy, not compressed at all.
+/// The bytes in the format of snappy, uncompressed.
 pub fn snappy(bytes: &[u8]) -> Vec<u8> {
     let literals = bytes.chunks(60).flat_map(|chunk| [&[(chunk.len() as u8 - 1) << 2], chunk].concat());
     varint(bytes.len() as u64).into_iter().chain(literals).collect()
@@ -31,7 +31,7 @@ pub fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// Takes a varint off the front.
+/// Reads a varint from the front.
 pub fn take_varint(bytes: &mut &[u8]) -> u64 {
     let length = 1 + bytes.iter().position(|byte| byte & 128 == 0).expect("the end of a number");
     let (number, rest) = bytes.split_at(length);
@@ -39,7 +39,7 @@ pub fn take_varint(bytes: &mut &[u8]) -> u64 {
     number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 127))
 }
 
-/// The fields of a message that have a length; its numbers are passed over.
+/// The fields of a message that have a length. Numbers are skipped.
 pub fn fields(mut message: &[u8]) -> Vec<(u64, &[u8])> {
     let mut fields = Vec::new();
     while !message.is_empty() {

@@ -1,4 +1,4 @@
-//! Remote write, the one way by which all engines take staleness markers: protobuf in snappy, by hand.
+//! Remote write, the only way to give staleness markers to all engines: protobuf in snappy, by hand.
 
 use super::process::agent;
 use super::protobuf::{bytes, number, snappy, text};
@@ -23,6 +23,6 @@ pub fn remote_write(url: &str, series: &Series) {
         .header("Content-Encoding", "snappy")
         .header("X-Prometheus-Remote-Write-Version", "0.1.0")
         .send(snappy(&bytes(1, &message)))
-        .expect("an answer to a remote write");
+        .expect("a response to a remote write");
     assert_eq!(response.status(), 204, "{}: {:?}", series.name, response.into_body().read_to_string());
 }

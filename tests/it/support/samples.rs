@@ -1,8 +1,7 @@
-//! The samples that every upstream of the tests is loaded with: the same ones at every run, made by fixed arithmetic, but
-//! for those in `random`.
+//! The samples in every upstream of the tests: the same in every run, by fixed arithmetic, except those in `random`.
 //!
-//! Time starts at [`T0`], a midnight. Most series live for three hours; a few are longer or far away. What a metric is
-//! there for stands beside it.
+//! Time starts at [`T0`], a midnight. Most series last for three hours; a few are longer or far away. The purpose of each metric is
+//! beside it.
 
 mod numbers;
 pub mod random;
@@ -22,10 +21,10 @@ pub const HOUR: i64 = 60 * MINUTE;
 /// Milliseconds of a day.
 pub const DAY: i64 = 24 * HOUR;
 
-/// Where the samples begin: 2020-09-14 00:00:00 UTC, in milliseconds.
+/// The time of the first samples: 2020-09-14 00:00:00 UTC, in milliseconds.
 pub const T0: i64 = 1_600_041_600_000;
 
-/// Label values that escaping gets wrong; most have a decoy beside them that a careless regular expression matches.
+/// Label values that are easily escaped wrongly. Most have a decoy beside them that a careless regular expression matches.
 pub const AWKWARD: &[&str] = &[
     "say \"hi\"",
     "\"",
@@ -86,13 +85,13 @@ pub const SPELLINGS: &[&str] = &[
     "12",
 ];
 
-/// Label values in no order.
+/// Label values in random order.
 pub const DRAWERS: &[&str] = &["m", "c", "z", "a", "k", "t", "b", "x", "d", "q"];
 
-/// A label that begins as the escaped names of Prometheus 3 do.
+/// A label that begins like the escaped names of Prometheus 3.
 pub const ESCAPED_LABEL: &str = "U__x";
 
-/// The value that says that a series is no longer scraped: one NaN of many, known by its bits.
+/// The staleness marker: one of many NaNs, known by its bits.
 pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// One scraped value.
@@ -105,7 +104,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether it is a staleness marker and no sample at all.
+    /// Whether it is a staleness marker, which is not a sample.
     pub fn is_stale(&self) -> bool {
         self.value.to_bits() == STALE.to_bits()
     }
@@ -140,7 +139,7 @@ pub fn all() -> &'static [Series] {
     })
 }
 
-/// The series of a metric that carry all these labels.
+/// The series of a metric that have all these labels.
 pub fn select(name: &str, labels: &[(&str, &str)]) -> Vec<&'static Series> {
     let carries =
         |series: &&Series| labels.iter().all(|(key, value)| series.labels.get(key).is_some_and(|v| v == value));
@@ -149,7 +148,7 @@ pub fn select(name: &str, labels: &[(&str, &str)]) -> Vec<&'static Series> {
     found
 }
 
-/// The only series of a metric that carries all these labels.
+/// The only series of a metric that has all these labels.
 pub fn one(name: &str, labels: &[(&str, &str)]) -> &'static Series {
     let found = select(name, labels);
     assert_eq!(found.len(), 1, "series of {name} {labels:?}");
@@ -158,7 +157,7 @@ pub fn one(name: &str, labels: &[(&str, &str)]) -> &'static Series {
 
 /// All samples of unmarked series in the OpenMetrics format, whose timestamps are seconds.
 pub fn openmetrics() -> String {
-    // Prometheus reads a float and cuts off below the millisecond: half a millisecond more keeps it on the right one.
+    // Prometheus reads a float and truncates it to milliseconds: half a millisecond more gives the right one.
     lines(|time| format!("{}.{:03}5", time / 1000, time % 1000)) + "# EOF\n"
 }
 
@@ -167,7 +166,7 @@ pub fn exposition() -> String {
     lines(|time| time.to_string())
 }
 
-/// The series with staleness markers, which no text format can hold: they are written remotely.
+/// The series with staleness markers. No text format supports them, so they are written by remote write.
 pub fn marked() -> impl Iterator<Item = &'static Series> {
     all().iter().filter(|series| series.samples.iter().any(Sample::is_stale))
 }
@@ -196,23 +195,23 @@ fn gauges(random: &mut Random) -> Vec<Series> {
     let mut gauges = vec![
         // Scraped exactly on the boundaries of every bucket that starts at T0.
         steady("room_celsius", &[("room", "attic"), ("floor", "3")], T0, T0 + 3 * HOUR, 15 * SECOND, 0),
-        // Several series: one of another interval, one that is there for a while only.
+        // Several series: one with another interval, one that exists for a while only.
         steady("queue_depth", &[("pod", "a"), ("namespace", "shop")], T0, T0 + 3 * HOUR, 15 * SECOND, 300),
         steady("queue_depth", &[("pod", "b"), ("namespace", "shop")], T0, T0 + 3 * HOUR, 30 * SECOND, 300),
         steady("queue_depth", &[("pod", "c"), ("namespace", "shop")], T0 + HOUR, T0 + 2 * HOUR, 15 * SECOND, 300),
         // Buckets of a second need more than 11,000 steps here.
         steady("sparse_level", &[("rack", "r1")], T0, T0 + 12 * HOUR, 97 * SECOND, 9 * SECOND),
-        // Longer than any window a long range may be split into.
+        // Longer than any window into which the mirror splits a long range.
         steady("ten_days_level", &[("rack", "r1")], T0, T0 + 10 * DAY, MINUTE, 0),
-        // Two series with so many days between them that no window of a long range holds both.
+        // Two series so many days apart that no window of a long range contains both.
         steady("turns_level", &[("pod", "early"), ("shelf", "s1")], T0, T0 + 2 * DAY, 10 * MINUTE, 300),
         steady("turns_level", &[("pod", "late"), ("shelf", "s1")], T0 + 8 * DAY, T0 + 10 * DAY, 10 * MINUTE, 300),
         // A label that exists on the ninth day only.
         steady("late_level", &[("cabinet", "k9")], T0 + 9 * DAY, T0 + 9 * DAY + HOUR, MINUTE, 0),
-        // A name that is no counter's, with colons.
+        // A name with colons that does not end like a counter's.
         steady("shop:queue_depth:mean5m", &[], T0, T0 + HOUR, MINUTE, 0),
     ];
-    // Silence of 12 minutes in every half hour.
+    // No samples for 12 minutes of every half hour.
     let mut gappy = steady("gappy_level", &[("rack", "r2")], T0, T0 + 3 * HOUR, 30 * SECOND, 300);
     gappy.samples.retain(|sample| (sample.time - T0) % (30 * MINUTE) < 18 * MINUTE);
     gauges.push(gappy);
@@ -225,7 +224,7 @@ fn gauges(random: &mut Random) -> Vec<Series> {
     // Two that are odd at different times.
     gauges.push(series("odd_levels", &[("rack", "r1")], odd(random, 0)));
     gauges.push(series("odd_levels", &[("rack", "r2")], odd(random, 1)));
-    // Numbers that lose something when they are written with fewer digits than they need.
+    // Numbers that change if they are written with fewer digits than they need.
     let digits = [
         0.1 + 0.2,
         1.0 / 3.0,
@@ -243,7 +242,7 @@ fn gauges(random: &mut Random) -> Vec<Series> {
     gauges
 }
 
-/// An hour of samples every 15 s in which every minute shows another oddity, the first of them in minute `-shift`.
+/// An hour of samples every 15 s. Each minute has another oddity, the first of them in minute `-shift`.
 fn odd(random: &mut Random, shift: i64) -> Vec<Sample> {
     let value = |index: i64, plain: f64| match ((index / 4 + shift) % 6, index % 4) {
         (1, 2) | (2, _) => Some(f64::NAN),
@@ -268,7 +267,7 @@ fn counters(random: &mut Random) -> Vec<Series> {
             counters.push(series("http_requests_total", &labels, counted(random, &times, rate, resets)));
         }
     }
-    // No jitter, so that everyone measures the same interval; off the minute by 3.217 s.
+    // Without jitter, so that all programs measure the same interval; 3.217 s after the minute.
     for (name, interval) in [("jobs_15s_total", 15), ("jobs_30s_total", 30), ("jobs_60s_total", 60)] {
         let times = scrapes(random, T0 + 3217, T0 + 3 * HOUR, interval * SECOND, 0);
         counters.push(series(name, &[("worker", "w1")], counted(random, &times, 3.0, &[77])));
@@ -278,7 +277,7 @@ fn counters(random: &mut Random) -> Vec<Series> {
         let times = scrapes(random, T0 + 3217, T0 + 3 * HOUR, interval * SECOND, 0);
         counters.push(series("uneven_total", &[("worker", worker)], counted(random, &times, 3.0, &[])));
     }
-    // The silences around the five minutes that end a rate, and resets right after one.
+    // Gaps of about five minutes, which end a rate, and resets right after a gap.
     let silences =
         [15_000, 300_000, 15_000, 300_001, 15_000, 299_999, 15_000, 1_200_000, 15_000, 15_000, 301_000, 15_000];
     let mut times = vec![T0 + 41];
@@ -287,11 +286,11 @@ fn counters(random: &mut Random) -> Vec<Series> {
         Some(*time)
     }));
     counters.push(series("gappy_total", &[("worker", "w1")], counted(random, &times, 2.0, &[4, 20, 33])));
-    // Values that no counter should have.
+    // Values that a counter should not have.
     let values = [1.0, 5.0, f64::NAN, 9.0, 12.0, f64::NAN, f64::NAN, 2.0, 4.0, f64::INFINITY, 6.0, 8.0, 8.0, 0.0, 3.0];
     let odd = (0..).zip(values).map(|(index, value)| Sample { time: T0 + index * 15 * SECOND, value }).collect();
     counters.push(series("odd_total", &[("worker", "w1")], odd));
-    // As steady as can be, over many days: its rate is one half everywhere.
+    // Perfectly steady over many days: its rate is one half everywhere.
     let times = scrapes(random, T0, T0 + 10 * DAY, MINUTE, 0);
     let samples = (1..).zip(times).map(|(count, time)| Sample { time, value: 30.0 * f64::from(count) }).collect();
     counters.push(series("ten_days_total", &[("worker", "w1")], samples));
@@ -303,7 +302,7 @@ fn counters(random: &mut Random) -> Vec<Series> {
     counters
 }
 
-/// Series that are told apart by their labels; each has a power of two for its value, so that a sum tells of which.
+/// Series that differ in their labels. The value of each is a power of two, so that a sum shows which series are in it.
 fn labelled() -> Vec<Series> {
     let sizes = ["2", "2.0", "2x0", "20", "2.00", "0.5", "0x5", "-3", "-3.0", "true", "false", "True"];
     let info = |name, key, value: &str, number: i32| {
@@ -331,7 +330,7 @@ fn composed(random: &mut Random) -> Vec<Series> {
     for quantile in ["0.5", "0.9"] {
         composed.push(part("rpc_seconds", &[("job", "shop"), ("quantile", quantile)], 1.0));
     }
-    // Each bucket of a histogram holds all that the one before it holds.
+    // Each bucket of a histogram includes the one before it.
     let mut below = vec![0.0; times.len()];
     for bound in ["0.1", "0.5", "1", "+Inf"] {
         let mut bucket = part("request_seconds_bucket", &[("job", "shop"), ("le", bound)], 3.0);
@@ -355,7 +354,7 @@ fn scrapes(random: &mut Random, start: i64, end: i64, interval: i64, jitter: i64
     (0..(end - start + interval - 1) / interval).map(|index| start + index * interval).map(moved).collect()
 }
 
-/// The values of a counter that grows by about `rate` a second and starts over at the given samples.
+/// The values of a counter that grows by about `rate` per second and restarts at the given samples.
 fn counted(random: &mut Random, times: &[i64], rate: f64, resets: &[usize]) -> Vec<Sample> {
     let mut value = 1000.0;
     let mut previous = times[0];
@@ -370,14 +369,14 @@ fn counted(random: &mut Random, times: &[i64], rate: f64, resets: &[usize]) -> V
     times.iter().enumerate().map(&mut sample).collect()
 }
 
-/// A linear congruential generator (Knuth's constants): all the chance these tests need.
+/// A linear congruential generator (Knuth's constants). It is random enough for these tests.
 pub struct Random(u64);
 
 impl Random {
     /// Another sequence of numbers for each seed.
     pub fn new(seed: u64) -> Random {
         let mut random = Random(seed);
-        // The first few are alike for seeds that are.
+        // The first few numbers are similar for similar seeds.
         for _ in 0..10 {
             random.next();
         }
@@ -400,7 +399,7 @@ impl Random {
         (self.next() * count as f64) as usize
     }
 
-    /// Any of these.
+    /// One of these at random.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }

@@ -1,42 +1,42 @@
-//! Answers to a remote read: frames of chunks, those of a real Prometheus and those of the tests' making.
+//! Responses to a remote read: frames of chunks, from a real Prometheus and from the tests.
 
 use super::protobuf::{bytes, fields, number, take_varint, text, varint};
 use super::samples::Sample;
 use super::stub::Reply;
 
-/// What a real Prometheus answered, and what it was loaded with: `tests/data/remote_read/make` has made both.
+/// A response of a real Prometheus, and its samples. `tests/data/remote_read/make` has made both.
 const RESPONSE: &[u8] = include_bytes!("../../data/remote_read/response.bin");
 const SAMPLES: &str = include_str!("../../data/remote_read/samples.om");
 
-/// The first time in `RESPONSE`, and one after all of its times, in milliseconds.
+/// The first time in `RESPONSE`, and a time after all of its samples, in milliseconds.
 pub const START: i64 = 1_700_000_000_000;
 pub const END: i64 = START + 1_000_000_000;
 
 /// The values of the label `series` in `RESPONSE`.
 pub const NAMES: [&str; 7] = ["one", "two", "same", "counter", "gauge", "wild", "distances"];
 
-/// The type of the content.
+/// The content type.
 const STREAMED: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 
 /// `Chunk.Encoding.XOR`.
 const XOR: u64 = 1;
 
-/// An answer of these bytes, whose length it says.
+/// A response with this body and its length.
 pub fn reply(stream: impl AsRef<[u8]>) -> Reply {
     Reply::http(200, STREAMED, stream)
 }
 
-/// The head of an answer with these lines besides its type.
+/// The head of a response with these headers besides its type.
 pub fn head(lines: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {STREAMED}\r\n{lines}\r\n").into_bytes()
 }
 
-/// An answer of these frames, each of them in a chunk of HTTP.
+/// A response with these frames, each in one HTTP chunk.
 pub fn in_chunks(frames: &[Vec<u8>]) -> Reply {
     Reply::raw([head("Transfer-Encoding: chunked\r\n"), http_chunks(frames), b"0\r\n\r\n".to_vec()].concat())
 }
 
-/// Frames as chunks of HTTP, without an end.
+/// Frames as HTTP chunks, without the last chunk.
 pub fn http_chunks(frames: &[Vec<u8>]) -> Vec<u8> {
     let chunk = |frame: &Vec<u8>| [format!("{:x}\r\n", frame.len()).as_bytes(), frame, b"\r\n"].concat();
     frames.iter().flat_map(chunk).collect()
@@ -47,12 +47,12 @@ pub fn frame(message: &[u8]) -> Vec<u8> {
     [varint(message.len() as u64), crc32c::crc32c(message).to_be_bytes().to_vec(), message.to_vec()].concat()
 }
 
-/// All frames of the real answer, as they are.
+/// All frames of the real response, unchanged.
 pub fn whole() -> &'static [u8] {
     RESPONSE
 }
 
-/// One of the series of the real answer: a frame for each of its chunks.
+/// One of the series of the real response: a frame for each of its chunks.
 pub fn stored(name: &str) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     let mut rest = RESPONSE;
@@ -75,7 +75,7 @@ pub fn stored(name: &str) -> Vec<Vec<u8>> {
     frames
 }
 
-/// What Prometheus was loaded with for one of the series.
+/// The samples of one of the series in Prometheus.
 pub fn samples(name: &str) -> Vec<Sample> {
     let begin = format!("stored{{series=\"{name}\"}} ");
     let of_series = SAMPLES.lines().filter_map(|line| line.strip_prefix(&begin)?.split_once(' '));
@@ -93,7 +93,7 @@ pub fn series(labels: &[(&str, &str)], chunks: &[Vec<u8>]) -> Vec<u8> {
     bytes(1, &labels.chain(chunks).collect::<Vec<_>>().concat())
 }
 
-/// A chunk of samples at even distances, all of one value.
+/// A chunk of samples with equal distances and the same value.
 pub fn steady(first: i64, interval: i64, count: u16, value: f64) -> Vec<u8> {
     chunk(first, first + interval * i64::from(count - 1), XOR, &steady_data(first, interval, count, value))
 }
@@ -103,7 +103,7 @@ pub fn chunk(first: i64, last: i64, kind: u64, data: &[u8]) -> Vec<u8> {
     [number(1, first as u64), number(2, last as u64), number(3, kind), bytes(4, data)].concat()
 }
 
-/// The data of such a chunk. What does not change takes one bit of zero.
+/// The data of such a chunk. An unchanged delta or value takes one zero bit.
 pub fn steady_data(first: i64, interval: i64, count: u16, value: f64) -> Vec<u8> {
     let mut data = count.to_be_bytes().to_vec();
     data.extend(varint((first << 1 ^ first >> 63) as u64));

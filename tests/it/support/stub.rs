@@ -1,9 +1,8 @@
-//! An upstream that misbehaves as told: plain sockets, a thread a connection, every byte of an answer in the test's
-//! hand. It records the requests it saw, and ends when dropped. What numbers mean is never judged with it; for that
-//! there are real servers.
+//! An upstream that misbehaves as a test wants: plain sockets, a thread for each connection, and full control over the bytes of
+//! a response. It records its requests, and ends when dropped. It never judges numbers; real servers do.
 //!
-//! Most stubs have no remote read, and so their tests are about the range selectors that the mirror then asks for: a stub
-//! refuses reads by itself, and does not record them, unless it is told what to do upon them.
+//! Most stubs have no remote read, so that their tests are about the range selectors that replace it: a stub refuses reads, and
+//! does not record them, unless a test says how to respond.
 
 mod request;
 
@@ -21,7 +20,7 @@ use super::process::agent;
 
 pub use request::Request;
 
-/// No read or write of the stub waits longer, whatever the mirror does.
+/// The timeout of each read and write of the stub.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running stub.
@@ -43,7 +42,7 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// What the stub does upon a request.
+/// The behaviour of the stub on a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     bytes: Vec<u8>,
@@ -52,7 +51,7 @@ pub struct Reply {
     after: After,
 }
 
-/// What happens once the bytes of a reply are written.
+/// What happens after the bytes of a response.
 #[derive(Debug, Clone)]
 pub enum After {
     /// The connection waits for its next request.
@@ -63,16 +62,16 @@ pub enum After {
     Reset,
     /// It stays open and silent until the mirror closes it.
     Hang,
-    /// These bytes follow, over and over.
+    /// These bytes follow, repeated without an end.
     Repeat(Vec<u8>),
-    /// The same with this pause before each time.
+    /// The same, with this pause before each time.
     Trickle(Vec<u8>, Duration),
-    /// What this makes of 0, 1, 2 and so on follows, without an end.
+    /// The results of this function for 0, 1, 2 and so on follow, without an end.
     Count(fn(usize) -> Vec<u8>),
 }
 
 impl Reply {
-    /// Bytes as they are.
+    /// Unchanged bytes.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Reply {
         Reply { bytes: bytes.into(), delay: Duration::ZERO, pause: None, after: After::Serve }
     }
@@ -119,7 +118,7 @@ impl Reply {
         Reply { bytes: Reply::json(&body).bytes, ..self }
     }
 
-    /// The same, but then the connection does this.
+    /// The same, but then the connection behaves like this.
     pub fn then(self, after: After) -> Reply {
         Reply { after, ..self }
     }
@@ -164,39 +163,39 @@ impl Stub {
         Stub { address, shared, acceptor: Some(acceptor) }
     }
 
-    /// Starts a stub that hands on all but remote reads to a server at this URL, and gives its answers.
+    /// Starts a stub that forwards all requests except remote reads to a server at this URL, and returns its responses.
     pub fn in_front_of(url: String) -> Stub {
         Stub::start(move |request| {
             let url = format!("{url}{}", request.path);
             let parameters = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let answer = match request.method.as_str() {
+            let response = match request.method.as_str() {
                 "POST" => agent().post(url).send_form(parameters),
                 _ => agent().get(url).query_pairs(parameters).call(),
             };
-            let mut answer = answer.expect("an answer of the server behind the stub");
-            let text = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
-            Reply::http(answer.status().as_u16(), "application/json", text)
+            let mut response = response.expect("a response of the server behind the stub");
+            let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+            Reply::http(response.status().as_u16(), "application/json", text)
         })
     }
 
-    /// Behaves like this from now on, and forgets what it saw.
+    /// Behaves like this from now on, and forgets the recorded requests.
     pub fn behave(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(behaviour);
         self.shared.requests.lock().unwrap().clear();
     }
 
-    /// Does this upon remote reads from now on, and forgets those it saw.
+    /// Responds to remote reads like this from now on, and forgets the recorded ones.
     pub fn upon_reads(&self, behaviour: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.upon_reads.lock().unwrap() = Arc::new(behaviour);
         self.shared.reads.lock().unwrap().clear();
     }
 
-    /// How many remote reads were asked for.
+    /// The number of remote reads.
     pub fn reads(&self) -> usize {
         self.read_requests().len()
     }
 
-    /// The remote reads that were asked for.
+    /// The remote reads.
     pub fn read_requests(&self) -> Vec<Request> {
         self.shared.reads.lock().unwrap().clone()
     }
@@ -206,7 +205,7 @@ impl Stub {
         self.address.port()
     }
 
-    /// Connection details that lead here. They say the scrape interval, so that the mirror need not measure it.
+    /// Connection Details of the stub. They contain the scrape interval, so that the mirror need not measure it.
     pub fn details(&self) -> Value {
         json!({"host": self.address.ip().to_string(), "port": self.port(), "scrapeInterval": 15_000})
     }
@@ -221,7 +220,7 @@ impl Stub {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Those of them whose PromQL contains this text.
+    /// The requests whose PromQL contains this text.
     pub fn queries(&self, text: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.promql().contains(text)).collect()
     }
@@ -230,7 +229,7 @@ impl Stub {
 impl Drop for Stub {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the acceptor, which then sees that it is to end.
+        // Wakes the acceptor, which then ends.
         let _ = TcpStream::connect(self.address);
         for stream in self.shared.open.lock().unwrap().values() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -254,9 +253,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         open.insert(connection, stream.try_clone().expect("a second handle"));
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
-            // Whatever goes wrong here (the mirror hung up, mostly) ends the connection and nothing else.
+            // An error here, usually because the mirror has hung up, ends only the connection.
             let _ = serve(&stream, connection, &shared);
-            // Both handles have to go, or the mirror never sees the end.
+            // Both handles must be closed, or the mirror never sees the end.
             shared.open.lock().unwrap().remove(&connection);
         });
     }
@@ -304,7 +303,7 @@ fn serve(mut stream: &TcpStream, connection: usize, shared: &Shared) -> std::io:
     Ok(())
 }
 
-/// A small Prometheus in good order: one series `stub_metric{job="a"}`, of value 1.5 wherever it is asked for.
+/// A small, correct Prometheus: one series `stub_metric{job="a"}`, whose value is always 1.5.
 pub fn good(request: &Request) -> Reply {
     let labels = json!({"__name__": "stub_metric", "job": "a"});
     let seconds = |millis: i64| millis as f64 / 1000.0;

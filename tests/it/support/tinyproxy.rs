@@ -1,4 +1,4 @@
-//! A real proxy, and what it saw.
+//! A real proxy, and its log.
 
 use std::net::TcpStream;
 
@@ -6,10 +6,10 @@ use super::process::{Server, wait_until};
 
 /// The user of every proxy of the tests.
 pub const USER: &str = "ever";
-/// The password. The proxy takes no characters that have a meaning in a URL.
+/// The password. tinyproxy does not accept characters that have a meaning in a URL.
 pub const PASSWORD: &str = "hush-hush";
 
-/// A running tinyproxy, which asks for a password.
+/// A running tinyproxy, which requires a password.
 pub struct Tinyproxy {
     server: Server,
 }
@@ -28,7 +28,7 @@ impl Tinyproxy {
         proxy
     }
 
-    /// Kills it; whoever is connected through it is cut off.
+    /// Kills it, which cuts the connections through it.
     pub fn kill(&self) {
         self.server.order("KILL");
         wait_until(|| "the proxy is gone".to_owned(), || TcpStream::connect(self.address()).is_err());
@@ -55,7 +55,7 @@ impl Tinyproxy {
         format!("http://{credentials}{}", self.address())
     }
 
-    /// How often it was asked for a connection to this host and port.
+    /// How many connections to this host and port it was asked for.
     pub fn tunnels(&self, to: &str) -> usize {
         self.server.log().matches(&format!("CONNECT {to} HTTP/1.1")).count()
     }

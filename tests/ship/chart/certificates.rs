@@ -1,4 +1,4 @@
-//! Authorities of one's own, as StackState's charts have them.
+//! CA certificates of the site, as StackState's charts configure them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn with_pem(pem: &str) -> Install {
     Install::promised().values(&custom.to_string())
 }
 
-/// Wants a ConfigMap mounted as the directory of authorities.
+/// Checks that a ConfigMap is mounted as the directory of CA certificates.
 fn check_mounted(rendered: &Manifests, config_map: &str) {
     assert_eq!(rendered.variable("CA_PATH"), Some("/etc/prometheusmirror/certificates"));
     let volume = json!({"name": "certificates", "configMap": {"name": config_map, "defaultMode": 0o444}});

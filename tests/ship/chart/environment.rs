@@ -1,4 +1,4 @@
-//! Environment variables that users add, to be read by everybody or by nobody.
+//! Environment variables that users add.
 
 use prometheusmirror::settings::TABLE;
 use serde_json::json;

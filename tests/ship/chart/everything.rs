@@ -1,11 +1,11 @@
-//! Everything on at once.
+//! All options at once.
 
 use super::helm::Install;
 
 /// The values that turn everything on.
 const VALUES: &str = include_str!("everything.yaml");
 
-/// The text that only secrets may hold when everything is on.
+/// The text that only Secrets may contain if everything is on.
 pub const SECRETS: [&str; 4] = ["hush-key", "hush-proxy", "hush-variable", "hush-upstream"];
 
 /// The installation with everything on.
@@ -89,7 +89,7 @@ fn what_is_secret_stands_in_secrets_alone() {
     assert!(SECRETS.iter().all(|secret| data.contains(secret)), "the secrets are somewhere");
 }
 
-/// What stands in a Secret.
+/// The content of a Secret.
 fn decoded(secret: &serde_json::Value) -> String {
     secret["data"].as_object().unwrap().values().map(|text| super::key::decoded(text.as_str().unwrap())).collect()
 }

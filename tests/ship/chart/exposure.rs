@@ -1,4 +1,4 @@
-//! How the mirror is reached: its Service, an Ingress, an HTTPRoute, and by the Prometheus that watches it.
+//! How the mirror is reached: by its Service, an Ingress, an HTTPRoute, and by the Prometheus that scrapes it.
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ fn a_route_leads_from_its_gateways_to_the_service() {
         let backend = json!({"group": "", "kind": "Service", "name": name, "port": port, "weight": 1});
         json!([{"matches": [{"path": path}], "backendRefs": [backend]}])
     };
-    // With what the server adds, so that it is the same when it is applied again.
+    // With the fields that the server adds, so that it is the same when it is applied again.
     let gateway = |mut rest: Value| {
         rest["group"] = json!("gateway.networking.k8s.io");
         rest["kind"] = json!("Gateway");
@@ -177,7 +177,7 @@ fn a_route_leads_from_its_gateways_to_the_service() {
     refused("parentRefs: [{name: g}, {name: g}]", &["parentRefs"]);
     let hosts: Vec<_> = (0..17).map(|n| format!("h{n}.example")).collect();
     refused(&format!("parentRefs: [{{name: g}}], hostnames: [{}]", hosts.join(", ")), &["hostnames", "16"]);
-    // The renderer wants of every object that it has no null.
+    // The renderer requires that no object contains null.
     let nulls = "httpRoute: {enabled: true, parentRefs: [{name: g, namespace: null, kind: null}]}";
     let rendered = Install::promised().values(nulls).render();
     assert_eq!(rendered.only("HTTPRoute")["spec"]["parentRefs"], json!([gateway(json!({"name": "g"}))]));
@@ -205,7 +205,7 @@ fn a_monitor_finds_the_service_in_the_namespace_of_the_release() {
         }],
     });
     assert_eq!(monitor["spec"], expected);
-    // What it selects by are labels of the Service itself.
+    // It selects by labels of the Service itself.
     let labels = rendered.only("Service")["metadata"]["labels"].as_object().unwrap();
     let selector = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
     assert!(selector.iter().all(|(name, value)| labels.get(name) == Some(value)), "{labels:?}");

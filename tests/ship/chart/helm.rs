@@ -1,4 +1,4 @@
-//! The helms, and an installation that each of them renders.
+//! The versions of helm, and an installation that each of them renders.
 
 use std::fs;
 use std::io::Write;
@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 use super::manifests::Manifests;
 use crate::support::process::tool;
 
-/// The helms that render everything: the newest, and one of the line before.
+/// The versions of helm that render everything: the newest, and one of the previous major version.
 pub const HELMS: [&str; 2] = ["4.3.1", "3.17.3"];
 
-/// The key that an installation has unless the test says otherwise.
+/// The key of an installation, unless a test gives another.
 pub const KEY: &str = "the-key-of-the-tests";
 
 /// The chart.
@@ -19,11 +19,11 @@ pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("chart")
 }
 
-/// Runs a helm, which reads what `input` says from its standard input.
+/// Runs a helm with this standard input.
 pub fn helm(version: &str, args: &[&str], input: &str) -> Output {
     let mut child = Command::new(tool(&format!("helm-{version}/helm")))
         .args(args)
-        // Whatever cluster, plugins and repositories the machine has are of no concern.
+        // Clusters, plugins and repositories of the machine have no effect.
         .env_clear()
         .env("HOME", "/nonexistent")
         .env("KUBECONFIG", "/nonexistent")
@@ -32,17 +32,17 @@ pub fn helm(version: &str, args: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("start helm");
-    // A helm that finds fault with its arguments may end without reading.
+    // A helm that refuses its arguments may end without reading.
     let _ = child.stdin.take().expect("a piped stdin").write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
-/// What a run has to say for itself.
+/// The output of a run.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// An installation of a chart: what it is called, and what it is given.
+/// An installation of a chart: its name and its values.
 #[derive(Clone)]
 pub struct Install {
     chart: PathBuf,
@@ -52,17 +52,17 @@ pub struct Install {
 }
 
 impl Install {
-    /// The one that is promised to work: a release `prometheusmirror` that is given a key.
+    /// The documented installation: a release `prometheusmirror` with a key.
     pub fn promised() -> Install {
         Install::without_key().set(&format!("global.apiKey={KEY}"))
     }
 
-    /// The same without what is required.
+    /// The same without the required values.
     pub fn without_key() -> Install {
         Install::of(&chart())
     }
 
-    /// One of another chart, or of a copy of this.
+    /// An installation of another chart, or of a copy of this.
     pub fn of(chart: &Path) -> Install {
         let name = "prometheusmirror".to_owned();
         Install { chart: chart.to_owned(), name, arguments: Vec::new(), values: String::new() }
@@ -85,24 +85,24 @@ impl Install {
         self.with(&["--set", assignment])
     }
 
-    /// With a values file that holds this.
+    /// With a values file with this content.
     pub fn values(mut self, yaml: &str) -> Install {
         assert!(self.values.is_empty(), "one file of values");
         self.values = yaml.to_owned();
         self
     }
 
-    /// What both helms render of it, which is the same.
+    /// The manifests that both versions of helm render, which are the same.
     pub fn render(&self) -> Manifests {
         let [newer, older] = HELMS.map(|version| {
             let output = self.run(version, "template", &[]);
             assert!(output.status.success(), "{}: {}", self.described(version), text(&output));
-            // Warnings go there, too, and nobody is to see any.
+            // Warnings go there, too, and there must be none.
             assert!(output.stderr.is_empty(), "{}: {}", self.described(version), text(&output));
             String::from_utf8(output.stdout).unwrap()
         });
         let rendered = Manifests::parse(&newer);
-        // They differ in the empty lines between documents, and in nothing else.
+        // They differ only in the empty lines between documents.
         let other = Manifests::parse(&older);
         let difference = rendered.lines().into_iter().zip(other.lines()).find(|(newer, older)| newer != older);
         assert_eq!(difference, None, "the helms differ: {}", self.described("3 and 4"));
@@ -110,7 +110,7 @@ impl Install {
         rendered
     }
 
-    /// Wants both helms to refuse it, with a sentence that contains all of these.
+    /// Checks that both versions of helm refuse it, with a sentence that contains all of these.
     pub fn check_refused(&self, says: &[&str]) {
         for version in HELMS {
             let output = self.run(version, "template", &[]);
@@ -137,8 +137,8 @@ impl Install {
         helm(version, &args, &self.values)
     }
 
-    /// The notes that follow an installation. Only helm 4 shows them without a cluster, so both render a copy of the
-    /// chart in which they are part of a manifest, and that of helm 4 has to be what it shows.
+    /// The notes after an installation. Only helm 4 shows them without a cluster, so both render a copy of the chart in which the
+    /// notes are part of a manifest. That of helm 4 must be what it shows.
     pub fn notes(&self) -> String {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("chart");

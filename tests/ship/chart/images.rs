@@ -1,4 +1,4 @@
-//! Where the image comes from, the same for every container.
+//! The source of the image, which is the same for every container.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::helm::Install;
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Wants every container to have this image.
+/// Checks that every container has this image.
 fn check(install: Install, expected: &str) {
     for (name, pod) in install.render().pods() {
         let containers = pod["containers"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The key: kept to the character, mounted as a file, and repeated by nobody.
+//! The API key: unchanged to the character, mounted as a file, and in no other place.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::helm::{Install, KEY};
 
-/// What a text of a Secret stands for.
+/// The decoded text of a Secret.
 pub fn decoded(text: &str) -> String {
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
@@ -69,7 +69,7 @@ fn a_missing_key_is_asked_for_with_the_command_that_gives_it() {
 
 #[test]
 fn a_key_that_cannot_be_kept_is_refused_and_not_repeated() {
-    // What it was given, what is said of it, and what of it must not be seen.
+    // The value, the error, and the text that the error must not contain.
     let check = |install: Install, says: &[&str], hidden: &str| {
         install.check_refused(&[&["global.apiKey"], says].concat());
         for version in super::helm::HELMS {
@@ -140,7 +140,7 @@ fn exactly_one_source_of_the_key_is_allowed() {
     let maps =
         &["global.apiKey.fromSecret and global.apiKeyFromSecret are both given", "--set global.apiKey.fromSecret= or"];
     Install::without_key().set("global.apiKey.fromSecret=a,global.apiKeyFromSecret=b").check_refused(maps);
-    // An emptied map counts for nothing, nor does its entry.
+    // An emptied map counts as absent, and so does its entry.
     let emptied = "global.apiKey.fromSecret=,global.apiKey.key=theirs,global.apiKeyFromSecret=b";
     let volume = &Install::without_key().set(emptied).render().pod()["volumes"][0]["secret"].clone();
     assert_eq!((&volume["secretName"], &volume["items"][0]["key"]), (&json!("b"), &json!("apiKey")));
@@ -154,7 +154,7 @@ fn exactly_one_source_of_the_key_is_allowed() {
     check(entry, "global.apiKeySecretEntry must be the name of an entry");
 }
 
-/// On an upgrade Helm deletes the objects that a release had and has no more, whoever else uses them.
+/// On an upgrade, Helm deletes the objects that a release no longer has, even if others use them.
 #[test]
 fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
     let check = |install: Install, value: &str, name: &str| {
@@ -171,7 +171,7 @@ fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
     let certificates = "global.customCertificates.enabled=true,global.customCertificates.configMapName=";
     let certificates = Install::promised().set(&format!("{certificates}prometheusmirror-certificates"));
     check(certificates, "global.customCertificates.configMapName", "prometheusmirror-certificates");
-    // Whatever it is used for, and whichever of the chart's objects it is.
+    // Regardless of its purpose, and of which object of the chart it is.
     for suffix in ["", "-env", "-proxy", "-upstreams"] {
         let name = format!("prometheusmirror{suffix}");
         check(new().set(&format!("global.apiKeyFromSecret={name}")), "global.apiKeyFromSecret", &name);
@@ -193,14 +193,14 @@ fn an_object_of_the_chart_is_not_taken_for_one_of_the_users() {
             &name,
         );
     }
-    // One that was created by an earlier revision would go.
+    // One from an earlier revision would be deleted.
     let account = |create: bool| {
         let values = format!("serviceAccount: {{create: {create}, name: prometheusmirror}}");
         Install::promised().values(&values)
     };
     check(account(false), "serviceAccount.name", "\"prometheusmirror\"");
     assert_eq!(account(true).render().only("ServiceAccount")["metadata"]["name"], "prometheusmirror");
-    // A Secret and a ConfigMap of one name are two objects.
+    // A Secret and a ConfigMap with the same name are two objects.
     Install::promised().values("upstreamFiles: [{name: f, secret: prometheusmirror-dashboard}]").render();
 }
 

@@ -1,14 +1,14 @@
-//! What Kubernetes refuses in a pod, in how pods are scaled and replaced, and in what reaches them: Helm would have changed other
-//! objects by then, so the chart refuses it before. What is wrong here is known from the validation of Kubernetes.
+//! Values that Kubernetes refuses, in pods, scaling, rollouts and routes. Helm would have changed other objects before the
+//! refusal, so the chart refuses them first. The rules are those of Kubernetes' validation.
 
 use super::helm::Install;
 
-/// Wants values to be refused with these words.
+/// Checks that values are refused with these words.
 fn check(values: &str, says: &[&str]) {
     Install::promised().values(values).check_refused(says);
 }
 
-/// Wants each of these to render.
+/// Checks that each of these renders.
 fn check_renders(all: &[&str]) {
     for values in all {
         Install::promised().values(values).render();
@@ -79,7 +79,7 @@ fn a_request_is_a_quantity_and_within_its_limit() {
     }
     check("resources: {limits: {memory: 1GB}}", &["resources.limits.memory", "\"1GB\" is not a quantity"]);
     check("resources: {requests: {mem: 1Gi}}", &["resources.requests: \"mem\" is not a resource"]);
-    // The limit of memory is 512Mi unless another is given.
+    // The default limit of memory is 512Mi.
     for (resource, request, limit) in [
         ("memory", "513Mi", "512Mi"),
         ("memory", "1Gi", "512Mi"),

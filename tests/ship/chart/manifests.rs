@@ -1,16 +1,16 @@
-//! Manifests as values: parsed, checked for what none may have, and looked up.
+//! Manifests as values: parsed, checked for what no manifest may contain, and looked up.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
-/// What an installation renders to.
+/// The manifests of an installation.
 pub struct Manifests {
     text: String,
     all: Vec<Value>,
 }
 
 impl Manifests {
-    /// Parses what a helm printed, and wants of every document that it is an object without a null.
+    /// Parses the output of helm, and checks that every document is an object without null.
     pub fn parse(text: &str) -> Manifests {
         let all: Vec<Value> = parse(text);
         for object in &all {
@@ -32,12 +32,12 @@ impl Manifests {
         self.text.lines().filter(|line| !line.trim().is_empty()).collect()
     }
 
-    /// The text of it.
+    /// The whole text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What kinds of objects there are, each with its name after a slash, in order.
+    /// The kinds of the objects, each with its name after a slash, sorted.
     pub fn list(&self) -> Vec<String> {
         let name = |object: &Value| format!("{}/{}", kind(object), object["metadata"]["name"].as_str().unwrap());
         let mut list: Vec<_> = self.all.iter().map(name).collect();
@@ -83,7 +83,7 @@ impl Manifests {
         self.container()["env"].as_array().unwrap().iter().collect()
     }
 
-    /// The specs of all pods with what they are called: those of the mirror, and the one that tests it.
+    /// The specs of all pods with their names: those of the mirror, and the one of the test.
     pub fn pods(&self) -> [(&'static str, &Value); 2] {
         [("mirror", self.pod()), ("test", &self.only("Pod")["spec"])]
     }
@@ -94,7 +94,7 @@ pub fn kind(object: &Value) -> &str {
     object["kind"].as_str().unwrap()
 }
 
-/// The documents of a YAML text. A key that is there twice is an error.
+/// The documents of a YAML text. A repeated key is an error.
 pub fn parse(text: &str) -> Vec<Value> {
     let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     documents.iter().map(json).collect()
@@ -116,7 +116,7 @@ fn json(yaml: &Yaml) -> Value {
     }
 }
 
-/// Where there is a null in a value, which Kubernetes would take for something left out, or an error.
+/// The places of null in a value, which Kubernetes would treat as left out, or as an error.
 fn null_in(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some(String::new()),

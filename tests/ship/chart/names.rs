@@ -1,4 +1,4 @@
-//! What things are called, and how they are labelled.
+//! The names and labels of objects.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use super::everything::everything;
 use super::helm::{Install, chart, copy_folder};
 use super::manifests::{Manifests, kind};
 
-/// The name of the Service, which is that of everything.
+/// The name of the Service, which all objects share.
 fn name_of(install: &Install) -> String {
     let rendered = install.render();
     let name = rendered.only("Service")["metadata"]["name"].as_str().unwrap().to_owned();
     assert_eq!(rendered.only("Deployment")["metadata"]["name"], *name);
     for object in rendered.list() {
-        // That of the test is shorter, since it is a host name, too.
+        // The name of the test pod is shorter, since it is a host name, too.
         let name = if object.starts_with("Pod/") { name[..name.len().min(58)].trim_end_matches('-') } else { &name };
         assert!(object.split_once('/').unwrap().1.starts_with(name), "{object}");
     }
@@ -50,7 +50,7 @@ fn names_can_be_chosen() {
     check("nameOverride=mine", "mine");
     check("fullnameOverride=mirror", "mirror");
     check(&format!("fullnameOverride={}", "m".repeat(63)), &"m".repeat(63));
-    // Cut where a dash would be the last, of which there may be several.
+    // Cut before dashes at the end, of which there may be several.
     let dashes = format!("{}---end", "m".repeat(56));
     check(&format!("nameOverride={dashes}"), &format!("mine-{}", "m".repeat(56)));
     let text = Install::promised().with(&["--set-string", "fullnameOverride=on"]);
@@ -77,7 +77,7 @@ fn objects_are_in_the_namespace_that_is_asked_for() {
     let rendered = install.render();
     for object in rendered.all() {
         let namespace = if kind(object) == "ServiceMonitor" { "observers" } else { "elsewhere" };
-        // What users bring themselves is as they wrote it.
+        // Names of the users' own objects are unchanged.
         if object["metadata"]["labels"].is_object() {
             assert_eq!(object["metadata"]["namespace"], namespace, "{object}");
         }
@@ -101,7 +101,7 @@ fn objects_are_in_the_namespace_that_is_asked_for() {
     }
 }
 
-/// Where labels stand: of every object, and of the pods of the Deployment.
+/// The places of labels: every object, and the pods of the Deployment.
 fn labels(rendered: &Manifests) -> Vec<(String, &Value)> {
     let own = rendered.all().iter().filter(|object| object["metadata"]["labels"].is_object());
     let of_objects = own.map(|object| (kind(object).to_owned(), &object["metadata"]["labels"]));
@@ -152,7 +152,7 @@ fn a_label_of_one_object_wins_over_one_of_all() {
     }
 }
 
-/// The version of a build from source may have a plus, which a label may not.
+/// The version of a build from source may contain a plus, which a label may not.
 #[test]
 fn the_version_of_the_chart_is_a_label_whatever_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ fn a_label_that_kubernetes_refuses_is_refused_before() {
     Install::promised().values(&values).render();
 }
 
-/// Where pods are chosen by labels: the selectors of a rendering, wherever they stand.
+/// The selectors of pods in a rendering, in all places.
 fn selectors(value: &Value, found: &mut Vec<Value>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, field)| match name.as_str() {
@@ -217,7 +217,7 @@ fn pods_are_found_by_three_labels_that_no_value_changes() {
             "app.kubernetes.io/component": component,
         })
     };
-    // Of the Service, the Deployment, its spread, the budget, the policy and the monitor; and of the policy the test's.
+    // Of the Service, the Deployment, its spread, the budget, the policy and the monitor; and the test pod in the policy.
     let of_mirror = found.iter().filter(|found| **found == selector("mirror")).count();
     let of_test = found.iter().filter(|found| **found == selector("test")).count();
     assert_eq!((of_mirror, of_test, found.len()), (6, 1, 7), "{found:?}");

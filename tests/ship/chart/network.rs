@@ -1,4 +1,4 @@
-//! The NetworkPolicy: who reaches the mirror, and whom it reaches.
+//! The NetworkPolicy: which pods reach the mirror, and what it reaches.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn the_mirror_is_reached_at_its_port_from_where_it_is_said() {
     let own = json!([{"podSelector": {}}]);
     check("", 9900, own.clone());
     check("port: 8080", 8080, own.clone());
-    // What a policy sees is the port of the pod.
+    // A policy sees the port of the pod.
     check("port: 80", 9900, own.clone());
     check("networkPolicy: {ingress: {namespaces: null, from: null}}", 9900, own);
     check("networkPolicy: {ingress: {namespaces: [a, b]}}", 9900, json!([namespace("a"), namespace("b")]));
@@ -109,7 +109,7 @@ fn the_mirror_reaches_its_proxy_at_the_port_of_that() {
     }
 }
 
-/// Kubernetes takes no network whose address has bits beyond the prefix. What is right here is known by hand.
+/// Kubernetes refuses a network whose address has bits after the prefix. The right results here were found by hand.
 #[test]
 fn a_network_is_one_as_kubernetes_takes_it() {
     let wherever = [
@@ -176,7 +176,7 @@ fn a_network_is_one_as_kubernetes_takes_it() {
     }
 }
 
-/// A selector that is empty is one, too.
+/// An empty selector is a selector, too.
 #[test]
 fn a_peer_is_one_as_kubernetes_takes_it() {
     let policy = |peer: &str| {

@@ -1,11 +1,11 @@
-//! The notes that follow an installation.
+//! The notes after an installation.
 
 use serde_json::Value;
 
 use super::everything::{SECRETS, everything};
 use super::helm::{Install, KEY};
 
-/// Wants the notes to have these, and not those.
+/// Checks that the notes contain these, and not those.
 fn check(install: Install, says: &[&str], not: &[&str]) {
     let notes = install.notes();
     for part in says {
@@ -50,7 +50,7 @@ fn the_notes_warn_of_the_key_of_the_documentation() {
     for key in ["API_KEY", "choose-a-key"] {
         let named = format!("{warning} {key}, which");
         check(Install::without_key().set(&format!("global.apiKey={key}")), &["Warnings:", &named], &[]);
-        // The example is in one of the pages.
+        // The example is in a page of the documentation.
         let example = format!("--set global.apiKey={key}");
         let pages = [include_str!("../../../chart/README.md"), include_str!("../../../docs/install.md")];
         assert!(pages.iter().any(|page| page.contains(&example)), "{key}");
@@ -81,7 +81,7 @@ fn the_notes_warn_where_something_is_open() {
     check(Install::promised().set(ingress).set("ingress.tls[0].secretName=t"), &[], &["The Ingress has no TLS"]);
     let route = "httpRoute.enabled=true,httpRoute.parentRefs[0].name=g";
     check(Install::promised().set(route), &["listener of the gateway without TLS"], &[]);
-    // Nothing to warn of.
+    // No warnings.
     check(Install::promised().set(named).set("networkPolicy.enabled=true,requireApiKey=true"), &[], &["Warnings"]);
     check(everything(), &["is a LoadBalancer", "gateway"], &[upstream, policy, key, "no TLS"]);
 }

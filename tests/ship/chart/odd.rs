@@ -1,4 +1,4 @@
-//! Odd values that are legal as such: what is of the wrong shape is refused by name, and what is a text stays one.
+//! Unusual values: those of a wrong shape are refused by name, and texts stay texts.
 
 use super::helm::Install;
 

@@ -1,4 +1,4 @@
-//! How the pods are run: looked after, replaced, multiplied and placed.
+//! How pods are run: probes, replacement, scaling and placement.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn an_update_never_has_fewer_pods_than_before() {
     assert_eq!(strategy(Install::promised()), rolling);
     let other = strategy(Install::promised().set("strategy.rollingUpdate.maxSurge=25%"));
     assert_eq!(other["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": "25%"}));
-    // No other type goes with how to roll.
+    // No other type allows parameters of a rolling update.
     assert_eq!(strategy(Install::promised().set("strategy.type=Recreate")), json!({"type": "Recreate"}));
     assert_eq!(strategy(Install::promised().set("strategy=null")), Value::Null);
 }
@@ -144,7 +144,7 @@ fn what_a_pod_may_have_besides_is_passed_on() {
     for field in ["priorityClassName", "nodeSelector", "tolerations", "affinity"] {
         assert_eq!(pod[field], values[field], "{field}");
     }
-    // The pod that tests goes where the others may, and is of no importance.
+    // The test pod runs where the others may, with no priority.
     let test = &rendered.only("Pod")["spec"];
     for (field, is_there) in
         [("nodeSelector", true), ("tolerations", true), ("affinity", false), ("priorityClassName", false)]
@@ -164,7 +164,7 @@ fn what_a_pod_may_have_besides_is_passed_on() {
     assert_eq!(pod["dnsConfig"], json!({"searches": ["svc.cluster.example"], "options": [option]}));
     assert_eq!(pod["dnsPolicy"], "ClusterFirst");
     assert_eq!(rendered.only("Deployment")["spec"]["revisionHistoryLimit"], 0);
-    // None of it unless asked for.
+    // None of it by default.
     let plain = Install::promised().render();
     for field in [
         "priorityClassName",
@@ -193,7 +193,7 @@ fn a_volume_of_a_name_that_is_taken_is_refused() {
     check("[{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]", "\"a\"");
 }
 
-/// Kubernetes demands texts there, and `--set` and YAML make numbers and booleans of what looks like them.
+/// Kubernetes requires texts there, but `--set` and YAML turn some texts into numbers and booleans.
 #[test]
 fn values_of_labels_and_taints_are_texts_however_they_are_given() {
     let term = "{weight: 5, preference: {matchExpressions: [{key: gpu, operator: In, values: [false, 2]}]}}";

@@ -1,4 +1,4 @@
-//! The proxy through which Prometheus is asked.
+//! The proxy to Prometheus.
 
 use serde_json::json;
 
@@ -39,13 +39,13 @@ fn without_a_proxy_nothing_is_said_of_one() {
 }
 
 #[test]
-fn what_is_asked_directly_is_a_list() {
+fn hosts_that_bypass_the_proxy_are_a_list() {
     let check = |set: &str, expected: &str| {
         assert_eq!(with_proxy("http://proxy.example").set(set).render().variable("NO_PROXY"), Some(expected), "{set}");
     };
     check("noProxy={.svc,10.0.0.0/8}", ".svc,10.0.0.0/8");
     check("noProxy={*}", "*");
-    // A variable that is empty would count as not given, and the default is not nothing.
+    // An empty variable would count as not given, and the default is not empty.
     let nothing = with_proxy("http://proxy.example").with(&["--set-json", "noProxy=[]"]).render();
     assert_eq!(nothing.variable("NO_PROXY"), Some(","));
 }
@@ -77,7 +77,7 @@ fn another_proxy_replaces_the_pods() {
     let annotations = |install: Install| install.render().only("Deployment")["spec"]["template"]["metadata"].clone();
     let (one, other) = (annotations(with_proxy("http://one")), annotations(with_proxy("http://other")));
     assert_ne!(one["annotations"]["checksum/restart"], other["annotations"]["checksum/restart"]);
-    // Also where somebody's annotation has the same name.
+    // Also if an annotation of a user has the same name.
     let theirs = with_proxy("http://proxy.example:3128").set("podAnnotations.checksum/restart=x").render();
     let theirs = &theirs.only("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/restart"];
     assert_eq!(theirs.as_str().map(str::len), Some(64), "{theirs}");

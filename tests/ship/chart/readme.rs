@@ -1,4 +1,4 @@
-//! What is said of the values: by the comments in values.yaml, by the schema, and by the table in the README, alike.
+//! The comments in values.yaml, the schema, and the table in the README describe the same values in the same words.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +13,10 @@ fn file(name: &str) -> String {
     fs::read_to_string(chart().join(name)).unwrap()
 }
 
-/// The values that have a comment right before them, with what it says, in order.
+/// The values with a comment directly before them, and that comment, in order.
 fn comments() -> Vec<(String, String)> {
     let (mut found, mut comment) = (Vec::new(), Vec::new());
-    // The maps that a line stands in, each with its indentation.
+    // The maps that contain a line, each with its indentation.
     let mut maps: Vec<(usize, String)> = Vec::new();
     for line in file("values.yaml").lines() {
         let (text, indentation) = (line.trim_start(), line.len() - line.trim_start().len());
@@ -47,7 +47,7 @@ fn value_of(path: &str) -> Value {
     path.split('.').fold(values, |value, name| value[name].clone())
 }
 
-/// The values that are no maps, or empty ones.
+/// The values that are not maps, or empty ones.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value.as_object().filter(|fields| !fields.is_empty()) {
         Some(fields) => fields.iter().for_each(|(name, field)| {

@@ -1,4 +1,4 @@
-//! What clusters that are locked down ask of a pod: the Pod Security Standard "restricted", and more than that.
+//! What locked-down clusters require of a pod: the Pod Security Standard "restricted", and more.
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn no_pod_says_as_whom_it_runs_so_that_the_cluster_can() {
             for field in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"] {
                 assert!(contexts.iter().all(|context| context.get(field).is_none()), "{name}: {field}");
             }
-            // What is mounted can be read by whoever that is.
+            // Any user can read mounted files.
             for volume in pod["volumes"].as_array().unwrap() {
                 let mode = volume.pointer("/secret/defaultMode").or(volume.pointer("/configMap/defaultMode"));
                 assert!(volume.get("emptyDir").is_some() || mode == Some(&json!(0o444)), "{name}: {volume}");

@@ -1,4 +1,4 @@
-//! What the chart sets, taken by the real server: its variables, and its files as a kubelet mounts them.
+//! The real server accepts what the chart sets: its variables, and its files as a kubelet mounts them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,10 +17,10 @@ use super::helm::{Install, KEY};
 use super::key::decoded;
 use super::manifests::Manifests;
 
-/// What is in a cluster already: the name of a Secret or ConfigMap, and a file in it.
+/// An object that exists in the cluster: the name of a Secret or ConfigMap, and a file in it.
 type Present<'a> = (&'a str, &'a str, String);
 
-/// A pod on this machine: the files that its container sees, below a folder, and its variables.
+/// A pod on this machine: the files of its container, below a folder, and its variables.
 struct Pod {
     _folder: TempDir,
     variables: Vec<String>,
@@ -50,14 +50,14 @@ impl Pod {
         Pod { variables: variables.collect(), arguments, _folder: folder }
     }
 
-    /// Starts the mirror in it, but for the port and the address.
+    /// Starts the mirror in it, with another port and address.
     fn start(&self) -> Mirror {
         let wrapper: Vec<&str> = ["env", "-i"].into_iter().chain(self.variables.iter().map(String::as_str)).collect();
         Mirror::start_under(&wrapper, &[])
     }
 }
 
-/// The files of a volume, by name: those of a Secret or a ConfigMap that is present or rendered, or none.
+/// The files of a volume, by name: those of a Secret or a ConfigMap that exists or is rendered, or none.
 fn files_of(rendered: &Manifests, volume: &Value, present: &[Present<'_>]) -> Vec<(String, String)> {
     let source = volume.pointer("/secret/secretName").or(volume.pointer("/configMap/name"));
     let of_source = present.iter().filter(|(object, ..)| source.is_some_and(|source| source == object));
@@ -86,7 +86,7 @@ fn files_of(rendered: &Manifests, volume: &Value, present: &[Present<'_>]) -> Ve
     volume.get("configMap").map(|map| files(entries("ConfigMap", &map["name"]))).unwrap_or_default()
 }
 
-/// Puts files into a folder as a kubelet does: links, by way of another link, to a folder of the present version.
+/// Writes files into a folder like a kubelet: links, by way of another link, to a folder with the current version.
 fn project(files: &[(String, String)], folder: &Path) {
     fs::create_dir_all(folder.join("..2026_11_25")).unwrap();
     symlink("..2026_11_25", folder.join("..data")).unwrap();
@@ -96,7 +96,7 @@ fn project(files: &[(String, String)], folder: &Path) {
     }
 }
 
-/// Wants the pod of `helm test` to be content with a mirror, which it finds under the name of the Service.
+/// Checks that the pod of `helm test` accepts a mirror, which it finds by the name of the Service.
 fn check_tested(rendered: &Manifests, mirror: &Mirror) {
     let pod = Pod::new(rendered, &rendered.only("Pod")["spec"], &[]);
     let [check, url] = pod.arguments.as_slice() else { panic!("{:?}", pod.arguments) };
@@ -112,8 +112,8 @@ fn check_tested(rendered: &Manifests, mirror: &Mirror) {
 fn the_server_takes_what_the_chart_sets() {
     let rendered = Install::promised().render();
     let mirror = Pod::new(&rendered, rendered.pod(), &[]).start();
-    let answer = mirror.get("/-/ready");
-    assert_eq!((answer.status, answer.key.as_deref()), (200, Some(KEY)));
+    let response = mirror.get("/-/ready");
+    assert_eq!((response.status, response.key.as_deref()), (200, Some(KEY)));
     check_tested(&rendered, &mirror);
 }
 
@@ -137,11 +137,11 @@ fn the_server_takes_everything_that_the_chart_can_set() {
     let mirror = Pod::new(&rendered, rendered.pod(), &present).start();
     check_tested(&rendered, &mirror);
 
-    // With the authority from the ConfigMap, and not by the proxy, which is for names with a dot.
+    // With the CA from the ConfigMap, and without the proxy, which is for names with a dot.
     let url = prometheus.url("/").replace("http://127.0.0.1", &format!("https://ever:{ENCODED}@localhost"));
     let verdict = |url: &str| mirror.post("/api/connection", &json!({"connectionDetails": {"url": url}})).json;
     wait_until(|| format!("the connection is good: {}", verdict(&url)), || verdict(&url)["status"] == "OK");
-    // By the name that the notes show, with the credentials and the authority of the upstreams file.
+    // By the name in the notes, with the credentials and the CA of the upstreams file.
     let named = mirror.post("/api/connection", &json!({"connectionDetails": {"upstream": "mine"}})).json;
     assert_eq!(named["status"], "OK", "{named}: {}", mirror.log());
     let elsewhere = verdict("https://127.0.0.1:1/")["error"].to_string();

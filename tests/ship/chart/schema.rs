@@ -1,4 +1,4 @@
-//! The schema of the values, which both helms hold them to, and what the chart says of itself.
+//! The schema of the values, which both versions of helm enforce, and the metadata of the chart.
 
 use serde_json::{Value, json};
 
@@ -15,14 +15,14 @@ pub fn schema() -> Value {
 pub struct Property {
     /// The name of the value.
     pub path: String,
-    /// What the schema says of it.
+    /// Its schema.
     pub schema: Value,
-    /// Whether there has to be one.
+    /// Whether it is required.
     pub is_required: bool,
 }
 
 impl Property {
-    /// What it is for; of a map with values of its own, nothing.
+    /// Its description; a map with values of its own has none.
     pub fn description(&self) -> Option<&str> {
         self.schema["description"].as_str()
     }
@@ -85,7 +85,7 @@ fn the_schema_stands_alone() {
 
 #[test]
 fn a_value_taken_away_is_done_without_or_asked_for_by_name() {
-    // What is turned on asks for these, which is for other tests.
+    // Enabled features require these, which other tests check.
     let needed = [
         "global.apiKey",
         "global.customCertificates.pemData",
@@ -100,7 +100,7 @@ fn a_value_taken_away_is_done_without_or_asked_for_by_name() {
         let (_, name) = path.rsplit_once('.').unwrap_or(("", &path));
         Install::promised().set(&format!("{path}=null")).check_refused(&[name]);
     }
-    // All of the others at once, but for maps that would take others with them.
+    // All others at once, except maps that contain others.
     let mut without = everything();
     for Property { path, .. } in others.iter().filter(|property| property.description().is_some()) {
         if !needed.contains(&path.as_str()) {

@@ -1,4 +1,4 @@
-//! The settings of the server: each that an operator may want is a value, with the server's own default.
+//! The settings of the server: each that an operator may want is a value, with the server's default.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::everything::everything;
 use super::helm::{Install, chart};
 
-/// What is left to the server: as a variable the key would be seen by many, and it listens on all interfaces of a pod.
+/// Settings that the chart does not set: as a variable, many could see the key, and the mirror listens on all interfaces of a pod.
 const UNSET: [&str; 3] = ["API_KEY", "LISTEN", "PROXY"];
 
-/// Where the chart differs on purpose: in a cluster it takes some seconds until nobody sends to a pod that ends.
+/// Intended differences: in a cluster, clients still use a pod for some seconds after it begins to end.
 const DIFFERENT: [(&str, &str); 1] = [("SHUTDOWN_DELAY", "5")];
 
 #[test]
@@ -21,7 +21,7 @@ fn every_setting_is_set_by_a_value() {
     let wanted: BTreeSet<_> = TABLE.iter().map(|setting| setting.variable).collect();
     let missing: Vec<_> = wanted.iter().filter(|variable| !set.contains(**variable)).collect();
     assert_eq!(missing, UNSET.iter().collect::<Vec<_>>());
-    // And nothing else is set but what the values themselves name.
+    // All other variables come from values with their names.
     let others: Vec<_> = set.difference(&wanted).collect();
     assert_eq!(others, ["GREETING", "NODE", "TOKEN"].iter().collect::<Vec<_>>());
 }
@@ -38,7 +38,7 @@ fn the_defaults_are_those_of_the_server() {
         };
         match name {
             "API_KEY_FILE" => assert!(rendered.variable(name).is_some()),
-            // A default that holds where there is a proxy is set where there is one.
+            // A default that only holds with a proxy is set only with a proxy.
             "NO_PROXY" => {
                 let with_proxy = Install::promised().set("global.proxy.url=http://proxy.example").render();
                 assert_eq!((rendered.variable(name), with_proxy.variable(name)), (None, expected));
@@ -102,7 +102,7 @@ fn what_the_server_would_refuse_or_take_for_everything_is_refused() {
     check("requireApiKey=maybe", &["requireApiKey"]);
     check("port=0", &["port"]);
     check("port=65536", &["port"]);
-    // An empty variable counts as not given, and what is not given allows everything.
+    // An empty variable counts as not given, which would allow everything.
     for nothing in ["allowUpstream=null", "allowUpstream={}", "allowUpstream=", "allowUpstream={a\\,b}"] {
         check(nothing, &["allowUpstream"]);
     }

@@ -1,4 +1,4 @@
-//! The chart as a part of another one, which shares `global` with it and decides whether it is there.
+//! The chart as a part of another chart, which shares `global` with it and can disable it.
 
 use std::fs;
 

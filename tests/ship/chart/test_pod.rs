@@ -1,4 +1,4 @@
-//! `helm test`: a pod of the same image that asks the Service and compares the key.
+//! `helm test`: a pod of the same image that sends a request to the Service and compares the key.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn the_name_of_the_test_is_a_host_name() {
 }
 
 #[test]
-fn the_test_asks_the_service_by_name_and_port() {
+fn the_test_requests_the_service_by_name_and_port() {
     let check = |install: Install, url: &str| {
         let rendered = install.render();
         let pod = rendered.only("Pod");
@@ -70,7 +70,7 @@ fn the_test_inherits_what_lets_the_mirror_run() {
         for field in ["image", "imagePullPolicy", "securityContext", "resources"] {
             assert_eq!(containers[0].get(field), containers[1].get(field), "{field}");
         }
-        // The key and nothing else: neither the proxy nor secret variables concern it.
+        // Only the key: it needs neither the proxy nor secret variables.
         let names: Vec<_> = test["volumes"].as_array().unwrap().iter().map(|volume| &volume["name"]).collect();
         assert_eq!(names, ["key"]);
         assert_eq!(containers[0]["env"].as_array().unwrap().len(), 1);

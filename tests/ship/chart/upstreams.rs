@@ -17,7 +17,7 @@ fn with_one(upstream: Value) -> Install {
     with(json!({"upstreams": [upstream]}))
 }
 
-/// What the upstreams file of a rendering says.
+/// The upstreams file of a rendering.
 fn file_of(rendered: &Manifests) -> Value {
     let secret = rendered.named("Secret", "prometheusmirror-upstreams");
     manifests::parse(&decoded(secret["data"]["upstreams.yaml"].as_str().unwrap())).remove(0)
@@ -27,7 +27,7 @@ fn volume<'a>(rendered: &'a Manifests, name: &str) -> Option<&'a Value> {
     rendered.pod()["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == name)
 }
 
-/// Wants a volume of the mirror to be this, and mounted as a whole at a path.
+/// Checks that a volume of the mirror is this, and that it is mounted as a whole at a path.
 fn check_mounted(rendered: &Manifests, name: &str, source: &Value, path: &str) {
     let mut expected = json!({"name": name});
     expected.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
@@ -99,7 +99,7 @@ fn without_upstreams_there_is_no_trace_of_them_as_after_an_upgrade_that_keeps_th
     let plain = Install::promised().render();
     assert_eq!((plain.variable("UPSTREAMS_FILE"), volume(&plain, "upstreams")), (None, None));
     assert_eq!(plain.pod()["automountServiceAccountToken"], false);
-    // What a chart without these values kept, as `--reuse-values` does.
+    // The values of a chart without these options, as `--reuse-values` keeps them.
     let old = "upstreams=null,upstreamsFromSecret=null,upstreamFiles=null,namedUpstreamsOnly=null,\
                serviceAccount.create=null,serviceAccount.annotations=null,serviceAccount.mountToken=null";
     assert_eq!(Install::promised().set(old).render().text(), plain.text());

@@ -1,4 +1,4 @@
-//! What the schemas of Kubernetes say to the manifests, from the oldest version that the chart is for to the newest.
+//! The schemas of Kubernetes judge the manifests, from the oldest supported version to the newest.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::support::process::tool;
 /// The versions.
 const VERSIONS: [&str; 3] = ["1.25", "1.30", "1.37"];
 
-/// Kinds that Kubernetes itself does not know; tests elsewhere look at each of their fields.
+/// Kinds that Kubernetes itself does not know. Other tests check each of their fields.
 const CUSTOM: [&str; 3] = ["HTTPRoute", "PrometheusRule", "ServiceMonitor"];
 
-/// What is validated, by a name.
+/// The cases, by name.
 fn cases() -> Vec<(&'static str, Install)> {
     let autoscaling = "autoscaling.enabled=true,ingress.enabled=true,ingress.hosts={mirror.example}";
     vec![
@@ -29,13 +29,13 @@ fn cases() -> Vec<(&'static str, Install)> {
         ("port", Install::promised().set("port=443")),
         ("several", Install::promised().set("replicaCount=3,networkPolicy.enabled=true")),
         ("scaled", Install::promised().set(autoscaling)),
-        // What YAML would take for something else than text without quotes.
+        // Texts that YAML would read as something else without quotes.
         ("odd-names", Install::promised().named("on").with(&["--set-string", "fullnameOverride=y,podLabels.a=1e3"])),
         ("nothing-optional", Install::promised().set("resources=null,strategy=null,securityContext=null")),
     ]
 }
 
-/// Writes what Kubernetes knows of a rendering into a file, and says how many objects that are.
+/// Writes the objects that Kubernetes knows into a file, and returns their number.
 fn write(rendered: &Manifests, path: &Path) -> usize {
     let documents: Vec<_> = rendered.text().split("\n---\n").collect();
     let objects: Vec<_> =
@@ -45,7 +45,7 @@ fn write(rendered: &Manifests, path: &Path) -> usize {
     objects.len()
 }
 
-/// Wants every object of every case to be valid for a version, with no field that it does not know.
+/// Checks that every object of every case is valid in a version, and has no unknown fields.
 fn check(version: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = 0;
@@ -64,7 +64,7 @@ fn check(version: &str) {
         .expect("these tests need the program `python3`: install the Debian package `python3`");
     let said = text(&output);
     assert!(output.status.success(), "{version}: {said}");
-    // What it has no schema for it only warns of.
+    // It only warns about kinds without a schema.
     let passed = said.lines().filter(|line| line.contains(" passed for resource ")).count();
     assert_eq!((passed, said.lines().count()), (expected, expected), "{version}: {said}");
     assert!(expected > 40, "{version}: {said}");

@@ -1,5 +1,5 @@
-//! What operators watch the mirror by: alerts and a dashboard, as the chart installs them and as files for any Prometheus and
-//! Grafana. Whether the alerts fire and the panels show anything is for the tests of the server, which run real ones.
+//! Alerts and a dashboard, as the chart installs them and as files for any Prometheus and Grafana. The tests of the server check
+//! whether alerts fire and panels show data.
 
 use std::fs;
 use std::process::Command;
@@ -60,7 +60,7 @@ fn each_alert_is_explained_where_its_link_leads() {
     }
 }
 
-/// Series are made up so that each alert fires once, and none of the others beside it.
+/// The series make each alert fire once, and no others beside it.
 #[test]
 fn each_alert_fires_on_its_series_alone() {
     require("promtool", "prometheus");
@@ -134,10 +134,10 @@ fn each_alert_fires_on_its_series_alone() {
         };
         let mut input: Vec<_> =
             series.iter().map(|(name, values)| json!({"series": with_mirror(name), "values": values})).collect();
-        // It is on the page of a mirror that answers, and nowhere else.
-        let answers = if *alert == "PrometheusMirrorDown" { "1x10 stale" } else { "1x120" };
-        input.push(json!({"series": build, "values": answers}));
-        // Ones that are well: nothing may be said of them.
+        // Only the page of a mirror that answers has it.
+        let up = if *alert == "PrometheusMirrorDown" { "1x10 stale" } else { "1x120" };
+        input.push(json!({"series": build, "values": up}));
+        // Healthy mirrors, for which nothing may fire.
         input.push(json!({"series": r#"up{job="other", instance="o:1"}"#, "values": "0x120"}));
         for outcome in ["ok", "api_error", "no_remote_read", "out_of_order"] {
             let quiet = format!(
@@ -157,11 +157,11 @@ fn each_alert_fires_on_its_series_alone() {
                 json!({"eval_time": "110m", "alertname": other, "exp_alerts": fires})
             })
             .collect();
-        // At the start nothing fires: each wants its time.
+        // Nothing fires at the start: each alert needs its duration.
         tests.push(json!({"name": alert, "interval": "1m", "input_series": input, "alert_rule_test": asked}));
     }
     let folder = tempfile::tempdir().unwrap();
-    // What is tested here are labels; the sentences differ with the values.
+    // This test checks labels; the texts differ with the values.
     let mut plain = manifests::parse(&file("alerts.yaml")).remove(0);
     for rule in plain["groups"][0]["rules"].as_array_mut().unwrap() {
         rule.as_object_mut().unwrap().remove("annotations");

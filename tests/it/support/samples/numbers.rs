@@ -1,8 +1,8 @@
-//! Series for the rules of the numbers: each holds what a wrong rule gets wrong.
+//! Series for the rules of the numbers. With each, a wrong rule gives a wrong number.
 
 use super::{DAY, HOUR, MINUTE, SECOND, STALE, Sample, Series, T0, series};
 
-/// Of these no random numbers are drawn.
+/// No random numbers are drawn for these.
 pub fn numbers() -> Vec<Series> {
     let mut all = Vec::new();
     let mut add = |name, labels: &[(&'static str, &str)], samples: Vec<Sample>| all.push(series(name, labels, samples));
@@ -25,13 +25,13 @@ pub fn numbers() -> Vec<Series> {
     let first = every(T0 + 56 * SECOND, 60 * SECOND, 1440, |n| f64::from(60 * n));
     let second = every(T0 + DAY + 11 * SECOND, 15 * SECOND, 5760, |n| 86_355.0 + f64::from(15 * n));
     add("changed_total", &[("shift", "both")], [first, second].concat());
-    // A scrape interval of exactly the longest gap that a rate survives by itself, but for a jitter of 1 to 3 ms.
+    // A scrape interval of exactly the longest gap that a rate survives, with a jitter of 1 to 3 ms.
     let jitter = |n: i32| i64::from(1 + n % 3);
     let mut samples = every(T0, 5 * MINUTE, 20, |n| f64::from(300 * n));
     (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += jitter(n));
     add("each_5m_total", &[("shift", "late")], samples);
     add("each_10m_total", &[("shift", "late")], every(T0 + 3 * SECOND, 10 * MINUTE, 20, |n| f64::from(600 * n)));
-    // Scraped each 100 s with a silence of 6 min 40 s, four times the interval, and one of a millisecond more.
+    // Scraped every 100 s, with a gap of 6 min 40 s, which is four times the interval, and one that is a millisecond longer.
     let silences = |n: i32| {
         if n < 10 {
             0
@@ -44,8 +44,8 @@ pub fn numbers() -> Vec<Series> {
     let mut samples = every(T0 + 3 * SECOND, 100 * SECOND, 30, |n| f64::from(n * n));
     (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silences(n));
     add("each_100s_total", &[("shift", "late")], samples);
-    // Intervals of 100, 100 and 101 s and one of 400 or 401 s: four times their median are 400 s, since of 100 and 101 s, which
-    // are in the middle, it is the smaller.
+    // Intervals of 100, 100 and 101 s and one of 400 or 401 s. Four times their median are 400 s: of the two in the middle, 100 and
+    // 101 s, the median is the smaller.
     for gap in [400, 401] {
         let at = |second: i64| Sample { time: T0 + 7 * SECOND + second * SECOND, value: second as f64 };
         add("median_total", &[("item", &gap.to_string())], [0, 100, 200, 301, 301 + gap].map(at).to_vec());
@@ -55,14 +55,14 @@ pub fn numbers() -> Vec<Series> {
     add("example_requests_total", &[("job", "api")], every(T0 + 7 * SECOND, 15 * SECOND, 9, |n| api[n as usize]));
     let batch = every(T0 + 7 * SECOND, 60 * SECOND, 3, |n| f64::from(6000 * (n + 1)));
     add("example_requests_total", &[("job", "batch")], batch);
-    // The labels of one are all labels of another as well: no value of a label chooses it.
+    // All labels of one are also labels of another: no value of a label selects it alone.
     add("subset_level", &[("rack", "r1")], every(T0 + 5 * SECOND, 15 * SECOND, 20, f64::from));
     add(
         "subset_level",
         &[("rack", "r1"), ("side", "left")],
         every(T0 + 5 * SECOND, 15 * SECOND, 20, |n| f64::from(-n)),
     );
-    // Numbers that are none, and numbers that overflow when they are added.
+    // NaNs, and numbers whose sum overflows.
     let of = |values: [f64; 4]| every(T0 + 5 * SECOND, 15 * SECOND, 4, move |n| values[n as usize]);
     add("below_level", &[("shift", "late")], of([f64::NAN, -6.0, -7.0, -8.0]));
     add("above_level", &[("shift", "late")], of([10.0, f64::NAN, 20.0, 30.0]));
@@ -70,7 +70,7 @@ pub fn numbers() -> Vec<Series> {
     // One scrape of ten is infinite, another NaN.
     let infinite = |n| [f64::from(15 * n), f64::INFINITY, f64::NAN][if n == 4 { 1 } else { usize::from(n == 7) * 2 }];
     add("infinite_total", &[("shift", "late")], every(T0 + 5 * SECOND, 15 * SECOND, 12, infinite));
-    // Silences of half an hour and of more than an hour, in which it counts.
+    // Gaps of half an hour and of more than an hour, in which it counts.
     let silent = |n: i32| {
         if n < 20 {
             0
@@ -86,13 +86,13 @@ pub fn numbers() -> Vec<Series> {
     all
 }
 
-/// Series that went away and came back, with the markers that Prometheus then writes: after the last block of the others,
-/// since only there a Prometheus takes samples that are written to it.
+/// Series that went away and came back, with the staleness markers that Prometheus then writes. They are after the last block of
+/// the others, since a Prometheus accepts written samples only there.
 pub fn stale() -> Vec<Series> {
     let start = T0 + 20 * DAY + 5 * SECOND;
     let samples = || {
         let mut samples = every(start, 15 * SECOND, 40, |n| f64::from(1000 + 30 * n));
-        // In the place of a scrape, between two scrapes, and before a silence.
+        // Instead of a scrape, between two scrapes, and before a gap.
         samples[6].value = STALE;
         samples[12].time -= 5 * SECOND;
         samples[12].value = STALE;
@@ -106,7 +106,7 @@ pub fn stale() -> Vec<Series> {
     ]
 }
 
-/// So many samples, one every `interval`, with the value that `value` makes of 0, 1, 2 and so on.
+/// This number of samples, one every `interval`, with the values of `value` for 0, 1, 2 and so on.
 fn every(start: i64, interval: i64, count: i32, value: impl Fn(i32) -> f64) -> Vec<Sample> {
     (0..count).map(|n| Sample { time: start + i64::from(n) * interval, value: value(n) }).collect()
 }

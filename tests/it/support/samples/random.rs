@@ -1,4 +1,4 @@
-//! Series by chance: what no table thinks of. Another seed at every run, which a failed test names.
+//! Random series, for cases that no table contains. The seed differs in each run, and a failed test names it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
@@ -8,12 +8,12 @@ use super::{HOUR, MINUTE, Random, SECOND, Sample, Series, T0, series};
 /// Sets the seed.
 const VARIABLE: &str = "NUMBERS_SEED";
 
-/// Where the samples begin, behind most of the others, and how long they last.
+/// The time of the first samples, after most of the others, and their duration.
 pub const START: i64 = T0 + 4 * HOUR;
 /// In milliseconds.
 pub const LENGTH: i64 = 2 * HOUR;
 
-/// The seed of this run: what the environment says, or any.
+/// The seed of this run: from the environment, or random.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| match std::env::var(VARIABLE) {
@@ -22,13 +22,13 @@ pub fn seed() -> u64 {
     })
 }
 
-/// How to run a test with the same series again.
+/// How to repeat a test with the same series.
 pub fn again() -> String {
     format!("{VARIABLE}={}", seed())
 }
 
-/// The metrics: gauges, counters of whole numbers and counters of quarters, of one to four series each. Their label is one
-/// that others have in the first hour, too: Prometheus tells labels apart by blocks, not by hours.
+/// The metrics: gauges, counters of whole numbers and counters of quarters, each with one to four series. Others have their label
+/// in the first hour, too, since Prometheus stores labels by block, not by hour.
 pub fn random(seed: u64) -> Vec<Series> {
     let mut random = Random::new(seed);
     let mut all = Vec::new();
@@ -76,7 +76,7 @@ fn times(random: &mut Random) -> Vec<i64> {
     times
 }
 
-/// A gauge: of one sign, so that no sum loses digits, with NaN and infinities.
+/// A gauge with values of one sign, so that no sum loses digits, and with NaNs and infinities.
 fn level(random: &mut Random, times: &[i64]) -> Vec<Sample> {
     let sign = *random.pick(&[1.0, 1.0, -1.0]);
     let odd = *random.pick(&[0.0, 0.05]);
@@ -87,7 +87,7 @@ fn level(random: &mut Random, times: &[i64]) -> Vec<Sample> {
     times.iter().map(|time| Sample { time: *time, value: value() }).collect()
 }
 
-/// A counter: with resets, NaN and infinities.
+/// A counter with resets, NaNs and infinities.
 fn count(random: &mut Random, times: &[i64], kind: &str) -> Vec<Sample> {
     let unit = if kind == "total" { 1.0 } else { 0.25 };
     let rate = *random.pick(&[0.01, 1.0, 40.0, 5000.0]);

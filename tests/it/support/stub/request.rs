@@ -1,9 +1,9 @@
-//! What the stub takes from the wire: just enough HTTP for what a mirror sends.
+//! Parses the requests of a mirror for the stub: just enough HTTP.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 
-/// A request as the stub saw it. Bytes that are no HTTP (a TLS hello) have an empty method and path.
+/// A recorded request. Bytes that are not HTTP, such as a TLS hello, have an empty method and path.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
     pub method: String,
@@ -15,11 +15,11 @@ pub struct Request {
     pub parameters: Vec<(String, String)>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// A body that is no form.
+    /// A body that is not a form.
     pub body: Vec<u8>,
     /// Any body as sent.
     pub sent_body: Vec<u8>,
-    /// Which connection it came on, counted from 0.
+    /// The number of its connection, counted from 0.
     pub connection: usize,
     /// How many requests came before it on that connection.
     pub nth: usize,
@@ -52,7 +52,7 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-/// Reads one request; `None` when the connection ends before one begins.
+/// Reads one request. `None` if the connection ends before one begins.
 pub(super) fn read(mut stream: &TcpStream) -> std::io::Result<Option<Request>> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut read_more = |bytes: &mut Vec<u8>| -> std::io::Result<usize> {

@@ -1,14 +1,13 @@
-//! Faults of what the upstream says: no Prometheus at all, a Prometheus that refuses, and something like one whose JSON
-//! is wrong in some place.
+//! Wrong responses: no Prometheus at all, a Prometheus that refuses, and JSON that is wrong in some place.
 
 use serde_json::{Value, json};
 
-use super::{END, MARKER, Question, START, check_errors, check_fault, error_of, is_good, mirrors, questions};
+use super::{END, MARKER, Query, START, check_errors, check_fault, error_of, is_good, mirrors, queries};
 use crate::support::mirror::Mirror;
 use crate::support::stub::{Reply, Stub, good};
 
 #[test]
-fn an_answer_without_the_envelope_is_a_connection_error_at_every_status() {
+fn a_response_without_the_envelope_is_a_connection_error_at_every_status() {
     let mirrors = mirrors();
     for status in [200, 204, 300, 304, 400, 401, 403, 404, 405, 422, 429, 500, 501, 502, 503, 504] {
         for (kind, body) in [
@@ -46,9 +45,9 @@ fn an_error_of_prometheus_is_passed_on_with_its_own_message() {
         let behaviour = move |_: &_| Reply::error(status, kind, "the reason given");
         check_fault(&mirrors, &format!("{status} {kind}"), behaviour, expected);
         let stub = Stub::start(behaviour);
-        for question in questions().iter().filter(|_| expected == "RemoteMirrorError") {
-            let answer = question.ask(&mirrors[0], &stub.details());
-            assert!(error_of(&answer)["details"].as_str().unwrap().contains("the reason given"), "{}", answer.text);
+        for query in queries().iter().filter(|_| expected == "RemoteMirrorError") {
+            let response = query.ask(&mirrors[0], &stub.details());
+            assert!(error_of(&response)["details"].as_str().unwrap().contains("the reason given"), "{}", response.text);
         }
     };
     check(400, "bad_data", "RemoteMirrorError");
@@ -66,36 +65,34 @@ fn an_error_of_prometheus_is_passed_on_with_its_own_message() {
     check(429, "too_many_requests", "MetricStoreConnectionError");
 }
 
-/// Lets one path of the API answer a body with status 200, the others being good, and puts the questions to it that
-/// need that path.
+/// Responds to one path of the API with a body and status 200, and well to the others. Sends the queries that need that path.
 fn check_body(mirrors: &[Mirror], path: &'static str, body: impl Into<Vec<u8>>) {
     let body = body.into();
     let fault = format!("{path}: {:.200}", String::from_utf8_lossy(&body));
     let stub = Stub::start(move |request| match request.path.as_str() {
-        // The mirror asks this on the side.
+        // The mirror calls this path only for hints.
         _ if request.promql().contains("vector(0)") => good(request),
         asked if asked == path => Reply::http(200, "application/json", &body),
         _ => good(request),
     });
-    check_errors(mirrors, &stub.details(), &questions_for(path), &fault, "MetricStoreConnectionError");
+    check_errors(mirrors, &stub.details(), &queries_for(path), &fault, "MetricStoreConnectionError");
     stub.behave(good);
-    for question in questions_for(path) {
-        assert!(is_good(&question.ask(&mirrors[0], &stub.details())), "after {fault}");
+    for query in queries_for(path) {
+        assert!(is_good(&query.ask(&mirrors[0], &stub.details())), "after {fault}");
     }
 }
 
-fn questions_for(path: &str) -> Vec<Question> {
+fn queries_for(path: &str) -> Vec<Query> {
     match path {
         "/api/v1/query" => vec![
-            Question::metric("__gauge__", "stub_metric", None),
-            Question::metric("__gauge__", "stub_metric", Some("MEAN")),
+            Query::metric("__gauge__", "stub_metric", None),
+            Query::metric("__gauge__", "stub_metric", Some("MEAN")),
         ],
-        "/api/v1/query_range" => vec![
-            Question::metric("~", "avg(stub_metric)", None),
-            Question::metric("~", "avg(stub_metric)", Some("MEAN")),
-        ],
-        "/api/v1/labels" => vec![Question { path: "/api/field/name", query: json!({"conditions": []}), promql: "" }],
-        _ => vec![Question::values("job")],
+        "/api/v1/query_range" => {
+            vec![Query::metric("~", "avg(stub_metric)", None), Query::metric("~", "avg(stub_metric)", Some("MEAN"))]
+        }
+        "/api/v1/labels" => vec![Query { path: "/api/field/name", fields: json!({"conditions": []}), promql: "" }],
+        _ => vec![Query::values("job")],
     }
 }
 
@@ -177,7 +174,7 @@ fn json_of_the_wrong_type_is_a_connection_error_wherever_it_stands() {
 }
 
 #[test]
-fn a_result_type_that_does_not_answer_the_question_is_a_connection_error() {
+fn a_result_type_that_does_not_fit_the_query_is_a_connection_error() {
     let mirrors = mirrors();
     for path in RESULTS {
         check_body(&mirrors, path, r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#);
@@ -203,13 +200,13 @@ fn extreme_numbers_are_points_of_the_range_or_a_typed_error() {
             path if RESULTS.contains(&path) => Reply::success(json!({"resultType": "matrix", "result": result})),
             _ => good(request),
         });
-        for question in questions().iter().filter(|question| question.path == "/api/metric") {
-            let answer = question.ask(&mirror, &stub.details());
-            if is_good(&answer) {
+        for query in queries().iter().filter(|query| query.path == "/api/metric") {
+            let response = query.ask(&mirror, &stub.details());
+            if is_good(&response) {
                 let inside = |point: &[f64]| point[1] >= START as f64 && point[1] <= END as f64;
-                assert!(answer.points().iter().all(|point| inside(point)), "{sample} gave {}", answer.text);
+                assert!(response.points().iter().all(|point| inside(point)), "{sample} gave {}", response.text);
             } else {
-                assert!(error_of(&answer)["_type"].is_string(), "{sample} gave {}", answer.text);
+                assert!(error_of(&response)["_type"].is_string(), "{sample} gave {}", response.text);
             }
         }
     }
@@ -227,8 +224,8 @@ fn keys_in_another_order_and_further_keys_are_understood() {
         "/api/v1/query" if request.promql().contains("stub_metric") => Reply::http(200, "text/plain", &body),
         _ => good(request),
     });
-    let answer = Question::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details());
-    assert_eq!(answer.points(), [[2.5, (START / 1000 * 1000 + 1500) as f64]]);
+    let response = Query::metric("__gauge__", "stub_metric", None).ask(&mirror, &stub.details());
+    assert_eq!(response.points(), [[2.5, (START / 1000 * 1000 + 1500) as f64]]);
 }
 
 #[test]
@@ -262,11 +259,11 @@ fn a_native_histogram_is_an_unsupported_field_type() {
             }
             _ => good(request),
         });
-        for question in questions().iter().filter(|question| question.path == "/api/metric") {
-            let answer = question.ask(&mirror, &stub.details());
-            let error = error_of(&answer);
-            assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{question:?} {}", answer.text);
-            assert!(error["mirrorType"].as_str().unwrap().to_lowercase().contains("histogram"), "{}", answer.text);
+        for query in queries().iter().filter(|query| query.path == "/api/metric") {
+            let response = query.ask(&mirror, &stub.details());
+            let error = error_of(&response);
+            assert_eq!(error["_type"], "UnsupportedFieldTypeError", "{query:?} {}", response.text);
+            assert!(error["mirrorType"].as_str().unwrap().to_lowercase().contains("histogram"), "{}", response.text);
         }
     }
 }

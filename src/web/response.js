@@ -1,4 +1,4 @@
-// What is shown of an answer: the points, their table, request and response, and the error if it is one.
+// Shows a response: the points, their table, the request and the response as JSON, or the error.
 
 import {byId, element, reveal, scrolling, showError, table} from "./dom.js";
 import {showChart} from "./chart.js";
@@ -10,46 +10,46 @@ import {errorOf} from "./mirror.js";
 import {durationText} from "./units.js";
 
 const MAX_ROWS = 1_000;
-/** More of a response is not shown. */
+/** The rest of a longer response is not shown. */
 const MAX_SHOWN_CHARACTERS = 200_000;
 
 let lastShown = null;
 
-export function showAnswer(request, answer) {
-  const {explanation, ...response} = answer.json ?? {};
-  lastShown = {request, answer};
+export function showResponse(request, response) {
+  const {explanation, ...body} = response.json ?? {};
+  lastShown = {request, response};
   byId("welcome").hidden = true;
   byId("result").hidden = false;
   byId("request").textContent = JSON.stringify(shown(request), null, 2);
-  byId("response").textContent = readable(answer.json ? response : null, answer.text);
+  byId("response").textContent = readable(response.json ? body : null, response.text);
   byId("explanation").replaceChildren(...explained(explanation));
   byId("curl").textContent = curl(request);
   byId("ask").textContent = ask(request);
-  if (!response.telemetry) showFailure(answer);
-  showPoints(request.query, response.telemetry);
+  if (!body.telemetry) showFailure(response);
+  showPoints(request.query, body.telemetry);
   reveal("view");
 }
 
-/** Shows the last answer on another clock. */
+/** Shows the last response again, after a change of the time zone. */
 export function showAgain() {
-  if (lastShown) showAnswer(lastShown.request, lastShown.answer);
+  if (lastShown) showResponse(lastShown.request, lastShown.response);
 }
 
-function showFailure(answer) {
-  const {title, details} = errorOf(answer);
+function showFailure(response) {
+  const {title, details} = errorOf(response);
   showError(title, details);
   markDetail(details);
-  if (answer.status === 401) byId("key").focus();
+  if (response.status === 401) byId("key").focus();
 }
 
-/** JSON with a point on a line, or a text that is none. */
+/** JSON with one line for each point; or the text, if it is not JSON. */
 function readable(json, text) {
   const whole = json ? JSON.stringify(json, null, 1).replace(/\[\s+([^[\]{}]*?)\s+\]/g, (_, inner) => `[${inner.replace(/\s+/g, " ")}]`) : text;
   const more = whole.length - MAX_SHOWN_CHARACTERS;
   return more > 0 ? `${whole.slice(0, MAX_SHOWN_CHARACTERS)}\n… and ${more} characters more` : whole;
 }
 
-/** The unit of the points, as the name of the metric ends by Prometheus's conventions. */
+/** The unit of the points. By Prometheus's conventions, the name of a metric ends with it. */
 function unitOf({conditions: [{key, value: {value: name}}], aggregation}) {
   if (key === "~") return "";
   if (/^EVENT_COUNT/.test(aggregation?.method)) return "events";

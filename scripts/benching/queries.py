@@ -1,4 +1,4 @@
-"""The questions: as they are put to Prometheus, and as StackState puts them to the mirror, with what has to come of them."""
+"""The queries: as requests to Prometheus, as requests of StackState to the mirror, and with the expected points."""
 
 import json
 import math
@@ -13,20 +13,20 @@ TIMEOUT_MS = 30_000
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     name: str
-    # Where Prometheus is asked, and the form that the mirror sends there.
+    # The endpoint of Prometheus, and the form that the mirror sends there.
     endpoint: str
     form: dict
-    # The query of StackState.
-    query: dict
+    # The query as StackState sends it.
+    mirror_query: dict
     points: list
-    # By how much more the mirror answers than Prometheus is asked for, where Prometheus has no such answer.
+    # How many of these direct queries the query of the mirror stands for, if PromQL cannot express it.
     times: int = 1
 
     def to_prometheus(self):
-        """Path, type and body of a request."""
-        # What the mirror adds to each question; Prometheus ignores the second.
+        """The path, content type and body of a request."""
+        # The mirror adds these parameters to each query. Prometheus ignores the second.
         form = {**self.form, "timeout": f"{TIMEOUT_MS / 1000:.3f}", "nocache": "1"}
         return f"/api/v1/{self.endpoint}", "application/x-www-form-urlencoded", urllib.parse.urlencode(form)
 
@@ -34,13 +34,13 @@ class Question:
         return self.to_upstream({"host": "127.0.0.1", "port": prometheus_port})
 
     def to_upstream(self, upstream):
-        """The same of an upstream that is named, or whose address is given."""
+        """A request of StackState with these Connection Details."""
         details = {**upstream, "requestTimeout": TIMEOUT_MS}
-        request = {"connectionDetails": details, "query": self.query, "_type": "MetricsRequest"}
+        request = {"connectionDetails": details, "query": self.mirror_query, "_type": "MetricsRequest"}
         return "/api/metric", "application/json", json.dumps(request)
 
     def check(self, mirror_port, prometheus_port):
-        """A mirror that is wrong is not worth a measurement."""
+        """Exits if the response is wrong: measuring a wrong mirror is pointless."""
         path, content_type, body = self.to_mirror(prometheus_port)
         url = f"http://127.0.0.1:{mirror_port}{path}"
         request = urllib.request.Request(url, body.encode(), {"Content-Type": content_type})
@@ -51,18 +51,18 @@ class Question:
             for one, other in zip(found, self.points)
         )
         if not same:
-            raise SystemExit(f"{self.name}: the answer of {len(found)} points is not the right one")
+            raise SystemExit(f"{self.name}: the response has {len(found)} points, but not the expected ones")
 
 
 def raw_gauge(name, metric, start, end):
     form = {"query": f'{metric.name}[{end - start + 1}ms]', "time": seconds(end)}
-    return Question(name, "query", form, metrics_query("__gauge__", metric, start, end), metric.samples(start, end))
+    return Query(name, "query", form, metrics_query("__gauge__", metric, start, end), metric.samples(start, end))
 
 
 def raw_counter(name, metric, start, end):
-    # Five minutes more, for the first rate.
+    # Five more minutes, for the first rate.
     form = {"query": f'{metric.name}[{end - start + 300_001}ms]', "time": seconds(end)}
-    return Question(name, "query", form, metrics_query("__counter__", metric, start, end), metric.rates(start, end))
+    return Query(name, "query", form, metrics_query("__counter__", metric, start, end), metric.rates(start, end))
 
 
 def buckets_of_gauge(name, metric, start, end, bucket):
@@ -71,7 +71,7 @@ def buckets_of_gauge(name, metric, start, end, bucket):
     form |= {"start": seconds(start + bucket - 1), "end": seconds(end - 1)}
     query = metrics_query("__gauge__", metric, start, end)
     query["aggregation"] = {"method": "MAX", "bucketSizeMillis": bucket, "_type": "Aggregation"}
-    return Question(name, "query_range", form, query, metric.maxima(start, end, bucket))
+    return Query(name, "query_range", form, query, metric.maxima(start, end, bucket))
 
 
 def mean_of_counters(name, counters, start, end, bucket):
@@ -79,18 +79,18 @@ def mean_of_counters(name, counters, start, end, bucket):
     form |= {"start": seconds(start + bucket - 1), "end": seconds(end - 1)}
     query = metrics_query("__counter__", counters[0], start, end)
     query["aggregation"] = {"method": "MEAN", "bucketSizeMillis": bucket, "_type": "Aggregation"}
-    return Question(name, "query_range", form, query, mean_rates(counters, start, end, bucket))
+    return Query(name, "query_range", form, query, mean_rates(counters, start, end, bucket))
 
 
 def percentile_of_gauges(name, gauges, start, end, bucket):
-    # PromQL has no percentile over several series: it is asked for that of one of them.
+    # PromQL has no percentile over several series, so the direct query is for one of them.
     selector = f'{gauges[0].name}{{pod="shop-0"}}'
     form = {"query": f"quantile_over_time(0.95, {selector}[{bucket - 1}ms])", "step": seconds(bucket)}
     form |= {"start": seconds(start + bucket - 1), "end": seconds(end - 1)}
     query = metrics_query("__gauge__", gauges[0], start, end)
     query["aggregation"] = {"method": "PERCENTILE_95", "bucketSizeMillis": bucket, "_type": "Aggregation"}
     points = percentiles(gauges, 95, start, end, bucket)
-    return Question(name, "query_range", form, query, points, times=len(gauges))
+    return Query(name, "query_range", form, query, points, times=len(gauges))
 
 
 def seconds(ms):
@@ -102,7 +102,7 @@ def metrics_query(key, metric, start, end):
     return {"conditions": [condition], "startTime": start, "endTime": end, "_type": "MetricsQuery"}
 
 
-class Questions:
+class Queries:
     def __init__(self, history):
         start, end, gauge, counter = history.start, history.end, history.gauge, history.counter
         self.hour = raw_gauge("raw gauge, 1 h", gauge, end - HOUR_MS, end - 1)

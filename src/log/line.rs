@@ -1,6 +1,6 @@
-//! How a line of the log is written: `ts=… level=… msg=… key=value …`, or the same as a JSON object.
+//! Formats log lines: `ts=… level=… msg=… key=value …`, or the same as a JSON object.
 //!
-//! Whatever a client or an upstream sent is quoted and escaped, so that no text of theirs can pass for a line of ours.
+//! Texts from clients and upstreams are quoted and escaped, so that they cannot forge a log line.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,37 +12,37 @@ use crate::model::calendar::DateTime;
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// `key=value`, the value in quotes where it has to be.
+    /// `key=value`, with the value in quotes where necessary.
     #[default]
     Logfmt,
     /// One JSON object a line.
     Json,
 }
 
-/// More than the fields of most lines have.
+/// Larger than the fields of most lines.
 const USUAL_BYTES: usize = 512;
 
-/// More than time and level have with what surrounds them.
+/// Larger than the time and the level with their keys.
 const HEAD_BYTES: usize = 64;
 
-/// The most characters of one value; a PromQL that StackState sends is far shorter.
+/// The maximum length of a value. PromQL from StackState is far shorter.
 const MAX_VALUE_CHARS: usize = 4_096;
 
-/// The fields of a line as they are written, behind what stands between each and the one before.
+/// An event: a message and its fields, in the order in which they are added.
 #[derive(Debug)]
-pub(super) struct LineFields {
+pub struct Line {
     format: LogFormat,
+    /// The fields in their final format. Each begins with its separator.
     written: String,
 }
 
-impl LineFields {
-    /// No fields yet, for a line in this format.
-    pub(super) fn new(format: LogFormat) -> LineFields {
-        LineFields { format, written: String::with_capacity(USUAL_BYTES) }
+impl Line {
+    pub(super) fn in_format(format: LogFormat) -> Line {
+        Line { format, written: String::with_capacity(USUAL_BYTES) }
     }
 
-    /// Adds a text, but not an empty one.
-    pub(super) fn text(&mut self, key: &str, value: impl Display) {
+    /// Adds a text, escaped where necessary. An empty text is left out.
+    pub fn text(mut self, key: &'static str, value: impl Display) -> Line {
         let before = self.written.len();
         self.begin(key);
         let start = self.written.len();
@@ -55,19 +55,22 @@ impl LineFields {
             let value = self.written.split_off(start);
             quote(&mut self.written, &value, self.format);
         }
+        self
     }
 
     /// Adds a number.
-    pub(super) fn number(&mut self, key: &str, value: u64) {
+    pub fn number(mut self, key: &'static str, value: impl Into<u64>) -> Line {
         self.begin(key);
-        let _ = write!(self.written, "{value}");
+        let _ = write!(self.written, "{}", value.into());
+        self
     }
 
     /// Adds a duration in milliseconds, to the microsecond.
-    pub(super) fn millis(&mut self, key: &str, value: Duration) {
+    pub fn millis(mut self, key: &'static str, value: Duration) -> Line {
         self.begin(key);
         let micros = value.as_micros();
         let _ = write!(self.written, "{}.{:03}", micros / 1000, micros % 1000);
+        self
     }
 
     fn begin(&mut self, key: &str) {
@@ -77,8 +80,8 @@ impl LineFields {
         }
     }
 
-    /// The whole line with its end: first the time and the level, then the fields.
-    pub(super) fn into_line(self, time: SystemTime, level: Level) -> String {
+    /// The whole line with a line feed: the time, the level and the fields.
+    pub(super) fn into_text(self, time: SystemTime, level: Level) -> String {
         let level = level.as_str().to_ascii_lowercase();
         let time = Timestamp(time);
         let mut line = String::with_capacity(HEAD_BYTES + self.written.len());
@@ -107,11 +110,11 @@ fn quote(line: &mut String, value: &str, format: LogFormat) {
             '"' => line.push_str("\\\""),
             '\\' => line.push_str("\\\\"),
             '\n' => line.push_str("\\n"),
-            // Besides the control characters, those that a terminal or a viewer may take for a line's end or turn text with.
+            // Besides control characters: line separators, and characters that change the direction of text.
             c if c.is_control()
                 || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {
-                // None of these is beyond 16 bits.
+                // All of these have at most 16 bits.
                 let _ = match format {
                     LogFormat::Logfmt => write!(line, "\\u{{{:x}}}", c as u32),
                     LogFormat::Json => write!(line, "\\u{:04x}", c as u32),
@@ -123,7 +126,7 @@ fn quote(line: &mut String, value: &str, format: LogFormat) {
     line.push('"');
 }
 
-/// A time that is written as `2026-11-23T01:02:03.004Z`.
+/// Writes a time as `2026-11-23T01:02:03.004Z`.
 struct Timestamp(SystemTime);
 
 impl Display for Timestamp {
@@ -140,10 +143,8 @@ mod tests {
     use super::*;
 
     /// A line without its `ts` and `level`.
-    fn line(format: LogFormat, add: impl FnOnce(&mut LineFields)) -> String {
-        let mut fields = LineFields::new(format);
-        add(&mut fields);
-        let line = fields.into_line(UNIX_EPOCH, Level::Info);
+    fn line(format: LogFormat, add: impl FnOnce(Line) -> Line) -> String {
+        let line = add(Line::in_format(format)).into_text(UNIX_EPOCH, Level::Info);
         let head = match format {
             LogFormat::Logfmt => "ts=1970-01-01T00:00:00.000Z level=info ",
             LogFormat::Json => r#"{"ts":"1970-01-01T00:00:00.000Z","level":"info","#,
@@ -154,8 +155,8 @@ mod tests {
     #[test]
     fn a_text_that_is_not_plain_is_quoted_and_cannot_end_the_line() {
         let check = |value: &str, expected: &str| {
-            assert_eq!(line(LogFormat::Logfmt, |fields| fields.text("k", value)), format!("k={expected}"));
-            let json = format!("{{{}", line(LogFormat::Json, |fields| fields.text("k", value)));
+            assert_eq!(line(LogFormat::Logfmt, |line| line.text("k", value)), format!("k={expected}"));
+            let json = format!("{{{}", line(LogFormat::Json, |line| line.text("k", value)));
             assert!(!json.contains(char::is_control), "{json:?}");
             let read: serde_json::Value = serde_json::from_str(&json).unwrap();
             let kept: String = value.chars().take(4_096).collect();
@@ -171,11 +172,9 @@ mod tests {
 
     #[test]
     fn numbers_and_durations_follow_the_message_and_an_empty_text_is_left_out() {
-        let add = |fields: &mut LineFields| {
-            fields.text("msg", "request");
-            fields.text("cut", "");
-            fields.number("status", 200);
-            fields.millis("duration_ms", Duration::from_micros(1_234_005));
+        let add = |line: Line| {
+            let line = line.text("msg", "request").text("cut", "").number("status", 200_u64);
+            line.millis("duration_ms", Duration::from_micros(1_234_005))
         };
         assert_eq!(line(LogFormat::Logfmt, add), "msg=request status=200 duration_ms=1234.005");
         assert_eq!(line(LogFormat::Json, add), r#""msg":"request","status":200,"duration_ms":1234.005}"#);
