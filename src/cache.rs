@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::sync::Mutex;
 
 /// Values that were learnt recently, so that they need not be fetched again.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 
     /// The value of a key, unless it has expired.
     pub fn get(&self, key: &K, now: Instant) -> Option<V> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.lock();
         let (since, value) = entries.get(key)?;
         (now.saturating_duration_since(*since) < self.lifetime).then(|| value.clone())
     }
@@ -29,7 +30,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Adds a value. A full cache drops the expired entries first, and all entries if none has expired, because fetching again is
     /// cheap.
     pub fn put(&self, key: K, value: V, now: Instant) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock();
         if entries.len() >= self.capacity {
             entries.retain(|_, (since, _)| now.saturating_duration_since(*since) < self.lifetime);
         }
@@ -41,7 +42,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 
     /// Removes a key.
     pub fn remove(&self, key: &K) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.entries.lock().remove(key);
     }
 }
 

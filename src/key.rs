@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
+use crate::sync::Current;
 
 /// The maximum length of a key.
 const MAX_LENGTH: usize = 1_024;
@@ -72,14 +73,14 @@ impl BadKeyFile {
 /// The key in force, which may change while the mirror runs.
 #[derive(Debug)]
 pub struct CurrentKey {
-    current: RwLock<Arc<ApiKey>>,
+    current: Current<ApiKey>,
     file: Option<PathBuf>,
 }
 
 impl CurrentKey {
     /// A key that does not change.
     pub fn fixed(key: ApiKey) -> CurrentKey {
-        CurrentKey { current: RwLock::new(Arc::new(key)), file: None }
+        CurrentKey { current: Current::new(key), file: None }
     }
 
     /// The key in a file, without the line ends after it.
@@ -93,7 +94,7 @@ impl CurrentKey {
 
     /// The key in force.
     pub fn get(&self) -> Arc<ApiKey> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.get()
     }
 
     /// Re-reads the file, if there is one. Returns whether the key has changed.
@@ -106,7 +107,7 @@ impl CurrentKey {
         if *self.get() == key {
             return Ok(false);
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        self.current.set(key);
         Ok(true)
     }
 }

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
+
+use crate::sync::{Condvar, Mutex};
 
 /// What every query may hold without a grant, in bytes; more than nearly all queries need.
 const FREE_BYTES: usize = 1 << 20;
@@ -88,7 +90,7 @@ impl MemoryBudget {
             deadline,
             granted: AtomicUsize::new(FREE_BYTES),
             waited_ms: AtomicU64::new(0),
-            number: None.into(),
+            number: Mutex::new(None),
         };
         Memory(Arc::new(inner))
     }
@@ -104,7 +106,7 @@ impl MemoryBudget {
     }
 
     fn state(&self) -> MutexGuard<'_, BudgetState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -181,8 +183,7 @@ impl MemoryGrant {
             if left.is_zero() {
                 return Err(NoMemory::InTime { capacity: budget.capacity });
             }
-            let woken = budget.released.wait_timeout(state, left.min(LOOK_INTERVAL));
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state = budget.released.wait_timeout(state, left.min(LOOK_INTERVAL)).0;
             state.cut_slow();
         }
         let held = state.queries.insert(number, bytes).unwrap_or_default();
@@ -193,7 +194,7 @@ impl MemoryGrant {
     }
 
     fn number(&self) -> MutexGuard<'_, Option<u64>> {
-        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+        self.number.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! A limit on how often the same kind of event is logged.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::sync::Mutex;
 
 /// Admits a number of events in each interval, and counts the others.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Limit {
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.begun.is_none_or(|begun| now.duration_since(begun) >= self.interval) {
             (state.begun, state.admitted) = (Some(now), 0);
         }

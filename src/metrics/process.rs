@@ -1,10 +1,11 @@
 //! Memory and descriptors of this process, from `/proc`; 0 if the system has no `/proc`.
 
 use std::fs;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rlimit::Resource;
+
+use crate::sync::Mutex;
 
 /// How long the number of open descriptors is cached. Counting takes the kernel microseconds for each.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ pub(super) struct OpenDescriptors(Mutex<Option<(Instant, u64)>>);
 
 impl OpenDescriptors {
     pub(super) fn count(&self, now: Instant) -> u64 {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.0.lock();
         match *counted {
             Some((at, count)) if now.saturating_duration_since(at) < COUNTED_FOR => count,
             _ => counted.insert((now, open_descriptors())).1,

@@ -1,8 +1,10 @@
 //! Renders a page once for all requests that arrive at the same time, so that many requests neither take all CPU nor wait for each
 //! other.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
+
+use crate::sync::Mutex;
 
 /// The page that was rendered last, and when its rendering began.
 #[derive(Debug, Default)]
@@ -12,7 +14,7 @@ impl SharedPage {
     /// The page, which is not older than this call: rendered by it, or by another call that began to render later.
     pub fn get(&self, render: impl FnOnce() -> String) -> Arc<str> {
         let asked = Instant::now();
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.0.lock();
         match &*latest {
             Some((begun, page)) if *begun > asked => Arc::clone(page),
             _ => {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::file::{self, Unreadable};
 use crate::secret::Secret;
+use crate::sync::Current;
 
 /// The most bytes of a file with a secret: 64 KiB, several times the longest tokens.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -178,7 +179,7 @@ impl SecretSource {
 #[derive(Debug)]
 pub(in crate::prometheus) struct LiveSecret {
     source: SecretSource,
-    current: RwLock<Arc<Secret>>,
+    current: Current<Secret>,
 }
 
 impl LiveSecret {
@@ -187,13 +188,13 @@ impl LiveSecret {
     /// # Errors
     /// Fails if there is none.
     pub(in crate::prometheus) fn new(source: SecretSource) -> Result<LiveSecret, Unusable> {
-        let current = RwLock::new(Arc::new(source.read()?));
+        let current = Current::new(source.read()?);
         Ok(LiveSecret { source, current })
     }
 
     /// The current secret.
     pub(in crate::prometheus) fn current(&self) -> Arc<Secret> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.get()
     }
 
     /// Reads the file again, if there is one. Returns whether the secret has changed.
@@ -208,7 +209,7 @@ impl LiveSecret {
         if *self.current() == now {
             return Ok(false);
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        self.current.set(now);
         Ok(true)
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::prometheus::error::silence::{Silence, WaitedFor};
+use crate::sync::Mutex;
 
 /// After this many calls in a row without a response, an upstream counts as silent.
 const MAX_SILENT_CALLS: u32 = 3;
@@ -132,7 +133,7 @@ impl Health {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, HealthEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

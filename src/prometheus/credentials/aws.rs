@@ -1,6 +1,5 @@
 //! Amazon: calls are signed with keys from the upstreams file or from the environment that the mirror runs in.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
@@ -13,6 +12,7 @@ use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
 use crate::secret::Secret;
+use crate::sync::Mutex;
 
 use super::fixed::value;
 use super::single_fetch::SingleFetch;
@@ -135,7 +135,7 @@ impl SigV4 {
     /// Whether the content of the files that the environment names has changed since the last call.
     pub(in crate::prometheus) fn have_files_changed(&self) -> bool {
         let now = self.sources.environment.fingerprint();
-        let before = std::mem::replace(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let before = std::mem::replace(&mut *self.files.lock(), now);
         before != now
     }
 

@@ -1,13 +1,14 @@
 //! Tokens and temporary keys: one request at a time fetches them, and all requests share them.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::deadline::Deadline;
 
 use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::sync::{Condvar, Mutex};
 
 /// How long before its expiry a value is fetched again.
 const BEFORE_END: Duration = Duration::from_secs(30);
@@ -119,8 +120,7 @@ impl<T> SingleFetch<T> {
             if deadline.remaining().is_zero() {
                 return Err(failed(CredentialsFailure::awaited(deadline.whole_ms())));
             }
-            let waited = self.changed.wait_timeout(state, deadline.remaining());
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, deadline.remaining()).0;
         }
         state.is_fetching = true;
         drop(state);
@@ -170,7 +170,7 @@ impl<T> SingleFetch<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, FetchState<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

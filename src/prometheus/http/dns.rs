@@ -11,11 +11,12 @@ mod resolution;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::log;
 use crate::prometheus::error::connect_failure::ServersSeen;
+use crate::sync::Mutex;
 
 use files::ResolvConf;
 use resolution::{Candidate, DnsServer, Resolution};
@@ -97,7 +98,7 @@ impl NameServers {
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }
 
@@ -201,7 +202,7 @@ mod tests {
                 let mut packet = [0; MAX_PACKET_BYTES];
                 while let Ok((length, from)) = socket.recv_from(&mut packet) {
                     let name = name_in(&packet[..length]);
-                    noted.lock().unwrap().push(name.clone());
+                    noted.lock().push(name.clone());
                     let Some((status, addresses)) = behaviour(&name) else { continue };
                     let mut response = packet[..length].to_vec();
                     (response[2], response[3]) = (0x81, status);
@@ -232,7 +233,7 @@ mod tests {
         /// The names that were queried since the last call.
         fn queried(&self) -> Vec<Vec<String>> {
             let of = |names: &Mutex<Vec<String>>| {
-                let mut names = std::mem::take(&mut *names.lock().unwrap());
+                let mut names = std::mem::take(&mut *names.lock());
                 names.sort();
                 names
             };

@@ -19,7 +19,7 @@ mod state;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ use dns_lookup::LookupErrorKind;
 
 use super::dns::{DirectQuery, DnsResult, NameServers};
 use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
+use crate::sync::{Condvar, Mutex};
 use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
 /// A temporary failure that took this long means a silent name server, because the resolver waits at least a second.
@@ -201,7 +202,7 @@ impl Lookups {
             }
             let until = if is_querying { until } else { until.min(query_at) };
             let left = until.saturating_duration_since(now);
-            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.done.wait_timeout(state, left).0;
         };
         state.patient -= counts;
         outcome.map(|ips| Addresses { ips, are_remembered: false })
@@ -252,7 +253,7 @@ impl Lookups {
     }
 
     fn lock(&self) -> MutexGuard<'_, LookupState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Looks up a name, and then the queued ones until the queue is empty.
@@ -516,14 +517,14 @@ mod tests {
             resolver_would_wait: true,
         };
         let resolve = |name: &str| {
-            RESOLVED.lock().unwrap().push(name.to_owned());
+            RESOLVED.lock().push(name.to_owned());
             localhost()
         };
         let lookups = Lookups::by(resolve, Box::new(servers), 20);
         assert!(find(&lookups, "answered", 5_000).1 < HEAD_START);
         let (outcome, took) = find(&lookups, "other", 5_000);
         assert!(outcome.is_ok() && took >= Duration::from_millis(990), "{outcome:?} {took:?}");
-        assert_eq!(*RESOLVED.lock().unwrap(), ["other"]);
+        assert_eq!(*RESOLVED.lock(), ["other"]);
     }
 
     #[test]
@@ -577,17 +578,17 @@ mod tests {
     #[test]
     fn a_known_name_becomes_new_only_when_it_is_not_found() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
-        let lookups = unanswered(|_| FAILURE.lock().unwrap().clone().map_or_else(localhost, Err));
+        let lookups = unanswered(|_| FAILURE.lock().clone().map_or_else(localhost, Err));
         let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),
             (LookupFailure::NotFound, None),
         ] {
-            *FAILURE.lock().unwrap() = None;
+            *FAILURE.lock() = None;
             assert!(lookups.find("name", in_ms(5_000)).is_ok());
             lookups.forget("name");
-            *FAILURE.lock().unwrap() = Some(failure.clone());
+            *FAILURE.lock() = Some(failure.clone());
             assert_eq!(lookups.find("name", in_ms(5_000)), Err(failure.clone()));
             assert_eq!(standing(), expected, "{failure:?}");
         }

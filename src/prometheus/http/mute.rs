@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
+
+use crate::sync::Mutex;
 
 /// How long an address counts as mute.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
@@ -44,7 +46,7 @@ impl Mute {
     }
 
     fn until(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The transport of one upstream, whose certificates are reloaded when their files change.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tls::Tls;
@@ -11,6 +11,7 @@ use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
+use crate::sync::Mutex;
 
 /// Connections that no other upstream shares.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl RotatingTransport {
     /// Reloads the files of the authorities, and those of the certificate and its key, where they have changed. A failure of one
     /// does not stop the other.
     pub(in crate::prometheus) fn refresh(&self, authorities: &Authorities) -> Refreshed<Unusable> {
-        let mut material = self.material.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut material = self.material.lock();
         [TlsSettings::with_new_ca, TlsSettings::with_new_pair]
             .map(|read| {
                 let now = read(&self.settings, &material)?;

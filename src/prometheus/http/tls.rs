@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::pki_types::ServerName;
@@ -14,6 +14,7 @@ use ureq::unversioned::transport::time::Instant as UreqInstant;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
 use crate::prometheus::access::address::unbracketed;
+use crate::sync::Current;
 
 use super::tcp::{INPUT_BYTES, OUTPUT_BYTES};
 use super::ureq_time::until;
@@ -21,7 +22,7 @@ use super::ureq_time::until;
 /// A TLS configuration, which can be replaced.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Tls {
-    config: RwLock<Arc<ClientConfig>>,
+    config: Current<ClientConfig>,
     /// The name that the server's certificate must be for, instead of the host in the URL.
     server_name: Option<ServerName<'static>>,
 }
@@ -30,12 +31,12 @@ impl Tls {
     /// An invalid server name counts as not given.
     pub(in crate::prometheus) fn new(config: ClientConfig, server_name: Option<&str>) -> Tls {
         let server_name = server_name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
-        Tls { config: RwLock::new(Arc::new(config)), server_name }
+        Tls { config: Current::new(config), server_name }
     }
 
     /// Uses another configuration for new handshakes.
     pub(super) fn replace(&self, config: ClientConfig) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.config.set(config);
     }
 
     /// Adds TLS to a connection.
@@ -54,7 +55,7 @@ impl Tls {
                 .map_err(|_| Error::Tls("the host can be the name of no certificate"))?
                 .to_owned(),
         };
-        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let config = self.config.get();
         let mut session = ClientConnection::new(config, name)?;
         let connection = BelowTls { connection, broken: None }.boxed();
         let mut below = TransportAdapter::new(connection, Arc::new(UreqInstant::now));

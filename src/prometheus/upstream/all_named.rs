@@ -3,7 +3,7 @@
 use std::fmt;
 use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread;
 
 use crate::file::{self, Refreshed, Unreadable};
@@ -14,6 +14,7 @@ use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::http::transport::SharedTransport;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
+use crate::sync::Current;
 
 /// The most bytes of the file: 1 MiB, as much as a Kubernetes Secret can hold.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -24,7 +25,7 @@ pub(in crate::prometheus) struct Upstreams {
     path: Option<PathBuf>,
     shared: SharedTransport,
     aws: AwsEnvironment,
-    current: RwLock<Arc<Vec<Arc<NamedUpstream>>>>,
+    current: Current<Vec<Arc<NamedUpstream>>>,
 }
 
 /// Why the upstreams file cannot be used. Nothing of its content is repeated.
@@ -81,7 +82,7 @@ impl Upstreams {
         shared: SharedTransport,
         aws: AwsEnvironment,
     ) -> Result<Upstreams, BadUpstreamsFile> {
-        let upstreams = Upstreams { path, shared, aws, current: RwLock::default() };
+        let upstreams = Upstreams { path, shared, aws, current: Current::default() };
         if let Some(path) = &upstreams.path {
             upstreams.take_over(path, read(path)?)?;
         }
@@ -119,12 +120,12 @@ impl Upstreams {
                 }
             }
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        self.current.set(now);
         Ok(())
     }
 
     fn current(&self) -> Arc<Vec<Arc<NamedUpstream>>> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.get()
     }
 
     /// The upstream with this name. Without a name, the only upstream of the file.

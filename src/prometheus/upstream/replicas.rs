@@ -1,8 +1,10 @@
 //! Which of several replicas of a Prometheus to query: the first that answers, as long as it does.
 
 use std::cmp::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
+
+use crate::sync::Mutex;
 
 /// How long a replica must have answered its probes before it is preferred again to a later one.
 const PROVEN: Duration = Duration::from_secs(60);
@@ -125,7 +127,7 @@ impl Replicas {
     }
 
     fn state(&self) -> MutexGuard<'_, ReplicasState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

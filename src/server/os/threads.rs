@@ -1,12 +1,13 @@
 //! Threads: whether there are enough of them, and what is told while there are not.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::log;
 use crate::metrics::Metrics;
+use crate::sync::Mutex;
 
 /// So many threads are needed beside the workers: 7 that are always there (they accept connections, take requests in, watch the
 /// queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, of which each
@@ -22,7 +23,7 @@ const TRIAL_STACK_BYTES: usize = 64 << 10;
 /// How many threads can be started now, of so many.
 pub(in crate::server) fn available(most: usize) -> usize {
     let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let closed = gate.lock();
     let start = |_| {
         let gate = Arc::clone(&gate);
         let wait = move || drop(gate.lock());
@@ -66,12 +67,12 @@ impl Threads {
 
     /// Threads, or other things that each connection takes, are missing.
     pub(in crate::server) fn note_shortage(&self) {
-        *self.last_missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last_missing.lock() = Some(Instant::now());
     }
 
     /// Whether one was missing a short time ago.
     pub(in crate::server) fn are_short(&self) -> bool {
-        let last = *self.last_missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last_missing.lock();
         last.is_some_and(|last| last.elapsed() < MEMORY)
     }
 }
@@ -93,7 +94,7 @@ mod tests {
         assert!(!threads.are_short());
         threads.missing("none");
         assert!(threads.are_short());
-        *threads.last_missing.lock().unwrap() = Some(Instant::now() - MEMORY);
+        *threads.last_missing.lock() = Some(Instant::now() - MEMORY);
         assert!(!threads.are_short());
     }
 }

@@ -10,9 +10,10 @@
 //! - Tests: `tests/it/operation/pipelining.rs`, `tests/it/http/framing.rs`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tiny_http::ConnectionHandle;
+
+use crate::sync::Mutex;
 
 /// How many requests may wait on one connection. No well-behaved client sends that many before a response.
 const MAX_WAITING: usize = 100;
@@ -66,7 +67,7 @@ impl<T> Pipelines<T> {
         request: T,
         held_bytes: usize,
     ) -> RequestTurn<T> {
-        let state = &mut *self.state();
+        let state = &mut *self.0.lock();
         // A connection is marked as ended before its last turn ends, so no turn can begin in between.
         if connection.has_ended() {
             return RequestTurn::Never(request);
@@ -95,7 +96,7 @@ impl<T> Pipelines<T> {
 
     /// Ends a turn. Gives the request whose turn is next, or, if the connection has ended, all that still wait.
     pub(in crate::server) fn end(&self, connection: &ConnectionHandle) -> AfterTurn<T> {
-        let state = &mut *self.state();
+        let state = &mut *self.0.lock();
         if connection.has_ended() {
             let unanswered = state.connections.remove(connection).unwrap_or_default();
             state.bytes -= unanswered.iter().map(|waiting| waiting.held_bytes).sum::<usize>();
@@ -111,10 +112,6 @@ impl<T> Pipelines<T> {
                 AfterTurn::LeaveUnanswered(VecDeque::new())
             }
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, PipelinesState<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,7 +149,7 @@ mod tests {
         assert_eq!((next(&a), begin(&a, 5)), (Some(2), RequestTurn::Later));
         assert_eq!((next(&a), next(&a), next(&a)), (Some(3), Some(5), None));
         assert_eq!((begin(&a, 6), next(&b)), (RequestTurn::Now(6), None));
-        assert_eq!(pipelines.state().connections.len(), 1);
+        assert_eq!(pipelines.0.lock().connections.len(), 1);
     }
 
     #[test]
@@ -197,7 +194,7 @@ mod tests {
         assert_eq!(begin(&other, 3), RequestTurn::Later);
         connections[1].end();
         assert!(matches!(pipelines.end(&connections[1]), AfterTurn::LeaveUnanswered(waiting) if waiting.len() == 2));
-        assert_eq!(pipelines.state().bytes, (16 << 20) - (128 << 10));
+        assert_eq!(pipelines.0.lock().bytes, (16 << 20) - (128 << 10));
     }
 
     #[test]
@@ -214,6 +211,6 @@ mod tests {
         assert_eq!(waiting.into_iter().map(|waiting| waiting.request).collect::<Vec<_>>(), [2]);
         assert_eq!(pipelines.begin(&ended, 4, 1), RequestTurn::Never(4));
         assert_eq!(pipelines.begin(&other, 5, 1), RequestTurn::Now(5));
-        assert_eq!(pipelines.state().connections.len(), 1);
+        assert_eq!(pipelines.0.lock().connections.len(), 1);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::server::os::threads::Threads;
+use crate::sync::{Condvar, Mutex};
 
 /// How long a thread waits for a task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ impl BlockingThreads {
 
     /// Runs a task on an idle thread, or on a new one if all are busy. A panic in it has no effect on others.
     pub(in crate::server) fn run(self: &Arc<BlockingThreads>, task: impl FnOnce() + Send + 'static) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.tasks.push_back(Box::new(task));
         let has_thread = state.tasks.len() <= state.idle + state.starting;
         if has_thread {
@@ -59,14 +60,14 @@ impl BlockingThreads {
         state.starting += 1;
         drop(state);
         if let Err(error) = self.start_thread(false) {
-            self.state().starting -= 1;
+            self.state.lock().starting -= 1;
             self.threads.missing(error);
         }
     }
 
     /// Whether a task waits for a thread that is busy with another one.
     pub(in crate::server) fn has_waiting(&self) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.tasks.len() > state.idle + state.starting
     }
 
@@ -85,7 +86,7 @@ impl BlockingThreads {
     /// The next task. `None`, so that the thread ends, if enough threads wait already or none has come for [`IDLE`]. The thread
     /// that stays never gets `None`.
     fn next(&self, stays: bool, is_first: bool) -> Option<BlockingTask> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.starting -= usize::from(is_first);
         loop {
             if let Some(task) = state.tasks.pop_front() {
@@ -95,17 +96,13 @@ impl BlockingThreads {
                 return None;
             }
             state.idle += 1;
-            let (woken, waited) = self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
+            let has_expired;
+            (state, has_expired) = self.changed.wait_timeout(state, IDLE);
             state.idle -= 1;
-            if waited.timed_out() && state.tasks.is_empty() && !stays {
+            if has_expired && state.tasks.is_empty() && !stays {
                 return None;
             }
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, BlockingState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

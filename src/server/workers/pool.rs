@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::api::Lane;
 use crate::error::{Full, Places};
 use crate::metrics::{Held, Metrics};
 use crate::server::workers::shares::Shares;
+use crate::sync::{Condvar, Mutex};
 
 /// A task. The pool calls it once, with its outcome. A panic in it has no effect on others.
 pub(in crate::server) type PoolTask = Box<dyn FnOnce(TaskOutcome) + Send>;
@@ -100,7 +101,7 @@ impl Pool {
     pub(in crate::server) fn run(&self, lane: Lane, deadline: Instant, task: PoolTask) {
         let Pool(core) = self;
         let queued = Held::new(&core.metrics.queue_length);
-        let mut state = core.state();
+        let mut state = core.state.lock();
         if let Some(full) = state.shares.full(lane) {
             let places = state.shares.places();
             drop((state, queued));
@@ -137,7 +138,7 @@ impl PoolCore {
     /// Waits for the next task that may run, and counts it as running.
     fn next(&self) -> WaitingTask {
         let this = thread::current();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             // Parking may end spuriously, and then the worker is still in the list of idle ones.
             let place = state.idle.iter().position(|idle| idle.id() == this.id());
@@ -161,7 +162,7 @@ impl PoolCore {
                 self.earlier.notify_one();
             }
             thread::park();
-            state = self.state();
+            state = self.state.lock();
         }
     }
 
@@ -176,7 +177,7 @@ impl PoolCore {
 
     /// Calls each task whose deadline passes while it waits.
     fn expire_for_ever(&self) -> ! {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             let now = Instant::now();
             if let Some(index) = state.waiting.iter().position(|waiting| waiting.deadline <= now) {
@@ -187,21 +188,15 @@ impl PoolCore {
                 drop(state);
                 drop(queued);
                 let _ = catch_unwind(AssertUnwindSafe(|| task(outcome)));
-                state = self.state();
+                state = self.state.lock();
                 continue;
             }
             state.watched = state.waiting.iter().map(|waiting| waiting.deadline).min();
             state = match state.watched {
-                Some(deadline) => {
-                    self.earlier.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.earlier.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => self.earlier.wait_timeout(state, deadline - now).0,
+                None => self.earlier.wait(state),
             };
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,7 +208,7 @@ struct Running<'s> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.core.state().shares.end(self.lane);
+        self.core.state.lock().shares.end(self.lane);
     }
 }
 
@@ -305,11 +300,11 @@ mod tests {
         fn end_all(&mut self) {
             self.gates.clear();
             let deadline = Instant::now() + LONG;
-            while self.pool.0.state().shares.tasks() > 0 {
+            while self.pool.0.state.lock().shares.tasks() > 0 {
                 assert!(Instant::now() < deadline, "the tasks are not done");
                 thread::sleep(Duration::from_millis(1));
             }
-            assert!(self.pool.0.state().shares.are_idle());
+            assert!(self.pool.0.state.lock().shares.are_idle());
         }
     }
 
@@ -435,7 +430,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..3 {
             pool.run(lane(1), Instant::now() + LONG, Box::new(|_| panic!("on purpose")));
-            while pool.0.state().shares.tasks() > 0 {
+            while pool.0.state.lock().shares.tasks() > 0 {
                 thread::yield_now();
             }
         }

@@ -1,9 +1,9 @@
 //! What all connections to an upstream share: their generation and lifetime, and how long a silent one is waited for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use ureq::unversioned::transport::Transport;
 
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::connector::{Connector, Opened, Others, Peer};
+use crate::sync::Mutex;
 
 /// How long a kept connection may be silent before a second one is opened, and the part of the remaining time that this may be.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -69,7 +70,7 @@ impl Keep {
     /// Ends the calls that wait for a server that is known to be down; see [`ErrorKind::ReplicaDown`].
     pub(in crate::prometheus::http) fn abandon(&self, base: &str) {
         let Ok(uri) = base.parse::<Uri>() else { return };
-        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let upstreams = self.upstreams.lock();
         if let Some(kept) = upstreams.get(&server_of(&uri)) {
             kept.abandoned.fetch_max(kept.generation.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
@@ -77,14 +78,14 @@ impl Keep {
 
     /// Makes sure that no connection that is open now is used after its current call.
     pub(in crate::prometheus::http) fn retire_all(&self) {
-        for kept in self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for kept in self.upstreams.lock().values() {
             kept.generation.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     pub(super) fn upstream(&self, uri: &Uri) -> Arc<Kept> {
         let base = server_of(uri);
-        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut upstreams = self.upstreams.lock();
         if let Some(kept) = upstreams.get(&base) {
             return Arc::clone(kept);
         }
