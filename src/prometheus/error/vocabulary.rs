@@ -281,6 +281,11 @@ mod tests {
         check(OAUTH2, &of_credentials, proxy, "oauth2.proxy_url of upstream a in the upstreams file");
         check(OAUTH2, &of_upstream, proxy, "--proxy of this mirror");
 
+        let server = |words: Vocabulary<'_>| words.server().to_owned();
+        check("", &of_upstream, server, "the upstream");
+        check(OAUTH2, &of_credentials, server, "the server");
+        check("", &of_upstream, |words| words.at_proxy().server().to_owned(), "the proxy");
+
         let authorities = |words: Vocabulary<'_>| words.authorities().to_owned();
         check("  tls_config: {ca_file: x}", &of_upstream, authorities, "tls_config.ca_file");
         check(OAUTH2, &of_credentials, authorities, "oauth2.tls_config.ca");
