@@ -1,4 +1,4 @@
-//! The server: starts the listener and the workers, keeps them going, and ends them in order.
+//! The server: starts the listener and the workers, and shuts them down in order.
 
 mod body;
 mod exchange;
@@ -37,32 +37,32 @@ use workers::blocking_threads::BlockingThreads;
 use workers::pool::Pool;
 use workers::write_permits::WritePermits;
 
-/// Why the server does not run.
+/// Why the server cannot start.
 #[derive(Debug)]
 pub enum ServerError {
-    /// The file of the key is of no use.
+    /// The file of the key cannot be used.
     KeyFile(BadKeyFile),
-    /// A file that says how upstreams are reached is of no use.
+    /// A file that says how to reach upstreams cannot be used.
     Reach(BadReach),
-    /// It cannot listen where it is told to.
+    /// The server cannot listen on the address.
     Listen {
         /// The address and port.
         address: SocketAddr,
         /// The system's reason.
         reason: io::Error,
     },
-    /// Signals cannot be waited for.
+    /// The server cannot wait for signals.
     Signals(io::Error),
-    /// There are not enough threads.
+    /// The system allows too few threads.
     Threads {
         /// The setting.
         workers: usize,
-        /// How many threads the mirror needs with so many workers and some connections.
+        /// How many threads the mirror needs with this many workers and some connections.
         needed: usize,
         /// How many could be started.
         found: usize,
     },
-    /// There is no thread to be had.
+    /// A thread cannot be started.
     Thread(io::Error),
 }
 
@@ -98,7 +98,7 @@ impl std::error::Error for ServerError {}
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// When it cannot start: a setting names something that is of no use, or there is no listening there.
+/// Fails if a setting names a file or an address that cannot be used, or if threads are missing.
 pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let shutdown = Shutdown::new().map_err(ServerError::Signals)?;
     descriptors::raise_limit();
@@ -144,17 +144,17 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// How many threads the mirror needs with so many workers.
+/// How many threads the mirror needs with this many workers.
 ///
 /// # Errors
-/// When it cannot start them.
+/// Fails if it cannot start them.
 fn check_threads(workers: usize) -> Result<usize, ServerError> {
     let needed = workers + threads::BESIDE_WORKERS;
     let found = threads::available(needed);
     if found < needed { Err(ServerError::Threads { workers, needed, found }) } else { Ok(needed) }
 }
 
-/// What the mirror lets its clients do.
+/// What clients may do.
 fn access(settings: &Settings) -> Access {
     Access {
         requires_key: settings.require_api_key,
@@ -163,7 +163,7 @@ fn access(settings: &Settings) -> Access {
     }
 }
 
-/// Starts the threads that re-read files and probe replicas, as far as there are any.
+/// Starts the threads that re-read files and probe replicas, if there are files or replicas.
 fn watch(
     settings: &Settings,
     key: &Arc<CurrentKey>,

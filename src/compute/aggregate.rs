@@ -180,7 +180,7 @@ impl Aggregator {
         }
         if count >= max_points {
             // There were more values than the limit, even if some of them are no points.
-            points.leave_out();
+            points.mark_partial();
         }
         Ok(points)
     }

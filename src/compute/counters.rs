@@ -1,4 +1,4 @@
-//! Counters in buckets: what they counted in a bucket, and how fast on average.
+//! Counters in buckets: the sum of their increases, and the sum of their mean rates.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use crate::compute::rate::{CounterReader, Interval, Reading};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
-/// Buckets that take the readings of counters.
+/// What a method adds up in each bucket from the readings of counters.
 trait CounterBuckets: Debug {
     fn add(&mut self, reading: Reading);
 
@@ -16,11 +16,14 @@ trait CounterBuckets: Debug {
 
     fn map(&self) -> &BucketMap<Sum>;
 
-    /// The sums, unless too many buckets got a rate last known.
+    /// The sums.
+    ///
+    /// # Errors
+    /// Fails if too many buckets got a rate last known.
     fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets>;
 }
 
-/// A method that sums what it makes of the readings of each counter.
+/// A method whose value in a bucket is a sum over the counters.
 #[derive(Debug)]
 struct CounterSums<B> {
     reader: CounterReader,
@@ -51,13 +54,13 @@ impl<B: CounterBuckets> BucketMethod for CounterSums<B> {
     }
 }
 
-/// The increases of counters: each belongs to the bucket of its later sample, so that it counts once wherever the buckets lie.
+/// SUM: the increases of counters. Each belongs to the bucket of its later sample, so it counts once, wherever the buckets lie.
 pub(super) fn increases(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
     Box::new(CounterSums { reader, buckets: IncreaseBuckets { map: BucketMap::new(spec), open: None } })
 }
 
-/// The mean rates of counters: the sum over the series of what each counted in the intervals that end in a bucket, divided by
-/// the time they took. A series of which none ends there goes on at its rate last known.
+/// MEAN: for each series, its increases in the intervals that end in a bucket, divided by the length of these intervals. A series
+/// without such an interval keeps its rate last known. The value is the sum over the series.
 pub(super) fn mean_rates(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
     let buckets = RateBuckets { map: BucketMap::new(spec), carried: 0, open: None, newest: None, next: 0 };
     Box::new(CounterSums { reader, buckets })
@@ -66,7 +69,7 @@ pub(super) fn mean_rates(reader: CounterReader, spec: BucketSpec) -> Box<dyn Buc
 #[derive(Debug)]
 struct IncreaseBuckets {
     map: BucketMap<Sum>,
-    /// The bucket of the newest sample, and what was counted in it.
+    /// The bucket of the newest sample of the series, and its increase so far.
     open: Option<(Bucket, Sum)>,
 }
 
@@ -101,17 +104,17 @@ impl CounterBuckets for IncreaseBuckets {
 #[derive(Debug)]
 struct RateBuckets {
     map: BucketMap<Sum>,
-    /// How many buckets got a rate last known.
+    /// How many times a bucket got a rate last known.
     carried: u64,
-    /// The bucket in which the newest interval of the series ends, and the intervals that end in it.
+    /// The bucket in which the newest interval of the series ends, and all intervals that end in it.
     open: Option<(Bucket, Together)>,
     /// The newest interval of the series that has a rate.
     newest: Option<Interval>,
-    /// The first bucket that the series has not contributed to yet.
+    /// The first bucket to which the series has not contributed yet.
     next: i64,
 }
 
-/// The increase and the length of intervals that end in the same bucket.
+/// The total increase and length of the intervals that end in a bucket.
 #[derive(Debug, Clone, Copy, Default)]
 struct Together {
     increase: Sum,
@@ -149,7 +152,7 @@ impl CounterBuckets for RateBuckets {
 }
 
 impl RateBuckets {
-    /// Goes on to the bucket that an interval ends in.
+    /// Opens the bucket in which an interval ends. The buckets before it get the rate last known.
     fn open_at(&mut self, end: i64) {
         let grid = self.map.grid();
         match grid.bucket_at(end) {
@@ -162,7 +165,7 @@ impl RateBuckets {
         }
     }
 
-    /// Gives its share to the bucket in which intervals end.
+    /// Adds the mean rate of the series to the open bucket.
     fn close(&mut self) {
         let Some((bucket, Together { increase, length_ms })) = self.open.take() else { return };
         if let Some(entry) = self.map.entry(bucket.index) {
@@ -171,7 +174,7 @@ impl RateBuckets {
         self.next = bucket.index + 1;
     }
 
-    /// Gives the rate last known to the buckets up to another one, as long as it is known.
+    /// Adds the rate last known to the buckets before `until`, as long as it is known.
     fn carry_on(&mut self, until: i64) {
         let wanted = self.map.wanted();
         if let Some(newest) = self.newest {
@@ -180,7 +183,7 @@ impl RateBuckets {
                 if grid.last_of(index) > newest.known_until() || self.carried > MAX_CARRIED_BUCKETS {
                     break;
                 }
-                // The bucket may just have become one too many.
+                // The map has no entry for a bucket that cannot become a point any more.
                 let Some(entry) = self.map.entry(index) else { continue };
                 entry.add(newest.rate());
                 self.carried += 1;

@@ -1,4 +1,4 @@
-//! The points of an answer: the limit and the order.
+//! The points of a response: their limit and their order.
 
 use std::ops::ControlFlow;
 
@@ -7,19 +7,19 @@ use crate::compute::steps::Steps;
 use crate::model::query::Order;
 use crate::model::sample::Sample;
 
-/// The points of an answer, gathered in the order they are answered in. A point of a bucket has the time at which it starts.
+/// The points of a response, in the order of the response. The time of a bucket's point is the start of the bucket.
 #[derive(Debug)]
 pub struct Points {
     list: Vec<Sample>,
     limit: usize,
     order: Order,
     is_partial: bool,
-    /// How many values were no points, for no JSON number can hold them.
+    /// How many values were dropped because JSON has no NaN or infinity.
     overflows: u64,
 }
 
-/// A sample at an instant that was not queried: something between here and the store shifts the grid, so that every
-/// value stands for another bucket than it would be shown in.
+/// A sample at an instant that was not queried. A proxy or query frontend has moved the times, so each value belongs to another
+/// bucket than the one in which it would be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffGrid {
     /// The instant of the sample in milliseconds since the epoch.
@@ -27,15 +27,14 @@ pub struct OffGrid {
 }
 
 impl Points {
-    /// No points yet, and room for `limit` of them.
+    /// No points, and at most `limit` later.
     pub fn new(limit: usize, order: Order) -> Points {
         Points { list: Vec::new(), limit, order, is_partial: false, overflows: 0 }
     }
 
-    /// Adds the next point in the order they are answered in. A value that no JSON number can hold, such as a sum that is too
-    /// large, is no point.
+    /// Adds the next point in the order of the response. Drops a value that JSON cannot hold, such as a sum that is too large.
     ///
-    /// After a break there is no use in adding more.
+    /// `Break` means that the limit is reached and this point is left out, as all further ones would be.
     pub fn push(&mut self, point: Sample) -> ControlFlow<()> {
         if !point.value.is_finite() {
             self.overflows += 1;
@@ -49,12 +48,12 @@ impl Points {
         ControlFlow::Continue(())
     }
 
-    /// Adds points that are given oldest first, and whose values are finite.
+    /// Adds points, given oldest first, whose values are finite.
     pub fn add_samples(&mut self, mut samples: Vec<Sample>) {
         if self.order == Order::NewestFirst {
             samples.reverse();
         }
-        // Mostly there are none yet, and then these are the points, without a copy.
+        // Usually the list is empty, and `samples` becomes the list without a copy.
         if self.list.is_empty() {
             self.list = samples;
         } else {
@@ -70,7 +69,7 @@ impl Points {
     /// that ends with its instant, or of the instant itself if `bucket_ms` is 1. `zero_fill` puts 0 where there is none.
     ///
     /// # Errors
-    /// When a sample does not lie on the grid; nothing has been added then.
+    /// Fails if a sample does not lie on the grid; then nothing is added.
     pub fn add_evaluated(
         &mut self,
         grid: Steps,
@@ -95,7 +94,7 @@ impl Points {
         for at in grid.instants(self.order) {
             let value = match (value_at(finite, at), value_at(samples, at)) {
                 (Some(value), _) => value,
-                // Something is there, but nothing that a point can show.
+                // The value is NaN or infinite, so the bucket has no point.
                 (None, Some(_)) => continue,
                 (None, None) => 0.0,
             };
@@ -116,17 +115,17 @@ impl Points {
         self.order
     }
 
-    /// Says that points had to be left out.
-    pub fn leave_out(&mut self) {
+    /// Marks the points as partial.
+    pub fn mark_partial(&mut self) {
         self.is_partial = true;
     }
 
-    /// Whether a point had to be left out, so that there is no use in adding more.
+    /// Whether a point was left out. Then all further ones would be left out, too.
     pub fn is_partial(&self) -> bool {
         self.is_partial
     }
 
-    /// How many values were no points, for no JSON number can hold them, such as a sum that is too large.
+    /// How many values were dropped because JSON cannot hold them, such as a sum that is too large.
     pub fn overflows(&self) -> u64 {
         self.overflows
     }

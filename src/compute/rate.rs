@@ -1,39 +1,40 @@
-//! Counters: from the samples that a counter shows to what it counted between them, and how fast.
+//! Turns the samples of a counter into intervals: how much it grew between two samples, and whether that gives a rate.
 //!
-//! All rules look back only: the reading of a sample depends on a few samples before it. It changes neither when later samples
-//! arrive nor when a query begins elsewhere.
+//! All rules look back only: the reading of a sample depends on a few samples before it. So it changes neither when later samples
+//! arrive nor when a query has another start.
 
 use crate::model::sample::Sample;
 
-/// A rate goes across a gap of this many milliseconds whatever the scrape interval is: five minutes, Prometheus's own
+/// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
 /// look-back.
 pub const SURE_GAP_MS: i64 = 300_000;
 
-/// A rate goes across a gap of this many scrape intervals, which survives jitter and three lost scrapes.
+/// An interval of up to this many scrape intervals has a rate. This allows for jitter and for three lost scrapes.
 const GAP_INTERVALS: i64 = 4;
 
-/// By so many distances of neighbouring samples before it, it is told whether an interval is long for its series.
+/// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
 const DISTANCES: usize = 5;
 
-/// How far before a range samples are read at least, in milliseconds, when less turns out to be too little: an hour.
+/// The samples of at least this time before a range are read if the first reading did not look back far enough: an hour, in
+/// milliseconds.
 const FURTHER_LOOK_BACK_MS: i64 = 3_600_000;
 
-/// How far before a range samples are read at most, in milliseconds: a week.
+/// The samples of at most this time before a range are read: a week, in milliseconds.
 const MAX_LOOK_BACK_MS: i64 = 7 * 86_400_000;
 
-/// For how many times its own length the rate of an interval counts as known after its end.
+/// The rate of an interval stays the rate last known after its end for this many times its length.
 const KNOWN_LENGTHS: i64 = 2;
 
-/// What a counter counted between two of its samples.
+/// The time between two samples of a counter, and what it counted in that time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The time of the later sample, in milliseconds since the epoch.
     pub end: i64,
     /// The time between both, in milliseconds; at least 1.
     pub length_ms: i64,
-    /// By how much the counter grew: after a drop of its value it has counted from 0.
+    /// By how much the counter grew. If its value dropped, it restarted at 0, so this is its new value.
     pub increase: f64,
-    /// Whether the interval is short enough to say how fast.
+    /// Whether the interval is short enough for a rate.
     pub has_rate: bool,
 }
 
@@ -43,13 +44,13 @@ impl Interval {
         self.increase / (self.length_ms as f64 / 1000.0)
     }
 
-    /// The last instant at which this rate counts as the one last known.
+    /// The last instant at which this rate is the rate last known, in milliseconds since the epoch.
     pub fn known_until(self) -> i64 {
         self.end + KNOWN_LENGTHS * self.length_ms
     }
 }
 
-/// A sample of a counter, and the interval since the one before, if there is one.
+/// A sample of a counter, and the interval since the sample before it, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     /// The time of the sample in milliseconds since the epoch.
@@ -58,33 +59,33 @@ pub struct Reading {
     pub interval: Option<Interval>,
 }
 
-/// Which samples before a range a query about it needs.
+/// The samples before a range that a query needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookBack {
     /// The start of the range in milliseconds since the epoch.
     pub start: i64,
     /// How far before it samples were read, in milliseconds.
     pub read_ms: i64,
-    /// How many samples before it are needed of each series: one for an interval that ends within the range, two for a rate
-    /// that was known before.
+    /// How many samples before it are needed of each series: one for an interval that ends within the range, two for the rate last
+    /// known at the start.
     pub samples: usize,
 }
 
 impl LookBack {
-    /// How far before a range samples have to be read so that nothing of a counter is missed whose longest gap is this one.
+    /// How far before a range to read, in milliseconds, if the longest interval with a rate has `max_gap_ms`.
     ///
-    /// A rate known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
+    /// The rate last known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
     pub fn reach_ms(samples: usize, max_gap_ms: i64) -> i64 {
         if samples > 1 { max_gap_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { max_gap_ms }
     }
 }
 
-/// The distances of a few neighbouring samples, in milliseconds.
+/// The distances between a few neighbouring samples, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 struct Distances {
     /// The newest of them, in no order.
     list: [i64; DISTANCES],
-    /// How many there were.
+    /// How many were added.
     count: usize,
 }
 
@@ -98,7 +99,7 @@ impl Distances {
         self.count >= DISTANCES
     }
 
-    /// The usual distance: their median, which of an even number is the smaller of the two in the middle. None of none.
+    /// The usual distance: the median, or the smaller of the two in the middle. `None` without distances.
     fn usual_ms(&self) -> Option<i64> {
         let mut list = self.list;
         let known = &mut list[..self.count.min(DISTANCES)];
@@ -107,24 +108,24 @@ impl Distances {
     }
 }
 
-/// Turns the samples of counters, one after another, into readings. Their values are finite.
+/// Turns the samples of counters, series after series, into readings. The values are finite.
 #[derive(Debug)]
 pub struct CounterReader {
-    /// The gap that any rate goes across, in milliseconds.
+    /// Up to this length in milliseconds, an interval has a rate in any series.
     sure_gap_ms: i64,
     look_back: LookBack,
-    /// How far back the next reading of the samples should look, when this one turned out to be too short.
+    /// How far before the range the samples have to be read again, if this reading did not look back far enough.
     further_ms: Option<i64>,
     previous: Option<Sample>,
-    /// How many samples lie before the range.
+    /// How many samples of the series lie before the range.
     before: usize,
-    /// The first distances of the series, and the newest.
+    /// The first distances of the series, and the newest ones.
     first: Distances,
     newest: Distances,
 }
 
 impl CounterReader {
-    /// A reader for counters that are scraped every `scrape_interval_ms`, if that is known.
+    /// `scrape_interval_ms` is the scrape interval of the counters, if the query gives it.
     pub fn new(look_back: LookBack, scrape_interval_ms: Option<i64>) -> CounterReader {
         CounterReader {
             sure_gap_ms: sure_gap_ms(scrape_interval_ms),
@@ -137,7 +138,7 @@ impl CounterReader {
         }
     }
 
-    /// Takes samples of a series, each later than those before, and hands on a reading for each.
+    /// Takes samples of a series in the order of time, and calls `each` with a reading for each sample.
     pub fn take(&mut self, samples: &[Sample], mut each: impl FnMut(Reading)) {
         for &sample in samples {
             self.before += usize::from(sample.at < self.look_back.start);
@@ -158,8 +159,7 @@ impl CounterReader {
         Interval { end: sample.at, length_ms, increase, has_rate }
     }
 
-    /// Whether a long interval is not long for this series. Of the first interval of a series that cannot be told, and then it
-    /// is not held against it.
+    /// Whether a long interval is usual for this series. The first interval has none to compare with, so it counts as usual.
     fn is_usual(&mut self, length_ms: i64) -> bool {
         if !self.newest.are_enough() {
             self.look_further(FURTHER_LOOK_BACK_MS);
@@ -167,11 +167,11 @@ impl CounterReader {
         self.newest.usual_ms().is_none_or(|usual_ms| length_ms <= usual_ms.saturating_mul(GAP_INTERVALS))
     }
 
-    /// Ends a series, and makes ready for the next.
+    /// Ends a series. The next sample belongs to another one.
     pub fn end(&mut self) {
         if self.previous.take().is_some() && self.before < self.look_back.samples {
             let gap_ms = self.first.usual_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
-            // One sample alone does not tell how far away the one before it may be.
+            // A single sample does not tell how far back the sample before it may be.
             let reach_ms =
                 gap_ms.map_or(FURTHER_LOOK_BACK_MS, |gap_ms| LookBack::reach_ms(self.look_back.samples, gap_ms));
             if reach_ms > self.look_back.read_ms {
@@ -188,19 +188,19 @@ impl CounterReader {
         self.further_ms = self.further_ms.max(further_ms);
     }
 
-    /// How far before the range samples should have been read, in milliseconds, if farther than they were: a series is scraped
-    /// so seldom that what is needed of it may lie there.
+    /// How far before the range the samples have to be read again, in milliseconds. `None` if this reading looked back far enough
+    /// for each series, even those with a long scrape interval.
     pub fn further_ms(&self) -> Option<i64> {
         self.further_ms
     }
 }
 
-/// The gap that any rate goes across, in milliseconds.
+/// The length in milliseconds up to which an interval has a rate in any series.
 pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
     scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
 }
 
-/// The median of distances in milliseconds, which of an even number is the smaller of the two in the middle; none of none.
+/// The median of distances in milliseconds, or the smaller of the two in the middle. `None` without distances.
 pub fn median(spacings: &mut [u32]) -> Option<i64> {
     let last = spacings.len().checked_sub(1)?;
     let (_, &mut median, _) = spacings.select_nth_unstable(last / 2);

@@ -1,11 +1,10 @@
-//! Sums of any numbers: as exact as can be, and without an overflow on the way.
+//! Sums with an error far below the last digit, and without an overflow of intermediate results.
 
-/// Beyond the largest number, a sum goes on in units of 2^64, for which the billions of billions of numbers that it would take
-/// to overflow again do not exist.
+/// A sum that exceeds the largest number continues in units of 2^64. No query has enough values to overflow that.
 const UNIT: f64 = 18_446_744_073_709_551_616.0;
 
-/// A number with twice the usual digits: a sum, and what was lost by rounding on the way. So the order in which numbers are added
-/// makes no difference that anybody sees.
+/// A number with twice the digits of an `f64`: a sum, and the sum of its rounding errors. So the order of the numbers makes no
+/// difference to the rounded result, except in extreme cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Twofold {
     high: f64,
@@ -13,23 +12,23 @@ pub(super) struct Twofold {
 }
 
 impl Twofold {
-    /// A number of the usual digits.
+    /// A number without a rounding error.
     pub(super) fn of(value: f64) -> Twofold {
         Twofold { high: value, low: 0.0 }
     }
 
-    /// The sum of two: that of the high parts and, by Knuth's exact sum, what it loses.
+    /// The sum of two numbers. Knuth's two-sum gives the exact rounding error of the high parts.
     #[inline]
     pub(super) fn plus(self, other: Twofold) -> Twofold {
         let high = self.high + other.high;
         let of_other = high - self.high;
         let lost = (self.high - (high - of_other)) + (other.high - of_other);
-        // What an infinite sum loses is not a number.
+        // The rounding error of an infinite sum is NaN.
         let low = if high.is_finite() { self.low + other.low + lost } else { 0.0 };
         Twofold { high, low }
     }
 
-    /// The number as near as the usual digits come.
+    /// The nearest `f64`.
     pub(super) fn value(self) -> f64 {
         self.high + self.low
     }
@@ -43,7 +42,7 @@ impl Twofold {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sum {
     sum: Twofold,
-    /// Whether it is counted in [`UNIT`]s.
+    /// Whether the sum counts [`UNIT`]s.
     is_in_units: bool,
 }
 
@@ -62,7 +61,7 @@ impl Sum {
         self.sum = self.sum.plus(Twofold::of(value / UNIT));
     }
 
-    /// Adds what was summed elsewhere.
+    /// Adds another sum.
     pub(super) fn add_sum(&mut self, other: Sum) {
         let in_units = |sum: Sum| if sum.is_in_units { sum.sum } else { sum.sum.divided(UNIT) };
         let sum = self.sum.plus(other.sum);
@@ -71,7 +70,7 @@ impl Sum {
         self.is_in_units = is_in_units;
     }
 
-    /// The sum; infinite if no number is as large.
+    /// The sum, or infinity if it exceeds the largest `f64`.
     pub(super) fn value(self) -> f64 {
         self.divided(1.0)
     }

@@ -1,8 +1,8 @@
-//! The tiny_http edge: takes requests in and hands those that need one to a worker.
+//! Receives requests from tiny_http, and hands queries to the workers.
 //!
-//! The thread that takes requests in never waits for a client, and no more than a few workers do (`workers/write_permits`): else
-//! bodies are read and replies written by `workers/blocking_threads`. What tiny_http 0.12 does not bound by itself is bounded by the options that
-//! `server/os/socket` sets, and by `server/tiny_http`.
+//! The thread that receives requests never waits for a client, and only a few workers do (`workers/write_permits`). Otherwise, the
+//! threads of `workers/blocking_threads` read bodies and write replies. `server/os/socket` and `server/tiny_http` bound what
+//! tiny_http 0.12 does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Pool, TaskOutcome};
 use crate::server::workers::write_permits::WritePermits;
 
-/// What serving a request takes.
+/// The threads, permits and shared state that serve requests.
 pub(super) struct Listener {
     pub(super) edge: Arc<Edge>,
     pub(super) pool: Pool,
@@ -27,7 +27,8 @@ pub(super) struct Listener {
     pub(super) pipelines: Pipelines<Request>,
 }
 
-/// The turn of a connection's request. When it ends, the next is taken up, unless the connection has ended, too.
+/// The turn of a request on its connection. When it is dropped, the turn of the next request begins, unless the
+/// connection has ended.
 struct ConnectionTurn {
     listener: Arc<Listener>,
     connection: ConnectionHandle,
@@ -57,10 +58,10 @@ impl Drop for ConnectionTurn {
 }
 
 impl Listener {
-    /// Serves what a server takes in, for ever.
+    /// Serves the requests of a server, and never returns.
     pub(super) fn serve(self: &Arc<Listener>, server: &Server) -> ! {
         loop {
-            // It fails only when it is told to.
+            // `recv` fails only after `Server::unblock`, which the mirror never calls.
             if let Ok(request) = server.recv() {
                 self.dispatch(request);
             }
@@ -76,12 +77,12 @@ impl Listener {
         }
     }
 
-    /// Writes nothing, so that the answers to those before it stay in order. Dropping it may wait for its body.
+    /// Ends a request without a response. Dropping it may wait for its body, so a blocking thread does it.
     fn leave_unanswered(&self, request: Request) {
         self.blocking_threads.run(move || drop(request.into_writer()));
     }
 
-    /// Takes up a request whose turn it is. A panic here would be a fault of ours, which costs this request and nothing else.
+    /// Begins to serve a request whose turn it is. A panic ends this request only.
     fn take_up(self: &Arc<Listener>, request: Request, is_last: bool) {
         let turn = ConnectionTurn { listener: Arc::clone(self), connection: request.connection().clone() };
         let _ = catch_unwind(AssertUnwindSafe(|| self.route(request, is_last, turn)));
@@ -106,7 +107,7 @@ impl Listener {
         }
     }
 
-    /// Reads the body and gives the query to a worker.
+    /// Reads the body, and hands the query to a worker.
     fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, method: MethodRequest, turn: ConnectionTurn) {
         let body = match exchange.read_body() {
             Ok(body) => body,
@@ -118,7 +119,8 @@ impl Listener {
         }
     }
 
-    /// Gives a query to a worker. The body counts until the query has run: it was made of the body.
+    /// Hands a query to a worker. The body counts towards the bound on all bodies until the query has run, because the query holds
+    /// parts of it.
     fn hand_over(
         self: &Arc<Listener>,
         exchange: Exchange,

@@ -1,6 +1,6 @@
-//! The samples of an XOR chunk, the form in which Prometheus stores them and hands them out.
+//! Decodes the samples of an XOR chunk, the format in which Prometheus stores and sends them.
 //!
-//! Knows neither the series that a chunk belongs to nor what its values mean: a NaN keeps its bits.
+//! It knows neither the series of a chunk nor the meaning of its values: a NaN keeps its bits.
 //!
 //! The format is Gorilla's ("Gorilla: A Fast, Scalable, In-Memory Time Series Database", section 4.1) with the changes
 //! of Prometheus's `tsdb/chunkenc/xor.go`:
@@ -20,7 +20,7 @@ pub(super) mod reference;
 use super::protobuf;
 use crate::model::sample::Sample;
 
-/// A chunk that does not hold as many samples as it says, or not in the order of time.
+/// The chunk does not hold as many samples as it says, or they are not in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Damaged;
 
@@ -33,7 +33,7 @@ impl From<protobuf::Malformed> for Damaged {
 /// Adds the samples of a chunk, each later than the one before.
 ///
 /// # Errors
-/// When the chunk is damaged; some of its samples may have been added by then.
+/// Fails if the chunk is damaged; some of its samples may have been added by then.
 pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damaged> {
     let (&count, mut rest) = data.split_first_chunk().ok_or(Damaged)?;
     let count = usize::from(u16::from_be_bytes(count));
@@ -52,13 +52,13 @@ pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damag
     let mut bits = Bits::of(rest);
     let mut window = BitWindow::WHOLE;
     let mut is_damaged = false;
-    // Damage is told at the end: without a way out, the list is extended by a known number of samples and not checked
-    // for room each time.
+    // Damage is reported at the end: a loop that cannot end early extends the list by a known number of samples, without a check
+    // for room at each sample.
     samples.extend((1..count).map(|nth| {
         if nth > 1 {
             distance = distance.wrapping_add(bits.change_of_distance());
         }
-        // Wrapping, because two times may be farther apart than an `i64` can tell.
+        // Wrapping, because the distance of two times may exceed an `i64`.
         let next = at.wrapping_add(distance);
         is_damaged |= next <= at;
         at = next;
@@ -69,34 +69,32 @@ pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damag
     if is_damaged { Err(Damaged) } else { bits.end() }
 }
 
-/// The integer that a zigzag varint stands for: 0, -1, 1, -2 and so on.
+/// The integer of a zigzag varint: 0, -1, 1, -2 and so on.
 fn zigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// The bits of a value that change.
+/// The bits of a value that differ from the value before.
 #[derive(Clone, Copy)]
 struct BitWindow {
-    /// How many they are, 1 to 64.
+    /// Their number, 1 to 64.
     length: u32,
-    /// How many lie below them, 0 to 63. It is more when the window does not fit into 64 bits.
+    /// How many bits lie below them, 0 to 63. More if the window does not fit into 64 bits.
     below: u32,
 }
 
 impl BitWindow {
-    /// All bits: the window before any was written. Prometheus refers to it when it goes on with a chunk that it has
-    /// read.
+    /// All bits: the window before the first one. Prometheus refers to it when it appends to a chunk that it has read from disk.
     const WHOLE: BitWindow = BitWindow { length: 64, below: 0 };
 }
 
-/// Bits that are taken from the highest to the lowest. Behind the last there are zeros, as many as are asked for;
-/// [`Bits::end`] tells whether any of those was taken.
+/// Reads bits, the highest of each byte first. After the last bit it gives zeros without end; [`Bits::end`] reports whether any of
+/// those was read.
 struct Bits<'c> {
     data: &'c [u8],
-    /// How many are taken.
+    /// How many bits are read.
     at: usize,
-    /// The next bits, the first being the highest. A look gives at least 57, and a time and the head of a value take at
-    /// most 37.
+    /// The next bits, the first one being the highest. `look` provides at least 57; a time and the head of a value need at most 37.
     ahead: u64,
     /// The last 64 bits of the data, or all of them and zeros, and where they begin.
     last: u64,
@@ -115,7 +113,7 @@ impl Bits<'_> {
         bits
     }
 
-    /// Looks at the next bits.
+    /// Fills `ahead`.
     #[inline(always)]
     fn look(&mut self) {
         let (byte, taken) = (self.at / 8, self.at % 8);
@@ -138,19 +136,19 @@ impl Bits<'_> {
         }
     }
 
-    /// The next 64 bits where the data has no more than those.
+    /// The next 64 bits, where the data ends within them.
     fn last_ahead(&self) -> u64 {
         u32::try_from(self.at - self.last_at).ok().and_then(|taken| self.last.checked_shl(taken)).unwrap_or(0)
     }
 
-    /// Takes some of the bits that `ahead` has.
+    /// Skips bits of `ahead`.
     #[inline(always)]
     fn pass(&mut self, length: usize) {
         self.at += length;
         self.ahead <<= length;
     }
 
-    /// Takes by how much the distance between two times changes. This is where a sample begins.
+    /// Reads by how much the distance between two times changes, with which a sample begins.
     #[inline(always)]
     fn change_of_distance(&mut self) -> i64 {
         self.look();
@@ -172,11 +170,11 @@ impl Bits<'_> {
         };
         let change = (self.ahead << prefix >> (64 - length)) as i64;
         self.pass(prefix + length);
-        // Not two's complement: 10...0 is the greatest positive number.
+        // This is not two's complement: 10...0 is the greatest positive number.
         if change > 1 << (length - 1) { change - (1 << length) } else { change }
     }
 
-    /// Takes what changes of the bits of a value, and with it the sample ends: the next begins with a look.
+    /// Reads which bits of a value change, with which a sample ends. It leaves `ahead` as it is, because the next sample fills it.
     #[inline(always)]
     fn change_of_value(&mut self, window: &mut BitWindow) -> u64 {
         if self.ahead >> 63 == 0 {
@@ -199,8 +197,8 @@ impl Bits<'_> {
         change.wrapping_shl(window.below)
     }
 
-    /// Makes sure that all bits that were taken are there, and that those left only fill up: to a byte, and one byte
-    /// more, which Prometheus added now and then until prometheus/prometheus#14854.
+    /// Checks that all bits that were read exist, and that the rest is padding: zeros up to the end of the byte, and possibly one
+    /// more byte, which Prometheus sometimes added before prometheus/prometheus#14854.
     fn end(&self) -> Result<(), Damaged> {
         match (8 * self.data.len()).checked_sub(self.at) {
             Some(0..16) if self.all_ahead() == 0 => Ok(()),

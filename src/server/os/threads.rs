@@ -1,4 +1,4 @@
-//! Threads: whether there are enough of them, and what is told while there are not.
+//! Threads: whether the system allows enough of them, and what the mirror logs and counts if not.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::sync::Mutex;
 
-/// So many threads are needed beside the workers: 7 that are always there (they accept connections, take requests in, watch the
-/// queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, of which each
-/// has one.
+/// The threads that the mirror needs beside the workers: 7 permanent ones (they accept connections, receive requests, watch the
+/// queue, re-read files, probe replicas, serve one connection and wait for one client), and some for connections, which have one
+/// thread each.
 pub(in crate::server) const BESIDE_WORKERS: usize = 7 + 16;
 
-/// For so long after a thread was missing, threads are taken to be short.
+/// Threads count as short for this long after one was missing.
 const MEMORY: Duration = Duration::from_secs(10);
 
-/// The stack of a thread that is only started to see whether there is one: 64 KiB.
+/// The stack of a thread that is started only as a trial: 64 KiB.
 const TRIAL_STACK_BYTES: usize = 64 << 10;
 
-/// How many threads can be started now, of so many.
+/// How many threads can be started now, at most `most`.
 pub(in crate::server) fn available(most: usize) -> usize {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
@@ -38,7 +38,7 @@ pub(in crate::server) fn available(most: usize) -> usize {
     count
 }
 
-/// What is known of threads that could not be started.
+/// When a thread was last missing, and how that is counted and logged.
 #[derive(Debug)]
 pub(in crate::server) struct Threads {
     metrics: Arc<Metrics>,
@@ -51,7 +51,7 @@ impl Threads {
         Arc::new(Threads { metrics, last_missing: Mutex::new(None), limit: log::Limit::new(1, MEMORY) })
     }
 
-    /// A thread could not be started: it is counted, and logged once in a while.
+    /// Counts that a thread could not be started, and logs it at most once in a while.
     pub(in crate::server) fn missing(&self, error: impl Display) {
         self.metrics.thread_shortages.inc();
         self.note_shortage();
@@ -65,12 +65,12 @@ impl Threads {
         }
     }
 
-    /// Threads, or other things that each connection takes, are missing.
+    /// Notes that a thread, or something else that each connection needs, is missing.
     pub(in crate::server) fn note_shortage(&self) {
         *self.last_missing.lock() = Some(Instant::now());
     }
 
-    /// Whether one was missing a short time ago.
+    /// Whether one was missing within the last ten seconds.
     pub(in crate::server) fn are_short(&self) -> bool {
         let last = *self.last_missing.lock();
         last.is_some_and(|last| last.elapsed() < MEMORY)

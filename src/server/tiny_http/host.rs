@@ -1,12 +1,13 @@
-//! What the copy of tiny_http asks of the mirror: threads, and what becomes of connections where something is missing.
+//! The host of the copy of tiny_http: gives it threads, and decides how long it keeps connections.
 //!
 //! - Defect: tiny_http 0.12 never accepts a connection again after one could not be accepted, for example because no descriptor was
 //!   free. It panics when it cannot start a thread. It gives connections that arrive together to as many threads as looked
 //!   idle a moment before, so that some wait behind connections that may stay open.
 //! - Seen: with `ulimit -n 60`, and under a limit of 40 processes, the mirror never answered again; 52 of 300 requests stuck
 //!   after a pause of the process.
-//! - Here: the copy asks `ConnectionHost` for a thread for each connection. If none can be started, the connection waits until a thread is
-//!   free. If threads, descriptors or places are missing, the connection that has been idle for longest is closed.
+//! - Here: `ConnectionHost` gives the copy a thread for each connection. If no thread can be started, the connection waits until
+//!   one is free. If threads, descriptors or places are missing, the copy closes the connection that has been idle for the longest
+//!   time.
 //! - Tests: `tests/it/operation/{bursts,descriptors,threads,connections}.rs`.
 
 use std::io;
@@ -22,10 +23,10 @@ use crate::server::os::threads::Threads;
 use crate::server::tiny_http::limits::KEPT;
 use crate::server::workers::blocking_threads::BlockingThreads;
 
-/// How often it is logged that connections cannot be accepted.
+/// At most this often, the log says that connections cannot be accepted.
 static ACCEPT_LOG_LIMIT: log::Limit = log::Limit::new(1, Duration::from_secs(10));
 
-/// Gives tiny_http threads for connections, and counts what goes wrong.
+/// Gives tiny_http threads for connections, and counts failures.
 pub(in crate::server) struct ConnectionHost {
     threads: Arc<Threads>,
     connection_threads: Arc<BlockingThreads>,
@@ -33,7 +34,7 @@ pub(in crate::server) struct ConnectionHost {
 }
 
 impl ConnectionHost {
-    /// A host whose connections are served by these threads, which nothing else uses.
+    /// `connection_threads` serve the connections, and nothing else.
     pub(in crate::server) fn new(
         threads: Arc<Threads>,
         connection_threads: Arc<BlockingThreads>,
@@ -52,9 +53,9 @@ impl Host for ConnectionHost {
         self.connection_threads.has_waiting()
     }
 
-    /// While threads are missing, connections are not kept for longer than one that is silent in a request.
+    /// While threads are missing, an idle connection is kept only as long as one that is silent within a request.
     fn idle_time(&self) -> Duration {
-        // tiny_http looks once in each read timeout, and may have seen the last response being written for that long.
+        // tiny_http checks once in each read timeout, and the response before may have ended just after a check.
         if self.threads.are_short() { CONNECTION_TIMEOUT } else { KEPT + CONNECTION_TIMEOUT }
     }
 
