@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::ask::{Gateway, METHODS, Query, assert_error};
+use crate::support::ask::{Gateway, METHODS, Query, assert_error, assert_points};
 use crate::support::engine::Engine;
 use crate::support::mirror::{Mirror, Response};
 use crate::support::oracle::{close, order_statistic};
@@ -339,6 +339,20 @@ fn every_method_and_every_error_can_be_explained() {
     let closed =
         mirror.post_explained("/api/connection", &json!({"connectionDetails": {"host": "127.0.0.1", "port": 1}}));
     assert_eq!(closed.json["explanation"]["calls"][0]["outcome"], "unreachable", "{}", closed.text);
+}
+
+#[test]
+fn the_equivalent_promql_of_a_counter_shows_nearly_the_same_values() {
+    let gateway = Gateway::to_prometheus();
+    let (start, end, bucket) = (T0 + HOUR, T0 + 2 * HOUR, 10 * MINUTE);
+    for method in ["SUM", "MEAN", "EVENT_COUNT", "PERCENTILE_50"] {
+        let query = Query::counter("http_requests_total").between(start, end).aggregated(method, bucket);
+        let answer = gateway.mirror.post_explained("/api/metric", &request(&gateway.details, &query));
+        let promql = answer.json["explanation"]["equivalentPromql"].as_str().unwrap();
+        // A rate over four intervals is smoother than one between two samples.
+        let tolerance = if method == "PERCENTILE_50" { 0.3 } else { 0.05 };
+        assert_points(&answer, &prometheus::shared().buckets(promql, start, end, bucket), tolerance, promql);
+    }
 }
 
 #[test]

@@ -198,16 +198,25 @@ fn more_samples_than_the_budget_are_aggregated_by_promql() {
     let minutes = |value: f64| -> Vec<Vec<f64>> {
         (0..10).map(|nth| RANGE.0 + nth * 60_000).map(|at| vec![value, at as f64, (at + 60_000) as f64]).collect()
     };
-    for (nth, query) in [
-        Query::gauge("stub_metric").aggregated("MEAN", 60_000),
-        Query::counter("stub_metric").aggregated("EVENT_COUNT", 60_000),
-        Query::counter("stub_metric").aggregated("MAX", 60_000),
+    // Buckets end 20 s after a minute, and are evaluated at the next minute. A rate covers four intervals of 15 s, that of a sum
+    // the bucket and one interval.
+    for (nth, (query, method, promql)) in [
+        (
+            Query::gauge("stub_metric"),
+            "MEAN",
+            "sum(sum_over_time(M[60s] offset 40s1ms)) / sum(count_over_time(M[60s] offset 40s1ms))",
+        ),
+        (Query::counter("stub_metric"), "EVENT_COUNT", "sum(count_over_time(M[60s] offset 40s1ms))"),
+        (Query::counter("stub_metric"), "MAX", "max_over_time(sum(rate(M[60s]))[60s:15s] offset 40s1ms)"),
+        (Query::counter("stub_metric"), "SUM", "sum(rate(M[75s] offset 40s1ms)) * 60"),
     ]
     .into_iter()
     .enumerate()
     {
-        let response = ask(&mirror, &stub, &query.between(RANGE.0, RANGE.1));
+        let response = ask(&mirror, &stub, &query.aggregated(method, 60_000).between(RANGE.0, RANGE.1));
         assert_points(&response, &minutes(1.5), 0.0, "what PromQL says");
+        let requests = stub.requests();
+        assert_eq!(requests.last().unwrap().promql(), promql.replace('M', r#"{__name__="stub_metric"}"#));
         assert_eq!(counted(&mirror), [nth as f64 + 1.0, 0.0, nth as f64 + 1.0]);
     }
     // If PromQL cannot compute the response, it is an error that says how many there are, and what to do.
