@@ -8,7 +8,7 @@
 const BUFFER_BYTES: usize = 4_096;
 
 /// The most bytes of a point: a value in exponential notation has 24, each of two times has 16, and then there are brackets, commas,
-/// and the up to 7 bytes of [`PointWriter::put`] that do not count.
+/// and the up to 7 bytes of [`Text::put`] that do not count.
 const MAX_POINT_BYTES: usize = 80;
 
 /// A number of up to three decimals becomes whole when it is multiplied by this. Most values of metrics are whole or have few decimals.
