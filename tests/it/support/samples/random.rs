@@ -35,9 +35,11 @@ pub fn random(seed: u64) -> Vec<Series> {
     for number in 0..36 {
         let kind = ["level", "total", "quarters_total"][number % 3];
         let name: &'static str = Box::leak(format!("random_{number:02}_{kind}").into_boxed_str());
+        let sign = *random.pick(&[1.0, 1.0, -1.0]);
         for item in 0..[1, 1, 2, 4][random.below(4)] {
             let times = times(&mut random);
-            let samples = if kind == "level" { level(&mut random, &times) } else { count(&mut random, &times, kind) };
+            let samples =
+                if kind == "level" { level(&mut random, &times, sign) } else { count(&mut random, &times, kind) };
             all.push(series(name, &[("item", &item.to_string())], samples));
         }
     }
@@ -76,9 +78,9 @@ fn times(random: &mut Random) -> Vec<i64> {
     times
 }
 
-/// A gauge with values of one sign, so that no sum loses digits, and with NaNs and infinities.
-fn level(random: &mut Random, times: &[i64]) -> Vec<Sample> {
-    let sign = *random.pick(&[1.0, 1.0, -1.0]);
+/// A gauge with NaNs and infinities. All series of a metric have values of one sign: a sum of both, or a percentile between them, may
+/// be close to 0, and then its relative error is large.
+fn level(random: &mut Random, times: &[i64], sign: f64) -> Vec<Sample> {
     let odd = *random.pick(&[0.0, 0.05]);
     let mut value = || match random.chance(odd) {
         true => *random.pick(&[f64::NAN, f64::NAN, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
