@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{Access, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::api::{Access, DEFAULT_TIMEOUT_MS, Gateway, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
@@ -37,9 +37,8 @@ const MAX_REQUEST_BYTES: u64 = 64 << 20;
 /// How long a query runs before progress is shown, and the interval after that.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
-/// How much longer than its timeout a query may take, and the timeout of a query without one.
+/// How much longer than its timeout a query may take.
 const LATENESS: Duration = Duration::from_secs(5);
-const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
 /// The maximum length of a response. It suffices for a million points.
 const MAX_RESPONSE_BYTES: u64 = 256 << 20;

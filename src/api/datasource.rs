@@ -10,7 +10,7 @@ use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsFi
 use crate::wire::scalar::Scalar;
 
 /// The timeout of a request if neither the Connection Details nor the upstream has one, in milliseconds.
-pub(super) const DEFAULT_TIMEOUT_MS: u64 = 20_000;
+pub const DEFAULT_TIMEOUT_MS: u64 = 20_000;
 
 /// The longest `requestTimeout`, in milliseconds: ten minutes. Each waiting request holds a worker.
 pub(super) const MAX_TIMEOUT_MS: u64 = 600_000;
