@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_time_is_not_that_of_another() {
+    fn a_time_does_not_keep_the_start_of_the_one_before() {
         let times =
             [0, 99_999_999, 100_000_000, 1_700_000_000_000, 99, 1_699_999_999_999, 253_402_300_799_999, 200_000_000];
         let points: Vec<_> = times.map(|time| (1.5, time, Some(time + 1))).to_vec();

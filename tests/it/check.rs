@@ -71,8 +71,8 @@ fn the_key_is_compared_where_it_is_known() {
 
 #[test]
 fn what_does_not_answer_or_not_well_fails() {
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    check(&[&nobody], &[], 1, &[&nobody, "does not answer", "see whether a mirror listens there"]);
+    let no_listener = format!("http://127.0.0.1:{}", free_port());
+    check(&[&no_listener], &[], 1, &[&no_listener, "does not answer", "see whether a mirror listens there"]);
     check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not answer"]);
     let mirror = Mirror::start();
     check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere answers 404 instead of 200"]);

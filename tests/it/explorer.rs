@@ -1,8 +1,8 @@
 //! The explorer, in a real browser and with a real Prometheus: it draws and lists what the oracle computes.
 //!
-//! `serving` tests what the mirror serves to whom, `journey` the way from an address to numbers, `connection` the check of
-//! Connection Details, `chart` the chart, `errors` the shown errors, `keyboard` the page without a mouse, `access` labels, contrast
-//! and sizes of screens.
+//! `serving` tests which files the mirror serves, and to which requests; `journey` tests the steps from an address to numbers;
+//! `connection` tests the check of Connection Details; `chart` tests the chart; `errors` tests the errors that the page shows;
+//! `keyboard` tests the page without a mouse; `access` tests labels, contrast and sizes of screens.
 
 mod access;
 mod chart;

@@ -119,8 +119,8 @@ fn the_variable_is_read_as_other_programs_read_it_and_counts_with_a_proxy_only()
     let start = |no_proxy: &str, flags: &[&str]| {
         Mirror::start_under(&["env", &format!("NO_PROXY={no_proxy}"), "HTTP_PROXY=http://127.0.0.1:1"], flags)
     };
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    let with_proxy = ["--proxy", nobody.as_str()];
+    let no_listener = format!("http://127.0.0.1:{}", free_port());
+    let with_proxy = ["--proxy", no_listener.as_str()];
     assert_eq!(verdict(&start(".svc,127.0.0.0/8,localhost,", &with_proxy), &details), "OK");
     // It replaces the default, which has the loopback addresses in it.
     check_fails(&start(".svc,10.0.0.0/8,localhost", &with_proxy), &details, &["through the proxy"]);

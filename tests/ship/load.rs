@@ -209,12 +209,12 @@ fn the_sums_are_checked_by_what_is_there_to_check_them() {
 fn a_push_that_fails_says_why_in_the_words_of_the_tool() {
     let registry = Registry::closed();
     let closed = format!("{}/site", registry.address());
-    let nobody = format!("127.0.0.1:{}/site", free_port());
+    let no_listener = format!("127.0.0.1:{}/site", free_port());
     let check = |tool: &str, no_login: &str| {
         let machine = Machine::new(bundle(), &[tool]);
         let ours = format!("{tool} could not push");
         check_failed(&machine.load(&["--with", tool, "--plain-http", &closed]), &[no_login, &ours]);
-        let outcome = machine.load(&["--with", tool, "--plain-http", &nobody]);
+        let outcome = machine.load(&["--with", tool, "--plain-http", &no_listener]);
         check_failed(&outcome, &["connection refused", &ours]);
         assert!(!outcome.err.contains("add --plain-http"), "advice that cannot help: {outcome:?}");
         // docker and ctr treat loopback addresses as registries without TLS.

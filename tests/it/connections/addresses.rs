@@ -76,8 +76,8 @@ fn silence_a_refusal_and_no_route_are_told_apart() {
     let details = json!({"host": "127.0.0.43", "port": hole.address.port(), "requestTimeout": 500});
     let says = ["no connection within", "firewall or NetworkPolicy drops"];
     check_fails(&mirror, &details, SECOND, &says);
-    let nobody = json!({"host": "127.0.0.44", "port": hole.address.port()});
-    check_fails(&mirror, &nobody, SECOND, &["cannot be reached: Connection refused; check the port"]);
+    let no_listener = json!({"host": "127.0.0.44", "port": hole.address.port()});
+    check_fails(&mirror, &no_listener, SECOND, &["cannot be reached: Connection refused; check the port"]);
     // The system accepts the connection, but no program answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", silent.local_addr().unwrap());

@@ -9,8 +9,8 @@ use super::{END, Query, START, TIMEOUT, check_error, error_of, in_time, is_good,
 use crate::support::mirror::Mirror;
 use crate::support::stub::{After, Reply, Request, Stub, good};
 
-/// Sends all queries, one after the other, and checks for good responses.
-fn ask_all(mirror: &Mirror, details: &Value) {
+/// Sends each query in turn, and checks that its response is good.
+fn send_all(mirror: &Mirror, details: &Value) {
     for query in queries() {
         let response = query.ask(mirror, details);
         assert!(is_good(&response), "{query:?}\n{} {}", response.status, response.text);
@@ -32,7 +32,7 @@ fn is_posted(request: &Request) -> bool {
 #[test]
 fn queries_and_label_names_are_posted_as_forms_and_the_rest_is_got() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    ask_all(&mirror, &stub.details());
+    send_all(&mirror, &stub.details());
     for request in stub.requests() {
         if is_posted(&request) {
             assert_eq!(request.method, "POST", "{request:?}");
@@ -94,7 +94,7 @@ fn an_upstream_that_refuses_post_is_called_by_get_from_then_on() {
             "POST" => Reply::http(status, "text/plain", "read-only proxy"),
             _ => good(request),
         });
-        ask_all(&mirror, &stub.details());
+        send_all(&mirror, &stub.details());
         let posts = stub.requests().iter().filter(|request| request.method == "POST").count();
         assert_eq!(posts, 1, "status {status} to POST was not remembered");
         // Parameters are then in the URL, with the same text.
@@ -148,7 +148,7 @@ fn a_request_that_is_never_answered_is_tried_twice_at_most() {
 fn connections_are_kept_and_used_again() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     for _ in 0..3 {
-        ask_all(&mirror, &stub.details());
+        send_all(&mirror, &stub.details());
     }
     let connections: HashSet<usize> = stub.requests().iter().map(|request| request.connection).collect();
     assert_eq!(connections.len(), 1, "{} requests came on {connections:?}", stub.requests().len());
@@ -211,7 +211,7 @@ fn duration(text: &str) -> Duration {
 #[test]
 fn times_are_sent_with_exactly_three_decimals() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
-    ask_all(&mirror, &stub.details());
+    send_all(&mirror, &stub.details());
     for mut query in queries() {
         // Field queries have a time range as well.
         query.fields["startTime"] = json!(START);
@@ -277,7 +277,7 @@ fn the_credentials_of_a_url_are_decoded_and_sent_as_basic_authentication() {
     ] {
         stub.behave(good);
         let details = json!({"url": format!("http://{userinfo}@127.0.0.1:{}", stub.port()), "scrapeInterval": 15_000});
-        ask_all(&mirror, &details);
+        send_all(&mirror, &details);
         for request in stub.requests() {
             assert_eq!(request.header("authorization"), Some(format!("Basic {base64}").as_str()), "{userinfo}");
         }
@@ -290,7 +290,7 @@ fn the_password_of_a_url_is_shown_to_nobody() {
     let stub = Stub::start(good);
     let url = format!("http://user:secret@127.0.0.1:{}/", stub.port());
     let mut details = json!({"url": url, "scrapeInterval": 15_000});
-    ask_all(&mirror, &details);
+    send_all(&mirror, &details);
 
     let hide = |text: &str, context: &str| {
         // The second is base64 of `user:secret`.

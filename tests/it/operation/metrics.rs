@@ -140,7 +140,7 @@ fn what_may_be_alerted_on_is_there_before_it_happens() {
 fn requests_are_counted_by_method_and_status() {
     let (mirror, stub) = (Mirror::start(), Stub::start(good));
     let details = stub.details();
-    let nobody = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
+    let no_listener = json!({"host": "127.0.0.1", "port": free_port(), "scrapeInterval": 15_000});
     let names = json!({"connectionDetails": details, "query": {}});
     let values = json!({"connectionDetails": details, "query": {"field": {"fieldName": "job"}}});
     let connection = json!({"connectionDetails": details});
@@ -152,7 +152,7 @@ fn requests_are_counted_by_method_and_status() {
         (2, "POST", "//api/field/name/?x=1", &names, "field_name", "200"),
         (1, "POST", "/api/field/value", &values, "field_value", "200"),
         (4, "POST", "/api/metric", &query(&details), "metric", "200"),
-        (2, "POST", "/api/metric", &query(&nobody), "metric", "500"),
+        (2, "POST", "/api/metric", &query(&no_listener), "metric", "500"),
         (1, "POST", "/api/metric", &none, "metric", "400"),
         (5, "GET", "/api/metric", &none, "metric", "405"),
         (2, "BREW", "/-/healthy", &none, "healthy", "405"),

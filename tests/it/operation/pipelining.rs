@@ -85,7 +85,7 @@ fn of_very_many_requests_behind_one_the_last_that_is_answered_says_so() {
     assert_eq!(header(&last.headers, "connection"), Some("close"), "{last:?}");
 }
 
-/// Checks repeatedly for good responses without delay.
+/// Sends a test connection twenty times, and checks that each response is good and prompt.
 fn check_prompt(mirror: &Mirror, stub: &Stub) {
     for _ in 0..20 {
         let now = Instant::now();

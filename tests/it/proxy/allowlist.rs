@@ -91,10 +91,10 @@ fn a_name_that_only_its_address_could_allow_is_refused_with_the_way_out() {
 #[test]
 fn what_goes_past_the_proxy_is_allowed_by_its_addresses_as_ever() {
     let details = json!({"host": "localhost", "port": prometheus::shared().details()["port"]});
-    let nobody = "http://127.0.0.1:1";
-    assert_eq!(verdict(&mirror_that_may_query("127.0.0.0/8", nobody), &details), "OK");
+    let no_listener = "http://127.0.0.1:1";
+    assert_eq!(verdict(&mirror_that_may_query("127.0.0.0/8", no_listener), &details), "OK");
     check_fails(
-        &mirror_that_may_query("10.0.0.0/8", nobody),
+        &mirror_that_may_query("10.0.0.0/8", no_listener),
         &details,
         &["was not queried: --allow-upstream of this mirror does not list it"],
     );

@@ -70,9 +70,9 @@ fn what_a_proxy_refuses_is_told_apart() {
 #[test]
 fn a_proxy_that_is_not_there_is_told_from_an_upstream_that_is_not() {
     let port = free_port();
-    let nobody = mirror_behind(&format!("http://u:hush@127.0.0.1:{port}"));
+    let no_listener = mirror_behind(&format!("http://u:hush@127.0.0.1:{port}"));
     let says = ["Connection refused", "the proxy is running"];
-    check_fails_at(&nobody, &format!("127.0.0.1:{port}"), &some_upstream(), &says);
+    check_fails_at(&no_listener, &format!("127.0.0.1:{port}"), &some_upstream(), &says);
 
     let nowhere = mirror_behind("http://u:hush@no-such-proxy.invalid");
     check_fails_at(
