@@ -18,6 +18,7 @@ mod rate_sweep;
 pub mod raw;
 pub mod read_windows;
 pub mod screen;
+pub mod spacing;
 pub mod steps;
 pub mod subquery;
 mod sum;

@@ -9,8 +9,8 @@ use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
-use crate::compute::rate;
 use crate::compute::screen::SampleKind;
+use crate::compute::spacing;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
 use crate::error::Error;
@@ -115,7 +115,7 @@ struct SpacingReader {
 
 impl SpacingReader {
     fn end_series(&mut self) {
-        self.largest_ms = self.largest_ms.max(rate::median(&mut self.spacings));
+        self.largest_ms = self.largest_ms.max(spacing::median(&mut self.spacings).map(i64::from));
         self.spacings.clear();
         self.previous_ms = None;
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::compute::bucket_method::{BucketMethod, TooManyBuckets};
 use crate::compute::buckets::{BucketGrid, BucketSpec};
-use crate::compute::counters::{increases, mean_rates};
+use crate::compute::counters::{Increases, MeanRates};
 use crate::compute::gauges;
 use crate::compute::points::Points;
 use crate::compute::rate::{self, CounterReader, LookBack};
@@ -91,8 +91,8 @@ impl AggregatePlan {
         let reader = CounterReader::new(look_back, interval_ms);
         match method {
             AggregationMethod::EventCount => gauges::pooled(method, spec),
-            AggregationMethod::Sum => increases(reader, spec),
-            AggregationMethod::Mean => mean_rates(reader, spec),
+            AggregationMethod::Sum => Increases::boxed(reader, spec),
+            AggregationMethod::Mean => MeanRates::boxed(reader, spec),
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => {
                 RateSweep::boxed(reader, method, spec)
             }

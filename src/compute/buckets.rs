@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::model::query::Order;
+use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
 
 /// Up to this many buckets, the entries are in a list with a place for each bucket. If there are more buckets, a tree keeps the
@@ -61,34 +62,24 @@ impl BucketGrid {
         (0..self.count).contains(&index).then_some(index)
     }
 
-    /// The bucket that an instant lies in, with its bounds, if it lies in one.
-    pub fn bucket_at(self, at: i64) -> Option<Bucket> {
-        let index = self.index_of(at)?;
-        Some(Bucket { index, first: self.start_of(index), last: self.last_of(index) })
+    /// Splits samples in the order of time into those before the first bucket, which have no index, and those of each bucket with its
+    /// index. Samples after the last bucket are left out.
+    pub fn split(self, samples: &[Sample]) -> impl Iterator<Item = (Option<i64>, &[Sample])> {
+        let mut rest = samples;
+        std::iter::from_fn(move || {
+            let first = rest.first()?.at;
+            let index = if first < self.start { None } else { Some(self.index_of(first)?) };
+            let last = self.last_of(index.unwrap_or(-1));
+            let count = rest.iter().take_while(|sample| sample.at <= last).count();
+            let (inside, later) = rest.split_at(count);
+            rest = later;
+            Some((index, inside))
+        })
     }
 
     /// From the first instant of the first bucket to the last one of the last bucket; `None` if there are no buckets.
     pub fn span(self) -> Option<TimeRange> {
         (self.count > 0).then(|| TimeRange { start: self.start, end: self.last_of(self.count - 1) })
-    }
-}
-
-/// A bucket and its bounds. Samples come in the order of time, so the next sample mostly lies in the same bucket; this makes the
-/// check cheap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
-    /// Its place in the grid, counted from 0 at the start.
-    pub index: i64,
-    /// Its first instant, in milliseconds since the epoch.
-    pub first: i64,
-    /// Its last millisecond.
-    pub last: i64,
-}
-
-impl Bucket {
-    /// Whether an instant lies in it.
-    pub fn contains(self, at: i64) -> bool {
-        (self.first..=self.last).contains(&at)
     }
 }
 

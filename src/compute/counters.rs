@@ -1,48 +1,40 @@
 //! Counters in buckets: the sum of their increases, and the sum of their mean rates.
 
-use std::fmt::Debug;
-
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
-use crate::compute::buckets::{Bucket, BucketMap, BucketSpec};
-use crate::compute::rate::{CounterReader, Interval, Reading};
+use crate::compute::buckets::{BucketMap, BucketSpec};
+use crate::compute::rate::{Counted, CounterReader, Growth, Interval};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
-/// What a method adds up in each bucket from the readings of counters.
-trait CounterBuckets: Debug {
-    fn add(&mut self, reading: Reading);
-
-    fn end_series(&mut self);
-
-    fn map(&self) -> &BucketMap<Sum>;
-
-    /// The sums.
-    ///
-    /// # Errors
-    /// Fails if too many buckets got a rate last known.
-    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets>;
-}
-
-/// A method whose value in a bucket is a sum over the counters.
+/// SUM: the increases of counters. Each belongs to the bucket of its later sample, so it counts once, wherever the buckets lie.
 #[derive(Debug)]
-struct CounterSums<B> {
+pub(super) struct Increases {
     reader: CounterReader,
-    buckets: B,
+    map: BucketMap<Sum>,
 }
 
-impl<B: CounterBuckets> BucketMethod for CounterSums<B> {
+impl Increases {
+    pub(super) fn boxed(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        Box::new(Increases { reader, map: BucketMap::new(spec) })
+    }
+}
+
+impl BucketMethod for Increases {
     fn take(&mut self, samples: &[Sample]) {
-        let CounterSums { reader, buckets } = self;
-        reader.take(samples, |reading| buckets.add(reading));
+        for (bucket, inside) in self.map.grid().split(samples) {
+            let growth = self.reader.growth(inside, Counted::All);
+            if let Some(entry) = bucket.and_then(|index| self.map.entry(index)) {
+                entry.add_sum(growth.increase);
+            }
+        }
     }
 
     fn end_series(&mut self) {
         self.reader.end();
-        self.buckets.end_series();
     }
 
     fn kept_bytes(&self) -> usize {
-        self.buckets.map().kept_bytes()
+        self.map.kept_bytes()
     }
 
     fn further_ms(&self) -> Option<i64> {
@@ -50,128 +42,86 @@ impl<B: CounterBuckets> BucketMethod for CounterSums<B> {
     }
 
     fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
-        Ok(Box::new(self.buckets.into_map()?.into_entries().map(|(index, sum)| (index, sum.value()))))
+        Ok(values(self.map))
     }
-}
-
-/// SUM: the increases of counters. Each belongs to the bucket of its later sample, so it counts once, wherever the buckets lie.
-pub(super) fn increases(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
-    Box::new(CounterSums { reader, buckets: IncreaseBuckets { map: BucketMap::new(spec), open: None } })
 }
 
 /// MEAN: for each series, its increases in the intervals that end in a bucket, divided by the length of these intervals. A series
 /// without such an interval keeps its rate last known. The value is the sum over the series.
-pub(super) fn mean_rates(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
-    let buckets = RateBuckets { map: BucketMap::new(spec), carried: 0, open: None, newest: None, next: 0 };
-    Box::new(CounterSums { reader, buckets })
-}
-
 #[derive(Debug)]
-struct IncreaseBuckets {
-    map: BucketMap<Sum>,
-    /// The bucket of the newest sample of the series, and its increase so far.
-    open: Option<(Bucket, Sum)>,
-}
-
-impl CounterBuckets for IncreaseBuckets {
-    fn add(&mut self, reading: Reading) {
-        if self.open.is_none_or(|(bucket, _)| !bucket.contains(reading.at)) {
-            self.end_series();
-            self.open = self.map.grid().bucket_at(reading.at).map(|bucket| (bucket, Sum::default()));
-        }
-        if let Some((_, sum)) = &mut self.open {
-            sum.add(reading.interval.map_or(0.0, |interval| interval.increase));
-        }
-    }
-
-    fn end_series(&mut self) {
-        if let Some((bucket, sum)) = self.open.take()
-            && let Some(entry) = self.map.entry(bucket.index)
-        {
-            entry.add_sum(sum);
-        }
-    }
-
-    fn map(&self) -> &BucketMap<Sum> {
-        &self.map
-    }
-
-    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets> {
-        Ok(self.map)
-    }
-}
-
-#[derive(Debug)]
-struct RateBuckets {
+pub(super) struct MeanRates {
+    reader: CounterReader,
     map: BucketMap<Sum>,
     /// How many times a bucket got a rate last known.
     carried: u64,
-    /// The bucket in which the newest interval of the series ends, and all intervals that end in it.
-    open: Option<(Bucket, Together)>,
+    /// The bucket in which the newest interval of the series ends, and the growth in all intervals that end in it.
+    open: Option<(i64, Growth)>,
     /// The newest interval of the series that has a rate.
     newest: Option<Interval>,
     /// The first bucket to which the series has not contributed yet.
     next: i64,
 }
 
-/// The total increase and length of the intervals that end in a bucket.
-#[derive(Debug, Clone, Copy, Default)]
-struct Together {
-    increase: Sum,
-    length_ms: i64,
+impl MeanRates {
+    pub(super) fn boxed(reader: CounterReader, spec: BucketSpec) -> Box<dyn BucketMethod> {
+        let map = BucketMap::new(spec);
+        Box::new(MeanRates { reader, map, carried: 0, open: None, newest: None, next: 0 })
+    }
 }
 
-impl CounterBuckets for RateBuckets {
-    fn add(&mut self, reading: Reading) {
-        let Some(interval) = reading.interval.filter(|interval| interval.has_rate) else { return };
-        if self.open.is_none_or(|(bucket, _)| !bucket.contains(interval.end)) {
-            self.close();
-            self.open_at(interval.end);
+impl BucketMethod for MeanRates {
+    fn take(&mut self, samples: &[Sample]) {
+        for (bucket, inside) in self.map.grid().split(samples) {
+            let growth = self.reader.growth(inside, Counted::WithRate);
+            if growth.newest.is_some() {
+                self.add(bucket, growth);
+            }
         }
-        if let Some((_, together)) = &mut self.open {
-            together.increase.add(interval.increase);
-            together.length_ms += interval.length_ms;
-        }
-        self.newest = Some(interval);
     }
 
     fn end_series(&mut self) {
+        self.reader.end();
         self.close();
         self.carry_on(self.map.grid().count());
         self.newest = None;
         self.next = 0;
     }
 
-    fn map(&self) -> &BucketMap<Sum> {
-        &self.map
+    fn kept_bytes(&self) -> usize {
+        self.map.kept_bytes()
     }
 
-    fn into_map(self) -> Result<BucketMap<Sum>, TooManyBuckets> {
-        if self.carried > MAX_CARRIED_BUCKETS { Err(TooManyBuckets) } else { Ok(self.map) }
+    fn further_ms(&self) -> Option<i64> {
+        self.reader.further_ms()
+    }
+
+    fn values(self: Box<Self>) -> Result<BucketValues, TooManyBuckets> {
+        if self.carried > MAX_CARRIED_BUCKETS { Err(TooManyBuckets) } else { Ok(values(self.map)) }
     }
 }
 
-impl RateBuckets {
-    /// Opens the bucket in which an interval ends. The buckets before it get the rate last known.
-    fn open_at(&mut self, end: i64) {
-        let grid = self.map.grid();
-        match grid.bucket_at(end) {
-            Some(bucket) => {
-                self.carry_on(bucket.index);
-                self.open = Some((bucket, Together::default()));
+impl MeanRates {
+    /// Adds the growth in intervals that end in a bucket, or before the first bucket.
+    fn add(&mut self, bucket: Option<i64>, growth: Growth) {
+        match (&mut self.open, bucket) {
+            (Some((open, together)), Some(index)) if *open == index => *together = together.and(growth),
+            (_, Some(index)) => {
+                self.close();
+                self.carry_on(index);
+                self.open = Some((index, growth));
             }
-            None if end > grid.start_of(0) => self.carry_on(grid.count()),
-            None => {}
+            (_, None) => {}
         }
+        self.newest = growth.newest;
     }
 
     /// Adds the mean rate of the series to the open bucket.
     fn close(&mut self) {
-        let Some((bucket, Together { increase, length_ms })) = self.open.take() else { return };
-        if let Some(entry) = self.map.entry(bucket.index) {
-            entry.add(increase.divided(length_ms as f64 / 1000.0));
+        let Some((index, growth)) = self.open.take() else { return };
+        if let Some(entry) = self.map.entry(index) {
+            entry.add(growth.mean_rate());
         }
-        self.next = bucket.index + 1;
+        self.next = index + 1;
     }
 
     /// Adds the rate last known to the buckets before `until`, as long as it is known.
@@ -191,4 +141,8 @@ impl RateBuckets {
         }
         self.next = self.next.max(until);
     }
+}
+
+fn values(map: BucketMap<Sum>) -> BucketValues {
+    Box::new(map.into_entries().map(|(index, sum)| (index, sum.value())))
 }

@@ -33,23 +33,11 @@ impl<A: Accumulator> Pooled<A> {
 
 impl<A: Accumulator> BucketMethod for Pooled<A> {
     fn take(&mut self, samples: &[Sample]) {
-        let grid = self.map.grid();
-        let mut rest = samples;
-        while let Some(first) = rest.first() {
-            let Some(bucket) = grid.bucket_at(first.at) else {
-                // Samples before the first bucket occur; samples behind the last one are not read.
-                rest = &rest[1..];
-                continue;
-            };
-            let end = rest.iter().position(|sample| sample.at > bucket.last).unwrap_or(rest.len());
-            let (inside, later) = rest.split_at(end);
-            if let Some(entry) = self.map.entry(bucket.index) {
-                for sample in inside {
-                    entry.add(sample.value);
-                }
+        for (index, inside) in self.map.grid().split(samples) {
+            if let Some(entry) = index.and_then(|index| self.map.entry(index)) {
+                inside.iter().for_each(|sample| entry.add(sample.value));
                 self.samples += inside.len();
             }
-            rest = later;
         }
     }
 

@@ -3,8 +3,9 @@
 //! They are computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only if the
 //! request wants an explanation.
 
-use crate::compute::rate::{self, CounterReader, Interval, LookBack};
+use crate::compute::rate::{CounterReader, Interval, LookBack};
 use crate::compute::screen::{SampleKind, Screen};
+use crate::compute::spacing;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::sample::Sample;
 use crate::model::time::TimeRange;
@@ -49,7 +50,7 @@ impl OriginSeries {
     pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
         let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
         let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
-        let median_spacing_ms = rate::median(&mut spacings);
+        let median_spacing_ms = spacing::median(&mut spacings).map(i64::from);
         let finite = Screen::of(kind).retain_finite(samples);
         let SampleKind::Counter(interval_ms) = kind else {
             let readings = finite.into_iter().map(|sample| (sample, None)).collect();

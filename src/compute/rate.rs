@@ -3,6 +3,8 @@
 //! All rules look back only: the reading of a sample depends on a few samples before it. So it changes neither when later samples
 //! arrive nor when a query has another start.
 
+use crate::compute::spacing::Times;
+use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
 /// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
@@ -11,9 +13,6 @@ pub const SURE_GAP_MS: i64 = 300_000;
 
 /// An interval of up to this many scrape intervals has a rate. This allows for jitter and for three lost scrapes.
 const GAP_INTERVALS: i64 = 4;
-
-/// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
-const DISTANCES: usize = 5;
 
 /// The samples of at least this time before a range are read if the first reading did not look back far enough: an hour, in
 /// milliseconds.
@@ -39,6 +38,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    fn between(earlier: Sample, later: Sample, has_rate: bool) -> Interval {
+        let increase = if later.value < earlier.value { later.value } else { later.value - earlier.value };
+        Interval { end: later.at, length_ms: later.at - earlier.at, increase, has_rate }
+    }
+
     /// The increase per second.
     pub fn rate(self) -> f64 {
         self.increase / (self.length_ms as f64 / 1000.0)
@@ -57,6 +61,45 @@ pub struct Reading {
     pub at: i64,
     /// The interval that ends with it.
     pub interval: Option<Interval>,
+}
+
+/// Which intervals count in a [`Growth`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// All of them.
+    All,
+    /// Those that have a rate.
+    WithRate,
+}
+
+/// How much a counter grew in several intervals together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Growth {
+    /// The sum of the increases.
+    pub(super) increase: Sum,
+    /// The sum of the lengths, in milliseconds.
+    pub length_ms: i64,
+    /// The newest of the intervals; `None` if there is no interval.
+    pub newest: Option<Interval>,
+}
+
+impl Growth {
+    fn add_rise(&mut self, from: f64, to: f64) {
+        self.increase.add(to);
+        self.increase.add(-from);
+    }
+
+    /// The growth in these intervals and in later ones.
+    pub fn and(self, later: Growth) -> Growth {
+        let mut increase = self.increase;
+        increase.add_sum(later.increase);
+        Growth { increase, length_ms: self.length_ms + later.length_ms, newest: later.newest.or(self.newest) }
+    }
+
+    /// The mean rate per second. There must be an interval.
+    pub fn mean_rate(self) -> f64 {
+        self.increase.divided(self.length_ms as f64 / 1000.0)
+    }
 }
 
 /// The samples before a range that a query needs.
@@ -80,34 +123,6 @@ impl LookBack {
     }
 }
 
-/// The distances between a few neighbouring samples, in milliseconds.
-#[derive(Debug, Clone, Copy, Default)]
-struct Distances {
-    /// The newest of them, in no order.
-    list: [i64; DISTANCES],
-    /// How many were added.
-    count: usize,
-}
-
-impl Distances {
-    fn add(&mut self, distance_ms: i64) {
-        self.list[self.count % DISTANCES] = distance_ms;
-        self.count += 1;
-    }
-
-    fn are_enough(&self) -> bool {
-        self.count >= DISTANCES
-    }
-
-    /// The usual distance: the median, or the smaller of the two in the middle. `None` without distances.
-    fn usual_ms(&self) -> Option<i64> {
-        let mut list = self.list;
-        let known = &mut list[..self.count.min(DISTANCES)];
-        known.sort_unstable();
-        known.get(known.len().checked_sub(1)? / 2).copied()
-    }
-}
-
 /// Turns the samples of counters, series after series, into readings. The values are finite.
 #[derive(Debug)]
 pub struct CounterReader {
@@ -119,9 +134,9 @@ pub struct CounterReader {
     previous: Option<Sample>,
     /// How many samples of the series lie before the range.
     before: usize,
-    /// The first distances of the series, and the newest ones.
-    first: Distances,
-    newest: Distances,
+    /// The times of the first samples of the series, and of the newest ones.
+    first: Times,
+    newest: Times,
 }
 
 impl CounterReader {
@@ -133,44 +148,84 @@ impl CounterReader {
             further_ms: None,
             previous: None,
             before: 0,
-            first: Distances::default(),
-            newest: Distances::default(),
+            first: Times::default(),
+            newest: Times::default(),
         }
     }
 
     /// Takes samples of a series in the order of time, and calls `each` with a reading for each sample.
     pub fn take(&mut self, samples: &[Sample], mut each: impl FnMut(Reading)) {
-        for &sample in samples {
-            self.before += usize::from(sample.at < self.look_back.start);
-            let interval = self.previous.replace(sample).map(|previous| self.interval(previous, sample));
+        let mut previous = self.previous;
+        for (nth, &sample) in samples.iter().enumerate() {
+            let interval = previous.replace(sample).map(|previous| {
+                let has_rate = self.has_rate(sample.at - previous.at, &samples[..nth]);
+                Interval::between(previous, sample, has_rate)
+            });
             each(Reading { at: sample.at, interval });
         }
+        self.note(samples);
     }
 
-    fn interval(&mut self, previous: Sample, sample: Sample) -> Interval {
-        let length_ms = sample.at - previous.at;
-        let is_reset = sample.value < previous.value;
-        let increase = if is_reset { sample.value } else { sample.value - previous.value };
-        let has_rate = length_ms <= self.sure_gap_ms || self.is_usual(length_ms);
-        if !self.first.are_enough() {
-            self.first.add(length_ms);
+    /// Takes samples of a series in the order of time, and returns the growth in the intervals that end with them.
+    ///
+    /// Much faster than adding up readings, because as long as a counter rises, its growth is the last value less the first one.
+    pub fn growth(&mut self, samples: &[Sample], counted: Counted) -> Growth {
+        let mut growth = Growth::default();
+        let Some(mut previous) = self.previous.or(samples.first().copied()) else { return growth };
+        let mut newest = None;
+        // The value from which the counter rises in intervals that count.
+        let mut low = previous.value;
+        let first = usize::from(self.previous.is_none());
+        for (nth, &sample) in samples.iter().enumerate().skip(first) {
+            let length_ms = sample.at - previous.at;
+            if counted == Counted::All || self.has_rate(length_ms, &samples[..nth]) {
+                growth.length_ms += length_ms;
+                newest = Some((previous, sample));
+                if sample.value < previous.value {
+                    growth.add_rise(low, previous.value);
+                    low = 0.0;
+                }
+            } else {
+                growth.add_rise(low, previous.value);
+                low = sample.value;
+            }
+            previous = sample;
         }
-        self.newest.add(length_ms);
-        Interval { end: sample.at, length_ms, increase, has_rate }
+        growth.add_rise(low, previous.value);
+        growth.newest = newest.map(|(earlier, later)| Interval::between(earlier, later, true));
+        self.note(samples);
+        growth
+    }
+
+    /// Notes samples that were taken.
+    fn note(&mut self, samples: &[Sample]) {
+        self.before += samples.iter().take_while(|sample| sample.at < self.look_back.start).count();
+        self.first.fill(samples);
+        self.newest.move_on(samples);
+        self.previous = samples.last().copied().or(self.previous);
+    }
+
+    /// Whether an interval is short enough for a rate. `earlier` are samples before it that are not noted yet.
+    #[inline]
+    fn has_rate(&mut self, length_ms: i64, earlier: &[Sample]) -> bool {
+        length_ms <= self.sure_gap_ms || self.is_usual(length_ms, earlier)
     }
 
     /// Whether a long interval is usual for this series. The first interval has none to compare with, so it counts as usual.
-    fn is_usual(&mut self, length_ms: i64) -> bool {
-        if !self.newest.are_enough() {
+    fn is_usual(&mut self, length_ms: i64, earlier: &[Sample]) -> bool {
+        let mut times = self.newest;
+        times.move_on(earlier);
+        if !times.are_enough() {
             self.look_further(FURTHER_LOOK_BACK_MS);
         }
-        self.newest.usual_ms().is_none_or(|usual_ms| length_ms <= usual_ms.saturating_mul(GAP_INTERVALS))
+        times.usual_distance_ms().is_none_or(|usual_ms| length_ms <= usual_ms.saturating_mul(GAP_INTERVALS))
     }
 
     /// Ends a series. The next sample belongs to another one.
     pub fn end(&mut self) {
         if self.previous.take().is_some() && self.before < self.look_back.samples {
-            let gap_ms = self.first.usual_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
+            let gap_ms =
+                self.first.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
             // A single sample does not tell how far back the sample before it may be.
             let reach_ms =
                 gap_ms.map_or(FURTHER_LOOK_BACK_MS, |gap_ms| LookBack::reach_ms(self.look_back.samples, gap_ms));
@@ -179,8 +234,8 @@ impl CounterReader {
             }
         }
         self.before = 0;
-        self.first = Distances::default();
-        self.newest = Distances::default();
+        self.first = Times::default();
+        self.newest = Times::default();
     }
 
     fn look_further(&mut self, ms: i64) {
@@ -198,13 +253,6 @@ impl CounterReader {
 /// The length in milliseconds up to which an interval has a rate in any series.
 pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
     scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
-}
-
-/// The median of distances in milliseconds, or the smaller of the two in the middle. `None` without distances.
-pub fn median(spacings: &mut [u32]) -> Option<i64> {
-    let last = spacings.len().checked_sub(1)?;
-    let (_, &mut median, _) = spacings.select_nth_unstable(last / 2);
-    Some(i64::from(median))
 }
 
 #[cfg(test)]
@@ -279,6 +327,80 @@ mod tests {
         check(&[15_000, 15_000, 15_000, 400_000, 400_001], Some(100_000), &[true, true, true, true, false]);
     }
 
+    /// The growth in a series, taken in pieces of this many samples.
+    fn growth(given: &[(i64, f64)], counted: Counted, at_once: usize) -> Growth {
+        let mut reader = reader(0, 0, 0, None);
+        let pieces = given.chunks(at_once).map(|piece| reader.growth(&samples(piece), counted));
+        pieces.fold(Growth::default(), Growth::and)
+    }
+
+    #[test]
+    fn growth_counts_across_resets_and_leaves_out_gaps() {
+        let check = |given: &[(i64, f64)], with_rate: (f64, i64, Option<i64>), all: (f64, i64, Option<i64>)| {
+            for (counted, expected) in [(Counted::WithRate, with_rate), (Counted::All, all)] {
+                for at_once in 1..=given.len().max(1) {
+                    let found = growth(given, counted, at_once);
+                    let newest = found.newest.map(|newest| newest.end);
+                    let found = (found.increase.value(), found.length_ms, newest);
+                    assert_eq!(found, expected, "{given:?} {counted:?} {at_once}");
+                }
+            }
+        };
+        let nothing = (0.0, 0, None);
+        check(&[], nothing, nothing);
+        check(&[(7, 1e18)], nothing, nothing);
+        let rising = (61.0, 30_500, Some(30_500));
+        check(&[(0, 1.0), (15_000, 31.0), (30_500, 62.0)], rising, rising);
+        // Up by 30, a reset to 5, up by 2, a reset to 0.
+        let reset = (37.0, 40_000, Some(40_000));
+        check(&[(0, 1.0), (10_000, 31.0), (20_000, 5.0), (30_000, 7.0), (40_000, 0.0)], reset, reset);
+        // Two increases of 10 with a silence of ten minutes between them, in which the counter grew by 100.
+        let silence = [(0, 0.0), (15_000, 10.0), (615_000, 110.0), (630_000, 120.0)];
+        check(&silence, (20.0, 30_000, Some(630_000)), (120.0, 630_000, Some(630_000)));
+        // The same, and the counter restarts in the silence; then at its end.
+        let restarts = [(0, 0.0), (15_000, 10.0), (615_000, 4.0), (630_000, 14.0)];
+        check(&restarts, (20.0, 30_000, Some(630_000)), (24.0, 630_000, Some(630_000)));
+        check(&restarts[..3], (10.0, 15_000, Some(15_000)), (14.0, 615_000, Some(615_000)));
+        // No rounding error, however large the counter is: 2^53, and 1 more.
+        const LARGE: f64 = 9_007_199_254_740_992.0;
+        let large = (4.0, 2, Some(2));
+        check(&[(0, LARGE), (1, LARGE + 2.0), (2, LARGE + 4.0)], large, large);
+        // A counter that reaches 1e308 twelve times: together more than the largest number.
+        let overflow: Vec<(i64, f64)> =
+            (0..12).flat_map(|hour| [(hour * 600_000, 0.0), (hour * 600_000 + 1, 1e308)]).collect();
+        assert_eq!(growth(&overflow, Counted::All, 5).increase.divided(12.0), 1e308);
+    }
+
+    #[test]
+    fn growth_is_the_sum_of_the_intervals_of_any_series() {
+        let mut random = 1_u64;
+        let mut below = |bound: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % bound
+        };
+        for _ in 0..2_000 {
+            let (mut at, mut value, mut given) = (0, 0, Vec::new());
+            for _ in 0..below(40) {
+                at += [1, 15_000, 60_000, 299_999, 300_001, 900_000, 4_000_000][below(7) as usize];
+                value = if below(4) == 0 { below(50) } else { value + below(1_000) };
+                given.push((at, value as f64));
+            }
+            for counted in [Counted::All, Counted::WithRate] {
+                let mut expected = (0.0, 0, None);
+                let mut reader = reader(0, 0, 0, None);
+                reader.take(&samples(&given), |reading| {
+                    if let Some(interval) = reading.interval.filter(|one| one.has_rate || counted == Counted::All) {
+                        expected =
+                            (expected.0 + interval.increase, expected.1 + interval.length_ms, Some(interval.end));
+                    }
+                });
+                let found = growth(&given, counted, 1 + below(40) as usize);
+                let newest = found.newest.map(|newest| newest.end);
+                assert_eq!((found.increase.value(), found.length_ms, newest), expected, "{counted:?} {given:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_sample_that_is_needed_but_was_not_read_is_asked_for() {
         let check = |times: &[i64], read_ms: i64, needed: usize, expected: Option<i64>| {
@@ -308,17 +430,6 @@ mod tests {
         check(&[-1, 15_000], 15 * MINUTE - 1, 2, Some(60 * MINUTE));
         check(&[-2, -1, 15_000], READ, 2, None);
         check(&[-1, 2 * MINUTE - 1], 15 * MINUTE, 2, Some(60 * MINUTE));
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_the_smaller_of_the_two_in_the_middle() {
-        let check = |given: &[u32], expected: Option<i64>| assert_eq!(median(&mut given.to_vec()), expected);
-        check(&[], None);
-        check(&[7], Some(7));
-        check(&[3, 1], Some(1));
-        check(&[90, 10, 20], Some(20));
-        check(&[40, 10, 20, 90], Some(20));
-        check(&[u32::MAX, u32::MAX], Some(i64::from(u32::MAX)));
     }
 
     #[test]

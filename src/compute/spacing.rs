@@ -1,0 +1,83 @@
+//! The usual distance between the samples of a series.
+
+use crate::model::sample::Sample;
+
+/// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
+const DISTANCES: usize = 5;
+
+/// The median, or the smaller of the two in the middle. `None` without distances.
+pub fn median<T: Ord + Copy>(distances: &mut [T]) -> Option<T> {
+    let last = distances.len().checked_sub(1)?;
+    Some(*distances.select_nth_unstable(last / 2).1)
+}
+
+/// The times of a few neighbouring samples of a series, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Times {
+    list: [i64; DISTANCES + 1],
+    count: usize,
+}
+
+impl Times {
+    /// Adds the times of samples, up to as many as there is room for.
+    pub(super) fn fill(&mut self, samples: &[Sample]) {
+        for (place, sample) in self.list[self.count..].iter_mut().zip(samples) {
+            *place = sample.at;
+            self.count += 1;
+        }
+    }
+
+    /// Adds the times of later samples, and drops the oldest times if there are too many.
+    pub(super) fn move_on(&mut self, samples: &[Sample]) {
+        let newest = &samples[samples.len().saturating_sub(self.list.len())..];
+        let dropped = (self.count + newest.len()).saturating_sub(self.list.len());
+        self.list.copy_within(dropped..self.count, 0);
+        self.count -= dropped;
+        self.fill(newest);
+    }
+
+    /// Whether there are all distances that decide on an interval.
+    pub(super) fn are_enough(&self) -> bool {
+        self.count == self.list.len()
+    }
+
+    /// The usual distance in milliseconds: the median. `None` without distances.
+    pub(super) fn usual_distance_ms(&self) -> Option<i64> {
+        let mut distances = [0; DISTANCES];
+        let known = &mut distances[..self.count.saturating_sub(1)];
+        for (distance, pair) in known.iter_mut().zip(self.list.windows(2)) {
+            *distance = pair[1] - pair[0];
+        }
+        median(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_the_smaller_of_the_two_in_the_middle() {
+        let check = |given: &[u32], expected: Option<u32>| assert_eq!(median(&mut given.to_vec()), expected);
+        check(&[], None);
+        check(&[7], Some(7));
+        check(&[3, 1], Some(1));
+        check(&[90, 10, 20], Some(20));
+        check(&[40, 10, 20, 90], Some(20));
+        check(&[u32::MAX, u32::MAX], Some(u32::MAX));
+    }
+
+    #[test]
+    fn the_newest_times_are_kept_however_many_come_at_once() {
+        let all: Vec<Sample> = (1..=20).map(|nth| Sample { at: nth * nth, value: 0.0 }).collect();
+        for taken in 0..all.len() {
+            for at_once in 1..=all.len() {
+                let mut times = Times::default();
+                all[..taken].chunks(at_once).for_each(|samples| times.move_on(samples));
+                // The distance after the sample `n` is 2n + 1: the median of five is that in the middle.
+                let expected = (taken >= 6).then_some(2 * (taken as i64 - 3) + 1);
+                assert_eq!(times.usual_distance_ms().filter(|_| times.are_enough()), expected, "{taken} {at_once}");
+            }
+        }
+    }
+}
