@@ -50,7 +50,7 @@ fn check_raw(question: &Question) {
             return;
         }
         let RawResult { points, dropped, further_ms } = reader.into_result();
-        check_further(further_ms, range.start - read.start, &handed, kind);
+        check_further(further_ms, range.start - read.start, &handed, question);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);
             is_first = false;
@@ -91,7 +91,7 @@ fn check_buckets(question: &Question, aggregation: Aggregation) {
         let further_ms = aggregator.end();
         assert_eq!(aggregator.series(), handed.len() as u64);
         assert!(!aggregator.is_over_budget());
-        check_further(further_ms, plan.look_back_ms(), &handed, kind);
+        check_further(further_ms, plan.look_back_ms(), &handed, question);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);
             is_first = false;
@@ -149,14 +149,17 @@ fn least_look_back_ms(kind: SampleKind, intervals: i64) -> i64 {
     }
 }
 
-/// What is read once more is longer, and has a bound. Nothing is where all samples are so near to each other that four times as
-/// far is no more than what is read anyway.
-fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], kind: SampleKind) {
+/// What is read once more is longer, and has a bound. Nothing is read again if each series has samples before the range, and all of
+/// its samples are so close together that four times their distance is read anyway.
+fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], question: &Question) {
+    let Question { kind, range, .. } = *question;
     if let Some(further_ms) = further_ms {
-        assert!(further_ms > read_ms && (HOUR_MS..=WEEK_MS).contains(&further_ms), "{further_ms} after {read_ms}");
+        let is_bounded = further_ms <= WEEK_MS && (further_ms >= HOUR_MS || further_ms == range.start);
+        assert!(further_ms > read_ms && is_bounded, "{further_ms} after {read_ms}");
         let is_settled = |part: &Part| {
             let counting = counting(kind, part.samples);
-            counting.len() > 1 && counting.windows(2).all(|pair| 4 * (pair[1].at - pair[0].at) <= 5 * MINUTE_MS)
+            counting.iter().filter(|sample| sample.at < range.start).count() > 1
+                && counting.windows(2).all(|pair| 4 * (pair[1].at - pair[0].at) <= 5 * MINUTE_MS)
         };
         assert!(!handed.iter().all(is_settled), "read again for nothing");
     }

@@ -7,19 +7,21 @@ use crate::compute::bucket_method::{BucketMethod, TooManyBuckets};
 use crate::compute::buckets::{BucketGrid, BucketSpec};
 use crate::compute::counters::{Increases, MeanRates};
 use crate::compute::gauges;
+use crate::compute::look_back::{Counted, LookBack};
 use crate::compute::points::Points;
-use crate::compute::rate::{self, CounterReader, LookBack};
+use crate::compute::rate::CounterReader;
 use crate::compute::rate_sweep::RateSweep;
 use crate::compute::screen::{Dropped, SampleKind, Screen};
+use crate::compute::spacing::sure_gap_ms;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
 use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// The max_points samples of a query. If there are more, PromQL computes the points.
+/// The most samples of a query. If there are more, PromQL computes the points.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The max_points samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
+/// The most samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
 /// How far before a range the samples of counters are read at least, in milliseconds: an hour. So an increase during a gap counts
@@ -36,7 +38,7 @@ pub struct AggregatePlan {
 }
 
 impl AggregatePlan {
-    /// The plan for at max_points `limit` points of a range.
+    /// The plan for at most `limit` points of a range.
     pub fn new(
         kind: SampleKind,
         aggregation: Aggregation,
@@ -73,7 +75,7 @@ impl AggregatePlan {
         Some(TimeRange { start: (span.start - self.look_back_ms()).max(0), end: span.end })
     }
 
-    /// The max_points samples that are read.
+    /// The most samples that are read.
     pub fn max_samples(self) -> u64 {
         let keeps_samples = match self.aggregation.method {
             AggregationMethod::Percentile(_) => true,
@@ -103,16 +105,16 @@ impl AggregatePlan {
 /// Which samples before the buckets a method needs, if any.
 fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> Option<LookBack> {
     let SampleKind::Counter(interval_ms) = kind else { return None };
-    let samples = match method {
+    let (samples, counted) = match method {
         AggregationMethod::EventCount => return None,
-        AggregationMethod::Sum => 1,
+        AggregationMethod::Sum => (1, Counted::All),
         AggregationMethod::Mean
         | AggregationMethod::Max
         | AggregationMethod::Min
-        | AggregationMethod::Percentile(_) => 2,
+        | AggregationMethod::Percentile(_) => (2, Counted::WithRate),
     };
-    let read_ms = LookBack::reach_ms(samples, rate::sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
-    Some(LookBack { start: grid.start_of(0), read_ms, samples })
+    let read_ms = LookBack::reach_ms(samples, sure_gap_ms(interval_ms)).max(COUNTER_LOOK_BACK_MS);
+    Some(LookBack { start: grid.start_of(0), read_ms, samples, counted })
 }
 
 /// Aggregates samples while they are read.

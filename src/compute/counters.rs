@@ -2,7 +2,7 @@
 
 use crate::compute::bucket_method::{BucketMethod, BucketValues, MAX_CARRIED_BUCKETS, TooManyBuckets};
 use crate::compute::buckets::{BucketMap, BucketSpec};
-use crate::compute::rate::{Counted, CounterReader, Growth, Interval};
+use crate::compute::rate::{CounterReader, Growth, Interval};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
 
@@ -22,7 +22,7 @@ impl Increases {
 impl BucketMethod for Increases {
     fn take(&mut self, samples: &[Sample]) {
         for (bucket, inside) in self.map.grid().split(samples) {
-            let growth = self.reader.growth(inside, Counted::All);
+            let growth = self.reader.growth(inside);
             if let Some(entry) = bucket.and_then(|index| self.map.entry(index)) {
                 entry.add_sum(growth.increase);
             }
@@ -30,7 +30,7 @@ impl BucketMethod for Increases {
     }
 
     fn end_series(&mut self) {
-        self.reader.end();
+        self.reader.end_series();
     }
 
     fn kept_bytes(&self) -> usize {
@@ -54,9 +54,9 @@ pub(super) struct MeanRates {
     map: BucketMap<Sum>,
     /// How many times a bucket got a rate last known.
     carried: u64,
-    /// The bucket in which the newest interval of the series ends, and the growth in all intervals that end in it.
+    /// The bucket in which the newest interval of the series ends, and the growth in the intervals that end in it and have a rate.
     open: Option<(i64, Growth)>,
-    /// The newest interval of the series that has a rate.
+    /// The newest interval of the series. If it has no rate, none is known.
     newest: Option<Interval>,
     /// The first bucket to which the series has not contributed yet.
     next: i64,
@@ -72,7 +72,7 @@ impl MeanRates {
 impl BucketMethod for MeanRates {
     fn take(&mut self, samples: &[Sample]) {
         for (bucket, inside) in self.map.grid().split(samples) {
-            let growth = self.reader.growth(inside, Counted::WithRate);
+            let growth = self.reader.growth(inside);
             if growth.newest.is_some() {
                 self.add(bucket, growth);
             }
@@ -80,7 +80,7 @@ impl BucketMethod for MeanRates {
     }
 
     fn end_series(&mut self) {
-        self.reader.end();
+        self.reader.end_series();
         self.close();
         self.carry_on(self.map.grid().count());
         self.newest = None;
@@ -118,8 +118,10 @@ impl MeanRates {
     /// Adds the mean rate of the series to the open bucket.
     fn close(&mut self) {
         let Some((index, growth)) = self.open.take() else { return };
-        if let Some(entry) = self.map.entry(index) {
-            entry.add(growth.mean_rate());
+        if let Some(rate) = growth.mean_rate()
+            && let Some(entry) = self.map.entry(index)
+        {
+            entry.add(rate);
         }
         self.next = index + 1;
     }
@@ -127,7 +129,7 @@ impl MeanRates {
     /// Adds the rate last known to the buckets before `until`, as long as it is known.
     fn carry_on(&mut self, until: i64) {
         let wanted = self.map.wanted();
-        if let Some(newest) = self.newest {
+        if let Some(newest) = self.newest.filter(|newest| newest.has_rate) {
             let grid = self.map.grid();
             for index in self.next.max(wanted.start)..until.min(wanted.end) {
                 if grid.last_of(index) > newest.known_until() || self.carried > MAX_CARRIED_BUCKETS {

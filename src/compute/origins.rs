@@ -3,7 +3,8 @@
 //! They are computed from the samples that were read, by the same [`Screen`] and [`CounterReader`] as the points, but only if the
 //! request wants an explanation.
 
-use crate::compute::rate::{CounterReader, Interval, LookBack};
+use crate::compute::look_back::{Counted, LookBack};
+use crate::compute::rate::{CounterReader, Interval};
 use crate::compute::screen::{SampleKind, Screen};
 use crate::compute::spacing;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
@@ -56,7 +57,7 @@ impl OriginSeries {
             let readings = finite.into_iter().map(|sample| (sample, None)).collect();
             return OriginSeries { readings, median_spacing_ms, resets: 0, gaps: 0 };
         };
-        let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0 };
+        let look_back = LookBack { start: range.start, read_ms: i64::MAX, samples: 0, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
         let (mut readings, mut nth) = (Vec::with_capacity(finite.len()), 0);
         reader.take(&finite, |reading| {
@@ -115,9 +116,8 @@ impl OriginSeries {
             AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_) => first,
             AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => return None,
         };
-        let has_rate = |one: &Increment| one.interval.has_rate;
-        let newest = self.readings[..begin].iter().rev().filter_map(|(_, increment)| *increment).find(has_rate)?;
-        (newest.interval.known_until() >= needed_at).then_some(newest)
+        let newest = self.readings[..begin].iter().rev().find_map(|(_, increment)| *increment)?;
+        (newest.interval.has_rate && newest.interval.known_until() >= needed_at).then_some(newest)
     }
 }
 

@@ -3,26 +3,10 @@
 //! All rules look back only: the reading of a sample depends on a few samples before it. So it changes neither when later samples
 //! arrive nor when a query has another start.
 
-use crate::compute::spacing::Times;
+use crate::compute::look_back::{Counted, KNOWN_LENGTHS, LookBack, ReachCheck};
+use crate::compute::spacing::{Times, sure_gap_ms};
 use crate::compute::sum::Sum;
 use crate::model::sample::Sample;
-
-/// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
-/// look-back.
-pub const SURE_GAP_MS: i64 = 300_000;
-
-/// An interval of up to this many scrape intervals has a rate. This allows for jitter and for three lost scrapes.
-const GAP_INTERVALS: i64 = 4;
-
-/// The samples of at least this time before a range are read if the first reading did not look back far enough: an hour, in
-/// milliseconds.
-const FURTHER_LOOK_BACK_MS: i64 = 3_600_000;
-
-/// The samples of at most this time before a range are read: a week, in milliseconds.
-const MAX_LOOK_BACK_MS: i64 = 7 * 86_400_000;
-
-/// The rate of an interval stays the rate last known after its end for this many times its length.
-const KNOWN_LENGTHS: i64 = 2;
 
 /// The time between two samples of a counter, and what it counted in that time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,23 +47,14 @@ pub struct Reading {
     pub interval: Option<Interval>,
 }
 
-/// Which intervals count in a [`Growth`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// All of them.
-    All,
-    /// Those that have a rate.
-    WithRate,
-}
-
 /// How much a counter grew in several intervals together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Growth {
     /// The sum of the increases.
     pub(super) increase: Sum,
-    /// The sum of the lengths, in milliseconds.
+    /// The sum of the lengths, in milliseconds; 0 if no interval counts.
     pub length_ms: i64,
-    /// The newest of the intervals; `None` if there is no interval.
+    /// The newest interval, even if it does not count; `None` if there is no interval.
     pub newest: Option<Interval>,
 }
 
@@ -96,30 +71,9 @@ impl Growth {
         Growth { increase, length_ms: self.length_ms + later.length_ms, newest: later.newest.or(self.newest) }
     }
 
-    /// The mean rate per second. There must be an interval.
-    pub fn mean_rate(self) -> f64 {
-        self.increase.divided(self.length_ms as f64 / 1000.0)
-    }
-}
-
-/// The samples before a range that a query needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LookBack {
-    /// The start of the range in milliseconds since the epoch.
-    pub start: i64,
-    /// How far before it samples were read, in milliseconds.
-    pub read_ms: i64,
-    /// How many samples before it are needed of each series: one for an interval that ends within the range, two for the rate last
-    /// known at the start.
-    pub samples: usize,
-}
-
-impl LookBack {
-    /// How far before a range to read, in milliseconds, if the longest interval with a rate has `max_gap_ms`.
-    ///
-    /// The rate last known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
-    pub fn reach_ms(samples: usize, max_gap_ms: i64) -> i64 {
-        if samples > 1 { max_gap_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { max_gap_ms }
+    /// The mean rate per second; `None` if no interval counts.
+    pub fn mean_rate(self) -> Option<f64> {
+        (self.length_ms > 0).then(|| self.increase.divided(self.length_ms as f64 / 1000.0))
     }
 }
 
@@ -128,29 +82,19 @@ impl LookBack {
 pub struct CounterReader {
     /// Up to this length in milliseconds, an interval has a rate in any series.
     sure_gap_ms: i64,
-    look_back: LookBack,
-    /// How far before the range the samples have to be read again, if this reading did not look back far enough.
-    further_ms: Option<i64>,
+    counted: Counted,
+    reach: ReachCheck,
+    /// The newest sample of the series, and the times of its newest samples.
     previous: Option<Sample>,
-    /// How many samples of the series lie before the range.
-    before: usize,
-    /// The times of the first samples of the series, and of the newest ones.
-    first: Times,
     newest: Times,
 }
 
 impl CounterReader {
     /// `scrape_interval_ms` is the scrape interval of the counters, if the query gives it.
     pub fn new(look_back: LookBack, scrape_interval_ms: Option<i64>) -> CounterReader {
-        CounterReader {
-            sure_gap_ms: sure_gap_ms(scrape_interval_ms),
-            look_back,
-            further_ms: None,
-            previous: None,
-            before: 0,
-            first: Times::default(),
-            newest: Times::default(),
-        }
+        let sure_gap_ms = sure_gap_ms(scrape_interval_ms);
+        let reach = ReachCheck::new(look_back, sure_gap_ms);
+        CounterReader { sure_gap_ms, counted: look_back.counted, reach, previous: None, newest: Times::default() }
     }
 
     /// Takes samples of a series in the order of time, and calls `each` with a reading for each sample.
@@ -158,7 +102,7 @@ impl CounterReader {
         let mut previous = self.previous;
         for (nth, &sample) in samples.iter().enumerate() {
             let interval = previous.replace(sample).map(|previous| {
-                let has_rate = self.has_rate(sample.at - previous.at, &samples[..nth]);
+                let has_rate = self.has_rate(previous, sample, &samples[..nth]);
                 Interval::between(previous, sample, has_rate)
             });
             each(Reading { at: sample.at, interval });
@@ -169,18 +113,16 @@ impl CounterReader {
     /// Takes samples of a series in the order of time, and returns the growth in the intervals that end with them.
     ///
     /// Much faster than adding up readings, because as long as a counter rises, its growth is the last value less the first one.
-    pub fn growth(&mut self, samples: &[Sample], counted: Counted) -> Growth {
+    pub fn growth(&mut self, samples: &[Sample]) -> Growth {
         let mut growth = Growth::default();
         let Some(mut previous) = self.previous.or(samples.first().copied()) else { return growth };
-        let mut newest = None;
         // The value from which the counter rises in intervals that count.
         let mut low = previous.value;
         let first = usize::from(self.previous.is_none());
         for (nth, &sample) in samples.iter().enumerate().skip(first) {
-            let length_ms = sample.at - previous.at;
-            if counted == Counted::All || self.has_rate(length_ms, &samples[..nth]) {
-                growth.length_ms += length_ms;
-                newest = Some((previous, sample));
+            let has_rate = self.counted == Counted::All || self.has_rate(previous, sample, &samples[..nth]);
+            if has_rate {
+                growth.length_ms += sample.at - previous.at;
                 if sample.value < previous.value {
                     growth.add_rise(low, previous.value);
                     low = 0.0;
@@ -189,70 +131,51 @@ impl CounterReader {
                 growth.add_rise(low, previous.value);
                 low = sample.value;
             }
+            if nth + 1 == samples.len() {
+                growth.newest = Some(Interval::between(previous, sample, has_rate));
+            }
             previous = sample;
         }
         growth.add_rise(low, previous.value);
-        growth.newest = newest.map(|(earlier, later)| Interval::between(earlier, later, true));
         self.note(samples);
         growth
     }
 
     /// Notes samples that were taken.
     fn note(&mut self, samples: &[Sample]) {
-        self.before += samples.iter().take_while(|sample| sample.at < self.look_back.start).count();
-        self.first.fill(samples);
+        self.reach.take(samples);
         self.newest.move_on(samples);
         self.previous = samples.last().copied().or(self.previous);
     }
 
-    /// Whether an interval is short enough for a rate. `earlier` are samples before it that are not noted yet.
+    /// Whether the interval between two samples is short enough for a rate. `earlier` are samples before it that are not noted yet.
     #[inline]
-    fn has_rate(&mut self, length_ms: i64, earlier: &[Sample]) -> bool {
-        length_ms <= self.sure_gap_ms || self.is_usual(length_ms, earlier)
+    fn has_rate(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
+        to.at - from.at <= self.sure_gap_ms || self.is_usual(from, to, earlier)
     }
 
     /// Whether a long interval is usual for this series. The first interval has none to compare with, so it counts as usual.
-    fn is_usual(&mut self, length_ms: i64, earlier: &[Sample]) -> bool {
+    fn is_usual(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
         let mut times = self.newest;
         times.move_on(earlier);
-        if !times.are_enough() {
-            self.look_further(FURTHER_LOOK_BACK_MS);
+        if let Some(first) = times.first_of_too_few() {
+            self.reach.note_undecided(first, to.at);
         }
-        times.usual_distance_ms().is_none_or(|usual_ms| length_ms <= usual_ms.saturating_mul(GAP_INTERVALS))
+        times.usual_gap_ms().is_none_or(|usual_gap_ms| to.at - from.at <= usual_gap_ms)
     }
 
     /// Ends a series. The next sample belongs to another one.
-    pub fn end(&mut self) {
-        if self.previous.take().is_some() && self.before < self.look_back.samples {
-            let gap_ms =
-                self.first.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS).max(self.sure_gap_ms));
-            // A single sample does not tell how far back the sample before it may be.
-            let reach_ms =
-                gap_ms.map_or(FURTHER_LOOK_BACK_MS, |gap_ms| LookBack::reach_ms(self.look_back.samples, gap_ms));
-            if reach_ms > self.look_back.read_ms {
-                self.look_further(reach_ms.max(FURTHER_LOOK_BACK_MS));
-            }
-        }
-        self.before = 0;
-        self.first = Times::default();
+    pub fn end_series(&mut self) {
+        self.reach.end_series();
+        self.previous = None;
         self.newest = Times::default();
     }
 
-    fn look_further(&mut self, ms: i64) {
-        let further_ms = Some(ms.min(MAX_LOOK_BACK_MS)).filter(|&ms| ms > self.look_back.read_ms);
-        self.further_ms = self.further_ms.max(further_ms);
-    }
-
-    /// How far before the range the samples have to be read again, in milliseconds. `None` if this reading looked back far enough
-    /// for each series, even those with a long scrape interval.
+    /// How far before the range the samples have to be read again, in milliseconds. `None` if they were read from early enough for
+    /// each series, even those with a long scrape interval.
     pub fn further_ms(&self) -> Option<i64> {
-        self.further_ms
+        self.reach.further_ms()
     }
-}
-
-/// The length in milliseconds up to which an interval has a rate in any series.
-pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
-    scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
 }
 
 #[cfg(test)]
@@ -265,16 +188,16 @@ mod tests {
         list.iter().map(|&(at, value)| Sample { at, value }).collect()
     }
 
-    fn reader(start: i64, read_ms: i64, needed: usize, interval: Option<i64>) -> CounterReader {
-        CounterReader::new(LookBack { start, read_ms, samples: needed }, interval)
+    fn reader(counted: Counted, scrape_interval_ms: Option<i64>) -> CounterReader {
+        CounterReader::new(LookBack { start: 0, read_ms: 0, samples: 0, counted }, scrape_interval_ms)
     }
 
     /// Time, length, increase and whether there is a rate, of every reading that has an interval.
     fn intervals(given: &[(i64, f64)], scrape_interval_ms: Option<i64>) -> Vec<(i64, i64, f64, bool)> {
-        let mut reader = reader(0, 0, 0, scrape_interval_ms);
+        let mut reader = reader(Counted::WithRate, scrape_interval_ms);
         // A series before it leaves no trace.
         reader.take(&samples(&[(-5, 1e9), (400_000_000, 2e9), (400_000_001, 2e9)]), |_| {});
-        reader.end();
+        reader.end_series();
         let mut found = Vec::new();
         given.chunks(2).for_each(|piece| reader.take(&samples(piece), |reading| found.push(reading)));
         let times: Vec<i64> = given.iter().map(|sample| sample.0).collect();
@@ -329,19 +252,25 @@ mod tests {
 
     /// The growth in a series, taken in pieces of this many samples.
     fn growth(given: &[(i64, f64)], counted: Counted, at_once: usize) -> Growth {
-        let mut reader = reader(0, 0, 0, None);
-        let pieces = given.chunks(at_once).map(|piece| reader.growth(&samples(piece), counted));
+        let mut reader = reader(counted, None);
+        let pieces = given.chunks(at_once).map(|piece| reader.growth(&samples(piece)));
         pieces.fold(Growth::default(), Growth::and)
+    }
+
+    /// The increase, the length, and the end of the newest interval and whether it has a rate.
+    type Expected = (f64, i64, Option<(i64, bool)>);
+
+    fn plain(growth: Growth) -> Expected {
+        let newest = growth.newest.map(|newest| (newest.end, newest.has_rate));
+        (growth.increase.value(), growth.length_ms, newest)
     }
 
     #[test]
     fn growth_counts_across_resets_and_leaves_out_gaps() {
-        let check = |given: &[(i64, f64)], with_rate: (f64, i64, Option<i64>), all: (f64, i64, Option<i64>)| {
+        let check = |given: &[(i64, f64)], with_rate: Expected, all: Expected| {
             for (counted, expected) in [(Counted::WithRate, with_rate), (Counted::All, all)] {
                 for at_once in 1..=given.len().max(1) {
-                    let found = growth(given, counted, at_once);
-                    let newest = found.newest.map(|newest| newest.end);
-                    let found = (found.increase.value(), found.length_ms, newest);
+                    let found = plain(growth(given, counted, at_once));
                     assert_eq!(found, expected, "{given:?} {counted:?} {at_once}");
                 }
             }
@@ -349,25 +278,25 @@ mod tests {
         let nothing = (0.0, 0, None);
         check(&[], nothing, nothing);
         check(&[(7, 1e18)], nothing, nothing);
-        let rising = (61.0, 30_500, Some(30_500));
+        let rising = (61.0, 30_500, Some((30_500, true)));
         check(&[(0, 1.0), (15_000, 31.0), (30_500, 62.0)], rising, rising);
         // Up by 30, a reset to 5, up by 2, a reset to 0.
-        let reset = (37.0, 40_000, Some(40_000));
+        let reset = (37.0, 40_000, Some((40_000, true)));
         check(&[(0, 1.0), (10_000, 31.0), (20_000, 5.0), (30_000, 7.0), (40_000, 0.0)], reset, reset);
         // Two increases of 10 with a silence of ten minutes between them, in which the counter grew by 100.
         let silence = [(0, 0.0), (15_000, 10.0), (615_000, 110.0), (630_000, 120.0)];
-        check(&silence, (20.0, 30_000, Some(630_000)), (120.0, 630_000, Some(630_000)));
-        // The same, and the counter restarts in the silence; then at its end.
+        check(&silence, (20.0, 30_000, Some((630_000, true))), (120.0, 630_000, Some((630_000, true))));
+        // The same, but the counter restarts in the silence.
         let restarts = [(0, 0.0), (15_000, 10.0), (615_000, 4.0), (630_000, 14.0)];
-        check(&restarts, (20.0, 30_000, Some(630_000)), (24.0, 630_000, Some(630_000)));
-        check(&restarts[..3], (10.0, 15_000, Some(15_000)), (14.0, 615_000, Some(615_000)));
-        // No rounding error, however large the counter is: 2^53, and 1 more.
+        check(&restarts, (20.0, 30_000, Some((630_000, true))), (24.0, 630_000, Some((630_000, true))));
+        check(&restarts[..3], (10.0, 15_000, Some((615_000, false))), (14.0, 615_000, Some((615_000, true))));
+        // No rounding error, however large the counter is: from 2^53 on.
         const LARGE: f64 = 9_007_199_254_740_992.0;
-        let large = (4.0, 2, Some(2));
+        let large = (4.0, 2, Some((2, true)));
         check(&[(0, LARGE), (1, LARGE + 2.0), (2, LARGE + 4.0)], large, large);
         // A counter that reaches 1e308 twelve times: together more than the largest number.
         let overflow: Vec<(i64, f64)> =
-            (0..12).flat_map(|hour| [(hour * 600_000, 0.0), (hour * 600_000 + 1, 1e308)]).collect();
+            (0..12).flat_map(|nth| [(nth * 600_000, 0.0), (nth * 600_000 + 1, 1e308)]).collect();
         assert_eq!(growth(&overflow, Counted::All, 5).increase.divided(12.0), 1e308);
     }
 
@@ -387,49 +316,20 @@ mod tests {
             }
             for counted in [Counted::All, Counted::WithRate] {
                 let mut expected = (0.0, 0, None);
-                let mut reader = reader(0, 0, 0, None);
+                let mut reader = reader(counted, None);
                 reader.take(&samples(&given), |reading| {
-                    if let Some(interval) = reading.interval.filter(|one| one.has_rate || counted == Counted::All) {
-                        expected =
-                            (expected.0 + interval.increase, expected.1 + interval.length_ms, Some(interval.end));
+                    let Some(interval) = reading.interval else { return };
+                    let counts = interval.has_rate || counted == Counted::All;
+                    if counts {
+                        expected.0 += interval.increase;
+                        expected.1 += interval.length_ms;
                     }
+                    expected.2 = Some((interval.end, counts));
                 });
-                let found = growth(&given, counted, 1 + below(40) as usize);
-                let newest = found.newest.map(|newest| newest.end);
-                assert_eq!((found.increase.value(), found.length_ms, newest), expected, "{counted:?} {given:?}");
+                let found = plain(growth(&given, counted, 1 + below(40) as usize));
+                assert_eq!(found, expected, "{counted:?} {given:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_sample_that_is_needed_but_was_not_read_is_asked_for() {
-        let check = |times: &[i64], read_ms: i64, needed: usize, expected: Option<i64>| {
-            let mut reader = reader(0, read_ms, needed, None);
-            reader.take(&samples(&times.iter().map(|&at| (at, 1.0)).collect::<Vec<_>>()), |_| {});
-            reader.end();
-            assert_eq!(reader.further_ms(), expected, "{times:?} {read_ms} {needed}");
-        };
-        const READ: i64 = 5 * MINUTE;
-        check(&[], READ, 1, None);
-        check(&[-1], READ, 1, None);
-        // Nothing tells how far away the sample before is.
-        check(&[0], READ, 1, Some(60 * MINUTE));
-        check(&[0], 60 * MINUTE, 1, None);
-        // A series that began, or whose gap is too long for a rate.
-        check(&[0, 15_000], READ, 1, None);
-        // Scraped every ten minutes: the one before may lie up to 40 minutes back.
-        check(&[0, 10 * MINUTE], READ, 1, Some(60 * MINUTE));
-        check(&[0, 10 * MINUTE], 60 * MINUTE, 1, None);
-        // Whether the interval is a gap, more samples before it would tell.
-        check(&[-1, 10 * MINUTE], READ, 1, Some(60 * MINUTE));
-        check(&[-5, -4, -3, -2, -1, 0, 10 * MINUTE], READ, 1, None);
-        check(&[0, 30 * MINUTE], READ, 1, Some(120 * MINUTE));
-        check(&[0, 9_000_000_000], READ, 1, Some(7 * 24 * 60 * MINUTE));
-        // For a rate that is known at the start, the whole interval has to be there.
-        check(&[-1, 15_000], 15 * MINUTE, 2, None);
-        check(&[-1, 15_000], 15 * MINUTE - 1, 2, Some(60 * MINUTE));
-        check(&[-2, -1, 15_000], READ, 2, None);
-        check(&[-1, 2 * MINUTE - 1], 15 * MINUTE, 2, Some(60 * MINUTE));
     }
 
     #[test]

@@ -29,8 +29,8 @@ struct Event {
 enum What {
     /// The series was scraped, and an interval with a rate ends.
     Rate,
-    /// The series was scraped, and no interval with a rate ends.
-    Nothing,
+    /// The series was scraped, and no interval with a rate ends, so no rate is known from now on.
+    NoRate,
     /// The rate last known is too old from now on.
     Forgotten,
 }
@@ -62,7 +62,7 @@ impl BucketMethod for RateSweep {
 
     fn end_series(&mut self) {
         let RateSweep { reader, events, series, known_until, .. } = self;
-        reader.end();
+        reader.end_series();
         if let Some(until) = known_until.take() {
             events.push(Event { at: until + 1, rate: 0.0, series: *series, what: What::Forgotten });
         }
@@ -105,7 +105,10 @@ fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, rea
             *known_until = Some(interval.known_until());
             (interval.rate(), What::Rate)
         }
-        None => (0.0, What::Nothing),
+        None => {
+            *known_until = None;
+            (0.0, What::NoRate)
+        }
     };
     events.push(Event { at: reading.at, rate, series, what });
 }
@@ -143,8 +146,7 @@ impl Sweep {
         for event in at_once {
             match event.what {
                 What::Rate => self.rates.set(event.series as usize, Some(event.rate)),
-                What::Nothing => {}
-                What::Forgotten => self.rates.set(event.series as usize, None),
+                What::NoRate | What::Forgotten => self.rates.set(event.series as usize, None),
             }
         }
         let is_scraped = at_once.iter().any(|event| event.what != What::Forgotten);

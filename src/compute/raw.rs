@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::distinct::SeriesSeen;
-use crate::compute::rate::{self, CounterReader, LookBack};
+use crate::compute::look_back::{Counted, LookBack};
+use crate::compute::rate::{CounterReader, Reading};
 use crate::compute::screen::{Dropped, SampleKind, Screen};
+use crate::compute::spacing::sure_gap_ms;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
@@ -23,7 +25,7 @@ impl RawPlan {
         let look_back_ms = match kind {
             SampleKind::Gauge(_) => 0,
             // The first rate needs the sample before the range.
-            SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, rate::sure_gap_ms(interval_ms)),
+            SampleKind::Counter(interval_ms) => LookBack::reach_ms(1, sure_gap_ms(interval_ms)),
         };
         RawPlan { kind, range, look_back_ms }
     }
@@ -107,15 +109,15 @@ impl RawReader {
         let SampleKind::Counter(interval_ms) = kind else {
             return RawResult { points: finite, dropped: screen.dropped(), further_ms: None };
         };
-        let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1 };
+        let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
         let mut points = Vec::with_capacity(finite.len());
-        let mut add = |reading: rate::Reading| {
+        let mut add = |reading: Reading| {
             let interval = reading.interval.filter(|interval| interval.has_rate && range.contains(interval.end));
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
         };
         reader.take(&finite, &mut add);
-        reader.end();
+        reader.end_series();
         // A rate can overflow to infinity.
         RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
     }

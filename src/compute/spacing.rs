@@ -1,9 +1,21 @@
-//! The usual distance between the samples of a series.
+//! The usual distance between the samples of a series, and how long an interval may be to have a rate.
 
 use crate::model::sample::Sample;
 
+/// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
+/// look-back.
+pub const SURE_GAP_MS: i64 = 300_000;
+
+/// An interval of up to this many scrape intervals has a rate. This allows for jitter and for three lost scrapes.
+const GAP_INTERVALS: i64 = 4;
+
 /// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
 const DISTANCES: usize = 5;
+
+/// The length in milliseconds up to which an interval has a rate in any series.
+pub fn sure_gap_ms(scrape_interval_ms: Option<i64>) -> i64 {
+    scrape_interval_ms.map_or(0, |interval| interval.saturating_mul(GAP_INTERVALS)).max(SURE_GAP_MS)
+}
 
 /// The median, or the smaller of the two in the middle. `None` without distances.
 pub fn median<T: Ord + Copy>(distances: &mut [T]) -> Option<T> {
@@ -36,19 +48,24 @@ impl Times {
         self.fill(newest);
     }
 
-    /// Whether there are all distances that decide on an interval.
-    pub(super) fn are_enough(&self) -> bool {
-        self.count == self.list.len()
+    /// The first time, if there are too few to decide whether an interval after them is unusually long.
+    pub(super) fn first_of_too_few(&self) -> Option<i64> {
+        self.list[..self.count].first().copied().filter(|_| self.count < self.list.len())
     }
 
     /// The usual distance in milliseconds: the median. `None` without distances.
-    pub(super) fn usual_distance_ms(&self) -> Option<i64> {
+    fn usual_distance_ms(&self) -> Option<i64> {
         let mut distances = [0; DISTANCES];
         let known = &mut distances[..self.count.saturating_sub(1)];
         for (distance, pair) in known.iter_mut().zip(self.list.windows(2)) {
             *distance = pair[1] - pair[0];
         }
         median(known)
+    }
+
+    /// Up to this length in milliseconds, an interval is not unusually long for the series. `None` without distances.
+    pub(super) fn usual_gap_ms(&self) -> Option<i64> {
+        self.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS))
     }
 }
 
@@ -76,7 +93,11 @@ mod tests {
                 all[..taken].chunks(at_once).for_each(|samples| times.move_on(samples));
                 // The distance after the sample `n` is 2n + 1: the median of five is that in the middle.
                 let expected = (taken >= 6).then_some(2 * (taken as i64 - 3) + 1);
-                assert_eq!(times.usual_distance_ms().filter(|_| times.are_enough()), expected, "{taken} {at_once}");
+                assert_eq!(
+                    times.usual_distance_ms().filter(|_| times.first_of_too_few().is_none()),
+                    expected,
+                    "{taken} {at_once}"
+                );
             }
         }
     }

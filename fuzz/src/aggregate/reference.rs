@@ -159,15 +159,15 @@ impl Counter {
     }
 
     /// The intervals that are short enough for a rate.
-    fn with_rate(&self) -> impl DoubleEndedIterator<Item = &Interval> {
+    fn with_rate(&self) -> impl Iterator<Item = &Interval> {
         self.intervals.iter().filter(|interval| interval.has_rate)
     }
 
     /// The rate last known at a time.
     fn rate_at(&self, time: i64) -> Option<Number> {
-        let newest = self.with_rate().rfind(|interval| interval.to <= time)?;
+        let newest = self.intervals.iter().rfind(|interval| interval.to <= time)?;
         let known_until = newest.to + 2 * newest.length_ms();
-        if time <= known_until { Some(newest.rate()) } else { None }
+        if newest.has_rate && time <= known_until { Some(newest.rate()) } else { None }
     }
 }
 

@@ -162,17 +162,56 @@ fn a_percentile_of_several_gauges_is_that_of_all_their_samples() {
 }
 
 #[test]
-fn sum_counts_what_grew_in_a_silence_of_up_to_an_hour_before_the_range() {
+fn sum_counts_what_grew_in_a_silence_before_the_range() {
     let row = Row::new(COUNTER, "silent_total", (T0, T0 + 3 * HOUR));
     check_values(&row.clone().by("SUM", 3 * HOUR), &[7.0 * 59.0]);
     // In the first silence of half an hour, a range that begins in it finds the sample before it.
     let after = |start: i64| Row { range: (start, start + 2 * MINUTE), ..row.clone() }.by("SUM", 2 * MINUTE);
     let second = one("silent_total", &[]).samples[20].time;
     check_values(&after(second - MINUTE), &[7.0 * 5.0 - 7.0]);
-    // The second is longer.
+    // The second lasts more than an hour.
     let third = one("silent_total", &[]).samples[40].time;
-    check_values(&after(third - MINUTE), &[7.0 * 4.0 - 7.0]);
+    check_values(&after(third - MINUTE), &[7.0 * 4.0]);
+    check_values(&after(third), &[7.0 * 8.0]);
     check_all(&METHODS.map(|method| row.clone().by(method, 4 * MINUTE)));
+}
+
+#[test]
+fn counters_that_are_scraped_seldom_have_the_same_rate_in_every_range() {
+    for minutes in [0, 17, 45, 72, 89] {
+        let start = T0 + 30 * HOUR + minutes * MINUTE;
+        let both = Row::new(COUNTER, "seldom_total", (start, start + 20 * MINUTE));
+        for method in ["MEAN", "MAX", "MIN", "PERCENTILE_50"] {
+            check_values(&both.clone().by(method, 5 * MINUTE), &[101.0; 4]);
+        }
+        let seldom = both.clone().label(&[("scraped", "seldom")]);
+        check_values(&seldom.clone().by("MEAN", 10 * MINUTE), &[1.0; 2]);
+        check_all(&METHODS.map(|method| seldom.clone().by(method, 5 * MINUTE)));
+    }
+    let seldom = Row::new(COUNTER, "seldom_total", (T0 + 30 * HOUR, T0 + 30 * HOUR + MINUTE));
+    check_values(&seldom.label(&[("scraped", "seldom")]), &[1.0]);
+}
+
+#[test]
+fn the_interval_before_a_range_has_its_rate_where_scrapes_become_frequent() {
+    let first = one("hastened_total", &[]).samples[19].time;
+    for start in [first, first - 1] {
+        let row = Row::new(COUNTER, "hastened_total", (start, first + MINUTE));
+        check_values(&row, &[1.0; 5]);
+        check_values(&row.clone().by("MEAN", MINUTE), &[1.0]);
+    }
+}
+
+#[test]
+fn no_rate_is_known_after_a_gap() {
+    let row = Row::new(COUNTER, "bursting_total", (T0 + 3_210 * SECOND, T0 + 3_570 * SECOND));
+    check_values(&row, &[2.0; 4]);
+    for method in ["MAX", "MIN", "MEAN", "PERCENTILE_95"] {
+        check_values(&row.clone().by(method, 6 * MINUTE), &[2.0]);
+    }
+    // The rate before the gap is known until the gap ends, which is before twice its interval.
+    check_values(&row.clone().by("MAX", MINUTE), &[50.0, 50.0, 50.0, 50.0, 50.0, 2.0]);
+    check_all(&METHODS.map(|method| row.clone().by(method, 30 * SECOND)));
 }
 
 #[test]

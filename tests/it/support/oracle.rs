@@ -110,9 +110,9 @@ impl Rules {
         counting
     }
 
-    /// The counters from an hour before `start` until `end`. The mirror reads less if that makes no difference.
+    /// The counters from a week before `start` until `end`. The mirror reads less if that makes no difference.
     fn read(self, series: &[&Series], start: i64, end: i64) -> Vec<Counter> {
-        let look_back = self.look_back.unwrap_or(HOUR);
+        let look_back = self.look_back.unwrap_or(7 * 24 * HOUR);
         let read = |series: &&Series| {
             let mut samples = self.counting(series);
             samples.retain(|sample| start - look_back <= sample.time && sample.time <= end);
@@ -143,8 +143,8 @@ impl Counter {
     /// The rate last known at a time.
     fn rate_at(&self, time: i64) -> Option<f64> {
         let ended = self.intervals.partition_point(|interval| interval.to <= time);
-        let newest = self.intervals[..ended].iter().rfind(|interval| interval.has_rate)?;
-        let is_known = time - newest.to <= 2 * (newest.to - newest.from);
+        let newest = self.intervals[..ended].last()?;
+        let is_known = newest.has_rate && time - newest.to <= 2 * (newest.to - newest.from);
         is_known.then(|| newest.rate())
     }
 }

@@ -83,6 +83,20 @@ pub fn numbers() -> Vec<Series> {
     let mut samples = every(T0 + 3 * SECOND, 15 * SECOND, 60, |n| f64::from(7 * n));
     (0..).zip(&mut samples).for_each(|(n, sample)| sample.time += silent(n));
     add("silent_total", &[("shift", "late")], samples);
+    // Scraped every 90 minutes, beside a series that is scraped often.
+    let seldom = every(T0 + 7 * SECOND, 90 * MINUTE, 40, |n| f64::from(n) * 5_400.0);
+    add("seldom_total", &[("scraped", "seldom")], seldom);
+    add("seldom_total", &[("scraped", "often")], every(T0 + 9 * SECOND, MINUTE, 3_600, |n| f64::from(n) * 6_000.0));
+    // Scraped every 13 minutes, and every 15 s from the 20th sample on.
+    let samples = every(T0 + 3 * SECOND, 13 * MINUTE, 20, |n| f64::from(n) * 780.0);
+    let last = samples[19].time;
+    let often = every(last + 15 * SECOND, 15 * SECOND, 60, |n| 19.0 * 780.0 + f64::from(n + 1) * 15.0);
+    add("hastened_total", &[("shift", "late")], [samples, often].concat());
+    // One per second, then 50 per second in 200 s with one sample, then a gap of 310 s, and two per second.
+    let mut samples = every(T0, 15 * SECOND, 201, |n| f64::from(n) * 15.0);
+    samples.extend(every(T0 + 3_200 * SECOND, SECOND, 1, |_| 13_000.0));
+    samples.extend(every(T0 + 3_510 * SECOND, 15 * SECOND, 20, |n| 13_000.0 + f64::from(n) * 30.0));
+    add("bursting_total", &[("shift", "late")], samples);
     all
 }
 

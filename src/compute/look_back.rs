@@ -1,0 +1,250 @@
+//! How far before a range the samples of counters are read.
+//!
+//! Which samples before a range a query needs depends on the series, so it shows only while they are read. If they were not read
+//! from early enough, they are read again, from earlier.
+
+use crate::compute::spacing::Times;
+use crate::model::sample::Sample;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The rate of an interval stays the rate last known after its end for this many times its length.
+pub(super) const KNOWN_LENGTHS: i64 = 2;
+
+/// The samples of at most this time before a range are read: a week, in milliseconds.
+const MAX_MS: i64 = 7 * 24 * HOUR_MS;
+
+/// If nothing shows how far back an earlier sample may be, as many samples are read again as cost little time: about as much as a
+/// hundred thousand points of a response.
+const CHEAP_SAMPLES: u64 = 100_000;
+
+/// Reading again is only worthwhile if it reaches this far back, in milliseconds.
+const WORTHWHILE_MS: i64 = 6 * HOUR_MS;
+
+/// Which intervals count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// All of them.
+    All,
+    /// Those that have a rate.
+    WithRate,
+}
+
+/// The samples before a range that a query needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookBack {
+    /// The start of the range in milliseconds since the epoch.
+    pub start: i64,
+    /// How far before it samples were read, in milliseconds.
+    pub read_ms: i64,
+    /// How many samples before it are needed of each series: one for an interval that ends within the range, two for the rate last
+    /// known at the start.
+    pub samples: usize,
+    /// Which intervals the query needs.
+    pub counted: Counted,
+}
+
+impl LookBack {
+    /// How far before a range to read, in milliseconds, if the longest interval with a rate has `max_gap_ms`.
+    ///
+    /// The rate last known at the start belongs to an interval that ended at most `KNOWN_LENGTHS` times its own length before.
+    pub fn reach_ms(samples: usize, max_gap_ms: i64) -> i64 {
+        if samples > 1 { max_gap_ms.saturating_mul(1 + KNOWN_LENGTHS) } else { max_gap_ms }
+    }
+}
+
+/// Decides from the samples of all series whether they were read from early enough.
+#[derive(Debug)]
+pub(super) struct ReachCheck {
+    look_back: LookBack,
+    /// Up to this length in milliseconds, an interval has a rate in any series.
+    sure_gap_ms: i64,
+    /// The first sample of the series, the times of its first samples, and how many lie before the range.
+    first: Option<Sample>,
+    first_times: Times,
+    before: usize,
+    /// How many samples were read of all series, and the time of the newest.
+    samples: u64,
+    newest: i64,
+    /// How far before the range samples are needed, in milliseconds, as far as the scrape intervals show it.
+    needed_ms: i64,
+    /// Whether earlier samples may matter that lie at an unknown distance.
+    is_uncertain: bool,
+}
+
+impl ReachCheck {
+    pub(super) fn new(look_back: LookBack, sure_gap_ms: i64) -> ReachCheck {
+        ReachCheck {
+            look_back,
+            sure_gap_ms,
+            first: None,
+            first_times: Times::default(),
+            before: 0,
+            samples: 0,
+            newest: look_back.start,
+            needed_ms: 0,
+            is_uncertain: false,
+        }
+    }
+
+    /// Takes samples of a series in the order of time.
+    pub(super) fn take(&mut self, samples: &[Sample]) {
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
+        self.first.get_or_insert(*first);
+        self.first_times.fill(samples);
+        self.before += samples.iter().take_while(|sample| sample.at < self.look_back.start).count();
+        self.samples += samples.len() as u64;
+        self.newest = self.newest.max(last.at);
+    }
+
+    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` and `end` are
+    /// the times of the first sample of the series and of the end of the interval.
+    pub(super) fn note_undecided(&mut self, first: i64, end: i64) {
+        self.is_uncertain |= end >= self.look_back.start && first < self.look_back.start + HOUR_MS;
+    }
+
+    /// Ends a series.
+    pub(super) fn end_series(&mut self) {
+        let LookBack { start, samples, counted, .. } = self.look_back;
+        if let Some(first) = self.first.take()
+            && self.before < samples
+        {
+            let usual_gap_ms = self.first_times.usual_gap_ms();
+            if let Some(usual_gap_ms) = usual_gap_ms {
+                let reach_ms = LookBack::reach_ms(samples, usual_gap_ms.max(self.sure_gap_ms));
+                self.needed_ms = self.needed_ms.max(reach_ms);
+            }
+            self.is_uncertain |= match counted {
+                // The increase since an earlier sample counts, however long ago that was. There is none if the value is 0.
+                Counted::All => first.value != 0.0,
+                // A series that is long in the range and has an earlier sample has been silent for long, so that has no rate.
+                Counted::WithRate => usual_gap_ms.is_none() || (self.before == 0 && first.at < start + HOUR_MS),
+            };
+        }
+        self.first_times = Times::default();
+        self.before = 0;
+    }
+
+    /// How far before the range the samples have to be read again, in milliseconds. `None` if they were read from early enough.
+    pub(super) fn further_ms(&self) -> Option<i64> {
+        let LookBack { start, read_ms, .. } = self.look_back;
+        let needed_ms = if self.needed_ms > read_ms { self.needed_ms.max(HOUR_MS) } else { 0 };
+        let cheap_ms = if self.is_uncertain && read_ms <= HOUR_MS { self.cheap_ms() } else { 0 };
+        let further_ms = needed_ms.max(cheap_ms).min(MAX_MS).min(start);
+        (further_ms > read_ms).then_some(further_ms)
+    }
+
+    /// How far before the range samples can be read at little cost, in milliseconds, but at least an hour. Assumes that earlier
+    /// samples are as close together as those that were read.
+    fn cheap_ms(&self) -> i64 {
+        let LookBack { start, read_ms, .. } = self.look_back;
+        let range_ms = self.newest - start;
+        let total_ms = (range_ms + read_ms) as f64 * (CHEAP_SAMPLES as f64 / self.samples as f64);
+        Some(total_ms as i64 - range_ms).filter(|&ms| ms >= WORTHWHILE_MS).unwrap_or(HOUR_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+    const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+    const START: i64 = 1_000 * HOUR_MS;
+    const READ_MS: i64 = 5 * MINUTE_MS;
+
+    /// The look-back that a series needs whose samples are at these times after `START` and have this value.
+    fn further_ms(read_ms: i64, samples: usize, counted: Counted, times: &[i64], value: f64) -> Option<i64> {
+        let look_back = LookBack { start: START, read_ms, samples, counted };
+        let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
+        for piece in times.chunks(2) {
+            check.take(&piece.iter().map(|&at| Sample { at: START + at, value }).collect::<Vec<_>>());
+        }
+        check.end_series();
+        check.further_ms()
+    }
+
+    #[test]
+    fn a_series_without_an_earlier_sample_is_read_again_from_a_week_before() {
+        let check = |times: &[i64], read_ms: i64, expected: Option<i64>| {
+            let found = further_ms(read_ms, 1, Counted::WithRate, times, 1.0);
+            assert_eq!(found, expected, "{times:?} {read_ms}");
+        };
+        check(&[], READ_MS, None);
+        check(&[-1], READ_MS, None);
+        check(&[-1, 15_000], READ_MS, None);
+        for times in [&[0][..], &[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS], &[5 * HOUR_MS]] {
+            check(times, READ_MS, Some(WEEK_MS));
+            check(times, HOUR_MS, Some(WEEK_MS));
+            check(times, HOUR_MS + 1, None);
+        }
+        // A series that is scraped often and begins late has no rate across a silence of more than an hour.
+        check(&[HOUR_MS, HOUR_MS + 15_000], READ_MS, None);
+    }
+
+    #[test]
+    fn a_series_that_is_scraped_seldom_is_read_again_from_as_early_as_it_needs() {
+        let check = |times: &[i64], read_ms: i64, samples: usize, expected: Option<i64>| {
+            let found = further_ms(read_ms, samples, Counted::WithRate, times, 1.0);
+            assert_eq!(found, expected, "{times:?} {read_ms} {samples}");
+        };
+        // Up to four usual distances back, and an hour at least.
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 10 * MINUTE_MS], READ_MS, 1, Some(HOUR_MS));
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 10 * MINUTE_MS], HOUR_MS, 1, None);
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 30 * MINUTE_MS], READ_MS, 1, Some(2 * HOUR_MS));
+        check(&[2 * HOUR_MS, 1_000 * HOUR_MS], READ_MS, 1, Some(WEEK_MS));
+        // For a rate last known at the start, the whole interval before it: twelve distances.
+        check(&[-1, 15_000], 15 * MINUTE_MS, 2, None);
+        check(&[-1, 15_000], 15 * MINUTE_MS - 1, 2, Some(HOUR_MS));
+        check(&[-2, -1, 15_000], READ_MS, 2, None);
+        check(&[-1, 20 * MINUTE_MS - 1], HOUR_MS, 2, Some(4 * HOUR_MS));
+    }
+
+    #[test]
+    fn an_increase_counts_however_long_the_silence_before_it() {
+        let late = [3 * HOUR_MS, 3 * HOUR_MS + 15_000];
+        assert_eq!(further_ms(HOUR_MS, 1, Counted::All, &late, 1.0), Some(WEEK_MS));
+        // Whatever the value was before, this is no increase.
+        assert_eq!(further_ms(HOUR_MS, 1, Counted::All, &late, 0.0), None);
+        assert_eq!(further_ms(HOUR_MS, 1, Counted::All, &[-HOUR_MS, 2 * HOUR_MS], 1.0), None);
+    }
+
+    #[test]
+    fn many_samples_are_only_read_again_if_that_costs_little() {
+        // Within a minute and the hour before it.
+        let check = |samples: i64, expected: Option<i64>| {
+            let times: Vec<i64> = (0..samples).map(|nth| nth * MINUTE_MS / (samples - 1)).collect();
+            assert_eq!(further_ms(HOUR_MS, 1, Counted::WithRate, &times, 1.0), expected, "{samples}");
+        };
+        // 100,000 samples of 61 minutes each take 610 minutes, one of which is in the range.
+        check(10_001, Some(609 * MINUTE_MS - 3_660));
+        check(16_000, Some(380 * MINUTE_MS + 15_000));
+        check(17_000, None);
+    }
+
+    #[test]
+    fn nothing_is_read_from_before_the_epoch() {
+        let look_back = LookBack { start: 10, read_ms: 10, samples: 1, counted: Counted::All };
+        let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
+        check.take(&[Sample { at: 10, value: 1.0 }]);
+        check.end_series();
+        assert_eq!(check.further_ms(), None);
+    }
+
+    #[test]
+    fn an_undecided_interval_needs_the_samples_before_it() {
+        let further_ms = |first: i64, end: i64| {
+            let look_back = LookBack { start: START, read_ms: HOUR_MS, samples: 1, counted: Counted::WithRate };
+            let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
+            check.take(&[Sample { at: START - 1, value: 1.0 }]);
+            check.note_undecided(START + first, START + end);
+            check.end_series();
+            check.further_ms()
+        };
+        assert_eq!(further_ms(-HOUR_MS, 0), Some(WEEK_MS));
+        assert_eq!(further_ms(59 * MINUTE_MS, 2 * HOUR_MS), Some(WEEK_MS));
+        // An interval before the range, and a series that begins late.
+        assert_eq!(further_ms(-HOUR_MS, -1), None);
+        assert_eq!(further_ms(HOUR_MS, 2 * HOUR_MS), None);
+    }
+}
