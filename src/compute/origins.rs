@@ -83,7 +83,16 @@ impl OriginSeries {
         let counts = |one: &Increment| match (kind, method) {
             (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), Some(AggregationMethod::EventCount)) => false,
             (SampleKind::Counter(_), Some(AggregationMethod::Sum)) => true,
-            (SampleKind::Counter(_), _) => one.interval.has_rate,
+            (
+                SampleKind::Counter(_),
+                None
+                | Some(
+                    AggregationMethod::Mean
+                    | AggregationMethod::Max
+                    | AggregationMethod::Min
+                    | AggregationMethod::Percentile(_),
+                ),
+            ) => one.interval.has_rate,
         };
         let mut origin = PointOrigin::default();
         for &(sample, increment) in inside {

@@ -96,14 +96,16 @@ impl Authorize for NamedCredentials {
     fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = match &self.scheme {
             Scheme::SigV4(sigv4) => sigv4.headers(outgoing, deadline)?,
-            _ => HeaderMap::new(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::OAuth2(_) => HeaderMap::new(),
         };
         for (name, secret) in &self.headers {
             headers.append(name, value(name, &secret.current())?);
         }
         let authorization = match &self.scheme {
             Scheme::OAuth2(oauth2) => Some(oauth2.authorization(deadline)?),
-            _ => self.known_authorization(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::SigV4(_) => {
+                self.known_authorization()
+            }
         };
         if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, value(&header::AUTHORIZATION, &authorization)?);
@@ -118,7 +120,7 @@ impl Authorize for NamedCredentials {
         let has_other = match &self.scheme {
             Scheme::OAuth2(oauth2) => oauth2.renew(authorization),
             Scheme::SigV4(sigv4) => sigv4.renew(authorization),
-            _ => false,
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => false,
         };
         has_other || self.differs(refused)
     }
@@ -129,7 +131,9 @@ impl Authorize for NamedCredentials {
                 oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
             }
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
-            _ => self.known_authorization().iter().flat_map(of_authorization).collect(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {
+                self.known_authorization().iter().flat_map(of_authorization).collect()
+            }
         };
         let given = self.headers.iter().map(|(_, secret)| Secret::clone(&secret.current()));
         given.chain(of_scheme).collect()

@@ -150,7 +150,33 @@ impl ErrorKind {
             ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
             ErrorKind::NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
             ErrorKind::Status(failure) => failure.words_of_peer().for_each(change),
-            _ => {}
+            // Whoever adds a variant must decide whether it can repeat a secret.
+            ErrorKind::NotPrometheus { .. }
+            | ErrorKind::NotAllowed
+            | ErrorKind::AddressUnknown(_)
+            | ErrorKind::AtProxy { .. }
+            | ErrorKind::Unconnected(_)
+            | ErrorKind::Unsent
+            | ErrorKind::Credentials(_)
+            | ErrorKind::UnsendableCredentials(_)
+            | ErrorKind::Closed
+            | ErrorKind::ReplicaDown
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::Stalled(_)
+            | ErrorKind::TimeSpent(_)
+            | ErrorKind::TooLongForGet
+            | ErrorKind::NoTimeLeft(_)
+            | ErrorKind::NoWorker { .. }
+            | ErrorKind::Silent(_)
+            | ErrorKind::NoMemory(_)
+            | ErrorKind::ProxyStatus(_)
+            | ErrorKind::WrongType
+            | ErrorKind::UrlTooLong(_)
+            | ErrorKind::TooLarge(_)
+            | ErrorKind::TooManyNames(_)
+            | ErrorKind::TooManyCalls(_)
+            | ErrorKind::Damaged(_)
+            | ErrorKind::NativeHistogram => {}
         }
         self
     }

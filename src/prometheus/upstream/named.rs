@@ -96,7 +96,7 @@ impl NamedUpstream {
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
             Scheme::OAuth2(oauth2) => oauth2.refresh_tls(authorities),
-            _ => Ok(false).into(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::SigV4(_) => Ok(false).into(),
         };
         [secrets, tls, of_tokens].into_iter().collect()
     }

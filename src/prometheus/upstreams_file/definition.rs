@@ -222,7 +222,7 @@ fn name(field: &FileField<'_>) -> Result<String, BadField> {
 
 fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, BadField> {
     match fields.at_most_one(&["url", "urls"])? {
-        Some(("url", field)) => Ok(vec![address(&field)?]),
+        Some((0, field)) => Ok(vec![address(&field)?]),
         Some((_, list)) => {
             let mut addresses: Vec<Address> = Vec::new();
             for field in list.list(MAX_REPLICAS)? {
