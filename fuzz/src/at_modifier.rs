@@ -97,8 +97,8 @@ fn described(choices: &mut Unstructured) -> Result<String> {
 fn check_expression(expression: &str, range: TimeRange) {
     let written = with_times(expression, range);
     let what = || format!("{expression:?} became {written:?}");
-    let (asked, is_whole) = tokens(expression);
-    let (mut found, mut rest) = (tokens(&written).0.into_iter(), &asked[..]);
+    let (given, is_whole) = tokens(expression);
+    let (mut found, mut rest) = (tokens(&written).0.into_iter(), &given[..]);
     while let Some(token) = rest.first() {
         let after = &rest[1..];
         let (call, is_cut) = call(after);
