@@ -9,6 +9,7 @@ pub mod buckets;
 mod counters;
 pub mod distinct;
 mod gauges;
+pub mod matchers;
 pub mod metric_kind;
 pub mod origins;
 pub mod points;

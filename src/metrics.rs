@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
 
+mod codes;
 mod labels;
 mod process;
 mod shared_page;
@@ -22,7 +23,8 @@ mod shared_page;
 use labels::{CallLabels, ENDPOINTS, FAILED, INFINITE, NAN, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
-pub use labels::{ERROR_CODES, NOT_ALLOWED, REJECTIONS, SampleSource, UpstreamLabels, WatchedFile};
+pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
+pub use labels::{SampleSource, UpstreamLabels, WatchedFile};
 pub use shared_page::SharedPage;
 
 /// The value of the header `Content-Type` for the page.

@@ -4,7 +4,7 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::promql;
+use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::compute::subquery::Subquery;
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
@@ -149,7 +149,7 @@ pub fn check(input: &[u8]) {
     let Described { selector, method, length_ms, subquery, offset_ms, bucket_ms, .. } = &query;
     let series = select(selector);
 
-    same(&promql::selector(selector), &series);
+    same(&matchers::selector(selector), &series);
     let stored = range(&series, *length_ms);
     same(&promql::samples(selector, *length_ms), &stored);
     let counted = call("count_over_time", [stored.clone()]);
@@ -199,7 +199,7 @@ fn check_expression(query: &Described) {
 fn check_match_selector(query: &Described) {
     let (label, prefix) = (query.prefix.0.as_str(), query.prefix.1.as_str());
     for (matchers, prefixed) in [(&query.selector.matchers[..], false), (&query.selector.matchers, true), (&[], true)] {
-        let text = promql::match_selector(matchers, prefixed.then_some((label, prefix)));
+        let text = matchers::match_selector(matchers, prefixed.then_some((label, prefix)));
         let mut expected: Vec<Match> = matchers.iter().map(matching).collect();
         if prefixed && !prefix.is_empty() {
             let values = vec![Value::Text(prefix.into())];
@@ -221,7 +221,7 @@ fn check_match_selector(query: &Described) {
 /// The patterns match the values of the query, and nothing else.
 fn check_patterns(query: &Described) {
     let matchers = &query.selector.matchers;
-    let patterns = promql::label_patterns(&query.selector);
+    let patterns = matchers::label_patterns(&query.selector);
     assert_eq!(patterns.len(), matchers.len());
     for ((label, pattern), matcher) in patterns.iter().zip(matchers) {
         let expected = matching(matcher);

@@ -15,12 +15,12 @@ use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::error::Error;
-use crate::file::Refreshed;
 use crate::key::CurrentKey;
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
 use crate::prometheus::{BadUpstreamsFile, Client, Deadline, Queued};
+use crate::refreshed::Refreshed;
 use crate::web;
 use crate::wire::explanation;
 

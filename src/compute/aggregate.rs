@@ -16,10 +16,10 @@ use crate::model::query::Order;
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 
-/// The max_points samples of a query. If there are more, PromQL computes the points.
+/// The most samples of a query. If there are more, PromQL computes the points.
 pub const MAX_SAMPLES: u64 = 5_000_000;
 
-/// The max_points samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
+/// The most samples of a query that has to keep all of them until the last is read: percentiles, and MAX and MIN of counters.
 pub const MAX_KEPT_SAMPLES: u64 = 2_000_000;
 
 /// How far before a range the samples of counters are read at least, in milliseconds: an hour. So an increase during a gap counts
@@ -36,7 +36,7 @@ pub struct AggregatePlan {
 }
 
 impl AggregatePlan {
-    /// The plan for at max_points `limit` points of a range.
+    /// The plan for at most `limit` points of a range.
     pub fn new(
         kind: SampleKind,
         aggregation: Aggregation,
@@ -73,7 +73,7 @@ impl AggregatePlan {
         Some(TimeRange { start: (span.start - self.look_back_ms()).max(0), end: span.end })
     }
 
-    /// The max_points samples that are read.
+    /// The most samples that are read.
     pub fn max_samples(self) -> u64 {
         let keeps_samples = match self.aggregation.method {
             AggregationMethod::Percentile(_) => true,

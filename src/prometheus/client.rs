@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
-use crate::file::Refreshed;
 use crate::metrics::Metrics;
+use crate::refreshed::Refreshed;
 
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::Gateway;
-use crate::file::Refreshed;
 use crate::key::CurrentKey;
 use crate::log;
 use crate::metrics::{Metrics, WatchedFile};
+use crate::refreshed::Refreshed;
 
 /// How often files are re-read.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);

@@ -376,7 +376,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
         ("src/prometheus/error/api_failure.rs", &["fn code(self)"]),
         ("src/prometheus/error/connect_failure.rs", &["fn code(&self)"]),
         ("src/prometheus/error/status_failure.rs", &["fn code(&self)"]),
-        ("src/metrics/labels.rs", &["const NOT_ALLOWED"]),
+        ("src/metrics/codes.rs", &["const NOT_ALLOWED"]),
     ] {
         let text = read(file);
         for begin in begins {
@@ -397,7 +397,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
     assert_eq!(
         used.difference(&listed).collect::<Vec<_>>(),
         Vec::<&&str>::new(),
-        "not in ERROR_CODES of src/metrics/labels.rs"
+        "not in ERROR_CODES of src/metrics/codes.rs"
     );
     assert_eq!(listed.difference(&used).collect::<Vec<_>>(), Vec::<&&str>::new(), "no error has them");
     assert!(ERROR_CODES.is_sorted(), "ERROR_CODES are in the order of the alphabet");

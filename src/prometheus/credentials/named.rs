@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
+use crate::refreshed::Refreshed;
 use crate::secret::Secret;
 
 use super::aws::SigV4;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::Refreshed;
 use crate::log;
+use crate::refreshed::Refreshed;
 
 use super::replicas::{Change, Probed, Replicas};
 use super::trivial_query;
