@@ -39,7 +39,7 @@ pub(super) fn points(
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
-    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
+    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_from_admin: false };
     let selector = matchers::selector(of);
     // One call more, for the probe.
     plan.needed_for(query).must_fit(session, 1, &selector)?;

@@ -30,8 +30,8 @@ pub struct TooMany {
     pub or_more: bool,
     /// The labels in which they differ, each with one of its values, which is not empty.
     pub differing: Vec<(String, String)>,
-    /// If all labels of one series are also labels of others: labels that only the others have. Conditions that they are empty select
-    /// the one series.
+    /// If all labels of one series are also labels of others: labels that only the others have. Conditions that they are empty
+    /// select the one series.
     pub to_require_empty: Vec<String>,
 }
 

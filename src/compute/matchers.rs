@@ -61,8 +61,8 @@ fn value_pattern(value: LabelValue<'_>) -> String {
     }
 }
 
-/// The number of characters of each piece of the patterns for matchers. Repetitions count as if they were written out, because
-/// Prometheus expands them. A matcher of a single text needs no pattern.
+/// The lengths of the alternatives in the patterns for matchers, in characters. A repetition counts as if it were written out,
+/// because Prometheus expands it. A matcher of a single text needs no pattern.
 pub fn pattern_chars(matchers: &[Matcher]) -> impl Iterator<Item = usize> {
     let with_pattern = matchers.iter().filter(|matcher| matcher.any_of.only_text().is_none());
     with_pattern.flat_map(|matcher| matcher.any_of.iter().enumerate()).map(|(nth, value)| {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn matchers_that_admit_absence_are_joined_by_a_name() {
+    fn if_all_matchers_admit_absence_a_selector_requires_a_name() {
         let check = |given: &[Matcher], expected: Option<&str>| {
             assert_eq!(match_selector(given, None).as_deref(), expected);
         };

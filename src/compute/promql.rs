@@ -47,7 +47,7 @@ fn in_parentheses(expression: &str) -> String {
 /// The value of a bucket of gauges, all series pooled, if there are too many samples to read.
 ///
 /// `length_ms` is the length of the range that covers the bucket. The query is evaluated `offset_ms` after the last millisecond of
-/// the bucket. A percentile of several gauges has one value for each.
+/// the bucket. For a percentile of several gauges, it returns a value of each gauge.
 pub fn gauges_in_bucket(of: &Selector, method: AggregationMethod, length_ms: i64, offset_ms: i64) -> String {
     let range = format!("{}{}", samples(of, length_ms), offset(offset_ms));
     match method {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_written_as_short_as_they_are_exact() {
+    fn seconds_are_written_without_trailing_zeros() {
         for (ms, text) in [(60_000, "60"), (1_500, "1.5"), (1, "0.001"), (600_000, "600"), (10, "0.01")] {
             assert_eq!(seconds(ms), text);
         }

@@ -20,7 +20,7 @@ pub(super) struct CallLabels {
     pub(super) endpoint: &'static str,
     /// `None` if calls of all outcomes count together.
     pub(super) outcome: Option<&'static str>,
-    pub(super) upstream: UpstreamLabels<String>,
+    pub(super) upstream: UpstreamLabels,
 }
 
 impl EncodeLabelSet for CallLabels {
@@ -40,18 +40,12 @@ impl EncodeLabelSet for CallLabels {
 
 /// Which named upstream was called. If the Connection Details give its address, both texts are empty, and the labels are left
 /// out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct UpstreamLabels<T> {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct UpstreamLabels {
     /// Its name.
-    pub name: T,
+    pub name: String,
     /// The address of the replica, if the upstream has several.
-    pub replica: T,
-}
-
-impl UpstreamLabels<&str> {
-    pub(super) fn owned(self) -> UpstreamLabels<String> {
-        UpstreamLabels { name: self.name.to_owned(), replica: self.replica.to_owned() }
-    }
+    pub replica: String,
 }
 
 /// Outcomes of re-reading a file: a change is in force, or the file is unusable.

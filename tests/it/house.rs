@@ -22,7 +22,6 @@ const FORBIDDEN: [(&[&str], &[&str]); 11] = [
             "crate::api",
             "crate::server",
             "crate::log",
-            "crate::cache",
             "crate::error",
             "crate::settings",
             "crate::prometheus",
@@ -35,7 +34,7 @@ const FORBIDDEN: [(&[&str], &[&str]); 11] = [
     ),
     // Neither side knows the other.
     (&["model"], &["crate::compute"]),
-    (&["prometheus", "cache"], &["crate::wire", "crate::api", "crate::compute", "crate::server", "crate::error"]),
+    (&["prometheus"], &["crate::wire", "crate::api", "crate::compute", "crate::server", "crate::error"]),
     (&["wire"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api"]),
     (&["web"], &["crate::prometheus", "crate::model", "crate::compute", "crate::api", "crate::wire", "crate::server"]),
     // Libraries that belong to one module, or a few.

@@ -107,7 +107,7 @@ impl NamedUpstream {
     }
 
     /// Notes that a replica has failed, so that the next query need not try it.
-    pub(super) fn replica_failed(&self, replica: usize) {
+    pub(super) fn note_failure(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
@@ -143,7 +143,7 @@ impl NamedUpstream {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
             },
-            Err(failure) if failure.is_replicas_own() => Probed::Down,
+            Err(failure) if failure.is_replicas_fault() => Probed::Down,
             Err(_) => Probed::Silent,
         }
     }
