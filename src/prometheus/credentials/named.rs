@@ -50,7 +50,8 @@ impl NamedCredentials {
             // The token server has not refused the new secret yet.
             Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.token.end_pause(),
             Scheme::SigV4(sigv4) if sigv4.have_files_changed() || refreshed.has_changed => sigv4.end_pause(),
-            _ => {}
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {}
+            Scheme::OAuth2(_) | Scheme::SigV4(_) => {}
         }
         refreshed
     }
