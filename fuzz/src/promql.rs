@@ -4,8 +4,8 @@ mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::compute::subquery::Subquery;
+use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
 use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};

@@ -18,18 +18,8 @@ const FORBIDDEN: [(&[&str], &[&str]); 11] = [
     (
         &["model", "compute"],
         &[
-            "crate::wire",
-            "crate::api",
-            "crate::server",
-            "crate::log",
-            "crate::error",
-            "crate::settings",
-            "crate::prometheus",
-            "std::io",
-            "std::net",
-            "std::fs",
-            "std::time",
-            "log::",
+            "crate::wire", "crate::api", "crate::server", "crate::log", "crate::error", "crate::settings",
+            "crate::prometheus", "std::io", "std::net", "std::fs", "std::time", "log::",
         ],
     ),
     // Neither side knows the other.

@@ -130,28 +130,9 @@ pub(in crate::prometheus) struct OAuth2Definition {
 }
 
 const UPSTREAM_KEYS: [&str; 23] = [
-    "name",
-    "url",
-    "urls",
-    "basic_auth",
-    "authorization",
-    "oauth2",
-    "sigv4",
-    "bearer_token",
-    "bearer_token_file",
-    "tls_config",
-    "http_headers",
-    "query_parameters",
-    "proxy_url",
-    "no_proxy",
-    "timeout",
-    "scrape_interval",
-    "nan_interpretation",
-    "partial_response",
-    "remote_read",
-    "http_method",
-    "max_in_flight",
-    "follow_redirects",
+    "name", "url", "urls", "basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file",
+    "tls_config", "http_headers", "query_parameters", "proxy_url", "no_proxy", "timeout", "scrape_interval",
+    "nan_interpretation", "partial_response", "remote_read", "http_method", "max_in_flight", "follow_redirects",
     "enable_http2",
 ];
 

@@ -51,15 +51,8 @@ fn authorization(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefi
 
 fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
     const KEYS: [&str; 9] = [
-        "client_id",
-        "client_secret",
-        "client_secret_file",
-        "token_url",
-        "scopes",
-        "endpoint_params",
-        "tls_config",
-        "proxy_url",
-        "no_proxy",
+        "client_id", "client_secret", "client_secret_file", "token_url", "scopes", "endpoint_params", "tls_config",
+        "proxy_url", "no_proxy",
     ];
     let fields = field.fields(&KEYS)?;
     let url = fields.needed("token_url")?;
@@ -86,16 +79,8 @@ fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition,
 
 fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
     const KEYS: [&str; 10] = [
-        "region",
-        "access_key",
-        "access_key_file",
-        "secret_key",
-        "secret_key_file",
-        "profile",
-        "role_arn",
-        "external_id",
-        "use_fips_sts_endpoint",
-        "service_name",
+        "region", "access_key", "access_key_file", "secret_key", "secret_key_file", "profile", "role_arn",
+        "external_id", "use_fips_sts_endpoint", "service_name",
     ];
     let fields = field.fields(&KEYS)?;
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
