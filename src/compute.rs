@@ -10,6 +10,7 @@ mod counters;
 pub mod distinct;
 mod gauges;
 pub mod look_back;
+pub mod matchers;
 pub mod metric_kind;
 pub mod origins;
 pub mod points;

@@ -212,8 +212,8 @@ impl fmt::Display for Error {
                  demands; switch that off if StackState does not send the key"
             ),
             Error::CrossOrigin => f.write_str(
-                "a web page of another origin made this request in a browser; open the mirror's own address, or ask without the \
-                 headers Origin and Sec-Fetch-Site from a program",
+                "a web page of another origin made this request in a browser; open the mirror's own address, or send the \
+                 request from a program, without the headers Origin and Sec-Fetch-Site",
             ),
             Error::Internal => f.write_str("internal error; see the log of the mirror"),
         }

@@ -37,7 +37,7 @@
 //! | `web` | the explorer: a page that sends in a browser what StackState would send |
 //! | [`ask`], [`check`] | the subcommands |
 //! | [`error`], [`mod@log`], [`metrics`] | errors of requests, the log, and the mirror's own metrics |
-//! | [`cache`], [`mod@file`], [`key`], [`memory`], [`mod@reach`], [`secret`], [`mod@sync`] | a bounded cache, files that settings name, the API key, the memory that requests share, the client that the settings describe, secret texts, locks |
+//! | [`mod@file`], [`key`], [`memory`], [`mod@reach`], [`refreshed`], [`secret`], [`mod@sync`] | files that settings name, the API key, the memory that requests share, the client that the settings describe, results of re-reading files, secret texts, locks |
 //!
 //! Each file begins with a comment that says what it owns. `cargo doc --document-private-items` lists the files of each folder.
 //!
@@ -55,7 +55,6 @@
 
 pub mod api;
 pub mod ask;
-pub mod cache;
 pub mod check;
 pub mod compute;
 pub mod error;
@@ -68,6 +67,7 @@ pub mod model;
 mod nearest;
 pub mod prometheus;
 pub mod reach;
+pub mod refreshed;
 pub mod secret;
 pub mod server;
 pub mod settings;

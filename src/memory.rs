@@ -18,7 +18,7 @@ const FREE_BYTES: usize = 1 << 20;
 const STEP_BYTES: usize = 1 << 20;
 
 /// A response that has been written for this long may be cut off for a query that waits for memory.
-const UNHURRIED: Duration = Duration::from_secs(2);
+const SLOW_AFTER: Duration = Duration::from_secs(2);
 
 /// How often a waiting query looks for such a response.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -225,7 +225,7 @@ impl BudgetState {
     /// Cuts off the response that has been written for the longest time, if that is long, because a query waits for its memory.
     fn cut_slow(&self) {
         let oldest = self.responses.values().find(|writing| !writing.is_cut.load(Ordering::Relaxed));
-        if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= UNHURRIED) {
+        if let Some(slow) = oldest.filter(|writing| writing.since.elapsed() >= SLOW_AFTER) {
             slow.is_cut.store(true, Ordering::Relaxed);
         }
     }
@@ -397,10 +397,10 @@ mod tests {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| one.hold(3 * MIB));
             while !slow.is_cut() {
-                assert!(began.elapsed() < UNHURRIED * 2);
+                assert!(began.elapsed() < SLOW_AFTER * 2);
                 thread::sleep(Duration::from_millis(10));
             }
-            assert!(began.elapsed() >= UNHURRIED && !waiting.is_finished());
+            assert!(began.elapsed() >= SLOW_AFTER && !waiting.is_finished());
             drop(slow);
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
 
+mod codes;
 mod labels;
 mod process;
 mod shared_page;
@@ -22,7 +23,8 @@ mod shared_page;
 use labels::{CallLabels, ENDPOINTS, FAILED, INFINITE, NAN, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
-pub use labels::{ERROR_CODES, NOT_ALLOWED, REJECTIONS, SampleSource, UpstreamLabels, WatchedFile};
+pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
+pub use labels::{SampleSource, UpstreamLabels, WatchedFile};
 pub use shared_page::SharedPage;
 
 /// The value of the header `Content-Type` for the page.
@@ -203,14 +205,8 @@ impl Metrics {
     }
 
     /// Counts a call to an upstream, and its duration.
-    pub fn count_call(
-        &self,
-        upstream: UpstreamLabels<&str>,
-        endpoint: &'static str,
-        outcome: &'static str,
-        took: Duration,
-    ) {
-        let of_any_outcome = CallLabels { endpoint, outcome: None, upstream: upstream.owned() };
+    pub fn count_call(&self, upstream: UpstreamLabels, endpoint: &'static str, outcome: &'static str, took: Duration) {
+        let of_any_outcome = CallLabels { endpoint, outcome: None, upstream };
         self.call_seconds.get_or_create(&of_any_outcome).observe(took.as_secs_f64());
         self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
     }
@@ -299,7 +295,12 @@ mod tests {
         metrics.count_rejection("no_such_path");
         metrics.count_error("metric_unknown");
         metrics.count_call(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
-        metrics.count_call(UpstreamLabels { name: "a", replica: "p:1" }, "query", "ok", Duration::from_millis(1));
+        metrics.count_call(
+            UpstreamLabels { name: "a".into(), replica: "p:1".into() },
+            "query",
+            "ok",
+            Duration::from_millis(1),
+        );
         metrics.count_points(5, 1, 2);
         metrics.count_points(5, 0, 0);
         metrics.panics.inc();

@@ -25,7 +25,8 @@ use crate::prometheus::Proxy;
 use crate::reach::{self, BadReach};
 use crate::settings::{KeySource, Settings};
 
-use exchange::Edge;
+use body::BodyBounds;
+use exchange::Shared;
 use listener::Listener;
 use os::threads::Threads;
 use os::{descriptors, panics, scheduling, socket, threads};
@@ -114,19 +115,24 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
     let named_upstreams = client.names().len();
     let memory = MemoryBudget::new(settings.memory_budget_bytes);
     let gateway = Gateway::new(Arc::clone(&key), access(settings), client, memory, Arc::clone(&metrics));
-    let edge = Edge::new(gateway, metrics.in_flight.clone(), settings.max_request_bytes, Arc::clone(&threads));
+    let shared = Arc::new(Shared {
+        gateway,
+        in_flight: metrics.in_flight.clone(),
+        bounds: BodyBounds::new(settings.max_request_bytes),
+        threads: Arc::clone(&threads),
+    });
 
     let address = SocketAddr::new(settings.listen, settings.port);
     let socket = socket::listen(address).map_err(|reason| ServerError::Listen { address, reason })?;
     let bound = socket.local_addr().unwrap_or(address);
     let listener = Arc::new(Listener {
-        edge: Arc::clone(&edge),
+        shared: Arc::clone(&shared),
         pool: Pool::new(settings.workers, settings.queue_size, Arc::clone(&metrics)).map_err(ServerError::Thread)?,
         blocking_threads: BlockingThreads::start("blocking", Arc::clone(&threads)).map_err(ServerError::Thread)?,
         write_permits: WritePermits::among(settings.workers),
         pipelines: Pipelines::default(),
     });
-    watch(settings, &key, &edge, &metrics)?;
+    watch(settings, &key, &shared, &metrics)?;
     let connection_threads = BlockingThreads::start("connection", Arc::clone(&threads)).map_err(ServerError::Thread)?;
     let host = ConnectionHost::new(threads, connection_threads, Arc::clone(&metrics));
     let server = ::tiny_http::Server::with_limits(socket, LIMITS, host).map_err(ServerError::Thread)?;
@@ -140,7 +146,7 @@ pub fn run(settings: &Settings) -> Result<(), ServerError> {
             .text("proxy", proxy.as_ref().map(Proxy::to_string).unwrap_or_default())
             .number("named_upstreams", named_upstreams as u64)
     });
-    shutdown.wait(&edge.gateway, &metrics.in_flight, settings.shutdown_delay, settings.shutdown_grace);
+    shutdown.wait(&shared.gateway, &metrics.in_flight, settings.shutdown_delay, settings.shutdown_grace);
     Ok(())
 }
 
@@ -167,17 +173,17 @@ fn access(settings: &Settings) -> Access {
 fn watch(
     settings: &Settings,
     key: &Arc<CurrentKey>,
-    edge: &Arc<Edge>,
+    shared: &Arc<Shared>,
     metrics: &Arc<Metrics>,
 ) -> Result<(), ServerError> {
     let has_upstreams_file = settings.reach.upstreams_file.is_some();
     if has_upstreams_file || matches!(settings.api_key, KeySource::File(_)) {
-        let (key, edge, metrics) = (Arc::clone(key), Arc::clone(edge), Arc::clone(metrics));
-        start("files", move || watched::refresh_for_ever(&key, &edge.gateway, &metrics))?;
+        let (key, shared, metrics) = (Arc::clone(key), Arc::clone(shared), Arc::clone(metrics));
+        start("files", move || watched::refresh_for_ever(&key, &shared.gateway, &metrics))?;
     }
     if has_upstreams_file {
-        let edge = Arc::clone(edge);
-        start("replicas", move || watched::probe_for_ever(&edge.gateway))?;
+        let shared = Arc::clone(shared);
+        start("replicas", move || watched::probe_for_ever(&shared.gateway))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A query as PromQL: what is read back from the text is what was asked.
+//! A query as PromQL: what is read back from the text is the query.
 
 #![no_main]
 

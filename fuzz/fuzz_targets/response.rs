@@ -1,4 +1,4 @@
-//! A body as the answer of Prometheus to a query: decoded as it stands, or refused.
+//! A body as a response of Prometheus: decoded as it stands, or refused.
 
 #![no_main]
 

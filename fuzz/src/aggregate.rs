@@ -1,7 +1,7 @@
 //! Samples, raw or in buckets: the points that come of them while they arrive in pieces, beside those of slow arithmetic on
 //! all of them at once.
 
-mod asked;
+mod described;
 mod reference;
 
 use arbitrary::Unstructured;
@@ -14,33 +14,33 @@ use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
 use prometheusmirror::model::time::TimeRange;
 
-use asked::Question;
-use reference::{Answer, counting};
+use described::DescribedQuery;
+use reference::{ExpectedPoints, counting};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
-/// Checks the answer to a question about series, both described by the input.
+/// Checks the points of a query of series, both described by the input.
 pub fn check(input: &[u8]) {
-    let Ok(question) = asked::question(&mut Unstructured::new(input)) else { return };
-    match question.aggregation {
-        None => check_raw(&question),
-        Some(aggregation) => check_buckets(&question, aggregation),
+    let Ok(query) = described::query(&mut Unstructured::new(input)) else { return };
+    match query.aggregation {
+        None => check_raw(&query),
+        Some(aggregation) => check_buckets(&query, aggregation),
     }
 }
 
-fn check_raw(question: &Question) {
-    let Question { kind, range, .. } = *question;
+fn check_raw(query: &DescribedQuery) {
+    let DescribedQuery { kind, range, .. } = *query;
     let mut plan = RawPlan::new(kind, range);
     assert!(plan.read_range().start <= (range.start - least_look_back_ms(kind, 1)).max(0), "{plan:?}");
     let mut is_first = true;
     loop {
         let read = plan.read_range();
         assert_eq!(read.end, range.end);
-        let mut handed = within(&question.series, read);
+        let mut handed = within(&query.series, read);
         let mut reader = RawReader::new(plan);
-        feed(&mut reader, &handed, &question.pieces);
+        feed(&mut reader, &handed, &query.pieces);
         // What ended before the range is none of its series.
         handed.retain(|part| part.samples.iter().any(|sample| sample.at >= range.start));
         assert_eq!(reader.seen().len(), handed.len());
@@ -56,26 +56,29 @@ fn check_raw(question: &Question) {
             is_first = false;
             continue;
         }
-        let expected = reference::raw(kind, &known(&handed, question).concat(), range);
+        let expected = reference::raw(kind, &known(&handed, query).concat(), range);
         // A rate that no number can hold is left out as such a sample is.
         let mut expected_dropped = reference::dropped(kind, handed.iter().flat_map(|part| part.samples));
         expected_dropped.infinite += expected.left_out as u64;
         assert_eq!(dropped, expected_dropped);
-        let mut found = Points::new(question.limit, question.order);
+        let mut found = Points::new(query.limit, query.order);
         found.add_samples(points);
-        check_points(found, expected, question);
+        check_points(found, expected, query);
         return;
     }
 }
 
-fn check_buckets(question: &Question, aggregation: Aggregation) {
-    let Question { kind, range, limit, order, .. } = *question;
+fn check_buckets(query: &DescribedQuery, aggregation: Aggregation) {
+    let DescribedQuery { kind, range, limit, order, .. } = *query;
     let mut plan = AggregatePlan::new(kind, aggregation, range, limit, order);
     let intervals = match aggregation.method {
         AggregationMethod::EventCount => 0,
         AggregationMethod::Sum => 1,
         // A rate is known for two times its interval.
-        _ => 3,
+        AggregationMethod::Mean
+        | AggregationMethod::Max
+        | AggregationMethod::Min
+        | AggregationMethod::Percentile(_) => 3,
     };
     assert!(plan.look_back_ms() >= least_look_back_ms(kind, intervals), "{plan:?}");
     let mut is_first = true;
@@ -85,9 +88,9 @@ fn check_buckets(question: &Question, aggregation: Aggregation) {
             return;
         };
         assert!(0 <= read.start && read.end <= range.end, "{plan:?}");
-        let handed = within(&question.series, read);
+        let handed = within(&query.series, read);
         let mut aggregator = Aggregator::new(plan);
-        feed(&mut aggregator, &handed, &question.pieces);
+        feed(&mut aggregator, &handed, &query.pieces);
         let further_ms = aggregator.end();
         assert_eq!(aggregator.series(), handed.len() as u64);
         assert!(!aggregator.is_over_budget());
@@ -98,9 +101,9 @@ fn check_buckets(question: &Question, aggregation: Aggregation) {
             continue;
         }
         assert_eq!(aggregator.dropped(), reference::dropped(kind, handed.iter().flat_map(|part| part.samples)));
-        let expected = reference::buckets(kind, &known(&handed, question), aggregation, range);
+        let expected = reference::buckets(kind, &known(&handed, query), aggregation, range);
         let found = aggregator.into_points().expect("not too many buckets");
-        check_points(found, expected, question);
+        check_points(found, expected, query);
         return;
     }
 }
@@ -166,9 +169,9 @@ fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], questio
 }
 
 /// The samples of series that count for what is expected: all there are, if no gap is so long that it matters how many were read.
-fn known(handed: &[Part], question: &Question) -> Vec<Vec<Sample>> {
-    let kind = question.kind;
-    let sums = question.aggregation.is_some_and(|aggregation| aggregation.method == AggregationMethod::Sum);
+fn known(handed: &[Part], query: &DescribedQuery) -> Vec<Vec<Sample>> {
+    let kind = query.kind;
+    let sums = query.aggregation.is_some_and(|aggregation| aggregation.method == AggregationMethod::Sum);
     // A rate goes across such a gap whatever the other gaps are. A sum counts what was counted in an hour.
     let longest_ms = least_look_back_ms(kind, 1).max(if sums { HOUR_MS } else { 0 });
     let is_steady = |part: &Part| {
@@ -180,24 +183,24 @@ fn known(handed: &[Part], question: &Question) -> Vec<Vec<Sample>> {
 }
 
 /// The points are those that are expected, oldest first, once they are put in order and cut.
-fn check_points(found: Points, expected: Answer, question: &Question) {
+fn check_points(found: Points, expected: ExpectedPoints, query: &DescribedQuery) {
     // Only numbers of which a few make more than the largest number get here. Left open is what such sums of rates come to, and
     // whether a point that is left out counts for the limit.
     if expected.has_overflow || expected.left_out > 0 {
         return;
     }
     let mut expected = expected.points;
-    if question.order == Order::NewestFirst {
+    if query.order == Order::NewestFirst {
         expected.reverse();
     }
-    let (is_partial, limit) = (expected.len() > question.limit, question.limit);
+    let (is_partial, limit) = (expected.len() > query.limit, query.limit);
     expected.truncate(limit);
     let found_partial = found.is_partial();
     let found = found.into_list();
     let are_close =
         found.len() == expected.len() && found.iter().zip(&expected).all(|(found, expected)| expected.is_close(*found));
-    assert!(are_close, "found {found:?}, expected {expected:?} of {question:#?}");
-    assert_eq!(found_partial, is_partial, "{question:#?}");
+    assert!(are_close, "found {found:?}, expected {expected:?} of {query:#?}");
+    assert_eq!(found_partial, is_partial, "{query:#?}");
 }
 
 /// What a NaN of a kind becomes.

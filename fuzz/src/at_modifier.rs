@@ -42,50 +42,9 @@ fn range(choices: &mut Unstructured) -> Result<TimeRange> {
 /// An expression of what means something to PromQL, right or not.
 fn described(choices: &mut Unstructured) -> Result<String> {
     let parts = [
-        "start()",
-        "end()",
-        " @ end()",
-        "@start()",
-        "END",
-        "Start",
-        "end",
-        "start",
-        "(",
-        ")",
-        "()",
-        "( )",
-        " ",
-        "\t",
-        "\n",
-        "\r\n",
-        "\r",
-        "# ",
-        "#end()\n",
-        "\"",
-        "'",
-        "`",
-        "\\",
-        "\\\"",
-        "x",
-        "é",
-        "\u{fffd}",
-        "\u{a0}",
-        "_",
-        ":",
-        ".",
-        ",",
-        "5",
-        "1e5",
-        "[5m]",
-        "[1h:1m]",
-        "{a=\"end()\"}",
-        "{",
-        "}",
-        " by (end) ",
-        "sum",
-        " - ",
-        "!=",
-        "@",
+        "start()", "end()", " @ end()", "@start()", "END", "Start", "end", "start", "(", ")", "()", "( )", " ", "\t",
+        "\n", "\r\n", "\r", "# ", "#end()\n", "\"", "'", "`", "\\", "\\\"", "x", "é", "\u{fffd}", "\u{a0}", "_", ":",
+        ".", ",", "5", "1e5", "[5m]", "[1h:1m]", "{a=\"end()\"}", "{", "}", " by (end) ", "sum", " - ", "!=", "@",
     ];
     let mut expression = String::new();
     while !choices.is_empty() {
@@ -97,8 +56,8 @@ fn described(choices: &mut Unstructured) -> Result<String> {
 fn check_expression(expression: &str, range: TimeRange) {
     let written = with_times(expression, range);
     let what = || format!("{expression:?} became {written:?}");
-    let (asked, is_whole) = tokens(expression);
-    let (mut found, mut rest) = (tokens(&written).0.into_iter(), &asked[..]);
+    let (given, is_whole) = tokens(expression);
+    let (mut found, mut rest) = (tokens(&written).0.into_iter(), &given[..]);
     while let Some(token) = rest.first() {
         let after = &rest[1..];
         let (call, is_cut) = call(after);

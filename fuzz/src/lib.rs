@@ -15,7 +15,7 @@ pub mod request;
 pub mod response;
 mod written;
 
-/// Why a reference has no answer.
+/// Why a reference has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// The input does not have the form.

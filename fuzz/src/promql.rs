@@ -1,11 +1,11 @@
-//! PromQL: what is read back from the text that is sent, beside what was asked and the tables of "Numbers".
+//! PromQL: what is read back from the text that is sent, beside the query and the tables of "Numbers".
 
 mod pattern;
 mod reader;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use prometheusmirror::compute::promql;
 use prometheusmirror::compute::subquery::Subquery;
+use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
 use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};
@@ -17,7 +17,7 @@ use reader::{Expr, Match, Operator, read};
 
 /// A query, described by the input.
 #[derive(Debug)]
-struct Asked {
+struct Described {
     selector: Selector,
     expression: String,
     method: AggregationMethod,
@@ -26,7 +26,7 @@ struct Asked {
     offset_ms: i64,
     bucket_ms: i64,
     prefix: (String, String),
-    /// What a label may look like that is none of those that were asked for.
+    /// What a label may look like that is not one of the values of the query.
     others: Vec<String>,
 }
 
@@ -41,8 +41,8 @@ const METHODS: [AggregationMethod; 8] = [
     AggregationMethod::Percentile(99),
 ];
 
-impl<'a> Arbitrary<'a> for Asked {
-    fn arbitrary(choices: &mut Unstructured<'a>) -> Result<Asked> {
+impl<'a> Arbitrary<'a> for Described {
+    fn arbitrary(choices: &mut Unstructured<'a>) -> Result<Described> {
         let mut matchers = Vec::new();
         for _ in 0..choices.int_in_range(0..=3)? {
             let label = text(choices)?;
@@ -53,7 +53,7 @@ impl<'a> Arbitrary<'a> for Asked {
             }
             matchers.push(Matcher { label, any_of });
         }
-        let asked = Asked {
+        let query = Described {
             selector: Selector { metric: text(choices)?, matchers },
             method: *choices.choose(&METHODS)?,
             length_ms: length(choices)?,
@@ -64,8 +64,8 @@ impl<'a> Arbitrary<'a> for Asked {
             expression: expression(choices)?,
             others: Vec::new(),
         };
-        let others = others(choices, &asked.selector)?;
-        Ok(Asked { others, ..asked })
+        let others = others(choices, &query.selector)?;
+        Ok(Described { others, ..query })
     }
 }
 
@@ -145,11 +145,11 @@ fn expression(choices: &mut Unstructured) -> Result<String> {
 
 /// Checks every text that is made of a query.
 pub fn check(input: &[u8]) {
-    let Ok(asked) = Asked::arbitrary(&mut Unstructured::new(input)) else { return };
-    let Asked { selector, method, length_ms, subquery, offset_ms, bucket_ms, .. } = &asked;
+    let Ok(query) = Described::arbitrary(&mut Unstructured::new(input)) else { return };
+    let Described { selector, method, length_ms, subquery, offset_ms, bucket_ms, .. } = &query;
     let series = select(selector);
 
-    same(&promql::selector(selector), &series);
+    same(&matchers::selector(selector), &series);
     let stored = range(&series, *length_ms);
     same(&promql::samples(selector, *length_ms), &stored);
     let counted = call("count_over_time", [stored.clone()]);
@@ -174,9 +174,9 @@ pub fn check(input: &[u8]) {
     let counters = promql::counters_in_bucket(selector, aggregation, *length_ms, *bucket_ms, *subquery, *offset_ms);
     same(&counters, &expected);
 
-    check_expression(&asked);
-    check_match_selector(&asked);
-    check_patterns(&asked);
+    check_expression(&query);
+    check_match_selector(&query);
+    check_patterns(&query);
 }
 
 fn same(text: &str, expected: &Expr) {
@@ -185,8 +185,8 @@ fn same(text: &str, expected: &Expr) {
 }
 
 /// An expression is where it belongs, wholly: if it is one alone, then it is the same one there.
-fn check_expression(asked: &Asked) {
-    let Asked { expression, method, subquery, .. } = asked;
+fn check_expression(query: &Described) {
+    let Described { expression, method, subquery, .. } = query;
     let in_bucket = promql::in_bucket(expression, *method, *subquery);
     let as_vector = promql::as_vector(expression);
     assert!(in_bucket.contains(expression) && as_vector.contains(expression), "{in_bucket:?} {as_vector:?}");
@@ -196,10 +196,10 @@ fn check_expression(asked: &Asked) {
     }
 }
 
-fn check_match_selector(asked: &Asked) {
-    let (label, prefix) = (asked.prefix.0.as_str(), asked.prefix.1.as_str());
-    for (matchers, prefixed) in [(&asked.selector.matchers[..], false), (&asked.selector.matchers, true), (&[], true)] {
-        let text = promql::match_selector(matchers, prefixed.then_some((label, prefix)));
+fn check_match_selector(query: &Described) {
+    let (label, prefix) = (query.prefix.0.as_str(), query.prefix.1.as_str());
+    for (matchers, prefixed) in [(&query.selector.matchers[..], false), (&query.selector.matchers, true), (&[], true)] {
+        let text = matchers::match_selector(matchers, prefixed.then_some((label, prefix)));
         let mut expected: Vec<Match> = matchers.iter().map(matching).collect();
         if prefixed && !prefix.is_empty() {
             let values = vec![Value::Text(prefix.into())];
@@ -218,10 +218,10 @@ fn check_match_selector(asked: &Asked) {
     }
 }
 
-/// The patterns match what was asked for, and nothing else.
-fn check_patterns(asked: &Asked) {
-    let matchers = &asked.selector.matchers;
-    let patterns = promql::label_patterns(&asked.selector);
+/// The patterns match the values of the query, and nothing else.
+fn check_patterns(query: &Described) {
+    let matchers = &query.selector.matchers;
+    let patterns = matchers::label_patterns(&query.selector);
     assert_eq!(patterns.len(), matchers.len());
     for ((label, pattern), matcher) in patterns.iter().zip(matchers) {
         let expected = matching(matcher);
@@ -236,13 +236,13 @@ fn check_patterns(asked: &Asked) {
                 assert!(whole.is_match(&spelling), "{pattern:?} does not match {spelling:?}");
             }
         }
-        for other in asked.others.iter().filter(|other| whole.is_match(other)) {
+        for other in query.others.iter().filter(|other| whole.is_match(other)) {
             let number = Exact::of(other);
-            let is_asked = expected.values.iter().any(|value| match value {
+            let is_expected = expected.values.iter().any(|value| match value {
                 Value::Text(text) => text == other,
                 Value::Number(expected) => number.as_ref() == Some(expected),
             });
-            assert!(is_asked, "{pattern:?} matches {other:?}");
+            assert!(is_expected, "{pattern:?} matches {other:?}");
         }
     }
 }
@@ -256,7 +256,7 @@ fn of_gauges(method: AggregationMethod, range: Expr) -> Expr {
         AggregationMethod::Min => of_all("min", "min_over_time"),
         AggregationMethod::Sum => of_all("sum", "sum_over_time"),
         AggregationMethod::EventCount => of_all("sum", "count_over_time"),
-        // Asked for one gauge only.
+        // Described for one gauge only.
         AggregationMethod::Percentile(_) => over_time(method, range),
     }
 }

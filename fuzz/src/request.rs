@@ -158,13 +158,7 @@ impl<'j> Details<'j> {
         let mut is_one = true;
         for (key, value) in fields {
             let names = [
-                "host",
-                "port",
-                "requestTimeout",
-                "nan_interpretation",
-                "url",
-                "scrapeInterval",
-                "partialResponse",
+                "host", "port", "requestTimeout", "nan_interpretation", "url", "scrapeInterval", "partialResponse",
                 "upstream",
             ];
             match names.iter().position(|name| *name == key) {

@@ -1,6 +1,6 @@
-//! The answers of Prometheus: what the decoder makes of a body, and what a reader of the whole tree makes of it.
+//! Responses of Prometheus: what the decoder makes of a body, and what a reader of the whole tree makes of it.
 
-mod answer;
+mod described;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -22,7 +22,7 @@ const ONE_IN: u16 = 16;
 
 /// Checks a body, or the body that the input describes.
 pub fn check(input: &[u8]) {
-    if let Some(body) = written::body(input, answer::written) {
+    if let Some(body) = written::body(input, described::written) {
         check_body(&body, input);
     }
 }
@@ -75,8 +75,8 @@ const MAX_WARNINGS: usize = 10;
 /// The most labels of a series.
 const MAX_LABELS: usize = 1_000;
 
-/// The answer to a query by "HTTP API" in Prometheus's documentation, and by what the mirror makes of it: the fields
-/// of the envelope and of `data` are there once, or it is no answer; of a series, the last counts.
+/// A response to a query by "HTTP API" in Prometheus's documentation, and by what the mirror makes of it: the fields
+/// of the envelope and of `data` are there once, or it is refused; of a series, the last counts.
 fn reference(tree: &Json) -> Result<Decoded, Refused> {
     let [status, data, error_type, error, warnings] = once(tree, ["status", "data", "errorType", "error", "warnings"])?;
     let is_success = match text(status.ok_or(Refused::Form)?)?.as_str() {

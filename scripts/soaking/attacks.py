@@ -1,4 +1,4 @@
-"""Attacks: small requests that once cost much memory, many threads or a connection (issue 13)."""
+"""Attacks: small requests that once cost much memory, many threads or a connection."""
 
 import json
 import time

@@ -1,6 +1,6 @@
 //! Turns StackState's conditions into a source and matchers: the three keys that say what to fetch, and the conditions on labels.
 
-use crate::compute::promql::{METRIC_NAME, pattern_chars, prefix_chars};
+use crate::compute::matchers::{METRIC_NAME, pattern_chars, prefix_chars};
 use crate::compute::tokens;
 use crate::model::decimal::Decimal;
 use crate::model::invalid_query::{InvalidQuery, TooLarge};

@@ -101,11 +101,11 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
     }
     let names = directory.names();
     let details = match name {
-        None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE}"),
+        None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE_ADDRESS}"),
         None if directory.has_named_only => {
             format!("connectionDetails.upstream is missing: give one, {}", choice(directory))
         }
-        None => format!("connectionDetails.host is missing: {GIVE}; or give upstream, {}", choice(directory)),
+        None => format!("connectionDetails.host is missing: {GIVE_ADDRESS}; or give upstream, {}", choice(directory)),
         Some(_) if names.is_empty() => {
             "connectionDetails.upstream names an upstream, but this mirror has none (--upstreams-file): give host and port, or url".to_owned()
         }
@@ -145,29 +145,30 @@ impl Directory<'_> {
 
 fn given(url: Option<&str>, host: Option<&str>, port: Option<u64>) -> Result<Upstream, Error> {
     match (url, host, port) {
-        (Some(url), None, None) => Upstream::at_url(url).map_err(|expected| wrong(DetailsField::Url, expected)),
+        (Some(url), None, None) => Upstream::at_url(url).map_err(|expected| invalid_field(DetailsField::Url, expected)),
         (Some(_), ..) => {
             Err(invalid("connectionDetails has url as well as host or port: remove one of the two".to_owned()))
         }
         (None, Some(host), Some(port)) => {
-            Upstream::at_host(host, port as u16).map_err(|expected| wrong(DetailsField::Host, expected))
+            Upstream::at_host(host, port as u16).map_err(|expected| invalid_field(DetailsField::Host, expected))
         }
         (None, Some(_), None) => {
             Err(invalid("connectionDetails.port is missing: add the port of Prometheus, usually 9090".to_owned()))
         }
-        (None, None, _) => Err(invalid(format!("connectionDetails.host is missing: {GIVE}"))),
+        (None, None, _) => Err(invalid(format!("connectionDetails.host is missing: {GIVE_ADDRESS}"))),
     }
 }
 
-/// What to give at least, in words.
-const GIVE: &str = "give the host and port of Prometheus, such as {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}, or its url";
+/// Which address to give, in words.
+const GIVE_ADDRESS: &str = "give the host and port of Prometheus, such as \
+                            {\"host\": \"prometheus.monitoring.svc\", \"port\": 9090}, or its url";
 
 /// A fault of the form of Connection Details, in words.
 fn described(fault: &DetailsFault) -> String {
     let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
     match fault {
         DetailsFault::NotAnObject(kind) => {
-            format!("connectionDetails must be an object, not {}: {GIVE}", with_article(kind))
+            format!("connectionDetails must be an object, not {}: {GIVE_ADDRESS}", with_article(kind))
         }
         DetailsFault::Twice(name) => format!("connectionDetails.{name} is given twice: remove one of the two"),
         DetailsFault::Unknown(name) => {
@@ -194,7 +195,7 @@ fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str
     };
     match number.filter(|number| (1..=max).contains(number)) {
         Some(number) => Ok(Some(number)),
-        None => Err(unexpected(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
+        None => Err(invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
     }
 }
 
@@ -204,9 +205,9 @@ fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>
         Scalar::Null => Ok(None),
         Scalar::Text(text) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
         Scalar::Text(_) | Scalar::LongText(_) => {
-            Err(wrong(field, &format!("must have at most {MAX_TEXT_BYTES} bytes")))
+            Err(invalid_field(field, &format!("must have at most {MAX_TEXT_BYTES} bytes")))
         }
-        other => Err(unexpected(field, "must be a text", other)),
+        other => Err(invalid_value(field, "must be a text", other)),
     }
 }
 
@@ -217,22 +218,23 @@ fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str
         None => Ok(None),
         Some(given) => match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(wrong(field, &format!("must be \"{first}\" or \"{second}\""))),
+            None => Err(invalid_field(field, &format!("must be \"{first}\" or \"{second}\""))),
         },
     }
 }
 
-/// An error that says what a field must be, and what it is instead: a number, or a kind of value.
-fn unexpected(field: DetailsField, expected: &str, given: &Scalar) -> Error {
+/// An error that says what a field must be, and what it is instead: a number, or the kind of a value.
+fn invalid_value(field: DetailsField, expected: &str, given: &Scalar) -> Error {
     match given {
-        Scalar::Number(number) => wrong(field, &format!("{expected}, not {number}")),
+        Scalar::Number(number) => invalid_field(field, &format!("{expected}, not {number}")),
         // Digits are a text as well, so "not a text" would be confusing.
-        Scalar::Text(_) | Scalar::LongText(_) => wrong(field, expected),
-        other => wrong(field, &format!("{expected}, not {}", with_article(other.kind()))),
+        Scalar::Text(_) | Scalar::LongText(_) => invalid_field(field, expected),
+        other => invalid_field(field, &format!("{expected}, not {}", with_article(other.kind()))),
     }
 }
 
-fn wrong(field: DetailsField, expected: &str) -> Error {
+/// An error that says what a field must be.
+fn invalid_field(field: DetailsField, expected: &str) -> Error {
     let name = FIELDS[field as usize].1;
     invalid(format!("connectionDetails.{name} {expected}"))
 }

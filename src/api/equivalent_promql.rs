@@ -3,6 +3,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::query_fields::now_ms;
+use crate::compute::matchers;
 use crate::compute::promql::{self, RATE_INTERVALS};
 use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::Aggregation;
@@ -20,7 +21,7 @@ pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
         (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
             promql::in_bucket(text, method, subquery(bucket_ms, None))
         }
-        (Source::Gauge(of), None) => promql::selector(of),
+        (Source::Gauge(of), None) => matchers::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),
         (Source::Gauge(of), Some(Aggregation { method, bucket_ms, .. })) => {
             promql::gauges_in_bucket(of, method, bucket_ms, 0)

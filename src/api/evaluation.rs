@@ -33,7 +33,7 @@ pub(super) struct EvaluationPlan {
     /// Whether a bucket without a value is 0.
     pub(super) zero_fill: bool,
     /// Whether the admin wrote the expression, and therefore has to change it if it has several results.
-    pub(super) is_admins: bool,
+    pub(super) is_from_admin: bool,
 }
 
 impl EvaluationPlan {
@@ -97,7 +97,7 @@ impl EvaluationPlan {
             samples = one.samples;
         }
         seen.at_most_one().map_err(|too_many| {
-            let error = if self.is_admins { Error::too_many_results } else { Error::too_many_metrics };
+            let error = if self.is_from_admin { Error::too_many_results } else { Error::too_many_series };
             error(&too_many, promql, session.upstream())
         })?;
         Ok(samples)
@@ -135,7 +135,7 @@ pub(super) fn evaluate(
         };
         let samples = plan.only(session, &mut seen, series_set, &promql)?;
         let added = points.add_evaluated(chunk, &samples, plan.bucket_ms, plan.zero_fill, &mut screen);
-        added.map_err(|stray| Error::moved_grid(stray, &promql, session.upstream()))?;
+        added.map_err(|stray| Error::times_moved(stray, &promql, session.upstream()))?;
         if points.is_partial() {
             break;
         }

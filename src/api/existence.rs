@@ -2,8 +2,8 @@
 
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
+use crate::compute::matchers;
 use crate::compute::metric_kind::is_histogram_or_summary;
-use crate::compute::promql;
 use crate::error::Error;
 use crate::log;
 use crate::model::query::{Matcher, Selector};
@@ -17,7 +17,7 @@ use crate::prometheus::{self, ErrorKind, Session, shortened};
 /// # Errors
 /// [`Error::MetricNotFound`] when no series has, or the error of a call that fails.
 pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
-    let name = Matcher::equal(promql::METRIC_NAME, &of.metric);
+    let name = Matcher::equal(matchers::METRIC_NAME, &of.metric);
     let mut all = vec![name.clone()];
     all.extend(of.matchers.iter().cloned());
     if may_exist(session, &all, range)? {
@@ -25,7 +25,7 @@ pub(super) fn must_exist(session: &mut Session<'_>, of: &Selector, range: TimeRa
     }
     let metric = shortened(&of.metric);
     let (code, details) = if !of.matchers.is_empty() && may_exist(session, &[name], range)? {
-        let selector = shortened(&promql::selector(of));
+        let selector = shortened(&matchers::selector(of));
         let details = format!(
             "has the metric {metric:?}, but no series of it has ever matched {selector}: change or remove a condition"
         );
@@ -75,14 +75,14 @@ fn near_metrics(session: &mut Session<'_>, metric: &str, range: TimeRange) -> Ve
 
 /// Whether a series has ever matched, or may have because the upstream may have looked at a part of its data only.
 fn may_exist(session: &mut Session<'_>, matchers: &[Matcher], range: TimeRange) -> Result<bool, Error> {
-    let selector = promql::match_selector(matchers, None);
+    let selector = matchers::match_selector(matchers, None);
     let until = now_ms().max(range.end);
     let mut was_refused = false;
     let ever = TimeRange { start: 0, end: until };
     let names = in_range(session, ever, |session, start| {
         // Without a start, some upstreams look at their newest data only.
         was_refused = start.is_none();
-        session.label_values(promql::METRIC_NAME, selector.as_deref(), start, until)
+        session.label_values(matchers::METRIC_NAME, selector.as_deref(), start, until)
     });
     let names = match names {
         // If the upstream refuses POST, a large set does not fit into the URL.

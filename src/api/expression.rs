@@ -28,12 +28,12 @@ pub(super) fn points(
     let kind = SampleKind::Gauge(nan);
     let Some(aggregation) = query.aggregation else {
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
-        let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_admins: true };
+        let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_from_admin: true };
         return evaluate(session, plan, query, kind, &expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
-    let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms, zero_fill, is_admins: true };
+    let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms, zero_fill, is_from_admin: true };
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };

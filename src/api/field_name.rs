@@ -5,7 +5,7 @@ use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
-use crate::compute::promql::{self, METRIC_NAME};
+use crate::compute::matchers::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::model::time::TimeRange;
 use crate::wire::request::{FieldNamesQuery, QueryRequest};
@@ -21,7 +21,7 @@ pub(super) fn check(directory: &Directory<'_>, request: &QueryRequest<FieldNames
     let query = &request.query;
     let matchers = condition::matchers(&query.conditions, None)?;
     let names = NamesQuery {
-        selector: promql::match_selector(&matchers, None),
+        selector: matchers::match_selector(&matchers, None),
         range: time_range(query.start_time, query.end_time)?,
         limit: not_negative(query.limit, "limit")?,
     };

@@ -5,8 +5,8 @@ use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::reply::json;
 use crate::api::{condition, existence};
+use crate::compute::matchers::{self, METRIC_NAME};
 use crate::compute::metric_kind::{self, MetricKind};
-use crate::compute::promql::{self, METRIC_NAME};
 use crate::error::Error;
 use crate::log;
 use crate::model::invalid_query::InvalidQuery;
@@ -82,7 +82,7 @@ impl ValuesQuery {
     }
 
     fn selector(&self, label: &str) -> Option<String> {
-        promql::match_selector(&self.matchers, Some((label, &self.prefix)))
+        matchers::match_selector(&self.matchers, Some((label, &self.prefix)))
     }
 
     /// All values. An upstream's own `limit` would not help: it returns any values, not the first ones.

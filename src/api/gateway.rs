@@ -15,12 +15,11 @@ use crate::api::reply::{CallSummary, KeyedReply, Note, OTHER, Reply};
 use crate::api::request_head::{RequestHead, normal_path};
 use crate::api::routes::{API_PREFIX, OK, Page, PageContent, Route, RouteTarget};
 use crate::error::Error;
-use crate::file::Refreshed;
 use crate::key::CurrentKey;
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
-use crate::prometheus::{BadUpstreamsFile, Client, Deadline, Queued};
+use crate::prometheus::{Client, Deadline, Queued};
 use crate::web;
 use crate::wire::explanation;
 
@@ -43,8 +42,8 @@ pub struct Gateway {
     client: Client,
     memory: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
-    is_leaving: AtomicBool,
-    is_shutting_down: AtomicBool,
+    is_unready: AtomicBool,
+    refuses_requests: AtomicBool,
     metrics_page: SharedPage,
 }
 
@@ -91,26 +90,31 @@ impl Gateway {
             client,
             memory,
             metrics,
-            is_leaving: AtomicBool::default(),
-            is_shutting_down: AtomicBool::default(),
+            is_unready: AtomicBool::default(),
+            refuses_requests: AtomicBool::default(),
             metrics_page: SharedPage::default(),
         }
     }
 
     /// From now on, the mirror is not ready. It still accepts requests, because clients notice that only after a while.
-    pub fn leave(&self) {
-        self.is_leaving.store(true, Ordering::SeqCst);
+    pub fn set_unready(&self) {
+        self.is_unready.store(true, Ordering::SeqCst);
     }
 
     /// Whether the mirror is no longer ready, so that clients should use another one.
-    pub fn is_leaving(&self) -> bool {
-        self.is_leaving.load(Ordering::SeqCst)
+    pub fn is_unready(&self) -> bool {
+        self.is_unready.load(Ordering::SeqCst)
     }
 
-    /// From now on, the mirror also refuses requests to the Mirror API.
-    pub fn shut_down(&self) {
-        self.leave();
-        self.is_shutting_down.store(true, Ordering::SeqCst);
+    /// From now on, the mirror is not ready and refuses requests to the Mirror API.
+    pub fn refuse_requests(&self) {
+        self.set_unready();
+        self.refuses_requests.store(true, Ordering::SeqCst);
+    }
+
+    /// The client, through which the server re-reads the upstreams file and probes replicas.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Finds the route for the path of a request, and checks that the request may use it.
@@ -133,7 +137,7 @@ impl Gateway {
             return Routed::Reply(Reply::of_error(name, &Error::VerbNotAllowed(allow)));
         }
         match target {
-            RouteTarget::Method(_) if self.is_shutting_down.load(Ordering::SeqCst) => {
+            RouteTarget::Method(_) if self.refuses_requests.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
             RouteTarget::Method(api_method) => {
@@ -153,7 +157,7 @@ impl Gateway {
         let PageRequest { route_name, page: Page { content_type, headers, content }, is_trusted } = request;
         let text = match content {
             PageContent::Fixed(text) => text.to_owned(),
-            PageContent::Readiness if self.is_leaving() => return Reply::of_error(route_name, &Error::ShuttingDown),
+            PageContent::Readiness if self.is_unready() => return Reply::of_error(route_name, &Error::ShuttingDown),
             PageContent::Readiness => OK.to_owned(),
             PageContent::Metrics => self.metrics_page(),
             PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
@@ -184,17 +188,6 @@ impl Gateway {
         }
     }
 
-    /// Re-reads the upstreams file and the files that it names, if they have changed. A file with a fault does not affect the
-    /// others.
-    pub fn refresh_upstreams(&self) -> Refreshed<BadUpstreamsFile> {
-        self.client.refresh()
-    }
-
-    /// Probes the replicas of named upstreams that have several. Takes seconds at most.
-    pub fn probe_replicas(&self) {
-        self.client.probe_replicas();
-    }
-
     /// Runs a query on the calling thread. `queued` says how long it waited for a worker.
     pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
         let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
@@ -203,7 +196,7 @@ impl Gateway {
         let upstream = upstream.at_current_replica();
         let mut session = self.client.session(upstream, deadline, partial, memory, trace);
         if let Some(queued) = queued {
-            session.was_queued(queued);
+            session.set_queued(queued);
         }
         if request.explains {
             session.record(query.order());
@@ -393,7 +386,7 @@ mod tests {
                 Routed::Reply(reply) => reply.status,
             };
         assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (0, 200));
-        gateway.shut_down();
+        gateway.refuse_requests();
         assert_eq!((status("POST", "/api/metric"), status("GET", "/-/ready")), (503, 503));
         assert_eq!((status("GET", "/-/healthy"), status("GET", "/metrics")), (200, 200));
     }

@@ -5,8 +5,8 @@ use crate::api::points_result::PointsResult;
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
+use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::promql;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::error::Error;
 use crate::log;
@@ -35,7 +35,7 @@ struct PointsQuery {
 impl MirrorQuery for PointsQuery {
     fn promql(&self) -> Option<String> {
         Some(match &self.query.source {
-            Source::Gauge(of) | Source::Counter(of) => promql::selector(of),
+            Source::Gauge(of) | Source::Counter(of) => matchers::selector(of),
             Source::Expression(text) => text.clone(),
         })
     }

@@ -9,7 +9,7 @@ use crate::prometheus::{self, Session};
 /// The instant of the probe: any multiple of the subquery's step.
 const AT_MS: i64 = 1_200_000_000_000;
 
-/// Whether range selectors include their left end, on an upstream's engine.
+/// The bounds of range selectors on an upstream's engine.
 ///
 /// This evaluates a subquery over a constant, which needs no data: a closed range of three steps has four evaluations, a left-open
 /// one has three. An engine that refuses the subquery counts as left-open, like newer engines. Errors show `promql`, the query that

@@ -8,6 +8,7 @@ use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
+use crate::compute::matchers;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::screen::SampleKind;
 use crate::compute::spacing;
@@ -38,8 +39,8 @@ pub(super) fn points(
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
     let offset_ms = (-steps.first).rem_euclid(bucket_ms);
-    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_admins: false };
-    let selector = promql::selector(of);
+    let plan = EvaluationPlan { steps, offset_ms, bucket_ms, zero_fill, is_from_admin: false };
+    let selector = matchers::selector(of);
     // One call more, for the probe.
     plan.needed_for(query).must_fit(session, 1, &selector)?;
     let bounds = probe::range_bounds(session, &selector)?;
@@ -80,7 +81,7 @@ fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Re
     Err(Error::too_many_samples(samples, series, &promql, session.upstream()))
 }
 
-/// The largest median distance of the samples of any series, in the first hour and in the last hour of a range, because it may have
+/// The largest median spacing of the samples of any series, in the first hour and in the last hour of a range, because it may have
 /// changed in between. It is not remembered, so that no response depends on an earlier request.
 fn largest_spacing(
     session: &mut Session<'_>,
@@ -97,16 +98,16 @@ fn largest_spacing(
     let newest = TimeRange { start: range.start.max(end - MEASURED_MS), end };
     let mut largest = None;
     for hour in [oldest, newest] {
-        largest = largest.max(read(session, of, hour, 0, SpacingReader::default)?.sink.end());
+        largest = largest.max(read(session, of, hour, 0, SpacingReader::default)?.sink.into_largest());
     }
     Ok(largest.unwrap_or(UNKNOWN_SPACING_MS))
 }
 
-/// Measures the distances of samples.
+/// Measures the spacing of samples: the time between neighbours.
 #[derive(Debug, Default)]
 struct SpacingReader {
     previous_ms: Option<i64>,
-    /// The distances of neighbouring samples of the current series, in milliseconds.
+    /// The spacings in the current series, in milliseconds.
     spacings: Vec<u32>,
     /// The largest median of a series.
     largest_ms: Option<i64>,
@@ -120,7 +121,7 @@ impl SpacingReader {
         self.previous_ms = None;
     }
 
-    fn end(mut self) -> Option<i64> {
+    fn into_largest(mut self) -> Option<i64> {
         self.end_series();
         self.largest_ms
     }

@@ -71,8 +71,8 @@ impl Reply {
         reply
     }
 
-    /// The reply to a request that is refused because of its head, before its path is looked at.
-    pub fn refuse_head(error: &Error) -> Reply {
+    /// The reply to a request whose head is refused, whatever its path.
+    pub fn of_bad_head(error: &Error) -> Reply {
         Reply::of_error(OTHER, error)
     }
 

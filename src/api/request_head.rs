@@ -100,13 +100,7 @@ mod tests {
             check(Some(browser), true);
         }
         for program in [
-            "",
-            "*/*",
-            "text/*",
-            "text/plain",
-            "text/html;q=0",
-            "text/html;q=0.5, text/plain",
-            "text/htmlx",
+            "", "*/*", "text/*", "text/plain", "text/html;q=0", "text/html;q=0.5, text/plain", "text/htmlx",
             "text/html;q=x",
         ] {
             check(Some(program), false);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::compute::promql;
+use crate::compute::{matchers, promql};
 use crate::error::Error;
 use crate::memory::{Memory, NoMemory};
 use crate::model::query::Selector;
@@ -20,7 +20,7 @@ pub(super) fn read<S: SampleSink>(
 ) -> Result<SamplesRead<S>, Error> {
     // One millisecond more, so that the selector includes the start of the range on engines with left-open ranges, too.
     let promql = promql::samples(of, range.length() + 1);
-    let label_patterns = promql::label_patterns(of);
+    let label_patterns = matchers::label_patterns(of);
     let query = SampleQuery { promql: &promql, metric: &of.metric, label_patterns: &label_patterns, range };
     let memory = session.memory().clone();
     let bounded = || Bounded { sink: new_sink(), memory: memory.clone(), held_bytes, refused: None };

@@ -16,9 +16,9 @@ use crate::model::query::{MetricQuery, Selector};
 use crate::model::time::TimeRange;
 use crate::prometheus::{SamplesRead, Session};
 
-/// How often the samples of a window are read at most. Each time starts farther before the window, if a series is scraped so seldom
-/// that it needs earlier samples.
-const TRIES: u32 = 3;
+/// The most reads of one window. If a series is scraped so seldom that it needs samples from before the first read, the next read
+/// starts earlier.
+const MAX_READS: u32 = 3;
 
 /// The points of a query of gauges or counters.
 ///
@@ -61,8 +61,8 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
                 points.add_samples(result.points);
                 dropped.add(result.dropped);
             }
-            RawWindow::TooMuch(read) if windows.shorten(read) => {}
-            RawWindow::TooMuch(_) => {
+            RawWindow::TooManySamples(read) if windows.shorten(read) => {}
+            RawWindow::TooManySamples(_) => {
                 let promql = promql::samples(of, window.length() + 1);
                 return Err(Error::too_many_samples(MAX_KEPT_SAMPLES, 1, &promql, session.upstream()));
             }
@@ -74,8 +74,8 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
 /// The result of a raw query for a window.
 enum RawWindow {
     Read(RawResult),
-    /// There are more samples than can be kept; this is the range of those that were.
-    TooMuch(TimeRange),
+    /// There are more samples than can be kept. Contains the range of those that were kept.
+    TooManySamples(TimeRange),
 }
 
 fn raw_window(
@@ -85,9 +85,9 @@ fn raw_window(
     kept_bytes: usize,
     seen: &mut SeriesSeen,
 ) -> Result<RawWindow, Error> {
-    let mut tries = TRIES;
+    let mut reads_left = MAX_READS;
     loop {
-        tries -= 1;
+        reads_left -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
         seen.add_all(reader.seen());
@@ -96,17 +96,17 @@ fn raw_window(
         }
         seen.at_most_one().map_err(|too_many| {
             let promql = promql::samples(of, range.length() + 1);
-            Error::too_many_metrics(&too_many, &promql, session.upstream())
+            Error::too_many_series(&too_many, &promql, session.upstream())
         })?;
         if reader.is_over_budget() || too_large.is_some() {
             return match (reader.span(), too_large) {
-                (Some(read), _) => Ok(RawWindow::TooMuch(read)),
+                (Some(read), _) => Ok(RawWindow::TooManySamples(read)),
                 (None, Some(too_large)) => Err(too_large.into()),
                 (None, None) => Err(Error::Internal),
             };
         }
         let result = reader.into_result();
-        match result.further_ms.filter(|_| tries > 0) {
+        match result.further_ms.filter(|_| reads_left > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => return Ok(RawWindow::Read(result)),
         }
@@ -122,25 +122,25 @@ fn aggregated(
     query: &MetricQuery,
 ) -> Result<PointsResult, Error> {
     let mut plan = AggregatePlan::new(kind, aggregation, query.range, query.limit, query.order);
-    let mut tries = TRIES;
+    let mut reads_left = MAX_READS;
     loop {
-        tries -= 1;
+        reads_left -= 1;
         let Some(range) = plan.read_range() else {
             let points = Points::new(query.limit, query.order);
             return Ok(PointsResult { points, dropped: Dropped::default(), has_series: false });
         };
         let SamplesRead { sink: mut reader, too_large } = read(session, of, range, 0, || Aggregator::new(plan))?;
-        let in_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
+        let by_promql = |session: &mut Session<'_>| promql_fallback::points(session, of, kind, aggregation, query);
         if reader.is_over_budget() || too_large.is_some() {
-            return in_promql(session);
+            return by_promql(session);
         }
-        match reader.end().filter(|_| tries > 0) {
+        match reader.end().filter(|_| reads_left > 0) {
             Some(further_ms) => plan = plan.looking_back(further_ms),
             None => {
                 let (has_series, dropped) = (reader.series() > 0, reader.dropped());
                 return match reader.into_points() {
                     Ok(points) => Ok(PointsResult { points, dropped, has_series }),
-                    Err(_) => in_promql(session),
+                    Err(_) => by_promql(session),
                 };
             }
         }

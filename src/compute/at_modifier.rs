@@ -23,7 +23,8 @@ pub fn with_times(expression: &str, range: TimeRange) -> String {
     written
 }
 
-/// The time that a text begins with, and the length of its call `start()` or `end()`. The first `word` bytes are a word.
+/// If a text begins with a call of `start()` or `end()`: its time in milliseconds, and the length of the call. The first `word`
+/// bytes of the text are a word.
 fn time(text: &str, word: usize, range: TimeRange) -> Option<(i64, usize)> {
     let time_ms = match &text[..word] {
         name if name.eq_ignore_ascii_case("start") => range.start,

@@ -30,8 +30,8 @@ pub struct TooMany {
     pub or_more: bool,
     /// The labels in which they differ, each with one of its values, which is not empty.
     pub differing: Vec<(String, String)>,
-    /// The labels that a condition has to require to be empty, to select a series whose own labels all belong to other series as
-    /// well.
+    /// If all labels of one series are also labels of others: labels that only the others have. Conditions that they are empty
+    /// select the one series.
     pub to_require_empty: Vec<String>,
 }
 
@@ -104,8 +104,8 @@ fn differing_labels(sets: &BTreeSet<Labels>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// If one series has only labels that other series have as well, no condition on a value selects it alone. These are the labels
-/// that it lacks.
+/// If all labels of one series are also labels of others, no condition on them selects it alone. Returns a label of each of the
+/// others that it lacks.
 fn missing_labels(sets: &BTreeSet<Labels>) -> Vec<String> {
     let has_all = |set: &Labels, of: &Labels| of.iter().all(|(name, value)| set.get(name) == Some(value));
     let contained = sets.iter().find_map(|set| {

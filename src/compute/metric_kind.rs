@@ -10,7 +10,7 @@ use crate::model::metric_type::{Metadata, MetricType};
 pub enum MetricKind {
     /// As a rate per second.
     Counter,
-    /// As it is.
+    /// As the samples that Prometheus has stored.
     Gauge,
 }
 
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_declared_type_decides_and_the_name_where_there_is_none() {
+    fn the_declared_type_decides_and_without_one_a_metric_is_of_both_kinds() {
         let metadata: Metadata = [
             ("http_requests_total", vec![MetricType::Counter]),
             ("odd_counter", vec![MetricType::Counter]),

@@ -16,7 +16,7 @@ use crate::model::time::TimeRange;
 pub struct OriginSeries {
     /// The samples that count; those of a counter with the increment since the sample before.
     readings: Vec<(Sample, Option<Increment>)>,
-    /// The usual distance of its samples, in milliseconds, if there are two.
+    /// The median spacing of its samples in milliseconds, if there are two.
     pub median_spacing_ms: Option<i64>,
     /// How often its value dropped, as a counter's does when it restarts.
     pub resets: u64,
@@ -49,9 +49,8 @@ pub struct PointOrigin {
 impl OriginSeries {
     /// A series with these samples, oldest first, for a query of a range.
     pub fn new(kind: SampleKind, range: TimeRange, samples: Vec<Sample>) -> OriginSeries {
-        let distances = samples.windows(2).map(|pair| pair[1].at - pair[0].at);
-        let mut spacings: Vec<u32> = distances.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)).collect();
-        let median_spacing_ms = spacing::median(&mut spacings).map(i64::from);
+        let mut spacings: Vec<i64> = samples.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+        let median_spacing_ms = spacing::median(&mut spacings);
         let finite = Screen::of(kind).retain_finite(samples);
         let SampleKind::Counter(interval_ms) = kind else {
             let readings = finite.into_iter().map(|sample| (sample, None)).collect();
@@ -85,7 +84,16 @@ impl OriginSeries {
         let counts = |one: &Increment| match (kind, method) {
             (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), Some(AggregationMethod::EventCount)) => false,
             (SampleKind::Counter(_), Some(AggregationMethod::Sum)) => true,
-            (SampleKind::Counter(_), _) => one.interval.has_rate,
+            (
+                SampleKind::Counter(_),
+                None
+                | Some(
+                    AggregationMethod::Mean
+                    | AggregationMethod::Max
+                    | AggregationMethod::Min
+                    | AggregationMethod::Percentile(_),
+                ),
+            ) => one.interval.has_rate,
         };
         let mut origin = PointOrigin::default();
         for &(sample, increment) in inside {

@@ -21,7 +21,7 @@ pub struct Points {
 /// A sample at an instant that was not queried. A proxy or query frontend has moved the times, so each value belongs to another
 /// bucket than the one in which it would be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OffGrid {
+pub struct NotAStep {
     /// The instant of the sample in milliseconds since the epoch.
     pub at: i64,
 }
@@ -65,21 +65,21 @@ impl Points {
         }
     }
 
-    /// Adds the values that an expression has at the instants of a grid, given oldest first, each as the point of the bucket
+    /// Adds the values that an expression has at the instants of `steps`, given oldest first, each as the point of the bucket
     /// that ends with its instant, or of the instant itself if `bucket_ms` is 1. `zero_fill` puts 0 where there is none.
     ///
     /// # Errors
-    /// Fails if a sample does not lie on the grid; then nothing is added.
+    /// Fails if a sample is at another instant; then nothing is added.
     pub fn add_evaluated(
         &mut self,
-        grid: Steps,
+        steps: Steps,
         samples: &[Sample],
         bucket_ms: i64,
         zero_fill: bool,
         screen: &mut Screen,
-    ) -> Result<(), OffGrid> {
-        if let Some(stray) = samples.iter().find(|sample| !grid.contains(sample.at)) {
-            return Err(OffGrid { at: stray.at });
+    ) -> Result<(), NotAStep> {
+        if let Some(stray) = samples.iter().find(|sample| !steps.contains(sample.at)) {
+            return Err(NotAStep { at: stray.at });
         }
         let point = |at: i64, value: f64| Sample { at: at + 1 - bucket_ms, value };
         let finite = screen.finite(samples);
@@ -91,7 +91,7 @@ impl Points {
             let found = list.binary_search_by_key(&at, |sample| sample.at);
             found.ok().map(|nth| list[nth].value)
         };
-        for at in grid.instants(self.order) {
+        for at in steps.instants(self.order) {
             let value = match (value_at(finite, at), value_at(samples, at)) {
                 (Some(value), _) => value,
                 // The value is NaN or infinite, so the bucket has no point.
@@ -110,7 +110,7 @@ impl Points {
         &self.list[..self.list.len().min(most)]
     }
 
-    /// The order in which the points are given and answered.
+    /// The order of the points.
     pub fn order(&self) -> Order {
         self.order
     }
@@ -140,7 +140,7 @@ impl Points {
         self.list.len()
     }
 
-    /// The points in the order they are answered in.
+    /// The points, in their order.
     pub fn into_list(self) -> Vec<Sample> {
         self.list
     }
@@ -206,7 +206,7 @@ mod tests {
             let mut points = Points::new(9, Order::OldestFirst);
             let mut screen = Screen::of(SampleKind::Gauge(NanInterpretation::None));
             let added = points.add_evaluated(GRID, &samples(&[(at, 1.0)]), 1, false, &mut screen);
-            assert_eq!(added, Err(OffGrid { at }));
+            assert_eq!(added, Err(NotAStep { at }));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! MAX, MIN and percentiles of counters: of R(t) at every time t at which a series was scraped. R is the sum of the rates last
-//! known of all series.
+//! MAX, MIN and percentiles of counters. They are those of R(t), the sum of the last known rates of all series, at each time t at
+//! which a series was scraped.
 //!
 //! The series come one after another, but R needs all of them at each time. So this keeps the events of all series, and goes
 //! through them in the order of time (a sweep).
@@ -19,14 +19,14 @@ use crate::model::sample::Sample;
 #[derive(Debug, Clone, Copy)]
 struct Event {
     at: i64,
-    /// The rate that is known from now on, for [`What::Rate`]; else 0.
+    /// The rate that is known from now on, for [`EventKind::Rate`]; else 0.
     rate: f64,
     series: u32,
-    what: What,
+    kind: EventKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum What {
+enum EventKind {
     /// The series was scraped, and an interval with a rate ends.
     Rate,
     /// The series was scraped, and no interval with a rate ends, so no rate is known from now on.
@@ -61,12 +61,9 @@ impl BucketMethod for RateSweep {
     }
 
     fn end_series(&mut self) {
-        let RateSweep { reader, events, series, known_until, .. } = self;
-        reader.end_series();
-        if let Some(until) = known_until.take() {
-            events.push(Event { at: until + 1, rate: 0.0, series: *series, what: What::Forgotten });
-        }
-        *series += 1;
+        self.reader.end_series();
+        forget_before(&mut self.events, self.series, &mut self.known_until, i64::MAX);
+        self.series += 1;
     }
 
     fn kept_bytes(&self) -> usize {
@@ -94,23 +91,27 @@ impl BucketMethod for RateSweep {
     }
 }
 
+/// If the newest rate is not known until an instant, adds the event that ends it.
+fn forget_before(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, at: i64) {
+    if let Some(until) = known_until.take_if(|until| *until < at) {
+        events.push(Event { at: until + 1, rate: 0.0, series, kind: EventKind::Forgotten });
+    }
+}
+
 /// Adds the events of a reading.
 fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
-    if let Some(until) = known_until.filter(|&until| until < reading.at) {
-        events.push(Event { at: until + 1, rate: 0.0, series, what: What::Forgotten });
-        *known_until = None;
-    }
-    let (rate, what) = match reading.interval.filter(|interval| interval.has_rate) {
+    forget_before(events, series, known_until, reading.at);
+    let (rate, kind) = match reading.interval.filter(|interval| interval.has_rate) {
         Some(interval) => {
             *known_until = Some(interval.known_until());
-            (interval.rate(), What::Rate)
+            (interval.rate(), EventKind::Rate)
         }
         None => {
             *known_until = None;
-            (0.0, What::NoRate)
+            (0.0, EventKind::NoRate)
         }
     };
-    events.push(Event { at: reading.at, rate, series, what });
+    events.push(Event { at: reading.at, rate, series, kind });
 }
 
 /// Goes through the events in the order of time.
@@ -144,12 +145,12 @@ impl Sweep {
     /// Applies the events of one instant.
     fn apply(&mut self, at_once: &[Event]) {
         for event in at_once {
-            match event.what {
-                What::Rate => self.rates.set(event.series as usize, Some(event.rate)),
-                What::NoRate | What::Forgotten => self.rates.set(event.series as usize, None),
+            match event.kind {
+                EventKind::Rate => self.rates.set(event.series as usize, Some(event.rate)),
+                EventKind::NoRate | EventKind::Forgotten => self.rates.set(event.series as usize, None),
             }
         }
-        let is_scraped = at_once.iter().any(|event| event.what != What::Forgotten);
+        let is_scraped = at_once.iter().any(|event| event.kind != EventKind::Forgotten);
         if is_scraped && self.spec.grid.index_of(at_once[0].at).is_some() {
             self.gathered.get_or_insert_default().extend(self.rates.sum());
         }

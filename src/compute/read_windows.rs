@@ -12,7 +12,7 @@ const MAX_SPARSE_WINDOWS: u32 = 2;
 pub struct ReadWindows {
     left: Option<TimeRange>,
     length_ms: i64,
-    /// Where the next window ends at the latest.
+    /// If the oldest samples come first: the latest end of the current window.
     next_end: i64,
     /// How many windows in a row were sparse.
     sparse: u32,
@@ -43,13 +43,13 @@ impl ReadWindows {
             // The samples that were read do not show where the newest ones lie, so this searches for them by halves.
             Order::NewestFirst => window.length() / 2,
         };
-        // The samples that were read fit into one window.
+        // A window that ends before the newest sample that was kept has few enough samples.
         self.next_end = (read.end - 1).clamp(window.start, window.end - 1);
         self.sparse = 0;
         true
     }
 
-    /// Goes on to the next window. ReadWindows become longer after some sparse ones, which have far fewer samples than can be kept.
+    /// Goes on to the next window. The windows become longer after some sparse ones, which have far fewer samples than can be kept.
     pub fn advance(&mut self, is_sparse: bool) {
         let (Some(left), Some(read)) = (self.left, self.current()) else { return };
         self.sparse = if is_sparse { self.sparse + 1 } else { 0 };

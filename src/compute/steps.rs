@@ -19,7 +19,7 @@ const MAX_SPAN_MS: i64 = 100 * 365 * 86_400_000;
 pub struct Steps {
     /// The first instant.
     pub first: i64,
-    /// The distance of two neighbouring instants, at least 1.
+    /// The time between two neighbouring instants, at least 1.
     pub step: i64,
     /// How many there are.
     pub count: i64,

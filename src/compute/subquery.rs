@@ -1,6 +1,6 @@
 //! Subqueries that cover a bucket, and the range bounds of engines that they depend on.
 
-/// The distance of two evaluations of an expression if the Connection Details give no scrape interval, in milliseconds.
+/// The time between two evaluations of an expression if the Connection Details give no scrape interval, in milliseconds.
 pub const EXPRESSION_INTERVAL_MS: i64 = 15_000;
 
 /// The most evaluations of a subquery in one bucket.
@@ -20,12 +20,12 @@ pub enum RangeBounds {
 pub struct Subquery {
     /// The length of the range before the last millisecond of a bucket, in milliseconds.
     pub length_ms: i64,
-    /// The distance of two evaluations, in milliseconds.
+    /// The time between two evaluations, in milliseconds.
     pub resolution_ms: i64,
 }
 
 impl Subquery {
-    /// The subquery for buckets of a length; `interval_ms` is the wanted distance of two evaluations.
+    /// The subquery for buckets of a length; `interval_ms` is the wanted time between two evaluations.
     ///
     /// A bucket `[s, s + B)` is evaluated at its last millisecond. At that instant, a left-open `[B]` covers exactly the bucket,
     /// while a closed one would include an evaluation at `s - 1 ms`, which belongs to the bucket before; a closed range that is one

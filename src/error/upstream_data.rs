@@ -1,7 +1,7 @@
 //! Errors because of the data of an upstream: more than one series, too many samples, values for instants that were not queried.
 
 use crate::compute::distinct::TooMany;
-use crate::compute::points::OffGrid;
+use crate::compute::points::NotAStep;
 use crate::error::Error;
 use crate::prometheus::{Upstream, shortened};
 
@@ -17,7 +17,7 @@ impl Error {
     }
 
     /// Several series match, but a list of points shows only one.
-    pub fn too_many_metrics(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
+    pub fn too_many_series(too_many: &TooMany, promql: &str, upstream: &Upstream) -> Error {
         let remedy = match (too_many.to_require_empty.as_slice(), too_many.differing.first()) {
             ([], Some((label, value))) => {
                 format!("add a condition on one of these labels, such as {label} = {value:?}")
@@ -103,7 +103,7 @@ impl Error {
     }
 
     /// An upstream returns values for instants that were not queried.
-    pub fn moved_grid(stray: OffGrid, promql: &str, upstream: &Upstream) -> Error {
+    pub fn times_moved(stray: NotAStep, promql: &str, upstream: &Upstream) -> Error {
         Error::Remote {
             code: TIMES_MOVED,
             summary: "Times were moved.",

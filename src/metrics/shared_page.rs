@@ -13,10 +13,10 @@ pub struct SharedPage(Mutex<Option<(Instant, Arc<str>)>>);
 impl SharedPage {
     /// The page, which is not older than this call: rendered by it, or by another call that began to render later.
     pub fn get(&self, render: impl FnOnce() -> String) -> Arc<str> {
-        let asked = Instant::now();
+        let called = Instant::now();
         let mut latest = self.0.lock();
         match &*latest {
-            Some((begun, page)) if *begun > asked => Arc::clone(page),
+            Some((begun, page)) if *begun > called => Arc::clone(page),
             _ => {
                 let begun = Instant::now();
                 let page: Arc<str> = render().into();

@@ -100,7 +100,7 @@ impl fmt::Display for InvalidQuery {
                  write them into the expression as label matchers and remove the conditions",
                 labels.join(", ")
             ),
-            InvalidQuery::NoField => f.write_str("field.fieldName is empty: name the field whose values are asked for"),
+            InvalidQuery::NoField => f.write_str("field.fieldName is empty: name the field whose values you query"),
             InvalidQuery::EmptySet { key } => {
                 write!(f, "the condition on {key} has an empty set of values, which no series can match: add a value")
             }

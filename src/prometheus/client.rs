@@ -6,6 +6,7 @@ pub(super) mod sample_query;
 pub(super) mod session;
 
 mod health;
+mod learnt;
 mod params;
 
 use std::hash::{BuildHasher, RandomState};
@@ -13,9 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cache::Cache;
-use crate::file::Refreshed;
 use crate::metrics::Metrics;
+use crate::refreshed::Refreshed;
 
 use super::access::allowlist::Allowlist;
 use super::access::authorities::Authorities;
@@ -27,11 +27,7 @@ use super::http::transport::{SharedTransport, Transport};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use health::Health;
-
-/// The most upstreams that the client remembers something about (they accept only GET, have no remote read, or are
-/// VictoriaMetrics), and for how long. Then it tries again.
-const LEARNT_UPSTREAMS: usize = 256;
-const LEARNT_LIFETIME: Duration = Duration::from_secs(3600);
+use learnt::LearntUpstreams;
 
 /// The most calls that one request may make.
 pub const MAX_CALLS: u32 = 100;
@@ -53,9 +49,9 @@ pub struct Client {
     /// Connections to the upstreams whose addresses are in Connection Details.
     transport: Transport,
     upstreams: Upstreams,
-    get_only: Cache<Upstream, ()>,
-    without_remote_read: Cache<Upstream, ()>,
-    victoria_metrics: Cache<Upstream, ()>,
+    get_only: LearntUpstreams,
+    without_remote_read: LearntUpstreams,
+    victoria_metrics: LearntUpstreams,
     health: Health,
     lanes: RandomState,
     workers: usize,
@@ -90,14 +86,13 @@ impl Client {
         metrics: Arc<Metrics>,
     ) -> Result<Client, BadUpstreamsFile> {
         let Reach { allowlist, authorities, proxy, upstreams_file, aws } = reach;
-        let learnt = || Cache::new(LEARNT_UPSTREAMS, LEARNT_LIFETIME);
         let shared = SharedTransport::new(workers, connection_lifetime, authorities, proxy);
         Ok(Client {
             transport: shared.to_given_upstreams(allowlist),
             upstreams: Upstreams::new(upstreams_file, shared, aws)?,
-            get_only: learnt(),
-            without_remote_read: learnt(),
-            victoria_metrics: learnt(),
+            get_only: LearntUpstreams::default(),
+            without_remote_read: LearntUpstreams::default(),
+            victoria_metrics: LearntUpstreams::default(),
             health: Health::default(),
             lanes: RandomState::new(),
             workers,
@@ -136,19 +131,23 @@ impl Client {
     /// # Errors
     /// Fails if waiting for a worker is pointless: the upstream does not answer, and another request is already probing it.
     pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
-        let most = upstream.options().and_then(|options| options.max_in_flight);
-        let lane = |is_known| Lane { upstream: self.lanes.hash_one(upstream.lane_key()), is_known, most };
-        match self.health.is_known(&upstream.health_key(), Instant::now()) {
-            Ok(is_known) => Ok(lane(is_known)),
-            Err(silence) => Err(Error::uncalled(upstream.shown(), ErrorKind::Silent(silence))),
-        }
+        let is_known = self.health.is_known(&upstream.health_key(), Instant::now());
+        let is_known = is_known.map_err(|silence| Error::uncalled(upstream.shown(), ErrorKind::Silent(silence)))?;
+        Ok(Lane {
+            upstream: self.lanes.hash_one(upstream.lane_key()),
+            is_known,
+            max_in_flight: upstream.max_in_flight(),
+        })
     }
 
     /// The error for a request that got no worker before its deadline; `held_by_upstream` workers were busy with its upstream.
     pub fn no_worker(&self, upstream: &Upstream, deadline: Deadline, held_by_upstream: usize) -> Error {
-        let most = upstream.options().and_then(|options| options.max_in_flight);
-        let kind =
-            ErrorKind::NoWorker { timeout_ms: deadline.whole_ms(), held_by_upstream, workers: self.workers, most };
+        let kind = ErrorKind::NoWorker {
+            timeout_ms: deadline.whole_ms(),
+            held_by_upstream,
+            workers: self.workers,
+            max_in_flight: upstream.max_in_flight(),
+        };
         Error::uncalled(upstream.shown(), kind)
     }
 }
@@ -161,5 +160,5 @@ pub struct Lane {
     /// Whether the upstream has answered within the last ten minutes.
     pub is_known: bool,
     /// The most workers that may query it at a time, if `max_in_flight` is set.
-    pub most: Option<usize>,
+    pub max_in_flight: Option<usize>,
 }

@@ -78,6 +78,11 @@ impl Upstream {
         self.definition().map(|definition| &definition.options)
     }
 
+    /// The most workers that may query it at a time, if `max_in_flight` is set.
+    pub(super) fn max_in_flight(&self) -> Option<usize> {
+        self.options()?.max_in_flight
+    }
+
     /// The upstream of the upstreams file and the index of this replica, if it is defined there.
     fn in_file(&self) -> Option<(&Arc<NamedUpstream>, usize)> {
         match &*self.0 {
@@ -115,18 +120,16 @@ impl Upstream {
     }
 
     /// Notes that this replica has failed, so that the next query need not try it.
-    pub(super) fn has_failed(&self) {
+    pub(super) fn note_failure(&self) {
         if let Some((upstream, replica)) = self.in_file() {
-            upstream.replica_failed(replica);
+            upstream.note_failure(replica);
         }
     }
 
     /// Its labels in the metrics.
-    pub(super) fn labels(&self) -> UpstreamLabels<&str> {
-        match self.is_named() {
-            true => UpstreamLabels { name: self.name(), replica: self.replica().unwrap_or_default() },
-            false => UpstreamLabels::default(),
-        }
+    pub(super) fn labels(&self) -> UpstreamLabels {
+        let name = self.definition().map(|definition| definition.name.clone()).unwrap_or_default();
+        UpstreamLabels { name, replica: self.replica().unwrap_or_default().to_owned() }
     }
 
     /// The base URL of its web pages, unless a part of it may be a secret.

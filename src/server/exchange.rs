@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Request};
 
-use crate::api::{
-    Gateway, MethodRequest, PageRequest, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path,
-};
+use crate::api::{Gateway, MethodRequest, Prepared, PreparedQuery, Queued, Reply, RequestHead, Routed, normal_path};
 use crate::error::{EXPLAIN_HEADER, Error, KEY_HEADER};
 use crate::log;
 use crate::metrics::{Held, Level};
@@ -32,28 +30,11 @@ const BODY_DEADLINE: Duration = Duration::from_secs(8);
 const KEPT_HEADER: &str = "Keep-Alive";
 
 /// What all exchanges share.
-pub(super) struct Edge {
+pub(super) struct Shared {
     pub(super) gateway: Gateway,
-    in_flight: Level,
-    bounds: Arc<BodyBounds>,
-    threads: Arc<Threads>,
-}
-
-impl Edge {
-    pub(super) fn new(
-        gateway: Gateway,
-        in_flight: Level,
-        max_request_bytes: usize,
-        threads: Arc<Threads>,
-    ) -> Arc<Edge> {
-        Arc::new(Edge { gateway, in_flight, bounds: BodyBounds::new(max_request_bytes), threads })
-    }
-}
-
-/// The turn of a request on its connection. The turn ends when this is dropped.
-pub(super) trait Turn {
-    /// Makes the connection end with this turn: the mirror does not answer further requests on it.
-    fn end_connection(&mut self);
+    pub(super) in_flight: Level,
+    pub(super) bounds: Arc<BodyBounds>,
+    pub(super) threads: Arc<Threads>,
 }
 
 /// A request in flight, until its reply is written.
@@ -61,22 +42,22 @@ pub(super) struct Exchange {
     request: Request,
     accepted: Instant,
     trace: Arc<Trace>,
-    edge: Arc<Edge>,
+    shared: Arc<Shared>,
     /// Counts the request. A shutdown waits until the count is zero.
     in_flight: Held,
     /// Why its head is refused, if it is.
     fault: Option<Error>,
     /// Whether its whole body has been read, so that tiny_http does not wait for the client before it writes the reply. tiny_http
     /// reads short bodies before it hands the request over.
-    is_read: bool,
+    pub(super) is_read: bool,
     /// Whether the mirror must not answer requests behind it on its connection, even if this one succeeds.
-    is_last: bool,
+    pub(super) is_last: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(request: Request, edge: Arc<Edge>, is_last: bool) -> Exchange {
+    pub(super) fn new(request: Request, shared: Arc<Shared>, is_last: bool) -> Exchange {
         let given = header(&request, ID_HEADER).filter(|id| is_id(id)).map(Arc::from);
-        let in_flight = Held::new(&edge.in_flight);
+        let in_flight = Held::new(&shared.in_flight);
         let fault = framing::fault(&request);
         // Bytes after the body may still belong to this request.
         let has_uncertain_end =
@@ -86,21 +67,16 @@ impl Exchange {
         let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));
         let (accepted, trace) = (Instant::now(), Arc::new(trace));
         let is_last = is_last || has_uncertain_end;
-        Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last }
-    }
-
-    /// Whether the mirror must not answer requests behind it, even if this one succeeds.
-    pub(super) fn ends_connection(&self) -> bool {
-        self.is_last
+        Exchange { request, accepted, trace, shared, in_flight, fault, is_read, is_last }
     }
 
     /// Finds the method or page at its path, or gives the reply if its head is refused.
     pub(super) fn route(&self) -> Routed {
-        let Exchange { request, edge, fault, .. } = self;
+        let Exchange { request, shared, fault, .. } = self;
         if let Some(fault) = fault {
-            return Routed::Reply(Reply::refuse_head(fault));
+            return Routed::Reply(Reply::of_bad_head(fault));
         }
-        edge.gateway.route(&RequestHead {
+        shared.gateway.route(&RequestHead {
             verb: request.method().as_str(),
             target: request.url(),
             key: header(request, KEY_HEADER),
@@ -112,37 +88,28 @@ impl Exchange {
         })
     }
 
-    /// Whether its body can be read without waiting for the client.
-    pub(super) fn is_prefetched(&self) -> bool {
-        self.is_read
-    }
-
     /// Reads its body, within the bounds and the deadline for it.
     pub(super) fn read_body(&mut self) -> Result<RequestBody, Error> {
-        let body = body::read(&mut self.request, &self.edge.bounds, self.accepted + BODY_DEADLINE)?;
+        let body = body::read(&mut self.request, &self.shared.bounds, self.accepted + BODY_DEADLINE)?;
         self.is_read = true;
         Ok(body)
     }
 
     /// Parses and checks its query.
     pub(super) fn prepare(&self, method: MethodRequest, body: &[u8]) -> Prepared {
-        log::in_request(self.trace.request_id(), || self.edge.gateway.prepare(method, body, self.accepted))
-    }
-
-    /// Renders the page that it requests.
-    pub(super) fn render(&self, page: PageRequest) -> Reply {
-        self.edge.gateway.render(page)
+        log::in_request(self.trace.request_id(), || self.shared.gateway.prepare(method, body, self.accepted))
     }
 
     /// Runs its query, until the deadline at the latest.
     pub(super) fn perform(&self, query: PreparedQuery, queued: Queued) -> Reply {
-        let perform = || self.edge.gateway.perform(query, Some(queued), Arc::clone(&self.trace));
+        let perform = || self.shared.gateway.perform(query, Some(queued), Arc::clone(&self.trace));
         log::in_request(self.trace.request_id(), perform)
     }
 
-    /// Writes its reply, which takes long if the client is slow, and then ends its turn.
-    pub(super) fn finish(self, reply: Reply, mut turn: impl Turn) {
-        let Exchange { request, accepted, trace, edge, in_flight, fault, is_read, is_last } = self;
+    /// Writes its reply, which takes long if the client is slow.
+    pub(super) fn finish(self, reply: Reply) {
+        let Exchange { request, accepted, trace, shared, in_flight, fault, is_read, is_last } = self;
+        let client_connection = request.connection().clone();
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
         let line = log::Line::new("request")
@@ -153,16 +120,16 @@ impl Exchange {
             .text("client", client);
         let (route_name, status) = (reply.route_name, reply.status);
         let has_body = *request.method() != Method::Head;
-        let keyed = edge.gateway.add_key(reply, header(&request, KEY_HEADER));
+        let keyed = shared.gateway.add_key(reply, header(&request, KEY_HEADER));
         let Reply { headers, body, note, memory, .. } = keyed.into_reply();
         let is_last = is_last
-            || edge.gateway.is_leaving()
-            || edge.threads.are_short()
+            || shared.gateway.is_unready()
+            || shared.threads.are_short()
             || request.is_last()
             // A client that sent `Expect: 100-continue` may send the body after this reply, or not.
             || request.awaits_continue();
         if is_last {
-            turn.end_connection();
+            client_connection.end();
         }
         let connection = if is_last { "close" } else { "keep-alive" };
         let headers = headers.into_iter().chain([(ID_HEADER, with_connection(&id, connection))]);
@@ -170,7 +137,7 @@ impl Exchange {
 
         let account = Box::new(move |is_whole| {
             let took = accepted.elapsed();
-            edge.gateway.count(route_name, status, &note, took);
+            shared.gateway.count(route_name, status, &note, took);
             drop(in_flight);
             log::in_request(&id, || {
                 let cut = if is_whole || !has_body { "" } else { "its client did not take all of it in" };
@@ -182,9 +149,8 @@ impl Exchange {
             if is_read { outgoing.write_at_once(request) } else { request.respond(outgoing.into_response()).is_ok() };
         if !is_whole {
             // The client has left or is too slow: the mirror does not process its further requests.
-            turn.end_connection();
+            client_connection.end();
         }
-        drop(turn);
     }
 }
 

@@ -12,7 +12,7 @@ use tiny_http::{ConnectionHandle, Request, Server};
 
 use crate::api::{MethodRequest, Prepared, PreparedQuery, Queued, Reply, Routed};
 use crate::server::body::RequestBody;
-use crate::server::exchange::{Edge, Exchange, Turn};
+use crate::server::exchange::{Exchange, Shared};
 use crate::server::tiny_http::pipelining::{AfterTurn, Pipelines, RequestTurn};
 use crate::server::workers::blocking_threads::BlockingThreads;
 use crate::server::workers::pool::{Pool, TaskOutcome};
@@ -20,7 +20,7 @@ use crate::server::workers::write_permits::WritePermits;
 
 /// The threads, permits and shared state that serve requests.
 pub(super) struct Listener {
-    pub(super) edge: Arc<Edge>,
+    pub(super) shared: Arc<Shared>,
     pub(super) pool: Pool,
     pub(super) blocking_threads: Arc<BlockingThreads>,
     pub(super) write_permits: WritePermits,
@@ -32,12 +32,6 @@ pub(super) struct Listener {
 struct ConnectionTurn {
     listener: Arc<Listener>,
     connection: ConnectionHandle,
-}
-
-impl Turn for ConnectionTurn {
-    fn end_connection(&mut self) {
-        self.connection.end();
-    }
 }
 
 impl Drop for ConnectionTurn {
@@ -88,22 +82,25 @@ impl Listener {
         let _ = catch_unwind(AssertUnwindSafe(|| self.route(request, is_last, turn)));
     }
 
-    fn route(self: &Arc<Listener>, request: Request, is_last: bool, mut turn: ConnectionTurn) {
-        let exchange = Exchange::new(request, Arc::clone(&self.edge), is_last);
-        if exchange.ends_connection() {
-            turn.end_connection();
+    fn route(self: &Arc<Listener>, request: Request, is_last: bool, turn: ConnectionTurn) {
+        let exchange = Exchange::new(request, Arc::clone(&self.shared), is_last);
+        if exchange.is_last {
+            turn.connection.end();
         }
         match exchange.route() {
-            Routed::Method(method) if exchange.is_prefetched() => self.read_and_hand_over(exchange, method, turn),
+            Routed::Method(method) if exchange.is_read => self.read_and_hand_over(exchange, method, turn),
             Routed::Method(method) => {
                 let listener = Arc::clone(self);
                 self.blocking_threads.run(move || listener.read_and_hand_over(exchange, method, turn));
             }
-            Routed::Page(page) => self.blocking_threads.run(move || {
-                let reply = exchange.render(page);
-                exchange.finish(reply, turn);
-            }),
-            Routed::Reply(reply) => self.finish(exchange, reply, turn),
+            Routed::Page(page) => {
+                let shared = Arc::clone(&self.shared);
+                self.blocking_threads.run(move || {
+                    exchange.finish(shared.gateway.render(page));
+                    drop(turn);
+                });
+            }
+            Routed::Reply(reply) => self.finish_elsewhere(exchange, reply, turn),
         }
     }
 
@@ -111,11 +108,11 @@ impl Listener {
     fn read_and_hand_over(self: &Arc<Listener>, mut exchange: Exchange, method: MethodRequest, turn: ConnectionTurn) {
         let body = match exchange.read_body() {
             Ok(body) => body,
-            Err(error) => return self.finish(exchange, method.refuse(&error), turn),
+            Err(error) => return self.finish_elsewhere(exchange, method.refuse(&error), turn),
         };
         match exchange.prepare(method, body.bytes()) {
             Prepared::Query(query) => self.hand_over(exchange, body, query, turn),
-            Prepared::Reply(reply) => self.finish(exchange, reply, turn),
+            Prepared::Reply(reply) => self.finish_elsewhere(exchange, reply, turn),
         }
     }
 
@@ -132,25 +129,32 @@ impl Listener {
         let (listener, since) = (Arc::clone(self), Instant::now());
         let task = move |outcome| {
             let reply = match outcome {
-                TaskOutcome::Worker { found_most } => {
-                    let in_flight = lane.most.filter(|_| found_most);
+                TaskOutcome::Worker { found_max_in_flight } => {
+                    let in_flight = lane.max_in_flight.filter(|_| found_max_in_flight);
                     exchange.perform(query, Queued { waited_ms: since.elapsed().as_millis(), in_flight })
                 }
-                TaskOutcome::Expired { held_by_upstream } => listener.edge.gateway.expire(&query, held_by_upstream),
+                TaskOutcome::Expired { held_by_upstream } => listener.shared.gateway.expire(&query, held_by_upstream),
                 TaskOutcome::NoRoom { full, places } => query.turn_away(full, places),
             };
             drop(body);
             let is_on_worker = matches!(outcome, TaskOutcome::Worker { .. });
             let writing = if is_on_worker { listener.write_permits.begin() } else { None };
             match writing {
-                Some(_writing) => exchange.finish(reply, turn),
-                None => listener.finish(exchange, reply, turn),
+                Some(_writing) => {
+                    exchange.finish(reply);
+                    drop(turn);
+                }
+                None => listener.finish_elsewhere(exchange, reply, turn),
             }
         };
         self.pool.run(lane, deadline, Box::new(task));
     }
 
-    fn finish(&self, exchange: Exchange, reply: Reply, turn: ConnectionTurn) {
-        self.blocking_threads.run(move || exchange.finish(reply, turn));
+    /// Writes a reply on a blocking thread.
+    fn finish_elsewhere(&self, exchange: Exchange, reply: Reply, turn: ConnectionTurn) {
+        self.blocking_threads.run(move || {
+            exchange.finish(reply);
+            drop(turn);
+        });
     }
 }

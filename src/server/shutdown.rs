@@ -38,12 +38,12 @@ impl Shutdown {
     pub(super) fn wait(mut self, gateway: &Gateway, in_flight: &Level, delay: Duration, grace: Duration) {
         let signal = self.0.forever().next();
         let name = if signal == Some(SIGINT) { "SIGINT" } else { "SIGTERM" };
-        gateway.leave();
+        gateway.set_unready();
         if !delay.is_zero() {
             log::info(|| log::Line::new("leaving").text("signal", name).number("delay_s", delay.as_secs()));
             thread::sleep(delay);
         }
-        gateway.shut_down();
+        gateway.refuse_requests();
         log::info(|| log::Line::new("shutting down").text("signal", name).number("requests", in_flight.get()));
         let deadline = Instant::now() + grace;
         while in_flight.get() > 0 && Instant::now() < deadline {

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::Gateway;
-use crate::file::Refreshed;
 use crate::key::CurrentKey;
 use crate::log;
 use crate::metrics::{Metrics, WatchedFile};
+use crate::refreshed::Refreshed;
 
 /// How often files are re-read.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
         thread::sleep(FILE_INTERVAL);
         let of_key = Refreshed::from(key.refresh());
         key_file.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
-        let of_upstreams = gateway.refresh_upstreams();
+        let of_upstreams = gateway.client().refresh();
         upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
 pub(super) fn probe_for_ever(gateway: &Gateway) {
     loop {
         thread::sleep(PROBE_INTERVAL);
-        gateway.probe_replicas();
+        gateway.client().probe_replicas();
     }
 }
 

@@ -7,6 +7,11 @@ export const form = byId("form");
 export const field = (name) => form.elements[name];
 export const value = (name) => field(name).value.trim();
 
+/** The aggregation methods, and what they make of a counter: a rate, an increase, or a number of events. */
+export const METHODS = {MEAN: "rate", MAX: "rate", MIN: "rate", SUM: "increase", EVENT_COUNT: "events", SUM_NO_ZEROS: "increase",
+  EVENT_COUNT_NO_ZEROS: "events", PERCENTILE_25: "rate", PERCENTILE_50: "rate", PERCENTILE_75: "rate", PERCENTILE_90: "rate",
+  PERCENTILE_95: "rate", PERCENTILE_98: "rate", PERCENTILE_99: "rate"};
+
 /** A time in the chosen time zone. */
 export const clock = (ms) => timeText(ms, value("zone"));
 

@@ -7,12 +7,9 @@ import {copy} from "./commands.js";
 import {addLabel, completeNames} from "./completion.js";
 import {checkDetails, testConnection} from "./connection.js";
 import {byId, element, say, showError} from "./dom.js";
-import {arrange, checked, clock, connectionDetails, field, form, metricsQuery, needAddress, value} from "./form.js";
+import {METHODS, arrange, checked, clock, connectionDetails, field, form, metricsQuery, needAddress, value} from "./form.js";
 import {facts, latest, post, unreachable} from "./mirror.js";
 import {UNITS, parseTime} from "./units.js";
-
-const METHODS = ["MEAN", "MAX", "MIN", "SUM", "EVENT_COUNT", "SUM_NO_ZEROS", "EVENT_COUNT_NO_ZEROS", "PERCENTILE_25", "PERCENTILE_50",
-  "PERCENTILE_75", "PERCENTILE_90", "PERCENTILE_95", "PERCENTILE_98", "PERCENTILE_99"];
 
 const next = latest();
 
@@ -126,7 +123,7 @@ function addListeners() {
 }
 
 async function start() {
-  field("method").append(...METHODS.map((method) => element("option", {value: method}, method)));
+  field("method").append(...Object.keys(METHODS).map((method) => element("option", {value: method}, method)));
   field("method").value = "MEAN";
   const now = Date.now();
   [field("from").value, field("to").value] = [clock(now - UNITS.h - (now % 1e3)), clock(now - (now % 1e3))];

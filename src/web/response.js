@@ -5,7 +5,7 @@ import {showChart} from "./chart.js";
 import {ask, curl, shown} from "./commands.js";
 import {explained} from "./explanation.js";
 import {markDetail} from "./connection.js";
-import {clock} from "./form.js";
+import {METHODS, clock} from "./form.js";
 import {errorOf} from "./mirror.js";
 import {durationText} from "./units.js";
 
@@ -52,11 +52,11 @@ function readable(json, text) {
 /** The unit of the points. By Prometheus's conventions, the name of a metric ends with it. */
 function unitOf({conditions: [{key, value: {value: name}}], aggregation}) {
   if (key === "~") return "";
-  if (/^EVENT_COUNT/.test(aggregation?.method)) return "events";
+  const made = METHODS[aggregation?.method] ?? "rate";
+  if (made === "events") return "events";
   const [, ending] = name.match(/_(bytes|seconds|celsius|ratio|percent|meters|grams|joules|volts|amperes|hertz)(?:_total)?$/) ?? [];
   const unit = ending === "celsius" ? "°C" : (ending ?? "");
-  const isRate = key === "__counter__" && !/^SUM/.test(aggregation?.method);
-  return isRate ? `${unit} per second`.trim() : unit;
+  return key === "__counter__" && made === "rate" ? `${unit} per second`.trim() : unit;
 }
 
 function showPoints(query, telemetry) {

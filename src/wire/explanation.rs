@@ -100,7 +100,7 @@ pub struct ExplainedSeries {
     pub first: i64,
     /// The time of the last one.
     pub last: i64,
-    /// The median distance of two neighbouring samples.
+    /// The median time between two neighbouring samples, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_spacing_millis: Option<i64>,
     /// How often a counter restarted.

@@ -1,5 +1,5 @@
-//! Reads JSON objects strictly. The code that serde derives also accepts a list of the fields' values in their order: it would read
-//! `["a", "b"]`, which means a set, as the value `a` of type `b`.
+//! Reads JSON objects, and only these. The code that serde derives accepts a list in place of an object, as the values of its
+//! fields in their order: it would read the set `["a", "b"]` as the value `a` of type `b`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_no_list_of_the_values_of_its_fields() {
+    fn a_list_is_not_read_as_the_values_of_fields() {
         let check = |json: &str, expected: Result<&[u8], &str>| {
             let outer = object::<_, Outer>(&mut serde_json::Deserializer::from_str(json), "it must be an object");
             let values =

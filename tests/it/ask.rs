@@ -69,16 +69,8 @@ fn every_query_is_answered_as_a_mirror_answers_it() {
     check(&["--gauge", "room_celsius"], response(Query::gauge("room_celsius")));
     check(
         &[
-            "--counter",
-            "http_requests_total",
-            "--label",
-            "pod=a",
-            "--label",
-            "code=500",
-            "--method",
-            "MEAN",
-            "--bucket",
-            "5m",
+            "--counter", "http_requests_total", "--label", "pod=a", "--label", "code=500", "--method", "MEAN",
+            "--bucket", "5m",
         ],
         response(
             Query::counter("http_requests_total").label("pod", "a").label("code", "500").aggregated("MEAN", 5 * MINUTE),

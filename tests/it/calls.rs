@@ -31,12 +31,7 @@ fn an_expression_that_needs_more_than_a_hundred_calls_is_refused_before_the_firs
     ] {
         let response = mirror.metric(&stub.details(), query.0);
         let parts = [
-            "Too many calls.",
-            "may make 100",
-            "later startTime",
-            "longer bucket",
-            "scrapeInterval",
-            "avg(stub_metric)",
+            "Too many calls.", "may make 100", "later startTime", "longer bucket", "scrapeInterval", "avg(stub_metric)",
         ];
         assert_error(&response, "RemoteMirrorError", &parts);
         assert_error(&response, "RemoteMirrorError", &["127.0.0.1", &stub.port().to_string(), "was not queried"]);

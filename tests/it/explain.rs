@@ -92,7 +92,7 @@ fn shares(point: &Value) -> Vec<Share> {
     list(&point["madeOf"]).iter().map(share).collect()
 }
 
-/// The value of a point of gauges, computed from its samples; `None` if the method gives none.
+/// The value of a point of gauges, computed from its samples; `None` if there is none.
 fn of_gauges(method: &str, shares: &[Share]) -> Option<f64> {
     let values: Vec<f64> = shares.iter().flat_map(|share| &share.samples).map(|&(_, value)| value).collect();
     match method {
@@ -103,7 +103,7 @@ fn of_gauges(method: &str, shares: &[Share]) -> Option<f64> {
     }
 }
 
-/// The same of counters.
+/// The value of a point of counters, computed from its increments; `None` if there is none.
 fn of_counters(method: &str, shares: &[Share], end: i64) -> Option<f64> {
     let increments = || shares.iter().flat_map(|share| &share.increments);
     match method {

@@ -258,26 +258,9 @@ fn the_parts_of_a_family_are_sorted_by_its_declared_type() {
         .collect();
     // In the random order of a server.
     const NAMES: [&str; 20] = [
-        "state",
-        "depth_gsum",
-        "build_info",
-        "jobs_total",
-        "latency_sum",
-        "depth_bucket",
-        "size",
-        "jobs_created",
-        "latency",
-        "depth_gcount",
-        "latency_bucket",
-        "latency_count",
-        "release_info",
-        "size_sum",
-        "size_count",
-        "other_info",
-        "build",
-        "other_gcount",
-        "other_gsum",
-        "other_total",
+        "state", "depth_gsum", "build_info", "jobs_total", "latency_sum", "depth_bucket", "size", "jobs_created",
+        "latency", "depth_gcount", "latency_bucket", "latency_count", "release_info", "size_sum", "size_count",
+        "other_info", "build", "other_gcount", "other_gsum", "other_total",
     ];
     let stub = Stub::start(move |request| match request.path.as_str() {
         "/api/v1/metadata" => Reply::success(metadata.clone()),
@@ -294,14 +277,7 @@ fn the_parts_of_a_family_are_sorted_by_its_declared_type() {
     let counters = ["jobs_total", "latency_bucket", "latency_count", "latency_sum", "size_count", "size_sum"];
     assert_eq!(gateway.field_values("__counter__", query(&[])), sorted(&counters));
     let gauges = [
-        "build",
-        "build_info",
-        "depth_bucket",
-        "depth_gcount",
-        "depth_gsum",
-        "jobs_created",
-        "release_info",
-        "size",
+        "build", "build_info", "depth_bucket", "depth_gcount", "depth_gsum", "jobs_created", "release_info", "size",
         "state",
     ];
     assert_eq!(gateway.field_values("__gauge__", query(&[])), sorted(&gauges));

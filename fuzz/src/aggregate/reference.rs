@@ -20,7 +20,7 @@ pub struct Number {
     has_overflow: bool,
 }
 
-/// A point of an answer; that of a bucket has the time at which it starts.
+/// A point; that of a bucket has the time at which it starts.
 #[derive(Debug)]
 pub struct Point {
     at: i64,
@@ -58,9 +58,9 @@ pub fn dropped<'s>(kind: SampleKind, samples: impl Iterator<Item = &'s Sample>) 
     dropped
 }
 
-/// The points of an answer without a limit, oldest first.
+/// All points, oldest first.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ExpectedPoints {
     pub points: Vec<Point>,
     /// How many points there would be if JSON had a number for their values, which are too large.
     pub left_out: usize,
@@ -68,17 +68,17 @@ pub struct Answer {
     pub has_overflow: bool,
 }
 
-impl Answer {
-    fn of(mut points: Vec<Point>) -> Answer {
+impl ExpectedPoints {
+    fn of(mut points: Vec<Point>) -> ExpectedPoints {
         let all = points.len();
         let has_overflow = points.iter().any(|point| point.number.has_overflow);
         points.retain(|point| point.number.value.is_finite());
-        Answer { left_out: all - points.len(), points, has_overflow }
+        ExpectedPoints { left_out: all - points.len(), points, has_overflow }
     }
 }
 
 /// The points of a raw query, oldest first.
-pub fn raw(kind: SampleKind, samples: &[Sample], range: TimeRange) -> Answer {
+pub fn raw(kind: SampleKind, samples: &[Sample], range: TimeRange) -> ExpectedPoints {
     let counting = counting(kind, samples);
     let points: Vec<Point> = match kind {
         SampleKind::Gauge(_) => counting.iter().map(|sample| point(sample.at, sure(sample.value))).collect(),
@@ -87,11 +87,11 @@ pub fn raw(kind: SampleKind, samples: &[Sample], range: TimeRange) -> Answer {
             counter.with_rate().map(|interval| point(interval.to, interval.rate())).collect()
         }
     };
-    Answer::of(points.into_iter().filter(|point| range.contains(point.at)).collect())
+    ExpectedPoints::of(points.into_iter().filter(|point| range.contains(point.at)).collect())
 }
 
 /// The points of the whole buckets of a range, oldest first.
-pub fn buckets(kind: SampleKind, series: &[Vec<Sample>], aggregation: Aggregation, range: TimeRange) -> Answer {
+pub fn buckets(kind: SampleKind, series: &[Vec<Sample>], aggregation: Aggregation, range: TimeRange) -> ExpectedPoints {
     let Aggregation { method, zero_fill, bucket_ms } = aggregation;
     let counting: Vec<Vec<Sample>> = series.iter().map(|samples| counting(kind, samples)).collect();
     let counters: Option<Vec<Counter>> = match kind {
@@ -112,7 +112,7 @@ pub fn buckets(kind: SampleKind, series: &[Vec<Sample>], aggregation: Aggregatio
         points.extend(value.map(|value| point(from, value)));
         from += bucket_ms;
     }
-    Answer::of(points)
+    ExpectedPoints::of(points)
 }
 
 fn point(at: i64, number: Number) -> Point {
@@ -299,7 +299,9 @@ fn statistic(mut numbers: Vec<Number>, method: AggregationMethod) -> Option<Numb
         AggregationMethod::Min => 0,
         AggregationMethod::Max => 100,
         AggregationMethod::Percentile(percent) => usize::from(percent),
-        _ => panic!("{method:?} is no order statistic"),
+        AggregationMethod::Mean | AggregationMethod::Sum | AggregationMethod::EventCount => {
+            panic!("{method:?} is no order statistic")
+        }
     };
     let slack = numbers.iter().map(|number| number.slack).fold(0.0, f64::max);
     let (lower, upper) = (numbers[percent * last / 100].value, numbers[(percent * last).div_ceil(100)].value);

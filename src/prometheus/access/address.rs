@@ -202,18 +202,8 @@ fn mistake(url: &str) -> Option<BadAddress> {
 fn mistake_in_path(url: &str) -> Option<BadAddress> {
     /// What follows `/api/v1` in Prometheus's own API.
     const CALLS: [&str; 12] = [
-        "alerts",
-        "label",
-        "labels",
-        "metadata",
-        "query",
-        "query_range",
-        "read",
-        "rules",
-        "series",
-        "status",
-        "targets",
-        "write",
+        "alerts", "label", "labels", "metadata", "query", "query_range", "read", "rules", "series", "status",
+        "targets", "write",
     ];
     let (_, rest) = url.split_once("://")?;
     let (_, path) = rest.split_once('/')?;

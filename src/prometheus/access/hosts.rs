@@ -144,42 +144,14 @@ mod tests {
     #[test]
     fn an_entry_is_a_rule_or_refused() {
         for good in [
-            "*",
-            "prometheus",
-            "Prometheus.Monitoring.svc.",
-            "my_host:9090",
-            "10.0.0.1",
-            "10.0.0.1:9090",
-            "::1",
-            "[::1]",
-            "[::1]:9090",
-            "*.svc",
-            "*.svc.cluster.local:9090",
-            "10.0.0.0/8",
-            "fd00::/8",
+            "*", "prometheus", "Prometheus.Monitoring.svc.", "my_host:9090", "10.0.0.1", "10.0.0.1:9090", "::1",
+            "[::1]", "[::1]:9090", "*.svc", "*.svc.cluster.local:9090", "10.0.0.0/8", "fd00::/8",
         ] {
             assert!(good.parse::<Rule>().is_ok(), "{good}");
         }
         for bad in [
-            "",
-            "a b",
-            "http://a",
-            "a/8",
-            "10.0.0.0/33",
-            "a:",
-            "a:0",
-            "a:99999",
-            "*a",
-            "*.",
-            ".a",
-            "a.*",
-            "*:1",
-            "[::1",
-            "::1]",
-            "u@a",
-            "é",
-            "10.0.0.1.",
-            "::ffff:10.0.0.0/104",
+            "", "a b", "http://a", "a/8", "10.0.0.0/33", "a:", "a:0", "a:99999", "*a", "*.", ".a", "a.*", "*:1",
+            "[::1", "::1]", "u@a", "é", "10.0.0.1.", "::ffff:10.0.0.0/104",
         ] {
             assert_eq!(bad.parse::<Rule>(), Err(BadHost(bad.to_owned())), "{bad:?}");
         }

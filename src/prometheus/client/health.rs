@@ -106,7 +106,7 @@ impl Health {
     }
 
     /// Notes that an upstream has begun to answer a call, and whether the response is one of the Prometheus API.
-    pub(super) fn answered(&self, upstream: &str, as_prometheus: bool, now: Instant) {
+    pub(super) fn note_response(&self, upstream: &str, as_prometheus: bool, now: Instant) {
         let mut entries = self.entries();
         match entries.get_mut(upstream) {
             Some(entry) => entry.answer(as_prometheus, now),
@@ -116,7 +116,7 @@ impl Health {
 
     /// Notes that an upstream has not begun to answer a call in time. Has no effect if the upstream answered another call
     /// meanwhile.
-    pub(super) fn was_silent(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
+    pub(super) fn note_silence(&self, upstream: &str, waited_for: WaitedFor, began: Instant, now: Instant) {
         if now.saturating_duration_since(began) < SILENCE {
             return;
         }
@@ -188,7 +188,7 @@ mod tests {
     fn silent_for(calls: u32) -> (Health, Instant) {
         let (health, mut now) = (Health::default(), Instant::now());
         for _ in 0..calls {
-            health.was_silent("p", WaitedFor::Connection, now, now + after(1_000));
+            health.note_silence("p", WaitedFor::Connection, now, now + after(1_000));
             now += after(1_000);
         }
         (health, now)
@@ -197,10 +197,10 @@ mod tests {
     #[test]
     fn a_response_of_the_api_is_remembered() {
         let (health, now) = (Health::default(), Instant::now());
-        health.answered("https://hush", false, now);
+        health.note_response("https://hush", false, now);
         assert!(!health.is_prometheus("https://hush") && !health.is_prometheus("q"));
-        health.answered("https://hush", true, now);
-        health.answered("https://hush", false, now);
+        health.note_response("https://hush", true, now);
+        health.note_response("https://hush", false, now);
         assert!(health.is_prometheus("https://hush"));
         assert_eq!(format!("{health:?}"), "Health");
     }
@@ -224,18 +224,18 @@ mod tests {
     #[test]
     fn a_response_ends_the_silence() {
         let (health, now) = silent_for(5);
-        health.answered("p", true, now);
+        health.note_response("p", true, now);
         assert!(matches!(health.admit("p", now), Admission::Free));
-        health.was_silent("p", WaitedFor::Response, now + after(1), now + after(1_001));
+        health.note_silence("p", WaitedFor::Response, now + after(1), now + after(1_001));
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
 
     #[test]
     fn a_call_that_waited_while_another_got_a_response_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
-        health.answered("p", true, now + after(500));
+        health.note_response("p", true, now + after(500));
         for _ in 0..5 {
-            health.was_silent("p", WaitedFor::Response, now, now + after(1_000));
+            health.note_silence("p", WaitedFor::Response, now, now + after(1_000));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -244,7 +244,7 @@ mod tests {
     fn a_call_with_a_short_timeout_is_no_silence() {
         let (health, now) = (Health::default(), Instant::now());
         for _ in 0..5 {
-            health.was_silent("p", WaitedFor::Response, now, now + after(499));
+            health.note_silence("p", WaitedFor::Response, now, now + after(499));
         }
         assert!(matches!(health.admit("p", now), Admission::Free));
     }
@@ -253,12 +253,12 @@ mod tests {
     fn an_upstream_is_known_for_ten_minutes_after_a_response_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
         assert_eq!(health.is_known("p", now), Ok(false));
-        health.answered("p", true, now);
+        health.note_response("p", true, now);
         assert_eq!(health.is_known("p", now + after(599_999)), Ok(true));
         assert_eq!(health.is_known("p", now + after(600_000)), Ok(false));
         for nth in 1..=3 {
             assert_eq!(health.is_known("p", now + after(10_000)), Ok(true), "{nth}");
-            health.was_silent("p", WaitedFor::Response, now + after(1), now + after(5_000));
+            health.note_silence("p", WaitedFor::Response, now + after(1), now + after(5_000));
         }
         assert_eq!(health.is_known("p", now + after(10_000)), Ok(false));
     }
@@ -267,7 +267,7 @@ mod tests {
     fn the_upstream_with_the_oldest_call_is_forgotten_first() {
         let (health, now) = (Health::default(), Instant::now());
         for nth in 0..=MAX_UPSTREAMS {
-            health.answered(&nth.to_string(), true, now + after(nth as u64));
+            health.note_response(&nth.to_string(), true, now + after(nth as u64));
         }
         let latest = now + after(MAX_UPSTREAMS as u64);
         assert_eq!((health.is_known("0", latest), health.is_known("1", latest)), (Ok(false), Ok(true)));

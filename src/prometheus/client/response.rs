@@ -207,7 +207,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::prometheus::decode::lists::BoundedList;
+    use crate::prometheus::decode::lists::BoundedTexts;
     use crate::prometheus::error::circumstances::Circumstances;
     use crate::prometheus::error::predicate::predicate;
     use crate::prometheus::http::deadline::Deadline;
@@ -223,8 +223,8 @@ mod tests {
         let response =
             UpstreamResponse { status, headers, content_type, is_victoria_metrics: false, body: body_of_response };
         let context = Upstream::at_url("https://p").unwrap().context();
-        interpret(response, context, BoundedList::<String, 9>::decode)
-            .map(|envelope| envelope.data.map(|list| list.kept))
+        interpret(response, context, BoundedTexts::<9>::decode)
+            .map(|envelope| envelope.data.map(|list| list.kept.iter().map(str::to_owned).collect()))
     }
 
     fn envelope(kind: &str) -> String {

@@ -29,10 +29,11 @@ use super::{Client, MAX_CALLS};
 /// The calls of one request to one upstream.
 ///
 /// All calls end before the deadline of the request. A request makes at most [`MAX_CALLS`] of them, and what they return counts
-/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what to do.
+/// towards its memory. Each method that makes calls fails with an [`Error`], which names the upstream and the query and says what
+/// to do.
 ///
-/// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two replicas do
-/// not fit together. After a failure, the caller may switch to another one and repeat everything:
+/// An upstream of the upstreams file may have several replicas. The session stays with one of them, because responses of two
+/// replicas do not fit together. After a failure, the caller may switch to another one and repeat everything:
 ///
 /// ```text
 /// let found = loop {
@@ -107,11 +108,12 @@ impl Session<'_> {
     /// Switches to another replica after a failure of the current one. Returns whether there is one that has not failed for this
     /// query. The caller must then repeat all its queries, because responses of two replicas do not fit together.
     pub fn fail_over(&mut self, failure: &ErrorKind) -> bool {
-        if !failure.is_of_replica() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero() {
+        if !failure.may_succeed_elsewhere() || self.upstream.replica().is_none() || self.deadline.remaining().is_zero()
+        {
             return false;
         }
-        if failure.is_replicas_own() {
-            self.upstream.has_failed();
+        if failure.is_replicas_fault() {
+            self.upstream.note_failure();
         }
         self.failed_replicas.push((self.upstream.clone(), failure.brief()));
         let has_failed = |one: &Upstream| self.failed_replicas.iter().any(|(failed, _)| failed == one);
@@ -125,8 +127,8 @@ impl Session<'_> {
         true
     }
 
-    /// Notes that the request waited for a worker before.
-    pub fn was_queued(&mut self, queued: Queued) {
+    /// Notes how the request waited for a worker before.
+    pub fn set_queued(&mut self, queued: Queued) {
         self.before.queued = Some(queued);
     }
 
@@ -210,7 +212,7 @@ impl Session<'_> {
 
     /// Whether the upstream is known to be VictoriaMetrics.
     pub fn is_victoria_metrics(&self) -> bool {
-        self.client.victoria_metrics.get(&self.upstream, Instant::now()).is_some()
+        self.client.victoria_metrics.contain(&self.upstream, Instant::now())
     }
 
     fn circumstances(&self, call_kind: CallKind) -> Circumstances {

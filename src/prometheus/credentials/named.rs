@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
 use crate::prometheus::http::deadline::Deadline;
+use crate::refreshed::Refreshed;
 use crate::secret::Secret;
 
 use super::aws::SigV4;
@@ -50,7 +50,8 @@ impl NamedCredentials {
             // The token server has not refused the new secret yet.
             Scheme::OAuth2(oauth2) if refreshed.has_changed => oauth2.token.end_pause(),
             Scheme::SigV4(sigv4) if sigv4.have_files_changed() || refreshed.has_changed => sigv4.end_pause(),
-            _ => {}
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {}
+            Scheme::OAuth2(_) | Scheme::SigV4(_) => {}
         }
         refreshed
     }
@@ -96,14 +97,16 @@ impl Authorize for NamedCredentials {
     fn headers(&self, outgoing: &UnsignedCall<'_>, deadline: Deadline) -> Result<HeaderMap, ErrorKind> {
         let mut headers = match &self.scheme {
             Scheme::SigV4(sigv4) => sigv4.headers(outgoing, deadline)?,
-            _ => HeaderMap::new(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::OAuth2(_) => HeaderMap::new(),
         };
         for (name, secret) in &self.headers {
             headers.append(name, value(name, &secret.current())?);
         }
         let authorization = match &self.scheme {
             Scheme::OAuth2(oauth2) => Some(oauth2.authorization(deadline)?),
-            _ => self.known_authorization(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::SigV4(_) => {
+                self.known_authorization()
+            }
         };
         if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, value(&header::AUTHORIZATION, &authorization)?);
@@ -118,7 +121,7 @@ impl Authorize for NamedCredentials {
         let has_other = match &self.scheme {
             Scheme::OAuth2(oauth2) => oauth2.renew(authorization),
             Scheme::SigV4(sigv4) => sigv4.renew(authorization),
-            _ => false,
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => false,
         };
         has_other || self.differs(refused)
     }
@@ -129,7 +132,9 @@ impl Authorize for NamedCredentials {
                 oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
             }
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
-            _ => self.known_authorization().iter().flat_map(of_authorization).collect(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {
+                self.known_authorization().iter().flat_map(of_authorization).collect()
+            }
         };
         let given = self.headers.iter().map(|(_, secret)| Secret::clone(&secret.current()));
         given.chain(of_scheme).collect()

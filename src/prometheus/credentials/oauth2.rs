@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::file::Refreshed;
 use crate::prometheus::access::address::basic;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable};
@@ -18,6 +17,7 @@ use crate::prometheus::http::deadline::Deadline;
 use crate::prometheus::http::form::url_query;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
+use crate::refreshed::Refreshed;
 use crate::secret::Secret;
 
 use super::fixed::Fixed;

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
-use super::lists::BoundedList;
+use super::lists::BoundedTexts;
 use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
 use crate::model::time::TimeRange;
@@ -73,7 +73,7 @@ impl<T> Envelope<T> {
             Some("errorType") => once(&mut error_type, json.optional()?),
             Some("error") => once(&mut error, json.optional()?),
             Some("isPartial") => once(&mut is_partial, json.boolean()?),
-            Some(_) => once(&mut warnings, json.optional::<BoundedList<String, MAX_WARNINGS>>()?),
+            Some(_) => once(&mut warnings, json.optional::<BoundedTexts<MAX_WARNINGS>>()?),
             None => json.skip(),
         })?;
         Ok(Envelope {
@@ -81,7 +81,7 @@ impl<T> Envelope<T> {
             data: data.flatten(),
             error_type: error_type.flatten(),
             error: error.flatten(),
-            warnings: warnings.flatten().unwrap_or_default().kept,
+            warnings: warnings.flatten().unwrap_or_default().kept.iter().map(str::to_owned).collect(),
             is_partial: is_partial.unwrap_or_default(),
         })
     }
@@ -213,9 +213,16 @@ impl Decode for Elements {
     fn decode(json: &mut Json<'_>) -> Result<Elements, Undecoded> {
         json.expect(b'[')?;
         if json.is_next(b'{')? || json.is_next(b']')? {
-            let mut first = BoundedList::<Series, MAX_SERIES>::default();
-            json.elements(b']', |json| first.take(json))?;
-            return Ok(Elements::Series(SeriesSet { series: first.kept, total: first.total }));
+            let mut found = SeriesSet::default();
+            json.elements(b']', |json| {
+                found.total += 1;
+                if found.series.len() == MAX_SERIES {
+                    return json.skip();
+                }
+                found.series.push(Series::decode(json)?);
+                Ok(())
+            })?;
+            return Ok(Elements::Series(found));
         }
         let sample = time_and_value(json)?;
         json.expect(b']')?;

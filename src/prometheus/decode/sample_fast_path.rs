@@ -43,14 +43,14 @@ fn sample(text: &[u8]) -> Option<(Sample, usize)> {
         return None;
     }
     // Seconds have ten digits from 2001 to 2286.
-    let (first, length) = eight(text, 1)?;
+    let (first, length) = up_to_eight(text, 1)?;
     if length != 8 || text[1] == b'0' {
         return None;
     }
     let seconds = (first * 10 + digit(text[9])?) * 10 + digit(text[10])?;
     let (ms, at) = match text[11] {
         b'.' => {
-            let (fraction, length) = eight(text, 12)?;
+            let (fraction, length) = up_to_eight(text, 12)?;
             // Prometheus writes all three digits, VictoriaMetrics only as many as it needs.
             (fraction * [0, 100, 10, 1].get(length).filter(|_| length > 0)?, 12 + length)
         }
@@ -91,11 +91,12 @@ fn value(text: &[u8; MAX_BYTES], start: usize) -> Option<(f64, usize)> {
     Some((if is_negative { -value } else { value }, end))
 }
 
-/// The number `begun`, continued by the digits at `start`, and where they end. Too many digits give a wrong number.
+/// Continues the number `begun` by the digits at `start`. Also returns where they end. With too many digits, the
+/// number is wrong: the caller counts them.
 fn digits(text: &[u8; MAX_BYTES], start: usize, begun: u64) -> Option<(u64, usize)> {
     let (mut number, mut at) = (begun, start);
     loop {
-        let (more, length) = eight(text, at)?;
+        let (more, length) = up_to_eight(text, at)?;
         number = number.wrapping_mul(POWERS_OF_TEN[length]).wrapping_add(more);
         at += length;
         if length < 8 {
@@ -110,7 +111,7 @@ const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 
 ///
 /// Processes eight bytes as one integer: a byte is a digit if its upper half is 3 and its lower half at most 9. Then neighbours are
 /// combined into four numbers below 100, two below 10,000, and one.
-fn eight(text: &[u8; MAX_BYTES], at: usize) -> Option<(u64, usize)> {
+fn up_to_eight(text: &[u8; MAX_BYTES], at: usize) -> Option<(u64, usize)> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let bytes = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
     let digits = bytes ^ (ONES * 0x30);
@@ -142,31 +143,10 @@ mod tests {
     #[test]
     fn a_sample_is_what_the_standard_library_reads() {
         for value in [
-            "0",
-            "5",
-            "-5",
-            "-0",
-            "0.5",
-            "50.12",
-            "-0.001",
-            "12345678",
-            "123456789",
-            "1234567.8",
-            "12345678.9",
-            "123456789.25",
-            "0.12345678",
-            "0.123456789",
-            "9007199254740992",
-            "900719925474099.2",
-            "0.000000000000001",
-            "9007199254740993",
-            "12345678901234567890",
-            "18446744073709551617",
-            "0.46800000000002915",
-            "-12345.670000000001",
-            "0.00000000000000000001",
-            "007",
-            "00.10",
+            "0", "5", "-5", "-0", "0.5", "50.12", "-0.001", "12345678", "123456789", "1234567.8", "12345678.9",
+            "123456789.25", "0.12345678", "0.123456789", "9007199254740992", "900719925474099.2", "0.000000000000001",
+            "9007199254740993", "12345678901234567890", "18446744073709551617", "0.46800000000002915",
+            "-12345.670000000001", "0.00000000000000000001", "007", "00.10",
         ] {
             for (seconds, ms) in [
                 ("1700000059", 1_700_000_059_000),
@@ -186,31 +166,12 @@ mod tests {
     #[test]
     fn other_forms_are_left_to_the_json_reader() {
         for text in [
-            "[1700000059.,\"1\"]",
-            "[1700000059.7812,\"1\"]",
-            "[170000005,\"1\"]",
-            "[17000000590,\"1\"]",
-            "[0700000059,\"1\"]",
-            "[-700000059,\"1\"]",
-            "[1700000059,\"\"]",
-            "[1700000059,\"-\"]",
-            "[1700000059,\".\"]",
-            "[1700000059,\"1.\"]",
-            "[1700000059,\".5\"]",
-            "[1700000059,\"+1\"]",
-            "[1700000059,\"1e5\"]",
-            "[1700000059,\"NaN\"]",
-            "[1700000059,\"+Inf\"]",
-            "[1700000059,1]",
-            "[1700000059, \"1\"]",
-            "[1700000059,\"1\" ]",
-            "[ 1700000059,\"1\"]",
-            "[1700000059,\"1\\u0030\"]",
-            "[1700000059,\"1:\"]",
-            "[170000005:,\"1\"]",
-            "[1700000059,\"1/\"]",
-            "[1700000059,\"\u{b1}\"]",
-            "{}",
+            "[1700000059.,\"1\"]", "[1700000059.7812,\"1\"]", "[170000005,\"1\"]", "[17000000590,\"1\"]",
+            "[0700000059,\"1\"]", "[-700000059,\"1\"]", "[1700000059,\"\"]", "[1700000059,\"-\"]",
+            "[1700000059,\".\"]", "[1700000059,\"1.\"]", "[1700000059,\".5\"]", "[1700000059,\"+1\"]",
+            "[1700000059,\"1e5\"]", "[1700000059,\"NaN\"]", "[1700000059,\"+Inf\"]", "[1700000059,1]",
+            "[1700000059, \"1\"]", "[1700000059,\"1\" ]", "[ 1700000059,\"1\"]", "[1700000059,\"1\\u0030\"]",
+            "[1700000059,\"1:\"]", "[170000005:,\"1\"]", "[1700000059,\"1/\"]", "[1700000059,\"\u{b1}\"]", "{}",
         ] {
             assert_eq!(taken(text), None, "{text}");
         }

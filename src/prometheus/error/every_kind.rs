@@ -180,8 +180,8 @@ pub(in crate::prometheus) fn every_kind() -> Vec<ErrorKind> {
         let (error_type, message) = ("type".to_owned(), "why".to_owned());
         ErrorKind::Failed(Box::new(ApiFailure { cause, status: 503, error_type, message }))
     });
-    let no_worker = [(None, 9), (None, 2), (Some(4), 4), (Some(4), 2)].map(|(most, held_by_upstream)| {
-        ErrorKind::NoWorker { timeout_ms: 14_000, held_by_upstream, workers: 16, most }
+    let no_worker = [(None, 9), (None, 2), (Some(4), 4), (Some(4), 2)].map(|(max_in_flight, held_by_upstream)| {
+        ErrorKind::NoWorker { timeout_ms: 14_000, held_by_upstream, workers: 16, max_in_flight }
     });
     let others = [
         ErrorKind::UnsendableCredentials("x-header".to_owned()),

@@ -61,7 +61,7 @@ pub enum ErrorKind {
         /// How many workers there are.
         workers: usize,
         /// The most workers that may query this upstream at a time, if `max_in_flight` is set.
-        most: Option<usize>,
+        max_in_flight: Option<usize>,
     },
     /// It has not answered for some time, and is queried by one request at a time until it does.
     Silent(Silence),
@@ -150,24 +150,50 @@ impl ErrorKind {
             ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
             ErrorKind::NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
             ErrorKind::Status(failure) => failure.words_of_peer().for_each(change),
-            _ => {}
+            // Whoever adds a variant must decide whether it can repeat a secret.
+            ErrorKind::NotPrometheus { .. }
+            | ErrorKind::NotAllowed
+            | ErrorKind::AddressUnknown(_)
+            | ErrorKind::AtProxy { .. }
+            | ErrorKind::Unconnected(_)
+            | ErrorKind::Unsent
+            | ErrorKind::Credentials(_)
+            | ErrorKind::UnsendableCredentials(_)
+            | ErrorKind::Closed
+            | ErrorKind::ReplicaDown
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::Stalled(_)
+            | ErrorKind::TimeSpent(_)
+            | ErrorKind::TooLongForGet
+            | ErrorKind::NoTimeLeft(_)
+            | ErrorKind::NoWorker { .. }
+            | ErrorKind::Silent(_)
+            | ErrorKind::NoMemory(_)
+            | ErrorKind::ProxyStatus(_)
+            | ErrorKind::WrongType
+            | ErrorKind::UrlTooLong(_)
+            | ErrorKind::TooLarge(_)
+            | ErrorKind::TooManyNames(_)
+            | ErrorKind::TooManyCalls(_)
+            | ErrorKind::Damaged(_)
+            | ErrorKind::NativeHistogram => {}
         }
         self
     }
 
     /// Whether another replica may answer where this one fails: there is no connection or no response, or the response says that
     /// the replica cannot answer now (502, 503 or 504, or by its error type) or that it has canceled the query.
-    pub(in crate::prometheus) fn is_of_replica(&self) -> bool {
+    pub(in crate::prometheus) fn may_succeed_elsewhere(&self) -> bool {
         let is_passing = match self {
             ErrorKind::Silent(_) => true,
             ErrorKind::Failed(failure) => failure.cause == ApiCause::Canceled,
             _ => false,
         };
-        self.is_replicas_own() || self.waited_for().is_some() || is_passing
+        self.is_replicas_fault() || self.waited_for().is_some() || is_passing
     }
 
     /// Whether the replica itself is at fault. A late response may only mean that the query's timeout is short.
-    pub(in crate::prometheus) fn is_replicas_own(&self) -> bool {
+    pub(in crate::prometheus) fn is_replicas_fault(&self) -> bool {
         match self {
             ErrorKind::Unconnected(failure) => failure.waited_for().is_none(),
             ErrorKind::Closed | ErrorKind::ReplicaDown => true,
@@ -195,10 +221,10 @@ impl ErrorKind {
             ErrorKind::Unconnected(failure) => failure.cause(Vocabulary::default()),
             ErrorKind::Status(failure) => format!("HTTP status {}", failure.status),
             ErrorKind::Closed => "closed the connection".to_owned(),
-            ErrorKind::ReplicaDown => "does not answer probes".to_owned(),
-            ErrorKind::Timeout { waited_ms, .. } => format!("no answer within {waited_ms} ms"),
-            ErrorKind::Stalled(ms) => format!("no whole answer within {ms} ms"),
-            ErrorKind::Silent(Silence { lasted, .. }) => format!("no answer for {} ms now", lasted.as_millis()),
+            ErrorKind::ReplicaDown => "does not respond to probes".to_owned(),
+            ErrorKind::Timeout { waited_ms, .. } => format!("no response within {waited_ms} ms"),
+            ErrorKind::Stalled(ms) => format!("no whole response within {ms} ms"),
+            ErrorKind::Silent(Silence { lasted, .. }) => format!("no response for {} ms now", lasted.as_millis()),
             other => other.code().to_owned(),
         }
     }

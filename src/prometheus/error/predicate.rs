@@ -85,9 +85,9 @@ impl fmt::Display for Predicate<'_> {
                 "refuses POST, and the query is too long for GET; shorten the query, or have the proxy in front of Prometheus \
                  allow POST or longer URLs",
             ),
-            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, most } => {
+            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, max_in_flight } => {
                 write!(f, "was not queried: the timeout of {timeout_ms} ms expired while ")?;
-                f.write_str(&while_waiting_for_worker(*held_by_upstream, *workers, *most, words))
+                f.write_str(&while_waiting_for_worker(*held_by_upstream, *workers, *max_in_flight, words))
             }
             ErrorKind::Silent(silence) => silence.write(f, words),
             ErrorKind::NoMemory(none) => self.write_no_memory(f, *none),
@@ -207,10 +207,10 @@ fn against_size(call_kind: CallKind) -> &'static str {
 fn while_waiting_for_worker(
     held_by_upstream: usize,
     workers: usize,
-    most: Option<usize>,
+    max_in_flight: Option<usize>,
     words: Vocabulary<'_>,
 ) -> String {
-    if most.is_some_and(|most| held_by_upstream >= most) {
+    if max_in_flight.is_some_and(|max| held_by_upstream >= max) {
         return format!(
             "{held_by_upstream} other queries to it were in flight, the most that max_in_flight in the upstreams file allows; \
              find out why it is slow, or raise max_in_flight"

@@ -115,7 +115,21 @@ impl StatusFailure {
             StatusMeaning::CredentialsRequired(challenges)
             | StatusMeaning::CredentialsRefused(challenges)
             | StatusMeaning::Denied { challenges, .. } => challenges.as_mut_slice(),
-            _ => &mut [],
+            // A redirect shows only what `Redirect` allows.
+            StatusMeaning::Redirected(_)
+            | StatusMeaning::OtherProtocol
+            | StatusMeaning::ClientCertificate
+            | StatusMeaning::TenantRequired
+            | StatusMeaning::ProxyCredentials
+            | StatusMeaning::NetworkLogin
+            | StatusMeaning::OtherRefusal
+            | StatusMeaning::NoApi
+            | StatusMeaning::MethodRefused
+            | StatusMeaning::GaveUpWaiting
+            | StatusMeaning::TooLong
+            | StatusMeaning::Misdirected
+            | StatusMeaning::TooManyRequests(_)
+            | StatusMeaning::Unavailable(_) => &mut [],
         };
         challenges.iter_mut().chain(&mut self.words)
     }

@@ -55,7 +55,10 @@ impl<'a> Vocabulary<'a> {
             CredentialsDefinition::OAuth2(oauth2) => {
                 Some(ConnectionKeys { prefix: "oauth2.", url: "token_url", tls: &oauth2.tls, proxy: &oauth2.proxy })
             }
-            _ => None,
+            CredentialsDefinition::None
+            | CredentialsDefinition::Basic { .. }
+            | CredentialsDefinition::Authorization { .. }
+            | CredentialsDefinition::SigV4(_) => None,
         }
     }
 

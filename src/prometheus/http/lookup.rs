@@ -365,8 +365,8 @@ mod tests {
             localhost()
         });
         let remembered = thread::scope(|scope| {
-            let ask = || lookups.find("Name", in_ms(5_000)).unwrap().are_remembered;
-            let threads: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+            let find = || lookups.find("Name", in_ms(5_000)).unwrap().are_remembered;
+            let threads: Vec<_> = (0..20).map(|_| scope.spawn(find)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).filter(|is_remembered| *is_remembered).count()
         });
         assert!(remembered < 20);
@@ -483,14 +483,14 @@ mod tests {
 
     #[test]
     fn a_name_that_the_resolver_does_not_find_at_once_is_queried_directly() {
-        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        static QUERIES: AtomicUsize = AtomicUsize::new(0);
         let lookups = lookups(
             |_| {
                 thread::sleep(Duration::from_secs(2));
                 Err(LookupFailure::ServerSilent)
             },
             |_| {
-                ASKED.fetch_add(1, Ordering::SeqCst);
+                QUERIES.fetch_add(1, Ordering::SeqCst);
                 answered()
             },
         );
@@ -503,7 +503,7 @@ mod tests {
         });
         assert!(took.iter().all(|took| *took < Duration::from_millis(600)), "{took:?}");
         assert_eq!(took.iter().filter(|took| **took > HEAD_START / 2).count(), 12, "{took:?}");
-        assert_eq!(ASKED.load(Ordering::SeqCst), 20);
+        assert_eq!(QUERIES.load(Ordering::SeqCst), 20);
         // The later result of the resolver changes nothing.
         thread::sleep(Duration::from_millis(2_100));
         assert!(lookups.find("name0", in_ms(0)).unwrap().are_remembered);

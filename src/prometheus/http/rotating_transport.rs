@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::tls::Tls;
 use super::transport::{SharedTransport, Transport};
-use crate::file::Refreshed;
 use crate::prometheus::access::allowlist::Allowlist;
 use crate::prometheus::access::authorities::Authorities;
 use crate::prometheus::access::proxy::ProxyChoice;
 use crate::prometheus::access::secret_source::Unusable;
 use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
+use crate::refreshed::Refreshed;
 use crate::sync::Mutex;
 
 /// Connections that no other upstream shares.

@@ -105,7 +105,7 @@ impl Transport {
         let connector = Arc::new(Connector { allowlist, proxy, lookups, mute: Mute::default(), tls, proxy_tls });
         let keep = Keep::new(Arc::clone(&connector), shared.connection_lifetime, connect_patience);
         let kept = keep.clone();
-        Transport { agent: Agent::with_parts(config, keep, Judge(Arc::clone(&connector))), connector, kept }
+        Transport { agent: Agent::with_parts(config, keep, AllowlistResolver(Arc::clone(&connector))), connector, kept }
     }
 
     /// Makes sure that all new calls use connections with this TLS configuration.
@@ -180,9 +180,9 @@ impl Transport {
 /// Checks by its name whether an upstream may be queried, which ureq does before every call, even on a kept connection. Returns no
 /// address: names are looked up when a connection is made, see `connector`.
 #[derive(Debug)]
-struct Judge(Arc<Connector>);
+struct AllowlistResolver(Arc<Connector>);
 
-impl Resolver for Judge {
+impl Resolver for AllowlistResolver {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         self.0.way_to(uri).map(|_| self.empty()).map_err(|kind| ConnectError(kind).into())
     }

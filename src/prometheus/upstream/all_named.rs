@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use crate::file::{self, Refreshed, Unreadable};
+use crate::file::{self, Unreadable};
+use crate::refreshed::Refreshed;
 
 use super::Upstream;
 use super::named::NamedUpstream;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::Refreshed;
 use crate::log;
+use crate::refreshed::Refreshed;
 
 use super::replicas::{Change, Probed, Replicas};
 use super::trivial_query;
@@ -96,7 +96,7 @@ impl NamedUpstream {
         let tls = self.transport.refresh(authorities);
         let of_tokens = match &self.credentials.scheme {
             Scheme::OAuth2(oauth2) => oauth2.refresh_tls(authorities),
-            _ => Ok(false).into(),
+            Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } | Scheme::SigV4(_) => Ok(false).into(),
         };
         [secrets, tls, of_tokens].into_iter().collect()
     }
@@ -107,7 +107,7 @@ impl NamedUpstream {
     }
 
     /// Notes that a replica has failed, so that the next query need not try it.
-    pub(super) fn replica_failed(&self, replica: usize) {
+    pub(super) fn note_failure(&self, replica: usize) {
         self.tell(self.replicas.failed(replica));
     }
 
@@ -143,7 +143,7 @@ impl NamedUpstream {
                 Ok(_) => Probed::Answering,
                 Err(_) => Probed::Silent,
             },
-            Err(failure) if failure.is_replicas_own() => Probed::Down,
+            Err(failure) if failure.is_replicas_fault() => Probed::Down,
             Err(_) => Probed::Silent,
         }
     }

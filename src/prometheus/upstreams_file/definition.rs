@@ -130,28 +130,9 @@ pub(in crate::prometheus) struct OAuth2Definition {
 }
 
 const UPSTREAM_KEYS: [&str; 23] = [
-    "name",
-    "url",
-    "urls",
-    "basic_auth",
-    "authorization",
-    "oauth2",
-    "sigv4",
-    "bearer_token",
-    "bearer_token_file",
-    "tls_config",
-    "http_headers",
-    "query_parameters",
-    "proxy_url",
-    "no_proxy",
-    "timeout",
-    "scrape_interval",
-    "nan_interpretation",
-    "partial_response",
-    "remote_read",
-    "http_method",
-    "max_in_flight",
-    "follow_redirects",
+    "name", "url", "urls", "basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file",
+    "tls_config", "http_headers", "query_parameters", "proxy_url", "no_proxy", "timeout", "scrape_interval",
+    "nan_interpretation", "partial_response", "remote_read", "http_method", "max_in_flight", "follow_redirects",
     "enable_http2",
 ];
 
@@ -222,7 +203,7 @@ fn name(field: &FileField<'_>) -> Result<String, BadField> {
 
 fn addresses(fields: &FileFields<'_>) -> Result<Vec<Address>, BadField> {
     match fields.at_most_one(&["url", "urls"])? {
-        Some(("url", field)) => Ok(vec![address(&field)?]),
+        Some((0, field)) => Ok(vec![address(&field)?]),
         Some((_, list)) => {
             let mut addresses: Vec<Address> = Vec::new();
             for field in list.list(MAX_REPLICAS)? {

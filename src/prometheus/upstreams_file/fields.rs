@@ -178,15 +178,12 @@ impl<'n> FileFields<'n> {
         present.map(|(key, node)| (key.name.as_str(), self.field(&key.name, node)))
     }
 
-    /// The only one of these that is present, if any.
-    pub(super) fn at_most_one(
-        &self,
-        names: &[&'static str],
-    ) -> Result<Option<(&'static str, FileField<'n>)>, BadField> {
-        let mut found = names.iter().filter_map(|name| self.get(name).map(|field| (*name, field)));
+    /// The only one of these that is present, if any, and its index in `names`.
+    pub(super) fn at_most_one(&self, names: &[&str]) -> Result<Option<(usize, FileField<'n>)>, BadField> {
+        let mut found = names.iter().enumerate().filter_map(|(nth, name)| Some((nth, self.get(name)?)));
         match (found.next(), found.next()) {
             (Some((one, _)), Some((other, field))) => {
-                let what = format!("has both {one} and {other}; keep one of them");
+                let what = format!("has both {} and {}; keep one of them", names[one], names[other]);
                 Err(BadField { line: field.line, ..self.bad(&what) })
             }
             (found, _) => Ok(found),

@@ -3,7 +3,7 @@
 //! - Defect: tiny_http reads further requests while one is in flight, without a bound, and blocks a thread that writes a response
 //!   until the responses before it are written. It also reads on after a response with `Connection: close`.
 //! - Seen: a connection that sends endless requests, or whose first request takes long, held a thread or a worker for each
-//!   further request. The rest of a body was answered as a request.
+//!   further request. The mirror took the rest of a body for a request.
 //! - Here: all requests but the first wait, and take only the memory of their heads and short bodies. If too many or too long
 //!   ones wait, the mirror answers none behind them. After a response has ended a connection, the copy of tiny_http reads no
 //!   more of it, and the mirror does not answer the requests that were read before.

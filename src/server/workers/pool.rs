@@ -25,8 +25,8 @@ pub(in crate::server) type PoolTask = Box<dyn FnOnce(TaskOutcome) + Send>;
 pub(in crate::server) enum TaskOutcome {
     /// It runs on a worker.
     Worker {
-        /// Whether its upstream had as many tasks as it may have on workers ([`Lane::most`]) when the task arrived.
-        found_most: bool,
+        /// Whether its upstream had as many tasks as it may have on workers ([`Lane::max_in_flight`]) when the task arrived.
+        found_max_in_flight: bool,
     },
     /// Its deadline passed while it waited for a worker.
     Expired {
@@ -72,7 +72,7 @@ struct WaitingTask {
     lane: Lane,
     deadline: Instant,
     task: PoolTask,
-    found_most: bool,
+    found_max_in_flight: bool,
     /// Counts it in the metrics.
     queued: Held,
 }
@@ -107,9 +107,9 @@ impl Pool {
             drop((state, queued));
             return task(TaskOutcome::NoRoom { full, places });
         }
-        let found_most = state.shares.has_reached_max(lane);
+        let found_max_in_flight = state.shares.has_reached_max(lane);
         state.shares.add(lane);
-        state.waiting.push_back(WaitingTask { lane, deadline, task, found_most, queued });
+        state.waiting.push_back(WaitingTask { lane, deadline, task, found_max_in_flight, queued });
         // Wake the worker that had a task last: the fewer workers take turns, the less memory they keep.
         let woken = if state.shares.may_run(lane) { state.idle.pop() } else { None };
         let has_to_be_watched = woken.is_none() && state.is_unwatched(deadline);
@@ -127,11 +127,11 @@ impl PoolCore {
     /// The loop of a worker.
     fn work_for_ever(self: &Arc<PoolCore>) -> ! {
         loop {
-            let WaitingTask { lane, task, found_most, queued, .. } = self.next();
+            let WaitingTask { lane, task, found_max_in_flight, queued, .. } = self.next();
             let _running = Running { core: self, lane };
             let _busy = Held::new(&self.metrics.busy_workers);
             drop(queued);
-            let _ = catch_unwind(AssertUnwindSafe(|| task(TaskOutcome::Worker { found_most })));
+            let _ = catch_unwind(AssertUnwindSafe(|| task(TaskOutcome::Worker { found_max_in_flight })));
         }
     }
 
@@ -222,14 +222,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(10);
 
-    const WORKER: TaskOutcome = TaskOutcome::Worker { found_most: false };
+    const WORKER: TaskOutcome = TaskOutcome::Worker { found_max_in_flight: false };
 
     fn lane(upstream: u64) -> Lane {
-        Lane { upstream, is_known: true, most: None }
+        Lane { upstream, is_known: true, max_in_flight: None }
     }
 
     fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, is_known: false, most: None }
+        Lane { upstream, is_known: false, max_in_flight: None }
     }
 
     /// The upstream of a task, and its outcome.

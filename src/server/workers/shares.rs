@@ -67,14 +67,14 @@ impl Shares {
     /// Whether one more worker may take a task of a lane.
     pub(super) fn may_run(&self, lane: Lane) -> bool {
         let free = self.workers - self.running.all;
-        let max = lane.most.unwrap_or(usize::MAX).min(TIMES_FREE * free);
+        let max = lane.max_in_flight.unwrap_or(usize::MAX).min(TIMES_FREE * free);
         let is_in_share = self.running.of(lane) < max;
         is_in_share && (lane.is_known || self.running.unknown < self.max_unknown_workers)
     }
 
-    /// Whether an upstream has as many tasks, running or waiting, as it may have on workers ([`Lane::most`]).
+    /// Whether an upstream has as many tasks, running or waiting, as it may have on workers ([`Lane::max_in_flight`]).
     pub(super) fn has_reached_max(&self, lane: Lane) -> bool {
-        lane.most.is_some_and(|max| self.tasks.of(lane) >= max)
+        lane.max_in_flight.is_some_and(|max| self.tasks.of(lane) >= max)
     }
 
     /// How many workers run tasks of an upstream.
@@ -151,11 +151,11 @@ mod tests {
     use super::*;
 
     fn lane(upstream: u64) -> Lane {
-        Lane { upstream, is_known: true, most: None }
+        Lane { upstream, is_known: true, max_in_flight: None }
     }
 
     fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, is_known: false, most: None }
+        Lane { upstream, is_known: false, max_in_flight: None }
     }
 
     #[test]

@@ -36,18 +36,8 @@ const FLAWS: &str = r"
 /// Checks that everything that needs a name for a screen reader has one, in the accessibility tree of the browser.
 fn check_names(browser: &Browser) {
     const NAMED: [&str; 12] = [
-        "button",
-        "textbox",
-        "combobox",
-        "radio",
-        "checkbox",
-        "tab",
-        "tabpanel",
-        "radiogroup",
-        "listbox",
-        "link",
-        "group",
-        "image",
+        "button", "textbox", "combobox", "radio", "checkbox", "tab", "tabpanel", "radiogroup", "listbox", "link",
+        "group", "image",
     ];
     let tree = browser.devtools("Accessibility.getFullAXTree", json!({}));
     let nodes = tree["nodes"].as_array().unwrap();

@@ -52,24 +52,8 @@ fn from_the_address_to_the_numbers_by_keys_alone() {
         browser.press(TAB);
     }
     let expected_order = [
-        "by",
-        "url",
-        "more",
-        "test",
-        "source",
-        "name",
-        "add-label",
-        "method",
-        "bucket",
-        "range",
-        "zone",
-        "from",
-        "to",
-        "limit",
-        "latest",
-        "run",
-        "chart",
-        "tab-explanation",
+        "by", "url", "more", "test", "source", "name", "add-label", "method", "bucket", "range", "zone", "from", "to",
+        "limit", "latest", "run", "chart", "tab-explanation",
     ];
     assert_eq!(Value::from(order), json!(expected_order));
 

@@ -310,10 +310,7 @@ fn the_password_of_a_url_is_shown_to_nobody() {
         hide(&response.text, fault);
     }
     for bad in [
-        "http://user:secret@",
-        "http://user:secret@:x/",
-        "ftp://user:secret@h/",
-        "user:secret@h",
+        "http://user:secret@", "http://user:secret@:x/", "ftp://user:secret@h/", "user:secret@h",
         "http://user:secret@h:0/",
     ] {
         details["url"] = json!(bad);

@@ -24,7 +24,7 @@ fn gateway(files: &Files, urls: &[String], timeout: &str) -> Gateway {
 fn check_right(gateway: &Gateway) {
     let response = gateway.ask(&Query::gauge("room_celsius").between(T0, T0 + HOUR));
     let expected = oracle::raw(one("room_celsius", &[]), T0, T0 + HOUR, Nan::None);
-    assert_points(&response, &expected, 0.0, "a replica answers");
+    assert_points(&response, &expected, 0.0, "the response of a replica");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn one_that_falls_silent_under_load_costs_seconds_and_no_response() {
 }
 
 #[test]
-fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
+fn a_replica_that_is_unavailable_is_left_and_one_that_refuses_is_not() {
     let check = |reply: Reply, is_left: bool| {
         let files = Files::new();
         let first = Stub::start(move |_: &Request| reply.clone());
@@ -136,7 +136,7 @@ fn what_says_that_it_cannot_answer_now_is_left_and_what_refuses_is_not() {
 #[test]
 fn a_response_never_mixes_two_replicas() {
     let files = Files::new();
-    // It answers the range selector; then it fails in the middle of the query.
+    // It responds to the range selector; then it fails in the middle of the query.
     let first = Stub::start(|request: &Request| match request.path.as_str() {
         "/api/v1/query" => Reply::success(json!({"resultType": "matrix", "result": []})),
         _ => Reply::http(503, "text/plain", ""),
@@ -145,14 +145,14 @@ fn a_response_never_mixes_two_replicas() {
     let url = |stub: &Stub| format!("http://127.0.0.1:{}", stub.port());
     let gateway = gateway(&files, &[url(&first), url(&second)], "10s");
     let response = gateway.ask(&Query::gauge("stub_metric").between(1_700_000_000_000, 1_700_000_060_000));
-    // Nothing was found, so the first was asked whether the metric ever existed. The second has samples.
+    // The first has no samples, so the mirror queries it again: did the metric ever exist? That fails, and the second has samples.
     assert!(!response.points().is_empty(), "{}", response.text);
     assert!(response.points().iter().all(|point| point[0] == 1.5), "{}", response.text);
     assert!(first.requests().len() >= 2 && !second.queries("stub_metric").is_empty());
 }
 
 #[test]
-fn where_all_are_slow_a_query_changes_once_and_is_answered() {
+fn if_all_replicas_are_slow_a_query_changes_once_and_succeeds() {
     let files = Files::new();
     // Slower than a probe may be, but not too slow for a query.
     let slow = || Stub::start(|request: &Request| stub::good(request).delayed(Duration::from_secs(4)));

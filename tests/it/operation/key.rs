@@ -214,14 +214,8 @@ fn every_path_of_the_mirror_api_wants_the_key_and_no_other_does() {
     let (mirror, stub) = (strict(), Stub::start(good));
     let body = json!({"connectionDetails": stub.details()});
     for path in [
-        "/api/connection",
-        "/api/field/name",
-        "/api/field/value",
-        "/api/metric",
-        "//api//metric/",
-        "/api/metric?x=1",
-        "http://m/api/metric",
-        "/api/nowhere",
+        "/api/connection", "/api/field/name", "/api/field/value", "/api/metric", "//api//metric/", "/api/metric?x=1",
+        "http://m/api/metric", "/api/nowhere",
     ] {
         for verb in ["POST", "GET", "PUT"] {
             let request = post(path, "Connection: close\r\n", &body);

@@ -182,16 +182,8 @@ fn requests_are_counted_by_method_and_status() {
     assert_eq!(counted(&page), expected);
     assert!(page.sum(REQUESTS, &[("method", "metrics"), ("status", "200")]) >= 1.0);
     for method in [
-        "connection",
-        "connection_check",
-        "field_name",
-        "field_value",
-        "metric",
-        "about",
-        "explorer",
-        "healthy",
-        "ready",
-        "other",
+        "connection", "connection_check", "field_name", "field_value", "metric", "about", "explorer", "healthy",
+        "ready", "other",
     ] {
         let count = page.sum("prometheusmirror_request_duration_seconds_count", &[("method", method)]);
         assert_eq!(count, page.sum(REQUESTS, &[("method", method)]), "{method}");

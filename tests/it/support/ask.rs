@@ -9,20 +9,8 @@ use super::{prometheus, victoria};
 
 /// The fourteen aggregation methods.
 pub const METHODS: [&str; 14] = [
-    "MEAN",
-    "PERCENTILE_25",
-    "PERCENTILE_50",
-    "PERCENTILE_75",
-    "PERCENTILE_90",
-    "PERCENTILE_95",
-    "PERCENTILE_98",
-    "PERCENTILE_99",
-    "MAX",
-    "MIN",
-    "SUM",
-    "EVENT_COUNT",
-    "SUM_NO_ZEROS",
-    "EVENT_COUNT_NO_ZEROS",
+    "MEAN", "PERCENTILE_25", "PERCENTILE_50", "PERCENTILE_75", "PERCENTILE_90", "PERCENTILE_95", "PERCENTILE_98",
+    "PERCENTILE_99", "MAX", "MIN", "SUM", "EVENT_COUNT", "SUM_NO_ZEROS", "EVENT_COUNT_NO_ZEROS",
 ];
 
 /// A mirror, and the upstream that the requests name.

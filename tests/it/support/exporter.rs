@@ -36,18 +36,8 @@ bare_count{zone="z1"} 5
 
 /// The metrics of the page that belong to `__counter__`, sorted.
 pub const COUNTERS: [&str; 12] = [
-    "bare",
-    "bare_bucket",
-    "bare_count",
-    "bare_sum",
-    "bare_total",
-    "latency_seconds_bucket",
-    "latency_seconds_count",
-    "latency_seconds_sum",
-    "legacy_requests",
-    "size_bytes_count",
-    "size_bytes_sum",
-    "visits_total",
+    "bare", "bare_bucket", "bare_count", "bare_sum", "bare_total", "latency_seconds_bucket", "latency_seconds_count",
+    "latency_seconds_sum", "legacy_requests", "size_bytes_count", "size_bytes_sum", "visits_total",
 ];
 
 /// The metrics of the page that belong to `__gauge__`, sorted. Those without a type belong to both.

@@ -107,14 +107,14 @@ fn camel(variable: &str) -> String {
 }
 
 #[test]
-fn what_is_no_setting_here_may_be_set() {
+fn a_variable_that_the_chart_does_not_set_may_be_set() {
     let rendered =
         Install::promised().set("global.extraEnv.open.LISTEN=0.0.0.0,global.extraEnv.open.NO_PROXY=.svc").render();
     assert_eq!((rendered.variable("LISTEN"), rendered.variable("NO_PROXY")), (Some("0.0.0.0"), Some(".svc")));
 }
 
 #[test]
-fn a_variable_that_is_there_twice_is_refused() {
+fn a_variable_that_is_given_twice_is_refused() {
     let pair = |first: usize, second: usize| {
         let [first, second] = [first, second].map(|at| WAYS[at].1);
         Install::promised().values(&first.replace("NAME", "TWICE")).set(match second {

@@ -69,12 +69,7 @@ fn a_host_that_is_no_host_name_is_refused() {
     };
     for value in ["ingress.hosts[0]", "ingress.tls[0].hosts[0]", "httpRoute.hostnames[0]"] {
         for host in [
-            "Mirror.example",
-            "mirror.example:443",
-            "https://mirror.example",
-            "mirror.example/",
-            "a..b",
-            "-a.b",
+            "Mirror.example", "mirror.example:443", "https://mirror.example", "mirror.example/", "a..b", "-a.b",
             "192.0.2.7",
         ] {
             check(value, host);

@@ -167,14 +167,8 @@ fn what_a_pod_may_have_besides_is_passed_on() {
     // None of it by default.
     let plain = Install::promised().render();
     for field in [
-        "priorityClassName",
-        "nodeSelector",
-        "tolerations",
-        "affinity",
-        "topologySpreadConstraints",
-        "hostAliases",
-        "dnsPolicy",
-        "dnsConfig",
+        "priorityClassName", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "hostAliases",
+        "dnsPolicy", "dnsConfig",
     ] {
         assert_eq!(plain.pod().get(field), None, "{field}");
     }

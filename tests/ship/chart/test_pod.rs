@@ -57,11 +57,7 @@ fn the_test_inherits_what_lets_the_mirror_run() {
         let rendered = install.render();
         let [(_, mirror), (_, test)] = rendered.pods();
         for field in [
-            "imagePullSecrets",
-            "securityContext",
-            "serviceAccountName",
-            "enableServiceLinks",
-            "nodeSelector",
+            "imagePullSecrets", "securityContext", "serviceAccountName", "enableServiceLinks", "nodeSelector",
             "tolerations",
         ] {
             assert_eq!(test.get(field), mirror.get(field), "{field}");

@@ -41,10 +41,10 @@ impl Session<'_> {
         match failure {
             Some(kind) if !kind.is_response() => {
                 if let Some(waited_for) = kind.waited_for() {
-                    health.was_silent(upstream, waited_for, began, Instant::now());
+                    health.note_silence(upstream, waited_for, began, Instant::now());
                 }
             }
-            _ => health.answered(upstream, as_prometheus, Instant::now()),
+            _ => health.note_response(upstream, as_prometheus, Instant::now()),
         }
     }
 }

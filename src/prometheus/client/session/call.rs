@@ -57,7 +57,8 @@ pub(super) struct OngoingCall {
 }
 
 impl OngoingCall {
-    pub(super) fn has_response(&mut self, response: &mut UpstreamResponse) {
+    /// Notes that the response has begun.
+    pub(super) fn begin_response(&mut self, response: &mut UpstreamResponse) {
         self.status = Some(response.status);
         response.body.meter.clone_from(&self.meter);
     }
@@ -90,10 +91,10 @@ impl Session<'_> {
         }
         let mut response = self.send(&request);
         if let Ok(response) = &mut response {
-            call.has_response(response);
+            call.begin_response(response);
         }
         if response.as_ref().is_ok_and(|response| response.is_victoria_metrics) && !self.is_victoria_metrics() {
-            self.client.victoria_metrics.put(self.upstream.clone(), (), Instant::now());
+            self.client.victoria_metrics.add(&self.upstream, Instant::now());
         }
         let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);

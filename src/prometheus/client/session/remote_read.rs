@@ -72,7 +72,7 @@ impl Session<'_> {
             max_bytes: u64::MAX,
         };
         let result = self.transport().send(outgoing).and_then(|mut response| {
-            call.has_response(&mut response);
+            call.begin_response(&mut response);
             streamed(response, range, sink)
         });
         let as_prometheus = result.as_ref().is_ok_and(|read| *read == RemoteRead::Read);

@@ -45,7 +45,7 @@ impl Session<'_> {
             |session: &mut Self| Ok((SampleSource::RangeSelector, session.samples_by_selector(query, new_sink())?));
         let known = &self.client.without_remote_read;
         let is_off = self.upstream.options().is_some_and(|options| options.without_remote_read);
-        if is_off || known.get(&self.upstream, Instant::now()).is_some() {
+        if is_off || known.contain(&self.upstream, Instant::now()) {
             return by_selector(self);
         }
         let mut sink = new_sink();
@@ -55,7 +55,7 @@ impl Session<'_> {
             RemoteRead::NotOffered => {
                 let read = by_selector(self)?;
                 // The range selector works, so the upstream is not just down.
-                self.client.without_remote_read.put(self.upstream.clone(), (), Instant::now());
+                self.client.without_remote_read.add(&self.upstream, Instant::now());
                 Ok(read)
             }
         }
@@ -86,7 +86,10 @@ impl Session<'_> {
         self.client.metrics.count_sample_read(SampleSource::RangeSelector);
         match taken {
             Ok(Some(None)) => Err(self.wrong_type(promql)),
-            Ok(Some(Some(true))) => Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram)),
+            Ok(Some(Some(has_native_histograms))) if has_native_histograms => {
+                Err(self.error(Some(promql), CallKind::Evaluation, ErrorKind::NativeHistogram))
+            }
+            // All samples, or as many as the sink takes.
             Ok(Some(Some(_)) | None) => Ok(SamplesRead { sink, too_large: None }),
             Err(error) if matches!(error.kind, ErrorKind::TooLarge(_)) => {
                 Ok(SamplesRead { sink, too_large: Some(error) })

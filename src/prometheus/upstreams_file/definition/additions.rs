@@ -66,18 +66,8 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
 pub(super) fn query_parameters(fields: &FileFields<'_>) -> Result<Vec<(String, String)>, BadField> {
     /// Parameters that the mirror sends itself.
     const OWN: [&str; 12] = [
-        "query",
-        "time",
-        "start",
-        "end",
-        "step",
-        "timeout",
-        "match[]",
-        "metric",
-        "limit",
-        "nocache",
-        "partial_response",
-        "deny_partial_response",
+        "query", "time", "start", "end", "step", "timeout", "match[]", "metric", "limit", "nocache",
+        "partial_response", "deny_partial_response",
     ];
     let Some(field) = fields.get("query_parameters") else { return Ok(Vec::new()) };
     let mut parameters = Vec::new();

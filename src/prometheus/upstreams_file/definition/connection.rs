@@ -12,15 +12,7 @@ use super::secrets::secret;
 /// The TLS settings of an upstream or of a token server.
 pub(super) fn tls_settings(fields: &FileFields<'_>, folder: &Path) -> Result<TlsSettings, BadField> {
     const KEYS: [&str; 10] = [
-        "ca",
-        "ca_file",
-        "cert",
-        "cert_file",
-        "key",
-        "key_file",
-        "server_name",
-        "min_version",
-        "max_version",
+        "ca", "ca_file", "cert", "cert_file", "key", "key_file", "server_name", "min_version", "max_version",
         "insecure_skip_verify",
     ];
     let Some(field) = fields.get("tls_config") else { return Ok(TlsSettings::default()) };

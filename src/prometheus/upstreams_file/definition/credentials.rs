@@ -17,42 +17,42 @@ const AMAZON_PROMETHEUS: &str = "aps";
 /// The scheme of `authorization`, unless `type` is given.
 const BEARER: &str = "Bearer";
 
+/// Reads the value of a key. Relative paths in it begin in the folder.
+type ReadScheme = fn(&FileField<'_>, &Path) -> Result<CredentialsDefinition, BadField>;
+
+/// The keys of the schemes, of which an upstream has at most one.
+const SCHEMES: [(&str, ReadScheme); 6] = [
+    ("basic_auth", basic_auth),
+    ("authorization", authorization),
+    ("oauth2", oauth2),
+    ("sigv4", sigv4),
+    ("bearer_token", |field, _| given(field, SecretForm::HeaderValue).map(bearer)),
+    ("bearer_token_file", |field, folder| in_file(field, folder, SecretForm::HeaderValue).map(bearer)),
+];
+
 pub(super) fn credentials(fields: &FileFields<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
-    let found =
-        fields.at_most_one(&["basic_auth", "authorization", "oauth2", "sigv4", "bearer_token", "bearer_token_file"])?;
-    let Some((key, field)) = found else { return Ok(CredentialsDefinition::None) };
-    match key {
-        "basic_auth" => {
-            let basic = field.fields(&["username", "username_file", "password", "password_file"])?;
-            let username = needed_secret(&basic, ["username", "username_file"], folder, SecretForm::Line)?;
-            let password = secret(&basic, ["password", "password_file"], folder, SecretForm::Line)?;
-            Ok(CredentialsDefinition::Basic { username, password })
-        }
-        "authorization" => {
-            let authorization = field.fields(&["type", "credentials", "credentials_file"])?;
-            let scheme = authorization.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
-            let credentials =
-                needed_secret(&authorization, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
-            Ok(CredentialsDefinition::Authorization { scheme, credentials })
-        }
-        "oauth2" => oauth2(&field, folder).map(Box::new).map(CredentialsDefinition::OAuth2),
-        "sigv4" => sigv4(&field, folder).map(CredentialsDefinition::SigV4),
-        "bearer_token" => given(&field, SecretForm::HeaderValue).map(bearer),
-        _ => in_file(&field, folder, SecretForm::HeaderValue).map(bearer),
-    }
+    let found = fields.at_most_one(&SCHEMES.map(|(key, _)| key))?;
+    found.map_or(Ok(CredentialsDefinition::None), |(nth, field)| SCHEMES[nth].1(&field, folder))
 }
 
-fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<OAuth2Definition, BadField> {
+fn basic_auth(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+    let fields = field.fields(&["username", "username_file", "password", "password_file"])?;
+    let username = needed_secret(&fields, ["username", "username_file"], folder, SecretForm::Line)?;
+    let password = secret(&fields, ["password", "password_file"], folder, SecretForm::Line)?;
+    Ok(CredentialsDefinition::Basic { username, password })
+}
+
+fn authorization(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
+    let fields = field.fields(&["type", "credentials", "credentials_file"])?;
+    let scheme = fields.get("type").map_or(Ok(BEARER.to_owned()), |field| scheme(&field))?;
+    let credentials = needed_secret(&fields, ["credentials", "credentials_file"], folder, SecretForm::HeaderValue)?;
+    Ok(CredentialsDefinition::Authorization { scheme, credentials })
+}
+
+fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
     const KEYS: [&str; 9] = [
-        "client_id",
-        "client_secret",
-        "client_secret_file",
-        "token_url",
-        "scopes",
-        "endpoint_params",
-        "tls_config",
-        "proxy_url",
-        "no_proxy",
+        "client_id", "client_secret", "client_secret_file", "token_url", "scopes", "endpoint_params", "tls_config",
+        "proxy_url", "no_proxy",
     ];
     let fields = field.fields(&KEYS)?;
     let url = fields.needed("token_url")?;
@@ -64,7 +64,7 @@ fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<OAuth2Definition, BadF
             endpoint_params.push((name.to_owned(), Secret::new(value.text_or_empty()?)));
         }
     }
-    Ok(OAuth2Definition {
+    Ok(CredentialsDefinition::OAuth2(Box::new(OAuth2Definition {
         client_id: fields.needed("client_id")?.text()?.to_owned(),
         client_secret: needed_secret(&fields, ["client_secret", "client_secret_file"], folder, SecretForm::Line)?,
         token_url,
@@ -74,21 +74,13 @@ fn oauth2(field: &FileField<'_>, folder: &Path) -> Result<OAuth2Definition, BadF
         endpoint_params,
         tls: tls_settings(&fields, folder)?,
         proxy: proxy(&fields)?,
-    })
+    })))
 }
 
-fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<SigV4Definition, BadField> {
+fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<CredentialsDefinition, BadField> {
     const KEYS: [&str; 10] = [
-        "region",
-        "access_key",
-        "access_key_file",
-        "secret_key",
-        "secret_key_file",
-        "profile",
-        "role_arn",
-        "external_id",
-        "use_fips_sts_endpoint",
-        "service_name",
+        "region", "access_key", "access_key_file", "secret_key", "secret_key_file", "profile", "role_arn",
+        "external_id", "use_fips_sts_endpoint", "service_name",
     ];
     let fields = field.fields(&KEYS)?;
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -114,7 +106,7 @@ fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<SigV4Definition, BadFie
     if role.is_none() && external_id.is_some() {
         return Err(fields.bad("has external_id, but no role_arn"));
     }
-    Ok(SigV4Definition {
+    Ok(CredentialsDefinition::SigV4(SigV4Definition {
         place: field.place(),
         region: word("region")?,
         service: word("service_name")?.unwrap_or(AMAZON_PROMETHEUS.to_owned()),
@@ -122,7 +114,7 @@ fn sigv4(field: &FileField<'_>, folder: &Path) -> Result<SigV4Definition, BadFie
         profile,
         role,
         is_fips: fields.get("use_fips_sts_endpoint").map_or(Ok(false), |field| field.boolean())?,
-    })
+    }))
 }
 
 fn bearer(credentials: SecretSource) -> CredentialsDefinition {

@@ -25,7 +25,7 @@ pub(super) fn secret(
 ) -> Result<Option<SecretSource>, BadField> {
     match fields.at_most_one(&keys)? {
         None => Ok(None),
-        Some((key, field)) if key == keys[0] => given(&field, form).map(Some),
+        Some((0, field)) => given(&field, form).map(Some),
         Some((_, field)) => in_file(&field, folder, form).map(Some),
     }
 }

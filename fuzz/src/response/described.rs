@@ -1,10 +1,10 @@
-//! Answers written from a description.
+//! Responses written from a description.
 
 use arbitrary::Result;
 
 use crate::written::{Choices, any_text, list, object, odd, rarely, text};
 
-/// The body of an answer.
+/// The body of a response.
 pub fn written(choices: Choices) -> Result<String> {
     let kind = *choices.choose(&["matrix", "matrix", "matrix", "vector", "scalar", "string"])?;
     let result = match kind {

@@ -1,4 +1,4 @@
-//! Questions about series, described by an input.
+//! Queries of series, described by an input.
 
 use arbitrary::{Result, Unstructured};
 use prometheusmirror::compute::screen::SampleKind;
@@ -9,9 +9,9 @@ use prometheusmirror::model::time::{LATEST_MS, TimeRange};
 
 use crate::written::{Choices, rarely};
 
-/// A question, and the series that it is about.
+/// A query, and the series that it is about.
 #[derive(Debug)]
-pub struct Question {
+pub struct DescribedQuery {
     pub kind: SampleKind,
     /// None of a raw query.
     pub aggregation: Option<Aggregation>,
@@ -30,7 +30,7 @@ const MAX_SAMPLES: [usize; 2] = [48, 6];
 /// The most buckets, mostly and rarely: more than those for each of which a place is kept.
 const MAX_BUCKETS: [i64; 2] = [600, 66_000];
 
-pub fn question(choices: Choices) -> Result<Question> {
+pub fn query(choices: Choices) -> Result<DescribedQuery> {
     let interval_ms = *choices.choose(&[15_000, 60_000, 1, 10, 1_000, 300_000, 3_600_000, 86_400_000])?;
     let start = match choices.int_in_range(0..=7)? {
         5 => choices.int_in_range(0..=3 * interval_ms)?,
@@ -51,7 +51,7 @@ pub fn question(choices: Choices) -> Result<Question> {
     for _ in 0..choices.int_in_range(0..=4)? {
         series.push(samples(choices, range, interval_ms, most_samples)?);
     }
-    Ok(Question { kind, aggregation, range, limit, order, series, pieces })
+    Ok(DescribedQuery { kind, aggregation, range, limit, order, series, pieces })
 }
 
 fn kind(choices: Choices, interval_ms: i64) -> Result<SampleKind> {
