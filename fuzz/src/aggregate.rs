@@ -50,7 +50,7 @@ fn check_raw(query: &DescribedQuery) {
             return;
         }
         let RawResult { points, dropped, further_ms } = reader.into_result();
-        check_further(further_ms, range.start - read.start, &handed, question);
+        check_further(further_ms, range.start - read.start, &handed, query);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);
             is_first = false;
@@ -94,7 +94,7 @@ fn check_buckets(query: &DescribedQuery, aggregation: Aggregation) {
         let further_ms = aggregator.end();
         assert_eq!(aggregator.series(), handed.len() as u64);
         assert!(!aggregator.is_over_budget());
-        check_further(further_ms, plan.look_back_ms(), &handed, question);
+        check_further(further_ms, plan.look_back_ms(), &handed, query);
         if let Some(further_ms) = further_ms.filter(|_| is_first) {
             plan = plan.looking_back(further_ms);
             is_first = false;
@@ -154,8 +154,8 @@ fn least_look_back_ms(kind: SampleKind, intervals: i64) -> i64 {
 
 /// What is read once more is longer, and has a bound. Nothing is read again if each series has samples before the range, and all of
 /// its samples are so close together that four times their distance is read anyway.
-fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], question: &Question) {
-    let Question { kind, range, .. } = *question;
+fn check_further(further_ms: Option<i64>, read_ms: i64, handed: &[Part], query: &DescribedQuery) {
+    let DescribedQuery { kind, range, .. } = *query;
     if let Some(further_ms) = further_ms {
         let is_bounded = further_ms <= WEEK_MS && (further_ms >= HOUR_MS || further_ms == range.start);
         assert!(further_ms > read_ms && is_bounded, "{further_ms} after {read_ms}");

@@ -8,7 +8,7 @@ use prometheusmirror::compute::subquery::Subquery;
 use prometheusmirror::compute::{matchers, promql};
 use prometheusmirror::model::aggregation::{Aggregation, AggregationMethod};
 use prometheusmirror::model::decimal::Decimal;
-use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, Selector};
+use prometheusmirror::model::query::{LabelValue, LabelValues, Matcher, NanInterpretation, Selector};
 use prometheusmirror::model::time::LATEST_MS;
 
 use crate::number::Exact;
@@ -187,11 +187,13 @@ fn same(text: &str, expected: &Expr) {
 /// An expression is where it belongs, wholly: if it is one alone, then it is the same one there.
 fn check_expression(query: &Described) {
     let Described { expression, method, subquery, .. } = query;
-    let in_bucket = promql::in_bucket(expression, *method, *subquery);
+    let in_bucket = promql::in_bucket(expression, NanInterpretation::None, *method, *subquery);
     let as_vector = promql::as_vector(expression);
     assert!(in_bucket.contains(expression) && as_vector.contains(expression), "{in_bucket:?} {as_vector:?}");
     if let Ok(alone) = read(expression) {
-        same(&in_bucket, &over_time(*method, every(alone.clone(), *subquery)));
+        // The values that count: the expression has ended before, so this is the last occurrence.
+        let (before, after) = in_bucket.rsplit_once(" > -Inf < Inf").expect("a comparison");
+        same(&[before, after].concat(), &over_time(*method, every(alone.clone(), *subquery)));
         same(&as_vector, &call("vector", [alone]));
     }
 }

@@ -8,18 +8,18 @@ use crate::compute::promql::{self, RATE_INTERVALS};
 use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
-use crate::model::query::{MetricQuery, Source};
+use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
 /// The PromQL for a query of series whose samples are `spacing_ms` milliseconds apart.
-pub(super) fn equivalent(query: &MetricQuery, spacing_ms: i64) -> String {
+pub(super) fn equivalent(query: &MetricQuery, nan: NanInterpretation, spacing_ms: i64) -> String {
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
     match (&query.source, query.aggregation) {
         (Source::Expression(text), None) => text.clone(),
         (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::in_bucket(text, method, subquery(bucket_ms, None))
+            promql::in_bucket(text, nan, method, subquery(bucket_ms, None))
         }
         (Source::Gauge(of), None) => matchers::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),

@@ -105,7 +105,7 @@ pub(super) fn points_explanation(
         (None, None) => None,
     };
     let equivalent_promql =
-        equivalent(query, scrape_interval.as_ref().map_or(UNKNOWN_SPACING_MS, |one| one.milliseconds));
+        equivalent(query, nan, scrape_interval.as_ref().map_or(UNKNOWN_SPACING_MS, |one| one.milliseconds));
     let points = ExplainedPoints {
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),

@@ -8,7 +8,7 @@ use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
 use crate::error::Error;
-use crate::model::aggregation::{Aggregation, AggregationMethod};
+use crate::model::aggregation::Aggregation;
 use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::prometheus::{ResultType, Session};
 
@@ -25,8 +25,8 @@ pub(super) fn points(
 ) -> Result<PointsResult, Error> {
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
-    let kind = SampleKind::Gauge(nan);
     let Some(aggregation) = query.aggregation else {
+        let kind = SampleKind::Gauge(nan);
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
         let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_from_admin: true };
         return evaluate(session, plan, query, kind, &expression, |_| Ok(None));
@@ -35,8 +35,10 @@ pub(super) fn points(
     let steps = Steps::of_buckets(query.range, bucket_ms);
     let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms, zero_fill, is_from_admin: true };
     let in_buckets = |bounds: RangeBounds, expression: &str| {
-        promql::in_bucket(expression, method, Subquery::of(bucket_ms, interval_ms, bounds))
+        promql::in_bucket(expression, nan, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
+    // The NaNs of the expression are left out or counted in PromQL. A value of a bucket that is not finite is none.
+    let kind = SampleKind::Gauge(NanInterpretation::None);
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
     plan.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
@@ -51,16 +53,13 @@ pub(super) fn points(
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
-    // MAX, MIN and percentiles silently ignore native histograms, but EVENT_COUNT counts them.
-    if !result.has_series
-        && matches!(method, AggregationMethod::Max | AggregationMethod::Min | AggregationMethod::Percentile(_))
-    {
-        let counted =
-            promql::in_bucket(&expression, AggregationMethod::EventCount, Subquery::of(bucket_ms, interval_ms, bounds));
-        let counts = evaluate(session, plan, query, kind, &counted, |_| Ok(None));
+    // A comparison silently leaves out native histograms.
+    if !result.has_series {
+        let newest = promql::newest_in_bucket(&expression, Subquery::of(bucket_ms, interval_ms, bounds));
         // This is an extra query: if it fails, the original one still succeeds.
-        if counts.is_ok_and(|counts| counts.has_series) {
-            return Err(Error::native_histogram());
+        let newest = evaluate(session, plan, query, kind, &newest, |_| Ok(None));
+        if let Err(native_histogram @ Error::UnsupportedFieldType { .. }) = newest {
+            return Err(native_histogram);
         }
     }
     Ok(result)

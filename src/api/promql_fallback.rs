@@ -16,7 +16,7 @@ use crate::compute::steps::Steps;
 use crate::compute::subquery::Subquery;
 use crate::error::Error;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::{MetricQuery, Selector};
+use crate::model::query::{MetricQuery, NanInterpretation, Selector};
 use crate::model::sample::{Labels, Sample, SampleSink};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
@@ -62,7 +62,8 @@ pub(super) fn points(
             promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
         }
     };
-    evaluate(session, plan, query, kind, &promql, |_| Ok(None))
+    // PromQL has computed with each NaN. A value that is not finite is unknown, so it never becomes 0.
+    evaluate(session, plan, query, SampleKind::Gauge(NanInterpretation::None), &promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.

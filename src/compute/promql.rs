@@ -5,7 +5,7 @@
 use crate::compute::matchers::selector;
 use crate::compute::subquery::Subquery;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
-use crate::model::query::Selector;
+use crate::model::query::{NanInterpretation, Selector};
 
 /// The scrape interval that the mirror assumes if it cannot measure one, in milliseconds: Prometheus's default. If it is too long,
 /// rates are only smoother; if it is too short, a window has fewer than two samples, and there is no rate.
@@ -29,9 +29,24 @@ pub fn series_count(of: &Selector, length_ms: i64) -> String {
     format!("count(count_over_time({}))", samples(of, length_ms))
 }
 
-/// The value of a bucket of an expression: the method, applied to the expression's values in the bucket.
-pub fn in_bucket(expression: &str, method: AggregationMethod, subquery: Subquery) -> String {
-    over_subquery(&in_parentheses(expression), method, subquery, 0)
+/// The value of a bucket of an expression: the method, applied to those of the expression's values in the bucket that count.
+pub fn in_bucket(expression: &str, nan: NanInterpretation, method: AggregationMethod, subquery: Subquery) -> String {
+    over_subquery(&format!("({})", counting(expression, nan)), method, subquery, 0)
+}
+
+/// The newest value of an expression in a bucket. Unlike the values that count, it may be a native histogram.
+pub fn newest_in_bucket(expression: &str, subquery: Subquery) -> String {
+    format!("last_over_time({})", subquery_of(&in_parentheses(expression), subquery))
+}
+
+/// The values of an expression that count: the finite ones and, if it is configured so, 0 instead of NaN.
+fn counting(expression: &str, nan: NanInterpretation) -> String {
+    let expression = in_parentheses(expression);
+    match nan {
+        NanInterpretation::None => format!("{expression} > -Inf < Inf"),
+        // The second part is 0 where the expression is NaN. `bool` drops the name of the metric, so the first part must drop it, too.
+        NanInterpretation::Zero => format!("{expression} + 0 > -Inf < Inf or ({expression} >= bool -Inf) == 0"),
+    }
 }
 
 /// A scalar expression as a vector of one element, because a subquery needs a vector.
@@ -89,8 +104,7 @@ pub fn counters_in_bucket(
 }
 
 fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offset_ms: i64) -> String {
-    let (length, resolution) = (duration(subquery.length_ms), duration(subquery.resolution_ms));
-    let range = format!("{body}[{length}:{resolution}]{}", offset(offset_ms));
+    let range = format!("{}{}", subquery_of(body, subquery), offset(offset_ms));
     match method {
         AggregationMethod::Mean => format!("avg_over_time({range})"),
         AggregationMethod::Max => format!("max_over_time({range})"),
@@ -99,6 +113,10 @@ fn over_subquery(body: &str, method: AggregationMethod, subquery: Subquery, offs
         AggregationMethod::Sum => format!("sum_over_time({range})"),
         AggregationMethod::EventCount => format!("count_over_time({range})"),
     }
+}
+
+fn subquery_of(body: &str, subquery: Subquery) -> String {
+    format!("{body}[{}:{}]", duration(subquery.length_ms), duration(subquery.resolution_ms))
 }
 
 fn offset(offset_ms: i64) -> String {
@@ -167,10 +185,12 @@ mod tests {
     fn a_comment_does_not_swallow_the_parenthesis() {
         let check = |text: &str, expected: &str| {
             let subquery = Subquery { length_ms: 60_000, resolution_ms: 15_000 };
-            assert_eq!(in_bucket(text, AggregationMethod::Max, subquery), expected);
+            let found = in_bucket(text, NanInterpretation::None, AggregationMethod::Max, subquery);
+            assert_eq!(found, format!("max_over_time(({expected} > -Inf < Inf)[60s:15s])"));
+            assert_eq!(newest_in_bucket(text, subquery), format!("last_over_time({expected}[60s:15s])"));
         };
-        check("up", "max_over_time((up)[60s:15s])");
-        check("up # all", "max_over_time((up # all\n)[60s:15s])");
+        check("up", "(up)");
+        check("up # all", "(up # all\n)");
         assert_eq!(as_vector("1 # one"), "vector(1 # one\n)");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::ask::{Gateway, METHODS, Query, assert_cut, assert_error, assert_points};
 use crate::support::engine::Engine;
-use crate::support::oracle::{self, GAUGE, Nan};
+use crate::support::oracle::{self, GAUGE, Nan, Rules};
 use crate::support::prometheus;
 use crate::support::samples::{DAY, HOUR, MINUTE, SECOND, Sample, T0, one, select, series};
 
@@ -199,6 +199,40 @@ fn what_prometheus_says_of_a_faulty_expression_is_passed_on() {
         let message = prometheus::shared().error(promql);
         let message = message.split_once("parse error: ").map_or(message.as_str(), |(_, message)| message);
         assert_error(&response, "RemoteMirrorError", &[message]);
+    }
+}
+
+#[test]
+fn in_buckets_only_the_finite_values_of_an_expression_count() {
+    type ValueAt = fn(i64) -> f64;
+    // At each full minute, the first is NaN, the others are infinite.
+    let expressions: [(&str, ValueAt); 4] = [
+        ("vector(time() % 60 / (time() % 60))", |at| (at % MINUTE) as f64 / (at % MINUTE) as f64),
+        ("time() % 60 / (time() % 60) # of each minute", |at| (at % MINUTE) as f64 / (at % MINUTE) as f64),
+        ("vector(30 / (time() % 60))", |at| 30_000.0 / (at % MINUTE) as f64),
+        ("vector(-30 / (time() % 60))", |at| -30_000.0 / (at % MINUTE) as f64),
+    ];
+    for engine in Engine::ALL {
+        for nan in [Nan::None, Nan::Zero] {
+            let gateway = Gateway::to_engine(engine).with_nan(nan);
+            // For VictoriaMetrics, a NaN is no value.
+            let seen = if engine.is_victoria() { Nan::None } else { nan };
+            for (promql, value) in expressions {
+                for (start, bucket) in [(T0, 5 * MINUTE), (T0 + 7123, MINUTE), (T0, 15 * SECOND)] {
+                    let end = start + 4 * bucket;
+                    let times = (start / (15 * SECOND)..=end / (15 * SECOND)).map(|nth| nth * 15 * SECOND);
+                    let evaluated =
+                        series("evaluated", &[], times.map(|time| Sample { time, value: value(time) }).collect());
+                    for method in METHODS {
+                        let query = Query::expression(promql).between(start, end).aggregated(method, bucket);
+                        let expected =
+                            Rules { nan: seen, ..GAUGE }.buckets(&[&evaluated], method, (start, end), bucket);
+                        let what = format!("{}: {method} of {promql} by {bucket} ms, {nan:?}", engine.name());
+                        assert_points(&gateway.ask(&query), &expected, ROUNDING, &what);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -220,7 +220,10 @@ impl Bucket {
             AggregationMethod::Sum => {
                 let all = counters.iter().flat_map(|counter| &counter.intervals);
                 let ended = all.filter(|interval| self.has(interval.to));
-                Some(sum(&ended.map(|interval| interval.increase).collect::<Vec<_>>(), 1.0))
+                let increases: Vec<f64> = ended.map(|interval| interval.increase).collect();
+                let total = sum(&increases, 1.0);
+                // Each increase is rounded here. The mirror adds up the values instead.
+                Some(Number { slack: total.slack + 2e-16 * size(&increases), ..total })
             }
             AggregationMethod::Mean => total(counters.iter().filter_map(|counter| self.mean_rate(counter)).collect()),
             _ => {

@@ -120,7 +120,7 @@ fn the_range_bounds_are_probed_where_they_matter_and_never_remembered() {
                 assert!(is_good(&response), "{later_ms}: {}", response.text);
             }
             let width = if matters { width } else { "60s" };
-            let query = format!("sum_over_time((avg(stub_metric))[{width}:15s])");
+            let query = format!("sum_over_time(((avg(stub_metric)) > -Inf < Inf)[{width}:15s])");
             let probes = stub.requests().iter().filter(|request| is_probe(request)).count();
             assert_eq!(probes, if matters { 2 } else { 0 }, "{later_ms} {probe:?}");
             assert_eq!(stub.queries(&query).len(), 2, "{later_ms} {probe:?}: no {query} in {:?}", stub.requests());
