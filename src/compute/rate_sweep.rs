@@ -101,16 +101,9 @@ fn forget_before(events: &mut Vec<Event>, series: u32, known_until: &mut Option<
 /// Adds the events of a reading.
 fn note(events: &mut Vec<Event>, series: u32, known_until: &mut Option<i64>, reading: Reading) {
     forget_before(events, series, known_until, reading.at);
-    let (rate, kind) = match reading.interval.filter(|interval| interval.has_rate) {
-        Some(interval) => {
-            *known_until = Some(interval.known_until());
-            (interval.rate(), EventKind::Rate)
-        }
-        None => {
-            *known_until = None;
-            (0.0, EventKind::NoRate)
-        }
-    };
+    let interval = reading.interval.filter(|interval| interval.has_rate);
+    *known_until = interval.map(|interval| interval.known_until());
+    let (rate, kind) = interval.map_or((0.0, EventKind::NoRate), |interval| (interval.rate(), EventKind::Rate));
     events.push(Event { at: reading.at, rate, series, kind });
 }
 

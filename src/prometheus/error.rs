@@ -82,17 +82,10 @@ impl Error {
     /// Whether the query is at fault: the upstream refuses it or it exceeds a bound. Any other failure is one of the connection to
     /// the upstream.
     pub fn is_refused_query(&self) -> bool {
-        use ErrorKind::{
-            Api, Failed, NativeHistogram, Status, TooLarge, TooLongForGet, TooManyCalls, TooManyNames, UrlTooLong,
-        };
+        use ErrorKind::*;
         match &self.kind {
-            Api { .. }
-            | TooLarge(_)
-            | TooManyNames(_)
-            | TooManyCalls(_)
-            | NativeHistogram
-            | UrlTooLong(_)
-            | TooLongForGet => true,
+            Api { .. } | TooLarge(_) | TooManyNames(_) | TooManyCalls(_) => true,
+            NativeHistogram | UrlTooLong(_) | TooLongForGet => true,
             Status(failure) => failure.is_too_long(),
             Failed(failure) => failure.may_be_the_query(),
             _ => false,

@@ -137,46 +137,26 @@ impl ErrorKind {
 
     /// Replaces all words of a peer by what `make` makes of them.
     pub(in crate::prometheus) fn with_words(mut self, make: impl Fn(String) -> String) -> ErrorKind {
+        use ErrorKind::*;
         let change = |words: &mut String| *words = make(std::mem::take(words));
         match &mut self {
-            ErrorKind::Api { error_type, message, .. } => {
+            Api { error_type, message, .. } => {
                 change(error_type);
                 change(message);
             }
-            ErrorKind::Failed(failure) => {
+            Failed(failure) => {
                 change(&mut failure.error_type);
                 change(&mut failure.message);
             }
-            ErrorKind::MissingData(words) | ErrorKind::Encoded(words) => change(words),
-            ErrorKind::NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
-            ErrorKind::Status(failure) => failure.words_of_peer().for_each(change),
+            MissingData(words) | Encoded(words) => change(words),
+            NotPrometheus { found: Foreign::Other(Some(media_type)), .. } => change(media_type),
+            Status(failure) => failure.words_of_peer().for_each(change),
             // Whoever adds a variant must decide whether it can repeat a secret.
-            ErrorKind::NotPrometheus { .. }
-            | ErrorKind::NotAllowed
-            | ErrorKind::AddressUnknown(_)
-            | ErrorKind::AtProxy { .. }
-            | ErrorKind::Unconnected(_)
-            | ErrorKind::Unsent
-            | ErrorKind::Credentials(_)
-            | ErrorKind::UnsendableCredentials(_)
-            | ErrorKind::Closed
-            | ErrorKind::ReplicaDown
-            | ErrorKind::Timeout { .. }
-            | ErrorKind::Stalled(_)
-            | ErrorKind::TimeSpent(_)
-            | ErrorKind::TooLongForGet
-            | ErrorKind::NoTimeLeft(_)
-            | ErrorKind::NoWorker { .. }
-            | ErrorKind::Silent(_)
-            | ErrorKind::NoMemory(_)
-            | ErrorKind::ProxyStatus(_)
-            | ErrorKind::WrongType
-            | ErrorKind::UrlTooLong(_)
-            | ErrorKind::TooLarge(_)
-            | ErrorKind::TooManyNames(_)
-            | ErrorKind::TooManyCalls(_)
-            | ErrorKind::Damaged(_)
-            | ErrorKind::NativeHistogram => {}
+            NotPrometheus { .. } | NotAllowed | AddressUnknown(_) | AtProxy { .. } | Unconnected(_) | Unsent => {}
+            Credentials(_) | UnsendableCredentials(_) | Closed | ReplicaDown | Timeout { .. } | Stalled(_) => {}
+            TimeSpent(_) | TooLongForGet | NoTimeLeft(_) | NoWorker { .. } | Silent(_) | NoMemory(_) => {}
+            ProxyStatus(_) | WrongType | UrlTooLong(_) | TooLarge(_) | TooManyNames(_) | TooManyCalls(_) => {}
+            Damaged(_) | NativeHistogram => {}
         }
         self
     }
@@ -240,10 +220,7 @@ impl ErrorKind {
 
     /// Whether the upstream sent a response of any kind.
     pub(in crate::prometheus) fn is_response(&self) -> bool {
-        use ErrorKind::{
-            Api, Damaged, Encoded, Failed, MissingData, NativeHistogram, NotPrometheus, Status, TooLarge, TooManyNames,
-            WrongType,
-        };
+        use ErrorKind::*;
         match self {
             Status(_) | Api { .. } | Failed(_) | Encoded(_) | WrongType => true,
             TooLarge(_) | TooManyNames(_) | MissingData(_) | Damaged(_) | NativeHistogram => true,

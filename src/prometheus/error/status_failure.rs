@@ -20,12 +20,18 @@ pub struct StatusFailure {
     pub status: u16,
     /// What it means.
     pub meaning: StatusMeaning,
+    /// The schemes of the challenges, if the status is about credentials.
+    pub challenges: Vec<String>,
+    /// When to try again, if that may help and the response says so.
+    pub retry_after: Option<RetryAfter>,
     /// Prometheus's own words about it, shortened.
     pub words: Option<String>,
     /// Whether the upstream, and thus its credentials, is defined in the upstreams file.
     pub is_named: bool,
     /// Whether calls are signed for Amazon.
     pub is_signed: bool,
+    /// Whether the mirror sent credentials.
+    pub has_credentials: bool,
 }
 
 /// What an HTTP status means.
@@ -35,19 +41,14 @@ pub enum StatusMeaning {
     OtherProtocol,
     /// 400 over https: it may require a client certificate.
     ClientCertificate,
-    /// 401, and the mirror sent no credentials. Contains the schemes of the challenges.
-    CredentialsRequired(Vec<String>),
-    /// 401, and the mirror sent credentials. Contains the schemes of the challenges.
-    CredentialsRefused(Vec<String>),
+    /// 401, and the mirror sent no credentials.
+    CredentialsRequired,
+    /// 401, and the mirror sent credentials.
+    CredentialsRefused,
     /// 401 of Mimir or Cortex: the mirror sent no tenant.
     TenantRequired,
     /// 403.
-    Denied {
-        /// Whether the mirror sent credentials.
-        has_credentials: bool,
-        /// The schemes of the challenges.
-        challenges: Vec<String>,
-    },
+    Denied,
     /// 407: a forward proxy requires credentials.
     ProxyCredentials,
     /// 511: a network on the way requires a login.
@@ -66,10 +67,10 @@ pub enum StatusMeaning {
     TooLong,
     /// 421: the server does not serve this host.
     Misdirected,
-    /// 429. Contains when to try again, if the response says so.
-    TooManyRequests(Option<RetryAfter>),
-    /// 5xx: reachable, but it cannot answer now. Contains when to try again, if the response says so.
-    Unavailable(Option<RetryAfter>),
+    /// 429.
+    TooManyRequests,
+    /// 5xx: reachable, but it cannot answer now.
+    Unavailable,
 }
 
 /// The body by which Mimir and Cortex say that the tenant is missing.
@@ -84,54 +85,47 @@ impl StatusFailure {
         body: Option<&str>,
     ) -> Option<StatusFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let retry_after = || text(RETRY_AFTER).and_then(RetryAfter::parse);
         let names_no_tenant = body.is_some_and(|body| body.trim() == NO_TENANT);
         let meaning = match status {
             300..=399 => StatusMeaning::Redirected(Redirect::of(text(LOCATION), context)),
             400 | 426 if !context.is_https => StatusMeaning::OtherProtocol,
             400 => StatusMeaning::ClientCertificate,
             401 if names_no_tenant => StatusMeaning::TenantRequired,
-            401 if context.has_credentials => StatusMeaning::CredentialsRefused(schemes(headers)),
-            401 => StatusMeaning::CredentialsRequired(schemes(headers)),
-            403 => StatusMeaning::Denied { has_credentials: context.has_credentials, challenges: schemes(headers) },
+            401 if context.has_credentials => StatusMeaning::CredentialsRefused,
+            401 => StatusMeaning::CredentialsRequired,
+            403 => StatusMeaning::Denied,
             404 => StatusMeaning::NoApi,
             407 => StatusMeaning::ProxyCredentials,
             405 | 501 => StatusMeaning::MethodRefused,
             408 => StatusMeaning::GaveUpWaiting,
             413 | 414 | 431 => StatusMeaning::TooLong,
             421 => StatusMeaning::Misdirected,
-            429 => StatusMeaning::TooManyRequests(retry_after()),
+            429 => StatusMeaning::TooManyRequests,
             402..=499 => StatusMeaning::OtherRefusal,
             511 => StatusMeaning::NetworkLogin,
-            500..=599 => StatusMeaning::Unavailable(retry_after()),
+            500..=599 => StatusMeaning::Unavailable,
             _ => return None,
         };
-        Some(StatusFailure { status, meaning, words: None, is_named: context.is_named, is_signed: context.is_signed })
+        let is_about_credentials = matches!(
+            meaning,
+            StatusMeaning::CredentialsRequired | StatusMeaning::CredentialsRefused | StatusMeaning::Denied
+        );
+        let may_be_retried = matches!(meaning, StatusMeaning::TooManyRequests | StatusMeaning::Unavailable);
+        Some(StatusFailure {
+            status,
+            meaning,
+            challenges: if is_about_credentials { schemes(headers) } else { Vec::new() },
+            retry_after: text(RETRY_AFTER).and_then(RetryAfter::parse).filter(|_| may_be_retried),
+            words: None,
+            is_named: context.is_named,
+            is_signed: context.is_signed,
+            has_credentials: context.has_credentials,
+        })
     }
 
     /// The words that the upstream wrote.
     pub(in crate::prometheus) fn words_of_peer(&mut self) -> impl Iterator<Item = &mut String> {
-        let challenges = match &mut self.meaning {
-            StatusMeaning::CredentialsRequired(challenges)
-            | StatusMeaning::CredentialsRefused(challenges)
-            | StatusMeaning::Denied { challenges, .. } => challenges.as_mut_slice(),
-            // A redirect shows only what `Redirect` allows.
-            StatusMeaning::Redirected(_)
-            | StatusMeaning::OtherProtocol
-            | StatusMeaning::ClientCertificate
-            | StatusMeaning::TenantRequired
-            | StatusMeaning::ProxyCredentials
-            | StatusMeaning::NetworkLogin
-            | StatusMeaning::OtherRefusal
-            | StatusMeaning::NoApi
-            | StatusMeaning::MethodRefused
-            | StatusMeaning::GaveUpWaiting
-            | StatusMeaning::TooLong
-            | StatusMeaning::Misdirected
-            | StatusMeaning::TooManyRequests(_)
-            | StatusMeaning::Unavailable(_) => &mut [],
-        };
-        challenges.iter_mut().chain(&mut self.words)
+        self.challenges.iter_mut().chain(&mut self.words)
     }
 
     /// Whether the query is too long for the server or the proxy in front of it.
@@ -143,12 +137,10 @@ impl StatusFailure {
     pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self.meaning {
             StatusMeaning::OtherProtocol => "wrong_protocol",
-            StatusMeaning::CredentialsRequired(_) => "credentials_required",
-            StatusMeaning::CredentialsRefused(_) => "credentials_refused",
+            StatusMeaning::CredentialsRequired => "credentials_required",
+            StatusMeaning::CredentialsRefused => "credentials_refused",
             StatusMeaning::TenantRequired => "tenant_required",
-            StatusMeaning::Denied { .. } | StatusMeaning::ProxyCredentials | StatusMeaning::NetworkLogin => {
-                "access_denied"
-            }
+            StatusMeaning::Denied | StatusMeaning::ProxyCredentials | StatusMeaning::NetworkLogin => "access_denied",
             StatusMeaning::ClientCertificate | StatusMeaning::OtherRefusal => "request_refused",
             StatusMeaning::Redirected(_) => "redirected",
             StatusMeaning::NoApi => "api_not_found",
@@ -156,8 +148,8 @@ impl StatusFailure {
             StatusMeaning::GaveUpWaiting => "request_timeout",
             StatusMeaning::TooLong => "query_too_long",
             StatusMeaning::Misdirected => "misdirected",
-            StatusMeaning::TooManyRequests(_) => "too_many_requests",
-            StatusMeaning::Unavailable(_) => "unavailable",
+            StatusMeaning::TooManyRequests => "too_many_requests",
+            StatusMeaning::Unavailable => "unavailable",
         }
     }
 
@@ -176,13 +168,13 @@ impl StatusFailure {
             StatusMeaning::OtherProtocol | StatusMeaning::ClientCertificate => {
                 "refuses the request without looking at the query"
             }
-            StatusMeaning::CredentialsRequired(_) => "requires credentials, but the mirror sent none",
-            StatusMeaning::CredentialsRefused(_) if self.is_named => {
+            StatusMeaning::CredentialsRequired => "requires credentials, but the mirror sent none",
+            StatusMeaning::CredentialsRefused if self.is_named => {
                 "refuses the credentials that the upstreams file gives it"
             }
-            StatusMeaning::CredentialsRefused(_) => "refuses the credentials of the url",
+            StatusMeaning::CredentialsRefused => "refuses the credentials of the url",
             StatusMeaning::TenantRequired => "requires a tenant, but the mirror sent none",
-            StatusMeaning::Denied { .. } => "denies access",
+            StatusMeaning::Denied => "denies access",
             StatusMeaning::ProxyCredentials => "is a forward proxy that requires its own credentials, or is behind one",
             StatusMeaning::NetworkLogin => "cannot be reached: a network on the path requires a login",
             StatusMeaning::Redirected(_) => "redirects",
@@ -192,20 +184,16 @@ impl StatusFailure {
             StatusMeaning::GaveUpWaiting => "did not receive the whole query in time",
             StatusMeaning::TooLong => "refuses the query because it is too long",
             StatusMeaning::Misdirected => "does not serve this host",
-            StatusMeaning::TooManyRequests(_) => "refuses the query because of a rate limit",
-            StatusMeaning::Unavailable(_) => "is reachable, but unavailable",
+            StatusMeaning::TooManyRequests => "refuses the query because of a rate limit",
+            StatusMeaning::Unavailable => "is reachable, but unavailable",
         }
     }
 
     /// What the text says in brackets after the status.
     fn details(&self) -> String {
-        match &self.meaning {
-            StatusMeaning::CredentialsRequired(challenges)
-            | StatusMeaning::CredentialsRefused(challenges)
-            | StatusMeaning::Denied { challenges, .. } => listed(challenges),
-            StatusMeaning::TooManyRequests(after) | StatusMeaning::Unavailable(after) => again(after.as_ref()),
+        match self.meaning {
             StatusMeaning::TenantRequired => format!(": {NO_TENANT}"),
-            _ => String::new(),
+            _ => listed(&self.challenges) + &again(self.retry_after.as_ref()),
         }
     }
 
@@ -219,10 +207,10 @@ impl StatusFailure {
                 ": it may require a client certificate (cert_file and key_file in tls_config of the upstreams file), refuse the \
                  one it got, or get http from a proxy in front of it; look at its log"
             }
-            StatusMeaning::CredentialsRequired(challenges) => how_to_give_credentials(self.is_named, challenges),
-            StatusMeaning::CredentialsRefused(challenges) => how_to_correct_credentials(self.is_named, challenges),
-            StatusMeaning::Denied { has_credentials, challenges } => {
-                how_to_allow(self.is_named, self.is_signed, *has_credentials, challenges)
+            StatusMeaning::CredentialsRequired => how_to_give_credentials(self.is_named, &self.challenges),
+            StatusMeaning::CredentialsRefused => how_to_correct_credentials(self.is_named, &self.challenges),
+            StatusMeaning::Denied => {
+                how_to_allow(self.is_named, self.is_signed, self.has_credentials, &self.challenges)
             }
             StatusMeaning::TenantRequired => {
                 "; give it the header X-Scope-OrgID with http_headers in the --upstreams-file of this mirror"
@@ -257,10 +245,10 @@ impl StatusFailure {
             StatusMeaning::Misdirected => {
                 "; in the Connection Details, give the host name for which the server is configured"
             }
-            StatusMeaning::TooManyRequests(_) => {
+            StatusMeaning::TooManyRequests => {
                 "; try again later or send fewer queries, or raise the rate limit of Prometheus or of the proxy in front of it"
             }
-            StatusMeaning::Unavailable(_) => {
+            StatusMeaning::Unavailable => {
                 "; it may be starting, or the proxy in front of it does not reach it: try again in some minutes; if the error \
                  persists, look at the log of Prometheus"
             }
