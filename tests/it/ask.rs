@@ -244,7 +244,7 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     drop(mirror);
     let gone = program(&through).env("API_KEY", API_KEY).output().unwrap();
     assert_eq!(gone.status.code(), Some(1));
-    assert!(stderr(&gone).contains("does not answer"), "{}", stderr(&gone));
+    assert!(stderr(&gone).contains("does not respond"), "{}", stderr(&gone));
 }
 
 #[test]
