@@ -60,7 +60,7 @@ pub struct Settings {
     pub memory_budget_bytes: usize,
     /// How long the mirror accepts new requests after SIGTERM or SIGINT, at most an hour.
     pub shutdown_delay: Duration,
-    /// How long requests in flight may take after that, at most an hour.
+    /// How long requests in flight may take after `shutdown_delay`, at most an hour.
     pub shutdown_grace: Duration,
     /// The lowest level that is logged.
     pub log_level: LevelFilter,

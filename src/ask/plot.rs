@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn points_are_joined_but_across_gaps() {
+    fn neighbours_are_joined_unless_there_is_a_gap_between_them() {
         let dots =
             |points: &[(i64, f64)]| plot(points).lines().nth(4).unwrap().chars().skip(14).filter(|c| *c != ' ').count();
         let steady: Vec<(i64, f64)> = (0..10).map(|nth| (nth * 60_000, 3.0)).collect();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_points_are_drawn_or_left_out() {
+    fn a_plot_needs_two_times_and_bears_any_value() {
         assert_eq!(plot(&[]), "");
         assert_eq!(plot(&[(5, 1.0)]), "");
         assert!(plot(&[(0, 3.0), (9, 3.0)]).contains('┤'));

@@ -5,13 +5,9 @@ use std::fmt::Write;
 use super::ask_flags::{ASK_FLAGS, AskFlag};
 use super::table::{ASK, CHECK, Fallback, SUBCOMMANDS, Setting, Subcommand, TABLE, UPSTREAMS};
 
-/// The settings that `ask` accepts, too.
+/// The settings that say how upstreams and mirrors are reached. `ask` and `check` use them, too.
 pub(super) const SHARED: [&str; 8] =
     ["api-key", "api-key-file", "allow-upstream", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
-
-/// The settings that `check` uses. It accepts all settings, so that it can be given those of the mirror.
-const USED_BY_CHECK: [&str; 9] =
-    ["api-key", "api-key-file", "port", "listen", "upstreams-file", "ca-path", "proxy", "proxy-file", "no-proxy"];
 
 /// The width of the help in characters.
 const COLUMNS: usize = 100;
@@ -87,23 +83,23 @@ pub(super) fn of_subcommand(Subcommand { name, usage, help, .. }: &Subcommand) -
     for paragraph in *help {
         let _ = writeln!(text, "\n{}", wrapped(paragraph, ""));
     }
-    let shared: &[&str] = match *name {
+    let shared = match *name {
         ASK => {
             let _ = writeln!(text, "\nExamples:\n\n{EXAMPLES}");
             for AskFlag { flag, value, help } in &ASK_FLAGS {
                 let _ = writeln!(text, "{}\n{}", format!("  --{flag} {value}").trim_end(), wrapped(help, INDENT));
             }
-            &SHARED
+            SHARED.to_vec()
         }
         CHECK => {
             let _ = writeln!(text, "\n  --{UPSTREAMS}\n{}", wrapped(UPSTREAMS_HELP, INDENT));
-            &USED_BY_CHECK
+            [&["port", "listen"], &SHARED[..]].concat()
         }
         _ => return text,
     };
     let same = format!(
         "These flags mean the same as for the server; prometheusmirror --help describes them: {}.",
-        dashed(shared, ", ")
+        dashed(&shared, ", ")
     );
     let _ = writeln!(text, "\n{}", wrapped(&same, ""));
     text
