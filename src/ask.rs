@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{Access, DEFAULT_TIMEOUT_MS, Gateway, Prepared, RequestHead, Routed, now_ms};
+use crate::api::{Access, DEFAULT_TIMEOUT, Gateway, Prepared, RequestHead, Routed, now_ms};
 use crate::check;
 use crate::error::{EXPLAIN_HEADER, KEY_HEADER};
 use crate::key::{ApiKey, BadKeyFile, CurrentKey};
@@ -34,13 +34,13 @@ const MEMORY_BYTES: usize = 256 << 20;
 /// The maximum length of a request body from a file.
 const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
-/// How long a query runs before progress is shown, and the interval after that.
-const UNHURRIED: Duration = Duration::from_secs(1);
+/// How long a query runs before progress is shown, and how often it is shown again.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much longer than its timeout a query may take.
-const LATENESS: Duration = Duration::from_secs(5);
+/// How much longer than the timeout of its request `ask` waits for a running mirror.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 
-/// The maximum length of a response. It suffices for a million points.
+/// The maximum length of a response. A million points are shorter.
 const MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 /// Why a query could not be sent.
@@ -52,7 +52,7 @@ pub enum AskError {
     Reach(BadReach),
     /// The API key file is unusable.
     KeyFile(BadKeyFile),
-    /// The mirror does not answer.
+    /// The mirror does not respond.
     Mirror {
         /// Its address.
         url: String,
@@ -63,7 +63,7 @@ pub enum AskError {
 
 impl AskError {
     /// Whether the command line is wrong.
-    pub fn is_of_flags(&self) -> bool {
+    pub fn is_usage_error(&self) -> bool {
         matches!(self, AskError::Flags(_))
     }
 }
@@ -77,7 +77,7 @@ impl fmt::Display for AskError {
             AskError::Mirror { url, reason } => {
                 write!(
                     f,
-                    "the mirror at {url} does not answer: {reason}; see whether it listens there, and what it logs"
+                    "the mirror at {url} does not respond: {reason}; see whether it listens there, and what it logs"
                 )
             }
         }
@@ -122,8 +122,9 @@ pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
 /// # Errors
 /// If there is no response.
 fn post(mirror: &str, request: &AskRequest, key: Option<&ApiKey>, explains: bool) -> Result<(u16, Vec<u8>), AskError> {
-    let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64().unwrap_or(DEFAULT_TIMEOUT_MS);
-    let agent = check::agent(Duration::from_millis(timeout_ms) + LATENESS);
+    let timeout_ms = request.body["connectionDetails"]["requestTimeout"].as_u64();
+    let timeout = timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
+    let agent = check::agent(timeout + TIMEOUT_MARGIN);
     let shown = mirror.split('@').next_back().unwrap_or_default().to_owned();
     let failed = |error: ureq::Error| AskError::Mirror { url: shown.clone(), reason: error.to_string() };
     let mut call = agent.post(format!("{}{}", mirror.trim_end_matches('/'), request.path));
@@ -160,7 +161,7 @@ fn run_here(settings: &ReachSettings, request: &AskRequest, explains: bool) -> R
     Ok((reply.status, reply.body))
 }
 
-/// Does something. If it takes long and `is_shown`, shows the elapsed seconds on standard error.
+/// Runs `act`. If it takes more than a second and `is_shown`, shows the elapsed seconds on standard error.
 fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
     if !is_shown {
         return act();
@@ -169,7 +170,7 @@ fn with_progress<T>(is_shown: bool, act: impl FnOnce() -> T) -> T {
     let progress = thread::spawn(move || {
         let begun = Instant::now();
         let mut has_shown = false;
-        while is_done.recv_timeout(UNHURRIED) == Err(RecvTimeoutError::Timeout) {
+        while is_done.recv_timeout(PROGRESS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             eprint!("\r{} s ...", begun.elapsed().as_secs());
             has_shown = true;
         }

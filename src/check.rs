@@ -13,11 +13,11 @@ use crate::error::KEY_HEADER;
 use crate::key::BadKeyFile;
 use crate::settings::{Check, KeySource};
 
-/// How long the response may take. Health checks often have a timeout of 5 s.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The timeout of the request. Health checks often have one of 5 s.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The path that is requested if the URL has none.
-const READY: &str = "/-/ready";
+/// The path if the URL has none.
+const READY_PATH: &str = "/-/ready";
 
 /// Why a mirror does not pass.
 #[derive(Debug)]
@@ -57,18 +57,21 @@ impl fmt::Display for CheckError {
             }
             CheckError::KeyFile(bad) => write!(f, "{bad}"),
             CheckError::Unreachable { url, reason } => {
-                write!(f, "{url} does not answer: {reason}; see whether a mirror listens there, and what it logs")
+                write!(f, "{url} does not respond: {reason}; see whether a mirror listens there, and what it logs")
             }
             CheckError::Status { url, status } => {
-                write!(f, "{url} answers {status} instead of 200: the mirror there is shutting down, or it is none")
+                write!(
+                    f,
+                    "{url} responds with {status} instead of 200: the mirror there is shutting down, or it is another program"
+                )
             }
             CheckError::ApiKey { url, has_one } => {
                 let what = if *has_one { "another key than" } else { "no key instead of" };
                 write!(
                     f,
-                    "{url} answers with {what} the one given here: it may not have taken over a new one yet, or "
-                )?;
-                f.write_str("another program answers there")
+                    "{url} responds with {what} the one given here: the mirror there may not have read a new key yet, or it is \
+                     another program"
+                )
             }
         }
     }
@@ -85,7 +88,7 @@ impl std::error::Error for CheckError {}
 pub fn run(check: &Check) -> Result<String, CheckError> {
     let url = url_of(&check.url)?;
     let key = check.api_key.as_ref().map(KeySource::read_once).transpose().map_err(CheckError::KeyFile)?;
-    let mut request = agent(PATIENCE).get(&url);
+    let mut request = agent(TIMEOUT).get(&url);
     if let Some(key) = &key {
         // A mirror that requires the key sends it only in replies to requests with the key.
         request = request.header(KEY_HEADER, key.reveal());
@@ -98,9 +101,9 @@ pub fn run(check: &Check) -> Result<String, CheckError> {
     if status != 200 {
         return Err(CheckError::Status { url, status });
     }
-    let Some(key) = key else { return Ok(format!("{url} answers 200")) };
+    let Some(key) = key else { return Ok(format!("{url} responds with 200")) };
     match response.headers().get(KEY_HEADER).map(|value| value.to_str().unwrap_or_default()) {
-        Some(shown) if key.is(shown) => Ok(format!("{url} answers 200 with the right key")),
+        Some(shown) if key.is(shown) => Ok(format!("{url} responds with 200 and the right key")),
         shown => Err(CheckError::ApiKey { url, has_one: shown.is_some() }),
     }
 }
@@ -124,7 +127,7 @@ fn url_of(text: &str) -> Result<String, CheckError> {
         return Err(CheckError::Url);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path == "/" { READY } else { path };
+    let path = if path == "/" { READY_PATH } else { path };
     Ok(format!("{scheme}://{authority}{path}"))
 }
 

@@ -86,7 +86,7 @@ pub const EXPLAIN_HEADER: &str = "X-MIRROR-EXPLAIN";
 pub const RETRY_AFTER_S: u32 = 1;
 
 impl Error {
-    /// For a request that is refused before its content is looked at: the HTTP status, the code, and the summary.
+    /// The HTTP status, the code and the summary of a request that is refused as HTTP, because of its head, its body or the load.
     fn refusal(&self) -> Option<(u16, &'static str, &'static str)> {
         Some(match self {
             Error::BadRequest(_) | Error::BadFraming(_) => (400, "bad_request", "Bad request."),
@@ -114,7 +114,7 @@ impl Error {
         self.refusal().map_or(500, |(status, ..)| status)
     }
 
-    /// The code of a request that was refused before its content was looked at: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
+    /// The code of a request that was refused as HTTP: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
     pub fn rejection(&self) -> Option<&'static str> {
         self.refusal().map(|(_, code, _)| code)
     }

@@ -41,10 +41,7 @@
 //!
 //! Each file begins with a comment that says what it owns. `cargo doc --document-private-items` lists the files of each folder.
 //!
-//! # The way of a request
-//!
-//! listener → exchange → api (route) → body → api (wire → model) → pool → api (handler) → compute → prometheus → compute → wire →
-//! reply. docs/architecture.md draws and explains it.
+//! docs/architecture.md draws and explains the way of a request through them.
 //!
 //! # Who may import whom
 //!

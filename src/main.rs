@@ -56,7 +56,7 @@ fn show_response(response: Result<AskOutput, AskError>) -> ExitCode {
             error.map_or(ExitCode::SUCCESS, |error| fail(error, FAILURE))
         }
         Err(error) => {
-            let code = if error.is_of_flags() { BAD_SETTING } else { FAILURE };
+            let code = if error.is_usage_error() { BAD_SETTING } else { FAILURE };
             fail(error, code)
         }
     }

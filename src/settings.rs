@@ -6,6 +6,7 @@ pub mod allocator;
 mod ask_flags;
 mod command_line;
 mod given;
+mod help;
 mod shell;
 mod table;
 
@@ -23,7 +24,7 @@ use crate::key::{ApiKey, BadKeyFile, CurrentKey};
 use crate::log::LogFormat;
 use crate::prometheus::{Allowlist, AwsEnvironment, NoProxy, Proxy};
 
-use command_line::{CommandLine, bad_words};
+use command_line::CommandLine;
 use given::GivenSettings;
 use table::{ASK, CHECK, COMPLETIONS, MANUAL, UPSTREAMS, UPSTREAMS_FILE};
 
@@ -59,7 +60,7 @@ pub struct Settings {
     pub memory_budget_bytes: usize,
     /// How long the mirror accepts new requests after SIGTERM or SIGINT, at most an hour.
     pub shutdown_delay: Duration,
-    /// How long requests in flight may take after that, at most an hour.
+    /// How long requests in flight may take after `shutdown_delay`, at most an hour.
     pub shutdown_grace: Duration,
     /// The lowest level that is logged.
     pub log_level: LevelFilter,
@@ -138,7 +139,7 @@ pub enum Command {
     Serve(Box<Settings>),
     /// Check whether a mirror is ready.
     Check(Check),
-    /// Check whether the named upstreams answer.
+    /// Check whether the named upstreams respond.
     CheckUpstreams(Box<ReachSettings>),
     /// Send a query and show the response.
     Ask(Box<AskCommand>),
@@ -178,36 +179,34 @@ pub fn from_process() -> Result<Command, BadSetting> {
 }
 
 fn resolve(parser: Parser, variable: impl Fn(&str) -> Option<OsString>) -> Result<Command, BadSetting> {
-    let CommandLine { words, flags, ask_flags, has_upstreams, shown } = CommandLine::read(parser)?;
+    let CommandLine { subcommand, operands, flags, ask_flags, has_upstreams, shown } = CommandLine::read(parser)?;
     if let Some(text) = shown {
         return Ok(Command::Show(text));
     }
     let given = GivenSettings { flags, variable };
     let api_key = given.api_key()?;
-    match words.as_slice() {
-        [word] if has_upstreams && word == CHECK => Ok(Command::CheckUpstreams(Box::new(given.reach()?))),
-        [word, _] if has_upstreams && word == CHECK => Err(BadSetting(format!(
+    let name = subcommand.map(|subcommand| subcommand.name);
+    if has_upstreams && name != Some(CHECK) {
+        return Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}")));
+    }
+    match (name, operands.as_slice()) {
+        (None, _) => Ok(Command::Serve(Box::new(given.all(api_key)?))),
+        (Some(CHECK), []) if has_upstreams => Ok(Command::CheckUpstreams(Box::new(given.reach()?))),
+        (Some(CHECK), _) if has_upstreams => Err(BadSetting(format!(
             "check --{UPSTREAMS} takes no further word: give the file with --{}",
             UPSTREAMS_FILE.flag
         ))),
-        _ if has_upstreams => {
-            Err(BadSetting(format!("--{UPSTREAMS} goes with check: prometheusmirror check --{UPSTREAMS}")))
-        }
-        [] => Ok(Command::Serve(Box::new(given.all(api_key)?))),
-        [word] if word == ASK => {
-            Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: given.reach()?, api_key })))
-        }
-        [word, url @ ..] if word == CHECK && url.len() <= 1 => {
+        (Some(CHECK), []) => {
             let (listen, port) = given.listen()?;
-            let url = match url {
-                [url] => url.to_string_lossy().into_owned(),
-                _ => local_url(listen, port)?,
-            };
-            Ok(Command::Check(Check { url, api_key }))
+            Ok(Command::Check(Check { url: local_url(listen, port)?, api_key }))
         }
-        [word, shell] if word == COMPLETIONS => shell::completions(shell).map(Command::Show),
-        [word] if word == MANUAL => Ok(Command::Show(shell::manual())),
-        _ => Err(bad_words(&words)),
+        (Some(CHECK), [url]) => Ok(Command::Check(Check { url: url.to_string_lossy().into_owned(), api_key })),
+        (Some(ASK), []) => Ok(Command::Ask(Box::new(AskCommand { flags: ask_flags, reach: given.reach()?, api_key }))),
+        (Some(COMPLETIONS), words) => shell::completions(words).map(Command::Show),
+        (Some(MANUAL), []) => Ok(Command::Show(help::manual())),
+        (Some(name), _) => {
+            Err(BadSetting(format!("there is a value without a flag behind {name}; {name} --help describes {name}")))
+        }
     }
 }
 
@@ -321,7 +320,7 @@ mod tests {
         check(&[], &[], &["--api-key or API_KEY must be given"]);
         check(&[], &[("API_KEY", "")], &["--api-key or API_KEY must be given"]);
         check(&[], &[], &["--api-key-file or API_KEY_FILE"]);
-        check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "choose one"]);
+        check(&["--api-key-file", "f"], &[key], &["API_KEY and --api-key-file", "give only one"]);
         check(&["--require-api-key", "yes"], &[key], &["--require-api-key must be true or false", "\"yes\""]);
         check(&["--explorer", "off"], &[key], &["--explorer must be true or false", "\"off\""]);
         check(&["--allow-upstream", "a,/8"], &[key], &["--allow-upstream must be", "10.0.0.0/8", "not \"/8\""]);
@@ -330,7 +329,7 @@ mod tests {
         for (flag, secret) in [("--allow-upstream", "http://u:hush@x"), ("--no-proxy", "a,http://u:hush,hush@x")] {
             check(&[flag, secret], &[key, proxy], &[flag, "10.0.0.0/8", "is not shown"]);
         }
-        check(&["--proxy-file", "f"], &[key, proxy], &["PROXY and --proxy-file are given both", "choose one"]);
+        check(&["--proxy-file", "f"], &[key, proxy], &["PROXY and --proxy-file exclude each other", "give only one"]);
         check(&["--proxy", "/run/proxy"], &[key], &["--proxy must be a URL", "is not shown"]);
         check(&["--queue-size", "-1"], &[key], &["--queue-size must be", "100000", "\"-1\""]);
         check(&["--memory-budget-mib", "15"], &[key], &["--memory-budget-mib must be", "65536", "\"15\""]);
@@ -391,8 +390,13 @@ mod tests {
     #[test]
     fn help_lists_every_setting() {
         let Ok(Command::Show(help)) = resolved(&["--help"], &[]) else { panic!("no help") };
+        let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for setting in TABLE {
-            assert!(help.contains(setting.flag) && help.contains(setting.variable) && help.contains(setting.help));
+            let (flag, variable) = (setting.flag, setting.variable);
+            assert!(
+                help.contains(&format!("\n  --{flag}, {variable} (")) && unwrapped.contains(setting.help),
+                "{flag}: {help}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ the older form of the second. Errors never repeat the value.
     {{- if not $text -}}
         {{- printf (print
             "global.apiKey is missing, the Api Key of the datasource in StackState: give it with helm %s "
-            "%s CHART --set global.apiKey=API_KEY, or name a Secret that contains it with --set "
+            "%s CHART --set global.apiKey=choose-a-key, or name a Secret that contains it with --set "
             "global.apiKeyFromSecret=NAME"
         ) (.Release.IsUpgrade | ternary "upgrade" "install") .Release.Name | fail -}}
     {{- else if or (gt (len $text) 1024) (not (regexMatch "^[!-~]+$" $text)) -}}

@@ -181,8 +181,8 @@ fi
 # The path of the chart, seen from the folder in which this was called.
 [ "$started" = "$bundle" ] && chart=./$chart || chart="'$bundle/$chart'"
 echo
-echo "$target is ready. The following command installs the mirror. Replace API_KEY with a key of your choice,"
+echo "$target is ready. The following command installs the mirror. Replace choose-a-key with a key of your choice,"
 echo "and monitoring by your namespace:"
 echo
 echo "helm upgrade --install prometheusmirror $chart --namespace monitoring --create-namespace" \
-    "${registry:+--set global.imageRegistry=$registry }--set global.apiKey=API_KEY"
+    "${registry:+--set global.imageRegistry=$registry }--set global.apiKey=choose-a-key"

@@ -10,7 +10,7 @@ use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsFi
 use crate::wire::scalar::Scalar;
 
 /// The timeout of a request if neither the Connection Details nor the upstream has one, in milliseconds.
-pub const DEFAULT_TIMEOUT_MS: u64 = 20_000;
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest `requestTimeout`, in milliseconds: ten minutes. Each waiting request holds a worker.
 pub(super) const MAX_TIMEOUT_MS: u64 = 600_000;
@@ -64,7 +64,7 @@ impl Datasource {
         let defaults = upstream.options().cloned().unwrap_or_default();
         let timeout = timeout_ms.map(Duration::from_millis).or(defaults.timeout);
         Ok(Datasource {
-            timeout: timeout.unwrap_or(Duration::from_millis(DEFAULT_TIMEOUT_MS)),
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
             nan: nan.or(defaults.nan).unwrap_or(NanInterpretation::None),
             scrape_interval_ms: interval_ms.map(|ms| ms as i64).or(defaults.scrape_interval_ms),
             partial: partial.or(defaults.partial).unwrap_or(PartialResponse::Deny),

@@ -105,7 +105,7 @@ pub struct Note {
     pub(super) calls: Option<Box<CallSummary>>,
     /// The error that the reply reports.
     pub(super) failure: Option<Failure>,
-    /// The code of a request that was refused before its content was looked at.
+    /// The code of a request that was refused as HTTP; see [`Error::rejection`].
     pub(super) rejection: Option<&'static str>,
 }
 

@@ -29,8 +29,8 @@ const DEFAULT_LAST_MS: i64 = 3_600_000;
 /// The length of buckets if none is given.
 const DEFAULT_BUCKET_MS: i64 = 60_000;
 
-/// A smaller number is a time in seconds, others are in milliseconds. It is the year 5138 in seconds, and 1973 in milliseconds.
-const LARGEST_SECONDS: i64 = 100_000_000_000;
+/// A smaller number is a time in seconds, any other one in milliseconds. As seconds, it is in the year 5138, else in 1973.
+const SMALLEST_MILLISECONDS: i64 = 100_000_000_000;
 
 /// The request that the flags describe. `has_names` says whether the mirror may have named upstreams: if it has only one, the
 /// request need not name it. `read` reads a file.
@@ -47,10 +47,11 @@ pub(super) fn from_flags(
     let [chosen] = given[..] else {
         let names = QUERY_FLAGS.map(|chosen| format!("--{chosen}")).join(", ");
         return Err(match given.len() {
-            0 => format!("say what to ask: one of {names}; ask --help has examples"),
+            0 => format!("there is no query: give one of {names}; ask --help has examples"),
             _ => format!("give one of {names}, not several"),
         });
     };
+    let times = times(flags, now_ms)?;
     if chosen == "request" {
         return from_file(flags, read);
     }
@@ -73,9 +74,9 @@ pub(super) fn from_flags(
     };
     match chosen {
         "test" => Ok(request(CONNECTION, "TestConnection", None)),
-        "names" => Ok(request(FIELD_NAME, "FieldNames", Some(field_query(flags, now_ms)?))),
+        "names" => Ok(request(FIELD_NAME, "FieldNames", Some(field_query(flags, times)?))),
         "values" => {
-            let mut query = field_query(flags, now_ms)?;
+            let mut query = field_query(flags, times)?;
             let field = flags.value("values").unwrap_or_default();
             query["field"] =
                 json!({"_type": "FieldDescriptor", "fieldName": field, "fieldType": "STRING", "classified": false});
@@ -83,7 +84,7 @@ pub(super) fn from_flags(
             set(&mut query, "offset", number(flags, "offset")?);
             Ok(request(FIELD_VALUE, "FieldValues", Some(query)))
         }
-        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, chosen, now_ms)?))),
+        _ => Ok(request(METRIC, "Metrics", Some(metric_query(flags, chosen, times)?))),
     }
 }
 
@@ -119,7 +120,7 @@ fn details(flags: &AskFlags) -> Result<Option<Value>, String> {
     match (flags.value("url"), flags.value("upstream")) {
         (Some(url), None) => details["url"] = json!(url),
         (None, Some(name)) => details["upstream"] = json!(name),
-        (Some(_), Some(_)) => return Err("--url and --upstream are given both: choose one".to_owned()),
+        (Some(_), Some(_)) => return Err("--url and --upstream exclude each other: give only one".to_owned()),
         (None, None) => return Ok(None),
     }
     with_options(flags, details).map(Some)
@@ -133,20 +134,18 @@ fn with_options(flags: &AskFlags, mut details: Value) -> Result<Value, String> {
     Ok(details)
 }
 
-fn field_query(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
-    let mut query = times(flags, now_ms)?;
+fn field_query(flags: &AskFlags, mut query: Value) -> Result<Value, String> {
     query["conditions"] = Value::Array(labels(flags)?);
     set(&mut query, "limit", number(flags, "limit")?);
     Ok(query)
 }
 
-fn metric_query(flags: &AskFlags, chosen: &str, now_ms: i64) -> Result<Value, String> {
+fn metric_query(flags: &AskFlags, chosen: &str, mut query: Value) -> Result<Value, String> {
     let key = match chosen {
         "gauge" => "__gauge__",
         "counter" => "__counter__",
         _ => "~",
     };
-    let mut query = times(flags, now_ms)?;
     let source = condition(key, json!({"_type": "StringValue", "value": flags.value(chosen)}));
     query["conditions"] = [vec![source], labels(flags)?].concat().into();
     query["latestFirst"] = json!(flags.has("latest-first"));
@@ -163,10 +162,14 @@ fn metric_query(flags: &AskFlags, chosen: &str, now_ms: i64) -> Result<Value, St
     Ok(query)
 }
 
+/// A query with nothing but its time range.
+///
+/// # Errors
+/// If a flag of the time range is wrong. It is refused with any query, although some ignore the range.
 fn times(flags: &AskFlags, now_ms: i64) -> Result<Value, String> {
     let end = time(flags, "end")?.unwrap_or(now_ms);
     let start = match (time(flags, "start")?, duration(flags, "last")?) {
-        (Some(_), Some(_)) => return Err("--start and --last are given both: choose one".to_owned()),
+        (Some(_), Some(_)) => return Err("--start and --last exclude each other: give only one".to_owned()),
         (Some(start), None) => start,
         (None, last) => (end - last.unwrap_or(DEFAULT_LAST_MS)).max(1),
     };
@@ -242,7 +245,7 @@ fn time(flags: &AskFlags, flag: &str) -> Result<Option<i64>, String> {
 
 fn time_ms(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse::<i64>() {
-        return (number >= 0).then(|| if number < LARGEST_SECONDS { number * 1_000 } else { number });
+        return (number >= 0).then(|| if number < SMALLEST_MILLISECONDS { number * 1_000 } else { number });
     }
     DateTime::parse_ms(text)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, iter, thread};
 
+use crate::api::DEFAULT_TIMEOUT;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::model::query::PartialResponse;
@@ -13,9 +14,6 @@ use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, TRIVIAL_QUERY, Upstream};
 use crate::reach::{self, BadReach};
 use crate::settings::ReachSettings;
-
-/// The timeout of an upstream whose definition has none.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many upstreams are tested at the same time.
 const MAX_AT_A_TIME: usize = 16;
@@ -50,7 +48,7 @@ impl std::error::Error for UpstreamsError {}
 pub struct Report {
     /// A line for each upstream, or for each replica of an upstream that has several.
     pub lines: String,
-    /// Whether all of them answer.
+    /// Whether all of them respond.
     pub is_good: bool,
 }
 
@@ -97,7 +95,7 @@ fn in_order<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
 }
 
 fn test(client: &Client, upstream: &Upstream) -> Result<(), crate::prometheus::Error> {
-    let timeout = upstream.options().and_then(|options| options.timeout).unwrap_or(PATIENCE);
+    let timeout = upstream.options().and_then(|options| options.timeout).unwrap_or(DEFAULT_TIMEOUT);
     let deadline = Deadline::new(Instant::now(), timeout);
     let memory = MemoryBudget::new(MEMORY_BYTES).query(deadline.instant());
     let trace = Arc::new(Trace::new("check".into(), None, None));

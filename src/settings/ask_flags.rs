@@ -50,13 +50,13 @@ pub static ASK_FLAGS: [AskFlag; 30] = [
     flag(
         "label",
         "NAME=VALUE",
-        "Only series with this label. Repeat the flag for several labels; repeat a name for several values.",
+        "Only series with this label. Repeat the flag for several labels, and the name for several values of a label.",
     ),
     flag("request", "FILE", "Send a request body as StackState sends it, from a file, or from standard input with -."),
     flag(
         "last",
         "DURATION",
-        "Length of the time range, which ends at --end, such as 15m, 6h or 7d. Default: 1h, unless --start is given.",
+        "Length of the time range, such as 15m. The range ends at --end. Default: 1h, unless --start is given.",
     ),
     flag("start", "TIME", "Start time: RFC 3339, or seconds or milliseconds since the epoch."),
     flag("end", "TIME", "End time, in the same form. Default: now."),

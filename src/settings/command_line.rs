@@ -7,14 +7,15 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::BadSetting;
 use super::ask_flags::{AskFlag, AskFlags};
-use super::shell;
-use super::table::{ASK, CHECK, COMPLETIONS, MANUAL, SUBCOMMANDS, TABLE, UPSTREAMS};
+use super::help;
+use super::table::{ASK, SUBCOMMANDS, Subcommand, TABLE, UPSTREAMS};
 
 /// A parsed command line.
 #[derive(Default)]
 pub(super) struct CommandLine {
-    /// The subcommand and its operands.
-    pub(super) words: Vec<OsString>,
+    pub(super) subcommand: Option<&'static Subcommand>,
+    /// The words behind the subcommand that belong to no flag.
+    pub(super) operands: Vec<OsString>,
     /// The settings that are given as flags, by flag.
     pub(super) flags: HashMap<&'static str, String>,
     pub(super) ask_flags: AskFlags,
@@ -28,17 +29,17 @@ impl CommandLine {
     /// Reads a command line.
     ///
     /// # Errors
-    /// If a flag is unknown or lacks its value.
+    /// If a flag or the subcommand is unknown, or a flag lacks its value.
     pub(super) fn read(mut parser: Parser) -> Result<CommandLine, BadSetting> {
         let mut line = CommandLine::default();
         while let Some(arg) = parser.next().map_err(|error| BadSetting(error.to_string()))? {
             match arg {
                 Arg::Long("help") | Arg::Short('h') => {
-                    line.shown = Some(if line.is_for(ASK) { shell::ask_help() } else { shell::help() });
+                    line.shown = Some(line.subcommand.map_or_else(help::of_program, help::of_subcommand));
                     break;
                 }
                 Arg::Long("version") | Arg::Short('V') => {
-                    line.shown = Some(shell::version());
+                    line.shown = Some(help::version());
                     break;
                 }
                 Arg::Long(UPSTREAMS) => line.has_upstreams = true,
@@ -46,20 +47,23 @@ impl CommandLine {
                     let name = name.to_owned();
                     line.take_flag(&name, &mut parser)?;
                 }
-                Arg::Value(word) => line.words.push(word),
+                Arg::Value(word) if line.subcommand.is_some() => line.operands.push(word),
+                Arg::Value(word) => {
+                    line.subcommand =
+                        Some(Subcommand::find(&word.to_string_lossy()).ok_or_else(|| unknown_word(&word))?);
+                }
                 Arg::Short(letter) => return Err(line.unknown(&format!("-{letter}"))),
             }
         }
         Ok(line)
     }
 
-    /// Whether the command line begins with this subcommand.
-    fn is_for(&self, subcommand: &str) -> bool {
-        self.words.first().is_some_and(|word| word == subcommand)
+    fn is_ask(&self) -> bool {
+        self.subcommand.is_some_and(|subcommand| subcommand.name == ASK)
     }
 
     fn take_flag(&mut self, name: &str, parser: &mut Parser) -> Result<(), BadSetting> {
-        if let Some(known) = AskFlag::find(name).filter(|_| self.is_for(ASK)) {
+        if let Some(known) = AskFlag::find(name).filter(|_| self.is_ask()) {
             let has_value = !known.value.is_empty();
             let value = if has_value { value_of(known.flag, known.value, parser)? } else { String::new() };
             self.ask_flags.add(known.flag, value);
@@ -74,7 +78,7 @@ impl CommandLine {
     }
 
     fn unknown(&self, flag: &str) -> BadSetting {
-        let help = if self.is_for(ASK) { "ask --help" } else { "--help" };
+        let help = if self.is_ask() { "ask --help" } else { "--help" };
         BadSetting(format!("there is no flag {flag}; {help} lists the flags"))
     }
 }
@@ -83,7 +87,7 @@ impl CommandLine {
 fn has_value_behind(parser: &mut Parser) -> bool {
     let is_value = |word: &OsStr| {
         let text = word.to_string_lossy();
-        !text.starts_with('-') && !SUBCOMMANDS.iter().any(|(subcommand, _)| text == *subcommand)
+        !text.starts_with('-') && Subcommand::find(&text).is_none()
     };
     match parser.try_raw_args() {
         Some(raw) => raw.peek().is_some_and(is_value),
@@ -98,20 +102,17 @@ fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, Ba
     value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }
 
-/// The error for words that no subcommand accepts. It repeats the first word only if it looks like a subcommand: other words may
-/// be a key whose flag is missing.
-pub(super) fn bad_words(words: &[OsString]) -> BadSetting {
+/// The error for a first word that is no subcommand. It repeats the word only if it looks like a subcommand: others may be a key
+/// whose flag is missing.
+fn unknown_word(word: &OsStr) -> BadSetting {
     const MAX_LENGTH: usize = 12;
-    let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-    let is_subcommand = [CHECK, ASK, COMPLETIONS, MANUAL].contains(&&*first);
-    let looks_like_one = first.len() <= MAX_LENGTH && first.bytes().all(|byte| byte.is_ascii_lowercase());
-    BadSetting(match (is_subcommand, looks_like_one) {
-        (true, _) if first == COMPLETIONS => format!("{COMPLETIONS} must be followed by bash, zsh or fish"),
-        (true, _) => format!("there is a value without a flag behind {first}; --help lists the flags"),
-        (false, true) => format!(
-            "there is no subcommand {first}; there are {ASK}, {CHECK}, {COMPLETIONS} and {MANUAL}, and without one the mirror serves; \
-             --help lists the flags"
-        ),
-        (false, false) => "there is a value without a flag; --help lists the flags".to_owned(),
-    })
+    let word = word.to_string_lossy();
+    if word.len() > MAX_LENGTH || !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return BadSetting("there is a value without a flag; --help lists the flags".to_owned());
+    }
+    let names = SUBCOMMANDS.each_ref().map(|subcommand| subcommand.name).join(", ");
+    BadSetting(format!(
+        "there is no subcommand {word}; the subcommands are {names}; without one, the mirror serves; --help describes them, and \
+         the flags"
+    ))
 }

@@ -75,7 +75,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         match (self.given(&API_KEY), self.given(&API_KEY_FILE)) {
             (Some(key), None) => Ok(Some(KeySource::Given(key.api_key()?))),
             (None, Some(file)) => Ok(Some(KeySource::File(PathBuf::from(file.value)))),
-            (Some(key), Some(file)) => Err(given_both(&key, &file)),
+            (Some(key), Some(file)) => Err(exclusive(&key, &file)),
             (None, None) => Ok(None),
         }
     }
@@ -100,7 +100,7 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         match (self.given(&PROXY), self.given(&PROXY_FILE)) {
             (Some(url), None) => url.proxy(no_proxy()?).map(Some),
             (None, Some(file)) => Ok(Some(ProxySource::File(PathBuf::from(file.value), no_proxy()?))),
-            (Some(url), Some(file)) => Err(given_both(&url, &file)),
+            (Some(url), Some(file)) => Err(exclusive(&url, &file)),
             (None, None) => Ok(None),
         }
     }
@@ -204,8 +204,8 @@ impl GivenSetting {
     }
 }
 
-fn given_both(one: &GivenSetting, other: &GivenSetting) -> BadSetting {
-    BadSetting(format!("{} and {} are given both: choose one", one.name, other.name))
+fn exclusive(one: &GivenSetting, other: &GivenSetting) -> BadSetting {
+    BadSetting(format!("{} and {} exclude each other: give only one", one.name, other.name))
 }
 
 fn address(text: &str) -> Option<IpAddr> {

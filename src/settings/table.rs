@@ -1,4 +1,4 @@
-//! The table of settings, and that of subcommands. Flags, environment variables and help texts come from them.
+//! The table of settings, and that of subcommands. Flags, variables and help texts come from them.
 
 use std::fmt;
 
@@ -26,6 +26,8 @@ pub enum Fallback {
     Value(&'static str),
     /// A value that depends on other settings, in words.
     Derived(&'static str),
+    /// There is none: the setting must be given, unless this flag is.
+    RequiredUnless(&'static str),
 }
 
 impl fmt::Display for Fallback {
@@ -34,6 +36,7 @@ impl fmt::Display for Fallback {
             Fallback::Off => f.write_str("off"),
             Fallback::Value(value) => write!(f, "`{value}`"),
             Fallback::Derived(how) => f.write_str(how),
+            Fallback::RequiredUnless(flag) => write!(f, "required, unless `--{flag}` is given"),
         }
     }
 }
@@ -51,7 +54,7 @@ impl Setting {
 pub(super) const API_KEY: Setting = Setting {
     flag: "api-key",
     variable: "API_KEY",
-    fallback: Fallback::Derived("this or `--api-key-file`"),
+    fallback: Fallback::RequiredUnless("api-key-file"),
     allowed: "1 to 1024 visible ASCII characters",
     help: "Key that every response carries: the Api Key of the datasource in StackState. Prefer the file or the variable, since \
            the list of processes shows flags.",
@@ -59,7 +62,7 @@ pub(super) const API_KEY: Setting = Setting {
 pub(super) const API_KEY_FILE: Setting = Setting {
     flag: "api-key-file",
     variable: "API_KEY_FILE",
-    fallback: Fallback::Derived("this or `--api-key`"),
+    fallback: Fallback::RequiredUnless("api-key"),
     allowed: "the path of a file that contains only the key",
     help: "File that contains the key, such as a mounted Secret. Re-read every 5 s.",
 };
@@ -83,8 +86,8 @@ pub(super) const UPSTREAMS_FILE: Setting = Setting {
     variable: "UPSTREAMS_FILE",
     fallback: Fallback::Off,
     allowed: "the path of a YAML file",
-    help: "File that lists upstreams by name, with their credentials and TLS settings, in the words of Prometheus's http_config. \
-           Connection Details choose one by its name. The file and all files it names are re-read every 5 s.",
+    help: "File that lists upstreams by name. The keys of their credentials and TLS settings are those of Prometheus's \
+           http_config. Connection Details choose an upstream by its name. The file and all files it names are re-read every 5 s.",
 };
 pub(super) const NAMED_UPSTREAMS_ONLY: Setting = Setting {
     flag: "named-upstreams-only",
@@ -105,7 +108,7 @@ pub(super) const WORKERS: Setting = Setting {
     variable: "WORKERS",
     fallback: Fallback::Value("20"),
     allowed: "a number from 1 to 1000",
-    help: "Number of requests that are answered at the same time.",
+    help: "Number of requests that are processed at the same time.",
 };
 pub(super) const QUEUE_SIZE: Setting = Setting {
     flag: "queue-size",
@@ -142,7 +145,7 @@ pub(super) const SHUTDOWN_GRACE: Setting = Setting {
     variable: "SHUTDOWN_GRACE",
     fallback: Fallback::Value("25"),
     allowed: "a number of seconds from 0 to 3600",
-    help: "How long requests in flight may take after that, in seconds.",
+    help: "How long requests in flight may take after --shutdown-delay, in seconds.",
 };
 pub(super) const PORT: Setting = Setting {
     flag: "port",
@@ -177,8 +180,8 @@ pub(super) const CA_PATH: Setting = Setting {
     variable: "CA_PATH",
     fallback: Fallback::Off,
     allowed: "the path of a PEM file, or of a directory of PEM files",
-    help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. Of a directory, the \
-           mirror reads all files whose names do not begin with a dot.",
+    help: "CA certificates that https upstreams are verified against, instead of the built-in public ones. If it is a directory, \
+           the mirror reads all files in it whose names do not begin with a dot.",
 };
 pub(super) const PROXY: Setting = Setting {
     flag: "proxy",
@@ -220,18 +223,74 @@ pub const TABLE: [&Setting; 22] = [
     &MAX_REQUEST_BYTES, &MEMORY_BUDGET_MIB, &SHUTDOWN_DELAY, &SHUTDOWN_GRACE, &LOG_LEVEL, &LOG_FORMAT,
 ];
 
-pub(super) const CHECK: &str = "check";
 pub(super) const ASK: &str = "ask";
+pub(super) const CHECK: &str = "check";
 pub(super) const COMPLETIONS: &str = "completions";
 pub(super) const MANUAL: &str = "man";
 
 /// The flag that makes `check` check the named upstreams.
 pub(super) const UPSTREAMS: &str = "upstreams";
 
-/// Each subcommand with its help.
-pub(super) const SUBCOMMANDS: [(&str, &str); 4] = [
-    (ASK, "send a query as StackState does, and show the response"),
-    (CHECK, "check whether a mirror is ready, or whether the named upstreams answer"),
-    (COMPLETIONS, "print completions for bash, zsh or fish"),
-    (MANUAL, "print the manual page"),
+/// A subcommand.
+pub(super) struct Subcommand {
+    pub(super) name: &'static str,
+    /// What follows its name, in each form that it has.
+    pub(super) usage: &'static [&'static str],
+    /// What it does, as a clause.
+    pub(super) purpose: &'static str,
+    /// What its help says, a paragraph each.
+    pub(super) help: &'static [&'static str],
+}
+
+/// All subcommands, in the order of the help.
+pub(super) static SUBCOMMANDS: [Subcommand; 4] = [
+    Subcommand {
+        name: ASK,
+        usage: &["(--url URL | --upstream NAME) QUERY [FLAGS]", "--mirror URL ..."],
+        purpose: "send a query as StackState does, and show the response",
+        help: &[
+            "Sends a query as StackState does, and shows the response, by the same code as the server. QUERY is one of --test, \
+             --names, --values, --gauge, --counter, --expression and --request.",
+            "Errors are those that StackState gets. In them, the Connection Details are --url, --upstream, --timeout, \
+             --scrape-interval, --nan and --partial-response, and without --mirror, this mirror is this command.",
+            "The exit code is 0, 1 if the response is an error or there is none, or 2 if the flags are wrong.",
+        ],
+    },
+    Subcommand {
+        name: CHECK,
+        usage: &["[URL] [FLAGS]", "--upstreams [FLAGS]"],
+        purpose: "check whether a mirror is ready, or whether the named upstreams respond",
+        help: &[
+            "Checks whether the mirror at URL is ready. Without a URL, checks the mirror on this machine that has the same flags \
+             and variables. If a key is given, the response must carry it.",
+            "With --upstreams, sends a query to each upstream and replica of --upstreams-file, and prints a line for each.",
+            "The exit code is 0 if the mirror is ready or all upstreams respond, 1 if not, or 2 if the flags are wrong.",
+        ],
+    },
+    Subcommand {
+        name: COMPLETIONS,
+        usage: &["bash|zsh|fish"],
+        purpose: "print completions for bash, zsh or fish",
+        help: &[
+            "Prints a script that completes the subcommands and flags in a shell. To use it in bash, for instance: source \
+             <(prometheusmirror completions bash)",
+            "The exit code is 0, or 2 if there are no completions for the shell.",
+        ],
+    },
+    Subcommand {
+        name: MANUAL,
+        usage: &[""],
+        purpose: "print the manual page",
+        help: &[
+            "Prints the manual page, with all flags. To read it: prometheusmirror man | man -l -",
+            "The exit code is 0.",
+        ],
+    },
 ];
+
+impl Subcommand {
+    /// The subcommand with this name.
+    pub(super) fn find(name: &str) -> Option<&'static Subcommand> {
+        SUBCOMMANDS.iter().find(|known| known.name == name)
+    }
+}

@@ -4,10 +4,10 @@ import {element, scrolling, table} from "./dom.js";
 import {clock} from "./form.js";
 import {short} from "./units.js";
 
-/** The elements that show an explanation. */
-export function explained(explanation) {
+/** The elements that show an explanation of a response with this number of points. */
+export function explained(explanation, pointsTotal) {
   if (!explanation) return [element("p", {class: "quiet"}, "Prometheus was not queried, so there is nothing to explain.")];
-  const {rule, calls = [], series = [], points = [], notes = [], graph} = explanation;
+  const {rule, calls = [], series = [], seriesTotal, points = [], notes = [], graph} = explanation;
   const parts = [];
   if (rule) parts.push(element("p", {class: "rule"}, `${rule}.`.replace(/\.\.$/, ".")));
   parts.push(facts(explanation));
@@ -19,8 +19,9 @@ export function explained(explanation) {
   const section = (title, heads, rows, numbers) => {
     if (rows.length) parts.push(element("h3", {}, title), scrolling(title, table(heads, rows, numbers)));
   };
-  section("First points", ["Time", "Value", "Computed from"], points.map((point) => [clock(point.time), String(point.value), madeOf(point)]), ["Value"]);
-  section("Series", ["Labels", "Samples", "First", "Last", "Spacing (ms)"],
+  section(titleOf("Points", points, pointsTotal), ["Time", "Value", "Computed from"],
+    points.map((point) => [clock(point.time), String(point.value), madeOf(point)]), ["Value"]);
+  section(titleOf("Series", series, seriesTotal), ["Labels", "Samples", "First", "Last", "Spacing (ms)"],
     series.map((one) => [labelText(one.labels), String(one.samples), clock(one.first), clock(one.last), String(one.medianSpacingMillis ?? "")]),
     ["Samples", "Spacing (ms)"]);
   section("Calls", ["Endpoint", "Query", "Status", "ms", "Bytes", "Samples"],
@@ -28,6 +29,9 @@ export function explained(explanation) {
     ["ms", "Bytes", "Samples"]);
   return parts;
 }
+
+/** The title of a list, which may have only the first of all items. */
+const titleOf = (title, {length}, total) => length < total ? `First ${length} of ${total} ${title.toLowerCase()}` : title;
 
 /** What was queried and read, as pairs of name and value. */
 function facts({upstream, replica, source, seriesTotal, samplesTotal, leftOut, scrapeInterval}) {

@@ -22,7 +22,7 @@ export function showResponse(request, response) {
   byId("result").hidden = false;
   byId("request").textContent = JSON.stringify(shown(request), null, 2);
   byId("response").textContent = readable(response.json ? body : null, response.text);
-  byId("explanation").replaceChildren(...explained(explanation));
+  byId("explanation").replaceChildren(...explained(explanation, body.telemetry?.points?.length));
   byId("curl").textContent = curl(request);
   byId("ask").textContent = ask(request);
   if (!body.telemetry) showFailure(response);

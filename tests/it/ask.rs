@@ -244,7 +244,7 @@ fn a_running_mirror_gets_the_key_and_curl_sends_the_same_query() {
     drop(mirror);
     let gone = program(&through).env("API_KEY", API_KEY).output().unwrap();
     assert_eq!(gone.status.code(), Some(1));
-    assert!(stderr(&gone).contains("does not answer"), "{}", stderr(&gone));
+    assert!(stderr(&gone).contains("does not respond"), "{}", stderr(&gone));
 }
 
 #[test]
@@ -274,13 +274,18 @@ fn a_request_of_stackstates_is_sent_from_a_file_or_from_standard_input() {
 fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
     let url = url();
     for (args, says) in [
-        (vec!["ask"], "say what to ask: one of --test"),
+        (vec!["ask"], "there is no query: give one of --test"),
         (vec!["ask", "--test"], "no Prometheus is given: use --url"),
         (vec!["ask", "--url", &url, "--test", "--names"], "not several"),
-        (vec!["ask", "--url", &url, "--upstream", "a", "--test"], "choose one"),
+        (vec!["ask", "--url", &url, "--upstream", "a", "--test"], "--url and --upstream exclude each other"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--last", "5"], "such as 5m or 1h30m, not \"5\""),
         (vec!["ask", "--url", &url, "--gauge", "x", "--start", "yesterday"], "2026-01-31T12:00:00Z"),
-        (vec!["ask", "--url", &url, "--gauge", "x", "--start", "0", "--last", "1h"], "choose one"),
+        (
+            vec!["ask", "--url", &url, "--gauge", "x", "--start", "0", "--last", "1h"],
+            "--start and --last exclude each other",
+        ),
+        (vec!["ask", "--url", &url, "--test", "--start", "1", "--last", "5m"], "--start and --last exclude each other"),
+        (vec!["ask", "--url", &url, "--test", "--end", "soon"], "--end must be a time"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--bucket", "5m"], "--bucket goes with --method"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--label", "job"], "such as job=payment"),
         (vec!["ask", "--url", &url, "--gauge", "x", "--format", "xml"], "table, json or csv"),
@@ -289,7 +294,9 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
         (vec!["ask", "--gauge"], "--gauge must be followed by NAME"),
         (vec!["ask", "--nonsense"], "--nonsense"),
         (vec!["ask", "--url", &url, "--test", "stray"], "a value without a flag"),
-        (vec!["foo"], "there is no subcommand foo; there are ask, check, completions and man"),
+        (vec!["foo"], "there is no subcommand foo; the subcommands are ask, check, completions, man;"),
+        (vec!["healthcheck", "--help"], "there is no subcommand healthcheck"),
+        (vec!["man", "stray"], "a value without a flag behind man; man --help"),
         (vec!["completions", "tcsh"], "bash, zsh or fish"),
         (vec!["completions"], "bash, zsh or fish"),
     ] {
@@ -312,6 +319,33 @@ fn wrong_flags_are_2_and_an_error_response_is_1_and_each_says_what_to_do() {
             "{args:?}: {}",
             stderr(&output)
         );
+    }
+}
+
+#[test]
+fn each_subcommand_has_a_help_of_its_own_that_fits_into_a_hundred_columns() {
+    for (subcommand, usage, parts) in [
+        ("", "[FLAGS]", &["--workers, WORKERS (default: 20)", "prometheusmirror check --upstreams"][..]),
+        ("ask", "(--url URL | --upstream NAME) QUERY [FLAGS]", &["  --gauge NAME\n", "Examples:"]),
+        ("check", "[URL] [FLAGS]", &["  --upstreams\n", "1 if not", "--listen"]),
+        ("completions", "bash|zsh|fish", &["prometheusmirror completions bash"]),
+        ("man", "", &["man -l"]),
+    ] {
+        let helps = ["--help", "-h"].map(|flag| {
+            let output = run(&[subcommand, flag].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>());
+            assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{subcommand}");
+            stdout(&output)
+        });
+        let [help, same] = helps;
+        assert_eq!(help, same);
+        let first = format!("Usage: prometheusmirror {subcommand} {usage}");
+        let first = first.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.lines().any(|line| line == first), "no {first:?} in {help}");
+        assert!(parts.iter().all(|part| help.contains(part)), "{parts:?} {help}");
+        assert!(subcommand.is_empty() || help.contains("The exit code is 0"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        // Only `ask` and the server have a long list of flags.
+        assert!(matches!(subcommand, "" | "ask") || !help.contains("--workers"), "{help}");
     }
 }
 

@@ -37,9 +37,9 @@ fn port(mirror: &Mirror) -> String {
 fn a_mirror_that_is_ready_passes() {
     let mirror = Mirror::start();
     let (base, port) = (mirror.base(), port(&mirror));
-    check(&[base], &[], 0, &[base, "/-/ready answers 200"]);
-    check(&[&format!("{base}/")], &[("API_KEY", API_KEY)], 0, &["answers 200 with the right key"]);
-    check(&[&format!("{base}/-/healthy")], &[], 0, &["/-/healthy answers 200"]);
+    check(&[base], &[], 0, &[base, "/-/ready responds with 200"]);
+    check(&[&format!("{base}/")], &[("API_KEY", API_KEY)], 0, &["responds with 200 and the right key"]);
+    check(&[&format!("{base}/-/healthy")], &[], 0, &["/-/healthy responds with 200"]);
     // The check finds the local mirror by the same settings.
     check(&[], &[("PORT", &port), ("API_KEY", API_KEY)], 0, &["http://127.0.0.1:", &port, "right key"]);
     check(&["--port", &port, "--listen", "127.0.0.1"], &[], 0, &[&port]);
@@ -62,7 +62,7 @@ fn the_key_is_compared_where_it_is_known() {
         check(&[base], &[("API_KEY_FILE", &good)], 0, &["right key"]);
         check(&[base], &[("API_KEY_FILE", &empty)], 1, &[&empty, "is empty"]);
         // Without a key, the check accepts any.
-        check(&[base], &[], 0, &["answers 200"]);
+        check(&[base], &[], 0, &["responds with 200"]);
         let wrong = if flags.is_empty() { "another key" } else { "no key" };
         check(&[base], &[("API_KEY_FILE", &other)], 1, &[base, wrong]);
     }
@@ -70,12 +70,12 @@ fn the_key_is_compared_where_it_is_known() {
 }
 
 #[test]
-fn what_does_not_answer_or_not_well_fails() {
+fn what_does_not_respond_or_not_well_fails() {
     let no_listener = format!("http://127.0.0.1:{}", free_port());
-    check(&[&no_listener], &[], 1, &[&no_listener, "does not answer", "see whether a mirror listens there"]);
-    check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not answer"]);
+    check(&[&no_listener], &[], 1, &[&no_listener, "does not respond", "see whether a mirror listens there"]);
+    check(&["http://no-such-name.invalid/"], &[], 1, &["no-such-name.invalid", "does not respond"]);
     let mirror = Mirror::start();
-    check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere answers 404 instead of 200"]);
+    check(&[&format!("{}/nowhere", mirror.base())], &[], 1, &["/nowhere responds with 404 instead of 200"]);
     check(&["http://user:hush@m/"], &[], 1, &["http://prometheusmirror:9900/", "without user and password"]);
     check(&["--port", "many"], &[], 2, &["--port must be"]);
 }
@@ -86,7 +86,7 @@ fn a_mirror_that_is_leaving_does_not_pass() {
     check(&[mirror.base()], &[], 0, &["200"]);
     mirror.signal("TERM");
     wait_until(|| "it fails".to_owned(), || check_with(&[mirror.base()], &[]).status.code() == Some(1));
-    check(&[mirror.base()], &[], 1, &["answers 503 instead of 200", "shutting down"]);
+    check(&[mirror.base()], &[], 1, &["responds with 503 instead of 200", "shutting down"]);
 }
 
 #[test]
@@ -94,6 +94,6 @@ fn silence_fails_within_five_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let begun = Instant::now();
-    check(&[&url], &[], 1, &[&url, "does not answer", "timeout"]);
+    check(&[&url], &[], 1, &[&url, "does not respond", "timeout"]);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

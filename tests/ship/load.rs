@@ -28,7 +28,7 @@ fn image() -> String {
 fn command(rest: &str) -> String {
     let chart = format!("./prometheusmirror-{}.tgz", env!("CARGO_PKG_VERSION"));
     let namespace = "--namespace monitoring --create-namespace";
-    format!("\nhelm upgrade --install prometheusmirror {chart} {namespace}{rest} --set global.apiKey=API_KEY\n")
+    format!("\nhelm upgrade --install prometheusmirror {chart} {namespace}{rest} --set global.apiKey=choose-a-key\n")
 }
 
 /// Checks that it failed, with a sentence that has these parts.

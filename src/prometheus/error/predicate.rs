@@ -57,8 +57,8 @@ impl fmt::Display for Predicate<'_> {
             ErrorKind::Credentials(failure) => failure.write(f, words),
             ErrorKind::UnsendableCredentials(header) => write!(
                 f,
-                "was not queried: the upstreams file gives a value for the header {header} that a header cannot carry; it must be \
-                 one line of visible ASCII characters and blanks"
+                "was not queried: the mirror has a key or token for the header {header} that a header cannot carry; it must be one \
+                 line of visible ASCII characters and spaces"
             ),
             ErrorKind::ReplicaDown => f.write_str(
                 "does not respond, not even to the query 1; check that it is running, and the network to it",

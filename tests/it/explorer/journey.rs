@@ -62,7 +62,8 @@ fn from_the_connection_to_the_numbers_and_how_they_came_to_be() {
     check_drawn(&browser, &samples, 1);
     assert_eq!(browser.text("#chart svg > text"), "°C");
     let explanation = browser.text("#explanation");
-    for part in ["room=\"attic\"", "api/v1/read", "15000 ms", "First points"] {
+    let first_points = format!("First 20 of {} points", samples.len());
+    for part in ["room=\"attic\"", "api/v1/read", "15000 ms", &first_points] {
         assert!(explanation.contains(part), "{part}: {explanation}");
     }
     assert!(

@@ -146,8 +146,8 @@ fn settings() -> Vec<(String, String, String)> {
 fn help_lists_every_setting_with_flag_variable_and_default() {
     let settings = settings();
     for (flag, state) in [
-        ("--api-key", "default: this or --api-key-file"),
-        ("--api-key-file", "default: this or --api-key"),
+        ("--api-key", "required, unless --api-key-file is given"),
+        ("--api-key-file", "required, unless --api-key is given"),
         ("--listen", "default: ::"),
         ("--port", "default: 9900"),
         ("--workers", "default: 20"),

@@ -52,7 +52,8 @@ fn a_key_in_a_file_may_end_with_the_end_of_a_line() {
 
 #[test]
 fn a_missing_key_is_asked_for_with_the_command_that_gives_it() {
-    let says = ["global.apiKey is missing", "helm install", "--set global.apiKey=API_KEY", "global.apiKeyFromSecret"];
+    let says =
+        ["global.apiKey is missing", "helm install", "--set global.apiKey=choose-a-key", "global.apiKeyFromSecret"];
     let new = Install::without_key;
     for install in [
         new(),

@@ -34,7 +34,7 @@ fn the_defaults_are_those_of_the_server() {
         let different = DIFFERENT.iter().find(|(variable, _)| *variable == name).map(|(_, value)| *value);
         let expected = match setting.fallback {
             Fallback::Value(value) => Some(different.unwrap_or(value)),
-            Fallback::Off | Fallback::Derived(_) => None,
+            Fallback::Off | Fallback::Derived(_) | Fallback::RequiredUnless(_) => None,
         };
         match name {
             "API_KEY_FILE" => assert!(rendered.variable(name).is_some()),
