@@ -308,14 +308,17 @@ fn pages_of_values_give_each_value_exactly_once_on_each_engine() {
 
 #[test]
 fn a_label_that_begins_like_an_escaped_one_is_read_as_it_is_written() {
-    let gateway = Gateway::to_engine(Engine::Prometheus3);
-    let of_metric = query(&[condition("__gauge__", "escaped_level")]);
-    let names = KEYS.into_iter().chain([ESCAPED_LABEL]).map(str::to_owned).collect();
-    assert_eq!(gateway.field_names(of_metric.clone()), (names, false));
-    for query in [query(&[]), of_metric, and(query(&[]), json!({"fieldValuePrefix": "pl"}))] {
-        assert_eq!(gateway.field_values(ESCAPED_LABEL, query), (vec!["plain".to_owned()], false));
+    for engine in Engine::ALL {
+        let gateway = Gateway::to_engine(engine);
+        let of_metric = query(&[condition("__gauge__", "escaped_level")]);
+        let names = KEYS.into_iter().chain([ESCAPED_LABEL]).map(str::to_owned).collect();
+        assert_eq!(gateway.field_names(of_metric.clone()), (names, false), "{}", engine.name());
+        for query in [query(&[]), of_metric, and(query(&[]), json!({"fieldValuePrefix": "pl"}))] {
+            let values = gateway.field_values(ESCAPED_LABEL, query);
+            assert_eq!(values, (vec!["plain".to_owned()], false), "{}", engine.name());
+        }
+        assert_eq!(gateway.field_values("U__y", query(&[])), (vec![], false), "{}", engine.name());
     }
-    assert_eq!(gateway.field_values("U__y", query(&[])), (vec![], false));
     // As a condition, each engine reads it so.
     for engine in Engine::ALL {
         let query = Query::gauge("escaped_level").label(ESCAPED_LABEL, "plain").between(T0, T0 + HOUR);

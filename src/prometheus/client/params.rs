@@ -28,6 +28,11 @@ pub(super) fn narrowing(selector: Option<&str>, start_ms: Option<i64>, end_ms: i
 /// The prefix of an escaped name.
 const ESCAPED: &str = "U__";
 
+/// Whether Prometheus 3 reads a label name in a path as the escaped form of another one. Older servers read it as it is.
+pub(super) fn is_read_as_escaped(label: &str) -> bool {
+    label.starts_with(ESCAPED) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// A label name as one segment of a path.
 ///
 /// Some names cannot be in a path, even percent-encoded (a slash, two dots). They are written in the escaped form that Prometheus 3
@@ -82,7 +87,7 @@ mod tests {
         assert_eq!(path_segment("job_1"), "job_1");
         assert_eq!(path_segment("my.label-2"), "my.label-2");
         assert_eq!(path_segment("../a_b?é"), "U___2e__2e__2f_a__b_3f__e9_");
-        assert_eq!(path_segment("U__x"), "U__U____x");
+        assert_eq!(path_segment("U__a.b"), "U__U____a_2e_b");
         assert_eq!(path_segment("U_x"), "U_x");
     }
 }

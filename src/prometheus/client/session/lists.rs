@@ -5,7 +5,7 @@ use super::call::ApiCall;
 use super::get_or_post::MAX_URL_BYTES;
 use crate::model::metric_type::Metadata;
 use crate::model::texts::Texts;
-use crate::prometheus::client::params::{narrowing, path_segment};
+use crate::prometheus::client::params::{is_read_as_escaped, narrowing, path_segment};
 use crate::prometheus::decode::json::Decode;
 use crate::prometheus::decode::lists::{self, BoundedTexts};
 use crate::prometheus::error::circumstances::CallKind;
@@ -34,6 +34,11 @@ impl Session<'_> {
         end_ms: i64,
     ) -> Result<Texts, Error> {
         let path = format!("/api/v1/label/{}/values", path_segment(label));
+        if is_read_as_escaped(label) {
+            let all = format!("{{{label}!=\"\"}}");
+            let selector = selector.unwrap_or(&all);
+            return self.label_values_of_series(label, selector, narrowing(Some(selector), start_ms, end_ms));
+        }
         let params = narrowing(selector, start_ms, end_ms);
         let in_url = [&params[..], &self.partial_params()].concat();
         if let Some(selector) = selector
@@ -49,7 +54,7 @@ impl Session<'_> {
     }
 
     /// The values of a label, taken from the series. The upstream lists label values by GET only, but series by POST, which a long
-    /// selector fits into.
+    /// selector fits into. In the path of a list of values, some engines read a label that looks escaped as another one.
     fn label_values_of_series(&mut self, label: &str, selector: &str, mut params: Params) -> Result<Texts, Error> {
         params.extend(self.partial_params());
         let request = ApiCall { by_post: true, ..self.names_call("series", "/api/v1/series", Some(selector), params) };
