@@ -25,43 +25,49 @@ const ABOUT_PROMQL: &str = "PromQL ";
 const MAX_WORDS_BYTES: u64 = 64 << 10;
 
 /// The envelope of a successful response, or why the response is not one. `take_data` decodes the data.
-///
-/// Prometheus sends the envelope with any status, so it is read with any status. Without it, the status tells what has answered.
 pub(super) fn interpret<T>(
     response: UpstreamResponse,
     context: CallContext,
     take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
 ) -> Result<Envelope<T>, NoData> {
     let status = response.status;
+    if !(200..=299).contains(&status) || encoding(&response.headers).is_some() {
+        return Err(refusal(response, &context));
+    }
+    let envelope = envelope(response, take_data)?;
+    match envelope.status {
+        Status::Error => Err(envelope_error(status, envelope.error_type, envelope.error).into()),
+        Status::Success => Ok(envelope),
+    }
+}
+
+/// Why a response has no data that can be read.
+///
+/// Prometheus sends the envelope with any status, so it is read with any status. Without it, the status tells what has responded.
+fn refusal(response: UpstreamResponse, context: &CallContext) -> NoData {
+    let status = response.status;
     if matches!(status, 300..=399 | 401 | 403 | 407 | 429) {
-        return Err(said_by_head(response, &context).into());
+        return said_by_head(response, context).into();
     }
-    let by_status = StatusFailure::of(status, &response.headers, &context, None)
-        .map(|failure| ErrorKind::Status(Box::new(failure)));
+    let by_status =
+        StatusFailure::of(status, &response.headers, context, None).map(|failure| ErrorKind::Status(Box::new(failure)));
     if let Some(encoding) = encoding(&response.headers) {
-        return Err(by_status.unwrap_or(ErrorKind::Encoded(encoding)).into());
+        return by_status.unwrap_or(ErrorKind::Encoded(encoding)).into();
     }
-    if (200..=299).contains(&status) {
-        let envelope = envelope(response, take_data)?;
-        return match envelope.status {
-            Status::Error => Err(envelope_error(status, envelope.error_type, envelope.error).into()),
-            Status::Success => Ok(envelope),
-        };
-    }
-    let without_words = |otherwise: ErrorKind| Err(by_status.unwrap_or(otherwise).into());
+    let without_words = |otherwise: ErrorKind| by_status.unwrap_or(otherwise).into();
     match envelope(response, |json| json.skip()) {
         Ok(Envelope { status: Status::Error, error_type, error, .. }) => {
             match envelope_error(status, error_type, error) {
                 foreign @ ErrorKind::NotPrometheus { .. } => without_words(foreign),
-                own => Err(own.into()),
+                own => own.into(),
             }
         }
         Ok(Envelope { status: Status::Success, .. }) => {
             without_words(ErrorKind::not_prometheus(Some(status), Foreign::UnlikelySuccess))
         }
-        Err(NoData::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => Err(timeout.into()),
+        Err(NoData::Failed(timeout @ (ErrorKind::Timeout { .. } | ErrorKind::Stalled(_)))) => timeout.into(),
         Err(NoData::Failed(failed)) => without_words(failed),
-        Err(NoData::Enough) => Err(NoData::Enough),
+        Err(NoData::Enough) => NoData::Enough,
     }
 }
 

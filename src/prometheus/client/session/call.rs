@@ -85,17 +85,7 @@ impl Session<'_> {
         request: ApiCall<'_>,
         interpret: impl FnOnce(UpstreamResponse) -> Result<Envelope<T>, NoData>,
     ) -> Result<Option<Option<T>>, Error> {
-        let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
-        if self.recording.is_some() {
-            call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
-        }
-        let mut response = self.send(&request);
-        if let Ok(response) = &mut response {
-            call.begin_response(response);
-        }
-        if response.as_ref().is_ok_and(|response| response.is_victoria_metrics) && !self.is_victoria_metrics() {
-            self.client.victoria_metrics.add(&self.upstream, Instant::now());
-        }
+        let (call, response) = self.begin_and_send(&request)?;
         let result = response.map_err(NoData::Failed).and_then(interpret).and_then(|envelope| {
             let missing = missing_data(&envelope).filter(|_| self.partial == PartialResponse::Deny);
             missing.map_or(Ok(envelope), |missing| Err(ErrorKind::MissingData(missing).into()))
@@ -113,6 +103,24 @@ impl Session<'_> {
             Err(NoData::Enough) => Ok(None),
             Err(NoData::Failed(kind)) => Err(self.error(request.query, request.call_kind, kind)),
         }
+    }
+
+    fn begin_and_send(
+        &mut self,
+        request: &ApiCall<'_>,
+    ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
+        let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
+        if self.recording.is_some() {
+            call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
+        }
+        let mut response = self.send(request);
+        if let Ok(response) = &mut response {
+            call.begin_response(response);
+            if response.is_victoria_metrics && !self.is_victoria_metrics() {
+                self.client.victoria_metrics.add(&self.upstream, Instant::now());
+            }
+        }
+        Ok((call, response))
     }
 
     fn note_warnings<T>(&mut self, envelope: &Envelope<T>, query: Option<&str>) {
