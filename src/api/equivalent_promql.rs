@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::query_fields::now_ms;
 use crate::compute::matchers;
-use crate::compute::promql::{self, RATE_INTERVALS};
+use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::subquery::{RangeBounds, Subquery};
 use crate::model::aggregation::Aggregation;
 use crate::model::calendar::DateTime;
@@ -12,14 +12,20 @@ use crate::model::query::{MetricQuery, NanInterpretation, Source};
 use crate::model::time::TimeRange;
 use crate::prometheus::Session;
 
-/// The PromQL for a query of series whose samples are `spacing_ms` milliseconds apart.
-pub(super) fn equivalent(query: &MetricQuery, nan: NanInterpretation, spacing_ms: i64) -> String {
+/// The PromQL for a query of series, whose scrape interval in milliseconds is given or was measured.
+pub(super) fn equivalent(
+    query: &MetricQuery,
+    nan: NanInterpretation,
+    given_ms: Option<i64>,
+    measured_ms: Option<i64>,
+) -> String {
+    let spacing_ms = given_ms.or(measured_ms).unwrap_or(UNKNOWN_SPACING_MS);
     let rate_ms = spacing_ms.saturating_mul(RATE_INTERVALS);
     let subquery = |bucket_ms, interval_ms| Subquery::of(bucket_ms, interval_ms, RangeBounds::LeftOpen);
     match (&query.source, query.aggregation) {
         (Source::Expression(text), None) => text.clone(),
         (Source::Expression(text), Some(Aggregation { method, bucket_ms, .. })) => {
-            promql::in_bucket(text, nan, method, subquery(bucket_ms, None))
+            promql::in_bucket(text, nan, method, subquery(bucket_ms, given_ms))
         }
         (Source::Gauge(of), None) => matchers::selector(of),
         (Source::Counter(of), None) => promql::rate(of, rate_ms),

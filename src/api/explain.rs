@@ -3,7 +3,6 @@
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::points::Points;
-use crate::compute::promql::UNKNOWN_SPACING_MS;
 use crate::compute::screen::{Dropped, SampleKind};
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
@@ -104,8 +103,7 @@ pub(super) fn points_explanation(
         (None, Some(milliseconds)) => Some(ScrapeInterval { milliseconds, from: "measured" }),
         (None, None) => None,
     };
-    let equivalent_promql =
-        equivalent(query, nan, scrape_interval.as_ref().map_or(UNKNOWN_SPACING_MS, |one| one.milliseconds));
+    let equivalent_promql = equivalent(query, nan, interval_ms, spacing_ms);
     let points = ExplainedPoints {
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),

@@ -47,7 +47,7 @@ pub(super) fn points(
     let length_ms = Subquery::of(bucket_ms, None, bounds).length_ms;
     session.answer_by_promql();
     if let (SampleKind::Gauge(_), AggregationMethod::Percentile(_)) = (kind, method) {
-        must_be_one(session, of, query.range)?;
+        must_be_at_most_one(session, of, query.range)?;
     }
     let promql = match (kind, method) {
         (SampleKind::Gauge(_), _) | (SampleKind::Counter(_), AggregationMethod::EventCount) => {
@@ -62,12 +62,13 @@ pub(super) fn points(
             promql::counters_in_bucket(of, aggregation, window_ms, rate_ms, subquery, offset_ms)
         }
     };
-    // PromQL has computed with each NaN. A value that is not finite is unknown, so it never becomes 0.
+    // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
+    // `nan_interpretation` says.
     evaluate(session, plan, query, SampleKind::Gauge(NanInterpretation::None), &promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.
-fn must_be_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
+fn must_be_at_most_one(session: &mut Session<'_>, of: &Selector, range: TimeRange) -> Result<(), Error> {
     let length_ms = range.length() + 1;
     let mut count = |promql: &str| -> Result<u64, Error> {
         let (_, counted) = session.instant(promql, Some(range.end))?;

@@ -96,8 +96,8 @@ pub struct BucketSpec {
 
 /// An entry for each bucket that is in use.
 ///
-/// If more buckets come into use than can become points, the map drops those that come last in the order. So the memory is bounded,
-/// however many buckets there are.
+/// The memory is bounded, however many buckets there are: a list has a place for each, but is used only if they are few. A tree drops
+/// those that come last in the order, if more buckets come into use than can become points.
 #[derive(Debug)]
 pub struct BucketMap<A> {
     spec: BucketSpec,

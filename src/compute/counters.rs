@@ -101,7 +101,7 @@ impl BucketMethod for MeanRates {
 }
 
 impl MeanRates {
-    /// Adds the growth in intervals that end in a bucket, or before the first bucket.
+    /// Adds the growth in intervals that end in a bucket. Of intervals before the first bucket, only notes the newest.
     fn add(&mut self, bucket: Option<i64>, growth: Growth) {
         match (&mut self.open, bucket) {
             (Some((open, together)), Some(index)) if *open == index => *together = together.and(growth),

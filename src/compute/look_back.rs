@@ -8,17 +8,17 @@ use crate::model::sample::Sample;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// The rate of an interval stays the rate last known after its end for this many times its length.
+/// For this many times its length after its end, the rate of an interval is the rate last known.
 pub(super) const KNOWN_LENGTHS: i64 = 2;
 
 /// The samples of at most this time before a range are read: a week, in milliseconds.
 const MAX_MS: i64 = 7 * 24 * HOUR_MS;
 
-/// If nothing shows how far back an earlier sample may be, as many samples are read again as cost little time: about as much as a
-/// hundred thousand points of a response.
+/// If nothing shows how far back an earlier sample may be, at most this many samples are read again: about as many as the mirror
+/// reads in a millisecond.
 const CHEAP_SAMPLES: u64 = 100_000;
 
-/// Reading again is only worthwhile if it reaches this far back, in milliseconds.
+/// If [`CHEAP_SAMPLES`] do not reach this far back, in milliseconds, an hour is read.
 const WORTHWHILE_MS: i64 = 6 * HOUR_MS;
 
 /// Which intervals count.
@@ -59,12 +59,15 @@ pub(super) struct ReachCheck {
     look_back: LookBack,
     /// Up to this length in milliseconds, an interval has a rate in any series.
     sure_gap_ms: i64,
-    /// The first sample of the series, the times of its first samples, and how many lie before the range.
+    /// The first sample of the series.
     first: Option<Sample>,
+    /// The times of its first samples.
     first_times: Times,
+    /// How many of its samples lie before the range.
     before: usize,
-    /// How many samples were read of all series, and the time of the newest.
+    /// How many samples were read of all series.
     samples: u64,
+    /// The time of the newest sample of all series.
     newest: i64,
     /// How far before the range samples are needed, in milliseconds, as far as the scrape intervals show it.
     needed_ms: i64,
@@ -109,16 +112,16 @@ impl ReachCheck {
         if let Some(first) = self.first.take()
             && self.before < samples
         {
-            let usual_gap_ms = self.first_times.usual_gap_ms();
-            if let Some(usual_gap_ms) = usual_gap_ms {
-                let reach_ms = LookBack::reach_ms(samples, usual_gap_ms.max(self.sure_gap_ms));
+            let longest_usual_ms = self.first_times.longest_usual_ms();
+            if let Some(longest_usual_ms) = longest_usual_ms {
+                let reach_ms = LookBack::reach_ms(samples, longest_usual_ms.max(self.sure_gap_ms));
                 self.needed_ms = self.needed_ms.max(reach_ms);
             }
             self.is_uncertain |= match counted {
                 // The increase since an earlier sample counts, however long ago that was. There is none if the value is 0.
                 Counted::All => first.value != 0.0,
-                // A series that is long in the range and has an earlier sample has been silent for long, so that has no rate.
-                Counted::WithRate => usual_gap_ms.is_none() || (self.before == 0 && first.at < start + HOUR_MS),
+                // If the first sample comes an hour or more after the start, an earlier one would leave too long a gap for a rate.
+                Counted::WithRate => longest_usual_ms.is_none() || (self.before == 0 && first.at < start + HOUR_MS),
             };
         }
         self.first_times = Times::default();
@@ -134,8 +137,8 @@ impl ReachCheck {
         (further_ms > read_ms).then_some(further_ms)
     }
 
-    /// How far before the range samples can be read at little cost, in milliseconds, but at least an hour. Assumes that earlier
-    /// samples are as close together as those that were read.
+    /// How far before the range [`CHEAP_SAMPLES`] reach, in milliseconds; an hour if they do not reach [`WORTHWHILE_MS`]. Assumes
+    /// that earlier samples are as close together as those that were read.
     fn cheap_ms(&self) -> i64 {
         let LookBack { start, read_ms, .. } = self.look_back;
         let range_ms = self.newest - start;

@@ -1,6 +1,7 @@
 //! From validated conditions to selectors and patterns in PromQL.
 //!
-//! Every value from outside goes through `quoted` or `pattern`, so that it cannot end its string.
+//! Every text from outside ends up in `quoted`, so that it cannot end its string. Within a regular expression it goes through
+//! `pattern` first, so that it matches nothing but itself.
 
 use crate::model::decimal::Decimal;
 use crate::model::query::{LabelValue, LabelValues, Matcher, Selector};
@@ -39,18 +40,18 @@ pub fn match_selector(matchers: &[Matcher], label_prefix: Option<(&str, &str)>) 
 
 /// The labels of a selector's matchers, each with the pattern that its value matches (RE2, anchored at both ends).
 pub fn label_patterns(of: &Selector) -> Vec<(String, String)> {
-    of.matchers.iter().map(|matcher| (matcher.label.clone(), any_of(&matcher.any_of))).collect()
+    of.matchers.iter().map(|matcher| (matcher.label.clone(), values_pattern(&matcher.any_of))).collect()
 }
 
 fn matcher(matcher: &Matcher) -> String {
     let label = label_name(&matcher.label);
     match matcher.any_of.only_text() {
         Some(value) => format!("{label}={}", quoted(value)),
-        None => format!("{label}=~{}", quoted(&any_of(&matcher.any_of))),
+        None => format!("{label}=~{}", quoted(&values_pattern(&matcher.any_of))),
     }
 }
 
-fn any_of(values: &LabelValues) -> String {
+fn values_pattern(values: &LabelValues) -> String {
     values.iter().map(value_pattern).collect::<Vec<_>>().join("|")
 }
 

@@ -1,4 +1,5 @@
-//! From a validated query to PromQL text. Only this file and `compute/matchers.rs` build PromQL.
+//! From a validated query to PromQL text. Only this file and `compute/matchers.rs` build PromQL from queries; `api/probe.rs` and
+//! `prometheus/upstream/trivial_query.rs` have fixed queries.
 //!
 //! An expression that an admin wrote is put between parentheses.
 
@@ -29,9 +30,9 @@ pub fn series_count(of: &Selector, length_ms: i64) -> String {
     format!("count(count_over_time({}))", samples(of, length_ms))
 }
 
-/// The value of a bucket of an expression: the method, applied to those of the expression's values in the bucket that count.
+/// The value of a bucket of an expression: the method, applied to the values that the expression has in the bucket and that count.
 pub fn in_bucket(expression: &str, nan: NanInterpretation, method: AggregationMethod, subquery: Subquery) -> String {
-    over_subquery(&format!("({})", counting(expression, nan)), method, subquery, 0)
+    over_subquery(&format!("({})", those_that_count(expression, nan)), method, subquery, 0)
 }
 
 /// The newest value of an expression in a bucket. Unlike the values that count, it may be a native histogram.
@@ -40,7 +41,7 @@ pub fn newest_in_bucket(expression: &str, subquery: Subquery) -> String {
 }
 
 /// The values of an expression that count: the finite ones and, if it is configured so, 0 instead of NaN.
-fn counting(expression: &str, nan: NanInterpretation) -> String {
+fn those_that_count(expression: &str, nan: NanInterpretation) -> String {
     let expression = in_parentheses(expression);
     match nan {
         NanInterpretation::None => format!("{expression} > -Inf < Inf"),
@@ -59,7 +60,7 @@ fn in_parentheses(expression: &str) -> String {
     if expression.contains('#') { format!("({expression}\n)") } else { format!("({expression})") }
 }
 
-/// The value of a bucket of gauges, all series pooled, if there are too many samples to read.
+/// The value of a bucket of gauges, all series pooled.
 ///
 /// `length_ms` is the length of the range that covers the bucket. The query is evaluated `offset_ms` after the last millisecond of
 /// the bucket. For a percentile of several gauges, it returns a value of each gauge.
@@ -80,7 +81,7 @@ pub fn rate(of: &Selector, window_ms: i64) -> String {
     format!("rate({})", samples(of, window_ms))
 }
 
-/// The value of a bucket of counters, all series together, if there are too many samples to read.
+/// The value of a bucket of counters, all series together.
 ///
 /// `window_ms` is the range of the rate for a sum or a mean, `rate_ms` the range of each rate that the other methods aggregate. The
 /// query is evaluated `offset_ms` after the last millisecond of the bucket.

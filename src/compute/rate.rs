@@ -158,10 +158,10 @@ impl CounterReader {
     fn is_usual(&mut self, from: Sample, to: Sample, earlier: &[Sample]) -> bool {
         let mut times = self.newest;
         times.move_on(earlier);
-        if let Some(first) = times.first_of_too_few() {
+        if let Some(first) = times.first_if_undecided() {
             self.reach.note_undecided(first, to.at);
         }
-        times.usual_gap_ms().is_none_or(|usual_gap_ms| to.at - from.at <= usual_gap_ms)
+        times.longest_usual_ms().is_none_or(|longest_usual_ms| to.at - from.at <= longest_usual_ms)
     }
 
     /// Ends a series. The next sample belongs to another one.

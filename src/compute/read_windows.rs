@@ -10,10 +10,10 @@ const MAX_SPARSE_WINDOWS: u32 = 2;
 /// samples.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadWindows {
-    left: Option<TimeRange>,
+    unread: Option<TimeRange>,
     length_ms: i64,
     /// If the oldest samples come first: the latest end of the current window.
-    next_end: i64,
+    max_end: i64,
     /// How many windows in a row were sparse.
     sparse: u32,
     order: Order,
@@ -22,14 +22,14 @@ pub struct ReadWindows {
 impl ReadWindows {
     /// A range as one window.
     pub fn over(range: TimeRange, order: Order) -> ReadWindows {
-        ReadWindows { left: Some(range), length_ms: range.length(), next_end: range.end, sparse: 0, order }
+        ReadWindows { unread: Some(range), length_ms: range.length(), max_end: range.end, sparse: 0, order }
     }
 
     /// The window to read next; `None` after the last one.
     pub fn current(&self) -> Option<TimeRange> {
-        let left = self.left?;
+        let left = self.unread?;
         Some(match self.order {
-            Order::OldestFirst => TimeRange { end: left.end.min(self.next_end), ..left },
+            Order::OldestFirst => TimeRange { end: left.end.min(self.max_end), ..left },
             Order::NewestFirst => TimeRange { start: left.start.max(left.end - self.length_ms), ..left },
         })
     }
@@ -44,14 +44,15 @@ impl ReadWindows {
             Order::NewestFirst => window.length() / 2,
         };
         // A window that ends before the newest sample that was kept has few enough samples.
-        self.next_end = (read.end - 1).clamp(window.start, window.end - 1);
+        self.max_end = (read.end - 1).clamp(window.start, window.end - 1);
         self.sparse = 0;
         true
     }
 
-    /// Goes on to the next window. The windows become longer after some sparse ones, which have far fewer samples than can be kept.
+    /// Goes on to the next window. The windows become longer after some sparse ones, which have less than half of the samples that
+    /// can be kept.
     pub fn advance(&mut self, is_sparse: bool) {
-        let (Some(left), Some(read)) = (self.left, self.current()) else { return };
+        let (Some(left), Some(read)) = (self.unread, self.current()) else { return };
         self.sparse = if is_sparse { self.sparse + 1 } else { 0 };
         if self.sparse > MAX_SPARSE_WINDOWS {
             self.length_ms = self.length_ms.saturating_mul(2).max(1);
@@ -60,8 +61,8 @@ impl ReadWindows {
             Order::OldestFirst => TimeRange { start: read.end + 1, ..left },
             Order::NewestFirst => TimeRange { end: read.start - 1, ..left },
         };
-        self.next_end = left.start.saturating_add(self.length_ms);
-        self.left = Some(left).filter(|left| left.start <= left.end);
+        self.max_end = left.start.saturating_add(self.length_ms);
+        self.unread = Some(left).filter(|left| left.start <= left.end);
     }
 }
 

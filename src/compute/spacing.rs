@@ -6,7 +6,7 @@ use crate::model::sample::Sample;
 /// look-back.
 pub const SURE_GAP_MS: i64 = 300_000;
 
-/// An interval of up to this many scrape intervals has a rate. This allows for jitter and for three lost scrapes.
+/// An interval of up to this many scrape intervals has a rate. This allows for two lost scrapes and jitter.
 const GAP_INTERVALS: i64 = 4;
 
 /// The number of distances between earlier samples that decide whether an interval is unusually long for its series.
@@ -49,7 +49,7 @@ impl Times {
     }
 
     /// The first time, if there are too few to decide whether an interval after them is unusually long.
-    pub(super) fn first_of_too_few(&self) -> Option<i64> {
+    pub(super) fn first_if_undecided(&self) -> Option<i64> {
         self.list[..self.count].first().copied().filter(|_| self.count < self.list.len())
     }
 
@@ -64,7 +64,7 @@ impl Times {
     }
 
     /// Up to this length in milliseconds, an interval is not unusually long for the series. `None` without distances.
-    pub(super) fn usual_gap_ms(&self) -> Option<i64> {
+    pub(super) fn longest_usual_ms(&self) -> Option<i64> {
         self.usual_distance_ms().map(|ms| ms.saturating_mul(GAP_INTERVALS))
     }
 }
@@ -94,7 +94,7 @@ mod tests {
                 // The distance after the sample `n` is 2n + 1: the median of five is that in the middle.
                 let expected = (taken >= 6).then_some(2 * (taken as i64 - 3) + 1);
                 assert_eq!(
-                    times.usual_distance_ms().filter(|_| times.first_of_too_few().is_none()),
+                    times.usual_distance_ms().filter(|_| times.first_if_undecided().is_none()),
                     expected,
                     "{taken} {at_once}"
                 );

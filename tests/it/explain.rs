@@ -285,6 +285,12 @@ fn an_explanation_says_what_was_queried_and_read() {
 
 #[test]
 fn expressions_name_their_promql_and_too_many_samples_are_said_so() {
+    let query = Query::expression("sum(room_celsius)").between(T0, T0 + 10 * MINUTE).aggregated("MAX", 5 * MINUTE);
+    let explanation = explained(&Gateway::to_prometheus().with("scrapeInterval", 30_000), &query);
+    let promql = "max_over_time(((sum(room_celsius)) > -Inf < Inf)[300s:30s])";
+    assert_eq!(explanation["equivalentPromql"], promql);
+    assert_eq!(explanation["calls"][0]["query"], promql, "{}", explanation["calls"]);
+
     let gateway = Gateway::to_prometheus();
     let explanation = explained(&gateway, &Query::expression("sum(room_celsius)").between(T0, T0 + 10 * MINUTE));
     assert_eq!(
