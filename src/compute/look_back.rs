@@ -108,7 +108,7 @@ impl ReachCheck {
 
     /// Ends a series.
     pub(super) fn end_series(&mut self) {
-        let LookBack { start, samples, counted, .. } = self.look_back;
+        let LookBack { start, read_ms, samples, counted } = self.look_back;
         if let Some(first) = self.first.take()
             && self.before < samples
         {
@@ -120,8 +120,12 @@ impl ReachCheck {
             self.is_uncertain |= match counted {
                 // The increase since an earlier sample counts, however long ago that was. There is none if the value is 0.
                 Counted::All => first.value != 0.0,
-                // If the first sample comes an hour or more after the start, an earlier one would leave too long a gap for a rate.
-                Counted::WithRate => longest_usual_ms.is_none() || (self.before == 0 && first.at < start + HOUR_MS),
+                // A single sample does not show how far back the one before it is. Otherwise, one that is further back than an hour
+                // leaves too long a gap for a rate, as far as the other distances show.
+                Counted::WithRate => {
+                    let may_be_near = read_ms < HOUR_MS && first.at < start + HOUR_MS;
+                    longest_usual_ms.is_none() || (self.before == 0 && may_be_near)
+                }
             };
         }
         self.first_times = Times::default();
@@ -176,12 +180,16 @@ mod tests {
         check(&[], READ_MS, None);
         check(&[-1], READ_MS, None);
         check(&[-1, 15_000], READ_MS, None);
-        for times in [&[0][..], &[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS], &[5 * HOUR_MS]] {
+        for times in [&[0][..], &[5 * HOUR_MS]] {
             check(times, READ_MS, Some(WEEK_MS));
             check(times, HOUR_MS, Some(WEEK_MS));
             check(times, HOUR_MS + 1, None);
         }
-        // A series that is scraped often and begins late has no rate across a silence of more than an hour.
+        // A series that is scraped often has no rate across a silence of more than an hour.
+        for times in [&[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS]] {
+            check(times, READ_MS, Some(WEEK_MS));
+            check(times, HOUR_MS, None);
+        }
         check(&[HOUR_MS, HOUR_MS + 15_000], READ_MS, None);
     }
 
@@ -217,7 +225,7 @@ mod tests {
         // Within a minute and the hour before it.
         let check = |samples: i64, expected: Option<i64>| {
             let times: Vec<i64> = (0..samples).map(|nth| nth * MINUTE_MS / (samples - 1)).collect();
-            assert_eq!(further_ms(HOUR_MS, 1, Counted::WithRate, &times, 1.0), expected, "{samples}");
+            assert_eq!(further_ms(HOUR_MS, 1, Counted::All, &times, 1.0), expected, "{samples}");
         };
         // 100,000 samples of 61 minutes each take 610 minutes, one of which is in the range.
         check(10_001, Some(609 * MINUTE_MS - 3_660));
