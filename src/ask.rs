@@ -101,20 +101,20 @@ pub struct AskOutput {
 /// If the query cannot be sent. A response that reports an error is part of the output.
 pub fn run(command: &AskCommand) -> Result<AskOutput, AskError> {
     let AskCommand { flags, reach, api_key } = command;
-    let form = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
+    let options = OutputOptions::of(flags, io::stdout().is_terminal()).map_err(AskError::Flags)?;
     let has_names = reach.upstreams_file.is_some() || flags.has("mirror") || flags.has("curl");
     let request = request::from_flags(flags, now_ms(), has_names, read).map_err(AskError::Flags)?;
     let key = api_key.as_ref().map(KeySource::read_once).transpose().map_err(AskError::KeyFile)?;
     if flags.has("curl") {
-        let text = curl::command(flags.value("mirror"), &request, key.is_some(), form.explains);
+        let text = curl::command(flags.value("mirror"), &request, key.is_some(), options.explains);
         return Ok(AskOutput { text, error: None });
     }
     let is_shown = io::stderr().is_terminal() && !flags.has("quiet");
     let (status, body) = with_progress(is_shown, || match flags.value("mirror") {
-        Some(url) => post(url, &request, key.as_deref(), form.explains),
-        None => run_here(reach, &request, form.explains),
+        Some(url) => post(url, &request, key.as_deref(), options.explains),
+        None => run_here(reach, &request, options.explains),
     })?;
-    Ok(show::shown(&request, status, &body, &form))
+    Ok(show::shown(&request, status, &body, &options))
 }
 
 /// Sends a request to a running mirror. Gives the status and the body of the response.

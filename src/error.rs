@@ -228,22 +228,26 @@ const MAX_SHOWN_PATH_CHARS: usize = 200;
 impl From<InvalidQuery> for Error {
     fn from(invalid: InvalidQuery) -> Error {
         let details = invalid.to_string();
-        let code = match &invalid {
-            InvalidQuery::Sources { .. } | InvalidQuery::SourceValue { .. } => "no_metric_named",
-            InvalidQuery::ValueType { .. } => "unsupported_value_type",
-            InvalidQuery::ConditionType { .. } => "unsupported_condition_type",
-            InvalidQuery::LabelsBesideExpression(_) => "conditions_beside_expression",
-            InvalidQuery::TooLarge(_) => "query_too_large",
-            InvalidQuery::TimeOutside { .. } | InvalidQuery::TimesReversed { .. } => "invalid_time_range",
-            InvalidQuery::UnknownMethod { .. } | InvalidQuery::BucketLength { .. } => "invalid_aggregation",
-            InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => "invalid_query",
-        };
+        let remote = |code, details| Error::Remote { code, summary: "Invalid query.", details };
         match invalid {
             InvalidQuery::Sources { .. } | InvalidQuery::SourceValue { .. } => {
-                Error::MetricNotFound { code, metric: String::new(), details }
+                Error::MetricNotFound { code: "no_metric_named", metric: String::new(), details }
             }
-            InvalidQuery::ValueType { mirror_type } => Error::UnsupportedFieldType { code, mirror_type },
-            _ => Error::Remote { code, summary: "Invalid query.", details },
+            InvalidQuery::ValueType { mirror_type } => {
+                Error::UnsupportedFieldType { code: "unsupported_value_type", mirror_type }
+            }
+            InvalidQuery::ConditionType { .. } => remote("unsupported_condition_type", details),
+            InvalidQuery::LabelsBesideExpression(_) => remote("conditions_beside_expression", details),
+            InvalidQuery::TooLarge(_) => remote("query_too_large", details),
+            InvalidQuery::TimeOutside { .. } | InvalidQuery::TimesReversed { .. } => {
+                remote("invalid_time_range", details)
+            }
+            InvalidQuery::UnknownMethod { .. } | InvalidQuery::BucketLength { .. } => {
+                remote("invalid_aggregation", details)
+            }
+            InvalidQuery::NoField | InvalidQuery::EmptySet { .. } | InvalidQuery::Negative { .. } => {
+                remote("invalid_query", details)
+            }
         }
     }
 }

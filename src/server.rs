@@ -164,7 +164,7 @@ fn check_threads(workers: usize) -> Result<usize, ServerError> {
 fn access(settings: &Settings) -> Access {
     Access {
         requires_key: settings.require_api_key,
-        has_named_only: settings.named_upstreams_only,
+        requires_name: settings.named_upstreams_only,
         has_explorer: settings.explorer,
     }
 }

@@ -9,7 +9,7 @@ use crate::prometheus::{Client, Upstream};
 use crate::wire::connection_details::{ConnectionDetails, DetailsFault, DetailsField, FIELDS};
 use crate::wire::scalar::Scalar;
 
-/// The timeout of a request if neither the Connection Details nor the upstream has one, in milliseconds.
+/// The timeout of a request if neither the Connection Details nor the upstream has one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest `requestTimeout`, in milliseconds: ten minutes. Each waiting request holds a worker.
@@ -42,7 +42,7 @@ pub(super) struct Directory<'c> {
     /// Has the named upstreams; absent in tests and fuzz targets.
     pub(super) client: Option<&'c Client>,
     /// Whether Connection Details must name an upstream, and give no address.
-    pub(super) has_named_only: bool,
+    pub(super) requires_name: bool,
 }
 
 impl Datasource {
@@ -85,7 +85,7 @@ fn upstream(directory: &Directory<'_>, details: &ConnectionDetails) -> Result<Up
             "connectionDetails has upstream as well as host, port or url: remove one of the two".to_owned(),
         )),
         Some(name) => named(directory, Some(name)),
-        None if has_address && directory.has_named_only => Err(invalid(format!(
+        None if has_address && directory.requires_name => Err(invalid(format!(
             "connectionDetails has host, port or url, which this mirror does not take (--named-upstreams-only): give upstream, {}",
             choice(directory)
         ))),
@@ -102,7 +102,7 @@ fn named(directory: &Directory<'_>, name: Option<&str>) -> Result<Upstream, Erro
     let names = directory.names();
     let details = match name {
         None if names.is_empty() => format!("connectionDetails.host is missing: {GIVE_ADDRESS}"),
-        None if directory.has_named_only => {
+        None if directory.requires_name => {
             format!("connectionDetails.upstream is missing: give one, {}", choice(directory))
         }
         None => format!("connectionDetails.host is missing: {GIVE_ADDRESS}; or give upstream, {}", choice(directory)),

@@ -29,7 +29,7 @@ pub struct Access {
     /// Whether requests to the Mirror API must carry the key.
     pub requires_key: bool,
     /// Whether Connection Details must name an upstream, and give no address.
-    pub has_named_only: bool,
+    pub requires_name: bool,
     /// Whether the explorer is served.
     pub has_explorer: bool,
 }
@@ -51,7 +51,7 @@ pub struct Gateway {
 pub enum Routed {
     /// A request for a page of the mirror, which calls no upstream and takes little time.
     Page(PageRequest),
-    /// A request to the Mirror API: its body must be read, and then it needs a worker.
+    /// A request to the Mirror API: its body must be read, and then it usually needs a worker.
     Method(MethodRequest),
     /// The reply to a request that goes no further.
     Reply(Reply),
@@ -171,9 +171,9 @@ impl Gateway {
     }
 
     /// Checks the body of a request, which gives its query, upstream and deadline. Returns the reply instead if the request is
-    /// invalid, or if its upstream is known to be silent.
-    pub fn prepare(&self, request: MethodRequest, body: &[u8], accepted: Instant) -> Prepared {
-        let directory = Directory { client: Some(&self.client), has_named_only: self.access.has_named_only };
+    /// invalid or is only to be checked, or if its upstream is silent and another request probes it.
+    pub fn prepare(&self, request: MethodRequest, body: &[u8], turn_began: Instant) -> Prepared {
+        let directory = Directory { client: Some(&self.client), requires_name: self.access.requires_name };
         let (datasource, query) = match request.check(&directory, body) {
             Ok(checked) => checked,
             Err(error) => return Prepared::Reply(request.refuse(&error)),
@@ -181,7 +181,7 @@ impl Gateway {
         if request.api_method.only_checks {
             return Prepared::Reply(request.confirm());
         }
-        let deadline = Deadline::new(accepted, datasource.timeout);
+        let deadline = Deadline::new(turn_began, datasource.timeout);
         match self.client.lane(&datasource.upstream) {
             Ok(lane) => Prepared::Query(PreparedQuery { request, datasource, query, deadline, lane }),
             Err(silent) => Prepared::Reply(request.refuse(&query.not_run(silent))),
@@ -233,7 +233,7 @@ impl Gateway {
         reply.keyed(may_know.then_some(&*current))
     }
 
-    /// Counts a reply that was written `took` after its request was accepted.
+    /// Counts a reply that was written `took` after the turn of its request began.
     pub fn count(&self, route_name: &'static str, status: u16, note: &Note, took: Duration) {
         self.metrics.count_reply(route_name, status, took);
         if let Some(reason) = note.rejection {
@@ -258,7 +258,7 @@ impl Gateway {
         let facts = web::Facts {
             version: env!("CARGO_PKG_VERSION"),
             requires_key: self.access.requires_key,
-            named_upstreams_only: self.access.has_named_only,
+            named_upstreams_only: self.access.requires_name,
             upstreams: is_trusted.then(|| self.client.names()),
         };
         serde_json::to_string(&facts).map_err(|_| Error::Internal)

@@ -24,7 +24,7 @@ pub(super) struct Route {
 /// What is at a path.
 #[derive(Clone, Copy)]
 pub(super) enum RouteTarget {
-    /// A method of the Mirror API, which queries Prometheus and therefore needs a worker.
+    /// A method of the Mirror API, which usually queries Prometheus, for which it needs a worker.
     Method(ApiMethod),
     /// A page of the mirror, which needs no worker.
     Page(Page),

@@ -42,22 +42,22 @@ impl OutputOptions {
 }
 
 /// Formats a response.
-pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], form: &OutputOptions) -> AskOutput {
+pub(super) fn shown(request: &AskRequest, status: u16, body: &[u8], options: &OutputOptions) -> AskOutput {
     let response: Value = serde_json::from_slice(body).unwrap_or_default();
     let error = error_of(&response, status);
-    let mut text = match form.format {
+    let mut text = match options.format {
         OutputFormat::Json => format!("{}\n", String::from_utf8_lossy(body)),
         _ if error.is_some() => String::new(),
         OutputFormat::Csv => Table::of(&response).csv(),
-        OutputFormat::Table => Table::of(&response).text(),
+        OutputFormat::Table => Table::of(&response).text(request.body["query"]["latestFirst"] == true),
     };
-    if form.has_plot && error.is_none() {
+    if options.has_plot && error.is_none() {
         let drawn = plot::plot(&points(&response));
         if !drawn.is_empty() {
             let _ = write!(text, "\n{drawn}");
         }
     }
-    if form.format == OutputFormat::Table {
+    if options.format == OutputFormat::Table {
         text.push_str(&explanation(request, &response["explanation"]));
     }
     AskOutput { text, error }
@@ -131,7 +131,8 @@ impl Table {
         Table { header: vec![header], rows, is_partial: is_true(&response["isPartial"]) }
     }
 
-    fn text(&self) -> String {
+    /// The table with aligned columns, and whether there is more. `is_latest_first` says which points a limit leaves out.
+    fn text(&self, is_latest_first: bool) -> String {
         let columns = self.header.len();
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
@@ -159,10 +160,10 @@ impl Table {
             text.push_str("(nothing)\n");
         }
         if self.is_partial {
-            text.push_str(if columns > 1 {
-                "(there are more: raise --limit, or give a later --start)\n"
-            } else {
-                "(there are more: raise --limit)\n"
+            text.push_str(match (columns, is_latest_first) {
+                (1, _) => "(there are more: raise --limit)\n",
+                (_, false) => "(there are more: raise --limit, or give a later --start)\n",
+                (_, true) => "(there are more: raise --limit, or give an earlier --end)\n",
             });
         }
         text
@@ -211,17 +212,14 @@ fn explanation(request: &AskRequest, explanation: &Value) -> String {
         }
     }
     for call in items(&explanation["calls"]) {
-        let of =
-            |key: &str| Some(&call[key]).filter(|value| !value.is_null()).map(|value| format!(" {}", words(value)));
-        let counts = ["bytes", "series", "samples"]
-            .into_iter()
-            .filter_map(|key| Some(format!(", {}{key}", of(key)?.trim_start().to_owned() + " ")));
+        let value = |key: &str| Some(&call[key]).filter(|value| !value.is_null()).map(words);
+        let values = |keys: [&str; 2]| keys.into_iter().filter_map(value).collect::<Vec<_>>().join(" ");
+        let counts =
+            ["bytes", "series", "samples"].into_iter().filter_map(|key| Some(format!(", {} {key}", value(key)?)));
         add(format!(
-            "  call: {}{} → {}{}, {} ms{}",
-            words(&call["path"]),
-            of("query").unwrap_or_default(),
-            words(&call["outcome"]),
-            of("status").unwrap_or_default(),
+            "  call: {} → {}, {} ms{}",
+            values(["path", "query"]),
+            values(["outcome", "status"]),
             call["milliseconds"],
             counts.collect::<String>()
         ));
@@ -229,15 +227,18 @@ fn explanation(request: &AskRequest, explanation: &Value) -> String {
     for (nth, series) in items(&explanation["series"]).iter().enumerate() {
         add(format!(
             "  series {nth}: {}, {} samples from {} to {}",
-            series["labels"],
+            words(&series["labels"]),
             series["samples"],
             time(&series["first"]),
             time(&series["last"])
         ));
     }
     for point in items(&explanation["points"]) {
-        add(format!("  {} at {} is computed from", point["value"], time(&point["time"])));
-        for share in items(&point["madeOf"]) {
+        let shares = items(&point["madeOf"]);
+        if !shares.is_empty() {
+            add(format!("  {} at {} is computed from", point["value"], time(&point["time"])));
+        }
+        for share in shares {
             add(share_of(share));
         }
     }

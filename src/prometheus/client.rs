@@ -131,11 +131,12 @@ impl Client {
     /// # Errors
     /// Fails if waiting for a worker is pointless: the upstream does not answer, and another request is already probing it.
     pub fn lane(&self, upstream: &Upstream) -> Result<Lane, Error> {
-        let is_known = self.health.is_known(&upstream.health_key(), Instant::now());
-        let is_known = is_known.map_err(|silence| Error::uncalled(upstream.shown(), ErrorKind::Silent(silence)))?;
+        let responded_lately = self.health.responded_lately(&upstream.health_key(), Instant::now());
+        let responded_lately =
+            responded_lately.map_err(|silence| Error::uncalled(upstream.shown(), ErrorKind::Silent(silence)))?;
         Ok(Lane {
             upstream: self.lanes.hash_one(upstream.lane_key()),
-            is_known,
+            responded_lately,
             max_in_flight: upstream.max_in_flight(),
         })
     }
@@ -157,8 +158,8 @@ impl Client {
 pub struct Lane {
     /// Identifies the server, whatever the path and the credentials.
     pub upstream: u64,
-    /// Whether the upstream has answered within the last ten minutes.
-    pub is_known: bool,
+    /// Whether the upstream has responded within the last ten minutes and is not silent now.
+    pub responded_lately: bool,
     /// The most workers that may query it at a time, if `max_in_flight` is set.
     pub max_in_flight: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! One request, from its arrival until its reply is written: its id, its log line, and how it counts in the metrics.
+//! One request, from the beginning of its turn until its reply is written: its id, its log line, and how it counts in the metrics.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,8 @@ pub(super) struct Shared {
 /// A request in flight, until its reply is written.
 pub(super) struct Exchange {
     request: Request,
-    accepted: Instant,
+    /// When its turn on its connection began. Its deadline and its duration count from then.
+    turn_began: Instant,
     trace: Arc<Trace>,
     shared: Arc<Shared>,
     /// Counts the request. A shutdown waits until the count is zero.
@@ -65,9 +66,9 @@ impl Exchange {
         let is_read = body::is_prefetched(&request);
         let id = given.unwrap_or_else(|| new_id().into());
         let trace = Trace::new(id, header(&request, "traceparent"), header(&request, "tracestate"));
-        let (accepted, trace) = (Instant::now(), Arc::new(trace));
+        let (turn_began, trace) = (Instant::now(), Arc::new(trace));
         let is_last = is_last || has_uncertain_end;
-        Exchange { request, accepted, trace, shared, in_flight, fault, is_read, is_last }
+        Exchange { request, turn_began, trace, shared, in_flight, fault, is_read, is_last }
     }
 
     /// Finds the method or page at its path, or gives the reply if its head is refused.
@@ -90,14 +91,14 @@ impl Exchange {
 
     /// Reads its body, within the bounds and the deadline for it.
     pub(super) fn read_body(&mut self) -> Result<RequestBody, Error> {
-        let body = body::read(&mut self.request, &self.shared.bounds, self.accepted + BODY_DEADLINE)?;
+        let body = body::read(&mut self.request, &self.shared.bounds, self.turn_began + BODY_DEADLINE)?;
         self.is_read = true;
         Ok(body)
     }
 
     /// Parses and checks its query.
     pub(super) fn prepare(&self, method: MethodRequest, body: &[u8]) -> Prepared {
-        log::in_request(self.trace.request_id(), || self.shared.gateway.prepare(method, body, self.accepted))
+        log::in_request(self.trace.request_id(), || self.shared.gateway.prepare(method, body, self.turn_began))
     }
 
     /// Runs its query, until the deadline at the latest.
@@ -108,7 +109,7 @@ impl Exchange {
 
     /// Writes its reply, which takes long if the client is slow.
     pub(super) fn finish(self, reply: Reply) {
-        let Exchange { request, accepted, trace, shared, in_flight, fault, is_read, is_last } = self;
+        let Exchange { request, turn_began, trace, shared, in_flight, fault, is_read, is_last } = self;
         let client_connection = request.connection().clone();
         let client = request.remote_addr().filter(|_| fault.is_some()).map(ToString::to_string).unwrap_or_default();
         let id = Arc::clone(trace.request_id());
@@ -136,7 +137,7 @@ impl Exchange {
         let headers = headers.chain((!is_last).then(|| (KEPT_HEADER, format!("timeout={}", limits::KEPT.as_secs()))));
 
         let account = Box::new(move |is_whole| {
-            let took = accepted.elapsed();
+            let took = turn_began.elapsed();
             shared.gateway.count(route_name, status, &note, took);
             drop(in_flight);
             log::in_request(&id, || {

@@ -11,7 +11,7 @@ use crate::support::mirror::{API_KEY, BINARY, Mirror};
 use crate::support::process::require;
 use crate::support::prometheus;
 use crate::support::samples::{HOUR, MINUTE, T0};
-use crate::support::stub::{Stub, good};
+use crate::support::stub::{Reply, Stub, good};
 
 /// The program with these arguments and no settings.
 fn program(args: &[&str]) -> Command {
@@ -198,6 +198,44 @@ fn the_explanation_is_shown_on_request() {
     let json: Value =
         serde_json::from_str(&ask(&with_times(&[&args[..], &["--format", "json"]].concat(), &range))).unwrap();
     assert_eq!(json["explanation"]["points"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_explanation_of_an_expression_lists_no_points() {
+    let shown = ask(&with_times(&["--expression", "sum(room_celsius)", "--method", "MAX", "--explain"], &times()));
+    assert!(shown.contains("source: PromQL") && !shown.contains("is computed from"), "{shown}");
+}
+
+#[test]
+fn no_control_character_of_a_response_reaches_the_terminal() {
+    // A terminal executes what follows U+009B, as after ESC and [.
+    let text = "\u{9b}31m";
+    let mirror = Stub::start(move |_| {
+        Reply::json(&json!({
+            "telemetry": {"_type": "MetricTelemetry", "points": []},
+            "explanation": {
+                "upstream": text, "notes": [text],
+                "calls": [{"path": "/api/v1/query", "query": text, "outcome": "ok", "milliseconds": 1}],
+                "series": [{"labels": {"room": text}, "samples": 0}],
+            },
+        }))
+    });
+    let output = run(&["ask", "--mirror", &format!("http://127.0.0.1:{}", mirror.port()), "--gauge", "x", "--explain"]);
+    let shown = stdout(&output);
+    assert_eq!(shown.matches(" 31m").count(), 4, "{shown}");
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+}
+
+#[test]
+fn a_table_that_is_cut_off_says_how_to_see_the_rest() {
+    let check = |args: &[&str], expected: &str| {
+        let shown = ask(&with_times(args, &times()));
+        assert_eq!(shown.lines().last(), Some(expected), "{args:?}: {shown}");
+    };
+    let gauge = ["--gauge", "room_celsius", "--limit", "2"];
+    check(&gauge, "(there are more: raise --limit, or give a later --start)");
+    check(&[&gauge[..], &["--latest-first"]].concat(), "(there are more: raise --limit, or give an earlier --end)");
+    check(&["--values", "__gauge__", "--limit", "2"], "(there are more: raise --limit)");
 }
 
 #[test]

@@ -15,8 +15,8 @@ const MAX_SILENT_CALLS: u32 = 3;
 /// A call that waited less than this says nothing about its upstream, because its own timeout was short.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// An upstream counts as known for this long after a response.
-const KNOWN: Duration = Duration::from_secs(600);
+/// An upstream has responded lately if its last response is younger than this.
+const LATELY: Duration = Duration::from_secs(600);
 
 /// The most upstreams that are remembered. The one with the oldest call is forgotten first.
 const MAX_UPSTREAMS: usize = 1_024;
@@ -85,11 +85,11 @@ impl Health {
         Admission::Probe(Probe { health: self, upstream: upstream.to_owned(), silence })
     }
 
-    /// Whether an upstream has answered within the last ten minutes and is not silent now.
+    /// Whether an upstream has responded within the last ten minutes and is not silent now.
     ///
     /// # Errors
     /// Fails if the upstream is silent and another request is probing it: the request need not even wait for a worker.
-    pub(super) fn is_known(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
+    pub(super) fn responded_lately(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
         let mut entries = self.entries();
         match silent(&mut entries, upstream, now) {
             Some((entry, silence)) if entry.is_probed => return Err(silence),
@@ -97,7 +97,7 @@ impl Health {
             None => {}
         }
         let last_response = entries.get(upstream).and_then(|entry| entry.last_response);
-        Ok(last_response.is_some_and(|at| now.saturating_duration_since(at) < KNOWN))
+        Ok(last_response.is_some_and(|at| now.saturating_duration_since(at) < LATELY))
     }
 
     /// Whether an upstream is remembered to have sent a response of the Prometheus API.
@@ -213,11 +213,11 @@ mod tests {
         let Admission::Probe(probe) = health.admit("p", now) else { panic!("it is not probed") };
         let expected = Silence { waited_for: WaitedFor::Connection, calls: 3, lasted: after(3_000) };
         assert_eq!(probe.silence, expected);
-        assert_eq!(health.is_known("p", now), Err(expected));
+        assert_eq!(health.responded_lately("p", now), Err(expected));
         assert!(matches!(health.admit("p", now), Admission::ProbedByAnother(silence) if silence == expected));
         assert!(matches!(health.admit("q", now), Admission::Free));
         drop(probe);
-        assert_eq!(health.is_known("p", now), Ok(false));
+        assert_eq!(health.responded_lately("p", now), Ok(false));
         assert!(matches!(health.admit("p", now), Admission::Probe(_)));
     }
 
@@ -250,17 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_is_known_for_ten_minutes_after_a_response_unless_it_falls_silent() {
+    fn an_upstream_has_responded_lately_for_ten_minutes_after_a_response_unless_it_falls_silent() {
         let (health, now) = (Health::default(), Instant::now());
-        assert_eq!(health.is_known("p", now), Ok(false));
+        assert_eq!(health.responded_lately("p", now), Ok(false));
         health.note_response("p", true, now);
-        assert_eq!(health.is_known("p", now + after(599_999)), Ok(true));
-        assert_eq!(health.is_known("p", now + after(600_000)), Ok(false));
+        assert_eq!(health.responded_lately("p", now + after(599_999)), Ok(true));
+        assert_eq!(health.responded_lately("p", now + after(600_000)), Ok(false));
         for nth in 1..=3 {
-            assert_eq!(health.is_known("p", now + after(10_000)), Ok(true), "{nth}");
+            assert_eq!(health.responded_lately("p", now + after(10_000)), Ok(true), "{nth}");
             health.note_silence("p", WaitedFor::Response, now + after(1), now + after(5_000));
         }
-        assert_eq!(health.is_known("p", now + after(10_000)), Ok(false));
+        assert_eq!(health.responded_lately("p", now + after(10_000)), Ok(false));
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             health.note_response(&nth.to_string(), true, now + after(nth as u64));
         }
         let latest = now + after(MAX_UPSTREAMS as u64);
-        assert_eq!((health.is_known("0", latest), health.is_known("1", latest)), (Ok(false), Ok(true)));
+        assert_eq!((health.responded_lately("0", latest), health.responded_lately("1", latest)), (Ok(false), Ok(true)));
         assert_eq!(health.entries().len(), MAX_UPSTREAMS);
     }
 }

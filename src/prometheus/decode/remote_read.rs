@@ -84,7 +84,7 @@ pub(in crate::prometheus) fn decode(
         }
     };
     let Output { series, samples, .. } = response.output;
-    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes: frames.read() })
+    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes: frames.bytes_read() })
 }
 
 /// Why the reading ends before the end of the response.

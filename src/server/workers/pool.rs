@@ -225,11 +225,11 @@ mod tests {
     const WORKER: TaskOutcome = TaskOutcome::Worker { found_max_in_flight: false };
 
     fn lane(upstream: u64) -> Lane {
-        Lane { upstream, is_known: true, max_in_flight: None }
+        Lane { upstream, responded_lately: true, max_in_flight: None }
     }
 
     fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, is_known: false, max_in_flight: None }
+        Lane { upstream, responded_lately: false, max_in_flight: None }
     }
 
     /// The upstream of a task, and its outcome.

@@ -57,7 +57,7 @@ impl Shares {
             Some(Full::Everything)
         } else if held >= self.max_tasks_of_one {
             Some(Full::Upstream { held })
-        } else if !lane.is_known && unknown >= self.max_unknown_tasks {
+        } else if !lane.responded_lately && unknown >= self.max_unknown_tasks {
             Some(Full::UnknownUpstreams { held: unknown })
         } else {
             None
@@ -69,7 +69,7 @@ impl Shares {
         let free = self.workers - self.running.all;
         let max = lane.max_in_flight.unwrap_or(usize::MAX).min(TIMES_FREE * free);
         let is_in_share = self.running.of(lane) < max;
-        is_in_share && (lane.is_known || self.running.unknown < self.max_unknown_workers)
+        is_in_share && (lane.responded_lately || self.running.unknown < self.max_unknown_workers)
     }
 
     /// Whether an upstream has as many tasks, running or waiting, as it may have on workers ([`Lane::max_in_flight`]).
@@ -127,13 +127,13 @@ struct TaskCounts {
 impl TaskCounts {
     fn add(&mut self, lane: Lane) {
         self.all += 1;
-        self.unknown += usize::from(!lane.is_known);
+        self.unknown += usize::from(!lane.responded_lately);
         *self.by_upstream.entry(lane.upstream).or_default() += 1;
     }
 
     fn remove(&mut self, lane: Lane) {
         self.all -= 1;
-        self.unknown -= usize::from(!lane.is_known);
+        self.unknown -= usize::from(!lane.responded_lately);
         let left = self.of(lane) - 1;
         match left {
             0 => self.by_upstream.remove(&lane.upstream),
@@ -151,11 +151,11 @@ mod tests {
     use super::*;
 
     fn lane(upstream: u64) -> Lane {
-        Lane { upstream, is_known: true, max_in_flight: None }
+        Lane { upstream, responded_lately: true, max_in_flight: None }
     }
 
     fn unknown(upstream: u64) -> Lane {
-        Lane { upstream, is_known: false, max_in_flight: None }
+        Lane { upstream, responded_lately: false, max_in_flight: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::mirror::{API_KEY, Mirror, Response, condition};
 use super::oracle::{Nan, close};
 use super::{prometheus, victoria};
 
-/// The fourteen aggregation methods.
+/// All aggregation methods.
 pub const METHODS: [&str; 14] = [
     "MEAN", "PERCENTILE_25", "PERCENTILE_50", "PERCENTILE_75", "PERCENTILE_90", "PERCENTILE_95", "PERCENTILE_98",
     "PERCENTILE_99", "MAX", "MIN", "SUM", "EVENT_COUNT", "SUM_NO_ZEROS", "EVENT_COUNT_NO_ZEROS",

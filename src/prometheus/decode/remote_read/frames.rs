@@ -13,7 +13,7 @@ const MAX_FRAME_BYTES: usize = 16 << 20;
 /// The longest stream: 512 MiB, about 300 million samples of a steady counter.
 const MAX_STREAM_BYTES: u64 = 512 << 20;
 
-/// The most bytes of a length: one that fits into 28 bits.
+/// The most bytes of a length: four, with seven bits each.
 const MAX_LENGTH_BYTES: usize = 4;
 
 const CHECKSUM_BYTES: usize = 4;
@@ -28,23 +28,22 @@ pub(super) struct Frames<'r, R> {
     buffer: Vec<u8>,
     at: usize,
     end: usize,
-    /// How many bytes were read.
-    read: u64,
+    bytes_read: u64,
 }
 
 impl<'r, R: Read> Frames<'r, R> {
     pub(super) fn of(body: &'r mut R) -> Self {
-        Frames { body, buffer: vec![0; BUFFER_BYTES], at: 0, end: 0, read: 0 }
+        Frames { body, buffer: vec![0; BUFFER_BYTES], at: 0, end: 0, bytes_read: 0 }
     }
 
     /// How many bytes were read so far.
-    pub(super) fn read(&self) -> u64 {
-        self.read
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     /// The next message, after its checksum has been verified; `None` at the end of the stream.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadFailure> {
-        if self.at == self.end && !self.is_ahead(1)? {
+        if self.at == self.end && !self.read_ahead(1)? {
             return Ok(None);
         }
         let length = self.length()?;
@@ -62,7 +61,7 @@ impl<'r, R: Read> Frames<'r, R> {
     /// Takes the length of the next message.
     fn length(&mut self) -> Result<usize, ReadFailure> {
         for bytes in 1..=MAX_LENGTH_BYTES {
-            if !self.is_ahead(bytes)? {
+            if !self.read_ahead(bytes)? {
                 return Err(Breach::Cut.into());
             }
             if self.buffer[self.at + bytes - 1] < 0x80 {
@@ -75,7 +74,7 @@ impl<'r, R: Read> Frames<'r, R> {
 
     /// Takes this many bytes, which must be there.
     fn take(&mut self, length: usize) -> Result<&[u8], ReadFailure> {
-        if !self.is_ahead(length)? {
+        if !self.read_ahead(length)? {
             return Err(Breach::Cut.into());
         }
         let start = self.at;
@@ -84,29 +83,29 @@ impl<'r, R: Read> Frames<'r, R> {
     }
 
     /// Reads until this many bytes are in the buffer. Returns false if the stream ends before.
-    fn is_ahead(&mut self, length: usize) -> Result<bool, ReadFailure> {
+    fn read_ahead(&mut self, length: usize) -> Result<bool, ReadFailure> {
         while self.end - self.at < length {
             if self.end == self.buffer.len() {
                 self.make_room(length);
             }
-            let read = match self.body.read(&mut self.buffer[self.end..]) {
+            let bytes = match self.body.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 other => other?,
             };
-            if read == 0 {
+            if bytes == 0 {
                 return Ok(false);
             }
-            self.end += read;
-            self.read += read as u64;
-            if self.read > MAX_STREAM_BYTES {
+            self.end += bytes;
+            self.bytes_read += bytes as u64;
+            if self.bytes_read > MAX_STREAM_BYTES {
                 return Err(ReadFailure::TooLong);
             }
         }
         Ok(true)
     }
 
-    /// Moves the remaining bytes to the front of the buffer. The buffer grows only while a long frame arrives: an announced length
-    /// alone takes no memory.
+    /// Moves the remaining bytes to the front; if they are there already, makes the buffer longer. So the buffer grows only while a
+    /// long frame arrives: an announced length alone takes no memory.
     fn make_room(&mut self, length: usize) {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.end, 0);
@@ -134,7 +133,7 @@ mod tests {
             match frames.next() {
                 Ok(Some(message)) => messages.push(message.to_vec()),
                 Ok(None) => {
-                    assert_eq!(frames.read(), stream.len() as u64);
+                    assert_eq!(frames.bytes_read(), stream.len() as u64);
                     return (messages, None);
                 }
                 Err(failure) => return (messages, Some(failure)),
