@@ -65,6 +65,10 @@ pub(super) struct ReachCheck {
     first_times: Times,
     /// How many of its samples lie before the range.
     before: usize,
+    /// The time of the newest of these.
+    newest_before: Option<i64>,
+    /// The end of an interval before the range that has none before it to compare with.
+    undecided_before: Option<i64>,
     /// How many samples were read of all series.
     samples: u64,
     /// The time of the newest sample of all series.
@@ -83,6 +87,8 @@ impl ReachCheck {
             first: None,
             first_times: Times::default(),
             before: 0,
+            newest_before: None,
+            undecided_before: None,
             samples: 0,
             newest: look_back.start,
             needed_ms: 0,
@@ -95,15 +101,20 @@ impl ReachCheck {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
         self.first.get_or_insert(*first);
         self.first_times.fill(samples);
-        self.before += samples.iter().take_while(|sample| sample.at < self.look_back.start).count();
+        let before = samples.iter().take_while(|sample| sample.at < self.look_back.start);
+        self.before += before.clone().count();
+        self.newest_before = before.last().map(|sample| sample.at).or(self.newest_before);
         self.samples += samples.len() as u64;
         self.newest = self.newest.max(last.at);
     }
 
-    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` and `end` are
-    /// the times of the first sample of the series and of the end of the interval.
-    pub(super) fn note_undecided(&mut self, first: i64, end: i64) {
-        self.is_uncertain |= end >= self.look_back.start && first < self.look_back.start + HOUR_MS;
+    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` is the time of
+    /// the first sample of the series.
+    pub(super) fn note_undecided(&mut self, first: i64, from: i64, to: i64) {
+        let start = self.look_back.start;
+        self.is_uncertain |= to >= start && first < start + HOUR_MS;
+        // Of the intervals before the range, only the newest matters, and one distance before it mostly decides.
+        self.undecided_before = self.undecided_before.or(Some(to).filter(|_| first == from && to < start));
     }
 
     /// Ends a series.
@@ -120,23 +131,27 @@ impl ReachCheck {
             self.is_uncertain |= match counted {
                 // The increase since an earlier sample counts, however long ago that was. There is none if the value is 0.
                 Counted::All => first.value != 0.0,
-                // A single sample does not show how far back the one before it is. Otherwise, one that is further back than an hour
-                // leaves too long a gap for a rate, as far as the other distances show.
+                // A single sample, in all or before the range, does not show how far back the one before it is. Otherwise, one that
+                // is further back than an hour leaves too long a gap for a rate, as far as the other distances show.
                 Counted::WithRate => {
                     let may_be_near = read_ms < HOUR_MS && first.at < start + HOUR_MS;
-                    longest_usual_ms.is_none() || (self.before == 0 && may_be_near)
+                    longest_usual_ms.is_none() || self.before == 1 || may_be_near
                 }
             };
         }
+        self.is_uncertain |= self.undecided_before.is_some() && self.undecided_before == self.newest_before;
         self.first_times = Times::default();
         self.before = 0;
+        self.newest_before = None;
+        self.undecided_before = None;
     }
 
     /// How far before the range the samples have to be read again, in milliseconds. `None` if they were read from early enough.
     pub(super) fn further_ms(&self) -> Option<i64> {
         let LookBack { start, read_ms, .. } = self.look_back;
         let needed_ms = if self.needed_ms > read_ms { self.needed_ms.max(HOUR_MS) } else { 0 };
-        let cheap_ms = if self.is_uncertain && read_ms <= HOUR_MS { self.cheap_ms() } else { 0 };
+        // To read a little more would hardly help.
+        let cheap_ms = self.is_uncertain.then(|| self.cheap_ms()).filter(|&ms| ms / 2 >= read_ms).unwrap_or(0);
         let further_ms = needed_ms.max(cheap_ms).min(MAX_MS).min(start);
         (further_ms > read_ms).then_some(further_ms)
     }
@@ -147,7 +162,8 @@ impl ReachCheck {
         let LookBack { start, read_ms, .. } = self.look_back;
         let range_ms = self.newest - start;
         let total_ms = (range_ms + read_ms) as f64 * (CHEAP_SAMPLES as f64 / self.samples as f64);
-        Some(total_ms as i64 - range_ms).filter(|&ms| ms >= WORTHWHILE_MS).unwrap_or(HOUR_MS)
+        let cheap_ms = (total_ms as i64 - range_ms).min(MAX_MS);
+        if cheap_ms >= WORTHWHILE_MS { cheap_ms } else { HOUR_MS }
     }
 }
 
@@ -183,7 +199,8 @@ mod tests {
         for times in [&[0][..], &[5 * HOUR_MS]] {
             check(times, READ_MS, Some(WEEK_MS));
             check(times, HOUR_MS, Some(WEEK_MS));
-            check(times, HOUR_MS + 1, None);
+            check(times, 80 * HOUR_MS, Some(WEEK_MS));
+            check(times, 85 * HOUR_MS, None);
         }
         // A series that is scraped often has no rate across a silence of more than an hour.
         for times in [&[0, 15_000], &[59 * MINUTE_MS, 60 * MINUTE_MS]] {
@@ -205,10 +222,10 @@ mod tests {
         check(&[2 * HOUR_MS, 2 * HOUR_MS + 30 * MINUTE_MS], READ_MS, 1, Some(2 * HOUR_MS));
         check(&[2 * HOUR_MS, 1_000 * HOUR_MS], READ_MS, 1, Some(WEEK_MS));
         // For a rate last known at the start, the whole interval before it: twelve distances.
-        check(&[-1, 15_000], 15 * MINUTE_MS, 2, None);
-        check(&[-1, 15_000], 15 * MINUTE_MS - 1, 2, Some(HOUR_MS));
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 15_000], 15 * MINUTE_MS, 2, None);
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 15_000], 15 * MINUTE_MS - 1, 2, Some(HOUR_MS));
         check(&[-2, -1, 15_000], READ_MS, 2, None);
-        check(&[-1, 20 * MINUTE_MS - 1], HOUR_MS, 2, Some(4 * HOUR_MS));
+        check(&[2 * HOUR_MS, 2 * HOUR_MS + 20 * MINUTE_MS], HOUR_MS, 2, Some(4 * HOUR_MS));
     }
 
     #[test]
@@ -244,18 +261,29 @@ mod tests {
 
     #[test]
     fn an_undecided_interval_needs_the_samples_before_it() {
-        let further_ms = |first: i64, end: i64| {
+        let further_ms = |first: i64, from: i64, to: i64, newest_before: i64| {
             let look_back = LookBack { start: START, read_ms: HOUR_MS, samples: 1, counted: Counted::WithRate };
             let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
-            check.take(&[Sample { at: START - 1, value: 1.0 }]);
-            check.note_undecided(START + first, START + end);
+            check.take(&[Sample { at: START + newest_before, value: 1.0 }]);
+            check.note_undecided(START + first, START + from, START + to);
             check.end_series();
             check.further_ms()
         };
-        assert_eq!(further_ms(-HOUR_MS, 0), Some(WEEK_MS));
-        assert_eq!(further_ms(59 * MINUTE_MS, 2 * HOUR_MS), Some(WEEK_MS));
-        // An interval before the range, and a series that begins late.
-        assert_eq!(further_ms(-HOUR_MS, -1), None);
-        assert_eq!(further_ms(HOUR_MS, 2 * HOUR_MS), None);
+        assert_eq!(further_ms(-HOUR_MS, -MINUTE_MS, 0, -MINUTE_MS), Some(WEEK_MS));
+        assert_eq!(further_ms(59 * MINUTE_MS, HOUR_MS, 2 * HOUR_MS, -1), Some(WEEK_MS));
+        // A series that begins late.
+        assert_eq!(further_ms(HOUR_MS, HOUR_MS, 2 * HOUR_MS, -1), None);
+        // Before the range, only the newest interval matters, and only if it is the first.
+        assert_eq!(further_ms(-HOUR_MS, -HOUR_MS, -1, -1), Some(WEEK_MS));
+        assert_eq!(further_ms(-HOUR_MS, -HOUR_MS, -2, -1), None);
+        assert_eq!(further_ms(-HOUR_MS, -MINUTE_MS, -1, -1), None);
+    }
+
+    #[test]
+    fn a_rate_last_known_needs_two_samples_before_the_range() {
+        let further_ms = |times: &[i64]| further_ms(HOUR_MS, 2, Counted::WithRate, times, 1.0);
+        assert_eq!(further_ms(&[-MINUTE_MS, 1, 15_001]), Some(WEEK_MS));
+        assert_eq!(further_ms(&[-MINUTE_MS, -1, 15_001]), None);
+        assert_eq!(further_ms(&[1, 15_001]), None);
     }
 }

@@ -203,6 +203,38 @@ fn the_interval_before_a_range_has_its_rate_where_scrapes_become_frequent() {
 }
 
 #[test]
+fn a_silence_is_no_interval_with_a_rate_however_far_back_samples_are_read() {
+    let last = one("resumed_total", &[]).samples[11].time;
+    for start in [last + 345 * MINUTE, last + 30 * MINUTE, last + 61 * MINUTE] {
+        let row = Row::new(COUNTER, "resumed_total", (start, last + 595 * MINUTE));
+        check(&row);
+        check_all(&["MEAN", "MAX", "PERCENTILE_50", "SUM"].map(|method| row.clone().by(method, 10 * MINUTE)));
+    }
+    // Three of the first samples after the silence are needed for rates of half an hour, each of which is known for an hour.
+    let row = Row::new(COUNTER, "resumed_total", (last + 345 * MINUTE, last + 595 * MINUTE));
+    check_values(&row.by("MEAN", 10 * MINUTE), &[1.0; 4]);
+}
+
+#[test]
+fn the_rate_before_a_range_is_known_where_scrapes_become_frequent() {
+    let last = one("quickened_total", &[]).samples[4].time;
+    let row = Row::new(COUNTER, "quickened_total", (last + 4 * MINUTE, last + 5 * MINUTE));
+    for method in ["MEAN", "MAX", "MIN", "PERCENTILE_50"] {
+        check_values(&row.clone().by(method, 5 * SECOND), &[1.0; 12]);
+    }
+}
+
+#[test]
+fn sum_counts_what_grew_in_a_silence_whatever_the_scrape_interval_is_said_to_be() {
+    let third = one("silent_total", &[]).samples[40].time;
+    for minutes in [1, 5, 20, 60] {
+        let rules = Rules { scrape_interval: Some(minutes * MINUTE), ..COUNTER };
+        let row = Row::new(rules, "silent_total", (third - MINUTE, third + MINUTE));
+        check_values(&row.by("SUM", 2 * MINUTE), &[7.0 * 4.0]);
+    }
+}
+
+#[test]
 fn no_rate_is_known_after_a_gap() {
     let row = Row::new(COUNTER, "bursting_total", (T0 + 3_210 * SECOND, T0 + 3_570 * SECOND));
     check_values(&row, &[2.0; 4]);

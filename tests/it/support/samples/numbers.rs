@@ -92,6 +92,15 @@ pub fn numbers() -> Vec<Series> {
     let last = samples[19].time;
     let often = every(last + 15 * SECOND, 15 * SECOND, 60, |n| 19.0 * 780.0 + f64::from(n + 1) * 15.0);
     add("hastened_total", &[("shift", "late")], [samples, often].concat());
+    // Scraped every 30 minutes, with a silence of 525 minutes.
+    let mut resumed = every(T0 + 3 * SECOND, 30 * MINUTE, 20, |n| f64::from(n) * 1_800.0);
+    resumed[12..].iter_mut().for_each(|sample| sample.time += 495 * MINUTE);
+    add("resumed_total", &[("shift", "late")], resumed);
+    // Scraped every 65 minutes, and every 15 s from 4 minutes after the fifth sample on.
+    let mut quickened = every(T0 + 3 * SECOND, 65 * MINUTE, 5, |n| f64::from(n) * 3_900.0);
+    let last = quickened[4].time;
+    quickened.extend(every(last + 255 * SECOND, 15 * SECOND, 20, |n| 4.0 * 3_900.0 + 255.0 + f64::from(n) * 15.0));
+    add("quickened_total", &[("shift", "late")], quickened);
     // One per second, then 50 per second in 200 s with one sample, then a gap of 310 s, and two per second.
     let mut samples = every(T0, 15 * SECOND, 201, |n| f64::from(n) * 15.0);
     samples.extend(every(T0 + 3_200 * SECOND, SECOND, 1, |_| 13_000.0));
