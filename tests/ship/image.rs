@@ -263,7 +263,7 @@ fn its_program_answers_from_a_prometheus_it_finds_by_name() {
         let port = mirror.base().rsplit_once(':').unwrap().1;
         let healthy = root.run(user, &["check"], &[("PORT", port), key]);
         assert!(healthy.status.success(), "{healthy:?}");
-        assert!(String::from_utf8(healthy.stdout).unwrap().contains("with the right key"));
+        assert!(String::from_utf8(healthy.stdout).unwrap().contains("and the right key"));
         mirror.signal("TERM");
         assert_eq!(mirror.end(Duration::from_secs(3)).code(), Some(0), "{user}");
         let gone = root.run(user, &["check"], &[("PORT", port), key]);

@@ -105,7 +105,7 @@ fn check_tested(rendered: &Manifests, mirror: &Mirror) {
     let variables = pod.variables.iter().map(|variable| variable.split_once('=').unwrap());
     let output = Command::new(BINARY).args([check, &url]).env_clear().envs(variables).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8(output.stdout).unwrap().contains("with the right key"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("and the right key"));
 }
 
 #[test]
