@@ -1,4 +1,4 @@
-//! Samples, raw or in buckets: the points are those of slow arithmetic, however the samples arrive.
+//! Computes points from described samples, which must be those of a slow reference, however the samples arrive.
 
 #![no_main]
 

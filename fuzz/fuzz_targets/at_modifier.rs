@@ -1,4 +1,4 @@
-//! An expression: the times are put where `start()` and `end()` stand, and nowhere else.
+//! Writes times into an expression, which must replace `start()` and `end()` and nothing else.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A query as PromQL: what is read back from the text is the query.
+//! Writes a described query as PromQL and reads it back, which must give the same query.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A body as the response to a remote read: decoded to the samples that it holds, or refused.
+//! Reads the input as the response to a remote read, which must be decoded to the samples that it holds or refused.
 
 #![no_main]
 

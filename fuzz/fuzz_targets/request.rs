@@ -1,4 +1,4 @@
-//! A body as a request for metric values: understood as the Mirror API means it, or refused.
+//! Reads the input as a request for metric values, which must be understood as the Mirror API means it or refused.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A body as a response of Prometheus: decoded as it stands, or refused.
+//! Reads the input as the body of a response of Prometheus, which must be decoded exactly or refused.
 
 #![no_main]
 

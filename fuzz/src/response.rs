@@ -1,4 +1,4 @@
-//! Responses of Prometheus: what the decoder makes of a body, and what a reader of the whole tree makes of it.
+//! Responses of Prometheus: compares the decoder with a reader that keeps the whole tree in memory.
 
 mod described;
 

@@ -8,7 +8,7 @@ use crate::compute::points::Points;
 use crate::compute::screen::{SampleKind, Screen};
 use crate::compute::steps::Steps;
 use crate::error::Error;
-use crate::model::query::MetricQuery;
+use crate::model::query::{MetricQuery, NanInterpretation};
 use crate::model::sample::{Sample, SeriesSet};
 use crate::prometheus::{self, MAX_CALLS, Session};
 
@@ -104,8 +104,8 @@ impl EvaluationPlan {
     }
 }
 
-/// Evaluates an expression, and makes its values the points of a query. If Prometheus refuses the expression, `instead` may return
-/// another one.
+/// Evaluates an expression, and makes its values the points of a query. `nan` says what a NaN among the values becomes. If Prometheus
+/// refuses the expression, `instead` may return another one.
 ///
 /// # Errors
 /// When the query would make more calls than it may, a call fails, or the expression has several results.
@@ -113,14 +113,14 @@ pub(super) fn evaluate(
     session: &mut Session<'_>,
     plan: EvaluationPlan,
     query: &MetricQuery,
-    kind: SampleKind,
+    nan: NanInterpretation,
     promql: &str,
     instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
 ) -> Result<PointsResult, Error> {
     let plan = plan.needed_for(query);
     plan.must_fit(session, 0, promql)?;
     let (mut seen, mut points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
-    let mut screen = Screen::of(kind);
+    let mut screen = Screen::of(SampleKind::Gauge(nan));
     let (mut promql, mut instead) = (promql.to_owned(), Some(instead));
     for chunk in plan.steps.chunks(points.order()) {
         let series_set = match (plan.values_at(session, &promql, chunk), instead.take()) {

@@ -3,7 +3,6 @@
 use crate::api::evaluation::{EvaluationPlan, evaluate};
 use crate::api::points_result::PointsResult;
 use crate::api::probe;
-use crate::compute::screen::SampleKind;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
@@ -26,10 +25,9 @@ pub(super) fn points(
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
-        let kind = SampleKind::Gauge(nan);
         let steps = Steps::of_range(query.range, interval_ms.unwrap_or(EXPRESSION_INTERVAL_MS));
         let plan = EvaluationPlan { steps, offset_ms: 0, bucket_ms: 1, zero_fill: false, is_from_admin: true };
-        return evaluate(session, plan, query, kind, &expression, |_| Ok(None));
+        return evaluate(session, plan, query, nan, &expression, |_| Ok(None));
     };
     let Aggregation { method, bucket_ms, zero_fill } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
@@ -37,8 +35,6 @@ pub(super) fn points(
     let in_buckets = |bounds: RangeBounds, expression: &str| {
         promql::in_bucket(expression, nan, method, Subquery::of(bucket_ms, interval_ms, bounds))
     };
-    // The NaNs of the expression are left out or counted in PromQL. A value of a bucket that is not finite is none.
-    let kind = SampleKind::Gauge(NanInterpretation::None);
     let depends_on_bounds = Subquery::depends_on_bounds(bucket_ms, interval_ms, query.range.start);
     // Before the first call, so that an expensive query fails at once.
     plan.needed_for(query).must_fit(session, u32::from(depends_on_bounds), &expression)?;
@@ -48,7 +44,9 @@ pub(super) fn points(
         RangeBounds::LeftOpen
     };
     let promql = in_buckets(bounds, &expression);
-    let result = evaluate(session, plan, query, kind, &promql, |session| {
+    // PromQL has left out each NaN or counted it as 0, so NaN is not the value of a bucket.
+    let left_out = NanInterpretation::None;
+    let result = evaluate(session, plan, query, left_out, &promql, |session| {
         // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
@@ -57,8 +55,8 @@ pub(super) fn points(
     if !result.has_series {
         let newest = promql::newest_in_bucket(&expression, Subquery::of(bucket_ms, interval_ms, bounds));
         // This is an extra query: if it fails, the original one still succeeds.
-        let newest = evaluate(session, plan, query, kind, &newest, |_| Ok(None));
-        if let Err(native_histogram @ Error::UnsupportedFieldType { .. }) = newest {
+        let result = evaluate(session, plan, query, left_out, &newest, |_| Ok(None));
+        if let Err(native_histogram @ Error::UnsupportedFieldType { .. }) = result {
             return Err(native_histogram);
         }
     }

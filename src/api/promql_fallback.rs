@@ -64,7 +64,7 @@ pub(super) fn points(
     };
     // PromQL has computed these values from NaN samples, too. One that is not finite must not become 0, whatever
     // `nan_interpretation` says.
-    evaluate(session, plan, query, SampleKind::Gauge(NanInterpretation::None), &promql, |_| Ok(None))
+    evaluate(session, plan, query, NanInterpretation::None, &promql, |_| Ok(None))
 }
 
 /// Checks that there is at most one gauge, because PromQL has no percentile of the samples of several series.

@@ -65,10 +65,6 @@ pub(super) struct ReachCheck {
     first_times: Times,
     /// How many of its samples lie before the range.
     before: usize,
-    /// The time of the newest of these.
-    newest_before: Option<i64>,
-    /// The end of an interval before the range that has none before it to compare with.
-    undecided_before: Option<i64>,
     /// How many samples were read of all series.
     samples: u64,
     /// The time of the newest sample of all series.
@@ -87,8 +83,6 @@ impl ReachCheck {
             first: None,
             first_times: Times::default(),
             before: 0,
-            newest_before: None,
-            undecided_before: None,
             samples: 0,
             newest: look_back.start,
             needed_ms: 0,
@@ -101,49 +95,50 @@ impl ReachCheck {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
         self.first.get_or_insert(*first);
         self.first_times.fill(samples);
-        let before = samples.iter().take_while(|sample| sample.at < self.look_back.start);
-        self.before += before.clone().count();
-        self.newest_before = before.last().map(|sample| sample.at).or(self.newest_before);
+        self.before += samples.iter().take_while(|sample| sample.at < self.look_back.start).count();
         self.samples += samples.len() as u64;
         self.newest = self.newest.max(last.at);
     }
 
-    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` is the time of
-    /// the first sample of the series.
-    pub(super) fn note_undecided(&mut self, first: i64, from: i64, to: i64) {
+    /// Notes a long interval of a series that has too few samples before it to decide whether it has a rate. `first` and `end` are
+    /// the times of the first sample of the series and of the end of the interval.
+    pub(super) fn note_undecided(&mut self, first: i64, end: i64) {
         let start = self.look_back.start;
-        self.is_uncertain |= to >= start && first < start + HOUR_MS;
-        // Of the intervals before the range, only the newest matters, and one distance before it mostly decides.
-        self.undecided_before = self.undecided_before.or(Some(to).filter(|_| first == from && to < start));
+        self.is_uncertain |= end >= start && first < start + HOUR_MS;
     }
 
     /// Ends a series.
     pub(super) fn end_series(&mut self) {
-        let LookBack { start, read_ms, samples, counted } = self.look_back;
-        if let Some(first) = self.first.take()
-            && self.before < samples
-        {
-            let longest_usual_ms = self.first_times.longest_usual_ms();
-            if let Some(longest_usual_ms) = longest_usual_ms {
+        let samples = self.look_back.samples;
+        if let Some(first) = self.first.take() {
+            if self.before < samples
+                && let Some(longest_usual_ms) = self.first_times.longest_usual_ms()
+            {
                 let reach_ms = LookBack::reach_ms(samples, longest_usual_ms.max(self.sure_gap_ms));
                 self.needed_ms = self.needed_ms.max(reach_ms);
             }
-            self.is_uncertain |= match counted {
-                // The increase since an earlier sample counts, however long ago that was. There is none if the value is 0.
-                Counted::All => first.value != 0.0,
-                // A single sample, in all or before the range, does not show how far back the one before it is. Otherwise, one that
-                // is further back than an hour leaves too long a gap for a rate, as far as the other distances show.
-                Counted::WithRate => {
-                    let may_be_near = read_ms < HOUR_MS && first.at < start + HOUR_MS;
-                    longest_usual_ms.is_none() || self.before == 1 || may_be_near
-                }
+            self.is_uncertain |= match self.look_back.counted {
+                // The increase since an earlier sample counts, however long ago that was. A value of 0 is no increase.
+                Counted::All => self.before < samples && first.value != 0.0,
+                Counted::WithRate => self.may_miss_a_rate(first),
             };
         }
-        self.is_uncertain |= self.undecided_before.is_some() && self.undecided_before == self.newest_before;
         self.first_times = Times::default();
         self.before = 0;
-        self.newest_before = None;
-        self.undecided_before = None;
+    }
+
+    /// Whether the series may have an earlier sample that gives a rate, or shows that an interval has none.
+    fn may_miss_a_rate(&self, first: Sample) -> bool {
+        let LookBack { start, read_ms, samples, .. } = self.look_back;
+        match self.first_times.first_distance_ms() {
+            // A single sample does not show how far back the one before it is.
+            None => self.before < samples,
+            // Nor does a single sample before the range. The interval between the only two before it may be a long gap.
+            Some(_) if self.before == 1 && samples > 1 => true,
+            Some(first_distance_ms) if self.before == samples => first_distance_ms > self.sure_gap_ms,
+            // Across more than an hour, a series with such distances has no rate.
+            Some(_) => self.before == 0 && read_ms < HOUR_MS && first.at < start + HOUR_MS,
+        }
     }
 
     /// How far before the range the samples have to be read again, in milliseconds. `None` if they were read from early enough.
@@ -260,23 +255,31 @@ mod tests {
     }
 
     #[test]
-    fn an_undecided_interval_needs_the_samples_before_it() {
-        let further_ms = |first: i64, from: i64, to: i64, newest_before: i64| {
+    fn an_undecided_interval_in_the_range_needs_the_samples_before_it() {
+        let further_ms = |first: i64, end: i64| {
             let look_back = LookBack { start: START, read_ms: HOUR_MS, samples: 1, counted: Counted::WithRate };
             let mut check = ReachCheck::new(look_back, 5 * MINUTE_MS);
-            check.take(&[Sample { at: START + newest_before, value: 1.0 }]);
-            check.note_undecided(START + first, START + from, START + to);
+            check.take(&[Sample { at: START - MINUTE_MS, value: 1.0 }]);
+            check.note_undecided(START + first, START + end);
             check.end_series();
             check.further_ms()
         };
-        assert_eq!(further_ms(-HOUR_MS, -MINUTE_MS, 0, -MINUTE_MS), Some(WEEK_MS));
-        assert_eq!(further_ms(59 * MINUTE_MS, HOUR_MS, 2 * HOUR_MS, -1), Some(WEEK_MS));
-        // A series that begins late.
-        assert_eq!(further_ms(HOUR_MS, HOUR_MS, 2 * HOUR_MS, -1), None);
-        // Before the range, only the newest interval matters, and only if it is the first.
-        assert_eq!(further_ms(-HOUR_MS, -HOUR_MS, -1, -1), Some(WEEK_MS));
-        assert_eq!(further_ms(-HOUR_MS, -HOUR_MS, -2, -1), None);
-        assert_eq!(further_ms(-HOUR_MS, -MINUTE_MS, -1, -1), None);
+        assert_eq!(further_ms(-HOUR_MS, 0), Some(WEEK_MS));
+        assert_eq!(further_ms(59 * MINUTE_MS, 2 * HOUR_MS), Some(WEEK_MS));
+        // An interval before the range, and a series that begins late.
+        assert_eq!(further_ms(-HOUR_MS, -1), None);
+        assert_eq!(further_ms(HOUR_MS, 2 * HOUR_MS), None);
+    }
+
+    #[test]
+    fn the_only_interval_before_the_range_may_be_a_long_gap() {
+        let further_ms = |times: &[i64]| further_ms(HOUR_MS, 2, Counted::WithRate, times, 1.0);
+        assert_eq!(further_ms(&[-HOUR_MS, -1]), Some(WEEK_MS));
+        assert_eq!(further_ms(&[-5 * MINUTE_MS - 2, -1]), Some(WEEK_MS));
+        assert_eq!(further_ms(&[-5 * MINUTE_MS - 1, -1]), None);
+        // A distance before it decides.
+        assert_eq!(further_ms(&[-HOUR_MS, -2, -1]), None);
+        assert_eq!(further_ms(&[-HOUR_MS, -MINUTE_MS, -1]), None);
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl CounterReader {
         let mut times = self.newest;
         times.move_on(earlier);
         if let Some(first) = times.first_if_undecided() {
-            self.reach.note_undecided(first, from.at, to.at);
+            self.reach.note_undecided(first, to.at);
         }
         times.longest_usual_ms().is_none_or(|longest_usual_ms| to.at - from.at <= longest_usual_ms)
     }

@@ -4,7 +4,7 @@ use crate::model::sample::Sample;
 
 /// An interval of up to this many milliseconds has a rate, whatever the scrape interval is: five minutes, like Prometheus's
 /// look-back.
-pub const SURE_GAP_MS: i64 = 300_000;
+const SURE_GAP_MS: i64 = 300_000;
 
 /// An interval of up to this many scrape intervals has a rate. This allows for two lost scrapes and jitter.
 const GAP_INTERVALS: i64 = 4;
@@ -51,6 +51,11 @@ impl Times {
     /// The first time, if there are too few to decide whether an interval after them is unusually long.
     pub(super) fn first_if_undecided(&self) -> Option<i64> {
         self.list[..self.count].first().copied().filter(|_| self.count < self.list.len())
+    }
+
+    /// The distance between the first two, in milliseconds.
+    pub(super) fn first_distance_ms(&self) -> Option<i64> {
+        (self.count > 1).then(|| self.list[1] - self.list[0])
     }
 
     /// The usual distance in milliseconds: the median. `None` without distances.

@@ -102,8 +102,8 @@ fn value_of(flag: &str, allowed: &str, parser: &mut Parser) -> Result<String, Ba
     value.map_err(|_| BadSetting(format!("--{flag} must be followed by {allowed}")))
 }
 
-/// The error for a first word that is no subcommand. It repeats the word only if it looks like a subcommand: others may be a key
-/// whose flag is missing.
+/// The error for a first word that is not a subcommand. The error shows the word only if it looks like a subcommand, because any
+/// other word may be a key without its flag.
 fn unknown_word(word: &OsStr) -> BadSetting {
     const MAX_LENGTH: usize = 12;
     let word = word.to_string_lossy();

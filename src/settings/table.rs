@@ -26,7 +26,7 @@ pub enum Fallback {
     Value(&'static str),
     /// A value that depends on other settings, in words.
     Derived(&'static str),
-    /// There is none: the setting must be given, unless this flag is.
+    /// No default: the setting is required, unless this flag is given.
     RequiredUnless(&'static str),
 }
 

@@ -210,7 +210,7 @@ fn a_silence_is_no_interval_with_a_rate_however_far_back_samples_are_read() {
         check(&row);
         check_all(&["MEAN", "MAX", "PERCENTILE_50", "SUM"].map(|method| row.clone().by(method, 10 * MINUTE)));
     }
-    // Three of the first samples after the silence are needed for rates of half an hour, each of which is known for an hour.
+    // After the silence, the second and the third sample have a rate, and each rate is known for an hour.
     let row = Row::new(COUNTER, "resumed_total", (last + 345 * MINUTE, last + 595 * MINUTE));
     check_values(&row.by("MEAN", 10 * MINUTE), &[1.0; 4]);
 }
