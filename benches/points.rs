@@ -138,21 +138,27 @@ fn aggregate_counter(bencher: Bencher, method: &str) {
     aggregate(bencher, SampleKind::Counter(None), method);
 }
 
-fn encode(bencher: Bencher, count: usize, aggregation: Option<Aggregation>) {
-    let samples = samples(count, false);
-    let size = metric_body(points(samples.clone()), aggregation).len();
-    let bencher = bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(count));
-    bencher.with_inputs(|| points(samples.clone())).bench_local_values(|points| metric_body(points, aggregation));
+fn encode(bencher: Bencher, samples: &[Sample], aggregation: Option<Aggregation>) {
+    let size = metric_body(points(samples.to_vec()), aggregation).len();
+    let bencher = bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(samples.len()));
+    bencher.with_inputs(|| points(samples.to_vec())).bench_local_values(|points| metric_body(points, aggregation));
 }
 
 #[divan::bench(args = [240, 11_000])]
 fn encode_raw(bencher: Bencher, count: usize) {
-    encode(bencher, count, None);
+    encode(bencher, &samples(count, false), None);
+}
+
+/// Values of all digits.
+#[divan::bench(args = [240, 11_000])]
+fn encode_rates(bencher: Bencher, count: usize) {
+    let rates: Vec<Sample> = samples(count, false).into_iter().map(|at| Sample { value: at.value / 15.0, ..at }).collect();
+    encode(bencher, &rates, None);
 }
 
 #[divan::bench(args = [96])]
 fn encode_aggregated(bencher: Bencher, count: usize) {
-    encode(bencher, count, Aggregation::new("MEAN", 900_000).ok());
+    encode(bencher, &samples(count, false), Aggregation::new("MEAN", 900_000).ok());
 }
 
 /// From the bytes of Prometheus to those for StackState; the bytes counted are those of Prometheus.
