@@ -11,10 +11,10 @@ use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
 use prometheusmirror::model::time::TimeRange;
 
 #[allow(dead_code)]
-#[path = "../src/prometheus/decode/xor_chunk/reference.rs"]
+#[path = "../tests/reference/xor_chunk.rs"]
 mod chunks;
 #[allow(dead_code)]
-#[path = "../src/prometheus/decode/remote_read/reference.rs"]
+#[path = "../tests/reference/remote_read.rs"]
 mod frames;
 
 #[global_allocator]

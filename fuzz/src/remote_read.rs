@@ -2,11 +2,11 @@
 //! that has it whole and sorts all samples into a map.
 
 #[allow(dead_code, reason = "shared with unit tests, which need more of it")]
-#[path = "../../src/prometheus/decode/xor_chunk/reference.rs"]
+#[path = "../../tests/reference/xor_chunk.rs"]
 mod chunks;
 mod described;
 #[allow(dead_code, reason = "shared with unit tests, which need more of it")]
-#[path = "../../src/prometheus/decode/remote_read/reference.rs"]
+#[path = "../../tests/reference/remote_read.rs"]
 mod frames;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ mod chunk_merge;
 mod failure;
 mod frames;
 #[cfg(test)]
+#[path = "../../../tests/reference/remote_read.rs"]
 mod reference;
 mod request;
 mod series_labels;

@@ -15,6 +15,7 @@
 //! | each later value | what changes of its bits: `0` nothing; `10` and the bits of the window used last; `11`, a new window (5 bits for the zeros before it, 6 for its length, 0 meaning 64) and its bits |
 
 #[cfg(test)]
+#[path = "../../../tests/reference/xor_chunk.rs"]
 pub(super) mod reference;
 
 use super::protobuf;
