@@ -18,8 +18,6 @@ pub(super) mod status_failure;
 pub(super) mod tls_failure;
 
 mod challenges;
-#[cfg(test)]
-pub(super) mod every_kind;
 mod kind;
 mod retry_after;
 mod vocabulary;
