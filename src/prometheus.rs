@@ -16,9 +16,9 @@ mod upstreams_file;
 
 pub use access::address::BadAddress;
 pub use access::allowlist::Allowlist;
-pub use access::authorities::{Authorities, BadAuthorities};
+pub use access::authorities::Authorities;
 pub use access::hosts::BadHost;
-pub use access::proxy::{BadProxyFile, NoProxy, Proxy};
+pub use access::proxy::{NoProxy, Proxy};
 pub use client::recording::{CallRecord, MAX_SERIES, ReadRecord, Recording, SeriesRecord};
 pub use client::response::{Decoded, decoded};
 pub use client::sample_query::{SampleQuery, SamplesRead};

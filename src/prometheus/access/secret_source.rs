@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::file::{self, Unreadable};
+use crate::file;
 use crate::secret::Secret;
 use crate::sync::Current;
 
@@ -85,21 +85,14 @@ impl SecretForm {
 pub(in crate::prometheus) struct Unusable {
     place: FilePlace,
     file: Option<PathBuf>,
-    reason: ValueFault,
-}
-
-#[derive(Debug)]
-enum ValueFault {
-    Unreadable(Unreadable),
-    Empty,
     /// The predicate of a sentence about the value.
-    Faulty(String),
+    what: String,
 }
 
 impl Unusable {
     /// A value that cannot be used, for a reason that is the predicate of a sentence about it.
-    pub(in crate::prometheus) fn at(place: &FilePlace, reason: String) -> Unusable {
-        Unusable { place: place.clone(), file: None, reason: ValueFault::Faulty(reason) }
+    pub(in crate::prometheus) fn at(place: &FilePlace, what: String) -> Unusable {
+        Unusable { place: place.clone(), file: None, what }
     }
 
     /// Leaves the upstream's index out of the path, for a text that names the upstream: the index may have changed since the value
@@ -128,11 +121,7 @@ impl fmt::Display for Unusable {
         if let Some(file) = &self.file {
             write!(f, ": the file {}", file.display())?;
         }
-        match &self.reason {
-            ValueFault::Unreadable(why) => write!(f, " {why}; {}", why.remedy()),
-            ValueFault::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
-            ValueFault::Faulty(what) => write!(f, " {what}"),
-        }
+        write!(f, " {}", self.what)
     }
 }
 
@@ -148,9 +137,9 @@ impl SecretSource {
             SecretOrigin::Given(secret) => secret.clone(),
             SecretOrigin::File(path) => {
                 let text = file::read_text(path, self.form.most_bytes());
-                let text = text.map_err(|why| self.unusable(ValueFault::Unreadable(why)))?;
+                let text = text.map_err(|why| self.faulty(why.with_remedy()))?;
                 if text.trim().is_empty() {
-                    return Err(self.unusable(ValueFault::Empty));
+                    return Err(self.faulty("is empty; write the value into it, or remove the key"));
                 }
                 Secret::new(text.trim())
             }
@@ -163,15 +152,11 @@ impl SecretSource {
 
     /// An error about a secret that cannot be used, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn faulty(&self, what: impl Into<String>) -> Unusable {
-        self.unusable(ValueFault::Faulty(what.into()))
-    }
-
-    fn unusable(&self, reason: ValueFault) -> Unusable {
         let file = match &self.origin {
             SecretOrigin::Given(_) => None,
             SecretOrigin::File(path) => Some(path.clone()),
         };
-        Unusable { place: self.place.clone(), file, reason }
+        Unusable { place: self.place.clone(), file, what: what.into() }
     }
 }
 
