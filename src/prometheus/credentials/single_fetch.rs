@@ -1,7 +1,7 @@
 //! Tokens and temporary keys: one request at a time fetches them, and all requests share them.
 
 use std::fmt;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::prometheus::error::ErrorKind;
@@ -85,12 +85,12 @@ impl<T> Default for SingleFetch<T> {
 impl<T> SingleFetch<T> {
     /// The last fetched value, even if it is due to be fetched again: calls may still carry it.
     pub(super) fn in_force(&self) -> Option<Arc<Fetched<T>>> {
-        self.state().current.clone()
+        self.state.lock().current.clone()
     }
 
     /// The last fetched value, unless it is due to be fetched again.
     pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
-        lasting(&self.state(), BEFORE_END)
+        lasting(&self.state.lock(), BEFORE_END)
     }
 
     /// The last fetched value, or the one that `fetch` returns. While one request fetches it, the others wait.
@@ -103,7 +103,7 @@ impl<T> SingleFetch<T> {
         fetch: impl FnOnce(Deadline) -> Result<Fetched<T>, CredentialsFailure>,
     ) -> Result<Arc<Fetched<T>>, ErrorKind> {
         let failed = |failure: CredentialsFailure| ErrorKind::Credentials(Box::new(failure));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             if let Some(current) = lasting(&state, BEFORE_END) {
                 return Ok(current);
@@ -127,7 +127,7 @@ impl<T> SingleFetch<T> {
         let ending = Ending(self);
         let patience = deadline.remaining().min(FETCH_PATIENCE);
         let fetched = fetch(Deadline::new(Instant::now(), patience));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let result = match fetched {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
@@ -153,7 +153,7 @@ impl<T> SingleFetch<T> {
     /// The upstream refused the last fetched value, if `is_it` says so. Discards it then, so that a new one is fetched. Returns
     /// whether a retry makes sense.
     pub(super) fn renew(&self, is_it: impl FnOnce(&T) -> bool) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match &state.current {
             Some(current) if !is_it(&current.value) => true,
             Some(current) if current.since.elapsed() < MIN_AGE => false,
@@ -166,11 +166,7 @@ impl<T> SingleFetch<T> {
 
     /// Ends the pause after a refusal, because something has changed and the server may now grant a value.
     pub(super) fn end_pause(&self) {
-        self.state().refusal = None;
-    }
-
-    fn state(&self) -> MutexGuard<'_, FetchState<T>> {
-        self.state.lock()
+        self.state.lock().refusal = None;
     }
 }
 
@@ -184,7 +180,7 @@ struct Ending<'s, T>(&'s SingleFetch<T>);
 
 impl<T> Drop for Ending<'_, T> {
     fn drop(&mut self) {
-        self.0.state().is_fetching = false;
+        self.0.state.lock().is_fetching = false;
         self.0.changed.notify_all();
     }
 }
@@ -276,7 +272,7 @@ mod tests {
             for expected_s in expected_s {
                 assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
                 assert!(single.get(soon(), |_| panic!("is not called")).is_err());
-                let mut state = single.state();
+                let mut state = single.state.lock();
                 let refusal = state.refusal.as_mut().unwrap();
                 assert_eq!(refusal.pause, Duration::from_secs(expected_s), "{status}");
                 // The pause is over.
@@ -285,7 +281,7 @@ mod tests {
             assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
             single.end_pause();
             assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
-            assert!(single.state().refusal.is_none());
+            assert!(single.state.lock().refusal.is_none());
         };
         check(401, [1, 2, 4, 8, 16, 30, 30]);
         check(400, [1, 2, 4, 8, 16, 30, 30]);
