@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ErrorKind;
 use super::circumstances::Circumstances;
-use super::connect_failure::ConnectFailure;
+use super::connect_failure::{ConnectFailure, LookupFailure};
 use super::issuer::Issuer;
 use super::predicate::predicate_in;
 use super::vocabulary::Vocabulary;
@@ -193,11 +193,8 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
         }
         ErrorKind::Unconnected(failure) => {
             let remedy = match failure {
-                ConnectFailure::Tls(_)
-                | ConnectFailure::NameServerFails(_)
-                | ConnectFailure::NameServerSilent { .. }
-                | ConnectFailure::LookupsBusy { .. }
-                | ConnectFailure::LookupFailed { .. } => failure.remedy(words),
+                ConnectFailure::NoAddress { why: LookupFailure::NotFound, .. } => reach(),
+                ConnectFailure::NoAddress { .. } | ConnectFailure::Tls(_) => failure.remedy(words),
                 _ => reach(),
             };
             (format!("cannot be reached: {}", failure.cause(words)), remedy)

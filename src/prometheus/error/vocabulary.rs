@@ -235,7 +235,7 @@ mod tests {
     use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
     use crate::prometheus::error::call_context::CallContext;
     use crate::prometheus::error::circumstances::Circumstances;
-    use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
+    use crate::prometheus::error::connect_failure::{ConnectFailure, LookupFailure, ServersSeen};
     use crate::prometheus::error::credentials_failure::CredentialsFailure;
     use crate::prometheus::error::foreign::Foreign;
     use crate::prometheus::error::issuer::Issuer;
@@ -383,9 +383,8 @@ mod tests {
 
     /// All reasons why there may be no connection.
     fn connect_failures() -> Vec<ConnectFailure> {
-        let name = || "p.example".to_owned();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let servers = ServersSeen { answering: vec![ip("10.0.0.1")], silent: vec![ip("10.0.0.2")] };
+        let servers = Box::new(ServersSeen { answering: vec![ip("10.0.0.1")], silent: vec![ip("10.0.0.2")] });
         let tls = [
             TlsFailure::OtherName,
             TlsFailure::UnknownIssuer,
@@ -401,11 +400,6 @@ mod tests {
             TlsFailure::Other("odd".to_owned()),
         ];
         let others = [
-            ConnectFailure::NameNotFound(name()),
-            ConnectFailure::NameServerFails(name()),
-            ConnectFailure::NameServerSilent { name: name(), servers: servers.clone() },
-            ConnectFailure::LookupsBusy { name: name(), servers },
-            ConnectFailure::LookupFailed { name: name(), reason: "odd".to_owned() },
             ConnectFailure::Silent { waited_ms: 14 },
             ConnectFailure::ConnectionRefused,
             ConnectFailure::System("odd".to_owned()),
@@ -414,7 +408,16 @@ mod tests {
             ConnectFailure::NotTls,
             ConnectFailure::OnlyTls,
         ];
-        others.into_iter().chain(tls.map(ConnectFailure::Tls)).collect()
+        let lookups = [
+            LookupFailure::NotFound,
+            LookupFailure::ServerFails,
+            LookupFailure::ServerSilent,
+            LookupFailure::Busy,
+            LookupFailure::System("odd".to_owned()),
+        ];
+        let name = || "p.example".to_owned();
+        let lookups = lookups.map(|why| ConnectFailure::NoAddress { name: name(), why, servers: servers.clone() });
+        lookups.into_iter().chain(others).chain(tls.map(ConnectFailure::Tls)).collect()
     }
 
     /// Everything that may go wrong on the way to a server.

@@ -198,9 +198,10 @@ impl Connector {
             return connect(vec![SocketAddr::new(ip, port)]);
         }
         let find = || {
-            let found = self.lookups.find(host, deadline);
-            let found =
-                found.map_err(|failure| ErrorKind::Unconnected(failure.of(host, || self.lookups.servers_seen())))?;
+            let found = self.lookups.find(host, deadline).map_err(|why| {
+                let (name, servers) = (host.to_owned(), Box::new(self.lookups.servers_seen()));
+                ErrorKind::Unconnected(ConnectFailure::NoAddress { name, why, servers })
+            })?;
             let addresses = found.ips.iter().filter(|ip| !by_address || self.allowlist.allows_at(**ip));
             let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).map(|ip| SocketAddr::new(*ip, port)).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{DirectQuery, DnsResult, NameServers};
-use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
+use super::dns::{DirectQuery, LookupOutcome, NameServers};
+use crate::prometheus::error::connect_failure::{LookupFailure, ServersSeen};
 use crate::sync::{Condvar, Mutex};
 use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
 
@@ -50,37 +50,6 @@ pub(super) struct Addresses {
     /// Whether they were looked up for an earlier connection and may have changed since.
     pub(super) are_remembered: bool,
 }
-
-/// Why a name has no address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LookupFailure {
-    /// The name server knows no such name, or no address of it.
-    NotFound,
-    /// The name server responds with a failure, or cannot be reached.
-    ServerFails,
-    /// The name server does not answer.
-    ServerSilent,
-    /// Look-ups of other names occupy the threads, and the name server does not answer for this name at once.
-    Busy,
-    /// The system's reason.
-    System(String),
-}
-
-impl LookupFailure {
-    /// The failure of a connection to a host of this name.
-    pub(super) fn of(self, name: &str, servers_seen: impl Fn() -> ServersSeen) -> ConnectFailure {
-        let name = name.to_owned();
-        match self {
-            LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
-            LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
-            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent { name, servers: servers_seen() },
-            LookupFailure::Busy => ConnectFailure::LookupsBusy { name, servers: servers_seen() },
-            LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
-        }
-    }
-}
-
-type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// The look-ups of this process.
 #[derive(Debug)]
@@ -115,7 +84,7 @@ impl Lookups {
     /// names.
     pub(super) fn find(self: &Arc<Self>, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let standing = match state.names.get_mut(&name) {
             Some(NameEntry::Known { ips, until }) if Instant::now() < *until => {
                 return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
@@ -140,7 +109,7 @@ impl Lookups {
 
     /// Forgets the addresses of a name, so that it is looked up again.
     pub(super) fn forget(&self, name: &str) {
-        let (name, mut state) = (name.to_ascii_lowercase(), self.lock());
+        let (name, mut state) = (name.to_ascii_lowercase(), self.state.lock());
         if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
             *entry = NameEntry::Expired;
         }
@@ -226,7 +195,7 @@ impl Lookups {
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
         let response = self.name_servers.query(name, wanted.min(deadline), &is_over);
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.querying -= 1;
         if let Some(pending) = state.pending(name, lookup) {
             pending.is_querying = false;
@@ -234,9 +203,7 @@ impl Lookups {
             pending.query_at = if deadline < wanted { now } else { Instant::now() + QUERY_AGAIN_AFTER };
         }
         let outcome = match response {
-            Some(DnsResult::Addresses(ips)) => Some(Ok(ips.into())),
-            Some(DnsResult::NotFound) => Some(Err(LookupFailure::NotFound)),
-            Some(DnsResult::Failure) => Some(Err(LookupFailure::ServerFails)),
+            Some(outcome) => Some(outcome),
             None if is_over() => None,
             None => {
                 state.note_unanswered();
@@ -252,16 +219,12 @@ impl Lookups {
         state
     }
 
-    fn lock(&self) -> MutexGuard<'_, LookupState> {
-        self.state.lock()
-    }
-
     /// Looks up a name, and then the queued ones until the queue is empty.
     fn work(&self, first: LookupJob) {
         let mut next = Some(first);
         while let Some((name, lookup)) = next {
             let outcome = (self.resolve)(&name);
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             *state.running_of(lookup.standing) -= 1;
             state.end(&name, &lookup, outcome);
             next = state.next();
@@ -308,7 +271,7 @@ mod tests {
     /// How name servers respond to direct queries, and whether the resolver would wait for them.
     #[derive(Debug)]
     struct FakeServers {
-        answer: fn(&str) -> Option<DnsResult>,
+        answer: fn(&str) -> Option<LookupOutcome>,
         resolver_would_wait: bool,
     }
 
@@ -321,7 +284,7 @@ mod tests {
             ServersSeen::default()
         }
 
-        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome> {
             let answer = (self.answer)(name);
             while answer.is_none() && Instant::now() < until && !is_over() {
                 thread::sleep(Duration::from_millis(1));
@@ -330,7 +293,7 @@ mod tests {
         }
     }
 
-    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Arc<Lookups> {
+    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<LookupOutcome>) -> Arc<Lookups> {
         Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
@@ -339,8 +302,8 @@ mod tests {
         lookups(resolve, |_| None)
     }
 
-    fn answered() -> Option<DnsResult> {
-        Some(DnsResult::Addresses(vec![[10, 0, 0, 1].into()]))
+    fn answered() -> Option<LookupOutcome> {
+        Some(Ok([[10, 0, 0, 1].into()].into()))
     }
 
     /// The result for a name within a time, and how long it takes.
@@ -436,8 +399,8 @@ mod tests {
             },
             |name| match name {
                 "answered" => answered(),
-                "unknown" => Some(DnsResult::NotFound),
-                "failing" => Some(DnsResult::Failure),
+                "unknown" => Some(Err(LookupFailure::NotFound)),
+                "failing" => Some(Err(LookupFailure::ServerFails)),
                 _ => None,
             },
         );
@@ -572,14 +535,14 @@ mod tests {
             check("silent", 20, 20 / WORKERS_PER_PATIENT);
             check("found", 10, 10);
         });
-        assert_eq!(lookups.lock().patient, 0);
+        assert_eq!(lookups.state.lock().patient, 0);
     }
 
     #[test]
     fn a_known_name_becomes_new_only_when_it_is_not_found() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().clone().map_or_else(localhost, Err));
-        let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
+        let standing = || lookups.state.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),
@@ -600,6 +563,6 @@ mod tests {
         for nth in 0..MAX_REMEMBERED + 50 {
             lookups.find(&format!("name{nth}"), in_ms(5_000)).unwrap();
         }
-        assert_eq!(lookups.lock().names.len(), MAX_REMEMBERED);
+        assert_eq!(lookups.state.lock().names.len(), MAX_REMEMBERED);
     }
 }

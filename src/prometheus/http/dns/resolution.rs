@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::DnsResult;
+use super::LookupOutcome;
 use super::packet::{self, DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
+use crate::prometheus::error::connect_failure::LookupFailure;
 
 /// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;
@@ -65,7 +66,7 @@ pub(super) struct DnsServer {
 }
 
 impl Resolution {
-    pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+    pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
         for candidate in 0..self.candidates.len() {
@@ -210,7 +211,7 @@ pub(super) fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The result for the first of these names that has an address, once it is certain.
-pub(super) fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
+pub(super) fn verdict(candidates: &[Candidate]) -> Option<LookupOutcome> {
     let mut has_failed = false;
     for Candidate { ipv4, ipv6, .. } in candidates {
         let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
@@ -220,11 +221,11 @@ pub(super) fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
         });
         let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
         if !addresses.is_empty() {
-            return Some(DnsResult::Addresses(addresses));
+            return Some(Ok(addresses.into()));
         }
         has_failed |= of_types.contains(&&DnsResponse::Failure);
     }
-    Some(if has_failed { DnsResult::Failure } else { DnsResult::NotFound })
+    Some(Err(if has_failed { LookupFailure::ServerFails } else { LookupFailure::NotFound }))
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
             'f' => Some(DnsResponse::Failure),
             _ => None,
         };
-        let check = |written: &str, expected: Option<DnsResult>| {
+        let check = |written: &str, expected: Option<LookupOutcome>| {
             let pair = |pair: &str| {
                 let mut letters = pair.chars();
                 let (ipv4, ipv6) = (response(letters.next().unwrap()), response(letters.next().unwrap()));
@@ -250,10 +251,9 @@ mod tests {
             let candidates: Vec<Candidate> = written.split_whitespace().map(pair).collect();
             assert_eq!(verdict(&candidates), expected, "{written}");
         };
-        let found =
-            |last: &[u8]| Some(DnsResult::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
-        check("", Some(DnsResult::NotFound));
-        check("-- 00", Some(DnsResult::NotFound));
+        let found = |last: &[u8]| Some(Ok(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
+        check("", Some(Err(LookupFailure::NotFound)));
+        check("-- 00", Some(Err(LookupFailure::NotFound)));
         check("10", found(&[1]));
         check("02", found(&[2, 3]));
         check("12", found(&[1, 2, 3]));
@@ -263,6 +263,6 @@ mod tests {
         check("-- ?? 11", None);
         check("?? 11", None);
         check("f0 1f", found(&[1]));
-        check("-- ff", Some(DnsResult::Failure));
+        check("-- ff", Some(Err(LookupFailure::ServerFails)));
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::{LookupFailure, LookupOutcome};
+use crate::prometheus::error::connect_failure::LookupFailure;
+use crate::prometheus::http::dns::LookupOutcome;
 
 /// The most look-ups by the resolver at a time, each on a thread, and how many of them may be of new names.
 pub(super) const MAX_THREADS: usize = 8;
