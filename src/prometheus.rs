@@ -20,7 +20,6 @@ pub use access::authorities::Authorities;
 pub use access::hosts::BadHost;
 pub use access::proxy::{NoProxy, Proxy};
 pub use client::recording::{CallRecord, MAX_SERIES, ReadRecord, Recording, SeriesRecord};
-pub use client::response::{Decoded, decoded};
 pub use client::sample_query::{SampleQuery, SamplesRead};
 pub use client::session::Session;
 pub use client::{Client, Lane, MAX_CALLS, Reach};

@@ -1,63 +1,20 @@
 //! What fuzz targets and benchmarks use of the private parts of this module.
 
 use std::io::Read;
-use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::SystemTime;
 
 use super::credentials::aws::signer::{AwsKeys, Scope, signature};
-use super::decode::remote_read;
+use super::decode::envelope;
+use super::decode::json::Decode;
 use super::http::authorize::UnsignedCall;
-use super::upstreams_file::definition;
-use crate::model::sample::{Labels, Sample, SampleSink, Series};
-use crate::model::time::TimeRange;
 use crate::secret::Secret;
 
-pub use super::decode::remote_read::{RemoteReadCounts, request as remote_read_request};
+pub use super::decode::envelope::{Envelope, QueryResult, Status};
+pub use super::decode::remote_read::{ReadFailure, decode as remote_read};
 
-/// Decodes the response to a remote read.
-///
-/// # Errors
-/// Fails with what is wrong with it.
-pub fn remote_read(
-    body: &mut impl Read,
-    range: TimeRange,
-    sink: &mut impl SampleSink,
-) -> Result<RemoteReadCounts, String> {
-    remote_read::decode(body, range, sink).map_err(|failure| failure.to_string())
-}
-
-/// Decodes all series of a response to a remote read.
-///
-/// # Errors
-/// Fails with what is wrong with it.
-pub fn remote_read_series(body: &mut impl Read, range: TimeRange) -> Result<Vec<Series>, String> {
-    let mut collected = Collected(Vec::new());
-    remote_read(body, range, &mut collected)?;
-    Ok(collected.0)
-}
-
-struct Collected(Vec<Series>);
-
-impl SampleSink for Collected {
-    fn begin(&mut self, labels: impl FnOnce() -> Labels) {
-        self.0.push(Series { labels: labels(), ..Series::default() });
-    }
-
-    fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
-        if let Some(series) = self.0.last_mut() {
-            series.samples.extend_from_slice(samples);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The number of upstreams in an upstreams file.
-///
-/// # Errors
-/// Fails with what is wrong with it.
-pub fn upstreams_file(text: &str) -> Result<usize, String> {
-    definition::parse(text, Path::new("")).map(|definitions| definitions.len())
+/// Decodes the response to a query. `None` if it cannot be read or is not a response of the API.
+pub fn response(body: &mut impl Read) -> Option<Envelope<QueryResult>> {
+    envelope::decode(body, QueryResult::decode).ok()
 }
 
 /// A request to sign for Amazon.

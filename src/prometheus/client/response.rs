@@ -6,10 +6,8 @@ use serde::Deserialize;
 use ureq::http::HeaderMap;
 use ureq::http::header::CONTENT_ENCODING;
 
-use crate::model::sample::SeriesSet;
-
-use crate::prometheus::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
-use crate::prometheus::decode::json::{Decode, Json, Undecoded};
+use crate::prometheus::decode::envelope::{self, Envelope, Status};
+use crate::prometheus::decode::json::{Json, Undecoded};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
 use crate::prometheus::error::call_context::CallContext;
@@ -167,33 +165,6 @@ pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     about_data.map(|warning| shortened(warning))
 }
 
-/// The decoded response to a query, for fuzz targets and benchmarks. Its meaning also depends on the HTTP status, see `interpret`.
-#[derive(Debug, PartialEq)]
-pub struct Decoded {
-    /// Whether the status in the envelope is `success`.
-    pub is_success: bool,
-    /// The result of the query, if there is one.
-    pub result: Option<(ResultType, SeriesSet)>,
-    /// `errorType` of the envelope.
-    pub error_type: Option<String>,
-    /// `error` of the envelope.
-    pub error: Option<String>,
-    /// The first warnings of the envelope.
-    pub warnings: Vec<String>,
-}
-
-/// Decodes the response to a query. `None` if it cannot be read or is not a response of the API.
-pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
-    let envelope = envelope::decode(body, QueryResult::decode).ok()?;
-    Some(Decoded {
-        is_success: envelope.status == Status::Success,
-        result: envelope.data.map(|result| (result.kind, result.found)),
-        error_type: envelope.error_type,
-        error: envelope.error,
-        warnings: envelope.warnings,
-    })
-}
-
 /// Only Prometheus sends an error type, so its message may be shown.
 fn envelope_error(status: u16, error_type: Option<String>, message: Option<String>) -> ErrorKind {
     let Some(error_type) = error_type else {
@@ -213,6 +184,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::prometheus::decode::json::Decode;
     use crate::prometheus::decode::lists::BoundedTexts;
     use crate::prometheus::error::circumstances::Circumstances;
     use crate::prometheus::error::predicate::predicate;

@@ -20,20 +20,27 @@ const MAX_WARNINGS: usize = 10;
 
 /// The object around every response of the API.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Envelope<T> {
-    pub(in crate::prometheus) status: Status,
-    pub(in crate::prometheus) data: Option<T>,
-    pub(in crate::prometheus) error_type: Option<String>,
-    pub(in crate::prometheus) error: Option<String>,
-    pub(in crate::prometheus) warnings: Vec<String>,
+pub struct Envelope<T> {
+    /// Whether the call succeeded. The meaning of the response also depends on the HTTP status.
+    pub status: Status,
+    /// What was asked for, if there is any.
+    pub data: Option<T>,
+    /// The type of the error, if it is one.
+    pub error_type: Option<String>,
+    /// What the error says.
+    pub error: Option<String>,
+    /// The first warnings.
+    pub warnings: Vec<String>,
     /// Whether VictoriaMetrics says that data is missing.
-    pub(in crate::prometheus) is_partial: bool,
+    pub is_partial: bool,
 }
 
 /// Whether the call succeeded.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::prometheus) enum Status {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// `success`.
     Success,
+    /// `error`.
     Error,
 }
 
@@ -121,9 +128,11 @@ impl Decode for ResultType {
 
 /// `data` of `/api/v1/query` and `/api/v1/query_range`. A scalar is one series without labels.
 #[derive(Debug, PartialEq)]
-pub(in crate::prometheus) struct QueryResult {
-    pub(in crate::prometheus) kind: ResultType,
-    pub(in crate::prometheus) found: SeriesSet,
+pub struct QueryResult {
+    /// The type of the result.
+    pub kind: ResultType,
+    /// The series that were found, of which the first are kept.
+    pub found: SeriesSet,
 }
 
 impl Decode for QueryResult {

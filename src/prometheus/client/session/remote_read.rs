@@ -100,10 +100,10 @@ fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl Sample
         return Err(ErrorKind::Encoded(encoding));
     }
     match remote_read::decode(&mut body, range, sink) {
-        Ok(_) => Ok(RemoteRead::Read),
+        Ok(()) => Ok(RemoteRead::Read),
         Err(ReadFailure::Unsorted) => Ok(RemoteRead::OutOfOrder),
         Err(ReadFailure::NativeHistogram) => Err(ErrorKind::NativeHistogram),
         Err(ReadFailure::Unread(error)) => Err(body.failure(error)),
-        Err(damaged @ (ReadFailure::Broken(_) | ReadFailure::TooLong)) => Err(ErrorKind::Damaged(damaged.to_string())),
+        Err(ReadFailure::Broken(why)) => Err(ErrorKind::Damaged(why.to_owned())),
     }
 }
