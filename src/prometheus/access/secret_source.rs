@@ -1,7 +1,7 @@
 //! Secrets in the upstreams file or in files of their own, which may rotate.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::file;
@@ -83,8 +83,10 @@ impl SecretForm {
 /// Why a well-formed value of the upstreams file cannot be used. Nothing secret is repeated.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Unusable {
-    place: FilePlace,
-    file: Option<PathBuf>,
+    /// Its place in the upstreams file when it was read.
+    pub(in crate::prometheus) place: FilePlace,
+    /// The file that contains it, if it has one of its own.
+    pub(in crate::prometheus) file: Option<PathBuf>,
     /// The predicate of a sentence about the value.
     what: String,
 }
@@ -102,16 +104,6 @@ impl Unusable {
             self.place.path = path.to_owned();
         }
         self
-    }
-
-    /// The file that contains the value, if it has one of its own.
-    pub(in crate::prometheus) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    /// The line in the upstreams file when the value was read.
-    pub(in crate::prometheus) fn line(&self) -> usize {
-        self.place.line
     }
 }
 

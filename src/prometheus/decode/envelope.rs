@@ -137,14 +137,7 @@ pub struct QueryResult {
 
 impl Decode for QueryResult {
     fn decode(json: &mut Json<'_>) -> Result<QueryResult, Undecoded> {
-        let (mut kind, mut result) = (None, None);
-        json.fields(&["resultType", "result"], |json, name| match name {
-            Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-            // May be `null`, but must be present.
-            Some(_) => once(&mut result, json.optional()?),
-            None => json.skip(),
-        })?;
-        let (kind, result) = (kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?);
+        let (kind, result) = typed(json, Elements::decode)?;
         let found = match (kind, result) {
             (ResultType::Vector | ResultType::Matrix, None) => SeriesSet::default(),
             (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(found))) => found,
@@ -157,6 +150,20 @@ impl Decode for QueryResult {
     }
 }
 
+/// Decodes the `data` of a query: the type of the result, and what `take` makes of the result, which may be `null`.
+fn typed<T>(
+    json: &mut Json<'_>,
+    mut take: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+) -> Result<(ResultType, Option<T>), Undecoded> {
+    let (mut kind, mut result) = (None, None);
+    json.fields(&["resultType", "result"], |json, name| match name {
+        Some("resultType") => once(&mut kind, ResultType::decode(json)?),
+        Some(_) => once(&mut result, json.optional_by(&mut take)?),
+        None => json.skip(),
+    })?;
+    Ok((kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?))
+}
+
 /// Decodes the `data` of a range selector and passes the samples that are in the range to a sink while they arrive.
 ///
 /// # Errors
@@ -167,23 +174,13 @@ pub(in crate::prometheus) fn take_samples(
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
 ) -> Result<bool, Undecoded> {
-    let (mut kind, mut result, mut has_native_histograms) = (None, None, false);
-    json.fields(&["resultType", "result"], |json, name| match name {
-        Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-        // May be `null`, but must be present.
-        Some(_) => {
-            let mut take = |json: &mut Json<'_>| {
-                has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
-                Ok(())
-            };
-            once(&mut result, json.optional_by(|json| json.list(&mut take))?)
-        }
-        None => json.skip(),
-    })?;
-    match (kind, result) {
-        (Some(ResultType::Matrix), Some(_)) => Ok(has_native_histograms),
-        _ => Err(Undecoded::Foreign),
-    }
+    let mut has_native_histograms = false;
+    let mut take = |json: &mut Json<'_>| {
+        has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
+        Ok(())
+    };
+    let (kind, _) = typed(json, |json| json.list(&mut take))?;
+    if kind == ResultType::Matrix { Ok(has_native_histograms) } else { Err(Undecoded::Foreign) }
 }
 
 /// Decodes a series of a range selector. Returns whether it has native histograms.

@@ -36,13 +36,6 @@ pub(super) enum ConnectRoute<'c> {
     Through(&'c Proxy),
 }
 
-/// A connection.
-pub(super) struct Opened {
-    pub(super) transport: Box<dyn Transport>,
-    /// The address that it leads to; `None` through a proxy.
-    pub(super) peer: Option<Peer>,
-}
-
 /// One of the addresses of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer {
@@ -107,21 +100,21 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to an upstream.
+    /// Opens a connection to an upstream. Also returns the address that it leads to; `None` through a proxy.
     ///
     /// # Errors
     /// Fails if the allow-list refuses the upstream, or if there is no connection before the deadline.
-    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
+    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<(Box<dyn Transport>, Option<Peer>), ErrorKind> {
         match self.way_to(uri)? {
             ConnectRoute::Direct { by_address } => {
                 let (transport, peer) = self.secured(&self.tls, uri, deadline, by_address)?;
-                Ok(Opened { transport, peer: Some(peer) })
+                Ok((transport, Some(peer)))
             }
             ConnectRoute::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None })
+                Ok((self.secure(&self.tls, uri, tunnel, deadline)?, None))
             }
         }
     }

@@ -83,7 +83,7 @@ impl Upstreams {
         let named = current.iter().map(|upstream| {
             // The line of the value may have changed since the upstream was created.
             let no_longer = |bad: Unusable| {
-                let to_correct = bad.file().unwrap_or(path).to_owned();
+                let to_correct = bad.file.as_deref().unwrap_or(path).to_owned();
                 let what = format!(", upstream {}: {}", upstream.definition.name, bad.of_named());
                 BadUpstreamsFile { path: to_correct, ..BadUpstreamsFile::new(path, &what) }
             };
@@ -104,7 +104,7 @@ impl Upstreams {
                     let name = definition.name.clone();
                     let made = NamedUpstream::new(definition, &self.shared, &self.aws);
                     now.push(Arc::new(made.map_err(|bad| {
-                        BadUpstreamsFile::new(path, &format!(", upstream {name}, line {}: {bad}", bad.line()))
+                        BadUpstreamsFile::new(path, &format!(", upstream {name}, line {}: {bad}", bad.place.line))
                     })?));
                 }
             }

@@ -169,10 +169,8 @@ impl NamedUpstream {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
-    /// The address of a replica; of the first one if there is no such replica.
     pub(super) fn address(&self, replica: usize) -> &Address {
-        let addresses = &self.definition.addresses;
-        addresses.get(replica).unwrap_or(&addresses[0])
+        &self.definition.addresses[replica]
     }
 
     pub(super) fn transport(&self) -> &Transport {

@@ -11,7 +11,7 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::connector::{Connector, Opened, Others, Peer};
+use crate::prometheus::http::connector::{Connector, Others, Peer};
 use crate::sync::Mutex;
 
 /// How long a kept connection may be silent before a second one is opened, and the part of the remaining time that this may be.
@@ -115,7 +115,7 @@ impl Kept {
     pub(super) fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
         let deadline = deadline.min(Instant::now() + self.connect_patience);
-        let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
+        let (transport, peer) = self.connector.open(&self.uri, deadline)?;
         Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
 

@@ -8,7 +8,7 @@ use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 
 use super::MAX_ITEMS;
-use super::secrets::{given, in_file};
+use super::secrets::{ReadSecret, given, in_file};
 
 /// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
 const RESERVED_HEADERS: [&str; 17] = [
@@ -45,13 +45,11 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
         }
         let before = headers.len();
         let sources = field.fields(&["values", "secrets", "files"])?;
-        for key in ["values", "secrets"] {
-            for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), given(&value, SecretForm::HeaderValue)?));
+        let readers: [(_, ReadSecret); 3] = [("values", given), ("secrets", given), ("files", in_file)];
+        for (key, read) in readers {
+            for source in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+                headers.push((header.clone(), read(&source, folder, SecretForm::HeaderValue)?));
             }
-        }
-        for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
         }
         if headers.len() == before {
             return Err(field.bad("has no values, secrets or files, of which it needs one"));
