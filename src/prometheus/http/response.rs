@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use ureq::http::response::Parts;
 use ureq::http::{HeaderMap, Response};
 
 use super::deadline::Deadline;
@@ -19,39 +21,42 @@ const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 /// A response that has begun.
 pub(in crate::prometheus) struct UpstreamResponse {
     pub(in crate::prometheus) status: u16,
-    /// All headers.
     pub(in crate::prometheus) headers: HeaderMap,
-    /// The header `Content-Type`.
-    pub(in crate::prometheus) content_type: Option<String>,
-    /// Whether it has the header in which VictoriaMetrics names the server that responds.
-    pub(in crate::prometheus) is_victoria_metrics: bool,
     pub(in crate::prometheus) body: ResponseBody,
 }
 
 impl UpstreamResponse {
     /// The response to a call that began at `begun`. At most `max_bytes` of its body are read.
-    pub(super) fn new(
-        mut response: Response<ureq::Body>,
+    pub(in crate::prometheus) fn new(
+        response: Response<ureq::Body>,
         begun: Instant,
         deadline: Deadline,
         max_bytes: u64,
     ) -> UpstreamResponse {
-        let headers = std::mem::take(response.headers_mut());
-        let content_type = headers.get("Content-Type").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let has_length = ["Content-Length", "Transfer-Encoding"].iter().any(|name| headers.contains_key(*name));
-        UpstreamResponse {
-            status: response.status().as_u16(),
-            content_type,
-            is_victoria_metrics: headers.contains_key(VICTORIA_METRICS_HEADER),
-            headers,
-            body: ResponseBody {
-                begun,
-                waited: begun.elapsed(),
-                has_length,
-                ..ResponseBody::new(response.into_body(), deadline, max_bytes)
-            },
-        }
+        let (Parts { status, headers, .. }, body) = response.into_parts();
+        let body = ResponseBody {
+            reader: body.into_with_config().limit(max_bytes).reader(),
+            deadline,
+            charged: None,
+            meter: None,
+            begun,
+            waited: begun.elapsed(),
+            has_length: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
+            first: None,
+            has_ended: false,
+        };
+        UpstreamResponse { status: status.as_u16(), headers, body }
     }
+
+    /// Whether it has the header in which VictoriaMetrics names the server that responds.
+    pub(in crate::prometheus) fn is_victoria_metrics(&self) -> bool {
+        self.headers.contains_key(VICTORIA_METRICS_HEADER)
+    }
+}
+
+/// The header `Content-Type`.
+pub(in crate::prometheus) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
 /// The body of a response as it arrives, up to the deadline and a bound on its bytes. A body that is read to its end leaves the
@@ -84,22 +89,6 @@ struct Charged {
 const DECODED_BYTES: usize = 3;
 
 impl ResponseBody {
-    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> ResponseBody {
-        let reader = body.into_with_config().limit(max_bytes).reader();
-        let (begun, waited) = (Instant::now(), Duration::ZERO);
-        ResponseBody {
-            reader,
-            deadline,
-            charged: None,
-            meter: None,
-            begun,
-            waited,
-            has_length: true,
-            first: None,
-            has_ended: false,
-        }
-    }
-
     /// Charges what is decoded of it to the memory of a request.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
         self.charged = Some(Charged { memory, read_bytes: 0 });
@@ -157,8 +146,9 @@ mod tests {
         let read = |waited_ms: u64| {
             let deadline = Deadline::new(Instant::now(), Duration::ZERO);
             let begun = Instant::now() - Duration::from_millis(100);
-            let body = ResponseBody::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
-            let mut body = ResponseBody { begun, waited: Duration::from_millis(waited_ms), ..body };
+            let response = Response::new(ureq::Body::builder().data("{}"));
+            let body = UpstreamResponse::new(response, begun, deadline, 1 << 20).body;
+            let mut body = ResponseBody { waited: Duration::from_millis(waited_ms), ..body };
             let read = body.read(&mut [0; 2]);
             read.map_err(|error| body.failure(error))
         };

@@ -112,7 +112,7 @@ impl Session<'_> {
         let mut response = self.send(request);
         if let Ok(response) = &mut response {
             call.begin_response(response);
-            if response.is_victoria_metrics && !self.is_victoria_metrics() {
+            if response.is_victoria_metrics() && !self.is_victoria_metrics() {
                 self.client.victoria_metrics.add(&self.upstream, Instant::now());
             }
         }

@@ -13,7 +13,7 @@ use crate::prometheus::decode::remote_read::{self, ReadFailure};
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::{Error, ErrorKind};
 use crate::prometheus::http::call::{CallContent, OutgoingCall};
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::http::response::{UpstreamResponse, content_type};
 
 /// The endpoint of remote read in the metrics, and its path.
 const READ: &str = "read";
@@ -88,8 +88,8 @@ impl Session<'_> {
 
 /// Passes the samples of a streamed response to a sink.
 fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
-    let UpstreamResponse { status, headers, content_type, mut body, .. } = response;
-    let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
+    let UpstreamResponse { status, headers, mut body } = response;
+    let is_streamed = content_type(&headers).is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
         // The connection can be reused after a short body is read to its end. An unreadable body does not matter.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());

@@ -80,7 +80,7 @@ impl Session<'_> {
         let context = self.upstream.context();
         let taken = self.call_with(request, |response| {
             // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
-            let are_nan_stale = response.is_victoria_metrics;
+            let are_nan_stale = response.is_victoria_metrics();
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.count_sample_read(SampleSource::RangeSelector);
