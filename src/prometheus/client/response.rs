@@ -7,7 +7,7 @@ use ureq::http::HeaderMap;
 use ureq::http::header::CONTENT_ENCODING;
 
 use crate::prometheus::decode::envelope::{self, Envelope, Status};
-use crate::prometheus::decode::json::{Json, Undecoded};
+use crate::prometheus::decode::json::{Decoded, Json, Undecoded};
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
 use crate::prometheus::error::call_context::CallContext;
@@ -26,7 +26,7 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 pub(super) fn interpret<T>(
     response: UpstreamResponse,
     context: CallContext,
-    take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
 ) -> Result<Envelope<T>, NoData> {
     let status = response.status;
     if !(200..=299).contains(&status) || encoding(&response.headers).is_some() {
@@ -143,7 +143,7 @@ impl From<ErrorKind> for NoData {
 
 fn envelope<T>(
     response: UpstreamResponse,
-    take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
 ) -> Result<Envelope<T>, NoData> {
     let UpstreamResponse { status, headers, mut body } = response;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
+use super::json::{BUFFER_BYTES, Decode, Decoded, Json, Undecoded, once};
 use super::lists::BoundedTexts;
 use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
@@ -54,8 +54,8 @@ const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 /// Fails if the body cannot be read or is not such a response (the error repeats nothing of it), or if `data` has seen enough.
 pub(in crate::prometheus) fn decode<T>(
     body: &mut impl Read,
-    data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Undecoded> {
+    data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
+) -> Decoded<Envelope<T>> {
     let mut buffer = [0; BUFFER_BYTES];
     let mut json = Json::new(body, &mut buffer);
     let envelope = Envelope::taken(&mut json, data).and_then(|envelope| json.end().map(|()| envelope));
@@ -67,10 +67,7 @@ pub(in crate::prometheus) fn decode<T>(
 }
 
 impl<T> Envelope<T> {
-    fn taken(
-        json: &mut Json<'_>,
-        mut take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-    ) -> Result<Envelope<T>, Undecoded> {
+    fn taken(json: &mut Json<'_>, mut take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>) -> Decoded<Envelope<T>> {
         let (mut status, mut data, mut error_type, mut error, mut warnings) = (None, None, None, None, None);
         let mut is_partial = None;
         let names = ["status", "data", "errorType", "error", "warnings", "isPartial"];
@@ -95,7 +92,7 @@ impl<T> Envelope<T> {
 }
 
 impl Decode for Status {
-    fn decode(json: &mut Json<'_>) -> Result<Status, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Status> {
         match json.text()? {
             "success" => Ok(Status::Success),
             "error" => Ok(Status::Error),
@@ -116,7 +113,7 @@ pub enum ResultType {
 }
 
 impl Decode for ResultType {
-    fn decode(json: &mut Json<'_>) -> Result<ResultType, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<ResultType> {
         match json.text()? {
             "scalar" => Ok(ResultType::Scalar),
             "vector" => Ok(ResultType::Vector),
@@ -136,7 +133,7 @@ pub struct QueryResult {
 }
 
 impl Decode for QueryResult {
-    fn decode(json: &mut Json<'_>) -> Result<QueryResult, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<QueryResult> {
         let (kind, result) = typed(json, Elements::decode)?;
         let found = match (kind, result) {
             (ResultType::Vector | ResultType::Matrix, None) => SeriesSet::default(),
@@ -153,8 +150,8 @@ impl Decode for QueryResult {
 /// Decodes the `data` of a query: the type of the result, and what `take` makes of the result, which may be `null`.
 fn typed<T>(
     json: &mut Json<'_>,
-    mut take: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<(ResultType, Option<T>), Undecoded> {
+    mut take: impl FnMut(&mut Json<'_>) -> Decoded<T>,
+) -> Decoded<(ResultType, Option<T>)> {
     let (mut kind, mut result) = (None, None);
     json.fields(&["resultType", "result"], |json, name| match name {
         Some("resultType") => once(&mut kind, ResultType::decode(json)?),
@@ -173,7 +170,7 @@ pub(in crate::prometheus) fn take_samples(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<bool, Undecoded> {
+) -> Decoded<bool> {
     let mut has_native_histograms = false;
     let mut take = |json: &mut Json<'_>| {
         has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
@@ -189,7 +186,7 @@ fn take_series(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<bool, Undecoded> {
+) -> Decoded<bool> {
     let mut has_begun = false;
     series::stream(json, |labels, samples| {
         if are_nan_stale {
@@ -216,7 +213,7 @@ enum Elements {
 }
 
 impl Decode for Elements {
-    fn decode(json: &mut Json<'_>) -> Result<Elements, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Elements> {
         json.expect(b'[')?;
         if json.is_next(b'{')? || json.is_next(b']')? {
             let mut found = SeriesSet::default();
@@ -294,7 +291,7 @@ mod tests {
         }
     }
 
-    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Result<bool, Undecoded> {
+    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Decoded<bool> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
         let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
         Ok(envelope.data.expect("data"))

@@ -18,7 +18,6 @@ use super::lookup::Lookups;
 use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
-use super::tls_failure::of_handshake;
 use super::tunnel;
 use crate::prometheus::error::connect_failure::ConnectFailure;
 
@@ -35,6 +34,9 @@ pub(super) enum ConnectRoute<'c> {
     /// Through the proxy, which looks up the name.
     Through(&'c Proxy),
 }
+
+/// A connection, and the address that it leads to.
+type Connected = (Box<dyn Transport>, Peer);
 
 /// One of the addresses of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl Connector {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                Ok((self.secure(&self.tls, uri, tunnel, deadline)?, None))
+                Ok((self.tls.secure(uri, tunnel, deadline)?, None))
             }
         }
     }
@@ -156,13 +158,7 @@ impl Connector {
 
     /// A connection to a host, with TLS if the scheme requires it. If there are other addresses, an address that does not answer
     /// the TLS hello, or closes the connection, is given up.
-    fn secured(
-        &self,
-        tls: &Tls,
-        uri: &Uri,
-        deadline: Instant,
-        by_address: bool,
-    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    fn secured(&self, tls: &Tls, uri: &Uri, deadline: Instant, by_address: bool) -> Result<Connected, ErrorKind> {
         let mut closed = 0;
         loop {
             let (connection, peer) = self.connect(uri, deadline, by_address)?;
@@ -170,7 +166,7 @@ impl Connector {
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
             let until = if peer.has_others() { deadline.min(given_up) } else { deadline };
-            match self.secure(tls, uri, connection, until) {
+            match tls.secure(uri, connection, until) {
                 Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
                     self.note_mute(peer);
                 }
@@ -184,7 +180,7 @@ impl Connector {
     }
 
     /// A TCP connection to one of the allowed addresses of a host. If remembered addresses fail, the name is looked up again.
-    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<Connected, ErrorKind> {
         let (host, port) = host_and_port(uri);
         let connect = |addresses: Vec<SocketAddr>| self.dial(&addresses, deadline).map_err(ErrorKind::Unconnected);
         if let Some(ip) = address(host) {
@@ -213,7 +209,7 @@ impl Connector {
     }
 
     /// A TCP connection to one of these addresses.
-    fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<(Box<dyn Transport>, Peer), ConnectFailure> {
+    fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<Connected, ConnectFailure> {
         let now = Instant::now();
         let stream = dial::connect(addresses, |address| self.mute.until_of(*address, now), deadline)?;
         let address = stream.peer_addr().map_err(|error| ConnectFailure::System(error.to_string()))?;
@@ -225,22 +221,6 @@ impl Connector {
             _ => Others::Mute,
         };
         Ok((Tcp::new(stream).boxed(), Peer { address, others }))
-    }
-
-    /// Adds TLS if the scheme requires it.
-    fn secure(
-        &self,
-        tls: &Tls,
-        uri: &Uri,
-        connection: Box<dyn Transport>,
-        deadline: Instant,
-    ) -> Result<Box<dyn Transport>, ErrorKind> {
-        if uri.scheme_str() != Some("https") {
-            return Ok(connection);
-        }
-        let begun = Instant::now();
-        tls.handshake(uri, connection, deadline)
-            .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::prometheus::client::MAX_CALLS;
 use crate::prometheus::client::recording::CallRecord;
 use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
-use crate::prometheus::decode::json::{Json, Undecoded};
+use crate::prometheus::decode::json::{Decoded, Json};
 use crate::prometheus::error::circumstances::CallKind;
 use crate::prometheus::error::shortened::{logged, shortened};
 use crate::prometheus::error::{Error, ErrorKind};
@@ -65,7 +65,7 @@ impl Session<'_> {
     pub(super) fn call<T>(
         &mut self,
         request: ApiCall<'_>,
-        take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+        take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
     ) -> Result<Option<T>, Error> {
         let (context, memory) = (self.upstream.context(), self.memory.clone());
         let data = self.call_with(request, |mut response| {

@@ -40,6 +40,9 @@ const SESSION: &str = "prometheusmirror";
 /// What is wrong with a response without keys.
 const NOT_KEYS: &str = "responds with no keys";
 
+/// Keys, or why there are none.
+type FoundKeys = Result<Fetched<AwsKeys>, CredentialsFailure>;
+
 /// Finds keys.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -56,7 +59,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// The keys of the first source that applies.
-    pub(super) fn keys(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    pub(super) fn keys(&self, deadline: Deadline) -> FoundKeys {
         let environment = &self.environment;
         if let Some(profile) = &self.profile {
             return self.of_profile(profile);
@@ -81,19 +84,14 @@ impl Sources {
     }
 
     /// The keys of a role, which the given keys may assume.
-    pub(super) fn assume(
-        &self,
-        role: &Role,
-        keys: &AwsKeys,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    pub(super) fn assume(&self, role: &Role, keys: &AwsKeys, deadline: Deadline) -> FoundKeys {
         let mut params = self.assumption("AssumeRole", &role.arn);
         params.extend(role.external_id.iter().map(|id| ("ExternalId".to_owned(), id.clone())));
         let signed = Signed { keys, scope: Scope { region: &self.region, service: "sts" } };
         self.of_token_service(&params, &signed, &keys.secrets(), deadline)
     }
 
-    fn of_profile(&self, profile: &str) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_profile(&self, profile: &str) -> FoundKeys {
         let Some(path) = &self.environment.shared_credentials_file else {
             return Err(CredentialsFailure::none(
                 "AWS_SHARED_CREDENTIALS_FILE is not set, nor is HOME",
@@ -110,12 +108,7 @@ impl Sources {
         })
     }
 
-    fn of_web_identity(
-        &self,
-        file: &Path,
-        arn: &str,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_web_identity(&self, file: &Path, arn: &str, deadline: Deadline) -> FoundKeys {
         let token = Secret::new(read(file)?.trim());
         let mut params = self.assumption("AssumeRoleWithWebIdentity", arn);
         params.push(("WebIdentityToken".to_owned(), token.reveal().to_owned()));
@@ -135,7 +128,7 @@ impl Sources {
         credentials: &dyn Authorize,
         secrets: &[Secret],
         deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    ) -> FoundKeys {
         let form = Zeroizing::new(url_query(params));
         let issuer = Issuer::SecurityTokenService;
         let content = CallContent::EncodedForm(&form);
@@ -148,7 +141,7 @@ impl Sources {
         granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
 
-    fn of_container(&self, uri: &str, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_container(&self, uri: &str, deadline: Deadline) -> FoundKeys {
         if !may_be_container(uri) {
             return Err(CredentialsFailure::none(
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI leads by http to another machine",
@@ -163,7 +156,7 @@ impl Sources {
     }
 
     /// The keys of the machine's role, by IMDSv2.
-    fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_machine(&self, deadline: Deadline) -> FoundKeys {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
         let send = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
@@ -188,13 +181,7 @@ impl Sources {
         self.of_json(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline)
     }
 
-    fn of_json(
-        &self,
-        issuer: Issuer,
-        url: &str,
-        credentials: &Fixed,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_json(&self, issuer: Issuer, url: &str, credentials: &Fixed, deadline: Deadline) -> FoundKeys {
         let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(&Vec::new()), deadline)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(issuer, &server, status, None));
