@@ -28,7 +28,7 @@ use dns_lookup::LookupErrorKind;
 use super::dns::{DirectQuery, LookupOutcome, NameServers};
 use crate::prometheus::error::connect_failure::{LookupFailure, ServersSeen};
 use crate::sync::{Condvar, Mutex};
-use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
+use state::{Lookup, LookupState, NameEntry, Pending, Standing};
 
 /// A temporary failure that took this long means a silent name server, because the resolver waits at least a second.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
@@ -92,19 +92,19 @@ impl Lookups {
             Some(NameEntry::Pending(pending)) => {
                 pending.waiters += 1;
                 let lookup = Arc::clone(&pending.lookup);
-                return self.await_outcome(state, &name, &lookup, deadline);
+                return self.await_outcome(state, &lookup, deadline);
             }
             Some(NameEntry::Known { .. } | NameEntry::Expired) => Standing::Found,
             None => Standing::New,
         };
-        let lookup = Lookup::new(standing);
+        let lookup = Lookup::new(name, standing);
         if !self.name_servers.resolver_would_wait() {
-            self.begin(&mut state, &name, &lookup)?;
+            self.begin(&mut state, &lookup)?;
         }
         let query_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
         let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_querying: false, query_at };
-        state.names.insert(name.clone(), NameEntry::Pending(pending));
-        self.await_outcome(state, &name, &lookup, deadline)
+        state.names.insert(lookup.name.clone(), NameEntry::Pending(pending));
+        self.await_outcome(state, &lookup, deadline)
     }
 
     /// Forgets the addresses of a name, so that it is looked up again.
@@ -116,11 +116,10 @@ impl Lookups {
     }
 
     /// Starts a look-up by the resolver, if there is a free thread. If not, a name that was found before waits for one.
-    fn begin(self: &Arc<Self>, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
-        let job = (name.to_owned(), Arc::clone(lookup));
+    fn begin(self: &Arc<Self>, state: &mut LookupState, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         if state.have_room(lookup.standing) {
-            let (shared, job) = (Arc::clone(self), job.clone());
-            match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(job)) {
+            let (shared, first) = (Arc::clone(self), Arc::clone(lookup));
+            match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(first)) {
                 Ok(_) => {
                     state.begin(lookup);
                     return Ok(());
@@ -130,8 +129,8 @@ impl Lookups {
                 Err(_) => {}
             }
         }
-        if lookup.standing == Standing::Found && !state.queue.iter().any(|(_, queued)| Arc::ptr_eq(queued, lookup)) {
-            state.queue.push_back(job);
+        if lookup.standing == Standing::Found && !state.queue.iter().any(|queued| Arc::ptr_eq(queued, lookup)) {
+            state.queue.push_back(Arc::clone(lookup));
         }
         Ok(())
     }
@@ -141,7 +140,6 @@ impl Lookups {
     fn await_outcome<'s>(
         self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
-        name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
     ) -> Result<Addresses, LookupFailure> {
@@ -153,11 +151,10 @@ impl Lookups {
                 break outcome.clone();
             }
             let now = Instant::now();
-            let (is_querying, query_at) = state
-                .pending(name, lookup)
-                .map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
+            let (is_querying, query_at) =
+                state.pending(lookup).map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
             if !is_querying && query_at <= now && now < deadline {
-                state = self.query_name_servers(state, name, lookup, deadline);
+                state = self.query_name_servers(state, lookup, deadline);
                 continue;
             }
             if !is_patient && now >= briefly && state.patient < (self.workers / WORKERS_PER_PATIENT).max(1) {
@@ -166,7 +163,7 @@ impl Lookups {
             }
             let until = if is_patient || is_querying { deadline } else { deadline.min(briefly) };
             if now >= until {
-                state.give_up(name, lookup);
+                state.give_up(lookup);
                 break Err(lookup.failure());
             }
             let until = if is_querying { until } else { until.min(query_at) };
@@ -181,7 +178,6 @@ impl Lookups {
     fn query_name_servers<'s>(
         self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
-        name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
     ) -> MutexGuard<'s, LookupState> {
@@ -189,15 +185,15 @@ impl Lookups {
         state.querying += 1;
         let in_time = now + state.answer_time(self.workers);
         let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
-        if let Some(pending) = state.pending(name, lookup) {
+        if let Some(pending) = state.pending(lookup) {
             pending.is_querying = true;
         }
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
-        let response = self.name_servers.query(name, wanted.min(deadline), &is_over);
+        let response = self.name_servers.query(&lookup.name, wanted.min(deadline), &is_over);
         let mut state = self.state.lock();
         state.querying -= 1;
-        if let Some(pending) = state.pending(name, lookup) {
+        if let Some(pending) = state.pending(lookup) {
             pending.is_querying = false;
             // If only this request's time was too short, another request may query at once.
             pending.query_at = if deadline < wanted { now } else { Instant::now() + QUERY_AGAIN_AFTER };
@@ -207,26 +203,26 @@ impl Lookups {
             None if is_over() => None,
             None => {
                 state.note_unanswered();
-                let begun = if lookup.has_begun() { Ok(()) } else { self.begin(&mut state, name, lookup) };
+                let begun = if lookup.has_begun() { Ok(()) } else { self.begin(&mut state, lookup) };
                 let ends = lookup.standing == Standing::New && !lookup.has_begun() && wanted <= deadline;
                 begun.err().or_else(|| ends.then_some(LookupFailure::Busy)).map(Err)
             }
         };
         if let Some(outcome) = outcome {
-            state.end(name, lookup, outcome);
+            state.end(lookup, outcome);
         }
         self.done.notify_all();
         state
     }
 
     /// Looks up a name, and then the queued ones until the queue is empty.
-    fn work(&self, first: LookupJob) {
+    fn work(&self, first: Arc<Lookup>) {
         let mut next = Some(first);
-        while let Some((name, lookup)) = next {
-            let outcome = (self.resolve)(&name);
+        while let Some(lookup) = next {
+            let outcome = (self.resolve)(&lookup.name);
             let mut state = self.state.lock();
             *state.running_of(lookup.standing) -= 1;
-            state.end(&name, &lookup, outcome);
+            state.end(&lookup, outcome);
             next = state.next();
             drop(state);
             self.done.notify_all();

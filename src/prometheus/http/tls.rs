@@ -14,12 +14,12 @@ use ureq::unversioned::transport::time::Instant as UreqInstant;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
 use crate::prometheus::access::address::unbracketed;
+use crate::prometheus::error::ErrorKind;
 use crate::sync::Current;
 
 use super::tcp::{INPUT_BYTES, OUTPUT_BYTES};
 use super::tls_failure::of_handshake;
 use super::ureq_time::until;
-use crate::prometheus::error::ErrorKind;
 
 /// A TLS configuration, which can be replaced.
 #[derive(Debug)]
