@@ -14,7 +14,7 @@ use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable}
 use crate::prometheus::error::ErrorKind;
 use crate::prometheus::http::call::{CallContent, CallTarget};
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
+use crate::prometheus::http::form::form;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::refreshed::Refreshed;
@@ -122,8 +122,8 @@ impl OAuth2 {
             url_query: token_url_query,
             credentials: &Fixed::authorization(authorization),
         };
-        let form = Zeroizing::new(url_query(&params));
-        let (transport, content) = (self.transport.transport(), CallContent::EncodedForm(&form));
+        let form = Zeroizing::new(form(&params));
+        let (transport, content) = (self.transport.transport(), CallContent::Form(&form));
         let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);

@@ -23,7 +23,7 @@ use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
 use crate::prometheus::http::call::CallTarget;
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
+use crate::prometheus::http::form::form;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
@@ -82,7 +82,7 @@ impl NamedUpstream {
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            url_query: url_query(&definition.query_parameters),
+            url_query: form(&definition.query_parameters),
             credentials: credentials(&definition, shared, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),

@@ -23,7 +23,7 @@ pub(in crate::prometheus) fn send(
     deadline: Deadline,
     trace: Option<&Trace>,
 ) -> Result<UpstreamResponse, ErrorKind> {
-    let params = vec![("query", TRIVIAL_QUERY.to_owned())];
-    let (path, content) = ("/api/v1/query", CallContent::Query(&params));
+    let query = format!("query={TRIVIAL_QUERY}");
+    let (path, content) = ("/api/v1/query", CallContent::Query(&query));
     transport.send(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
 }

@@ -12,7 +12,7 @@ use crate::prometheus::access::hosts::{address, host_and_port};
 use crate::prometheus::http::authorize::Authorize;
 use crate::prometheus::http::call::{CallContent, CallTarget};
 use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
+use crate::prometheus::http::form::form;
 use crate::prometheus::http::rotating_transport::RotatingTransport;
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
@@ -129,9 +129,9 @@ impl Sources {
         secrets: &[Secret],
         deadline: Deadline,
     ) -> FoundKeys {
-        let form = Zeroizing::new(url_query(params));
+        let form = Zeroizing::new(form(params));
         let issuer = Issuer::SecurityTokenService;
-        let content = CallContent::EncodedForm(&form);
+        let content = CallContent::Form(&form);
         let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
@@ -169,7 +169,7 @@ impl Sources {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
+        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(""))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
@@ -182,7 +182,7 @@ impl Sources {
     }
 
     fn of_json(&self, issuer: Issuer, url: &str, credentials: &Fixed, deadline: Deadline) -> FoundKeys {
-        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(&Vec::new()), deadline)?;
+        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(""), deadline)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(issuer, &server, status, None));
         }
