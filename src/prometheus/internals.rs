@@ -8,7 +8,7 @@ use super::decode::json::Decode;
 pub use super::credentials::aws::signer::{AwsKeys, Scope, signature};
 pub use super::decode::envelope::{Envelope, QueryResult, Status};
 pub use super::decode::remote_read::{ReadFailure, decode as remote_read};
-pub use super::http::authorize::UnsignedCall;
+pub use super::http::UnsignedCall;
 
 /// Decodes the response to a query. `None` if it cannot be read or is not a response of the API.
 pub fn response(body: &mut impl Read) -> Option<Envelope<QueryResult>> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::prometheus::error::silence::{Silence, WaitedFor};
+use crate::prometheus::error::{Silence, WaitedFor};
 use crate::sync::Mutex;
 
 /// After this many calls in a row without a response, an upstream counts as silent.

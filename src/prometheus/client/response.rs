@@ -8,13 +8,10 @@ use ureq::http::header::CONTENT_ENCODING;
 
 use crate::prometheus::decode::envelope::{self, Envelope, Status};
 use crate::prometheus::decode::json::{Decoded, Json, Undecoded};
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
-use crate::prometheus::error::call_context::CallContext;
-use crate::prometheus::error::foreign::Foreign;
-use crate::prometheus::error::shortened::{cut, one_line, shortened};
-use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::http::response::{UpstreamResponse, content_type};
+use crate::prometheus::error::{
+    ApiCause, ApiFailure, CallContext, ErrorKind, Foreign, StatusFailure, cut, one_line, shortened,
+};
+use crate::prometheus::http::{UpstreamResponse, content_type};
 
 /// The prefix of warnings of the PromQL engine, which are about the expression. All other warnings are about missing data.
 const ABOUT_PROMQL: &str = "PromQL ";
@@ -188,9 +185,8 @@ mod tests {
     use super::*;
     use crate::prometheus::decode::json::Decode;
     use crate::prometheus::decode::lists::BoundedTexts;
-    use crate::prometheus::error::circumstances::Circumstances;
-    use crate::prometheus::error::predicate::predicate;
-    use crate::prometheus::http::deadline::Deadline;
+    use crate::prometheus::error::{Circumstances, predicate};
+    use crate::prometheus::http::Deadline;
     use crate::prometheus::upstream::Upstream;
 
     fn interpreted(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Option<Vec<String>>, NoData> {

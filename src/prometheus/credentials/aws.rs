@@ -4,11 +4,9 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
 
-use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
+use crate::prometheus::access::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::http::{Authorize, Deadline, RotatingTransport, UnsignedCall};
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
 use crate::secret::Secret;

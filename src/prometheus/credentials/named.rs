@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::prometheus::access::address::basic;
-use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
+use crate::prometheus::access::{LiveSecret, Unusable, basic};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
-use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::{Authorize, Deadline, UnsignedCall};
 use crate::refreshed::Refreshed;
 use crate::secret::Secret;
 
@@ -149,7 +147,7 @@ impl Authorize for NamedCredentials {
 mod tests {
     use std::fs;
 
-    use crate::prometheus::access::secret_source::{FilePlace, SecretForm, SecretOrigin, SecretSource};
+    use crate::prometheus::access::{FilePlace, SecretForm, SecretOrigin, SecretSource};
 
     use super::*;
 

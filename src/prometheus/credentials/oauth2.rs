@@ -8,14 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::prometheus::access::address::basic;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable};
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, CallTarget};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::form;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::access::{Authorities, LiveSecret, SecretForm, Unusable, basic};
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, RotatingTransport, form};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::refreshed::Refreshed;
 use crate::secret::Secret;
@@ -24,8 +18,7 @@ use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::issuer_call::call_issuer;
 use super::single_fetch::{Fetched, SingleFetch};
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
-use crate::prometheus::error::issuer::Issuer;
+use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
 
 /// A token, and where it comes from.
 #[derive(Debug)]

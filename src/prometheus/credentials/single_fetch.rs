@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::Deadline;
 
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::prometheus::error::{CredentialsFailure, ErrorKind};
 use crate::sync::{Condvar, Mutex};
 
 /// How long before its expiry a value is fetched again.
@@ -191,7 +190,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::prometheus::error::issuer::Issuer;
+    use crate::prometheus::error::Issuer;
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10))

@@ -4,8 +4,7 @@ use ureq::http::Uri;
 
 use super::call_context::CallContext;
 use super::vocabulary::Vocabulary;
-use crate::prometheus::access::hosts::host_and_port;
-use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
+use crate::prometheus::access::{HIDDEN, host_and_port, shown_path};
 
 /// What comes between a base URL and the names of the calls.
 const API: &str = "/api/v1/";

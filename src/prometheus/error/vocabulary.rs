@@ -1,7 +1,6 @@
 //! What errors call the settings that an admin can change.
 
-use crate::prometheus::access::proxy::ProxyChoice;
-use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::access::{ProxyChoice, TlsSettings};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 use super::ErrorKind;

@@ -3,7 +3,7 @@
 use super::authorize::Authorize;
 use super::deadline::Deadline;
 use crate::model::trace::Trace;
-use crate::prometheus::access::address::Address;
+use crate::prometheus::access::Address;
 
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]

@@ -23,8 +23,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector as UreqConnector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::{ConnectFailure, ErrorKind};
 
 use super::connector::{Others, Peer};
 use super::failure::{ConnectError, IN_RESPONSE};

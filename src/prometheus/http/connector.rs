@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
-use crate::prometheus::access::allowlist::{Allowlist, Verdict};
-use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::error::ErrorKind;
+use crate::prometheus::access::{Allowlist, Proxy, Verdict, address, host_and_port};
 
 use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
@@ -19,7 +16,7 @@ use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
 use super::tunnel;
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::{ConnectFailure, ErrorKind};
 
 /// How long the TLS hello to an address may stay without a response if there are other addresses: at least, at most, and as a part
 /// of the remaining time.
@@ -228,7 +225,7 @@ impl Connector {
 impl Connector {
     /// A connector to any host, with the public authorities.
     pub(super) fn to_everything() -> Connector {
-        use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
+        use crate::prometheus::access::{Authorities, TlsSettings};
 
         let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
         let (lookups, proxy_tls) = (Lookups::new(1), Arc::new(tls()));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::log;
-use crate::prometheus::error::connect_failure::{LookupFailure, ServersSeen};
+use crate::prometheus::error::{LookupFailure, ServersSeen};
 use crate::sync::Mutex;
 
 use files::ResolvConf;

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use dns_lookup::LookupErrorKind;
 
 use super::dns::{DirectQuery, LookupOutcome, NameServers};
-use crate::prometheus::error::connect_failure::{LookupFailure, ServersSeen};
+use crate::prometheus::error::{LookupFailure, ServersSeen};
 use crate::sync::{Condvar, Mutex};
 use state::{Lookup, LookupState, NameEntry, Pending, Standing};
 

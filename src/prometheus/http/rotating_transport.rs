@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use super::tls::Tls;
 use super::transport::{SharedTransport, Transport};
-use crate::prometheus::access::allowlist::Allowlist;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::ProxyChoice;
-use crate::prometheus::access::secret_source::Unusable;
-use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
+use crate::prometheus::access::{Allowlist, Authorities, ProxyChoice, TlsMaterial, TlsSettings, Unusable};
 use crate::refreshed::Refreshed;
 use crate::sync::Mutex;
 

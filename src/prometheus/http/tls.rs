@@ -13,7 +13,7 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::time::Instant as UreqInstant;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-use crate::prometheus::access::address::unbracketed;
+use crate::prometheus::access::unbracketed;
 use crate::prometheus::error::ErrorKind;
 use crate::sync::Current;
 

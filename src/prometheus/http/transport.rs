@@ -21,11 +21,7 @@ use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::model::trace::Trace;
-use crate::prometheus::access::address::Address;
-use crate::prometheus::access::allowlist::Allowlist;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::access::{Address, Allowlist, Authorities, Proxy, TlsSettings};
 use crate::prometheus::error::ErrorKind;
 
 /// The status of a server that has waited too long for a call.

@@ -11,9 +11,9 @@ use crate::refreshed::Refreshed;
 
 use super::Upstream;
 use super::named::NamedUpstream;
-use crate::prometheus::access::secret_source::Unusable;
+use crate::prometheus::access::Unusable;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
-use crate::prometheus::http::transport::SharedTransport;
+use crate::prometheus::http::SharedTransport;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
 use crate::sync::Current;
 

@@ -2,10 +2,7 @@
 
 use crate::model::trace::Trace;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, CallTarget, OutgoingCall};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::response::UpstreamResponse;
-use crate::prometheus::http::transport::Transport;
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, OutgoingCall, Transport, UpstreamResponse};
 
 /// The query.
 pub const TRIVIAL_QUERY: &str = "1";

@@ -12,12 +12,8 @@ use crate::prometheus::client::recording::CallRecord;
 use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
 use crate::prometheus::decode::json::{Decoded, Json};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::shortened::{logged, shortened};
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::Params;
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::error::{CallKind, Error, ErrorKind, logged, shortened};
+use crate::prometheus::http::{Deadline, Params, UpstreamResponse};
 
 /// How many bytes of memory each byte of a query uses while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;

@@ -5,9 +5,7 @@ use std::time::Instant;
 use super::Session;
 use super::call::ApiCall;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, OutgoingCall, url};
-use crate::prometheus::http::form::form;
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, form, url};
 
 /// The most bytes of a JSON response: 32 MiB, enough for a million samples.
 const MAX_JSON_BYTES: u64 = 32 << 20;

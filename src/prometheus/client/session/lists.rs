@@ -8,10 +8,8 @@ use crate::model::texts::Texts;
 use crate::prometheus::client::params::{is_read_as_escaped, narrowing, path_segment};
 use crate::prometheus::decode::json::Decode;
 use crate::prometheus::decode::lists::{self, BoundedTexts};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::call::url;
-use crate::prometheus::http::form::{Params, form};
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
+use crate::prometheus::http::{Params, form, url};
 
 /// The most names or values in a list: far more than a person can choose from, and few enough for every worker to hold as many in
 /// memory.

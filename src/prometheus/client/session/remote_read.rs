@@ -10,10 +10,8 @@ use crate::prometheus::client::params::seconds;
 use crate::prometheus::client::response;
 use crate::prometheus::client::sample_query::SampleQuery;
 use crate::prometheus::decode::remote_read::{self, ReadFailure};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::call::{CallContent, OutgoingCall};
-use crate::prometheus::http::response::{UpstreamResponse, content_type};
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
+use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, content_type};
 
 /// The endpoint of remote read in the metrics, and its path.
 const READ: &str = "read";

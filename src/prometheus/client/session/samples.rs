@@ -12,8 +12,7 @@ use crate::prometheus::client::recording::{ReadRecorder, Tee};
 use crate::prometheus::client::response::interpret;
 use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
 use crate::prometheus::decode::envelope;
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
 
 impl Session<'_> {
     /// Reads samples: by remote read, or by a range selector if the upstream has no remote read. `new_sink` creates the sink that

@@ -10,8 +10,7 @@ use ring::digest::{SHA256, digest};
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign};
 
 use crate::model::calendar::DateTime;
-use crate::prometheus::http::authorize::UnsignedCall;
-use crate::prometheus::http::form::RESERVED;
+use crate::prometheus::http::{RESERVED, UnsignedCall};
 use crate::secret::Secret;
 
 /// Keys of an Amazon account.

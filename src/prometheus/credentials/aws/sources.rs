@@ -7,13 +7,8 @@ use ureq::http::{HeaderName, Uri};
 use zeroize::Zeroizing;
 
 use crate::file;
-use crate::prometheus::access::address::{Address, split_url};
-use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::http::authorize::Authorize;
-use crate::prometheus::http::call::{CallContent, CallTarget};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::form;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::access::{Address, address, host_and_port, split_url};
+use crate::prometheus::http::{Authorize, CallContent, CallTarget, Deadline, RotatingTransport, form};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
@@ -25,8 +20,7 @@ use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::issuer_call::call_issuer;
 use crate::prometheus::credentials::single_fetch::Fetched;
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
-use crate::prometheus::error::issuer::Issuer;
+use crate::prometheus::error::{CredentialsFailure, Issuer};
 
 /// How long keys without an expiry are kept before their source is read again.
 const KEPT: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::LookupOutcome;
 use super::packet::{self, DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
-use crate::prometheus::error::connect_failure::LookupFailure;
+use crate::prometheus::error::LookupFailure;
 
 /// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;

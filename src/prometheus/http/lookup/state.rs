@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::prometheus::error::connect_failure::LookupFailure;
+use crate::prometheus::error::LookupFailure;
 use crate::prometheus::http::dns::LookupOutcome;
 
 /// The most look-ups by the resolver at a time, each on a thread, and how many of them may be of new names.

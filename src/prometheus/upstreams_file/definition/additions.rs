@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ureq::http::HeaderName;
 
-use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 
 use super::MAX_ITEMS;

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::address::split_url;
-use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretSource, split_url};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 use crate::secret::Secret;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretOrigin, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 
 /// A required secret under one of two keys: the secret itself, or its file.
