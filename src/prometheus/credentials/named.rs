@@ -126,9 +126,7 @@ impl Authorize for NamedCredentials {
 
     fn secrets(&self) -> Vec<Secret> {
         let of_scheme = match &self.scheme {
-            Scheme::OAuth2(oauth2) => {
-                oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
-            }
+            Scheme::OAuth2(oauth2) => oauth2.token.in_force().iter().flat_map(of_authorization).collect(),
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
             Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {
                 self.known_authorization().iter().flat_map(of_authorization).collect()

@@ -51,8 +51,7 @@ impl OAuth2 {
 
     /// The value of the header `Authorization`.
     pub(super) fn authorization(&self, deadline: Deadline) -> Result<Secret, ErrorKind> {
-        let fetched = self.token.get(deadline, |deadline| self.fetch(deadline))?;
-        Ok(fetched.value.clone())
+        self.token.get(deadline, |deadline| self.fetch(deadline))
     }
 
     /// Discards the token if it is the refused one, so that a new one is fetched. Returns whether a retry makes sense.
