@@ -220,22 +220,3 @@ impl Connector {
         Ok((Tcp::new(stream).boxed(), Peer { address, others }))
     }
 }
-
-#[cfg(test)]
-impl Connector {
-    /// A connector to any host, with the public authorities.
-    pub(super) fn to_everything() -> Connector {
-        use crate::prometheus::access::{Authorities, TlsSettings};
-
-        let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
-        let (lookups, proxy_tls) = (Lookups::new(1), Arc::new(tls()));
-        Connector {
-            allowlist: Allowlist::everything(),
-            proxy: None,
-            lookups,
-            mute: Mute::default(),
-            tls: tls(),
-            proxy_tls,
-        }
-    }
-}

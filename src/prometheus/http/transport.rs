@@ -38,7 +38,7 @@ pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_6
 pub(in crate::prometheus) struct Transport {
     agent: Agent,
     connector: Arc<Connector>,
-    kept: Keep,
+    pub(super) kept: Keep,
 }
 
 /// What the transports of all upstreams share.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -110,7 +111,7 @@ impl Resolution {
                 self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
             }
             // The resolver refuses names that a query cannot contain.
-            None => self.set(candidate, record_type, DnsResponse::NoName),
+            None => self.set(candidate, record_type, Err(LookupFailure::NotFound)),
         }
     }
 
@@ -123,7 +124,7 @@ impl Resolution {
             return;
         };
         self.servers[server].has_answered = true;
-        if response == DnsResponse::Failure {
+        if response == Err(LookupFailure::ServerFails) {
             self.queries[nth].failures += 1;
             return;
         }
@@ -138,7 +139,7 @@ impl Resolution {
         let has_failed = |query: &mut DnsQuery| query.failures + unreachable >= all || is_last && query.failures > 0;
         let failed: Vec<DnsQuery> = self.queries.extract_if(.., has_failed).collect();
         for DnsQuery { candidate, record_type, .. } in failed {
-            self.set(candidate, record_type, DnsResponse::Failure);
+            self.set(candidate, record_type, Err(LookupFailure::ServerFails));
         }
     }
 
@@ -148,7 +149,7 @@ impl Resolution {
             *ipv6 = Some(response);
             return;
         }
-        let exists = matches!(response, DnsResponse::Addresses(_));
+        let exists = response.is_ok();
         if !exists {
             *ipv6 = Some(response.clone());
         }
@@ -215,15 +216,12 @@ pub(super) fn verdict(candidates: &[Candidate]) -> Option<LookupOutcome> {
     let mut has_failed = false;
     for Candidate { ipv4, ipv6, .. } in candidates {
         let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
-        let addresses = of_types.iter().filter_map(|response| match response {
-            DnsResponse::Addresses(addresses) => Some(addresses),
-            DnsResponse::NoName | DnsResponse::Failure => None,
-        });
-        let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
+        let addresses: Arc<[IpAddr]> =
+            of_types.iter().filter_map(|found| found.as_ref().ok()).flatten().copied().collect();
         if !addresses.is_empty() {
-            return Some(Ok(addresses.into()));
+            return Some(Ok(addresses));
         }
-        has_failed |= of_types.contains(&&DnsResponse::Failure);
+        has_failed |= of_types.contains(&&Err(LookupFailure::ServerFails));
     }
     Some(Err(if has_failed { LookupFailure::ServerFails } else { LookupFailure::NotFound }))
 }
@@ -235,11 +233,11 @@ mod tests {
     #[test]
     fn the_result_is_certain_once_all_candidates_up_to_the_first_address_are_known() {
         let response = |letter: char| match letter {
-            '-' => Some(DnsResponse::NoName),
-            '0' => Some(DnsResponse::Addresses(Vec::new())),
-            '1' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 1].into()])),
-            '2' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
-            'f' => Some(DnsResponse::Failure),
+            '-' => Some(Err(LookupFailure::NotFound)),
+            '0' => Some(Ok(Vec::new())),
+            '1' => Some(Ok(vec![[10, 0, 0, 1].into()])),
+            '2' => Some(Ok(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
+            'f' => Some(Err(LookupFailure::ServerFails)),
             _ => None,
         };
         let check = |written: &str, expected: Option<LookupOutcome>| {
