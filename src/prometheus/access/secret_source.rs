@@ -23,6 +23,13 @@ pub(in crate::prometheus) struct FilePlace {
     pub(in crate::prometheus) path: String,
 }
 
+impl FilePlace {
+    /// The path below the upstream, such as `basic_auth.password_file`.
+    pub(in crate::prometheus) fn key(&self) -> &str {
+        self.path.split_once("].").map_or(&self.path, |(_, key)| key)
+    }
+}
+
 impl PartialEq for FilePlace {
     fn eq(&self, _: &FilePlace) -> bool {
         true
@@ -100,9 +107,7 @@ impl Unusable {
     /// Leaves the upstream's index out of the path, for a text that names the upstream: the index may have changed since the value
     /// was read.
     pub(in crate::prometheus) fn of_named(mut self) -> Unusable {
-        if let Some((_, path)) = self.place.path.split_once("].") {
-            self.place.path = path.to_owned();
-        }
+        self.place.path = self.place.key().to_owned();
         self
     }
 }

@@ -115,7 +115,7 @@ impl OAuth2 {
             credentials: &Fixed::authorization(authorization),
         };
         let form = Zeroizing::new(form(&params));
-        let (transport, content) = (self.transport.transport(), CallContent::Form(&form));
+        let (transport, content) = (&self.transport.transport, CallContent::Form(&form));
         let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);

@@ -136,7 +136,7 @@ impl<'a> Vocabulary<'a> {
 
     /// The key of the upstream's own authorities, if it has some: `ca` or `ca_file`.
     fn own_ca(self) -> Option<&'a str> {
-        Some(key_below_upstream(&self.tls_keys()?.tls.ca.as_ref()?.place.path))
+        Some(self.tls_keys()?.tls.ca.as_ref()?.place.key())
     }
 
     /// The keys whose authorities are in force. For the proxy of `--proxy`, those of `--ca-path` are.
@@ -188,7 +188,7 @@ impl<'a> Vocabulary<'a> {
         };
         match &tls.certificate {
             Some(certificate) => {
-                let key = self.key(key_below_upstream(&certificate.place.path));
+                let key = self.key(certificate.place.key());
                 format!("replace {key} and its key by a client certificate of an authority that it trusts")
             }
             None => {
@@ -214,11 +214,6 @@ impl<'a> Vocabulary<'a> {
             _ => flag.to_owned(),
         }
     }
-}
-
-/// A path such as `upstreams[0].tls_config.ca` without the upstream.
-fn key_below_upstream(path: &str) -> &str {
-    path.split_once("].").map_or(path, |(_, key)| key)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::sync::Mutex;
 /// Connections that no other upstream shares.
 #[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
-    transport: Transport,
+    pub(in crate::prometheus) transport: Transport,
     /// TLS with the upstream's own proxy.
     proxy_tls: Option<Arc<Tls>>,
     settings: TlsSettings,
@@ -65,9 +65,5 @@ impl RotatingTransport {
             })
             .into_iter()
             .collect()
-    }
-
-    pub(in crate::prometheus) fn transport(&self) -> &Transport {
-        &self.transport
     }
 }

@@ -168,7 +168,7 @@ impl NamedUpstream {
     }
 
     pub(super) fn transport(&self) -> &Transport {
-        self.transport.transport()
+        &self.transport.transport
     }
 }
 

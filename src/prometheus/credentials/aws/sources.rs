@@ -200,7 +200,7 @@ impl Sources {
         let (address, path, query): (Address, _, _) = split_url(url).map_err(bad)?;
         let target = CallTarget { address: &address, url_query: &query, credentials };
         let transport = if issuer == Issuer::SecurityTokenService { &self.sts } else { &self.local };
-        let (status, bytes) = call_issuer(issuer, transport.transport(), target, path, content, deadline)?;
+        let (status, bytes) = call_issuer(issuer, &transport.transport, target, path, content, deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }
