@@ -38,6 +38,7 @@ impl UpstreamResponse {
             reader: body.into_with_config().limit(max_bytes).reader(),
             deadline,
             charged: None,
+            read_bytes: 0,
             meter: None,
             begun,
             waited: begun.elapsed(),
@@ -64,7 +65,9 @@ pub(in crate::prometheus) fn content_type(headers: &HeaderMap) -> Option<&str> {
 pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
-    charged: Option<Charged>,
+    /// The memory that what is decoded of it is charged to.
+    charged: Option<Memory>,
+    read_bytes: usize,
     /// Counts the bytes that are read, if a query is recorded.
     pub(in crate::prometheus) meter: Option<Arc<AtomicU64>>,
     /// When the call began.
@@ -78,12 +81,6 @@ pub(in crate::prometheus) struct ResponseBody {
     has_ended: bool,
 }
 
-/// The memory that the decoded body is charged to.
-struct Charged {
-    memory: Memory,
-    read_bytes: usize,
-}
-
 /// How many bytes of memory each byte of JSON takes at most after decoding, including the reply made of it, roughly. It may be part
 /// of a short name, which is a string of its own.
 const DECODED_BYTES: usize = 3;
@@ -91,7 +88,7 @@ const DECODED_BYTES: usize = 3;
 impl ResponseBody {
     /// Charges what is decoded of it to the memory of a request.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
-        self.charged = Some(Charged { memory, read_bytes: 0 });
+        self.charged = Some(memory);
     }
 
     /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
@@ -129,9 +126,9 @@ impl Read for ResponseBody {
         if let Some(meter) = &self.meter {
             meter.fetch_add(amount as u64, Ordering::Relaxed);
         }
-        if let Some(Charged { memory, read_bytes }) = &mut self.charged {
-            *read_bytes += amount;
-            memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
+        self.read_bytes += amount;
+        if let Some(memory) = &self.charged {
+            memory.hold(self.read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
         }
         Ok(amount)
     }
