@@ -4,9 +4,8 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use crate::prometheus::http::{CallContent, CallTarget, Deadline, OutgoingCall, Transport, UpstreamResponse};
-
 use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, OutgoingCall, Transport, UpstreamResponse};
 
 /// The most bytes of a response: 256 KiB, many times the size of the longest tokens and keys.
 const MAX_RESPONSE_BYTES: u64 = 256 << 10;

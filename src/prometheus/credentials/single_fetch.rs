@@ -3,9 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::prometheus::http::Deadline;
-
 use crate::prometheus::error::{CredentialsFailure, ErrorKind};
+use crate::prometheus::http::Deadline;
 use crate::sync::{Condvar, Mutex};
 
 /// How long before its expiry a value is fetched again.

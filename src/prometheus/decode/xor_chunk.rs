@@ -24,7 +24,8 @@ use crate::model::sample::Sample;
 /// Adds the samples of a chunk, each later than the one before.
 ///
 /// # Errors
-/// Fails if the chunk does not hold as many samples as it says, or if they are not in the order of time; some of its samples may have been added by then.
+/// Fails if the chunk does not hold as many samples as it says, or if they are not in the order of time; some of its samples may
+/// have been added by then.
 pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Malformed> {
     let (&count, mut rest) = data.split_first_chunk().ok_or(Malformed)?;
     let count = usize::from(u16::from_be_bytes(count));

@@ -6,9 +6,8 @@ use std::io::ErrorKind as Io;
 use ureq::{Error, Timeout};
 
 use super::deadline::Deadline;
-use crate::prometheus::error::{ConnectFailure, ErrorKind, Foreign};
-
 use super::tls_failure::of_rustls;
+use crate::prometheus::error::{ConnectFailure, ErrorKind, Foreign};
 
 /// An error of the mirror's own resolver and connector, which ureq passes on.
 #[derive(Debug)]
