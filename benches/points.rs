@@ -9,11 +9,11 @@ use prometheusmirror::compute::aggregate::{AggregatePlan, Aggregator};
 use prometheusmirror::compute::points::Points;
 use prometheusmirror::compute::raw::{RawPlan, RawReader};
 use prometheusmirror::compute::screen::SampleKind;
+use prometheusmirror::internals;
 use prometheusmirror::model::aggregation::Aggregation;
 use prometheusmirror::model::query::{NanInterpretation, Order};
 use prometheusmirror::model::sample::{Labels, Sample, SampleSink, SeriesSet};
 use prometheusmirror::model::time::{LATEST_MS, TimeRange};
-use prometheusmirror::prometheus::decoded;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -64,7 +64,7 @@ fn body(server: Server, samples: &[Sample]) -> Vec<u8> {
 }
 
 fn found(mut body: &[u8]) -> SeriesSet {
-    decoded(&mut body).expect("an answer").result.expect("a result").1
+    internals::response(&mut body).expect("an answer").data.expect("a result").found
 }
 
 fn points(samples: Vec<Sample>) -> Points {
@@ -77,7 +77,7 @@ fn decode(bencher: Bencher, server: Server, count: usize) {
     let body = body(server, &samples(count, false));
     assert_eq!(found(&body).series[0].samples.len(), count);
     let bencher = bencher.counter(BytesCount::of_slice(&body)).counter(ItemsCount::new(count));
-    bencher.bench_local(|| decoded(&mut black_box(body.as_slice())));
+    bencher.bench_local(|| internals::response(&mut black_box(body.as_slice())));
 }
 
 #[divan::bench(args = SIZES)]

@@ -11,10 +11,10 @@ use prometheusmirror::model::sample::{Labels, Sample, SampleSink};
 use prometheusmirror::model::time::TimeRange;
 
 #[allow(dead_code)]
-#[path = "../src/prometheus/decode/xor_chunk/reference.rs"]
+#[path = "../tests/reference/xor_chunk.rs"]
 mod chunks;
 #[allow(dead_code)]
-#[path = "../src/prometheus/decode/remote_read/reference.rs"]
+#[path = "../tests/reference/remote_read.rs"]
 mod frames;
 
 #[global_allocator]
@@ -75,13 +75,17 @@ fn response(samples: &[(i64, f64)]) -> Vec<u8> {
 }
 
 /// Looks at every sample and keeps none. To add numbers with a point would take as long as decoding them.
-struct Sum(u64);
+struct Sum {
+    bits: u64,
+    samples: usize,
+}
 
 impl SampleSink for Sum {
     fn begin(&mut self, _: impl FnOnce() -> Labels) {}
 
     fn take(&mut self, samples: &[Sample]) -> ControlFlow<()> {
-        self.0 = samples.iter().fold(self.0, |sum, sample| sum ^ sample.value.to_bits());
+        self.bits = samples.iter().fold(self.bits, |sum, sample| sum ^ sample.value.to_bits());
+        self.samples += samples.len();
         ControlFlow::Continue(())
     }
 }
@@ -89,11 +93,11 @@ impl SampleSink for Sum {
 fn decode(bencher: Bencher, samples: &[(i64, f64)]) {
     let response = response(samples);
     let read = |mut body: &[u8]| {
-        let mut sum = Sum(0);
-        let counts = internals::remote_read(&mut body, ALL, &mut sum).expect("a response");
-        (counts.samples, sum.0)
+        let mut sum = Sum { bits: 0, samples: 0 };
+        internals::remote_read(&mut body, ALL, &mut sum).expect("a response");
+        sum
     };
-    assert_eq!(read(&response).0, samples.len() as u64);
+    assert_eq!(read(&response).samples, samples.len());
     let bencher = bencher.counter(BytesCount::of_slice(&response)).counter(ItemsCount::new(samples.len()));
     bencher.bench_local(|| read(black_box(&response)));
 }

@@ -33,6 +33,11 @@ impl fmt::Display for Unreadable {
 }
 
 impl Unreadable {
+    /// Why, and what to change, as a clause.
+    pub fn with_remedy(&self) -> String {
+        format!("{self}; {}", self.remedy())
+    }
+
     /// What to change.
     pub fn remedy(&self) -> &'static str {
         match self {

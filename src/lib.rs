@@ -28,7 +28,6 @@
 //! | `prometheus/decode` | how responses are read: JSON, lists, metadata |
 //! | `prometheus/decode/json` | JSON tokens, and skipping values |
 //! | `prometheus/decode/remote_read` | the frames and messages of a streamed remote read |
-//! | `prometheus/decode/xor_chunk` | the decoder of XOR chunks; a second, simple decoder for tests |
 //! | `prometheus/upstreams_file` | reading and checking the upstreams file |
 //! | `prometheus/upstreams_file/definition` | parts of an upstream's definition: credentials, TLS and proxy, headers |
 //! | `prometheus/upstream` | the upstreams in use: connections, replicas, and changes of their file |

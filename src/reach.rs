@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::Metrics;
-use crate::prometheus::{Authorities, BadAuthorities, BadProxyFile, BadUpstreamsFile, Client, Proxy, Reach};
+use crate::prometheus::{Authorities, BadUpstreamsFile, Client, Proxy, Reach};
 use crate::settings::{ProxySource, ReachSettings};
 
 /// A file that a setting names and that is unusable.
 #[derive(Debug)]
 pub enum BadReach {
-    /// A file of CA certificates.
-    CaFile(BadAuthorities),
-    /// The file with the URL of the proxy.
-    ProxyFile(BadProxyFile),
+    /// A file of CA certificates: which, and why.
+    CaFile(String),
+    /// The file with the URL of the proxy: which, and why.
+    ProxyFile(String),
     /// The upstreams file, or one that it names.
     UpstreamsFile(BadUpstreamsFile),
 }

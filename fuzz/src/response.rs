@@ -5,8 +5,9 @@ mod described;
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use prometheusmirror::internals::{self, Envelope, QueryResult, Status};
 use prometheusmirror::model::sample::{Sample, Series, SeriesSet};
-use prometheusmirror::prometheus::{Decoded, ResultType, decoded};
+use prometheusmirror::prometheus::ResultType;
 
 use crate::Refused;
 use crate::json::{self, Json};
@@ -20,6 +21,8 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// One input of every so many is put across the end of what is read at first, which takes time.
 const ONE_IN: u16 = 16;
 
+type Decoded = Envelope<QueryResult>;
+
 /// Checks a body, or the body that the input describes.
 pub fn check(input: &[u8]) {
     if let Some(body) = written::body(input, described::written) {
@@ -28,7 +31,7 @@ pub fn check(input: &[u8]) {
 }
 
 fn check_body(body: &[u8], choices: &[u8]) {
-    let found = decoded(&mut &*body);
+    let found = internals::response(&mut &*body);
     // What was described is seen here only.
     let text = String::from_utf8_lossy(body);
     match (&found, json::checked(body).and_then(|tree| reference(&tree))) {
@@ -40,13 +43,13 @@ fn check_body(body: &[u8], choices: &[u8]) {
     }
 
     // However it arrives, it is the same.
-    let pieces = decoded(&mut Pieces::of(body, choices));
+    let pieces = internals::response(&mut Pieces::of(body, choices));
     assert!(are_same(&found, &pieces), "found {found:#?}, in pieces {pieces:#?} of {text}");
     let choice = choices.iter().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)));
     if choice.is_multiple_of(ONE_IN) && !body.is_empty() {
         let before = choices.len().wrapping_mul(31).wrapping_add(usize::from(choice)) % body.len().min(BUFFER_BYTES);
         let blanks = vec![b' '; BUFFER_BYTES - before];
-        let long = decoded(&mut blanks.chain(Pieces::of(body, choices)));
+        let long = internals::response(&mut blanks.chain(Pieces::of(body, choices)));
         assert!(are_same(&found, &long), "found {found:#?}, behind very many blanks {long:#?} of {text}");
     }
 }
@@ -55,7 +58,7 @@ fn check_body(body: &[u8], choices: &[u8]) {
 fn are_same(one: &Option<Decoded>, other: &Option<Decoded>) -> bool {
     let bits = |value: f64| if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
     let plain = |decoded: &Decoded| {
-        let result = decoded.result.as_ref().map(|(kind, found)| {
+        let result = decoded.data.as_ref().map(|QueryResult { kind, found }| {
             let series = found.series.iter().map(|one| {
                 let samples = one.samples.iter().map(|sample| (sample.at, bits(sample.value)));
                 (one.labels.clone(), samples.collect::<Vec<_>>(), one.has_native_histograms)
@@ -63,7 +66,7 @@ fn are_same(one: &Option<Decoded>, other: &Option<Decoded>) -> bool {
             (*kind, found.total, series.collect::<Vec<_>>())
         });
         let (error_type, error) = (decoded.error_type.clone(), decoded.error.clone());
-        (decoded.is_success, result, error_type, error, decoded.warnings.clone())
+        (decoded.status, result, error_type, error, decoded.warnings.clone())
     };
     one.as_ref().map(plain) == other.as_ref().map(plain)
 }
@@ -79,17 +82,18 @@ const MAX_LABELS: usize = 1_000;
 /// of the envelope and of `data` are there once, or it is refused; of a series, the last counts.
 fn reference(tree: &Json) -> Result<Decoded, Refused> {
     let [status, data, error_type, error, warnings] = once(tree, ["status", "data", "errorType", "error", "warnings"])?;
-    let is_success = match text(status.ok_or(Refused::Form)?)?.as_str() {
-        "success" => true,
-        "error" => false,
+    let status = match text(status.ok_or(Refused::Form)?)?.as_str() {
+        "success" => Status::Success,
+        "error" => Status::Error,
         _ => return Err(Refused::Form),
     };
     Ok(Decoded {
-        is_success,
-        result: given(data).map(result).transpose()?,
+        status,
+        data: given(data).map(result).transpose()?,
         error_type: given(error_type).map(text).transpose()?,
         error: given(error).map(text).transpose()?,
         warnings: given(warnings).map(texts).transpose()?.unwrap_or_default(),
+        is_partial: false,
     })
 }
 
@@ -127,7 +131,7 @@ fn texts(json: &Json) -> Result<Vec<String>, Refused> {
     list(json)?.iter().take(MAX_WARNINGS).map(text).collect()
 }
 
-fn result(data: &Json) -> Result<(ResultType, SeriesSet), Refused> {
+fn result(data: &Json) -> Result<QueryResult, Refused> {
     let [kind, result] = once(data, ["resultType", "result"])?;
     let (kind, result) = (text(kind.ok_or(Refused::Form)?)?, result.ok_or(Refused::Form)?);
     let found = match (kind.as_str(), result) {
@@ -147,7 +151,7 @@ fn result(data: &Json) -> Result<(ResultType, SeriesSet), Refused> {
         "vector" => ResultType::Vector,
         _ => ResultType::Matrix,
     };
-    Ok((kind, found))
+    Ok(QueryResult { kind, found })
 }
 
 /// A series, whose samples are `value` or `values`, whatever the type of the result.

@@ -17,13 +17,10 @@ use std::time::{Duration, Instant};
 use crate::metrics::Metrics;
 use crate::refreshed::Refreshed;
 
-use super::access::allowlist::Allowlist;
-use super::access::authorities::Authorities;
-use super::access::proxy::Proxy;
+use super::access::{Allowlist, Authorities, Proxy};
 use super::credentials::aws::environment::AwsEnvironment;
 use super::error::{Error, ErrorKind};
-use super::http::deadline::Deadline;
-use super::http::transport::{SharedTransport, Transport};
+use super::http::{Deadline, SharedTransport, Transport};
 use super::upstream::Upstream;
 use super::upstream::all_named::{BadUpstreamsFile, Upstreams};
 use health::Health;

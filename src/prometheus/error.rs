@@ -3,25 +3,22 @@
 //! Errors are plain data and know nothing of connections. Of the modules in `prometheus`, they import only `access` and
 //! `upstreams_file`.
 
-pub(super) mod api_failure;
-pub(super) mod call_context;
-pub(super) mod circumstances;
-pub(super) mod connect_failure;
-pub(super) mod credentials_failure;
-pub(super) mod foreign;
-pub(super) mod issuer;
-pub(super) mod predicate;
-pub(super) mod redirect;
-pub(super) mod shortened;
-pub(super) mod silence;
-pub(super) mod status_failure;
-pub(super) mod tls_failure;
-
+mod api_failure;
+mod call_context;
 mod challenges;
-#[cfg(test)]
-pub(super) mod every_kind;
+mod circumstances;
+mod connect_failure;
+mod credentials_failure;
+mod foreign;
+mod issuer;
 mod kind;
+mod predicate;
+mod redirect;
 mod retry_after;
+mod shortened;
+mod silence;
+mod status_failure;
+mod tls_failure;
 mod vocabulary;
 
 use std::fmt;
@@ -29,11 +26,22 @@ use std::sync::Arc;
 
 use crate::prometheus::upstreams_file::definition::Definition;
 
-use circumstances::Circumstances;
-use predicate::predicate;
-use shortened::shortened;
+pub(super) use call_context::CallContext;
+pub(super) use issuer::Issuer;
+pub(super) use predicate::predicate;
+pub(super) use shortened::{logged, one_line};
 
+pub use api_failure::{ApiCause, ApiFailure};
+pub use circumstances::{Before, CallKind, Circumstances, Queued};
+pub use connect_failure::{ConnectFailure, LookupFailure, ServersSeen};
+pub use credentials_failure::CredentialsFailure;
+pub use foreign::Foreign;
 pub use kind::ErrorKind;
+pub use redirect::Redirect;
+pub use shortened::{cut, shortened};
+pub use silence::{Silence, WaitedFor};
+pub use status_failure::{StatusFailure, StatusMeaning};
+pub use tls_failure::TlsFailure;
 
 /// A failed call: the upstream, the query, what went wrong, and under which circumstances.
 ///

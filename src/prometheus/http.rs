@@ -2,23 +2,32 @@
 //!
 //! Knows nothing of the Prometheus API. ureq appears only here and in `access`.
 
-pub(super) mod authorize;
-pub(super) mod call;
-pub(super) mod deadline;
-pub(super) mod form;
-pub(super) mod response;
-pub(super) mod rotating_transport;
-pub(super) mod tls;
-pub(super) mod transport;
-
+mod authorize;
+mod call;
 mod connection;
 mod connector;
+mod deadline;
 mod dial;
 mod dns;
 mod failure;
+mod form;
 mod lookup;
 mod mute;
+mod response;
+mod rotating_transport;
 mod tcp;
+mod tls;
 mod tls_failure;
+mod transport;
 mod tunnel;
 mod ureq_time;
+
+pub(super) use authorize::Authorize;
+pub(super) use call::{CallContent, CallTarget, OutgoingCall, url};
+pub(super) use form::{Params, RESERVED, form};
+pub(super) use response::{UpstreamResponse, content_type};
+pub(super) use rotating_transport::RotatingTransport;
+pub(super) use transport::{ANY_PATIENCE, SharedTransport, Transport};
+
+pub use authorize::UnsignedCall;
+pub use deadline::Deadline;

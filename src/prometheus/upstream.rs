@@ -13,12 +13,10 @@ use std::sync::Arc;
 use crate::metrics::UpstreamLabels;
 use crate::secret::Secret;
 
-use super::access::address::{Address, BadAddress, BaseUrl};
+use super::access::{Address, BadAddress, BaseUrl};
 use super::credentials::fixed::Fixed;
-use super::error::ShownUpstream;
-use super::error::call_context::CallContext;
-use super::http::call::CallTarget;
-use super::http::transport::Transport;
+use super::error::{CallContext, ShownUpstream};
+use super::http::{CallTarget, Transport};
 use super::upstreams_file::definition::{Definition, Options};
 use named::NamedUpstream;
 

@@ -1,6 +1,5 @@
 //! The authorities that the mirror trusts to issue certificates of `https` upstreams and proxies.
 
-use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,13 +24,12 @@ impl Authorities {
     /// The authorities in a PEM file, or in all files of a directory, and no others.
     ///
     /// # Errors
-    /// Fails if there is none, or if a file cannot be used.
-    pub fn from_path(path: &Path) -> Result<Authorities, BadAuthorities> {
-        let files = if path.is_dir() { files(path)? } else { vec![path.to_owned()] };
+    /// Fails if there is none, or if a file cannot be used: which file or directory, and why, as a sentence.
+    pub fn from_path(path: &Path) -> Result<Authorities, String> {
+        let files = if path.is_dir() { files(path).map_err(|what| bad(path, &what))? } else { vec![path.to_owned()] };
         let mut certificates = Vec::new();
         for file in files {
-            let found = certificates_in(&file).map_err(|reason| BadAuthorities { path: file, reason })?;
-            certificates.extend(found);
+            certificates.extend(certificates_in(&file).map_err(|what| bad(&file, &what))?);
         }
         Ok(Authorities(Some(certificates)))
     }
@@ -47,9 +45,8 @@ impl Authorities {
 
 /// The files of a directory, sorted by name, except those that begin with a dot, where Kubernetes keeps the contents of a mounted
 /// ConfigMap.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
-    let bad = |reason| BadAuthorities { path: directory.to_owned(), reason };
-    let unreadable = |error| bad(AuthoritiesFault::Unreadable(Unreadable::System(error)));
+fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let unreadable = |error| Unreadable::System(error).with_remedy();
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -58,54 +55,28 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, BadAuthorities> {
             continue;
         }
         if files.len() == MAX_FILES {
-            return Err(bad(AuthoritiesFault::TooManyFiles));
+            return Err(format!("has more than {MAX_FILES} files in it"));
         }
         files.push(entry.path());
     }
     if files.is_empty() {
-        return Err(bad(AuthoritiesFault::NoFiles));
+        return Err("has no file in it".to_owned());
     }
     files.sort();
     Ok(files)
 }
 
-fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, AuthoritiesFault> {
-    let pem = file::read(file, MAX_FILE_BYTES).map_err(AuthoritiesFault::Unreadable)?;
+fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = file::read(file, MAX_FILE_BYTES).map_err(|why| why.with_remedy())?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|_| AuthoritiesFault::NoPem)?;
-    if certificates.is_empty() { Err(AuthoritiesFault::NoCertificate) } else { Ok(certificates) }
+    let certificates = certificates.map_err(|_| "is no PEM file, or a broken one")?;
+    if certificates.is_empty() { Err("has no certificate in it".to_owned()) } else { Ok(certificates) }
 }
 
-/// A file or a directory without usable authorities.
-#[derive(Debug)]
-pub struct BadAuthorities {
-    path: PathBuf,
-    reason: AuthoritiesFault,
+/// An error about a file or a directory.
+fn bad(path: &Path, what: &str) -> String {
+    format!("{} {what}", path.display())
 }
-
-#[derive(Debug)]
-enum AuthoritiesFault {
-    Unreadable(Unreadable),
-    NoPem,
-    NoCertificate,
-    NoFiles,
-    TooManyFiles,
-}
-
-impl fmt::Display for BadAuthorities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.path.display())?;
-        match &self.reason {
-            AuthoritiesFault::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
-            AuthoritiesFault::NoPem => f.write_str("is no PEM file, or a broken one"),
-            AuthoritiesFault::NoCertificate => f.write_str("has no certificate in it"),
-            AuthoritiesFault::NoFiles => f.write_str("has no file in it"),
-            AuthoritiesFault::TooManyFiles => write!(f, "has more than {MAX_FILES} files in it"),
-        }
-    }
-}
-
-impl std::error::Error for BadAuthorities {}
 
 /// The certificates that can be trusted as authorities. Others are skipped, because bundles contain some that cannot.
 pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {

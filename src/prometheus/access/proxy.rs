@@ -1,7 +1,7 @@
 //! The proxy in front of upstreams, and the hosts that bypass it. `tunnel` opens connections through it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use ureq::http::Uri;
@@ -38,14 +38,15 @@ impl Proxy {
     /// The proxy whose URL is in a file.
     ///
     /// # Errors
-    /// Fails if the file contains no such URL.
-    pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, BadProxyFile> {
-        let bad = |reason| BadProxyFile { path: path.to_owned(), reason };
+    /// Fails if the file contains no such URL: why, as a sentence that repeats nothing of the file.
+    pub fn from_file(path: &Path, no_proxy: NoProxy) -> Result<Proxy, String> {
+        const NO_URL: &str = "must hold a URL such as http://user:password@proxy.example:3128 and nothing else";
+        let bad = |what: &str| format!("the file of the proxy, {}, {what}", path.display());
         let url = file::read_text(path, MAX_FILE_BYTES).map_err(|why| match why {
-            Unreadable::NotText => bad(ProxyFileFault::NoUrl),
-            other => bad(ProxyFileFault::Unreadable(other)),
+            Unreadable::NotText => bad(NO_URL),
+            other => bad(&other.with_remedy()),
         })?;
-        Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(ProxyFileFault::NoUrl))
+        Proxy::at_url(url.trim(), no_proxy).ok_or_else(|| bad(NO_URL))
     }
 
     /// Whether an upstream is reached through the proxy. Names without a dot bypass it, because only the mirror's own network knows
@@ -115,33 +116,6 @@ impl FromStr for NoProxy {
         Ok(NoProxy(Hosts(rules)))
     }
 }
-
-/// Why the file of the proxy cannot be used. Nothing of its content is repeated.
-#[derive(Debug)]
-pub struct BadProxyFile {
-    path: PathBuf,
-    reason: ProxyFileFault,
-}
-
-#[derive(Debug)]
-enum ProxyFileFault {
-    Unreadable(Unreadable),
-    NoUrl,
-}
-
-impl fmt::Display for BadProxyFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file of the proxy, {}, ", self.path.display())?;
-        match &self.reason {
-            ProxyFileFault::Unreadable(why) => write!(f, "{why}; {}", why.remedy()),
-            ProxyFileFault::NoUrl => {
-                f.write_str("must hold a URL such as http://user:password@proxy.example:3128 and nothing else")
-            }
-        }
-    }
-}
-
-impl std::error::Error for BadProxyFile {}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! Secrets in the upstreams file or in files of their own, which may rotate.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::file::{self, Unreadable};
+use crate::file;
 use crate::secret::Secret;
 use crate::sync::Current;
 
@@ -21,6 +21,13 @@ pub(in crate::prometheus) struct FilePlace {
     pub(in crate::prometheus) line: usize,
     /// The path, such as `upstreams[0].basic_auth.password_file`.
     pub(in crate::prometheus) path: String,
+}
+
+impl FilePlace {
+    /// The path below the upstream, such as `basic_auth.password_file`.
+    pub(in crate::prometheus) fn key(&self) -> &str {
+        self.path.split_once("].").map_or(&self.path, |(_, key)| key)
+    }
 }
 
 impl PartialEq for FilePlace {
@@ -83,42 +90,25 @@ impl SecretForm {
 /// Why a well-formed value of the upstreams file cannot be used. Nothing secret is repeated.
 #[derive(Debug)]
 pub(in crate::prometheus) struct Unusable {
-    place: FilePlace,
-    file: Option<PathBuf>,
-    reason: ValueFault,
-}
-
-#[derive(Debug)]
-enum ValueFault {
-    Unreadable(Unreadable),
-    Empty,
+    /// Its place in the upstreams file when it was read.
+    pub(in crate::prometheus) place: FilePlace,
+    /// The file that contains it, if it has one of its own.
+    pub(in crate::prometheus) file: Option<PathBuf>,
     /// The predicate of a sentence about the value.
-    Faulty(String),
+    what: String,
 }
 
 impl Unusable {
     /// A value that cannot be used, for a reason that is the predicate of a sentence about it.
-    pub(in crate::prometheus) fn at(place: &FilePlace, reason: String) -> Unusable {
-        Unusable { place: place.clone(), file: None, reason: ValueFault::Faulty(reason) }
+    pub(in crate::prometheus) fn at(place: &FilePlace, what: String) -> Unusable {
+        Unusable { place: place.clone(), file: None, what }
     }
 
     /// Leaves the upstream's index out of the path, for a text that names the upstream: the index may have changed since the value
     /// was read.
     pub(in crate::prometheus) fn of_named(mut self) -> Unusable {
-        if let Some((_, path)) = self.place.path.split_once("].") {
-            self.place.path = path.to_owned();
-        }
+        self.place.path = self.place.key().to_owned();
         self
-    }
-
-    /// The file that contains the value, if it has one of its own.
-    pub(in crate::prometheus) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    /// The line in the upstreams file when the value was read.
-    pub(in crate::prometheus) fn line(&self) -> usize {
-        self.place.line
     }
 }
 
@@ -128,11 +118,7 @@ impl fmt::Display for Unusable {
         if let Some(file) = &self.file {
             write!(f, ": the file {}", file.display())?;
         }
-        match &self.reason {
-            ValueFault::Unreadable(why) => write!(f, " {why}; {}", why.remedy()),
-            ValueFault::Empty => f.write_str(" is empty; write the value into it, or remove the key"),
-            ValueFault::Faulty(what) => write!(f, " {what}"),
-        }
+        write!(f, " {}", self.what)
     }
 }
 
@@ -148,9 +134,9 @@ impl SecretSource {
             SecretOrigin::Given(secret) => secret.clone(),
             SecretOrigin::File(path) => {
                 let text = file::read_text(path, self.form.most_bytes());
-                let text = text.map_err(|why| self.unusable(ValueFault::Unreadable(why)))?;
+                let text = text.map_err(|why| self.faulty(why.with_remedy()))?;
                 if text.trim().is_empty() {
-                    return Err(self.unusable(ValueFault::Empty));
+                    return Err(self.faulty("is empty; write the value into it, or remove the key"));
                 }
                 Secret::new(text.trim())
             }
@@ -163,15 +149,11 @@ impl SecretSource {
 
     /// An error about a secret that cannot be used, for a reason that is the predicate of a sentence about it.
     pub(in crate::prometheus) fn faulty(&self, what: impl Into<String>) -> Unusable {
-        self.unusable(ValueFault::Faulty(what.into()))
-    }
-
-    fn unusable(&self, reason: ValueFault) -> Unusable {
         let file = match &self.origin {
             SecretOrigin::Given(_) => None,
             SecretOrigin::File(path) => Some(path.clone()),
         };
-        Unusable { place: self.place.clone(), file, reason }
+        Unusable { place: self.place.clone(), file, what: what.into() }
     }
 }
 

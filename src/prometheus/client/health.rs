@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-use crate::prometheus::error::silence::{Silence, WaitedFor};
+use crate::prometheus::error::{Silence, WaitedFor};
 use crate::sync::Mutex;
 
 /// After this many calls in a row without a response, an upstream counts as silent.
@@ -45,15 +44,6 @@ struct HealthEntry {
     is_prometheus: bool,
 }
 
-impl HealthEntry {
-    fn answer(&mut self, as_prometheus: bool, now: Instant) {
-        self.is_prometheus |= as_prometheus;
-        self.last_call = now;
-        self.last_response = Some(now);
-        self.silent_calls = 0;
-    }
-}
-
 /// Whether a request may call an upstream.
 #[derive(Debug)]
 pub(super) enum Admission<'h> {
@@ -76,7 +66,7 @@ pub(super) struct Probe<'h> {
 impl Health {
     /// Whether a request may call an upstream.
     pub(super) fn admit(&self, upstream: &str, now: Instant) -> Admission<'_> {
-        let mut entries = self.entries();
+        let mut entries = self.0.lock();
         let Some((entry, silence)) = silent(&mut entries, upstream, now) else { return Admission::Free };
         if entry.is_probed {
             return Admission::ProbedByAnother(silence);
@@ -90,7 +80,7 @@ impl Health {
     /// # Errors
     /// Fails if the upstream is silent and another request is probing it: the request need not even wait for a worker.
     pub(super) fn responded_lately(&self, upstream: &str, now: Instant) -> Result<bool, Silence> {
-        let mut entries = self.entries();
+        let mut entries = self.0.lock();
         match silent(&mut entries, upstream, now) {
             Some((entry, silence)) if entry.is_probed => return Err(silence),
             Some(_) => return Ok(false),
@@ -102,16 +92,16 @@ impl Health {
 
     /// Whether an upstream is remembered to have sent a response of the Prometheus API.
     pub(super) fn is_prometheus(&self, upstream: &str) -> bool {
-        self.entries().get(upstream).is_some_and(|entry| entry.is_prometheus)
+        self.0.lock().get(upstream).is_some_and(|entry| entry.is_prometheus)
     }
 
     /// Notes that an upstream has begun to answer a call, and whether the response is one of the Prometheus API.
     pub(super) fn note_response(&self, upstream: &str, as_prometheus: bool, now: Instant) {
-        let mut entries = self.entries();
-        match entries.get_mut(upstream) {
-            Some(entry) => entry.answer(as_prometheus, now),
-            None => entry(&mut entries, upstream, now).answer(as_prometheus, now),
-        }
+        let mut entries = self.0.lock();
+        let entry = entry(&mut entries, upstream, now);
+        entry.is_prometheus |= as_prometheus;
+        entry.last_response = Some(now);
+        entry.silent_calls = 0;
     }
 
     /// Notes that an upstream has not begun to answer a call in time. Has no effect if the upstream answered another call
@@ -120,7 +110,7 @@ impl Health {
         if now.saturating_duration_since(began) < SILENCE {
             return;
         }
-        let mut entries = self.entries();
+        let mut entries = self.0.lock();
         let entry = entry(&mut entries, upstream, now);
         if entry.last_response.is_some_and(|at| at >= began) {
             return;
@@ -131,15 +121,11 @@ impl Health {
         entry.waited_for = waited_for;
         entry.silent_calls = entry.silent_calls.saturating_add(1);
     }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, HealthEntry>> {
-        self.0.lock()
-    }
 }
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        if let Some(entry) = self.health.entries().get_mut(&self.upstream) {
+        if let Some(entry) = self.health.0.lock().get_mut(&self.upstream) {
             entry.is_probed = false;
         }
     }
@@ -271,6 +257,6 @@ mod tests {
         }
         let latest = now + after(MAX_UPSTREAMS as u64);
         assert_eq!((health.responded_lately("0", latest), health.responded_lately("1", latest)), (Ok(false), Ok(true)));
-        assert_eq!(health.entries().len(), MAX_UPSTREAMS);
+        assert_eq!(health.0.lock().len(), MAX_UPSTREAMS);
     }
 }

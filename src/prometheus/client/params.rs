@@ -1,6 +1,6 @@
 //! How the parameters of the API are written.
 
-use crate::prometheus::http::form::Params;
+use crate::prometheus::http::Params;
 
 /// Milliseconds as seconds with exactly three decimals, because some servers round finer times and others truncate them.
 pub(super) fn seconds(ms: i64) -> String {

@@ -31,7 +31,7 @@ pub struct Recording {
 }
 
 /// A call to the upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CallRecord {
     /// The replica that was queried, if the upstream has several.
     pub replica: Option<String>,

@@ -6,17 +6,12 @@ use serde::Deserialize;
 use ureq::http::HeaderMap;
 use ureq::http::header::CONTENT_ENCODING;
 
-use crate::model::sample::SeriesSet;
-
-use crate::prometheus::decode::envelope::{self, Envelope, QueryResult, ResultType, Status};
-use crate::prometheus::decode::json::{Decode, Json, Undecoded};
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::api_failure::{ApiCause, ApiFailure};
-use crate::prometheus::error::call_context::CallContext;
-use crate::prometheus::error::foreign::Foreign;
-use crate::prometheus::error::shortened::{cut, one_line, shortened};
-use crate::prometheus::error::status_failure::StatusFailure;
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::decode::envelope::{self, Envelope, Status};
+use crate::prometheus::decode::json::{Decoded, Json, Undecoded};
+use crate::prometheus::error::{
+    ApiCause, ApiFailure, CallContext, ErrorKind, Foreign, StatusFailure, cut, one_line, shortened,
+};
+use crate::prometheus::http::{UpstreamResponse, content_type};
 
 /// The prefix of warnings of the PromQL engine, which are about the expression. All other warnings are about missing data.
 const ABOUT_PROMQL: &str = "PromQL ";
@@ -28,7 +23,7 @@ const MAX_WORDS_BYTES: u64 = 64 << 10;
 pub(super) fn interpret<T>(
     response: UpstreamResponse,
     context: CallContext,
-    take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
 ) -> Result<Envelope<T>, NoData> {
     let status = response.status;
     if !(200..=299).contains(&status) || encoding(&response.headers).is_some() {
@@ -74,8 +69,8 @@ fn refusal(response: UpstreamResponse, context: &CallContext) -> NoData {
 /// The meaning of a status that needs no body. Only a body that may contain an explanation is read. This may take until the
 /// deadline, but changes nothing else.
 fn said_by_head(response: UpstreamResponse, context: &CallContext) -> ErrorKind {
-    let UpstreamResponse { status, headers, content_type, body, .. } = response;
-    let kind = content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    let UpstreamResponse { status, headers, body } = response;
+    let kind = content_type(&headers).and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     // Amazon's services have their own types, such as `application/x-amz-json-1.1`.
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.starts_with("application/x-amz-json-");
     let is_plain = kind.eq_ignore_ascii_case("text/plain");
@@ -145,15 +140,15 @@ impl From<ErrorKind> for NoData {
 
 fn envelope<T>(
     response: UpstreamResponse,
-    take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+    take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
 ) -> Result<Envelope<T>, NoData> {
-    let UpstreamResponse { status, content_type, mut body, .. } = response;
+    let UpstreamResponse { status, headers, mut body } = response;
     envelope::decode(&mut body, take_data).map_err(|undecoded| match undecoded {
         Undecoded::Enough => NoData::Enough,
         Undecoded::Unread(error) => body.failure(error).into(),
         Undecoded::Foreign if body.may_be_cut_short() => ErrorKind::Closed.into(),
         Undecoded::Foreign => {
-            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type.as_deref(), body.first)).into()
+            ErrorKind::not_prometheus(Some(status), Foreign::body(content_type(&headers), body.first)).into()
         }
     })
 }
@@ -165,33 +160,6 @@ pub(super) fn missing_data<T>(envelope: &Envelope<T>) -> Option<String> {
     }
     let about_data = envelope.warnings.iter().find(|warning| !warning.starts_with(ABOUT_PROMQL));
     about_data.map(|warning| shortened(warning))
-}
-
-/// The decoded response to a query, for fuzz targets and benchmarks. Its meaning also depends on the HTTP status, see `interpret`.
-#[derive(Debug, PartialEq)]
-pub struct Decoded {
-    /// Whether the status in the envelope is `success`.
-    pub is_success: bool,
-    /// The result of the query, if there is one.
-    pub result: Option<(ResultType, SeriesSet)>,
-    /// `errorType` of the envelope.
-    pub error_type: Option<String>,
-    /// `error` of the envelope.
-    pub error: Option<String>,
-    /// The first warnings of the envelope.
-    pub warnings: Vec<String>,
-}
-
-/// Decodes the response to a query. `None` if it cannot be read or is not a response of the API.
-pub fn decoded(body: &mut impl Read) -> Option<Decoded> {
-    let envelope = envelope::decode(body, QueryResult::decode).ok()?;
-    Some(Decoded {
-        is_success: envelope.status == Status::Success,
-        result: envelope.data.map(|result| (result.kind, result.found)),
-        error_type: envelope.error_type,
-        error: envelope.error,
-        warnings: envelope.warnings,
-    })
 }
 
 /// Only Prometheus sends an error type, so its message may be shown.
@@ -212,22 +180,21 @@ fn envelope_error(status: u16, error_type: Option<String>, message: Option<Strin
 mod tests {
     use std::time::{Duration, Instant};
 
+    use ureq::http::Response;
+
     use super::*;
+    use crate::prometheus::decode::json::Decode;
     use crate::prometheus::decode::lists::BoundedTexts;
-    use crate::prometheus::error::circumstances::Circumstances;
-    use crate::prometheus::error::predicate::predicate;
-    use crate::prometheus::http::deadline::Deadline;
-    use crate::prometheus::http::response::ResponseBody;
+    use crate::prometheus::error::{Circumstances, predicate};
+    use crate::prometheus::http::Deadline;
     use crate::prometheus::upstream::Upstream;
 
     fn interpreted(status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Option<Vec<String>>, NoData> {
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
-        let body_of_response = ResponseBody::new(ureq::Body::builder().data(body), deadline, 1 << 20);
-        let headers: HeaderMap =
-            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let content_type = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
-        let response =
-            UpstreamResponse { status, headers, content_type, is_victoria_metrics: false, body: body_of_response };
+        let response = Response::builder().status(status).header("Content-Length", body.len());
+        let response = headers.iter().fold(response, |response, (name, value)| response.header(*name, *value));
+        let response = response.body(ureq::Body::builder().data(body)).unwrap();
+        let response = UpstreamResponse::new(response, Instant::now(), deadline, 1 << 20);
         let context = Upstream::at_url("https://p").unwrap().context();
         interpret(response, context, BoundedTexts::<9>::decode)
             .map(|envelope| envelope.data.map(|list| list.kept.iter().map(str::to_owned).collect()))

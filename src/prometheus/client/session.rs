@@ -15,12 +15,8 @@ use crate::memory::{Memory, NoMemory};
 use crate::model::query::{Order, PartialResponse};
 use crate::model::trace::Trace;
 use crate::prometheus::credentials::hide::hidden;
-use crate::prometheus::error::circumstances::{Before, CallKind, Circumstances, Queued};
-use crate::prometheus::error::predicate::predicate;
-use crate::prometheus::error::shortened::shortened;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::transport::Transport;
+use crate::prometheus::error::{Before, CallKind, Circumstances, Error, ErrorKind, Queued, predicate, shortened};
+use crate::prometheus::http::{Deadline, Transport};
 use crate::prometheus::upstream::Upstream;
 
 use super::recording::Recording;

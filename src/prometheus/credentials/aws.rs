@@ -4,11 +4,9 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName};
 
-use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
+use crate::prometheus::access::{LiveSecret, Unusable};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::http::{Authorize, Deadline, RotatingTransport, UnsignedCall};
 use crate::prometheus::upstreams_file::definition::{Role, SigV4Definition};
 
 use crate::secret::Secret;
@@ -108,17 +106,14 @@ impl SigV4 {
     fn keys(&self, deadline: Deadline) -> Result<AwsKeys, ErrorKind> {
         let base = || match &self.given {
             Some(given) => Ok(given.current()),
-            None => {
-                self.found.get(deadline, |deadline| self.sources.keys(deadline)).map(|fetched| fetched.value.clone())
-            }
+            None => self.found.get(deadline, |deadline| self.sources.keys(deadline)),
         };
         let Some(role) = &self.role else { return base() };
         if let Some(assumed) = self.assumed.kept() {
-            return Ok(assumed.value.clone());
+            return Ok(assumed);
         }
         let base = base()?;
-        let assumed = self.assumed.get(deadline, |deadline| self.sources.assume(role, &base, deadline))?;
-        Ok(assumed.value.clone())
+        self.assumed.get(deadline, |deadline| self.sources.assume(role, &base, deadline))
     }
 
     /// Discards the temporary keys if they are the refused ones, so that new ones are fetched. Returns whether a retry makes sense.
@@ -149,7 +144,7 @@ impl SigV4 {
     pub(in crate::prometheus) fn keys_in_force(&self) -> Vec<Secret> {
         let fetched = [self.found.in_force(), self.assumed.in_force()];
         let given = self.given.as_ref().map(|given| given.current().secrets()).unwrap_or_default();
-        fetched.iter().flatten().flat_map(|keys| keys.value.secrets()).chain(given).collect()
+        fetched.iter().flatten().flat_map(AwsKeys::secrets).chain(given).collect()
     }
 
     /// The secrets that the upstreams file contains or names.

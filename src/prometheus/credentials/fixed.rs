@@ -3,8 +3,7 @@
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
-use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::{Authorize, Deadline, UnsignedCall};
 use crate::secret::Secret;
 
 use super::hide::of_authorization;

@@ -5,8 +5,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::prometheus::error::shortened::{cut, one_line};
-use crate::prometheus::http::form::RESERVED;
+use crate::prometheus::error::{cut, one_line};
+use crate::prometheus::http::RESERVED;
 use crate::secret::Secret;
 
 /// Replaces a secret.

@@ -4,14 +4,8 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, CallTarget, OutgoingCall};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::response::UpstreamResponse;
-use crate::prometheus::http::transport::Transport;
-
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
-use crate::prometheus::error::issuer::Issuer;
+use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, OutgoingCall, Transport, UpstreamResponse};
 
 /// The most bytes of a response: 256 KiB, many times the size of the longest tokens and keys.
 const MAX_RESPONSE_BYTES: u64 = 256 << 10;

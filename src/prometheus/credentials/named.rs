@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::prometheus::access::address::basic;
-use crate::prometheus::access::secret_source::{LiveSecret, Unusable};
+use crate::prometheus::access::{LiveSecret, Unusable, basic};
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::authorize::{Authorize, UnsignedCall};
-use crate::prometheus::http::deadline::Deadline;
+use crate::prometheus::http::{Authorize, Deadline, UnsignedCall};
 use crate::refreshed::Refreshed;
 use crate::secret::Secret;
 
@@ -128,9 +126,7 @@ impl Authorize for NamedCredentials {
 
     fn secrets(&self) -> Vec<Secret> {
         let of_scheme = match &self.scheme {
-            Scheme::OAuth2(oauth2) => {
-                oauth2.token.in_force().iter().flat_map(|token| of_authorization(&token.value)).collect()
-            }
+            Scheme::OAuth2(oauth2) => oauth2.token.in_force().iter().flat_map(of_authorization).collect(),
             Scheme::SigV4(sigv4) => sigv4.keys_in_force(),
             Scheme::None | Scheme::Basic { .. } | Scheme::Authorization { .. } => {
                 self.known_authorization().iter().flat_map(of_authorization).collect()
@@ -149,7 +145,7 @@ impl Authorize for NamedCredentials {
 mod tests {
     use std::fs;
 
-    use crate::prometheus::access::secret_source::{FilePlace, SecretForm, SecretOrigin, SecretSource};
+    use crate::prometheus::access::{FilePlace, SecretForm, SecretOrigin, SecretSource};
 
     use super::*;
 

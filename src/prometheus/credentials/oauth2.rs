@@ -8,14 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::prometheus::access::address::basic;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::secret_source::{LiveSecret, SecretForm, Unusable};
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, CallTarget};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::access::{Authorities, LiveSecret, SecretForm, Unusable, basic};
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, RotatingTransport, form};
 use crate::prometheus::upstreams_file::definition::OAuth2Definition;
 use crate::refreshed::Refreshed;
 use crate::secret::Secret;
@@ -24,8 +18,7 @@ use super::fixed::Fixed;
 use super::hide::{of_authorization, shown_words};
 use super::issuer_call::call_issuer;
 use super::single_fetch::{Fetched, SingleFetch};
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
-use crate::prometheus::error::issuer::Issuer;
+use crate::prometheus::error::{CredentialsFailure, ErrorKind, Issuer};
 
 /// A token, and where it comes from.
 #[derive(Debug)]
@@ -58,8 +51,7 @@ impl OAuth2 {
 
     /// The value of the header `Authorization`.
     pub(super) fn authorization(&self, deadline: Deadline) -> Result<Secret, ErrorKind> {
-        let fetched = self.token.get(deadline, |deadline| self.fetch(deadline))?;
-        Ok(fetched.value.clone())
+        self.token.get(deadline, |deadline| self.fetch(deadline))
     }
 
     /// Discards the token if it is the refused one, so that a new one is fetched. Returns whether a retry makes sense.
@@ -122,8 +114,8 @@ impl OAuth2 {
             url_query: token_url_query,
             credentials: &Fixed::authorization(authorization),
         };
-        let form = Zeroizing::new(url_query(&params));
-        let (transport, content) = (self.transport.transport(), CallContent::EncodedForm(&form));
+        let form = Zeroizing::new(form(&params));
+        let (transport, content) = (&self.transport.transport, CallContent::Form(&form));
         let (status, text) = call_issuer(Issuer::TokenServer, transport, target, token_path, content, deadline)?;
         let server = token_url.to_string();
         let foreign = |why| CredentialsFailure::foreign(Issuer::TokenServer, &server, why);

@@ -1,13 +1,10 @@
 //! Tokens and temporary keys: one request at a time fetches them, and all requests share them.
 
 use std::fmt;
-use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::deadline::Deadline;
-
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
+use crate::prometheus::error::{CredentialsFailure, ErrorKind};
+use crate::prometheus::http::Deadline;
 use crate::sync::{Condvar, Mutex};
 
 /// How long before its expiry a value is fetched again.
@@ -56,7 +53,7 @@ pub(super) struct SingleFetch<T> {
 }
 
 struct FetchState<T> {
-    current: Option<Arc<Fetched<T>>>,
+    current: Option<Fetched<T>>,
     is_fetching: bool,
     refusal: Option<LastRefusal>,
 }
@@ -82,15 +79,15 @@ impl<T> Default for SingleFetch<T> {
     }
 }
 
-impl<T> SingleFetch<T> {
+impl<T: Clone> SingleFetch<T> {
     /// The last fetched value, even if it is due to be fetched again: calls may still carry it.
-    pub(super) fn in_force(&self) -> Option<Arc<Fetched<T>>> {
-        self.state().current.clone()
+    pub(super) fn in_force(&self) -> Option<T> {
+        self.state.lock().current.as_ref().map(|current| current.value.clone())
     }
 
     /// The last fetched value, unless it is due to be fetched again.
-    pub(super) fn kept(&self) -> Option<Arc<Fetched<T>>> {
-        lasting(&self.state(), BEFORE_END)
+    pub(super) fn kept(&self) -> Option<T> {
+        lasting(&self.state.lock(), BEFORE_END)
     }
 
     /// The last fetched value, or the one that `fetch` returns. While one request fetches it, the others wait.
@@ -101,9 +98,9 @@ impl<T> SingleFetch<T> {
         &self,
         deadline: Deadline,
         fetch: impl FnOnce(Deadline) -> Result<Fetched<T>, CredentialsFailure>,
-    ) -> Result<Arc<Fetched<T>>, ErrorKind> {
+    ) -> Result<T, ErrorKind> {
         let failed = |failure: CredentialsFailure| ErrorKind::Credentials(Box::new(failure));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             if let Some(current) = lasting(&state, BEFORE_END) {
                 return Ok(current);
@@ -127,13 +124,11 @@ impl<T> SingleFetch<T> {
         let ending = Ending(self);
         let patience = deadline.remaining().min(FETCH_PATIENCE);
         let fetched = fetch(Deadline::new(Instant::now(), patience));
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let result = match fetched {
             Ok(fetched) => {
-                let fetched = Arc::new(fetched);
-                state.current = Some(Arc::clone(&fetched));
                 state.refusal = None;
-                Ok(fetched)
+                Ok(state.current.insert(fetched).value.clone())
             }
             Err(failure) => {
                 // This request may have had little time for it, which says nothing about others.
@@ -153,7 +148,7 @@ impl<T> SingleFetch<T> {
     /// The upstream refused the last fetched value, if `is_it` says so. Discards it then, so that a new one is fetched. Returns
     /// whether a retry makes sense.
     pub(super) fn renew(&self, is_it: impl FnOnce(&T) -> bool) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match &state.current {
             Some(current) if !is_it(&current.value) => true,
             Some(current) if current.since.elapsed() < MIN_AGE => false,
@@ -166,17 +161,14 @@ impl<T> SingleFetch<T> {
 
     /// Ends the pause after a refusal, because something has changed and the server may now grant a value.
     pub(super) fn end_pause(&self) {
-        self.state().refusal = None;
-    }
-
-    fn state(&self) -> MutexGuard<'_, FetchState<T>> {
-        self.state.lock()
+        self.state.lock().refusal = None;
     }
 }
 
 /// The last fetched value, if it is valid for at least `ahead` from now on.
-fn lasting<T>(state: &FetchState<T>, ahead: Duration) -> Option<Arc<Fetched<T>>> {
-    state.current.as_ref().filter(|current| current.lasts(Instant::now(), ahead)).map(Arc::clone)
+fn lasting<T: Clone>(state: &FetchState<T>, ahead: Duration) -> Option<T> {
+    let current = state.current.as_ref().filter(|current| current.lasts(Instant::now(), ahead));
+    current.map(|current| current.value.clone())
 }
 
 /// Lets the next request fetch the value, whether this one succeeded or not.
@@ -184,7 +176,7 @@ struct Ending<'s, T>(&'s SingleFetch<T>);
 
 impl<T> Drop for Ending<'_, T> {
     fn drop(&mut self) {
-        self.0.state().is_fetching = false;
+        self.0.state.lock().is_fetching = false;
         self.0.changed.notify_all();
     }
 }
@@ -195,7 +187,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::prometheus::error::issuer::Issuer;
+    use crate::prometheus::error::Issuer;
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_secs(10))
@@ -220,7 +212,7 @@ mod tests {
                         fetches.fetch_add(1, Ordering::Relaxed);
                         Ok(fetched(7, 3_600))
                     });
-                    assert_eq!(got.unwrap().value, 7);
+                    assert_eq!(got.unwrap(), 7);
                 });
             }
         });
@@ -235,7 +227,7 @@ mod tests {
             let old = |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(lifetime_s))));
             single.get(soon(), old).unwrap();
             let got = single.get(soon(), |_| Ok(fetched(2, 3_600))).unwrap();
-            assert_eq!(got.value == 2, is_fetched, "{lifetime_s} {age_s}");
+            assert_eq!(got == 2, is_fetched, "{lifetime_s} {age_s}");
         };
         check(3_600, 3_500, false);
         check(3_600, 3_571, true);
@@ -251,7 +243,7 @@ mod tests {
         assert!(single.in_force().is_none());
         single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
         assert!(single.kept().is_none());
-        assert_eq!(single.in_force().map(|fetched| fetched.value), Some(1));
+        assert_eq!(single.in_force(), Some(1));
     }
 
     #[test]
@@ -259,13 +251,13 @@ mod tests {
         let single = SingleFetch::default();
         let since = Instant::now() - Duration::from_secs(3_580);
         single.get(soon(), |_| Ok(Fetched::new(1, since, Some(Duration::from_secs(3_600))))).unwrap();
-        assert_eq!(single.get(soon(), |_| Err(refused())).unwrap().value, 1);
+        assert_eq!(single.get(soon(), |_| Err(refused())).unwrap(), 1);
         let single: SingleFetch<u32> = SingleFetch::default();
         assert!(matches!(single.get(soon(), |_| Err(refused())), Err(ErrorKind::Credentials(_))));
         // The refusal is repeated during the pause.
         assert!(matches!(single.get(soon(), |_| panic!("is not called")), Err(ErrorKind::Credentials(_))));
         thread::sleep(FIRST_PAUSE + Duration::from_millis(10));
-        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
     }
 
     #[test]
@@ -276,7 +268,7 @@ mod tests {
             for expected_s in expected_s {
                 assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
                 assert!(single.get(soon(), |_| panic!("is not called")).is_err());
-                let mut state = single.state();
+                let mut state = single.state.lock();
                 let refusal = state.refusal.as_mut().unwrap();
                 assert_eq!(refusal.pause, Duration::from_secs(expected_s), "{status}");
                 // The pause is over.
@@ -284,8 +276,8 @@ mod tests {
             }
             assert!(single.get(soon(), |_| Err(refused_with(status))).is_err());
             single.end_pause();
-            assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
-            assert!(single.state().refusal.is_none());
+            assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
+            assert!(single.state.lock().refusal.is_none());
         };
         check(401, [1, 2, 4, 8, 16, 30, 30]);
         check(400, [1, 2, 4, 8, 16, 30, 30]);
@@ -298,7 +290,7 @@ mod tests {
         let single = SingleFetch::default();
         let late = || CredentialsFailure::unreachable(Issuer::TokenServer, "p:1", ErrorKind::Closed);
         assert!(single.get(soon(), |_| Err(late())).is_err());
-        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
     }
 
     #[test]
@@ -308,9 +300,9 @@ mod tests {
         single.get(soon(), |_| Ok(Fetched::new(1, since, None))).unwrap();
         // Another request has fetched a new one meanwhile.
         assert!(single.renew(|value| *value == 0));
-        assert_eq!(single.get(soon(), |_| panic!("it is kept")).unwrap().value, 1);
+        assert_eq!(single.get(soon(), |_| panic!("it is kept")).unwrap(), 1);
         assert!(single.renew(|value| *value == 1));
-        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
         assert!(!single.renew(|value| *value == 2));
     }
 
@@ -320,6 +312,6 @@ mod tests {
         let panicked =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| single.get(soon(), |_| panic!("on purpose"))));
         assert!(panicked.is_err());
-        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap().value, 2);
+        assert_eq!(single.get(soon(), |_| Ok(fetched(2, 60))).unwrap(), 2);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use super::json::{BUFFER_BYTES, Decode, Json, Undecoded, once};
+use super::json::{BUFFER_BYTES, Decode, Decoded, Json, Undecoded, once};
 use super::lists::BoundedTexts;
 use super::series::{self, time_and_value};
 use crate::model::sample::{Sample, SampleSink, Series, SeriesSet};
@@ -20,20 +20,27 @@ const MAX_WARNINGS: usize = 10;
 
 /// The object around every response of the API.
 #[derive(Debug)]
-pub(in crate::prometheus) struct Envelope<T> {
-    pub(in crate::prometheus) status: Status,
-    pub(in crate::prometheus) data: Option<T>,
-    pub(in crate::prometheus) error_type: Option<String>,
-    pub(in crate::prometheus) error: Option<String>,
-    pub(in crate::prometheus) warnings: Vec<String>,
+pub struct Envelope<T> {
+    /// Whether the call succeeded. The meaning of the response also depends on the HTTP status.
+    pub status: Status,
+    /// What was asked for, if there is any.
+    pub data: Option<T>,
+    /// The type of the error, if it is one.
+    pub error_type: Option<String>,
+    /// What the error says.
+    pub error: Option<String>,
+    /// The first warnings.
+    pub warnings: Vec<String>,
     /// Whether VictoriaMetrics says that data is missing.
-    pub(in crate::prometheus) is_partial: bool,
+    pub is_partial: bool,
 }
 
 /// Whether the call succeeded.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::prometheus) enum Status {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// `success`.
     Success,
+    /// `error`.
     Error,
 }
 
@@ -47,8 +54,8 @@ const MAX_FOREIGN_BYTES: u64 = 1 << 20;
 /// Fails if the body cannot be read or is not such a response (the error repeats nothing of it), or if `data` has seen enough.
 pub(in crate::prometheus) fn decode<T>(
     body: &mut impl Read,
-    data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-) -> Result<Envelope<T>, Undecoded> {
+    data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
+) -> Decoded<Envelope<T>> {
     let mut buffer = [0; BUFFER_BYTES];
     let mut json = Json::new(body, &mut buffer);
     let envelope = Envelope::taken(&mut json, data).and_then(|envelope| json.end().map(|()| envelope));
@@ -60,10 +67,7 @@ pub(in crate::prometheus) fn decode<T>(
 }
 
 impl<T> Envelope<T> {
-    fn taken(
-        json: &mut Json<'_>,
-        mut take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
-    ) -> Result<Envelope<T>, Undecoded> {
+    fn taken(json: &mut Json<'_>, mut take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>) -> Decoded<Envelope<T>> {
         let (mut status, mut data, mut error_type, mut error, mut warnings) = (None, None, None, None, None);
         let mut is_partial = None;
         let names = ["status", "data", "errorType", "error", "warnings", "isPartial"];
@@ -88,7 +92,7 @@ impl<T> Envelope<T> {
 }
 
 impl Decode for Status {
-    fn decode(json: &mut Json<'_>) -> Result<Status, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Status> {
         match json.text()? {
             "success" => Ok(Status::Success),
             "error" => Ok(Status::Error),
@@ -109,7 +113,7 @@ pub enum ResultType {
 }
 
 impl Decode for ResultType {
-    fn decode(json: &mut Json<'_>) -> Result<ResultType, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<ResultType> {
         match json.text()? {
             "scalar" => Ok(ResultType::Scalar),
             "vector" => Ok(ResultType::Vector),
@@ -121,21 +125,16 @@ impl Decode for ResultType {
 
 /// `data` of `/api/v1/query` and `/api/v1/query_range`. A scalar is one series without labels.
 #[derive(Debug, PartialEq)]
-pub(in crate::prometheus) struct QueryResult {
-    pub(in crate::prometheus) kind: ResultType,
-    pub(in crate::prometheus) found: SeriesSet,
+pub struct QueryResult {
+    /// The type of the result.
+    pub kind: ResultType,
+    /// The series that were found, of which the first are kept.
+    pub found: SeriesSet,
 }
 
 impl Decode for QueryResult {
-    fn decode(json: &mut Json<'_>) -> Result<QueryResult, Undecoded> {
-        let (mut kind, mut result) = (None, None);
-        json.fields(&["resultType", "result"], |json, name| match name {
-            Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-            // May be `null`, but must be present.
-            Some(_) => once(&mut result, json.optional()?),
-            None => json.skip(),
-        })?;
-        let (kind, result) = (kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?);
+    fn decode(json: &mut Json<'_>) -> Decoded<QueryResult> {
+        let (kind, result) = typed(json, Elements::decode)?;
         let found = match (kind, result) {
             (ResultType::Vector | ResultType::Matrix, None) => SeriesSet::default(),
             (ResultType::Vector | ResultType::Matrix, Some(Elements::Series(found))) => found,
@@ -148,6 +147,20 @@ impl Decode for QueryResult {
     }
 }
 
+/// Decodes the `data` of a query: the type of the result, and what `take` makes of the result, which may be `null`.
+fn typed<T>(
+    json: &mut Json<'_>,
+    mut take: impl FnMut(&mut Json<'_>) -> Decoded<T>,
+) -> Decoded<(ResultType, Option<T>)> {
+    let (mut kind, mut result) = (None, None);
+    json.fields(&["resultType", "result"], |json, name| match name {
+        Some("resultType") => once(&mut kind, ResultType::decode(json)?),
+        Some(_) => once(&mut result, json.optional_by(&mut take)?),
+        None => json.skip(),
+    })?;
+    Ok((kind.ok_or(Undecoded::Foreign)?, result.ok_or(Undecoded::Foreign)?))
+}
+
 /// Decodes the `data` of a range selector and passes the samples that are in the range to a sink while they arrive.
 ///
 /// # Errors
@@ -157,24 +170,14 @@ pub(in crate::prometheus) fn take_samples(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<bool, Undecoded> {
-    let (mut kind, mut result, mut has_native_histograms) = (None, None, false);
-    json.fields(&["resultType", "result"], |json, name| match name {
-        Some("resultType") => once(&mut kind, ResultType::decode(json)?),
-        // May be `null`, but must be present.
-        Some(_) => {
-            let mut take = |json: &mut Json<'_>| {
-                has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
-                Ok(())
-            };
-            once(&mut result, json.optional_by(|json| json.list(&mut take))?)
-        }
-        None => json.skip(),
-    })?;
-    match (kind, result) {
-        (Some(ResultType::Matrix), Some(_)) => Ok(has_native_histograms),
-        _ => Err(Undecoded::Foreign),
-    }
+) -> Decoded<bool> {
+    let mut has_native_histograms = false;
+    let mut take = |json: &mut Json<'_>| {
+        has_native_histograms |= take_series(json, range, are_nan_stale, sink)?;
+        Ok(())
+    };
+    let (kind, _) = typed(json, |json| json.list(&mut take))?;
+    if kind == ResultType::Matrix { Ok(has_native_histograms) } else { Err(Undecoded::Foreign) }
 }
 
 /// Decodes a series of a range selector. Returns whether it has native histograms.
@@ -183,7 +186,7 @@ fn take_series(
     range: TimeRange,
     are_nan_stale: bool,
     sink: &mut impl SampleSink,
-) -> Result<bool, Undecoded> {
+) -> Decoded<bool> {
     let mut has_begun = false;
     series::stream(json, |labels, samples| {
         if are_nan_stale {
@@ -210,7 +213,7 @@ enum Elements {
 }
 
 impl Decode for Elements {
-    fn decode(json: &mut Json<'_>) -> Result<Elements, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Elements> {
         json.expect(b'[')?;
         if json.is_next(b'{')? || json.is_next(b']')? {
             let mut found = SeriesSet::default();
@@ -288,7 +291,7 @@ mod tests {
         }
     }
 
-    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Result<bool, Undecoded> {
+    fn taken(data: &str, range: TimeRange, are_nan_stale: bool, sink: &mut StreamRecorder) -> Decoded<bool> {
         let body = format!(r#"{{"status":"success","data":{data}}}"#);
         let envelope = decode(&mut body.as_bytes(), |json| take_samples(json, range, are_nan_stale, sink))?;
         Ok(envelope.data.expect("data"))

@@ -24,6 +24,9 @@ pub(in crate::prometheus) enum Undecoded {
     Enough,
 }
 
+/// What is decoded, or why it cannot be.
+pub(in crate::prometheus) type Decoded<T> = Result<T, Undecoded>;
+
 impl From<io::Error> for Undecoded {
     fn from(error: io::Error) -> Undecoded {
         Undecoded::Unread(error)
@@ -36,11 +39,11 @@ pub(in crate::prometheus) trait Decode: Sized {
     ///
     /// # Errors
     /// Fails if the value cannot be read or does not have the expected form.
-    fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded>;
+    fn decode(json: &mut Json<'_>) -> Decoded<Self>;
 }
 
 impl Decode for String {
-    fn decode(json: &mut Json<'_>) -> Result<String, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<String> {
         json.text().map(str::to_owned)
     }
 }
@@ -73,8 +76,8 @@ impl<'r> Json<'r> {
     pub(in crate::prometheus) fn fields(
         &mut self,
         names: &[&'static str],
-        mut take: impl FnMut(&mut Self, Option<&'static str>) -> Result<(), Undecoded>,
-    ) -> Result<(), Undecoded> {
+        mut take: impl FnMut(&mut Self, Option<&'static str>) -> Decoded<()>,
+    ) -> Decoded<()> {
         self.expect(b'{')?;
         self.elements(b'}', |json| {
             let name = json.text()?;
@@ -87,8 +90,8 @@ impl<'r> Json<'r> {
     /// Takes an object whose fields may have any name.
     pub(in crate::prometheus) fn entries(
         &mut self,
-        mut take: impl FnMut(&mut Self, String) -> Result<(), Undecoded>,
-    ) -> Result<(), Undecoded> {
+        mut take: impl FnMut(&mut Self, String) -> Decoded<()>,
+    ) -> Decoded<()> {
         self.expect(b'{')?;
         self.elements(b'}', |json| {
             let name = json.text()?.to_owned();
@@ -98,10 +101,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a list. `take` takes each element.
-    pub(in crate::prometheus) fn list(
-        &mut self,
-        take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
-    ) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn list(&mut self, take: impl FnMut(&mut Self) -> Decoded<()>) -> Decoded<()> {
         self.expect(b'[')?;
         self.elements(b']', take)
     }
@@ -110,8 +110,8 @@ impl<'r> Json<'r> {
     pub(in crate::prometheus) fn elements(
         &mut self,
         close: u8,
-        mut take: impl FnMut(&mut Self) -> Result<(), Undecoded>,
-    ) -> Result<(), Undecoded> {
+        mut take: impl FnMut(&mut Self) -> Decoded<()>,
+    ) -> Decoded<()> {
         if self.is_next(close)? {
             return self.expect(close);
         }
@@ -125,15 +125,15 @@ impl<'r> Json<'r> {
     }
 
     /// Takes a value, or `null` as `None`.
-    pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Result<Option<T>, Undecoded> {
+    pub(in crate::prometheus) fn optional<T: Decode>(&mut self) -> Decoded<Option<T>> {
         self.optional_by(T::decode)
     }
 
     /// Takes a value with `take`, or `null` as `None`.
     pub(in crate::prometheus) fn optional_by<T>(
         &mut self,
-        mut take: impl FnMut(&mut Self) -> Result<T, Undecoded>,
-    ) -> Result<Option<T>, Undecoded> {
+        mut take: impl FnMut(&mut Self) -> Decoded<T>,
+    ) -> Decoded<Option<T>> {
         if self.is_next(b'n')? {
             return self.word("null").map(|()| None);
         }
@@ -141,7 +141,7 @@ impl<'r> Json<'r> {
     }
 
     /// Takes `true` or `false`.
-    pub(in crate::prometheus) fn boolean(&mut self) -> Result<bool, Undecoded> {
+    pub(in crate::prometheus) fn boolean(&mut self) -> Decoded<bool> {
         let is_true = self.is_next(b't')?;
         self.word(if is_true { "true" } else { "false" })?;
         Ok(is_true)
@@ -158,12 +158,12 @@ impl<'r> Json<'r> {
     }
 
     /// Whether this byte is the next after blanks.
-    pub(in crate::prometheus) fn is_next(&mut self, byte: u8) -> Result<bool, Undecoded> {
+    pub(in crate::prometheus) fn is_next(&mut self, byte: u8) -> Decoded<bool> {
         Ok(self.peek()? == byte)
     }
 
     /// Takes a byte, which must be the next after blanks.
-    pub(in crate::prometheus) fn expect(&mut self, byte: u8) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn expect(&mut self, byte: u8) -> Decoded<()> {
         if !self.is_next(byte)? {
             return Err(Undecoded::Foreign);
         }
@@ -172,7 +172,7 @@ impl<'r> Json<'r> {
     }
 
     /// Checks that only blanks follow.
-    pub(in crate::prometheus) fn end(&mut self) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn end(&mut self) -> Decoded<()> {
         while self.at < self.end || self.is_filled()? {
             match self.buffer[self.at] {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
@@ -183,7 +183,7 @@ impl<'r> Json<'r> {
     }
 
     /// The next byte that is not a blank.
-    fn peek(&mut self) -> Result<u8, Undecoded> {
+    fn peek(&mut self) -> Decoded<u8> {
         loop {
             while self.at < self.end {
                 match self.buffer[self.at] {
@@ -196,12 +196,12 @@ impl<'r> Json<'r> {
     }
 
     /// Reads more bytes when all are taken.
-    fn fill(&mut self) -> Result<(), Undecoded> {
+    fn fill(&mut self) -> Decoded<()> {
         if self.is_filled()? { Ok(()) } else { Err(Undecoded::Foreign) }
     }
 
     /// Reads more bytes when all are taken. Returns false at the end.
-    fn is_filled(&mut self) -> Result<bool, Undecoded> {
+    fn is_filled(&mut self) -> Decoded<bool> {
         self.at = 0;
         self.end = 0;
         self.end = loop {
@@ -214,7 +214,7 @@ impl<'r> Json<'r> {
         Ok(self.end > 0)
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Undecoded> {
+    fn word(&mut self, word: &str) -> Decoded<()> {
         self.peek()?;
         for &byte in word.as_bytes() {
             if self.byte()? != byte {
@@ -224,7 +224,7 @@ impl<'r> Json<'r> {
         Ok(())
     }
 
-    fn byte(&mut self) -> Result<u8, Undecoded> {
+    fn byte(&mut self) -> Decoded<u8> {
         if self.at == self.end {
             self.fill()?;
         }
@@ -234,12 +234,12 @@ impl<'r> Json<'r> {
 }
 
 /// Sets a field, which must not be set yet.
-pub(in crate::prometheus) fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Undecoded> {
+pub(in crate::prometheus) fn once<T>(field: &mut Option<T>, value: T) -> Decoded<()> {
     if field.replace(value).is_some() { Err(Undecoded::Foreign) } else { Ok(()) }
 }
 
 #[cfg(test)]
-pub(super) fn decoded<T: Decode>(text: &str) -> Result<T, Undecoded> {
+pub(super) fn decoded<T: Decode>(text: &str) -> Decoded<T> {
     let (mut text, mut buffer) = (text.as_bytes(), [0; BUFFER_BYTES]);
     let mut json = Json::new(&mut text, &mut buffer);
     let value = T::decode(&mut json)?;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::json::{Decode, Json, Undecoded};
+use super::json::{Decode, Decoded, Json};
 use crate::model::texts::Texts;
 
 /// The first `MOST` texts of a list, and how many it has.
@@ -15,7 +15,7 @@ pub(in crate::prometheus) struct BoundedTexts<const MOST: usize> {
 }
 
 impl<const MOST: usize> Decode for BoundedTexts<MOST> {
-    fn decode(json: &mut Json<'_>) -> Result<Self, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Self> {
         let mut bounded = BoundedTexts::default();
         json.list(|json| {
             bounded.total += 1;
@@ -34,7 +34,7 @@ pub(in crate::prometheus) fn values_in_objects(
     json: &mut Json<'_>,
     field: &str,
     most: usize,
-) -> Result<BTreeSet<String>, Undecoded> {
+) -> Decoded<BTreeSet<String>> {
     let mut values = BTreeSet::new();
     json.list(|json| {
         json.entries(|json, name| {

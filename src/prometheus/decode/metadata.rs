@@ -1,6 +1,6 @@
 //! The types of metrics in `/api/v1/metadata`.
 
-use super::json::{Decode, Json, Undecoded, once};
+use super::json::{Decode, Decoded, Json, once};
 use crate::model::metric_type::{Metadata, MetricType};
 
 /// The most families that are kept, several times what a large Prometheus has. Declared types are hints, so a metric of a further
@@ -9,7 +9,7 @@ const MAX_FAMILIES: usize = 100_000;
 
 /// `data` of `/api/v1/metadata`.
 impl Decode for Metadata {
-    fn decode(json: &mut Json<'_>) -> Result<Metadata, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Metadata> {
         let mut families = Metadata::new();
         json.entries(|json, family| {
             if families.len() == MAX_FAMILIES {
@@ -23,7 +23,7 @@ impl Decode for Metadata {
 }
 
 /// The distinct types that the targets declare for a family. Thousands of targets mostly declare the same one.
-fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
+fn distinct_types(json: &mut Json<'_>) -> Decoded<Vec<MetricType>> {
     let mut types = Vec::new();
     json.list(|json| {
         let declared = MetricType::decode(json)?;
@@ -37,7 +37,7 @@ fn distinct_types(json: &mut Json<'_>) -> Result<Vec<MetricType>, Undecoded> {
 
 /// The declaration of one target.
 impl Decode for MetricType {
-    fn decode(json: &mut Json<'_>) -> Result<MetricType, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<MetricType> {
         let mut declared = None;
         json.fields(&["type"], |json, name| match name {
             Some(_) => once(&mut declared, json.optional::<String>()?),

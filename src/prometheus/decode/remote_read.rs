@@ -14,38 +14,28 @@ mod chunk_merge;
 mod failure;
 mod frames;
 #[cfg(test)]
+#[path = "../../../tests/reference/remote_read.rs"]
 mod reference;
 mod request;
 mod series_labels;
 
 use std::io::Read;
 
-use super::protobuf;
-use super::xor_chunk::{self, Damaged};
+use super::protobuf::{self, Malformed};
+use super::xor_chunk;
 use crate::model::sample::{Sample, SampleSink};
 use crate::model::time::TimeRange;
 use chunk_merge::{ChunkMerge, Unsorted};
+use failure::{DAMAGED_CHUNK, UNKNOWN_CHUNK};
 use frames::Frames;
 use series_labels::SeriesLabels;
 
-pub(in crate::prometheus) use failure::{Breach, ReadFailure};
-pub use request::request;
+pub(in crate::prometheus) use request::request;
+
+pub use failure::ReadFailure;
 
 /// The bits of the NaN that marks the end of a series (`StaleNaN` in Prometheus's `model/value`). It is not a sample.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
-
-/// How much was read of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteReadCounts {
-    /// Whether the sink stopped the reading. Otherwise, everything was read.
-    pub is_broken_off: bool,
-    /// How many series have samples in the range.
-    pub series: u64,
-    /// How many samples the sink received.
-    pub samples: u64,
-    /// How many bytes were read.
-    pub bytes: u64,
-}
 
 /// Reads a response and passes its samples in the range to the sink, series after series. If nothing is found, the response is
 /// empty.
@@ -62,29 +52,23 @@ pub struct RemoteReadCounts {
 /// # Errors
 /// Fails if the response cannot be read to its end, or if anything in it is not as it should be. What the sink has received by then
 /// is not the response.
-pub(in crate::prometheus) fn decode(
-    body: &mut impl Read,
-    range: TimeRange,
-    sink: &mut impl SampleSink,
-) -> Result<RemoteReadCounts, ReadFailure> {
+pub fn decode(body: &mut impl Read, range: TimeRange, sink: &mut impl SampleSink) -> Result<(), ReadFailure> {
     let mut frames = Frames::of(body);
     let mut response = ResponseReader {
         range,
         labels: SeriesLabels::default(),
         next_labels: SeriesLabels::default(),
         merge: ChunkMerge::new(range),
-        output: Output { sink, has_begun: false, series: 0, samples: 0 },
+        output: Output { sink, has_begun: false },
     };
-    let is_broken_off = loop {
-        let Some(message) = frames.next()? else { break false };
+    while let Some(message) = frames.next()? {
         match response.message(message) {
             Ok(()) => {}
-            Err(Halt::BrokenOff) => break true,
+            Err(Halt::BrokenOff) => return Ok(()),
             Err(Halt::Failed(failure)) => return Err(failure),
         }
-    };
-    let Output { series, samples, .. } = response.output;
-    Ok(RemoteReadCounts { is_broken_off, series, samples, bytes: frames.bytes_read() })
+    }
+    Ok(())
 }
 
 /// Why the reading ends before the end of the response.
@@ -96,12 +80,6 @@ enum Halt {
 impl<F: Into<ReadFailure>> From<F> for Halt {
     fn from(failure: F) -> Halt {
         Halt::Failed(failure.into())
-    }
-}
-
-impl From<Damaged> for ReadFailure {
-    fn from(_: Damaged) -> ReadFailure {
-        Breach::Chunk.into()
     }
 }
 
@@ -168,23 +146,21 @@ impl<S: SampleSink> ResponseReader<'_, S> {
         match kind {
             1 => {
                 let mut samples = self.merge.room();
-                xor_chunk::decode(data, &mut samples)?;
+                xor_chunk::decode(data, &mut samples).map_err(|Malformed| ReadFailure::Broken(DAMAGED_CHUNK))?;
                 self.merge.add(samples, |samples| self.output.hand_on(&self.labels, samples))
             }
             2 | 3 if max_time_ms < self.range.start || self.range.end < min_time_ms => Ok(()),
             2 | 3 => Err(ReadFailure::NativeHistogram.into()),
-            _ => Err(Breach::ChunkType.into()),
+            _ => Err(ReadFailure::Broken(UNKNOWN_CHUNK).into()),
         }
     }
 }
 
-/// The sink, and how much it has received.
+/// The sink.
 struct Output<'s, S> {
     sink: &'s mut S,
     /// Whether the sink knows the series that is being read.
     has_begun: bool,
-    series: u64,
-    samples: u64,
 }
 
 impl<S: SampleSink> Output<'_, S> {
@@ -193,10 +169,8 @@ impl<S: SampleSink> Output<'_, S> {
         for samples in samples.split(is_stale).filter(|samples| !samples.is_empty()) {
             if !self.has_begun {
                 self.has_begun = true;
-                self.series += 1;
                 self.sink.begin(|| labels.to_labels());
             }
-            self.samples += samples.len() as u64;
             if self.sink.take(samples).is_break() {
                 return Err(Halt::BrokenOff);
             }
@@ -212,6 +186,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::super::xor_chunk::reference::{Numbers, chunk as xor};
+    use super::failure::{BAD_MESSAGE, CUT, MANY_LABELS};
     use super::reference::{FLOAT_HISTOGRAM, HISTOGRAM, XOR, chunk, field, frame, integer, response, series, varint};
     use super::*;
     use crate::model::sample::Labels;
@@ -249,19 +224,16 @@ mod tests {
         }
     }
 
-    fn read(mut stream: &[u8], range: TimeRange) -> Result<(Vec<Given>, RemoteReadCounts), ReadFailure> {
-        let length = stream.len() as u64;
+    fn read(mut stream: &[u8], range: TimeRange) -> Result<Vec<Given>, ReadFailure> {
         let mut recorder = SeriesRecorder { given: Vec::new(), left: usize::MAX };
-        let summary = decode(&mut stream, range, &mut recorder)?;
-        let samples = recorder.given.iter().flat_map(|(_, slices)| slices).map(Vec::len).sum::<usize>();
-        let (series, samples) = (recorder.given.len() as u64, samples as u64);
-        assert_eq!(summary, RemoteReadCounts { is_broken_off: false, series, samples, bytes: length });
-        Ok((recorder.given, summary))
+        decode(&mut stream, range, &mut recorder)?;
+        assert!(stream.is_empty());
+        Ok(recorder.given)
     }
 
     /// The series of a stream: their labels, and their samples in one list.
     fn found(stream: &[u8], range: TimeRange) -> Result<Vec<(Labels, Plain)>, ReadFailure> {
-        let (given, _) = read(stream, range)?;
+        let given = read(stream, range)?;
         Ok(given.into_iter().map(|(labels, slices)| (labels, slices.concat())).collect())
     }
 
@@ -294,7 +266,7 @@ mod tests {
         assert!(found.len() <= 1);
     }
 
-    fn breach(stream: &[u8]) -> Option<Breach> {
+    fn breach(stream: &[u8]) -> Option<&'static str> {
         match found(stream, ALL) {
             Err(ReadFailure::Broken(breach)) => Some(breach),
             _ => None,
@@ -349,7 +321,7 @@ mod tests {
         for length in 0..=RESPONSE.len() {
             match found(&RESPONSE[..length], ALL) {
                 Ok(found) => assert!(ends.contains(&length) && whole.starts_with(&found), "{length} bytes"),
-                Err(ReadFailure::Broken(Breach::Cut)) => assert!(!ends.contains(&length), "{length} bytes"),
+                Err(ReadFailure::Broken(CUT)) => assert!(!ends.contains(&length), "{length} bytes"),
                 Err(other) => panic!("{length} bytes: {other:?}"),
             }
         }
@@ -371,7 +343,7 @@ mod tests {
         let chunks = [chunk_of(&[(1, 1.0), (2, 2.0)]), chunk_of(&[(3, 3.0)])];
         let message = response(&[series(&[("__name__", "up"), ("job", "node")], &chunks)]);
         for length in 1..message.len() {
-            assert_eq!(breach(&frame(&message[..length])), Some(Breach::Message), "{length} bytes");
+            assert_eq!(breach(&frame(&message[..length])), Some(BAD_MESSAGE), "{length} bytes");
         }
         let one = series(&[("__name__", "up"), ("job", "node")], &chunks);
         for length in 0..one.len() {
@@ -450,20 +422,24 @@ mod tests {
 
     #[test]
     fn labels_are_made_only_when_they_are_wanted() {
-        struct Uninterested;
+        struct Uninterested(usize);
         impl SampleSink for Uninterested {
-            fn begin(&mut self, _: impl FnOnce() -> Labels) {}
+            fn begin(&mut self, _: impl FnOnce() -> Labels) {
+                self.0 += 1;
+            }
 
             fn take(&mut self, _: &[Sample]) -> ControlFlow<()> {
                 ControlFlow::Continue(())
             }
         }
-        assert_eq!(decode(&mut &*RESPONSE, ALL, &mut Uninterested).unwrap().series, 7);
+        let mut uninterested = Uninterested(0);
+        decode(&mut &*RESPONSE, ALL, &mut uninterested).unwrap();
+        assert_eq!(uninterested.0, 7);
     }
 
     #[test]
     fn a_chunk_goes_to_the_sink_in_one_piece() {
-        let (given, _) = read(RESPONSE, ALL).unwrap();
+        let given = read(RESPONSE, ALL).unwrap();
         let lengths: Vec<Vec<usize>> = given.iter().map(|(_, slices)| slices.iter().map(Vec::len).collect()).collect();
         let expected = [&[143, 142, 15][..], &[16, 19, 21, 4], &[143, 107], &[1], &[130], &[2], &[80]];
         assert_eq!(lengths, expected);
@@ -518,7 +494,7 @@ mod tests {
             }
         }
         for kind in [0, 4, 5, 130, u64::MAX] {
-            assert_eq!(breach(&only(&[chunk(1, 2, kind, &xor(&[(1, 1.0)]))])), Some(Breach::ChunkType), "{kind}");
+            assert_eq!(breach(&only(&[chunk(1, 2, kind, &xor(&[(1, 1.0)]))])), Some(UNKNOWN_CHUNK), "{kind}");
         }
     }
 
@@ -535,8 +511,8 @@ mod tests {
     fn a_damaged_chunk_is_a_failure_anywhere() {
         let data = xor(&[(1, 1.0), (2, 2.0)]);
         for length in 0..data.len() {
-            assert_eq!(breach(&only(&[chunk(1, 2, XOR, &data[..length])])), Some(Breach::Chunk), "{length} bytes");
-            assert_eq!(breach(&only(&[chunk(-9, -8, XOR, &data[..length])])), Some(Breach::Chunk), "{length} bytes");
+            assert_eq!(breach(&only(&[chunk(1, 2, XOR, &data[..length])])), Some(DAMAGED_CHUNK), "{length} bytes");
+            assert_eq!(breach(&only(&[chunk(-9, -8, XOR, &data[..length])])), Some(DAMAGED_CHUNK), "{length} bytes");
         }
     }
 
@@ -553,14 +529,12 @@ mod tests {
                 }
             }
             let mut recorder = SeriesRecorder { given: Vec::new(), left };
-            let summary = decode(&mut whole.chain(BrokenReader), ALL, &mut recorder).unwrap();
-            let series = recorder.given.len() as u64;
+            decode(&mut whole.chain(BrokenReader), ALL, &mut recorder).unwrap();
             assert_eq!(recorder.left, 0);
-            let bytes = summary.bytes;
-            assert_eq!(summary, RemoteReadCounts { is_broken_off: true, series, samples: left as u64, bytes });
         }
         let mut recorder = SeriesRecorder { given: Vec::new(), left: 7 };
-        assert!(!decode(&mut &*whole, ALL, &mut recorder).unwrap().is_broken_off);
+        decode(&mut &*whole, ALL, &mut recorder).unwrap();
+        assert_eq!(recorder.left, 1);
     }
 
     #[test]
@@ -589,12 +563,12 @@ mod tests {
             [field(3, b"1"), field(4, &data)].concat(),
             [integer(3, XOR), integer(4, 5)].concat(),
         ] {
-            assert_eq!(breach(&only(&[bad_chunk])), Some(Breach::Message));
+            assert_eq!(breach(&only(&[bad_chunk])), Some(BAD_MESSAGE));
         }
         for bad_series in [integer(1, 5), integer(2, 5), field(1, &integer(1, 5)), field(1, &field(1, &[0xff]))] {
-            assert_eq!(breach(&stream(&[&[bad_series]])), Some(Breach::Message));
+            assert_eq!(breach(&stream(&[&[bad_series]])), Some(BAD_MESSAGE));
         }
-        assert_eq!(breach(&frame(&integer(1, 5))), Some(Breach::Message));
+        assert_eq!(breach(&frame(&integer(1, 5))), Some(BAD_MESSAGE));
     }
 
     #[test]
@@ -605,7 +579,7 @@ mod tests {
         let labels: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
         let with = |labels| stream(&[&[series(labels, &[chunk_of(&[(1, 1.0)])])]]);
         assert_eq!(found(&with(&labels[..1_000]), ALL).unwrap()[0].0.len(), 1_000);
-        assert_eq!(breach(&with(&labels)), Some(Breach::Labels));
+        assert_eq!(breach(&with(&labels)), Some(MANY_LABELS));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A series of a result and its samples, decoded one by one as they arrive.
 
-use super::json::{Decode, Json, Undecoded, number, once};
+use super::json::{Decode, Decoded, Json, Undecoded, number, once};
 use super::sample_fast_path;
 use crate::model::sample::{Labels, Sample, Series};
 
@@ -8,7 +8,7 @@ use crate::model::sample::{Labels, Sample, Series};
 const MAX_LABELS: usize = 1_000;
 
 impl Decode for Series {
-    fn decode(json: &mut Json<'_>) -> Result<Series, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Series> {
         let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
         json.fields(&["metric", "value", "values", "histogram", "histograms"], |json, name| {
             match name {
@@ -39,8 +39,8 @@ const PIECE: usize = 4_096;
 /// last. Returns whether it has native histograms, beside samples or instead of them.
 pub(super) fn stream(
     json: &mut Json<'_>,
-    mut hand_on: impl FnMut(&Labels, &mut Vec<Sample>) -> Result<(), Undecoded>,
-) -> Result<bool, Undecoded> {
+    mut hand_on: impl FnMut(&Labels, &mut Vec<Sample>) -> Decoded<()>,
+) -> Decoded<bool> {
     let (mut labels, mut samples, mut has_native_histograms) = (None, None, false);
     json.fields(&["metric", "values", "histograms"], |json, name| match name {
         Some("metric") => once(&mut labels, labels_of(json)?),
@@ -65,7 +65,7 @@ pub(super) fn stream(
     Ok(has_native_histograms)
 }
 
-fn labels_of(json: &mut Json<'_>) -> Result<Labels, Undecoded> {
+fn labels_of(json: &mut Json<'_>) -> Decoded<Labels> {
     let mut labels = Labels::new();
     json.entries(|json, name| {
         labels.insert(name, json.text()?.to_owned());
@@ -81,8 +81,8 @@ const USUAL_BYTES: usize = 22;
 fn rising(
     json: &mut Json<'_>,
     piece: usize,
-    mut hand_on: impl FnMut(&mut Vec<Sample>) -> Result<(), Undecoded>,
-) -> Result<Vec<Sample>, Undecoded> {
+    mut hand_on: impl FnMut(&mut Vec<Sample>) -> Decoded<()>,
+) -> Decoded<Vec<Sample>> {
     // Has room for the samples that have arrived, and doubles if the list continues.
     let mut samples: Vec<Sample> = Vec::with_capacity(json.ahead().len() / USUAL_BYTES);
     let mut newest = None;
@@ -110,7 +110,7 @@ fn rising(
 }
 
 impl Decode for Sample {
-    fn decode(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
+    fn decode(json: &mut Json<'_>) -> Decoded<Sample> {
         json.expect(b'[')?;
         let sample = time_and_value(json)?;
         json.expect(b']')?;
@@ -120,7 +120,7 @@ impl Decode for Sample {
 
 /// Decodes a time and a value inside a list: the time in seconds, and the value as a string, so that it can be `NaN`, `+Inf` or
 /// `-Inf`.
-pub(super) fn time_and_value(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
+pub(super) fn time_and_value(json: &mut Json<'_>) -> Decoded<Sample> {
     let at = time(json)?;
     json.expect(b',')?;
     let value = json.text()?.parse().map_err(|_| Undecoded::Foreign)?;
@@ -128,7 +128,7 @@ pub(super) fn time_and_value(json: &mut Json<'_>) -> Result<Sample, Undecoded> {
 }
 
 /// Decodes a time in seconds as milliseconds.
-fn time(json: &mut Json<'_>) -> Result<i64, Undecoded> {
+fn time(json: &mut Json<'_>) -> Decoded<i64> {
     let token = json.number_token()?;
     if let Some(ms) = plain_ms(token) {
         return Ok(ms);

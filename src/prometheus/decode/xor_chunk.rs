@@ -15,34 +15,26 @@
 //! | each later value | what changes of its bits: `0` nothing; `10` and the bits of the window used last; `11`, a new window (5 bits for the zeros before it, 6 for its length, 0 meaning 64) and its bits |
 
 #[cfg(test)]
+#[path = "../../../tests/reference/xor_chunk.rs"]
 pub(super) mod reference;
 
-use super::protobuf;
+use super::protobuf::{self, Malformed};
 use crate::model::sample::Sample;
-
-/// The chunk does not hold as many samples as it says, or they are not in the order of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Damaged;
-
-impl From<protobuf::Malformed> for Damaged {
-    fn from(_: protobuf::Malformed) -> Damaged {
-        Damaged
-    }
-}
 
 /// Adds the samples of a chunk, each later than the one before.
 ///
 /// # Errors
-/// Fails if the chunk is damaged; some of its samples may have been added by then.
-pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damaged> {
-    let (&count, mut rest) = data.split_first_chunk().ok_or(Damaged)?;
+/// Fails if the chunk does not hold as many samples as it says, or if they are not in the order of time; some of its samples may
+/// have been added by then.
+pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Malformed> {
+    let (&count, mut rest) = data.split_first_chunk().ok_or(Malformed)?;
     let count = usize::from(u16::from_be_bytes(count));
     if count == 0 {
         return Bits::of(rest).end();
     }
     samples.reserve(count);
     let mut at = zigzag(protobuf::varint(&mut rest)?);
-    let (&value, mut rest) = rest.split_first_chunk().ok_or(Damaged)?;
+    let (&value, mut rest) = rest.split_first_chunk().ok_or(Malformed)?;
     let mut value = u64::from_be_bytes(value);
     samples.push(Sample { at, value: f64::from_bits(value) });
     if count == 1 {
@@ -66,7 +58,7 @@ pub(super) fn decode(data: &[u8], samples: &mut Vec<Sample>) -> Result<(), Damag
         is_damaged |= window.below > 63;
         Sample { at, value: f64::from_bits(value) }
     }));
-    if is_damaged { Err(Damaged) } else { bits.end() }
+    if is_damaged { Err(Malformed) } else { bits.end() }
 }
 
 /// The integer of a zigzag varint: 0, -1, 1, -2 and so on.
@@ -199,10 +191,10 @@ impl Bits<'_> {
 
     /// Checks that all bits that were read exist, and that the rest is padding: zeros up to the end of the byte, and possibly one
     /// more byte, which Prometheus sometimes added before prometheus/prometheus#14854.
-    fn end(&self) -> Result<(), Damaged> {
+    fn end(&self) -> Result<(), Malformed> {
         match (8 * self.data.len()).checked_sub(self.at) {
             Some(0..16) if self.all_ahead() == 0 => Ok(()),
-            _ => Err(Damaged),
+            _ => Err(Malformed),
         }
     }
 }
@@ -212,7 +204,7 @@ mod tests {
     use super::reference::{self, Numbers, Written, chunk, chunk_of_parts};
     use super::*;
 
-    fn decoded(data: &[u8]) -> Result<Vec<Sample>, Damaged> {
+    fn decoded(data: &[u8]) -> Result<Vec<Sample>, Malformed> {
         let mut samples = Vec::new();
         decode(data, &mut samples).map(|()| samples)
     }
@@ -372,12 +364,12 @@ mod tests {
         };
         assert_eq!(third(1), Ok(111));
         assert_eq!(third(-4), Ok(106));
-        assert_eq!(third(-5), Err(Damaged));
-        assert_eq!(third(-6), Err(Damaged));
+        assert_eq!(third(-5), Err(Malformed));
+        assert_eq!(third(-6), Err(Malformed));
         let second = |distance: u64| decoded(&chunk_of_parts(2, 100, 0, distance, &["0"])).map(|samples| samples[1].at);
         assert_eq!(second(1), Ok(101));
-        assert_eq!(second(0), Err(Damaged));
-        assert_eq!(second(u64::MAX), Err(Damaged));
+        assert_eq!(second(0), Err(Malformed));
+        assert_eq!(second(u64::MAX), Err(Malformed));
     }
 
     #[test]
@@ -388,8 +380,8 @@ mod tests {
             decoded(&chunk_of_parts(2, 0, 0, 1, &[&rest[..13 + length as usize]]))
         };
         assert!(with(31, 33).is_ok() && with(1, 63).is_ok());
-        assert_eq!(with(31, 34), Err(Damaged));
-        assert_eq!(with(2, 63), Err(Damaged));
+        assert_eq!(with(31, 34), Err(Malformed));
+        assert_eq!(with(2, 63), Err(Malformed));
     }
 
     #[test]
@@ -399,7 +391,7 @@ mod tests {
         {
             let data = chunk(samples);
             for length in 0..data.len() {
-                assert_eq!(decoded(&data[..length]), Err(Damaged), "{length} bytes of {data:x?}");
+                assert_eq!(decoded(&data[..length]), Err(Malformed), "{length} bytes of {data:x?}");
             }
         }
     }
@@ -410,13 +402,13 @@ mod tests {
             let with = |more: &[u8]| decoded(&[&chunk(samples), more].concat());
             assert!(with(&[0]).is_ok());
             for more in [&[1][..], &[0x80], &[0, 0], &[0; 9], &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]] {
-                assert_eq!(with(more), Err(Damaged), "{more:?} behind {samples:?}");
+                assert_eq!(with(more), Err(Malformed), "{more:?} behind {samples:?}");
             }
         }
         // Three bits of the last byte are used.
         let mut data = chunk(&[(1, 1.0), (2, 1.0), (3, 1.0)]);
         *data.last_mut().unwrap() |= 1;
-        assert_eq!(decoded(&data), Err(Damaged));
+        assert_eq!(decoded(&data), Err(Malformed));
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Errors by which an upstream says that it understood a call but cannot answer it: `errorType` of the envelope ("HTTP API" in
 //! Prometheus's documentation, `web/api/v1/errors.go` in its code). Its English message is repeated, but never decides anything.
 
-use std::fmt;
-
 use super::circumstances::{CallKind, Circumstances};
 use super::vocabulary::Vocabulary;
 
@@ -67,45 +65,37 @@ impl ApiFailure {
         matches!(self.cause, ApiCause::Internal | ApiCause::NotAcceptable) && !matches!(self.status, 503 | 504)
     }
 
-    /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        circumstances: &Circumstances,
-        words: Vocabulary<'_>,
-    ) -> fmt::Result {
+    /// The predicate of a sentence whose subject is the upstream.
+    pub(super) fn predicate(&self, circumstances: &Circumstances, words: Vocabulary<'_>) -> String {
         let ApiFailure { cause, status, error_type, message } = self;
-        f.write_str(match cause {
-            ApiCause::Timeout => "gave up on the query because it took longer than its timeout",
-            ApiCause::Canceled => "canceled the query",
-            ApiCause::Unavailable => "is reachable, but unavailable",
-            ApiCause::Internal => "failed to answer because of an internal error",
-            ApiCause::NotAcceptable => "cannot send a response in any format that the mirror accepts",
-        })?;
-        write!(f, " ({error_type}, HTTP status {status})")?;
-        if !message.is_empty() {
-            write!(f, ": {message}")?;
-        }
-        match cause {
-            ApiCause::Timeout if circumstances.call_kind == CallKind::Trivial => {
-                f.write_str("; this query takes almost no time, so check the load of Prometheus")
-            }
-            ApiCause::Timeout => {
+        let against_timeout = match circumstances.call_kind {
+            CallKind::Trivial => "this query takes almost no time, so check the load of Prometheus".to_owned(),
+            CallKind::Evaluation | CallKind::Names => {
                 let own_limit = "raise the limit of Prometheus (--query.timeout, two minutes by default)";
-                write!(f, "; {}", circumstances.against_timeout(&[own_limit], words))
+                circumstances.against_timeout(&[own_limit], words)
             }
-            ApiCause::Canceled => f.write_str(
-                "; it may be shutting down, or the proxy in front of it has ended the query: try again; if the error persists, \
+        };
+        let (what, remedy) = match cause {
+            ApiCause::Timeout => {
+                ("gave up on the query because it took longer than its timeout", against_timeout.as_str())
+            }
+            ApiCause::Canceled => (
+                "canceled the query",
+                "it may be shutting down, or the proxy in front of it has ended the query: try again; if the error persists, \
                  look at the logs of both",
             ),
-            ApiCause::Unavailable => f.write_str(
-                "; it may be starting or overloaded: try again in some minutes; if the error persists, look at the log of \
+            ApiCause::Unavailable => (
+                "is reachable, but unavailable",
+                "it may be starting or overloaded: try again in some minutes; if the error persists, look at the log of \
                  Prometheus",
             ),
-            ApiCause::Internal => f.write_str("; look at the log of Prometheus"),
-            ApiCause::NotAcceptable => {
-                f.write_str("; check whether a proxy between this mirror and it changes the header Accept")
-            }
-        }
+            ApiCause::Internal => ("failed to answer because of an internal error", "look at the log of Prometheus"),
+            ApiCause::NotAcceptable => (
+                "cannot send a response in any format that the mirror accepts",
+                "check whether a proxy between this mirror and it changes the header Accept",
+            ),
+        };
+        let said = if message.is_empty() { String::new() } else { format!(": {message}") };
+        format!("{what} ({error_type}, HTTP status {status}){said}; {remedy}")
     }
 }

@@ -95,15 +95,6 @@ impl Circumstances {
         let before: Vec<&str> = queued.into_iter().chain(memory).collect();
         any_of(&[&before, narrow, suggested, &[more_time.as_str()]].concat())
     }
-
-    /// What makes a response smaller, if anything does.
-    pub(in crate::prometheus) fn smaller(&self) -> Option<&'static str> {
-        match self.call_kind {
-            CallKind::Trivial => None,
-            CallKind::Evaluation => Some("choose a shorter time range"),
-            CallKind::Names => Some("add a condition or give a longer prefix"),
-        }
-    }
 }
 
 /// Several remedies, joined by "or".

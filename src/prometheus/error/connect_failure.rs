@@ -10,31 +10,14 @@ use super::vocabulary::Vocabulary;
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// The name server knows no address of this name.
-    NameNotFound(String),
-    /// The name server responds with a failure to a query for this name, or cannot be reached.
-    NameServerFails(String),
-    /// The name server does not answer a query for this name.
-    NameServerSilent {
-        /// The name.
+    /// The address of the host is unknown.
+    NoAddress {
+        /// The name of the host.
         name: String,
+        /// Why its look-up failed.
+        why: LookupFailure,
         /// Which name servers answer for other names.
-        servers: ServersSeen,
-    },
-    /// The name was not looked up: other look-ups are waiting for a silent name server, which did not answer for this name at once
-    /// either.
-    LookupsBusy {
-        /// The name.
-        name: String,
-        /// Which name servers answer for other names.
-        servers: ServersSeen,
-    },
-    /// The system could not make the look-up.
-    LookupFailed {
-        /// The name.
-        name: String,
-        /// The system's reason.
-        reason: String,
+        servers: Box<ServersSeen>,
     },
     /// No response to the attempt to connect.
     Silent {
@@ -58,6 +41,22 @@ pub enum ConnectFailure {
     OnlyTls,
     /// The TLS handshake failed.
     Tls(TlsFailure),
+}
+
+/// Why a name has no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookupFailure {
+    /// The name server knows no such name, or no address of it.
+    NotFound,
+    /// The name server responds with a failure, or cannot be reached.
+    ServerFails,
+    /// The name server does not answer.
+    ServerSilent,
+    /// The name was not looked up: other look-ups are waiting for a silent name server, which did not answer for this name at once
+    /// either.
+    Busy,
+    /// The system could not make the look-up, for this reason.
+    System(String),
 }
 
 /// Which name servers answer, as far as is known.
@@ -97,7 +96,9 @@ impl ConnectFailure {
     /// What the call waited for without success, if it waited for its whole timeout.
     pub(in crate::prometheus) fn waited_for(&self) -> Option<WaitedFor> {
         match self {
-            ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => Some(WaitedFor::NameServer),
+            ConnectFailure::NoAddress { why: LookupFailure::ServerSilent | LookupFailure::Busy, .. } => {
+                Some(WaitedFor::NameServer)
+            }
             ConnectFailure::Silent { .. } => Some(WaitedFor::Connection),
             ConnectFailure::TlsSilent { .. } => Some(WaitedFor::Tls),
             _ => None,
@@ -117,9 +118,11 @@ impl ConnectFailure {
     /// Its stable code.
     pub(in crate::prometheus) fn code(&self) -> &'static str {
         match self {
-            ConnectFailure::NameNotFound(_) => "name_not_found",
-            ConnectFailure::NameServerFails(_) | ConnectFailure::LookupFailed { .. } => "name_server_failed",
-            ConnectFailure::NameServerSilent { .. } | ConnectFailure::LookupsBusy { .. } => "name_server_silent",
+            ConnectFailure::NoAddress { why, .. } => match why {
+                LookupFailure::NotFound => "name_not_found",
+                LookupFailure::ServerFails | LookupFailure::System(_) => "name_server_failed",
+                LookupFailure::ServerSilent | LookupFailure::Busy => "name_server_silent",
+            },
             ConnectFailure::Silent { .. } => "connect_timeout",
             ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => "unreachable",
             ConnectFailure::TlsSilent { .. }
@@ -133,15 +136,13 @@ impl ConnectFailure {
     /// What to change if an upstream cannot be connected to.
     pub(super) fn remedy(&self, words: Vocabulary<'_>) -> String {
         match self {
-            ConnectFailure::NameNotFound(_) => {
+            ConnectFailure::NoAddress { why: LookupFailure::NotFound, .. } => {
                 format!("check {}, as it is named where this mirror runs", words.host())
             }
-            ConnectFailure::NameServerFails(_) => {
+            ConnectFailure::NoAddress { why: LookupFailure::ServerFails, .. } => {
                 "check the name server in this mirror's /etc/resolv.conf, and what it says of the name".to_owned()
             }
-            ConnectFailure::NameServerSilent { .. }
-            | ConnectFailure::LookupsBusy { .. }
-            | ConnectFailure::LookupFailed { .. } => {
+            ConnectFailure::NoAddress { .. } => {
                 "check that a firewall or NetworkPolicy lets this mirror reach the name server in its /etc/resolv.conf \
                  (port 53, UDP and TCP), and that the name server is running"
                     .to_owned()
@@ -175,11 +176,8 @@ impl ConnectFailure {
     pub(super) fn remedy_at_proxy(&self, words: Vocabulary<'_>) -> String {
         let proxy = words.proxy();
         match self {
-            ConnectFailure::NameNotFound(_) => format!("check {proxy}"),
-            ConnectFailure::NameServerFails(_)
-            | ConnectFailure::NameServerSilent { .. }
-            | ConnectFailure::LookupsBusy { .. }
-            | ConnectFailure::LookupFailed { .. } => format!("check the name server of this mirror, and {proxy}"),
+            ConnectFailure::NoAddress { why: LookupFailure::NotFound, .. } => format!("check {proxy}"),
+            ConnectFailure::NoAddress { .. } => format!("check the name server of this mirror, and {proxy}"),
             ConnectFailure::Silent { .. } | ConnectFailure::ConnectionRefused | ConnectFailure::System(_) => {
                 format!("check {proxy}, that the proxy is running, and that this mirror may connect to it")
             }
@@ -198,25 +196,23 @@ impl ConnectFailure {
     /// What is wrong, as a clause.
     pub(super) fn cause(&self, words: Vocabulary<'_>) -> String {
         match self {
-            ConnectFailure::NameNotFound(name) => {
-                format!("the name server of this mirror has no address for the name {name} (NXDOMAIN, or no data)")
-            }
-            ConnectFailure::NameServerFails(name) => {
-                format!("the name server of this mirror failed (SERVFAIL) or is unreachable for the name {name}")
-            }
-            ConnectFailure::NameServerSilent { name, servers } => {
-                format!("the name server of this mirror does not answer for the name {name}{servers}")
-            }
-            ConnectFailure::LookupsBusy { name, servers } => format!(
-                "the name {name} was not looked up: too many look-ups already wait for a name server that does not \
-                 answer{servers}"
-            ),
-            ConnectFailure::LookupFailed { name, reason } => {
-                format!("this mirror cannot look up the name {name}: {reason}")
-            }
-            ConnectFailure::Silent { waited_ms } => {
-                format!("no connection within {waited_ms} ms")
-            }
+            ConnectFailure::NoAddress { name, why, servers } => match why {
+                LookupFailure::NotFound => {
+                    format!("the name server of this mirror has no address for the name {name} (NXDOMAIN, or no data)")
+                }
+                LookupFailure::ServerFails => {
+                    format!("the name server of this mirror failed (SERVFAIL) or is unreachable for the name {name}")
+                }
+                LookupFailure::ServerSilent => {
+                    format!("the name server of this mirror does not answer for the name {name}{servers}")
+                }
+                LookupFailure::Busy => format!(
+                    "the name {name} was not looked up: too many look-ups already wait for a name server that does not \
+                     answer{servers}"
+                ),
+                LookupFailure::System(reason) => format!("this mirror cannot look up the name {name}: {reason}"),
+            },
+            ConnectFailure::Silent { waited_ms } => format!("no connection within {waited_ms} ms"),
             ConnectFailure::ConnectionRefused => "Connection refused".to_owned(),
             ConnectFailure::System(reason) => reason.clone(),
             ConnectFailure::TlsSilent { waited_ms } => {

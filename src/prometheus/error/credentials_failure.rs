@@ -1,14 +1,13 @@
 //! Why there are no credentials for an upstream: their issuer does not provide them.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ErrorKind;
 use super::circumstances::Circumstances;
-use super::connect_failure::ConnectFailure;
+use super::connect_failure::{ConnectFailure, LookupFailure};
 use super::issuer::Issuer;
-use super::predicate::Predicate;
+use super::predicate::predicate_in;
 use super::vocabulary::Vocabulary;
 
 /// The longest pause after a refusal that lasts until somebody changes something.
@@ -114,60 +113,56 @@ impl CredentialsFailure {
         matches!(self.0, Problem::At(_, _, AtIssuer::ErrorStatus(400..=407 | 409..=499, _)))
     }
 
-    /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
-        f.write_str("was not queried: the mirror has no credentials for it: ")?;
-        match &self.0 {
+    /// The predicate of a sentence whose subject is the upstream.
+    pub(super) fn predicate(&self, words: Vocabulary<'_>) -> String {
+        let why = match &self.0 {
             Problem::At(issuer, server, problem) => {
-                write!(f, "the {} {server} ", issuer.name())?;
-                problem.write(f, *issuer, words)?;
+                format!("the {} {server} {}", issuer.name(), problem.predicate(*issuer, words))
             }
-            Problem::Nowhere(why, remedy) => write!(f, "{why}; {remedy}")?,
+            Problem::Nowhere(why, remedy) => format!("{why}; {remedy}"),
             Problem::NoKeys(silent) => {
-                f.write_str(NO_KEYS)?;
-                if let Some((issuer, server, kind)) = silent {
-                    write!(f, ": the {} {server} {}", issuer.name(), unanswered(*issuer, kind, words).0)?;
-                }
-                f.write_str("; give them in the upstreams file, or where this mirror runs")?;
+                let silent = silent.as_ref().map_or(String::new(), |(issuer, server, kind)| {
+                    format!(": the {} {server} {}", issuer.name(), unanswered(*issuer, kind, words).0)
+                });
+                format!("{NO_KEYS}{silent}; give them in the upstreams file, or where this mirror runs")
             }
-            Problem::Awaited(timeout_ms) => write!(
-                f,
+            Problem::Awaited(timeout_ms) => format!(
                 "another request fetches them, which takes longer than the {timeout_ms} ms of this one; look at the server \
                  that issues them, or raise {}",
                 words.request_timeout()
-            )?,
-        }
-        if self.is_final() {
-            let pause = FINAL_PAUSE.as_secs();
-            write!(f, "; the mirror tries again within {pause} s, or when a file changes")?;
-        }
-        Ok(())
+            ),
+        };
+        let pause = FINAL_PAUSE.as_secs();
+        let again = format!("; the mirror tries again within {pause} s, or when a file changes");
+        let again = if self.is_final() { &again } else { "" };
+        format!("was not queried: the mirror has no credentials for it: {why}{again}")
     }
 }
 
 impl AtIssuer {
-    fn write(&self, f: &mut fmt::Formatter<'_>, issuer: Issuer, words: Vocabulary<'_>) -> fmt::Result {
+    fn predicate(&self, issuer: Issuer, words: Vocabulary<'_>) -> String {
         match self {
             AtIssuer::Unreachable(kind) => {
                 let (what, remedy) = unanswered(issuer, kind, words);
-                write!(f, "{what}; {remedy}")
+                format!("{what}; {remedy}")
             }
             AtIssuer::ErrorStatus(status, said) => {
                 let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
                 match status {
                     300..=399 | 404 | 405 => {
-                        write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.address())
+                        format!("refuses (HTTP status {status}{said}); check {}", issuer.address())
                     }
                     408 | 429 | 500.. => {
-                        write!(f, "is unavailable (HTTP status {status}{said}); look at its load and its log")
+                        format!("is unavailable (HTTP status {status}{said}); look at its load and its log")
                     }
-                    _ => write!(f, "refuses (HTTP status {status}{said}); check {}", issuer.shown()),
+                    _ => format!("refuses (HTTP status {status}{said}); check {}", issuer.shown()),
                 }
             }
-            AtIssuer::Foreign(why) => write!(f, "{why}; check {}", issuer.address()),
-            AtIssuer::NoRole => f.write_str(
-                "has no role; attach one to this machine (an instance profile), or give keys in the upstreams file",
-            ),
+            AtIssuer::Foreign(why) => format!("{why}; check {}", issuer.address()),
+            AtIssuer::NoRole => {
+                "has no role; attach one to this machine (an instance profile), or give keys in the upstreams file"
+                    .to_owned()
+            }
         }
     }
 }
@@ -198,11 +193,8 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
         }
         ErrorKind::Unconnected(failure) => {
             let remedy = match failure {
-                ConnectFailure::Tls(_)
-                | ConnectFailure::NameServerFails(_)
-                | ConnectFailure::NameServerSilent { .. }
-                | ConnectFailure::LookupsBusy { .. }
-                | ConnectFailure::LookupFailed { .. } => failure.remedy(words),
+                ConnectFailure::NoAddress { why: LookupFailure::NotFound, .. } => reach(),
+                ConnectFailure::NoAddress { .. } | ConnectFailure::Tls(_) => failure.remedy(words),
                 _ => reach(),
             };
             (format!("cannot be reached: {}", failure.cause(words)), remedy)
@@ -211,8 +203,6 @@ fn unanswered(issuer: Issuer, kind: &ErrorKind, words: Vocabulary<'_>) -> (Strin
             format!("cannot be reached through the proxy {proxy}, which does not connect to it ({})", failure.code()),
             format!("check {address}, as it is named where the proxy runs"),
         ),
-        kind => {
-            (Predicate { kind, circumstances: &Circumstances::NONE, words }.to_string(), format!("check {address}"))
-        }
+        kind => (predicate_in(words, kind, &Circumstances::NONE), format!("check {address}")),
     }
 }

@@ -1,7 +1,5 @@
 //! The texts of errors: what went wrong and what to do about it, in a sentence.
 
-use std::fmt;
-
 use crate::memory::NoMemory;
 use crate::prometheus::upstreams_file::definition::Definition;
 
@@ -16,182 +14,150 @@ pub(in crate::prometheus) fn predicate(
     kind: &ErrorKind,
     circumstances: &Circumstances,
 ) -> String {
-    Predicate { kind, circumstances, words: Vocabulary::new(definition, kind) }.to_string()
+    predicate_in(Vocabulary::new(definition, kind), kind, circumstances)
 }
 
-/// The predicate, if the vocabulary is already known.
-pub(super) struct Predicate<'a> {
-    pub(super) kind: &'a ErrorKind,
-    pub(super) circumstances: &'a Circumstances,
-    pub(super) words: Vocabulary<'a>,
-}
-
-impl fmt::Display for Predicate<'_> {
-    /// The table of the texts: a sentence for each kind.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Predicate { kind, circumstances, words } = *self;
-        match kind {
-            ErrorKind::NotAllowed => write!(
-                f,
-                "was not queried: --allow-upstream of this mirror does not list it; check {}, or have the operator of the \
-                 mirror add it there",
-                words.host_and_port()
-            ),
-            ErrorKind::AddressUnknown(proxy) => write!(
-                f,
-                "was not queried: --allow-upstream of this mirror lists no such name, and the mirror does not learn its address \
-                 through the proxy {proxy}; have the operator of the mirror add the name to --allow-upstream, or to --no-proxy \
-                 to connect directly"
-            ),
-            ErrorKind::AtProxy { proxy, failure } => {
-                write!(f, "cannot be reached through the proxy {proxy}: {}", at_proxy(failure, words.at_proxy()))
-            }
-            ErrorKind::Unconnected(failure) => {
-                write!(f, "cannot be reached: {}; {}", failure.cause(words), failure.remedy(words))
-            }
-            ErrorKind::Unsent => write!(
-                f,
-                "was not queried: the URL of the call is not valid or too long; shorten the query, or check {}",
-                words.url()
-            ),
-            ErrorKind::Credentials(failure) => failure.write(f, words),
-            ErrorKind::UnsendableCredentials(header) => write!(
-                f,
-                "was not queried: the mirror has a key or token for the header {header} that a header cannot carry; it must be one \
-                 line of visible ASCII characters and spaces"
-            ),
-            ErrorKind::ReplicaDown => f.write_str(
-                "does not respond, not even to the query 1; check that it is running, and the network to it",
-            ),
-            ErrorKind::Closed => f.write_str(
-                "closed the connection before the response was complete; check that it is running, and that the port uses http \
-                 or https as given",
-            ),
-            ErrorKind::Timeout { waited_ms, whole_ms } => self.write_timeout(f, *waited_ms, *whole_ms),
-            ErrorKind::Stalled(ms) => self.write_late(
-                f,
-                &format!("sent only part of the response within the timeout of {ms} ms"),
-                &["check the network between it and this mirror"],
-            ),
-            ErrorKind::TimeSpent(ms) => self.write_late(
-                f,
-                &format!("responded, but this mirror could not read the whole response within the timeout of {ms} ms"),
-                &["give this mirror more CPU"],
-            ),
-            ErrorKind::NoTimeLeft(ms) => {
-                self.write_late(f, &format!("was not queried: the timeout of {ms} ms expired before this call"), &[])
-            }
-            ErrorKind::TooLongForGet => f.write_str(
-                "refuses POST, and the query is too long for GET; shorten the query, or have the proxy in front of Prometheus \
-                 allow POST or longer URLs",
-            ),
-            ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, max_in_flight } => {
-                write!(f, "was not queried: the timeout of {timeout_ms} ms expired while ")?;
-                f.write_str(&while_waiting_for_worker(*held_by_upstream, *workers, *max_in_flight, words))
-            }
-            ErrorKind::Silent(silence) => silence.write(f, words),
-            ErrorKind::NoMemory(none) => self.write_no_memory(f, *none),
-            ErrorKind::Failed(failure) => failure.write(f, circumstances, words),
-            // Only a proxy has it, see `at_proxy`.
-            ErrorKind::ProxyStatus(status) => write!(f, "is refused (HTTP status {status})"),
-            ErrorKind::Status(failure) => failure.write(f, words),
-            ErrorKind::Encoded(encoding) => write!(
-                f,
-                "sent a response with Content-Encoding {encoding}; switch off compression in the proxy in front of Prometheus"
-            ),
-            ErrorKind::WrongType => f.write_str(
-                "returned a result of the wrong type; check whether the proxy in front of Prometheus changes queries or \
-                 responses",
-            ),
-            ErrorKind::NotPrometheus { status, found, was_prometheus } => {
-                let status = status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
-                let remedy = if *was_prometheus { found.remedy_later().to_owned() } else { found.remedy(words) };
-                write!(f, "did not respond like a Prometheus: {found}{status}; {remedy}")
-            }
-            ErrorKind::UrlTooLong(limit) => write!(
-                f,
-                "was not queried: this query goes in the URL of a GET, which would become longer than {limit} bytes; give fewer \
-                 conditions, smaller sets, or a shorter prefix"
-            ),
-            ErrorKind::TooLarge(limit) => {
-                write!(f, "answered with more than {limit} bytes; {}", against_size(circumstances.call_kind))
-            }
-            ErrorKind::TooManyNames(limit) => {
-                write!(f, "answered with more than {limit} names or values; {}", against_size(CallKind::Names))
-            }
-            ErrorKind::TooManyCalls(most) => write!(
-                f,
-                "was not queried again: a query may make {most} calls; choose a shorter time range or longer buckets"
-            ),
-            ErrorKind::MissingData(why) => write!(
-                f,
-                "reports missing data ({why}); repair its stores, or set partialResponse in the Connection Details to \"allow\" \
-                 to accept such responses"
-            ),
-            ErrorKind::Damaged(why) => write!(
-                f,
-                "sent samples that cannot be read: {why}; try again; if the error persists, check the proxies and the network \
-                 between this mirror and it"
-            ),
-            ErrorKind::NativeHistogram => f.write_str("returned native histograms instead of numbers"),
-            ErrorKind::Api { status, error_type, message } => {
-                write!(f, "refuses the query ({error_type}, HTTP status {status}): {message}")
-            }
+/// The predicate, if the vocabulary is already known. The table of the texts: a sentence for each kind.
+pub(super) fn predicate_in(words: Vocabulary<'_>, kind: &ErrorKind, circumstances: &Circumstances) -> String {
+    // Something else took too long: what it was, what took time before it, and what helps.
+    let late = |what: String, suggested: &[&str]| {
+        format!("{what}{}; {}", circumstances.before(), circumstances.against_timeout(suggested, words))
+    };
+    match kind {
+        ErrorKind::NotAllowed => format!(
+            "was not queried: --allow-upstream of this mirror does not list it; check {}, or have the operator of the \
+             mirror add it there",
+            words.host_and_port()
+        ),
+        ErrorKind::AddressUnknown(proxy) => format!(
+            "was not queried: --allow-upstream of this mirror lists no such name, and the mirror does not learn its address \
+             through the proxy {proxy}; have the operator of the mirror add the name to --allow-upstream, or to --no-proxy \
+             to connect directly"
+        ),
+        ErrorKind::AtProxy { proxy, failure } => {
+            format!("cannot be reached through the proxy {proxy}: {}", at_proxy(failure, words.at_proxy()))
+        }
+        ErrorKind::Unconnected(failure) => {
+            format!("cannot be reached: {}; {}", failure.cause(words), failure.remedy(words))
+        }
+        ErrorKind::Unsent => format!(
+            "was not queried: the URL of the call is not valid or too long; shorten the query, or check {}",
+            words.url()
+        ),
+        ErrorKind::Credentials(failure) => failure.predicate(words),
+        ErrorKind::UnsendableCredentials(header) => format!(
+            "was not queried: the mirror has a key or token for the header {header} that a header cannot carry; it must be one \
+             line of visible ASCII characters and spaces"
+        ),
+        ErrorKind::ReplicaDown => {
+            "does not respond, not even to the query 1; check that it is running, and the network to it".to_owned()
+        }
+        ErrorKind::Closed => {
+            "closed the connection before the response was complete; check that it is running, and that the port \
+                              uses http or https as given"
+                .to_owned()
+        }
+        ErrorKind::Timeout { waited_ms, whole_ms } => timeout(words, circumstances, *waited_ms, *whole_ms),
+        ErrorKind::Stalled(ms) => late(
+            format!("sent only part of the response within the timeout of {ms} ms"),
+            &["check the network between it and this mirror"],
+        ),
+        ErrorKind::TimeSpent(ms) => late(
+            format!("responded, but this mirror could not read the whole response within the timeout of {ms} ms"),
+            &["give this mirror more CPU"],
+        ),
+        ErrorKind::NoTimeLeft(ms) => {
+            late(format!("was not queried: the timeout of {ms} ms expired before this call"), &[])
+        }
+        ErrorKind::TooLongForGet => {
+            "refuses POST, and the query is too long for GET; shorten the query, or have the proxy in \
+                                     front of Prometheus allow POST or longer URLs"
+                .to_owned()
+        }
+        ErrorKind::NoWorker { timeout_ms, held_by_upstream, workers, max_in_flight } => {
+            let why = while_waiting_for_worker(*held_by_upstream, *workers, *max_in_flight, words);
+            format!("was not queried: the timeout of {timeout_ms} ms expired while {why}")
+        }
+        ErrorKind::Silent(silence) => silence.predicate(words),
+        ErrorKind::NoMemory(none) => no_memory(circumstances, *none),
+        ErrorKind::Failed(failure) => failure.predicate(circumstances, words),
+        // Only a proxy has it, see `at_proxy`.
+        ErrorKind::ProxyStatus(status) => format!("is refused (HTTP status {status})"),
+        ErrorKind::Status(failure) => failure.predicate(words),
+        ErrorKind::Encoded(encoding) => format!(
+            "sent a response with Content-Encoding {encoding}; switch off compression in the proxy in front of Prometheus"
+        ),
+        ErrorKind::WrongType => {
+            "returned a result of the wrong type; check whether the proxy in front of Prometheus changes \
+                                 queries or responses"
+                .to_owned()
+        }
+        ErrorKind::NotPrometheus { status, found, was_prometheus } => {
+            let status = status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
+            let remedy = if *was_prometheus { found.remedy_later().to_owned() } else { found.remedy(words) };
+            format!("did not respond like a Prometheus: {found}{status}; {remedy}")
+        }
+        ErrorKind::UrlTooLong(limit) => format!(
+            "was not queried: this query goes in the URL of a GET, which would become longer than {limit} bytes; give fewer \
+             conditions, smaller sets, or a shorter prefix"
+        ),
+        ErrorKind::TooLarge(limit) => {
+            format!("answered with more than {limit} bytes; {}", against_size(circumstances.call_kind))
+        }
+        ErrorKind::TooManyNames(limit) => {
+            format!("answered with more than {limit} names or values; {}", against_size(CallKind::Names))
+        }
+        ErrorKind::TooManyCalls(most) => format!(
+            "was not queried again: a query may make {most} calls; choose a shorter time range or longer buckets"
+        ),
+        ErrorKind::MissingData(why) => format!(
+            "reports missing data ({why}); repair its stores, or set partialResponse in the Connection Details to \"allow\" \
+             to accept such responses"
+        ),
+        ErrorKind::Damaged(why) => format!(
+            "sent samples that cannot be read: {why}; try again; if the error persists, check the proxies and the network \
+             between this mirror and it"
+        ),
+        ErrorKind::NativeHistogram => "returned native histograms instead of numbers".to_owned(),
+        ErrorKind::Api { status, error_type, message } => {
+            format!("refuses the query ({error_type}, HTTP status {status}): {message}")
         }
     }
 }
 
-impl Predicate<'_> {
-    fn write_timeout(&self, f: &mut fmt::Formatter<'_>, waited_ms: u128, whole_ms: u128) -> fmt::Result {
-        // Less is left if other requests, or the mirror itself, used some of the time before.
-        let left = if waited_ms * 10 < whole_ms * 9 {
-            format!("{waited_ms} ms that were left of the ")
-        } else {
-            String::new()
-        };
-        let (so, suggested): (_, &[_]) = match self.circumstances.call_kind {
-            CallKind::Trivial => {
-                ("this query takes almost no time, so ", &["check that it is running, its load, and the network to it"])
-            }
-            CallKind::Evaluation | CallKind::Names => ("", &[]),
-        };
-        let remedies = self.circumstances.against_timeout(suggested, self.words);
-        let before = self.circumstances.before();
-        write!(f, "did not answer within the {left}timeout of {whole_ms} ms{before}; {so}{remedies}")
-    }
+fn timeout(words: Vocabulary<'_>, circumstances: &Circumstances, waited_ms: u128, whole_ms: u128) -> String {
+    // Less is left if other requests, or the mirror itself, used some of the time before.
+    let is_rest = waited_ms * 10 < whole_ms * 9;
+    let left = if is_rest { format!("{waited_ms} ms that were left of the ") } else { String::new() };
+    let (so, suggested): (_, &[_]) = match circumstances.call_kind {
+        CallKind::Trivial => {
+            ("this query takes almost no time, so ", &["check that it is running, its load, and the network to it"])
+        }
+        CallKind::Evaluation | CallKind::Names => ("", &[]),
+    };
+    let (before, remedies) = (circumstances.before(), circumstances.against_timeout(suggested, words));
+    format!("did not answer within the {left}timeout of {whole_ms} ms{before}; {so}{remedies}")
+}
 
-    /// Writes that something else took too long: what it was, what took time before it, and what helps.
-    fn write_late(&self, f: &mut fmt::Formatter<'_>, what: &str, suggested: &[&str]) -> fmt::Result {
-        let remedies = self.circumstances.against_timeout(suggested, self.words);
-        write!(f, "{what}{}; {remedies}", self.circumstances.before())
-    }
-
-    fn write_no_memory(&self, f: &mut fmt::Formatter<'_>, none: NoMemory) -> fmt::Result {
-        const MIB: usize = 1 << 20;
-        let later = match none {
-            NoMemory::InTime { capacity } => {
-                let mib = capacity / MIB;
-                write!(
-                    f,
-                    "has more data for this query than this mirror had free memory for: other queries held the \
-                     {mib} MiB of --memory-budget-mib until the timeout; "
-                )?;
-                Some("try again later")
-            }
-            NoMemory::TooMuch { most } => {
-                write!(f, "has more data for this query than the {} MiB that one query may hold; ", most / MIB)?;
-                None
-            }
-        };
-        let call_kind = self.circumstances.call_kind;
-        let remedies: Vec<&str> = later
-            .into_iter()
-            .chain(self.circumstances.smaller())
-            .chain((call_kind == CallKind::Evaluation).then_some("add a condition on a label"))
-            .chain(["raise --memory-budget-mib of this mirror"])
-            .collect();
-        f.write_str(&any_of(&remedies))
-    }
+fn no_memory(circumstances: &Circumstances, none: NoMemory) -> String {
+    const MIB: usize = 1 << 20;
+    let (than, later) = match none {
+        NoMemory::InTime { capacity } => {
+            let mib = capacity / MIB;
+            let than = format!(
+                "this mirror had free memory for: other queries held the {mib} MiB of --memory-budget-mib until the timeout"
+            );
+            (than, Some("try again later"))
+        }
+        NoMemory::TooMuch { most } => (format!("the {} MiB that one query may hold", most / MIB), None),
+    };
+    let smaller: &[&str] = match circumstances.call_kind {
+        CallKind::Trivial => &[],
+        CallKind::Evaluation => &["choose a shorter time range", "add a condition on a label"],
+        CallKind::Names => &["add a condition or give a longer prefix"],
+    };
+    let remedies = [later.as_slice(), smaller, &["raise --memory-budget-mib of this mirror"]].concat();
+    format!("has more data for this query than {than}; {}", any_of(&remedies))
 }
 
 /// What makes a response smaller.

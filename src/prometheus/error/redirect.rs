@@ -1,13 +1,10 @@
 //! Where a redirect points, and what this says about the configured address. The mirror does not follow redirects.
 
-use std::fmt;
-
 use ureq::http::Uri;
 
 use super::call_context::CallContext;
 use super::vocabulary::Vocabulary;
-use crate::prometheus::access::hosts::host_and_port;
-use crate::prometheus::access::shown_path::{HIDDEN, shown_path};
+use crate::prometheus::access::{HIDDEN, host_and_port, shown_path};
 
 /// What comes between a base URL and the names of the calls.
 const API: &str = "/api/v1/";
@@ -66,11 +63,10 @@ impl Redirect {
         })
     }
 
-    /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, status: u16, words: Vocabulary<'_>) -> fmt::Result {
+    /// The predicate of a sentence whose subject is the upstream.
+    pub(super) fn predicate(&self, status: u16, words: Vocabulary<'_>) -> String {
         if matches!(status, 300 | 304..=306) {
-            return write!(
-                f,
+            return format!(
                 "returned HTTP status {status} without a response to the query; look at the configuration of the proxy in front \
                  of Prometheus"
             );
@@ -82,11 +78,9 @@ impl Redirect {
             }
             Redirect::Elsewhere(None) => "elsewhere".to_owned(),
         };
-        write!(f, "redirects {to} (HTTP status {status}), which is not followed; {}", self.remedy(status, words))?;
-        if to.contains(HIDDEN) {
-            f.write_str("; ... replaces parts that may be secret: see the header Location")?;
-        }
-        Ok(())
+        let hidden = "; ... replaces parts that may be secret: see the header Location";
+        let hidden = if to.contains(HIDDEN) { hidden } else { "" };
+        format!("redirects {to} (HTTP status {status}), which is not followed; {}{hidden}", self.remedy(status, words))
     }
 
     fn remedy(&self, status: u16, words: Vocabulary<'_>) -> String {
@@ -127,20 +121,12 @@ mod tests {
     use super::*;
     use crate::prometheus::upstream::Upstream;
 
-    struct Shown(Redirect, u16);
-
-    impl fmt::Display for Shown {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.write(f, self.1, Vocabulary::default())
-        }
-    }
-
     #[test]
     fn a_redirect_names_the_url_to_give() {
         let give = "; give that address as url";
         let check = |base: &str, status: u16, location: Option<&str>, says: &[&str]| {
             let context = Upstream::at_url(base).unwrap().context();
-            let text = Shown(Redirect::of(location, &context), status).to_string();
+            let text = Redirect::of(location, &context).predicate(status, Vocabulary::default());
             assert!(says.iter().all(|part| text.contains(part)), "{says:?}: {text}");
             assert!(!text.contains("hush") && !text.contains("api/v1") && !text.contains("check host"), "{text}");
             assert_eq!(

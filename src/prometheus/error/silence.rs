@@ -1,6 +1,5 @@
 //! What calls waited for without success, and for how long.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::vocabulary::Vocabulary;
@@ -30,8 +29,8 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
+    /// The predicate of a sentence whose subject is the upstream.
+    pub(super) fn predicate(self, words: Vocabulary<'_>) -> String {
         let Silence { calls, lasted, waited_for } = self;
         let (failed, remedy) = match waited_for {
             WaitedFor::Response => ("were not answered", "check that it is running, and the network to it".to_owned()),
@@ -49,8 +48,7 @@ impl Silence {
                     .to_owned(),
             ),
         };
-        write!(
-            f,
+        format!(
             "was not queried: the last {calls} queries {failed}, for {} ms now; until one is answered, this mirror sends one query \
              at a time; {remedy}",
             lasted.as_millis()

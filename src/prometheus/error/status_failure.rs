@@ -2,8 +2,6 @@
 //!
 //! Owns the table of statuses. An error in Prometheus's envelope takes precedence (`client/response`).
 
-use std::fmt;
-
 use ureq::http::HeaderMap;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
@@ -153,14 +151,14 @@ impl StatusFailure {
         }
     }
 
-    /// Writes the predicate of a sentence whose subject is the upstream.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, words: Vocabulary<'_>) -> fmt::Result {
+    /// The predicate of a sentence whose subject is the upstream.
+    pub(super) fn predicate(&self, words: Vocabulary<'_>) -> String {
         if let StatusMeaning::Redirected(redirect) = &self.meaning {
-            return redirect.write(f, self.status, words);
+            return redirect.predicate(self.status, words);
         }
         let said = self.words.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
         let (what, details) = (self.what(), self.details());
-        write!(f, "{what} (HTTP status {}{details}){said}{}", self.status, self.remedy(words))
+        format!("{what} (HTTP status {}{details}){said}{}", self.status, self.remedy(words))
     }
 
     fn what(&self) -> &'static str {

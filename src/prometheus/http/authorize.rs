@@ -10,12 +10,13 @@ use crate::secret::Secret;
 
 /// A call that is about to be sent.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct UnsignedCall<'a> {
+pub struct UnsignedCall<'a> {
     /// `GET`, `POST` or `PUT`.
-    pub(in crate::prometheus) method: &'static str,
+    pub method: &'static str,
     /// The complete URL with its query.
-    pub(in crate::prometheus) uri: &'a Uri,
-    pub(in crate::prometheus) body: &'a [u8],
+    pub uri: &'a Uri,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 /// Gives calls their credentials.

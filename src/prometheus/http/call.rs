@@ -2,21 +2,18 @@
 
 use super::authorize::Authorize;
 use super::deadline::Deadline;
-use super::form::{Params, form};
 use crate::model::trace::Trace;
-use crate::prometheus::access::address::Address;
+use crate::prometheus::access::Address;
 
 /// What is sent, and how.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::prometheus) enum CallContent<'a> {
-    /// Parameters, by POST as a form.
-    Form(&'a Params),
-    /// A form that is already encoded, by POST.
-    EncodedForm(&'a str),
+    /// Encoded parameters, by POST as a form.
+    Form(&'a str),
     /// An empty body, by PUT.
     EmptyPut,
-    /// Parameters, by GET in the URL.
-    Query(&'a Params),
+    /// Encoded parameters, by GET in the URL; may be empty.
+    Query(&'a str),
     /// The body of a remote read, by POST.
     RemoteRead(&'a [u8]),
 }
@@ -44,13 +41,10 @@ pub(in crate::prometheus) struct OutgoingCall<'a> {
     pub(in crate::prometheus) max_bytes: u64,
 }
 
-/// The URL of a call.
-pub(in crate::prometheus) fn url(target: CallTarget<'_>, path: &str, content: CallContent<'_>) -> String {
+/// The URL of a call with encoded parameters.
+pub(in crate::prometheus) fn url(target: CallTarget<'_>, path: &str, query: &str) -> String {
     let mut url = target.address.endpoint(path);
-    let params = if let CallContent::Query(params) = content { form(params) } else { String::new() };
-    for (part, separator) in
-        [target.url_query, params.as_str()].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"])
-    {
+    for (part, separator) in [target.url_query, query].into_iter().filter(|part| !part.is_empty()).zip(["?", "&"]) {
         url.extend([separator, part]);
     }
     url

@@ -23,8 +23,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector as UreqConnector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::{ConnectFailure, ErrorKind};
 
 use super::connector::{Others, Peer};
 use super::failure::{ConnectError, IN_RESPONSE};
@@ -301,15 +300,16 @@ mod tests {
     use ureq::http::Uri;
 
     use super::*;
-    use crate::prometheus::http::connector::Connector;
+    use crate::prometheus::access::{Allowlist, Authorities};
+    use crate::prometheus::http::SharedTransport;
 
     #[test]
     fn a_connection_shows_no_credentials() {
         const SECRET: &[u8] = b"Authorization: Basic aHVzaA==";
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let connector = Arc::new(Connector::to_everything());
-        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60)).upstream(&uri);
+        let shared = SharedTransport::new(1, Duration::from_secs(60), Authorities::default(), None);
+        let kept = shared.to_given_upstreams(Allowlist::everything()).kept.upstream(&uri);
         let open = kept.open(Instant::now() + Duration::from_secs(5)).unwrap();
         let mut connection = Connection { kept, open, request: UnansweredCall::default() };
         connection.buffers().output()[..SECRET.len()].copy_from_slice(SECRET);

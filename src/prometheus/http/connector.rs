@@ -8,19 +8,15 @@ use std::time::{Duration, Instant};
 use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
-use crate::prometheus::access::allowlist::{Allowlist, Verdict};
-use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::error::ErrorKind;
+use crate::prometheus::access::{Allowlist, Proxy, Verdict, address, host_and_port};
 
 use super::dial::{self, MAX_ADDRESSES};
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::tcp::Tcp;
 use super::tls::Tls;
-use super::tls_failure::of_handshake;
 use super::tunnel;
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::{ConnectFailure, ErrorKind};
 
 /// How long the TLS hello to an address may stay without a response if there are other addresses: at least, at most, and as a part
 /// of the remaining time.
@@ -36,12 +32,8 @@ pub(super) enum ConnectRoute<'c> {
     Through(&'c Proxy),
 }
 
-/// A connection.
-pub(super) struct Opened {
-    pub(super) transport: Box<dyn Transport>,
-    /// The address that it leads to; `None` through a proxy.
-    pub(super) peer: Option<Peer>,
-}
+/// A connection, and the address that it leads to.
+type Connected = (Box<dyn Transport>, Peer);
 
 /// One of the addresses of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,21 +99,21 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to an upstream.
+    /// Opens a connection to an upstream. Also returns the address that it leads to; `None` through a proxy.
     ///
     /// # Errors
     /// Fails if the allow-list refuses the upstream, or if there is no connection before the deadline.
-    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<Opened, ErrorKind> {
+    pub(super) fn open(&self, uri: &Uri, deadline: Instant) -> Result<(Box<dyn Transport>, Option<Peer>), ErrorKind> {
         match self.way_to(uri)? {
             ConnectRoute::Direct { by_address } => {
                 let (transport, peer) = self.secured(&self.tls, uri, deadline, by_address)?;
-                Ok(Opened { transport, peer: Some(peer) })
+                Ok((transport, Some(peer)))
             }
             ConnectRoute::Through(proxy) => {
                 let tunnel = self
                     .tunnel(proxy, uri, deadline)
                     .map_err(|failure| ErrorKind::AtProxy { proxy: proxy.to_string(), failure: Box::new(failure) })?;
-                Ok(Opened { transport: self.secure(&self.tls, uri, tunnel, deadline)?, peer: None })
+                Ok((self.tls.secure(uri, tunnel, deadline)?, None))
             }
         }
     }
@@ -163,13 +155,7 @@ impl Connector {
 
     /// A connection to a host, with TLS if the scheme requires it. If there are other addresses, an address that does not answer
     /// the TLS hello, or closes the connection, is given up.
-    fn secured(
-        &self,
-        tls: &Tls,
-        uri: &Uri,
-        deadline: Instant,
-        by_address: bool,
-    ) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    fn secured(&self, tls: &Tls, uri: &Uri, deadline: Instant, by_address: bool) -> Result<Connected, ErrorKind> {
         let mut closed = 0;
         loop {
             let (connection, peer) = self.connect(uri, deadline, by_address)?;
@@ -177,7 +163,7 @@ impl Connector {
             let patience = deadline.saturating_duration_since(now) / TLS_PATIENCE_PART;
             let given_up = now + patience.clamp(MIN_TLS_PATIENCE, MAX_TLS_PATIENCE);
             let until = if peer.has_others() { deadline.min(given_up) } else { deadline };
-            match self.secure(tls, uri, connection, until) {
+            match tls.secure(uri, connection, until) {
                 Err(ErrorKind::Unconnected(ConnectFailure::TlsSilent { .. })) if until < deadline => {
                     self.note_mute(peer);
                 }
@@ -191,16 +177,17 @@ impl Connector {
     }
 
     /// A TCP connection to one of the allowed addresses of a host. If remembered addresses fail, the name is looked up again.
-    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<(Box<dyn Transport>, Peer), ErrorKind> {
+    fn connect(&self, uri: &Uri, deadline: Instant, by_address: bool) -> Result<Connected, ErrorKind> {
         let (host, port) = host_and_port(uri);
         let connect = |addresses: Vec<SocketAddr>| self.dial(&addresses, deadline).map_err(ErrorKind::Unconnected);
         if let Some(ip) = address(host) {
             return connect(vec![SocketAddr::new(ip, port)]);
         }
         let find = || {
-            let found = self.lookups.find(host, deadline);
-            let found =
-                found.map_err(|failure| ErrorKind::Unconnected(failure.of(host, || self.lookups.servers_seen())))?;
+            let found = self.lookups.find(host, deadline).map_err(|why| {
+                let (name, servers) = (host.to_owned(), Box::new(self.lookups.servers_seen()));
+                ErrorKind::Unconnected(ConnectFailure::NoAddress { name, why, servers })
+            })?;
             let addresses = found.ips.iter().filter(|ip| !by_address || self.allowlist.allows_at(**ip));
             let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).map(|ip| SocketAddr::new(*ip, port)).collect();
             if addresses.is_empty() { Err(ErrorKind::NotAllowed) } else { Ok((addresses, found.are_remembered)) }
@@ -219,7 +206,7 @@ impl Connector {
     }
 
     /// A TCP connection to one of these addresses.
-    fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<(Box<dyn Transport>, Peer), ConnectFailure> {
+    fn dial(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<Connected, ConnectFailure> {
         let now = Instant::now();
         let stream = dial::connect(addresses, |address| self.mute.until_of(*address, now), deadline)?;
         let address = stream.peer_addr().map_err(|error| ConnectFailure::System(error.to_string()))?;
@@ -231,40 +218,5 @@ impl Connector {
             _ => Others::Mute,
         };
         Ok((Tcp::new(stream).boxed(), Peer { address, others }))
-    }
-
-    /// Adds TLS if the scheme requires it.
-    fn secure(
-        &self,
-        tls: &Tls,
-        uri: &Uri,
-        connection: Box<dyn Transport>,
-        deadline: Instant,
-    ) -> Result<Box<dyn Transport>, ErrorKind> {
-        if uri.scheme_str() != Some("https") {
-            return Ok(connection);
-        }
-        let begun = Instant::now();
-        tls.handshake(uri, connection, deadline)
-            .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
-    }
-}
-
-#[cfg(test)]
-impl Connector {
-    /// A connector to any host, with the public authorities.
-    pub(super) fn to_everything() -> Connector {
-        use crate::prometheus::access::{authorities::Authorities, tls_settings::TlsSettings};
-
-        let tls = || Tls::new(TlsSettings::default_config(&Authorities::default()), None);
-        let (lookups, proxy_tls) = (Lookups::new(1), Arc::new(tls()));
-        Connector {
-            allowlist: Allowlist::everything(),
-            proxy: None,
-            lookups,
-            mute: Mute::default(),
-            tls: tls(),
-            proxy_tls,
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::ConnectFailure;
 
 /// How long an attempt runs before the next address is tried beside it (RFC 8305, "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

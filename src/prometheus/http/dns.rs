@@ -11,11 +11,11 @@ mod resolution;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::MutexGuard;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::log;
-use crate::prometheus::error::connect_failure::ServersSeen;
+use crate::prometheus::error::{LookupFailure, ServersSeen};
 use crate::sync::Mutex;
 
 use files::ResolvConf;
@@ -29,16 +29,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 /// How long a name server must stay silent before it counts as silent.
 const MIN_SILENCE: Duration = Duration::from_millis(40);
 
-/// What the name servers say about a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DnsResult {
-    /// Its addresses, at least one.
-    Addresses(Vec<IpAddr>),
-    /// It has no address.
-    NotFound,
-    /// They responded with a failure, or cannot be reached.
-    Failure,
-}
+/// What is found out about a name: its addresses, at least one, or why it has none.
+pub(super) type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// Name servers that the mirror queries itself.
 pub(super) trait DirectQuery: fmt::Debug + Send + Sync {
@@ -49,7 +41,7 @@ pub(super) trait DirectQuery: fmt::Debug + Send + Sync {
     fn servers_seen(&self) -> ServersSeen;
 
     /// Queries the addresses of a name, until an instant or until `is_over` returns true. `None` if there is no response by then.
-    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult>;
+    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome>;
 }
 
 /// The name servers of the system.
@@ -76,7 +68,7 @@ impl NameServers {
     /// Notes which servers have answered. One that has not is silent if another one has answered everything meanwhile.
     fn note(&self, known: &[IpAddr], servers: &[DnsServer], is_answered: bool) {
         let now = Instant::now();
-        let mut seen = self.seen();
+        let mut seen = self.seen.lock();
         seen.retain(|ip, _| known.contains(ip));
         let others_answer = is_answered && servers.iter().any(|server| server.has_answered);
         for DnsServer { address, has_answered, queried_at, .. } in servers {
@@ -94,17 +86,13 @@ impl NameServers {
     }
 
     fn is_silent(&self, server: IpAddr) -> bool {
-        matches!(self.seen().get(&server), Some(Seen::Silent(at)) if is_recent(*at))
-    }
-
-    fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, Seen>> {
-        self.seen.lock()
+        matches!(self.seen.lock().get(&server), Some(Seen::Silent(at)) if is_recent(*at))
     }
 }
 
 impl DirectQuery for NameServers {
     fn resolver_would_wait(&self) -> bool {
-        if self.seen().is_empty() {
+        if self.seen.lock().is_empty() {
             return false;
         }
         let conf = (self.conf)();
@@ -114,16 +102,16 @@ impl DirectQuery for NameServers {
     }
 
     fn servers_seen(&self) -> ServersSeen {
-        let (conf, seen) = ((self.conf)(), self.seen());
+        let (conf, seen) = ((self.conf)(), self.seen.lock());
         let is_answering = |server: &IpAddr| matches!(seen.get(server), Some(Seen::Answering(at)) if is_recent(*at));
         let (answering, silent) = conf.servers.into_iter().partition(is_answering);
         ServersSeen { answering, silent }
     }
 
-    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+    fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome> {
         let in_hosts = files::in_hosts(name);
         if !in_hosts.is_empty() {
-            return Some(DnsResult::Addresses(in_hosts));
+            return Some(Ok(in_hosts.into()));
         }
         let conf = (self.conf)();
         let mut servers = conf.servers.clone();
@@ -138,7 +126,7 @@ impl DirectQuery for NameServers {
         self.note(&conf.servers, &resolution.servers, response.is_some());
         match response {
             // Another source of `nsswitch.conf` may know the name.
-            Some(DnsResult::NotFound) if !files::only_files_and_dns() => None,
+            Some(Err(LookupFailure::NotFound)) if !files::only_files_and_dns() => None,
             other => other,
         }
     }
@@ -179,7 +167,7 @@ mod tests {
     /// that are queried.
     struct SocketServers {
         names: NameServers,
-        queried: Vec<std::sync::Arc<Mutex<Vec<String>>>>,
+        queried: Vec<Arc<Mutex<Vec<String>>>>,
     }
 
     fn name_in(query: &[u8]) -> String {
@@ -196,8 +184,8 @@ mod tests {
         let ResolvConf { servers, .. } = conf();
         let queried = servers.iter().zip(behaviours).map(|(ip, behaviour)| {
             let (socket, behaviour) = (UdpSocket::bind((*ip, port)).unwrap(), *behaviour);
-            let queried = std::sync::Arc::new(Mutex::new(Vec::new()));
-            let noted = std::sync::Arc::clone(&queried);
+            let queried = Arc::new(Mutex::new(Vec::new()));
+            let noted = Arc::clone(&queried);
             std::thread::spawn(move || {
                 let mut packet = [0; MAX_PACKET_BYTES];
                 while let Ok((length, from)) = socket.recv_from(&mut packet) {
@@ -224,7 +212,7 @@ mod tests {
     }
 
     impl SocketServers {
-        fn query(&self, name: &str, within: Duration) -> (Option<DnsResult>, Duration) {
+        fn query(&self, name: &str, within: Duration) -> (Option<LookupOutcome>, Duration) {
             let begun = Instant::now();
             let answer = self.names.query(name, begun + within, &|| false);
             (answer, begun.elapsed())
@@ -243,8 +231,8 @@ mod tests {
         }
     }
 
-    fn found(last: u8) -> Option<DnsResult> {
-        Some(DnsResult::Addresses((1..=last).map(|last| [10, 0, 0, last].into()).collect()))
+    fn found(last: u8) -> Option<LookupOutcome> {
+        Some(Ok((1..=last).map(|last| [10, 0, 0, last].into()).collect()))
     }
 
     #[test]
@@ -279,7 +267,7 @@ mod tests {
         );
         assert_eq!(servers.query("p.m", SECOND * 5).0, found(1));
         assert_eq!(servers.queried(), [["p.m 1", "p.m.a.s 1", "p.m.l 1", "p.m.s 1", "p.m.s 28"]]);
-        assert_eq!(servers.query("q.m", SECOND * 5).0, Some(DnsResult::NotFound));
+        assert_eq!(servers.query("q.m", SECOND * 5).0, Some(Err(LookupFailure::NotFound)));
         assert_eq!(servers.queried(), [["q.m 1", "q.m.a.s 1", "q.m.l 1", "q.m.s 1"]]);
         let (answer, took) = servers.query("x.m", SECOND / 5);
         assert!(answer.is_none() && (SECOND / 5..SECOND).contains(&took), "{took:?}");
@@ -292,7 +280,7 @@ mod tests {
     fn a_server_with_a_failure_is_passed_over_at_once() {
         let conf = || ResolvConf::parse("nameserver 127.53.3.1\nnameserver 127.53.3.2\nnameserver 127.53.3.3");
         let refuses: Behaviour = |_| Some((5, 0));
-        let check = |port: u16, behaviours: &[Behaviour], expected: Option<DnsResult>, least: Duration| {
+        let check = |port: u16, behaviours: &[Behaviour], expected: Option<LookupOutcome>, least: Duration| {
             let (answer, took) = servers(port, conf, behaviours).query("p.example", SECOND);
             assert_eq!(answer, expected, "{port}");
             assert!(took >= least && took < least + SECOND / 5, "{port}: {took:?}");
@@ -300,9 +288,9 @@ mod tests {
         let (good, silent): (Behaviour, Behaviour) = (|_| Some((0, 1)), |_| None);
         check(5_303, &[refuses, good, silent], found(1), Duration::ZERO);
         // Nothing listens at the third address.
-        check(5_304, &[refuses, refuses], Some(DnsResult::Failure), Duration::ZERO);
-        check(5_305, &[], Some(DnsResult::Failure), Duration::ZERO);
-        check(5_306, &[refuses, silent, refuses], Some(DnsResult::Failure), SECOND);
+        check(5_304, &[refuses, refuses], Some(Err(LookupFailure::ServerFails)), Duration::ZERO);
+        check(5_305, &[], Some(Err(LookupFailure::ServerFails)), Duration::ZERO);
+        check(5_306, &[refuses, silent, refuses], Some(Err(LookupFailure::ServerFails)), SECOND);
         check(5_307, &[silent, silent, silent], None, SECOND);
     }
 
@@ -311,7 +299,7 @@ mod tests {
         let conf = || ResolvConf::parse("nameserver 127.53.4.1");
         let servers = servers(5_308, conf, &[|_| None]);
         let (answer, _) = servers.query("localhost", Duration::ZERO);
-        assert!(matches!(answer, Some(DnsResult::Addresses(_))), "{answer:?}");
+        assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
         let begun = Instant::now();
         assert_eq!(servers.names.query("p.example", begun + SECOND * 5, &|| true), None);
         assert!(begun.elapsed() < SECOND);

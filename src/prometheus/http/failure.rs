@@ -6,12 +6,8 @@ use std::io::ErrorKind as Io;
 use ureq::{Error, Timeout};
 
 use super::deadline::Deadline;
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::foreign::Foreign;
-
 use super::tls_failure::of_rustls;
-
-use crate::prometheus::error::connect_failure::ConnectFailure;
+use crate::prometheus::error::{ConnectFailure, ErrorKind, Foreign};
 
 /// An error of the mirror's own resolver and connector, which ureq passes on.
 #[derive(Debug)]
@@ -80,8 +76,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::prometheus::error::circumstances::Circumstances;
-    use crate::prometheus::error::predicate::predicate;
+    use crate::prometheus::error::{Circumstances, predicate};
 
     #[test]
     fn a_failure_has_a_code_and_the_time_of_the_wait() {

@@ -12,23 +12,18 @@ const USUAL_FORM_BYTES: usize = 512;
 /// The parameters of a call, which are in a form (POST) or in the URL (GET).
 pub(in crate::prometheus) type Params = Vec<(&'static str, String)>;
 
-/// Parameters as a form, `name=value&...`. ureq would build a string for each part.
-pub(super) fn form(params: &Params) -> String {
+/// Parameters as a form or as the query of a URL, `name=value&...`. ureq would build a string for each part.
+pub(in crate::prometheus) fn form<N: AsRef<str>>(params: &[(N, String)]) -> String {
     let mut form = String::with_capacity(USUAL_FORM_BYTES);
     for (name, value) in params {
-        let separator = if form.is_empty() { "" } else { "&" };
-        form.extend([separator, name, "="]);
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.extend(utf8_percent_encode(name.as_ref(), RESERVED));
+        form.push('=');
         form.extend(utf8_percent_encode(value, RESERVED));
     }
     form
-}
-
-/// Parameters with any names as the query of a URL, `name=value&...`.
-pub(in crate::prometheus) fn url_query(params: &[(String, String)]) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
-    let pairs: Vec<String> =
-        params.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    pairs.join("&")
 }
 
 #[cfg(test)]
@@ -40,6 +35,6 @@ mod tests {
         let params =
             vec![("query", "{a=\"ä b\",c!=\"&+%\"}".to_owned()), ("time", "1.5".to_owned()), ("empty", String::new())];
         assert_eq!(form(&params), "query=%7Ba%3D%22%C3%A4%20b%22%2Cc%21%3D%22%26%2B%25%22%7D&time=1.5&empty=");
-        assert_eq!(form(&Vec::new()), "");
+        assert_eq!(form::<&str>(&[]), "");
     }
 }

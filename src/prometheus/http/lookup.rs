@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 
 use dns_lookup::LookupErrorKind;
 
-use super::dns::{DirectQuery, DnsResult, NameServers};
-use crate::prometheus::error::connect_failure::{ConnectFailure, ServersSeen};
+use super::dns::{DirectQuery, LookupOutcome, NameServers};
+use crate::prometheus::error::{LookupFailure, ServersSeen};
 use crate::sync::{Condvar, Mutex};
-use state::{Lookup, LookupJob, LookupState, NameEntry, Pending, Standing};
+use state::{Lookup, LookupState, NameEntry, Pending, Standing};
 
 /// A temporary failure that took this long means a silent name server, because the resolver waits at least a second.
 const SILENT_AFTER: Duration = Duration::from_millis(900);
@@ -50,37 +50,6 @@ pub(super) struct Addresses {
     /// Whether they were looked up for an earlier connection and may have changed since.
     pub(super) are_remembered: bool,
 }
-
-/// Why a name has no address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LookupFailure {
-    /// The name server knows no such name, or no address of it.
-    NotFound,
-    /// The name server responds with a failure, or cannot be reached.
-    ServerFails,
-    /// The name server does not answer.
-    ServerSilent,
-    /// Look-ups of other names occupy the threads, and the name server does not answer for this name at once.
-    Busy,
-    /// The system's reason.
-    System(String),
-}
-
-impl LookupFailure {
-    /// The failure of a connection to a host of this name.
-    pub(super) fn of(self, name: &str, servers_seen: impl Fn() -> ServersSeen) -> ConnectFailure {
-        let name = name.to_owned();
-        match self {
-            LookupFailure::NotFound => ConnectFailure::NameNotFound(name),
-            LookupFailure::ServerFails => ConnectFailure::NameServerFails(name),
-            LookupFailure::ServerSilent => ConnectFailure::NameServerSilent { name, servers: servers_seen() },
-            LookupFailure::Busy => ConnectFailure::LookupsBusy { name, servers: servers_seen() },
-            LookupFailure::System(reason) => ConnectFailure::LookupFailed { name, reason },
-        }
-    }
-}
-
-type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
 
 /// The look-ups of this process.
 #[derive(Debug)]
@@ -115,7 +84,7 @@ impl Lookups {
     /// names.
     pub(super) fn find(self: &Arc<Self>, name: &str, deadline: Instant) -> Result<Addresses, LookupFailure> {
         let name = name.to_ascii_lowercase();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let standing = match state.names.get_mut(&name) {
             Some(NameEntry::Known { ips, until }) if Instant::now() < *until => {
                 return Ok(Addresses { ips: Arc::clone(ips), are_remembered: true });
@@ -123,35 +92,34 @@ impl Lookups {
             Some(NameEntry::Pending(pending)) => {
                 pending.waiters += 1;
                 let lookup = Arc::clone(&pending.lookup);
-                return self.await_outcome(state, &name, &lookup, deadline);
+                return self.await_outcome(state, &lookup, deadline);
             }
             Some(NameEntry::Known { .. } | NameEntry::Expired) => Standing::Found,
             None => Standing::New,
         };
-        let lookup = Lookup::new(standing);
+        let lookup = Lookup::new(name, standing);
         if !self.name_servers.resolver_would_wait() {
-            self.begin(&mut state, &name, &lookup)?;
+            self.begin(&mut state, &lookup)?;
         }
         let query_at = lookup.since + if lookup.has_begun() { HEAD_START } else { Duration::ZERO };
         let pending = Pending { lookup: Arc::clone(&lookup), waiters: 1, is_querying: false, query_at };
-        state.names.insert(name.clone(), NameEntry::Pending(pending));
-        self.await_outcome(state, &name, &lookup, deadline)
+        state.names.insert(lookup.name.clone(), NameEntry::Pending(pending));
+        self.await_outcome(state, &lookup, deadline)
     }
 
     /// Forgets the addresses of a name, so that it is looked up again.
     pub(super) fn forget(&self, name: &str) {
-        let (name, mut state) = (name.to_ascii_lowercase(), self.lock());
+        let (name, mut state) = (name.to_ascii_lowercase(), self.state.lock());
         if let Some(entry @ NameEntry::Known { .. }) = state.names.get_mut(&name) {
             *entry = NameEntry::Expired;
         }
     }
 
     /// Starts a look-up by the resolver, if there is a free thread. If not, a name that was found before waits for one.
-    fn begin(self: &Arc<Self>, state: &mut LookupState, name: &str, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
-        let job = (name.to_owned(), Arc::clone(lookup));
+    fn begin(self: &Arc<Self>, state: &mut LookupState, lookup: &Arc<Lookup>) -> Result<(), LookupFailure> {
         if state.have_room(lookup.standing) {
-            let (shared, job) = (Arc::clone(self), job.clone());
-            match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(job)) {
+            let (shared, first) = (Arc::clone(self), Arc::clone(lookup));
+            match thread::Builder::new().name("lookup".to_owned()).spawn(move || shared.work(first)) {
                 Ok(_) => {
                     state.begin(lookup);
                     return Ok(());
@@ -161,8 +129,8 @@ impl Lookups {
                 Err(_) => {}
             }
         }
-        if lookup.standing == Standing::Found && !state.queue.iter().any(|(_, queued)| Arc::ptr_eq(queued, lookup)) {
-            state.queue.push_back(job);
+        if lookup.standing == Standing::Found && !state.queue.iter().any(|queued| Arc::ptr_eq(queued, lookup)) {
+            state.queue.push_back(Arc::clone(lookup));
         }
         Ok(())
     }
@@ -172,7 +140,6 @@ impl Lookups {
     fn await_outcome<'s>(
         self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
-        name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
     ) -> Result<Addresses, LookupFailure> {
@@ -184,11 +151,10 @@ impl Lookups {
                 break outcome.clone();
             }
             let now = Instant::now();
-            let (is_querying, query_at) = state
-                .pending(name, lookup)
-                .map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
+            let (is_querying, query_at) =
+                state.pending(lookup).map_or((false, deadline), |pending| (pending.is_querying, pending.query_at));
             if !is_querying && query_at <= now && now < deadline {
-                state = self.query_name_servers(state, name, lookup, deadline);
+                state = self.query_name_servers(state, lookup, deadline);
                 continue;
             }
             if !is_patient && now >= briefly && state.patient < (self.workers / WORKERS_PER_PATIENT).max(1) {
@@ -197,7 +163,7 @@ impl Lookups {
             }
             let until = if is_patient || is_querying { deadline } else { deadline.min(briefly) };
             if now >= until {
-                state.give_up(name, lookup);
+                state.give_up(lookup);
                 break Err(lookup.failure());
             }
             let until = if is_querying { until } else { until.min(query_at) };
@@ -212,7 +178,6 @@ impl Lookups {
     fn query_name_servers<'s>(
         self: &'s Arc<Self>,
         mut state: MutexGuard<'s, LookupState>,
-        name: &str,
         lookup: &Arc<Lookup>,
         deadline: Instant,
     ) -> MutexGuard<'s, LookupState> {
@@ -220,50 +185,44 @@ impl Lookups {
         state.querying += 1;
         let in_time = now + state.answer_time(self.workers);
         let wanted = if lookup.has_begun() { in_time.max(lookup.since + BRIEFLY) } else { in_time };
-        if let Some(pending) = state.pending(name, lookup) {
+        if let Some(pending) = state.pending(lookup) {
             pending.is_querying = true;
         }
         drop(state);
         let is_over = || lookup.outcome.get().is_some();
-        let response = self.name_servers.query(name, wanted.min(deadline), &is_over);
-        let mut state = self.lock();
+        let response = self.name_servers.query(&lookup.name, wanted.min(deadline), &is_over);
+        let mut state = self.state.lock();
         state.querying -= 1;
-        if let Some(pending) = state.pending(name, lookup) {
+        if let Some(pending) = state.pending(lookup) {
             pending.is_querying = false;
             // If only this request's time was too short, another request may query at once.
             pending.query_at = if deadline < wanted { now } else { Instant::now() + QUERY_AGAIN_AFTER };
         }
         let outcome = match response {
-            Some(DnsResult::Addresses(ips)) => Some(Ok(ips.into())),
-            Some(DnsResult::NotFound) => Some(Err(LookupFailure::NotFound)),
-            Some(DnsResult::Failure) => Some(Err(LookupFailure::ServerFails)),
+            Some(outcome) => Some(outcome),
             None if is_over() => None,
             None => {
                 state.note_unanswered();
-                let begun = if lookup.has_begun() { Ok(()) } else { self.begin(&mut state, name, lookup) };
+                let begun = if lookup.has_begun() { Ok(()) } else { self.begin(&mut state, lookup) };
                 let ends = lookup.standing == Standing::New && !lookup.has_begun() && wanted <= deadline;
                 begun.err().or_else(|| ends.then_some(LookupFailure::Busy)).map(Err)
             }
         };
         if let Some(outcome) = outcome {
-            state.end(name, lookup, outcome);
+            state.end(lookup, outcome);
         }
         self.done.notify_all();
         state
     }
 
-    fn lock(&self) -> MutexGuard<'_, LookupState> {
-        self.state.lock()
-    }
-
     /// Looks up a name, and then the queued ones until the queue is empty.
-    fn work(&self, first: LookupJob) {
+    fn work(&self, first: Arc<Lookup>) {
         let mut next = Some(first);
-        while let Some((name, lookup)) = next {
-            let outcome = (self.resolve)(&name);
-            let mut state = self.lock();
+        while let Some(lookup) = next {
+            let outcome = (self.resolve)(&lookup.name);
+            let mut state = self.state.lock();
             *state.running_of(lookup.standing) -= 1;
-            state.end(&name, &lookup, outcome);
+            state.end(&lookup, outcome);
             next = state.next();
             drop(state);
             self.done.notify_all();
@@ -308,7 +267,7 @@ mod tests {
     /// How name servers respond to direct queries, and whether the resolver would wait for them.
     #[derive(Debug)]
     struct FakeServers {
-        answer: fn(&str) -> Option<DnsResult>,
+        answer: fn(&str) -> Option<LookupOutcome>,
         resolver_would_wait: bool,
     }
 
@@ -321,7 +280,7 @@ mod tests {
             ServersSeen::default()
         }
 
-        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+        fn query(&self, name: &str, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome> {
             let answer = (self.answer)(name);
             while answer.is_none() && Instant::now() < until && !is_over() {
                 thread::sleep(Duration::from_millis(1));
@@ -330,7 +289,7 @@ mod tests {
         }
     }
 
-    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<DnsResult>) -> Arc<Lookups> {
+    fn lookups(resolve: fn(&str) -> LookupOutcome, answer: fn(&str) -> Option<LookupOutcome>) -> Arc<Lookups> {
         Lookups::by(resolve, Box::new(FakeServers { answer, resolver_would_wait: false }), 20)
     }
 
@@ -339,8 +298,8 @@ mod tests {
         lookups(resolve, |_| None)
     }
 
-    fn answered() -> Option<DnsResult> {
-        Some(DnsResult::Addresses(vec![[10, 0, 0, 1].into()]))
+    fn answered() -> Option<LookupOutcome> {
+        Some(Ok([[10, 0, 0, 1].into()].into()))
     }
 
     /// The result for a name within a time, and how long it takes.
@@ -436,8 +395,8 @@ mod tests {
             },
             |name| match name {
                 "answered" => answered(),
-                "unknown" => Some(DnsResult::NotFound),
-                "failing" => Some(DnsResult::Failure),
+                "unknown" => Some(Err(LookupFailure::NotFound)),
+                "failing" => Some(Err(LookupFailure::ServerFails)),
                 _ => None,
             },
         );
@@ -572,14 +531,14 @@ mod tests {
             check("silent", 20, 20 / WORKERS_PER_PATIENT);
             check("found", 10, 10);
         });
-        assert_eq!(lookups.lock().patient, 0);
+        assert_eq!(lookups.state.lock().patient, 0);
     }
 
     #[test]
     fn a_known_name_becomes_new_only_when_it_is_not_found() {
         static FAILURE: Mutex<Option<LookupFailure>> = Mutex::new(None);
         let lookups = unanswered(|_| FAILURE.lock().clone().map_or_else(localhost, Err));
-        let standing = || lookups.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
+        let standing = || lookups.state.lock().names.get("name").map(|entry| matches!(entry, NameEntry::Expired));
         for (failure, expected) in [
             (LookupFailure::ServerSilent, Some(true)),
             (LookupFailure::ServerFails, Some(true)),
@@ -600,6 +559,6 @@ mod tests {
         for nth in 0..MAX_REMEMBERED + 50 {
             lookups.find(&format!("name{nth}"), in_ms(5_000)).unwrap();
         }
-        assert_eq!(lookups.lock().names.len(), MAX_REMEMBERED);
+        assert_eq!(lookups.state.lock().names.len(), MAX_REMEMBERED);
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
@@ -21,7 +20,7 @@ pub(super) struct Mute(Mutex<HashMap<SocketAddr, Instant>>);
 impl Mute {
     /// Notes that an address was mute.
     pub(super) fn note(&self, address: SocketAddr, now: Instant) {
-        let mut until = self.until();
+        let mut until = self.0.lock();
         if until.len() >= MAX_REMEMBERED {
             until.retain(|_, until| now < *until);
         }
@@ -32,21 +31,17 @@ impl Mute {
 
     /// Notes that an address has answered.
     pub(super) fn forget(&self, address: SocketAddr) {
-        self.until().remove(&address);
+        self.0.lock().remove(&address);
     }
 
     /// Until when an address counts as mute, if it does.
     pub(super) fn until_of(&self, address: SocketAddr, now: Instant) -> Option<Instant> {
-        self.until().get(&address).copied().filter(|until| now < *until)
+        self.0.lock().get(&address).copied().filter(|until| now < *until)
     }
 
     /// Whether an address counts as mute.
     pub(super) fn has(&self, address: SocketAddr, now: Instant) -> bool {
         self.until_of(address, now).is_some()
-    }
-
-    fn until(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
-        self.0.lock()
     }
 }
 
@@ -95,6 +90,6 @@ mod tests {
         let later = now + REMEMBERED_FOR;
         mute.note(address(MAX_REMEMBERED), later);
         assert!(mute.has(address(MAX_REMEMBERED), later));
-        assert_eq!(mute.until().len(), 1);
+        assert_eq!(mute.0.lock().len(), 1);
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use ureq::http::response::Parts;
 use ureq::http::{HeaderMap, Response};
 
 use super::deadline::Deadline;
@@ -19,39 +21,43 @@ const VICTORIA_METRICS_HEADER: &str = "X-Server-Hostname";
 /// A response that has begun.
 pub(in crate::prometheus) struct UpstreamResponse {
     pub(in crate::prometheus) status: u16,
-    /// All headers.
     pub(in crate::prometheus) headers: HeaderMap,
-    /// The header `Content-Type`.
-    pub(in crate::prometheus) content_type: Option<String>,
-    /// Whether it has the header in which VictoriaMetrics names the server that responds.
-    pub(in crate::prometheus) is_victoria_metrics: bool,
     pub(in crate::prometheus) body: ResponseBody,
 }
 
 impl UpstreamResponse {
     /// The response to a call that began at `begun`. At most `max_bytes` of its body are read.
-    pub(super) fn new(
-        mut response: Response<ureq::Body>,
+    pub(in crate::prometheus) fn new(
+        response: Response<ureq::Body>,
         begun: Instant,
         deadline: Deadline,
         max_bytes: u64,
     ) -> UpstreamResponse {
-        let headers = std::mem::take(response.headers_mut());
-        let content_type = headers.get("Content-Type").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let has_length = ["Content-Length", "Transfer-Encoding"].iter().any(|name| headers.contains_key(*name));
-        UpstreamResponse {
-            status: response.status().as_u16(),
-            content_type,
-            is_victoria_metrics: headers.contains_key(VICTORIA_METRICS_HEADER),
-            headers,
-            body: ResponseBody {
-                begun,
-                waited: begun.elapsed(),
-                has_length,
-                ..ResponseBody::new(response.into_body(), deadline, max_bytes)
-            },
-        }
+        let (Parts { status, headers, .. }, body) = response.into_parts();
+        let body = ResponseBody {
+            reader: body.into_with_config().limit(max_bytes).reader(),
+            deadline,
+            charged: None,
+            read_bytes: 0,
+            meter: None,
+            begun,
+            waited: begun.elapsed(),
+            has_length: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
+            first: None,
+            has_ended: false,
+        };
+        UpstreamResponse { status: status.as_u16(), headers, body }
     }
+
+    /// Whether it has the header in which VictoriaMetrics names the server that responds.
+    pub(in crate::prometheus) fn is_victoria_metrics(&self) -> bool {
+        self.headers.contains_key(VICTORIA_METRICS_HEADER)
+    }
+}
+
+/// The header `Content-Type`.
+pub(in crate::prometheus) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
 /// The body of a response as it arrives, up to the deadline and a bound on its bytes. A body that is read to its end leaves the
@@ -59,7 +65,9 @@ impl UpstreamResponse {
 pub(in crate::prometheus) struct ResponseBody {
     reader: BodyReader<'static>,
     deadline: Deadline,
-    charged: Option<Charged>,
+    /// The memory that what is decoded of it is charged to.
+    charged: Option<Memory>,
+    read_bytes: usize,
     /// Counts the bytes that are read, if a query is recorded.
     pub(in crate::prometheus) meter: Option<Arc<AtomicU64>>,
     /// When the call began.
@@ -73,36 +81,14 @@ pub(in crate::prometheus) struct ResponseBody {
     has_ended: bool,
 }
 
-/// The memory that the decoded body is charged to.
-struct Charged {
-    memory: Memory,
-    read_bytes: usize,
-}
-
 /// How many bytes of memory each byte of JSON takes at most after decoding, including the reply made of it, roughly. It may be part
 /// of a short name, which is a string of its own.
 const DECODED_BYTES: usize = 3;
 
 impl ResponseBody {
-    pub(in crate::prometheus) fn new(body: ureq::Body, deadline: Deadline, max_bytes: u64) -> ResponseBody {
-        let reader = body.into_with_config().limit(max_bytes).reader();
-        let (begun, waited) = (Instant::now(), Duration::ZERO);
-        ResponseBody {
-            reader,
-            deadline,
-            charged: None,
-            meter: None,
-            begun,
-            waited,
-            has_length: true,
-            first: None,
-            has_ended: false,
-        }
-    }
-
     /// Charges what is decoded of it to the memory of a request.
     pub(in crate::prometheus) fn charge(&mut self, memory: Memory) {
-        self.charged = Some(Charged { memory, read_bytes: 0 });
+        self.charged = Some(memory);
     }
 
     /// Whether it may be a JSON object that ends early because the connection was closed. In HTTP/1.0, only the end of the
@@ -140,9 +126,9 @@ impl Read for ResponseBody {
         if let Some(meter) = &self.meter {
             meter.fetch_add(amount as u64, Ordering::Relaxed);
         }
-        if let Some(Charged { memory, read_bytes }) = &mut self.charged {
-            *read_bytes += amount;
-            memory.hold(*read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
+        self.read_bytes += amount;
+        if let Some(memory) = &self.charged {
+            memory.hold(self.read_bytes * DECODED_BYTES).map_err(io::Error::other)?;
         }
         Ok(amount)
     }
@@ -157,8 +143,9 @@ mod tests {
         let read = |waited_ms: u64| {
             let deadline = Deadline::new(Instant::now(), Duration::ZERO);
             let begun = Instant::now() - Duration::from_millis(100);
-            let body = ResponseBody::new(ureq::Body::builder().data("{}"), deadline, 1 << 20);
-            let mut body = ResponseBody { begun, waited: Duration::from_millis(waited_ms), ..body };
+            let response = Response::new(ureq::Body::builder().data("{}"));
+            let body = UpstreamResponse::new(response, begun, deadline, 1 << 20).body;
+            let mut body = ResponseBody { waited: Duration::from_millis(waited_ms), ..body };
             let read = body.read(&mut [0; 2]);
             read.map_err(|error| body.failure(error))
         };

@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use super::tls::Tls;
 use super::transport::{SharedTransport, Transport};
-use crate::prometheus::access::allowlist::Allowlist;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::ProxyChoice;
-use crate::prometheus::access::secret_source::Unusable;
-use crate::prometheus::access::tls_settings::{TlsMaterial, TlsSettings};
+use crate::prometheus::access::{Allowlist, Authorities, ProxyChoice, TlsMaterial, TlsSettings, Unusable};
 use crate::refreshed::Refreshed;
 use crate::sync::Mutex;
 
 /// Connections that no other upstream shares.
 #[derive(Debug)]
 pub(in crate::prometheus) struct RotatingTransport {
-    transport: Transport,
+    pub(in crate::prometheus) transport: Transport,
     /// TLS with the upstream's own proxy.
     proxy_tls: Option<Arc<Tls>>,
     settings: TlsSettings,
@@ -69,9 +65,5 @@ impl RotatingTransport {
             })
             .into_iter()
             .collect()
-    }
-
-    pub(in crate::prometheus) fn transport(&self) -> &Transport {
-        &self.transport
     }
 }

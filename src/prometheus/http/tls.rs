@@ -13,10 +13,12 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::time::Instant as UreqInstant;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-use crate::prometheus::access::address::unbracketed;
+use crate::prometheus::access::unbracketed;
+use crate::prometheus::error::ErrorKind;
 use crate::sync::Current;
 
 use super::tcp::{INPUT_BYTES, OUTPUT_BYTES};
+use super::tls_failure::of_handshake;
 use super::ureq_time::until;
 
 /// A TLS configuration, which can be replaced.
@@ -39,11 +41,25 @@ impl Tls {
         self.config.set(config);
     }
 
-    /// Adds TLS to a connection.
+    /// Adds TLS to a connection, if the scheme requires it.
     ///
     /// # Errors
     /// Fails if the handshake fails or does not end before the deadline.
-    pub(super) fn handshake(
+    pub(super) fn secure(
+        &self,
+        uri: &Uri,
+        connection: Box<dyn Transport>,
+        deadline: Instant,
+    ) -> Result<Box<dyn Transport>, ErrorKind> {
+        if uri.scheme_str() != Some("https") {
+            return Ok(connection);
+        }
+        let begun = Instant::now();
+        self.handshake(uri, connection, deadline)
+            .map_err(|error| ErrorKind::Unconnected(of_handshake(error, begun.elapsed().as_millis())))
+    }
+
+    fn handshake(
         &self,
         uri: &Uri,
         connection: Box<dyn Transport>,

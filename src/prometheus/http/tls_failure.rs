@@ -4,8 +4,7 @@ use std::io;
 
 use ureq::Error;
 
-use crate::prometheus::error::connect_failure::ConnectFailure;
-use crate::prometheus::error::tls_failure::TlsFailure;
+use crate::prometheus::error::{ConnectFailure, TlsFailure};
 
 /// The meaning of a failed handshake, after a wait of `waited_ms`.
 pub(super) fn of_handshake(error: Error, waited_ms: u128) -> ConnectFailure {

@@ -15,18 +15,13 @@ use super::call::{CallContent, OutgoingCall, url};
 use super::connection::Keep;
 use super::connector::Connector;
 use super::failure::{ConnectError, failure};
-use super::form::form;
 use super::lookup::Lookups;
 use super::mute::Mute;
 use super::response::UpstreamResponse;
 use super::tls::Tls;
 use super::tunnel::USER_AGENT;
 use crate::model::trace::Trace;
-use crate::prometheus::access::address::Address;
-use crate::prometheus::access::allowlist::Allowlist;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::access::{Address, Allowlist, Authorities, Proxy, TlsSettings};
 use crate::prometheus::error::ErrorKind;
 
 /// The status of a server that has waited too long for a call.
@@ -43,7 +38,7 @@ pub(in crate::prometheus) const ANY_PATIENCE: Duration = Duration::from_secs(3_6
 pub(in crate::prometheus) struct Transport {
     agent: Agent,
     connector: Arc<Connector>,
-    kept: Keep,
+    pub(super) kept: Keep,
 }
 
 /// What the transports of all upstreams share.
@@ -147,22 +142,20 @@ impl Transport {
         if deadline.remaining().is_zero() {
             return Err(ErrorKind::NoTimeLeft(deadline.whole_ms()));
         }
-        let form_of_params = if let CallContent::Form(params) = content { form(params) } else { String::new() };
-        let (method, body) = match content {
-            CallContent::Form(_) => ("POST", form_of_params.as_bytes()),
-            CallContent::EncodedForm(form) => ("POST", form.as_bytes()),
-            CallContent::RemoteRead(body) => ("POST", body),
-            CallContent::EmptyPut => ("PUT", [].as_slice()),
-            CallContent::Query(_) => ("GET", [].as_slice()),
+        let (method, query, body) = match content {
+            CallContent::Form(form) => ("POST", "", form.as_bytes()),
+            CallContent::RemoteRead(body) => ("POST", "", body),
+            CallContent::EmptyPut => ("PUT", "", [].as_slice()),
+            CallContent::Query(query) => ("GET", query, [].as_slice()),
         };
         // ureq would panic at a URL that is too long.
-        let uri = Uri::try_from(url(target, path, content)).map_err(|_| ErrorKind::Unsent)?;
+        let uri = Uri::try_from(url(target, path, query)).map_err(|_| ErrorKind::Unsent)?;
         let credentials = target.credentials.headers(&UnsignedCall { method, uri: &uri, body }, deadline)?;
         let time = Some(deadline.remaining());
         let post =
             |kind: &str| prepared(self.agent.post(&uri), &credentials, trace, time, max_idle_age).content_type(kind);
         let sent = match content {
-            CallContent::Form(_) | CallContent::EncodedForm(_) => post("application/x-www-form-urlencoded").send(body),
+            CallContent::Form(_) => post("application/x-www-form-urlencoded").send(body),
             CallContent::RemoteRead(_) => post("application/x-protobuf")
                 .header("Content-Encoding", "snappy")
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")

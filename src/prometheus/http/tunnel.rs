@@ -12,10 +12,8 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::time::Instant as UreqInstant;
 use ureq::unversioned::transport::{Transport, TransportAdapter};
 
-use crate::prometheus::access::hosts::host_and_port;
-use crate::prometheus::access::proxy::Proxy;
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::foreign::Foreign;
+use crate::prometheus::access::{Proxy, host_and_port};
+use crate::prometheus::error::{ErrorKind, Foreign};
 
 use super::failure::untimed;
 use super::ureq_time::until;

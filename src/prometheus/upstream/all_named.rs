@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use crate::file::{self, Unreadable};
+use crate::file;
 use crate::refreshed::Refreshed;
 
 use super::Upstream;
 use super::named::NamedUpstream;
-use crate::prometheus::access::secret_source::Unusable;
+use crate::prometheus::access::Unusable;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
-use crate::prometheus::http::transport::SharedTransport;
+use crate::prometheus::http::SharedTransport;
 use crate::prometheus::upstreams_file::definition::{self, Definition};
 use crate::sync::Current;
 
@@ -33,43 +33,25 @@ pub(in crate::prometheus) struct Upstreams {
 #[derive(Debug)]
 pub struct BadUpstreamsFile {
     path: PathBuf,
-    reason: Box<UpstreamsFileFault>,
-}
-
-#[derive(Debug)]
-enum UpstreamsFileFault {
-    Unreadable(Unreadable),
-    Bad(String),
-    /// A value that the upstream of this name cannot be created with.
-    Unusable(String, Unusable),
-    /// A changed value that the upstream of this name cannot be reloaded with. Its line may have changed since the upstream was
-    /// created.
-    NoLonger(String, Unusable),
+    text: String,
 }
 
 impl fmt::Display for BadUpstreamsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the upstreams file {}", self.path.display())?;
-        match &*self.reason {
-            UpstreamsFileFault::Unreadable(why) => {
-                write!(f, " {why}; {} (--upstreams-file, or UPSTREAMS_FILE)", why.remedy())
-            }
-            UpstreamsFileFault::Bad(what) => write!(f, ", {what}"),
-            UpstreamsFileFault::Unusable(name, bad) => write!(f, ", upstream {name}, line {}: {bad}", bad.line()),
-            UpstreamsFileFault::NoLonger(name, bad) => write!(f, ", upstream {name}: {bad}"),
-        }
+        f.write_str(&self.text)
     }
 }
 
 impl std::error::Error for BadUpstreamsFile {}
 
 impl BadUpstreamsFile {
+    fn new(path: &Path, what: &str) -> BadUpstreamsFile {
+        BadUpstreamsFile { path: path.to_owned(), text: format!("the upstreams file {}{what}", path.display()) }
+    }
+
     /// The file to correct: this one, or one that it names.
     pub fn path(&self) -> &Path {
-        match &*self.reason {
-            UpstreamsFileFault::NoLonger(_, bad) => bad.file().unwrap_or(&self.path),
-            _ => &self.path,
-        }
+        &self.path
     }
 }
 
@@ -99,9 +81,13 @@ impl Upstreams {
         });
         let current = self.current();
         let named = current.iter().map(|upstream| {
-            let name = || upstream.definition.name.clone();
-            let refreshed = upstream.refresh(&self.shared.authorities);
-            refreshed.map_troubles(|bad| of_file(path, UpstreamsFileFault::NoLonger(name(), bad.of_named())))
+            // The line of the value may have changed since the upstream was created.
+            let no_longer = |bad: Unusable| {
+                let to_correct = bad.file.as_deref().unwrap_or(path).to_owned();
+                let what = format!(", upstream {}: {}", upstream.definition.name, bad.of_named());
+                BadUpstreamsFile { path: to_correct, ..BadUpstreamsFile::new(path, &what) }
+            };
+            upstream.refresh(&self.shared.authorities).map_troubles(no_longer)
         });
         iter::once(own.into()).chain(named).collect()
     }
@@ -117,7 +103,9 @@ impl Upstreams {
                 None => {
                     let name = definition.name.clone();
                     let made = NamedUpstream::new(definition, &self.shared, &self.aws);
-                    now.push(Arc::new(made.map_err(|bad| of_file(path, UpstreamsFileFault::Unusable(name, bad)))?));
+                    now.push(Arc::new(made.map_err(|bad| {
+                        BadUpstreamsFile::new(path, &format!(", upstream {name}, line {}: {bad}", bad.place.line))
+                    })?));
                 }
             }
         }
@@ -163,14 +151,11 @@ impl Upstreams {
     }
 }
 
-fn of_file(path: &Path, reason: UpstreamsFileFault) -> BadUpstreamsFile {
-    BadUpstreamsFile { path: path.to_owned(), reason: Box::new(reason) }
-}
-
 /// Reads the file by its path each time, because a mounted Secret is replaced by renaming.
 fn read(path: &Path) -> Result<Vec<Definition>, BadUpstreamsFile> {
-    let text =
-        file::read_text(path, MAX_FILE_BYTES).map_err(|why| of_file(path, UpstreamsFileFault::Unreadable(why)))?;
+    let bad = |what: String| BadUpstreamsFile::new(path, &what);
+    let text = file::read_text(path, MAX_FILE_BYTES)
+        .map_err(|why| bad(format!(" {} (--upstreams-file, or UPSTREAMS_FILE)", why.with_remedy())))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    definition::parse(&text, folder).map_err(|what| of_file(path, UpstreamsFileFault::Bad(what)))
+    definition::parse(&text, folder).map_err(|what| bad(format!(", {what}")))
 }

@@ -12,20 +12,14 @@ use crate::refreshed::Refreshed;
 
 use super::replicas::{Change, Probed, Replicas};
 use super::trivial_query;
-use crate::prometheus::access::address::Address;
-use crate::prometheus::access::authorities::Authorities;
-use crate::prometheus::access::proxy::ProxyChoice;
-use crate::prometheus::access::secret_source::{LiveSecret, SecretSource, Unusable};
-use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::access::{Address, Authorities, LiveSecret, ProxyChoice, SecretSource, TlsSettings, Unusable};
 use crate::prometheus::credentials::aws::SigV4;
 use crate::prometheus::credentials::aws::environment::AwsEnvironment;
 use crate::prometheus::credentials::named::{NamedCredentials, Scheme};
 use crate::prometheus::credentials::oauth2::OAuth2;
-use crate::prometheus::http::call::CallTarget;
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
-use crate::prometheus::http::transport::{ANY_PATIENCE, SharedTransport, Transport};
+use crate::prometheus::http::{
+    ANY_PATIENCE, CallTarget, Deadline, RotatingTransport, SharedTransport, Transport, form,
+};
 use crate::prometheus::upstreams_file::definition::{CredentialsDefinition, Definition};
 
 /// How long connecting to a replica may take, as there are others.
@@ -82,7 +76,7 @@ impl NamedUpstream {
         let transport = RotatingTransport::new(definition.tls.clone(), &definition.proxy, shared, connect_patience)?;
         Ok(NamedUpstream {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            url_query: url_query(&definition.query_parameters),
+            url_query: form(&definition.query_parameters),
             credentials: credentials(&definition, shared, aws)?,
             transport,
             replicas: Replicas::new(definition.addresses.len()),
@@ -169,14 +163,12 @@ impl NamedUpstream {
         matches!(self.credentials.scheme, Scheme::SigV4(_))
     }
 
-    /// The address of a replica; of the first one if there is no such replica.
     pub(super) fn address(&self, replica: usize) -> &Address {
-        let addresses = &self.definition.addresses;
-        addresses.get(replica).unwrap_or(&addresses[0])
+        &self.definition.addresses[replica]
     }
 
     pub(super) fn transport(&self) -> &Transport {
-        self.transport.transport()
+        &self.transport.transport
     }
 }
 

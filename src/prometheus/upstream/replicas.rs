@@ -1,7 +1,6 @@
 //! Which of several replicas of a Prometheus to query: the first that answers, as long as it does.
 
 use std::cmp::Ordering;
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
@@ -65,14 +64,14 @@ impl Replicas {
 
     /// The replica to query. A query makes sure that it is probed for some time.
     pub(super) fn current(&self, now: Instant) -> usize {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.last_query_at = Some(now);
         state.current
     }
 
     /// Notes that a replica has failed by its own fault. If it is the current one, the next one that does not fail takes its place.
     pub(super) fn failed(&self, replica: usize) -> Option<Change> {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.replicas.get_mut(replica)?.is_down = true;
         state.fail(replica)
     }
@@ -81,7 +80,7 @@ impl Replicas {
     /// the current one has left a probe without a response, all of them, so that it is known which can take its place. The current
     /// one comes last.
     pub(super) fn to_probe(&self, now: Instant) -> Vec<usize> {
-        let state = self.state();
+        let state = self.0.lock();
         let is_in_use = state.last_query_at.is_some_and(|last| now.saturating_duration_since(last) < IN_USE);
         let is_in_doubt = is_in_use && state.failed_probes > 0;
         let is_wanted = |nth: &usize| match nth.cmp(&state.current) {
@@ -96,7 +95,7 @@ impl Replicas {
 
     /// Notes the result of a probe.
     pub(super) fn probed(&self, replica: usize, found: Probed, now: Instant) -> Option<Change> {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let is_current = replica == state.current;
         let probed = state.replicas.get_mut(replica)?;
         if found != Probed::Answering {
@@ -124,10 +123,6 @@ impl Replicas {
         }
         let is_proven = replica < state.current && now.saturating_duration_since(since) >= PROVEN;
         (is_proven || state.replicas[state.current].is_failing).then(|| state.change(replica))
-    }
-
-    fn state(&self) -> MutexGuard<'_, ReplicasState> {
-        self.0.lock()
     }
 }
 

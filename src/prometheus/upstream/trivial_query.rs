@@ -2,10 +2,7 @@
 
 use crate::model::trace::Trace;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, CallTarget, OutgoingCall};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::response::UpstreamResponse;
-use crate::prometheus::http::transport::Transport;
+use crate::prometheus::http::{CallContent, CallTarget, Deadline, OutgoingCall, Transport, UpstreamResponse};
 
 /// The query.
 pub const TRIVIAL_QUERY: &str = "1";
@@ -23,7 +20,7 @@ pub(in crate::prometheus) fn send(
     deadline: Deadline,
     trace: Option<&Trace>,
 ) -> Result<UpstreamResponse, ErrorKind> {
-    let params = vec![("query", TRIVIAL_QUERY.to_owned())];
-    let (path, content) = ("/api/v1/query", CallContent::Query(&params));
+    let query = format!("query={TRIVIAL_QUERY}");
+    let (path, content) = ("/api/v1/query", CallContent::Query(&query));
     transport.send(OutgoingCall { target, path, content, deadline, trace, max_bytes: MAX_BYTES })
 }

@@ -11,10 +11,7 @@ use std::time::Duration;
 use ureq::http::HeaderName;
 
 use crate::model::query::{NanInterpretation, PartialResponse};
-use crate::prometheus::access::address::{Address, BaseUrl};
-use crate::prometheus::access::proxy::ProxyChoice;
-use crate::prometheus::access::secret_source::{FilePlace, SecretSource};
-use crate::prometheus::access::tls_settings::TlsSettings;
+use crate::prometheus::access::{Address, BaseUrl, FilePlace, ProxyChoice, SecretSource, TlsSettings};
 use crate::secret::Secret;
 
 use super::fields::{BadField, FileField, FileFields};
@@ -248,10 +245,8 @@ mod tests {
     use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::prometheus::access::proxy::Proxy;
-    use crate::prometheus::access::secret_source::SecretForm::{HeaderValue, Line, Pem};
-    use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin};
-    use crate::prometheus::access::tls_settings::TlsVersion;
+    use crate::prometheus::access::SecretForm::{HeaderValue, Line, Pem};
+    use crate::prometheus::access::{Proxy, SecretForm, SecretOrigin, TlsVersion};
 
     fn parsed(yaml: &str) -> Result<Vec<Definition>, String> {
         parse(yaml, Path::new("/etc/mirror"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::duration;
 use crate::nearest::nearest;
-use crate::prometheus::access::secret_source::FilePlace;
+use crate::prometheus::access::FilePlace;
 use crate::secret::Secret;
 
 use super::yaml::{Node, YamlKey, YamlValue};

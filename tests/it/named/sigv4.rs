@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use prometheusmirror::internals::{ToSign, sign};
+use prometheusmirror::internals::{AwsKeys, Scope, UnsignedCall, signature};
+use prometheusmirror::secret::Secret;
 use serde_json::{Value, json};
 
 use super::{Files, named, one, verdict};
@@ -448,16 +449,13 @@ fn any_request_is_signed_as_botocore_does_it() {
         let (url, body) = (format!("https://{host}{path}{query}"), text(&VALUES, 40));
         let token = (nth % 3 == 0).then_some("to/ken+=");
         let method = ["GET", "POST", "PUT"][nth as usize % 3];
-        let request = ToSign {
-            method,
-            url: &url,
-            body: body.as_bytes(),
-            keys: ("AKID", SECRET_KEY, token),
-            scope: (["eu-west-1", "us-gov-east-1"][nth as usize % 2], ["aps", "sts"][nth as usize % 2]),
-        };
+        let call = UnsignedCall { method, uri: &url.parse().unwrap(), body: body.as_bytes() };
+        let (access_key, secret_key) = ("AKID".to_owned(), Secret::new(SECRET_KEY));
+        let keys = AwsKeys { access_key, secret_key, session_token: token.map(Secret::new) };
+        let (region, service) = [("eu-west-1", "aps"), ("us-gov-east-1", "sts")][nth as usize % 2];
         let at = UNIX_EPOCH + Duration::from_secs(1_000_000_000 + nth * 1_234_567);
-        let headers = sign(&request, at).unwrap_or_else(|| panic!("{url}"));
-        let header = |name: &str| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str());
+        let headers = signature(&call, &keys, Scope { region, service }, at);
+        let header = |name: &str| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.reveal());
         asked.push(json!({
             "method": method,
             "url": url,
@@ -466,8 +464,8 @@ fn any_request_is_signed_as_botocore_does_it() {
             "access_key": "AKID",
             "secret_key": SECRET_KEY,
             "token": token,
-            "region": request.scope.0,
-            "service": request.scope.1,
+            "region": region,
+            "service": service,
         }));
         signed.push((url.clone(), header("authorization").unwrap().to_owned()));
     }

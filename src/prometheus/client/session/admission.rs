@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use super::Session;
 use crate::prometheus::client::health::Admission;
-use crate::prometheus::error::ErrorKind;
-use crate::prometheus::error::silence::{Silence, WaitedFor};
+use crate::prometheus::error::{ErrorKind, Silence, WaitedFor};
 use crate::prometheus::upstream::trivial_query;
 
 impl Session<'_> {

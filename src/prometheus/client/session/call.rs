@@ -11,13 +11,9 @@ use crate::prometheus::client::MAX_CALLS;
 use crate::prometheus::client::recording::CallRecord;
 use crate::prometheus::client::response::{NoData, interpret, missing_data};
 use crate::prometheus::decode::envelope::Envelope;
-use crate::prometheus::decode::json::{Json, Undecoded};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::shortened::{logged, shortened};
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::Params;
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::decode::json::{Decoded, Json};
+use crate::prometheus::error::{CallKind, Error, ErrorKind, logged, shortened};
+use crate::prometheus::http::{Deadline, Params, UpstreamResponse};
 
 /// How many bytes of memory each byte of a query uses while it is sent: it is copied, and percent-encoded in a form.
 const QUERY_BYTES: usize = 6;
@@ -43,15 +39,11 @@ pub(super) struct ApiCall<'a> {
 pub(super) struct OngoingCall {
     endpoint: &'static str,
     call_kind: CallKind,
-    path: String,
-    query: Option<String>,
     started: Instant,
     /// How long the request had waited for memory before the call.
     waited_for_memory: Duration,
-    /// Its time parameters, if it is recorded.
-    pub(super) times: Params,
-    /// The HTTP status, once the response has begun.
-    status: Option<u16>,
+    /// What is known of it so far; its time parameters only if it is recorded.
+    pub(super) record: CallRecord,
     /// Counts the bytes of the response, if it is recorded.
     meter: Option<Arc<AtomicU64>>,
 }
@@ -59,7 +51,7 @@ pub(super) struct OngoingCall {
 impl OngoingCall {
     /// Notes that the response has begun.
     pub(super) fn begin_response(&mut self, response: &mut UpstreamResponse) {
-        self.status = Some(response.status);
+        self.record.status = Some(response.status);
         response.body.meter.clone_from(&self.meter);
     }
 }
@@ -69,7 +61,7 @@ impl Session<'_> {
     pub(super) fn call<T>(
         &mut self,
         request: ApiCall<'_>,
-        take_data: impl FnMut(&mut Json<'_>) -> Result<T, Undecoded>,
+        take_data: impl FnMut(&mut Json<'_>) -> Decoded<T>,
     ) -> Result<Option<T>, Error> {
         let (context, memory) = (self.upstream.context(), self.memory.clone());
         let data = self.call_with(request, |mut response| {
@@ -111,12 +103,12 @@ impl Session<'_> {
     ) -> Result<(OngoingCall, Result<UpstreamResponse, ErrorKind>), Error> {
         let mut call = self.begin(request.endpoint, request.path, request.query, request.call_kind)?;
         if self.recording.is_some() {
-            call.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
+            call.record.times = request.params.iter().filter(|(name, _)| TIMES.contains(name)).cloned().collect();
         }
         let mut response = self.send(request);
         if let Ok(response) = &mut response {
             call.begin_response(response);
-            if response.is_victoria_metrics && !self.is_victoria_metrics() {
+            if response.is_victoria_metrics() && !self.is_victoria_metrics() {
                 self.client.victoria_metrics.add(&self.upstream, Instant::now());
             }
         }
@@ -161,18 +153,8 @@ impl Session<'_> {
         let waited_for_memory = self.memory.waited();
         self.before.calls = Some((self.calls, self.waited_for_calls.as_millis()));
         let meter = self.recording.as_ref().map(|_| Arc::default());
-        let (path, query) = (path.to_owned(), query.map(logged));
-        Ok(OngoingCall {
-            endpoint,
-            call_kind,
-            path,
-            query,
-            started: Instant::now(),
-            waited_for_memory,
-            times: Vec::new(),
-            status: None,
-            meter,
-        })
+        let record = CallRecord { path: path.to_owned(), query: query.map(logged), ..CallRecord::default() };
+        Ok(OngoingCall { endpoint, call_kind, started: Instant::now(), waited_for_memory, record, meter })
     }
 
     /// Ends a call: counts, logs and records it.
@@ -193,25 +175,15 @@ impl Session<'_> {
         log::debug(|| {
             log::Line::new("upstream")
                 .text("upstream", self.upstream.name())
-                .text("path", &call.path)
-                .text("promql", call.query.as_deref().unwrap_or_default())
+                .text("path", &call.record.path)
+                .text("promql", call.record.query.as_deref().unwrap_or_default())
                 .millis("duration_ms", took)
                 .text("error", failure.map(|kind| self.told(kind, call.call_kind)).unwrap_or_default())
         });
         if let Some(recording) = &mut self.recording {
-            let OngoingCall { path, query, times, status, meter, .. } = call;
-            recording.calls.push(CallRecord {
-                replica: self.upstream.replica().map(str::to_owned),
-                path,
-                query,
-                times,
-                status,
-                outcome,
-                took,
-                bytes: meter.map_or(0, |meter| meter.load(Ordering::Relaxed)),
-                series: None,
-                samples: None,
-            });
+            let replica = self.upstream.replica().map(str::to_owned);
+            let bytes = call.meter.map_or(0, |meter| meter.load(Ordering::Relaxed));
+            recording.calls.push(CallRecord { replica, outcome, took, bytes, ..call.record });
         }
     }
 }

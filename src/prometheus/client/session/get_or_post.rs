@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::Session;
 use super::call::ApiCall;
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::call::{CallContent, OutgoingCall, url};
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, form, url};
 
 /// The most bytes of a JSON response: 32 MiB, enough for a million samples.
 const MAX_JSON_BYTES: u64 = 32 << 20;
@@ -19,9 +18,12 @@ impl Session<'_> {
     /// Sends a call, by GET if the upstream refuses POST, as some read-only proxies do. Returns when the response begins.
     pub(super) fn send(&self, request: &ApiCall<'_>) -> Result<UpstreamResponse, ErrorKind> {
         let ApiCall { path, params, deadline, .. } = request;
+        let params = &form(params);
         let send = |content| {
             let (target, deadline) = (self.upstream.target(), *deadline);
-            if matches!(content, CallContent::Query(_)) && url(target, path, content).len() > MAX_URL_BYTES {
+            if let CallContent::Query(query) = content
+                && url(target, path, query).len() > MAX_URL_BYTES
+            {
                 return Err(ErrorKind::UrlTooLong(MAX_URL_BYTES));
             }
             self.transport().send(OutgoingCall {

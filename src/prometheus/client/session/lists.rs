@@ -8,10 +8,8 @@ use crate::model::texts::Texts;
 use crate::prometheus::client::params::{is_read_as_escaped, narrowing, path_segment};
 use crate::prometheus::decode::json::Decode;
 use crate::prometheus::decode::lists::{self, BoundedTexts};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::call::{CallContent, url};
-use crate::prometheus::http::form::Params;
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
+use crate::prometheus::http::{Params, form, url};
 
 /// The most names or values in a list: far more than a person can choose from, and few enough for every worker to hold as many in
 /// memory.
@@ -42,7 +40,7 @@ impl Session<'_> {
         let params = narrowing(selector, start_ms, end_ms);
         let in_url = [&params[..], &self.partial_params()].concat();
         if let Some(selector) = selector
-            && url(self.upstream.target(), &path, CallContent::Query(&in_url)).len() > MAX_URL_BYTES
+            && url(self.upstream.target(), &path, &form(&in_url)).len() > MAX_URL_BYTES
         {
             return self.label_values_of_series(label, selector, params);
         }

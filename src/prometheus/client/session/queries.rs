@@ -7,9 +7,8 @@ use crate::model::sample::SeriesSet;
 use crate::prometheus::client::params::{seconds, step};
 use crate::prometheus::decode::envelope::{QueryResult, ResultType};
 use crate::prometheus::decode::json::Decode;
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::form::Params;
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
+use crate::prometheus::http::Params;
 
 impl Session<'_> {
     /// Evaluates an expression at a time in milliseconds since the epoch (`None`: the upstream's current time). Returns the result

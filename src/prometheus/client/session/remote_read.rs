@@ -10,10 +10,8 @@ use crate::prometheus::client::params::seconds;
 use crate::prometheus::client::response;
 use crate::prometheus::client::sample_query::SampleQuery;
 use crate::prometheus::decode::remote_read::{self, ReadFailure};
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
-use crate::prometheus::http::call::{CallContent, OutgoingCall};
-use crate::prometheus::http::response::UpstreamResponse;
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
+use crate::prometheus::http::{CallContent, OutgoingCall, UpstreamResponse, content_type};
 
 /// The endpoint of remote read in the metrics, and its path.
 const READ: &str = "read";
@@ -59,7 +57,7 @@ impl Session<'_> {
         let SampleQuery { promql, metric, label_patterns, range } = *query;
         let mut call = self.begin(READ, READ_PATH, Some(promql), CallKind::Evaluation)?;
         if self.recording.is_some() {
-            call.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
+            call.record.times = vec![("start", seconds(range.start)), ("end", seconds(range.end))];
         }
         let body = remote_read::request(metric, label_patterns, range.start, range.end);
         let outgoing = OutgoingCall {
@@ -88,8 +86,8 @@ impl Session<'_> {
 
 /// Passes the samples of a streamed response to a sink.
 fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl SampleSink) -> Result<RemoteRead, ErrorKind> {
-    let UpstreamResponse { status, headers, content_type, mut body, .. } = response;
-    let is_streamed = content_type.is_some_and(|content_type| content_type.starts_with(STREAMED));
+    let UpstreamResponse { status, headers, mut body } = response;
+    let is_streamed = content_type(&headers).is_some_and(|content_type| content_type.starts_with(STREAMED));
     if status != 200 || !is_streamed {
         // The connection can be reused after a short body is read to its end. An unreadable body does not matter.
         let _ = io::copy(&mut body.take(MAX_REFUSAL_BYTES), &mut io::sink());
@@ -100,10 +98,10 @@ fn streamed(response: UpstreamResponse, range: TimeRange, sink: &mut impl Sample
         return Err(ErrorKind::Encoded(encoding));
     }
     match remote_read::decode(&mut body, range, sink) {
-        Ok(_) => Ok(RemoteRead::Read),
+        Ok(()) => Ok(RemoteRead::Read),
         Err(ReadFailure::Unsorted) => Ok(RemoteRead::OutOfOrder),
         Err(ReadFailure::NativeHistogram) => Err(ErrorKind::NativeHistogram),
         Err(ReadFailure::Unread(error)) => Err(body.failure(error)),
-        Err(damaged @ (ReadFailure::Broken(_) | ReadFailure::TooLong)) => Err(ErrorKind::Damaged(damaged.to_string())),
+        Err(ReadFailure::Broken(why)) => Err(ErrorKind::Damaged(why.to_owned())),
     }
 }

@@ -12,8 +12,7 @@ use crate::prometheus::client::recording::{ReadRecorder, Tee};
 use crate::prometheus::client::response::interpret;
 use crate::prometheus::client::sample_query::{SampleQuery, SamplesRead};
 use crate::prometheus::decode::envelope;
-use crate::prometheus::error::circumstances::CallKind;
-use crate::prometheus::error::{Error, ErrorKind};
+use crate::prometheus::error::{CallKind, Error, ErrorKind};
 
 impl Session<'_> {
     /// Reads samples: by remote read, or by a range selector if the upstream has no remote read. `new_sink` creates the sink that
@@ -80,7 +79,7 @@ impl Session<'_> {
         let context = self.upstream.context();
         let taken = self.call_with(request, |response| {
             // VictoriaMetrics does not store NaN, and shows the end of a series as NaN.
-            let are_nan_stale = response.is_victoria_metrics;
+            let are_nan_stale = response.is_victoria_metrics();
             interpret(response, context, |json| envelope::take_samples(json, range, are_nan_stale, &mut sink))
         });
         self.client.metrics.count_sample_read(SampleSource::RangeSelector);

@@ -10,18 +10,18 @@ use ring::digest::{SHA256, digest};
 use ring::hmac::{HMAC_SHA256, Key, Tag, sign};
 
 use crate::model::calendar::DateTime;
-use crate::prometheus::http::authorize::UnsignedCall;
-use crate::prometheus::http::form::RESERVED;
+use crate::prometheus::http::{RESERVED, UnsignedCall};
 use crate::secret::Secret;
 
 /// Keys of an Amazon account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::prometheus) struct AwsKeys {
+pub struct AwsKeys {
     /// The id of the key, which is not secret.
-    pub(in crate::prometheus) access_key: String,
-    pub(in crate::prometheus) secret_key: Secret,
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: Secret,
     /// The token that belongs to temporary keys.
-    pub(in crate::prometheus) session_token: Option<Secret>,
+    pub session_token: Option<Secret>,
 }
 
 impl AwsKeys {
@@ -33,18 +33,18 @@ impl AwsKeys {
 
 /// The region and the service that a signature is valid for.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::prometheus) struct Scope<'a> {
+pub struct Scope<'a> {
     /// For example `eu-west-1`.
-    pub(in crate::prometheus) region: &'a str,
+    pub region: &'a str,
     /// For example `aps`.
-    pub(in crate::prometheus) service: &'a str,
+    pub service: &'a str,
 }
 
 /// The characters that are percent-encoded in a canonical path.
 const PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The headers that sign a call: names in lower case, sorted by name.
-pub(in crate::prometheus) fn signature(
+pub fn signature(
     request: &UnsignedCall<'_>,
     keys: &AwsKeys,
     scope: Scope<'_>,

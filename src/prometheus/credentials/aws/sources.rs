@@ -7,13 +7,8 @@ use ureq::http::{HeaderName, Uri};
 use zeroize::Zeroizing;
 
 use crate::file;
-use crate::prometheus::access::address::{Address, split_url};
-use crate::prometheus::access::hosts::{address, host_and_port};
-use crate::prometheus::http::authorize::Authorize;
-use crate::prometheus::http::call::{CallContent, CallTarget};
-use crate::prometheus::http::deadline::Deadline;
-use crate::prometheus::http::form::url_query;
-use crate::prometheus::http::rotating_transport::RotatingTransport;
+use crate::prometheus::access::{Address, address, host_and_port, split_url};
+use crate::prometheus::http::{Authorize, CallContent, CallTarget, Deadline, RotatingTransport, form};
 use crate::prometheus::upstreams_file::definition::Role;
 use crate::secret::Secret;
 
@@ -25,8 +20,7 @@ use crate::prometheus::credentials::fixed::Fixed;
 use crate::prometheus::credentials::hide::shown_words;
 use crate::prometheus::credentials::issuer_call::call_issuer;
 use crate::prometheus::credentials::single_fetch::Fetched;
-use crate::prometheus::error::credentials_failure::CredentialsFailure;
-use crate::prometheus::error::issuer::Issuer;
+use crate::prometheus::error::{CredentialsFailure, Issuer};
 
 /// How long keys without an expiry are kept before their source is read again.
 const KEPT: Duration = Duration::from_secs(60);
@@ -39,6 +33,9 @@ const SESSION: &str = "prometheusmirror";
 
 /// What is wrong with a response without keys.
 const NOT_KEYS: &str = "responds with no keys";
+
+/// Keys, or why there are none.
+type FoundKeys = Result<Fetched<AwsKeys>, CredentialsFailure>;
 
 /// Finds keys.
 #[derive(Debug)]
@@ -56,7 +53,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// The keys of the first source that applies.
-    pub(super) fn keys(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    pub(super) fn keys(&self, deadline: Deadline) -> FoundKeys {
         let environment = &self.environment;
         if let Some(profile) = &self.profile {
             return self.of_profile(profile);
@@ -81,19 +78,14 @@ impl Sources {
     }
 
     /// The keys of a role, which the given keys may assume.
-    pub(super) fn assume(
-        &self,
-        role: &Role,
-        keys: &AwsKeys,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    pub(super) fn assume(&self, role: &Role, keys: &AwsKeys, deadline: Deadline) -> FoundKeys {
         let mut params = self.assumption("AssumeRole", &role.arn);
         params.extend(role.external_id.iter().map(|id| ("ExternalId".to_owned(), id.clone())));
         let signed = Signed { keys, scope: Scope { region: &self.region, service: "sts" } };
         self.of_token_service(&params, &signed, &keys.secrets(), deadline)
     }
 
-    fn of_profile(&self, profile: &str) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_profile(&self, profile: &str) -> FoundKeys {
         let Some(path) = &self.environment.shared_credentials_file else {
             return Err(CredentialsFailure::none(
                 "AWS_SHARED_CREDENTIALS_FILE is not set, nor is HOME",
@@ -110,12 +102,7 @@ impl Sources {
         })
     }
 
-    fn of_web_identity(
-        &self,
-        file: &Path,
-        arn: &str,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_web_identity(&self, file: &Path, arn: &str, deadline: Deadline) -> FoundKeys {
         let token = Secret::new(read(file)?.trim());
         let mut params = self.assumption("AssumeRoleWithWebIdentity", arn);
         params.push(("WebIdentityToken".to_owned(), token.reveal().to_owned()));
@@ -135,10 +122,10 @@ impl Sources {
         credentials: &dyn Authorize,
         secrets: &[Secret],
         deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let form = Zeroizing::new(url_query(params));
+    ) -> FoundKeys {
+        let form = Zeroizing::new(form(params));
         let issuer = Issuer::SecurityTokenService;
-        let content = CallContent::EncodedForm(&form);
+        let content = CallContent::Form(&form);
         let (server, status, text) = self.send(issuer, &self.sts_endpoint, credentials, content, deadline)?;
         if status != 200 {
             let words = responses::error_of_xml(&text).map(|words| shown_words(&words, secrets));
@@ -148,7 +135,7 @@ impl Sources {
         granted.map(temporary).ok_or_else(|| CredentialsFailure::foreign(issuer, &server, NOT_KEYS))
     }
 
-    fn of_container(&self, uri: &str, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_container(&self, uri: &str, deadline: Deadline) -> FoundKeys {
         if !may_be_container(uri) {
             return Err(CredentialsFailure::none(
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI leads by http to another machine",
@@ -163,7 +150,7 @@ impl Sources {
     }
 
     /// The keys of the machine's role, by IMDSv2.
-    fn of_machine(&self, deadline: Deadline) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
+    fn of_machine(&self, deadline: Deadline) -> FoundKeys {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let endpoint = self.environment.metadata_endpoint.as_deref().unwrap_or(METADATA).trim_end_matches('/');
         let send = |url: &str, credentials: &Fixed, content: CallContent<'_>| {
@@ -176,7 +163,7 @@ impl Sources {
             return Err(CredentialsFailure::refused(Issuer::Machine, &server, status, None));
         }
         let token = Fixed::header(HeaderName::from_static("x-aws-ec2-metadata-token"), Secret::new(token.trim()));
-        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(&Vec::new()))?;
+        let (server, status, roles) = send(&format!("{endpoint}{ROLES}"), &token, CallContent::Query(""))?;
         let role = roles.lines().next().unwrap_or_default().trim();
         let is_role =
             !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte));
@@ -188,14 +175,8 @@ impl Sources {
         self.of_json(Issuer::Machine, &format!("{endpoint}{ROLES}{role}"), &token, deadline)
     }
 
-    fn of_json(
-        &self,
-        issuer: Issuer,
-        url: &str,
-        credentials: &Fixed,
-        deadline: Deadline,
-    ) -> Result<Fetched<AwsKeys>, CredentialsFailure> {
-        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(&Vec::new()), deadline)?;
+    fn of_json(&self, issuer: Issuer, url: &str, credentials: &Fixed, deadline: Deadline) -> FoundKeys {
+        let (server, status, text) = self.send(issuer, url, credentials, CallContent::Query(""), deadline)?;
         if status != 200 {
             return Err(CredentialsFailure::refused(issuer, &server, status, None));
         }
@@ -219,7 +200,7 @@ impl Sources {
         let (address, path, query): (Address, _, _) = split_url(url).map_err(bad)?;
         let target = CallTarget { address: &address, url_query: &query, credentials };
         let transport = if issuer == Issuer::SecurityTokenService { &self.sts } else { &self.local };
-        let (status, bytes) = call_issuer(issuer, transport.transport(), target, path, content, deadline)?;
+        let (status, bytes) = call_issuer(issuer, &transport.transport, target, path, content, deadline)?;
         let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
         Ok((address.to_string(), status, text))
     }

@@ -1,11 +1,11 @@
 //! Skips values of JSON.
 
 use super::tokens::number;
-use super::{Json, Undecoded};
+use super::{Decoded, Json, Undecoded};
 
 impl Json<'_> {
     /// Skips a value, however deeply it is nested.
-    pub(in crate::prometheus) fn skip(&mut self) -> Result<(), Undecoded> {
+    pub(in crate::prometheus) fn skip(&mut self) -> Decoded<()> {
         // The bytes that close the open lists and objects.
         let mut closes = Vec::new();
         loop {
@@ -40,7 +40,7 @@ impl Json<'_> {
     }
 
     /// Takes the name in front of a value in an object.
-    fn skip_name(&mut self, closes: &[u8]) -> Result<(), Undecoded> {
+    fn skip_name(&mut self, closes: &[u8]) -> Decoded<()> {
         if closes.last() == Some(&b'}') {
             self.skip_text()?;
             self.expect(b':')?;
@@ -49,7 +49,7 @@ impl Json<'_> {
     }
 
     /// Skips a string, which may be invalid: half of a character, or bytes that are not UTF-8.
-    fn skip_text(&mut self) -> Result<(), Undecoded> {
+    fn skip_text(&mut self) -> Decoded<()> {
         self.expect(b'"')?;
         loop {
             match self.byte()? {

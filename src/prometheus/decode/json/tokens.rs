@@ -2,14 +2,14 @@
 
 use std::str;
 
-use super::{Json, Undecoded};
+use super::{Decoded, Json, Undecoded};
 
 /// The longest string: 1 MiB, many times the length of a label's value.
 pub(super) const MAX_TEXT_BYTES: usize = 1 << 20;
 
 impl Json<'_> {
     /// Takes a string.
-    pub(in crate::prometheus) fn text(&mut self) -> Result<&str, Undecoded> {
+    pub(in crate::prometheus) fn text(&mut self) -> Decoded<&str> {
         self.expect(b'"')?;
         self.token.clear();
         loop {
@@ -41,7 +41,7 @@ impl Json<'_> {
     }
 
     /// Takes a number as it is written, or an invalid one that consists of the same characters.
-    pub(in crate::prometheus) fn number_token(&mut self) -> Result<&[u8], Undecoded> {
+    pub(in crate::prometheus) fn number_token(&mut self) -> Decoded<&[u8]> {
         self.peek()?;
         self.token.clear();
         loop {
@@ -73,12 +73,12 @@ impl Json<'_> {
     }
 
     /// The stored token.
-    fn kept(&self) -> Result<&[u8], Undecoded> {
+    fn kept(&self) -> Decoded<&[u8]> {
         if self.token.len() <= MAX_TEXT_BYTES { Ok(&self.token) } else { Err(Undecoded::Foreign) }
     }
 
     /// Takes what follows a backslash.
-    fn escaped(&mut self) -> Result<(), Undecoded> {
+    fn escaped(&mut self) -> Decoded<()> {
         let plain = match self.byte()? {
             byte @ (b'"' | b'\\' | b'/') => char::from(byte),
             b'b' => '\u{8}',
@@ -96,7 +96,7 @@ impl Json<'_> {
     }
 
     /// Takes what follows `\u`: a character, or the first of the two halves of a character beyond 16 bits.
-    fn code_point(&mut self) -> Result<char, Undecoded> {
+    fn code_point(&mut self) -> Decoded<char> {
         let first = self.hexadecimal()?;
         let code = match first {
             0xd800..=0xdbff => {
@@ -114,7 +114,7 @@ impl Json<'_> {
         char::from_u32(code).ok_or(Undecoded::Foreign)
     }
 
-    pub(super) fn hexadecimal(&mut self) -> Result<u32, Undecoded> {
+    pub(super) fn hexadecimal(&mut self) -> Decoded<u32> {
         (0..4).try_fold(0, |code, _| {
             let digit = char::from(self.byte()?).to_digit(16).ok_or(Undecoded::Foreign)?;
             Ok(code * 16 + digit)
@@ -122,12 +122,12 @@ impl Json<'_> {
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Undecoded> {
+fn utf8(bytes: &[u8]) -> Decoded<&str> {
     str::from_utf8(bytes).map_err(|_| Undecoded::Foreign)
 }
 
 /// The value of a number. A number that is too large for 64 bits is infinite.
-pub(in crate::prometheus) fn number(token: &[u8]) -> Result<f64, Undecoded> {
+pub(in crate::prometheus) fn number(token: &[u8]) -> Decoded<f64> {
     if is_number(token) { utf8(token)?.parse().map_err(|_| Undecoded::Foreign) } else { Err(Undecoded::Foreign) }
 }
 

@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read};
 
 use super::super::protobuf;
-use super::failure::{Breach, ReadFailure};
+use super::failure::{CUT, LONG_FRAME, LONG_STREAM, ReadFailure, WRONG_CHECKSUM};
 
 /// The longest message: 16 MiB. Prometheus and Mimir begin a new frame after 1 MiB.
 const MAX_FRAME_BYTES: usize = 16 << 20;
@@ -36,11 +36,6 @@ impl<'r, R: Read> Frames<'r, R> {
         Frames { body, buffer: vec![0; BUFFER_BYTES], at: 0, end: 0, bytes_read: 0 }
     }
 
-    /// How many bytes were read so far.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.bytes_read
-    }
-
     /// The next message, after its checksum has been verified; `None` at the end of the stream.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadFailure> {
         if self.at == self.end && !self.read_ahead(1)? {
@@ -48,12 +43,12 @@ impl<'r, R: Read> Frames<'r, R> {
         }
         let length = self.length()?;
         if length > MAX_FRAME_BYTES {
-            return Err(Breach::FrameLength.into());
+            return Err(ReadFailure::Broken(LONG_FRAME));
         }
         let frame = self.take(CHECKSUM_BYTES + length)?;
         let (checksum, message) = frame.split_at(CHECKSUM_BYTES);
         if crc32c::crc32c(message).to_be_bytes() != checksum {
-            return Err(Breach::Checksum.into());
+            return Err(ReadFailure::Broken(WRONG_CHECKSUM));
         }
         Ok(Some(message))
     }
@@ -62,20 +57,20 @@ impl<'r, R: Read> Frames<'r, R> {
     fn length(&mut self) -> Result<usize, ReadFailure> {
         for bytes in 1..=MAX_LENGTH_BYTES {
             if !self.read_ahead(bytes)? {
-                return Err(Breach::Cut.into());
+                return Err(ReadFailure::Broken(CUT));
             }
             if self.buffer[self.at + bytes - 1] < 0x80 {
                 let length = protobuf::varint(&mut self.take(bytes)?)?;
-                return usize::try_from(length).map_err(|_| Breach::FrameLength.into());
+                return usize::try_from(length).map_err(|_| ReadFailure::Broken(LONG_FRAME));
             }
         }
-        Err(Breach::FrameLength.into())
+        Err(ReadFailure::Broken(LONG_FRAME))
     }
 
     /// Takes this many bytes, which must be there.
     fn take(&mut self, length: usize) -> Result<&[u8], ReadFailure> {
         if !self.read_ahead(length)? {
-            return Err(Breach::Cut.into());
+            return Err(ReadFailure::Broken(CUT));
         }
         let start = self.at;
         self.at += length;
@@ -98,7 +93,7 @@ impl<'r, R: Read> Frames<'r, R> {
             self.end += bytes;
             self.bytes_read += bytes as u64;
             if self.bytes_read > MAX_STREAM_BYTES {
-                return Err(ReadFailure::TooLong);
+                return Err(ReadFailure::Broken(LONG_STREAM));
             }
         }
         Ok(true)
@@ -133,7 +128,7 @@ mod tests {
             match frames.next() {
                 Ok(Some(message)) => messages.push(message.to_vec()),
                 Ok(None) => {
-                    assert_eq!(frames.bytes_read(), stream.len() as u64);
+                    assert_eq!(frames.bytes_read, stream.len() as u64);
                     return (messages, None);
                 }
                 Err(failure) => return (messages, Some(failure)),
@@ -158,7 +153,7 @@ mod tests {
         }
     }
 
-    fn ends_with(stream: &[u8], breach: Breach) {
+    fn ends_with(stream: &[u8], breach: &str) {
         for piece in [1, 7, usize::MAX] {
             let failure = messages(stream, piece).1;
             assert!(matches!(failure, Some(ReadFailure::Broken(found)) if found == breach), "{failure:?}");
@@ -184,8 +179,8 @@ mod tests {
     fn a_stream_that_ends_inside_a_frame_is_cut() {
         let stream = frame(&[7; 300]);
         for length in 1..stream.len() {
-            ends_with(&stream[..length], Breach::Cut);
-            ends_with(&[&frame(b"whole"), &stream[..length]].concat(), Breach::Cut);
+            ends_with(&stream[..length], CUT);
+            ends_with(&[&frame(b"whole"), &stream[..length]].concat(), CUT);
         }
     }
 
@@ -195,7 +190,7 @@ mod tests {
         for bit in 16..8 * stream.len() {
             let mut flipped = stream.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            ends_with(&flipped, Breach::Checksum);
+            ends_with(&flipped, WRONG_CHECKSUM);
         }
     }
 
@@ -205,9 +200,9 @@ mod tests {
         assert!(matches!(messages(&frame(&longest), usize::MAX), (found, None) if found == [longest]));
         // The rest does not matter: nothing of it is read.
         for length in [(16 << 20) + 1, 1 << 28, u64::from(u32::MAX), u64::MAX] {
-            ends_with(&[varint(length), vec![0; 100]].concat(), Breach::FrameLength);
+            ends_with(&[varint(length), vec![0; 100]].concat(), LONG_FRAME);
         }
-        ends_with(&[0x80; 100], Breach::FrameLength);
+        ends_with(&[0x80; 100], LONG_FRAME);
         // Written longer than necessary.
         assert!(messages(&[0x80, 0x80, 0x80, 0, 0, 0, 0, 0], 1).1.is_none());
     }
@@ -218,7 +213,7 @@ mod tests {
             let stream = [&varint(16 << 20)[..], &vec![0; arrived]].concat();
             let mut body = stream.as_slice();
             let mut frames = Frames::of(&mut body);
-            assert!(matches!(frames.next(), Err(ReadFailure::Broken(Breach::Cut))));
+            assert!(matches!(frames.next(), Err(ReadFailure::Broken(CUT))));
             assert!(frames.buffer.len() <= BUFFER_BYTES.max(2 * stream.len()), "{arrived} bytes arrived");
         }
     }
@@ -236,7 +231,7 @@ mod tests {
             }
             match frames.next() {
                 Ok(None) => assert!(is_all),
-                Err(ReadFailure::TooLong) => assert!(!is_all),
+                Err(ReadFailure::Broken(LONG_STREAM)) => assert!(!is_all),
                 other => panic!("{other:?}"),
             }
         };

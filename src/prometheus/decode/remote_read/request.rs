@@ -16,7 +16,12 @@ const REGEX: u64 = 2;
 /// the label's value, Prometheus looks for series *without* the label (`filterExtLabelsFromMatchers` in
 /// `storage/remote/read_handler.go`), while PromQL finds those with it. It leaves regular expressions as they are, and one that is
 /// plain text, escaped or not, is as fast as `=`.
-pub fn request(metric: &str, patterns: &[(String, String)], start_ms: i64, end_ms: i64) -> Vec<u8> {
+pub(in crate::prometheus) fn request(
+    metric: &str,
+    patterns: &[(String, String)],
+    start_ms: i64,
+    end_ms: i64,
+) -> Vec<u8> {
     let mut query = Vec::new();
     put_varint(&mut query, 1, start_ms as u64);
     put_varint(&mut query, 2, end_ms as u64);

@@ -1,7 +1,7 @@
 //! The labels of a series as they arrive. They can be compared in this form, and become [`Labels`] when a sink needs them.
 
 use super::super::protobuf::{self, Malformed};
-use super::failure::{Breach, ReadFailure};
+use super::failure::{MANY_LABELS, ReadFailure};
 use crate::model::sample::Labels;
 
 /// The most labels of a series, many times the usual number.
@@ -25,7 +25,7 @@ impl SeriesLabels {
     /// Adds a message `Label { 1: name, 2: value }`.
     pub(super) fn add(&mut self, message: &[u8]) -> Result<(), ReadFailure> {
         if self.ends.len() == MAX_LABELS {
-            return Err(Breach::Labels.into());
+            return Err(ReadFailure::Broken(MANY_LABELS));
         }
         let (mut name, mut value) = (&[][..], &[][..]);
         for field in protobuf::fields(message) {
@@ -62,6 +62,7 @@ impl SeriesLabels {
 mod tests {
     use super::super::reference::field;
     use super::*;
+    use crate::prometheus::decode::remote_read::failure::BAD_MESSAGE;
 
     fn labels(list: &[(&str, &str)]) -> SeriesLabels {
         let mut labels = SeriesLabels::default();
@@ -96,13 +97,13 @@ mod tests {
         let mut labels = SeriesLabels::default();
         for bad in [field(1, &[0xff]), field(2, &[0xc3]), vec![1 << 3, 5], vec![2 << 3, 5], vec![1 << 3 | 2, 1]] {
             let breach = labels.add(&bad);
-            assert!(matches!(breach, Err(ReadFailure::Broken(Breach::Message))), "{bad:?}: {breach:?}");
+            assert!(matches!(breach, Err(ReadFailure::Broken(BAD_MESSAGE))), "{bad:?}: {breach:?}");
         }
         labels.clear();
         for nth in 0..1_000 {
             labels.add(&field(1, nth.to_string().as_bytes())).unwrap();
         }
         assert_eq!(labels.to_labels().len(), 1_000);
-        assert!(matches!(labels.add(&field(1, b"more")), Err(ReadFailure::Broken(Breach::Labels))));
+        assert!(matches!(labels.add(&field(1, b"more")), Err(ReadFailure::Broken(MANY_LABELS))));
     }
 }

@@ -11,7 +11,7 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::Transport;
 
 use crate::prometheus::error::ErrorKind;
-use crate::prometheus::http::connector::{Connector, Opened, Others, Peer};
+use crate::prometheus::http::connector::{Connector, Others, Peer};
 use crate::sync::Mutex;
 
 /// How long a kept connection may be silent before a second one is opened, and the part of the remaining time that this may be.
@@ -115,7 +115,7 @@ impl Kept {
     pub(super) fn open(&self, deadline: Instant) -> Result<OpenConnection, ErrorKind> {
         let generation = self.generation.load(Ordering::Relaxed);
         let deadline = deadline.min(Instant::now() + self.connect_patience);
-        let Opened { transport, peer } = self.connector.open(&self.uri, deadline)?;
+        let (transport, peer) = self.connector.open(&self.uri, deadline)?;
         Ok(OpenConnection { transport, peer, generation, since: Instant::now(), has_answered: false })
     }
 
@@ -201,12 +201,14 @@ impl OpenConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::access::{Allowlist, Authorities};
+    use crate::prometheus::http::SharedTransport;
 
     #[test]
     fn patience_with_a_slow_upstream_grows_up_to_a_part_of_the_time() {
-        let connector = Arc::new(Connector::to_everything());
-        let kept = Keep::new(connector, Duration::from_secs(60), Duration::from_secs(60))
-            .upstream(&"http://p/".parse().unwrap());
+        let shared = SharedTransport::new(1, Duration::from_secs(60), Authorities::default(), None);
+        let transport = shared.to_given_upstreams(Allowlist::everything());
+        let kept = transport.kept.upstream(&"http://p/".parse().unwrap());
         let check = |lost: u32, left_ms: u64, expected_ms: u64| {
             kept.lost_races.store(lost, Ordering::Relaxed);
             let found = kept.patience(Duration::from_millis(left_ms));

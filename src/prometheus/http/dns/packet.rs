@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::prometheus::error::LookupFailure;
+
 /// The largest UDP packet that a name server sends if the client does not announce more ("Size limits").
 pub(super) const MAX_PACKET_BYTES: usize = 512;
 
@@ -38,16 +40,9 @@ pub(super) fn query(id: u16, name: &str, record_type: u16) -> Option<Vec<u8>> {
     Some(packet)
 }
 
-/// What a name server says about the records of a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DnsResponse {
-    /// These addresses, or as many as the packet could hold; empty if the name has no record of this type.
-    Addresses(Vec<IpAddr>),
-    /// There is no such name.
-    NoName,
-    /// It cannot answer.
-    Failure,
-}
+/// What a name server says about the records of a name: these addresses, or as many as the packet could hold (none if the name has
+/// no record of this type), or why it has none.
+pub(super) type DnsResponse = Result<Vec<IpAddr>, LookupFailure>;
 
 /// The response in a packet; `None` if the packet is not a response to this query.
 pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
@@ -65,8 +60,8 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
     }
     match header[3] & STATUS {
         SUCCESS => {}
-        NO_NAME => return Some(DnsResponse::NoName),
-        _ => return Some(DnsResponse::Failure),
+        NO_NAME => return Some(Err(LookupFailure::NotFound)),
+        _ => return Some(Err(LookupFailure::ServerFails)),
     }
     let mut rest = PacketRest(&packet[query.len()..]);
     let mut addresses = Vec::new();
@@ -78,7 +73,7 @@ pub(super) fn response(packet: &[u8], query: &[u8]) -> Option<DnsResponse> {
     }
     // Queries over TCP are left to the resolver.
     let tells_nothing = addresses.is_empty() && header[2] & IS_CUT != 0;
-    Some(if tells_nothing { DnsResponse::Failure } else { DnsResponse::Addresses(addresses) })
+    Some(if tells_nothing { Err(LookupFailure::ServerFails) } else { Ok(addresses) })
 }
 
 /// The rest of a packet.
@@ -152,7 +147,7 @@ mod tests {
         let check = |packet: &[u8], expected: Option<DnsResponse>| {
             assert_eq!(response(packet, QUERY), expected, "{packet:x?}");
         };
-        let addresses = |ips: &[&str]| Some(DnsResponse::Addresses(ips.iter().map(|ip| ip.parse().unwrap()).collect()));
+        let addresses = |ips: &[&str]| Some(Ok(ips.iter().map(|ip| ip.parse().unwrap()).collect()));
         let (good, cut) = ([0x81, 0x80], [0x83, 0x80]);
         let whole = packet(good, &[alias, ipv4, ipv6]);
         check(&whole, addresses(&["10.0.0.1", "fd00::2"]));
@@ -160,10 +155,10 @@ mod tests {
         check(&packet(good, &[alias]), addresses(&[]));
         check(&whole[..whole.len() - 1], addresses(&["10.0.0.1"]));
         check(&packet(cut, &[alias, ipv4]), addresses(&["10.0.0.1"]));
-        check(&packet(cut, &[alias]), Some(DnsResponse::Failure));
-        check(&packet([0x81, 0x83], &[]), Some(DnsResponse::NoName));
+        check(&packet(cut, &[alias]), Some(Err(LookupFailure::ServerFails)));
+        check(&packet([0x81, 0x83], &[]), Some(Err(LookupFailure::NotFound)));
         for status in [1, 2, 4, 5] {
-            check(&packet([0x81, 0x80 | status], &[]), Some(DnsResponse::Failure));
+            check(&packet([0x81, 0x80 | status], &[]), Some(Err(LookupFailure::ServerFails)));
         }
         // Not the response to this query.
         check(&packet([0x01, 0x80], &[ipv4]), None);

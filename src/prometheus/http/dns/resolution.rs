@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::DnsResult;
+use super::LookupOutcome;
 use super::packet::{self, DnsResponse, IPV4, IPV6, MAX_PACKET_BYTES};
+use crate::prometheus::error::LookupFailure;
 
 /// The part of the time after which the next name server is queried as well.
 const NEXT_SERVER_PART: u32 = 4;
@@ -65,7 +67,7 @@ pub(super) struct DnsServer {
 }
 
 impl Resolution {
-    pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<DnsResult> {
+    pub(super) fn run(&mut self, until: Instant, is_over: &dyn Fn() -> bool) -> Option<LookupOutcome> {
         let begun = Instant::now();
         let (step, mut next_at) = (until.saturating_duration_since(begun) / NEXT_SERVER_PART, begun);
         for candidate in 0..self.candidates.len() {
@@ -109,7 +111,7 @@ impl Resolution {
                 self.queries.push(DnsQuery { packet, candidate, record_type, failures: 0 });
             }
             // The resolver refuses names that a query cannot contain.
-            None => self.set(candidate, record_type, DnsResponse::NoName),
+            None => self.set(candidate, record_type, Err(LookupFailure::NotFound)),
         }
     }
 
@@ -122,7 +124,7 @@ impl Resolution {
             return;
         };
         self.servers[server].has_answered = true;
-        if response == DnsResponse::Failure {
+        if response == Err(LookupFailure::ServerFails) {
             self.queries[nth].failures += 1;
             return;
         }
@@ -137,7 +139,7 @@ impl Resolution {
         let has_failed = |query: &mut DnsQuery| query.failures + unreachable >= all || is_last && query.failures > 0;
         let failed: Vec<DnsQuery> = self.queries.extract_if(.., has_failed).collect();
         for DnsQuery { candidate, record_type, .. } in failed {
-            self.set(candidate, record_type, DnsResponse::Failure);
+            self.set(candidate, record_type, Err(LookupFailure::ServerFails));
         }
     }
 
@@ -147,7 +149,7 @@ impl Resolution {
             *ipv6 = Some(response);
             return;
         }
-        let exists = matches!(response, DnsResponse::Addresses(_));
+        let exists = response.is_ok();
         if !exists {
             *ipv6 = Some(response.clone());
         }
@@ -210,21 +212,18 @@ pub(super) fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The result for the first of these names that has an address, once it is certain.
-pub(super) fn verdict(candidates: &[Candidate]) -> Option<DnsResult> {
+pub(super) fn verdict(candidates: &[Candidate]) -> Option<LookupOutcome> {
     let mut has_failed = false;
     for Candidate { ipv4, ipv6, .. } in candidates {
         let of_types = [ipv4.as_ref()?, ipv6.as_ref()?];
-        let addresses = of_types.iter().filter_map(|response| match response {
-            DnsResponse::Addresses(addresses) => Some(addresses),
-            DnsResponse::NoName | DnsResponse::Failure => None,
-        });
-        let addresses: Vec<IpAddr> = addresses.flatten().copied().collect();
+        let addresses: Arc<[IpAddr]> =
+            of_types.iter().filter_map(|found| found.as_ref().ok()).flatten().copied().collect();
         if !addresses.is_empty() {
-            return Some(DnsResult::Addresses(addresses));
+            return Some(Ok(addresses));
         }
-        has_failed |= of_types.contains(&&DnsResponse::Failure);
+        has_failed |= of_types.contains(&&Err(LookupFailure::ServerFails));
     }
-    Some(if has_failed { DnsResult::Failure } else { DnsResult::NotFound })
+    Some(Err(if has_failed { LookupFailure::ServerFails } else { LookupFailure::NotFound }))
 }
 
 #[cfg(test)]
@@ -234,14 +233,14 @@ mod tests {
     #[test]
     fn the_result_is_certain_once_all_candidates_up_to_the_first_address_are_known() {
         let response = |letter: char| match letter {
-            '-' => Some(DnsResponse::NoName),
-            '0' => Some(DnsResponse::Addresses(Vec::new())),
-            '1' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 1].into()])),
-            '2' => Some(DnsResponse::Addresses(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
-            'f' => Some(DnsResponse::Failure),
+            '-' => Some(Err(LookupFailure::NotFound)),
+            '0' => Some(Ok(Vec::new())),
+            '1' => Some(Ok(vec![[10, 0, 0, 1].into()])),
+            '2' => Some(Ok(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()])),
+            'f' => Some(Err(LookupFailure::ServerFails)),
             _ => None,
         };
-        let check = |written: &str, expected: Option<DnsResult>| {
+        let check = |written: &str, expected: Option<LookupOutcome>| {
             let pair = |pair: &str| {
                 let mut letters = pair.chars();
                 let (ipv4, ipv6) = (response(letters.next().unwrap()), response(letters.next().unwrap()));
@@ -250,10 +249,9 @@ mod tests {
             let candidates: Vec<Candidate> = written.split_whitespace().map(pair).collect();
             assert_eq!(verdict(&candidates), expected, "{written}");
         };
-        let found =
-            |last: &[u8]| Some(DnsResult::Addresses(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
-        check("", Some(DnsResult::NotFound));
-        check("-- 00", Some(DnsResult::NotFound));
+        let found = |last: &[u8]| Some(Ok(last.iter().map(|last| [10, 0, 0, *last].into()).collect()));
+        check("", Some(Err(LookupFailure::NotFound)));
+        check("-- 00", Some(Err(LookupFailure::NotFound)));
         check("10", found(&[1]));
         check("02", found(&[2, 3]));
         check("12", found(&[1, 2, 3]));
@@ -263,6 +261,6 @@ mod tests {
         check("-- ?? 11", None);
         check("?? 11", None);
         check("f0 1f", found(&[1]));
-        check("-- ff", Some(DnsResult::Failure));
+        check("-- ff", Some(Err(LookupFailure::ServerFails)));
     }
 }

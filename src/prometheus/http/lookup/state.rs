@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::{LookupFailure, LookupOutcome};
+use crate::prometheus::error::LookupFailure;
+use crate::prometheus::http::dns::LookupOutcome;
 
 /// The most look-ups by the resolver at a time, each on a thread, and how many of them may be of new names.
 pub(super) const MAX_THREADS: usize = 8;
@@ -32,7 +33,7 @@ pub(super) const MAX_COUNTED: usize = 4_096;
 pub(super) struct LookupState {
     pub(super) names: HashMap<String, NameEntry>,
     /// The look-ups of names that were found before and that no thread has begun yet.
-    pub(super) queue: VecDeque<LookupJob>,
+    pub(super) queue: VecDeque<Arc<Lookup>>,
     /// How many threads look up new names, and names that were found before.
     pub(super) running_new: usize,
     pub(super) running_found: usize,
@@ -78,6 +79,7 @@ pub(super) enum Standing {
 /// A look-up that requests wait for.
 #[derive(Debug)]
 pub(super) struct Lookup {
+    pub(super) name: String,
     pub(super) standing: Standing,
     pub(super) since: Instant,
     /// Whether the resolver has begun.
@@ -85,13 +87,10 @@ pub(super) struct Lookup {
     pub(super) outcome: OnceLock<LookupOutcome>,
 }
 
-/// A name and its look-up.
-pub(super) type LookupJob = (String, Arc<Lookup>);
-
 impl Lookup {
-    pub(super) fn new(standing: Standing) -> Arc<Lookup> {
+    pub(super) fn new(name: String, standing: Standing) -> Arc<Lookup> {
         let (has_begun, outcome) = (AtomicBool::new(false), OnceLock::new());
-        Arc::new(Lookup { standing, since: Instant::now(), has_begun, outcome })
+        Arc::new(Lookup { name, standing, since: Instant::now(), has_begun, outcome })
     }
 
     pub(super) fn has_begun(&self) -> bool {
@@ -129,27 +128,27 @@ impl LookupState {
     }
 
     /// The entry of a look-up that has not ended.
-    pub(super) fn pending(&mut self, name: &str, of: &Arc<Lookup>) -> Option<&mut Pending> {
-        match self.names.get_mut(name) {
+    pub(super) fn pending(&mut self, of: &Arc<Lookup>) -> Option<&mut Pending> {
+        match self.names.get_mut(&of.name) {
             Some(NameEntry::Pending(pending)) if Arc::ptr_eq(&pending.lookup, of) => Some(pending),
             _ => None,
         }
     }
 
     /// Notes that a request stops waiting for a look-up. If no request waits any more, the look-up is not begun.
-    pub(super) fn give_up(&mut self, name: &str, lookup: &Arc<Lookup>) {
-        let Some(pending) = self.pending(name, lookup) else { return };
+    pub(super) fn give_up(&mut self, lookup: &Arc<Lookup>) {
+        let Some(pending) = self.pending(lookup) else { return };
         pending.waiters -= 1;
         if pending.waiters == 0 && !lookup.has_begun() {
-            self.end(name, lookup, Err(LookupFailure::Busy));
+            self.end(lookup, Err(LookupFailure::Busy));
         }
     }
 
     /// The next queued look-up, which counts as running.
-    pub(super) fn next(&mut self) -> Option<LookupJob> {
-        let job = self.queue.pop_front()?;
-        self.begin(&job.1);
-        Some(job)
+    pub(super) fn next(&mut self) -> Option<Arc<Lookup>> {
+        let lookup = self.queue.pop_front()?;
+        self.begin(&lookup);
+        Some(lookup)
     }
 
     /// How long the name servers may now take to answer for a name.
@@ -169,12 +168,12 @@ impl LookupState {
 
     /// Ends a look-up with this outcome, unless it has already ended. A name that was found before stays so, unless the outcome is
     /// that it does not exist.
-    pub(super) fn end(&mut self, name: &str, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
-        if self.pending(name, lookup).is_none() {
+    pub(super) fn end(&mut self, lookup: &Arc<Lookup>, outcome: LookupOutcome) {
+        if self.pending(lookup).is_none() {
             return;
         }
-        self.names.remove(name);
-        self.queue.retain(|(_, queued)| !Arc::ptr_eq(queued, lookup));
+        self.names.remove(&lookup.name);
+        self.queue.retain(|queued| !Arc::ptr_eq(queued, lookup));
         let now = Instant::now();
         let entry = match &outcome {
             Ok(ips) => Some(NameEntry::Known { ips: Arc::clone(ips), until: now + REMEMBERED_FOR }),
@@ -192,7 +191,7 @@ impl LookupState {
             });
         }
         if self.names.len() < MAX_REMEMBERED {
-            self.names.insert(name.to_owned(), entry);
+            self.names.insert(lookup.name.clone(), entry);
         }
     }
 }

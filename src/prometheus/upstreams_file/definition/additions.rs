@@ -4,31 +4,20 @@ use std::path::Path;
 
 use ureq::http::HeaderName;
 
-use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileFields};
 
 use super::MAX_ITEMS;
-use super::secrets::{given, in_file};
+use super::secrets::{ReadSecret, given, in_file};
+
+/// The header in which the mirror says which version of remote read it speaks.
+const READ_VERSION: &str = "x-prometheus-remote-read-version";
 
 /// Headers that the mirror sets, or that frame a message. Prometheus reserves these, too ("http_headers").
 const RESERVED_HEADERS: [&str; 17] = [
-    "authorization",
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-read-version",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
+    "authorization", "host", "content-encoding", "content-length", "content-type", "user-agent", "connection",
+    "keep-alive", "proxy-authenticate", "proxy-authorization", "www-authenticate", "accept-encoding", READ_VERSION,
+    "transfer-encoding", "te", "trailer", "upgrade",
 ];
 
 pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(HeaderName, SecretSource)>, BadField> {
@@ -45,13 +34,11 @@ pub(super) fn headers(fields: &FileFields<'_>, folder: &Path) -> Result<Vec<(Hea
         }
         let before = headers.len();
         let sources = field.fields(&["values", "secrets", "files"])?;
-        for key in ["values", "secrets"] {
-            for value in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-                headers.push((header.clone(), given(&value, SecretForm::HeaderValue)?));
+        let readers: [(_, ReadSecret); 3] = [("values", given), ("secrets", given), ("files", in_file)];
+        for (key, read) in readers {
+            for source in sources.get(key).map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
+                headers.push((header.clone(), read(&source, folder, SecretForm::HeaderValue)?));
             }
-        }
-        for file in sources.get("files").map_or(Ok(Vec::new()), |list| list.list(MAX_ITEMS))? {
-            headers.push((header.clone(), in_file(&file, folder, SecretForm::HeaderValue)?));
         }
         if headers.len() == before {
             return Err(field.bad("has no values, secrets or files, of which it needs one"));

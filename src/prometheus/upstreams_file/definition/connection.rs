@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::proxy::{NoProxy, Proxy, ProxyChoice};
-use crate::prometheus::access::secret_source::SecretForm;
-use crate::prometheus::access::tls_settings::{TlsSettings, TlsVersion};
+use crate::prometheus::access::{NoProxy, Proxy, ProxyChoice, SecretForm, TlsSettings, TlsVersion};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 
 use super::secrets::secret;

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::address::split_url;
-use crate::prometheus::access::secret_source::{SecretForm, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretSource, split_url};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 use crate::secret::Secret;
 
@@ -26,7 +25,7 @@ const SCHEMES: [(&str, ReadScheme); 6] = [
     ("authorization", authorization),
     ("oauth2", oauth2),
     ("sigv4", sigv4),
-    ("bearer_token", |field, _| given(field, SecretForm::HeaderValue).map(bearer)),
+    ("bearer_token", |field, folder| given(field, folder, SecretForm::HeaderValue).map(bearer)),
     ("bearer_token_file", |field, folder| in_file(field, folder, SecretForm::HeaderValue).map(bearer)),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::prometheus::access::secret_source::{SecretForm, SecretOrigin, SecretSource};
+use crate::prometheus::access::{SecretForm, SecretOrigin, SecretSource};
 use crate::prometheus::upstreams_file::fields::{BadField, FileField, FileFields};
 
 /// A required secret under one of two keys: the secret itself, or its file.
@@ -23,14 +23,14 @@ pub(super) fn secret(
     folder: &Path,
     form: SecretForm,
 ) -> Result<Option<SecretSource>, BadField> {
-    match fields.at_most_one(&keys)? {
-        None => Ok(None),
-        Some((0, field)) => given(&field, form).map(Some),
-        Some((_, field)) => in_file(&field, folder, form).map(Some),
-    }
+    let read: [ReadSecret; 2] = [given, in_file];
+    fields.at_most_one(&keys)?.map(|(nth, field)| read[nth](&field, folder, form)).transpose()
 }
 
-pub(super) fn given(field: &FileField<'_>, form: SecretForm) -> Result<SecretSource, BadField> {
+/// Reads a secret of this form, or the name of its file, which is relative to the folder.
+pub(super) type ReadSecret = fn(&FileField<'_>, &Path, SecretForm) -> Result<SecretSource, BadField>;
+
+pub(super) fn given(field: &FileField<'_>, _: &Path, form: SecretForm) -> Result<SecretSource, BadField> {
     let secret = field.secret()?;
     match form.fault(secret.reveal()) {
         Some(fault) => Err(field.bad(fault)),

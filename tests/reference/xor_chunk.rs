@@ -1,5 +1,5 @@
-//! Writes and reads XOR chunks for tests, bit by bit from the description of the format alone: slow, obvious, and sharing nothing
-//! with the decoder. Benchmarks and fuzz targets include this file, too.
+//! Writes and reads XOR chunks, bit by bit from the description of the format alone: slow, obvious, and sharing nothing
+//! with the decoder. Unit tests, benchmarks and fuzz targets include this file.
 
 use std::iter::Peekable;
 

@@ -1,5 +1,5 @@
-//! Builds responses to a remote read for tests, from the description of the format alone. Benchmarks and fuzz targets include this
-//! file, too.
+//! Builds responses to a remote read, from the description of the format alone. Unit tests, benchmarks and fuzz targets include this
+//! file.
 
 /// The types of chunks.
 pub(crate) const XOR: u64 = 1;
