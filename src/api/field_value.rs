@@ -9,7 +9,6 @@ use crate::compute::matchers::{self, METRIC_NAME};
 use crate::compute::metric_kind::{self, MetricKind};
 use crate::error::Error;
 use crate::log;
-use crate::model::invalid_query::InvalidQuery;
 use crate::model::metric_type::Metadata;
 use crate::model::query::Matcher;
 use crate::model::texts::Texts;
@@ -30,7 +29,8 @@ pub(super) fn check(
     let query = &request.query;
     let field: &str = &query.field.field_name;
     if field.is_empty() {
-        return Err(InvalidQuery::NoField.into());
+        let details = "field.fieldName is empty: name the field whose values you query".to_owned();
+        return Err(Error::invalid_query("invalid_query", details));
     }
     let values = ValuesQuery {
         field: field.to_owned(),

@@ -91,7 +91,7 @@ fn datasource_and_query(
     let query = MetricQuery {
         source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,
-        aggregation: aggregation.transpose()?,
+        aggregation: aggregation.transpose().map_err(|details| Error::invalid_query("invalid_aggregation", details))?,
         limit: not_negative(query.limit, "limit")?.unwrap_or(MAX_POINTS).min(MAX_POINTS),
         order: if query.latest_first == Some(true) { Order::NewestFirst } else { Order::OldestFirst },
     };
