@@ -1,11 +1,9 @@
 //! Connection Details, as an admin typed them. They are read whatever their form is, so that errors can name what is wrong.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess};
 
-use crate::wire::scalar::{Scalar, ScalarVisitor, visit_scalars_as};
+use crate::wire::scalar::{FromAnyJson, Scalar, from_any_json};
 
 /// A field of the Connection Details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,48 +79,34 @@ fn is_shown(name: &str) -> bool {
 
 impl<'de> Deserialize<'de> for ConnectionDetails {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionDetails, D::Error> {
-        struct DetailsVisitor;
+        from_any_json(deserializer)
+    }
+}
 
-        fn not_an_object<E>(found: Scalar) -> Result<ConnectionDetails, E> {
-            let fault = DetailsFault::NotAnObject(found.kind());
-            Ok(ConnectionDetails { fault: Some(fault), ..ConnectionDetails::default() })
-        }
+impl<'de> FromAnyJson<'de> for ConnectionDetails {
+    fn from_scalar<E>(scalar: Scalar) -> Result<ConnectionDetails, E> {
+        let fault = Some(DetailsFault::NotAnObject(scalar.kind()));
+        Ok(ConnectionDetails { fault, ..ConnectionDetails::default() })
+    }
 
-        impl<'de> Visitor<'de> for DetailsVisitor {
-            type Value = ConnectionDetails;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("Connection Details")
-            }
-
-            visit_scalars_as!(not_an_object);
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<ConnectionDetails, A::Error> {
-                ScalarVisitor.visit_seq(items).and_then(not_an_object)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ConnectionDetails, A::Error> {
-                let mut details = ConnectionDetails::default();
-                let mut is_seen = [false; FIELDS.len()];
-                while let Some(name) = fields.next_key::<String>()? {
-                    if let Some(index) = FIELDS.iter().position(|(_, known)| *known == name) {
-                        details.values[index] = fields.next_value()?;
-                        if std::mem::replace(&mut is_seen[index], true) {
-                            details.fail(DetailsFault::Twice(FIELDS[index].1));
-                        }
-                        continue;
-                    }
-                    fields.next_value::<IgnoredAny>()?;
-                    // Fields that begin with `_` are remarks.
-                    if !name.starts_with('_') {
-                        details.fail(DetailsFault::Unknown(Some(name).filter(|name| is_shown(name))));
-                    }
+    fn from_object<A: MapAccess<'de>>(mut fields: A) -> Result<ConnectionDetails, A::Error> {
+        let mut details = ConnectionDetails::default();
+        let mut is_seen = [false; FIELDS.len()];
+        while let Some(name) = fields.next_key::<String>()? {
+            if let Some(index) = FIELDS.iter().position(|(_, known)| *known == name) {
+                details.values[index] = fields.next_value()?;
+                if std::mem::replace(&mut is_seen[index], true) {
+                    details.fail(DetailsFault::Twice(FIELDS[index].1));
                 }
-                Ok(details)
+                continue;
+            }
+            fields.next_value::<IgnoredAny>()?;
+            // Fields that begin with `_` are remarks.
+            if !name.starts_with('_') {
+                details.fail(DetailsFault::Unknown(Some(name).filter(|name| is_shown(name))));
             }
         }
-
-        deserializer.deserialize_any(DetailsVisitor)
+        Ok(details)
     }
 }
 
