@@ -392,7 +392,7 @@ mod tests {
         let Ok(Command::Show(help)) = resolved(&["--help"], &[]) else { panic!("no help") };
         let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for setting in TABLE {
-            let (flag, variable) = (setting.flag, setting.variable);
+            let (flag, variable) = (setting.flag, setting.variable());
             assert!(
                 help.contains(&format!("\n  --{flag}, {variable} (")) && unwrapped.contains(setting.help),
                 "{flag}: {help}"

@@ -257,7 +257,7 @@ fn the_page_on_settings_has_their_table() {
     let expected: Vec<String> = TABLE
         .iter()
         .map(|setting| {
-            let (flag, variable) = (setting.flag, setting.variable);
+            let (flag, variable) = (setting.flag, setting.variable());
             let fallback = setting.fallback;
             format!("| `--{flag}` | `{variable}` | {fallback} | {} | {} |", setting.allowed, setting.help)
         })
