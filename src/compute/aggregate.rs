@@ -118,7 +118,6 @@ fn look_back(kind: SampleKind, method: AggregationMethod, grid: BucketGrid) -> O
 }
 
 /// Aggregates samples while they are read.
-#[derive(Debug)]
 pub struct Aggregator {
     plan: AggregatePlan,
     screen: Screen,

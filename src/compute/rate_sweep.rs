@@ -36,7 +36,6 @@ enum EventKind {
 }
 
 /// Collects the events of counters, and computes the values of buckets from them.
-#[derive(Debug)]
 pub(super) struct RateSweep {
     reader: CounterReader,
     method: AggregationMethod,
