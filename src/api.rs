@@ -18,7 +18,6 @@ mod field_value;
 mod gateway;
 mod method;
 mod metric;
-mod points_result;
 mod probe;
 mod promql_fallback;
 mod query;

@@ -1,6 +1,5 @@
 //! Evaluates an expression at evenly spaced instants: makes the calls, and turns the values into points.
 
-use crate::api::points_result::PointsResult;
 use crate::api::query::is_refusal;
 use crate::api::query_fields::now_ms;
 use crate::compute::distinct::SeriesSeen;
@@ -116,7 +115,7 @@ pub(super) fn evaluate(
     nan: NanInterpretation,
     promql: &str,
     instead: impl FnOnce(&mut Session<'_>) -> Result<Option<String>, Error>,
-) -> Result<PointsResult, Error> {
+) -> Result<Points, Error> {
     let plan = plan.needed_for(query);
     plan.must_fit(session, 0, promql)?;
     let (mut seen, mut points) = (SeriesSeen::default(), Points::new(query.limit, query.order));
@@ -140,5 +139,7 @@ pub(super) fn evaluate(
             break;
         }
     }
-    Ok(PointsResult { points, dropped: screen.dropped(), has_series: !seen.is_empty() })
+    points.dropped.add(screen.dropped());
+    points.has_series = !seen.is_empty();
+    Ok(points)
 }

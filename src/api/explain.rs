@@ -3,7 +3,7 @@
 use crate::api::equivalent_promql::{equivalent, graph};
 use crate::compute::origins::{Increment, OriginSeries, PointOrigin};
 use crate::compute::points::Points;
-use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::screen::SampleKind;
 use crate::compute::subquery::EXPRESSION_INTERVAL_MS;
 use crate::metrics::SampleSource;
 use crate::model::aggregation::{Aggregation, AggregationMethod};
@@ -76,7 +76,6 @@ pub(super) fn points_explanation(
     nan: NanInterpretation,
     interval_ms: Option<i64>,
     points: &Points,
-    dropped: Dropped,
 ) -> Option<PointsExplanation> {
     let recording = session.recording()?;
     let kind = match query.source {
@@ -108,7 +107,7 @@ pub(super) fn points_explanation(
         series_total: read.map(|read| read.series_total),
         samples_total: read.map(|read| read.samples_total),
         series: origins.as_ref().map(Origins::described).unwrap_or_default(),
-        left_out: LeftOut { nan: dropped.nan, infinite: dropped.infinite },
+        left_out: LeftOut { nan: points.dropped.nan, infinite: points.dropped.infinite },
         scrape_interval,
         points: explained_points(query, points, origins.as_ref()),
         graph: graph(session, &equivalent_promql, query.range),

@@ -1,8 +1,8 @@
 //! `~`: an expression that an admin wrote, which Prometheus evaluates.
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::points_result::PointsResult;
 use crate::api::probe;
+use crate::compute::points::Points;
 use crate::compute::steps::Steps;
 use crate::compute::subquery::{EXPRESSION_INTERVAL_MS, RangeBounds, Subquery};
 use crate::compute::{at_modifier, promql};
@@ -21,7 +21,7 @@ pub(super) fn points(
     query: &MetricQuery,
     nan: NanInterpretation,
     interval_ms: Option<i64>,
-) -> Result<PointsResult, Error> {
+) -> Result<Points, Error> {
     // A query can make several calls, each with its own start and end.
     let expression = at_modifier::with_times(expression, query.range);
     let Some(aggregation) = query.aggregation else {
@@ -46,13 +46,13 @@ pub(super) fn points(
     let promql = in_buckets(bounds, &expression);
     // PromQL has left out each NaN or counted it as 0, so NaN is not the value of a bucket.
     let left_out = NanInterpretation::None;
-    let result = evaluate(session, plan, query, left_out, &promql, |session| {
+    let points = evaluate(session, plan, query, left_out, &promql, |session| {
         // Some engines refuse a subquery of a scalar.
         let is_scalar = matches!(session.instant(&expression, Some(query.range.end)), Ok((ResultType::Scalar, _)));
         Ok(is_scalar.then(|| in_buckets(bounds, &promql::as_vector(&expression))))
     })?;
     // A comparison silently leaves out native histograms.
-    if !result.has_series {
+    if !points.has_series {
         let newest = promql::newest_in_bucket(&expression, Subquery::of(bucket_ms, interval_ms, bounds));
         // This is an extra query: if it fails, the original one still succeeds.
         let result = evaluate(session, plan, query, left_out, &newest, |_| Ok(None));
@@ -60,5 +60,5 @@ pub(super) fn points(
             return Err(native_histogram);
         }
     }
-    Ok(result)
+    Ok(points)
 }

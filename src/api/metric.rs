@@ -1,13 +1,12 @@
 //! Metric values: raw samples, or buckets.
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::points_result::PointsResult;
 use crate::api::query::{CheckedQuery, MirrorQuery, QueryContext};
 use crate::api::query_fields::{not_negative, time_range};
 use crate::api::{condition, explain, expression, samples};
 use crate::compute::matchers;
 use crate::compute::points::Points;
-use crate::compute::screen::{Dropped, SampleKind};
+use crate::compute::screen::SampleKind;
 use crate::error::Error;
 use crate::log;
 use crate::model::aggregation::Aggregation;
@@ -47,12 +46,12 @@ impl MirrorQuery for PointsQuery {
     fn run(&self, context: &mut QueryContext<'_>) -> Result<Vec<u8>, Error> {
         let QueryContext { session, metrics, explained } = context;
         let PointsQuery { query, nan, interval_ms } = self;
-        let PointsResult { points, dropped, .. } = match &query.source {
+        let points = match &query.source {
             Source::Gauge(of) => samples::points(session, of, SampleKind::Gauge(*nan), query),
             Source::Counter(of) => samples::points(session, of, SampleKind::Counter(*interval_ms), query),
             Source::Expression(text) => expression::points(session, text, query, *nan, *interval_ms),
         }?;
-        let dropped = Dropped { infinite: dropped.infinite + points.overflows(), ..dropped };
+        let dropped = points.dropped;
         if dropped.nan + dropped.infinite > 0 {
             log::info(|| {
                 log::Line::new("samples dropped")
@@ -61,7 +60,7 @@ impl MirrorQuery for PointsQuery {
                     .text("promql", session.last_query().unwrap_or_default())
             });
         }
-        *explained = explain::points_explanation(session, query, *nan, *interval_ms, &points, dropped);
+        *explained = explain::points_explanation(session, query, *nan, *interval_ms, &points);
         metrics.count_points(points.count() as u64, dropped.nan, dropped.infinite);
         let bytes = points.kept_bytes() + body_bytes(points.count(), query.aggregation.is_some());
         session.hold(bytes)?;

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use crate::api::evaluation::{EvaluationPlan, evaluate};
-use crate::api::points_result::PointsResult;
 use crate::api::probe;
 use crate::api::query_fields::now_ms;
 use crate::api::sample_reading::read;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::matchers;
+use crate::compute::points::Points;
 use crate::compute::promql::{self, RATE_INTERVALS, UNKNOWN_SPACING_MS};
 use crate::compute::screen::SampleKind;
 use crate::compute::spacing;
@@ -34,7 +34,7 @@ pub(super) fn points(
     kind: SampleKind,
     aggregation: Aggregation,
     query: &MetricQuery,
-) -> Result<PointsResult, Error> {
+) -> Result<Points, Error> {
     let Aggregation { bucket_ms, zero_fill, method } = aggregation;
     let steps = Steps::of_buckets(query.range, bucket_ms);
     // Evaluated at multiples of the step, so that query frontends that align to the step move nothing.
