@@ -132,11 +132,11 @@ impl Gateway {
         let Some(route) = Route::find(&path, self.access.has_explorer, head.prefers_html()) else {
             return Routed::Reply(Reply::of_error(OTHER, &Error::NoSuchPath(path.into_owned())));
         };
-        let &Route { name, allow, target, .. } = route;
-        if !route.allows(head.verb) {
+        let (name, allow) = (route.name, route.allow());
+        if !allow.split(", ").any(|allowed| allowed == head.verb) {
             return Routed::Reply(Reply::of_error(name, &Error::VerbNotAllowed(allow)));
         }
-        match target {
+        match route.target {
             RouteTarget::Method(_) if self.refuses_requests.load(Ordering::SeqCst) => {
                 Routed::Reply(Reply::of_error(name, &Error::ShuttingDown))
             }
