@@ -359,7 +359,7 @@ fn every_code_of_an_error_is_in_the_table_and_used() {
     let mut codes = Vec::new();
     for (file, begins) in [
         ("src/error.rs", &["fn refusal(&self)", "fn code(&self)"][..]),
-        ("src/error/upstream_data.rs", &["code: \"", "const SEVERAL_ENGINES", "const TIMES_MOVED"]),
+        ("src/error/upstream_data.rs", &["code: \"", "with_query(\"", "const SEVERAL_ENGINES", "const TIMES_MOVED"]),
         ("src/api/condition.rs", &["invalid_query(\"", "code: \""]),
         ("src/api/existence.rs", &["        (\""]),
         ("src/api/metric.rs", &["invalid_query(\""]),
