@@ -190,7 +190,8 @@ impl Gateway {
 
     /// Runs a query on the calling thread. `queued` says how long it waited for a worker.
     pub fn perform(&self, prepared: PreparedQuery, queued: Option<Queued>, trace: Arc<Trace>) -> Reply {
-        let PreparedQuery { request, datasource: Datasource { upstream, partial, .. }, query, deadline, .. } = prepared;
+        let PreparedQuery { request, datasource, query, deadline, .. } = prepared;
+        let Datasource { upstream, nan, scrape_interval_ms: interval_ms, partial, .. } = datasource;
         let memory = self.memory.query(deadline.instant());
         // The current replica may have changed while the query waited.
         let upstream = upstream.at_current_replica();
@@ -201,7 +202,7 @@ impl Gateway {
         if request.explains {
             session.record(query.order());
         }
-        let mut context = QueryContext { session, metrics: &self.metrics, explained: None };
+        let mut context = QueryContext { session, metrics: &self.metrics, nan, interval_ms, explained: None };
         let body = catch_unwind(AssertUnwindSafe(|| context.run(&*query))).unwrap_or(Err(Error::Internal));
         let QueryContext { session, explained, .. } = context;
         let explanation = request.explains.then(|| explain::explanation(&session, explained));

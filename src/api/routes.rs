@@ -1,14 +1,12 @@
 //! The route table: the paths, and what is at each of them.
 
-use serde::de::DeserializeOwned;
-
+use crate::api::datasource::Datasource;
 use crate::api::method::ApiMethod;
+use crate::api::query::{CheckedQuery, MirrorQuery, checked};
 use crate::api::reply::JSON;
 use crate::api::{connection, field_name, field_value, metric};
-use crate::error::Error;
 use crate::metrics;
 use crate::web;
-use crate::wire::request;
 
 /// A path, and what is there.
 #[derive(Clone, Copy)]
@@ -100,22 +98,24 @@ const ABOUT_TEXT: &str = concat!(
 );
 
 /// The connection test.
-const CONNECTION: ApiMethod = ApiMethod {
-    check: |directory, body| connection::check(directory, &parsed(body)?),
-    failure_body: connection::failure,
-    only_checks: false,
-};
+const CONNECTION: ApiMethod =
+    ApiMethod { check: connection::check, failure_body: connection::failure, only_checks: false };
 
 const FIELD_NAME: ApiMethod = ApiMethod {
-    check: |directory, body| field_name::check(directory, &parsed(body)?),
+    check: |directory, body| checked(directory, body, field_name::check).map(boxed),
     failure_body: |_| None,
     only_checks: false,
 };
 
 const FIELD_VALUE: ApiMethod =
-    ApiMethod { check: |directory, body| field_value::check(directory, &parsed(body)?), ..FIELD_NAME };
+    ApiMethod { check: |directory, body| checked(directory, body, field_value::check).map(boxed), ..FIELD_NAME };
 
-const METRIC: ApiMethod = ApiMethod { check: |directory, body| metric::check(directory, &parsed(body)?), ..FIELD_NAME };
+const METRIC: ApiMethod =
+    ApiMethod { check: |directory, body| checked(directory, body, metric::check).map(boxed), ..FIELD_NAME };
+
+fn boxed<Q: MirrorQuery + 'static>((datasource, query): (Datasource, Q)) -> CheckedQuery {
+    (datasource, Box::new(query))
+}
 
 const ROUTES: [Route; 9] = [
     Route::api("connection", "/api/connection", CONNECTION),
@@ -136,11 +136,6 @@ const EXPLORER: [Route; 2] = [
     Route::explorer("/explorer.json", JSON, PageContent::ExplorerFacts),
     Route::api("connection_check", "/api/connection/check", ApiMethod { only_checks: true, ..CONNECTION }),
 ];
-
-/// Parses the body of a request.
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    request::parsed(body).map_err(Error::BadRequest)
-}
 
 #[cfg(test)]
 mod tests {
