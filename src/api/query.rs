@@ -3,11 +3,11 @@
 use serde::de::DeserializeOwned;
 
 use crate::api::datasource::{Datasource, Directory};
-use crate::api::explain::PointsExplanation;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::query::{NanInterpretation, Order};
 use crate::prometheus::{self, ErrorKind, Session};
+use crate::wire::explanation::Explanation;
 use crate::wire::request::{self, QueryRequest};
 
 /// The query of a valid request, by its Mirror API method.
@@ -64,7 +64,7 @@ pub(super) struct QueryContext<'g> {
     /// How often metrics are scraped, in milliseconds; measured if not given.
     pub(super) interval_ms: Option<i64>,
     /// How the points were computed, if the request wants an explanation.
-    pub(super) explained: Option<PointsExplanation>,
+    pub(super) explained: Option<Explanation>,
 }
 
 impl QueryContext<'_> {
