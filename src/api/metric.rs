@@ -19,7 +19,7 @@ use crate::wire::request::MetricsQuery;
 /// # Errors
 /// When the query is not valid.
 pub(super) fn check(query: &MetricsQuery) -> Result<MetricQuery, Error> {
-    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis.0));
+    let aggregation = query.aggregation.as_ref().map(|sent| Aggregation::new(&sent.method, sent.bucket_size_millis));
     Ok(MetricQuery {
         source: condition::source(&query.conditions)?,
         range: time_range(query.start_time, query.end_time)?,

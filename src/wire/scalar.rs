@@ -84,6 +84,18 @@ impl TryFrom<Scalar> for bool {
     }
 }
 
+/// A whole number; `5.0` is one, too, because some serialisers write it so.
+impl TryFrom<Scalar> for i64 {
+    type Error = ();
+
+    fn try_from(scalar: Scalar) -> Result<i64, ()> {
+        let Scalar::Number(number) = scalar else { return Err(()) };
+        // Up to 2^53, every whole number is exact.
+        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
+        number.as_i64().or_else(|| number.as_f64().and_then(from_float)).ok_or(())
+    }
+}
+
 /// A text of at most [`MAX_NAME_BYTES`].
 pub type Name = BoundedText<MAX_NAME_BYTES>;
 
