@@ -165,7 +165,6 @@ const GIVE_ADDRESS: &str = "give the host and port of Prometheus, such as \
 
 /// A fault of the form of Connection Details, in words.
 fn described(fault: &DetailsFault) -> String {
-    let names: Vec<&str> = FIELDS.iter().map(|(_, name)| *name).collect();
     match fault {
         DetailsFault::NotAnObject(kind) => {
             format!("connectionDetails must be an object, not {}: {GIVE_ADDRESS}", with_article(kind))
@@ -173,11 +172,11 @@ fn described(fault: &DetailsFault) -> String {
         DetailsFault::Twice(name) => format!("connectionDetails.{name} is given twice: remove one of the two"),
         DetailsFault::Unknown(name) => {
             let shown = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            let near = name.as_ref().and_then(|name| nearest(name, names.iter().copied(), 1).first().copied());
+            let near = name.as_ref().and_then(|name| nearest(name, FIELDS, 1).first().copied());
             let meant = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
             format!(
                 "connectionDetails has an unknown field{shown}: {meant}The fields are {}. Fields that begin with _ are ignored.",
-                names.join(", ")
+                FIELDS.join(", ")
             )
         }
     }
@@ -235,7 +234,7 @@ fn invalid_value(field: DetailsField, expected: &str, given: &Scalar) -> Error {
 
 /// An error that says what a field must be.
 fn invalid_field(field: DetailsField, expected: &str) -> Error {
-    let name = FIELDS[field as usize].1;
+    let name = FIELDS[field as usize];
     invalid(format!("connectionDetails.{name} {expected}"))
 }
 
@@ -340,7 +339,7 @@ mod tests {
                 format!("field {name}: did you mean {near}? The fields")
             });
             assert!(error.contains(&meant) && !error.contains("hush"), "{error}");
-            assert!(FIELDS.iter().all(|(_, known)| error.contains(known)), "{error}");
+            assert!(FIELDS.iter().all(|known| error.contains(known)), "{error}");
         };
         check("requestTimeOut", Some("requestTimeout"));
         check("request_timeout", Some("requestTimeout"));

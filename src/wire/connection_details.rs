@@ -26,17 +26,9 @@ pub enum DetailsField {
     PartialResponse,
 }
 
-/// All fields and their names, in the order of [`DetailsField`].
-pub const FIELDS: [(DetailsField, &str); 8] = [
-    (DetailsField::Host, "host"),
-    (DetailsField::Port, "port"),
-    (DetailsField::Url, "url"),
-    (DetailsField::Upstream, "upstream"),
-    (DetailsField::RequestTimeout, "requestTimeout"),
-    (DetailsField::ScrapeInterval, "scrapeInterval"),
-    (DetailsField::NanInterpretation, "nan_interpretation"),
-    (DetailsField::PartialResponse, "partialResponse"),
-];
+/// The names of all fields, in the order of [`DetailsField`].
+pub const FIELDS: [&str; 8] =
+    ["host", "port", "url", "upstream", "requestTimeout", "scrapeInterval", "nan_interpretation", "partialResponse"];
 
 /// Which Prometheus to query, and how.
 #[derive(Debug, Default)]
@@ -93,10 +85,10 @@ impl<'de> FromAnyJson<'de> for ConnectionDetails {
         let mut details = ConnectionDetails::default();
         let mut is_seen = [false; FIELDS.len()];
         while let Some(name) = fields.next_key::<String>()? {
-            if let Some(index) = FIELDS.iter().position(|(_, known)| *known == name) {
+            if let Some(index) = FIELDS.iter().position(|known| *known == name) {
                 details.values[index] = fields.next_value()?;
                 if std::mem::replace(&mut is_seen[index], true) {
-                    details.fail(DetailsFault::Twice(FIELDS[index].1));
+                    details.fail(DetailsFault::Twice(FIELDS[index]));
                 }
                 continue;
             }
@@ -116,9 +108,15 @@ mod tests {
 
     #[test]
     fn each_field_has_its_place_in_the_table() {
-        for (index, (field, _)) in FIELDS.into_iter().enumerate() {
-            assert_eq!(field as usize, index);
-        }
+        let check = |field: DetailsField, name: &str| assert_eq!(FIELDS[field as usize], name);
+        check(DetailsField::Host, "host");
+        check(DetailsField::Port, "port");
+        check(DetailsField::Url, "url");
+        check(DetailsField::Upstream, "upstream");
+        check(DetailsField::RequestTimeout, "requestTimeout");
+        check(DetailsField::ScrapeInterval, "scrapeInterval");
+        check(DetailsField::NanInterpretation, "nan_interpretation");
+        check(DetailsField::PartialResponse, "partialResponse");
     }
 
     #[test]
