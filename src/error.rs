@@ -118,11 +118,6 @@ impl Error {
         self.refusal().map_or(500, |(status, ..)| status)
     }
 
-    /// The code of a request that was refused as HTTP: one of [`REJECTIONS`](crate::metrics::REJECTIONS).
-    pub fn rejection(&self) -> Option<&'static str> {
-        self.refusal().map(|(_, code, _)| code)
-    }
-
     /// Its stable code in the log, the metrics and docs/troubleshooting.md, one of [`ERROR_CODES`](crate::metrics::ERROR_CODES).
     pub fn code(&self) -> &'static str {
         match self {
@@ -131,7 +126,7 @@ impl Error {
             Error::MetricNotFound { code, .. }
             | Error::UnsupportedFieldType { code, .. }
             | Error::Remote { code, .. } => code,
-            refused => refused.rejection().unwrap_or("internal"),
+            refused => refused.refusal().map_or("internal", |(_, code, _)| code),
         }
     }
 
@@ -264,6 +259,6 @@ mod tests {
             Error::Unauthorized,
             Error::CrossOrigin,
         ];
-        assert_eq!(rejections.map(|error| error.rejection()), crate::metrics::REJECTIONS.map(Some));
+        assert_eq!(rejections.map(|error| error.code()), crate::metrics::REJECTIONS);
     }
 }

@@ -194,14 +194,13 @@ impl Metrics {
         self.request_seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was refused before it was processed, for one of the [`REJECTIONS`].
-    pub fn count_rejection(&self, reason: &'static str) {
-        self.rejected.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`].
+    /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`]. If it is one of the [`REJECTIONS`], the request
+    /// was refused before it was processed.
     pub fn count_error(&self, code: &'static str) {
         self.errors.get_or_create(&[("code", code)]).inc();
+        if REJECTIONS.contains(&code) {
+            self.rejected.get_or_create(&[("reason", code)]).inc();
+        }
     }
 
     /// Counts a call to an upstream, and its duration.
@@ -292,7 +291,7 @@ mod tests {
         metrics.count_reply("metric", 200, Duration::from_millis(3));
         metrics.count_reply("metric", 200, Duration::from_secs(3));
         metrics.count_reply("other", 404, Duration::ZERO);
-        metrics.count_rejection("no_such_path");
+        metrics.count_error("no_such_path");
         metrics.count_error("metric_unknown");
         metrics.count_call(UpstreamLabels::default(), "query", "ok", Duration::from_millis(1));
         metrics.count_call(
@@ -325,6 +324,7 @@ mod tests {
             "prometheusmirror_queue_length 0",
             r#"prometheusmirror_rejected_requests_total{reason="no_such_path"} 1"#,
             r#"prometheusmirror_rejected_requests_total{reason="overloaded"} 0"#,
+            r#"prometheusmirror_errors_total{code="no_such_path"} 1"#,
             r#"prometheusmirror_errors_total{code="metric_unknown"} 1"#,
             r#"prometheusmirror_errors_total{code="name_not_found"} 0"#,
             "prometheusmirror_points_sent_total 10",

@@ -237,9 +237,6 @@ impl Gateway {
     /// Counts a reply that was written `took` after the turn of its request began.
     pub fn count(&self, route_name: &'static str, status: u16, note: &Note, took: Duration) {
         self.metrics.count_reply(route_name, status, took);
-        if let Some(reason) = note.rejection {
-            self.metrics.count_rejection(reason);
-        }
         if let Some(failure) = &note.failure {
             self.metrics.count_error(failure.code);
         }
