@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
-use crate::api::{Access, Gateway};
+use crate::api::Gateway;
 use crate::key::CurrentKey;
 use crate::log;
 use crate::memory::MemoryBudget;
@@ -55,7 +55,7 @@ pub fn run(settings: &Settings) -> Result<(), String> {
     let (client, proxy) = reach::client(&settings.reach, settings.workers, settings.connection_lifetime, &metrics)?;
     let named_upstreams = client.names().len();
     let memory = MemoryBudget::new(settings.memory_budget_bytes);
-    let gateway = Gateway::new(Arc::clone(&key), access(settings), client, memory, Arc::clone(&metrics));
+    let gateway = Gateway::new(Arc::clone(&key), settings.access, client, memory, Arc::clone(&metrics));
     let shared = Arc::new(Shared {
         gateway,
         in_flight: metrics.in_flight.clone(),
@@ -115,15 +115,6 @@ fn check_threads(workers: usize) -> Result<usize, String> {
 /// The error of a thread that cannot be started.
 fn no_thread(reason: io::Error) -> String {
     format!("cannot start a thread: {reason}; allow this process more of them")
-}
-
-/// What clients may do.
-fn access(settings: &Settings) -> Access {
-    Access {
-        requires_key: settings.require_api_key,
-        requires_name: settings.named_upstreams_only,
-        has_explorer: settings.explorer,
-    }
 }
 
 /// Starts the threads that re-read files and probe replicas, if there are files or replicas.

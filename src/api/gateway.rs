@@ -20,19 +20,9 @@ use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, Queued};
+use crate::settings::Access;
 use crate::web;
 use crate::wire::explanation;
-
-/// What clients may do.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Access {
-    /// Whether requests to the Mirror API must carry the key.
-    pub requires_key: bool,
-    /// Whether Connection Details must name an upstream, and give no address.
-    pub requires_name: bool,
-    /// Whether the explorer is served.
-    pub has_explorer: bool,
-}
 
 /// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::table::{
     LOG_LEVEL, MAX_REQUEST_BYTES, MEMORY_BUDGET_MIB, NAMED_UPSTREAMS_ONLY, NO_PROXY, PORT, PROXY, PROXY_FILE,
     QUEUE_SIZE, REQUIRE_API_KEY, SHUTDOWN_DELAY, SHUTDOWN_GRACE, Setting, UPSTREAMS_FILE, WORKERS,
 };
-use super::{BadSetting, KeySource, ProxySource, ReachSettings, Settings};
+use super::{Access, BadSetting, KeySource, ProxySource, ReachSettings, Settings};
 use crate::key::ApiKey;
 use crate::log::LogFormat;
 use crate::prometheus::{AwsEnvironment, BadHost, NoProxy, Proxy};
@@ -129,10 +129,12 @@ impl<V: Fn(&str) -> Option<OsString>> GivenSettings<V> {
         let workers = self.needed(&WORKERS)?.number(1..=1_000)?;
         Ok(Settings {
             api_key,
-            require_api_key: self.switch(&REQUIRE_API_KEY)?,
+            access: Access {
+                requires_key: self.switch(&REQUIRE_API_KEY)?,
+                requires_name: self.switch(&NAMED_UPSTREAMS_ONLY)?,
+                has_explorer: self.switch(&EXPLORER)?,
+            },
             reach: self.reach()?,
-            named_upstreams_only: self.switch(&NAMED_UPSTREAMS_ONLY)?,
-            explorer: self.switch(&EXPLORER)?,
             connection_lifetime: self.needed(&CONNECTION_LIFETIME)?.seconds(1)?,
             port,
             listen,
