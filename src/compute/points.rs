@@ -112,11 +112,6 @@ impl Points {
         &self.list[..self.list.len().min(most)]
     }
 
-    /// The order of the points.
-    pub fn order(&self) -> Order {
-        self.order
-    }
-
     /// Marks the points as partial.
     pub fn mark_partial(&mut self) {
         self.is_partial = true;
