@@ -100,15 +100,15 @@ pub(super) fn of_subcommand(Subcommand { name, usage, help, .. }: &Subcommand) -
     };
     let same = format!(
         "These flags mean the same as for the server; prometheusmirror --help describes them: {}.",
-        dashed(&shared, ", ")
+        dashed(shared, ", ")
     );
     let _ = writeln!(text, "\n{}", wrapped(&same, ""));
     text
 }
 
 /// The flags with their dashes, in one text.
-pub(super) fn dashed(flags: &[&str], separator: &str) -> String {
-    flags.iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
+pub(super) fn dashed(flags: impl IntoIterator<Item = &'static str>, separator: &str) -> String {
+    flags.into_iter().map(|flag| format!("--{flag}")).collect::<Vec<_>>().join(separator)
 }
 
 /// A text in lines of at most [`COLUMNS`] characters, each of which begins with the indentation.
