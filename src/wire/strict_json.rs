@@ -43,10 +43,7 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     must_be: &str,
 ) -> Result<T, D::Error> {
-    match MaybeObject::deserialize(deserializer)? {
-        MaybeObject::Object(object) => Ok(object),
-        MaybeObject::Null | MaybeObject::Other => Err(D::Error::custom(must_be)),
-    }
+    optional_object(deserializer, must_be)?.ok_or_else(|| D::Error::custom(must_be))
 }
 
 /// Reads an object, or `null`.
