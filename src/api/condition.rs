@@ -206,10 +206,7 @@ fn label_values(condition: &Condition) -> Result<LabelValues, Error> {
 
 /// Refuses a value of a type that labels cannot have, such as a pattern.
 fn check_held(kind: Option<&Name>) -> Result<(), Error> {
-    match kind {
-        Some(kind) => Err(unsupported_value(if is_name(kind) { kind } else { "unknown" })),
-        None => Ok(()),
-    }
+    kind.map_or(Ok(()), |kind| Err(unsupported_value(if is_name(kind) { kind } else { "unknown" })))
 }
 
 fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<&Name>) -> Result<(), Error> {
@@ -229,9 +226,7 @@ fn add_value(values: &mut LabelValues, key: &Name, value: &Scalar, kind: Option<
                 key.0
             )));
         }
-        Scalar::Null | Scalar::List | Scalar::Object => {
-            return Err(unsupported_value(value.kind()));
-        }
+        Scalar::Null | Scalar::List | Scalar::Object => return Err(unsupported_value(value.kind())),
     }
     Ok(())
 }

@@ -154,17 +154,15 @@ impl Sweep {
             let value = match self.gathered.take() {
                 Some(mut gathered) => value(&mut gathered, self.method),
                 // No series was scraped in this bucket, so R is the same at its last millisecond.
-                None => match self.rates.sum() {
-                    Some(rate) => {
-                        self.carried += 1;
-                        Some(rate)
-                    }
-                    // The other buckets before `until` have no value either.
-                    None => {
+                None => {
+                    let Some(rate) = self.rates.sum() else {
+                        // The other buckets before `until` have no value either.
                         self.bucket = until;
                         return Ok(());
-                    }
-                },
+                    };
+                    self.carried += 1;
+                    Some(rate)
+                }
             };
             if let Some(value) = value {
                 self.push(value);
