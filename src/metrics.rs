@@ -24,7 +24,7 @@ use labels::{CallLabels, ENDPOINTS, FAILED, INFINITE, NAN, OneLabel, RequestLabe
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
-pub use labels::{SampleSource, UpstreamLabels, WatchedFile};
+pub use labels::{SampleSource, UpstreamLabels, WATCHED_FILES};
 pub use shared_page::SharedPage;
 
 /// The value of the header `Content-Type` for the page.
@@ -181,9 +181,9 @@ impl Metrics {
             let upstream = UpstreamLabels::default();
             self.calls.get_or_create(&CallLabels { endpoint, outcome: Some(NOT_ALLOWED), upstream }).0.inc_by(0);
         }
-        for file in [WatchedFile::Key, WatchedFile::Upstreams] {
+        for file in WATCHED_FILES {
             for outcome in [TAKEN_OVER, FAILED] {
-                self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).0.inc_by(0);
+                self.file_reloads.get_or_create(&[("file", file), ("outcome", outcome)]).0.inc_by(0);
             }
         }
     }
@@ -222,10 +222,10 @@ impl Metrics {
         self.points_dropped.get_or_create(&[("reason", INFINITE)]).0.inc_by(infinite);
     }
 
-    /// Counts a re-read of a file that has changed (`is_good`) or is unusable.
-    pub fn count_file_reload(&self, file: WatchedFile, is_good: bool) {
+    /// Counts a re-read of one of the [`WATCHED_FILES`] that has changed (`is_good`) or is unusable.
+    pub fn count_file_reload(&self, file: &'static str, is_good: bool) {
         let outcome = if is_good { TAKEN_OVER } else { FAILED };
-        self.file_reloads.get_or_create(&[("file", file.name()), ("outcome", outcome)]).inc();
+        self.file_reloads.get_or_create(&[("file", file), ("outcome", outcome)]).inc();
     }
 
     /// Renders the page.

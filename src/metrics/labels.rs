@@ -52,24 +52,8 @@ pub struct UpstreamLabels {
 pub(super) const TAKEN_OVER: &str = "taken_over";
 pub(super) const FAILED: &str = "failed";
 
-/// A file that is re-read regularly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WatchedFile {
-    /// The API key file.
-    Key,
-    /// The upstreams file, with all files that it names.
-    Upstreams,
-}
-
-impl WatchedFile {
-    /// Its name in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            WatchedFile::Key => "key",
-            WatchedFile::Upstreams => "upstreams",
-        }
-    }
-}
+/// The files that are re-read regularly: the API key file, and the upstreams file with all files that it names.
+pub const WATCHED_FILES: [&str; 2] = ["key", "upstreams"];
 
 /// Where the numbers of gauges and counters come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
