@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::compute::aggregate::MAX_KEPT_SAMPLES;
 use crate::compute::distinct::SeriesSeen;
 use crate::compute::look_back::{Counted, LookBack};
-use crate::compute::rate::{CounterReader, Reading};
+use crate::compute::rate::CounterReader;
 use crate::compute::screen::{Dropped, SampleKind, Screen};
 use crate::compute::spacing::sure_gap_ms;
 use crate::model::sample::{Labels, Sample, SampleSink};
@@ -112,11 +112,10 @@ impl RawReader {
         let look_back = LookBack { start: range.start, read_ms: look_back_ms, samples: 1, counted: Counted::WithRate };
         let mut reader = CounterReader::new(look_back, interval_ms);
         let mut points = Vec::with_capacity(finite.len());
-        let mut add = |reading: Reading| {
-            let interval = reading.interval.filter(|interval| interval.has_rate && range.contains(interval.end));
+        reader.take(&finite, |_, interval| {
+            let interval = interval.filter(|interval| interval.has_rate && range.contains(interval.end));
             points.extend(interval.map(|interval| Sample { at: interval.end, value: interval.rate() }));
-        };
-        reader.take(&finite, &mut add);
+        });
         reader.end_series();
         // A rate can overflow to infinity.
         RawResult { points: screen.retain_finite(points), dropped: screen.dropped(), further_ms: reader.further_ms() }
