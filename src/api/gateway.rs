@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::api::datasource::{Datasource, Directory};
 use crate::api::explain;
 use crate::api::method::{MethodRequest, PreparedQuery};
@@ -21,7 +23,6 @@ use crate::metrics::{Metrics, SharedPage};
 use crate::model::trace::Trace;
 use crate::prometheus::{Client, Deadline, Queued};
 use crate::settings::Access;
-use crate::web;
 use crate::wire::explanation;
 
 /// What all requests share: the key, the client, the memory, the metrics, and whether the mirror is shutting down.
@@ -150,10 +151,7 @@ impl Gateway {
             PageContent::Readiness if self.is_unready() => return Reply::of_error(route_name, &Error::ShuttingDown),
             PageContent::Readiness => OK.to_owned(),
             PageContent::Metrics => self.metrics_page(),
-            PageContent::ExplorerFacts => match self.explorer_facts(is_trusted) {
-                Ok(facts) => facts,
-                Err(error) => return Reply::of_error(route_name, &error),
-            },
+            PageContent::ExplorerFacts => self.explorer_facts(is_trusted),
         };
         let mut reply = Reply::new(route_name, 200, content_type, text.into_bytes());
         reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_owned())));
@@ -241,15 +239,18 @@ impl Gateway {
         page.to_string()
     }
 
-    /// The facts that the explorer needs. If requests must carry the key, only those with the key get the names of the upstreams.
-    fn explorer_facts(&self, is_trusted: bool) -> Result<String, Error> {
-        let facts = web::Facts {
-            version: env!("CARGO_PKG_VERSION"),
-            requires_key: self.access.requires_key,
-            named_upstreams_only: self.access.requires_name,
-            upstreams: is_trusted.then(|| self.client.names()),
-        };
-        serde_json::to_string(&facts).map_err(|_| Error::Internal)
+    /// What the explorer needs to know about its mirror. If requests must carry the key, only those with the key get the names of the
+    /// upstreams.
+    fn explorer_facts(&self, is_trusted: bool) -> String {
+        let mut facts = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "requiresKey": self.access.requires_key,
+            "namedUpstreamsOnly": self.access.requires_name,
+        });
+        if is_trusted {
+            facts["upstreams"] = json!(self.client.names());
+        }
+        facts.to_string()
     }
 }
 
