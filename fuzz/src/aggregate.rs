@@ -195,7 +195,7 @@ fn check_points(found: Points, expected: ExpectedPoints, query: &DescribedQuery)
     }
     let (is_partial, limit) = (expected.len() > query.limit, query.limit);
     expected.truncate(limit);
-    let found_partial = found.is_partial();
+    let found_partial = found.is_partial;
     let found = found.into_list();
     let are_close =
         found.len() == expected.len() && found.iter().zip(&expected).all(|(found, expected)| expected.is_close(*found));

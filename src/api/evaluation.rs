@@ -134,7 +134,7 @@ pub(super) fn evaluate(
         let samples = plan.only(session, &mut seen, series_set, &promql)?;
         let added = points.add_evaluated(chunk, &samples, bucket_ms, zero_fill, &mut screen);
         added.map_err(|stray| Error::times_moved(stray, &promql, session.upstream()))?;
-        if points.is_partial() {
+        if points.is_partial {
             break;
         }
     }

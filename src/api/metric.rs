@@ -75,7 +75,7 @@ pub fn metric_query(body: &[u8]) -> Result<(Datasource, MetricQuery), Error> {
 
 /// The body of a response with points.
 pub fn body(points: Points, aggregation: Option<Aggregation>) -> Vec<u8> {
-    let is_partial = points.is_partial();
+    let is_partial = points.is_partial;
     let points = points.into_list().into_iter().map(|point| (point.value, point.at));
     metrics_response(points, aggregation.map(|aggregation| aggregation.bucket_ms), is_partial)
 }

@@ -48,7 +48,7 @@ fn raw(session: &mut Session<'_>, of: &Selector, kind: SampleKind, query: &Metri
     let mut points = Points::new(query.limit, query.order);
     let mut windows = ReadWindows::over(query.range, query.order);
     while let Some(window) = windows.current()
-        && !points.is_partial()
+        && !points.is_partial
     {
         match raw_window(session, of, RawPlan::new(kind, window), points.kept_bytes(), &mut seen)? {
             RawWindow::Read(result) => {

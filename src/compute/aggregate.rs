@@ -178,7 +178,7 @@ impl Aggregator {
         }
         if count >= max_points {
             // There were more values than the limit, even if some of them are no points.
-            points.mark_partial();
+            points.is_partial = true;
         }
         Ok(points)
     }

@@ -13,7 +13,8 @@ pub struct Points {
     list: Vec<Sample>,
     limit: usize,
     order: Order,
-    is_partial: bool,
+    /// Whether a point was left out. Then all further ones would be left out, too.
+    pub is_partial: bool,
     /// How many samples and values were left out because JSON has no such number.
     pub dropped: Dropped,
     /// Whether any series was found, even if all of its samples were left out.
@@ -112,16 +113,6 @@ impl Points {
         &self.list[..self.list.len().min(most)]
     }
 
-    /// Marks the points as partial.
-    pub fn mark_partial(&mut self) {
-        self.is_partial = true;
-    }
-
-    /// Whether a point was left out. Then all further ones would be left out, too.
-    pub fn is_partial(&self) -> bool {
-        self.is_partial
-    }
-
     /// How many bytes they take.
     pub fn kept_bytes(&self) -> usize {
         self.list.len() * size_of::<Sample>()
@@ -155,7 +146,7 @@ mod tests {
         let check = |limit, order, expected: &[i64], partial| {
             let mut points = Points::new(limit, order);
             points.add_samples(samples(&[(1, 1.0), (2, 2.0), (3, 3.0)]));
-            assert_eq!(points.is_partial(), partial);
+            assert_eq!(points.is_partial, partial);
             assert_eq!(points.into_list().iter().map(|p| p.at).collect::<Vec<_>>(), expected);
         };
         check(0, Order::OldestFirst, &[], true);
@@ -171,10 +162,10 @@ mod tests {
         for value in [f64::INFINITY, 1.0, f64::NAN] {
             assert!(points.push(Sample { at: 1, value }).is_continue());
         }
-        assert!(!points.is_partial());
+        assert!(!points.is_partial);
         assert_eq!(points.dropped.infinite, 2);
         assert!(points.push(Sample { at: 2, value: 2.0 }).is_break());
-        assert!(points.is_partial());
+        assert!(points.is_partial);
         assert_eq!(points.into_list(), samples(&[(1, 1.0)]));
     }
 
