@@ -178,8 +178,8 @@ impl Metrics {
         start(&self.sample_reads, "source", &sources.map(SampleSource::name));
         start(&self.points_dropped, "reason", &[NAN, INFINITE]);
         for endpoint in ENDPOINTS {
-            let upstream = UpstreamLabels::default();
-            self.calls.get_or_create(&CallLabels { endpoint, outcome: Some(NOT_ALLOWED), upstream }).0.inc_by(0);
+            let labels = labels::of_call(endpoint, Some(NOT_ALLOWED), &UpstreamLabels::default());
+            self.calls.get_or_create(&labels).0.inc_by(0);
         }
         for file in WATCHED_FILES {
             for outcome in [TAKEN_OVER, FAILED] {
@@ -205,9 +205,8 @@ impl Metrics {
 
     /// Counts a call to an upstream, and its duration.
     pub fn count_call(&self, upstream: UpstreamLabels, endpoint: &'static str, outcome: &'static str, took: Duration) {
-        let of_any_outcome = CallLabels { endpoint, outcome: None, upstream };
-        self.call_seconds.get_or_create(&of_any_outcome).observe(took.as_secs_f64());
-        self.calls.get_or_create(&CallLabels { outcome: Some(outcome), ..of_any_outcome }).inc();
+        self.call_seconds.get_or_create(&labels::of_call(endpoint, None, &upstream)).observe(took.as_secs_f64());
+        self.calls.get_or_create(&labels::of_call(endpoint, Some(outcome), &upstream)).inc();
     }
 
     /// Counts a read of samples, or an evaluation of PromQL instead of one.
