@@ -192,10 +192,8 @@ fn number(details: &ConnectionDetails, field: DetailsField, max: u64, unit: &str
         Scalar::Text(digits) if digits.trim().bytes().all(|byte| byte.is_ascii_digit()) => digits.trim().parse().ok(),
         _ => None,
     };
-    match number.filter(|number| (1..=max).contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => Err(invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given)),
-    }
+    let allowed = number.filter(|number| (1..=max).contains(number)).map(Some);
+    allowed.ok_or_else(|| invalid_value(field, &format!("must be a whole number from 1 to {max} ({unit})"), given))
 }
 
 /// A text without blanks around it, which copying adds; `None` if it is absent or empty.
@@ -213,13 +211,10 @@ fn text(details: &ConnectionDetails, field: DetailsField) -> Result<Option<&str>
 /// One of two words, compared without case.
 fn word<T: Copy>(details: &ConnectionDetails, field: DetailsField, words: [(&str, T); 2]) -> Result<Option<T>, Error> {
     let [(first, _), (second, _)] = words;
-    match text(details, field)? {
-        None => Ok(None),
-        Some(given) => match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given)) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(invalid_field(field, &format!("must be \"{first}\" or \"{second}\""))),
-        },
-    }
+    let Some(given) = text(details, field)? else { return Ok(None) };
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given));
+    let meaning = found.map(|(_, meaning)| Some(*meaning));
+    meaning.ok_or_else(|| invalid_field(field, &format!("must be \"{first}\" or \"{second}\"")))
 }
 
 /// An error that says what a field must be, and what it is instead: a number, or the kind of a value.
