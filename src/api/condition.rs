@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::model::decimal::Decimal;
 use crate::model::query::{LabelValue, LabelValues, Matcher, Selector, Source};
 use crate::wire::conditions::{
-    Condition, ConditionValue, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, ValueSet,
+    Condition, Conditions, MAX_CONDITIONS, MAX_SET_VALUES, ScalarOrSet, TypedValue, ValueSet,
 };
 use crate::wire::scalar::{MAX_VALUE_BYTES, MAX_VALUES_BYTES, Name, Scalar};
 
@@ -195,8 +195,8 @@ fn label_values(condition: &Condition) -> Result<LabelValues, Error> {
     let mut add = |value, kind| add_value(&mut values, &condition.key, value, kind);
     match &condition.value {
         None => add(&Scalar::Null, None)?,
-        Some(ConditionValue { value: ScalarOrSet::One(value), kind }) => add(value, kind.as_deref())?,
-        Some(ConditionValue { value: ScalarOrSet::Set(ValueSet { kept, .. }), kind }) => {
+        Some(TypedValue { value: ScalarOrSet::One(value), kind }) => add(value, kind.as_deref())?,
+        Some(TypedValue { value: ScalarOrSet::Set(ValueSet { kept, .. }), kind }) => {
             check_held(kind.as_deref())?;
             kept.iter().try_for_each(|item| add(&item.value, item.kind.as_deref()))?;
         }

@@ -53,16 +53,16 @@ pub struct Condition {
     /// A label's name, or one of the keys `__gauge__`, `__counter__` and `~`.
     pub key: Name,
     /// The value that the label must equal.
-    pub value: Option<ConditionValue>,
+    pub value: Option<TypedValue<ScalarOrSet>>,
     /// The field `_type`, which must be a text or absent.
     pub kind: Scalar,
 }
 
-/// The value of a condition.
+/// A value, and its type.
 #[derive(Debug)]
-pub struct ConditionValue {
-    /// The value itself.
-    pub value: ScalarOrSet,
+pub struct TypedValue<V> {
+    /// The value itself; [`Scalar::Object`] for an object in a set without the field `value`.
+    pub value: V,
     /// StackState's name for its type, unless labels can have this type.
     pub kind: Option<Box<Name>>,
 }
@@ -85,21 +85,12 @@ impl Default for ScalarOrSet {
 /// The values of a set.
 #[derive(Debug, Default)]
 pub struct ValueSet {
-    /// The first values, at most [`MAX_SET_VALUES`].
-    pub kept: Vec<SetValue>,
+    /// The first values, at most [`MAX_SET_VALUES`], which are sent bare or as objects with a type.
+    pub kept: Vec<TypedValue<Scalar>>,
     /// How many there are.
     pub count: usize,
     /// The index of the first value in `kept` whose `_type` is not a name.
     untyped: Option<usize>,
-}
-
-/// A value of a set, bare or as an object with a type.
-#[derive(Debug)]
-pub struct SetValue {
-    /// The value itself; [`Scalar::Object`] for an object without the field `value`.
-    pub value: Scalar,
-    /// StackState's name for its type, unless labels can have this type.
-    pub kind: Option<Box<Name>>,
 }
 
 /// A condition as it is sent.
@@ -134,7 +125,7 @@ impl Condition {
                     return Err(format!("value.value[{nth}]._type must be {A_NAME}, or null"));
                 }
                 let kind = unsupported(kind).map_err(|()| format!("value._type must be {A_NAME}, or null"))?;
-                Some(ConditionValue { value, kind })
+                Some(TypedValue { value, kind })
             }
         };
         Ok(Condition { key, value, kind: sent.kind })
@@ -212,7 +203,7 @@ impl<'de> FromAnyJson<'de> for ScalarOrSet {
                 None
             });
             set.count += 1;
-            set.kept.push(SetValue { value, kind });
+            set.kept.push(TypedValue { value, kind });
         }
         while items.next_element::<IgnoredAny>()?.is_some() {
             set.count += 1;
