@@ -39,7 +39,8 @@ impl ApiKey {
 /// Why the API key file is unusable. The text does not repeat its content.
 #[derive(Debug)]
 pub struct BadKeyFile {
-    path: PathBuf,
+    /// The path of the file.
+    pub path: PathBuf,
     /// What is wrong, as the end of a sentence that begins with the path.
     reason: String,
 }
@@ -51,13 +52,6 @@ impl fmt::Display for BadKeyFile {
 }
 
 impl std::error::Error for BadKeyFile {}
-
-impl BadKeyFile {
-    /// The path of the file, for the log.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
 
 /// The key in force, which may change while the mirror runs.
 #[derive(Debug)]

@@ -39,10 +39,9 @@ fn main() -> ExitCode {
 /// Shows the result of a check. `true` in it means that the check passed.
 fn show_result(checked: Result<(String, bool), String>) -> ExitCode {
     match checked {
-        Ok((text, true)) => show(&text),
-        Ok((text, false)) => {
+        Ok((text, is_good)) => {
             show(&text);
-            ExitCode::FAILURE
+            ExitCode::from(if is_good { 0 } else { FAILURE })
         }
         Err(error) => fail(error, FAILURE),
     }

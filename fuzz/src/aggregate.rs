@@ -43,8 +43,8 @@ fn check_raw(query: &DescribedQuery) {
         feed(&mut reader, &handed, &query.pieces);
         // What ended before the range is none of its series.
         handed.retain(|part| part.samples.iter().any(|sample| sample.at >= range.start));
-        assert_eq!(reader.seen().len(), handed.len());
-        assert_eq!(reader.seen().at_most_one().is_ok(), handed.len() <= 1);
+        assert_eq!(reader.seen.len(), handed.len());
+        assert_eq!(reader.seen.at_most_one().is_ok(), handed.len() <= 1);
         assert!(!reader.is_over_budget());
         if handed.len() > 1 {
             return;

@@ -89,7 +89,7 @@ fn raw_window(
         reads_left -= 1;
         let range = plan.read_range();
         let SamplesRead { sink: reader, too_large } = read(session, of, range, kept_bytes, || RawReader::new(plan))?;
-        seen.add_all(reader.seen());
+        seen.add_all(&reader.seen);
         if too_large.is_some() {
             seen.note_more();
         }

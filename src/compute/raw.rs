@@ -45,8 +45,8 @@ impl RawPlan {
 #[derive(Debug)]
 pub struct RawReader {
     plan: RawPlan,
-    /// The series that have samples in the range. A series that ended before the range does not count.
-    seen: SeriesSeen,
+    /// The series that have samples in the range so far. A series that ended before the range does not count.
+    pub seen: SeriesSeen,
     /// The labels of the current series, until it has a sample in the range.
     labels: Option<Labels>,
     /// The samples of the current series.
@@ -85,11 +85,6 @@ impl RawReader {
     pub fn span(&self) -> Option<TimeRange> {
         let samples = if self.only.is_empty() { &self.current } else { &self.only };
         Some(TimeRange { start: samples.first()?.at, end: samples.last()?.at })
-    }
-
-    /// The series with samples in the range that were read so far.
-    pub fn seen(&self) -> &SeriesSeen {
-        &self.seen
     }
 
     fn end_series(&mut self) {

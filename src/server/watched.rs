@@ -24,7 +24,7 @@ pub(super) fn refresh_for_ever(key: &CurrentKey, gateway: &Gateway, metrics: &Me
     loop {
         thread::sleep(FILE_INTERVAL);
         let of_key = Refreshed::from(key.refresh());
-        key_file.note(of_key.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
+        key_file.note(of_key.map_troubles(|bad| (bad.path.clone(), bad.to_string())));
         let of_upstreams = gateway.client().refresh();
         upstreams.note(of_upstreams.map_troubles(|bad| (bad.path().to_owned(), bad.to_string())));
     }
