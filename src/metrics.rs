@@ -3,7 +3,6 @@
 //! The values of labels come from a fixed set or from the upstreams file, so no client can create series.
 
 use std::fmt;
-use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +19,7 @@ mod labels;
 mod process;
 mod shared_page;
 
-use labels::{CallLabels, ENDPOINTS, FAILED, INFINITE, NAN, OneLabel, RequestLabels, TAKEN_OVER};
+use labels::{ENDPOINTS, FAILED, INFINITE, LabelList, NAN, OneLabel, RequestLabels, TAKEN_OVER};
 use process::OpenDescriptors;
 
 pub use codes::{ERROR_CODES, NOT_ALLOWED, REJECTIONS};
@@ -59,9 +58,9 @@ impl Drop for Held {
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Total>,
-    request_seconds: Family<OneLabel, Histogram>,
-    calls: Family<CallLabels, Total>,
-    call_seconds: Family<CallLabels, Histogram>,
+    request_seconds: Family<LabelList, Histogram>,
+    calls: Family<LabelList, Total>,
+    call_seconds: Family<LabelList, Histogram>,
     /// Requests in flight: from their arrival until their replies are written.
     pub in_flight: Level,
     /// Workers that process a request.
@@ -102,11 +101,7 @@ impl MetricTable {
     }
 
     /// Durations of the mirror in seconds.
-    fn own_seconds<L>(&mut self, name: &str, help: &str) -> Family<L, Histogram>
-    where
-        Family<L, Histogram>: Metric,
-        L: Clone + Eq + Hash,
-    {
+    fn own_seconds(&mut self, name: &str, help: &str) -> Family<LabelList, Histogram> {
         let constructor: fn() -> Histogram = || Histogram::new(SECONDS);
         let durations = Family::new_with_constructor(constructor);
         self.0.register(format!("prometheusmirror_{name}"), help, durations.clone());
@@ -191,7 +186,7 @@ impl Metrics {
     /// Counts a written reply by method or page and by status. `took` is the time since the request arrived.
     pub fn count_reply(&self, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method, status }).inc();
-        self.request_seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
+        self.request_seconds.get_or_create(&vec![("method", method.into())]).observe(took.as_secs_f64());
     }
 
     /// Counts a request that ended in an error. `code` is one of [`ERROR_CODES`]. If it is one of the [`REJECTIONS`], the request

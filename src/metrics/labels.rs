@@ -14,12 +14,12 @@ pub(super) struct RequestLabels {
     pub(super) status: u16,
 }
 
-/// The labels of a call and their values.
-pub(super) type CallLabels = Vec<(&'static str, Cow<'static, str>)>;
+/// Labels and their values.
+pub(super) type LabelList = Vec<(&'static str, Cow<'static, str>)>;
 
 /// The labels of a call to an endpoint. Without an outcome, they are those of all its outcomes together. Empty labels of the upstream
 /// are left out.
-pub(super) fn of_call(endpoint: &'static str, outcome: Option<&'static str>, upstream: &UpstreamLabels) -> CallLabels {
+pub(super) fn of_call(endpoint: &'static str, outcome: Option<&'static str>, upstream: &UpstreamLabels) -> LabelList {
     let mut labels = vec![("endpoint", Cow::from(endpoint))];
     labels.extend(outcome.map(|outcome| ("outcome", Cow::from(outcome))));
     let upstream = [("upstream", &upstream.name), ("replica", &upstream.replica)];
