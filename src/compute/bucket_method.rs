@@ -19,7 +19,7 @@ pub(super) trait BucketMethod {
     fn take(&mut self, samples: &[Sample]);
 
     /// Ends a series.
-    fn end_series(&mut self);
+    fn end_series(&mut self) {}
 
     /// About how many bytes it keeps, and needs to compute the values.
     fn kept_bytes(&self) -> usize;

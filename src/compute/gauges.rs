@@ -45,8 +45,6 @@ impl<A: Accumulator> BucketMethod for Pooled<A> {
         }
     }
 
-    fn end_series(&mut self) {}
-
     fn kept_bytes(&self) -> usize {
         self.map.kept_bytes() + self.samples * A::BYTES_A_SAMPLE
     }

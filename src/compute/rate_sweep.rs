@@ -165,7 +165,10 @@ impl Sweep {
                 }
             };
             if let Some(value) = value {
-                self.push(value);
+                self.values.push_back((self.bucket, value));
+                if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
+                    self.values.pop_front();
+                }
             }
             self.bucket += 1;
             if self.carried > MAX_CARRIED_BUCKETS {
@@ -173,13 +176,6 @@ impl Sweep {
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, value: f64) {
-        self.values.push_back((self.bucket, value));
-        if self.values.len() > self.spec.max_points && self.spec.order == Order::NewestFirst {
-            self.values.pop_front();
-        }
     }
 
     /// Whether there are enough values for the response, so that later ones do not count.
